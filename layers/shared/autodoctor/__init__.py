@@ -1,0 +1,1 @@
+"""Everything the Lambda functions share: rules, use cases, database, HTTP."""

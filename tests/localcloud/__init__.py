@@ -1,0 +1,1 @@
+"""The AWS account on one machine, and the `autodoctor` command."""

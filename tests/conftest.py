@@ -1,0 +1,56 @@
+"""Fixtures that every folder of tests shares: a real PostgreSQL and a fresh, migrated database per test.
+
+The server starts when the first test asks for it, once per test process (so once per xdist worker); the schema
+is migrated once, into a template, and each test gets a copy of that in about 20 ms. The guardian stops the
+server and removes its files even when pytest is killed.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from autodoctor.migrations import migrate
+
+from localcloud import ports
+from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
+
+TEMPLATE = "template_migrated"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run a PostgreSQL server without a schema for as long as the tests run."""
+    folder = Path(tempfile.mkdtemp(prefix="autodoctor-test-"))
+    folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
+    settings = PostgresSettings(folder / "postgres", ports.scattered_port(), durable=False, delete=True)
+    server = PostgresServer(settings, progress=lambda _sentence: None)
+    server.start()
+    yield server
+    server.stop()
+    folder.rmdir()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: PostgresServer) -> str:
+    """Migrate one database that every test's own is a copy of, and return its name.
+
+    Every statement of the application role goes to `postgres_server.log_file` from here on.
+    """
+    template = postgres_server.create_database(TEMPLATE)
+    migrate(template.owner_url)
+    postgres_server.let_app_log_in()
+    with psycopg.connect(postgres_server.database().superuser_url, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE {APP_ROLE} SET log_statement = 'all'")
+    return TEMPLATE
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, template_database: str) -> Iterator[Database]:
+    """Give the test a database of its own, migrated and otherwise empty."""
+    name = f"test_{next(_numbers)}"
+    yield postgres_server.create_database(name, template=template_database)
+    postgres_server.drop_database(name)

@@ -1,0 +1,181 @@
+"""The whole account on one machine: functions, HTTP API, token issuer and schedules of one template."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import threading
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localcloud.environment import Databases, launch_of
+from localcloud.gateway import Gateway
+from localcloud.issuer import Issuer
+from localcloud.logline import Log
+from localcloud.pools import FunctionPool, Throttled
+from localcloud.reload import reload_on_change
+from localcloud.schedules import Schedules
+from localcloud.template import Stack, read_stack
+
+_REAP_EVERY_SECONDS = 30.0
+_DEFAULT_CLIENT = "autodoctor-local"
+
+
+@dataclass(frozen=True)
+class CloudSettings:
+    """What to run and where. `overrides` are values of template parameters, `port` 0 takes any free one.
+
+    `max_processes` bounds the processes of one function on this machine; events beyond it wait.
+    `retry_delay_seconds` is the pause before an asynchronous event's first retry (60 s on AWS); it doubles.
+    """
+
+    template: Path
+    data_dir: Path
+    app_database_url: str
+    owner_database_url: str
+    port: int
+    log: Log
+    host: str = "127.0.0.1"
+    reload: bool = True
+    schedules: bool = True
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    max_processes: int = 10
+    retry_delay_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class InvokeResult:
+    """What a direct invocation gives: `status` 200, or 429 when throttled, as Lambda's Invoke answers.
+
+    `error` is None, `Unhandled` (the function raised), `Sandbox.Timedout` or `Runtime.ExitError`; `payload` is
+    the answer or describes the error; `log` holds the last lines that were printed.
+    """
+
+    status: int
+    payload: object
+    log: tuple[str, ...]
+    error: str | None = None
+
+
+class UnknownFunction(Exception):
+    """The template has no such function."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"the template has no function {name}; it has {', '.join(known)}")
+
+
+class Cloud:
+    """One running stack. Start and stop it on one event loop."""
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._settings = settings
+        self._tasks: list[asyncio.Task[None]] = []
+        self._pools: dict[str, FunctionPool] = {}
+        self._gateway: Gateway | None = None
+        self._schedules: Schedules | None = None
+        self.api_url = ""
+        self.issuer: Issuer
+        self.stack: Stack
+
+    async def start(self) -> None:
+        """Read the template and serve it.
+
+        Raises TemplateError, MissingPackage, BadExpression, or OSError when the port is taken.
+        """
+        settings = self._settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self.stack = read_stack(settings.template, settings.overrides)
+        databases = Databases(settings.app_database_url, settings.owner_database_url)
+        packages = settings.data_dir.resolve() / "packages"
+        self._pools = {
+            name: FunctionPool(spec, launch_of(spec, databases, packages), settings.max_processes, settings.log)
+            for name, spec in self.stack.functions.items()
+        }
+        self._schedules = Schedules(
+            self.stack.schedules, self._pools, settings.data_dir, settings.retry_delay_seconds, settings.log
+        )
+        await self._serve()
+        if settings.schedules:
+            self._schedules.start()
+        self._tasks.append(asyncio.create_task(self._reap()))
+        if settings.reload and self._pools:
+            self._tasks.append(asyncio.create_task(reload_on_change(self._pools, settings.log)))
+
+    async def _serve(self) -> None:
+        """Listen first: the issuer's URL, which tokens and authorizers carry, holds the port."""
+        settings = self._settings
+        self._gateway = Gateway(self._pools, settings.log)
+        port = await self._gateway.listen(settings.host, settings.port)
+        self.api_url = f"http://{settings.host}:{port}"
+        audiences = [name for item in self.stack.authorizers.values() for name in item.audience]
+        self.issuer = Issuer(settings.data_dir, self.api_url, audiences[0] if audiences else _DEFAULT_CLIENT)
+        local = {
+            name: dataclasses.replace(item, issuer=self.issuer.url)
+            for name, item in self.stack.authorizers.items()
+        }
+        self.stack = dataclasses.replace(self.stack, authorizers=local)
+        self._gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())
+
+    async def stop(self) -> None:
+        """Stop serving and end every process."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._schedules is not None:
+            await self._schedules.stop()
+        if self._gateway is not None:
+            await self._gateway.close()
+        await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
+
+    async def invoke(self, function: str, payload: object) -> InvokeResult:
+        """Run a function, named by logical id, on an event and wait for it. Raises UnknownFunction."""
+        if function not in self._pools:
+            raise UnknownFunction(function, sorted(self._pools))
+        try:
+            outcome = await self._pools[function].invoke(json.dumps(payload).encode())
+        except Throttled as throttled:
+            return InvokeResult(429, {"Reason": str(throttled)}, (), "TooManyRequestsException")
+        return InvokeResult(200, json.loads(outcome.payload), outcome.log, outcome.error)
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(_REAP_EVERY_SECONDS)
+            for pool in self._pools.values():
+                pool.reap()
+
+
+class RunningCloud:
+    """A cloud that runs in a thread of its own, for callers without an event loop."""
+
+    def __init__(self, cloud: Cloud, loop: asyncio.AbstractEventLoop) -> None:
+        self._cloud = cloud
+        self._loop = loop
+        self.api_url = cloud.api_url
+        self.issuer = cloud.issuer
+        self.stack = cloud.stack
+
+    def invoke(self, function: str, payload: object) -> InvokeResult:
+        """Run a function on an event and wait for it. Raises UnknownFunction."""
+        return asyncio.run_coroutine_threadsafe(self._cloud.invoke(function, payload), self._loop).result()
+
+
+@contextlib.contextmanager
+def running_cloud(settings: CloudSettings) -> Iterator[RunningCloud]:
+    """Run a cloud in a thread for the length of a `with` block. Raises what `Cloud.start` raises."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="localcloud", daemon=True)
+    thread.start()
+
+    def wait[T](work: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    cloud = Cloud(settings)
+    try:
+        wait(cloud.start())
+        yield RunningCloud(cloud, loop)
+    finally:
+        wait(cloud.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,171 @@
+"""Schedules that really fire, and Lambda's queue for asynchronous events: retries, then the dead letters.
+
+EventBridge hands a schedule's event to the function asynchronously. What the function then fails to do, Lambda
+tries again; how often and for how long says the function's EventInvokeConfig, else the schedule's retry policy,
+else Lambda's default of two retries. An event given up is appended to a file, one JSON object a line.
+"""
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from localcloud.cloudformation import ACCOUNT, REGION
+from localcloud.cron import Next, next_times
+from localcloud.logline import Log, LogLine
+from localcloud.pools import FunctionPool, Throttled
+from localcloud.template import AsyncPolicy, Schedule
+from localcloud.workers import Outcome
+
+DEAD_LETTERS = "dead-letters.jsonl"
+_DEFAULT_RETRIES = 2
+_DEFAULT_AGE_SECONDS = 6 * 3600
+_LONGEST_SLEEP_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class _Event:
+    schedule: Schedule
+    payload: bytes
+    request_id: str
+    created: float
+
+
+class Schedules:
+    """Fires the schedules of a stack until stopped."""
+
+    def __init__(
+        self,
+        schedules: Iterable[Schedule],
+        pools: Mapping[str, FunctionPool],
+        data_dir: Path,
+        retry_delay_seconds: float,
+        log: Log,
+    ) -> None:
+        """`retry_delay_seconds` is the pause before the first retry; it doubles with each. Raises BadExpression."""
+        self._timetable = [(item, next_times(item.expression, item.timezone)) for item in schedules]
+        self._pools = pools
+        self._dead_letters = data_dir / DEAD_LETTERS
+        self._retry_delay = retry_delay_seconds
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to wait for the first firings."""
+        for schedule, upcoming in self._timetable:
+            self._spawn(self._keep_firing(schedule, upcoming))
+
+    async def stop(self) -> None:
+        """Fire no more; events between two attempts are dropped."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep_firing(self, schedule: Schedule, upcoming: Next) -> None:
+        due = upcoming(datetime.now(UTC))
+        while due is not None:
+            await _sleep_until(due)
+            self._spawn(self._deliver(_event(schedule, due)))
+            due = upcoming(due)
+            if due is not None and due < datetime.now(UTC):  # the machine slept; what was missed is missed
+                due = upcoming(datetime.now(UTC))
+
+    async def _deliver(self, event: _Event) -> None:
+        policy = self._policy(event.schedule)
+        retries = _DEFAULT_RETRIES if policy.retries is None else policy.retries
+        give_up_at = event.created + (policy.max_age_seconds or _DEFAULT_AGE_SECONDS)
+        attempt = 0
+        while True:
+            outcome = await self._attempt(event, attempt)
+            if outcome is not None and outcome.error is None:
+                return
+            delay = self._retry_delay * 2**attempt
+            if attempt >= retries or time.time() + delay > give_up_at:
+                self._bury(event, outcome, attempt + 1, policy)
+                return
+            await asyncio.sleep(delay)
+            attempt += 1
+
+    def _policy(self, schedule: Schedule) -> AsyncPolicy:
+        """The function's own settings first; each of the schedule's where the function has none."""
+        own, fallback = self._pools[schedule.function].spec.failures, schedule.failures
+        return AsyncPolicy(
+            retries=fallback.retries if own.retries is None else own.retries,
+            max_age_seconds=own.max_age_seconds or fallback.max_age_seconds,
+            dead_letter=own.dead_letter or fallback.dead_letter,
+        )
+
+    async def _attempt(self, event: _Event, attempt: int) -> Outcome | None:
+        """Run the function once; None means that it was throttled."""
+        began = time.monotonic()
+        name = event.schedule.name
+        try:
+            outcome = await self._pools[event.schedule.function].invoke(
+                event.payload, request_id=event.request_id
+            )
+        except Throttled:
+            outcome = None
+        status = "Throttled" if outcome is None else outcome.error or "ok"
+        again = f" retry {attempt}" if attempt else ""
+        took = (time.monotonic() - began) * 1000
+        self._log(LogLine("schedule", f"{name}{again}", status, took, event.request_id))
+        return outcome
+
+    def _bury(self, event: _Event, outcome: Outcome | None, attempts: int, policy: AsyncPolicy) -> None:
+        letter = {
+            "time": datetime.now(UTC).isoformat(),
+            "target": policy.dead_letter,
+            "schedule": event.schedule.name,
+            "function": event.schedule.function,
+            "requestId": event.request_id,
+            "attempts": attempts,
+            "error": json.loads(outcome.payload) if outcome else "Throttled",
+            "event": json.loads(event.payload),
+        }
+        if policy.dead_letter:
+            with self._dead_letters.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(letter) + "\n")
+            fate = f"given up, see {self._dead_letters}"
+        else:
+            fate = "dropped, the template names no dead-letter queue"
+        self._log(LogLine("schedule", f"{event.schedule.name} {fate}", request_id=event.request_id))
+
+
+async def _sleep_until(due: datetime) -> None:
+    while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
+        await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
+
+
+def _event(schedule: Schedule, due: datetime) -> _Event:
+    request_id = str(uuid.uuid4())
+    payload = schedule.input.encode() if schedule.input is not None else _standard(schedule, due)
+    return _Event(schedule, payload, request_id, time.time())
+
+
+def _standard(schedule: Schedule, due: datetime) -> bytes:
+    """The event a target gets when the template gives no Input."""
+    if schedule.source == "aws.scheduler":
+        arn, detail = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{schedule.name}", "{}"
+    else:
+        arn, detail = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{schedule.name}", {}
+    event = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": schedule.source,
+        "account": ACCOUNT,
+        "time": due.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [arn],
+        "detail": detail,
+    }
+    return json.dumps(event).encode()

@@ -61,6 +61,15 @@ $$;
 COMMENT ON FUNCTION min_billable_seconds() IS
   'Seconds a session must have lasted to be completed: the settings table, then app.min_billable_seconds, then 60.';
 
+CREATE FUNCTION waiver_versions() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT string_to_array(value, ' ') FROM settings WHERE key = 'waiver_versions'
+$$;
+COMMENT ON FUNCTION waiver_versions() IS 'The versions of the waiver that may be signed; the last one is current.';
+CREATE FUNCTION current_waiver_version() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT (waiver_versions())[cardinality(waiver_versions())]
+$$;
+COMMENT ON FUNCTION current_waiver_version() IS 'The version a signature without a version is for.';
+
 CREATE TABLE workshops (
   id          uuid PRIMARY KEY DEFAULT new_id(),
   name        text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),

@@ -132,7 +132,7 @@ CREATE TABLE session_assignments (
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (session_id)
   WHERE status IN ('pending_waiver', 'queued', 'offered', 'accepted');
 -- The queue, in the order it is shown.
-CREATE INDEX session_assignments_queue ON session_assignments (urgent DESC, queued_at, id)
+CREATE INDEX session_assignments_queue ON session_assignments ((NOT urgent), queued_at, id)
   WHERE status IN ('queued', 'offered');
 ALTER TABLE sessions ADD CONSTRAINT sessions_current_assignment_exists
   FOREIGN KEY (current_assignment_id) REFERENCES session_assignments (id) DEFERRABLE INITIALLY DEFERRED;
@@ -227,16 +227,16 @@ CREATE TABLE idempotency_keys (
   user_id       uuid NOT NULL,
   key           text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
   request_hash  bytea NOT NULL,
-  response      jsonb NOT NULL,
+  intake_id     uuid NOT NULL REFERENCES intakes (id),
   created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (user_id, key)
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
-COMMENT ON TABLE idempotency_keys IS 'Answers of successful intakes by Idempotency-Key, kept 24 hours.';
+COMMENT ON TABLE idempotency_keys IS 'Successful intakes by Idempotency-Key, kept 24 hours.';
 COMMENT ON COLUMN idempotency_keys.user_id IS 'Keys are per customer: the sub of the token.';
 COMMENT ON COLUMN idempotency_keys.key IS 'As sent in the header.';
 COMMENT ON COLUMN idempotency_keys.request_hash IS 'SHA-256 of the canonical request; the same key with another body is refused.';
-COMMENT ON COLUMN idempotency_keys.response IS 'The answer to give again.';
+COMMENT ON COLUMN idempotency_keys.intake_id IS 'What it created; the first answer is read again from the audit trail.';
 COMMENT ON COLUMN idempotency_keys.created_at IS 'From when the 24 hours count.';
 
 GRANT SELECT, INSERT ON sessions, session_assignments, session_participants, waivers TO autodoctor_app;

@@ -1,0 +1,26 @@
+"""POST /api/mechanic/assignments/{assignmentId}/accept and /decline"""
+
+from autodoctor.db import database
+from autodoctor.errors import AssignmentNotFound
+from autodoctor.http import Request, Router
+from autodoctor.sessions import accept as use_case
+
+router = Router()
+
+
+@router.route("POST /api/mechanic/assignments/{assignmentId}/accept", groups=["mechanics"], metric="Accepted")
+def accept(request: Request) -> use_case.Accepted:
+    assignment_id = request.id("assignmentId", AssignmentNotFound)
+    return use_case.accept(database(), request.caller.user_id, assignment_id)
+
+
+@router.route(
+    "POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined"
+)
+def decline(request: Request) -> use_case.Declined:
+    assignment_id = request.id("assignmentId", AssignmentNotFound)
+    reason = request.json(use_case.DeclineRequest).reason
+    return use_case.decline(database(), request.caller.user_id, assignment_id, reason)
+
+
+handler = router.handler()

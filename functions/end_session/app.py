@@ -1,0 +1,20 @@
+"""POST /api/sessions/{sessionId}/end"""
+
+from autodoctor.db import database
+from autodoctor.errors import SessionNotFound
+from autodoctor.http import Request, Router
+from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
+
+router = Router()
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/end", groups=["customers", "mechanics", "admins"], metric="EndRequests"
+)
+def end(request: Request) -> Ended:
+    session_id = request.id("sessionId", SessionNotFound)
+    ender = Ender(request.caller.user_id, any_session=request.caller.is_admin)
+    return end_session(database(), ender, session_id, request.json(EndRequest).mechanic_notes)
+
+
+handler = router.handler()

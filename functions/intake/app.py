@@ -1,0 +1,16 @@
+"""POST /api/intake/start"""
+
+from autodoctor.db import database
+from autodoctor.http import Request, Router
+from autodoctor.sessions.intake import IntakeRequest, SessionCreated, start_intake
+
+router = Router()
+
+
+@router.route("POST /api/intake/start", groups=["customers"], status=201, metric="SessionsCreated")
+def start(request: Request) -> SessionCreated:
+    intake = request.json(IntakeRequest)
+    return start_intake(database(), request.caller.user_id, intake, request.headers.get("idempotency-key"))
+
+
+handler = router.handler()

@@ -1,0 +1,25 @@
+"""Cognito's PostConfirmation trigger: puts each newly confirmed user into the group `customers`"""
+
+from typing import Any
+
+import boto3
+
+GROUP = "customers"
+SIGNED_UP = "PostConfirmation_ConfirmSignUp"  # the other source of this trigger is a forgotten password
+
+cognito = boto3.client("cognito-idp")
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Add the user to the group and hand the event back, as Cognito asks.
+
+    Adding somebody twice changes nothing, so a trigger that Cognito repeats is harmless.
+
+    Raises:
+        botocore.exceptions.ClientError: Cognito refused; the confirmation fails with it, loudly.
+    """
+    if event["triggerSource"] == SIGNED_UP:
+        cognito.admin_add_user_to_group(
+            UserPoolId=event["userPoolId"], Username=event["userName"], GroupName=GROUP
+        )
+    return event

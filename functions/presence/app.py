@@ -1,0 +1,30 @@
+"""POST /api/sessions/{sessionId}/join, /leave and /release"""
+
+from autodoctor.db import database
+from autodoctor.errors import SessionNotFound
+from autodoctor.http import Request, Router
+from autodoctor.sessions import presence
+
+router = Router()
+
+
+@router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined")
+def join(request: Request) -> presence.PresenceRecorded:
+    session_id = request.id("sessionId", SessionNotFound)
+    connection_id = request.json(presence.PresenceRequest).connection_id
+    return presence.join(database(), request.caller.user_id, session_id, connection_id)
+
+
+@router.route("POST /api/sessions/{sessionId}/leave", groups=["customers", "mechanics"], metric="Left")
+def leave(request: Request) -> presence.PresenceRecorded:
+    session_id = request.id("sessionId", SessionNotFound)
+    connection_id = request.json(presence.PresenceRequest).connection_id
+    return presence.leave(database(), request.caller.user_id, session_id, connection_id)
+
+
+@router.route("POST /api/sessions/{sessionId}/release", groups=["mechanics"], metric="Released")
+def release(request: Request) -> presence.Released:
+    return presence.release(database(), request.caller.user_id, request.id("sessionId", SessionNotFound))
+
+
+handler = router.handler()

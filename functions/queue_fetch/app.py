@@ -1,0 +1,17 @@
+"""GET /api/mechanic/queue"""
+
+from autodoctor.db import database
+from autodoctor.http import Request, Router
+from autodoctor.sessions.queue import Queue, fetch_queue
+
+router = Router()
+
+
+@router.route("GET /api/mechanic/queue", groups=["mechanics"])
+def fetch(request: Request) -> Queue:
+    return fetch_queue(
+        database(), request.caller.user_id, request.query.get("limit"), request.query.get("cursor")
+    )
+
+
+handler = router.handler()

@@ -1,0 +1,30 @@
+"""Routes of the system this one replaces: 410, with a link to what took their place"""
+
+from typing import Final, NoReturn
+
+from autodoctor.errors import Retired
+from autodoctor.http import Request, Router
+
+SUCCESSORS: Final = {
+    "ANY /api/mechanics/requests": "/api/mechanic/queue",
+    "ANY /api/mechanics/requests/{proxy+}": "/api/mechanic/queue",
+    "ANY /api/mechanic/accept": "/api/mechanic/assignments/%7BassignmentId%7D/accept",
+    "ANY /api/requests": "/api/intake/start",
+    "ANY /api/requests/{proxy+}": "/api/intake/start",
+    # Expiry needs no caller any more: a schedule runs it, and the queue shows what is left.
+    "ANY /api/cron/expire-requests": "/api/mechanic/queue",
+}
+
+router = Router()
+
+
+def retire(key: str, successor: str) -> None:
+    @router.route(key, groups=[])
+    def gone(_request: Request) -> NoReturn:
+        raise Retired(successor)
+
+
+for retired_key, successor_path in SUCCESSORS.items():
+    retire(retired_key, successor_path)
+
+handler = router.handler()

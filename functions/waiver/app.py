@@ -1,0 +1,15 @@
+"""POST /api/waiver/submit"""
+
+from autodoctor.db import database
+from autodoctor.http import Request, Router
+from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
+
+router = Router()
+
+
+@router.route("POST /api/waiver/submit", groups=["customers"], metric="WaiversSigned")
+def submit(request: Request) -> WaiverSigned:
+    return sign_waiver(database(), request.caller.user_id, request.json(WaiverRequest))
+
+
+handler = router.handler()

@@ -1,0 +1,1 @@
+"""The rules of the house as pure functions and plain values: no clock, no database, nothing of ours imported."""

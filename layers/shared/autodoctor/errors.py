@@ -1,0 +1,245 @@
+"""Typed errors, each with its HTTP status, slug and sentence (RFC 9457); one place turns them into answers."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+from uuid import UUID
+
+
+class Problem(Exception):
+    """An error that the caller can understand.
+
+    Attributes:
+        status: HTTP status.
+        slug: last part of the problem's `type`.
+        title: the same for every occurrence.
+        headers: extra response headers.
+    """
+
+    status: ClassVar[int]
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    headers: Mapping[str, str]
+
+    def __init__(self, detail: str, *, headers: Mapping[str, str] | None = None, **extras: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extras = extras
+        self.headers = headers or {}
+
+    def body(self) -> dict[str, object]:
+        """The members of the problem document."""
+        return {
+            "type": f"/problems/{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extras,
+        }
+
+
+class MalformedBody(Problem):
+    """The body is not JSON."""
+
+    status, slug, title = 400, "malformed-json", "Malformed JSON"
+
+
+class Unauthenticated(Problem):
+    """The token is not an access token of a user."""
+
+    status, slug, title = 401, "unauthenticated", "Unauthenticated"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+class InsufficientCredits(Problem):
+    """The customer has fewer credits than the plan costs."""
+
+    status, slug, title = 402, "insufficient-credits", "Insufficient credits"
+
+
+class Forbidden(Problem):
+    """The caller is not in a group that may use this route."""
+
+    status, slug, title = 403, "forbidden", "Forbidden"
+
+
+class MechanicNotActive(Forbidden):
+    """The caller is in the group mechanics, but is not known as one, or is suspended."""
+
+    slug, title = "mechanic-not-active", "Mechanic not active"
+
+    def __init__(self) -> None:
+        super().__init__("This account is not an active mechanic.")
+
+
+class OwnSession(Forbidden):
+    """Nobody is mechanic and customer of one session."""
+
+    slug, title = "own-session", "Own session"
+
+    def __init__(self) -> None:
+        super().__init__("You cannot be the mechanic of your own session.")
+
+
+class CustomerErased(Forbidden):
+    """The customer's data was erased on request."""
+
+    slug, title = "customer-erased", "Customer erased"
+
+    def __init__(self) -> None:
+        super().__init__("This account was erased on request and cannot start sessions.")
+
+
+class NotFound(Problem):
+    """There is no such thing, or it is not the caller's."""
+
+    status, slug, title = 404, "not-found", "Not found"
+
+
+class SessionNotFound(NotFound):
+    """No such session, or not the caller's: both look the same."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such session.")
+
+
+class AssignmentNotFound(NotFound):
+    """No such assignment, or never visible to the caller: both look the same."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such assignment.")
+
+
+class Conflict(Problem):
+    """The request does not fit the present state."""
+
+    status, slug, title = 409, "conflict", "Conflict"
+
+
+class ActiveSessionExists(Conflict):
+    """The customer has an active session already."""
+
+    slug, title = "active-session-exists", "Active session exists"
+
+    def __init__(self, session_id: UUID, status: str) -> None:
+        super().__init__(
+            f"You already have a session that is {status}.",
+            activeSession={"sessionId": str(session_id), "status": status},
+        )
+
+
+class AssignmentUnavailable(Conflict):
+    """The assignment was visible to the caller once, but is taken, over or past its deadline."""
+
+    slug, title = "assignment-unavailable", "Assignment unavailable"
+
+    def __init__(self, assignment_id: UUID) -> None:
+        super().__init__("This request is no longer available.", assignmentId=str(assignment_id))
+
+
+class MechanicBusy(Conflict):
+    """The mechanic has a waiting or live session."""
+
+    slug, title = "mechanic-busy", "Mechanic busy"
+
+    def __init__(self) -> None:
+        super().__init__("You already have a session; end or release it first.")
+
+
+class SessionEnded(Conflict):
+    """The session is over."""
+
+    slug, title = "session-ended", "Session ended"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This session is over: it was {status}.", sessionStatus=status)
+        self.extras = {"sessionStatus": status}
+
+
+class SessionNotOpen(Conflict):
+    """A scheduled session has not come due."""
+
+    slug, title = "session-not-open", "Session not open"
+
+    def __init__(self, status: str) -> None:
+        super().__init__("This session is not open yet.", sessionStatus=status)
+
+
+class SessionNotReleasable(Conflict):
+    """Only a session that waits for both parties can be given back."""
+
+    slug, title = "session-not-releasable", "Session not releasable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            f"Only a waiting session can be released; this one is {status}.", sessionStatus=status
+        )
+
+
+class SessionBusy(Conflict):
+    """Another request holds the session for longer than we wait."""
+
+    slug, title = "session-busy", "Session busy"
+
+    def __init__(self) -> None:
+        super().__init__("Another request is changing this session; try again.", headers={"Retry-After": "1"})
+
+
+class Unprocessable(Problem):
+    """The request is JSON, but not what is asked for.
+
+    Args:
+        errors: pairs of a JSON pointer and what is wrong there.
+    """
+
+    status, slug, title = 422, "validation", "Invalid request"
+
+    def __init__(self, *errors: tuple[str, str], detail: str = "The request has invalid values.") -> None:
+        super().__init__(detail, errors=[{"pointer": pointer, "detail": what} for pointer, what in errors])
+
+
+class FundingUnavailable(Unprocessable):
+    """This way to pay does not exist yet."""
+
+    slug, title = "funding-unavailable", "Funding unavailable"
+
+    def __init__(self, funding: str) -> None:
+        super().__init__(
+            ("/payWith", f"paying by {funding} is not available"),
+            detail=f"Paying by {funding} is not available.",
+        )
+
+
+class IdempotencyKeyReused(Unprocessable):
+    """The same Idempotency-Key came with another body."""
+
+    slug, title = "idempotency-key-reused", "Idempotency key reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            ("/headers/Idempotency-Key", "was used for another request"),
+            detail="This Idempotency-Key was used for another request.",
+        )
+
+
+class Retired(Problem):
+    """The route is gone; its successor is linked."""
+
+    status, slug, title = 410, "retired", "Retired"
+
+    def __init__(self, successor: str) -> None:
+        super().__init__(
+            f"This route is retired; use {successor}.",
+            headers={"Link": f'<{successor}>; rel="successor-version"'},
+            successor=successor,
+        )
+
+
+class ServiceUnavailable(Problem):
+    """The database cannot be reached or did not answer in time."""
+
+    status, slug, title = 503, "service-unavailable", "Service unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The service is briefly unavailable; try again.", headers={"Retry-After": "2"})

@@ -1,0 +1,207 @@
+"""POST /api/mechanic/assignments/{assignmentId}/accept and /decline: a mechanic takes a request, or does not."""
+
+from typing import Annotated, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic import StringConstraints
+
+from autodoctor.db import Database, Refused, Row
+from autodoctor.errors import (
+    AssignmentNotFound,
+    AssignmentUnavailable,
+    MechanicBusy,
+    MechanicNotActive,
+    OwnSession,
+)
+from autodoctor.sessions.queue import VISIBLE
+from autodoctor.wire import Answer, RequestBody
+
+
+class Accepted(Answer):
+    """The session is this mechanic's."""
+
+    assignment_id: UUID
+    session_id: UUID
+    session_status: str
+
+
+class DeclineRequest(RequestBody):
+    """Why, if the mechanic cares to say."""
+
+    reason: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+
+class Declined(Answer):
+    """The session is queued again for the others."""
+
+    assignment_id: UUID
+    session_id: UUID
+    assignment_status: Literal["declined"] = "declined"
+
+
+# The session's row is the lock; its trigger takes the assignment along, judging it again with a fresh snapshot.
+_ACCEPT: Final[LiteralString] = (
+    """
+UPDATE sessions s
+   SET status = 'waiting', mechanic_id = m.id, actor = %(actor)s, change_data = NULL
+  FROM mechanics m, session_assignments a
+ WHERE m.user_id = %(user_id)s AND m.status = 'active'
+   AND a.id = %(assignment_id)s AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
+   AND """
+    + VISIBLE
+    + """
+RETURNING a.id AS assignment_id, s.id AS session_id, s.status AS session_status
+"""
+)
+
+_COME_DUE: Final[LiteralString] = """
+UPDATE sessions SET status = 'pending', actor = %(actor)s, change_data = NULL
+ WHERE status = 'scheduled' AND current_assignment_id = %(assignment_id)s
+   AND id = (SELECT session_id FROM session_assignments WHERE id = %(assignment_id)s)
+"""
+
+_DECLINE: Final[LiteralString] = """
+WITH session AS MATERIALIZED (
+  SELECT s.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+   WHERE a.id = %(assignment_id)s
+     FOR NO KEY UPDATE OF s
+)
+UPDATE session_assignments a
+   SET status = 'declined', actor = %(actor)s, change_data = %(data)s
+  FROM session, mechanics m
+ WHERE a.id = %(assignment_id)s AND a.session_id = session.id AND m.user_id = %(user_id)s
+   AND a.status = 'offered' AND a.mechanic_id = m.id AND a.offer_expires_at > clock_timestamp()
+RETURNING a.id AS assignment_id, a.session_id
+"""
+
+_STANDING: Final[LiteralString] = (
+    """
+SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, a.session_id, a.status,
+       a.mechanic_id = m.id AS mine, s.status AS session_status, c.user_id = %(user_id)s AS own_session, """
+    + VISIBLE
+    + """ AS visible,
+       a.queued_at IS NOT NULL AND a.available_at <= coalesce(a.ended_at, now())
+       AND CASE WHEN a.offer_expires_at IS NOT NULL THEN a.mechanic_id = m.id
+                ELSE (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id <> ALL (a.declined_by)
+           END AS visible_once
+  FROM mechanics m
+  LEFT JOIN session_assignments a ON a.id = %(assignment_id)s
+  LEFT JOIN sessions s ON s.id = a.session_id
+  LEFT JOIN customers c ON c.id = s.customer_id
+ WHERE m.user_id = %(user_id)s
+"""
+)
+
+
+def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
+    """Give the session of this assignment to this mechanic.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+        assignment_id: what the queue showed.
+
+    Returns:
+        The session; the same again for the mechanic who has it.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+        AssignmentNotFound: never visible to this mechanic.
+        AssignmentUnavailable: taken, over, or past its deadline.
+        MechanicBusy: the mechanic has a waiting or live session.
+        OwnSession: the mechanic is the customer.
+    """
+    parameters = {"user_id": user_id, "assignment_id": assignment_id, "actor": f"mechanic:{user_id}"}
+    try:
+        accepted = database.one(_ACCEPT, parameters)
+        if accepted is None and (accepted := _held(database, parameters)) is None:
+            accepted = database.transaction(lambda connection: _accept_scheduled(connection, parameters))
+    except psycopg.errors.UniqueViolation:
+        raise MechanicBusy from None
+    except Refused as refused:
+        if refused.code == "AD003":
+            raise OwnSession from None
+        if refused.code != "AD002":
+            raise
+        accepted = None
+    if accepted is None:
+        raise AssignmentUnavailable(assignment_id)
+    return Accepted(**accepted)
+
+
+def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str | None = None) -> Declined:
+    """Turn an offer down; the same transaction queues the session for the others.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`; a suspended one may decline too.
+        assignment_id: the offer.
+        reason: kept with the audit row.
+
+    Returns:
+        The declined offer; the same again when asked again.
+
+    Raises:
+        MechanicNotActive: no such mechanic.
+        AssignmentNotFound: never visible to this mechanic.
+        AssignmentUnavailable: not an offer to this mechanic, or no longer one.
+    """
+    parameters = {
+        "user_id": user_id,
+        "assignment_id": assignment_id,
+        "actor": f"mechanic:{user_id}",
+        "data": Jsonb({"reason": reason}) if reason else None,
+    }
+    try:
+        declined = database.one(_DECLINE, parameters)
+    except Refused as refused:
+        if refused.code != "AD002":
+            raise
+        declined = None
+    if declined is None:
+        declined = _standing(database, parameters)
+        if not declined["visible_once"]:
+            raise AssignmentNotFound
+        if not (declined["mine"] and declined["status"] == "declined"):
+            raise AssignmentUnavailable(assignment_id)
+    return Declined(**declined)
+
+
+def _held(database: Database, parameters: Row) -> Row | None:
+    """The mechanic's own session, where this assignment is it; None where a scheduled one may be taken early.
+
+    Raises:
+        Problem: why this mechanic cannot have it.
+    """
+    standing = _standing(database, parameters)
+    if standing["mechanic_status"] != "active":
+        raise MechanicNotActive
+    if not standing["visible_once"]:
+        raise AssignmentNotFound
+    if standing["mine"] and standing["status"] == "accepted":
+        return standing
+    if standing["own_session"]:
+        raise OwnSession
+    if standing["visible"] and standing["session_status"] == "scheduled":
+        return None
+    raise AssignmentUnavailable(standing["assignment_id"])
+
+
+def _standing(database: Database, parameters: Row) -> Row:
+    """How the assignment stands, and how this mechanic does.
+
+    Raises:
+        MechanicNotActive: no such mechanic.
+    """
+    standing = database.one(_STANDING, parameters)
+    if standing is None:
+        raise MechanicNotActive
+    return standing
+
+
+def _accept_scheduled(connection: psycopg.Connection[Row], parameters: Row) -> Row | None:
+    """scheduled -> pending -> waiting in one transaction."""
+    due = connection.execute(_COME_DUE, parameters)
+    return connection.execute(_ACCEPT, parameters).fetchone() if due.rowcount == 1 else None

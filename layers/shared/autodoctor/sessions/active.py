@@ -1,0 +1,239 @@
+"""What a party sees of sessions: the active one, one in detail with its timeline, and the history."""
+
+from typing import Any, Final, Literal, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import SessionNotFound, Unprocessable
+from autodoctor.sessions.queue import page_size
+from autodoctor.settings import session_base_url
+from autodoctor.wire import Answer, Utc
+
+type Role = Literal["customer", "mechanic"]
+
+
+class SessionSummary(Answer):
+    """A session as one of its parties sees it."""
+
+    session_id: UUID
+    status: str
+    session_type: str
+    plan: str
+    created_at: Utc
+    started_at: Utc | None
+    scheduled_for: Utc | None
+    counterpart_name: str | None
+    session_url: str
+
+
+class ActiveSession(Answer):
+    """The active session, if there is one."""
+
+    session: SessionSummary | None
+
+
+class PastSession(SessionSummary):
+    """A session in a history."""
+
+    ended_at: Utc | None
+    reason: str | None
+    duration_seconds: int | None
+
+
+class History(Answer):
+    """One page of a party's sessions, newest first."""
+
+    sessions: list[PastSession]
+    next_cursor: str | None
+
+
+class Participant(Answer):
+    """Who takes part."""
+
+    role: Role
+    name: str
+    joined_at: Utc | None
+    present: bool
+
+
+class TimelineEvent(Answer):
+    """One event of a session's life."""
+
+    at: Utc
+    event: str
+    actor: str
+    assignment_id: UUID | None
+
+
+class SessionDetail(PastSession):
+    """A session with everything its parties may know of it."""
+
+    funding: str
+    concern: str
+    vehicle: dict[str, Any]
+    urgent: bool
+    assignment_id: UUID
+    assignment_status: str
+    queued_at: Utc | None
+    offer_expires_at: Utc | None
+    accepted_at: Utc | None
+    mechanic_notes: str | None
+    participants: list[Participant]
+    timeline: list[TimelineEvent]
+
+
+_COLUMNS: Final[LiteralString] = """
+       s.id AS session_id, s.status, i.session_type, i.plan_code AS plan, s.created_at, s.started_at, s.scheduled_for,
+       s.ended_at, s.end_reason AS reason,
+       floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds
+"""
+
+_CUSTOMER_ACTIVE: Final[LiteralString] = (
+    "SELECT "
+    + _COLUMNS
+    + """, m.name AS counterpart_name
+  FROM customers c
+  JOIN sessions s ON s.customer_id = c.id AND s.status IN ('scheduled', 'pending', 'waiting', 'live')
+  JOIN intakes i ON i.id = s.id
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+ WHERE c.user_id = %(user_id)s
+"""
+)
+
+_MECHANIC_ACTIVE: Final[LiteralString] = (
+    "SELECT "
+    + _COLUMNS
+    + """, i.customer_name AS counterpart_name
+  FROM mechanics m
+  JOIN sessions s ON s.mechanic_id = m.id AND s.status IN ('waiting', 'live')
+  JOIN intakes i ON i.id = s.id
+ WHERE m.user_id = %(user_id)s
+"""
+)
+
+_CUSTOMER_HISTORY: Final[LiteralString] = (
+    "SELECT "
+    + _COLUMNS
+    + """, m.name AS counterpart_name
+  FROM customers c
+  JOIN sessions s ON s.customer_id = c.id AND s.id < %(before)s
+  JOIN intakes i ON i.id = s.id
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+ WHERE c.user_id = %(user_id)s
+ ORDER BY s.id DESC LIMIT %(limit)s + 1
+"""
+)
+
+_MECHANIC_HISTORY: Final[LiteralString] = (
+    "SELECT "
+    + _COLUMNS
+    + """, i.customer_name AS counterpart_name
+  FROM mechanics m
+  JOIN sessions s ON s.mechanic_id = m.id AND s.id < %(before)s
+  JOIN intakes i ON i.id = s.id
+ WHERE m.user_id = %(user_id)s
+ ORDER BY s.id DESC LIMIT %(limit)s + 1
+"""
+)
+
+_DETAIL: Final[LiteralString] = (
+    "SELECT "
+    + _COLUMNS
+    + """, CASE WHEN m.user_id = %(user_id)s THEN i.customer_name ELSE m.name END AS counterpart_name,
+       i.funding, i.concern, i.vehicle, i.urgent, s.accepted_at, s.mechanic_notes,
+       a.id AS assignment_id, a.status AS assignment_status, a.queued_at, a.offer_expires_at,
+       jsonb_build_array(
+         jsonb_build_object('role', 'customer', 'name', i.customer_name, 'joinedAt', s.customer_joined_at,
+                            'present', s.customer_present AND s.ended_at IS NULL))
+       || CASE WHEN m.id IS NULL THEN '[]' ELSE jsonb_build_array(
+         jsonb_build_object('role', 'mechanic', 'name', m.name, 'joinedAt', s.mechanic_joined_at,
+                            'present', s.mechanic_present AND s.ended_at IS NULL)) END AS participants,
+       (SELECT jsonb_agg(jsonb_build_object('at', e.at, 'event', e.event, 'actor', e.actor,
+                                            'assignmentId', e.assignment_id) ORDER BY e.at, e.part, e.id)
+          FROM (SELECT occurred_at AS at, 1 AS part, id, NULL::uuid AS assignment_id, split_part(actor, ':', 1) AS actor,
+                       CASE type WHEN 'transition' THEN 'session.' || to_status ELSE role || '.' || type END AS event
+                  FROM session_events WHERE session_id = s.id
+                UNION ALL
+                SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
+                  FROM session_assignment_events WHERE session_id = s.id) AS e) AS timeline
+  FROM sessions s
+  JOIN intakes i ON i.id = s.id
+  JOIN customers c ON c.id = s.customer_id
+  JOIN session_assignments a ON a.id = s.current_assignment_id
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+ WHERE s.id = %(session_id)s AND (%(any_session)s OR c.user_id = %(user_id)s OR m.user_id = %(user_id)s)
+"""
+)
+
+_NEWEST: Final = UUID(int=(1 << 128) - 1)
+
+
+def customer_active_session(database: Database, user_id: UUID) -> ActiveSession:
+    """The customer's scheduled, pending, waiting or live session."""
+    return _active(database.one(_CUSTOMER_ACTIVE, {"user_id": user_id}))
+
+
+def mechanic_active_session(database: Database, user_id: UUID) -> ActiveSession:
+    """The mechanic's waiting or live session."""
+    return _active(database.one(_MECHANIC_ACTIVE, {"user_id": user_id}))
+
+
+def session_detail(
+    database: Database, user_id: UUID, session_id: UUID, *, any_session: bool = False
+) -> SessionDetail:
+    """One session with its participants and its timeline of events.
+
+    Args:
+        database: where.
+        user_id: who asks.
+        session_id: which session.
+        any_session: whether it may be a session of others (admins).
+
+    Raises:
+        SessionNotFound: no such session of this caller.
+    """
+    row = database.one(_DETAIL, {"session_id": session_id, "user_id": user_id, "any_session": any_session})
+    if row is None:
+        raise SessionNotFound
+    return SessionDetail.model_validate({**row, "session_url": session_url(row)})
+
+
+def history(
+    database: Database, role: Role, user_id: UUID, limit: str | None = None, cursor: str | None = None
+) -> History:
+    """A party's sessions, newest first.
+
+    Args:
+        database: where.
+        role: as customer or as mechanic.
+        user_id: whose.
+        limit: sessions a page, 1 to 100; 20 where absent.
+        cursor: `nextCursor` of the page before.
+
+    Raises:
+        Unprocessable: limit or cursor is not one of ours.
+    """
+    size = page_size(limit)
+    statement = _CUSTOMER_HISTORY if role == "customer" else _MECHANIC_HISTORY
+    rows = database.all(statement, {"user_id": user_id, "limit": size, "before": _before(cursor)})
+    shown = [PastSession(**row, session_url=session_url(row)) for row in rows[:size]]
+    return History(sessions=shown, next_cursor=str(shown[-1].session_id) if len(rows) > size else None)
+
+
+def session_url(row: Row) -> str:
+    """Where the parties meet; a diagnostic is held as video."""
+    medium = "chat" if row["session_type"] == "chat" else "video"
+    return f"{session_base_url()}/{medium}/{row['session_id']}"
+
+
+def _active(row: Row | None) -> ActiveSession:
+    return ActiveSession(session=None if row is None else SessionSummary(**row, session_url=session_url(row)))
+
+
+def _before(cursor: str | None) -> UUID:
+    if cursor is None:
+        return _NEWEST
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

@@ -1,0 +1,290 @@
+"""POST /api/intake/start: what a customer asks for becomes a session, or an error that says why not."""
+
+import hashlib
+from datetime import timedelta
+from typing import Annotated, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, field_validator
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import (
+    ActiveSessionExists,
+    CustomerErased,
+    FundingUnavailable,
+    IdempotencyKeyReused,
+    OwnSession,
+    SessionBusy,
+    Unprocessable,
+)
+from autodoctor.ids import new_id
+from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS
+from autodoctor.wire import Answer, Name, RequestBody, now
+
+FIRST_MODEL_YEAR: Final = 1886
+FURTHEST_SCHEDULE: Final = timedelta(days=30)
+IDEMPOTENCY_HOURS: Final = 24
+MAX_KEY_LENGTH: Final = 255
+
+
+def _not_after_next_year(year: int) -> int:
+    if year > now().year + 1:
+        raise ValueError("must not be later than next year")
+    return year
+
+
+type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+# ISO 3779: 17 characters, and never I, O or Q, which look like 1 and 0.
+type Vin = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-HJ-NPR-Z0-9]{17}$")]
+
+
+class Vehicle(RequestBody):
+    """The car."""
+
+    year: Annotated[int, Field(ge=FIRST_MODEL_YEAR), AfterValidator(_not_after_next_year)]
+    make: Short
+    model: Short
+    vin: Vin | None = None
+    odometer_km: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+
+
+class Signature(RequestBody):
+    """The waiver, signed in the same call."""
+
+    signed_name: Name
+    waiver_version: str | None = None
+
+
+class IntakeRequest(RequestBody):
+    """What the customer asks for."""
+
+    plan: str
+    pay_with: Literal["free", "credit", "card"]
+    session_type: Literal["chat", "video", "diagnostic"]
+    name: Name
+    email: Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    ]
+    phone: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40)] | None = None
+    vehicle: Vehicle
+    concern: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    urgent: bool = False
+    preferred_mechanic_id: UUID | None = None
+    workshop_id: UUID | None = None
+    scheduled_for: AwareDatetime | None = None
+    waiver: Signature | None = None
+
+    @field_validator("scheduled_for")
+    @classmethod
+    def _within_reach(cls, at: AwareDatetime | None) -> AwareDatetime | None:
+        if at is not None and not now() < at <= now() + FURTHEST_SCHEDULE:
+            raise ValueError("must be in the future and within 30 days")
+        return at
+
+
+class SessionCreated(Answer):
+    """The session that the intake became."""
+
+    session_id: UUID
+    assignment_id: UUID
+    session_status: str
+    assignment_status: str
+    next: Literal["sign_waiver", "wait"]
+
+
+_CREATE: Final[LiteralString] = (
+    """
+WITH allowed AS MATERIALIZED (
+  SELECT p.* FROM plans p
+   WHERE p.code = %(plan)s AND p.price_cents = 0 AND %(session_type)s = ANY (p.session_types)
+     AND (%(workshop_id)s::uuid IS NULL OR EXISTS (SELECT FROM workshops w WHERE w.id = %(workshop_id)s))
+     AND (%(preferred_mechanic_id)s::uuid IS NULL OR EXISTS (
+           SELECT FROM mechanics m WHERE m.id = %(preferred_mechanic_id)s AND m.user_id <> %(user_id)s
+              AND (%(workshop_id)s::uuid IS NULL OR m.workshop_id = %(workshop_id)s)))
+     AND (%(waiver_version)s::text IS NULL OR %(waiver_version)s::text = ANY (waiver_versions()))
+     AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
+), claimed AS (
+  INSERT INTO idempotency_keys AS k (user_id, key, request_hash, intake_id)
+  SELECT %(user_id)s, %(key)s, %(request_hash)s, %(intake_id)s FROM allowed WHERE %(key)s::text IS NOT NULL
+  ON CONFLICT (user_id, key) DO UPDATE
+     SET request_hash = excluded.request_hash, intake_id = excluded.intake_id, created_at = excluded.created_at
+   WHERE k.created_at < now() - make_interval(hours => %(idempotency_hours)s)
+  RETURNING 1
+), customer AS (
+  INSERT INTO customers (user_id, name, email, phone)
+  SELECT %(user_id)s, %(name)s, %(email)s, %(phone)s FROM allowed
+   WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM claimed)
+  ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone
+  RETURNING id
+), intake AS (
+  INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
+                       mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent,
+                       preferred_mechanic_id, workshop_id, scheduled_for)
+  SELECT %(intake_id)s, customer.id, allowed.code, %(pay_with)s, %(session_type)s, allowed.price_cents,
+         allowed.currency, allowed.credits, allowed.mechanic_share_bp, allowed.max_minutes, %(name)s, %(vehicle)s,
+         %(concern)s, %(urgent)s, %(preferred_mechanic_id)s, %(workshop_id)s, %(scheduled_for)s
+    FROM customer, allowed
+  RETURNING *
+)
+"""
+    + FACTORY_CTES
+    + """
+SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status FROM opening o
+"""
+)
+
+_WHY_NOT: Final[LiteralString] = """
+SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k WHERE k.user_id = %(user_id)s
+           AND k.key = %(key)s AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s)) AS same_request,
+       active.id AS active_id, active.status AS active_status,
+       c.erased_at IS NOT NULL AS erased,
+       p.code IS NOT NULL AS plan_known, coalesce(p.price_cents = 0, false) AS plan_is_free,
+       coalesce(%(session_type)s = ANY (p.session_types), false) AS type_fits,
+       w.id IS NOT NULL AS workshop_known,
+       m.id IS NOT NULL AS mechanic_known, m.user_id = %(user_id)s AS mechanic_is_self,
+       m.workshop_id IS NOT DISTINCT FROM %(workshop_id)s::uuid AS mechanic_in_workshop,
+       coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known
+  FROM (SELECT) AS one
+  LEFT JOIN customers c ON c.user_id = %(user_id)s
+  LEFT JOIN sessions active ON active.customer_id = c.id AND active.status IN ('scheduled', 'pending', 'waiting', 'live')
+  LEFT JOIN plans p ON p.code = %(plan)s
+  LEFT JOIN workshops w ON w.id = %(workshop_id)s
+  LEFT JOIN mechanics m ON m.id = %(preferred_mechanic_id)s
+"""
+
+_FIRST_ANSWER: Final[LiteralString] = """
+SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status, ae.to_status AS assignment_status
+  FROM sessions s
+  JOIN session_assignments a ON a.session_id = s.id AND a.attempt = 1
+  JOIN LATERAL (SELECT to_status FROM session_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) se ON true
+  JOIN LATERAL (SELECT to_status FROM session_assignment_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) ae ON true
+ WHERE s.id = %(intake_id)s
+    OR s.id = (SELECT k.intake_id FROM idempotency_keys k WHERE k.user_id = %(user_id)s AND k.key = %(key)s
+                  AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s))
+"""
+
+
+def start_intake(
+    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+) -> SessionCreated:
+    """Create the customer's session.
+
+    Args:
+        database: where.
+        user_id: the customer's `sub`.
+        intake: what they ask for.
+        idempotency_key: the same key and request within 24 hours give the first answer again.
+
+    Returns:
+        The new session, or the one that this key or this very call created before.
+
+    Raises:
+        FundingUnavailable: card and credit do not exist yet.
+        Unprocessable: unknown plan, workshop, mechanic or waiver version, or ones that do not fit together.
+        IdempotencyKeyReused: the key came with another request before.
+        ActiveSessionExists: the customer has a session already.
+        OwnSession: the preferred mechanic is the customer.
+        CustomerErased: the customer's data was erased.
+    """
+    if intake.pay_with != "free":
+        raise FundingUnavailable(intake.pay_with)
+    parameters = _parameters(user_id, intake, idempotency_key)
+    # A contest may be lost to a session that is over by the time we look: then there is nothing in the way.
+    for _ in range(3):
+        try:
+            created = database.one(_CREATE, parameters)
+        except psycopg.errors.UniqueViolation:
+            created = None
+        created = created or _created_before(database, parameters)
+        if created is not None:
+            return _answer(created)
+    raise SessionBusy
+
+
+def _parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:
+    if idempotency_key is not None and not (
+        0 < len(idempotency_key) <= MAX_KEY_LENGTH and idempotency_key.isprintable()
+    ):
+        raise Unprocessable(("/headers/Idempotency-Key", "must be 1 to 255 printable characters"))
+    signature = intake.waiver
+    return {
+        **intake.model_dump(exclude={"vehicle", "waiver"}),
+        "vehicle": Jsonb(intake.vehicle.model_dump(by_alias=True, exclude_none=True)),
+        "signed_name": signature and signature.signed_name,
+        "waiver_version": signature and signature.waiver_version,
+        "user_id": user_id,
+        "actor": f"customer:{user_id}",
+        "intake_id": new_id(),
+        "assignment_id": new_id(),
+        "key": idempotency_key,
+        "request_hash": hashlib.sha256(intake.model_dump_json().encode()).digest(),
+        "idempotency_hours": IDEMPOTENCY_HOURS,
+        "offer_seconds": OFFER_SECONDS,
+        "lead_minutes": LEAD_MINUTES,
+    }
+
+
+def _created_before(database: Database, parameters: Row) -> Row | None:
+    """What this key or this very call (its connection was lost after the commit) created before.
+
+    Raises:
+        Problem: why nothing can be created.
+    """
+    why = database.one(_WHY_NOT, parameters)
+    if why is None:
+        raise SessionBusy
+    if why["same_request"] is False:
+        raise IdempotencyKeyReused
+    first_answer = database.one(_FIRST_ANSWER, parameters)
+    if first_answer is not None:
+        return first_answer
+    _refuse_input(why, parameters)
+    if why["active_id"] is not None:
+        raise ActiveSessionExists(why["active_id"], why["active_status"])
+    return None
+
+
+def _refuse_input(why: Row, parameters: Row) -> None:
+    if why["erased"]:
+        raise CustomerErased
+    if why["mechanic_is_self"]:
+        raise OwnSession
+    asked_workshop, asked_mechanic = parameters["workshop_id"], parameters["preferred_mechanic_id"]
+    wrong = [
+        (pointer, what)
+        for refused, pointer, what in (
+            (not why["plan_known"], "/plan", "is not a plan"),
+            (why["plan_known"] and not why["plan_is_free"], "/payWith", "this plan is not free"),
+            (why["plan_known"] and not why["type_fits"], "/sessionType", "is not part of this plan"),
+            (asked_workshop is not None and not why["workshop_known"], "/workshopId", "is not a workshop"),
+            (
+                asked_mechanic is not None and not why["mechanic_known"],
+                "/preferredMechanicId",
+                "is not a mechanic",
+            ),
+            (
+                asked_mechanic is not None
+                and asked_workshop is not None
+                and why["mechanic_known"]
+                and not why["mechanic_in_workshop"],
+                "/preferredMechanicId",
+                "does not work for this workshop",
+            ),
+            (
+                parameters["waiver_version"] and not why["waiver_known"],
+                "/waiver/waiverVersion",
+                "is not a version",
+            ),
+        )
+        if refused
+    ]
+    if wrong:
+        raise Unprocessable(*wrong)
+
+
+def _answer(created: Row) -> SessionCreated:
+    return SessionCreated(
+        **created, next="sign_waiver" if created["assignment_status"] == "pending_waiver" else "wait"
+    )

@@ -1,0 +1,168 @@
+"""POST /api/sessions/{sessionId}/join, /leave and /release: evidence of presence, and a mechanic giving a session back."""
+
+from typing import Annotated, Final, Literal, LiteralString
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from pydantic import StringConstraints
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
+from autodoctor.wire import Answer, RequestBody, Utc
+
+
+class PresenceRequest(RequestBody):
+    """The socket that stands for the party's presence, if there is one."""
+
+    connection_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+
+
+class PresenceRecorded(Answer):
+    """Where the session stands now."""
+
+    session_id: UUID
+    session_status: str
+    started_at: Utc | None
+
+
+class Released(Answer):
+    """The session waits for another mechanic."""
+
+    session_id: UUID
+    session_status: Literal["pending"] = "pending"
+
+
+# One row holds the presence of both, so that of two joins at once the second sees the first.
+_JOIN: Final[LiteralString] = """
+UPDATE sessions s
+   SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
+       mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
+       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer:' ELSE 'mechanic:' END || %(user_id)s::text,
+       change_data = %(data)s
+  FROM (SELECT (SELECT id FROM customers WHERE user_id = %(user_id)s) AS customer_id,
+               (SELECT id FROM mechanics WHERE user_id = %(user_id)s) AS mechanic_id) AS party
+ WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
+   AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
+RETURNING s.id AS session_id, s.status AS session_status, s.started_at
+"""
+
+_LEAVE: Final[LiteralString] = """
+UPDATE sessions s
+   SET customer_present = s.customer_present AND s.customer_id IS DISTINCT FROM party.customer_id,
+       mechanic_present = s.mechanic_present AND s.mechanic_id IS DISTINCT FROM party.mechanic_id,
+       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer:' ELSE 'mechanic:' END || %(user_id)s::text,
+       change_data = %(data)s
+  FROM (SELECT (SELECT id FROM customers WHERE user_id = %(user_id)s) AS customer_id,
+               (SELECT id FROM mechanics WHERE user_id = %(user_id)s) AS mechanic_id) AS party
+ WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
+   AND (s.customer_present AND s.customer_id = party.customer_id
+        OR s.mechanic_present AND s.mechanic_id = party.mechanic_id)
+RETURNING s.id AS session_id, s.status AS session_status, s.started_at
+"""
+
+_RELEASE: Final[LiteralString] = """
+UPDATE sessions SET status = 'pending', actor = %(actor)s, change_data = NULL
+ WHERE id = %(session_id)s AND status = 'waiting'
+   AND mechanic_id = (SELECT id FROM mechanics WHERE user_id = %(user_id)s)
+RETURNING id AS session_id
+"""
+
+_STANDING: Final[LiteralString] = """
+SELECT s.id AS session_id, s.status AS session_status, s.started_at,
+       c.user_id = %(user_id)s OR m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_party,
+       m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_mechanic,
+       EXISTS (SELECT FROM session_participants p JOIN mechanics was ON was.id = p.mechanic_id
+                WHERE p.session_id = s.id AND was.user_id = %(user_id)s AND p.until IS NOT NULL) AS gave_it_back
+  FROM sessions s
+  JOIN customers c ON c.id = s.customer_id
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+ WHERE s.id = %(session_id)s
+"""
+
+_OVER: Final = frozenset({"completed", "cancelled", "expired"})
+
+
+def join(
+    database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None
+) -> PresenceRecorded:
+    """Record that a party is present; the session is live as soon as both are.
+
+    Args:
+        database: where.
+        user_id: `sub` of the customer or the mechanic.
+        session_id: which session.
+        connection_id: the socket whose end will mean leaving.
+
+    Returns:
+        Where the session stands; joining again records nothing.
+
+    Raises:
+        SessionNotFound: not a party of such a session.
+        SessionNotOpen: scheduled, and not due yet.
+        SessionEnded: it is over.
+    """
+    parameters = _parameters(user_id, session_id, connection_id)
+    recorded = database.one(_JOIN, parameters)
+    if recorded is None:
+        standing = _standing(database, parameters)
+        if standing["session_status"] in _OVER:
+            raise SessionEnded(standing["session_status"])
+        if standing["session_status"] == "scheduled":
+            raise SessionNotOpen(standing["session_status"])
+        raise SessionBusy
+    return PresenceRecorded(**recorded)
+
+
+def leave(
+    database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None
+) -> PresenceRecorded:
+    """Record that a party left; without a join there is nothing to record.
+
+    Arguments and `SessionNotFound` as for `join`; a session that is over is left without a trace.
+    """
+    parameters = _parameters(user_id, session_id, connection_id)
+    recorded = database.one(_LEAVE, parameters) or _standing(database, parameters)
+    return PresenceRecorded(**recorded)
+
+
+def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
+    """Give a session back before it is live; the same transaction queues it again with its old place.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+        session_id: which session.
+
+    Returns:
+        The session, pending; the same again when asked again before another mechanic takes it.
+
+    Raises:
+        SessionNotFound: not this mechanic's session.
+        SessionNotReleasable: it is live already.
+        SessionEnded: it is over.
+    """
+    parameters = {"user_id": user_id, "session_id": session_id, "actor": f"mechanic:{user_id}"}
+    released = database.one(_RELEASE, parameters)
+    if released is None:
+        released = database.one(_STANDING, parameters)
+        if released is None:
+            raise SessionNotFound
+        if not (released["gave_it_back"] and released["session_status"] == "pending"):
+            if not released["is_mechanic"]:
+                raise SessionNotFound
+            if released["session_status"] in _OVER:
+                raise SessionEnded(released["session_status"])
+            raise SessionNotReleasable(released["session_status"])
+    return Released(session_id=released["session_id"])
+
+
+def _parameters(user_id: UUID, session_id: UUID, connection_id: str | None) -> Row:
+    data = Jsonb({"connectionId": connection_id}) if connection_id else None
+    return {"user_id": user_id, "session_id": session_id, "data": data}
+
+
+def _standing(database: Database, parameters: Row) -> Row:
+    standing = database.one(_STANDING, parameters)
+    if standing is None or not standing["is_party"]:
+        raise SessionNotFound
+    return standing

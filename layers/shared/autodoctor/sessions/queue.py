@@ -1,0 +1,152 @@
+"""GET /api/mechanic/queue: what this mechanic may accept, urgent first, then longest waiting."""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import MechanicNotActive, Unprocessable
+from autodoctor.wire import Answer, Utc
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 100
+
+VISIBLE: Final[LiteralString] = """
+(a.available_at <= now()
+ AND CASE a.status
+       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id <> ALL (a.declined_by)
+       WHEN 'offered' THEN a.mechanic_id = m.id AND a.offer_expires_at > now()
+       ELSE false END)
+"""
+"""Whether assignment `a` is shown to mechanic `m`: the one predicate of the queue, the feed and accept."""
+
+_PAGE: Final[LiteralString] = (
+    """
+WITH m AS MATERIALIZED (
+  SELECT m.id, m.workshop_id,
+         (SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id
+           WHERE c.user_id = %(user_id)s AND s.status IN ('scheduled', 'pending', 'waiting', 'live')) AS own_session_id
+    FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'
+)
+SELECT page.*, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern
+  FROM m LEFT JOIN LATERAL (
+    SELECT a.id AS assignment_id, a.session_id, a.status, a.urgent, a.workshop_id, a.queued_at, a.offer_expires_at
+      FROM session_assignments a
+     WHERE a.status IN ('queued', 'offered')
+       AND (NOT a.urgent, a.queued_at, a.id) > (%(after_calm)s, %(after_queued_at)s, %(after_id)s)
+       AND """
+    + VISIBLE
+    + """
+       AND a.session_id IS DISTINCT FROM m.own_session_id
+     ORDER BY (NOT a.urgent), a.queued_at, a.id
+     LIMIT %(limit)s + 1
+  ) AS page ON true
+  LEFT JOIN intakes i ON i.id = page.session_id
+ ORDER BY (NOT page.urgent), page.queued_at, page.assignment_id
+"""
+)
+_START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), UUID(int=0))
+
+
+class QueuedAssignment(Answer):
+    """One request in the queue."""
+
+    assignment_id: UUID
+    session_id: UUID
+    status: str
+    session_type: str
+    plan: str
+    customer_name: str
+    vehicle_summary: str
+    concern: str
+    urgent: bool
+    workshop_id: UUID | None
+    queued_at: Utc
+    offer_expires_at: Utc | None
+
+
+class Queue(Answer):
+    """One page of the queue."""
+
+    assignments: list[QueuedAssignment]
+    next_cursor: str | None
+
+
+def fetch_queue(
+    database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None
+) -> Queue:
+    """The next page of what this mechanic may accept.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+        limit: assignments a page, 1 to 100; 20 where absent.
+        cursor: `nextCursor` of the page before.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+        Unprocessable: limit or cursor is not one of ours.
+    """
+    size = page_size(limit)
+    calm, queued_at, assignment_id = _decoded(cursor) if cursor is not None else _START
+    rows = database.all(
+        _PAGE,
+        {
+            "user_id": user_id,
+            "limit": size,
+            "after_calm": calm,
+            "after_queued_at": queued_at,
+            "after_id": assignment_id,
+        },
+    )
+    if not rows:
+        raise MechanicNotActive
+    shown = [row for row in rows[:size] if row["assignment_id"] is not None]
+    return Queue(
+        assignments=[
+            QueuedAssignment(**row, vehicle_summary=vehicle_summary(row["vehicle"])) for row in shown
+        ],
+        next_cursor=_encoded(shown[-1]) if len(rows) > size else None,
+    )
+
+
+def page_size(limit: str | None) -> int:
+    """The `limit` of a list route as a number.
+
+    Raises:
+        Unprocessable: not a whole number from 1 to 100.
+    """
+    if limit is None:
+        return DEFAULT_LIMIT
+    if not (
+        limit.isascii()
+        and limit.isdecimal()
+        and len(limit) <= len(str(MAX_LIMIT))
+        and 1 <= int(limit) <= MAX_LIMIT
+    ):
+        raise Unprocessable(("/limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
+    return int(limit)
+
+
+def vehicle_summary(vehicle: Row) -> str:
+    """The car in a few words: year, make and model."""
+    return f"{vehicle['year']} {vehicle['make']} {vehicle['model']}"
+
+
+def _encoded(row: Row) -> str:
+    position = [row["urgent"], row["queued_at"].isoformat(), str(row["assignment_id"])]
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def _decoded(cursor: str) -> tuple[bool, datetime, UUID]:
+    try:
+        urgent, queued_at, assignment_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        position = datetime.fromisoformat(queued_at)
+        if not isinstance(urgent, bool) or position.tzinfo is None:
+            raise TypeError(cursor)
+        return not urgent, position, UUID(assignment_id)
+    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
+        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

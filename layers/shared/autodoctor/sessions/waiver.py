@@ -1,0 +1,103 @@
+"""POST /api/waiver/submit: the signature that puts a session before the mechanics."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database
+from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, Unprocessable
+from autodoctor.sessions.factory import OFFER_SECONDS
+from autodoctor.wire import Answer, Name, RequestBody
+
+
+class WaiverRequest(RequestBody):
+    """Who signs which waiver."""
+
+    session_id: UUID
+    signed_name: Name
+    waiver_version: str | None = None
+
+
+class WaiverSigned(Answer):
+    """Where the session stands now."""
+
+    session_id: UUID
+    assignment_id: UUID
+    assignment_status: str
+
+
+# The session is locked first (lock order), the assignment's own state is judged by the guarded UPDATE.
+_SIGN: Final[LiteralString] = """
+WITH session AS MATERIALIZED (
+  SELECT s.id, s.current_assignment_id, i.preferred_mechanic_id
+    FROM sessions s JOIN intakes i ON i.id = s.id
+   WHERE s.id = %(session_id)s AND s.status IN ('pending', 'scheduled')
+     AND s.customer_id = (SELECT id FROM customers WHERE user_id = %(user_id)s)
+     AND coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true)
+     FOR NO KEY UPDATE OF s
+), wanted AS (
+  SELECT m.id FROM session JOIN mechanics m ON m.id = session.preferred_mechanic_id
+   WHERE m.status = 'active' AND m.available
+     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.status IN ('waiting', 'live'))
+), assignment AS (
+  UPDATE session_assignments a
+     SET status = CASE WHEN EXISTS (SELECT FROM wanted) THEN 'offered' ELSE 'queued' END,
+         mechanic_id = (SELECT id FROM wanted),
+         offer_expires_at = (SELECT greatest(a.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s)
+                               FROM wanted),
+         actor = %(actor)s, change_data = NULL
+    FROM session
+   WHERE a.id = session.current_assignment_id AND a.status = 'pending_waiver'
+  RETURNING a.session_id, a.id AS assignment_id, a.status AS assignment_status
+), signature AS (
+  INSERT INTO waivers (session_id, signed_name, version)
+  SELECT session_id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM assignment
+)
+SELECT session_id, assignment_id, assignment_status FROM assignment
+"""
+
+_STANDING: Final[LiteralString] = """
+SELECT s.id AS session_id, s.status, a.id AS assignment_id, a.status AS assignment_status,
+       EXISTS (SELECT FROM waivers w WHERE w.session_id = s.id) AS signed,
+       coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true) AS version_known
+  FROM sessions s
+  JOIN customers c ON c.id = s.customer_id
+  JOIN session_assignments a ON a.id = s.current_assignment_id
+ WHERE s.id = %(session_id)s AND c.user_id = %(user_id)s
+"""
+
+
+def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> WaiverSigned:
+    """Sign, and queue the session or offer it to the mechanic the customer asked for.
+
+    Args:
+        database: where.
+        user_id: the customer's `sub`.
+        waiver: what is signed.
+
+    Returns:
+        Where the assignment stands; signing again changes nothing, the first signature stands.
+
+    Raises:
+        SessionNotFound: no such session of this customer.
+        SessionEnded: it is over.
+        Unprocessable: there is no such version of the waiver.
+    """
+    parameters = {
+        **waiver.model_dump(),
+        "user_id": user_id,
+        "actor": f"customer:{user_id}",
+        "offer_seconds": OFFER_SECONDS,
+    }
+    signed = database.one(_SIGN, parameters)
+    if signed is not None:
+        return WaiverSigned(**signed)
+    standing = database.one(_STANDING, parameters)
+    if standing is None:
+        raise SessionNotFound
+    if not standing["version_known"]:
+        raise Unprocessable(("/waiverVersion", "is not a version of the waiver"))
+    if standing["status"] in {"completed", "cancelled", "expired"}:
+        raise SessionEnded(standing["status"])
+    if not standing["signed"]:
+        raise SessionBusy
+    return WaiverSigned(**standing)

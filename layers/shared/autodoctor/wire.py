@@ -1,0 +1,64 @@
+"""What requests and answers have in common: camelCase on the wire, UTC times, text that PostgreSQL can hold."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
+from pydantic.alias_generators import to_camel
+
+type Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+"""An instant; written as ISO 8601 with Z. One without an offset is refused."""
+
+type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class RequestBody(BaseModel):
+    """A JSON request: types are not coerced, unknown fields are ignored."""
+
+    model_config = ConfigDict(alias_generator=to_camel, strict=True, frozen=True, extra="ignore")
+
+
+class Answer(BaseModel):
+    """A JSON answer, built from rows with snake_case columns."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")
+
+
+class EmptyBody(RequestBody):
+    """A request that needs no body."""
+
+
+def unstorable(value: object, pointer: str = "") -> str | None:
+    """Find text that PostgreSQL cannot hold: U+0000 or a lone surrogate.
+
+    Args:
+        value: decoded JSON.
+        pointer: where `value` stands.
+
+    Returns:
+        The JSON pointer of the first offender (of its parent, where a key offends), or None.
+    """
+    if isinstance(value, str):
+        return pointer if _is_unstorable(value) else None
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if _is_unstorable(key):
+                return pointer
+            if (
+                found := unstorable(member, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
+            ) is not None:
+                return found
+    if isinstance(value, list):
+        for index, member in enumerate(value):
+            if (found := unstorable(member, f"{pointer}/{index}")) is not None:
+                return found
+    return None
+
+
+def _is_unstorable(text: str) -> bool:
+    return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def now() -> datetime:
+    """The present instant in UTC, for checks of input; the database's clock decides everything else."""
+    return datetime.now(UTC)

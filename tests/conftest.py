@@ -1,8 +1,8 @@
 """Fixtures that every folder of tests shares: a real PostgreSQL and a fresh, migrated database per test.
 
-The server starts when the first test asks for it, once per test process (so once per xdist worker); the schema
-is migrated once, into a template, and each test gets a copy of that in about 20 ms. The guardian stops the
-server and removes its files even when pytest is killed.
+The server starts when the first test asks for it, once per test process (so once per xdist worker); the
+schema is migrated once, into a template, and each test gets a copy of that in about 20 ms. The guardian stops
+the server and removes its files even when pytest is killed.
 """
 
 import itertools
@@ -26,12 +26,11 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server without a schema for as long as the tests run."""
     folder = Path(tempfile.mkdtemp(prefix="autodoctor-test-"))
     folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
-    settings = PostgresSettings(folder / "postgres", ports.scattered_port(), durable=False, delete=True)
+    settings = PostgresSettings(folder / "postgres", ports.scattered_port(), durable=False, delete=folder)
     server = PostgresServer(settings, progress=lambda _sentence: None)
     server.start()
     yield server
     server.stop()
-    folder.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ class Account:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command as this account and return its result, also when it failed."""
-        return subprocess.run(  # noqa: S603 - our own commands
+        return subprocess.run(
             command,
             user=self.uid,
             group=self.gid,

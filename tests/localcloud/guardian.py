@@ -24,7 +24,7 @@ def main() -> int:
     arguments = _arguments()
     _survive_signals_meant_for_others()
     with open(arguments.log, "ab") as log:  # noqa: PTH123 - pathlib costs a third of our start
-        server = subprocess.Popen(  # noqa: S603 - the caller's own command line
+        server = subprocess.Popen(
             arguments.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -37,8 +37,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: server.send_signal(signal.SIGINT))
     threading.Thread(target=_stop_at_end_of_file, args=(server,), daemon=True).start()
     code = server.wait()
-    if arguments.delete:
-        shutil.rmtree(arguments.delete, ignore_errors=True)
+    for folder in arguments.delete:
+        shutil.rmtree(folder, ignore_errors=True)
     return code
 
 
@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--log", required=True, help="file that the server's output is appended to")
     parser.add_argument("--uid", type=int, help="account to run the server as")
     parser.add_argument("--gid", type=int, help="group to run the server as")
-    parser.add_argument("--delete", help="folder to remove when the server has ended")
+    parser.add_argument("--delete", nargs="+", default=[], help="folders to remove when the server has ended")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 

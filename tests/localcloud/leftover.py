@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud import ports
+from localcloud.processes import command_of
 
 _FAST_SHUTDOWN_SECONDS = 10.0
 _IMMEDIATE_SHUTDOWN_SECONDS = 5.0
@@ -36,8 +36,8 @@ def read_postmaster(pgdata: Path) -> Postmaster | None:
     """Read postmaster.pid; None when there is none, or only a part of one."""
     try:
         lines = (pgdata / "postmaster.pid").read_text().splitlines()
-        # Line 1 the process, 4 the port, 8 its state ("starting", "ready", "stopping").
-        return Postmaster(int(lines[0]), int(lines[3]), len(lines) > 7 and lines[7].strip() == "ready")
+        # Line 1 the process, 4 the port, 8 (once there) its state: "starting", "ready", "stopping".
+        return Postmaster(int(lines[0]), int(lines[3]), lines[7:] != [] and lines[7].strip() == "ready")
     except (FileNotFoundError, IndexError, ValueError):
         return None
 
@@ -45,8 +45,8 @@ def read_postmaster(pgdata: Path) -> Postmaster | None:
 def clear(pgdata: Path) -> str | None:
     """Stop a server that an earlier run left on `pgdata`, and remove a stale postmaster.pid.
 
-    The caller holds the folder's lock, so no rightful server can be running. Returns a sentence about what was
-    done, or None when the last end was clean. Raises LeftoverWillNotStop.
+    The caller holds the folder's lock, so no rightful server can be running. Returns a sentence about what
+    was done, or None when the last end was clean. Raises LeftoverWillNotStop.
     """
     pid_file = pgdata / "postmaster.pid"
     if not pid_file.exists():
@@ -62,7 +62,7 @@ def clear(pgdata: Path) -> str | None:
 
 def _serves(pid: int, pgdata: Path) -> bool:
     """Say whether `pid` is a server of this folder and not a stranger who got a recycled id."""
-    return f"-D {pgdata} " in f"{ports.command_of(pid)} "
+    return f"-D {pgdata} " in f"{command_of(pid)} "
 
 
 def _stop(pid: int, pgdata: Path) -> None:

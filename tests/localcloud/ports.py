@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.processes import command_of
+
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8787
 FIRST_EPHEMERAL_PORT = 32768
@@ -25,6 +27,16 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid} ({self.command})"
+
+
+class PortTaken(Exception):
+    """Somebody already listens on the port that was asked for."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} is taken by {holder_of(port) or 'a process that the system does not name'}"
+        )
+        self.port = port
 
 
 class NoFreePort(Exception):
@@ -60,7 +72,7 @@ def free_block(first: int = DEFAULT_PORT, size: int = 2) -> int:
 
 def scattered_port() -> int:
     """Return a free port from a random place, for servers that several test runs start at the same moment."""
-    return free_block(random.randrange(10_000, FIRST_EPHEMERAL_PORT - 2_000), size=1)  # noqa: S311 - no secret
+    return free_block(random.randrange(10_000, FIRST_EPHEMERAL_PORT - 2_000), size=1)
 
 
 def holder_of(port: int) -> Holder | None:
@@ -68,17 +80,8 @@ def holder_of(port: int) -> Holder | None:
     inodes = set(_listening_inodes(port))
     for folder in _process_folders():
         if inodes & set(_socket_inodes(folder)):
-            return Holder(int(folder.name), command_of(int(folder.name)))
+            return Holder(int(folder.name), command_of(int(folder.name)) or "?")
     return None
-
-
-def command_of(pid: int) -> str:
-    """Return the command line of a process, or a question mark where the system does not show it."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return "?"
-    return " ".join(word.decode(errors="replace") for word in words if word) or "?"
 
 
 def _listening_inodes(port: int) -> Iterator[str]:

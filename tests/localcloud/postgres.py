@@ -48,16 +48,16 @@ class PostgresFailed(Exception):
 class PostgresSettings:
     """What distinguishes one server from another.
 
-    `folder` will hold the cluster, its log and its passwords; `delete` removes it at the end. `lock` is an open
-    file whose lock the guardian keeps while the server runs, even when we are gone before it. `options` are
-    PostgreSQL's own settings, such as {"log_statement": "all"}.
+    `folder` will hold the cluster, its log and its passwords. `delete` is a folder that goes, with the cluster,
+    when the server has ended. `lock` is an open file whose lock the guardian keeps while the server runs, even
+    when we are gone before it. `options` are PostgreSQL's own settings, such as {"log_statement": "all"}.
     """
 
     folder: Path
     port: int
     bin_dir: Path | None = None
     durable: bool = True
-    delete: bool = False
+    delete: Path | None = None
     lock: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
 
@@ -138,8 +138,12 @@ class PostgresServer:
         self._guardian = None
         if self._pgdata.exists():  # the guardian was killed and could not stop the server
             leftover.clear(self._pgdata)
-        if self._settings.delete:
-            shutil.rmtree(self._home, ignore_errors=True)
+
+    def discard(self) -> None:
+        """Remove the cluster with all its data, after stopping what an earlier run may have left on it."""
+        if self._pgdata.exists():
+            leftover.clear(self._pgdata)
+        shutil.rmtree(self._home)
 
     def let_app_log_in(self) -> None:
         """Give the application role its password; a migration creates the role without one."""
@@ -198,7 +202,7 @@ class PostgresServer:
         if self._account:
             done = self._account.run(*command)
         else:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - ours
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
         password_file.unlink()
         if done.returncode:
             raise PostgresFailed("initialise", (done.stderr or done.stdout).strip())
@@ -206,7 +210,7 @@ class PostgresServer:
 
     def _refuse_other_version(self, bin_dir: Path) -> None:
         made_by = (self._pgdata / "PG_VERSION").read_text().strip()
-        answer = subprocess.run(  # noqa: S603 - our own programs
+        answer = subprocess.run(
             [bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True
         )
         if f" {made_by}." not in answer.stdout:
@@ -218,12 +222,12 @@ class PostgresServer:
         if self.log_file.exists() and self.log_file.stat().st_size > _LOG_LIMIT_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
         account = self._account
-        self._guardian = subprocess.Popen(  # noqa: S603 - our own script
+        self._guardian = subprocess.Popen(
             [
                 *(sys.executable, "-I", "-S", str(Path(__file__).with_name("guardian.py"))),
                 *("--log", str(self.log_file)),
                 *(["--uid", str(account.uid), "--gid", str(account.gid)] if account else []),
-                *(["--delete", str(self._home)] if self._settings.delete else []),
+                *(["--delete", str(self._home), str(self._settings.delete)] if self._settings.delete else []),
                 *("--", str(program), "-D", str(self._pgdata)),
                 *(word for name, value in self._options().items() for word in ("-c", f"{name}={value}")),
             ],

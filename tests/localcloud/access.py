@@ -1,0 +1,58 @@
+"""`autodoctor token` and `autodoctor invoke`: the issuer and the functions of a running server, by hand."""
+
+import jwt
+
+from localcloud.cloud import CloudSettings, InvokeResult, running_cloud
+from localcloud.console import Console
+from localcloud.datadir import DataDir, RunningServer
+from localcloud.dev import TEMPLATE
+from localcloud.issuer import PATH, Issuer
+from localcloud.roster import Group
+from localcloud.system import Options, prepared
+
+
+class NoServer(Exception):
+    """No server runs on the data folder."""
+
+    def __init__(self, data_dir: DataDir) -> None:
+        super().__init__(f"no server runs on {data_dir.folder}; start one with `autodoctor dev`")
+
+
+def token(data_dir: DataDir, sub: str, group: Group, seconds: float) -> str:
+    """Sign an access token that the running server accepts. Raises NoServer."""
+    server = data_dir.running_server()
+    if server is None:
+        raise NoServer(data_dir)
+    claims = jwt.decode(server.tokens["admin"], options={"verify_signature": False})
+    issuer = Issuer(data_dir.folder, claims["iss"].removesuffix(PATH), claims["client_id"])
+    return issuer.token(sub, [group], expires_in=seconds)
+
+
+def invoke(options: Options, console: Console, function: str, event: object) -> InvokeResult:
+    """Run one function on an event, in a process of its own on the data of the folder.
+
+    Works beside a running server and without one. Raises cloud.UnknownFunction, and what `system.prepared` does.
+    """
+    data_dir = DataDir(options.data_dir)
+    if server := data_dir.running_server():
+        return _invoke(server, data_dir, console, function, event)
+    with prepared(options, console) as system:
+        server = RunningServer(0, "", system.owner_url, system.app_url, system.embedded is not None, {})
+        return _invoke(server, data_dir, console, function, event)
+
+
+def _invoke(
+    server: RunningServer, data_dir: DataDir, console: Console, function: str, event: object
+) -> InvokeResult:
+    settings = CloudSettings(
+        template=TEMPLATE,
+        data_dir=data_dir.folder,
+        app_database_url=server.app_url,
+        owner_database_url=server.owner_url,
+        port=0,
+        log=console.line,
+        reload=False,
+        schedules=False,
+    )
+    with running_cloud(settings) as running:
+        return running.invoke(function, event)

@@ -1,0 +1,64 @@
+"""What `autodoctor dev` prints when it is ready, and the files its curl lines use."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+
+from localcloud.datadir import RunningServer
+
+_INTAKE = {
+    "plan": "free",
+    "payWith": "free",
+    "sessionType": "chat",
+    "name": "Cora Castillo",
+    "email": "cora@example.com",
+    "vehicle": {"year": 2015, "make": "Toyota", "model": "Corolla"},
+    "concern": "It squeals when I brake.",
+    "waiver": {"signedName": "Cora Castillo"},
+}
+
+
+def sample_files(server: RunningServer) -> dict[str, str]:
+    """Return the files to write into the data folder: name to text."""
+    tokens = {f"tokens/{key}": token for key, token in server.tokens.items()}
+    headers = {f"headers/{key}": f"Authorization: Bearer {token}\n" for key, token in server.tokens.items()}
+    return {**tokens, **headers, "intake.json": json.dumps(_INTAKE, indent=2) + "\n"}
+
+
+def ready_line(server: RunningServer) -> str:
+    """Return the one line of `--json`."""
+    return json.dumps(
+        {"apiUrl": server.api_url, "databaseUrl": server.owner_url, "tokens": server.tokens},
+    )
+
+
+def banner(server: RunningServer, folder: Path) -> str:
+    """Return at most 12 lines: URLs, tokens, and one consultation as commands to copy one by one."""
+    shown = shlex.quote(_short(folder))
+    sessions = f"{server.api_url}/api/sessions/$S"
+
+    def post(key: str, url: str) -> str:
+        return f"curl -s -X POST -H @{shown}/headers/{key} {url}"
+
+    return "\n".join(
+        [
+            f"AutoDoctor is ready. Its data is in {shown}. Ctrl-C stops it.",
+            f"  API        {server.api_url}",
+            f"  database   {server.owner_url}",
+            f"  tokens     {shown}/tokens/NAME: {' '.join(server.tokens)} (good for 12 h)",
+            "One consultation, to copy line by line. Ended 60 s after both joined it is completed, else cancelled:",
+            f"  R=$({post('customer1', f'{server.api_url}/api/intake/start')} -d @{shown}/intake.json); echo $R",
+            """  id() { expr "$R" : ".*\\"$1\\": *\\"\\([^\\"]*\\)"; }; S=$(id sessionId); A=$(id assignmentId)""",
+            f"  {post('mechanic1', f'{server.api_url}/api/mechanic/assignments/$A/accept')}",
+            f"  {post('customer1', f'{sessions}/join')}",
+            f"  {post('mechanic1', f'{sessions}/join')}",
+            f"  {post('mechanic1', f'{sessions}/end')}",
+            f"  curl -s -H @{shown}/headers/customer1 {sessions}",
+        ]
+    )
+
+
+def _short(folder: Path) -> str:
+    """Return the folder as seen from here when it is below, else in full."""
+    return os.path.relpath(folder) if folder.resolve().is_relative_to(Path.cwd()) else str(folder.resolve())

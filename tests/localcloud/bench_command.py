@@ -1,0 +1,14 @@
+"""`autodoctor bench`: hands over to tests/bench, which is no part of the installed package."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the bench with its own options and return its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], cwd=Path(__file__).parents[1], check=False
+    )
+    return done.returncode

@@ -1,0 +1,157 @@
+"""The command `autodoctor`. Each command imports what it needs when it runs, so that `--help` is instant."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+
+from localcloud.console import Console, StepFailed
+from localcloud.datadir import DEFAULT, DataDir, FolderHeld
+from localcloud.ports import NoFreePort, PortTaken, free_block
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+dev_app = typer.Typer(invoke_without_command=True)
+app.add_typer(dev_app, name="dev")
+
+DataFolder = Annotated[Path, typer.Option("--data-dir", help="Where database, keys and tokens are kept.")]
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="The API's port; by default the first free one from 8787."),
+]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def _failures_explained() -> Iterator[None]:
+    """Print what a user can act on, and exit with 1; anything else is ours and keeps its traceback."""
+    try:
+        yield
+    except StepFailed as failed:
+        _fail(failed.report)
+    except PortTaken as taken:
+        _fail(f"{taken}\n  try: autodoctor dev --port {free_block()}")
+    except FolderHeld as held:
+        _fail(f"{held}\n  try: stop it{f' (kill {held.pid})' if held.pid else ''}, or another --data-dir")
+    except NoFreePort as full:
+        _fail(f"{full}\n  try: --port with one that is free")
+
+
+def _fail(report: str) -> None:
+    typer.echo(report, err=True)
+    raise typer.Exit(1)
+
+
+@dev_app.callback()
+def dev(
+    context: typer.Context,
+    port: Port = None,
+    data_dir: DataFolder = DEFAULT,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Keep nothing: a folder that goes at the end.")
+    ] = False,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help="A PostgreSQL of yours, as the owner role, in place of the embedded one."),
+    ] = None,
+    app_database_url: Annotated[
+        str | None, typer.Option(help="With --database-url: the same database as the application role.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON on stdout when ready, everything else on stderr.")
+    ] = False,
+) -> None:
+    """Run the whole system here: PostgreSQL, gateway, functions, schedules. Ctrl-C stops it."""
+    context.obj = data_dir
+    if context.invoked_subcommand:
+        return
+    from localcloud.dev import serve
+    from localcloud.system import Options
+
+    options = Options(port, data_dir, ephemeral, database_url, app_database_url)
+    with _failures_explained():
+        if as_json:
+            code = serve(options, Console(sys.stderr), Console(sys.stdout))
+        else:
+            code = serve(options, Console(sys.stdout))
+    raise typer.Exit(code)
+
+
+@dev_app.command()
+def reset(
+    context: typer.Context,
+    data_dir: Annotated[Path | None, typer.Option(help="The data folder to empty.")] = None,
+) -> None:
+    """Empty the database and load the demo roster again, also under a running server."""
+    from localcloud import reset as command
+
+    with _failures_explained():
+        try:
+            command.reset(DataDir(data_dir or context.obj), Console(sys.stdout))
+        except command.UsersOwnDatabase as refused:
+            _fail(str(refused))
+
+
+@app.command()
+def token(
+    sub: Annotated[UUID, typer.Option(help="The user's id.")],
+    group: Annotated[Literal["customers", "mechanics", "admins"], typer.Option(help="The user's one group.")],
+    data_dir: DataFolder = DEFAULT,
+    hours: Annotated[float, typer.Option(help="How long it is good for.")] = 12,
+) -> None:
+    """Print an access token that the running server accepts."""
+    from localcloud import access
+
+    try:
+        typer.echo(access.token(DataDir(data_dir), str(sub), group, hours * 3600))
+    except access.NoServer as missing:
+        _fail(str(missing))
+
+
+@app.command()
+def invoke(
+    function: Annotated[str, typer.Argument(help="Logical id in template.yaml, such as MigrateFunction.")],
+    event: Annotated[
+        Path | None, typer.Argument(help="A file with the event as JSON; by default {}.")
+    ] = None,
+    data_dir: DataFolder = DEFAULT,
+) -> None:
+    """Run one function on one event and print what it answers."""
+    from localcloud import access
+    from localcloud.cloud import UnknownFunction
+    from localcloud.system import Options
+
+    payload = json.loads(event.read_text()) if event else {}
+    with _failures_explained():
+        try:
+            result = access.invoke(Options(data_dir=data_dir), Console(sys.stderr), function, payload)
+        except UnknownFunction as unknown:
+            _fail(str(unknown))
+    typer.echo(json.dumps(result.payload, indent=2))
+    raise typer.Exit(1 if result.error else 0)
+
+
+@app.command()
+def migrate(
+    database_url: Annotated[str, typer.Option(help="The database to migrate, as the owner role.")],
+) -> None:
+    """Bring a database to the present schema."""
+    from autodoctor.migrations import migrate as run
+
+    typer.echo("\n".join(run(database_url)) or "the schema is up to date")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Count and time what the product does against its peers; options: autodoctor bench --help."""
+    from localcloud import bench_command
+
+    raise typer.Exit(bench_command.run(context.args))

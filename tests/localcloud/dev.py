@@ -1,0 +1,84 @@
+"""`autodoctor dev`: the whole system up, until told to stop."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from localcloud import roster
+from localcloud.banner import banner, ready_line, sample_files
+from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
+from localcloud.console import Console
+from localcloud.datadir import RunningServer
+from localcloud.supervise import Launcher, ToldToStop, signals_raise, wait_until_over
+from localcloud.system import Options, System, prepared
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+TOKEN_SECONDS = 12 * 3600
+
+
+def serve(options: Options, console: Console, ready: Console | None = None) -> int:
+    """Run until a signal, and return the exit code. `ready` gets the line of `--json` in place of the banner.
+
+    Raises what `system.prepared` raises.
+    """
+    launcher = Launcher()
+    with signals_raise():
+        try:
+            with prepared(options, console) as system, cloud(system, console) as running:
+                server = _announce(system, running)
+                if ready:
+                    ready.line(ready_line(server))
+                else:
+                    console.line(banner(server, system.data_dir.folder))
+                try:
+                    reason = wait_until_over(launcher, system.database_runs)
+                finally:
+                    system.data_dir.withdraw()
+        except ToldToStop as told:
+            reason, code = str(told), 0
+        else:
+            code = 1
+    console.line(f"stopped: {reason}")
+    return code
+
+
+@contextlib.contextmanager
+def cloud(system: System, console: Console, *, port: int | None = None) -> Iterator[RunningCloud]:
+    """Put functions, gateway and schedules of template.yaml on top of a system. Raises StepFailed."""
+    settings = CloudSettings(
+        template=TEMPLATE,
+        data_dir=system.data_dir.folder,
+        app_database_url=system.app_url,
+        owner_database_url=system.owner_url,
+        port=system.port if port is None else port,
+        log=console.line,
+    )
+    with contextlib.ExitStack() as stack:
+        with console.step("functions and gateway", "uv sync, then look at template.yaml"):
+            running = stack.enter_context(running_cloud(settings))
+        yield running
+
+
+def tokens(running: RunningCloud) -> dict[str, str]:
+    """Return an access token for everybody on the roster, by name."""
+    return {
+        person.key: running.issuer.token(str(person.sub), [person.group], expires_in=TOKEN_SECONDS)
+        for person in roster.ROSTER
+    }
+
+
+def _announce(system: System, running: RunningCloud) -> RunningServer:
+    """Write down where everything is, for the other commands and for curl."""
+    server = RunningServer(
+        pid=os.getpid(),
+        api_url=running.api_url,
+        owner_url=system.owner_url,
+        app_url=system.app_url,
+        embedded=system.embedded is not None,
+        tokens=tokens(running),
+    )
+    for name, text in sample_files(server).items():
+        system.data_dir.write_private(name, text)
+    system.data_dir.announce(server)
+    return server

@@ -1,0 +1,40 @@
+"""`autodoctor dev reset`: an empty database with the demo roster, whether or not a server is running."""
+
+import psycopg
+from autodoctor.migrations import migrate
+
+from localcloud import ports, roster
+from localcloud.console import Console
+from localcloud.datadir import DataDir
+from localcloud.postgres import PostgresServer, PostgresSettings
+from localcloud.system import Options, prepared
+
+
+class UsersOwnDatabase(Exception):
+    """The running server does not use the embedded database."""
+
+    def __init__(self) -> None:
+        super().__init__("the running server uses a database of your own, which is yours to empty")
+
+
+def reset(data_dir: DataDir, console: Console) -> None:
+    """Empty the database and seed it again.
+
+    Under a running server only the schema goes and comes back, so that nothing has to be restarted. Otherwise
+    the whole cluster is made anew, which also helps when it no longer starts. Raises UsersOwnDatabase, and
+    datadir.FolderHeld while a server is starting.
+    """
+    if server := data_dir.running_server():
+        if not server.embedded:
+            raise UsersOwnDatabase
+        with psycopg.connect(server.owner_url) as connection:
+            connection.execute("DROP SCHEMA public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+        migrate(server.owner_url)
+        roster.seed(server.owner_url)
+        console.note(f"emptied and seeded again; {server.api_url} goes on")
+        return
+    with data_dir.hold():
+        PostgresServer(PostgresSettings(data_dir.postgres, ports.DEFAULT_PORT), console.note).discard()
+    with prepared(Options(data_dir=data_dir.folder), console):
+        console.note("emptied and seeded again")

@@ -1,0 +1,90 @@
+"""The template as written, as SAM hands it to CloudFormation, and the routes its handlers serve."""
+
+import json
+from collections.abc import Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from cfnlint.decode import decode
+from samtranslator.public.parser import Parser
+from samtranslator.public.translator import Translator
+
+from autodoctor.http import Router
+
+ROOT = Path(__file__).parents[2]
+UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
+
+type Document = dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def template() -> Document:
+    """Return template.yaml as written, intrinsic functions in their long form."""
+    parsed, problems = decode(str(ROOT / "template.yaml"))
+    assert not problems
+    document: Document = json.loads(json.dumps(parsed))
+    return document
+
+
+@pytest.fixture(scope="session")
+def resources(template: Document) -> Document:
+    """Return the resources as written."""
+    written: Document = template["Resources"]
+    return written
+
+
+@pytest.fixture(scope="session")
+def transformed(template: Document) -> Document:
+    """Return the resources that CloudFormation gets, after SAM's own transform."""
+    document = json.loads(json.dumps(template))
+    for resource in document["Resources"].values():
+        for key in ("CodeUri", "ContentUri"):
+            if key in resource["Properties"]:
+                resource["Properties"][key] = UPLOADED
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="eu-central-1"))
+    made: Document = translator.translate(document, {})["Resources"]
+    return made
+
+
+@pytest.fixture(scope="session")
+def functions(transformed: Document) -> Document:
+    """Return the properties of every function CloudFormation gets, by logical id."""
+    return _of_type(transformed, "AWS::Lambda::Function")
+
+
+@pytest.fixture(scope="session")
+def alarms(transformed: Document) -> Document:
+    """Return the properties of every alarm, by logical id."""
+    return _of_type(transformed, "AWS::CloudWatch::Alarm")
+
+
+@pytest.fixture(scope="session")
+def routers() -> dict[str, Router]:
+    """Return the router of every function that has one, by folder, from the handler's own module."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")  # Lambda always gives one
+        modules = {file.parent.name: _module(file) for file in sorted((ROOT / "functions").glob("*/app.py"))}
+    return {folder: module.router for folder, module in modules.items() if hasattr(module, "router")}
+
+
+def _of_type(resources: Mapping[str, Any], kind: str) -> Document:
+    return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
+
+
+def _module(file: Path) -> ModuleType:
+    spec = spec_from_file_location(f"handler_{file.parent.name}", file)
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

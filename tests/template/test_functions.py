@@ -1,0 +1,120 @@
+"""House rules of every function: its alarms, its log group, its code, and where its failures go."""
+
+from pathlib import Path
+from typing import Any
+
+type Document = dict[str, Any]
+
+# Events whose sender does not wait for the answer; what fails there must end in a queue.
+ASYNCHRONOUS = {"Schedule", "ScheduleV2", "EventBridgeRule", "CloudWatchEvent", "S3", "SNS"}
+
+
+def watched(alarms: Document, metric: str, namespace: str, dimension: str) -> list[Any]:
+    """Return what the alarms on one metric watch; each of them must tell somebody."""
+    found = [
+        alarm for alarm in alarms.values() if (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)
+    ]
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in found)
+    return [each["Value"] for alarm in found for each in alarm["Dimensions"] if each["Name"] == dimension]
+
+
+def test_every_function_has_an_alarm_on_errors_and_one_on_throttles(
+    functions: Document, alarms: Document
+) -> None:
+    expected = [{"Ref": name} for name in functions]
+    for metric in ("Errors", "Throttles"):
+        assert sorted(watched(alarms, metric, "AWS/Lambda", "FunctionName"), key=str) == sorted(
+            expected, key=str
+        )
+
+
+def test_an_alarm_exists_when_what_it_watches_exists(transformed: Document, alarms: Document) -> None:
+    for name, alarm in alarms.items():
+        for dimension in alarm["Dimensions"]:
+            watched_name = dimension["Value"].get("Ref") or dimension["Value"]["Fn::GetAtt"][0]
+            assert transformed[name].get("Condition") == transformed[watched_name].get("Condition"), name
+
+
+def test_every_function_writes_to_a_log_group_of_its_own_that_forgets(
+    functions: Document, transformed: Document
+) -> None:
+    groups = [function["LoggingConfig"]["LogGroup"]["Ref"] for function in functions.values()]
+    assert len(set(groups)) == len(functions)
+    for resource in transformed.values():
+        if resource["Type"] == "AWS::Logs::LogGroup":
+            assert resource["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_what_fails_asynchronously_ends_in_a_watched_encrypted_queue(
+    resources: Document, transformed: Document, alarms: Document
+) -> None:
+    asynchronous = 0
+    for name, function in resources.items():
+        for event_name, event in function["Properties"].get("Events", {}).items():
+            if event["Type"] not in ASYNCHRONOUS:
+                continue
+            asynchronous += 1
+            failed = transformed[f"{name}EventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]
+            undelivered = transformed[f"{name}{event_name}"]["Properties"]["Target"]["DeadLetterConfig"][
+                "Arn"
+            ]
+            for target in (failed["Destination"], undelivered):
+                queue = target["Fn::GetAtt"][0]
+                assert transformed[queue]["Properties"]["SqsManagedSseEnabled"] is True
+    assert asynchronous == 1
+    queues = {name for name, each in transformed.items() if each["Type"] == "AWS::SQS::Queue"}
+    seen = watched(alarms, "ApproximateNumberOfMessagesVisible", "AWS/SQS", "QueueName")
+    assert {value["Fn::GetAtt"][0] for value in seen} == queues
+
+
+def test_every_schedule_retries_and_has_a_dead_letter_queue(transformed: Document) -> None:
+    schedules = [each for each in transformed.values() if each["Type"] == "AWS::Scheduler::Schedule"]
+    assert schedules
+    for schedule in schedules:
+        target = schedule["Properties"]["Target"]
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] >= 1
+        assert target["DeadLetterConfig"]["Arn"]
+
+
+def test_the_duration_alarm_rings_before_the_time_out(functions: Document, alarms: Document) -> None:
+    durations = [alarm for alarm in alarms.values() if alarm["MetricName"] == "Duration"]
+    assert durations
+    for alarm in durations:
+        timeout = functions[alarm["Dimensions"][0]["Value"]["Ref"]]["Timeout"]
+        assert 0.5 * timeout < alarm["Threshold"] / 1000 < timeout
+
+
+def test_a_folder_is_a_function_and_a_function_is_a_folder(resources: Document, root: Path) -> None:
+    folders = {f"functions/{folder.parent.name}/" for folder in (root / "functions").glob("*/app.py")}
+    functions = {n: r for n, r in resources.items() if r["Type"] == "AWS::Serverless::Function"}
+    assert {function["Properties"]["CodeUri"] for function in functions.values()} == folders
+    for name, function in functions.items():
+        words = function["Properties"]["CodeUri"].split("/")[1].split("_")
+        assert name == "".join(word.capitalize() for word in words) + "Function"
+
+
+def test_every_function_runs_the_one_handler_of_its_folder(functions: Document, template: Document) -> None:
+    assert {function["Handler"] for function in functions.values()} == {"app.handler"}
+    assert {function["Runtime"] for function in functions.values()} == {"python3.13"}
+    assert template["Globals"]["Function"]["Handler"] == "app.handler"
+
+
+def test_only_the_migration_is_given_the_owner_of_the_database(functions: Document) -> None:
+    secrets = {
+        name: function["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
+        for name, function in functions.items()
+    }
+    assert secrets.pop("MigrateFunction") == {"Ref": "MigrationSecretArn"}
+    assert set(map(str, secrets.values())) == {str({"Ref": "AppSecretArn"})}
+
+
+def test_the_sweep_never_runs_twice_at_once(functions: Document) -> None:
+    assert functions["ExpireOrphansFunction"]["ReservedConcurrentExecutions"] == 1
+
+
+def test_every_function_that_reads_the_database_can_read_its_secret(functions: Document) -> None:
+    extension = {
+        "Fn::If": ["HasSecretsExtension", {"Ref": "SecretsExtensionLayerArn"}, {"Ref": "AWS::NoValue"}]
+    }
+    for name, function in functions.items():
+        assert (extension in function.get("Layers", [])) is ("VpcConfig" in function), name

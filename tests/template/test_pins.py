@@ -1,0 +1,91 @@
+"""Versions agree: project, layer, functions, and the environment the tests run in."""
+
+import tomllib
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+type Document = dict[str, Any]
+
+
+def pins(lines: Iterable[str]) -> dict[str, str]:
+    """Return the version each requirement is pinned to; one that is not pinned fails."""
+    found: dict[str, str] = {}
+    for line in lines:
+        requirement = Requirement(line)
+        (specifier,) = requirement.specifier
+        assert specifier.operator == "==", line
+        found[canonicalize_name(requirement.name)] = specifier.version
+    return found
+
+
+def requirements(file: Path) -> dict[str, str]:
+    """Return the pins of a requirements file."""
+    lines = (line.partition("#")[0].strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return pins(line for line in lines if line)
+
+
+@pytest.fixture(scope="module")
+def project(root: Path) -> Document:
+    """Return pyproject.toml."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pinned(project: Document) -> dict[str, str]:
+    """Return every version the project fixes, of what it names and of what that needs."""
+    groups = project["dependency-groups"].values()
+    named = [*project["project"]["dependencies"], *(line for group in groups for line in group)]
+    return {**pins(project["tool"]["uv"]["constraint-dependencies"]), **pins(named)}
+
+
+def test_whatever_is_installed_is_pinned(pinned: dict[str, str]) -> None:
+    installed: dict[str, str] = {
+        canonicalize_name(each.name): each.version for each in metadata.distributions()
+    }
+    del installed["autodoctor"]
+    assert {name: version for name, version in installed.items() if pinned.get(name) != version} == {}
+
+
+def test_what_is_deployed_is_what_was_tested(root: Path, pinned: dict[str, str]) -> None:
+    files = [root / "layers/shared/requirements.txt", *(root / "functions").glob("*/requirements.txt")]
+    for file in files:
+        deployed = requirements(file)
+        assert deployed.items() <= pinned.items(), file
+
+
+def test_a_requirements_file_names_everything_that_will_be_installed(root: Path) -> None:
+    for file in (root / "layers/shared/requirements.txt", root / "functions/migrate/requirements.txt"):
+        named = set(requirements(file))
+        for name in named:
+            needed = map(Requirement, metadata.requires(name) or [])
+            missing = {
+                canonicalize_name(each.name)
+                for each in needed
+                if each.marker is None or each.marker.evaluate({"extra": ""})
+            }
+            assert missing <= named, f"{file}: {name}"
+
+
+def test_layer_functions_and_wheels_agree_on_architecture_and_python(
+    resources: Document, functions: Document, project: Document, root: Path
+) -> None:
+    layer = resources["SharedLayer"]
+    architecture = {"Ref": "Architecture"}
+    assert layer["Properties"]["CompatibleArchitectures"] == [architecture]
+    assert layer["Metadata"]["BuildArchitecture"] == architecture
+    assert all(function["Architectures"] == [architecture] for function in functions.values())
+    version = (root / ".python-version").read_text(encoding="utf-8").strip()
+    assert layer["Metadata"]["BuildMethod"] == f"python{version}"
+    assert layer["Properties"]["CompatibleRuntimes"] == [f"python{version}"]
+    assert project["project"]["requires-python"] == f">={version}"
+
+
+def test_no_package_host_stands_in_the_pins(root: Path) -> None:
+    for name in ("pyproject.toml", "layers/shared/requirements.txt", "functions/migrate/requirements.txt"):
+        assert "://" not in (root / name).read_text(encoding="utf-8"), name

@@ -1,0 +1,107 @@
+"""Every route is in the contract, has its function, and asks for a token unless it is meant to be public."""
+
+from typing import Any
+
+from autodoctor.http import Router
+
+type Document = dict[str, Any]
+
+# Design, section 6, as far as it is built, with the histories of section 11.
+PROTECTED = {
+    "POST /api/intake/start",
+    "POST /api/waiver/submit",
+    "GET /api/mechanic/queue",
+    "POST /api/mechanic/assignments/{assignmentId}/accept",
+    "POST /api/mechanic/assignments/{assignmentId}/decline",
+    "POST /api/sessions/{sessionId}/join",
+    "POST /api/sessions/{sessionId}/leave",
+    "POST /api/sessions/{sessionId}/release",
+    "POST /api/sessions/{sessionId}/end",
+    "GET /api/sessions/{sessionId}",
+    "GET /api/customer/active-session",
+    "GET /api/mechanic/active-session",
+    "GET /api/customer/sessions",
+    "GET /api/mechanic/sessions",
+}
+# Retired: they say 410 to everybody.
+PUBLIC = {
+    "ANY /api/mechanics/requests",
+    "ANY /api/mechanics/requests/{proxy+}",
+    "ANY /api/mechanic/accept",
+    "ANY /api/requests",
+    "ANY /api/requests/{proxy+}",
+    "ANY /api/cron/expire-requests",
+}
+
+
+def routes_by_folder(resources: Document) -> dict[str, set[str]]:
+    """Return the routes of each function that has any, as the template gives them."""
+    found: dict[str, set[str]] = {}
+    for resource in resources.values():
+        for event in resource["Properties"].get("Events", {}).values():
+            if event["Type"] == "HttpApi":
+                folder = resource["Properties"]["CodeUri"].split("/")[1]
+                route = f"{event['Properties']['Method']} {event['Properties']['Path']}"
+                found.setdefault(folder, set()).add(route)
+    return found
+
+
+def operations(transformed: Document) -> dict[str, Document]:
+    """Return what API Gateway gets, by route key."""
+    paths = transformed["Api"]["Properties"]["Body"]["paths"]
+    return {
+        f"{'ANY' if method.startswith('x-') else method.upper()} {path}": operation
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+
+
+def test_the_api_is_the_contract(transformed: Document) -> None:
+    assert set(operations(transformed)) == PROTECTED | PUBLIC
+
+
+def test_only_the_listed_routes_are_public(transformed: Document) -> None:
+    for key, operation in operations(transformed).items():
+        expected = "NONE" if key in PUBLIC else "JwtAuthorizer"
+        assert operation["security"] == [{expected: []}], key
+
+
+def test_the_authorizer_takes_the_issuer_given_or_the_pool_of_the_stack(transformed: Document) -> None:
+    scheme = transformed["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["JwtAuthorizer"]
+    jwt = scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"]
+    assert jwt["issuer"]["Fn::If"][::2] == ["UseCognito", {"Ref": "JwtIssuer"}]
+    assert jwt["audience"] == {"Fn::If": ["UseCognito", [{"Ref": "UserPoolClient"}], {"Ref": "JwtAudience"}]}
+
+
+def test_an_issuer_without_an_audience_is_refused(template: Document) -> None:
+    rule = template["Rules"]["AudienceWithIssuer"]
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Contains": [{"Ref": "JwtAudience"}, ""]}]}
+
+
+def test_handlers_serve_exactly_the_routes_of_the_template(
+    resources: Document, routers: dict[str, Router]
+) -> None:
+    assert {folder: set(router.routes) for folder, router in routers.items()} == routes_by_folder(resources)
+
+
+def test_a_route_with_groups_is_protected_and_one_without_is_public(routers: dict[str, Router]) -> None:
+    for router in routers.values():
+        for key, route in router.routes.items():
+            assert bool(route.groups) is (key in PROTECTED), key
+
+
+def test_every_route_is_throttled_and_logged_without_personal_data(transformed: Document) -> None:
+    stage = transformed["ApiApiGatewayDefaultStage"]["Properties"]
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "ThrottlingRate"}
+    assert stage["DefaultRouteSettings"]["ThrottlingBurstLimit"] == {"Ref": "ThrottlingBurst"}
+    line = stage["AccessLogSettings"]["Format"]
+    for personal in ("sourceIp", "userAgent", "claims", "$context.path", "identity"):
+        assert personal not in line
+
+
+def test_server_errors_of_the_api_raise_an_alarm(alarms: Document) -> None:
+    assert any(
+        (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApiGateway", "5xx")
+        and alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "Api"}}]
+        for alarm in alarms.values()
+    )

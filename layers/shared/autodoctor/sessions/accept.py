@@ -45,7 +45,7 @@ class Declined(Answer):
 _ACCEPT: Final[LiteralString] = (
     """
 UPDATE sessions s
-   SET status = 'waiting', mechanic_id = m.id, actor = %(actor)s, change_data = NULL
+   SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = %(user_id)s
   FROM mechanics m, session_assignments a
  WHERE m.user_id = %(user_id)s AND m.status = 'active'
    AND a.id = %(assignment_id)s AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
@@ -57,7 +57,7 @@ RETURNING a.id AS assignment_id, s.id AS session_id, s.status AS session_status
 )
 
 _COME_DUE: Final[LiteralString] = """
-UPDATE sessions SET status = 'pending', actor = %(actor)s, change_data = NULL
+UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id)s
  WHERE status = 'scheduled' AND current_assignment_id = %(assignment_id)s
    AND id = (SELECT session_id FROM session_assignments WHERE id = %(assignment_id)s)
 """
@@ -69,7 +69,7 @@ WITH session AS MATERIALIZED (
      FOR NO KEY UPDATE OF s
 )
 UPDATE session_assignments a
-   SET status = 'declined', actor = %(actor)s, change_data = %(data)s
+   SET status = 'declined', actor = 'mechanic', actor_id = %(user_id)s, change_data = %(data)s
   FROM session, mechanics m
  WHERE a.id = %(assignment_id)s AND a.session_id = session.id AND m.user_id = %(user_id)s
    AND a.status = 'offered' AND a.mechanic_id = m.id AND a.offer_expires_at > clock_timestamp()
@@ -84,7 +84,7 @@ SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, 
     + """ AS visible,
        a.queued_at IS NOT NULL AND a.available_at <= coalesce(a.ended_at, now())
        AND CASE WHEN a.offer_expires_at IS NOT NULL THEN a.mechanic_id = m.id
-                ELSE (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id <> ALL (a.declined_by)
+                ELSE (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id = ANY (a.declined_by) IS NOT TRUE
            END AS visible_once
   FROM mechanics m
   LEFT JOIN session_assignments a ON a.id = %(assignment_id)s
@@ -113,7 +113,7 @@ def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
         MechanicBusy: the mechanic has a waiting or live session.
         OwnSession: the mechanic is the customer.
     """
-    parameters = {"user_id": user_id, "assignment_id": assignment_id, "actor": f"mechanic:{user_id}"}
+    parameters = {"user_id": user_id, "assignment_id": assignment_id}
     try:
         accepted = database.one(_ACCEPT, parameters)
         if accepted is None and (accepted := _held(database, parameters)) is None:
@@ -151,7 +151,6 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
     parameters = {
         "user_id": user_id,
         "assignment_id": assignment_id,
-        "actor": f"mechanic:{user_id}",
         "data": Jsonb({"reason": reason}) if reason else None,
     }
     try:

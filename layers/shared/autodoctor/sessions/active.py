@@ -116,11 +116,11 @@ _CUSTOMER_HISTORY: Final[LiteralString] = (
     + _COLUMNS
     + """, m.name AS counterpart_name
   FROM customers c
-  JOIN sessions s ON s.customer_id = c.id AND s.id < %(before)s
-  JOIN intakes i ON i.id = s.id
+  JOIN intakes i ON i.customer_id = c.id AND i.id < %(before)s
+  JOIN sessions s ON s.id = i.id
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
  WHERE c.user_id = %(user_id)s
- ORDER BY s.id DESC LIMIT %(limit)s + 1
+ ORDER BY i.id DESC LIMIT %(limit)s + 1
 """
 )
 
@@ -129,10 +129,11 @@ _MECHANIC_HISTORY: Final[LiteralString] = (
     + _COLUMNS
     + """, i.customer_name AS counterpart_name
   FROM mechanics m
-  JOIN sessions s ON s.mechanic_id = m.id AND s.id < %(before)s
+  JOIN session_participants p ON p.mechanic_id = m.id AND p.session_id < %(before)s AND p.until IS NULL
+  JOIN sessions s ON s.id = p.session_id
   JOIN intakes i ON i.id = s.id
  WHERE m.user_id = %(user_id)s
- ORDER BY s.id DESC LIMIT %(limit)s + 1
+ ORDER BY p.session_id DESC LIMIT %(limit)s + 1
 """
 )
 

@@ -69,14 +69,16 @@ SELECT s.*, c.user_id AS customer_user_id, m.user_id AS mechanic_user_id, i.max_
 """
 
 _START: Final[LiteralString] = """
-UPDATE sessions SET status = 'live', started_at = %(started_at)s, actor = %(actor)s, change_data = '{"derived": true}'
+UPDATE sessions SET status = 'live', started_at = %(started_at)s, actor = %(actor)s, actor_id = %(actor_id)s,
+                    change_data = '{"derived": true}'
  WHERE id = %(session_id)s AND status = 'waiting'
 """
 
 _END: Final[LiteralString] = """
 UPDATE sessions
    SET status = %(status)s, end_reason = %(reason)s, ended_at = %(ended_at)s, absent = %(absent)s,
-       min_billable_seconds = %(minimum)s, mechanic_notes = %(mechanic_notes)s, actor = %(actor)s, change_data = NULL
+       min_billable_seconds = %(minimum)s, mechanic_notes = %(mechanic_notes)s,
+       actor = %(actor)s, actor_id = %(actor_id)s
  WHERE id = %(session_id)s AND status = %(from_status)s
 """
 
@@ -125,6 +127,7 @@ def _end(
     change = {
         "session_id": session_id,
         "actor": _actor(ender, session),
+        "actor_id": ender.user_id,
         "status": judged.status,
         "from_status": session["status"],
         "reason": judged.reason,
@@ -164,8 +167,8 @@ def _actor(ender: Ender, session: Row) -> str:
         return ender.actor or "system:unnamed"
     for role in ("customer", "mechanic"):
         if ender.user_id == session[f"{role}_user_id"]:
-            return f"{role}:{ender.user_id}"
-    return f"admin:{ender.user_id}"
+            return role
+    return "admin"
 
 
 def _outcome(session: Row, *, already_ended: bool) -> Ended:

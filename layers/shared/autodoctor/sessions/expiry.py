@@ -26,7 +26,7 @@ WITH lapsed AS MATERIALIZED (
    ORDER BY s.id LIMIT %(batch)s
      FOR NO KEY UPDATE OF s SKIP LOCKED
 ), changed AS (
-  UPDATE session_assignments a SET status = 'expired', actor = %(actor)s, change_data = NULL
+  UPDATE session_assignments a SET status = 'expired', actor = %(actor)s
     FROM lapsed WHERE a.id = lapsed.id AND a.status = 'offered' AND a.offer_expires_at <= now()
   RETURNING 1
 )
@@ -39,7 +39,7 @@ WITH due AS MATERIALIZED (
    ORDER BY id LIMIT %(batch)s
      FOR NO KEY UPDATE SKIP LOCKED
 ), changed AS (
-  UPDATE sessions s SET status = 'pending', actor = %(actor)s, change_data = NULL
+  UPDATE sessions s SET status = 'pending', actor = %(actor)s
     FROM due WHERE s.id = due.id AND s.status = 'scheduled'
   RETURNING 1
 )
@@ -54,7 +54,7 @@ WITH left_waiting AS MATERIALIZED (
    ORDER BY id LIMIT %(batch)s
      FOR NO KEY UPDATE SKIP LOCKED
 ), changed AS (
-  UPDATE sessions s SET status = 'pending', actor = %(actor)s, change_data = NULL
+  UPDATE sessions s SET status = 'pending', actor = %(actor)s
     FROM left_waiting w WHERE s.id = w.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
      AND s.accepted_at <= now() - make_interval(mins => %(no_show_minutes)s)
   RETURNING 1

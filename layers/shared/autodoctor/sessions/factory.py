@@ -12,7 +12,7 @@ LEAD_MINUTES: Final = 15
 
 FACTORY_CTES: Final[LiteralString] = """
 , opening AS MATERIALIZED (
-  -- needs: intake (the row of intakes) and the parameters assignment_id, signed_name, waiver_version, actor
+  -- needs: intake (the row of intakes) and the parameters assignment_id, signed_name, waiver_version, actor, actor_id
   SELECT i.*,
          CASE WHEN i.scheduled_for IS NULL THEN 'pending' ELSE 'scheduled' END AS session_status,
          CASE WHEN %(signed_name)s::text IS NULL THEN 'pending_waiver'
@@ -26,16 +26,16 @@ FACTORY_CTES: Final[LiteralString] = """
       ON preferred.id = i.preferred_mechanic_id AND preferred.status = 'active' AND preferred.available
      AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = preferred.id AND b.status IN ('waiting', 'live'))
 ), session AS (
-  INSERT INTO sessions (id, customer_id, current_assignment_id, status, scheduled_for, actor)
-  SELECT o.id, o.customer_id, %(assignment_id)s, o.session_status, o.scheduled_for, %(actor)s FROM opening o
+  INSERT INTO sessions (id, customer_id, current_assignment_id, status, scheduled_for, actor, actor_id)
+  SELECT o.id, o.customer_id, %(assignment_id)s, o.session_status, o.scheduled_for, %(actor)s, %(actor_id)s FROM opening o
   RETURNING id
 ), assignment AS (
   INSERT INTO session_assignments
-    (id, session_id, status, mechanic_id, workshop_id, urgent, available_at, offer_expires_at, actor)
+    (id, session_id, status, mechanic_id, workshop_id, urgent, available_at, offer_expires_at, actor, actor_id)
   SELECT %(assignment_id)s, o.id, o.assignment_status, o.offered_to, o.reachable_workshop_id, o.urgent, o.available_at,
          CASE WHEN o.offered_to IS NOT NULL
               THEN greatest(o.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s) END,
-         %(actor)s
+         %(actor)s, %(actor_id)s
     FROM opening o JOIN session ON session.id = o.id
 ), participant AS (
   INSERT INTO session_participants (session_id, role, customer_id)

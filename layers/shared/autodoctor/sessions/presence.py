@@ -37,7 +37,7 @@ _JOIN: Final[LiteralString] = """
 UPDATE sessions s
    SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
        mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
-       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer:' ELSE 'mechanic:' END || %(user_id)s::text,
+       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = %(user_id)s,
        change_data = %(data)s
   FROM (SELECT (SELECT id FROM customers WHERE user_id = %(user_id)s) AS customer_id,
                (SELECT id FROM mechanics WHERE user_id = %(user_id)s) AS mechanic_id) AS party
@@ -50,7 +50,7 @@ _LEAVE: Final[LiteralString] = """
 UPDATE sessions s
    SET customer_present = s.customer_present AND s.customer_id IS DISTINCT FROM party.customer_id,
        mechanic_present = s.mechanic_present AND s.mechanic_id IS DISTINCT FROM party.mechanic_id,
-       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer:' ELSE 'mechanic:' END || %(user_id)s::text,
+       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = %(user_id)s,
        change_data = %(data)s
   FROM (SELECT (SELECT id FROM customers WHERE user_id = %(user_id)s) AS customer_id,
                (SELECT id FROM mechanics WHERE user_id = %(user_id)s) AS mechanic_id) AS party
@@ -61,7 +61,7 @@ RETURNING s.id AS session_id, s.status AS session_status, s.started_at
 """
 
 _RELEASE: Final[LiteralString] = """
-UPDATE sessions SET status = 'pending', actor = %(actor)s, change_data = NULL
+UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id)s
  WHERE id = %(session_id)s AND status = 'waiting'
    AND mechanic_id = (SELECT id FROM mechanics WHERE user_id = %(user_id)s)
 RETURNING id AS session_id
@@ -141,7 +141,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
         SessionNotReleasable: it is live already.
         SessionEnded: it is over.
     """
-    parameters = {"user_id": user_id, "session_id": session_id, "actor": f"mechanic:{user_id}"}
+    parameters = {"user_id": user_id, "session_id": session_id}
     released = database.one(_RELEASE, parameters)
     if released is None:
         released = database.one(_STANDING, parameters)

@@ -17,7 +17,7 @@ MAX_LIMIT: Final = 100
 VISIBLE: Final[LiteralString] = """
 (a.available_at <= now()
  AND CASE a.status
-       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id <> ALL (a.declined_by)
+       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id = ANY (a.declined_by) IS NOT TRUE
        WHEN 'offered' THEN a.mechanic_id = m.id AND a.offer_expires_at > now()
        ELSE false END)
 """

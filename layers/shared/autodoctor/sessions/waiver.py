@@ -44,7 +44,7 @@ WITH session AS MATERIALIZED (
          mechanic_id = (SELECT id FROM wanted),
          offer_expires_at = (SELECT greatest(a.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s)
                                FROM wanted),
-         actor = %(actor)s, change_data = NULL
+         actor = 'customer', actor_id = %(user_id)s
     FROM session
    WHERE a.id = session.current_assignment_id AND a.status = 'pending_waiver'
   RETURNING a.session_id, a.id AS assignment_id, a.status AS assignment_status
@@ -85,7 +85,6 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
     parameters = {
         **waiver.model_dump(),
         "user_id": user_id,
-        "actor": f"customer:{user_id}",
         "offer_seconds": OFFER_SECONDS,
     }
     signed = database.one(_SIGN, parameters)

@@ -162,6 +162,7 @@ CREATE TABLE intakes (
   created_at             timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT intakes_free_costs_nothing CHECK (funding <> 'free' OR price_cents = 0)
 );
+CREATE INDEX intakes_by_customer ON intakes (customer_id, id);
 COMMENT ON TABLE intakes IS
   'What the customer asked for and at which price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
 COMMENT ON COLUMN intakes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';

@@ -1,17 +1,18 @@
 -- Sessions, their assignments, who took part, what was signed, and the audit trail.
 
+-- Columns that a transition changes stand last: WAL holds what differs from the old row, counted from both ends.
 CREATE TABLE sessions (
   id                     uuid PRIMARY KEY REFERENCES intakes (id),
   customer_id            uuid NOT NULL REFERENCES customers (id),
-  mechanic_id            uuid REFERENCES mechanics (id),
   current_assignment_id  uuid NOT NULL,
-  status                 text NOT NULL DEFAULT 'pending',
   created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
   scheduled_for          timestamptz,
   released_at            timestamptz,
-  accepted_at            timestamptz,
   customer_present       boolean NOT NULL DEFAULT false,
   mechanic_present       boolean NOT NULL DEFAULT false,
+  status                 text NOT NULL DEFAULT 'pending',
+  mechanic_id            uuid REFERENCES mechanics (id),
+  accepted_at            timestamptz,
   customer_joined_at     timestamptz,
   mechanic_joined_at     timestamptz,
   started_at             timestamptz,
@@ -22,9 +23,8 @@ CREATE TABLE sessions (
   min_billable_seconds   integer,
   mechanic_notes         text,
   actor                  text,
+  actor_id               uuid,
   change_data            jsonb,
-  last_actor             text NOT NULL,
-  changed_at             timestamptz NOT NULL,
 
   CONSTRAINT sessions_status_known CHECK (status IN
     ('scheduled', 'pending', 'waiting', 'live', 'completed', 'cancelled', 'expired')),
@@ -60,15 +60,14 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_times_in_order CHECK (ended_at >= started_at),
   CONSTRAINT sessions_scheduled_has_a_time CHECK (status <> 'scheduled' OR scheduled_for IS NOT NULL),
   CONSTRAINT sessions_absent_known CHECK (absent IN ('customer', 'mechanic', 'both')),
-  CONSTRAINT sessions_actor_is_consumed CHECK (actor IS NULL)
+  CONSTRAINT sessions_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
 -- One active session per customer, one session at a time per mechanic (invariants 1 and 8).
 CREATE UNIQUE INDEX uq_active_session_per_customer ON sessions (customer_id)
   WHERE status IN ('scheduled', 'pending', 'waiting', 'live');
 CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON sessions (mechanic_id)
   WHERE status IN ('waiting', 'live');
-CREATE INDEX sessions_by_customer ON sessions (customer_id, id);
-CREATE INDEX sessions_by_mechanic ON sessions (mechanic_id, id) WHERE mechanic_id IS NOT NULL;
+-- Histories are found through intakes and session_participants, whose rows do not change with every transition.
 COMMENT ON TABLE sessions IS
   'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock; triggers keep the assignment, the participants and the audit trail in step.';
 COMMENT ON COLUMN sessions.id IS 'The same as its intake''s.';
@@ -90,28 +89,26 @@ COMMENT ON COLUMN sessions.end_reason IS 'billable, too_short, no_show, withdraw
 COMMENT ON COLUMN sessions.absent IS 'Who never came, where the reason is no_show: customer, mechanic or both.';
 COMMENT ON COLUMN sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
 COMMENT ON COLUMN sessions.mechanic_notes IS 'What the mechanic wrote when ending the session.';
-COMMENT ON COLUMN sessions.actor IS 'Write-only: whoever changes the row says here who they are; the guard moves it to last_actor and leaves null.';
-COMMENT ON COLUMN sessions.change_data IS 'Facts of the last change that belong in its audit row.';
-COMMENT ON COLUMN sessions.last_actor IS 'Who made the last change: customer:, mechanic: or admin: and the user''s id, system: and the job, or db: and the role of a hand-typed statement.';
-COMMENT ON COLUMN sessions.changed_at IS 'The instant of the last change, taken after the row was locked.';
+COMMENT ON COLUMN sessions.actor IS 'Write-only: as what whoever changes the row does so: customer, mechanic, admin, system: and the job, operator: and the name. The guard moves it to the audit row and leaves null; a statement that says nothing is recorded as db: and the role.';
+COMMENT ON COLUMN sessions.actor_id IS 'Write-only: the user''s id (sub), where a user acts.';
+COMMENT ON COLUMN sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
 
 CREATE TABLE session_assignments (
   id                uuid PRIMARY KEY DEFAULT new_id(),
   session_id        uuid NOT NULL REFERENCES sessions (id),
   attempt           integer NOT NULL DEFAULT 1 CHECK (attempt > 0),
-  status            text NOT NULL,
-  mechanic_id       uuid REFERENCES mechanics (id),
-  workshop_id       uuid REFERENCES workshops (id),
   urgent            boolean NOT NULL DEFAULT false,
   available_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  workshop_id       uuid REFERENCES workshops (id),
+  declined_by       uuid[],
   queued_at         timestamptz,
+  status            text NOT NULL,
+  mechanic_id       uuid REFERENCES mechanics (id),
   offer_expires_at  timestamptz,
-  declined_by       uuid[] NOT NULL DEFAULT '{}',
   ended_at          timestamptz,
   actor             text,
+  actor_id          uuid,
   change_data       jsonb,
-  last_actor        text NOT NULL,
-  changed_at        timestamptz NOT NULL,
 
   CONSTRAINT session_assignments_attempt UNIQUE (session_id, attempt),
   CONSTRAINT session_assignments_status_known CHECK (status IN
@@ -126,7 +123,7 @@ CREATE TABLE session_assignments (
     status NOT IN ('accepted', 'completed') OR mechanic_id IS NOT NULL),
   CONSTRAINT session_assignments_end_is_stamped CHECK (
     (status IN ('declined', 'completed', 'cancelled', 'expired')) = (ended_at IS NOT NULL)),
-  CONSTRAINT session_assignments_actor_is_consumed CHECK (actor IS NULL)
+  CONSTRAINT session_assignments_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
 -- One open assignment per session (invariant 2).
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (session_id)
@@ -145,12 +142,11 @@ COMMENT ON COLUMN session_assignments.urgent IS 'Listed before all that is not u
 COMMENT ON COLUMN session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 COMMENT ON COLUMN session_assignments.queued_at IS 'Since when the customer waits; inherited by the next assignment.';
 COMMENT ON COLUMN session_assignments.offer_expires_at IS 'Until when it is reserved for mechanic_id; set on every assignment that was an offer.';
-COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again.';
+COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
 COMMENT ON COLUMN session_assignments.ended_at IS 'When it stopped being open.';
 COMMENT ON COLUMN session_assignments.actor IS 'Write-only, as in sessions.';
-COMMENT ON COLUMN session_assignments.change_data IS 'Facts of the last change that belong in its audit row.';
-COMMENT ON COLUMN session_assignments.last_actor IS 'Who made the last change, as in sessions.';
-COMMENT ON COLUMN session_assignments.changed_at IS 'The instant of the last change.';
+COMMENT ON COLUMN session_assignments.actor_id IS 'Write-only, as in sessions.';
+COMMENT ON COLUMN session_assignments.change_data IS 'Write-only, as in sessions.';
 
 CREATE TABLE session_participants (
   session_id   uuid NOT NULL REFERENCES sessions (id),
@@ -163,6 +159,7 @@ CREATE TABLE session_participants (
   CONSTRAINT session_participants_fits_role CHECK (
     (role = 'customer') = (customer_id IS NOT NULL) AND (role = 'mechanic') = (mechanic_id IS NOT NULL))
 );
+CREATE INDEX session_participants_by_mechanic ON session_participants (mechanic_id, session_id) WHERE mechanic_id IS NOT NULL;
 COMMENT ON TABLE session_participants IS 'Who belongs to a session, and from when to when; a mechanic who gave it back has an until.';
 COMMENT ON COLUMN session_participants.role IS 'customer or mechanic.';
 COMMENT ON COLUMN session_participants.since IS 'From when.';
@@ -179,48 +176,56 @@ COMMENT ON COLUMN waivers.signed_name IS 'Personal data, as typed.';
 COMMENT ON COLUMN waivers.version IS 'Which text was signed; one of the setting waiver_versions.';
 COMMENT ON COLUMN waivers.signed_at IS 'When.';
 
+-- The audit tables have no foreign keys: their only writers are triggers on the rows they tell of, which
+-- also run before such a row is inserted, and no session is ever deleted.
 CREATE TABLE session_events (
-  session_id   uuid NOT NULL REFERENCES sessions (id),
+  session_id   uuid NOT NULL,
   id           bigint GENERATED ALWAYS AS IDENTITY,
+  occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor_id     uuid,
+  mechanic_id  uuid,
+  actor        text NOT NULL DEFAULT 'db:' || session_user,
   type         text NOT NULL CHECK (type IN ('transition', 'joined', 'left')),
   from_status  text,
   to_status    text,
   role         text CHECK (role IN ('customer', 'mechanic')),
-  mechanic_id  uuid,
-  actor        text NOT NULL,
-  occurred_at  timestamptz NOT NULL,
   data         jsonb,
   PRIMARY KEY (session_id, id),
   CONSTRAINT session_events_fits_type CHECK (
-    (type = 'transition') = (to_status IS NOT NULL) AND (type <> 'transition') = (role IS NOT NULL))
+    (type = 'transition') = (to_status IS NOT NULL) AND (type <> 'transition') = (role IS NOT NULL)
+    AND (role = 'mechanic' IS TRUE) = (mechanic_id IS NOT NULL))
 );
 COMMENT ON TABLE session_events IS
-  'The audit trail of sessions and the evidence of presence. Written by triggers only: the application role cannot insert, change or delete rows.';
+  'The audit trail of sessions and the evidence of presence. Written by triggers only: the application role cannot insert, and nobody can change or delete rows.';
 COMMENT ON COLUMN session_events.id IS 'Order of writing.';
-COMMENT ON COLUMN session_events.type IS 'transition (from, to), or joined or left (role, and which mechanic).';
+COMMENT ON COLUMN session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
+COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN session_events.mechanic_id IS 'Which mechanic came or left, where the role is mechanic.';
+COMMENT ON COLUMN session_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN session_events.type IS 'transition (from, to), or joined or left (role).';
 COMMENT ON COLUMN session_events.from_status IS 'Null for the creation.';
+COMMENT ON COLUMN session_events.to_status IS 'Null where presence changed.';
 COMMENT ON COLUMN session_events.role IS 'Whose presence this is evidence of.';
-COMMENT ON COLUMN session_events.mechanic_id IS 'Which mechanic, where the role is mechanic.';
-COMMENT ON COLUMN session_events.actor IS 'Who did it, as in sessions.last_actor.';
-COMMENT ON COLUMN session_events.occurred_at IS 'When, by the database''s clock, after the row was locked.';
 COMMENT ON COLUMN session_events.data IS 'What else is known of it.';
 
 CREATE TABLE session_assignment_events (
-  session_id     uuid NOT NULL REFERENCES sessions (id),
+  session_id     uuid NOT NULL,
   id             bigint GENERATED ALWAYS AS IDENTITY,
+  occurred_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   assignment_id  uuid NOT NULL,
+  actor_id       uuid,
+  actor          text NOT NULL DEFAULT 'db:' || session_user,
   from_status    text,
   to_status      text NOT NULL,
-  actor          text NOT NULL,
-  occurred_at    timestamptz NOT NULL,
   data           jsonb,
   PRIMARY KEY (session_id, id)
 );
 COMMENT ON TABLE session_assignment_events IS 'The audit trail of assignments, written by triggers only.';
 COMMENT ON COLUMN session_assignment_events.id IS 'Order of writing.';
-COMMENT ON COLUMN session_assignment_events.from_status IS 'Null for the creation.';
-COMMENT ON COLUMN session_assignment_events.actor IS 'Who did it, as in sessions.last_actor.';
 COMMENT ON COLUMN session_assignment_events.occurred_at IS 'When, by the database''s clock.';
+COMMENT ON COLUMN session_assignment_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN session_assignment_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN session_assignment_events.from_status IS 'Null for the creation.';
 COMMENT ON COLUMN session_assignment_events.data IS 'What else is known of it.';
 
 CREATE TABLE idempotency_keys (
@@ -242,7 +247,7 @@ COMMENT ON COLUMN idempotency_keys.created_at IS 'From when the 24 hours count.'
 GRANT SELECT, INSERT ON sessions, session_assignments, session_participants, waivers TO autodoctor_app;
 -- current_assignment_id, the identities and the audit trail change through triggers only.
 GRANT UPDATE (status, mechanic_id, released_at, customer_present, mechanic_present, started_at, ended_at, end_reason,
-              absent, min_billable_seconds, mechanic_notes, actor, change_data) ON sessions TO autodoctor_app;
-GRANT UPDATE (status, mechanic_id, offer_expires_at, actor, change_data) ON session_assignments TO autodoctor_app;
+              absent, min_billable_seconds, mechanic_notes, actor, actor_id, change_data) ON sessions TO autodoctor_app;
+GRANT UPDATE (status, mechanic_id, offer_expires_at, actor, actor_id, change_data) ON session_assignments TO autodoctor_app;
 GRANT SELECT ON session_events, session_assignment_events TO autodoctor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO autodoctor_app;

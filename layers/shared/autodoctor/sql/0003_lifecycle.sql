@@ -23,275 +23,256 @@ CREATE FUNCTION assignment_may_move(source text, target text) RETURNS boolean LA
 $$;
 COMMENT ON FUNCTION assignment_may_move(text, text) IS 'Whether an assignment may go from one status to the other; autodoctor.domain.lifecycle says the same.';
 
--- A change of presence, and the start that follows from it: live as soon as both are present.
-CREATE FUNCTION track_presence(was sessions, INOUT row_now sessions) LANGUAGE plpgsql AS $$
+-- A change of presence, its evidence, and the start that follows from it: live as soon as both are present.
+CREATE FUNCTION track_presence(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
-  IF row_now.customer_present AND NOT was.customer_present THEN
-    row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.changed_at);
+  IF row_now.customer_present <> was.customer_present THEN
+    INSERT INTO session_events (session_id, occurred_at, type, role, actor, actor_id, data)
+    VALUES (was.id, at, CASE WHEN row_now.customer_present THEN 'joined' ELSE 'left' END, 'customer',
+            row_now.actor, row_now.actor_id, row_now.change_data);
+    IF row_now.customer_present THEN
+      row_now.customer_joined_at := coalesce(row_now.customer_joined_at, at);
+    END IF;
   END IF;
-  IF row_now.mechanic_present AND NOT was.mechanic_present THEN
-    row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.changed_at);
+  IF row_now.mechanic_present <> was.mechanic_present THEN
+    INSERT INTO session_events (session_id, occurred_at, type, role, mechanic_id, actor, actor_id, data)
+    VALUES (was.id, at, CASE WHEN row_now.mechanic_present THEN 'joined' ELSE 'left' END, 'mechanic',
+            coalesce(row_now.mechanic_id, was.mechanic_id), row_now.actor, row_now.actor_id, row_now.change_data);
+    IF row_now.mechanic_present THEN
+      row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, at);
+    END IF;
   END IF;
   IF row_now.customer_present AND row_now.mechanic_present THEN
     row_now.parted_at := NULL;
     IF row_now.status = 'waiting' THEN
       row_now.status := 'live';
-      row_now.started_at := coalesce(row_now.started_at, row_now.changed_at);
+      row_now.started_at := coalesce(row_now.started_at, at);
     END IF;
-  ELSIF was.customer_present AND was.mechanic_present THEN
-    row_now.parted_at := row_now.changed_at;
+  ELSIF was.customer_present AND was.mechanic_present AND row_now.status = was.status THEN
+    row_now.parted_at := at;
   END IF;
 END
 $$;
-COMMENT ON FUNCTION track_presence(sessions, sessions) IS 'The row with join times, start and parting time that follow from who is present.';
+COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes the evidence; returns the row with join times, start and parting time that follow from who is present.';
 
-CREATE FUNCTION sessions_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+-- What follows from a move within the row itself.
+CREATE FUNCTION follow_move(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'UPDATE' AND NEW.actor IS NULL AND NEW.change_data IS NOT DISTINCT FROM OLD.change_data THEN
-    NEW.change_data := NULL; -- a statement that does not name its actor says nothing of the last change either
+  IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
+    row_now.released_at := coalesce(row_now.released_at, at);
+  ELSIF row_now.status = 'waiting' THEN
+    row_now.accepted_at := at;
+    row_now.mechanic_present := false;
+    row_now.mechanic_joined_at := NULL;
+    IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
+               WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
+      RAISE EXCEPTION 'nobody is mechanic and customer of one session' USING ERRCODE = 'AD003';
+    END IF;
+  ELSIF row_now.status = 'pending' THEN
+    row_now.mechanic_id := NULL;
+    row_now.mechanic_present := false;
+    row_now.mechanic_joined_at := NULL;
+    row_now.accepted_at := NULL;
+    row_now.parted_at := NULL;
+  ELSIF row_now.status = 'live' THEN
+    -- A start claimed by hand stands only where evidence proves that both came.
+    row_now.customer_joined_at := coalesce(row_now.customer_joined_at, (SELECT min(e.occurred_at) FROM session_events e
+      WHERE e.session_id = was.id AND e.type = 'joined' AND e.role = 'customer'));
+    row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, (SELECT min(e.occurred_at) FROM session_events e
+      WHERE e.session_id = was.id AND e.type = 'joined' AND e.mechanic_id = row_now.mechanic_id));
+  ELSE
+    row_now.ended_at := coalesce(row_now.ended_at, at);
+    row_now.min_billable_seconds := coalesce(row_now.min_billable_seconds, min_billable_seconds());
+    row_now.end_reason := coalesce(row_now.end_reason, CASE
+      WHEN row_now.status = 'completed' THEN 'billable'
+      WHEN row_now.status = 'expired' THEN 'expired'
+      WHEN row_now.started_at IS NOT NULL THEN 'too_short'
+      WHEN row_now.mechanic_id IS NOT NULL THEN 'no_show'
+      ELSE 'withdrawn' END);
+    IF row_now.end_reason = 'no_show' THEN
+      row_now.absent := coalesce(row_now.absent, CASE
+        WHEN row_now.customer_joined_at IS NOT NULL AND row_now.mechanic_joined_at IS NULL THEN 'mechanic'
+        WHEN row_now.mechanic_joined_at IS NOT NULL AND row_now.customer_joined_at IS NULL THEN 'customer'
+        ELSE 'both' END);
+    END IF;
   END IF;
-  NEW.last_actor := coalesce(NEW.actor, 'db:' || session_user);
-  NEW.actor := NULL;
+END
+$$;
+COMMENT ON FUNCTION follow_move(sessions, sessions, timestamptz) IS 'The row with the times, the reason and the party that follow from its new status.';
+
+CREATE FUNCTION sessions_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
   -- A BEFORE ROW trigger runs when the row is locked, so this instant is after any wait for it.
-  NEW.changed_at := clock_timestamp();
+  at timestamptz := clock_timestamp();
+  source text;
+BEGIN
+  NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
     IF NEW.status NOT IN ('pending', 'scheduled') THEN
       RAISE EXCEPTION 'a session starts pending or scheduled, not %', NEW.status USING ERRCODE = 'AD001';
     END IF;
-    RETURN NEW;
-  END IF;
-  IF NEW.id <> OLD.id OR NEW.customer_id <> OLD.customer_id THEN
-    RAISE EXCEPTION 'the id and the customer of session % are fixed', OLD.id USING ERRCODE = 'AD004';
-  END IF;
-  IF NEW.status <> OLD.status AND NOT session_may_move(OLD.status, NEW.status) THEN
-    RAISE EXCEPTION 'session % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'AD001';
-  END IF;
-  IF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND OLD.status NOT IN ('pending', 'waiting') THEN
-    RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
-  END IF;
-
-  IF NEW.status = 'pending' AND OLD.status = 'scheduled' THEN
-    NEW.released_at := coalesce(NEW.released_at, NEW.changed_at);
-  ELSIF NEW.status = 'waiting' AND OLD.status = 'pending' THEN
-    NEW.accepted_at := NEW.changed_at;
-    NEW.mechanic_present := false;
-    NEW.mechanic_joined_at := NULL;
-    IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
-               WHERE m.id = NEW.mechanic_id AND c.id = NEW.customer_id) THEN
-      RAISE EXCEPTION 'nobody is mechanic and customer of one session' USING ERRCODE = 'AD003';
+  ELSE
+    source := OLD.status;
+    IF NEW.id <> OLD.id OR NEW.customer_id <> OLD.customer_id THEN
+      RAISE EXCEPTION 'the id and the customer of session % are fixed', OLD.id USING ERRCODE = 'AD004';
+    ELSIF NEW.status <> source AND NOT session_may_move(source, NEW.status) THEN
+      RAISE EXCEPTION 'session % cannot go from % to %', OLD.id, source, NEW.status USING ERRCODE = 'AD001';
+    ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
+      RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     END IF;
-  ELSIF NEW.status = 'pending' AND OLD.status = 'waiting' THEN
-    NEW.mechanic_id := NULL;
-    NEW.mechanic_present := false;
-    NEW.mechanic_joined_at := NULL;
-    NEW.accepted_at := NULL;
-    NEW.parted_at := NULL;
-  ELSIF NEW.status = 'live' AND OLD.status = 'waiting' THEN
-    -- A start claimed by hand stands only where evidence proves that both came.
-    NEW.customer_joined_at := coalesce(NEW.customer_joined_at, (SELECT min(e.occurred_at) FROM session_events e
-      WHERE e.session_id = NEW.id AND e.type = 'joined' AND e.role = 'customer'));
-    NEW.mechanic_joined_at := coalesce(NEW.mechanic_joined_at, (SELECT min(e.occurred_at) FROM session_events e
-      WHERE e.session_id = NEW.id AND e.type = 'joined' AND e.mechanic_id = NEW.mechanic_id));
-  END IF;
-
-  IF (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present) THEN
-    IF OLD.status IN ('completed', 'cancelled', 'expired') THEN
-      RAISE EXCEPTION 'session % is over', OLD.id USING ERRCODE = 'AD001';
+    IF NEW.status <> source THEN
+      NEW := follow_move(OLD, NEW, at);
     END IF;
-    NEW := track_presence(OLD, NEW);
-  END IF;
-
-  IF NEW.status IN ('completed', 'cancelled', 'expired') AND NEW.status <> OLD.status THEN
-    NEW.ended_at := coalesce(NEW.ended_at, NEW.changed_at);
-    NEW.min_billable_seconds := coalesce(NEW.min_billable_seconds, min_billable_seconds());
-    NEW.end_reason := coalesce(NEW.end_reason, CASE
-      WHEN NEW.status = 'completed' THEN 'billable'
-      WHEN NEW.status = 'expired' THEN 'expired'
-      WHEN NEW.started_at IS NOT NULL THEN 'too_short'
-      WHEN NEW.mechanic_id IS NOT NULL THEN 'no_show'
-      ELSE 'withdrawn' END);
-    IF NEW.end_reason = 'no_show' AND NEW.absent IS NULL THEN
-      NEW.absent := CASE
-        WHEN NEW.customer_joined_at IS NULL AND NEW.mechanic_joined_at IS NULL THEN 'both'
-        WHEN NEW.mechanic_joined_at IS NULL THEN 'mechanic'
-        WHEN NEW.customer_joined_at IS NULL THEN 'customer'
-        ELSE 'both' END;
+    IF (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present) THEN
+      IF source IN ('completed', 'cancelled', 'expired') THEN
+        RAISE EXCEPTION 'session % is over', OLD.id USING ERRCODE = 'AD001';
+      END IF;
+      NEW := track_presence(OLD, NEW, at);
     END IF;
   END IF;
+  IF NEW.status IS DISTINCT FROM source THEN
+    INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
+            nullif(coalesce(NEW.change_data, '{}') || jsonb_strip_nulls(jsonb_build_object(
+              'reason', NEW.end_reason, 'absent', NEW.absent)), '{}'));
+  END IF;
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  NEW.change_data := NULL;
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION sessions_guard() IS 'Refuses moves that do not exist and fills in what follows from a move: times, presence, reason.';
+COMMENT ON FUNCTION sessions_guard() IS 'Refuses moves that do not exist, fills in what follows from a move, writes the audit row.';
 CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON sessions
   FOR EACH ROW EXECUTE FUNCTION sessions_guard();
 
-CREATE FUNCTION assignments_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION check_assignment_move(was session_assignments, row_now session_assignments, at timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF TG_OP = 'UPDATE' AND NEW.actor IS NULL AND NEW.change_data IS NOT DISTINCT FROM OLD.change_data THEN
-    NEW.change_data := NULL;
+  IF row_now.id <> was.id OR row_now.session_id <> was.session_id OR row_now.attempt <> was.attempt THEN
+    RAISE EXCEPTION 'the identity of assignment % is fixed', was.id USING ERRCODE = 'AD004';
+  ELSIF row_now.status = was.status THEN
+    IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
+      RAISE EXCEPTION 'the mechanic of assignment % changes with its status only', was.id USING ERRCODE = 'AD004';
+    END IF;
+  ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
+    RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
+  ELSIF was.status IN ('offered', 'accepted') AND row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
+    RAISE EXCEPTION 'assignment % is another mechanic''s', was.id USING ERRCODE = 'AD002';
+  ELSIF was.status = 'offered' AND row_now.status IN ('accepted', 'declined') AND was.offer_expires_at <= at THEN
+    RAISE EXCEPTION 'the offer of assignment % has lapsed', was.id USING ERRCODE = 'AD002';
+  ELSIF row_now.status = 'accepted' AND row_now.mechanic_id = ANY (was.declined_by) THEN
+    RAISE EXCEPTION 'assignment % was declined by this mechanic', was.id USING ERRCODE = 'AD002';
   END IF;
-  NEW.last_actor := coalesce(NEW.actor, 'db:' || session_user);
-  NEW.actor := NULL;
-  NEW.changed_at := clock_timestamp();
-  IF NEW.status IN ('queued', 'offered') THEN
-    NEW.queued_at := coalesce(NEW.queued_at, NEW.changed_at);
-  END IF;
+END
+$$;
+COMMENT ON FUNCTION check_assignment_move(session_assignments, session_assignments, timestamptz) IS
+  'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
+
+CREATE FUNCTION assignments_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  source text;
+BEGIN
   IF TG_OP = 'INSERT' THEN
     IF NEW.status NOT IN ('pending_waiver', 'queued', 'offered') THEN
       RAISE EXCEPTION 'an assignment starts pending_waiver, queued or offered, not %', NEW.status USING ERRCODE = 'AD001';
     END IF;
-    RETURN NEW;
+  ELSE
+    source := OLD.status;
+    PERFORM check_assignment_move(OLD, NEW, at);
   END IF;
-  IF NEW.id <> OLD.id OR NEW.session_id <> OLD.session_id OR NEW.attempt <> OLD.attempt THEN
-    RAISE EXCEPTION 'the identity of assignment % is fixed', OLD.id USING ERRCODE = 'AD004';
-  END IF;
-  IF NEW.status = OLD.status THEN
-    IF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id THEN
-      RAISE EXCEPTION 'the mechanic of assignment % changes with its status only', OLD.id USING ERRCODE = 'AD004';
+  IF NEW.status IS DISTINCT FROM source THEN
+    IF NEW.status IN ('queued', 'offered') THEN
+      NEW.queued_at := coalesce(NEW.queued_at, at);
+    ELSIF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
+      NEW.ended_at := at;
     END IF;
-    RETURN NEW;
+    INSERT INTO session_assignment_events
+      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id,
+            NEW.change_data);
   END IF;
-  IF NOT assignment_may_move(OLD.status, NEW.status) THEN
-    RAISE EXCEPTION 'assignment % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'AD001';
-  END IF;
-  IF OLD.status = 'offered' THEN
-    IF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id THEN
-      RAISE EXCEPTION 'assignment % is offered to another mechanic', OLD.id USING ERRCODE = 'AD002';
-    END IF;
-    IF NEW.status IN ('accepted', 'declined') AND OLD.offer_expires_at <= NEW.changed_at THEN
-      RAISE EXCEPTION 'the offer of assignment % has lapsed', OLD.id USING ERRCODE = 'AD002';
-    END IF;
-  ELSIF OLD.status = 'queued' AND NEW.status = 'accepted' AND NEW.mechanic_id = ANY (OLD.declined_by) THEN
-    RAISE EXCEPTION 'assignment % was declined by this mechanic', OLD.id USING ERRCODE = 'AD002';
-  END IF;
-  IF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
-    NEW.ended_at := NEW.changed_at;
-  END IF;
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  NEW.change_data := NULL;
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION assignments_guard() IS 'Refuses moves of an assignment that do not exist, foreign and lapsed offers; stamps its times.';
+COMMENT ON FUNCTION assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, writes the audit row.';
 CREATE TRIGGER assignments_guard BEFORE INSERT OR UPDATE ON session_assignments
   FOR EACH ROW EXECUTE FUNCTION assignments_guard();
 
 -- What follows a session's move elsewhere: the assignment goes with it, the mechanic becomes a participant.
-CREATE FUNCTION assignment_follows_session(was text, row_now sessions) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-  IF row_now.status = 'waiting' THEN
-    UPDATE session_assignments
-       SET status = 'accepted', mechanic_id = row_now.mechanic_id, actor = row_now.last_actor, change_data = NULL
-     WHERE id = row_now.current_assignment_id AND status IN ('queued', 'offered');
-    IF NOT FOUND THEN
-      RAISE EXCEPTION 'assignment % cannot be accepted any more', row_now.current_assignment_id USING ERRCODE = 'AD002';
-    END IF;
-    INSERT INTO session_participants (session_id, role, since, mechanic_id)
-    VALUES (row_now.id, 'mechanic', row_now.changed_at, row_now.mechanic_id);
-  ELSIF row_now.status = 'pending' AND was = 'waiting' THEN
-    UPDATE session_participants SET until = row_now.changed_at
-     WHERE session_id = row_now.id AND role = 'mechanic' AND until IS NULL;
-    UPDATE session_assignments SET status = 'expired', actor = row_now.last_actor, change_data = row_now.change_data
-     WHERE id = row_now.current_assignment_id AND status = 'accepted';
-    IF NOT FOUND THEN
-      RAISE EXCEPTION 'session % has no accepted assignment to release', row_now.id USING ERRCODE = 'AD005';
-    END IF;
-  ELSIF row_now.status IN ('completed', 'cancelled', 'expired') THEN
-    UPDATE session_assignments SET status = row_now.status, actor = row_now.last_actor, change_data = NULL
-     WHERE id = row_now.current_assignment_id
-       AND status IN ('pending_waiver', 'queued', 'offered', 'accepted');
-    IF NOT FOUND THEN
-      RAISE EXCEPTION 'session % has no open assignment', row_now.id USING ERRCODE = 'AD005';
-    END IF;
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION assignment_follows_session(text, sessions) IS 'Moves the current assignment as the session moved, whoever moved it.';
-
-CREATE FUNCTION sessions_record() RETURNS trigger
+CREATE FUNCTION sessions_follow() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
-  facts jsonb := NEW.change_data;
+  cause record;
+  target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
 BEGIN
-  IF TG_OP = 'UPDATE' THEN
-    IF NEW.customer_present <> OLD.customer_present THEN
-      INSERT INTO session_events (session_id, type, role, actor, occurred_at, data)
-      VALUES (NEW.id, CASE WHEN NEW.customer_present THEN 'joined' ELSE 'left' END, 'customer',
-              NEW.last_actor, NEW.changed_at, facts);
-    END IF;
-    IF NEW.mechanic_present <> OLD.mechanic_present THEN
-      INSERT INTO session_events (session_id, type, role, mechanic_id, actor, occurred_at, data)
-      VALUES (NEW.id, CASE WHEN NEW.mechanic_present THEN 'joined' ELSE 'left' END, 'mechanic',
-              coalesce(NEW.mechanic_id, OLD.mechanic_id), NEW.last_actor, NEW.changed_at, facts);
-    END IF;
-    IF NEW.status = OLD.status THEN
-      RETURN NULL;
-    END IF;
-    IF NEW.end_reason IS NOT NULL THEN
-      facts := coalesce(facts, '{}') || jsonb_build_object('reason', NEW.end_reason)
-               || CASE WHEN NEW.absent IS NULL THEN '{}' ELSE jsonb_build_object('absent', NEW.absent) END;
-    END IF;
+  SELECT e.actor, e.actor_id INTO STRICT cause FROM session_events e
+   WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
+  UPDATE session_assignments a
+     SET status = target, mechanic_id = CASE target WHEN 'accepted' THEN NEW.mechanic_id ELSE a.mechanic_id END,
+         actor = cause.actor, actor_id = cause.actor_id
+   WHERE a.id = NEW.current_assignment_id AND assignment_may_move(a.status, target);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'assignment % cannot follow its session to %', NEW.current_assignment_id, NEW.status
+      USING ERRCODE = CASE target WHEN 'accepted' THEN 'AD002' ELSE 'AD005' END;
   END IF;
-  INSERT INTO session_events (session_id, type, from_status, to_status, actor, occurred_at, data)
-  VALUES (NEW.id, 'transition', CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status,
-          NEW.last_actor, NEW.changed_at, facts);
-  IF TG_OP = 'UPDATE' THEN
-    PERFORM assignment_follows_session(OLD.status, NEW);
+  IF NEW.status = 'waiting' THEN
+    INSERT INTO session_participants (session_id, role, since, mechanic_id)
+    VALUES (NEW.id, 'mechanic', NEW.accepted_at, NEW.mechanic_id);
+  ELSIF NEW.status = 'pending' THEN
+    UPDATE session_participants SET until = clock_timestamp()
+     WHERE session_id = NEW.id AND role = 'mechanic' AND until IS NULL;
   END IF;
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION sessions_record() IS 'Writes the audit rows and the evidence of a change, then moves the assignment along.';
-CREATE TRIGGER sessions_record_insert AFTER INSERT ON sessions
-  FOR EACH ROW EXECUTE FUNCTION sessions_record();
-CREATE TRIGGER sessions_record_update AFTER UPDATE ON sessions
-  FOR EACH ROW WHEN (OLD.status <> NEW.status OR OLD.customer_present <> NEW.customer_present
-                     OR OLD.mechanic_present <> NEW.mechanic_present)
-  EXECUTE FUNCTION sessions_record();
+COMMENT ON FUNCTION sessions_follow() IS 'Moves the current assignment and the participants as the session moved, whoever moved it.';
+CREATE TRIGGER sessions_follow AFTER UPDATE ON sessions FOR EACH ROW
+  WHEN (OLD.status <> NEW.status AND NEW.status <> 'live' AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending'))
+  EXECUTE FUNCTION sessions_follow();
 
 -- After a decline, a lapsed offer or a release the customer keeps their place in the queue.
-CREATE FUNCTION open_next_assignment(ended session_assignments) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION open_next_assignment() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
-  refused uuid[] := ended.declined_by;
-  next_id uuid;
+  cause record;
+  refused uuid[] := NEW.declined_by;
+  next_id uuid := new_id();
 BEGIN
-  IF ended.status = 'declined' THEN
-    refused := refused || ended.mechanic_id;
+  IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status IN ('pending', 'scheduled')) THEN
+    RETURN NULL; -- it ended with its session
+  END IF;
+  SELECT e.actor, e.actor_id INTO STRICT cause FROM session_assignment_events e
+   WHERE e.session_id = NEW.session_id ORDER BY e.id DESC LIMIT 1;
+  IF NEW.status = 'declined' THEN
+    refused := refused || NEW.mechanic_id;
   END IF;
   INSERT INTO session_assignments
-    (session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor)
+    (id, session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor, actor_id)
   VALUES
-    (ended.session_id, ended.attempt + 1, CASE WHEN ended.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
+    (next_id, NEW.session_id, NEW.attempt + 1,
+     CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
      -- a workshop's request that none of its mechanics can still take becomes general
      (SELECT m.workshop_id FROM mechanics m
-       WHERE m.workshop_id = ended.workshop_id AND m.status = 'active' AND m.id <> ALL (refused) LIMIT 1),
-     ended.urgent, ended.available_at, ended.queued_at, refused, ended.last_actor)
-  RETURNING id INTO next_id;
-  UPDATE sessions SET current_assignment_id = next_id, actor = ended.last_actor, change_data = NULL
-   WHERE id = ended.session_id AND current_assignment_id = ended.id;
+       WHERE m.workshop_id = NEW.workshop_id AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE LIMIT 1),
+     NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+  UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'assignment % is not the current one of its session', ended.id USING ERRCODE = 'AD005';
-  END IF;
-END
-$$;
-COMMENT ON FUNCTION open_next_assignment(session_assignments) IS 'Queues the session again for the others, with the old queued_at.';
-
-CREATE FUNCTION assignments_record() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-BEGIN
-  INSERT INTO session_assignment_events (session_id, assignment_id, from_status, to_status, actor, occurred_at, data)
-  VALUES (NEW.session_id, NEW.id, CASE WHEN TG_OP = 'UPDATE' THEN OLD.status END, NEW.status,
-          NEW.last_actor, NEW.changed_at, NEW.change_data);
-  IF TG_OP = 'UPDATE' AND NEW.status IN ('declined', 'expired')
-     AND EXISTS (SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status IN ('pending', 'scheduled')) THEN
-    PERFORM open_next_assignment(NEW);
+    RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
   END IF;
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION assignments_record() IS 'Writes the audit row of a change; a declined or lapsed assignment is followed by the next in the same transaction.';
-CREATE TRIGGER assignments_record_insert AFTER INSERT ON session_assignments
-  FOR EACH ROW EXECUTE FUNCTION assignments_record();
-CREATE TRIGGER assignments_record_update AFTER UPDATE ON session_assignments
-  FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION assignments_record();
+COMMENT ON FUNCTION open_next_assignment() IS 'Queues a session whose assignment was declined or lapsed for the others, with the old queued_at.';
+CREATE TRIGGER open_next_assignment AFTER UPDATE ON session_assignments FOR EACH ROW
+  WHEN (OLD.status <> NEW.status AND NEW.status IN ('declined', 'expired'))
+  EXECUTE FUNCTION open_next_assignment();
 
 -- Invariants 2, 3 and 5, judged on what the transaction is about to commit.
 CREATE FUNCTION check_session(checked uuid) RETURNS void LANGUAGE plpgsql AS $$
@@ -388,12 +369,12 @@ BEGIN
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
     IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
-      UPDATE session_assignments SET status = 'expired', actor = 'system:mechanic-suspended', change_data = NULL
+      UPDATE session_assignments SET status = 'expired', actor = 'system:mechanic-suspended'
        WHERE id = held.id AND status = 'offered';
     ELSIF held.status = 'queued' AND NOT EXISTS (
         SELECT FROM mechanics m WHERE m.workshop_id = held.workshop_id AND m.status = 'active'
-           AND m.id <> ALL (held.declined_by)) THEN
-      UPDATE session_assignments SET workshop_id = NULL, actor = 'system:workshop-unavailable', change_data = NULL
+           AND m.id = ANY (held.declined_by) IS NOT TRUE) THEN
+      UPDATE session_assignments SET workshop_id = NULL, actor = 'system:workshop-unavailable'
        WHERE id = held.id AND status = 'queued';
     END IF;
   END LOOP;
@@ -427,7 +408,7 @@ BEGIN
      WHERE status IN ('pending', 'waiting') AND coalesce(released_at, created_at) < now() - interval '2 hours'
      ORDER BY id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans', change_data = NULL
+  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
     FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
      AND coalesce(s.released_at, s.created_at) < now() - interval '2 hours';
   GET DIAGNOSTICS expired = ROW_COUNT;

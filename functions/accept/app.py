@@ -14,9 +14,7 @@ def accept(request: Request) -> use_case.Accepted:
     return use_case.accept(database(), request.caller.user_id, assignment_id)
 
 
-@router.route(
-    "POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined"
-)
+@router.route("POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined")
 def decline(request: Request) -> use_case.Declined:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
     reason = request.json(use_case.DeclineRequest).reason

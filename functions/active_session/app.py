@@ -28,17 +28,13 @@ def detail(request: Request) -> active.SessionDetail:
 @router.route("GET /api/customer/sessions", groups=["customers"])
 def customer_history(request: Request) -> active.History:
     query = request.query
-    return active.history(
-        database(), "customer", request.caller.user_id, query.get("limit"), query.get("cursor")
-    )
+    return active.history(database(), "customer", request.caller.user_id, query.get("limit"), query.get("cursor"))
 
 
 @router.route("GET /api/mechanic/sessions", groups=["mechanics"])
 def mechanic_history(request: Request) -> active.History:
     query = request.query
-    return active.history(
-        database(), "mechanic", request.caller.user_id, query.get("limit"), query.get("cursor")
-    )
+    return active.history(database(), "mechanic", request.caller.user_id, query.get("limit"), query.get("cursor"))
 
 
 handler = router.handler()

@@ -8,9 +8,7 @@ from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
 router = Router()
 
 
-@router.route(
-    "POST /api/sessions/{sessionId}/end", groups=["customers", "mechanics", "admins"], metric="EndRequests"
-)
+@router.route("POST /api/sessions/{sessionId}/end", groups=["customers", "mechanics", "admins"], metric="EndRequests")
 def end(request: Request) -> Ended:
     session_id = request.id("sessionId", SessionNotFound)
     ender = Ender(request.caller.user_id, any_session=request.caller.is_admin)

@@ -19,7 +19,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         botocore.exceptions.ClientError: Cognito refused; the confirmation fails with it, loudly.
     """
     if event["triggerSource"] == SIGNED_UP:
-        cognito.admin_add_user_to_group(
-            UserPoolId=event["userPoolId"], Username=event["userName"], GroupName=GROUP
-        )
+        cognito.admin_add_user_to_group(UserPoolId=event["userPoolId"], Username=event["userName"], GroupName=GROUP)
     return event

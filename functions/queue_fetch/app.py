@@ -9,9 +9,7 @@ router = Router()
 
 @router.route("GET /api/mechanic/queue", groups=["mechanics"])
 def fetch(request: Request) -> Queue:
-    return fetch_queue(
-        database(), request.caller.user_id, request.query.get("limit"), request.query.get("cursor")
-    )
+    return fetch_queue(database(), request.caller.user_id, request.query.get("limit"), request.query.get("cursor"))
 
 
 handler = router.handler()

@@ -172,9 +172,7 @@ class SessionNotReleasable(Conflict):
     slug, title = "session-not-releasable", "Session not releasable"
 
     def __init__(self, status: str) -> None:
-        super().__init__(
-            f"Only a waiting session can be released; this one is {status}.", sessionStatus=status
-        )
+        super().__init__(f"Only a waiting session can be released; this one is {status}.", sessionStatus=status)
 
 
 class SessionBusy(Conflict):

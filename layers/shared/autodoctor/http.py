@@ -47,6 +47,7 @@ class Caller:
 
     @property
     def is_admin(self) -> bool:
+        """Whether the caller may read and end any session."""
         return "admins" in self.groups
 
 
@@ -76,9 +77,7 @@ class Request:
         try:
             return model.model_validate_json(raw)
         except ValidationError as invalid:
-            raise Unprocessable(
-                *((_pointer(error["loc"]), error["msg"]) for error in invalid.errors())
-            ) from None
+            raise Unprocessable(*((_pointer(error["loc"]), error["msg"]) for error in invalid.errors())) from None
 
     def id(self, name: str, absent: Callable[[], Problem]) -> UUID:
         """The UUID in the path.
@@ -146,8 +145,7 @@ class Router:
         try:
             route = self.routes[event["routeKey"]]
             request = _request(event, ANYBODY if not route.groups else _caller(event))
-            if route.groups and not request.caller.groups & route.groups:
-                raise Forbidden(f"This route is for {' or '.join(sorted(route.groups))}.")
+            _let_in(request.caller, route)
             answer = route.endpoint(request)
         except Problem as problem:
             return problem.status, json.dumps(problem.body()), problem.headers
@@ -164,6 +162,11 @@ class Router:
         if route.metric:
             metrics.add_metric(name=route.metric, unit=MetricUnit.Count, value=1)
         return route.status, answer.model_dump_json(by_alias=True), {}
+
+
+def _let_in(caller: Caller, route: Route) -> None:
+    if route.groups and not caller.groups & route.groups:
+        raise Forbidden(f"This route is for {' or '.join(sorted(route.groups))}.")
 
 
 def _response(request_id: str, status: int, document: str | None, headers: Mapping[str, str]) -> Response:

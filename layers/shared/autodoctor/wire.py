@@ -44,9 +44,7 @@ def unstorable(value: object, pointer: str = "") -> str | None:
         for key, member in value.items():
             if _is_unstorable(key):
                 return pointer
-            if (
-                found := unstorable(member, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")
-            ) is not None:
+            if (found := unstorable(member, f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}")) is not None:
                 return found
     if isinstance(value, list):
         for index, member in enumerate(value):

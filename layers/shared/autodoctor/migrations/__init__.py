@@ -31,9 +31,7 @@ def migrate(database_url: str) -> list[str]:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     scripts = ScriptDirectory.from_config(config)
-    engine = create_engine(
-        database_url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool
-    )
+    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
         before = MigrationContext.configure(connection).get_current_revision()

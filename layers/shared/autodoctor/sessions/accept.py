@@ -201,6 +201,6 @@ def _standing(database: Database, parameters: Row) -> Row:
 
 
 def _accept_scheduled(connection: psycopg.Connection[Row], parameters: Row) -> Row | None:
-    """scheduled -> pending -> waiting in one transaction."""
+    """Scheduled -> pending -> waiting in one transaction."""
     due = connection.execute(_COME_DUE, parameters)
     return connection.execute(_ACCEPT, parameters).fetchone() if due.rowcount == 1 else None

@@ -151,7 +151,8 @@ _DETAIL: Final[LiteralString] = (
                             'present', s.mechanic_present AND s.ended_at IS NULL)) END AS participants,
        (SELECT jsonb_agg(jsonb_build_object('at', e.at, 'event', e.event, 'actor', e.actor,
                                             'assignmentId', e.assignment_id) ORDER BY e.at, e.part, e.id)
-          FROM (SELECT occurred_at AS at, 1 AS part, id, NULL::uuid AS assignment_id, split_part(actor, ':', 1) AS actor,
+          FROM (SELECT occurred_at AS at, 1 AS part, id, NULL::uuid AS assignment_id,
+                       split_part(actor, ':', 1) AS actor,
                        CASE type WHEN 'transition' THEN 'session.' || to_status ELSE role || '.' || type END AS event
                   FROM session_events WHERE session_id = s.id
                 UNION ALL
@@ -179,9 +180,7 @@ def mechanic_active_session(database: Database, user_id: UUID) -> ActiveSession:
     return _active(database.one(_MECHANIC_ACTIVE, {"user_id": user_id}))
 
 
-def session_detail(
-    database: Database, user_id: UUID, session_id: UUID, *, any_session: bool = False
-) -> SessionDetail:
+def session_detail(database: Database, user_id: UUID, session_id: UUID, *, any_session: bool = False) -> SessionDetail:
     """One session with its participants and its timeline of events.
 
     Args:

@@ -83,9 +83,7 @@ UPDATE sessions
 """
 
 
-def end_session(
-    database: Database, ender: Ender, session_id: UUID, mechanic_notes: str | None = None
-) -> Ended:
+def end_session(database: Database, ender: Ender, session_id: UUID, mechanic_notes: str | None = None) -> Ended:
     """End a session with the verdict that its evidence demands.
 
     Args:
@@ -104,18 +102,14 @@ def end_session(
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            return database.transaction(
-                lambda connection: _end(connection, ender, session_id, mechanic_notes)
-            )
+            return database.transaction(lambda connection: _end(connection, ender, session_id, mechanic_notes))
         except psycopg.errors.LockNotAvailable:
             if time.monotonic() >= deadline:
                 raise SessionBusy from None
         time.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (jitter, not a secret)
 
 
-def _end(
-    connection: psycopg.Connection[Row], ender: Ender, session_id: UUID, mechanic_notes: str | None
-) -> Ended:
+def _end(connection: psycopg.Connection[Row], ender: Ender, session_id: UUID, mechanic_notes: str | None) -> Ended:
     session = connection.execute(
         _LOCK, {"session_id": session_id, "user_id": ender.user_id, "any_session": ender.any_session}
     ).fetchone()
@@ -150,9 +144,7 @@ def _changed_one(cursor: psycopg.Cursor[Row], session_id: UUID) -> None:
 
 
 def _judged(session: Row) -> Verdict:
-    presence = tuple(
-        Presence(role, kind, datetime.fromisoformat(at)) for role, kind, at in session["evidence"]
-    )
+    presence = tuple(Presence(role, kind, datetime.fromisoformat(at)) for role, kind, at in session["evidence"])
     return verdict(
         Evidence(session["mechanic_id"] is not None, session["started_at"], presence),
         session["now"],

@@ -35,7 +35,8 @@ SELECT count(*) AS changed FROM changed
 
 _DUE: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
-  SELECT id FROM sessions WHERE status = 'scheduled' AND scheduled_for <= now() + make_interval(mins => %(lead_minutes)s)
+  SELECT id FROM sessions
+   WHERE status = 'scheduled' AND scheduled_for <= now() + make_interval(mins => %(lead_minutes)s)
    ORDER BY id LIMIT %(batch)s
      FOR NO KEY UPDATE SKIP LOCKED
 ), changed AS (
@@ -131,9 +132,7 @@ def sweep(database: Database, seconds_left: Callable[[], float]) -> Swept:
     )
 
 
-def _end_abandoned(
-    database: Database, parameters: dict[str, object], seconds_left: Callable[[], float]
-) -> int:
+def _end_abandoned(database: Database, parameters: dict[str, object], seconds_left: Callable[[], float]) -> int:
     """End live sessions whose parties have not been together for 10 minutes, or that are past their maximum."""
     ended = 0
     for session in database.all(_ABANDONED, parameters):

@@ -27,7 +27,8 @@ FACTORY_CTES: Final[LiteralString] = """
      AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = preferred.id AND b.status IN ('waiting', 'live'))
 ), session AS (
   INSERT INTO sessions (id, customer_id, current_assignment_id, status, scheduled_for, actor, actor_id)
-  SELECT o.id, o.customer_id, %(assignment_id)s, o.session_status, o.scheduled_for, %(actor)s, %(actor_id)s FROM opening o
+  SELECT o.id, o.customer_id, %(assignment_id)s, o.session_status, o.scheduled_for, %(actor)s, %(actor_id)s
+    FROM opening o
   RETURNING id
 ), assignment AS (
   INSERT INTO session_assignments
@@ -42,7 +43,8 @@ FACTORY_CTES: Final[LiteralString] = """
   SELECT o.id, 'customer', o.customer_id FROM opening o
 ), signature AS (
   INSERT INTO waivers (session_id, signed_name, version)
-  SELECT o.id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM opening o WHERE %(signed_name)s::text IS NOT NULL
+  SELECT o.id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM opening o
+   WHERE %(signed_name)s::text IS NOT NULL
 )
 """
 """Continues a WITH that ends in `intake`; offers `opening` and `session` to what follows."""

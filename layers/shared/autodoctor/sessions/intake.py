@@ -131,13 +131,16 @@ WITH allowed AS MATERIALIZED (
 """
     + FACTORY_CTES
     + """
-SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status FROM opening o
+SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status
+  FROM opening o
 """
 )
 
 _WHY_NOT: Final[LiteralString] = """
-SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k WHERE k.user_id = %(user_id)s
-           AND k.key = %(key)s AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s)) AS same_request,
+SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
+         WHERE k.user_id = %(user_id)s
+           AND k.key = %(key)s
+           AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s)) AS same_request,
        active.id AS active_id, active.status AS active_status,
        c.erased_at IS NOT NULL AS erased,
        p.code IS NOT NULL AS plan_known, coalesce(p.price_cents = 0, false) AS plan_is_free,
@@ -148,7 +151,8 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k WHERE k
        coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known
   FROM (SELECT) AS one
   LEFT JOIN customers c ON c.user_id = %(user_id)s
-  LEFT JOIN sessions active ON active.customer_id = c.id AND active.status IN ('scheduled', 'pending', 'waiting', 'live')
+  LEFT JOIN sessions active
+         ON active.customer_id = c.id AND active.status IN ('scheduled', 'pending', 'waiting', 'live')
   LEFT JOIN plans p ON p.code = %(plan)s
   LEFT JOIN workshops w ON w.id = %(workshop_id)s
   LEFT JOIN mechanics m ON m.id = %(preferred_mechanic_id)s
@@ -159,7 +163,8 @@ SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status
   FROM sessions s
   JOIN session_assignments a ON a.session_id = s.id AND a.attempt = 1
   JOIN LATERAL (SELECT to_status FROM session_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) se ON true
-  JOIN LATERAL (SELECT to_status FROM session_assignment_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) ae ON true
+  JOIN LATERAL (SELECT to_status FROM session_assignment_events e WHERE e.session_id = s.id
+                       ORDER BY e.id LIMIT 1) ae ON true
  WHERE s.id = %(intake_id)s
     OR s.id = (SELECT k.intake_id FROM idempotency_keys k WHERE k.user_id = %(user_id)s AND k.key = %(key)s
                   AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s))
@@ -286,6 +291,4 @@ def _refuse_input(why: Row, parameters: Row) -> None:
 
 
 def _answer(created: Row) -> SessionCreated:
-    return SessionCreated(
-        **created, next="sign_waiver" if created["assignment_status"] == "pending_waiver" else "wait"
-    )
+    return SessionCreated(**created, next="sign_waiver" if created["assignment_status"] == "pending_waiver" else "wait")

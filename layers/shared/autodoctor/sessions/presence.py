@@ -1,4 +1,4 @@
-"""POST /api/sessions/{sessionId}/join, /leave and /release: evidence of presence, and a mechanic giving a session back."""
+"""POST /api/sessions/{sessionId}/join, /leave and /release: evidence of presence, and giving a session back."""
 
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
@@ -82,9 +82,7 @@ SELECT s.id AS session_id, s.status AS session_status, s.started_at,
 _OVER: Final = frozenset({"completed", "cancelled", "expired"})
 
 
-def join(
-    database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None
-) -> PresenceRecorded:
+def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None) -> PresenceRecorded:
     """Record that a party is present; the session is live as soon as both are.
 
     Args:
@@ -113,9 +111,7 @@ def join(
     return PresenceRecorded(**recorded)
 
 
-def leave(
-    database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None
-) -> PresenceRecorded:
+def leave(database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None) -> PresenceRecorded:
     """Record that a party left; without a join there is nothing to record.
 
     Arguments and `SessionNotFound` as for `join`; a session that is over is left without a trace.

@@ -1,11 +1,11 @@
 """GET /api/mechanic/queue: what this mechanic may accept, urgent first, then longest waiting."""
 
 import base64
-import binascii
-import json
 from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
+
+from pydantic import AwareDatetime, TypeAdapter
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive, Unprocessable
@@ -17,7 +17,8 @@ MAX_LIMIT: Final = 100
 VISIBLE: Final[LiteralString] = """
 (a.available_at <= now()
  AND CASE a.status
-       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id = ANY (a.declined_by) IS NOT TRUE
+       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id)
+                          AND m.id = ANY (a.declined_by) IS NOT TRUE
        WHEN 'offered' THEN a.mechanic_id = m.id AND a.offer_expires_at > now()
        ELSE false END)
 """
@@ -48,6 +49,8 @@ SELECT page.*, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, 
  ORDER BY (NOT page.urgent), page.queued_at, page.assignment_id
 """
 )
+# Where a page ends: not urgent, queued at, id.
+_CURSOR: Final = TypeAdapter[tuple[bool, datetime, UUID]](tuple[bool, AwareDatetime, UUID])
 _START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), UUID(int=0))
 
 
@@ -75,9 +78,7 @@ class Queue(Answer):
     next_cursor: str | None
 
 
-def fetch_queue(
-    database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None
-) -> Queue:
+def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None) -> Queue:
     """The next page of what this mechanic may accept.
 
     Args:
@@ -106,9 +107,7 @@ def fetch_queue(
         raise MechanicNotActive
     shown = [row for row in rows[:size] if row["assignment_id"] is not None]
     return Queue(
-        assignments=[
-            QueuedAssignment(**row, vehicle_summary=vehicle_summary(row["vehicle"])) for row in shown
-        ],
+        assignments=[QueuedAssignment(**row, vehicle_summary=vehicle_summary(row["vehicle"])) for row in shown],
         next_cursor=_encoded(shown[-1]) if len(rows) > size else None,
     )
 
@@ -122,10 +121,7 @@ def page_size(limit: str | None) -> int:
     if limit is None:
         return DEFAULT_LIMIT
     if not (
-        limit.isascii()
-        and limit.isdecimal()
-        and len(limit) <= len(str(MAX_LIMIT))
-        and 1 <= int(limit) <= MAX_LIMIT
+        limit.isascii() and limit.isdecimal() and len(limit) <= len(str(MAX_LIMIT)) and 1 <= int(limit) <= MAX_LIMIT
     ):
         raise Unprocessable(("/limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
     return int(limit)
@@ -137,16 +133,13 @@ def vehicle_summary(vehicle: Row) -> str:
 
 
 def _encoded(row: Row) -> str:
-    position = [row["urgent"], row["queued_at"].isoformat(), str(row["assignment_id"])]
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+    return base64.urlsafe_b64encode(
+        _CURSOR.dump_json((not row["urgent"], row["queued_at"], row["assignment_id"]))
+    ).decode()
 
 
 def _decoded(cursor: str) -> tuple[bool, datetime, UUID]:
     try:
-        urgent, queued_at, assignment_id = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        position = datetime.fromisoformat(queued_at)
-        if not isinstance(urgent, bool) or position.tzinfo is None:
-            raise TypeError(cursor)
-        return not urgent, position, UUID(assignment_id)
-    except (ValueError, TypeError, AttributeError, binascii.Error, RecursionError):
+        return _CURSOR.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
+    except ValueError:
         raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

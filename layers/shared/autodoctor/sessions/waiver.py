@@ -42,8 +42,8 @@ WITH session AS MATERIALIZED (
   UPDATE session_assignments a
      SET status = CASE WHEN EXISTS (SELECT FROM wanted) THEN 'offered' ELSE 'queued' END,
          mechanic_id = (SELECT id FROM wanted),
-         offer_expires_at = (SELECT greatest(a.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s)
-                               FROM wanted),
+         offer_expires_at = (SELECT greatest(a.available_at, clock_timestamp())
+                                   + make_interval(secs => %(offer_seconds)s) FROM wanted),
          actor = 'customer', actor_id = %(user_id)s
     FROM session
    WHERE a.id = session.current_assignment_id AND a.status = 'pending_waiver'

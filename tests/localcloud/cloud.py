@@ -24,7 +24,7 @@ _DEFAULT_CLIENT = "autodoctor-local"
 
 @dataclass(frozen=True)
 class CloudSettings:
-    """What to run and where. `overrides` are values of template parameters, `port` 0 takes any free one.
+    """What to run and where. `overrides` are template parameters; `port` 0 takes any free one.
 
     `max_processes` bounds the processes of one function on this machine; events beyond it wait.
     `retry_delay_seconds` is the pause before an asynchronous event's first retry (60 s on AWS); it doubles.
@@ -48,8 +48,8 @@ class CloudSettings:
 class InvokeResult:
     """What a direct invocation gives: `status` 200, or 429 when throttled, as Lambda's Invoke answers.
 
-    `error` is None, `Unhandled` (the function raised), `Sandbox.Timedout` or `Runtime.ExitError`; `payload` is
-    the answer or describes the error; `log` holds the last lines that were printed.
+    `error` is None, `Unhandled` (the function raised), `Sandbox.Timedout` or `Runtime.ExitError`; `payload`
+    is the answer or describes the error; `log` holds the last lines that were printed.
     """
 
     status: int
@@ -111,8 +111,7 @@ class Cloud:
         audiences = [name for item in self.stack.authorizers.values() for name in item.audience]
         self.issuer = Issuer(settings.data_dir, self.api_url, audiences[0] if audiences else _DEFAULT_CLIENT)
         local = {
-            name: dataclasses.replace(item, issuer=self.issuer.url)
-            for name, item in self.stack.authorizers.items()
+            name: dataclasses.replace(item, issuer=self.issuer.url) for name, item in self.stack.authorizers.items()
         }
         self.stack = dataclasses.replace(self.stack, authorizers=local)
         self._gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-type Value = str | int | float | bool | None | list[Value] | dict[str, Value]
+type Value = str | int | float | bool | list[Value] | dict[str, Value] | None
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"

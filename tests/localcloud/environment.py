@@ -1,8 +1,8 @@
 """What a worker finds around it: import path and environment variables, as Lambda lays them out.
 
-Neither the repository nor its virtual environment is on the path. A function sees its own folder, its layers,
-what a source layer's requirements.txt pins (linked from the installed packages; a built layer brings its own),
-and the runtime client that AWS has in its image.
+Neither the repository nor its virtual environment is on the path. A function sees its own folder, its
+layers, what a source layer's requirements.txt pins (linked from the installed packages; a built layer brings
+its own), and the runtime client that AWS has in its image.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.template import FunctionSpec
@@ -27,10 +28,10 @@ _SECRET_VARIABLE = "DATABASE_SECRET_ARN"  # noqa: S105 - the name of a variable
 
 
 class MissingPackage(Exception):
-    """A layer's requirements name a package that is not installed here."""
+    """The requirements of a layer or function name a package that is not installed here."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is required by the layer but not installed; run `uv sync`")
+        super().__init__(f"{name} is in a requirements.txt but not installed; run `uv sync`")
         self.name = name
 
 
@@ -51,13 +52,15 @@ class Databases:
     owner: str
 
     def for_function(self, spec: FunctionSpec) -> str:
-        """The owner's URL where the template hands the function the owner's secret, else the application's."""
+        """Return the owner's URL where the template hands over the owner's secret, else the application's."""
         return self.owner if _OWNER_SECRET in spec.references.get(_SECRET_VARIABLE, ()) else self.app
 
 
 def launch_of(spec: FunctionSpec, databases: Databases, packages: Path) -> Launch:
     """Work out how to start workers of `spec`; `packages` is where linked packages are kept."""
     path = [spec.code]
+    if missing := _not_built_in(spec.code):
+        path.append(linked_packages(packages, missing))
     for layer in spec.layers:
         path.append(layer.packages)
         if layer.requirements:
@@ -98,6 +101,15 @@ def _lambda_variables(spec: FunctionSpec) -> dict[str, str]:
 def function_arn(logical_id: str) -> str:
     """The ARN a function has in its context and in the resolved template."""
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{logical_id}"
+
+
+def _not_built_in(code: Path) -> list[Requirement]:
+    """Return what a function's own requirements pin and its folder lacks: all in the source, nothing once built."""
+    requirements = code / "requirements.txt"
+    if not requirements.is_file():
+        return []
+    built_in = {canonicalize_name(each.name) for each in metadata.distributions(path=[str(code)])}
+    return [each for each in _required(requirements) if canonicalize_name(each.name) not in built_in]
 
 
 def _required(requirements: Path) -> list[Requirement]:

@@ -1,4 +1,4 @@
-"""An API Gateway HTTP API on a loopback port: routes, authorizer, limits, and AWS's own answers to what fails.
+"""An API Gateway HTTP API on a loopback port: routes, authorizer, limits, AWS's own answers to what fails.
 
 What a function answers passes through untouched; `{"message": ...}` bodies are the gateway's own.
 """
@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 from aiohttp import web
@@ -48,6 +48,20 @@ def _function_failed() -> _OwnAnswer:
     return _OwnAnswer(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
 
 
+type _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def _server(handler: _Handler) -> "web.Server[web.BaseRequest]":
+    """A bare HTTP server; bodies stay as they came, and headers are left for us to refuse."""
+    return web.Server(
+        handler,
+        access_log=None,
+        auto_decompress=False,
+        max_line_size=2 * _LARGEST_HEADERS_BYTES,
+        max_field_size=2 * _LARGEST_HEADERS_BYTES,
+    )
+
+
 class Gateway:
     """Serves the routes of a stack, and documents that are no part of the API."""
 
@@ -59,12 +73,12 @@ class Gateway:
         self._router = Router([])
         self._authorizers: dict[str, Authorizer] = {}
         self._buckets: dict[Route, edge.TokenBucket] = {}
-        self._server = web.Server(self._serve, access_log=None, auto_decompress=False)  # type: ignore[arg-type]
+        self._server = _server(self._serve)
         self._listener: asyncio.Server | None = None
         self._port = 0
 
     def open(self, stack: Stack, keys: Mapping[str, object], documents: Mapping[str, bytes]) -> None:
-        """Serve the stack; `keys` is the JWK set of its authorizers' issuer, `documents` are bodies by path."""
+        """Serve the stack; `keys` is its issuer's JWK set, `documents` are bodies by path."""
         self._cors = stack.cors
         self._router = Router(stack.routes)
         self._authorizers = {name: Authorizer(item, keys) for name, item in stack.authorizers.items()}
@@ -72,7 +86,7 @@ class Gateway:
         self._documents = documents
 
     async def listen(self, host: str, port: int) -> int:
-        """Take a port (0: any) and return it; nothing is found there before `open`. Raises OSError if taken."""
+        """Take a port (0: any) and return it; all is 404 there before `open`. Raises OSError if taken."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._server, host, port)
         self._port = int(self._listener.sockets[0].getsockname()[1])
@@ -94,8 +108,8 @@ class Gateway:
             answer = await self._answer(request, path, request_id)
         except _OwnAnswer as own:
             answer = own.answer
-        milliseconds = (time.perf_counter() - began) * 1000
-        self._log(LogLine("request", f"{request.method} {path}", str(int(answer.status)), milliseconds, request_id))
+        took = (time.perf_counter() - began) * 1000
+        self._log(LogLine("request", f"{request.method} {path}", str(int(answer.status)), took, request_id))
         return self._response(request, answer, request_id)
 
     def _response(self, request: web.BaseRequest, answer: HttpAnswer, request_id: str) -> web.Response:
@@ -143,16 +157,14 @@ class Gateway:
             challenge = ("www-authenticate", refused.challenge)
             raise _OwnAnswer(HTTPStatus.UNAUTHORIZED, "Unauthorized", challenge) from refused
         except Insufficient as insufficient:
-            challenge = ("www-authenticate", f'Bearer scope="{" ".join(route.scopes)}" error="insufficient_scope"')
-            raise _OwnAnswer(HTTPStatus.FORBIDDEN, "Forbidden", challenge) from insufficient
+            scope = f'Bearer scope="{" ".join(route.scopes)}" error="insufficient_scope"'
+            header = ("www-authenticate", scope)
+            raise _OwnAnswer(HTTPStatus.FORBIDDEN, "Forbidden", header) from insufficient
 
-    async def _invoke(
-        self, request: HttpRequest, match: Match, authorization: Authorization | None
-    ) -> HttpAnswer:
-        payload = json.dumps(event_of(request, match, authorization), ensure_ascii=False).encode(errors="replace")
-        running = asyncio.ensure_future(
-            self._pools[match.route.function].invoke(payload, trace=request.request_id)
-        )
+    async def _invoke(self, request: HttpRequest, match: Match, authorization: Authorization | None) -> HttpAnswer:
+        event = json.dumps(event_of(request, match, authorization), ensure_ascii=False)
+        pool = self._pools[match.route.function]
+        running = asyncio.ensure_future(pool.invoke(event.encode(errors="replace"), trace=request.request_id))
         # The function goes on when the gateway gives up on it, as on AWS.
         done, _ = await asyncio.wait([running], timeout=match.route.timeout_seconds)
         if not done:

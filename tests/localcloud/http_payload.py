@@ -1,7 +1,8 @@
-"""Translates between HTTP and payload format 2.0, which API Gateway speaks to functions behind an HTTP API."""
+"""Translates between HTTP and payload format 2.0, API Gateway's language to functions behind an HTTP API."""
 
 import base64
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from localcloud.cloudformation import ACCOUNT
 from localcloud.routing import Match
 
 _API_ID = "local"
-_DROPPED = frozenset({"connection", "cookie", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"})
-_TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
+_HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"})
+_TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
 _LARGEST_ANSWER_BYTES = 6 * 1024 * 1024
 
 
@@ -93,8 +94,9 @@ def event_of(request: HttpRequest, match: Match, authorization: Authorization | 
 
 def _headers(request: HttpRequest) -> dict[str, str]:
     given = ((name.lower(), value) for name, value in request.headers)
-    headers = _joined((name, value) for name, value in given if name not in _DROPPED)
+    headers = _joined((name, value) for name, value in given if name not in {*_HOP_BY_HOP, "cookie"})
     headers["content-length"] = str(len(request.body))
+    headers["x-amzn-trace-id"] = f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()}"
     forwarded = headers.get("x-forwarded-for")
     headers["x-forwarded-for"] = f"{forwarded}, {request.source_ip}" if forwarded else request.source_ip
     headers["x-forwarded-port"] = str(request.port)
@@ -115,7 +117,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """Text goes as text, everything else as base64, by content type; so does what claims to be text but is not."""
+    """Text goes as text, all else as base64, by content type; so does what claims to be text but is not."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith(_TEXT_TYPES) or kind.endswith(("+json", "+xml")):
         try:
@@ -136,17 +138,21 @@ def answer_of(payload: bytes) -> HttpAnswer:
     if not isinstance(answer, dict) or "statusCode" not in answer:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return HttpAnswer(200, [("content-type", "application/json")], text.encode())
-    headers = [(str(name).lower(), _header(value)) for name, value in (answer.get("headers") or {}).items()]
+    given = {str(name).lower(): value for name, value in (answer.get("headers") or {}).items()}
+    headers = [
+        (name, _header(value)) for name, value in given.items() if name not in _HOP_BY_HOP and name != "content-length"
+    ]
     if not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain;charset=UTF-8"))
-    headers.extend(("set-cookie", str(cookie)) for cookie in answer.get("cookies") or [])
+    headers.extend(("set-cookie", _header(cookie)) for cookie in answer.get("cookies") or [])
     return HttpAnswer(_status(answer["statusCode"]), headers, _answer_body(answer))
 
 
 def _header(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if not text.isprintable():
+        raise BadAnswer("a header holds control characters")
+    return text
 
 
 def _status(value: object) -> int:
@@ -154,7 +160,7 @@ def _status(value: object) -> int:
         status = int(str(value))
     except ValueError as error:
         raise BadAnswer(f"statusCode is {value!r}") from error
-    if not 100 <= status <= 599:  # noqa: PLR2004 - what HTTP knows
+    if not 100 <= status <= 599:
         raise BadAnswer(f"statusCode is {status}")
     return status
 

@@ -33,9 +33,7 @@ class Issuer:
         self._modulus, self._exponent = _base64(numbers.n), _base64(numbers.e)
         self.key_id = hashlib.sha256(self._modulus.encode()).hexdigest()[:16]
 
-    def token(
-        self, sub: str, groups: Iterable[str], *, expires_in: float = 3600, **claim_overrides: object
-    ) -> str:
+    def token(self, sub: str, groups: Iterable[str], *, expires_in: float = 3600, **claim_overrides: object) -> str:
         """Sign an access token, valid for `expires_in` seconds. A claim overridden with None is left out."""
         now = int(time.time())
         claims: dict[str, object] = {
@@ -85,9 +83,7 @@ def _stored_key(path: Path) -> rsa.RSAPrivateKey:
 
 def _store_new_key(path: Path) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(f".{os.getpid()}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -74,7 +74,7 @@ class FunctionPool:
             del self._answers[request_id]
 
     def refresh(self) -> int:
-        """Let go of the code that runs: idle processes end now, busy ones after their event. Return how many."""
+        """Let go of the code that runs: idle processes end now, busy ones after their event. Say how many."""
         for worker in list(self._workers):
             worker.retiring = True
             if worker.invocation is None:
@@ -133,8 +133,7 @@ class FunctionPool:
     def _plan_growth(self) -> None:
         if not self._queue:
             return
-        busy = any(worker.invocation is not None for worker in self._workers)
-        if busy:
+        if any(worker.started and not worker.retiring for worker in self._workers):
             asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._grow)
         else:
             self._grow()

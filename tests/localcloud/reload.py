@@ -26,9 +26,10 @@ async def reload_on_change(pools: Mapping[str, FunctionPool], log: Log) -> None:
         for name, own in watched.items():
             if any(path.is_relative_to(folder) for path in changed for folder in own):
                 pools[name].refresh()
-        log(LogLine("cloud", f"reloaded after a change of {', '.join(sorted(path.name for path in changed))}"))
+        names = ", ".join(sorted({path.name for path in changed}))
+        log(LogLine("cloud", f"reloaded after a change of {names}"))
 
 
 def _folders(pool: FunctionPool) -> tuple[Path, ...]:
     code = [pool.spec.code, *(layer.packages for layer in pool.spec.layers)]
-    return tuple(folder.resolve() for folder in code)
+    return tuple(folder.resolve() for folder in code if folder.is_dir())

@@ -1,8 +1,9 @@
 """Schedules that really fire, and Lambda's queue for asynchronous events: retries, then the dead letters.
 
-EventBridge hands a schedule's event to the function asynchronously. What the function then fails to do, Lambda
-tries again; how often and for how long says the function's EventInvokeConfig, else the schedule's retry policy,
-else Lambda's default of two retries. An event given up is appended to a file, one JSON object a line.
+EventBridge hands a schedule's event to the function asynchronously. What the function then fails to do,
+Lambda tries again; how often and for how long says the function's EventInvokeConfig, else the schedule's
+retry policy, else Lambda's default of two retries. Being throttled counts as no attempt. An event given up
+is appended to a file, one JSON object a line.
 """
 
 import asyncio
@@ -24,7 +25,11 @@ from localcloud.workers import Outcome
 DEAD_LETTERS = "dead-letters.jsonl"
 _DEFAULT_RETRIES = 2
 _DEFAULT_AGE_SECONDS = 6 * 3600
-_LONGEST_SLEEP_SECONDS = 3600.0
+# What Lambda waits for a throttled function: from 1 s, doubling, to 5 minutes.
+_FIRST_BACKOFF_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 300.0
+# A sleeping laptop stops the clock that timers run on, so look at the other one now and then.
+_LONGEST_SLEEP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Schedules:
         retry_delay_seconds: float,
         log: Log,
     ) -> None:
-        """`retry_delay_seconds` is the pause before the first retry; it doubles with each. Raises BadExpression."""
+        """`retry_delay_seconds` is the pause before the first retry, and doubles. Raises BadExpression."""
         self._timetable = [(item, next_times(item.expression, item.timezone)) for item in schedules]
         self._pools = pools
         self._dead_letters = data_dir / DEAD_LETTERS
@@ -83,17 +88,21 @@ class Schedules:
         policy = self._policy(event.schedule)
         retries = _DEFAULT_RETRIES if policy.retries is None else policy.retries
         give_up_at = event.created + (policy.max_age_seconds or _DEFAULT_AGE_SECONDS)
-        attempt = 0
+        attempts = throttled = 0
         while True:
-            outcome = await self._attempt(event, attempt)
-            if outcome is not None and outcome.error is None:
+            outcome = await self._attempt(event, attempts)
+            if outcome is None:
+                delay = min(_FIRST_BACKOFF_SECONDS * 2**throttled, _LONGEST_BACKOFF_SECONDS)
+                throttled += 1
+            elif outcome.error is None:
                 return
-            delay = self._retry_delay * 2**attempt
-            if attempt >= retries or time.time() + delay > give_up_at:
-                self._bury(event, outcome, attempt + 1, policy)
+            else:
+                delay = self._retry_delay * 2**attempts
+                attempts += 1
+            if attempts > retries or time.time() + delay > give_up_at:
+                self._bury(event, outcome, attempts, policy)
                 return
             await asyncio.sleep(delay)
-            attempt += 1
 
     def _policy(self, schedule: Schedule) -> AsyncPolicy:
         """The function's own settings first; each of the schedule's where the function has none."""
@@ -109,9 +118,7 @@ class Schedules:
         began = time.monotonic()
         name = event.schedule.name
         try:
-            outcome = await self._pools[event.schedule.function].invoke(
-                event.payload, request_id=event.request_id
-            )
+            outcome = await self._pools[event.schedule.function].invoke(event.payload, request_id=event.request_id)
         except Throttled:
             outcome = None
         status = "Throttled" if outcome is None else outcome.error or "ok"
@@ -141,7 +148,7 @@ class Schedules:
 
 
 async def _sleep_until(due: datetime) -> None:
-    while (left := (due - datetime.now(UTC)).total_seconds()) > 0:
+    while (left := (due - datetime.now(UTC)).total_seconds()) > 0:  # noqa: ASYNC110 - waits for the clock
         await asyncio.sleep(min(left, _LONGEST_SLEEP_SECONDS))
 
 

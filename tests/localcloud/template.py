@@ -52,7 +52,7 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class AsyncPolicy:
-    """What becomes of an asynchronous event that fails: how often and how long it is tried, and where it ends.
+    """What becomes of an asynchronous event that fails: how often, how long it is tried, and where it ends.
 
     None means that the template says nothing.
     """
@@ -144,7 +144,6 @@ class Schedule:
 class Stack:
     """Everything the local cloud runs."""
 
-    template: Path
     functions: Mapping[str, FunctionSpec]
     routes: tuple[Route, ...]
     schedules: tuple[Schedule, ...]
@@ -160,7 +159,6 @@ def read_stack(template: Path, overrides: Mapping[str, str]) -> Stack:
 
 class _Reader:
     def __init__(self, template: Path, document: Mapping[str, Value], resolver: Resolver) -> None:
-        self._template = template
         self._folder = template.resolve().parent
         self._resolver = resolver
         self._globals = mapping(document.get("Globals"), "Globals")
@@ -187,7 +185,7 @@ class _Reader:
                     routes.append(_route(function, properties, api))
                 elif kind in ("Schedule", "ScheduleV2"):
                     schedules.extend(_schedule(f"{function}{name}", function, kind, properties))
-        return Stack(self._template, functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api))
+        return Stack(functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api))
 
     def _of_type(self, kind: str) -> list[str]:
         return [name for name, resource in self._resources.items() if resource.get("Type") == kind]

@@ -26,7 +26,7 @@ _READ_BYTES = 65536
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one event: the answer as JSON, the kind of failure if it failed, and what was printed."""
+    """What became of one event: the answer as JSON, the kind of failure if any, and what was printed."""
 
     payload: bytes
     error: str | None
@@ -75,40 +75,44 @@ class Worker:
         self._timer: asyncio.TimerHandle | None = None
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._process: asyncio.subprocess.Process | None = None
+        self._output: _Output
 
     async def run(self) -> None:
         """Start the process and stay with it until it is gone."""
-        loop = asyncio.get_running_loop()
-        address = await self._api.start()
-        self._born = time.monotonic()
-        # We keep both ends: while one writer is left, a function that closes its output causes no end of file.
+        # We keep both ends: while we hold a writer, a function that closes its output causes no end of file.
         reading, writing = os.pipe()
-        output = _Output(reading, self._print)
+        self._output = _Output(reading, self._print)
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._launch.command,
-                stdin=asyncio.subprocess.PIPE,  # our end is the worker's lifeline
-                stdout=writing,
-                stderr=writing,
-                cwd=self._launch.folder,
-                env={**self._launch.environment, "AWS_LAMBDA_RUNTIME_API": address},
-                start_new_session=True,
-            )
-            self._output = output
+            self._process = await self._spawn(writing)
             if self.retiring:
                 self.kill()
-            self._timer = loop.call_later(INIT_LIMIT_SECONDS, self._init_too_slow)
             code = await self._process.wait()
-            output.drain()
+            self._output.drain()
             self._settle_death(code)
+        except OSError as error:
+            self.init_failure = self._failure("Runtime.InvalidEntrypoint", str(error), "")
         finally:
             os.close(writing)
-            output.close()
+            self._output.close()
             self._stop_timer()
             if self._inbox is not None:
                 self._inbox.cancel()
             await self._api.close()
             self._owner.ended(self)
+
+    async def _spawn(self, output: int) -> asyncio.subprocess.Process:
+        address = await self._api.start()
+        self._born = time.monotonic()
+        self._timer = asyncio.get_running_loop().call_later(INIT_LIMIT_SECONDS, self._init_too_slow)
+        return await asyncio.create_subprocess_exec(
+            *self._launch.command,
+            stdin=asyncio.subprocess.PIPE,  # our end is the worker's lifeline
+            stdout=output,
+            stderr=output,
+            cwd=self._launch.folder,
+            env={**self._launch.environment, "AWS_LAMBDA_RUNTIME_API": address},
+            start_new_session=True,
+        )
 
     def give(self, invocation: Invocation) -> None:
         """Hand the waiting process its next event."""
@@ -189,9 +193,8 @@ class Worker:
 
     def _fail(self, error: str, message: str) -> None:
         assert self.invocation is not None
-        self._finish(
-            self.invocation.request_id, self._failure(error, message, self.invocation.request_id).payload, error
-        )
+        request_id = self.invocation.request_id
+        self._finish(request_id, self._failure(error, message, request_id).payload, error)
 
     def _failure(self, error: str, message: str, request_id: str) -> Outcome:
         text = f"RequestId: {request_id} Error: {message}"

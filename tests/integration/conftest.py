@@ -1,0 +1,29 @@
+"""Fixtures for tests that run a cloud: the engine's own stack, started once per test process."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from integration.engine import ENGINE_TEMPLATE, Engine
+from localcloud.cloud import CloudSettings, running_cloud
+from localcloud.logline import LogLine  # noqa: TC001 - annotates a local variable
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Run the engine's stack, with two processes a function at most."""
+    lines: list[LogLine] = []
+    settings = CloudSettings(
+        template=ENGINE_TEMPLATE,
+        data_dir=tmp_path_factory.mktemp("cloud"),
+        app_database_url="postgresql://app",
+        owner_database_url="postgresql://owner",
+        port=0,
+        log=lines.append,
+        reload=False,
+        schedules=False,
+        max_processes=2,
+    )
+    with running_cloud(settings) as cloud, httpx.Client(base_url=cloud.api_url, timeout=10) as http:
+        yield Engine(cloud, http, lines)

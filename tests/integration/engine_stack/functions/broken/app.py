@@ -1,0 +1,4 @@
+"""Cannot be loaded."""
+
+print("about to fail")
+raise RuntimeError("no configuration")

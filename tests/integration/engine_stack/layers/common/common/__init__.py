@@ -1,0 +1,3 @@
+"""The layer of the tests' stack."""
+
+GREETING = "hello"

@@ -1,0 +1,171 @@
+"""A cloud reloads changed code, survives a restart, and leaves nothing behind however it ends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from integration.engine import ENGINE_TEMPLATE
+from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
+from localcloud.environment import MissingPackage
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from localcloud.cloud import CloudSettings, running_cloud
+
+template, data_dir = map(Path, sys.argv[1:])
+settings = CloudSettings(template, data_dir, "", "", 0, print, reload=False, schedules=False)
+with running_cloud(settings) as cloud:
+    for function in ("ProbeFunction", "OwnerFunction"):
+        print("pid", cloud.invoke(function, {"do": "nothing"}).payload["pid"], flush=True)
+    print("busy", flush=True)
+    cloud.invoke("ProbeFunction", {"do": "sleep", "seconds": 60})
+"""
+
+
+def settings(folder: Path, *, template: Path = ENGINE_TEMPLATE, port: int = 0, reload: bool = False) -> CloudSettings:
+    return CloudSettings(template, folder / "data", "", "", port, lambda _line: None, reload=reload, schedules=False)
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Path:
+    """Copy the engine's stack to where a test may change it; return its template."""
+    folder = tmp_path / "stack"
+    shutil.copytree(ENGINE_TEMPLATE.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder / ENGINE_TEMPLATE.name
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start another Python that runs a cloud, and end it at last."""
+    command = [sys.executable, "-c", textwrap.dedent(PARENT), str(ENGINE_TEMPLATE), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def probe(cloud: RunningCloud) -> dict[str, Any]:
+    return cast("dict[str, Any]", cloud.invoke("ProbeFunction", {"do": "nothing"}).payload)
+
+
+def wait_for_greeting(cloud: RunningCloud, greeting: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while (seen := probe(cloud))["greeting"] != greeting:
+        assert time.monotonic() < deadline, "the change was not noticed"
+        time.sleep(0.05)
+    return seen
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not (state.exists() and state.read_text().rpartition(") ")[2].startswith("Z"))
+
+
+def test_runs_changed_code_of_a_layer_in_new_processes(tmp_path: Path, own_stack: Path) -> None:
+    layer = own_stack.parent / "layers" / "common" / "common" / "__init__.py"
+    with running_cloud(settings(tmp_path, template=own_stack, reload=True)) as cloud:
+        before = probe(cloud)
+        layer.write_text('GREETING = "good evening"\n')
+        after = wait_for_greeting(cloud, "good evening")
+    assert after["pid"] != before["pid"]
+
+
+def test_finishes_the_event_at_hand_before_it_reloads(tmp_path: Path, own_stack: Path) -> None:
+    layer = own_stack.parent / "layers" / "common" / "common" / "__init__.py"
+    slow = {"do": "sleep", "seconds": 0.8}
+    with running_cloud(settings(tmp_path, template=own_stack, reload=True)) as cloud:
+        before = probe(cloud)
+        with ThreadPoolExecutor(1) as thread:
+            running = thread.submit(cloud.invoke, "ProbeFunction", slow)
+            time.sleep(0.1)
+            layer.write_text('GREETING = "good evening"\n')
+        answer = cast("dict[str, Any]", running.result().payload)
+        assert (answer["pid"], answer["greeting"]) == (before["pid"], "hello")
+        assert wait_for_greeting(cloud, "good evening")["pid"] != before["pid"]
+
+
+def _address(cloud: RunningCloud) -> tuple[str, int]:
+    host, _, port = cloud.api_url.removeprefix("http://").partition(":")
+    return host, int(port)
+
+
+def test_ends_every_process_when_it_stops(tmp_path: Path) -> None:
+    with running_cloud(settings(tmp_path)) as cloud:
+        pid = probe(cloud)["pid"]
+        address = _address(cloud)
+        assert alive(pid)
+    assert not alive(pid)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
+
+
+def test_leaves_no_process_behind_when_it_is_killed(parent: subprocess.Popen[str]) -> None:
+    assert parent.stdout is not None
+    pids = []
+    for line in parent.stdout:
+        if line.startswith("pid"):
+            pids.append(int(line.split()[1]))
+        if line.startswith("busy"):
+            break
+    time.sleep(0.2)  # by now one of the processes sleeps over its event
+    assert [alive(pid) for pid in pids] == [True, True]
+    parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while any(map(alive, pids)):
+        assert time.monotonic() < deadline, "processes outlive their parent"
+        time.sleep(0.05)
+
+
+def test_takes_the_tokens_of_an_earlier_run(tmp_path: Path) -> None:
+    with running_cloud(settings(tmp_path)) as cloud:
+        token = cloud.issuer.token("u", [])
+        port = _address(cloud)[1]
+    with running_cloud(settings(tmp_path, port=port)) as cloud:
+        answer = httpx.post(f"{cloud.api_url}/private/x", headers={"Authorization": token})
+    assert answer.status_code == 200
+    assert (tmp_path / "data" / "issuer-key.pem").stat().st_mode & 0o077 == 0
+
+
+def test_says_when_the_port_is_taken(tmp_path: Path) -> None:
+    with running_cloud(settings(tmp_path)) as cloud:
+        again = settings(tmp_path, port=_address(cloud)[1])
+        with pytest.raises(OSError, match="in use"), running_cloud(again):
+            pass
+
+
+def test_says_which_package_of_a_layer_is_missing(tmp_path: Path, own_stack: Path) -> None:
+    requirements = own_stack.parent / "layers" / "common" / "requirements.txt"
+    requirements.write_text("no-such-package-anywhere==1.0  # gone\n")
+    with (
+        pytest.raises(MissingPackage, match="no-such-package-anywhere"),
+        running_cloud(settings(tmp_path, template=own_stack)),
+    ):
+        pass
+
+
+def test_runs_a_built_layer_without_anything_of_ours(tmp_path: Path, own_stack: Path) -> None:
+    layer = own_stack.parent / "layers" / "common"
+    (layer / "requirements.txt").unlink()
+    (layer / "python").mkdir()
+    (layer / "common").rename(layer / "python" / "common")
+    with running_cloud(settings(tmp_path, template=own_stack)) as cloud:
+        path = cast("dict[str, Any]", cloud.invoke("ProbeFunction", {"do": "look"}).payload)["path"]
+    assert path[:2] == [str(own_stack.parent / "functions" / "probe"), str(layer / "python")]
+    assert not any("site-packages" in entry for entry in path)

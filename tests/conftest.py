@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from autodoctor.migrations import migrate
 
+from autodoctor.migrations import migrate
 from localcloud import ports
 from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 

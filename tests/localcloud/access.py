@@ -1,9 +1,14 @@
-"""`autodoctor token` and `autodoctor invoke`: the issuer and the functions of a running server, by hand."""
+"""`autodoctor token`, `invoke` and `end`: the issuer, the functions and the sessions of a server, by hand."""
+
+import getpass
+from uuid import UUID
 
 import jwt
 
+from autodoctor.db import Database
+from autodoctor.sessions.end import Ender, end_session
 from localcloud.cloud import CloudSettings, InvokeResult, running_cloud
-from localcloud.console import Console
+from localcloud.console import Console, Refusal
 from localcloud.datadir import DataDir, RunningServer
 from localcloud.dev import TEMPLATE
 from localcloud.issuer import PATH, Issuer
@@ -11,7 +16,7 @@ from localcloud.roster import Group
 from localcloud.system import Options, prepared
 
 
-class NoServer(Exception):
+class NoServer(Refusal):
     """No server runs on the data folder."""
 
     def __init__(self, data_dir: DataDir) -> None:
@@ -28,10 +33,24 @@ def token(data_dir: DataDir, sub: str, group: Group, seconds: float) -> str:
     return issuer.token(sub, [group], expires_in=seconds)
 
 
+def end(data_dir: DataDir, database_url: str | None, session_id: UUID) -> str:
+    """End a session in the given database, or the running server's, and return the outcome as JSON.
+
+    Raises NoServer, errors.SessionNotFound or errors.SessionBusy.
+    """
+    server = data_dir.running_server()
+    url = database_url or (server and server.app_url)
+    if not url:
+        raise NoServer(data_dir)
+    operator = Ender(any_session=True, actor=f"operator:{getpass.getuser()}")
+    outcome = end_session(Database(lambda: url), operator, session_id)
+    return outcome.model_dump_json(by_alias=True, indent=2)
+
+
 def invoke(options: Options, console: Console, function: str, event: object) -> InvokeResult:
     """Run one function on an event, in a process of its own on the data of the folder.
 
-    Works beside a running server and without one. Raises cloud.UnknownFunction, and what `system.prepared` does.
+    Works beside a running server and without one. Raises cloud.UnknownFunction and what system.prepared does.
     """
     data_dir = DataDir(options.data_dir)
     if server := data_dir.running_server():
@@ -41,9 +60,7 @@ def invoke(options: Options, console: Console, function: str, event: object) -> 
         return _invoke(server, data_dir, console, function, event)
 
 
-def _invoke(
-    server: RunningServer, data_dir: DataDir, console: Console, function: str, event: object
-) -> InvokeResult:
+def _invoke(server: RunningServer, data_dir: DataDir, console: Console, function: str, event: object) -> InvokeResult:
     settings = CloudSettings(
         template=TEMPLATE,
         data_dir=data_dir.folder,

@@ -36,25 +36,26 @@ def ready_line(server: RunningServer) -> str:
 def banner(server: RunningServer, folder: Path) -> str:
     """Return at most 12 lines: URLs, tokens, and one consultation as commands to copy one by one."""
     shown = shlex.quote(_short(folder))
-    sessions = f"{server.api_url}/api/sessions/$S"
+    api, names = server.api_url, " ".join(server.tokens)
+    ids = r"""id() { expr "$R" : ".*\"$1\": *\"\([^\"]*\)"; }; S=$(id sessionId); A=$(id assignmentId)"""
 
-    def post(key: str, url: str) -> str:
-        return f"curl -s -X POST -H @{shown}/headers/{key} {url}"
+    def post(key: str, path: str) -> str:
+        return f"curl -s -X POST -H @{shown}/headers/{key} {api}{path}"
 
     return "\n".join(
         [
             f"AutoDoctor is ready. Its data is in {shown}. Ctrl-C stops it.",
-            f"  API        {server.api_url}",
+            f"  API        {api}",
             f"  database   {server.owner_url}",
-            f"  tokens     {shown}/tokens/NAME: {' '.join(server.tokens)} (good for 12 h)",
-            "One consultation, to copy line by line. Ended 60 s after both joined it is completed, else cancelled:",
-            f"  R=$({post('customer1', f'{server.api_url}/api/intake/start')} -d @{shown}/intake.json); echo $R",
-            """  id() { expr "$R" : ".*\\"$1\\": *\\"\\([^\\"]*\\)"; }; S=$(id sessionId); A=$(id assignmentId)""",
-            f"  {post('mechanic1', f'{server.api_url}/api/mechanic/assignments/$A/accept')}",
-            f"  {post('customer1', f'{sessions}/join')}",
-            f"  {post('mechanic1', f'{sessions}/join')}",
-            f"  {post('mechanic1', f'{sessions}/end')}",
-            f"  curl -s -H @{shown}/headers/customer1 {sessions}",
+            f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",
+            "One consultation, line by line. Ended 60 s after both joined: completed; sooner: cancelled.",
+            f"  R=$({post('customer1', '/api/intake/start')} -d @{shown}/intake.json); echo $R",
+            f"  {ids}",
+            f"  {post('mechanic1', '/api/mechanic/assignments/$A/accept')}",
+            f"  {post('customer1', '/api/sessions/$S/join')}",
+            f"  {post('mechanic1', '/api/sessions/$S/join')}",
+            f"  {post('mechanic1', '/api/sessions/$S/end')}",
+            f"  curl -s -H @{shown}/headers/customer1 {api}/api/sessions/$S",
         ]
     )
 

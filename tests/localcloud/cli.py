@@ -1,28 +1,32 @@
-"""The command `autodoctor`. Each command imports what it needs when it runs, so that `--help` is instant."""
+"""The command `autodoctor`: the whole system on this machine, and single pieces of it by hand.
+
+Each command imports what it needs when it runs: all of it takes seconds on a slow machine, and `--help`
+should not.
+"""
+
+# ruff: noqa: PLC0415 - imports inside commands, as said above
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 from uuid import UUID
 
 import typer
 
-from localcloud.console import Console, StepFailed
+from localcloud import bench_command
+from localcloud.console import Console, Refusal, StepFailed
 from localcloud.datadir import DEFAULT, DataDir, FolderHeld
 from localcloud.ports import NoFreePort, PortTaken, free_block
+from localcloud.supervise import ToldToStop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
 
 DataFolder = Annotated[Path, typer.Option("--data-dir", help="Where database, keys and tokens are kept.")]
-Port = Annotated[
-    int | None,
-    typer.Option(min=1, max=65535, help="The API's port; by default the first free one from 8787."),
-]
 
 
 def main() -> None:
@@ -40,23 +44,30 @@ def _failures_explained() -> Iterator[None]:
     except PortTaken as taken:
         _fail(f"{taken}\n  try: autodoctor dev --port {free_block()}")
     except FolderHeld as held:
-        _fail(f"{held}\n  try: stop it{f' (kill {held.pid})' if held.pid else ''}, or another --data-dir")
+        _fail(f"{held}\n  try: {f'kill {held.pid}' if held.pid else 'again in a moment'}, or another --data-dir")
     except NoFreePort as full:
         _fail(f"{full}\n  try: --port with one that is free")
+    except Refusal as refused:
+        _fail(str(refused))
+    except ToldToStop as told:
+        raise typer.Exit(told.exit_code) from None
 
 
-def _fail(report: str) -> None:
+def _fail(report: str) -> NoReturn:
     typer.echo(report, err=True)
     raise typer.Exit(1)
 
 
 @dev_app.callback()
-def dev(
+def dev(  # noqa: PLR0913 - each is an option of the command
     context: typer.Context,
-    port: Port = None,
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The API's port; else the first free one from 8787.")
+    ] = None,
     data_dir: DataFolder = DEFAULT,
     ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Keep nothing: a folder that goes at the end.")
+        bool, typer.Option("--ephemeral", help="Keep nothing: use a folder that goes at the end.")
     ] = False,
     database_url: Annotated[
         str | None,
@@ -66,7 +77,7 @@ def dev(
         str | None, typer.Option(help="With --database-url: the same database as the application role.")
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One line of JSON on stdout when ready, everything else on stderr.")
+        bool, typer.Option("--json", help="One line of JSON on stdout when ready, the rest on stderr.")
     ] = False,
 ) -> None:
     """Run the whole system here: PostgreSQL, gateway, functions, schedules. Ctrl-C stops it."""
@@ -79,7 +90,7 @@ def dev(
     options = Options(port, data_dir, ephemeral, database_url, app_database_url)
     with _failures_explained():
         if as_json:
-            code = serve(options, Console(sys.stderr), Console(sys.stdout))
+            code = serve(options, Console(sys.stderr), ready=Console(sys.stdout))
         else:
             code = serve(options, Console(sys.stdout))
     raise typer.Exit(code)
@@ -91,13 +102,28 @@ def reset(
     data_dir: Annotated[Path | None, typer.Option(help="The data folder to empty.")] = None,
 ) -> None:
     """Empty the database and load the demo roster again, also under a running server."""
-    from localcloud import reset as command
+    from localcloud.reset import empty_and_seed
 
     with _failures_explained():
-        try:
-            command.reset(DataDir(data_dir or context.obj), Console(sys.stdout))
-        except command.UsersOwnDatabase as refused:
-            _fail(str(refused))
+        empty_and_seed(DataDir(data_dir or context.obj), Console(sys.stdout))
+
+
+@app.command()
+def demo(
+    *,
+    data_dir: DataFolder = DEFAULT,
+    ephemeral: Annotated[
+        bool, typer.Option("--ephemeral", help="Use a system of its own even when a server runs.")
+    ] = False,
+    billable_after: Annotated[
+        int | None, typer.Option(min=0, help="Seconds: the setting min_billable_seconds during the demo.")
+    ] = None,
+) -> None:
+    """Run one consultation over HTTP, on the running server or on one of its own; print its timeline."""
+    from localcloud.demo import run_demo
+
+    with _failures_explained():
+        run_demo(DataDir(data_dir), typer.echo, own=ephemeral, minimum_seconds=billable_after)
 
 
 @app.command()
@@ -110,18 +136,14 @@ def token(
     """Print an access token that the running server accepts."""
     from localcloud import access
 
-    try:
+    with _failures_explained():
         typer.echo(access.token(DataDir(data_dir), str(sub), group, hours * 3600))
-    except access.NoServer as missing:
-        _fail(str(missing))
 
 
 @app.command()
 def invoke(
     function: Annotated[str, typer.Argument(help="Logical id in template.yaml, such as MigrateFunction.")],
-    event: Annotated[
-        Path | None, typer.Argument(help="A file with the event as JSON; by default {}.")
-    ] = None,
+    event: Annotated[Path | None, typer.Argument(help="A file with the event as JSON; by default {}.")] = None,
     data_dir: DataFolder = DEFAULT,
 ) -> None:
     """Run one function on one event and print what it answers."""
@@ -144,14 +166,31 @@ def migrate(
     database_url: Annotated[str, typer.Option(help="The database to migrate, as the owner role.")],
 ) -> None:
     """Bring a database to the present schema."""
-    from autodoctor.migrations import migrate as run
+    from autodoctor.migrations import migrate as run_migrations
 
-    typer.echo("\n".join(run(database_url)) or "the schema is up to date")
+    typer.echo("\n".join(run_migrations(database_url)) or "the schema is up to date")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command()
+def end(
+    session: Annotated[UUID, typer.Argument(help="The session's id.")],
+    database_url: Annotated[
+        str | None, typer.Option(help="The database; by default that of the running server.")
+    ] = None,
+    data_dir: DataFolder = DEFAULT,
+) -> None:
+    """End a session as an operator. The outcome follows from its evidence, as for everybody else."""
+    from autodoctor.errors import SessionBusy, SessionNotFound
+    from localcloud import access
+
+    with _failures_explained():
+        try:
+            typer.echo(access.end(DataDir(data_dir), database_url, session))
+        except (SessionBusy, SessionNotFound) as refused:
+            _fail(f"{session}: {refused}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench(context: typer.Context) -> None:
     """Count and time what the product does against its peers; options: autodoctor bench --help."""
-    from localcloud import bench_command
-
     raise typer.Exit(bench_command.run(context.args))

@@ -8,8 +8,9 @@ from pathlib import Path
 from localcloud import roster
 from localcloud.banner import banner, ready_line, sample_files
 from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
-from localcloud.console import Console
+from localcloud.console import Console, StepFailed, last_lines
 from localcloud.datadir import RunningServer
+from localcloud.postgres import PostgresFailed
 from localcloud.supervise import Launcher, ToldToStop, signals_raise, wait_until_over
 from localcloud.system import Options, System, prepared
 
@@ -26,21 +27,32 @@ def serve(options: Options, console: Console, ready: Console | None = None) -> i
     with signals_raise():
         try:
             with prepared(options, console) as system, cloud(system, console) as running:
-                server = _announce(system, running)
+                server = announced(system, running)
                 if ready:
                     ready.line(ready_line(server))
                 else:
                     console.line(banner(server, system.data_dir.folder))
                 try:
-                    reason = wait_until_over(launcher, system.database_runs)
+                    wait_until_over(launcher, system.database_runs)
+                    _require_database(system)
                 finally:
                     system.data_dir.withdraw()
         except ToldToStop as told:
-            reason, code = str(told), 0
-        else:
-            code = 1
-    console.line(f"stopped: {reason}")
-    return code
+            console.line(f"stopped: {told}")
+            return 0
+    console.line("stopped: uv ended")
+    return 1
+
+
+def _require_database(system: System) -> None:
+    """Raise StepFailed when our PostgreSQL has ended under us."""
+    if system.embedded and not system.database_runs():
+        raise StepFailed(
+            "keeping PostgreSQL running",
+            PostgresFailed("stay up", "it ended by itself"),
+            last_lines(system.embedded.log_file),
+            "autodoctor dev again, which recovers its data",
+        )
 
 
 @contextlib.contextmanager
@@ -60,23 +72,19 @@ def cloud(system: System, console: Console, *, port: int | None = None) -> Itera
         yield running
 
 
-def tokens(running: RunningCloud) -> dict[str, str]:
-    """Return an access token for everybody on the roster, by name."""
-    return {
+def announced(system: System, running: RunningCloud) -> RunningServer:
+    """Write down where everything is, with everybody's tokens, for curl and for our other commands."""
+    tokens = {
         person.key: running.issuer.token(str(person.sub), [person.group], expires_in=TOKEN_SECONDS)
         for person in roster.ROSTER
     }
-
-
-def _announce(system: System, running: RunningCloud) -> RunningServer:
-    """Write down where everything is, for the other commands and for curl."""
     server = RunningServer(
         pid=os.getpid(),
         api_url=running.api_url,
         owner_url=system.owner_url,
         app_url=system.app_url,
         embedded=system.embedded is not None,
-        tokens=tokens(running),
+        tokens=tokens,
     )
     for name, text in sample_files(server).items():
         system.data_dir.write_private(name, text)

@@ -25,17 +25,15 @@ class AppRoleInUse(Exception):
 def app_url(owner_url: str, data_dir: DataDir) -> str:
     """Return a connection string of the application role in the database of `owner_url`.
 
-    Gives the role its first password and keeps that in the data folder. Raises AppRoleInUse, or psycopg's error
-    when `owner_url` may not alter the role.
+    Gives the role its first password and keeps that in the data folder. Raises AppRoleInUse, or psycopg's
+    error when `owner_url` may not alter the role.
     """
     file = data_dir.folder / _PASSWORD_FILE
     if file.exists() and _can_log_in(known := _with_login(owner_url, file.read_text())):
         return known
     password = secrets.token_hex(12)
     with psycopg.connect(owner_url, autocommit=True) as connection:
-        if connection.execute(
-            "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", [APP_ROLE]
-        ).fetchone() == (True,):
+        if connection.execute("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", [APP_ROLE]).fetchone() == (True,):
             raise AppRoleInUse
         connection.execute(
             sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(APP_ROLE), sql.Literal(password))

@@ -33,9 +33,7 @@ class PortTaken(Exception):
     """Somebody already listens on the port that was asked for."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(
-            f"port {port} is taken by {holder_of(port) or 'a process that the system does not name'}"
-        )
+        super().__init__(f"port {port} is taken by {holder_of(port) or 'a process that the system does not name'}")
         self.port = port
 
 

@@ -48,9 +48,9 @@ class PostgresFailed(Exception):
 class PostgresSettings:
     """What distinguishes one server from another.
 
-    `folder` will hold the cluster, its log and its passwords. `delete` is a folder that goes, with the cluster,
-    when the server has ended. `lock` is an open file whose lock the guardian keeps while the server runs, even
-    when we are gone before it. `options` are PostgreSQL's own settings, such as {"log_statement": "all"}.
+    `folder` will hold the cluster, its log and its passwords. `delete` is a folder that goes, with the
+    cluster, when the server has ended. `lock` is an open file whose lock the guardian keeps while the server
+    runs, even when we are gone before it. `options` are PostgreSQL's own, such as {"log_statement": "all"}.
     """
 
     folder: Path
@@ -167,9 +167,7 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         """Drop a database together with whatever is connected to it."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _passwords(self) -> dict[str, str]:
         """Return each role's password, made once and kept where only the server's account may read it."""
@@ -187,7 +185,7 @@ class PostgresServer:
         file.write_text(text)
 
     def _initialise(self, bin_dir: Path) -> None:
-        """Run initdb beside the final place and move the result there, so that half a cluster never counts."""
+        """Run initdb beside the final place, then move the result: half a cluster never counts."""
         self._progress("initialising the database folder")
         unfinished = self._home / "pgdata.new"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -210,9 +208,7 @@ class PostgresServer:
 
     def _refuse_other_version(self, bin_dir: Path) -> None:
         made_by = (self._pgdata / "PG_VERSION").read_text().strip()
-        answer = subprocess.run(
-            [bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True
-        )
+        answer = subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True, check=True)
         if f" {made_by}." not in answer.stdout:
             raise PostgresFailed(
                 "start", f"{self._pgdata} was made by version {made_by}, this is {answer.stdout.strip()}"

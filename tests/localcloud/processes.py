@@ -21,9 +21,7 @@ def is_alive(pid: int) -> bool:
 def command_of(pid: int) -> str:
     """Return the command line of a process, empty when there is none or the system does not show it."""
     if not _PROC.exists():
-        done = subprocess.run(
-            ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
         return done.stdout.strip()
     try:
         words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")

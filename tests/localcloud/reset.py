@@ -1,23 +1,23 @@
 """`autodoctor dev reset`: an empty database with the demo roster, whether or not a server is running."""
 
 import psycopg
-from autodoctor.migrations import migrate
 
+from autodoctor.migrations import migrate
 from localcloud import ports, roster
-from localcloud.console import Console
+from localcloud.console import Console, Refusal
 from localcloud.datadir import DataDir
 from localcloud.postgres import PostgresServer, PostgresSettings
 from localcloud.system import Options, prepared
 
 
-class UsersOwnDatabase(Exception):
+class UsersOwnDatabase(Refusal):
     """The running server does not use the embedded database."""
 
     def __init__(self) -> None:
         super().__init__("the running server uses a database of your own, which is yours to empty")
 
 
-def reset(data_dir: DataDir, console: Console) -> None:
+def empty_and_seed(data_dir: DataDir, console: Console) -> None:
     """Empty the database and seed it again.
 
     Under a running server only the schema goes and comes back, so that nothing has to be restarted. Otherwise

@@ -1,4 +1,4 @@
-"""The people of the local cloud: fixed, so that a token or an id copied yesterday still means the same person."""
+"""The people of the local cloud: fixed, so that an id copied yesterday means the same person today."""
 
 from dataclasses import dataclass
 from typing import Literal

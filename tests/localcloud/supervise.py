@@ -1,4 +1,4 @@
-"""When a server of ours has to stop: a signal, a closed terminal, or the end of the `uv run` that started it."""
+"""When a server of ours has to stop: a signal, a closed terminal, or the end of the `uv run` before it."""
 
 import contextlib
 import os
@@ -53,17 +53,13 @@ def signals_raise() -> Iterator[None]:
         raise ToldToStop(number)
 
     for number in _SIGNALS:
-        # `nohup` ignores SIGHUP and means it; a script's `&` ignores SIGINT, and its `kill -INT` still has to work.
+        # `nohup` ignores SIGHUP and means it; a script's `&` ignores SIGINT, yet its `kill -INT` has to work.
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
     yield
 
 
-def wait_until_over(launcher: Launcher, database_runs: Callable[[], bool]) -> str:
-    """Wait until the launcher or the database has ended, and say which. Raises ToldToStop at a signal."""
-    while True:
+def wait_until_over(launcher: Launcher, database_runs: Callable[[], bool]) -> None:
+    """Wait until the launcher or the database has ended. Raises ToldToStop at a signal."""
+    while database_runs() and not launcher.gone:
         time.sleep(_POLL_SECONDS)
-        if launcher.gone:
-            return "uv ended"
-        if not database_runs():
-            return "PostgreSQL ended"

@@ -5,12 +5,11 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from autodoctor.migrations import migrate
-
 from localcloud import external, ports, roster
 from localcloud.console import Console
 from localcloud.datadir import DEFAULT, DataDir
@@ -19,7 +18,7 @@ from localcloud.postgres import PostgresServer, PostgresSettings
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose. `port` None: the first free block; `database_url` None: the embedded PostgreSQL."""
+    """What the user chose. `port` None: the first free block. `database_url` None: our own PostgreSQL."""
 
     port: int | None = None
     data_dir: Path = DEFAULT
@@ -80,7 +79,7 @@ def data_dir_for(options: Options) -> Iterator[DataDir]:
 
 
 def _choose_ports(wanted: int | None) -> tuple[int, int]:
-    """Return the gateway's port and PostgreSQL's, before anything is started. Raises PortTaken, NoFreePort."""
+    """Return the gateway's port and PostgreSQL's, before anything starts. Raises PortTaken, NoFreePort."""
     if wanted is None:
         first = ports.free_block()
         return first, first + 1

@@ -73,9 +73,10 @@ class Database:
         try:
             try:
                 return work(connection)
-            except psycopg.OperationalError:
+            except psycopg.Error:
+                # Not OperationalError: the server's farewell to one who idled in a transaction is an InternalError.
                 if not connection.broken:
-                    raise  # the server answered: a time-out or a full disk, not a dead socket
+                    raise  # the server answered: a refusal, a time-out or a full disk, not a dead socket
             self.close()
             return work(self._usable())
         except psycopg.DatabaseError as failure:

@@ -1,0 +1,147 @@
+"""The life of `autodoctor dev`: it ends without leftovers, however it ends, and comes back with its data."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dev_process import INTAKE, Dev, NotReady, discard, ended, eventually, run, running_dev
+
+from localcloud import ports
+from localcloud.binaries import home_for, server_account
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    """A folder for a server, below pytest's own, which nobody but its owner may enter."""
+    yield tmp_path / "data"
+    discard(tmp_path / "data")
+
+
+def start_session(dev: Dev) -> str:
+    """Let customer1 ask for a mechanic, which also starts a function's process; return the session's id."""
+    response = dev.call("customer1", "POST", "/api/intake/start", INTAKE)
+    assert response.status_code == 201, response.text
+    return str(response.json()["sessionId"])
+
+
+def active_session(dev: Dev) -> str:
+    return str(dev.call("customer1", "GET", "/api/customer/active-session").json()["session"]["sessionId"])
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_nothing_is_left_after(number: signal.Signals, data_dir: Path) -> None:
+    with running_dev(data_dir) as dev:
+        start_session(dev)
+        family = dev.family()
+        assert len(family) > 3
+        dev.process.send_signal(number)
+        assert dev.leaves_nothing(family)
+        assert dev.process.wait() == (-number if number is signal.SIGKILL else 0)
+
+
+def test_nothing_is_left_after_the_whole_process_group_was_killed(data_dir: Path) -> None:
+    with running_dev(data_dir, preexec=os.setsid) as dev:
+        start_session(dev)
+        family = dev.family()
+        os.killpg(dev.process.pid, signal.SIGKILL)
+        assert dev.leaves_nothing(family)
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="kills `uv run`, and uv is not on the PATH")
+def test_nothing_is_left_after_uv_run_was_killed(data_dir: Path) -> None:
+    project = Path(__file__).parents[2]
+    command = ("uv", "run", "--no-sync", "--project", str(project), "autodoctor")
+    with running_dev(data_dir, command=command) as dev:
+        family = dev.family()
+        assert len(family) > 3
+        dev.process.kill()
+        assert dev.leaves_nothing(family)
+
+
+def test_a_killed_server_comes_back_with_its_session(data_dir: Path) -> None:
+    with running_dev(data_dir) as dev:
+        session = start_session(dev)
+        dev.process.kill()
+    with running_dev(data_dir) as dev:
+        assert active_session(dev) == session
+
+
+def test_a_server_whose_guardian_was_killed_too_comes_back_with_its_session(data_dir: Path) -> None:
+    with running_dev(data_dir) as dev:
+        session = start_session(dev)
+        family = dev.family()
+        guardian = next(pid for pid in family if "guardian.py" in Path(f"/proc/{pid}/cmdline").read_text())
+        os.kill(guardian, signal.SIGKILL)
+        dev.process.kill()
+    with running_dev(data_dir) as again:
+        assert active_session(again) == session
+        assert eventually(lambda: all(map(ended, family)), within=5)
+
+
+def test_an_ephemeral_server_that_is_killed_leaves_no_files(tmp_path: Path, data_dir: Path) -> None:
+    home = tmp_path / "tmp"
+    home.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(home))
+        with running_dev(data_dir, "--ephemeral") as dev:
+            assert not data_dir.exists()
+            (folder,) = home.iterdir()
+            database = home_for(folder / "postgres", server_account())
+            dev.process.kill()
+            assert eventually(lambda: not folder.exists() and not database.exists(), within=5)
+
+
+def test_when_postgresql_dies_the_reason_is_shown(data_dir: Path) -> None:
+    with running_dev(data_dir) as dev:
+        server = next(
+            pid for pid in dev.family() if Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1] == "-D"
+        )
+        os.kill(server, signal.SIGKILL)
+        assert dev.process.wait(20) == 1
+    report = data_dir.with_suffix(".stderr").read_text()
+    assert "keeping PostgreSQL running" in report
+    assert "try: autodoctor dev again" in report
+
+
+def test_a_start_that_fails_shows_step_log_and_a_way_out(data_dir: Path) -> None:
+    with running_dev(data_dir):
+        pass
+    database = home_for((data_dir / "postgres").resolve(), server_account())
+    (database / "pgdata" / "global" / "pg_control").write_bytes(b"")
+    with pytest.raises(NotReady) as failed, running_dev(data_dir):
+        pass
+    report = str(failed.value)
+    assert report.startswith("exit code 1:")
+    assert "autodoctor failed at: PostgreSQL on port" in report
+    assert "pg_control" in report
+    assert "try: look into" in report
+    assert run("dev", "reset", "--data-dir", str(data_dir)).returncode == 0
+    with running_dev(data_dir):
+        pass
+
+
+def test_a_second_server_on_the_folder_is_told_who_holds_it(data_dir: Path) -> None:
+    with running_dev(data_dir) as dev:
+        second = run("dev", "--data-dir", str(data_dir))
+    assert second.returncode == 1
+    assert f"in use by process {dev.process.pid} (" in second.stderr
+    assert f"try: kill {dev.process.pid}" in second.stderr
+
+
+def test_a_taken_port_names_its_holder(data_dir: Path) -> None:
+    port = ports.scattered_port()
+    with subprocess.Popen(
+        ["python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)], stderr=subprocess.DEVNULL
+    ) as holder:
+        assert eventually(lambda: not ports.is_free(port), within=10)
+        refused = run("dev", "--data-dir", str(data_dir), "--port", str(port))
+        holder.kill()
+    assert refused.returncode == 1
+    assert f"port {port} is taken by process {holder.pid} (python3 -m http.server" in refused.stderr
+    assert "try: autodoctor dev --port" in refused.stderr

@@ -1,5 +1,6 @@
 """A cloud reloads changed code, survives a restart, and leaves nothing behind however it ends."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -104,6 +105,16 @@ def test_finishes_the_event_at_hand_before_it_reloads(tmp_path: Path, own_stack:
 def _address(cloud: RunningCloud) -> tuple[str, int]:
     host, _, port = cloud.api_url.removeprefix("http://").partition(":")
     return host, int(port)
+
+
+def test_ends_processes_that_nobody_uses(tmp_path: Path) -> None:
+    with running_cloud(dataclasses.replace(settings(tmp_path), idle_seconds=0.3)) as cloud:
+        pid = probe(cloud)["pid"]
+        deadline = time.monotonic() + 5
+        while alive(pid):
+            assert time.monotonic() < deadline, "it idles on"
+            time.sleep(0.05)
+        assert probe(cloud)["calls"] == 1
 
 
 def test_ends_every_process_when_it_stops(tmp_path: Path) -> None:

@@ -8,13 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jwt
+from jwt.types import Options
 
 from localcloud.template import JwtAuthorizer
 
 _ALGORITHM = "RS256"
 _BEARER = "bearer "
-# The audience has a rule of its own; the other two AWS does not look at.
-_NOT_CHECKED = {"verify_aud": False, "verify_sub": False, "verify_jti": False}
+# The audience has a rule of its own; at the other two AWS does not look.
+_CHECKS: Options = {
+    "require": ["exp", "iss"],
+    "verify_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
 
 
 class Refused(Exception):
@@ -85,7 +91,7 @@ class Authorizer:
                 key,
                 algorithms=[_ALGORITHM],
                 issuer=self._settings.issuer,
-                options={"require": ["exp", "iss"], **_NOT_CHECKED},
+                options=_CHECKS,
             )
         except jwt.ExpiredSignatureError as error:
             raise Refused("the token has expired") from error

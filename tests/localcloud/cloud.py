@@ -12,13 +12,12 @@ from pathlib import Path
 from localcloud.environment import Databases, launch_of
 from localcloud.gateway import Gateway
 from localcloud.issuer import Issuer
-from localcloud.logline import Log
+from localcloud.logline import Log, LogLine
 from localcloud.pools import FunctionPool, Throttled
 from localcloud.reload import reload_on_change
 from localcloud.schedules import Schedules
 from localcloud.template import Stack, read_stack
 
-_REAP_EVERY_SECONDS = 30.0
 _DEFAULT_CLIENT = "autodoctor-local"
 
 
@@ -27,7 +26,8 @@ class CloudSettings:
     """What to run and where. `overrides` are template parameters; `port` 0 takes any free one.
 
     `max_processes` bounds the processes of one function on this machine; events beyond it wait.
-    `retry_delay_seconds` is the pause before an asynchronous event's first retry (60 s on AWS); it doubles.
+    A process unused for `idle_seconds` ends. `retry_delay_seconds` is the pause before an asynchronous
+    event's first retry (60 s on AWS); it doubles.
     """
 
     template: Path
@@ -41,6 +41,7 @@ class CloudSettings:
     schedules: bool = True
     overrides: Mapping[str, str] = field(default_factory=dict)
     max_processes: int = 10
+    idle_seconds: float = 300.0
     retry_delay_seconds: float = 60.0
 
 
@@ -98,9 +99,9 @@ class Cloud:
         await self._serve()
         if settings.schedules:
             self._schedules.start()
-        self._tasks.append(asyncio.create_task(self._reap()))
-        if settings.reload and self._pools:
-            self._tasks.append(asyncio.create_task(reload_on_change(self._pools, settings.log)))
+        self._in_background("reaping", self._reap())
+        if settings.reload:
+            self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
     async def _serve(self) -> None:
         """Listen first: the issuer's URL, which tokens and authorizers carry, holds the port."""
@@ -137,11 +138,21 @@ class Cloud:
             return InvokeResult(429, {"Reason": str(throttled)}, (), "TooManyRequestsException")
         return InvokeResult(200, json.loads(outcome.payload), outcome.log, outcome.error)
 
+    def _in_background(self, name: str, work: Coroutine[None, None, None]) -> None:
+        def report(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()):
+                self._settings.log(LogLine("cloud", f"{name} has stopped: {error}"))
+
+        task = asyncio.create_task(work)
+        task.add_done_callback(report)
+        self._tasks.append(task)
+
     async def _reap(self) -> None:
+        idle = self._settings.idle_seconds
         while True:
-            await asyncio.sleep(_REAP_EVERY_SECONDS)
+            await asyncio.sleep(idle / 10)
             for pool in self._pools.values():
-                pool.reap()
+                pool.reap(idle)
 
 
 class RunningCloud:

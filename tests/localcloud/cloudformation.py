@@ -50,7 +50,7 @@ def _short_tag(loader: _Loader, suffix: str, node: yaml.Node) -> Value:
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 
-_Loader.add_multi_constructor("!", _short_tag)  # type: ignore[no-untyped-call] # types-PyYAML leaves it bare
+_Loader.add_multi_constructor("!", _short_tag)
 
 
 def load(path: Path) -> dict[str, Value]:

@@ -51,7 +51,7 @@ def _function_failed() -> _OwnAnswer:
 type _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def _server(handler: _Handler) -> "web.Server[web.BaseRequest]":
+def _server(handler: _Handler) -> web.Server:
     """A bare HTTP server; bodies stay as they came, and headers are left for us to refuse."""
     return web.Server(
         handler,
@@ -195,6 +195,9 @@ async def _read_body(request: web.BaseRequest) -> bytes:
     too_large = _OwnAnswer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request Entity Too Large")
     if (request.content_length or 0) > _LARGEST_BODY_BYTES:
         raise too_large
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk

@@ -138,13 +138,16 @@ def answer_of(payload: bytes) -> HttpAnswer:
     if not isinstance(answer, dict) or "statusCode" not in answer:
         text = answer if isinstance(answer, str) else json.dumps(answer)
         return HttpAnswer(200, [("content-type", "application/json")], text.encode())
-    given = {str(name).lower(): value for name, value in (answer.get("headers") or {}).items()}
+    own, cookies = answer.get("headers") or {}, answer.get("cookies") or []
+    if not isinstance(own, dict) or not isinstance(cookies, list):
+        raise BadAnswer("headers or cookies of the wrong kind")
+    given = {str(name).lower(): value for name, value in own.items()}
     headers = [
         (name, _header(value)) for name, value in given.items() if name not in _HOP_BY_HOP and name != "content-length"
     ]
     if not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain;charset=UTF-8"))
-    headers.extend(("set-cookie", _header(cookie)) for cookie in answer.get("cookies") or [])
+    headers.extend(("set-cookie", _header(cookie)) for cookie in cookies)
     return HttpAnswer(_status(answer["statusCode"]), headers, _answer_body(answer))
 
 

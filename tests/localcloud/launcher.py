@@ -26,7 +26,7 @@ def main() -> None:
     # _thread, not threading: the function must neither see this thread nor pay for an import.
     start_new_thread(_end_with_parent, (lifeline,))
 
-    from awslambdaric.__main__ import main as run  # type: ignore[import-untyped] # noqa: PLC0415 - tied first
+    from awslambdaric.__main__ import main as run  # noqa: PLC0415 - tied first
 
     run(sys.argv)
 

@@ -19,7 +19,6 @@ from localcloud.template import FunctionSpec
 from localcloud.workers import Outcome, Worker
 
 ACCOUNT_CONCURRENCY = 1000
-IDLE_SECONDS = 300.0
 # A process that is busy now is mostly free again long before a new one would be up.
 _PATIENCE_SECONDS = 0.02
 _SHOWN_LINES = 20
@@ -81,9 +80,9 @@ class FunctionPool:
                 self._discard(worker)
         return len(self._workers)
 
-    def reap(self) -> None:
-        """End processes that nobody has used for a while."""
-        oldest = time.monotonic() - IDLE_SECONDS
+    def reap(self, idle_seconds: float) -> None:
+        """End processes that nobody has used for so long."""
+        oldest = time.monotonic() - idle_seconds
         for worker in [worker for worker in self._idle if worker.idle_since < oldest]:
             self._discard(worker)
 

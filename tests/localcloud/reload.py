@@ -1,4 +1,7 @@
-"""Watches the code of functions and layers and lets go of processes that run what has changed."""
+"""Watches the code of functions and layers and lets go of processes that run what has changed.
+
+A changed template is only pointed out: routes, schedules and limits are read at the start.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,23 +14,32 @@ from localcloud.pools import FunctionPool
 _SETTLE_MILLISECONDS = 200
 
 
-async def reload_on_change(pools: Mapping[str, FunctionPool], log: Log) -> None:
-    """Refresh the pools whose code changes, until cancelled."""
+async def reload_on_change(pools: Mapping[str, FunctionPool], template: Path, log: Log) -> None:
+    """Refresh the pools whose code changes, until cancelled. Raises OSError where nothing can be watched."""
     watched = {name: _folders(pool) for name, pool in pools.items()}
+    template = _absolute(template)
     folders = sorted({folder for own in watched.values() for folder in own})
     async for changes in awatch(
         *folders,
-        watch_filter=PythonFilter(extra_extensions=(".sql", ".json", ".txt")),
+        template,
+        watch_filter=PythonFilter(extra_extensions=(".sql", ".json", ".txt", template.suffix)),
         debounce=_SETTLE_MILLISECONDS,
         step=_SETTLE_MILLISECONDS // 4,
         recursive=True,
     ):
         changed = [Path(path) for _, path in changes]
+        if template in changed:
+            log(LogLine("cloud", f"{template.name} changed: start again to apply it"))
         for name, own in watched.items():
             if any(path.is_relative_to(folder) for path in changed for folder in own):
                 pools[name].refresh()
-        names = ", ".join(sorted({path.name for path in changed}))
-        log(LogLine("cloud", f"reloaded after a change of {names}"))
+        code = sorted({path.name for path in changed if path != template})
+        if code:
+            log(LogLine("cloud", f"reloaded after a change of {', '.join(code)}"))
+
+
+def _absolute(path: Path) -> Path:
+    return path.resolve()
 
 
 def _folders(pool: FunctionPool) -> tuple[Path, ...]:

@@ -22,18 +22,17 @@ class Router:
     """Finds routes. Literal segments come before variables, greedy ones last, a method before ANY."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes = sorted(routes, key=_specificity)
-        self._segments = {route: route.path.split("/")[1:] for route in self._routes}
+        self._routes = [(route, route.path.split("/")[1:]) for route in sorted(routes, key=_specificity)]
 
     def find(self, method: str, path: str) -> Match | None:
         """Return the most specific route for a raw path, or None."""
         given = path.split("/")[1:]
-        for route in self._routes:
+        for route, segments in self._routes:
             if route.method not in (method, "ANY"):
                 continue
             if route.path == "$default":
                 return Match(route, {})
-            parameters = _parameters(self._segments[route], given)
+            parameters = _parameters(segments, given)
             if parameters is not None:
                 return Match(route, parameters)
         return None
@@ -52,7 +51,7 @@ def _kind(segment: str) -> int:
 
 
 def _parameters(pattern: list[str], given: list[str]) -> dict[str, str] | None:
-    found = {}
+    found: dict[str, str] = {}
     for index, segment in enumerate(pattern):
         if index >= len(given):
             return None

@@ -47,7 +47,7 @@ class RuntimeApi:
 
     def __init__(self, user: RuntimeUser) -> None:
         self._user = user
-        self._server = web.Server(self._answer, access_log=None, tcp_keepalive=False)  # type: ignore[arg-type]
+        self._server = web.Server(self._answer, access_log=None, tcp_keepalive=False)
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> str:

@@ -160,10 +160,8 @@ def _event(schedule: Schedule, due: datetime) -> _Event:
 
 def _standard(schedule: Schedule, due: datetime) -> bytes:
     """The event a target gets when the template gives no Input."""
-    if schedule.source == "aws.scheduler":
-        arn, detail = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{schedule.name}", "{}"
-    else:
-        arn, detail = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{schedule.name}", {}
+    by_scheduler = schedule.source == "aws.scheduler"
+    resource = f"schedule/default/{schedule.name}" if by_scheduler else f"rule/{schedule.name}"
     event = {
         "version": "0",
         "id": str(uuid.uuid4()),
@@ -172,7 +170,7 @@ def _standard(schedule: Schedule, due: datetime) -> bytes:
         "account": ACCOUNT,
         "time": due.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "region": REGION,
-        "resources": [arn],
-        "detail": detail,
+        "resources": [f"arn:{schedule.source.replace('.', ':')}:{REGION}:{ACCOUNT}:{resource}"],
+        "detail": "{}" if by_scheduler else {},
     }
     return json.dumps(event).encode()

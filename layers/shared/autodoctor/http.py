@@ -5,11 +5,10 @@ contract's problem documents would have to be wrapped around it anyway (DECISION
 """
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Final, Literal, NoReturn
 from uuid import UUID
 
 import psycopg
@@ -51,6 +50,8 @@ class Caller:
         return "admins" in self.groups
 
 
+_NOT_JSON: Final = "The body is not valid JSON, or nested too deeply."
+
 ANYBODY = Caller(UUID(int=0), frozenset())
 """The caller of a public route."""
 
@@ -77,6 +78,8 @@ class Request:
         try:
             return model.model_validate_json(raw)
         except ValidationError as invalid:
+            if invalid.errors()[0]["type"] == "json_invalid":  # nested more than 200 deep
+                raise MalformedBody(_NOT_JSON) from None
             raise Unprocessable(*((_pointer(error["loc"]), error["msg"]) for error in invalid.errors())) from None
 
     def id(self, name: str, absent: Callable[[], Problem]) -> UUID:
@@ -138,8 +141,7 @@ class Router:
             logger.info("request", extra={"route": event["routeKey"], "status": status})
             return _response(request_id, status, document, headers)
 
-        logged = logger.inject_lambda_context(clear_state=True)(handle)
-        return metrics.log_metrics(logged) if any(route.metric for route in self.routes.values()) else logged
+        return logger.inject_lambda_context(clear_state=True)(handle)
 
     def _answer(self, event: Event) -> tuple[int, str | None, Mapping[str, str]]:
         try:
@@ -161,6 +163,7 @@ class Router:
             return 500, None, {}
         if route.metric:
             metrics.add_metric(name=route.metric, unit=MetricUnit.Count, value=1)
+            metrics.flush_metrics()  # here, as log_metrics() prints a warning after each call without a metric
         return route.status, answer.model_dump_json(by_alias=True), {}
 
 
@@ -190,7 +193,7 @@ def _request(event: Event, caller: Caller) -> Request:
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-    except (binascii.Error, UnicodeEncodeError):
+    except ValueError:
         raise MalformedBody("The body could not be decoded.") from None
     return Request(
         caller=caller,
@@ -234,7 +237,7 @@ def _refuse_unstorable(raw: bytes) -> None:
     try:
         offender = unstorable(json.loads(raw.decode(), parse_constant=refuse))
     except (ValueError, RecursionError):
-        raise MalformedBody("The body is not valid JSON.") from None
+        raise MalformedBody(_NOT_JSON) from None
     if offender is not None:
         raise Unprocessable((offender, "contains U+0000 or a lone surrogate"))
 

@@ -1,0 +1,340 @@
+"""The router between API Gateway's events and the layer: identity, bodies, problems, headers, log lines."""
+
+import base64
+import io
+import json
+from typing import Annotated, Any
+
+import pytest
+from pydantic import Field
+
+from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBusy, SessionNotFound
+from autodoctor.http import Request, Router
+from autodoctor.observability import logger, metrics
+from autodoctor.wire import Answer as Model
+from autodoctor.wire import RequestBody
+from unit.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
+
+WISH = "POST /wishes/{wishId}"
+PUBLIC = "GET /public"
+FAILS = "POST /fails"
+
+
+class Wheel(RequestBody):
+    """Part of a request."""
+
+    size_inch: Annotated[int, Field(ge=10)]
+
+
+class Wish(RequestBody):
+    """A request."""
+
+    wished_for: str | None = None
+    wheels: tuple[Wheel, ...] = ()
+
+
+class Granted(Model):
+    """What the routes of this test answer: what they were given."""
+
+    user_id: str
+    groups: list[str]
+    wished_for: str | None
+    key: str | None
+
+
+router = Router()
+failures: list[Exception] = []
+
+
+@router.route(WISH, groups=["customers", "admins"], status=201)
+def grant(request: Request) -> Granted:
+    request.id("wishId", SessionNotFound)
+    return Granted(
+        user_id=str(request.caller.user_id),
+        groups=sorted(request.caller.groups),
+        wished_for=request.json(Wish).wished_for,
+        key=request.headers.get("idempotency-key"),
+    )
+
+
+@router.route(PUBLIC, groups=[])
+def public(request: Request) -> Granted:
+    return Granted(user_id=str(request.caller.user_id), groups=[], wished_for=None, key=None)
+
+
+@router.route(FAILS, groups=["customers"])
+def fail(_request: Request) -> Granted:
+    raise failures[-1]
+
+
+handler = router.handler()
+WISH_ID = {"wishId": "0197d3a5-0000-7000-8000-000000000001"}
+
+
+def wish(body: object = None, **parts: Any) -> Answer:  # noqa: ANN401 (as `event` takes them)
+    return call(handler, event(WISH, body, **{"caller": claims(), "path": WISH_ID, **parts}))
+
+
+def failing_with(failure: Exception) -> Answer:
+    failures.append(failure)
+    return call(handler, event(FAILS, caller=claims()))
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the function writes to its log."""
+    lines = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", lines)
+    return lines
+
+
+# --- headers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{}, {"wheels": 5}, {"wishedFor": "\x00"}])
+def test_every_answer_has_no_store_and_the_request_id(body: object) -> None:
+    answer = wish(body)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-request-id"] == REQUEST_ID
+
+
+def test_success_is_json() -> None:
+    answer = wish({"wishedFor": "a Volvo"})
+    assert (answer.status, answer.headers["content-type"]) == (201, "application/json")
+    assert answer.json == {"userId": str(USER), "groups": ["customers"], "wishedFor": "a Volvo", "key": None}
+
+
+def test_an_error_is_a_problem_document() -> None:
+    answer = failing_with(AssignmentUnavailable(USER))
+    assert (answer.status, answer.headers["content-type"]) == (409, "application/problem+json")
+    assert answer.json == {
+        "type": "/problems/assignment-unavailable",
+        "title": "Assignment unavailable",
+        "status": 409,
+        "detail": "This request is no longer available.",
+        "assignmentId": str(USER),
+    }
+
+
+def test_a_problem_brings_its_own_headers() -> None:
+    assert failing_with(SessionBusy()).headers["retry-after"] == "1"
+    gone = failing_with(Retired("/api/intake/start"))
+    assert (gone.status, gone.headers["link"]) == (410, '</api/intake/start>; rel="successor-version"')
+
+
+# --- who calls ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ("[customers]", ["customers"]),
+        ("[customers admins]", ["admins", "customers"]),
+        ("[customers,admins]", ["admins", "customers"]),
+        ("customers", ["customers"]),
+    ],
+)
+def test_groups_come_flattened_into_one_string(groups: str, expected: list[str]) -> None:
+    assert wish(caller=claims(groups)).json["groups"] == expected
+
+
+@pytest.mark.parametrize("groups", ["[mechanics]", "[]", "", "[customersx]", "[xcustomers mechanics]", None])
+def test_a_caller_outside_the_routes_groups_is_refused(groups: str | None) -> None:
+    answer = wish(caller=claims(groups))
+    assert (answer.status, answer.slug) == (403, "forbidden")
+
+
+@pytest.mark.parametrize("token_use", ["id", "refresh", "", "ACCESS", None])
+def test_only_an_access_token_is_a_login(token_use: str | None) -> None:
+    answer = wish(caller=claims(token_use=token_use))
+    assert (answer.status, answer.slug) == (401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("sub", ["", "somebody", "1234", "c0000000-0000-4000-8000-00000000000", None])
+def test_a_subject_that_is_no_uuid_is_not_a_login(sub: str | None) -> None:
+    assert wish(caller=claims(sub=sub)).status == 401
+
+
+def test_without_any_claims_nobody_is_logged_in() -> None:
+    assert wish(caller=None).status == 401
+    assert wish(caller={}).status == 401
+
+
+def test_who_is_not_let_in_learns_nothing_of_the_body() -> None:
+    assert wish(raw="{", caller=None).status == 401
+    assert wish(raw="{", caller=claims("[mechanics]")).status == 403
+
+
+def test_a_public_route_asks_for_nothing() -> None:
+    answer = call(handler, event(PUBLIC))
+    assert (answer.status, answer.json["userId"]) == (200, "00000000-0000-0000-0000-000000000000")
+
+
+# --- bodies ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("raw", [None, "", " \n\t"])
+def test_an_empty_body_is_an_empty_object(raw: str | None) -> None:
+    assert wish(raw=raw).status == 201
+
+
+def test_a_body_may_come_base64_encoded() -> None:
+    raw = base64.b64encode('{"wishedFor": "Škoda"}'.encode()).decode()
+    assert wish(raw=raw, base64=True).json["wishedFor"] == "Škoda"
+
+
+@pytest.mark.parametrize("raw", ["e30=e", "****", "{}", "Škoda"])
+def test_a_body_that_only_claims_to_be_base64_is_malformed(raw: str) -> None:
+    answer = wish(raw=raw, base64=True)
+    assert (answer.status, answer.slug) == (400, "malformed-json")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "{",
+        "}",
+        "wish",
+        "{'wishedFor': 1}",
+        '{"wishedFor": "a" "b"}',
+        '{"wishedFor": NaN}',
+        '{"anything": Infinity}',
+        '{"anything": [-Infinity]}',
+        '{"wishedFor": "a"} x',
+        '{"wishedFor": "line\nbreak"}',
+        '{"wishedFor": "\\ud8"}',
+        '{"number": 1' + "0" * 5000 + "}",
+        "\ufeff{}",
+        "[" * 100_000,
+        "[" * 100_000 + "]" * 100_000,
+    ],
+    ids=range(15),
+)
+def test_what_is_not_json_is_malformed(raw: str) -> None:
+    answer = wish(raw=raw)
+    assert (answer.status, answer.slug) == (400, "malformed-json")
+    assert answer.json["title"] == "Malformed JSON"
+
+
+@pytest.mark.parametrize("depth", [100, 190, 210, 500, 980, 3000])
+def test_nesting_is_either_ignored_or_malformed(depth: int) -> None:
+    answer = wish(raw='{"unknown": ' + "[" * depth + "]" * depth + "}")
+    assert answer.status in {201, 400}
+
+
+@pytest.mark.parametrize("encoded", [b'{"wishedFor": "\xff"}', b"\xed\xa0\x80", '{"a": 1}'.encode("utf-16")])
+def test_what_is_not_utf_8_is_malformed(encoded: bytes) -> None:
+    assert wish(raw=base64.b64encode(encoded).decode(), base64=True).status == 400
+
+
+@pytest.mark.parametrize("body", [None, True, 5, "wish", [], [{}]])
+def test_json_that_is_no_object_is_invalid(body: object) -> None:
+    answer = wish(raw=json.dumps(body))
+    assert (answer.status, answer.slug, answer.pointers) == (422, "validation", [""])
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert wish({"wishedFor": "a", "status": "completed", "user_id": 5}).status == 201
+
+
+def test_an_invalid_value_is_pointed_at() -> None:
+    answer = wish({"wishedFor": 5, "wheels": [{"sizeInch": 17}, {"sizeInch": 3}, {}]})
+    assert answer.status == 422
+    assert answer.pointers == ["/wishedFor", "/wheels/1/sizeInch", "/wheels/2/sizeInch"]
+    assert all(error["detail"] for error in answer.json["errors"])
+
+
+def test_types_are_not_coerced() -> None:
+    answer = wish({"wheels": [{"sizeInch": "17"}, {"sizeInch": True}, {"sizeInch": 17.0}]})
+    assert answer.status == 422
+    assert [pointer for pointer in answer.pointers if pointer.endswith("sizeInch")] == answer.pointers
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer"),
+    [
+        ('{"wishedFor": "a\\u0000b"}', "/wishedFor"),
+        ('{"wishedFor": "\\ud83d"}', "/wishedFor"),
+        ('{"wishedFor": "\\ude00\\ud83d"}', "/wishedFor"),
+        ('{"unknown": "\\u0000"}', "/unknown"),
+        ('{"unknown": {"deep": ["", "\\udfff"]}}', "/unknown/deep/1"),
+        ('{"a/b": {"c~d": "\\u0000"}}', "/a~1b/c~0d"),
+        ('{"\\u0000": 1}', ""),
+        ('{"wheels": [{"\\ud800": 1}]}', "/wheels/0"),
+    ],
+)
+def test_text_that_cannot_be_stored_is_invalid_wherever_it_stands(raw: str, pointer: str) -> None:
+    answer = wish(raw=raw)
+    assert (answer.status, answer.pointers) == (422, [pointer])
+
+
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    assert wish(raw='{"wishedFor": "\\ud83d\\ude00"}').json["wishedFor"] == "😀"
+
+
+@pytest.mark.parametrize("wish_id", ["5", "", "x" * 36, "\x00", "0197d3a5-0000-7000-8000-00000000000g"])
+def test_an_id_that_is_none_is_not_found(wish_id: str) -> None:
+    answer = wish(path={"wishId": wish_id})
+    assert (answer.status, answer.slug) == (404, "not-found")
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_an_unexpected_error_is_a_bare_500(log: io.StringIO) -> None:
+    answer = failing_with(KeyError("cora@example.com"))
+    assert answer.status == 500
+    assert answer.json == {"type": "about:blank", "status": 500, "requestId": REQUEST_ID}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == REQUEST_ID
+    line = json.loads(log.getvalue().splitlines()[0])
+    assert (line["level"], line["message"], line["error"]) == ("ERROR", "unexpected", "KeyError")
+    assert any("test_http.py" in frame for frame in line["frames"])
+
+
+def test_the_message_of_an_exception_is_not_logged(log: io.StringIO) -> None:
+    failing_with(ValueError("cora@example.com lives at 5 Elm Street"))
+    assert "cora" not in log.getvalue()
+    assert "Elm" not in log.getvalue()
+
+
+def test_one_line_a_request_with_its_correlation_id(log: io.StringIO) -> None:
+    wish({"wishedFor": "secret wish"}, headers={"idempotency-key": "secret key"})
+    (line,) = map(json.loads, log.getvalue().splitlines())
+    assert (line["message"], line["route"], line["status"]) == ("request", WISH, 201)
+    assert line["correlation_id"] == REQUEST_ID
+    assert line["timestamp"].endswith("+0000")
+    assert "secret" not in log.getvalue()
+    assert str(USER) not in log.getvalue()
+
+
+def test_what_one_request_logs_does_not_stick_to_the_next(log: io.StringIO) -> None:
+    wish({})
+    call(handler, {**event(PUBLIC), "requestContext": {"requestId": "second"}})
+    first, second = map(json.loads, log.getvalue().splitlines())
+    assert (first["correlation_id"], second["correlation_id"]) == (REQUEST_ID, "second")
+
+
+def test_a_success_is_counted_and_a_refusal_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
+    counted = Router()
+    counted.route(WISH, groups=["customers"], metric="Wishes")(grant)
+    call(counted.handler(), event(WISH, caller=claims("[mechanics]"), path=WISH_ID))
+    assert "_aws" not in capsys.readouterr().out
+    call(counted.handler(), event(WISH, caller=claims(), path=WISH_ID))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert [line["Wishes"] for line in lines] == [[1.0]]
+
+
+def problems(kind: type[Problem]) -> list[type[Problem]]:
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in problems(child))]
+
+
+def test_every_problem_has_a_slug_of_its_own() -> None:
+    named = [kind for kind in problems(Problem)[1:] if "slug" in vars(kind)]
+    slugs = [kind.slug for kind in named]
+    assert len(set(slugs)) == len(slugs)
+    assert all(400 <= kind.status < 600 and kind.title for kind in named)

@@ -138,8 +138,8 @@ class Stage:
 
     def sign(self, customer: UUID, session_id: UUID) -> str:
         """Sign the waiver; returns the assignment's status."""
-        signature = WaiverRequest(session_id=session_id, signed_name="Cora Castillo")
-        return sign_waiver(self.app, customer, signature).assignment_status
+        body = json.dumps({"sessionId": str(session_id), "signedName": "Cora Castillo"})
+        return sign_waiver(self.app, customer, WaiverRequest.model_validate_json(body)).assignment_status
 
     def accept(self, mechanic: Mechanic, created: SessionCreated) -> Accepted:
         """Accept the session's first assignment."""

@@ -1,0 +1,98 @@
+"""The import budget: what each function loads at a cold start, measured in a fresh interpreter.
+
+A name that appears here for the first time costs every cold start of that function: pin it only for a reason.
+"""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+PROBE = "import sys, json, app; json.dump(sorted(sys.modules), sys.stdout)"
+
+COMMON = {
+    *("annotated_types", "aws_lambda_powertools", "jmespath", "psycopg", "psycopg_binary", "pydantic", "pydantic_core"),
+    *("typing_extensions", "typing_inspection"),
+    *("asyncio", "email.message", "ssl"),  # psycopg imports the first two, powertools the third
+}
+BUDGET = {
+    **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
+    "expire_orphans": COMMON,
+    "retired": COMMON,
+    "migrate": {
+        *("alembic", "aws_lambda_powertools", "jmespath", "mako", "markupsafe", "pygments", "sqlalchemy"),
+        *("asyncio", "ssl", "typing_extensions"),
+    },
+    "post_confirmation": {
+        *(
+            "boto3",
+            "botocore.client",
+            "botocore.session",
+            "certifi",
+            "dateutil",
+            "jmespath",
+            "s3transfer",
+            "six",
+            "urllib3",
+        ),
+        *("email.message", "http.client", "multiprocessing", "ssl", "urllib.request", "xml"),
+    },
+}
+# Of the standard library and of what came with AWS's image, only what costs more than a few milliseconds.
+HEAVY = {
+    *(
+        "asyncio",
+        "email.message",
+        "http.client",
+        "multiprocessing",
+        "sqlite3",
+        "ssl",
+        "unittest",
+        "urllib.request",
+        "xml",
+    ),
+    *("botocore.client", "botocore.session", "pydantic.v1", "aws_lambda_powertools.event_handler"),
+    *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.idempotency"),
+}
+LIGHT = {"app", "autodoctor", "botocore", "cython_runtime"}
+
+
+@cache
+def loaded(function: str) -> frozenset[str]:
+    """Every module that `import app` leaves in a fresh interpreter."""
+    command = [sys.executable, "-c", PROBE]
+    done = subprocess.run(
+        command,
+        cwd=FUNCTIONS / function,
+        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    return frozenset(json.loads(done.stdout))
+
+
+def counted(modules: frozenset[str]) -> set[str]:
+    """Every package that is neither ours nor Python's, and the heavy ones of these."""
+    packages = {name.partition(".")[0] for name in modules}
+    foreign = {name for name in packages if name not in sys.stdlib_module_names and not name.startswith("_")}
+    return (foreign - LIGHT) | (modules & HEAVY)
+
+
+def test_every_function_has_a_budget() -> None:
+    assert {folder.name for folder in FUNCTIONS.iterdir() if (folder / "app.py").exists()} == set(BUDGET)
+
+
+@pytest.mark.parametrize("function", BUDGET)
+def test_a_function_loads_what_it_uses(function: str) -> None:
+    assert counted(loaded(function)) == BUDGET[function]
+
+
+@pytest.mark.parametrize("function", ["queue_fetch", "accept"])
+def test_the_busiest_paths_send_nothing_and_migrate_nothing(function: str) -> None:
+    assert not loaded(function) & {"boto3", "botocore.session", "stripe", "alembic", "sqlalchemy", "urllib.request"}

@@ -1,0 +1,145 @@
+"""Names, instants and text on the wire, and that every answer has exactly the fields of the contract."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from autodoctor.ids import new_id
+from autodoctor.sessions.accept import Accepted, Declined
+from autodoctor.sessions.active import ActiveSession, History, PastSession, SessionDetail, SessionSummary
+from autodoctor.sessions.end import Ended
+from autodoctor.sessions.intake import SessionCreated
+from autodoctor.sessions.presence import PresenceRecorded, Released
+from autodoctor.sessions.queue import Queue, QueuedAssignment
+from autodoctor.sessions.waiver import WaiverSigned
+from autodoctor.wire import Answer, Name, RequestBody, Utc, unstorable
+
+# Design, section 6, the column "answers".
+CONTRACT = {
+    SessionCreated: "sessionId assignmentId sessionStatus assignmentStatus next",
+    WaiverSigned: "sessionId assignmentId assignmentStatus",
+    Queue: "assignments nextCursor",
+    QueuedAssignment: "assignmentId sessionId status sessionType plan customerName vehicleSummary concern urgent"
+    " workshopId queuedAt offerExpiresAt",
+    Accepted: "assignmentId sessionId sessionStatus",
+    Declined: "assignmentId sessionId assignmentStatus",
+    PresenceRecorded: "sessionId sessionStatus startedAt",
+    Released: "sessionId sessionStatus",
+    Ended: "sessionId status reason startedAt endedAt durationSeconds alreadyEnded",
+    ActiveSession: "session",
+    SessionSummary: "sessionId status sessionType plan createdAt startedAt scheduledFor counterpartName sessionUrl",
+    History: "sessions nextCursor",
+}
+
+
+@pytest.mark.parametrize("model", CONTRACT, ids=lambda model: model.__name__)
+def test_an_answer_has_exactly_the_fields_of_the_contract(model: type[Answer]) -> None:
+    assert [field.alias for field in model.model_fields.values()] == CONTRACT[model].split()
+
+
+def test_a_session_in_detail_is_a_past_one_with_its_participants_and_timeline() -> None:
+    fields = {field.alias for field in SessionDetail.model_fields.values()}
+    past = {field.alias for field in PastSession.model_fields.values()}
+    assert {"participants", "timeline"} <= fields
+    assert set(CONTRACT[SessionSummary].split()) < past < fields
+
+
+class Stamp(Answer):
+    """An answer with an instant."""
+
+    some_time: Utc | None
+
+
+class Entry(RequestBody):
+    """A request with every kind of strictness."""
+
+    given_name: Name = "x"
+    count: int = 0
+
+
+@pytest.mark.parametrize("hours", [-11, 0, 2, 14])
+def test_instants_are_written_in_utc_with_z(hours: int) -> None:
+    at = datetime(2026, 11, 21, 12, 30, 0, 250_000, tzinfo=timezone(timedelta(hours=hours)))
+    written = json.loads(Stamp(some_time=at).model_dump_json(by_alias=True))["someTime"]
+    assert written.endswith("Z")
+    assert datetime.fromisoformat(written) == at
+    assert datetime.fromisoformat(written).tzinfo == UTC
+
+
+def test_an_instant_without_an_offset_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Stamp.model_validate_json('{"someTime": "2026-11-21T12:30:00"}')
+
+
+def test_requests_are_read_in_camel_case_only() -> None:
+    assert Entry.model_validate_json('{"givenName": "Cora"}').given_name == "Cora"
+    assert Entry.model_validate_json('{"given_name": "Cora"}').given_name == "x"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\n\t", "x" * 201])
+def test_a_name_has_1_to_200_characters_besides_the_space_around_it(name: str) -> None:
+    with pytest.raises(ValidationError):
+        Entry.model_validate_json(json.dumps({"givenName": name}))
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 200, "  " + "x" * 200 + "  ", "😀" * 200])
+def test_a_names_length_counts_characters(name: str) -> None:
+    assert Entry.model_validate_json(json.dumps({"givenName": name})).given_name == name.strip()
+
+
+texts = st.text(st.characters(exclude_categories=()), max_size=6)
+documents: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def is_storable(text: str) -> bool:
+    try:
+        return b"\x00" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def all_texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for pair in value.items() for part in pair for text in all_texts(part)]
+    return [text for part in value for text in all_texts(part)] if isinstance(value, list) else []
+
+
+@given(documents)
+def test_a_document_is_refused_if_and_only_if_some_text_of_it_cannot_be_stored(document: object) -> None:
+    assert (unstorable(document) is None) is all(map(is_storable, all_texts(document)))
+
+
+@given(documents)
+def test_the_pointer_to_unstorable_text_leads_into_the_document(document: object) -> None:
+    pointer = unstorable(document)
+    if pointer is None:
+        return
+    found: Any = document
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        found = found[int(key)] if isinstance(found, list) else found[key]
+    assert not all(map(is_storable, all_texts(found)))
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    made = [new_id() for _ in range(200)]
+    assert len(set(made)) == len(made)
+    assert [made_id.int >> 80 for made_id in made] == sorted(made_id.int >> 80 for made_id in made)
+    assert {(made_id.version, made_id.variant) for made_id in made} == {(7, "specified in RFC 4122")}
+
+
+def test_a_uuid_is_written_in_lower_case_with_hyphens() -> None:
+    written = TypeAdapter(Released).dump_python(Released(session_id=new_id()), mode="json")["session_id"]
+    assert written == written.lower()
+    assert written.count("-") == 4

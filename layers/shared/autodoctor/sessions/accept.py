@@ -95,6 +95,9 @@ SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, 
 )
 
 
+_ATTEMPTS: Final = 3
+
+
 def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
     """Give the session of this assignment to this mechanic.
 
@@ -115,9 +118,15 @@ def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
     """
     parameters = {"user_id": user_id, "assignment_id": assignment_id}
     try:
-        accepted = database.one(_ACCEPT, parameters)
-        if accepted is None and (accepted := _held(database, parameters)) is None:
-            accepted = database.transaction(lambda connection: _accept_scheduled(connection, parameters))
+        # A scheduled session may come due between one look and the next.
+        for _ in range(_ATTEMPTS):
+            accepted = (
+                database.one(_ACCEPT, parameters)
+                or _held(database, parameters)
+                or database.transaction(lambda connection: _accept_scheduled(connection, parameters))
+            )
+            if accepted is not None:
+                return Accepted(**accepted)
     except psycopg.errors.UniqueViolation:
         raise MechanicBusy from None
     except Refused as refused:
@@ -125,10 +134,7 @@ def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
             raise OwnSession from None
         if refused.code != "AD002":
             raise
-        accepted = None
-    if accepted is None:
-        raise AssignmentUnavailable(assignment_id)
-    return Accepted(**accepted)
+    raise AssignmentUnavailable(assignment_id)
 
 
 def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str | None = None) -> Declined:
@@ -169,7 +175,7 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
 
 
 def _held(database: Database, parameters: Row) -> Row | None:
-    """The mechanic's own session, where this assignment is it; None where a scheduled one may be taken early.
+    """The mechanic's own session, where this assignment is it; None where it may still be taken.
 
     Raises:
         Problem: why this mechanic cannot have it.
@@ -183,7 +189,7 @@ def _held(database: Database, parameters: Row) -> Row | None:
         return standing
     if standing["own_session"]:
         raise OwnSession
-    if standing["visible"] and standing["session_status"] == "scheduled":
+    if standing["visible"]:
         return None
     raise AssignmentUnavailable(standing["assignment_id"])
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Final, LiteralString
 
-from autodoctor.db import Database
+import psycopg
+
+from autodoctor.db import Database, Refused
 from autodoctor.errors import SessionBusy
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.factory import LEAD_MINUTES
@@ -51,13 +53,13 @@ _MECHANIC_NEVER_CAME: Final[LiteralString] = """
 WITH left_waiting AS MATERIALIZED (
   SELECT id FROM sessions
    WHERE status = 'waiting' AND mechanic_joined_at IS NULL
-     AND accepted_at <= now() - make_interval(mins => %(no_show_minutes)s)
+     AND greatest(accepted_at, scheduled_for) <= now() - make_interval(mins => %(no_show_minutes)s)
    ORDER BY id LIMIT %(batch)s
      FOR NO KEY UPDATE SKIP LOCKED
 ), changed AS (
   UPDATE sessions s SET status = 'pending', actor = %(actor)s
     FROM left_waiting w WHERE s.id = w.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
-     AND s.accepted_at <= now() - make_interval(mins => %(no_show_minutes)s)
+     AND greatest(s.accepted_at, s.scheduled_for) <= now() - make_interval(mins => %(no_show_minutes)s)
   RETURNING 1
 )
 SELECT count(*) AS changed FROM changed
@@ -97,23 +99,16 @@ class Swept(Answer):
 def sweep(database: Database, seconds_left: Callable[[], float]) -> Swept:
     """Deal with everything that was left behind, until it is done or time runs short.
 
-    Safe to run twice and at once. What does not fit into this run is left for the next.
+    Safe to run twice and at once. What does not fit into this run is left for the next. A sweep that
+    fails does not keep the others from running.
 
     Args:
         database: where.
         seconds_left: how many seconds this run still has.
+
+    Raises:
+        ExceptionGroup: what failed, after all sweeps had their turn.
     """
-
-    def in_batches(statement: LiteralString) -> int:
-        total = 0
-        while seconds_left() > MARGIN_SECONDS:
-            row = database.one(statement, parameters)
-            changed: int = row["changed"] if row else 0
-            total += changed
-            if changed < BATCH:
-                break
-        return total
-
     parameters = {
         "batch": BATCH,
         "actor": ACTOR,
@@ -122,25 +117,47 @@ def sweep(database: Database, seconds_left: Callable[[], float]) -> Swept:
         "abandoned_minutes": ABANDONED_MINUTES,
         "idempotency_hours": IDEMPOTENCY_HOURS,
     }
-    return Swept(
+    failures: list[Exception] = []
+
+    def in_batches(statement: LiteralString) -> int:
+        total = 0
+        try:
+            while seconds_left() > MARGIN_SECONDS:
+                row = database.one(statement, parameters)
+                changed: int = row["changed"] if row else 0
+                total += changed
+                if changed < BATCH:
+                    break
+        except (psycopg.Error, Refused) as failure:
+            failures.append(failure)
+        return total
+
+    swept = Swept(
         orphans=in_batches(_ORPHANS),
         lapsed_offers=in_batches(_LAPSED_OFFERS),
         came_due=in_batches(_DUE),
         released=in_batches(_MECHANIC_NEVER_CAME),
-        ended=_end_abandoned(database, parameters, seconds_left),
+        ended=_end_abandoned(database, parameters, seconds_left, failures),
         forgotten_keys=in_batches(_OLD_KEYS),
     )
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} sweeps failed", failures)
+    return swept
 
 
-def _end_abandoned(database: Database, parameters: dict[str, object], seconds_left: Callable[[], float]) -> int:
+def _end_abandoned(
+    database: Database, parameters: dict[str, object], seconds_left: Callable[[], float], failures: list[Exception]
+) -> int:
     """End live sessions whose parties have not been together for 10 minutes, or that are past their maximum."""
     ended = 0
-    for session in database.all(_ABANDONED, parameters):
-        if seconds_left() <= MARGIN_SECONDS:
-            break
-        try:
-            outcome = end_session(database, Ender(any_session=True, actor=ACTOR), session["id"])
-        except SessionBusy:
-            continue  # somebody is at it; the next run looks again
-        ended += not outcome.already_ended
+    try:
+        for session in database.all(_ABANDONED, parameters):
+            if seconds_left() <= MARGIN_SECONDS:
+                break
+            try:
+                ended += not end_session(database, Ender(any_session=True, actor=ACTOR), session["id"]).already_ended
+            except SessionBusy:
+                continue  # somebody is at it; the next run looks again
+    except (psycopg.Error, Refused) as failure:
+        failures.append(failure)
     return ended

@@ -21,16 +21,6 @@ from localcloud.processes import command_of
 
 AUTODOCTOR = (str(Path(sys.executable).with_name("autodoctor")),)
 READY_SECONDS = 60.0
-INTAKE = {
-    "plan": "free",
-    "payWith": "free",
-    "sessionType": "chat",
-    "name": "Cora Castillo",
-    "email": "cora@example.com",
-    "vehicle": {"year": 2015, "make": "Toyota", "model": "Corolla"},
-    "concern": "It squeals when I brake.",
-    "waiver": {"signedName": "Cora Castillo"},
-}
 
 
 class NotReady(Exception):
@@ -66,9 +56,7 @@ class Dev:
 
     def leaves_nothing(self, family: set[int], within: float = 5.0) -> bool:
         """Say whether processes and ports are gone within so many seconds."""
-        return eventually(
-            lambda: all(map(ended, family)) and all(map(ports.is_free, self.ports)), within=within
-        )
+        return eventually(lambda: all(map(ended, family)) and all(map(ports.is_free, self.ports)), within=within)
 
 
 def eventually(condition: Callable[[], bool], within: float) -> bool:
@@ -87,18 +75,14 @@ def ended(pid: int) -> bool:
 def descendants(pid: int) -> set[int]:
     """Return the ids of all processes below `pid`."""
     children = {
-        int(child)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in task.read_text().split()
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
     }
     return children.union(*map(descendants, children))
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run `autodoctor` to its end."""
-    return subprocess.run(
-        [*AUTODOCTOR, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False
-    )
+    return subprocess.run([*AUTODOCTOR, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
 
 
 @contextlib.contextmanager
@@ -126,7 +110,7 @@ def running_dev(
             select.select([process.stdout], [], [], READY_SECONDS)
             line = process.stdout.readline() if process.poll() is None else ""
             if not line:
-                raise NotReady(f"exit code {process.poll()}: {log.read_text()}")
+                raise NotReady(f"exit code {process.wait(20)}: {log.read_text()}")
             yield Dev(process, data_dir, json.loads(line))
         finally:
             process.send_signal(signal.SIGTERM)

@@ -13,7 +13,8 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from autodoctor.migrations import migrate
-from localcloud import leftover, ports
+from localcloud import external, leftover, ports
+from localcloud.datadir import DataDir
 from localcloud.postgres import Database, PostgresFailed, PostgresServer, PostgresSettings
 from localcloud.processes import command_of
 
@@ -156,7 +157,8 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
 PARENT = """
 import sys, time
 from pathlib import Path
-from localcloud import leftover, ports
+from localcloud import external, leftover, ports
+from localcloud.datadir import DataDir
 from localcloud.processes import command_of
 from localcloud.postgres import PostgresServer, PostgresSettings
 folder = Path(sys.argv[1])
@@ -186,6 +188,20 @@ def test_version_15_gets_the_same_schema(start: Start, database: Database) -> No
     assert migrate(fifteen)
     assert migrate(fifteen) == []
     assert schema_of(fifteen) == schema_of(database.owner_url)
+
+
+def test_a_database_of_the_users_own_gives_the_application_role_its_first_password(
+    start: Start, tmp_path: Path
+) -> None:
+    owner_url = start().database().owner_url
+    migrate(owner_url)
+    data_dir = DataDir(tmp_path / "data")
+    app_url = external.app_url(owner_url, data_dir)
+    with psycopg.connect(app_url) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("autodoctor_app",)
+    assert external.app_url(owner_url, data_dir) == app_url
+    with pytest.raises(external.AppRoleInUse):
+        external.app_url(owner_url, DataDir(tmp_path / "another"))
 
 
 def schema_of(url: str) -> list[str]:

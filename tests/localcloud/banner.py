@@ -6,24 +6,14 @@ import shlex
 from pathlib import Path
 
 from localcloud.datadir import RunningServer
-
-_INTAKE = {
-    "plan": "free",
-    "payWith": "free",
-    "sessionType": "chat",
-    "name": "Cora Castillo",
-    "email": "cora@example.com",
-    "vehicle": {"year": 2015, "make": "Toyota", "model": "Corolla"},
-    "concern": "It squeals when I brake.",
-    "waiver": {"signedName": "Cora Castillo"},
-}
+from localcloud.samples import INTAKE_WITH_WAIVER
 
 
 def sample_files(server: RunningServer) -> dict[str, str]:
     """Return the files to write into the data folder: name to text."""
     tokens = {f"tokens/{key}": token for key, token in server.tokens.items()}
     headers = {f"headers/{key}": f"Authorization: Bearer {token}\n" for key, token in server.tokens.items()}
-    return {**tokens, **headers, "intake.json": json.dumps(_INTAKE, indent=2) + "\n"}
+    return {**tokens, **headers, "intake.json": json.dumps(INTAKE_WITH_WAIVER, indent=2) + "\n"}
 
 
 def ready_line(server: RunningServer) -> str:
@@ -36,11 +26,12 @@ def ready_line(server: RunningServer) -> str:
 def banner(server: RunningServer, folder: Path) -> str:
     """Return at most 12 lines: URLs, tokens, and one consultation as commands to copy one by one."""
     shown = shlex.quote(_short(folder))
+    curl = r"curl -sw '\n'"
     api, names = server.api_url, " ".join(server.tokens)
     ids = r"""id() { expr "$R" : ".*\"$1\": *\"\([^\"]*\)"; }; S=$(id sessionId); A=$(id assignmentId)"""
 
     def post(key: str, path: str) -> str:
-        return f"curl -s -X POST -H @{shown}/headers/{key} {api}{path}"
+        return f"{curl} -X POST -H @{shown}/headers/{key} {api}{path}"
 
     return "\n".join(
         [
@@ -55,7 +46,7 @@ def banner(server: RunningServer, folder: Path) -> str:
             f"  {post('customer1', '/api/sessions/$S/join')}",
             f"  {post('mechanic1', '/api/sessions/$S/join')}",
             f"  {post('mechanic1', '/api/sessions/$S/end')}",
-            f"  curl -s -H @{shown}/headers/customer1 {api}/api/sessions/$S",
+            f"  {curl} -H @{shown}/headers/customer1 {api}/api/sessions/$S",
         ]
     )
 

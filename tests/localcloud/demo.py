@@ -14,6 +14,7 @@ from localcloud.console import Console, Refusal
 from localcloud.datadir import DataDir, RunningServer
 from localcloud.dev import announced, cloud
 from localcloud.roster import ROSTER, Person
+from localcloud.samples import INTAKE
 from localcloud.supervise import signals_raise
 from localcloud.system import Options, prepared
 
@@ -120,8 +121,9 @@ def _consultation(callers: list[Caller], say: Callable[[str], None]) -> dict[str
     customer = _idle(callers, "customers")
     mechanic = _idle(callers, "mechanics")
     say(f"{customer.person.name} has a problem with a car; {mechanic.person.name} is a mechanic.")
-    intake = customer.call("POST", "/api/intake/start", _intake(customer.person))
-    session, name = f"/api/sessions/{intake['sessionId']}", customer.person.name
+    name = customer.person.name
+    intake = customer.call("POST", "/api/intake/start", {**INTAKE, "name": name})
+    session = f"/api/sessions/{intake['sessionId']}"
     customer.call("POST", "/api/waiver/submit", {"sessionId": intake["sessionId"], "signedName": name})
     mechanic.call("GET", "/api/mechanic/queue")
     mechanic.call("POST", f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
@@ -141,18 +143,6 @@ def _idle(callers: list[Caller], group: str) -> Caller:
             if active.is_success and active.json()["session"] is None:
                 return caller
     raise DemoStopped(f"every one of the {group} is in a session; end one, or `autodoctor demo --ephemeral`")
-
-
-def _intake(customer: Person) -> dict[str, Any]:
-    return {
-        "plan": "free",
-        "payWith": "free",
-        "sessionType": "video",
-        "name": customer.name,
-        "email": "demo@example.com",
-        "vehicle": {"year": 2015, "make": "Toyota", "model": "Corolla"},
-        "concern": "It squeals when I brake.",
-    }
 
 
 def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:

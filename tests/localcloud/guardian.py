@@ -7,6 +7,7 @@ A session of its own keeps it alive when a whole process group or a terminal is 
 """
 
 import argparse
+import os
 import shutil
 import signal
 import subprocess
@@ -61,7 +62,8 @@ def _survive_signals_meant_for_others() -> None:
 
 
 def _stop_at_end_of_file(server: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # not sys.stdin.read(), whose lock an interpreter that ends waits for
+        pass
     for number, patience in (
         (signal.SIGINT, FAST_SHUTDOWN_SECONDS),
         (signal.SIGQUIT, IMMEDIATE_SHUTDOWN_SECONDS),

@@ -1,0 +1,146 @@
+"""The commands of `autodoctor` around one running server: what they print and what they change."""
+
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from dev_process import AUTODOCTOR, Dev, discard, run, running_dev
+
+from localcloud.banner import banner
+from localcloud.datadir import DataDir
+from localcloud.roster import ROSTER
+from localcloud.samples import INTAKE_WITH_WAIVER
+
+STRANGER = "c0000000-0000-4000-8000-0000000000ff"
+PEOPLE = ["customer1", "customer2", "customer3", "mechanic1", "mechanic2", "workshopMechanic", "admin"]
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """One server for all tests of this file; each test ends what it began."""
+    data_dir = tmp_path_factory.mktemp("dev") / "data"
+    with running_dev(data_dir) as server:
+        yield server
+    discard(data_dir)
+
+
+def command(dev: Dev, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(*arguments, "--data-dir", str(dev.data_dir))
+
+
+def minimum(dev: Dev) -> int | None:
+    with psycopg.connect(dev.ready["databaseUrl"]) as connection:
+        row = connection.execute("SELECT min_billable_seconds()").fetchone()
+    return row[0] if row else None
+
+
+def test_the_ready_line_names_everything_and_its_tokens_are_good(dev: Dev) -> None:
+    assert list(dev.ready) == ["apiUrl", "databaseUrl", "tokens"]
+    assert list(dev.ready["tokens"]) == PEOPLE == [person.key for person in ROSTER]
+    for person in ROSTER:
+        route = {"customers": "/api/customer/sessions", "mechanics": "/api/mechanic/queue"}.get(person.group)
+        path = route or f"/api/sessions/{STRANGER}"
+        assert dev.call(person.key, "GET", path).status_code == (200 if route else 404)
+    with psycopg.connect(dev.ready["databaseUrl"]) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == ("autodoctor_owner",)
+
+
+def test_the_banner_walks_one_consultation_when_copied(dev: Dev) -> None:
+    server = DataDir(dev.data_dir).running_server()
+    assert server
+    lines = banner(server, dev.data_dir).splitlines()
+    assert len(lines) <= 12
+    shell = "\n".join(lines[5:])
+    done = subprocess.run(["sh", "-euc", shell], capture_output=True, text=True, check=True)
+    session = json.loads(done.stdout.splitlines()[-1])
+    assert (session["status"], session["reason"]) == ("cancelled", "too_short")
+
+
+def test_demo_leaves_the_settings_of_a_running_server_alone(dev: Dev) -> None:
+    done = command(dev, "demo")
+    assert "Outcome: cancelled (too_short)" in done.stdout
+    assert "--billable-after" in done.stdout
+
+
+def test_demo_changes_the_setting_only_when_told_and_only_for_its_length(dev: Dev) -> None:
+    done = command(dev, "demo", "--billable-after", "2")
+    assert "Setting min_billable_seconds is 2 for this demo" in done.stdout
+    assert "Outcome: completed (billable)" in done.stdout
+    assert minimum(dev) == 60
+
+
+def test_token_signs_for_anybody(dev: Dev) -> None:
+    printed = command(dev, "token", "--group", "customers", "--sub", STRANGER)
+    dev.ready["tokens"]["stranger"] = printed.stdout.strip()
+    answer = dev.call("stranger", "GET", "/api/customer/active-session")
+    del dev.ready["tokens"]["stranger"]
+    assert (answer.status_code, answer.json()) == (200, {"session": None})
+
+
+def test_invoke_runs_a_function_beside_the_server(dev: Dev) -> None:
+    done = command(dev, "invoke", "MigrateFunction")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) is not None
+
+
+def test_invoke_knows_the_names(dev: Dev) -> None:
+    refused = command(dev, "invoke", "Nothing")
+    assert refused.returncode == 1
+    assert "IntakeFunction" in refused.stderr
+
+
+def test_an_operator_ends_a_session(dev: Dev) -> None:
+    session = dev.call("customer3", "POST", "/api/intake/start", INTAKE_WITH_WAIVER).json()["sessionId"]
+    first, second = command(dev, "end", session), command(dev, "end", session)
+    assert json.loads(first.stdout)["reason"] == "withdrawn"
+    assert json.loads(second.stdout)["alreadyEnded"] is True
+    timeline = dev.call("customer3", "GET", f"/api/sessions/{session}").json()["timeline"]
+    assert timeline[-1]["actor"] == "operator"
+
+
+def test_a_second_server_on_the_folder_is_told_who_holds_it(dev: Dev) -> None:
+    second = command(dev, "dev")
+    assert second.returncode == 1
+    assert f"in use by process {dev.process.pid} (" in second.stderr
+    assert f"try: kill {dev.process.pid}" in second.stderr
+
+
+def test_reset_empties_and_seeds_under_the_running_server(dev: Dev) -> None:
+    assert dev.call("customer2", "POST", "/api/intake/start", INTAKE_WITH_WAIVER).status_code == 201
+    assert command(dev, "dev", "reset").returncode == 0
+    assert dev.call("customer2", "GET", "/api/customer/sessions").json()["sessions"] == []
+    assert dev.call("mechanic1", "GET", "/api/mechanic/queue").json()["assignments"] == []
+
+
+def test_without_a_server_token_says_what_to_do(tmp_path: Path) -> None:
+    refused = run("token", "--group", "admins", "--sub", STRANGER, "--data-dir", str(tmp_path / "none"))
+    assert refused.returncode == 1
+    assert "start one with `autodoctor dev`" in refused.stderr
+
+
+def without_a_network() -> None:
+    """Move this process into a network of its own, with nothing in it but the loopback."""
+    os.unshare(os.CLONE_NEWNET)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        set_flags, up_and_running = 0x8914, 0x1 | 0x40
+        fcntl.ioctl(control, set_flags, struct.pack("16sh14x", b"lo", up_and_running))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may take a process's network away")
+def test_demo_runs_to_completion_without_a_network(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*AUTODOCTOR, "demo", "--data-dir", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=without_a_network,
+    )
+    assert "Outcome: completed (billable)" in done.stdout, done.stderr

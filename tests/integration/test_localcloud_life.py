@@ -90,7 +90,7 @@ def test_runs_changed_code_of_a_layer_in_new_processes(tmp_path: Path, own_stack
 
 def test_finishes_the_event_at_hand_before_it_reloads(tmp_path: Path, own_stack: Path) -> None:
     layer = own_stack.parent / "layers" / "common" / "common" / "__init__.py"
-    slow = {"do": "sleep", "seconds": 0.8}
+    slow = {"do": "sleep", "seconds": 0.6}
     with running_cloud(settings(tmp_path, template=own_stack, reload=True)) as cloud:
         before = probe(cloud)
         with ThreadPoolExecutor(1) as thread:

@@ -44,15 +44,22 @@ def resources(template: Document) -> Document:
 
 
 @pytest.fixture(scope="session")
-def transformed(template: Document) -> Document:
-    """Return the resources that CloudFormation gets, after SAM's own transform."""
+def deployed(template: Document) -> Document:
+    """Return the template that CloudFormation gets, after SAM's own transform."""
     document = json.loads(json.dumps(template))
     for resource in document["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
             if key in resource["Properties"]:
                 resource["Properties"][key] = UPLOADED
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="eu-central-1"))
-    made: Document = translator.translate(document, {})["Resources"]
+    made: Document = translator.translate(document, {})
+    return made
+
+
+@pytest.fixture(scope="session")
+def transformed(deployed: Document) -> Document:
+    """Return the resources that CloudFormation gets."""
+    made: Document = deployed["Resources"]
     return made
 
 

@@ -11,21 +11,15 @@ ASYNCHRONOUS = {"Schedule", "ScheduleV2", "EventBridgeRule", "CloudWatchEvent", 
 
 def watched(alarms: Document, metric: str, namespace: str, dimension: str) -> list[Any]:
     """Return what the alarms on one metric watch; each of them must tell somebody."""
-    found = [
-        alarm for alarm in alarms.values() if (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)
-    ]
+    found = [alarm for alarm in alarms.values() if (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)]
     assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in found)
     return [each["Value"] for alarm in found for each in alarm["Dimensions"] if each["Name"] == dimension]
 
 
-def test_every_function_has_an_alarm_on_errors_and_one_on_throttles(
-    functions: Document, alarms: Document
-) -> None:
+def test_every_function_has_an_alarm_on_errors_and_one_on_throttles(functions: Document, alarms: Document) -> None:
     expected = [{"Ref": name} for name in functions]
     for metric in ("Errors", "Throttles"):
-        assert sorted(watched(alarms, metric, "AWS/Lambda", "FunctionName"), key=str) == sorted(
-            expected, key=str
-        )
+        assert sorted(watched(alarms, metric, "AWS/Lambda", "FunctionName"), key=str) == sorted(expected, key=str)
 
 
 def test_an_alarm_exists_when_what_it_watches_exists(transformed: Document, alarms: Document) -> None:
@@ -55,9 +49,7 @@ def test_what_fails_asynchronously_ends_in_a_watched_encrypted_queue(
                 continue
             asynchronous += 1
             failed = transformed[f"{name}EventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]
-            undelivered = transformed[f"{name}{event_name}"]["Properties"]["Target"]["DeadLetterConfig"][
-                "Arn"
-            ]
+            undelivered = transformed[f"{name}{event_name}"]["Properties"]["Target"]["DeadLetterConfig"]["Arn"]
             for target in (failed["Destination"], undelivered):
                 queue = target["Fn::GetAtt"][0]
                 assert transformed[queue]["Properties"]["SqsManagedSseEnabled"] is True
@@ -101,8 +93,7 @@ def test_every_function_runs_the_one_handler_of_its_folder(functions: Document, 
 
 def test_only_the_migration_is_given_the_owner_of_the_database(functions: Document) -> None:
     secrets = {
-        name: function["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
-        for name, function in functions.items()
+        name: function["Environment"]["Variables"]["DATABASE_SECRET_ARN"] for name, function in functions.items()
     }
     assert secrets.pop("MigrateFunction") == {"Ref": "MigrationSecretArn"}
     assert set(map(str, secrets.values())) == {str({"Ref": "AppSecretArn"})}
@@ -113,8 +104,6 @@ def test_the_sweep_never_runs_twice_at_once(functions: Document) -> None:
 
 
 def test_every_function_that_reads_the_database_can_read_its_secret(functions: Document) -> None:
-    extension = {
-        "Fn::If": ["HasSecretsExtension", {"Ref": "SecretsExtensionLayerArn"}, {"Ref": "AWS::NoValue"}]
-    }
+    extension = {"Fn::If": ["HasSecretsExtension", {"Ref": "SecretsExtensionLayerArn"}, {"Ref": "AWS::NoValue"}]}
     for name, function in functions.items():
         assert (extension in function.get("Layers", [])) is ("VpcConfig" in function), name

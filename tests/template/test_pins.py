@@ -45,9 +45,7 @@ def pinned(project: Document) -> dict[str, str]:
 
 
 def test_whatever_is_installed_is_pinned(pinned: dict[str, str]) -> None:
-    installed: dict[str, str] = {
-        canonicalize_name(each.name): each.version for each in metadata.distributions()
-    }
+    installed: dict[str, str] = {canonicalize_name(each.name): each.version for each in metadata.distributions()}
     del installed["autodoctor"]
     assert {name: version for name, version in installed.items() if pinned.get(name) != version} == {}
 

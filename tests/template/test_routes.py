@@ -70,17 +70,19 @@ def test_the_authorizer_takes_the_issuer_given_or_the_pool_of_the_stack(transfor
     scheme = transformed["Api"]["Properties"]["Body"]["components"]["securitySchemes"]["JwtAuthorizer"]
     jwt = scheme["x-amazon-apigateway-authorizer"]["jwtConfiguration"]
     assert jwt["issuer"]["Fn::If"][::2] == ["UseCognito", {"Ref": "JwtIssuer"}]
-    assert jwt["audience"] == {"Fn::If": ["UseCognito", [{"Ref": "UserPoolClient"}], {"Ref": "JwtAudience"}]}
+    assert jwt["audience"]["Fn::If"] == [
+        "UseCognito",
+        [{"Ref": "UserPoolClient"}],
+        {"Fn::Split": [",", {"Ref": "JwtAudience"}]},
+    ]
 
 
 def test_an_issuer_without_an_audience_is_refused(template: Document) -> None:
     rule = template["Rules"]["AudienceWithIssuer"]
-    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Contains": [{"Ref": "JwtAudience"}, ""]}]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAudience"}, ""]}]}
 
 
-def test_handlers_serve_exactly_the_routes_of_the_template(
-    resources: Document, routers: dict[str, Router]
-) -> None:
+def test_handlers_serve_exactly_the_routes_of_the_template(resources: Document, routers: dict[str, Router]) -> None:
     assert {folder: set(router.routes) for folder, router in routers.items()} == routes_by_folder(resources)
 
 
@@ -105,3 +107,14 @@ def test_server_errors_of_the_api_raise_an_alarm(alarms: Document) -> None:
         and alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "Api"}}]
         for alarm in alarms.values()
     )
+
+
+def test_browsers_of_the_allowed_origins_get_in_with_a_token_and_a_key(
+    template: Document, transformed: Document
+) -> None:
+    condition, cors, otherwise = transformed["Api"]["Properties"]["Body"]["x-amazon-apigateway-cors"]["Fn::If"]
+    assert (condition, otherwise) == ("HasOrigins", {"Ref": "AWS::NoValue"})
+    default = template["Parameters"]["AllowedOrigins"]["Default"]
+    assert cors["allowOrigins"] == {"Fn::Split": [",", default]}
+    assert {"authorization", "content-type", "idempotency-key"} <= set(cors["allowHeaders"])
+    assert set(cors["allowMethods"]) == {key.split()[0] for key in PROTECTED}

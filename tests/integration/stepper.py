@@ -48,7 +48,6 @@ class Operation:
     the step before or after them.
     """
 
-    name: str
     call: Callable[[Database], object]
     watch: str = ""
 

@@ -1,0 +1,138 @@
+"""Sessions in each state with everybody who could want something of them, and what they could want."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from autodoctor.ids import new_id
+from autodoctor.sessions.accept import accept, decline
+from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.intake import SessionCreated, start_intake
+from autodoctor.sessions.presence import join, leave, release
+from autodoctor.sessions.waiver import WaiverRequest, sign_waiver
+from autodoctor.wire import now
+from integration.actors import Stage, intake_request
+from integration.stepper import Operation
+
+SWEEP_SECONDS: Final = 100.0
+
+
+class Scene:
+    """One session on an otherwise empty stage, and its people.
+
+    Attributes:
+        customer: whose session it is, as `sub`.
+        mechanic: who has it, was offered it, or could take it.
+        other: another mechanic.
+        session: as created.
+    """
+
+    session: SessionCreated
+
+    def __init__(self, stage: Stage, state: str) -> None:
+        self.stage = stage
+        stage.clear()
+        self.customer = new_id()
+        self.mechanic, self.other = stage.mechanic(), stage.mechanic()
+        STATES[state](self)
+
+    @property
+    def session_id(self) -> UUID:
+        return self.session.session_id
+
+    @property
+    def assignment_id(self) -> UUID:
+        return self.session.assignment_id
+
+    def age(self) -> None:
+        """Let the session be older than any orphan may get; nothing else has got older."""
+        self.stage.owner.execute("UPDATE sessions SET created_at = created_at - interval '3 hours'")
+
+
+def _unsigned(scene: Scene) -> None:
+    scene.session = scene.stage.pending(scene.customer)
+
+
+def _queued(scene: Scene) -> None:
+    scene.session = scene.stage.queued(scene.customer)
+
+
+def _offered(scene: Scene) -> None:
+    scene.session = scene.stage.queued(scene.customer, preferredMechanicId=scene.mechanic.id)
+
+
+def _lapsed(scene: Scene) -> None:
+    _offered(scene)
+    scene.stage.owner.execute("UPDATE session_assignments SET offer_expires_at = now() - interval '1 second'")
+
+
+def _waiting(scene: Scene) -> None:
+    """The customer is there already, so the mechanic's join is the start."""
+    scene.session = scene.stage.waiting(scene.mechanic, scene.customer)
+    join(scene.stage.app, scene.customer, scene.session_id)
+
+
+def _live(scene: Scene) -> None:
+    scene.session = scene.stage.live(scene.mechanic, scene.customer)
+    scene.stage.let_time_pass(61)
+
+
+def _scheduled(scene: Scene) -> None:
+    """Due soon enough to be shown already."""
+    scene.session = scene.stage.queued(scene.customer, scheduledFor=now() + timedelta(minutes=10))
+
+
+STATES: Final[dict[str, Callable[[Scene], None]]] = {
+    "nobody": lambda _scene: None,
+    "unsigned": _unsigned,
+    "queued": _queued,
+    "offered": _offered,
+    "lapsed": _lapsed,
+    "waiting": _waiting,
+    "live": _live,
+    "scheduled": _scheduled,
+}
+
+
+def _sweep(watch: str) -> Callable[[Scene], Operation]:
+    """The whole sweep, of which only the statement with `watch` is a step."""
+    return lambda _scene: Operation(lambda app: sweep(app, lambda: SWEEP_SECONDS), watch)
+
+
+def _ends(scene: Scene) -> Operation:
+    """By the mechanic who has it, where one has it; else by an admin."""
+    has_it = scene.stage.one("SELECT mechanic_id IS NOT NULL FROM sessions")
+    ender = Ender(scene.mechanic.user_id) if has_it else Ender(new_id(), any_session=True)
+    return Operation(lambda app: end_session(app, ender, scene.session_id))
+
+
+def _signs(scene: Scene) -> Operation:
+    waiver = WaiverRequest.model_validate({"sessionId": scene.session_id, "signedName": "Cora Castillo"})
+    return Operation(lambda app: sign_waiver(app, scene.customer, waiver))
+
+
+def _asks(scene: Scene) -> Operation:
+    """The customer asks again, signed at once, without a key."""
+    intake = intake_request(waiver={"signedName": "Cora Castillo"})
+    return Operation(lambda app: start_intake(app, scene.customer, intake))
+
+
+OPERATIONS: Final[dict[str, Callable[[Scene], Operation]]] = {
+    "accept": lambda s: Operation(lambda app: accept(app, s.mechanic.user_id, s.assignment_id)),
+    "accept by another": lambda s: Operation(lambda app: accept(app, s.other.user_id, s.assignment_id)),
+    "withdraw": lambda s: Operation(lambda app: end_session(app, Ender(s.customer), s.session_id)),
+    "expire": _sweep("expire_orphaned_sessions"),
+    "end": _ends,
+    "join": lambda s: Operation(lambda app: join(app, s.customer, s.session_id)),
+    "join as mechanic": lambda s: Operation(lambda app: join(app, s.mechanic.user_id, s.session_id)),
+    "decline": lambda s: Operation(lambda app: decline(app, s.mechanic.user_id, s.assignment_id)),
+    "leave": lambda s: Operation(lambda app: leave(app, s.customer, s.session_id)),
+    "release": lambda s: Operation(lambda app: release(app, s.mechanic.user_id, s.session_id)),
+    "sign": _signs,
+    "lapse": _sweep("a.status = 'offered'"),
+    "come due": _sweep("s.status = 'scheduled'"),
+    "intake": _asks,
+}
+"""The operation, given the scene it is played in."""

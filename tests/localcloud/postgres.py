@@ -110,7 +110,11 @@ class PostgresServer:
         Recovers from an unclean end. Raises PostgresFailed, binaries.ProgramsUnusable or
         leftover.LeftoverWillNotStop.
         """
-        bin_dir = binaries.programs(self._settings.bin_dir, self._account)
+        bin_dir = binaries.programs(self._settings.bin_dir, self._account, self._progress)
+        if self._home != self._settings.folder.resolve():
+            self._progress(
+                f"the database is in {self._home}, because its account may not enter {self._settings.folder}"
+            )
         if not self._pgdata.exists():
             self._initialise(bin_dir)
         self._refuse_other_version(bin_dir)

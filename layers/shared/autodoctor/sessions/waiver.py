@@ -30,7 +30,7 @@ _SIGN: Final[LiteralString] = """
 WITH session AS MATERIALIZED (
   SELECT s.id, s.current_assignment_id, i.preferred_mechanic_id
     FROM sessions s JOIN intakes i ON i.id = s.id
-   WHERE s.id = %(session_id)s AND s.status IN ('pending', 'scheduled')
+   WHERE s.id = %(session_id)s AND s.status IN ('scheduled', 'pending', 'waiting', 'live')
      AND s.customer_id = (SELECT id FROM customers WHERE user_id = %(user_id)s)
      AND coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true)
      FOR NO KEY UPDATE OF s
@@ -50,7 +50,9 @@ WITH session AS MATERIALIZED (
   RETURNING a.session_id, a.id AS assignment_id, a.status AS assignment_status
 ), signature AS (
   INSERT INTO waivers (session_id, signed_name, version)
-  SELECT session_id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM assignment
+  -- also where an operator queued the session by hand, without a signature
+  SELECT id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM session
+  ON CONFLICT (session_id) DO NOTHING
 )
 SELECT session_id, assignment_id, assignment_status FROM assignment
 """

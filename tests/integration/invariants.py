@@ -72,7 +72,7 @@ SELECT format('assignment %%s went from %%s to %%s', e.assignment_id, coalesce(e
 """
 
 _ACCEPTED_IS_HELD: Final[LiteralString] = """
-SELECT format('session %%s is %%s by mechanic %%s, its assignment %%s by %%s; %%s of %%s participants are that mechanic',
+SELECT format('session %%s is %%s by mechanic %%s, its assignment %%s by %%s; %%s of %%s participants is that one',
               s.id, s.status, s.mechanic_id, a.status, a.mechanic_id, p.same, p.present)
   FROM sessions s
   JOIN session_assignments a ON a.id = s.current_assignment_id

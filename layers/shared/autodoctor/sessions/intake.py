@@ -1,13 +1,12 @@
 """POST /api/intake/start: what a customer asks for becomes a session, or an error that says why not."""
 
 import hashlib
-from datetime import timedelta
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import (
@@ -24,7 +23,7 @@ from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECOND
 from autodoctor.wire import Answer, Name, RequestBody, now
 
 FIRST_MODEL_YEAR: Final = 1886
-FURTHEST_SCHEDULE: Final = timedelta(days=30)
+FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
 MAX_KEY_LENGTH: Final = 255
 
@@ -37,7 +36,7 @@ def _not_after_next_year(year: int) -> int:
 
 type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 # ISO 3779: 17 characters, and never I, O or Q, which look like 1 and 0.
-type Vin = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-HJ-NPR-Z0-9]{17}$")]
+type Vin = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$")]
 
 
 class Vehicle(RequestBody):
@@ -76,13 +75,6 @@ class IntakeRequest(RequestBody):
     scheduled_for: AwareDatetime | None = None
     waiver: Signature | None = None
 
-    @field_validator("scheduled_for")
-    @classmethod
-    def _within_reach(cls, at: AwareDatetime | None) -> AwareDatetime | None:
-        if at is not None and not now() < at <= now() + FURTHEST_SCHEDULE:
-            raise ValueError("must be in the future and within 30 days")
-        return at
-
 
 class SessionCreated(Answer):
     """The session that the intake became."""
@@ -103,6 +95,8 @@ WITH allowed AS MATERIALIZED (
      AND (%(preferred_mechanic_id)s::uuid IS NULL OR EXISTS (
            SELECT FROM mechanics m WHERE m.id = %(preferred_mechanic_id)s AND m.user_id <> %(user_id)s
               AND (%(workshop_id)s::uuid IS NULL OR m.workshop_id = %(workshop_id)s)))
+     AND (%(scheduled_for)s::timestamptz IS NULL
+          OR %(scheduled_for)s BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s))
      AND (%(waiver_version)s::text IS NULL OR %(waiver_version)s::text = ANY (waiver_versions()))
      AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
 ), claimed AS (
@@ -148,6 +142,8 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
        w.id IS NOT NULL AS workshop_known,
        m.id IS NOT NULL AS mechanic_known, m.user_id = %(user_id)s AS mechanic_is_self,
        m.workshop_id IS NOT DISTINCT FROM %(workshop_id)s::uuid AS mechanic_in_workshop,
+       coalesce(%(scheduled_for)s::timestamptz
+                BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s), true) AS within_reach,
        coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known
   FROM (SELECT) AS one
   LEFT JOIN customers c ON c.user_id = %(user_id)s
@@ -187,7 +183,8 @@ def start_intake(
 
     Raises:
         FundingUnavailable: card and credit do not exist yet.
-        Unprocessable: unknown plan, workshop, mechanic or waiver version, or ones that do not fit together.
+        Unprocessable: unknown plan, workshop, mechanic or waiver version, ones that do not fit together, or a
+            schedule out of reach (judged here, as a request that is repeated later still gets its first answer).
         IdempotencyKeyReused: the key came with another request before.
         ActiveSessionExists: the customer has a session already.
         OwnSession: the preferred mechanic is the customer.
@@ -229,6 +226,7 @@ def _parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | Non
         "idempotency_hours": IDEMPOTENCY_HOURS,
         "offer_seconds": OFFER_SECONDS,
         "lead_minutes": LEAD_MINUTES,
+        "furthest_schedule_days": FURTHEST_SCHEDULE_DAYS,
     }
 
 
@@ -278,6 +276,7 @@ def _refuse_input(why: Row, parameters: Row) -> None:
                 "/preferredMechanicId",
                 "does not work for this workshop",
             ),
+            (not why["within_reach"], "/scheduledFor", "must be in the future and within 30 days"),
             (
                 parameters["waiver_version"] and not why["waiver_known"],
                 "/waiver/waiverVersion",

@@ -18,8 +18,6 @@ FACTORY_CTES: Final[LiteralString] = """
          CASE WHEN %(signed_name)s::text IS NULL THEN 'pending_waiver'
               WHEN preferred.id IS NULL THEN 'queued' ELSE 'offered' END AS assignment_status,
          CASE WHEN %(signed_name)s::text IS NOT NULL THEN preferred.id END AS offered_to,
-         (SELECT m.workshop_id FROM mechanics m
-           WHERE m.workshop_id = i.workshop_id AND m.status = 'active' LIMIT 1) AS reachable_workshop_id,
          coalesce(i.scheduled_for - make_interval(mins => %(lead_minutes)s), clock_timestamp()) AS available_at
     FROM intake i
     LEFT JOIN mechanics preferred
@@ -33,7 +31,7 @@ FACTORY_CTES: Final[LiteralString] = """
 ), assignment AS (
   INSERT INTO session_assignments
     (id, session_id, status, mechanic_id, workshop_id, urgent, available_at, offer_expires_at, actor, actor_id)
-  SELECT %(assignment_id)s, o.id, o.assignment_status, o.offered_to, o.reachable_workshop_id, o.urgent, o.available_at,
+  SELECT %(assignment_id)s, o.id, o.assignment_status, o.offered_to, o.workshop_id, o.urgent, o.available_at,
          CASE WHEN o.offered_to IS NOT NULL
               THEN greatest(o.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s) END,
          %(actor)s, %(actor_id)s

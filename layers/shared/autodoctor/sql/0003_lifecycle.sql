@@ -170,6 +170,16 @@ $$;
 COMMENT ON FUNCTION check_assignment_move(session_assignments, session_assignments, timestamptz) IS
   'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
 
+CREATE FUNCTION reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
+  SELECT m.workshop_id FROM mechanics m
+   WHERE m.workshop_id = wanted AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE
+     AND m.user_id IS DISTINCT FROM (
+       SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = session)
+   LIMIT 1
+$$;
+COMMENT ON FUNCTION reachable_workshop(uuid, uuid[], uuid) IS
+  'The workshop, or null where none of its mechanics can take the session: suspended, refused before, or the customer.';
+
 CREATE FUNCTION assignments_guard() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
@@ -187,6 +197,10 @@ BEGIN
   IF NEW.status IS DISTINCT FROM source THEN
     IF NEW.status IN ('queued', 'offered') THEN
       NEW.queued_at := coalesce(NEW.queued_at, at);
+      IF NEW.workshop_id IS NOT NULL THEN
+        -- a workshop's request that none of its mechanics can still take becomes general
+        NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
+      END IF;
     ELSIF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
       NEW.ended_at := at;
     END IF;
@@ -201,7 +215,7 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, writes the audit row.';
+COMMENT ON FUNCTION assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, opens what nobody could take, writes the audit row.';
 CREATE TRIGGER assignments_guard BEFORE INSERT OR UPDATE ON session_assignments
   FOR EACH ROW EXECUTE FUNCTION assignments_guard();
 
@@ -258,10 +272,7 @@ BEGIN
   VALUES
     (next_id, NEW.session_id, NEW.attempt + 1,
      CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
-     -- a workshop's request that none of its mechanics can still take becomes general
-     (SELECT m.workshop_id FROM mechanics m
-       WHERE m.workshop_id = NEW.workshop_id AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE LIMIT 1),
-     NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+     NEW.workshop_id, NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
   UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
@@ -280,8 +291,7 @@ DECLARE
   s record;
 BEGIN
   SELECT x.status, x.mechanic_id, a.session_id AS assigned_session, a.status AS assignment, a.mechanic_id AS assigned_to,
-         (SELECT count(*) FROM session_assignments o WHERE o.session_id = x.id
-             AND o.status IN ('pending_waiver', 'queued', 'offered', 'accepted')) AS open_assignments,
+         (SELECT count(*) FROM session_assignments o WHERE o.session_id = x.id AND o.ended_at IS NULL) AS open_assignments,
          x.mechanic_id IS NULL OR EXISTS (
            SELECT FROM session_participants p WHERE p.session_id = x.id AND p.role = 'mechanic'
               AND p.mechanic_id = x.mechanic_id AND p.until IS NULL) AS takes_part
@@ -361,7 +371,7 @@ DECLARE
   held record;
 BEGIN
   FOR held IN
-    SELECT a.id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
+    SELECT a.id, a.session_id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
       FROM session_assignments a JOIN sessions s ON s.id = a.session_id
      WHERE (a.status = 'offered' AND a.mechanic_id = NEW.id)
         OR (a.status IN ('queued', 'offered') AND a.workshop_id = OLD.workshop_id)
@@ -371,9 +381,8 @@ BEGIN
     IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
       UPDATE session_assignments SET status = 'expired', actor = 'system:mechanic-suspended'
        WHERE id = held.id AND status = 'offered';
-    ELSIF held.status = 'queued' AND NOT EXISTS (
-        SELECT FROM mechanics m WHERE m.workshop_id = held.workshop_id AND m.status = 'active'
-           AND m.id = ANY (held.declined_by) IS NOT TRUE) THEN
+    ELSIF held.status = 'queued'
+       AND reachable_workshop(held.workshop_id, held.declined_by, held.session_id) IS NULL THEN
       UPDATE session_assignments SET workshop_id = NULL, actor = 'system:workshop-unavailable'
        WHERE id = held.id AND status = 'queued';
     END IF;

@@ -1,6 +1,6 @@
 """Sessions in each state with everybody who could want something of them, and what they could want."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -14,7 +14,7 @@ from autodoctor.sessions.presence import join, leave, release
 from autodoctor.sessions.waiver import WaiverRequest, sign_waiver
 from autodoctor.wire import now
 from integration.actors import Stage, intake_request
-from integration.stepper import Operation
+from integration.stepper import Operation, Run, Stepper
 
 SWEEP_SECONDS: Final = 100.0
 
@@ -46,9 +46,8 @@ class Scene:
     def assignment_id(self) -> UUID:
         return self.session.assignment_id
 
-    def age(self) -> None:
-        """Let the session be older than any orphan may get; nothing else has got older."""
-        self.stage.owner.execute("UPDATE sessions SET created_at = created_at - interval '3 hours'")
+
+type Wish = Callable[[Scene], Operation]
 
 
 def _unsigned(scene: Scene) -> None:
@@ -96,9 +95,15 @@ STATES: Final[dict[str, Callable[[Scene], None]]] = {
 }
 
 
-def _sweep(watch: str) -> Callable[[Scene], Operation]:
+def _sweep(watch: str) -> Wish:
     """The whole sweep, of which only the statement with `watch` is a step."""
     return lambda _scene: Operation(lambda app: sweep(app, lambda: SWEEP_SECONDS), watch)
+
+
+def _expires(scene: Scene) -> Operation:
+    """The session gets older than any orphan may; nothing else gets older."""
+    scene.stage.owner.execute("UPDATE sessions SET created_at = created_at - interval '3 hours'")
+    return _sweep("expire_orphaned_sessions")(scene)
 
 
 def _ends(scene: Scene) -> Operation:
@@ -119,11 +124,11 @@ def _asks(scene: Scene) -> Operation:
     return Operation(lambda app: start_intake(app, scene.customer, intake))
 
 
-OPERATIONS: Final[dict[str, Callable[[Scene], Operation]]] = {
+OPERATIONS: Final[dict[str, Wish]] = {
     "accept": lambda s: Operation(lambda app: accept(app, s.mechanic.user_id, s.assignment_id)),
     "accept by another": lambda s: Operation(lambda app: accept(app, s.other.user_id, s.assignment_id)),
     "withdraw": lambda s: Operation(lambda app: end_session(app, Ender(s.customer), s.session_id)),
-    "expire": _sweep("expire_orphaned_sessions"),
+    "expire": _expires,
     "end": _ends,
     "join": lambda s: Operation(lambda app: join(app, s.customer, s.session_id)),
     "join as mechanic": lambda s: Operation(lambda app: join(app, s.mechanic.user_id, s.session_id)),
@@ -135,4 +140,18 @@ OPERATIONS: Final[dict[str, Callable[[Scene], Operation]]] = {
     "come due": _sweep("s.status = 'scheduled'"),
     "intake": _asks,
 }
-"""The operation, given the scene it is played in."""
+"""What somebody wants, given the scene it is played in."""
+
+
+def play(stage: Stage, state: str, wishes: Sequence[Wish], *, begin_is_a_step: bool = False) -> Iterator[Run]:
+    """Run every interleaving of two wishes, each on a fresh session in this state.
+
+    The stage may be looked at after each run; the next one clears it.
+    """
+
+    def prepare() -> list[Operation]:
+        scene = Scene(stage, state)
+        return [wish(scene) for wish in wishes]
+
+    with Stepper(stage.urls, begin_is_a_step=begin_is_a_step) as stepper:
+        yield from stepper.every_interleaving(prepare)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg.rows import dict_row
@@ -67,6 +67,12 @@ class Run:
     decisions: list[Decision] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     outcomes: list[object] = field(default_factory=list)
+
+    @property
+    def is_serial(self) -> bool:
+        """Whether one side had ended before the other began."""
+        moves = [decision.chosen for decision in self.decisions]
+        return moves in (sorted(moves), sorted(moves, reverse=True))
 
     def __str__(self) -> str:
         return "\n".join([*self.steps, *(f"=> {outcome!r}" for outcome in self.outcomes)])
@@ -200,7 +206,10 @@ class Stepper:
         for side, connection in zip(self._sides, self._connections, strict=True):
             connection.side = side
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Give up what is still running and close the connections."""
         for side, connection in zip(self._sides, self._connections, strict=True):
             if not side.done:
@@ -220,7 +229,7 @@ class Stepper:
         while True:
             run = self.run(prepare(), prefix)
             yield run
-            decisions = run.decisions
+            decisions = list(run.decisions)
             while decisions and decisions[-1].chosen == decisions[-1].enabled[-1]:
                 decisions.pop()
             if not decisions:

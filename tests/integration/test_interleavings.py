@@ -1,6 +1,5 @@
 """Every interleaving of two conflicting use cases on two real connections, and the invariants after each."""
 
-from collections.abc import Iterator
 from itertools import combinations_with_replacement
 from typing import Final
 
@@ -10,10 +9,9 @@ from autodoctor.errors import ActiveSessionExists, Problem
 from autodoctor.sessions.end import Ended
 from autodoctor.sessions.expiry import Swept
 from integration.actors import Stage
-from integration.conflicts import OPERATIONS, Scene
+from integration.conflicts import OPERATIONS, play
 from integration.invariants import violations
-from integration.stepper import Operation, Run, Stepper
-from localcloud.postgres import Database as ScratchDatabase
+from integration.stepper import Run
 
 type Conflict = tuple[str, str, str]
 
@@ -52,31 +50,13 @@ EVERYTHING: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-@pytest.fixture
-def stage(database: ScratchDatabase) -> Iterator[Stage]:
-    stage = Stage(database)
-    yield stage
-    stage.close()
-
-
 def interleave(stage: Stage, conflict: Conflict, *, begin_is_a_step: bool = False) -> list[Run]:
     """Run every schedule of a conflict and check each; returns them all."""
-    state, left, right = conflict
-
-    def prepare() -> tuple[Operation, Operation]:
-        scene = Scene(stage, state)
-        if "expire" in conflict:
-            scene.age()
-        return OPERATIONS[left](scene), OPERATIONS[right](scene)
-
+    state, *wishes = conflict
     runs = []
-    stepper = Stepper(stage.urls, begin_is_a_step=begin_is_a_step)
-    try:
-        for run in stepper.every_interleaving(prepare):
-            check(stage, run)
-            runs.append(run)
-    finally:
-        stepper.close()
+    for run in play(stage, state, [OPERATIONS[wish] for wish in wishes], begin_is_a_step=begin_is_a_step):
+        check(stage, run)
+        runs.append(run)
     return runs
 
 

@@ -138,7 +138,7 @@ class Router:
             request_id = event["requestContext"]["requestId"]
             logger.set_correlation_id(request_id)
             status, document, headers = self._answer(event)
-            logger.debug("request", extra={"route": event["routeKey"], "status": status})
+            logger.info("request", extra={"route": event["routeKey"], "status": status})
             return _response(request_id, status, document, headers)
 
         return logger.inject_lambda_context(clear_state=True)(handle)

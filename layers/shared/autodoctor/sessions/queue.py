@@ -31,9 +31,8 @@ WITH m AS MATERIALIZED (
          (SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id
            WHERE c.user_id = %(user_id)s AND s.status IN ('scheduled', 'pending', 'waiting', 'live')) AS own_session_id
     FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'
-)
-SELECT page.*, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern
-  FROM m LEFT JOIN LATERAL (
+), page AS MATERIALIZED (
+  SELECT listed.* FROM m LEFT JOIN LATERAL (
     SELECT a.id AS assignment_id, a.session_id, a.status, a.urgent, a.workshop_id, a.queued_at, a.offer_expires_at
       FROM session_assignments a
      WHERE a.status IN ('queued', 'offered')
@@ -44,8 +43,14 @@ SELECT page.*, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, 
        AND a.session_id IS DISTINCT FROM m.own_session_id
      ORDER BY (NOT a.urgent), a.queued_at, a.id
      LIMIT %(limit)s + 1
-  ) AS page ON true
-  LEFT JOIN intakes i ON i.id = page.session_id
+  ) AS listed ON true
+), wanted AS MATERIALIZED (
+  -- one search of the index for the whole page, whose intakes lie side by side
+  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern
+    FROM intakes i WHERE i.id = ANY (ARRAY(SELECT page.session_id FROM page))
+)
+SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.vehicle, wanted.concern
+  FROM page LEFT JOIN wanted ON wanted.id = page.session_id
  ORDER BY (NOT page.urgent), page.queued_at, page.assignment_id
 """
 )

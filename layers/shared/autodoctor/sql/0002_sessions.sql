@@ -125,9 +125,10 @@ CREATE TABLE session_assignments (
     (status IN ('declined', 'completed', 'cancelled', 'expired')) = (ended_at IS NOT NULL)),
   CONSTRAINT session_assignments_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
--- One open assignment per session (invariant 2).
+-- One open assignment per session (invariant 2). Not by status, or the planner would take this index for the
+-- queue's, read every open assignment and sort.
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (session_id)
-  WHERE status IN ('pending_waiver', 'queued', 'offered', 'accepted');
+  WHERE ended_at IS NULL;
 -- The queue, in the order it is shown.
 CREATE INDEX session_assignments_queue ON session_assignments ((NOT urgent), queued_at, id)
   WHERE status IN ('queued', 'offered');

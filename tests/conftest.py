@@ -16,6 +16,7 @@ import pytest
 from autodoctor.migrations import migrate
 from localcloud import ports
 from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
+from statement_log import LOG_LINE_PREFIX, pinning, statements
 
 TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)
@@ -26,7 +27,13 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Run a PostgreSQL server without a schema for as long as the tests run."""
     folder = Path(tempfile.mkdtemp(prefix="autodoctor-test-"))
     folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
-    settings = PostgresSettings(folder / "postgres", ports.scattered_port(), durable=False, delete=folder)
+    settings = PostgresSettings(
+        folder / "postgres",
+        ports.scattered_port(),
+        durable=False,
+        delete=folder,
+        options={"log_line_prefix": LOG_LINE_PREFIX},
+    )
     server = PostgresServer(settings, progress=lambda _sentence: None)
     server.start()
     yield server
@@ -34,17 +41,21 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres_server: PostgresServer) -> str:
-    """Migrate one database that every test's own is a copy of, and return its name.
+def template_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Migrate one database that every test's own is a copy of, and give its name.
 
-    Every statement of the application role goes to `postgres_server.log_file` from here on.
+    Every statement of the application role goes to `postgres_server.log_file` from here on. When the last test
+    of this process is done, none that the functions sent may be one that would pin a connection of RDS Proxy.
     """
     template = postgres_server.create_database(TEMPLATE)
     migrate(template.owner_url)
     postgres_server.let_app_log_in()
     with psycopg.connect(postgres_server.database().superuser_url, autocommit=True) as connection:
         connection.execute(f"ALTER ROLE {APP_ROLE} SET log_statement = 'all'")
-    return TEMPLATE
+    yield TEMPLATE
+    with postgres_server.log_file.open(errors="replace") as log:
+        would_pin = pinning(statements(log))
+    assert not would_pin, "\n".join(would_pin)
 
 
 @pytest.fixture

@@ -94,10 +94,16 @@ def test_every_interleaving_keeps_the_invariants(stage: Stage, conflict: Conflic
 
 
 @pytest.mark.races
+@pytest.mark.parametrize("conflict", OBLIGATORY, ids="-".join)
+def test_a_begin_of_its_own_makes_no_difference(stage: Stage, conflict: Conflict) -> None:
+    interleave(stage, conflict, begin_is_a_step=True)
+
+
+@pytest.mark.races
 @pytest.mark.parametrize(
     "conflict",
     [(state, *pair) for state, names in EVERYTHING.items() for pair in combinations_with_replacement(names, 2)],
     ids="-".join,
 )
 def test_whatever_can_be_asked_at_once_keeps_the_invariants(stage: Stage, conflict: Conflict) -> None:
-    interleave(stage, conflict, begin_is_a_step=True)
+    interleave(stage, conflict)

@@ -219,7 +219,9 @@ SELECT s.id, s.status, s.end_reason, s.started_at, s.ended_at, s.absent, s.mecha
        (SELECT coalesce(jsonb_agg(jsonb_build_array(p.role, p.type, p.occurred_at) ORDER BY p.id), '[]')
           FROM session_events p
          WHERE p.session_id = s.id AND p.type <> 'transition'
-           AND (p.role = 'customer' OR p.mechanic_id = s.mechanic_id)) AS evidence
+           AND (p.role = 'customer' OR p.mechanic_id = s.mechanic_id AND p.id > coalesce(
+             (SELECT max(r.id) FROM session_events r
+               WHERE r.session_id = s.id AND r.from_status = 'waiting' AND r.to_status = 'pending'), 0))) AS evidence
   FROM sessions s
   JOIN intakes i ON i.id = s.id
   LEFT JOIN session_events ended ON ended.session_id = s.id AND ended.to_status IN ('completed', 'cancelled', 'expired')

@@ -2,7 +2,10 @@
 --
 -- Errors of our own have SQLSTATE class AD, so that no caller has to read their text:
 -- AD001 no such move, AD002 assignment unavailable, AD003 mechanic and customer are the same user,
--- AD004 a fixed column was changed, AD005 session and assignments disagree at commit.
+-- AD004 what is fixed was changed or deleted, AD005 session and assignments disagree at commit.
+--
+-- pg_temp stands last in their search path: unnamed it would come first, and a caller's temporary table of the
+-- same name would catch the audit rows.
 
 CREATE FUNCTION session_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT (source, target) IN (
@@ -81,7 +84,7 @@ BEGIN
     row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, (SELECT min(e.occurred_at) FROM session_events e
       WHERE e.session_id = was.id AND e.type = 'joined' AND e.mechanic_id = row_now.mechanic_id));
   ELSE
-    row_now.ended_at := coalesce(row_now.ended_at, at);
+    row_now.ended_at := least(row_now.ended_at, at);
     row_now.min_billable_seconds := coalesce(row_now.min_billable_seconds, min_billable_seconds());
     row_now.end_reason := coalesce(row_now.end_reason, CASE
       WHEN row_now.status = 'completed' THEN 'billable'
@@ -101,16 +104,17 @@ $$;
 COMMENT ON FUNCTION follow_move(sessions, sessions, timestamptz) IS 'The row with the times, the reason and the party that follow from its new status.';
 
 CREATE FUNCTION sessions_guard() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   -- A BEFORE ROW trigger runs when the row is locked, so this instant is after any wait for it.
   at timestamptz := clock_timestamp();
   source text;
+  comes_or_goes boolean;
 BEGIN
   NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
-    IF NEW.status NOT IN ('pending', 'scheduled') THEN
-      RAISE EXCEPTION 'a session starts pending or scheduled, not %', NEW.status USING ERRCODE = 'AD001';
+    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
+      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody there' USING ERRCODE = 'AD001';
     END IF;
   ELSE
     source := OLD.status;
@@ -120,14 +124,20 @@ BEGIN
       RAISE EXCEPTION 'session % cannot go from % to %', OLD.id, source, NEW.status USING ERRCODE = 'AD001';
     ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
       RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
+    ELSIF source IN ('completed', 'cancelled', 'expired')
+       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
+           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
+      RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
+    END IF;
+    comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
+    IF comes_or_goes AND (NEW.status <> source OR source IN ('completed', 'cancelled', 'expired')) THEN
+      RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
     END IF;
     IF NEW.status <> source THEN
       NEW := follow_move(OLD, NEW, at);
+      comes_or_goes := NEW.mechanic_present <> OLD.mechanic_present; -- with a release, or a new mechanic
     END IF;
-    IF (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present) THEN
-      IF source IN ('completed', 'cancelled', 'expired') THEN
-        RAISE EXCEPTION 'session % is over', OLD.id USING ERRCODE = 'AD001';
-      END IF;
+    IF comes_or_goes THEN
       NEW := track_presence(OLD, NEW, at);
     END IF;
   END IF;
@@ -181,7 +191,7 @@ COMMENT ON FUNCTION reachable_workshop(uuid, uuid[], uuid) IS
   'The workshop, or null where none of its mechanics can take the session: suspended, refused before, or the customer.';
 
 CREATE FUNCTION assignments_guard() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   at timestamptz := clock_timestamp();
   source text;
@@ -221,7 +231,7 @@ CREATE TRIGGER assignments_guard BEFORE INSERT OR UPDATE ON session_assignments
 
 -- What follows a session's move elsewhere: the assignment goes with it, the mechanic becomes a participant.
 CREATE FUNCTION sessions_follow() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   cause record;
   target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
@@ -253,7 +263,7 @@ CREATE TRIGGER sessions_follow AFTER UPDATE ON sessions FOR EACH ROW
 
 -- After a decline, a lapsed offer or a release the customer keeps their place in the queue.
 CREATE FUNCTION open_next_assignment() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   cause record;
   refused uuid[] := NEW.declined_by;
@@ -286,7 +296,8 @@ CREATE TRIGGER open_next_assignment AFTER UPDATE ON session_assignments FOR EACH
   EXECUTE FUNCTION open_next_assignment();
 
 -- Invariants 2, 3 and 5, judged on what the transaction is about to commit.
-CREATE FUNCTION check_session(checked uuid) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION check_session(checked uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   s record;
 BEGIN
@@ -298,9 +309,6 @@ BEGIN
     INTO s
     FROM sessions x LEFT JOIN session_assignments a ON a.id = x.current_assignment_id
    WHERE x.id = checked;
-  IF NOT FOUND THEN
-    RETURN; -- deleted again in this transaction
-  END IF;
   IF s.assigned_session IS DISTINCT FROM checked THEN
     RAISE EXCEPTION 'session % has no assignment of its own', checked USING ERRCODE = 'AD005';
   ELSIF s.open_assignments <> (s.status IN ('scheduled', 'pending', 'waiting', 'live'))::integer THEN
@@ -332,14 +340,15 @@ CREATE CONSTRAINT TRIGGER sessions_consistent
 
 CREATE FUNCTION assignments_consistent() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM check_session(CASE WHEN TG_OP = 'DELETE' THEN OLD.session_id ELSE NEW.session_id END);
+  PERFORM check_session(NEW.session_id);
   RETURN NULL;
 END
 $$;
 COMMENT ON FUNCTION assignments_consistent() IS 'At commit: check_session() for the session whose assignment was written.';
+-- Inside a trigger the session's row changes too, and brings its own check.
 CREATE CONSTRAINT TRIGGER assignments_consistent
-  AFTER INSERT OR UPDATE OF status, mechanic_id OR DELETE ON session_assignments
-  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION assignments_consistent();
+  AFTER INSERT OR UPDATE OF status, mechanic_id ON session_assignments
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION assignments_consistent();
 
 CREATE FUNCTION participants_consistent() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -350,23 +359,27 @@ $$;
 COMMENT ON FUNCTION participants_consistent() IS 'At commit: check_session() for the session whose participant was changed or removed.';
 CREATE CONSTRAINT TRIGGER participants_consistent
   AFTER UPDATE OR DELETE ON session_participants
-  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION participants_consistent();
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION participants_consistent();
 
--- The audit trail is append-only, also for the owner's careless hand.
-CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+-- The audit trail is append-only and no session is deleted, also by the owner's careless hand.
+CREATE FUNCTION rows_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'AD004';
+  RAISE EXCEPTION '% of % is refused: its rows are kept', TG_OP, TG_TABLE_NAME USING ERRCODE = 'AD004';
 END
 $$;
-COMMENT ON FUNCTION audit_is_append_only() IS 'Refuses UPDATE, DELETE and TRUNCATE of audit rows.';
+COMMENT ON FUNCTION rows_are_kept() IS 'Refuses the statement it is a trigger of.';
 CREATE TRIGGER session_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_events
-  FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 CREATE TRIGGER session_assignment_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_assignment_events
-  FOR EACH STATEMENT EXECUTE FUNCTION audit_is_append_only();
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON sessions
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+CREATE TRIGGER session_assignments_are_kept BEFORE DELETE OR TRUNCATE ON session_assignments
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 
 -- A suspended mechanic's offers go back to the queue, and what only they could have taken becomes general.
 CREATE FUNCTION mechanics_requeue() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   held record;
 BEGIN
@@ -403,7 +416,9 @@ BEGIN
     SELECT coalesce(jsonb_agg(jsonb_build_array(e.role, e.type, e.occurred_at) ORDER BY e.id), '[]')
       FROM session_events e JOIN sessions s ON s.id = e.session_id
      WHERE e.session_id = wanted AND e.type IN ('joined', 'left')
-       AND (e.role = 'customer' OR e.mechanic_id = s.mechanic_id));
+       AND (e.role = 'customer' OR e.mechanic_id = s.mechanic_id AND e.id > coalesce(
+         (SELECT max(r.id) FROM session_events r WHERE r.session_id = wanted AND r.from_status = 'waiting'
+             AND r.to_status = 'pending'), 0))); -- who gave it back and took it again has to come again
 END
 $$;
 COMMENT ON FUNCTION session_evidence(uuid) IS 'Joins and leaves of the customer and the present mechanic, oldest first: [[role, type, at], ...].';

@@ -52,7 +52,7 @@ def people(stage: Stage) -> People:
 def request_of(stage: Stage, people: People, kind: str, next_week: str) -> SessionCreated:
     """A request of one kind."""
     asked_for, workshop = people.asked_for.id, people.workshop
-    fields: dict[str, object] = {
+    kinds: dict[str, dict[str, object]] = {
         "general": {},
         "unsigned": {},
         "of the workshop": {"workshopId": workshop},
@@ -65,9 +65,9 @@ def request_of(stage: Stage, people: People, kind: str, next_week: str) -> Sessi
         "scheduled, within its lead": {"scheduledFor": next_week},
         "accepted": {},
         "ended": {},
-    }[kind]
+    }
     customer = new_id()
-    created = stage.pending(customer, **fields) if kind == "unsigned" else stage.queued(customer, **fields)
+    created = (stage.pending if kind == "unsigned" else stage.queued)(customer, **kinds[kind])
     if kind.startswith("declined"):
         decline(stage.app, people.asked_for.user_id, created.assignment_id)
     elif kind == "offer lapsed, not swept":
@@ -237,9 +237,10 @@ def encoded(position: object) -> str:
 
 
 GOOD_ID = "0197d3a5-0000-7000-8000-000000000001"
+NO_POSITIONS: tuple[object, ...] = ([], {}, None, "abc", 5, [True], [[[]]], [True] * 3, [True] * 4)
 BAD_CURSORS = [
     *("", "x", "=", "null", "%00", "\x00", "\ud800", "ä", "AAAA", "e30=", GOOD_ID),
-    *(encoded(position) for position in ([], {}, None, "abc", 5, [True], [[[]]], [True] * 3, [True] * 4)),
+    *map(encoded, NO_POSITIONS),
     encoded([1, "2026-11-21T10:00:00+00:00", GOOD_ID]),
     encoded([True, "2026-11-21T10:00:00", GOOD_ID]),
     encoded([True, "yesterday", GOOD_ID]),

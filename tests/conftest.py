@@ -32,7 +32,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         ports.scattered_port(),
         durable=False,
         delete=folder,
-        options={"log_line_prefix": LOG_LINE_PREFIX},
+        options={"log_line_prefix": LOG_LINE_PREFIX, "log_parameter_max_length": "0"},
     )
     server = PostgresServer(settings, progress=lambda _sentence: None)
     server.start()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.ids import new_id
@@ -118,6 +118,13 @@ def _signs(scene: Scene) -> Operation:
     return Operation(lambda app: sign_waiver(app, scene.customer, waiver))
 
 
+def _suspends(scene: Scene) -> Operation:
+    """An operator suspends the mechanic; the application role may not, outside of this test."""
+    scene.stage.owner.execute("GRANT UPDATE (status) ON mechanics TO autodoctor_app")
+    statement: LiteralString = "UPDATE mechanics SET status = 'suspended' WHERE id = %s RETURNING id"
+    return Operation(lambda app: app.one(statement, (scene.mechanic.id,)))
+
+
 def _asks(scene: Scene) -> Operation:
     """The customer asks again, signed at once, without a key."""
     intake = intake_request(waiver={"signedName": "Cora Castillo"})
@@ -139,6 +146,7 @@ OPERATIONS: Final[dict[str, Wish]] = {
     "lapse": _sweep("a.status = 'offered'"),
     "come due": _sweep("s.status = 'scheduled'"),
     "intake": _asks,
+    "suspend": _suspends,
 }
 """What somebody wants, given the scene it is played in."""
 

@@ -30,6 +30,7 @@ OBLIGATORY: Final[list[Conflict]] = [
     *(("live", "end", other) for other in ("withdraw", "leave", "join")),
     ("scheduled", "accept", "come due"),
     ("scheduled", "accept", "accept"),
+    *(("offered", "suspend", other) for other in ("accept", "decline", "withdraw", "expire")),
     ("nobody", "intake", "intake"),
     ("queued", "intake", "withdraw"),
 ]
@@ -41,10 +42,10 @@ SAME_WISH: Final = [
 # Whatever can be asked of a session in a state, against whatever else can.
 EVERYTHING: Final[dict[str, tuple[str, ...]]] = {
     "unsigned": ("withdraw", "end", "expire", "join", "leave", "sign", "intake"),
-    "queued": ("accept", "accept by another", "withdraw", "end", "expire", "join", "decline", "intake"),
-    "offered": (*SIX, "accept by another", "leave", "lapse", "intake"),
-    "lapsed": (*SIX, "lapse", "accept by another"),
-    "waiting": (*SIX, "accept by another", "join as mechanic", "leave", "release", "intake"),
+    "queued": ("accept", "accept by another", "withdraw", "end", "expire", "join", "decline", "intake", "suspend"),
+    "offered": (*SIX, "accept by another", "leave", "lapse", "intake", "suspend"),
+    "lapsed": (*SIX, "lapse", "accept by another", "suspend"),
+    "waiting": (*SIX, "accept by another", "join as mechanic", "leave", "release", "intake", "suspend"),
     "live": ("accept", "withdraw", "end", "expire", "join", "join as mechanic", "leave", "release", "intake"),
     "scheduled": ("accept", "accept by another", "withdraw", "end", "expire", "join", "come due", "intake"),
 }

@@ -276,6 +276,7 @@ class Stepper:
         for side in sides:
             while not side.arrived.wait(POLL_SECONDS):
                 if self._waits_for_the_other(self._sides.index(side)):
+                    run.steps.append(f"{side.name:5} waits for a lock")
                     break
                 if time.monotonic() > deadline:
                     raise Stuck(f"{side.name} does not come back after:\n{run}")

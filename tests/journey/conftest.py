@@ -1,14 +1,29 @@
-"""Fixtures of the journeys: the output of `sam build`, made when it is missing or older than the source."""
+"""Fixtures of the journeys: the account that template.yaml describes, running, and the output of `sam build`."""
 
 import platform
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from journey.account import Account, running_account
+from localcloud.postgres import PostgresServer
+
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".aws-sam" / "build"
 ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+@pytest.fixture(scope="session")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """Run the functions of template.yaml, once for all journeys, on a database that only they use."""
+    database = postgres_server.create_database("journey", template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("account")) as account:
+        yield account
+    postgres_server.drop_database("journey")
 
 
 @pytest.fixture(scope="session")

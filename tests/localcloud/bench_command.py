@@ -3,10 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the bench with its own options and return its exit code."""
-    done = subprocess.run([sys.executable, "-m", "bench", *arguments], cwd=Path(__file__).parents[1], check=False)
+    done = subprocess.run([sys.executable, "-m", "bench", *arguments], check=False)
     return done.returncode

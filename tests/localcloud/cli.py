@@ -168,7 +168,9 @@ def migrate(
     """Bring a database to the present schema."""
     from autodoctor.migrations import migrate as run_migrations
 
-    typer.echo("\n".join(run_migrations(database_url)) or "the schema is up to date")
+    console = Console(sys.stdout)
+    with _failures_explained(), console.step("schema", "look at --database-url, which is the owner's"):
+        console.line("\n".join(run_migrations(database_url)) or "the schema is up to date")
 
 
 @app.command()

@@ -55,14 +55,14 @@ def prepared(options: Options, console: Console) -> Iterator[System]:
         api_port, database_port = _choose_ports(options.port, console)
         if options.database_url:
             url, app_url = options.database_url, options.app_database_url
-            _migrate_and_seed(url, console)
+            _migrate_and_seed(url, console, "look at --database-url: the owner's, PostgreSQL 15 or newer")
             with console.step("application role", "--app-database-url URL"):
                 app_url = app_url or external.app_url(url, data_dir)
             yield System(data_dir, api_port, url, app_url, embedded=None)
             return
         with _postgres(data_dir, database_port, lock, console, disposable=options.ephemeral) as server:
             database = server.database()
-            _migrate_and_seed(database.owner_url, console)
+            _migrate_and_seed(database.owner_url, console, "autodoctor dev reset, which makes a new database")
             server.let_app_log_in()
             yield System(data_dir, api_port, database.owner_url, database.app_url, server)
 
@@ -112,9 +112,9 @@ def _postgres(
         server.stop()
 
 
-def _migrate_and_seed(owner_url: str, console: Console) -> None:
-    with console.step("schema", "autodoctor dev reset, which makes a new database"):
+def _migrate_and_seed(owner_url: str, console: Console, hint: str) -> None:
+    with console.step("schema", hint):
         applied = migrate(owner_url)
         console.note(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
-    with console.step("roster", "autodoctor dev reset, which makes a new database"):
+    with console.step("roster", hint):
         roster.seed(owner_url)

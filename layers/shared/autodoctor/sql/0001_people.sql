@@ -15,6 +15,8 @@ ALTER ROLE autodoctor_app SET statement_timeout = '5s';
 ALTER ROLE autodoctor_app SET lock_timeout = '2s';
 ALTER ROLE autodoctor_app SET idle_in_transaction_session_timeout = '10s';
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+-- A temporary table pins the connection of RDS Proxy, and it would stand before ours in a search path.
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 GRANT USAGE ON SCHEMA public TO autodoctor_app;
 
 -- UUIDv7 (RFC 9562): PostgreSQL 18 has it, older ones get the same layout from core functions.
@@ -174,5 +176,5 @@ COMMENT ON COLUMN intakes.urgent IS 'Urgent requests are listed before all other
 COMMENT ON COLUMN intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
 GRANT SELECT ON settings, workshops, mechanics, plans TO autodoctor_app;
-GRANT SELECT, INSERT, UPDATE ON customers TO autodoctor_app;
+GRANT SELECT, INSERT, UPDATE (name, email, phone) ON customers TO autodoctor_app;
 GRANT SELECT, INSERT ON intakes TO autodoctor_app;

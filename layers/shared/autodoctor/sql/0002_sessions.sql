@@ -132,6 +132,8 @@ CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (sessi
 -- The queue, in the order it is shown.
 CREATE INDEX session_assignments_queue ON session_assignments ((NOT urgent), queued_at, id)
   WHERE status IN ('queued', 'offered');
+-- Who has left the queue stands in its index until a vacuum: let one come after so many, not after a fifth of the table.
+ALTER TABLE session_assignments SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 ALTER TABLE sessions ADD CONSTRAINT sessions_current_assignment_exists
   FOREIGN KEY (current_assignment_id) REFERENCES session_assignments (id) DEFERRABLE INITIALLY DEFERRED;
 COMMENT ON TABLE session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
@@ -245,9 +247,14 @@ COMMENT ON COLUMN idempotency_keys.request_hash IS 'SHA-256 of the canonical req
 COMMENT ON COLUMN idempotency_keys.intake_id IS 'What it created; the first answer is read again from the audit trail.';
 COMMENT ON COLUMN idempotency_keys.created_at IS 'From when the 24 hours count.';
 
-GRANT SELECT, INSERT ON sessions, session_assignments, session_participants, waivers TO autodoctor_app;
--- current_assignment_id, the identities and the audit trail change through triggers only.
-GRANT UPDATE (status, mechanic_id, released_at, customer_present, mechanic_present, started_at, ended_at, end_reason,
+GRANT SELECT ON sessions, session_assignments, session_participants, waivers TO autodoctor_app;
+-- current_assignment_id, the identities, the mechanic's participation and the audit trail are written by triggers only.
+GRANT INSERT (id, customer_id, current_assignment_id, status, scheduled_for, actor, actor_id) ON sessions TO autodoctor_app;
+GRANT INSERT (id, session_id, attempt, status, mechanic_id, workshop_id, urgent, available_at, offer_expires_at, actor, actor_id)
+  ON session_assignments TO autodoctor_app;
+GRANT INSERT (session_id, role, customer_id) ON session_participants TO autodoctor_app;
+GRANT INSERT ON waivers TO autodoctor_app;
+GRANT UPDATE (status, mechanic_id, customer_present, mechanic_present, started_at, ended_at, end_reason,
               absent, min_billable_seconds, mechanic_notes, actor, actor_id, change_data) ON sessions TO autodoctor_app;
 GRANT UPDATE (status, mechanic_id, offer_expires_at, actor, actor_id, change_data) ON session_assignments TO autodoctor_app;
 GRANT SELECT ON session_events, session_assignment_events TO autodoctor_app;

@@ -29,7 +29,7 @@ OBLIGATORY: Final[list[Conflict]] = [
     *(("unsigned", "sign", other) for other in ("sign", "withdraw", "expire")),
     *(("live", "end", other) for other in ("withdraw", "leave", "join")),
     ("scheduled", "accept", "come due"),
-    ("scheduled", "accept", "accept"),
+    ("scheduled", "accept's writes", "accept's writes"),
     *(("offered", "suspend", other) for other in ("accept", "decline", "withdraw", "expire")),
     ("nobody", "intake", "intake"),
     ("queued", "intake", "withdraw"),

@@ -1,0 +1,90 @@
+"""`autodoctor bench`: counts (gated) and timings (never gating), as a table and a JSON file.
+
+Exit status 1 when a gated row misses its target.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from autodoctor.db import database
+from bench import buffers, machine, report, statements, wal
+from bench.calls import ROOT, Api
+from bench.judge import Row
+from bench.meter import Meter
+from bench.server import bench_server
+from bench.walks import Walks
+
+FULL = 1_000_000
+SMALLEST = 20_000
+
+type Report = Callable[[str], None]
+
+
+def bench(
+    *,
+    counts: Annotated[bool, typer.Option("--counts", help="Counts only, which decide the exit status.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Timings only.")] = False,
+    rows: Annotated[int, typer.Option(min=SMALLEST, help="Ended sessions behind the counts.")] = FULL,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Where to write; by default bench-DATE.json in the repository.")
+    ] = None,
+) -> None:
+    """Measure the product against its floor and its peers on this machine."""
+    console = Console(stderr=True)
+    found = machine.look()
+    made: list[Row] = []
+    if counts or not timings:
+        made += _counts(rows, console)
+    if timings or not counts:
+        made += _timings(console)
+    out = Console(width=None if sys.stdout.isatty() else 180)
+    report.show(out, made, f"autodoctor bench, {found.at:%Y-%m-%d %H:%M} UTC, {found.processors} processors")
+    target = json_file or ROOT / f"bench-{found.at:%Y-%m-%d}.json"
+    report.write_json(target, made, found, {"rows": rows, "counts": counts, "timings": timings})
+    console.print(f"written: {target}")
+    raise typer.Exit(int(any(row.fails_the_run for row in made)))
+
+
+def _counts(rows: int, console: Console) -> list[Row]:
+    made: list[Row] = []
+    with bench_server(durable=False) as server:
+        walks, meter = Walks(server, Api(server.database.app_url)), Meter(server)
+        with _progress(console, rows) as (advance, say):
+            say("buffers, while ended sessions are loaded")
+            made += buffers.rows(server, walks, meter, rows, advance)
+            say("statements and commits")
+            made = [*statements.rows(walks, meter), *made]
+            say("write-ahead log")
+            made += wal.rows(server, walks)
+        database().close()
+    return made
+
+
+def _timings(console: Console) -> list[Row]:
+    from bench import timings  # noqa: PLC0415 - FastAPI and others that counts do without
+
+    made: list[Row] = []
+    for name, rows in timings.PARTS.items():
+        with console.status(f"timing: {name}"):
+            made += rows()
+    return made
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[tuple[Callable[[int], None], Report]]:
+    """A bar of ended sessions loaded; the second function says what is being done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda loaded: bar.advance(task, loaded), lambda text: bar.update(task, description=text)
+
+
+if __name__ == "__main__":
+    typer.run(bench)

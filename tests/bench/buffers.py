@@ -1,0 +1,149 @@
+"""Rows: pages touched by one queue page and one accept, with nobody, many and very many ended sessions behind them.
+
+Pages are those of tables and indexes, from PostgreSQL's own counters around the whole call of the handler: with
+triggers, foreign keys and the checks at commit, which EXPLAIN of the statement would not show.
+"""
+
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from autodoctor.db import database
+from bench import history
+from bench.judge import Row, Target
+from bench.meter import Buffers, Meter
+from bench.server import BenchServer
+from bench.walks import Walks
+
+WAITING: Final = 200
+ROUNDS: Final = 15
+LARGE, SMALL = 1_000_000, 100_000
+AT_MOST: Final = 1.10
+PER_INDEX: Final = 2
+UNVACUUMED: Final = 10_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one operation touched, with `ended` sessions behind it."""
+
+    ended: int
+    rounds: list[Buffers]
+
+    @property
+    def pages(self) -> float:
+        """The median of all rounds."""
+        return statistics.median(each.total for each in self.rounds)
+
+    @property
+    def indexes(self) -> int:
+        """How many indexes the median round touched."""
+        return len(sorted(self.rounds, key=lambda each: each.total)[len(self.rounds) // 2].index)
+
+
+type Readings = dict[str, Reading]
+
+
+def rows(server: BenchServer, walks: Walks, meter: Meter, ended: int, progress: Callable[[int], None]) -> Iterator[Row]:
+    """Load `ended` sessions, in steps, measure at each, and compare."""
+    history.load(server.superuser, 0, 0, progress)  # the mechanics: only ended sessions shall make a difference
+    levels = [_vacuumed(server, walks, meter, 0)]
+    loaded = 0
+    for goal in (SMALL, ended) if ended > SMALL else (ended,):
+        history.load(server.superuser, loaded, goal - UNVACUUMED, progress)
+        history.load(server.superuser, goal - UNVACUUMED, goal, progress, through_queue=True)
+        server.superuser.execute("ANALYZE")
+        unvacuumed = _measure(walks, meter, goal)
+        levels.append(_vacuumed(server, walks, meter, goal))
+        loaded = goal
+    for name in levels[0]:
+        yield from _compared(name, [level[name] for level in levels], unvacuumed[name])
+
+
+def _vacuumed(server: BenchServer, walks: Walks, meter: Meter, ended: int) -> Readings:
+    walks.fill_queue(WAITING)
+    server.superuser.execute("VACUUM ANALYZE")
+    return _measure(walks, meter, ended)
+
+
+def _measure(walks: Walks, meter: Meter, ended: int) -> Readings:
+    database().close()  # plans that triggers keep were made for another size of table
+    walks.fill_queue(WAITING)
+    mechanic = walks.mechanic()
+    made: dict[str, list[Buffers]] = {"queue page": [], "accept": []}
+    walks.api.queue(mechanic)
+    for _ in range(ROUNDS):
+        made["queue page"].append(meter.buffers(lambda: walks.api.queue(mechanic)))
+    for _ in range(ROUNDS):
+        taken = walks.queued()
+        made["accept"].append(
+            meter.buffers(lambda taken=taken: walks.api.accept(taken.mechanic, taken.assignment_id))  # type: ignore[misc]
+        )
+    return {name: Reading(ended, rounds) for name, rounds in made.items()}
+
+
+def _compared(name: str, levels: list[Reading], unvacuumed: Reading) -> Iterator[Row]:
+    none, last = levels[0], levels[-1]
+    yield _growth(name, levels)
+    allowed = PER_INDEX * last.indexes
+    yield Row(
+        name=f"buffers: {name}, more with {last.ended:,} ended sessions than with none",
+        unit="pages",
+        measured=last.pages - none.pages,
+        target=Target(allowed, on_ratio=False),
+        gated=True,
+        cause=f"{last.pages:.0f} instead of {none.pages:.0f}; {last.indexes} indexes touched; {_what_grew(none, last)}",
+        samples=_samples(levels),
+    )
+    first = unvacuumed.rounds[0].total
+    yield Row(
+        name=f"buffers: {name}, {UNVACUUMED:,} gone through the queue since the last vacuum",
+        unit="pages",
+        measured=unvacuumed.pages,
+        reference=last.pages,
+        reference_name="vacuumed",
+        cause=f"the first call after: {first} pages",
+    )
+
+
+def _growth(name: str, levels: list[Reading]) -> Row:
+    last = levels[-1]
+    if len(levels) < 3 or last.ended < LARGE:
+        return Row(
+            name=f"buffers: {name}, from {SMALL:,} to {LARGE:,} ended sessions",
+            unit="pages",
+            measured=last.pages,
+            target=Target(AT_MOST),
+            refused=f"needs --rows {LARGE}",
+        )
+    before = levels[-2]
+    return Row(
+        name=f"buffers: {name}, from {before.ended:,} to {last.ended:,} ended sessions",
+        unit="pages",
+        measured=last.pages,
+        reference=before.pages,
+        reference_name=f"at {before.ended:,}",
+        target=Target(AT_MOST),
+        gated=True,
+        cause=_what_grew(before, last),
+    )
+
+
+def _what_grew(before: Reading, after: Reading) -> str:
+    """The relations whose pages grew most, as the cause of a miss."""
+    grown: dict[str, float] = {}
+    for kind in ("heap", "index"):
+        for name in {name for each in after.rounds for name in getattr(each, kind)}:
+            grown[name] = _median(after, kind, name) - _median(before, kind, name)
+    most = sorted(grown.items(), key=lambda item: -item[1])[:4]
+    return ", ".join(f"{name} +{pages:.0f}" for name, pages in most if pages > 0)
+
+
+def _median(reading: Reading, kind: str, name: str) -> float:
+    pages: list[float] = [getattr(each, kind).get(name, 0) for each in reading.rounds]
+    return statistics.median(pages)
+
+
+def _samples(levels: list[Reading]) -> dict[str, Any]:
+    return {f"{level.ended} ended": [each.total for each in level.rounds] for level in levels}

@@ -1,0 +1,101 @@
+"""The product's calls, made through the real handlers in this process, as events of API Gateway."""
+
+import io
+import os
+from contextlib import redirect_stdout
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from unit.lambda_event import Handler, call, claims, event
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ROOT / "functions"
+
+
+class Api:
+    """The functions of the first walk, imported once.
+
+    Calls answer the decoded body; one that does not succeed raises.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        """Import the handlers; their one connection goes to `database_url`."""
+        os.environ |= {
+            "DATABASE_URL": database_url,
+            "SESSION_BASE_URL": "https://sessions.example.com",
+            "POWERTOOLS_SERVICE_NAME": "autodoctor",
+            "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
+            "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+        }
+        folders = ("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session")
+        self._handlers = {folder: _handler(folder) for folder in folders}
+
+    def intake(self, customer: UUID, **fields: object) -> dict[str, Any]:
+        """A free chat about the brakes; `fields` win."""
+        body = {
+            "plan": "free",
+            "payWith": "free",
+            "sessionType": "chat",
+            "name": "Cora Castillo",
+            "email": "cora@example.com",
+            "vehicle": {"year": 2019, "make": "Volvo", "model": "V60"},
+            "concern": "The brakes squeal when I stop at low speed.",
+            **fields,
+        }
+        return self._call("intake", "POST /api/intake/start", customer, body=body)
+
+    def sign(self, customer: UUID, session_id: str) -> dict[str, Any]:
+        body = {"sessionId": session_id, "signedName": "Cora Castillo"}
+        return self._call("waiver", "POST /api/waiver/submit", customer, body=body)
+
+    def queue(self, mechanic: UUID) -> dict[str, Any]:
+        return self._call("queue_fetch", "GET /api/mechanic/queue", mechanic, group="mechanics")
+
+    def accept(self, mechanic: UUID, assignment_id: str) -> dict[str, Any]:
+        route = "POST /api/mechanic/assignments/{assignmentId}/accept"
+        return self._call("accept", route, mechanic, group="mechanics", path={"assignmentId": assignment_id})
+
+    def decline(self, mechanic: UUID, assignment_id: str) -> dict[str, Any]:
+        route = "POST /api/mechanic/assignments/{assignmentId}/decline"
+        return self._call("accept", route, mechanic, group="mechanics", path={"assignmentId": assignment_id})
+
+    def presence(self, verb: str, user: UUID, group: str, session_id: str) -> dict[str, Any]:
+        """Join, leave or release."""
+        route = f"POST /api/sessions/{{sessionId}}/{verb}"
+        return self._call("presence", route, user, group=group, path={"sessionId": session_id})
+
+    def end(self, user: UUID, group: str, session_id: str) -> dict[str, Any]:
+        route = "POST /api/sessions/{sessionId}/end"
+        return self._call("end_session", route, user, group=group, path={"sessionId": session_id})
+
+    def active(self, user: UUID, role: str) -> dict[str, Any]:
+        return self._call("active_session", f"GET /api/{role}/active-session", user, group=f"{role}s")
+
+    def _call(  # noqa: PLR0913 (each part of a request)
+        self,
+        folder: str,
+        route: str,
+        user: UUID,
+        *,
+        group: str = "customers",
+        body: object = None,
+        path: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        caller = claims(f"[{group}]", sub=str(user))
+        with redirect_stdout(io.StringIO()):  # one line of metrics per call
+            answer = call(self._handlers[folder], event(route, body, caller=caller, path=path))
+        if answer.status >= 300:
+            raise RuntimeError(f"{route}: {answer.status} {answer.text}")
+        return answer.json
+
+
+def _handler(folder: str) -> Handler:
+    spec = spec_from_file_location(f"bench_{folder}", FUNCTIONS / folder / "app.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    handler: Handler = module.handler
+    return handler

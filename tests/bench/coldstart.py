@@ -1,0 +1,153 @@
+"""Rows: from the start of a process to its first answer, its first connection to the database included.
+
+Each start is a new process under AWS's runtime client, run by the local cloud's own worker. All kinds take turns
+within a round, so that whatever slows the machine slows them all; the first round, which warms the disk's cache,
+is thrown away.
+"""
+
+import asyncio
+import dataclasses
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from bench import machine
+from bench.calls import ROOT, Api
+from bench.judge import Row, Target, noise
+from bench.server import BenchServer, bench_server
+from bench.walks import Walks
+from localcloud.environment import Databases, Launch, launch_of
+from localcloud.runtime_api import Invocation
+from localcloud.template import FunctionSpec, LayerSpec, read_stack
+from localcloud.workers import Outcome, Worker
+from unit.lambda_event import claims, event
+
+ROUNDS: Final = 15
+COLD: Final = Path(__file__).parent / "cold"
+QUEUE, ACCEPT = "GET /api/mechanic/queue", "POST /api/mechanic/assignments/{assignmentId}/accept"
+FLOOR, PEER = Target(2.0), Target(0.5)
+
+
+class _FirstAnswer:
+    """Gives a worker one event and keeps its answer."""
+
+    def __init__(self, payload: bytes) -> None:
+        self.answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._payload = payload
+
+    def ready(self, worker: Worker) -> None:
+        if not self.answer.done():
+            worker.give(Invocation(str(uuid4()), worker.spec.logical_id, self._payload, "bench"))
+
+    def done(self, _worker: Worker, _invocation: Invocation, outcome: Outcome) -> None:
+        self.answer.set_result(outcome)
+
+    def ended(self, worker: Worker) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(RuntimeError(f"it ended: {worker.init_failure}"))
+
+    def printed(self, worker: Worker, line: str) -> None:
+        """What it prints is of no interest here."""
+
+
+@dataclass(frozen=True)
+class Starter:
+    """One kind of function, ready to be started."""
+
+    spec: FunctionSpec
+    launch: Launch
+
+    def milliseconds(self, request: dict[str, Any]) -> float:
+        """Start a process, let it answer `request` and end it; raises where the answer is not a 200."""
+        return asyncio.run(self._start(json.dumps(request).encode()))
+
+    async def _start(self, payload: bytes) -> float:
+        owner = _FirstAnswer(payload)
+        worker = Worker(self.spec, self.launch, owner)
+        began = time.perf_counter()
+        running = asyncio.create_task(worker.run())
+        outcome = await owner.answer
+        taken = (time.perf_counter() - began) * 1000
+        worker.kill()
+        await running
+        if json.loads(outcome.payload).get("statusCode") != 200:
+            raise RuntimeError(f"{self.spec.code}: {outcome}")
+        return taken
+
+
+def rows() -> Iterator[Row]:
+    """Cold starts of queue_fetch and accept against the floor and the peer."""
+    with bench_server(durable=True) as server, tempfile.TemporaryDirectory() as packages:
+        walks = Walks(server, Api(server.database.app_url))
+        walks.fill_queue(20)
+        starters = _starters(server, Path(packages))
+        busy = machine.busy()
+        samples: dict[str, list[float]] = {name: [] for name in starters}
+        for number in range(ROUNDS + 1):
+            for name, starter in starters.items():
+                taken = starter.milliseconds(_request(walks, name))
+                if number:
+                    samples[name].append(taken)
+    refused = noise(samples["bare"], busy)
+    for ours in ("queue_fetch", "accept"):
+        yield _row(ours, samples, "bare", FLOOR, refused)
+        yield _row(ours, samples, f"usual {ours}", PEER, refused)
+
+
+def _row(ours: str, samples: dict[str, list[float]], other: str, target: Target, refused: str) -> Row:
+    named = {"bare": "bare psycopg"}.get(other, "FastAPI + Mangum + SQLAlchemy")
+    return Row(
+        name=f"cold start: {ours} against {named}",
+        unit="ms",
+        measured=statistics.median(samples[ours]),
+        reference=statistics.median(samples[other]),
+        reference_name=named,
+        target=target,
+        refused=refused,
+        cause="importing pydantic and the layer",
+        samples={name: samples[name] for name in (ours, other)},
+    )
+
+
+def _starters(server: BenchServer, packages: Path) -> dict[str, Starter]:
+    stack = read_stack(ROOT / "template.yaml", {})
+    ours = {"queue_fetch": stack.functions["QueueFetchFunction"], "accept": stack.functions["AcceptFunction"]}
+    bare = _replaced(ours["queue_fetch"], "bare")
+    usual = _replaced(ours["queue_fetch"], "usual")
+    databases = Databases(server.database.app_url, server.database.owner_url)
+    specs = {
+        "bare": bare,
+        "queue_fetch": ours["queue_fetch"],
+        "usual queue_fetch": usual,
+        "accept": ours["accept"],
+        "usual accept": usual,
+    }
+    return {name: Starter(spec, launch_of(spec, databases, packages)) for name, spec in specs.items()}
+
+
+def _replaced(spec: FunctionSpec, folder: str) -> FunctionSpec:
+    """The same function with other code and, in place of the shared layer, what that code needs."""
+    code = COLD / folder
+    return dataclasses.replace(spec, code=code, layers=(LayerSpec(folder, code, code / "requirements.txt"),))
+
+
+def _request(walks: Walks, name: str) -> dict[str, Any]:
+    if not name.endswith("accept"):
+        return _event(QUEUE, walks.mechanic(), "/api/mechanic/queue")
+    made = walks.queued()
+    path = f"/api/mechanic/assignments/{made.assignment_id}/accept"
+    return _event(ACCEPT, made.mechanic, path, {"assignmentId": made.assignment_id})
+
+
+def _event(route: str, mechanic: UUID, path: str, parameters: dict[str, str] | None = None) -> dict[str, Any]:
+    """An event with what the peer's adapter reads besides: path, query and the client's address."""
+    built = event(route, caller=claims("[mechanics]", sub=str(mechanic)), path=parameters)
+    method = route.partition(" ")[0]
+    built["requestContext"]["http"] = {"method": method, "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"}
+    return built | {"rawPath": path, "rawQueryString": ""}

@@ -1,0 +1,122 @@
+"""What PostgreSQL itself counts of one call: statements, commits, buffers, index searches."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, LiteralString
+
+from psycopg import sql
+
+from autodoctor.db import database
+from bench.server import BenchServer
+from localcloud.postgres import APP_ROLE
+
+# Statistics of a connection reach the shared counters when it says so, or at some later time.
+_FLUSH: Final = "SELECT pg_stat_force_next_flush()"
+
+# With log_statement, the server writes one such line for each statement that a client sends.
+_LOGGED: Final = re.compile(
+    rf"{APP_ROLE}@\S+ LOG:  (?:statement|execute [^:]+): (?!BEGIN|COMMIT|ROLLBACK|{re.escape(_FLUSH)})"
+)
+
+_COMMITS: Final[LiteralString] = "SELECT xact_commit FROM pg_stat_database WHERE datname = 'autodoctor'"
+
+_HEAP: Final[LiteralString] = """
+SELECT relname, heap_blks_hit + heap_blks_read + coalesce(toast_blks_hit + toast_blks_read, 0), 0
+  FROM pg_statio_user_tables
+"""
+_INDEXES: Final[LiteralString] = """
+SELECT io.indexrelname, io.idx_blks_hit + io.idx_blks_read, s.idx_scan
+  FROM pg_statio_user_indexes io JOIN pg_stat_user_indexes s USING (indexrelid)
+"""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Statements (without BEGIN and COMMIT) and commits of one call."""
+
+    statements: int
+    commits: int
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """Pages that one call touched, by table and by index; catalogs are not counted.
+
+    Attributes:
+        heap: pages of each table.
+        index: pages of each index.
+        searches: how often each index was searched.
+    """
+
+    heap: dict[str, int]
+    index: dict[str, int]
+    searches: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """All pages."""
+        return sum(self.heap.values()) + sum(self.index.values())
+
+
+class Meter:
+    """Reads the counters around a call of a handler. The connection of the handlers must be the only busy one."""
+
+    def __init__(self, server: BenchServer) -> None:
+        """Read through `server`; counting commits needs a connection that does not count itself."""
+        self._server = server
+        self._outside = server.elsewhere()
+        self._log = server.server.log_file
+
+    def traffic(self, call: Callable[[], object]) -> Traffic:
+        """Count the statements and commits of `call`."""
+        self._flush()
+        before, read = self._commits(), self._log.stat().st_size
+        call()
+        self._flush()
+        with self._log.open(encoding="utf-8") as log:
+            log.seek(read)
+            statements = len(_LOGGED.findall(log.read()))
+        flushed_itself = 1
+        return Traffic(statements, self._commits() - before - flushed_itself)
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Have the server log the statements of the handlers' connection for as long as the block lasts."""
+        self._set_log_statement("all")
+        yield
+        self._set_log_statement("none")
+
+    def buffers(self, call: Callable[[], object]) -> Buffers:
+        """Count the pages of tables and indexes that `call` touched, triggers and checks at commit included."""
+        self._flush()
+        heap, index = self._pages(_HEAP), self._pages(_INDEXES)
+        call()
+        self._flush()
+        heap_after, index_after = self._pages(_HEAP), self._pages(_INDEXES)
+        return Buffers(
+            _grown({name: pages for name, (pages, _) in heap.items()}, heap_after, 0),
+            _grown({name: pages for name, (pages, _) in index.items()}, index_after, 0),
+            _grown({name: searches for name, (_, searches) in index.items()}, index_after, 1),
+        )
+
+    def _set_log_statement(self, value: Literal["all", "none"]) -> None:
+        statement = sql.SQL("ALTER ROLE {} SET log_statement = {}")
+        self._outside.execute(statement.format(sql.Identifier(APP_ROLE), sql.Literal(value)))
+        database().close()  # a role's settings reach new connections only
+
+    def _flush(self) -> None:
+        database().one(_FLUSH, ())
+
+    def _commits(self) -> int:
+        row = self._outside.execute(_COMMITS).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _pages(self, query: LiteralString) -> dict[str, tuple[int, int]]:
+        return {name: (pages, searches) for name, pages, searches in self._server.superuser.execute(query)}
+
+
+def _grown(before: dict[str, int], after: dict[str, tuple[int, int]], which: int) -> dict[str, int]:
+    return {name: grown for name, values in after.items() if (grown := values[which] - before.get(name, 0))}

@@ -1,0 +1,13 @@
+"""The rows that take time instead of counting: never gating, and refused where the machine is not quiet."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from bench import claims, coldstart, race
+from bench.judge import Row
+
+PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
+    "accepts a second": claims.rows,
+    "the race for one assignment": race.rows,
+    "cold starts": coldstart.rows,
+}

@@ -1,0 +1,211 @@
+"""Facts of the schema: the same states and moves as in Python, comments, what each role may do, its time-outs."""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import product
+
+import psycopg
+import pytest
+
+from autodoctor.domain.ending import Absent
+from autodoctor.domain.lifecycle import (
+    ACTIVE_SESSION,
+    ASSIGNMENT_MOVES,
+    SESSION_MOVES,
+    AssignmentStatus,
+    EndReason,
+    SessionStatus,
+)
+from integration.actors import Stage
+from localcloud.postgres import APP_ROLE, Database
+
+CONSTRAINT = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s"
+INDEX = "SELECT pg_get_indexdef(%s::regclass)"
+
+# What the application's role may do beyond reading; columns where not all of the table's.
+MAY_INSERT = {
+    "customers": None,
+    "intakes": None,
+    "waivers": None,
+    "idempotency_keys": None,
+    "sessions": {"id", "customer_id", "current_assignment_id", "status", "scheduled_for", "actor", "actor_id"},
+    "session_assignments": {
+        *("id", "session_id", "attempt", "status", "mechanic_id", "workshop_id", "urgent", "available_at"),
+        *("offer_expires_at", "actor", "actor_id"),
+    },
+    "session_participants": {"session_id", "role", "customer_id"},
+}
+MAY_UPDATE = {
+    "customers": {"name", "email", "phone"},
+    "idempotency_keys": None,
+    "sessions": {
+        *("status", "mechanic_id", "customer_present", "mechanic_present", "started_at", "ended_at", "end_reason"),
+        *("absent", "min_billable_seconds", "mechanic_notes", "actor", "actor_id", "change_data"),
+    },
+    "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
+}
+MAY_DELETE = {"idempotency_keys": None}
+
+
+@pytest.fixture
+def stage(database: Database) -> Iterator[Stage]:
+    stage = Stage(database)
+    yield stage
+    stage.close()
+
+
+def quoted(text: str) -> set[str]:
+    """The string literals of an SQL expression."""
+    return set(re.findall(r"'([^']*)'", text))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "values"),
+    [
+        ("sessions_status_known", SessionStatus),
+        ("session_assignments_status_known", AssignmentStatus),
+        ("sessions_absent_known", Absent),
+    ],
+)
+def test_the_database_knows_the_same_values_as_python(stage: Stage, constraint: str, values: type[StrEnum]) -> None:
+    assert quoted(stage.one(CONSTRAINT, constraint)) == set(values)
+
+
+def test_the_database_knows_the_same_reasons_as_python(stage: Stage) -> None:
+    assert quoted(stage.one(CONSTRAINT, "sessions_reason_fits_status")) == {
+        *EndReason, *(status for status, moves in SESSION_MOVES.items() if not moves)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("function", "statuses", "moves"),
+    [
+        ("session_may_move", SessionStatus, SESSION_MOVES),
+        ("assignment_may_move", AssignmentStatus, ASSIGNMENT_MOVES),
+    ],
+)
+def test_the_database_allows_the_same_moves_as_python(
+    stage: Stage, function: str, statuses: type[StrEnum], moves: dict[StrEnum, frozenset[StrEnum]]
+) -> None:
+    """Every pair, also of a status with itself."""
+    pairs = list(product(statuses, repeat=2))
+    rows = stage.owner.execute(
+        f"SELECT source, target FROM unnest(%s::text[], %s::text[]) AS pair (source, target) "
+        f"WHERE {function}(source, target)",
+        [[source for source, _ in pairs], [target for _, target in pairs]],
+    )
+    allowed = {(row["source"], row["target"]) for row in rows}
+    assert allowed == {(source, target) for source, targets in moves.items() for target in targets}
+
+
+def test_the_unique_indexes_cover_what_python_calls_active(stage: Stage) -> None:
+    assert quoted(stage.one(INDEX, "uq_active_session_per_customer")) == set(ACTIVE_SESSION)
+    assert quoted(stage.one(INDEX, "uq_busy_session_per_mechanic")) == {SessionStatus.WAITING, SessionStatus.LIVE}
+
+
+def test_every_table_and_function_says_what_it_is_for(stage: Stage) -> None:
+    silent = stage.owner.execute(
+        "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        "   AND relkind IN ('r', 'v') AND relname <> 'alembic_version' AND obj_description(oid, 'pg_class') IS NULL "
+        "UNION ALL "
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        "   AND obj_description(oid, 'pg_proc') IS NULL"
+    )
+    assert silent.fetchall() == []
+
+
+def test_every_column_that_its_name_does_not_explain_has_a_comment(stage: Stage) -> None:
+    """Keys and references explain themselves, and a snapshot is explained once for its neighbours."""
+    rows = stage.owner.execute(
+        "SELECT c.oid::regclass || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'"
+        "   AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL"
+        "   AND a.attname !~ '(^|_)id$'"
+    )
+    explained_by_a_neighbour = {
+        *(f"intakes.{name}" for name in ("currency", "credits", "mechanic_share_bp", "max_minutes")),
+        *(f"intakes.{name}" for name in ("plan_code", "session_type", "customer_name", "created_at")),
+        "session_assignment_events.to_status",
+    }
+    assert {row["name"] for row in rows} <= explained_by_a_neighbour
+
+
+def test_the_application_may_do_exactly_this(stage: Stage) -> None:
+    """Whatever a migration grants beyond it has to be written down here."""
+    rows = stage.owner.execute(
+        "SELECT table_name AS name, column_name AS part, privilege_type AS may"
+        "  FROM information_schema.column_privileges"
+        " WHERE grantee = %(app)s AND table_schema = 'public' AND privilege_type <> 'SELECT' "
+        "UNION ALL "
+        "SELECT table_name, NULL, privilege_type FROM information_schema.table_privileges"
+        " WHERE grantee = %(app)s AND table_schema = 'public' AND privilege_type <> 'SELECT'",
+        {"app": APP_ROLE},
+    ).fetchall()
+    whole_tables = {(row["name"], row["may"]) for row in rows if row["part"] is None}
+    granted: dict[str, dict[str, set[str] | None]] = {"INSERT": {}, "UPDATE": {}, "DELETE": {}}
+    for row in rows:
+        columns = granted[row["may"]].setdefault(
+            row["name"], None if (row["name"], row["may"]) in whole_tables else set()
+        )
+        if columns is not None:
+            columns.add(row["part"])
+    assert granted == {"INSERT": MAY_INSERT, "UPDATE": MAY_UPDATE, "DELETE": MAY_DELETE}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE plans SET price_cents = 0",
+        "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '0')",
+        "UPDATE settings SET value = '0'",
+        "INSERT INTO mechanics (user_id, name) VALUES (new_id(), 'Eve')",
+        "UPDATE mechanics SET status = 'active'",
+        "INSERT INTO workshops (name) VALUES ('Eve')",
+        "UPDATE intakes SET price_cents = 1",
+        "DELETE FROM intakes",
+        "DELETE FROM customers",
+        "UPDATE customers SET user_id = new_id()",
+        "UPDATE waivers SET signed_name = 'Eve'",
+        "DELETE FROM waivers",
+        "UPDATE sessions SET created_at = now()",
+        "UPDATE sessions SET released_at = now()",
+        "UPDATE session_assignments SET queued_at = now()",
+        "UPDATE session_assignments SET declined_by = NULL",
+        "UPDATE alembic_version SET version_num = '0'",
+        "CREATE TABLE mine (id integer)",
+        "CREATE SCHEMA mine",
+        "DROP INDEX uq_active_session_per_customer",
+        "ALTER TABLE sessions DROP CONSTRAINT sessions_start_is_proven",
+        f"ALTER ROLE {APP_ROLE} SUPERUSER",
+        "SET ROLE autodoctor_owner",
+        "SET app.min_billable_seconds = '0'; SET session_replication_role = replica",
+    ],
+)
+def test_the_application_may_not(database: Database, statement: str) -> None:
+    with psycopg.connect(database.app_url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(statement)
+
+
+def test_the_application_s_time_outs_stand_on_its_role(database: Database) -> None:
+    """A SET by the client would pin the connection of RDS Proxy."""
+    with psycopg.connect(database.app_url) as connection:
+        found = connection.execute(
+            "SELECT name, setting || unit, source FROM pg_settings WHERE name = ANY (%s) ORDER BY name",
+            [["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]],
+        ).fetchall()
+    assert found == [
+        ("idle_in_transaction_session_timeout", "10000ms", "user"),
+        ("lock_timeout", "2000ms", "user"),
+        ("statement_timeout", "5000ms", "user"),
+    ]
+
+
+def test_the_threshold_comes_from_the_table_then_the_server_then_60(stage: Stage) -> None:
+    assert stage.one("SELECT min_billable_seconds()") == 60
+    stage.owner.execute("SET app.min_billable_seconds = '90'")
+    assert stage.one("SELECT min_billable_seconds()") == 90
+    stage.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '30')")
+    assert stage.one("SELECT min_billable_seconds()") == 30
+    with pytest.raises(psycopg.errors.CheckViolation):
+        stage.owner.execute("UPDATE settings SET value = 'soon' WHERE key = 'min_billable_seconds'")

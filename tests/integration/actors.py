@@ -145,6 +145,11 @@ class Stage:
         """Accept the session's first assignment."""
         return accept(self.app, mechanic.user_id, created.assignment_id)
 
+    def accept_current(self, mechanic: Mechanic, session_id: UUID) -> Accepted:
+        """Accept whichever assignment of the session is the current one."""
+        current: UUID = self.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session_id)
+        return accept(self.app, mechanic.user_id, current)
+
     def end(self, user_id: UUID, session_id: UUID) -> Ended:
         """End it as one of its parties."""
         return end_session(self.app, Ender(user_id), session_id)
@@ -158,7 +163,7 @@ class Stage:
 
     def let_time_pass(self, seconds: float) -> None:
         """Make everything that is recorded, evidence included, `seconds` older."""
-        with self._without_triggers() as connection:
+        with self.without_triggers() as connection:
             for table, columns in self._timestamps.items():
                 shifts = sql.SQL(", ").join(
                     sql.SQL("{0} = {0} - make_interval(secs => %(seconds)s)").format(sql.Identifier(column))
@@ -170,7 +175,7 @@ class Stage:
 
     def clear(self) -> None:
         """Forget everybody and everything but plans and settings."""
-        with self._without_triggers() as connection:
+        with self.without_triggers() as connection:
             for table in TABLES:
                 connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
 
@@ -186,7 +191,7 @@ class Stage:
         return {row["table_name"]: row["columns"] for row in rows}
 
     @contextmanager
-    def _without_triggers(self) -> Iterator[psycopg.Connection[Row]]:
+    def without_triggers(self) -> Iterator[psycopg.Connection[Row]]:
         """A superuser's transaction in which neither triggers nor foreign keys act."""
         with self._superuser.transaction():
             self._superuser.execute("SET LOCAL session_replication_role = replica")

@@ -13,7 +13,9 @@ from autodoctor.settings import database_url
 type Row = dict[str, Any]
 type Parameters = Mapping[str, object] | Sequence[object]
 
-CONNECT_TIMEOUT_SECONDS = 5
+CONNECT_TIMEOUT_SECONDS = 3
+# A host that vanished in a failover sends no reset: without this the call would wait for the Lambda's time-out.
+UNANSWERED_MILLISECONDS = 3000
 
 
 class Refused(Exception):
@@ -97,6 +99,7 @@ class Database:
                 prepare_threshold=None,  # a named statement would pin the connection of RDS Proxy
                 row_factory=dict_row,
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                tcp_user_timeout=UNANSWERED_MILLISECONDS,
                 application_name="autodoctor",
             )
         return self._connection

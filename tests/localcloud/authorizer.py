@@ -99,7 +99,7 @@ class Authorizer:
             raise Refused("the token is not valid yet") from error
         except jwt.InvalidIssuerError as error:
             raise Refused("the token has an invalid issuer") from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, UnicodeError) as error:  # the header may hold any bytes
             raise Refused("the token is invalid") from error
         return claims
 

@@ -1,6 +1,5 @@
 """The checker itself: it finds nothing wrong where nothing is, and every lie that is planted past all guards."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,6 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import join, leave, release
 from integration.actors import Stage
 from integration.invariants import violations
-from localcloud.postgres import Database
 
 SESSION = "UPDATE sessions SET {} WHERE id = %(session)s"
 ASSIGNMENT = "UPDATE session_assignments SET {} WHERE id = %(assignment)s"
@@ -91,13 +89,6 @@ LIES = [
         UPDATE sessions SET status = 'waiting', mechanic_id = %(other_mechanic)s
          WHERE id IN (%(queued)s, %(session)s)"""),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def stage(database: Database) -> Iterator[Stage]:
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 def completed(stage: Stage, customer: UUID) -> dict[str, object]:

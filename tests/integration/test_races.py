@@ -32,7 +32,6 @@ from autodoctor.sessions.presence import PresenceRecorded, Released, join, leave
 from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from integration.actors import Stage, intake_request
 from integration.invariants import violations
-from localcloud.postgres import Database as DatabaseUrls
 
 type Move = Callable[[Database], object]
 
@@ -350,12 +349,10 @@ RACES = (
 
 
 @pytest.fixture
-def arena(database: DatabaseUrls) -> Iterator[Arena]:
-    stage = Stage(database)
+def arena(stage: Stage) -> Iterator[Arena]:
     arena = Arena(stage)
     yield arena
     arena.close()
-    stage.close()
 
 
 def run(arena: Arena, race: Callable[[Arena], str], rounds: int) -> Counter[str]:

@@ -1,7 +1,6 @@
 """Facts of the schema: the same states and moves as in Python, comments, what each role may do, its time-outs."""
 
 import re
-from collections.abc import Iterator
 from enum import StrEnum
 from itertools import product
 
@@ -46,13 +45,6 @@ MAY_UPDATE = {
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
 }
 MAY_DELETE = {"idempotency_keys": None}
-
-
-@pytest.fixture
-def stage(database: Database) -> Iterator[Stage]:
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 def quoted(text: str) -> set[str]:

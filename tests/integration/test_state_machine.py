@@ -4,7 +4,7 @@ Nothing here predicts an outcome: the checker (invariants.py) says what must nev
 answer or raise a typed Problem, nothing else. Statements typed by hand may also be refused by the schema.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -36,7 +36,6 @@ from autodoctor.sessions.intake import SessionCreated, start_intake
 from autodoctor.sessions.queue import fetch_queue
 from integration.actors import Stage, intake_request
 from integration.invariants import violations
-from localcloud.postgres import Database
 
 CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 4)
@@ -349,14 +348,6 @@ class Consultations(RuleBasedStateMachine):
         ).fetchone()
         assert parties is not None
         return parties
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 def explore(stage: Stage, examples: int, steps: int, *, same_every_time: bool) -> None:

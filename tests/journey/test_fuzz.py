@@ -30,7 +30,7 @@ INTERNAL = ("Traceback", "psycopg", "pydantic", "SELECT", "postgres", ".py", "/w
 
 # Every character, also the ones that have no UTF-8 (written as \\udXXX escapes in JSON).
 texts = st.text(st.characters(exclude_categories=()), max_size=40) | st.sampled_from(
-    ["", "\x00", "null", "2026-11-21T10:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "😀" * 300]
+    ["", "\x00", "null", "2026-11-21T10:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "x" * 300]
 )
 numbers = st.integers() | st.integers(-(10**30), 10**30) | st.floats()
 scalars = st.none() | st.booleans() | numbers | texts | st.builds(lambda: str(new_id()))

@@ -1,0 +1,143 @@
+"""What goes wrong with a customer's data in hand: the answer tells nothing of it, and neither does the log."""
+
+import importlib.util
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from autodoctor.db import Database
+from autodoctor.ids import new_id
+from autodoctor.observability import logger
+from integration.actors import Stage
+from localcloud.samples import INTAKE_WITH_WAIVER
+from unit.lambda_event import Answer, Handler, call, claims, event
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+PERSONAL = ("Cora", "Castillo", "cora@example.com", "555 0100", "squeals", "Toyota", "1HGCM82633A004352")
+BODY = {
+    **INTAKE_WITH_WAIVER,
+    "phone": "555 0100",
+    "vehicle": {"year": 2015, "make": "Toyota", "model": "Corolla", "vin": "1HGCM82633A004352"},
+}
+
+
+def handler_of(function: str, database: Database, monkeypatch: pytest.MonkeyPatch) -> Handler:
+    """The function's own handler, on this test's database."""
+    spec = importlib.util.spec_from_file_location(f"function_{function}", FUNCTIONS / function / "app.py")
+    assert spec is not None
+    assert spec.loader is not None
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    monkeypatch.setattr(app, "database", lambda: database)
+    handler: Handler = app.handler
+    return handler
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What the function writes to its log."""
+    lines = io.StringIO()
+    monkeypatch.setattr(logger.registered_handler, "stream", lines)
+    monkeypatch.setattr("autodoctor.http.metrics.namespace", "AutoDoctor")
+    return lines
+
+
+def start(stage: Stage, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]) -> Answer:
+    handler = handler_of("intake", stage.app, monkeypatch)
+    return call(handler, event("POST /api/intake/start", body, caller=claims(sub=str(new_id()))))
+
+
+def silent(text: str) -> bool:
+    return not [word for word in PERSONAL if word.lower() in text.lower()]
+
+
+def test_a_row_that_the_schema_refuses_is_not_quoted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    stage.owner.execute("ALTER TABLE intakes ADD CONSTRAINT other_makes_only CHECK (vehicle ->> 'make' <> 'Toyota')")
+    answer = start(stage, monkeypatch, BODY)
+    assert (answer.status, set(answer.json)) == (500, {"type", "status", "requestId"})
+    failure, request = map(json.loads, log.getvalue().splitlines())
+    assert (failure["error"], failure["sqlstate"], failure["constraint"]) == (
+        "CheckViolation",
+        "23514",
+        "other_makes_only",
+    )
+    assert request["status"] == 500
+    assert silent(answer.text)
+    assert silent(log.getvalue())
+
+
+def test_postgresql_would_have_quoted_the_row(stage: Stage) -> None:
+    """The premise of the test above: the message of such an error holds personal data."""
+    stage.pending(name="Cora Castillo")
+    stage.owner.execute("ALTER TABLE intakes ADD CONSTRAINT none CHECK (false) NOT VALID")
+    with pytest.raises(psycopg.errors.CheckViolation) as refused:
+        stage.owner.execute("UPDATE intakes SET urgent = true")
+    assert "Cora Castillo" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [
+        ("DROP TABLE plans CASCADE", 500),
+        ("ALTER TABLE intakes DROP COLUMN concern", 500),
+        ("REVOKE INSERT ON intakes FROM autodoctor_app", 500),
+    ],
+)
+def test_a_broken_schema_is_a_bare_500(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, broken: str, status: int
+) -> None:
+    stage.owner.execute(broken)
+    answer = start(stage, monkeypatch, BODY)
+    assert (answer.status, set(answer.json)) == (status, {"type", "status", "requestId"})
+    assert silent(answer.text + log.getvalue())
+
+
+def test_a_database_that_is_gone_is_briefly_unavailable(monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
+    gone = Database(lambda: "postgresql://cora@127.0.0.1:1/autodoctor")
+    handler = handler_of("intake", gone, monkeypatch)
+    answer = call(handler, event("POST /api/intake/start", BODY, caller=claims()))
+    assert (answer.status, answer.slug, answer.headers["retry-after"]) == (503, "service-unavailable", "2")
+    assert silent(answer.text + log.getvalue())
+
+
+def test_a_statement_that_takes_too_long_is_briefly_unavailable(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
+        superuser.execute(
+            f"ALTER ROLE autodoctor_app IN DATABASE \"{stage.urls.name}\" SET statement_timeout = '100ms'"
+        )
+    with stage.owner.transaction():
+        stage.owner.execute("LOCK TABLE intakes IN ACCESS EXCLUSIVE MODE")
+        answer = start(stage, monkeypatch, BODY)
+    assert (answer.status, answer.slug) == (503, "service-unavailable")
+    assert silent(answer.text + log.getvalue())
+
+
+def test_a_row_that_stays_locked_is_busy(stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
+    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
+        superuser.execute(f"ALTER ROLE autodoctor_app IN DATABASE \"{stage.urls.name}\" SET lock_timeout = '100ms'")
+    mechanic = stage.mechanic()
+    created = stage.queued()
+    accept = handler_of("accept", stage.app, monkeypatch)
+    path = {"assignmentId": str(created.assignment_id)}
+    caller = claims("[mechanics]", sub=str(mechanic.user_id))
+    with stage.owner.transaction():
+        stage.owner.execute("SELECT FROM sessions FOR NO KEY UPDATE")
+        answer = call(accept, event("POST /api/mechanic/assignments/{assignmentId}/accept", caller=caller, path=path))
+    assert (answer.status, answer.slug, answer.headers["retry-after"]) == (409, "session-busy", "1")
+    assert "ERROR" not in log.getvalue()
+
+
+def test_a_good_request_leaves_no_personal_data_in_the_log(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(stage, monkeypatch, BODY).status == 201
+    assert log.getvalue()
+    assert silent(log.getvalue() + capsys.readouterr().out)

@@ -28,8 +28,10 @@ _PAGE: Final[LiteralString] = (
     """
 WITH m AS MATERIALIZED (
   SELECT m.id, m.workshop_id,
-         (SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id
-           WHERE c.user_id = %(user_id)s AND s.status IN ('scheduled', 'pending', 'waiting', 'live')) AS own_session_id
+         -- no join: for one, the planner would look up both ends of each table's index
+         (SELECT s.id FROM sessions s
+           WHERE s.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = %(user_id)s)
+             AND s.status IN ('scheduled', 'pending', 'waiting', 'live')) AS own_session_id
     FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'
 ), page AS MATERIALIZED (
   SELECT listed.* FROM m LEFT JOIN LATERAL (

@@ -4,6 +4,7 @@ from autodoctor.db import database
 from autodoctor.errors import AssignmentNotFound
 from autodoctor.http import Request, Router
 from autodoctor.sessions import accept as use_case
+from autodoctor.wire import EmptyBody
 
 router = Router()
 
@@ -11,6 +12,7 @@ router = Router()
 @router.route("POST /api/mechanic/assignments/{assignmentId}/accept", groups=["mechanics"], metric="Accepted")
 def accept(request: Request) -> use_case.Accepted:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
+    request.json(EmptyBody)
     return use_case.accept(database(), request.caller.user_id, assignment_id)
 
 

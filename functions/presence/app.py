@@ -4,6 +4,7 @@ from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
 from autodoctor.http import Request, Router
 from autodoctor.sessions import presence
+from autodoctor.wire import EmptyBody
 
 router = Router()
 
@@ -24,7 +25,9 @@ def leave(request: Request) -> presence.PresenceRecorded:
 
 @router.route("POST /api/sessions/{sessionId}/release", groups=["mechanics"], metric="Released")
 def release(request: Request) -> presence.Released:
-    return presence.release(database(), request.caller.user_id, request.id("sessionId", SessionNotFound))
+    session_id = request.id("sessionId", SessionNotFound)
+    request.json(EmptyBody)
+    return presence.release(database(), request.caller.user_id, session_id)
 
 
 handler = router.handler()

@@ -227,6 +227,21 @@ def test_a_busy_session_says_when_to_come_back(account: Account) -> None:
     assert document(response, 409)["type"] == "/problems/session-busy"
 
 
+@pytest.mark.parametrize("route", ["accept", "decline", "join", "leave", "release", "end"])
+def test_a_body_that_nobody_needs_has_to_be_one_all_the_same(account: Account, route: str) -> None:
+    mechanic = account.stage.mechanic()
+    created = account.stage.queued(preferredMechanicId=mechanic.id)
+    path = f"/api/mechanic/assignments/{created.assignment_id}/{route}"
+    if route not in {"accept", "decline"}:
+        account.stage.accept(mechanic, created)
+        path = f"/api/sessions/{created.session_id}/{route}"
+    caller = account.mechanic(mechanic)
+    problem(caller, "POST", path, 400, content=b"{")
+    shown = problem(caller, "POST", path, 422, {"anything": ["\x00"]})
+    assert [error["pointer"] for error in shown["errors"]] == ["/anything/0"]
+    assert caller.send("POST", path, {"unknown": True}).status_code == 200
+
+
 RETIRED = {
     "/api/mechanics/requests": "/api/mechanic/queue",
     "/api/mechanics/requests/5/anything": "/api/mechanic/queue",

@@ -25,7 +25,7 @@ class Answer(BaseModel):
 
 
 class EmptyBody(RequestBody):
-    """A request that needs no body."""
+    """A request that needs no body; what comes all the same has to be JSON that could be stored."""
 
 
 def unstorable(value: object, pointer: str = "") -> str | None:

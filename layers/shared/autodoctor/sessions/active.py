@@ -93,7 +93,7 @@ _CUSTOMER_ACTIVE: Final[LiteralString] = (
     + _COLUMNS
     + """, m.name AS counterpart_name
   FROM customers c
-  JOIN sessions s ON s.customer_id = c.id AND s.status IN ('scheduled', 'pending', 'waiting', 'live')
+  JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
   JOIN intakes i ON i.id = s.id
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
  WHERE c.user_id = %(user_id)s
@@ -105,7 +105,7 @@ _MECHANIC_ACTIVE: Final[LiteralString] = (
     + _COLUMNS
     + """, i.customer_name AS counterpart_name
   FROM mechanics m
-  JOIN sessions s ON s.mechanic_id = m.id AND s.status IN ('waiting', 'live')
+  JOIN sessions s ON s.mechanic_id = m.id AND s.ended_at IS NULL
   JOIN intakes i ON i.id = s.id
  WHERE m.user_id = %(user_id)s
 """

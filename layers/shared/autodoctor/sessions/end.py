@@ -69,7 +69,7 @@ SELECT s.*, c.user_id AS customer_user_id, m.user_id AS mechanic_user_id, i.max_
 """
 
 _START: Final[LiteralString] = """
-UPDATE sessions SET status = 'live', started_at = %(started_at)s, actor = %(actor)s, actor_id = %(actor_id)s,
+UPDATE sessions SET status = 'live', actor = %(actor)s, actor_id = %(actor_id)s,
                     change_data = '{"derived": true}'
  WHERE id = %(session_id)s AND status = 'waiting'
 """

@@ -19,6 +19,7 @@ ABANDONED_MINUTES: Final = 10
 MARGIN_SECONDS: Final = 5.0
 
 # Every sweep: sessions are locked first, what others hold is skipped, the UPDATE checks the state again.
+# The order is that of the index that holds active sessions only, so that no plan walks the history.
 _ORPHANS: Final[LiteralString] = "SELECT expire_orphaned_sessions(%(batch)s) AS changed"
 
 _LAPSED_OFFERS: Final[LiteralString] = """
@@ -38,8 +39,9 @@ SELECT count(*) AS changed FROM changed
 _DUE: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
   SELECT id FROM sessions
-   WHERE status = 'scheduled' AND scheduled_for <= now() + make_interval(mins => %(lead_minutes)s)
-   ORDER BY id LIMIT %(batch)s
+   WHERE ended_at IS NULL AND status = 'scheduled'
+     AND scheduled_for <= now() + make_interval(mins => %(lead_minutes)s)
+   ORDER BY customer_id LIMIT %(batch)s
      FOR NO KEY UPDATE SKIP LOCKED
 ), changed AS (
   UPDATE sessions s SET status = 'pending', actor = %(actor)s
@@ -52,9 +54,9 @@ SELECT count(*) AS changed FROM changed
 _MECHANIC_NEVER_CAME: Final[LiteralString] = """
 WITH left_waiting AS MATERIALIZED (
   SELECT id FROM sessions
-   WHERE status = 'waiting' AND mechanic_joined_at IS NULL
+   WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
      AND greatest(accepted_at, scheduled_for) <= now() - make_interval(mins => %(no_show_minutes)s)
-   ORDER BY id LIMIT %(batch)s
+   ORDER BY customer_id LIMIT %(batch)s
      FOR NO KEY UPDATE SKIP LOCKED
 ), changed AS (
   UPDATE sessions s SET status = 'pending', actor = %(actor)s
@@ -78,10 +80,10 @@ SELECT count(*) AS changed FROM changed
 
 _ABANDONED: Final[LiteralString] = """
 SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
- WHERE s.status = 'live'
+ WHERE s.ended_at IS NULL AND s.status = 'live'
    AND (s.parted_at <= now() - make_interval(mins => %(abandoned_minutes)s)
         OR s.started_at <= now() - make_interval(mins => i.max_minutes))
- ORDER BY s.id LIMIT %(batch)s
+ ORDER BY s.customer_id LIMIT %(batch)s
 """
 
 

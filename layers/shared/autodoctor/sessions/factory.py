@@ -22,7 +22,7 @@ FACTORY_CTES: Final[LiteralString] = """
     FROM intake i
     LEFT JOIN mechanics preferred
       ON preferred.id = i.preferred_mechanic_id AND preferred.status = 'active' AND preferred.available
-     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = preferred.id AND b.status IN ('waiting', 'live'))
+     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = preferred.id AND b.ended_at IS NULL)
 ), session AS (
   INSERT INTO sessions (id, customer_id, current_assignment_id, status, scheduled_for, actor, actor_id)
   SELECT o.id, o.customer_id, %(assignment_id)s, o.session_status, o.scheduled_for, %(actor)s, %(actor_id)s

@@ -148,7 +148,7 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
   FROM (SELECT) AS one
   LEFT JOIN customers c ON c.user_id = %(user_id)s
   LEFT JOIN sessions active
-         ON active.customer_id = c.id AND active.status IN ('scheduled', 'pending', 'waiting', 'live')
+         ON active.customer_id = c.id AND active.ended_at IS NULL
   LEFT JOIN plans p ON p.code = %(plan)s
   LEFT JOIN workshops w ON w.id = %(workshop_id)s
   LEFT JOIN mechanics m ON m.id = %(preferred_mechanic_id)s

@@ -31,7 +31,7 @@ WITH m AS MATERIALIZED (
          -- no join: for one, the planner would look up both ends of each table's index
          (SELECT s.id FROM sessions s
            WHERE s.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = %(user_id)s)
-             AND s.status IN ('scheduled', 'pending', 'waiting', 'live')) AS own_session_id
+             AND s.ended_at IS NULL) AS own_session_id
     FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'
 ), page AS MATERIALIZED (
   SELECT listed.* FROM m LEFT JOIN LATERAL (

@@ -37,7 +37,7 @@ WITH session AS MATERIALIZED (
 ), wanted AS (
   SELECT m.id FROM session JOIN mechanics m ON m.id = session.preferred_mechanic_id
    WHERE m.status = 'active' AND m.available
-     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.status IN ('waiting', 'live'))
+     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)
 ), assignment AS (
   UPDATE session_assignments a
      SET status = CASE WHEN EXISTS (SELECT FROM wanted) THEN 'offered' ELSE 'queued' END,

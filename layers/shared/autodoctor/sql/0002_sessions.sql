@@ -63,10 +63,11 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
 -- One active session per customer, one session at a time per mechanic (invariants 1 and 8).
-CREATE UNIQUE INDEX uq_active_session_per_customer ON sessions (customer_id)
-  WHERE status IN ('scheduled', 'pending', 'waiting', 'live');
+-- Not by status: a session is active while ended_at is null, and a predicate that a transition does not touch
+-- lets waiting -> live be a HOT update.
+CREATE UNIQUE INDEX uq_active_session_per_customer ON sessions (customer_id) WHERE ended_at IS NULL;
 CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON sessions (mechanic_id)
-  WHERE status IN ('waiting', 'live');
+  WHERE ended_at IS NULL AND mechanic_id IS NOT NULL;
 -- Histories are found through intakes and session_participants, whose rows do not change with every transition.
 COMMENT ON TABLE sessions IS
   'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock; triggers keep the assignment, the participants and the audit trail in step.';
@@ -254,8 +255,8 @@ GRANT INSERT (id, session_id, attempt, status, mechanic_id, workshop_id, urgent,
   ON session_assignments TO autodoctor_app;
 GRANT INSERT (session_id, role, customer_id) ON session_participants TO autodoctor_app;
 GRANT INSERT ON waivers TO autodoctor_app;
-GRANT UPDATE (status, mechanic_id, customer_present, mechanic_present, started_at, ended_at, end_reason,
-              absent, min_billable_seconds, mechanic_notes, actor, actor_id, change_data) ON sessions TO autodoctor_app;
+GRANT UPDATE (status, mechanic_id, customer_present, mechanic_present, ended_at, end_reason, absent,
+              min_billable_seconds, mechanic_notes, actor, actor_id, change_data) ON sessions TO autodoctor_app;
 GRANT UPDATE (status, mechanic_id, offer_expires_at, actor, actor_id, change_data) ON session_assignments TO autodoctor_app;
 GRANT SELECT ON session_events, session_assignment_events TO autodoctor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO autodoctor_app;

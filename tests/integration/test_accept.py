@@ -170,6 +170,13 @@ def test_nobody_accepts_their_own_session(stage: Stage) -> None:
     assert (refused.value.status, refused.value.slug) == (403, "own-session")
 
 
+def test_ones_own_session_stays_ones_own_whoever_has_taken_it(stage: Stage) -> None:
+    mechanic = stage.mechanic()
+    created = stage.waiting(stage.mechanic(), mechanic.user_id)
+    with pytest.raises(OwnSession):
+        stage.accept(mechanic, created)
+
+
 def test_a_declined_request_cannot_be_accepted_after_all(stage: Stage) -> None:
     mechanic = stage.mechanic()
     created = stage.queued(preferredMechanicId=mechanic.id)

@@ -77,7 +77,7 @@ class Meter:
         self._flush()
         with self._log.open(encoding="utf-8") as log:
             log.seek(read)
-            statements = len(_LOGGED.findall(log.read()))
+            statements = logged_statements(log.read())
         flushed_itself = 1
         return Traffic(statements, self._commits() - before - flushed_itself)
 
@@ -116,6 +116,11 @@ class Meter:
 
     def _pages(self, query: LiteralString) -> dict[str, tuple[int, int]]:
         return {name: (pages, searches) for name, pages, searches in self._server.superuser.execute(query)}
+
+
+def logged_statements(log: str) -> int:
+    """How many statements of the application role a piece of the server's log tells of, without BEGIN and COMMIT."""
+    return len(_LOGGED.findall(log))
 
 
 def _grown(before: dict[str, int], after: dict[str, tuple[int, int]], which: int) -> dict[str, int]:

@@ -59,10 +59,8 @@ class WalMeter:
 
     def _images(self, start: str, end: str) -> int:
         folder = self._server.server.home / "pgdata" / "pg_wal"
-        printed = self._server.run_program("pg_waldump", "-p", str(folder), "-s", start, "-e", end, "--stats=record")
-        found = _TOTAL.search(printed)
-        assert found, printed
-        return int(found[1])
+        options = ("-p", str(folder), "-s", start, "-e", end, "--stats=record")
+        return page_images(self._server.run_program("pg_waldump", *options))
 
 
 def rows(server: BenchServer, walks: Walks) -> Iterator[Row]:
@@ -95,6 +93,14 @@ def rows(server: BenchServer, walks: Walks) -> Iterator[Row]:
         reference_name="procrastinate",
         cause="for comparison: one of our calls moves up to two rows, each audited; procrastinate's moves one",
     )
+
+
+def page_images(printed: str) -> int:
+    """Bytes of whole-page images, from the totals of `pg_waldump --stats=record`."""
+    found = _TOTAL.search(printed)
+    if not found:
+        raise RuntimeError(f"pg_waldump printed no totals: {printed}")
+    return int(found[1])
 
 
 def _ours(meter: WalMeter, walks: Walks) -> dict[str, Written]:

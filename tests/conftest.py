@@ -12,11 +12,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from autodoctor.migrations import migrate
 from localcloud import ports
 from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from statement_log import LOG_LINE_PREFIX, pinning, statements
+
+# The same examples in every run, and no deadline, which a slow machine would miss.
+settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 TEMPLATE = "template_migrated"
 _numbers = itertools.count(1)

@@ -7,20 +7,21 @@ from autodoctor.sessions import accept as use_case
 from autodoctor.wire import EmptyBody
 
 router = Router()
+db = database()
 
 
 @router.route("POST /api/mechanic/assignments/{assignmentId}/accept", groups=["mechanics"], metric="Accepted")
 def accept(request: Request) -> use_case.Accepted:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
     request.json(EmptyBody)
-    return use_case.accept(database(), request.caller.user_id, assignment_id)
+    return use_case.accept(db, request.caller.user_id, assignment_id)
 
 
 @router.route("POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined")
 def decline(request: Request) -> use_case.Declined:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
     reason = request.json(use_case.DeclineRequest).reason
-    return use_case.decline(database(), request.caller.user_id, assignment_id, reason)
+    return use_case.decline(db, request.caller.user_id, assignment_id, reason)
 
 
 handler = router.handler()

@@ -6,13 +6,14 @@ from autodoctor.http import Request, Router
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
 
 router = Router()
+db = database()
 
 
 @router.route("POST /api/sessions/{sessionId}/end", groups=["customers", "mechanics", "admins"], metric="EndRequests")
 def end(request: Request) -> Ended:
     session_id = request.id("sessionId", SessionNotFound)
     ender = Ender(request.caller.user_id, any_session=request.caller.is_admin)
-    return end_session(database(), ender, session_id, request.json(EndRequest).mechanic_notes)
+    return end_session(db, ender, session_id, request.json(EndRequest).mechanic_notes)
 
 
 handler = router.handler()

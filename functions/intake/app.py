@@ -5,12 +5,13 @@ from autodoctor.http import Request, Router
 from autodoctor.sessions.intake import IntakeRequest, SessionCreated, start_intake
 
 router = Router()
+db = database()
 
 
 @router.route("POST /api/intake/start", groups=["customers"], status=201, metric="SessionsCreated")
 def start(request: Request) -> SessionCreated:
     intake = request.json(IntakeRequest)
-    return start_intake(database(), request.caller.user_id, intake, request.headers.get("idempotency-key"))
+    return start_intake(db, request.caller.user_id, intake, request.headers.get("idempotency-key"))
 
 
 handler = router.handler()

@@ -7,27 +7,28 @@ from autodoctor.sessions import presence
 from autodoctor.wire import EmptyBody
 
 router = Router()
+db = database()
 
 
 @router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined")
 def join(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id
-    return presence.join(database(), request.caller.user_id, session_id, connection_id)
+    return presence.join(db, request.caller.user_id, session_id, connection_id)
 
 
 @router.route("POST /api/sessions/{sessionId}/leave", groups=["customers", "mechanics"], metric="Left")
 def leave(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id
-    return presence.leave(database(), request.caller.user_id, session_id, connection_id)
+    return presence.leave(db, request.caller.user_id, session_id, connection_id)
 
 
 @router.route("POST /api/sessions/{sessionId}/release", groups=["mechanics"], metric="Released")
 def release(request: Request) -> presence.Released:
     session_id = request.id("sessionId", SessionNotFound)
     request.json(EmptyBody)
-    return presence.release(database(), request.caller.user_id, session_id)
+    return presence.release(db, request.caller.user_id, session_id)
 
 
 handler = router.handler()

@@ -5,11 +5,12 @@ from autodoctor.http import Request, Router
 from autodoctor.sessions.queue import Queue, fetch_queue
 
 router = Router()
+db = database()
 
 
 @router.route("GET /api/mechanic/queue", groups=["mechanics"])
 def fetch(request: Request) -> Queue:
-    return fetch_queue(database(), request.caller.user_id, request.query.get("limit"), request.query.get("cursor"))
+    return fetch_queue(db, request.caller.user_id, request.query.get("limit"), request.query.get("cursor"))
 
 
 handler = router.handler()

@@ -5,11 +5,12 @@ from autodoctor.http import Request, Router
 from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 
 router = Router()
+db = database()
 
 
 @router.route("POST /api/waiver/submit", groups=["customers"], metric="WaiversSigned")
 def submit(request: Request) -> WaiverSigned:
-    return sign_waiver(database(), request.caller.user_id, request.json(WaiverRequest))
+    return sign_waiver(db, request.caller.user_id, request.json(WaiverRequest))
 
 
 handler = router.handler()

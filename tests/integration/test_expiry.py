@@ -14,7 +14,15 @@ from autodoctor.sessions.queue import fetch_queue
 from integration.actors import Mechanic, Stage
 from integration.evidence import assignments, column, events, last_event
 
-NOTHING = {"orphans": 0, "lapsed_offers": 0, "came_due": 0, "released": 0, "ended": 0, "forgotten_keys": 0}
+NOTHING = {
+    "orphans": 0,
+    "lapsed_offers": 0,
+    "opened_to_all": 0,
+    "came_due": 0,
+    "released": 0,
+    "ended": 0,
+    "forgotten_keys": 0,
+}
 TWO_HOURS = 7200
 
 
@@ -308,3 +316,19 @@ def test_nothing_to_do_is_nothing_done(stage: Stage) -> None:
     stage.live(stage.mechanic(), new_id())
     stage.queued()
     assert sweep(stage.app, plenty) == Swept(**NOTHING)
+
+
+# --- requests nobody can reach ----------------------------------------------------------------------
+
+
+def test_a_request_whose_workshop_was_suspended_unseen_opens_to_everybody(stage: Stage) -> None:
+    """A suspension and an intake that commit at the same moment do not see each other."""
+    workshop = stage.workshop()
+    mechanic, other = stage.mechanic(workshop), stage.mechanic()
+    created = stage.queued(workshopId=str(workshop))
+    with stage.without_triggers() as connection:
+        connection.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", (mechanic.id,))
+    assert sees(stage, other) == []
+    assert swept(stage) == {"opened_to_all": 1}
+    assert sees(stage, other) == [created.session_id]
+    assert swept(stage) == {}

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from autodoctor.db import Database
+from autodoctor.db import database
 from autodoctor.ids import new_id
 from autodoctor.observability import logger
 from integration.actors import Stage
@@ -25,14 +25,15 @@ BODY = {
 }
 
 
-def handler_of(function: str, database: Database, monkeypatch: pytest.MonkeyPatch) -> Handler:
+def handler_of(function: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Handler:
     """The function's own handler, on this test's database."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    database.cache_clear()
     spec = importlib.util.spec_from_file_location(f"function_{function}", FUNCTIONS / function / "app.py")
     assert spec is not None
     assert spec.loader is not None
     app = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(app)
-    monkeypatch.setattr(app, "database", lambda: database)
     handler: Handler = app.handler
     return handler
 
@@ -47,7 +48,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 
 
 def start(stage: Stage, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]) -> Answer:
-    handler = handler_of("intake", stage.app, monkeypatch)
+    handler = handler_of("intake", stage.urls.app_url, monkeypatch)
     return call(handler, event("POST /api/intake/start", body, caller=claims(sub=str(new_id()))))
 
 
@@ -99,8 +100,7 @@ def test_a_broken_schema_is_a_bare_500(
 
 
 def test_a_database_that_is_gone_is_briefly_unavailable(monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
-    gone = Database(lambda: "postgresql://cora@127.0.0.1:1/autodoctor")
-    handler = handler_of("intake", gone, monkeypatch)
+    handler = handler_of("intake", "postgresql://cora@127.0.0.1:1/autodoctor", monkeypatch)
     answer = call(handler, event("POST /api/intake/start", BODY, caller=claims()))
     assert (answer.status, answer.slug, answer.headers["retry-after"]) == (503, "service-unavailable", "2")
     assert silent(answer.text + log.getvalue())
@@ -125,7 +125,7 @@ def test_a_row_that_stays_locked_is_busy(stage: Stage, monkeypatch: pytest.Monke
         superuser.execute(f"ALTER ROLE autodoctor_app IN DATABASE \"{stage.urls.name}\" SET lock_timeout = '100ms'")
     mechanic = stage.mechanic()
     created = stage.queued()
-    accept = handler_of("accept", stage.app, monkeypatch)
+    accept = handler_of("accept", stage.urls.app_url, monkeypatch)
     path = {"assignmentId": str(created.assignment_id)}
     caller = claims("[mechanics]", sub=str(mechanic.user_id))
     with stage.owner.transaction():

@@ -36,6 +36,10 @@ class LogLine:
 type Log = Callable[[LogLine], None]
 
 
+# What autodoctor.observability and powertools say of a failure.
+_DIAGNOSIS = ("exception_name", "error", "sqlstate", "constraint")
+
+
 def from_function(function: str, line: str, request_id: str) -> LogLine:
     """Turn one line a function wrote to its log into ours: JSON records shrink to level and message."""
     record = _json_record(line)
@@ -44,8 +48,10 @@ def from_function(function: str, line: str, request_id: str) -> LogLine:
     if _EMF_ROOT in record:
         return LogLine("metric", f"{function} {_metrics(record)}", request_id=request_id)
     level, message = record.get("level", "INFO"), record.get("message", "")
-    problem = record.get("exception_name")
-    text = f"{function} {level} {message}" + (f" ({problem})" if problem else "")
+    problem = " ".join(str(record[key]) for key in _DIAGNOSIS if record.get(key))
+    frames = record.get("frames")
+    where = f" at {frames[-1]}" if isinstance(frames, list) and frames else ""
+    text = f"{function} {level} {message}" + (f" ({problem}{where})" if problem else "")
     return LogLine("log", text.replace("\n", " | "), request_id=request_id)
 
 

@@ -80,6 +80,8 @@ def routers() -> dict[str, Router]:
     """Return the router of every function that has one, by folder, from the handler's own module."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")  # Lambda always gives one
+        environment.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")  # never connected to
+        environment.setenv("SESSION_BASE_URL", "https://sessions.example")
         modules = {file.parent.name: _module(file) for file in sorted((ROOT / "functions").glob("*/app.py"))}
     return {folder: module.router for folder, module in modules.items() if hasattr(module, "router")}
 

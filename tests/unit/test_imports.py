@@ -61,6 +61,15 @@ HEAVY = {
 LIGHT = {"app", "autodoctor", "botocore", "cython_runtime"}
 
 
+DEPLOYED = {
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "SESSION_BASE_URL": "https://sessions.example",
+    "DATABASE_HOST": "proxy.example",
+    "DATABASE_NAME": "autodoctor",
+    "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123",
+}
+
+
 @cache
 def loaded(function: str) -> frozenset[str]:
     """Every module that `import app` leaves in a fresh interpreter."""
@@ -68,7 +77,7 @@ def loaded(function: str) -> frozenset[str]:
     done = subprocess.run(
         command,
         cwd=FUNCTIONS / function,
-        env={"AWS_DEFAULT_REGION": "eu-west-1"},
+        env=DEPLOYED,
         text=True,
         capture_output=True,
         check=True,

@@ -18,6 +18,11 @@ EMF = (
         ("plain words", "log", "F plain words"),
         ('{"level":"INFO","message":"accepted","sub":"secret"}', "log", "F INFO accepted"),
         ('{"level":"ERROR","message":"a\\nb","exception_name":"OSError"}', "log", "F ERROR a | b (OSError)"),
+        (
+            '{"level":"ERROR","message":"unexpected","error":"CheckViolation","sqlstate":"23514","frames":["a","b"]}',
+            "log",
+            "F ERROR unexpected (CheckViolation 23514 at b)",
+        ),
         ("{broken", "log", "F {broken"),
         (EMF, "metric", "F SessionsCreated=1.0"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from autodoctor import settings
-from autodoctor.settings import SettingMissing, database_url, required
+from autodoctor.settings import SettingMissing, check_database, database_url, required
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123"
 DEPLOYED = {
@@ -109,3 +109,16 @@ def test_an_extension_that_does_not_answer_is_an_error(
     with pytest.raises(OSError, match="refused"):
         database_url()
     assert deployed.asked == []
+
+
+@pytest.mark.parametrize("missing", ["DATABASE_HOST", "DATABASE_NAME", "DATABASE_SECRET_ARN"])
+def test_a_deployment_that_does_not_say_where_the_database_is_fails_at_start(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    for name, value in DEPLOYED.items():
+        monkeypatch.setenv(name, value)
+    check_database()
+    monkeypatch.delenv(missing)
+    with pytest.raises(SettingMissing, match=missing):
+        check_database()

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from autodoctor.settings import database_url
+from autodoctor.settings import check_database, database_url
 
 type Row = dict[str, Any]
 type Parameters = Mapping[str, object] | Sequence[object]
@@ -107,5 +107,10 @@ class Database:
 
 @cache
 def database() -> Database:
-    """The database of this execution environment."""
+    """The database of this execution environment; handlers take it when they are imported.
+
+    Raises:
+        SettingMissing: the deployment does not say where the database is.
+    """
+    check_database()
     return Database(database_url)

@@ -33,6 +33,17 @@ def session_base_url() -> str:
     return required("SESSION_BASE_URL").rstrip("/")
 
 
+def check_database() -> None:
+    """See that `database_url()` has what it needs, without asking for the secret.
+
+    Raises:
+        SettingMissing: neither `DATABASE_URL` nor all of DATABASE_HOST, _NAME and _SECRET_ARN are set.
+    """
+    if not os.environ.get("DATABASE_URL"):
+        for name in ("DATABASE_HOST", "DATABASE_NAME", "DATABASE_SECRET_ARN"):
+            required(name)
+
+
 def database_url() -> str:
     """The connection URL: `DATABASE_URL`, or one made from the DATABASE_* settings and the present secret.
 

@@ -22,6 +22,8 @@ MARGIN_SECONDS: Final = 5.0
 # The order is that of the index that holds active sessions only, so that no plan walks the history.
 _ORPHANS: Final[LiteralString] = "SELECT expire_orphaned_sessions(%(batch)s) AS changed"
 
+_UNREACHABLE: Final[LiteralString] = "SELECT open_unreachable_requests(%(batch)s) AS changed"
+
 _LAPSED_OFFERS: Final[LiteralString] = """
 WITH lapsed AS MATERIALIZED (
   SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
@@ -92,6 +94,7 @@ class Swept(Answer):
 
     orphans: int
     lapsed_offers: int
+    opened_to_all: int
     came_due: int
     released: int
     ended: int
@@ -137,6 +140,7 @@ def sweep(database: Database, seconds_left: Callable[[], float]) -> Swept:
     swept = Swept(
         orphans=in_batches(_ORPHANS),
         lapsed_offers=in_batches(_LAPSED_OFFERS),
+        opened_to_all=in_batches(_UNREACHABLE),
         came_due=in_batches(_DUE),
         released=in_batches(_MECHANIC_NEVER_CAME),
         ended=_end_abandoned(database, parameters, seconds_left, failures),

@@ -113,6 +113,27 @@ CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON mechanic
   FOR EACH ROW WHEN ((OLD.status = 'active' AND NEW.status = 'suspended') OR OLD.workshop_id IS DISTINCT FROM NEW.workshop_id)
   EXECUTE FUNCTION mechanics_requeue();
 
+CREATE FUNCTION open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  opened integer;
+BEGIN
+  -- A suspension and an intake that commit at the same moment do not see each other.
+  WITH hidden AS MATERIALIZED (
+    SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE a.status = 'queued' AND a.workshop_id IS NOT NULL
+       AND reachable_workshop(a.workshop_id, a.declined_by, a.session_id) IS NULL
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE session_assignments a SET workshop_id = NULL, actor = 'system:workshop-unavailable'
+    FROM hidden WHERE a.id = hidden.id AND a.status = 'queued';
+  GET DIAGNOSTICS opened = ROW_COUNT;
+  RETURN opened;
+END
+$$;
+COMMENT ON FUNCTION open_unreachable_requests(integer) IS
+  'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
+
 CREATE FUNCTION session_evidence(wanted uuid) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   -- VOLATILE, so that this query takes its own snapshot: rows committed while the caller waited for

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ BODY = {
 def handler_of(function: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Handler:
     """The function's own handler, on this test's database."""
     monkeypatch.setenv("DATABASE_URL", url)
-    database.cache_clear()
     spec = importlib.util.spec_from_file_location(f"function_{function}", FUNCTIONS / function / "app.py")
     assert spec is not None
     assert spec.loader is not None
@@ -36,6 +36,16 @@ def handler_of(function: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Hand
     spec.loader.exec_module(app)
     handler: Handler = app.handler
     return handler
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """An execution environment of the test's own: its connection ends with it."""
+    database.cache_clear()
+    yield
+    if database.cache_info().currsize:
+        database().close()
+        database.cache_clear()
 
 
 @pytest.fixture

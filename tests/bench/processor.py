@@ -5,7 +5,7 @@ rates: where the disk is fast, as virtual ones are, they are processor time and 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -28,8 +28,8 @@ def made(kind: int, number: int) -> UUID:
     return UUID(f"{kind}0000000-0000-7000-8000-{number:012x}")
 
 
-def rows(server: BenchServer, peer: Procrastinate, first: int) -> Iterator[Row]:
-    """Three rows; uses the seeds from `first` to `first + CALLS`. None where the system has no /proc."""
+def rows(server: BenchServer, peer: Procrastinate, first: Mapping[str, int]) -> Iterator[Row]:
+    """Two rows; uses each contestant's seeds from `first` to `first + CALLS`. None where the system has no /proc."""
     if not _PROC.exists():
         return
     worker = peer.worker()
@@ -49,9 +49,9 @@ def rows(server: BenchServer, peer: Procrastinate, first: int) -> Iterator[Row]:
         assert job is not None
         connection.execute(FINISH, {"job": job[0]})
 
-    floor = _microseconds(server.database.superuser_url, update, first)
-    ours = _microseconds(server.database.app_url, take, first)
-    theirs = _microseconds(peer.urls.owner_url, fetch_and_finish, first)
+    floor = _microseconds(server.database.superuser_url, update, first["floor"])
+    ours = _microseconds(server.database.app_url, take, first["accept"])
+    theirs = _microseconds(peer.urls.owner_url, fetch_and_finish, 0)
     for other, value in (("bare UPDATE", floor), ("procrastinate fetch + finish", theirs)):
         yield Row(
             name=f"processor time of the server: accept against {other}",

@@ -24,6 +24,14 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     discard(tmp_path / "data")
 
 
+@pytest.fixture(autouse=True)
+def hang_up() -> Iterator[None]:
+    """Let SIGHUP mean what it means, also where the tests run under `nohup`: what they start inherits it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def start_session(dev: Dev) -> str:
     """Let customer1 ask for a mechanic, which also starts a function's process; return the session's id."""
     response = dev.call("customer1", "POST", "/api/intake/start", INTAKE_WITH_WAIVER)
@@ -72,11 +80,14 @@ def test_nothing_is_left_after_the_terminal_was_closed(data_dir: Path) -> None:
         ) as process,
     ):
         os.close(terminal)
-        assert any("AutoDoctor is ready" in line for line in shown)
-        family = {process.pid} | descendants(process.pid)
-        shown.close()
-        assert eventually(lambda: all(map(ended, family)), within=5)
-        assert process.wait() == 0
+        try:
+            assert any("AutoDoctor is ready" in line for line in shown)
+            family = {process.pid} | descendants(process.pid)
+            shown.close()
+            assert eventually(lambda: all(map(ended, family)), within=5)
+            assert process.wait() == 0
+        finally:
+            process.kill()
 
 
 def test_nothing_is_left_after_the_whole_process_group_was_killed(data_dir: Path) -> None:

@@ -101,7 +101,9 @@ def test_a_deployment_migrates_as_often_as_it_likes(account: Account) -> None:
 def test_both_joined_and_long_enough(account: Account) -> None:
     customer, mechanic = account.customer(), account.mechanic()
     session = account.live(customer, mechanic)
-    account.sql("UPDATE sessions SET started_at = started_at - interval '60 s' WHERE status = 'live'")
+    account.sql(
+        "UPDATE sessions SET started_at = started_at - interval '60 s' WHERE id = %s", session.rpartition("/")[2]
+    )
     assert outcome(customer.post(f"{session}/end")) == ("completed", "billable", 60, False)
 
 
@@ -128,7 +130,9 @@ def test_exactly_the_threshold(account: Account, interval: str, expected: tuple[
     customer, mechanic = account.customer(), account.mechanic()
     session = account.live(customer, mechanic)
     mechanic.post(f"{session}/leave")
-    account.sql("UPDATE sessions SET started_at = parted_at - %s::interval WHERE status = 'live'", interval)
+    account.sql(
+        "UPDATE sessions SET started_at = parted_at - %s::interval WHERE id = %s", interval, session.rpartition("/")[2]
+    )
     assert outcome(customer.post(f"{session}/end")) == expected
 
 

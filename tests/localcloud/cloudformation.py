@@ -14,6 +14,7 @@ type Value = str | int | float | bool | list[Value] | dict[str, Value] | None
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
+STAND_IN = "local-"
 
 _NO_VALUE = "AWS::NoValue"
 _PSEUDO: Mapping[str, str] = {
@@ -184,7 +185,7 @@ class Resolver:
         declared = mapping(self._parameters[name], name)
         value = self._overrides.get(name)
         if value is None:
-            value = text(declared["Default"]) if "Default" in declared else f"local-{name}"
+            value = text(declared["Default"]) if "Default" in declared else f"{STAND_IN}{name}"
         kind = text(declared.get("Type"))
         if kind == "CommaDelimitedList" or kind.startswith("List<"):
             return [item.strip() for item in value.split(",") if item.strip()]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.cloudformation import (
+    STAND_IN,
     Resolver,
     TemplateError,
     Value,
@@ -220,10 +221,10 @@ class _Reader:
         )
 
     def _layers(self, function: str, names: list[Value]) -> tuple[LayerSpec, ...]:
-        """The function's own layers; one given by ARN (an extension of AWS) has no files here."""
+        """The function's own layers; one given by ARN, or by a parameter for one, has no files here."""
         found = []
         for name in map(text, names):
-            if name.startswith("arn:"):
+            if name.startswith(("arn:", STAND_IN)):
                 continue
             if name not in self._of_type(LAYER_TYPE):
                 raise TemplateError(f"{function}: layer {name} is not in the template")

@@ -237,6 +237,15 @@ def test_finds_the_packages_of_a_built_layer(tmp_path: Path) -> None:
     assert (layer.packages, layer.requirements) == (tmp_path / "layer" / "python", None)
 
 
+def test_a_layer_that_only_a_deployment_names_has_no_files(tmp_path: Path) -> None:
+    text = HEADER.replace("{Type: String}", '{Type: String, AllowedPattern: "^arn:.+:layer:.+$"}')
+    function = FUNCTION % ", Layers: [!Ref Shared, !Ref Secret]"
+    shared = "  Shared: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer/}}\n"
+    (tmp_path / "layer" / "python").mkdir(parents=True)
+    [layer] = stack(tmp_path, text + shared + function).functions["AFunction"].layers
+    assert layer.logical_id == "Shared"
+
+
 def test_names_a_layer_that_is_not_in_the_template(tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match="AFunction: layer Other"):
         stack(tmp_path, "Resources:\n" + FUNCTION % ", Layers: [Other]")

@@ -25,13 +25,22 @@ def table(rows: Sequence[Row], title: str) -> Table:
     for row in rows:
         made.add_row(
             row.name,
-            _number(row.measured, row.unit),
-            f"{_number(row.reference, '')} {row.reference_name}".strip(),
-            "" if row.ratio is None else f"{row.ratio:.2f}x",
+            *_values(row),
             "" if row.target is None else str(row.target),
             f"[{_COLOURS[row.verdict]}]{_verdict(row)}[/]",
         )
     return made
+
+
+def _values(row: Row) -> tuple[str, str, str]:
+    """Measured, reference and ratio; nothing of a refused row, or somebody would quote it."""
+    if row.verdict is Verdict.REFUSED:
+        return "", row.reference_name, ""
+    return (
+        _number(row.measured, row.unit),
+        f"{_number(row.reference, '')} {row.reference_name}".strip(),
+        "" if row.ratio is None else f"{row.ratio:.2f}x",
+    )
 
 
 def write_json(file: Path, rows: Sequence[Row], machine: Machine, settings: dict[str, object]) -> None:

@@ -27,6 +27,7 @@ def test_the_table_tells_the_cause_of_a_miss_and_of_a_refusal() -> None:
     assert "0.40x" in text
     assert "MISSED: it writes more" in text
     assert "refused: noisy: others used 99%" in text
+    assert "300 ms" not in text, "a refused value would be quoted"
 
 
 def test_the_file_keeps_every_round(tmp_path: Path) -> None:

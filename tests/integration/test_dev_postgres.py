@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import CheckViolation, InsufficientPrivilege
 
 from autodoctor.migrations import migrate
 from localcloud import external, leftover, ports
@@ -107,6 +107,17 @@ def test_listens_on_the_loopback_only_and_asks_for_a_password(postgres_server: P
     assert row == ("127.0.0.1", "")
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(postgres_server.url("postgres").replace("postgres:", "postgres:wrong"))
+
+
+def test_an_error_leaves_no_row_in_the_log(start: Start) -> None:
+    server = start()
+    with psycopg.connect(server.database().owner_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE people (id int PRIMARY KEY, email text NOT NULL, age int CHECK (age > 0))")
+        with pytest.raises(CheckViolation, match=r"jane@example\.com"):
+            connection.execute("INSERT INTO people VALUES (%s, %s, %s)", (1, "jane@example.com", -1))
+    log = server.log_file.read_text()
+    assert "people_age_check" in log
+    assert "jane@example.com" not in log
 
 
 def test_a_stopped_server_starts_again_with_its_data(start: Start) -> None:

@@ -245,6 +245,7 @@ class PostgresServer:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%d ",
+            "log_error_verbosity": "terse",  # the details of an error hold whole rows: names, addresses
             "max_connections": "200",
             **({} if self._settings.durable else _NOT_DURABLE),
             **self._settings.options,

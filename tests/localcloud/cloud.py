@@ -82,7 +82,7 @@ class Cloud:
     async def start(self) -> None:
         """Read the template and serve it.
 
-        Raises TemplateError, MissingPackage, BadExpression, or OSError when the port is taken.
+        Raises TemplateError, MissingPackage, BadExpression, issuer.KeyUnusable, or OSError when the port is taken.
         """
         settings = self._settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)

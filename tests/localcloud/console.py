@@ -59,16 +59,23 @@ class Console:
         """Say that a step begins, and how long it took.
 
         Raises StepFailed from whatever goes wrong, with the end of `log` (or else of what was written here)
-        and `hint`, one thing to try.
+        and `hint`, one thing to try. A Refusal passes: it says itself what to do.
         """
         self.note(f"{name} ...")
         started = time.monotonic()
         try:
             yield
+        except Refusal:
+            raise
         except Exception as error:
             lines = last_lines(log) if log else list(self._recent)
             raise StepFailed(name, error, lines, hint) from error
         self.note(f"{name} ok, {time.monotonic() - started:.1f} s")
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says, which for PostgreSQL's may be several lines."""
+    return " ".join(str(error).split())
 
 
 def last_lines(log: Path) -> list[str]:

@@ -13,19 +13,29 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from localcloud.console import Refusal
 
 PATH = "/_dev/issuer"
 _KEY_FILE = "issuer-key.pem"
 _KEY_BITS = 2048
 
 
+class KeyUnusable(Refusal):
+    """The stored key is damaged, or of another kind."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} holds no RSA key; remove it to get a new one")
+
+
 class Issuer:
     """Signs tokens that the local gateway accepts."""
 
     def __init__(self, data_dir: Path, base_url: str, client_id: str) -> None:
-        """`base_url` is the API's, `client_id` the audience its authorizer asks for."""
+        """`base_url` is the API's, `client_id` the audience its authorizer asks for. Raises KeyUnusable."""
         self.url = base_url + PATH
         self._client_id = client_id
         self._key = _stored_key(data_dir / _KEY_FILE)
@@ -75,9 +85,12 @@ class Issuer:
 def _stored_key(path: Path) -> rsa.RSAPrivateKey:
     if not path.exists():
         _store_new_key(path)
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:  # TypeError: it has a password
+        raise KeyUnusable(path) from error
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError(f"{path} holds no RSA key; remove it to get a new one")
+        raise KeyUnusable(path)
     return key
 
 

@@ -128,7 +128,7 @@ def test_a_database_of_the_users_own_is_used_and_never_reset(database: Database,
 def test_without_a_server_token_says_what_to_do(tmp_path: Path) -> None:
     refused = run("token", "--group", "admins", "--sub", STRANGER, "--data-dir", str(tmp_path / "none"))
     assert refused.returncode == 1
-    assert "start one with `autodoctor dev`" in refused.stderr
+    assert f"start one with `autodoctor dev --data-dir {tmp_path}/none`" in refused.stderr
 
 
 def without_a_network() -> None:

@@ -4,12 +4,14 @@ import getpass
 from uuid import UUID
 
 import jwt
+import psycopg
 
 from autodoctor.db import Database
+from autodoctor.errors import Problem
 from autodoctor.sessions.end import Ender, end_session
 from localcloud.cloud import CloudSettings, InvokeResult, running_cloud
-from localcloud.console import Console, Refusal
-from localcloud.datadir import DataDir, RunningServer
+from localcloud.console import Console, Refusal, one_line
+from localcloud.datadir import DataDir, RunningServer, option
 from localcloud.dev import TEMPLATE
 from localcloud.issuer import PATH, Issuer
 from localcloud.roster import Group
@@ -20,7 +22,16 @@ class NoServer(Refusal):
     """No server runs on the data folder."""
 
     def __init__(self, data_dir: DataDir) -> None:
-        super().__init__(f"no server runs on {data_dir.folder}; start one with `autodoctor dev`")
+        super().__init__(
+            f"no server runs on {data_dir.folder}; start one with `autodoctor dev{option(data_dir.folder)}`"
+        )
+
+
+class NotEnded(Refusal):
+    """The session could not be ended."""
+
+    def __init__(self, session_id: UUID, cause: Problem | psycopg.Error) -> None:
+        super().__init__(f"{session_id}: {one_line(cause)}")
 
 
 def token(data_dir: DataDir, sub: str, group: Group, seconds: float) -> str:
@@ -36,14 +47,17 @@ def token(data_dir: DataDir, sub: str, group: Group, seconds: float) -> str:
 def end(data_dir: DataDir, database_url: str | None, session_id: UUID) -> str:
     """End a session in the given database, or the running server's, and return the outcome as JSON.
 
-    Raises NoServer, errors.SessionNotFound or errors.SessionBusy.
+    Raises NoServer or NotEnded.
     """
     server = data_dir.running_server()
     url = database_url or (server and server.app_url)
     if not url:
         raise NoServer(data_dir)
     operator = Ender(any_session=True, actor=f"operator:{getpass.getuser()}")
-    outcome = end_session(Database(lambda: url), operator, session_id)
+    try:
+        outcome = end_session(Database(lambda: url), operator, session_id)
+    except (Problem, psycopg.Error) as cause:
+        raise NotEnded(session_id, cause) from cause
     return outcome.model_dump_json(by_alias=True, indent=2)
 
 

@@ -7,9 +7,11 @@ should not.
 # ruff: noqa: PLC0415 - imports inside commands, as said above
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 from uuid import UUID
@@ -17,14 +19,18 @@ from uuid import UUID
 import typer
 
 from localcloud import bench_command
-from localcloud.console import Console, Refusal, StepFailed
-from localcloud.datadir import DEFAULT, DataDir, FolderHeld
+from localcloud.console import Console, Refusal, StepFailed, one_line
+from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.supervise import ToldToStop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
+
+_MOST_HOURS = 24 * 365 * 100
+_MOST_BILLABLE_SECONDS = 999_999  # sql/0001_people.sql: six digits
+_BENCH_MODULES = ("fastapi", "mangum", "procrastinate")
 
 DataFolder = Annotated[Path, typer.Option("--data-dir", help="Where database, keys and tokens are kept.")]
 
@@ -35,22 +41,36 @@ def main() -> None:
 
 
 @contextmanager
-def _failures_explained() -> Iterator[None]:
-    """Print what a user can act on, and exit with 1; anything else is ours and keeps its traceback."""
+def _failures_explained(data_dir: Path = DEFAULT) -> Iterator[None]:
+    """Print what a user can act on, and exit with 1; anything else is ours and keeps its traceback.
+
+    `data_dir` is what the user chose, for the commands that are recommended.
+    """
+    import psycopg
+
     try:
         yield
     except StepFailed as failed:
         _fail(failed.report)
     except PortTaken as taken:
-        _fail(f"{taken}\n  try: autodoctor dev --port {free_block()}")
+        _fail(f"{taken}\n  try: autodoctor dev{option(data_dir)} --port {free_block()}")
     except FolderHeld as held:
         _fail(f"{held}\n  try: {f'kill {held.pid}' if held.pid else 'again in a moment'}, or another --data-dir")
     except NoFreePort as full:
         _fail(f"{full}\n  try: --port with one that is free")
     except Refusal as refused:
         _fail(str(refused))
+    except psycopg.OperationalError as error:
+        _fail(f"the database did not answer: {one_line(error)}")
     except ToldToStop as told:
         raise typer.Exit(told.exit_code) from None
+
+
+def _number(value: float) -> float:
+    """Refuse NaN, which is within all bounds."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no number")
+    return value
 
 
 def _fail(report: str) -> NoReturn:
@@ -88,7 +108,7 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     from localcloud.system import Options
 
     options = Options(port, data_dir, ephemeral, database_url, app_database_url)
-    with _failures_explained():
+    with _failures_explained(DEFAULT if ephemeral else data_dir):
         if as_json:
             code = serve(options, Console(sys.stderr), ready=Console(sys.stdout))
         else:
@@ -116,7 +136,10 @@ def demo(
         bool, typer.Option("--ephemeral", help="Use a system of its own even when a server runs.")
     ] = False,
     billable_after: Annotated[
-        int | None, typer.Option(min=0, help="Seconds: the setting min_billable_seconds during the demo.")
+        int | None,
+        typer.Option(
+            min=0, max=_MOST_BILLABLE_SECONDS, help="Seconds: the setting min_billable_seconds during the demo."
+        ),
     ] = None,
 ) -> None:
     """Run one consultation over HTTP, on the running server or on one of its own; print its timeline."""
@@ -131,7 +154,9 @@ def token(
     sub: Annotated[UUID, typer.Option(help="The user's id.")],
     group: Annotated[Literal["customers", "mechanics", "admins"], typer.Option(help="The user's one group.")],
     data_dir: DataFolder = DEFAULT,
-    hours: Annotated[float, typer.Option(help="How long it is good for.")] = 12,
+    hours: Annotated[
+        float, typer.Option(min=-_MOST_HOURS, max=_MOST_HOURS, callback=_number, help="How long it is good for.")
+    ] = 12,
 ) -> None:
     """Print an access token that the running server accepts."""
     from localcloud import access
@@ -151,14 +176,23 @@ def invoke(
     from localcloud.cloud import UnknownFunction
     from localcloud.system import Options
 
-    payload = json.loads(event.read_text()) if event else {}
     with _failures_explained():
+        payload = _event(event) if event else {}
         try:
             result = access.invoke(Options(data_dir=data_dir), Console(sys.stderr), function, payload)
         except UnknownFunction as unknown:
             _fail(str(unknown))
     typer.echo(json.dumps(result.payload, indent=2))
     raise typer.Exit(1 if result.error else 0)
+
+
+def _event(file: Path) -> object:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        _fail(f"{file} cannot be read: {error.strerror}")
+    except ValueError as error:
+        _fail(f"{file} is no JSON: {error}")
 
 
 @app.command()
@@ -182,17 +216,15 @@ def end(
     data_dir: DataFolder = DEFAULT,
 ) -> None:
     """End a session as an operator. The outcome follows from its evidence, as for everybody else."""
-    from autodoctor.errors import SessionBusy, SessionNotFound
     from localcloud import access
 
     with _failures_explained():
-        try:
-            typer.echo(access.end(DataDir(data_dir), database_url, session))
-        except (SessionBusy, SessionNotFound) as refused:
-            _fail(f"{session}: {refused}")
+        typer.echo(access.end(DataDir(data_dir), database_url, session))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench(context: typer.Context) -> None:
     """Count and time what the product does against its peers; options: autodoctor bench --help."""
+    if missing := [name for name in _BENCH_MODULES if find_spec(name) is None]:
+        _fail(f"{', '.join(missing)} not installed; try: uv run --group bench autodoctor bench")
     raise typer.Exit(bench_command.run(context.args))

@@ -14,16 +14,30 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from localcloud.console import Refusal
 from localcloud.processes import command_of, is_alive
 
 DEFAULT = Path(".autodoctor")
 # A guardian needs up to 3.5 s to stop PostgreSQL after its parent was killed.
 _GUARDIAN_SECONDS = 8.0
+
+
+def option(folder: Path) -> str:
+    """Return what names the folder on a command line, with a space before it: nothing for the default."""
+    return "" if folder == DEFAULT else f" --data-dir {shlex.quote(str(folder))}"
+
+
+class FolderUnusable(Refusal):
+    """The data folder cannot be made, read or written."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(f"{folder} cannot be the data folder: {error.strerror}; name another with --data-dir")
 
 
 class FolderHeld(Exception):
@@ -54,10 +68,15 @@ class DataDir:
     """One data folder, made if missing."""
 
     def __init__(self, folder: Path) -> None:
-        """Make `folder`, which the account that PostgreSQL runs as may pass through, and nothing more."""
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            folder.chmod(0o711)
+        """Make `folder`, which the account that PostgreSQL runs as may pass through, and nothing more.
+
+        Raises FolderUnusable.
+        """
+        with _usable(folder):
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                folder.chmod(0o711)
+            os.scandir(folder).close()  # it may be a file, or somebody else's
         self.folder = folder
         self.postgres = folder / "postgres"
         self._lock = folder / "lock"
@@ -67,9 +86,10 @@ class DataDir:
     def hold(self) -> Iterator[int]:
         """Hold the folder for this process; yield the open lock file, to be shared with a guardian.
 
-        Waits for the guardian of a server that was killed a moment ago. Raises FolderHeld.
+        Waits for the guardian of a server that was killed a moment ago. Raises FolderHeld and FolderUnusable.
         """
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        with _usable(self.folder):
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._wait_for(descriptor)
             os.truncate(descriptor, 0)
@@ -94,10 +114,18 @@ class DataDir:
         self._server.unlink(missing_ok=True)
 
     def running_server(self) -> RunningServer | None:
-        """Return where the server that holds this folder is; None when there is none or it is not ready."""
-        if not self._server.exists() or (pid := self.holder()) is None:
-            return None
-        server = RunningServer(**json.loads(self._server.read_text()))
+        """Return where the server that holds this folder is; None when there is none or it is not ready.
+
+        Raises FolderUnusable.
+        """
+        with _usable(self.folder):
+            if not self._server.exists() or (pid := self.holder()) is None:
+                return None
+            try:
+                written = self._server.read_text()
+            except FileNotFoundError:  # it is just stopping
+                return None
+        server = RunningServer(**json.loads(written))
         return server if server.pid == pid else None
 
     def write_private(self, name: str, text: str) -> Path:
@@ -125,6 +153,14 @@ class DataDir:
         except ValueError:  # caught between taking the lock and writing who has it
             return None, ""
         return (pid if is_alive(pid) and command_of(pid) == command else None), command
+
+
+@contextlib.contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise FolderUnusable(folder, error) from error
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from localcloud.console import Console, Refusal
+from localcloud.console import Console, Refusal, one_line
 from localcloud.datadir import DataDir, RunningServer
 from localcloud.dev import announced, cloud
 from localcloud.roster import ROSTER, Person
@@ -63,7 +63,11 @@ def run_demo(data_dir: DataDir, say: Callable[[str], None], *, own: bool, minimu
             stack.enter_context(_minimum(server.owner_url, minimum_seconds))
             say(f"Setting {_MINIMUM} is {minimum_seconds} for this demo, so that it need not last a minute.")
         clients = stack.enter_context(_clients(server, say))
-        _report(_consultation(clients, say), say)
+        try:
+            session = _consultation(clients, say)
+        except httpx.TransportError as error:
+            raise DemoStopped(f"the server at {server.api_url} did not answer: {error}") from error
+        _report(session, say)
 
 
 @contextlib.contextmanager
@@ -80,8 +84,11 @@ def _own_server(say: Callable[[str], None]) -> Iterator[RunningServer]:
 
 @contextlib.contextmanager
 def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
-    """Set the minimum, and put back what was there."""
-    with psycopg.connect(owner_url, autocommit=True) as connection:
+    """Set the minimum, and put back what was there. Raises DemoStopped where the database goes before."""
+    with (
+        _gone_named(f"setting {_MINIMUM} may have stayed at {seconds}"),
+        psycopg.connect(owner_url, autocommit=True) as connection,
+    ):
         before = connection.execute("SELECT value FROM settings WHERE key = %s", [_MINIMUM]).fetchone()
         connection.execute(
             "INSERT INTO settings (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
@@ -94,6 +101,14 @@ def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
                 connection.execute("UPDATE settings SET value = %s WHERE key = %s", [before[0], _MINIMUM])
             else:
                 connection.execute("DELETE FROM settings WHERE key = %s", [_MINIMUM])
+
+
+@contextlib.contextmanager
+def _gone_named(consequence: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise DemoStopped(f"the database has gone; {consequence}: {one_line(error)}") from error
 
 
 @contextlib.contextmanager

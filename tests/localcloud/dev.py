@@ -9,7 +9,7 @@ from localcloud import roster
 from localcloud.banner import banner, ready_line, sample_files
 from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
 from localcloud.console import Console, StepFailed, last_lines
-from localcloud.datadir import RunningServer
+from localcloud.datadir import RunningServer, option
 from localcloud.postgres import PostgresFailed
 from localcloud.supervise import Launcher, ToldToStop, signals_raise, wait_until_over
 from localcloud.system import Options, System, prepared
@@ -51,7 +51,7 @@ def _require_database(system: System) -> None:
             "keeping PostgreSQL running",
             PostgresFailed("stay up", "it ended by itself"),
             last_lines(system.embedded.log_file),
-            "autodoctor dev again, which recovers its data",
+            f"autodoctor dev{option(system.data_dir.folder)} again, which recovers its data",
         )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from autodoctor.migrations import migrate
 from localcloud import external, ports, roster
 from localcloud.console import Console
-from localcloud.datadir import DEFAULT, DataDir
+from localcloud.datadir import DEFAULT, DataDir, option
 from localcloud.postgres import PostgresServer, PostgresSettings
 
 
@@ -49,7 +49,7 @@ class System:
 def prepared(options: Options, console: Console) -> Iterator[System]:
     """Put the system up, and take down at the end what was started for it.
 
-    Raises datadir.FolderHeld, ports.PortTaken, ports.NoFreePort or console.StepFailed.
+    Raises datadir.FolderHeld, datadir.FolderUnusable, ports.PortTaken, ports.NoFreePort or console.StepFailed.
     """
     with data_dir_for(options) as data_dir, data_dir.hold() as lock:
         api_port, database_port = _choose_ports(options.port, console)
@@ -60,9 +60,16 @@ def prepared(options: Options, console: Console) -> Iterator[System]:
                 app_url = app_url or external.app_url(url, data_dir)
             yield System(data_dir, api_port, url, app_url, embedded=None)
             return
-        with _postgres(data_dir, database_port, lock, console, disposable=options.ephemeral) as server:
+        settings = PostgresSettings(
+            data_dir.postgres,
+            database_port,
+            durable=not options.ephemeral,
+            delete=data_dir.folder if options.ephemeral else None,
+            lock=lock,
+        )
+        with _postgres(settings, console, _reset(options)) as server:
             database = server.database()
-            _migrate_and_seed(database.owner_url, console, "autodoctor dev reset, which makes a new database")
+            _migrate_and_seed(database.owner_url, console, _reset(options))
             server.let_app_log_in()
             yield System(data_dir, api_port, database.owner_url, database.app_url, server)
 
@@ -92,24 +99,23 @@ def _choose_ports(wanted: int | None, console: Console) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _postgres(
-    data_dir: DataDir, port: int, lock: int, console: Console, *, disposable: bool
-) -> Iterator[PostgresServer]:
-    settings = PostgresSettings(
-        data_dir.postgres,
-        port,
-        durable=not disposable,
-        delete=data_dir.folder if disposable else None,
-        lock=lock,
-    )
+def _postgres(settings: PostgresSettings, console: Console, hint: str) -> Iterator[PostgresServer]:
     server = PostgresServer(settings, console.note)
-    hint = f"look into {server.log_file}, or autodoctor dev reset, which makes a new database"
-    with console.step(f"PostgreSQL on port {port}", hint, server.log_file):
+    if not settings.delete:
+        hint = f"look into {server.log_file}, or {hint}"
+    with console.step(f"PostgreSQL on port {settings.port}", hint, server.log_file):
         server.start()
     try:
         yield server
     finally:
         server.stop()
+
+
+def _reset(options: Options) -> str:
+    """Say how to get a new database in place of the one that failed."""
+    if options.ephemeral:
+        return "again, or autodoctor dev without --ephemeral, which keeps its log"
+    return f"autodoctor dev reset{option(options.data_dir)}, which makes a new database"
 
 
 def _migrate_and_seed(owner_url: str, console: Console, hint: str) -> None:

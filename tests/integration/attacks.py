@@ -48,6 +48,9 @@ ATTACKS = [
     both(1, "a second active session", UNIQUE, BUSY + """
         INSERT INTO sessions (id, customer_id, current_assignment_id)
         VALUES (%(new)s, %(queued_customer)s, %(newer)s)"""),
+    both(1, "a session of one customer on the intake of another", FOREIGN, BUSY + """
+        INSERT INTO sessions (id, customer_id, current_assignment_id)
+        VALUES (%(new)s, %(free_customer)s, %(newer)s)"""),
     by_hand(1, "give a session to a customer who has one", FIXED,
         "UPDATE sessions SET customer_id = %(queued_customer)s WHERE id = %(live)s"),
     both(1, "bring an ended session back", NO_MOVE, "UPDATE sessions SET status = 'pending' WHERE id = %(cancelled)s"),
@@ -137,6 +140,14 @@ ATTACKS = [
         "UPDATE sessions SET status = 'live' WHERE id = %(half_joined)s"),
     by_hand(6, "a start that nobody attended, with a time", NO_MOVE,
         "UPDATE sessions SET status = 'live', started_at = now() WHERE id = %(waiting)s"),
+    by_hand(6, "completed with a start moved back in the same statement", CHECK, """
+        UPDATE sessions SET status = 'completed', started_at = started_at - interval '1 hour' WHERE id = %(live)s"""),
+    by_hand(6, "completed under a threshold of its own", CHECK,
+        "UPDATE sessions SET status = 'completed', min_billable_seconds = 0 WHERE id = %(live)s"),
+    both(6, "cancelled by an early end", CHECK,
+        "UPDATE sessions SET status = 'cancelled', ended_at = created_at + interval '1 s' WHERE id = %(long)s"),
+    by_hand(6, "a start in the future", FIXED,
+        "UPDATE sessions SET started_at = now() + interval '1 hour' WHERE id = %(live)s"),
     app_only(6, "a start moved back while live",
         "UPDATE sessions SET started_at = now() - interval '1 hour' WHERE id = %(live)s"),
     by_hand(6, "a start before it is live", CHECK,
@@ -147,7 +158,7 @@ ATTACKS = [
         "UPDATE sessions SET ended_at = ended_at - interval '1 minute' WHERE id = %(completed)s"),
     both(6, "another reason afterwards", FIXED,
         "UPDATE sessions SET end_reason = 'no_show' WHERE id = %(cancelled)s"),
-    both(6, "a lower threshold afterwards", FIXED,
+    by_hand(6, "a lower threshold afterwards", FIXED,
         "UPDATE sessions SET min_billable_seconds = 0 WHERE id = %(completed)s"),
     both(6, "come after the end", NO_MOVE, "UPDATE sessions SET customer_present = true WHERE id = %(cancelled)s"),
     both(6, "come and end in one statement", NO_MOVE,

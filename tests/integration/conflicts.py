@@ -147,8 +147,8 @@ OPERATIONS: Final[dict[str, Wish]] = {
     "leave": lambda s: Operation(lambda app: leave(app, s.customer, s.session_id)),
     "release": lambda s: Operation(lambda app: release(app, s.mechanic.user_id, s.session_id)),
     "sign": _signs,
-    "lapse": _sweep("a.status = 'offered'"),
-    "come due": _sweep("s.status = 'scheduled'"),
+    "lapse": _sweep("expire_lapsed_offers"),
+    "come due": _sweep("bring_due_sessions"),
     "intake": _asks,
     "suspend": _suspends,
 }

@@ -314,3 +314,10 @@ def test_a_mechanic_who_leaves_a_workshop_leaves_its_requests_behind(stage: Stag
     created = stage.queued(workshopId=workshop)
     stage.owner.execute("UPDATE mechanics SET workshop_id = NULL WHERE id = %s", [mechanic.id])
     assert sees(stage, anybody) == sees(stage, mechanic) == [created.session_id]
+
+
+def test_an_offer_that_is_not_shown_yet_cannot_be_declined(stage: Stage, next_week: str) -> None:
+    mechanic = stage.mechanic()
+    created = stage.queued(preferredMechanicId=str(mechanic.id), scheduledFor=next_week)
+    with pytest.raises(AssignmentNotFound):
+        decline(stage.app, mechanic.user_id, created.assignment_id)

@@ -343,3 +343,14 @@ def test_a_join_that_commits_while_the_end_waits_is_seen(stage: Stage) -> None:
             time.sleep(0.2)
             plant(stage, session_id, "joined", 100, mechanic)
         assert ending.result(timeout=5).reason == "billable"
+
+
+def test_notes_of_a_mechanic_whose_customer_was_quicker_are_kept_once(stage: Stage) -> None:
+    mechanic, customer = stage.mechanic(), new_id()
+    session_id = stage.live(mechanic, customer).session_id
+    stage.end(customer, session_id)
+    for notes in ("Worn pads.", "Something else."):
+        assert end_session(stage.app, Ender(mechanic.user_id), session_id, notes).already_ended
+    assert column(stage, session_id, "mechanic_notes") == "Worn pads."
+    end_session(stage.app, Ender(customer), session_id, "Not mine to say.")
+    assert column(stage, session_id, "mechanic_notes") == "Worn pads."

@@ -332,3 +332,41 @@ def test_a_request_whose_workshop_was_suspended_unseen_opens_to_everybody(stage:
     assert swept(stage) == {"opened_to_all": 1}
     assert sees(stage, other) == [created.session_id]
     assert swept(stage) == {}
+
+
+# --- scheduled sessions and whom they are for -------------------------------------------------------
+
+
+def test_a_scheduled_session_brought_forward_by_hand_is_shown_at_once(stage: Stage, next_week: str) -> None:
+    mechanic = stage.mechanic()
+    created = stage.queued(scheduledFor=next_week)
+    assert sees(stage, mechanic) == []
+    stage.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", (created.session_id,))
+    assert sees(stage, mechanic) == [created.session_id]
+
+
+def test_a_scheduled_session_waits_only_from_its_lead_time(stage: Stage, next_week: str) -> None:
+    """Who signed days ago for today is not listed before those who wait since this morning."""
+    created = stage.queued(scheduledFor=next_week)
+    row = stage.owner.execute(
+        "SELECT queued_at, available_at FROM session_assignments WHERE session_id = %s", (created.session_id,)
+    ).fetchone()
+    assert row is not None
+    assert row["queued_at"] == row["available_at"]
+
+
+def test_a_mechanic_who_is_busy_now_is_offered_what_is_for_next_week(stage: Stage, next_week: str) -> None:
+    mechanic = stage.mechanic()
+    stage.waiting(mechanic)
+    assert stage.queued(preferredMechanicId=str(mechanic.id)).assignment_status == "queued"
+    later = stage.queued(preferredMechanicId=str(mechanic.id), scheduledFor=next_week)
+    assert later.assignment_status == "offered"
+
+
+def test_who_left_the_workshop_before_the_signature_is_not_offered_its_request(stage: Stage) -> None:
+    workshop = stage.workshop()
+    leaver, stayer, customer = stage.mechanic(workshop), stage.mechanic(workshop), new_id()
+    created = stage.pending(customer, workshopId=str(workshop), preferredMechanicId=str(leaver.id))
+    stage.owner.execute("UPDATE mechanics SET workshop_id = NULL WHERE id = %s", (leaver.id,))
+    assert stage.sign(customer, created.session_id) == "queued"
+    assert (sees(stage, leaver), sees(stage, stayer)) == ([], [created.session_id])

@@ -349,3 +349,7 @@ def test_a_request_of_a_workshops_only_mechanic_to_it_becomes_general(stage: Sta
     alone = stage.mechanic(workshop)
     created = stage.queued(alone.user_id, workshopId=workshop)
     assert sees(stage, anybody) == [created.session_id]
+
+
+def test_an_empty_waiver_version_is_no_version(stage: Stage) -> None:
+    assert refused_at(stage, waiver={"signedName": "Cora", "waiverVersion": ""}) == ["/waiver/waiverVersion"]

@@ -24,9 +24,9 @@ INDEX = "SELECT pg_get_indexdef(%s::regclass)"
 
 # What the application's role may do beyond reading; columns where not all of the table's.
 MAY_INSERT = {
-    "customers": None,
+    "customers": {"user_id", "name", "email", "phone"},
     "intakes": None,
-    "waivers": None,
+    "waivers": {"session_id", "signed_name", "version"},
     "idempotency_keys": None,
     "sessions": {"id", "customer_id", "current_assignment_id", "status", "scheduled_for", "actor", "actor_id"},
     "session_assignments": {
@@ -40,7 +40,7 @@ MAY_UPDATE = {
     "idempotency_keys": None,
     "sessions": {
         *("status", "mechanic_id", "customer_present", "mechanic_present", "ended_at", "end_reason"),
-        *("absent", "min_billable_seconds", "mechanic_notes", "actor", "actor_id", "change_data"),
+        *("absent", "mechanic_notes", "actor", "actor_id", "change_data"),
     },
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
 }

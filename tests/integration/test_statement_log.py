@@ -15,6 +15,7 @@ import pytest
 from autodoctor import sessions
 from autodoctor.errors import Problem
 from autodoctor.sessions import active, queue
+from autodoctor.sessions.end import Ender, end_session
 from integration.actors import Stage
 from integration.conflicts import OPERATIONS, STATES, Scene
 from integration.evidence import plant_meeting
@@ -41,6 +42,7 @@ def play_everything(stage: Stage) -> None:
     waiting = Scene(stage, "waiting")
     plant_meeting(stage, waiting.session_id, waiting.mechanic, "61")
     stage.end(waiting.customer, waiting.session_id)
+    end_session(stage.app, Ender(waiting.mechanic.user_id), waiting.session_id, "Worn pads.")
 
 
 def sql_of_the_layer() -> dict[str, str]:

@@ -154,7 +154,7 @@ class Router:
         except psycopg.errors.LockNotAvailable:
             busy = SessionBusy()
             return busy.status, json.dumps(busy.body()), busy.headers
-        except psycopg.OperationalError as failure:
+        except (psycopg.OperationalError, OSError) as failure:
             log_failure("database unavailable", failure)
             unavailable = ServiceUnavailable()
             return unavailable.status, json.dumps(unavailable.body()), unavailable.headers
@@ -220,7 +220,7 @@ def _caller(event: Event) -> Caller:
     except ValueError:
         raise Unauthenticated("The token's subject is not a user.") from None
     # API Gateway flattens a list claim into one string: [customers admins]
-    return Caller(user_id, frozenset(claims.get("cognito:groups", "").strip("[]").replace(",", " ").split()))
+    return Caller(user_id, frozenset(claims.get("cognito:groups", "").strip("[]").split()))
 
 
 def _refuse_unstorable(raw: bytes) -> None:

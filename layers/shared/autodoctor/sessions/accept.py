@@ -72,7 +72,8 @@ UPDATE session_assignments a
    SET status = 'declined', actor = 'mechanic', actor_id = %(user_id)s, change_data = %(data)s
   FROM session, mechanics m
  WHERE a.id = %(assignment_id)s AND a.session_id = session.id AND m.user_id = %(user_id)s
-   AND a.status = 'offered' AND a.mechanic_id = m.id AND a.offer_expires_at > clock_timestamp()
+   AND a.status = 'offered' AND a.mechanic_id = m.id AND a.available_at <= now()
+   AND a.offer_expires_at > clock_timestamp()
 RETURNING a.id AS assignment_id, a.session_id
 """
 

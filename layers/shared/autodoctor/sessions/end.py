@@ -74,10 +74,14 @@ UPDATE sessions SET status = 'live', actor = %(actor)s, actor_id = %(actor_id)s,
  WHERE id = %(session_id)s AND status = 'waiting'
 """
 
+_NOTE: Final[LiteralString] = """
+UPDATE sessions SET mechanic_notes = %(mechanic_notes)s WHERE id = %(session_id)s AND mechanic_notes IS NULL
+"""
+
 _END: Final[LiteralString] = """
 UPDATE sessions
    SET status = %(status)s, end_reason = %(reason)s, ended_at = %(ended_at)s, absent = %(absent)s,
-       min_billable_seconds = %(minimum)s, mechanic_notes = %(mechanic_notes)s,
+       mechanic_notes = %(mechanic_notes)s,
        actor = %(actor)s, actor_id = %(actor_id)s
  WHERE id = %(session_id)s AND status = %(from_status)s
 """
@@ -115,7 +119,10 @@ def _end(connection: psycopg.Connection[Row], ender: Ender, session_id: UUID, me
     ).fetchone()
     if session is None:
         raise SessionNotFound
+    is_mechanic = ender.user_id is not None and ender.user_id == session["mechanic_user_id"]
     if session["ended_at"] is not None:
+        if is_mechanic and mechanic_notes:  # the customer was quicker; notes already kept stand
+            connection.execute(_NOTE, {"session_id": session_id, "mechanic_notes": mechanic_notes})
         return _outcome(session, already_ended=True)
     judged = _judged(session)
     change = {
@@ -128,8 +135,7 @@ def _end(connection: psycopg.Connection[Row], ender: Ender, session_id: UUID, me
         "started_at": judged.started_at,
         "ended_at": judged.ended_at,
         "absent": judged.absent,
-        "minimum": session["minimum"],
-        "mechanic_notes": mechanic_notes if ender.user_id == session["mechanic_user_id"] else None,
+        "mechanic_notes": mechanic_notes if is_mechanic else None,
     }
     if judged.started_at is not None and session["status"] == "waiting":
         _changed_one(connection.execute(_START, change), session_id)

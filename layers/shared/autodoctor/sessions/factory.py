@@ -16,13 +16,11 @@ FACTORY_CTES: Final[LiteralString] = """
   SELECT i.*,
          CASE WHEN i.scheduled_for IS NULL THEN 'pending' ELSE 'scheduled' END AS session_status,
          CASE WHEN %(signed_name)s::text IS NULL THEN 'pending_waiver'
-              WHEN preferred.id IS NULL THEN 'queued' ELSE 'offered' END AS assignment_status,
-         CASE WHEN %(signed_name)s::text IS NOT NULL THEN preferred.id END AS offered_to,
-         coalesce(i.scheduled_for - make_interval(mins => %(lead_minutes)s), clock_timestamp()) AS available_at
-    FROM intake i
-    LEFT JOIN mechanics preferred
-      ON preferred.id = i.preferred_mechanic_id AND preferred.status = 'active' AND preferred.available
-     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = preferred.id AND b.ended_at IS NULL)
+              WHEN may_be_offered(i.preferred_mechanic_id, i.workshop_id, i.available_at) THEN 'offered'
+              ELSE 'queued' END AS assignment_status
+    FROM (SELECT intake.*, coalesce(intake.scheduled_for - make_interval(mins => %(lead_minutes)s),
+                                    clock_timestamp()) AS available_at
+            FROM intake) AS i
 ), session AS (
   INSERT INTO sessions (id, customer_id, current_assignment_id, status, scheduled_for, actor, actor_id)
   SELECT o.id, o.customer_id, %(assignment_id)s, o.session_status, o.scheduled_for, %(actor)s, %(actor_id)s
@@ -31,8 +29,10 @@ FACTORY_CTES: Final[LiteralString] = """
 ), assignment AS (
   INSERT INTO session_assignments
     (id, session_id, status, mechanic_id, workshop_id, urgent, available_at, offer_expires_at, actor, actor_id)
-  SELECT %(assignment_id)s, o.id, o.assignment_status, o.offered_to, o.workshop_id, o.urgent, o.available_at,
-         CASE WHEN o.offered_to IS NOT NULL
+  SELECT %(assignment_id)s, o.id, o.assignment_status,
+         CASE o.assignment_status WHEN 'offered' THEN o.preferred_mechanic_id END,
+         o.workshop_id, o.urgent, o.available_at,
+         CASE o.assignment_status WHEN 'offered'
               THEN greatest(o.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s) END,
          %(actor)s, %(actor_id)s
     FROM opening o JOIN session ON session.id = o.id

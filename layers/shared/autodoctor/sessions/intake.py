@@ -6,7 +6,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import (
@@ -32,6 +32,13 @@ def _not_after_next_year(year: int) -> int:
     if year > now().year + 1:
         raise ValueError("must not be later than next year")
     return year
+
+
+def _no_number(at: object) -> object:
+    """Refuse what pydantic would take for seconds since 1970: the wire has ISO 8601 only."""
+    if not isinstance(at, str) or "-" not in at:
+        raise ValueError("must be an ISO 8601 date and time")
+    return at
 
 
 type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -72,7 +79,7 @@ class IntakeRequest(RequestBody):
     urgent: bool = False
     preferred_mechanic_id: UUID | None = None
     workshop_id: UUID | None = None
-    scheduled_for: AwareDatetime | None = None
+    scheduled_for: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_no_number)] | None = None
     waiver: Signature | None = None
 
 
@@ -278,7 +285,7 @@ def _refuse_input(why: Row, parameters: Row) -> None:
             ),
             (not why["within_reach"], "/scheduledFor", "must be in the future and within 30 days"),
             (
-                parameters["waiver_version"] and not why["waiver_known"],
+                parameters["waiver_version"] is not None and not why["waiver_known"],
                 "/waiver/waiverVersion",
                 "is not a version",
             ),

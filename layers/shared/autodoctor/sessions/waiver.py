@@ -28,16 +28,16 @@ class WaiverSigned(Answer):
 # The session is locked first (lock order), the assignment's own state is judged by the guarded UPDATE.
 _SIGN: Final[LiteralString] = """
 WITH session AS MATERIALIZED (
-  SELECT s.id, s.current_assignment_id, i.preferred_mechanic_id
+  SELECT s.id, s.current_assignment_id, i.preferred_mechanic_id, i.workshop_id
     FROM sessions s JOIN intakes i ON i.id = s.id
    WHERE s.id = %(session_id)s AND s.status IN ('scheduled', 'pending', 'waiting', 'live')
      AND s.customer_id = (SELECT id FROM customers WHERE user_id = %(user_id)s)
      AND coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true)
      FOR NO KEY UPDATE OF s
-), wanted AS (
-  SELECT m.id FROM session JOIN mechanics m ON m.id = session.preferred_mechanic_id
-   WHERE m.status = 'active' AND m.available
-     AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)
+), wanted AS MATERIALIZED (
+  SELECT session.preferred_mechanic_id AS id
+    FROM session JOIN session_assignments a ON a.id = session.current_assignment_id
+   WHERE may_be_offered(session.preferred_mechanic_id, session.workshop_id, a.available_at)
 ), assignment AS (
   UPDATE session_assignments a
      SET status = CASE WHEN EXISTS (SELECT FROM wanted) THEN 'offered' ELSE 'queued' END,

@@ -46,7 +46,9 @@ CREATE TABLE settings (
   value       text NOT NULL,
   updated_at  timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT settings_min_billable_seconds_is_a_count
-    CHECK (key <> 'min_billable_seconds' OR value ~ '^[0-9]{1,6}$')
+    CHECK (key <> 'min_billable_seconds' OR value ~ '^[0-9]{1,6}$'),
+  CONSTRAINT settings_waiver_versions_are_words
+    CHECK (key <> 'waiver_versions' OR value ~ '^[^ ]+( [^ ]+)*$')
 );
 COMMENT ON TABLE settings IS 'What operators may change without a deployment.';
 COMMENT ON COLUMN settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current.';
@@ -57,14 +59,15 @@ INSERT INTO settings (key, value) VALUES ('waiver_versions', '1.0');
 CREATE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce(
     (SELECT value::integer FROM settings WHERE key = 'min_billable_seconds'),
-    nullif(current_setting('app.min_billable_seconds', true), '')::integer,
+    -- what is no count of seconds there counts as not set: nobody could end a session otherwise
+    substring(current_setting('app.min_billable_seconds', true) FROM '^[0-9]{1,6}$')::integer,
     60)
 $$;
 COMMENT ON FUNCTION min_billable_seconds() IS
   'Seconds a session must have lasted to be completed: the settings table, then app.min_billable_seconds, then 60.';
 
 CREATE FUNCTION waiver_versions() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT string_to_array(value, ' ') FROM settings WHERE key = 'waiver_versions'
+  SELECT coalesce((SELECT string_to_array(value, ' ') FROM settings WHERE key = 'waiver_versions'), '{1.0}')
 $$;
 COMMENT ON FUNCTION waiver_versions() IS 'The versions of the waiver that may be signed; the last one is current.';
 CREATE FUNCTION current_waiver_version() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -162,9 +165,10 @@ CREATE TABLE intakes (
   workshop_id            uuid REFERENCES workshops (id),
   scheduled_for          timestamptz,
   created_at             timestamptz NOT NULL DEFAULT now(),
+  -- found by customer, and the key by which a session names its intake together with its customer
+  CONSTRAINT intakes_by_customer UNIQUE (customer_id, id),
   CONSTRAINT intakes_free_costs_nothing CHECK (funding <> 'free' OR price_cents = 0)
 );
-CREATE INDEX intakes_by_customer ON intakes (customer_id, id);
 COMMENT ON TABLE intakes IS
   'What the customer asked for and at which price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
 COMMENT ON COLUMN intakes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
@@ -176,5 +180,5 @@ COMMENT ON COLUMN intakes.urgent IS 'Urgent requests are listed before all other
 COMMENT ON COLUMN intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
 GRANT SELECT ON settings, workshops, mechanics, plans TO autodoctor_app;
-GRANT SELECT, INSERT, UPDATE (name, email, phone) ON customers TO autodoctor_app;
+GRANT SELECT, INSERT (user_id, name, email, phone), UPDATE (name, email, phone) ON customers TO autodoctor_app;
 GRANT SELECT, INSERT ON intakes TO autodoctor_app;

@@ -2,7 +2,7 @@
 
 -- Columns that a transition changes stand last: WAL holds what differs from the old row, counted from both ends.
 CREATE TABLE sessions (
-  id                     uuid PRIMARY KEY REFERENCES intakes (id),
+  id                     uuid PRIMARY KEY,
   customer_id            uuid NOT NULL REFERENCES customers (id),
   current_assignment_id  uuid NOT NULL,
   created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -26,6 +26,7 @@ CREATE TABLE sessions (
   actor_id               uuid,
   change_data            jsonb,
 
+  CONSTRAINT sessions_intake_of_the_customer FOREIGN KEY (customer_id, id) REFERENCES intakes (customer_id, id),
   CONSTRAINT sessions_status_known CHECK (status IN
     ('scheduled', 'pending', 'waiting', 'live', 'completed', 'cancelled', 'expired')),
   CONSTRAINT sessions_end_is_complete CHECK (
@@ -254,9 +255,9 @@ GRANT INSERT (id, customer_id, current_assignment_id, status, scheduled_for, act
 GRANT INSERT (id, session_id, attempt, status, mechanic_id, workshop_id, urgent, available_at, offer_expires_at, actor, actor_id)
   ON session_assignments TO autodoctor_app;
 GRANT INSERT (session_id, role, customer_id) ON session_participants TO autodoctor_app;
-GRANT INSERT ON waivers TO autodoctor_app;
+GRANT INSERT (session_id, signed_name, version) ON waivers TO autodoctor_app;
 GRANT UPDATE (status, mechanic_id, customer_present, mechanic_present, ended_at, end_reason, absent,
-              min_billable_seconds, mechanic_notes, actor, actor_id, change_data) ON sessions TO autodoctor_app;
+              mechanic_notes, actor, actor_id, change_data) ON sessions TO autodoctor_app;
 GRANT UPDATE (status, mechanic_id, offer_expires_at, actor, actor_id, change_data) ON session_assignments TO autodoctor_app;
 GRANT SELECT ON session_events, session_assignment_events TO autodoctor_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO autodoctor_app;

@@ -58,20 +58,61 @@ END
 $$;
 COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes the evidence; returns the row with join times, start and parting time that follow from who is present.';
 
-CREATE FUNCTION first_together(wanted uuid, mechanic uuid) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-  SELECT min(e.occurred_at) FROM session_events e
-   WHERE e.session_id = wanted AND e.type = 'joined' AND (e.role = 'customer' OR e.mechanic_id = mechanic)
-     AND 'joined' = (
-       SELECT o.type FROM session_events o
-        WHERE o.session_id = wanted AND o.id < e.id AND o.role <> e.role
-          AND (o.role = 'customer' OR o.mechanic_id = mechanic)
-        ORDER BY o.id DESC LIMIT 1)
+-- VOLATILE, so that its query takes a snapshot of its own: rows committed while the caller waited for the
+-- session's lock are seen, although the caller's statement began before.
+CREATE FUNCTION session_evidence(wanted uuid) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(jsonb_build_array(e.role, e.type, e.occurred_at) ORDER BY e.id), '[]')
+      FROM session_events e JOIN sessions s ON s.id = e.session_id
+     WHERE e.session_id = wanted AND e.type IN ('joined', 'left')
+       AND (e.role = 'customer' OR e.mechanic_id = s.mechanic_id AND e.id > coalesce(
+         (SELECT max(r.id) FROM session_events r WHERE r.session_id = wanted AND r.from_status = 'waiting'
+             AND r.to_status = 'pending'), 0))); -- who gave it back and took it again has to come again
+END
 $$;
-COMMENT ON FUNCTION first_together(uuid, uuid) IS
-  'The first instant at which customer and mechanic were both present, by the evidence; autodoctor.domain.ending says the same.';
+COMMENT ON FUNCTION session_evidence(uuid) IS 'Joins and leaves of the customer and the present mechanic, oldest first: [[role, type, at], ...].';
+
+CREATE FUNCTION together(wanted uuid, present timestamptz, OUT since timestamptz, OUT until timestamptz)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  e record;
+  customer_here boolean := false;
+  mechanic_here boolean := false;
+BEGIN
+  FOR e IN SELECT x ->> 0 AS role, x ->> 1 AS type, (x ->> 2)::timestamptz AS at
+             FROM jsonb_array_elements(session_evidence(wanted)) WITH ORDINALITY AS t (x, n) ORDER BY n
+  LOOP
+    IF customer_here AND mechanic_here AND e.type = 'left' THEN
+      until := e.at;
+    END IF;
+    customer_here := CASE e.role WHEN 'customer' THEN e.type = 'joined' ELSE customer_here END;
+    mechanic_here := CASE e.role WHEN 'mechanic' THEN e.type = 'joined' ELSE mechanic_here END;
+    IF customer_here AND mechanic_here THEN
+      since := coalesce(since, e.at);
+    END IF;
+  END LOOP;
+  IF customer_here AND mechanic_here THEN
+    until := present;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION together(uuid, timestamptz) IS
+  'The first and the last instant at which both were present, by the evidence; the last is the given present while they still are. autodoctor.domain.ending says the same.';
+
+CREATE FUNCTION latest_end(wanted uuid, started_at timestamptz, present timestamptz) RETURNS timestamptz
+LANGUAGE sql VOLATILE AS $$
+  SELECT least(coalesce(greatest((together(wanted, present)).until, started_at), started_at),
+               started_at + make_interval(mins => i.max_minutes))
+    FROM intakes i WHERE i.id = wanted
+$$;
+COMMENT ON FUNCTION latest_end(uuid, timestamptz, timestamptz) IS
+  'When a started session ended: the last instant both were present, but not past the plan''s longest duration.';
 
 -- What follows from a move within the row itself.
 CREATE FUNCTION follow_move(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  ends timestamptz;
 BEGIN
   IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
     row_now.released_at := coalesce(row_now.released_at, at);
@@ -90,7 +131,7 @@ BEGIN
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
   ELSIF row_now.status = 'live' THEN
-    row_now.started_at := first_together(was.id, row_now.mechanic_id);
+    row_now.started_at := (together(was.id, at)).since;
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
@@ -98,8 +139,16 @@ BEGIN
     row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
     row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
   ELSE
-    row_now.ended_at := least(coalesce(row_now.ended_at, row_now.parted_at), at);
-    row_now.min_billable_seconds := coalesce(row_now.min_billable_seconds, min_billable_seconds());
+    row_now.started_at := was.started_at;
+    row_now.min_billable_seconds := min_billable_seconds();
+    IF was.started_at IS NOT NULL THEN
+      ends := latest_end(was.id, was.started_at, at);
+      -- While both are there, the verdict was given an instant ago, in this transaction; else the end is what it is.
+      row_now.ended_at := CASE WHEN ends = at AND row_now.ended_at BETWEEN transaction_timestamp() AND at
+                               THEN row_now.ended_at ELSE ends END;
+    ELSE
+      row_now.ended_at := least(row_now.ended_at, at);
+    END IF;
     row_now.end_reason := coalesce(row_now.end_reason, CASE
       WHEN row_now.status = 'completed' THEN 'billable'
       WHEN row_now.status = 'expired' THEN 'expired'
@@ -136,6 +185,8 @@ BEGIN
       RAISE EXCEPTION 'the id and the customer of session % are fixed', OLD.id USING ERRCODE = 'AD004';
     ELSIF NEW.status <> source AND NOT session_may_move(source, NEW.status) THEN
       RAISE EXCEPTION 'session % cannot go from % to %', OLD.id, source, NEW.status USING ERRCODE = 'AD001';
+    ELSIF NEW.started_at > at THEN
+      RAISE EXCEPTION 'session % cannot have started in the future', OLD.id USING ERRCODE = 'AD004';
     ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
       RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     ELSIF source IN ('completed', 'cancelled', 'expired')
@@ -194,6 +245,16 @@ $$;
 COMMENT ON FUNCTION check_assignment_move(session_assignments, session_assignments, timestamptz) IS
   'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
 
+CREATE FUNCTION may_be_offered(mechanic uuid, workshop uuid, shown_at timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT FROM mechanics m
+     WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
+       AND (shown_at > clock_timestamp() -- who is busy now may be free by then
+            OR m.available AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
+$$;
+COMMENT ON FUNCTION may_be_offered(uuid, uuid, timestamptz) IS
+  'Whether a request for this mechanic, of this workshop or general, shown from then on, is offered or goes straight to the queue.';
+
 CREATE FUNCTION reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
   SELECT m.workshop_id FROM mechanics m
    WHERE m.workshop_id = wanted AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE
@@ -220,7 +281,7 @@ BEGIN
   END IF;
   IF NEW.status IS DISTINCT FROM source THEN
     IF NEW.status IN ('queued', 'offered') THEN
-      NEW.queued_at := coalesce(NEW.queued_at, at);
+      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- nobody waits before their lead time
       IF NEW.workshop_id IS NOT NULL THEN
         -- a workshop's request that none of its mechanics can still take becomes general
         NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
@@ -250,6 +311,12 @@ DECLARE
   cause record;
   target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
 BEGIN
+  IF OLD.status = 'scheduled' AND NEW.status = 'pending' THEN
+    -- Brought forward by hand it is shown at once; on time this changes nothing.
+    UPDATE session_assignments SET available_at = clock_timestamp(), queued_at = least(queued_at, clock_timestamp())
+     WHERE id = NEW.current_assignment_id AND available_at > clock_timestamp();
+    RETURN NULL;
+  END IF;
   SELECT e.actor, e.actor_id INTO STRICT cause FROM session_events e
    WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
   UPDATE session_assignments a
@@ -272,7 +339,7 @@ END
 $$;
 COMMENT ON FUNCTION sessions_follow() IS 'Moves the current assignment and the participants as the session moved, whoever moved it.';
 CREATE TRIGGER sessions_follow AFTER UPDATE ON sessions FOR EACH ROW
-  WHEN (OLD.status <> NEW.status AND NEW.status <> 'live' AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending'))
+  WHEN (OLD.status <> NEW.status AND NEW.status <> 'live')
   EXECUTE FUNCTION sessions_follow();
 
 -- After a decline, a lapsed offer or a release the customer keeps their place in the queue.

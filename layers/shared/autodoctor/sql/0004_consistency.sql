@@ -1,4 +1,4 @@
--- What must hold at commit, what is never removed, and what suspensions and sweeps do.
+-- What must hold at commit, what is never removed, and what a suspension does.
 
 -- Invariants 2, 3 and 5, judged on what the transaction is about to commit.
 CREATE FUNCTION check_session(checked uuid) RETURNS void
@@ -97,7 +97,9 @@ BEGIN
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
     IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
-      UPDATE session_assignments SET status = 'expired', actor = 'system:mechanic-suspended'
+      UPDATE session_assignments
+         SET status = 'expired',
+             actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
        WHERE id = held.id AND status = 'offered';
     ELSIF held.status = 'queued'
        AND reachable_workshop(held.workshop_id, held.declined_by, held.session_id) IS NULL THEN
@@ -112,60 +114,3 @@ COMMENT ON FUNCTION mechanics_requeue() IS 'Runs when a mechanic is suspended or
 CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON mechanics
   FOR EACH ROW WHEN ((OLD.status = 'active' AND NEW.status = 'suspended') OR OLD.workshop_id IS DISTINCT FROM NEW.workshop_id)
   EXECUTE FUNCTION mechanics_requeue();
-
-CREATE FUNCTION open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  opened integer;
-BEGIN
-  -- A suspension and an intake that commit at the same moment do not see each other.
-  WITH hidden AS MATERIALIZED (
-    SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
-     WHERE a.status = 'queued' AND a.workshop_id IS NOT NULL
-       AND reachable_workshop(a.workshop_id, a.declined_by, a.session_id) IS NULL
-     ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED)
-  UPDATE session_assignments a SET workshop_id = NULL, actor = 'system:workshop-unavailable'
-    FROM hidden WHERE a.id = hidden.id AND a.status = 'queued';
-  GET DIAGNOSTICS opened = ROW_COUNT;
-  RETURN opened;
-END
-$$;
-COMMENT ON FUNCTION open_unreachable_requests(integer) IS
-  'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
-
-CREATE FUNCTION session_evidence(wanted uuid) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
-BEGIN
-  -- VOLATILE, so that this query takes its own snapshot: rows committed while the caller waited for
-  -- the session's lock are seen, although the caller's statement began before.
-  RETURN (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(e.role, e.type, e.occurred_at) ORDER BY e.id), '[]')
-      FROM session_events e JOIN sessions s ON s.id = e.session_id
-     WHERE e.session_id = wanted AND e.type IN ('joined', 'left')
-       AND (e.role = 'customer' OR e.mechanic_id = s.mechanic_id AND e.id > coalesce(
-         (SELECT max(r.id) FROM session_events r WHERE r.session_id = wanted AND r.from_status = 'waiting'
-             AND r.to_status = 'pending'), 0))); -- who gave it back and took it again has to come again
-END
-$$;
-COMMENT ON FUNCTION session_evidence(uuid) IS 'Joins and leaves of the customer and the present mechanic, oldest first: [[role, type, at], ...].';
-
-CREATE FUNCTION expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
-DECLARE
-  expired integer;
-BEGIN
-  WITH orphan AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
-       AND coalesce(released_at, created_at) < now() - interval '2 hours'
-     ORDER BY customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
-    FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
-     AND coalesce(s.released_at, s.created_at) < now() - interval '2 hours';
-  GET DIAGNOSTICS expired = ROW_COUNT;
-  RETURN expired;
-END
-$$;
-COMMENT ON FUNCTION expire_orphaned_sessions(integer) IS
-  'Expires up to batch sessions that were pending or waiting for more than 2 hours; returns how many. Safe to call by hand and at once.';
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO autodoctor_app;

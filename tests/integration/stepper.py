@@ -214,7 +214,7 @@ class Stepper:
         for side, connection in zip(self._sides, self._connections, strict=True):
             if not side.done:
                 side.abandon()
-                connection.cancel_safe()
+                self._monitor.execute("SELECT pg_cancel_backend(%s)", (connection.info.backend_pid,))
                 side.arrived.wait(HANG_SECONDS)
             connection.close()
         self._monitor.close()

@@ -107,6 +107,6 @@ def test_the_sweep_never_runs_twice_at_once(functions: Document) -> None:
 
 
 def test_every_function_that_reads_the_database_can_read_its_secret(functions: Document) -> None:
-    extension = {"Fn::If": ["HasSecretsExtension", {"Ref": "SecretsExtensionLayerArn"}, {"Ref": "AWS::NoValue"}]}
+    extension = {"Ref": "SecretsExtensionLayerArn"}
     for name, function in functions.items():
         assert (extension in function.get("Layers", [])) is ("VpcConfig" in function), name

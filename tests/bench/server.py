@@ -1,5 +1,6 @@
 """The PostgreSQL that the bench measures: the embedded one, on a port of its own, gone with its data at the end."""
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -81,3 +82,5 @@ def bench_server(*, durable: bool) -> Iterator[BenchServer]:
             yield BenchServer(server, database, superuser, programs)
     finally:
         server.stop()
+        # Gigabytes take the guardian longer than it is given to remove them.
+        shutil.rmtree(folder, ignore_errors=True)

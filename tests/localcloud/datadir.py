@@ -26,6 +26,7 @@ from localcloud.processes import command_of, is_alive
 DEFAULT = Path(".autodoctor")
 # A guardian needs up to 3.5 s to stop PostgreSQL after its parent was killed.
 _GUARDIAN_SECONDS = 8.0
+_OURS = {"lock", "server.json", "postgres", "tokens", "issuer-key.pem"}
 
 
 def option(folder: Path) -> str:
@@ -38,6 +39,15 @@ class FolderUnusable(Refusal):
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(f"{folder} cannot be the data folder: {error.strerror}; name another with --data-dir")
+
+
+class FolderForeign(Refusal):
+    """The folder holds something, and none of it is ours: a checkout, somebody's home."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder.resolve()} holds files that are not ours; name an empty or new folder with --data-dir"
+        )
 
 
 class FolderHeld(Exception):
@@ -70,13 +80,15 @@ class DataDir:
     def __init__(self, folder: Path) -> None:
         """Make `folder`, which the account that PostgreSQL runs as may pass through, and nothing more.
 
-        Raises FolderUnusable.
+        Raises FolderUnusable and FolderForeign.
         """
         with _usable(folder):
             if not folder.exists():
                 folder.mkdir(parents=True)
                 folder.chmod(0o711)
-            os.scandir(folder).close()  # it may be a file, or somebody else's
+            present = set(os.listdir(folder))  # noqa: PTH208 (it may be a file, or somebody else's)
+        if present and not present & _OURS:
+            raise FolderForeign(folder)
         self.folder = folder
         self.postgres = folder / "postgres"
         self._lock = folder / "lock"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.datadir import DataDir, FolderHeld, RunningServer
+from localcloud.datadir import DataDir, FolderForeign, FolderHeld, RunningServer
 
 SERVER = RunningServer(os.getpid(), "http://127.0.0.1:1", "postgresql://o", "postgresql://a", embedded=True, tokens={})
 
@@ -51,3 +51,10 @@ def test_a_folder_of_the_user_keeps_its_mode(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir(mode=0o750)
     DataDir(tmp_path / "mine")
     assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o750
+
+
+def test_a_folder_with_files_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "README.md").touch()
+    with pytest.raises(FolderForeign, match="not ours"):
+        DataDir(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]

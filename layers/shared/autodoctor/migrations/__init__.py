@@ -26,7 +26,8 @@ def migrate(database_url: str) -> list[str]:
         The names of the migrations that were applied now, oldest first.
 
     Raises:
-        sqlalchemy.exc.DBAPIError: a migration failed; nothing was changed.
+        psycopg.Error: a migration failed; nothing was changed.
+        sqlalchemy.exc.OperationalError: the database cannot be reached.
     """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))

@@ -129,7 +129,7 @@ def test_when_postgresql_dies_the_reason_is_shown(data_dir: Path) -> None:
         assert dev.process.wait(20) == 1
     report = data_dir.with_suffix(".stderr").read_text()
     assert "keeping PostgreSQL running" in report
-    assert "try: autodoctor dev again" in report
+    assert f"try: autodoctor dev --data-dir {data_dir} again" in report
 
 
 def test_a_start_that_fails_shows_step_log_and_a_way_out(data_dir: Path) -> None:
@@ -156,4 +156,4 @@ def test_a_taken_port_names_its_holder(data_dir: Path) -> None:
         holder.kill()
     assert refused.returncode == 1
     assert f"port {port} is taken by process {holder.pid} (python3 -m http.server" in refused.stderr
-    assert "try: autodoctor dev --port" in refused.stderr
+    assert f"try: autodoctor dev --data-dir {data_dir} --port" in refused.stderr

@@ -56,3 +56,15 @@ def test_presence_typed_by_hand_is_evidence_like_any_other(stage: Stage) -> None
     stage.owner.execute("UPDATE sessions SET customer_present = true, mechanic_present = true")
     assert set(events(stage, session_id)[2:]) == {"customer joined", "mechanic joined", "live"}
     assert stage.status(session_id) == "live"
+
+
+def test_nothing_is_offered_to_a_suspended_mechanic(stage: Stage) -> None:
+    mechanic, created = stage.mechanic(), stage.queued()
+    stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", (mechanic.id,))
+    with pytest.raises(psycopg.Error) as refused:
+        stage.owner.execute(
+            "UPDATE session_assignments SET status = 'offered', mechanic_id = %s,"
+            " offer_expires_at = now() + interval '2 minutes' WHERE id = %s",
+            (mechanic.id, created.assignment_id),
+        )
+    assert refused.value.sqlstate == "AD002"

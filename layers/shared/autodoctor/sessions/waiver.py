@@ -3,7 +3,7 @@
 from typing import Final, LiteralString
 from uuid import UUID
 
-from autodoctor.db import Database
+from autodoctor.db import Database, Refused
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.sessions.factory import OFFER_SECONDS
 from autodoctor.wire import Answer, Name, RequestBody
@@ -89,7 +89,12 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
         "user_id": user_id,
         "offer_seconds": OFFER_SECONDS,
     }
-    signed = database.one(_SIGN, parameters)
+    try:
+        signed = database.one(_SIGN, parameters)
+    except Refused as refused:
+        if refused.code != "AD002":
+            raise
+        signed = database.one(_SIGN, parameters)  # the mechanic was suspended just now: this look queues it
     if signed is not None:
         return WaiverSigned(**signed)
     standing = database.one(_STANDING, parameters)

@@ -237,6 +237,9 @@ BEGIN
     RAISE EXCEPTION 'assignment % is another mechanic''s', was.id USING ERRCODE = 'AD002';
   ELSIF was.status = 'offered' AND row_now.status IN ('accepted', 'declined') AND was.offer_expires_at <= at THEN
     RAISE EXCEPTION 'the offer of assignment % has lapsed', was.id USING ERRCODE = 'AD002';
+  ELSIF row_now.status = 'offered' AND NOT EXISTS (
+      SELECT FROM mechanics m WHERE m.id = row_now.mechanic_id AND m.status = 'active') THEN
+    RAISE EXCEPTION 'assignment % cannot be offered to a mechanic who is not active', was.id USING ERRCODE = 'AD002';
   ELSIF row_now.status = 'accepted' AND row_now.mechanic_id = ANY (was.declined_by) THEN
     RAISE EXCEPTION 'assignment % was declined by this mechanic', was.id USING ERRCODE = 'AD002';
   END IF;

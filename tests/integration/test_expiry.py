@@ -370,3 +370,12 @@ def test_who_left_the_workshop_before_the_signature_is_not_offered_its_request(s
     stage.owner.execute("UPDATE mechanics SET workshop_id = NULL WHERE id = %s", (leaver.id,))
     assert stage.sign(customer, created.session_id) == "queued"
     assert (sees(stage, leaver), sees(stage, stayer)) == ([], [created.session_id])
+
+
+def test_a_request_whose_last_mechanic_was_deleted_opens_to_everybody(stage: Stage) -> None:
+    workshop = stage.workshop()
+    mechanic, other = stage.mechanic(workshop), stage.mechanic()
+    created = stage.queued(workshopId=str(workshop))
+    stage.owner.execute("DELETE FROM mechanics WHERE id = %s", (mechanic.id,))
+    assert swept(stage) == {"opened_to_all": 1}
+    assert sees(stage, other) == [created.session_id]

@@ -203,3 +203,18 @@ def test_the_threshold_comes_from_the_table_then_the_server_then_60(stage: Stage
     assert stage.one("SELECT min_billable_seconds()") == 30
     with pytest.raises(psycopg.errors.CheckViolation):
         stage.owner.execute("UPDATE settings SET value = 'soon' WHERE key = 'min_billable_seconds'")
+
+
+@pytest.mark.parametrize("nonsense", ["60.5", "-5", "soon", ""])
+def test_a_server_setting_that_is_no_count_of_seconds_counts_as_not_set(stage: Stage, nonsense: str) -> None:
+    """Otherwise nobody could end a session."""
+    stage.owner.execute("SELECT set_config('app.min_billable_seconds', %s, false)", [nonsense])
+    assert stage.one("SELECT min_billable_seconds()") == 60
+
+
+def test_a_waiver_has_a_version_also_without_its_setting(stage: Stage) -> None:
+    stage.owner.execute("DELETE FROM settings WHERE key = 'waiver_versions'")
+    assert stage.one("SELECT waiver_versions()") == ["1.0"]
+    assert stage.one("SELECT current_waiver_version()") == "1.0"
+    with pytest.raises(psycopg.errors.CheckViolation):
+        stage.owner.execute("INSERT INTO settings (key, value) VALUES ('waiver_versions', '')")

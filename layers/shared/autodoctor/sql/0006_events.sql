@@ -1,0 +1,1 @@
+-- The outbox: one row per transition, written in its transaction, deleted once the bus has it.

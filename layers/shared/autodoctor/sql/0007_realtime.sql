@@ -1,0 +1,1 @@
+-- Tickets, connections and the feed of what was pushed to them.

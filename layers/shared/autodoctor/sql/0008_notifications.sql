@@ -1,0 +1,1 @@
+-- What users are told by e-mail and in the application.

@@ -1,0 +1,1 @@
+-- A mechanic's availability is a lease; what a waiting customer is told follows from it.

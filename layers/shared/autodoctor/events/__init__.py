@@ -1,0 +1,1 @@
+"""Events: the outbox, the bus, what consumers share, and the realtime feed."""

@@ -1,0 +1,36 @@
+"""What every consumer of a queue does with a batch: one event at a time, and only what failed comes again."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from autodoctor.events.model import Event, parse_event
+from autodoctor.observability import log_failure, logger
+
+type BatchAnswer = dict[str, list[dict[str, str]]]
+
+
+def consumer(handle: Callable[[Event], None]) -> Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]:
+    """The Lambda handler of a consumer behind an SQS queue that a rule of the bus fills.
+
+    An event whose handling raises is reported in the partial-batch answer, so that SQS delivers it again and
+    in the end puts it into the dead-letter queue; the others of its batch are done.
+
+    Args:
+        handle: takes one event; idempotent on its `event_id`.
+    """
+
+    def handle_batch(batch: Mapping[str, Any], _context: LambdaContext) -> BatchAnswer:
+        failed = []
+        for record in batch["Records"]:
+            logger.set_correlation_id(record["messageId"])
+            try:
+                handle(parse_event(json.loads(record["body"])))
+            except Exception as failure:  # noqa: BLE001 (reported to SQS, which keeps the message; logged here)
+                log_failure("event not handled", failure)
+                failed.append({"itemIdentifier": record["messageId"]})
+        return {"batchItemFailures": failed}
+
+    return logger.inject_lambda_context(clear_state=True)(handle_batch)

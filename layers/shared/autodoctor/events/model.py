@@ -1,0 +1,184 @@
+"""The events on the bus: one pydantic model a kind, versioned, built in this one place.
+
+An event carries ids and facts, never personal data: buses have archives and dead-letter queues, so a consumer
+looks names and addresses up. Within version 1 fields are only added.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, get_args
+from uuid import UUID, uuid5
+
+from pydantic import Field, TypeAdapter
+
+from autodoctor.db import Row
+from autodoctor.wire import Answer, Utc
+
+SOURCE: Final = "autodoctor"
+"""The `source` of every event of ours."""
+
+type SessionType = Literal[
+    "session.created", "session.pending", "session.waiting", "session.live", "session.ended", "session.expired"
+]
+type AssignmentType = Literal[
+    "assignment.pending_waiver",
+    "assignment.queued",
+    "assignment.offered",
+    "assignment.accepted",
+    "assignment.declined",
+    "assignment.completed",
+    "assignment.cancelled",
+    "assignment.expired",
+    "assignment.opened",
+]
+
+
+class _Event(Answer):
+    """What every event has.
+
+    Attributes:
+        event_id: the same for every delivery of this event; consumers are idempotent on it.
+        version: of this format.
+        sequence: grows over all events; gaps are normal.
+        occurred_at: by the database's clock.
+    """
+
+    event_id: UUID
+    version: Literal[1] = 1
+    sequence: int
+    occurred_at: Utc
+
+
+class _Transition(_Event):
+    """A change of state.
+
+    Attributes:
+        session_id: whose.
+        session_seq: 1, 2, 3 and so on within the session: the order in which it happened, which the bus does not keep.
+        actor: as what somebody acted: customer, mechanic, admin, system, operator or db.
+        status: the state now.
+        previous_status: the state before; null for a creation.
+    """
+
+    session_id: UUID
+    session_seq: int
+    actor: str
+    status: str
+    previous_status: str | None
+
+
+class SessionEvent(_Transition):
+    """A session changed its state.
+
+    Attributes:
+        customer_id: row of `customers`.
+        mechanic_id: row of `mechanics`: who accepted, has it, or had it until now; null where nobody.
+        reason: of an end: billable, too_short, no_show, withdrawn or expired.
+        absent: who never came, where the reason is no_show.
+    """
+
+    type: SessionType
+    customer_id: UUID
+    mechanic_id: UUID | None
+    reason: str | None = None
+    absent: str | None = None
+
+
+class AssignmentEvent(_Transition):
+    """An assignment changed its state, or (`assignment.opened`) became visible to every mechanic.
+
+    Attributes:
+        mechanic_id: row of `mechanics`: whom it was offered to, or who accepted; null where nobody.
+        workshop_id: whose mechanics alone see it; null for every mechanic.
+        urgent: whether it is listed before what is not.
+    """
+
+    type: AssignmentType
+    assignment_id: UUID
+    mechanic_id: UUID | None
+    workshop_id: UUID | None
+    urgent: bool
+
+
+class PayoutEvent(_Event):
+    """A mechanic's money was sent, or could not be.
+
+    Attributes:
+        amount_cents: in cents of the currency.
+        reason: why it failed.
+    """
+
+    type: Literal["payout.sent", "payout.failed"]
+    payout_id: UUID
+    session_id: UUID
+    mechanic_id: UUID
+    amount_cents: int
+    currency: str
+    reason: str | None = None
+
+
+class MechanicEvent(_Event):
+    """A mechanic said whether they are available; a lease that lapses by itself sends nothing."""
+
+    type: Literal["mechanic.availability_changed"]
+    mechanic_id: UUID
+    available: bool
+
+
+type Event = SessionEvent | AssignmentEvent | PayoutEvent | MechanicEvent
+MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, MechanicEvent)
+_ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
+
+
+def parse_event(envelope: Mapping[str, Any]) -> Event:
+    """The event in an EventBridge envelope.
+
+    Raises:
+        pydantic.ValidationError: not one of ours, or of a version we do not know.
+    """
+    return _ANY.validate_python({**envelope["detail"], "type": envelope["detail-type"]})
+
+
+def event_of(row: Row) -> Event:
+    """The event that a row of the outbox, with its audit row, stands for (`outbox.EVENTS` selects them).
+
+    Raises:
+        pydantic.ValidationError: the row makes no event we know.
+    """
+    common = {"event_id": uuid5(row["subject_id"], str(row["id"])), "sequence": row["id"]}
+    if row["type"] is not None:
+        return _ANY.validate_python({**row["payload"], **common, "type": row["type"]})
+    return _ANY.validate_python(
+        {
+            **(row["data"] or {}),
+            **row,
+            **common,
+            "type": _transition_type(row),
+            "session_id": row["subject_id"],
+            "actor": row["actor"].partition(":")[0],
+        }
+    )
+
+
+def detail(event: Event) -> str:
+    """The event's JSON on the bus; its type is the envelope's."""
+    return event.model_dump_json(by_alias=True, exclude={"type"})
+
+
+def json_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The JSON Schema of the `detail` of each detail-type."""
+    for model in MODELS:
+        schema = model.model_json_schema(by_alias=True, mode="serialization")
+        schema["properties"].pop("type")
+        schema["required"] = [name for name in schema["required"] if name != "type"]
+        annotation: Any = model.model_fields["type"].annotation
+        for name in get_args(getattr(annotation, "__value__", annotation)):
+            yield name, {**schema, "title": name}
+
+
+def _transition_type(row: Row) -> str:
+    previous, status = row["previous_status"], row["status"]
+    if row["assignment_id"] is not None:
+        return "assignment.opened" if status == previous else f"assignment.{status}"
+    if previous is None:
+        return "session.created"
+    return "session.ended" if status in {"completed", "cancelled"} else f"session.{status}"

@@ -2,22 +2,28 @@
 
 from autodoctor.db import database
 from autodoctor.errors import AssignmentNotFound
+from autodoctor.events.publish import Publisher
 from autodoctor.http import Request, Router
 from autodoctor.sessions import accept as use_case
 from autodoctor.wire import EmptyBody
 
 router = Router()
 db = database()
+publish = Publisher(db)
 
 
-@router.route("POST /api/mechanic/assignments/{assignmentId}/accept", groups=["mechanics"], metric="Accepted")
+@router.route(
+    "POST /api/mechanic/assignments/{assignmentId}/accept", groups=["mechanics"], metric="Accepted", after=publish
+)
 def accept(request: Request) -> use_case.Accepted:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
     request.json(EmptyBody)
     return use_case.accept(db, request.caller.user_id, assignment_id)
 
 
-@router.route("POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined")
+@router.route(
+    "POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined", after=publish
+)
 def decline(request: Request) -> use_case.Declined:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
     reason = request.json(use_case.DeclineRequest).reason

@@ -2,14 +2,21 @@
 
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
+from autodoctor.events.publish import Publisher
 from autodoctor.http import Request, Router
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
 
 router = Router()
 db = database()
+publish = Publisher(db)
 
 
-@router.route("POST /api/sessions/{sessionId}/end", groups=["customers", "mechanics", "admins"], metric="EndRequests")
+@router.route(
+    "POST /api/sessions/{sessionId}/end",
+    groups=["customers", "mechanics", "admins"],
+    metric="EndRequests",
+    after=publish,
+)
 def end(request: Request) -> Ended:
     session_id = request.id("sessionId", SessionNotFound)
     ender = Ender(request.caller.user_id, any_session=request.caller.is_admin)

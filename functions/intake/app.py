@@ -1,14 +1,16 @@
 """POST /api/intake/start"""
 
 from autodoctor.db import database
+from autodoctor.events.publish import Publisher
 from autodoctor.http import Request, Router
 from autodoctor.sessions.intake import IntakeRequest, SessionCreated, start_intake
 
 router = Router()
 db = database()
+publish = Publisher(db)
 
 
-@router.route("POST /api/intake/start", groups=["customers"], status=201, metric="SessionsCreated")
+@router.route("POST /api/intake/start", groups=["customers"], status=201, metric="SessionsCreated", after=publish)
 def start(request: Request) -> SessionCreated:
     intake = request.json(IntakeRequest)
     return start_intake(db, request.caller.user_id, intake, request.headers.get("idempotency-key"))

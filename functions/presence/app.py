@@ -2,15 +2,17 @@
 
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
+from autodoctor.events.publish import Publisher
 from autodoctor.http import Request, Router
 from autodoctor.sessions import presence
 from autodoctor.wire import EmptyBody
 
 router = Router()
 db = database()
+publish = Publisher(db)
 
 
-@router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined")
+@router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined", after=publish)
 def join(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id
@@ -24,7 +26,7 @@ def leave(request: Request) -> presence.PresenceRecorded:
     return presence.leave(db, request.caller.user_id, session_id, connection_id)
 
 
-@router.route("POST /api/sessions/{sessionId}/release", groups=["mechanics"], metric="Released")
+@router.route("POST /api/sessions/{sessionId}/release", groups=["mechanics"], metric="Released", after=publish)
 def release(request: Request) -> presence.Released:
     session_id = request.id("sessionId", SessionNotFound)
     request.json(EmptyBody)

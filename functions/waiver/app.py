@@ -1,14 +1,16 @@
 """POST /api/waiver/submit"""
 
 from autodoctor.db import database
+from autodoctor.events.publish import Publisher
 from autodoctor.http import Request, Router
 from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 
 router = Router()
 db = database()
+publish = Publisher(db)
 
 
-@router.route("POST /api/waiver/submit", groups=["customers"], metric="WaiversSigned")
+@router.route("POST /api/waiver/submit", groups=["customers"], metric="WaiversSigned", after=publish)
 def submit(request: Request) -> WaiverSigned:
     return sign_waiver(db, request.caller.user_id, request.json(WaiverRequest))
 

@@ -95,16 +95,18 @@ class Request:
 
 
 type Endpoint = Callable[[Request], BaseModel]
+type AfterSuccess = Callable[[Any], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route: its code, who may call it, and what success looks like."""
+    """One route: its code, who may call it, what success looks like and what follows it."""
 
     endpoint: Endpoint
     groups: frozenset[str]
     status: int
     metric: str | None
+    after: AfterSuccess | None
 
 
 class Router:
@@ -114,7 +116,13 @@ class Router:
         self.routes: dict[str, Route] = {}
 
     def route(
-        self, key: str, groups: Iterable[Group], *, status: int = 200, metric: str | None = None
+        self,
+        key: str,
+        groups: Iterable[Group],
+        *,
+        status: int = 200,
+        metric: str | None = None,
+        after: AfterSuccess | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
         """Register a route.
 
@@ -123,10 +131,11 @@ class Router:
             groups: one of these the caller must be in; none of them: the route is public.
             status: HTTP status of success.
             metric: counted at each success.
+            after: called with each successful answer before it is sent; never raises.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self.routes[key] = Route(endpoint, frozenset(groups), status, metric)
+            self.routes[key] = Route(endpoint, frozenset(groups), status, metric, after)
             return endpoint
 
         return register
@@ -161,6 +170,8 @@ class Router:
         except Exception as failure:  # noqa: BLE001 (the last resort of design section 6: a bare 500, logged)
             log_failure("unexpected", failure)
             return 500, None, {}
+        if route.after:
+            route.after(answer)
         if route.metric:
             metrics.add_metric(name=route.metric, unit=MetricUnit.Count, value=1)
             metrics.flush_metrics()  # here, as log_metrics() prints a warning after each call without a metric

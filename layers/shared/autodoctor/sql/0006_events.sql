@@ -92,7 +92,75 @@ $$;
 COMMENT ON FUNCTION emit_event(text, jsonb, uuid) IS
   'Has an event published that is no transition: its detail-type, its facts, and the row it is about, within which order is kept.';
 
+CREATE VIEW outbox_events AS
+  SELECT o.subject_id, o.id, o.type, o.payload, o.attempts,
+         coalesce(e.occurred_at, x.occurred_at, (o.payload ->> 'occurredAt')::timestamptz) AS occurred_at,
+         coalesce(e.actor, x.actor) AS actor, coalesce(e.data, x.data) AS data,
+         coalesce(e.from_status, x.from_status) AS previous_status, coalesce(e.to_status, x.to_status) AS status,
+         x.assignment_id, a.workshop_id, a.urgent, s.customer_id,
+         -- at that moment, whatever happened since: who accepts is audited right after the session's move
+         CASE WHEN x.to_status IN ('pending_waiver', 'queued') THEN NULL
+              WHEN x.to_status IS NOT NULL THEN a.mechanic_id
+              WHEN e.to_status = 'waiting' OR e.from_status IN ('waiting', 'live') THEN (
+                SELECT t.mechanic_id FROM session_assignment_events y JOIN session_assignments t ON t.id = y.assignment_id
+                 WHERE y.session_id = o.subject_id AND y.to_status = 'accepted'
+                   AND CASE e.to_status WHEN 'waiting' THEN y.id > o.id ELSE y.id < o.id END
+                 ORDER BY abs(y.id - o.id) LIMIT 1) END AS mechanic_id,
+         (SELECT count(*) FROM session_events y
+           WHERE y.session_id = o.subject_id AND y.id <= o.id AND y.type = 'transition')
+         + (SELECT count(*) FROM session_assignment_events y
+             WHERE y.session_id = o.subject_id AND y.id <= o.id) AS session_seq
+    FROM outbox o
+    LEFT JOIN session_events e ON e.session_id = o.subject_id AND e.id = o.id
+    LEFT JOIN session_assignment_events x ON x.session_id = o.subject_id AND x.id = o.id
+    LEFT JOIN session_assignments a ON a.id = x.assignment_id
+    LEFT JOIN sessions s ON s.id = o.subject_id;
+COMMENT ON VIEW outbox_events IS 'What the bus does not have yet, with all its facts; the same however late it is read.';
+
+-- Functions, because their plans are kept: the statements of RDS Proxy's connections cannot be prepared.
+CREATE FUNCTION pending_events(subject uuid) RETURNS SETOF outbox_events LANGUAGE plpgsql STABLE ROWS 10 AS $$
+BEGIN
+  RETURN QUERY SELECT v.* FROM outbox_events v WHERE v.subject_id = subject ORDER BY v.id LIMIT 10;
+END
+$$;
+COMMENT ON FUNCTION pending_events(uuid) IS 'The oldest events of a subject that the bus does not have yet: as many as it takes at once.';
+
+CREATE FUNCTION claim_events(after uuid, subjects integer, grace interval) RETURNS SETOF outbox_events
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN QUERY
+    WITH head AS MATERIALIZED (
+      -- Whoever holds the oldest event of a subject holds them all, so two relays never share a subject.
+      SELECT o.subject_id FROM outbox o
+       WHERE o.subject_id > after
+         AND NOT EXISTS (SELECT FROM outbox p WHERE p.subject_id = o.subject_id AND p.id < o.id)
+         AND (SELECT v.occurred_at FROM outbox_events v WHERE v.subject_id = o.subject_id AND v.id = o.id)
+             <= clock_timestamp() - grace
+       ORDER BY o.subject_id LIMIT subjects
+         FOR UPDATE OF o SKIP LOCKED)
+    SELECT v.* FROM head JOIN outbox_events v ON v.subject_id = head.subject_id ORDER BY v.subject_id, v.id;
+END
+$$;
+COMMENT ON FUNCTION claim_events(uuid, integer, interval) IS
+  'Locks up to so many subjects beyond the given one, whose oldest event is older than the grace, and returns their events in order; the lock lasts as long as the transaction.';
+
+CREATE FUNCTION mark_published(subjects uuid[], ids bigint[]) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  marked integer;
+BEGIN
+  -- What another holds at this moment it will publish again and mark itself: nobody waits for that.
+  WITH done AS MATERIALIZED (
+    SELECT o.subject_id, o.id FROM unnest(subjects, ids) AS d (subject_id, id) JOIN outbox o USING (subject_id, id)
+       FOR UPDATE OF o SKIP LOCKED)
+  DELETE FROM outbox o USING done WHERE o.subject_id = done.subject_id AND o.id = done.id;
+  GET DIAGNOSTICS marked = ROW_COUNT;
+  RETURN marked;
+END
+$$;
+COMMENT ON FUNCTION mark_published(uuid[], bigint[]) IS 'Removes events that the bus has; returns how many.';
+
 GRANT SELECT, DELETE, UPDATE (attempts, error) ON outbox TO autodoctor_app;
 GRANT SELECT, INSERT ON outbox_poison TO autodoctor_app;
+GRANT SELECT ON outbox_events TO autodoctor_app;
 REVOKE EXECUTE ON FUNCTION requeue_poison() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION emit_event(text, jsonb, uuid) TO autodoctor_app;

@@ -1,0 +1,98 @@
+"""The outbox: what the bus does not have yet."""
+
+from collections.abc import Sequence
+from typing import Final, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from autodoctor.db import Database, Row
+
+_PENDING: Final[LiteralString] = "SELECT * FROM pending_events(%(subject_id)s)"
+
+_CLAIM: Final[LiteralString] = """
+SELECT * FROM claim_events(%(after)s, %(subjects)s, make_interval(secs => %(grace_seconds)s))
+"""
+
+_MARK: Final[LiteralString] = "SELECT mark_published(%(subjects)s, %(ids)s) AS marked"
+
+_REFUSED: Final[LiteralString] = """
+UPDATE outbox SET attempts = coalesce(attempts, 0) + 1, error = %(error)s
+ WHERE subject_id = %(subject_id)s AND id = %(id)s
+"""
+
+_SET_ASIDE: Final[LiteralString] = """
+WITH poison AS (
+  DELETE FROM outbox WHERE subject_id = %(subject_id)s AND id = %(id)s RETURNING subject_id, id, type, payload
+)
+INSERT INTO outbox_poison (subject_id, id, type, payload, error)
+SELECT subject_id, id, type, payload, %(error)s FROM poison
+"""
+
+_STANDING: Final[LiteralString] = """
+SELECT (SELECT count(*) FROM outbox) AS depth,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - v.occurred_at)
+                   FROM outbox_events v WHERE v.id = (SELECT min(id) FROM outbox)), 0)::float AS age_seconds,
+       (SELECT count(*) FROM outbox_poison) AS poison
+"""
+
+
+def pending(database: Database, subject_id: UUID) -> list[Row]:
+    """The oldest ten events of a subject that the bus does not have yet, for `model.event_of`."""
+    return database.all(_PENDING, {"subject_id": subject_id})
+
+
+def claim(connection: psycopg.Connection[Row], after: UUID, subjects: int, grace_seconds: float) -> list[Row]:
+    """Lock subjects for the length of the transaction and return all their events, in order.
+
+    Args:
+        connection: in a transaction.
+        after: only subjects with a greater id.
+        subjects: at most so many.
+        grace_seconds: younger events are left to whoever wrote them.
+    """
+    parameters = {"after": after, "subjects": subjects, "grace_seconds": grace_seconds}
+    return connection.execute(_CLAIM, parameters).fetchall()
+
+
+def mark(connection: psycopg.Connection[Row] | Database, rows: Sequence[Row]) -> int:
+    """Remove events that the bus has.
+
+    Returns:
+        How many there still were: another may have published and removed them too.
+    """
+    parameters = {"subjects": [row["subject_id"] for row in rows], "ids": [row["id"] for row in rows]}
+    marked = (
+        connection.one(_MARK, parameters)
+        if isinstance(connection, Database)
+        else connection.execute(_MARK, parameters).fetchone()
+    )
+    return 0 if marked is None else int(marked["marked"])
+
+
+def refuse(connection: psycopg.Connection[Row], row: Row, error: str, most_attempts: int) -> bool:
+    """Count a refusal of one event, and set it aside when there were too many.
+
+    Args:
+        connection: in a transaction that claimed the event.
+        row: the event.
+        error: the bus's error code, or why it could not be built.
+        most_attempts: at which attempt it is set aside.
+
+    Returns:
+        Whether it was set aside.
+    """
+    aside = (row["attempts"] or 0) + 1 >= most_attempts
+    parameters = {"subject_id": row["subject_id"], "id": row["id"], "error": error}
+    changed = connection.execute(_SET_ASIDE if aside else _REFUSED, parameters).rowcount
+    if changed != 1:
+        raise RuntimeError(f"event {row['id']} changed under its lock")
+    return aside
+
+
+def standing(database: Database) -> Row:
+    """How many events wait (`depth`), how old the oldest is (`age_seconds`), how many are set aside (`poison`)."""
+    row = database.one(_STANDING, {})
+    if row is None:
+        raise RuntimeError("a query of one row gave none")
+    return row

@@ -1,0 +1,75 @@
+"""After the commit of a call: what it wrote goes to the bus at once, or else with the relay, a minute later."""
+
+import time
+from typing import Final, Protocol
+from uuid import UUID
+
+from autodoctor.db import Database
+from autodoctor.observability import MetricUnit, log_failure, metrics
+
+BUDGET_SECONDS: Final = 0.3
+PAUSE_SECONDS: Final = 10.0
+"""After a failure the calls of this environment leave everything to the relay for so long."""
+
+
+class AboutSession(Protocol):
+    """An answer that names the session it changed."""
+
+    @property
+    def session_id(self) -> UUID:
+        """Which session."""
+
+
+class Publisher:
+    """Publishes what a call has just written; a failure is counted and never the caller's.
+
+    Args:
+        database: where the outbox is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._paused_until = 0.0
+
+    def __call__(self, answer: AboutSession) -> None:
+        """Publish the events of the session that an answer is about."""
+        if time.monotonic() < self._paused_until:
+            _count("PublishDeferred")
+            return
+        try:
+            publish_subject(self._database, answer.session_id, time.monotonic() + BUDGET_SECONDS)
+        except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the relay)
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            log_failure("not published", failure)
+            _count("PublishFailed")
+
+
+def publish_subject(database: Database, subject_id: UUID, deadline: float) -> None:
+    """Publish the oldest events of one subject, and mark those that the bus took.
+
+    Args:
+        database: where the outbox is.
+        subject_id: whose events.
+        deadline: of `time.monotonic()`, by which the bus has to have answered.
+    """
+    from autodoctor.events import outbox  # noqa: PLC0415 (what a call needs after its commit does not delay its start)
+    from autodoctor.events.bus import put_events  # noqa: PLC0415
+    from autodoctor.events.model import event_of  # noqa: PLC0415
+
+    rows = outbox.pending(database, subject_id)
+    if not rows:
+        return
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("no time left for the bus")
+    errors = put_events([event_of(row) for row in rows], timeout_seconds=left)
+    taken = [row for row, error in zip(rows, errors, strict=True) if error is None]
+    if taken:
+        outbox.mark(database, taken)
+    if len(taken) < len(rows):
+        _count("EntriesRefused", len(rows) - len(taken))
+
+
+def _count(name: str, value: int = 1) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    metrics.flush_metrics()

@@ -1,0 +1,132 @@
+"""The relay: publishes what calls left in the outbox, subject by subject and in order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import batched
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from pydantic import ValidationError
+
+from autodoctor.db import Database, Row
+from autodoctor.events import outbox
+from autodoctor.events.bus import MOST_ENTRIES, put_events
+from autodoctor.events.model import Event, event_of
+from autodoctor.observability import log_failure
+from autodoctor.wire import Answer
+
+GRACE_SECONDS: Final = 5.0
+"""Younger events are about to be published by the call that wrote them."""
+MOST_ATTEMPTS: Final = 5
+SUBJECTS: Final = 20
+MARGIN_SECONDS: Final = 6.0
+PUT_SECONDS: Final = 2.0
+_BEFORE_ALL: Final = UUID(int=0)
+
+
+class Relayed(Answer):
+    """What one run did, and how the outbox stands after it.
+
+    Attributes:
+        published: events the bus took.
+        refused: events it did not take; they stay for the next run.
+        set_aside: events that were refused too often, or cannot be built.
+        failed: whether the bus did not answer at all, which ended the run.
+        depth: events that wait.
+        age_seconds: of the oldest of them.
+        poison: events set aside so far.
+    """
+
+    published: int
+    refused: int
+    set_aside: int
+    failed: bool
+    depth: int
+    age_seconds: float
+    poison: int
+
+
+class _Run:
+    """The tally of one run."""
+
+    def __init__(self) -> None:
+        self.published = self.refused = self.set_aside = 0
+        self.failed = False
+        self.after = _BEFORE_ALL
+
+    def subjects(self, connection: psycopg.Connection[Row], grace_seconds: float) -> int:
+        """Publish the next subjects, in the transaction that locks them; return how many there were.
+
+        A bus that fails half-way ends the run; what it took before is marked.
+        """
+        rows = outbox.claim(connection, self.after, SUBJECTS, grace_seconds)
+        stuck: set[UUID] = set()
+        for batch in batched(self._built(connection, rows, stuck), MOST_ENTRIES, strict=False):
+            # what follows a refused event of its subject waits for it
+            ready = [(row, event) for row, event in batch if row["subject_id"] not in stuck]
+            try:
+                self._put(connection, ready, stuck)
+            except OSError as failure:
+                log_failure("bus unavailable", failure)
+                self.failed = True
+                break
+        found = {row["subject_id"] for row in rows}
+        if found:
+            self.after = max(found)
+        return len(found)
+
+    def _built(
+        self, connection: psycopg.Connection[Row], rows: Sequence[Row], stuck: set[UUID]
+    ) -> Iterator[tuple[Row, Event]]:
+        for row in rows:
+            if row["subject_id"] in stuck:
+                continue
+            try:
+                yield row, event_of(row)
+            except ValidationError as invalid:
+                log_failure("event cannot be built", invalid)
+                outbox.refuse(connection, row, "cannot be built", most_attempts=1)
+                self.set_aside += 1
+
+    def _put(self, connection: psycopg.Connection[Row], batch: Sequence[tuple[Row, Event]], stuck: set[UUID]) -> None:
+        if not batch:
+            return
+        errors = put_events([event for _, event in batch], timeout_seconds=PUT_SECONDS)
+        taken = []
+        for (row, _), error in zip(batch, errors, strict=True):
+            if error is None:
+                taken.append(row)
+            elif outbox.refuse(connection, row, error, MOST_ATTEMPTS):
+                self.set_aside += 1
+            else:
+                stuck.add(row["subject_id"])
+                self.refused += 1
+        outbox.mark(connection, taken)
+        self.published += len(taken)
+
+
+def relay(database: Database, seconds_left: Callable[[], float], grace_seconds: float = GRACE_SECONDS) -> Relayed:
+    """Publish what is left in the outbox, once through, or until time runs short.
+
+    Safe at once: a subject belongs to one relay at a time. One that is killed between the bus's answer and its
+    commit has published events that the next one publishes again.
+
+    Args:
+        database: where.
+        seconds_left: how many seconds this run still has.
+        grace_seconds: younger events are left to whoever wrote them.
+
+    Returns:
+        What was done; `failed` where the bus did not answer, which is for the alarm on the outbox's age.
+    """
+    run = _Run()
+    while seconds_left() > MARGIN_SECONDS and not run.failed:
+        if database.transaction(lambda connection: run.subjects(connection, grace_seconds)) < SUBJECTS:
+            break
+    return Relayed(
+        published=run.published,
+        refused=run.refused,
+        set_aside=run.set_aside,
+        failed=run.failed,
+        **outbox.standing(database),
+    )

@@ -12,14 +12,26 @@ from autodoctor.observability import log_failure, logger
 type BatchAnswer = dict[str, list[dict[str, str]]]
 
 
-def consumer(handle: Callable[[Event], None]) -> Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]:
+type Handler = Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]
+
+
+def consumer(handle: Callable[[Event], None]) -> Handler:
     """The Lambda handler of a consumer behind an SQS queue that a rule of the bus fills.
+
+    Args:
+        handle: takes one event; idempotent on its `event_id`.
+    """
+    return envelope_consumer(lambda envelope: handle(parse_event(envelope)))
+
+
+def envelope_consumer(handle: Callable[[Mapping[str, Any]], None]) -> Handler:
+    """The same for events that are not ours, such as those of an AWS service.
 
     An event whose handling raises is reported in the partial-batch answer, so that SQS delivers it again and
     in the end puts it into the dead-letter queue; the others of its batch are done.
 
     Args:
-        handle: takes one event; idempotent on its `event_id`.
+        handle: takes one EventBridge envelope; idempotent.
     """
 
     def handle_batch(batch: Mapping[str, Any], _context: LambdaContext) -> BatchAnswer:
@@ -27,7 +39,7 @@ def consumer(handle: Callable[[Event], None]) -> Callable[[Mapping[str, Any], La
         for record in batch["Records"]:
             logger.set_correlation_id(record["messageId"])
             try:
-                handle(parse_event(json.loads(record["body"])))
+                handle(json.loads(record["body"]))
             except Exception as failure:  # noqa: BLE001 (reported to SQS, which keeps the message; logged here)
                 log_failure("event not handled", failure)
                 failed.append({"itemIdentifier": record["messageId"]})

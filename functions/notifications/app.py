@@ -1,0 +1,45 @@
+"""GET /api/notifications and /api/notifications/preferences, and what changes them"""
+
+from typing import Final
+
+from autodoctor.db import database
+from autodoctor.http import Group, Request, Router
+from autodoctor.notifications import inbox, preferences
+from autodoctor.wire import EmptyBody
+
+EVERYBODY: Final[tuple[Group, ...]] = ("customers", "mechanics", "admins")
+
+router = Router()
+db = database()
+
+
+@router.route("GET /api/notifications", groups=EVERYBODY)
+def fetch(request: Request) -> inbox.Notifications:
+    query = request.query
+    return inbox.notifications(db, request.caller.user_id, query.get("limit"), query.get("cursor"), query.get("unread"))
+
+
+@router.route("POST /api/notifications/{notificationId}/read", groups=EVERYBODY)
+def read(request: Request) -> inbox.MarkedAsRead:
+    notification_id = request.id("notificationId", inbox.NotificationNotFound)
+    request.json(EmptyBody)
+    return inbox.mark_as_read(db, request.caller.user_id, notification_id)
+
+
+@router.route("POST /api/notifications/read-all", groups=EVERYBODY)
+def read_all(request: Request) -> inbox.AllMarkedAsRead:
+    request.json(EmptyBody)
+    return inbox.mark_all_as_read(db, request.caller.user_id)
+
+
+@router.route("GET /api/notifications/preferences", groups=EVERYBODY)
+def chosen(request: Request) -> preferences.Preferences:
+    return preferences.preferences(db, request.caller.user_id)
+
+
+@router.route("PUT /api/notifications/preferences", groups=EVERYBODY)
+def choose(request: Request) -> preferences.Preferences:
+    return preferences.choose(db, request.caller.user_id, request.json(preferences.PreferencesRequest))
+
+
+handler = router.handler()

@@ -1,0 +1,90 @@
+"""What users are told of, which event says so, and the facts that each text is made of."""
+
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from autodoctor.events.model import Event, PayoutEvent, SessionEvent
+from autodoctor.wire import Answer, Utc
+
+
+class Kind(StrEnum):
+    """One thing that a user is told, by e-mail and in the application."""
+
+    REQUEST_RECEIVED = "request_received"
+    MECHANIC_ASSIGNED = "mechanic_assigned"
+    SESSION_COMPLETED = "session_completed"
+    SESSION_CANCELLED = "session_cancelled"
+    PAYOUT_SENT = "payout_sent"
+    PAYOUT_FAILED = "payout_failed"
+
+
+class Facts(Answer):
+    """What a text may mention; each kind has those it needs.
+
+    Attributes:
+        name: the reader's.
+        mechanic: the mechanic's name.
+        session_url: where the parties meet.
+        needs_waiver: whether no mechanic sees the request before it is signed.
+        concern: the problem in the customer's words.
+        vehicle: the car in a few words.
+        notes: what the mechanic wrote at the end.
+        reason: of an end: billable, too_short, no_show, withdrawn or expired.
+        absent: who never came, where the reason is no_show: customer, mechanic or both.
+        price_cents: what the session costs, in cents of the currency; `credits`: in credits.
+        amount_cents: of a payout, in cents of the currency.
+    """
+
+    name: str | None = None
+    mechanic: str | None = None
+    mechanic_id: UUID | None = None
+    session_type: str | None = None
+    session_url: str | None = None
+    scheduled_for: Utc | None = None
+    needs_waiver: bool | None = None
+    concern: str | None = None
+    vehicle: str | None = None
+    started_at: Utc | None = None
+    ended_at: Utc | None = None
+    duration_seconds: int | None = None
+    notes: str | None = None
+    reason: str | None = None
+    absent: str | None = None
+    funding: str | None = None
+    price_cents: int | None = None
+    currency: str | None = None
+    credits: int | None = None
+    payout_id: UUID | None = None
+    amount_cents: int | None = None
+
+
+_KEPT: Final[dict[Kind, set[str]]] = {
+    Kind.REQUEST_RECEIVED: {"session_type", "scheduled_for"},
+    Kind.MECHANIC_ASSIGNED: {"session_type", "mechanic_id"},
+    Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
+    Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
+    Kind.PAYOUT_SENT: {"payout_id", "amount_cents", "currency"},
+    Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
+}
+_OF_SESSIONS: Final = {
+    "session.created": Kind.REQUEST_RECEIVED,
+    "session.waiting": Kind.MECHANIC_ASSIGNED,
+    "session.expired": Kind.SESSION_CANCELLED,
+}
+
+
+def kind_of(event: Event) -> Kind | None:
+    """What the event has to be told as; None where nobody is told of it."""
+    if isinstance(event, PayoutEvent):
+        return Kind.PAYOUT_SENT if event.type == "payout.sent" else Kind.PAYOUT_FAILED
+    if not isinstance(event, SessionEvent):
+        return None
+    if event.type == "session.ended":
+        return Kind.SESSION_COMPLETED if event.status == "completed" else Kind.SESSION_CANCELLED
+    return _OF_SESSIONS.get(event.type)
+
+
+def to_keep(kind: Kind, facts: Facts) -> dict[str, Any]:
+    """The facts that a notification in the application is made of, as JSON: neither names nor anybody's words."""
+    return facts.model_dump(mode="json", by_alias=True, exclude_none=True, include=_KEPT[kind])

@@ -1,0 +1,158 @@
+"""One event, told once: noted in the application, and mailed at most once.
+
+The claim on a mail is committed before SES is asked. What SES surely did not take frees the claim, and the queue
+tries again; what nobody knows (no answer, or a process that died in between) is never sent again, but counted.
+A mail is sent only while what it says is still true; the entry in the application is kept in any case.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, LiteralString, Protocol
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from autodoctor.db import Database
+from autodoctor.events.model import Event, PayoutEvent, SessionEvent
+from autodoctor.ids import new_id
+from autodoctor.notifications.kinds import Kind, kind_of, to_keep
+from autodoctor.notifications.mail import Mail, render
+from autodoctor.notifications.recipients import Recipient, customer_of, mechanic_of
+from autodoctor.notifications.sender import MaybeSent, NotSent
+from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.settings import session_base_url
+
+CLAIM_SECONDS: Final = 30
+"""A claim older than this is nobody's any more: SES is asked for 7 seconds at most."""
+
+# One statement: the note, and the claim on the mail. Another's fresh claim gives no row; another's old one is unknown.
+_NOTE_AND_CLAIM: Final[LiteralString] = """
+WITH noted AS (
+  INSERT INTO notifications (user_id, event_id, kind, session_id, data, created_at)
+  SELECT %(user_id)s, %(event_id)s, %(kind)s, %(session_id)s, %(data)s, %(occurred_at)s WHERE %(in_app)s
+  ON CONFLICT DO NOTHING
+)
+INSERT INTO mail_deliveries AS d (event_id, user_id, claim_id, kind, state, error, settled_at)
+VALUES (%(event_id)s, %(user_id)s, %(claim_id)s, %(kind)s,
+        CASE WHEN %(no_mail)s::text IS NULL THEN 'claimed' ELSE 'suppressed' END, %(no_mail)s::text,
+        CASE WHEN %(no_mail)s::text IS NOT NULL THEN clock_timestamp() END)
+ON CONFLICT (event_id, user_id) DO UPDATE SET
+  claim_id = excluded.claim_id,
+  claimed_at = clock_timestamp(),
+  state = CASE d.state WHEN 'failed' THEN excluded.state ELSE 'unknown' END,
+  error = CASE d.state WHEN 'failed' THEN excluded.error ELSE 'Died' END,
+  settled_at = CASE d.state WHEN 'failed' THEN excluded.settled_at ELSE clock_timestamp() END
+ WHERE d.claim_id <> excluded.claim_id
+   AND (d.state = 'failed'
+        OR d.state = 'claimed' AND d.claimed_at < clock_timestamp() - make_interval(secs => %(claim_seconds)s))
+RETURNING d.state
+"""
+_STATE: Final[LiteralString] = """
+SELECT state, claim_id = %(claim_id)s AS own FROM mail_deliveries
+ WHERE event_id = %(event_id)s AND user_id = %(user_id)s
+"""
+_SETTLE: Final[LiteralString] = """
+UPDATE mail_deliveries
+   SET state = %(state)s, message_id = %(message_id)s, error = %(error)s, settled_at = clock_timestamp()
+ WHERE event_id = %(event_id)s AND user_id = %(user_id)s AND claim_id = %(claim_id)s
+RETURNING state
+"""
+
+
+class Sender(Protocol):
+    """What can send a mail; `sender.SesSender` says how it may fail."""
+
+    def send(self, address: str, mail: Mail, kind: str) -> str:
+        """Send one mail and return its id."""
+
+
+class BeingSent(Exception):
+    """Somebody claimed this mail an instant ago; the queue asks again later how that ended."""
+
+
+class ClaimLost(Exception):
+    """How a mail ended could not be noted: its claim is gone."""
+
+
+def notify(database: Database, sender: Sender, event: Event) -> None:
+    """Tell whoever the event concerns; once, however often it is delivered and in whatever order.
+
+    Raises:
+        NotSent: the mail was surely not sent: deliver the event again.
+        BeingSent: another delivery is sending it: deliver the event again, later.
+        NobodyConcerned: the database does not know what the event is about.
+    """
+    kind = kind_of(event)
+    if kind is None:
+        return
+    if isinstance(event, PayoutEvent):
+        _tell(database, sender, kind, event, mechanic_of(database, kind, event))
+    elif isinstance(event, SessionEvent):
+        _tell(database, sender, kind, event, customer_of(database, kind, event))
+
+
+def _tell(
+    database: Database, sender: Sender, kind: Kind, event: SessionEvent | PayoutEvent, recipient: Recipient
+) -> None:
+    # Written before it is claimed: a template that fails must not leave a claim behind.
+    mail = None if recipient.no_mail else render(kind, recipient.locale, recipient.facts, session_base_url())
+    claim_id = new_id()
+    state = _note_and_claim(database, kind, event, recipient, claim_id)
+    if state == "claimed" and mail is not None:
+        send = partial(sender.send, recipient.address, mail, kind)
+        _send(database, kind, {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}, send)
+    elif state is not None:
+        _count(f"Mail{state.capitalize()}", kind)
+
+
+def _note_and_claim(
+    database: Database, kind: Kind, event: SessionEvent | PayoutEvent, recipient: Recipient, claim_id: UUID
+) -> str | None:
+    """The state that this delivery of the event put the mail into; None where it was settled before."""
+    key = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
+    row = database.one(
+        _NOTE_AND_CLAIM,
+        {
+            **key,
+            "kind": kind,
+            "session_id": event.session_id,
+            "data": Jsonb(to_keep(kind, recipient.facts)),
+            "occurred_at": event.occurred_at,
+            "in_app": recipient.wants_in_app,
+            "no_mail": recipient.no_mail,
+            "claim_seconds": CLAIM_SECONDS,
+        },
+    ) or database.one(_STATE, key)
+    if row is None:
+        raise ClaimLost
+    if row.get("own", True):  # ours, also where the answer to the first attempt was lost with its connection
+        return str(row["state"])
+    if row["state"] == "claimed":
+        raise BeingSent
+    return None
+
+
+def _send(database: Database, kind: Kind, claim: dict[str, object], send: Callable[[], str]) -> None:
+    try:
+        message_id = send()
+    except NotSent as refused:
+        _settle(database, {**claim, "state": "failed", "message_id": None, "error": refused.error})
+        _count("MailRefused", kind)
+        raise
+    except MaybeSent as lost:
+        _settle(database, {**claim, "state": "unknown", "message_id": None, "error": lost.error})
+        _count("MailUnknown", kind)
+        return
+    _settle(database, {**claim, "state": "sent", "message_id": message_id, "error": None})
+    _count("MailSent", kind)
+
+
+def _settle(database: Database, outcome: dict[str, object]) -> None:
+    if database.one(_SETTLE, outcome) is None:
+        raise ClaimLost
+
+
+def _count(metric: str, kind: Kind) -> None:
+    logger.info("mail", extra={"outcome": metric, "kind": kind})
+    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()

@@ -1,0 +1,168 @@
+"""Whom an event concerns: their address and wishes, and what their text may mention, looked up when it is told."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database, Row
+from autodoctor.events.model import PayoutEvent, SessionEvent
+from autodoctor.notifications.kinds import Facts, Kind
+from autodoctor.sessions.active import session_url
+from autodoctor.sessions.queue import vehicle_summary
+
+# What SES takes without quoting or punycode, and nothing that could be read as two addresses.
+_USABLE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+_WISHES: Final[LiteralString] = """
+       coalesce(l.locale, 'en') AS locale, coalesce(w.email, true) AS wants_mail,
+       coalesce(w.in_app, true) AS wants_in_app,
+       (SELECT b.reason FROM mail_suppressions b WHERE b.address_hash = address_hash(u.email)) AS blocked
+"""
+_JOIN_WISHES: Final[LiteralString] = """
+  LEFT JOIN notification_locales l ON l.user_id = u.user_id
+  LEFT JOIN notification_preferences w ON w.user_id = u.user_id AND w.kind = %(kind)s
+"""
+_CUSTOMER: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS mechanic, s.id AS session_id,
+       i.session_type, i.concern, i.vehicle, i.scheduled_for, i.funding, i.price_cents, i.currency, i.credits,
+       s.started_at, s.ended_at, s.mechanic_notes AS notes,
+       floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds,
+       a.status = 'pending_waiver' AS needs_waiver,
+       CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL
+                     WHEN 'mechanic_assigned' THEN s.ended_at IS NOT NULL
+                                                   OR s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
+                     ELSE false END AS superseded,
+"""
+    + _WISHES
+    + """
+  FROM sessions s
+  JOIN intakes i ON i.id = s.id
+  JOIN customers u ON u.id = s.customer_id
+  JOIN session_assignments a ON a.id = s.current_assignment_id
+  LEFT JOIN mechanics m ON m.id = %(mechanic_id)s
+"""
+    + _JOIN_WISHES
+    + " WHERE s.id = %(session_id)s"
+)
+_MECHANIC: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, false AS erased, s.id AS session_id, i.session_type, s.ended_at,
+       %(kind)s = 'payout_failed' AND EXISTS (
+         SELECT FROM notifications n WHERE n.user_id = u.user_id AND n.session_id = s.id AND n.kind = 'payout_sent'
+            AND n.data ->> 'payoutId' = %(payout_id)s AND n.created_at > %(occurred_at)s) AS superseded,
+"""
+    + _WISHES
+    + """
+  FROM mechanics u
+  JOIN sessions s ON s.id = %(session_id)s
+  JOIN intakes i ON i.id = s.id
+"""
+    + _JOIN_WISHES
+    + " WHERE u.id = %(mechanic_id)s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who is told, and what.
+
+    Attributes:
+        user_id: the sub of their token.
+        address: where a mail would go.
+        locale: the language they chose.
+        wants_in_app: whether they want it in the application.
+        no_mail: why they get no mail; None: they get one. `mail_deliveries.error` lists the reasons.
+        erased: their data was erased on request; they are told nothing at all.
+        facts: what the text may mention.
+    """
+
+    user_id: UUID
+    address: str
+    locale: str
+    wants_in_app: bool
+    no_mail: str | None
+    erased: bool
+    facts: Facts
+
+
+class NobodyConcerned(Exception):
+    """The event names a session or a mechanic that the database does not have."""
+
+
+def customer_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
+    """The customer of a session's event.
+
+    Raises:
+        NobodyConcerned: there is no such session.
+    """
+    row = database.one(_CUSTOMER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
+    if row is None:
+        raise NobodyConcerned
+    facts = Facts.model_validate(
+        {
+            **row,
+            "vehicle": vehicle_summary(row["vehicle"]),
+            "session_url": session_url(row),
+            "mechanic_id": event.mechanic_id,
+            "reason": event.reason,
+            "absent": event.absent,
+        }
+    )
+    return _recipient(row, facts)
+
+
+def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient:
+    """The mechanic of a payout's event.
+
+    Raises:
+        NobodyConcerned: there is no such mechanic or session.
+    """
+    row = database.one(
+        _MECHANIC,
+        {
+            "kind": kind,
+            "session_id": event.session_id,
+            "mechanic_id": event.mechanic_id,
+            "payout_id": str(event.payout_id),
+            "occurred_at": event.occurred_at,
+        },
+    )
+    if row is None:
+        raise NobodyConcerned
+    facts = Facts(
+        name=row["name"],
+        session_type=row["session_type"],
+        ended_at=row["ended_at"],
+        payout_id=event.payout_id,
+        amount_cents=event.amount_cents,
+        currency=event.currency,
+    )
+    return _recipient(row, facts)
+
+
+def _recipient(row: Row, facts: Facts) -> Recipient:
+    return Recipient(
+        user_id=row["user_id"],
+        address=row["email"] or "",
+        locale=row["locale"],
+        wants_in_app=row["wants_in_app"] and not row["erased"],
+        no_mail=_why_no_mail(row),
+        erased=row["erased"],
+        facts=facts,
+    )
+
+
+def _why_no_mail(row: Row) -> str | None:
+    if row["erased"]:
+        return "erased"
+    if not row["wants_mail"]:
+        return "preference"
+    if not row["email"]:
+        return "no_address"
+    if not _USABLE.fullmatch(row["email"]):
+        return "unusable_address"
+    if row["blocked"] is not None:
+        return str(row["blocked"])
+    return "superseded" if row["superseded"] else None

@@ -1,0 +1,49 @@
+"""Made-up facts of every kind, so that a translator sees each mail (`autodoctor mail preview`)."""
+
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from autodoctor.notifications.kinds import Facts, Kind
+
+_COMMON: Final[dict[str, object]] = {
+    "name": "Cora Castillo",
+    "mechanic": "Mia Moreno",
+    "session_type": "video",
+    "session_url": "https://sessions.example.com/video/01980000-0000-7000-8000-000000000001",
+}
+_ENDED: Final[dict[str, object]] = {
+    "started_at": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    "ended_at": datetime(2026, 3, 1, 9, 53, 10, tzinfo=UTC),
+    "duration_seconds": 1390,
+    "funding": "card",
+    "price_cents": 2999,
+    "currency": "usd",
+    "credits": 3,
+}
+_PAYOUT: Final[dict[str, object]] = {
+    "name": "Mia Moreno",
+    "payout_id": UUID("01980000-0000-7000-8000-000000000002"),
+    "amount_cents": 2099,
+    "currency": "usd",
+    "session_type": "video",
+    "ended_at": datetime(2026, 3, 1, 9, 53, 10, tzinfo=UTC),
+}
+_OWN: Final[dict[Kind, dict[str, object]]] = {
+    Kind.REQUEST_RECEIVED: {
+        "needs_waiver": False,
+        "concern": "Squeals when braking <below 30 km/h> & smells burnt",
+        "vehicle": "2019 Volvo V60",
+        "scheduled_for": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
+    },
+    Kind.MECHANIC_ASSIGNED: {},
+    Kind.SESSION_COMPLETED: {**_ENDED, "notes": "Front pads worn to 2 mm. Replace pads and check the discs."},
+    Kind.SESSION_CANCELLED: {**_ENDED, "reason": "no_show", "absent": "mechanic"},
+    Kind.PAYOUT_SENT: _PAYOUT,
+    Kind.PAYOUT_FAILED: _PAYOUT,
+}
+
+
+def sample(kind: Kind) -> Facts:
+    """Facts of that kind which nobody ever had."""
+    return Facts.model_validate({**_COMMON, **_OWN[kind]})

@@ -1,0 +1,91 @@
+"""The words in each language: catalogues, and how money, times and outcomes are written. No template engine here."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from autodoctor.notifications.kinds import Facts, Kind
+
+LOCALES: Final = Path(__file__).parent / "locales"
+FALLBACK: Final = "en"
+_SECONDS_A_MINUTE: Final = 60
+_CENTS: Final = 100
+
+
+@cache
+def locales() -> frozenset[str]:
+    """The languages there are: the folders of `locales`."""
+    return frozenset(folder.name for folder in LOCALES.iterdir() if (folder / "messages.json").is_file())
+
+
+@cache
+def catalogue(locale: str) -> Mapping[str, str]:
+    """Every message of a language; what it lacks, or all of an unknown one, in English."""
+    messages: dict[str, str] = json.loads((LOCALES / FALLBACK / "messages.json").read_text(encoding="utf-8"))
+    if locale in locales():
+        messages |= json.loads((LOCALES / locale / "messages.json").read_text(encoding="utf-8"))
+    return messages
+
+
+def money(locale: str, cents: int, currency: str) -> str:
+    """An amount, from integer cents of an ISO 4217 currency in lower case."""
+    words = catalogue(locale)
+    whole, rest = divmod(abs(cents), _CENTS)
+    grouped = f"{whole:,}".replace(",", words["thousands"])
+    number = f"{'-' if cents < 0 else ''}{grouped}{words['decimal']}{rest:02}"
+    pattern = words.get(f"money.{currency}", words["money.other"])
+    return pattern.format(number=number, currency=currency.upper())
+
+
+def instant(locale: str, at: datetime) -> str:
+    """A time in UTC, and says so."""
+    words, utc = catalogue(locale), at.astimezone(UTC)
+    month = words["months"].split()[utc.month - 1]
+    return words["instant"].format(day=utc.day, month=month, year=utc.year, time=f"{utc:%H:%M}")
+
+
+def phrases(locale: str, facts: Facts) -> dict[str, str]:
+    """What can be said of the facts, ready to be put into a message; a fact that is missing has no phrase."""
+    words = catalogue(locale)
+    found = {name: value for name in ("name", "mechanic") if (value := getattr(facts, name)) is not None}
+    if facts.session_type is not None:
+        found["session_type"] = words[f"session_type.{facts.session_type}"]
+    if facts.duration_seconds is not None:
+        minutes, seconds = divmod(facts.duration_seconds, _SECONDS_A_MINUTE)
+        found["duration"] = words["duration"].format(minutes=minutes, seconds=seconds)
+    if facts.amount_cents is not None and facts.currency is not None:
+        found["amount"] = money(locale, facts.amount_cents, facts.currency)
+    if facts.reason is not None:
+        general = words[f"reason.{facts.reason}"]
+        found["reason"] = words.get(f"reason.{facts.reason}.{facts.absent}", general)
+    if facts.funding is not None and facts.price_cents is not None and facts.currency is not None:
+        costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
+        found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
+        found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
+    for name in ("started_at", "ended_at", "scheduled_for"):
+        if (at := getattr(facts, name)) is not None:
+            found[name] = instant(locale, at)
+    return found
+
+
+def in_app(kind: Kind, locale: str, facts: Facts) -> tuple[str, str]:
+    """Title and text of a notification in the application, as plain text.
+
+    Raises:
+        KeyError: a fact that the text mentions is missing.
+    """
+    words, said = catalogue(locale), phrases(locale, facts)
+    return words[f"{kind}.title"].format_map(said), words[f"{kind}.text"].format_map(said)
+
+
+def subject(kind: Kind, locale: str, facts: Facts) -> str:
+    """The subject of a mail, on one line whatever a name in it holds.
+
+    Raises:
+        KeyError: a fact that the subject mentions is missing.
+    """
+    said = catalogue(locale)[f"{kind}.subject"].format_map(phrases(locale, facts))
+    return " ".join("".join(character if character.isprintable() else " " for character in said).split())

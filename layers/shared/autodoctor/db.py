@@ -52,6 +52,10 @@ class Database:
         """Run one statement in a transaction of its own and return its rows."""
         return self._run(lambda connection: connection.execute(query, parameters).fetchall())
 
+    def execute(self, query: LiteralString, parameters: Parameters) -> int:
+        """Run one statement in a transaction of its own and return how many rows it changed."""
+        return self._run(lambda connection: connection.execute(query, parameters).rowcount)
+
     def transaction[T](self, work: Callable[[psycopg.Connection[Row]], T]) -> T:
         """Run `work` in one transaction: committed when it returns, rolled back when it raises.
 

@@ -60,6 +60,27 @@ UPDATE sessions s
 RETURNING s.id AS session_id, s.status AS session_status, s.started_at
 """
 
+# Only where the last that is known of this party is a join with this very connection.
+_VANISH: Final[LiteralString] = """
+UPDATE sessions s
+   SET customer_present = s.customer_present AND s.customer_id IS DISTINCT FROM party.customer_id,
+       mechanic_present = s.mechanic_present AND s.mechanic_id IS DISTINCT FROM party.mechanic_id,
+       actor = party.role, actor_id = %(user_id)s, change_data = %(data)s
+  FROM (SELECT 'customer' AS role, c.id AS customer_id, NULL::uuid AS mechanic_id, s.id AS session_id
+          FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL AND s.customer_present
+         WHERE c.user_id = %(user_id)s
+        UNION ALL
+        SELECT 'mechanic', NULL, m.id, s.id
+          FROM mechanics m JOIN sessions s ON s.mechanic_id = m.id AND s.ended_at IS NULL AND s.mechanic_present
+         WHERE m.user_id = %(user_id)s) AS party
+ WHERE s.id = party.session_id AND s.status IN ('pending', 'waiting', 'live')
+   AND (s.customer_present AND s.customer_id = party.customer_id
+        OR s.mechanic_present AND s.mechanic_id = party.mechanic_id)
+   AND %(connection_id)s = (
+     SELECT e.data ->> 'connectionId' FROM session_events e
+      WHERE e.session_id = s.id AND e.role = party.role AND e.type = 'joined' ORDER BY e.id DESC LIMIT 1)
+"""
+
 _RELEASE: Final[LiteralString] = """
 UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id)s
  WHERE id = %(session_id)s AND status = 'waiting'
@@ -119,6 +140,22 @@ def leave(database: Database, user_id: UUID, session_id: UUID, connection_id: st
     parameters = _parameters(user_id, session_id, connection_id)
     recorded = database.one(_LEAVE, parameters) or _standing(database, parameters)
     return PresenceRecorded(**recorded)
+
+
+def leave_with_connection(database: Database, user_id: UUID, connection_id: str) -> int:
+    """Record that a party left whose presence stood on a connection that has ended.
+
+    Args:
+        database: where.
+        user_id: whose connection it was.
+        connection_id: as given at join; one that no presence stands on changes nothing.
+
+    Returns:
+        How many sessions it left: at most one, unless the user is a customer here and a mechanic there.
+    """
+    return database.execute(
+        _VANISH, {**_parameters(user_id, UUID(int=0), connection_id), "connection_id": connection_id}
+    )
 
 
 def release(database: Database, user_id: UUID, session_id: UUID) -> Released:

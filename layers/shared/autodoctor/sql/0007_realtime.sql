@@ -88,7 +88,6 @@ DECLARE
   changed integer;
 BEGIN
   DELETE FROM realtime_tickets WHERE expires_at < now();
-  DELETE FROM realtime_connections WHERE expires_at < now();
   WITH old AS (SELECT seq FROM feed WHERE created_at < now() - interval '1 hour' ORDER BY seq LIMIT batch),
        gone AS (DELETE FROM feed f USING old WHERE f.seq = old.seq RETURNING f.seq)
   SELECT max(seq), count(*) INTO pruned, changed FROM gone;
@@ -102,7 +101,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION prune_realtime(integer) IS
-  'Forgets used-up tickets and connections, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
+  'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
 
 GRANT SELECT, INSERT, DELETE ON realtime_tickets TO autodoctor_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (ready, waiting) ON realtime_connections TO autodoctor_app;

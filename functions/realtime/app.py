@@ -1,0 +1,20 @@
+"""POST /api/realtime/ticket"""
+
+from autodoctor.db import database
+from autodoctor.events.tickets import Ticket, issue_ticket
+from autodoctor.http import Request, Router
+from autodoctor.settings import required
+from autodoctor.wire import EmptyBody
+
+required("WEBSOCKET_URL")
+router = Router()
+db = database()
+
+
+@router.route("POST /api/realtime/ticket", groups=["customers", "mechanics", "admins"], metric="Tickets")
+def ticket(request: Request) -> Ticket:
+    request.json(EmptyBody)
+    return issue_ticket(db, request.caller.user_id, request.caller.groups)
+
+
+handler = router.handler()

@@ -1,0 +1,8 @@
+"""WebSocket routes $connect (with ?ticket= and perhaps &since=), $disconnect, and $default for what keeps one alive"""
+
+from autodoctor.db import database
+from autodoctor.events import sockets
+from autodoctor.settings import required
+
+required("FEED_QUEUE_URL")
+handler = sockets.handler(database())

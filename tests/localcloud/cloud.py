@@ -13,10 +13,14 @@ from localcloud.environment import Databases, launch_of
 from localcloud.gateway import Gateway
 from localcloud.issuer import Issuer
 from localcloud.logline import Log, LogLine
+from localcloud.open_sockets import OpenSockets
 from localcloud.pools import FunctionPool, Throttled
 from localcloud.reload import reload_on_change
 from localcloud.schedules import Schedules
+from localcloud.socket_connection import Lifetime
 from localcloud.template import Stack, read_stack
+from localcloud.template_sockets import PREFIX
+from localcloud.websocket_api import WebSocketApis, with_local_addresses
 
 _DEFAULT_CLIENT = "autodoctor-local"
 
@@ -43,6 +47,7 @@ class CloudSettings:
     max_processes: int = 10
     idle_seconds: float = 300.0
     retry_delay_seconds: float = 60.0
+    sockets: Lifetime = Lifetime()
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Cloud:
         self._pools: dict[str, FunctionPool] = {}
         self._gateway: Gateway | None = None
         self._schedules: Schedules | None = None
+        self._sockets: WebSocketApis | None = None
         self.api_url = ""
         self.issuer: Issuer
         self.stack: Stack
@@ -87,35 +93,48 @@ class Cloud:
         settings = self._settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         self.stack = read_stack(settings.template, settings.overrides)
-        databases = Databases(settings.app_database_url, settings.owner_database_url)
-        packages = settings.data_dir.resolve() / "packages"
-        self._pools = {
-            name: FunctionPool(spec, launch_of(spec, databases, packages), settings.max_processes, settings.log)
-            for name, spec in self.stack.functions.items()
-        }
+        self._gateway = Gateway(self._pools, settings.log)
+        port = await self._gateway.listen(settings.host, settings.port)
+        self.api_url = f"http://{settings.host}:{port}"
+        self.stack = with_local_addresses(self.stack, self.api_url)
+        self._pools.update(self._function_pools())
         self._schedules = Schedules(
             self.stack.schedules, self._pools, settings.data_dir, settings.retry_delay_seconds, settings.log
         )
-        await self._serve()
+        self._sockets = WebSocketApis(
+            self.stack.sockets, self._pools, OpenSockets(settings.data_dir), settings.sockets, settings.log
+        )
+        self._gateway.mount(PREFIX, self._sockets.serve)
+        self._open(self._gateway)
+        self._sockets.start()
         if settings.schedules:
             self._schedules.start()
         self._in_background("reaping", self._reap())
         if settings.reload:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
-    async def _serve(self) -> None:
-        """Listen first: the issuer's URL, which tokens and authorizers carry, holds the port."""
+    def _function_pools(self) -> dict[str, FunctionPool]:
+        """Pools of every function; their environment names our port, so we listen already."""
         settings = self._settings
-        self._gateway = Gateway(self._pools, settings.log)
-        port = await self._gateway.listen(settings.host, settings.port)
-        self.api_url = f"http://{settings.host}:{port}"
+        databases = Databases(settings.app_database_url, settings.owner_database_url)
+        packages = settings.data_dir.resolve() / "packages"
+        launches = {
+            name: launch_of(spec, databases, packages, self.api_url) for name, spec in self.stack.functions.items()
+        }
+        return {
+            name: FunctionPool(spec, launches[name], settings.max_processes, settings.log)
+            for name, spec in self.stack.functions.items()
+        }
+
+    def _open(self, gateway: Gateway) -> None:
+        """Serve the stack; the issuer's URL, which tokens and authorizers carry, holds the port."""
         audiences = [name for item in self.stack.authorizers.values() for name in item.audience]
-        self.issuer = Issuer(settings.data_dir, self.api_url, audiences[0] if audiences else _DEFAULT_CLIENT)
+        self.issuer = Issuer(self._settings.data_dir, self.api_url, audiences[0] if audiences else _DEFAULT_CLIENT)
         local = {
             name: dataclasses.replace(item, issuer=self.issuer.url) for name, item in self.stack.authorizers.items()
         }
         self.stack = dataclasses.replace(self.stack, authorizers=local)
-        self._gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())
+        gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())
 
     async def stop(self) -> None:
         """Stop serving and end every process."""
@@ -124,6 +143,8 @@ class Cloud:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._schedules is not None:
             await self._schedules.stop()
+        if self._sockets is not None:
+            await self._sockets.stop()
         if self._gateway is not None:
             await self._gateway.close()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))

@@ -1,7 +1,8 @@
 """Reads a CloudFormation template and works out its intrinsic functions, as far as one machine can know them.
 
 What only a deployment knows gets a readable stand-in: a resource's `Ref` is its logical id, an attribute is
-`LogicalId.Attribute` (an ARN for `Arn`), and a parameter without default or override is `local-<Name>`.
+`LogicalId.Attribute` (an ARN for `Arn`), and a parameter without default or override is `local-<Name>`. Queues
+and event buses have what AWS would give, since our own stand-ins of these services answer to it.
 """
 
 import re
@@ -15,6 +16,7 @@ type Value = str | int | float | bool | list[Value] | dict[str, Value] | None
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 STAND_IN = "local-"
+QUEUES_URL = f"https://sqs.{REGION}.amazonaws.com/"
 
 _NO_VALUE = "AWS::NoValue"
 _PSEUDO: Mapping[str, str] = {
@@ -178,8 +180,29 @@ class Resolver:
         if name in self._parameters:
             return self._parameter(name)
         if name in self._resources:
-            return name
+            return self._identity(name)
         raise TemplateError(f"Ref {name}: no such parameter or resource")
+
+    def _identity(self, logical_id: str) -> str:
+        """What `Ref` gives: a queue's URL, a bus's name."""
+        kind = text(mapping(self._resources[logical_id], logical_id).get("Type"))
+        if kind == "AWS::SQS::Queue":
+            return f"{QUEUES_URL}{ACCOUNT}/{self._name(logical_id, kind)}"
+        if kind == "AWS::Events::EventBus":
+            return self._name(logical_id, kind).removeprefix("event-bus/")
+        return logical_id
+
+    def _name(self, logical_id: str, kind: str) -> str:
+        """What stands at the end of a resource's ARN."""
+        properties = mapping(mapping(self._resources[logical_id], logical_id).get("Properties"), logical_id)
+        if kind == "AWS::Events::EventBus":
+            return f"event-bus/{text(self.resolve(properties.get('Name', logical_id)))}"
+        if kind != "AWS::SQS::Queue":
+            return logical_id
+        name = self.resolve(properties.get("QueueName", _NO_VALUE))
+        if name != _NO_VALUE:
+            return text(name)
+        return logical_id + (".fifo" if text(self.resolve(properties.get("FifoQueue"))) == "true" else "")
 
     def _parameter(self, name: str) -> Value:
         declared = mapping(self._parameters[name], name)
@@ -214,7 +237,9 @@ class Resolver:
         if attribute == "Arn":
             kind = text(mapping(self._resources[logical_id], logical_id).get("Type"))
             service = kind.split("::")[1].lower() if kind.count("::") == 2 else "local"
-            return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{logical_id}"
+            return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{self._name(logical_id, kind)}"
+        if attribute == "QueueName":
+            return self._name(logical_id, "AWS::SQS::Queue")
         return f"{logical_id}.{attribute}"
 
     def _if(self, value: Value) -> Value:

@@ -2,7 +2,7 @@
 
 Neither the repository nor its virtual environment is on the path. A function sees its own folder, its
 layers, what a source layer's requirements.txt pins (linked from the installed packages; a built layer brings
-its own), and the runtime client that AWS has in its image.
+its own), and what AWS has in its image: the runtime client and boto3.
 """
 
 import hashlib
@@ -17,10 +17,11 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from localcloud.cloudformation import ACCOUNT, REGION
+from localcloud.cloudformation import ACCOUNT, QUEUES_URL, REGION
 from localcloud.template import FunctionSpec
 
 RUNTIME_CLIENT = "awslambdaric"
+SDK = "boto3"
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
 _OWNER_SECRET = "MigrationSecretArn"  # noqa: S105 - the name of a parameter
@@ -56,8 +57,11 @@ class Databases:
         return self.owner if _OWNER_SECRET in spec.references.get(_SECRET_VARIABLE, ()) else self.app
 
 
-def launch_of(spec: FunctionSpec, databases: Databases, packages: Path) -> Launch:
-    """Work out how to start workers of `spec`; `packages` is where linked packages are kept."""
+def launch_of(spec: FunctionSpec, databases: Databases, packages: Path, api_url: str = "") -> Launch:
+    """Work out how to start workers of `spec`; `packages` is where linked packages are kept.
+
+    `api_url` is where the AWS services of this machine answer; without one, SDKs reach for AWS.
+    """
     path = [spec.code]
     if missing := _not_built_in(spec.code):
         path.append(linked_packages(packages, missing))
@@ -65,11 +69,12 @@ def launch_of(spec: FunctionSpec, databases: Databases, packages: Path) -> Launc
         path.append(layer.packages)
         if layer.requirements:
             path.append(linked_packages(packages, _required(layer.requirements)))
-    path.append(linked_packages(packages, [Requirement(RUNTIME_CLIENT)]))
+    path.append(linked_packages(packages, [Requirement(RUNTIME_CLIENT), Requirement(SDK)]))
     environment = {
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
         **_lambda_variables(spec),
-        **spec.environment,
+        **(service_endpoints(api_url) if api_url else {}),
+        **{name: local_address(value, api_url) if api_url else value for name, value in spec.environment.items()},
         "DATABASE_URL": databases.for_function(spec),
         "PYTHONPATH": os.pathsep.join(map(str, path)),
     }
@@ -96,6 +101,20 @@ def _lambda_variables(spec: FunctionSpec) -> dict[str, str]:
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
     }
+
+
+def service_endpoints(api_url: str) -> dict[str, str]:
+    """The variables that lead every AWS SDK to the services of this machine."""
+    return {
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": f"{api_url}/_aws/events",
+        "AWS_ENDPOINT_URL_LAMBDA": f"{api_url}/_aws/lambda",
+        "AWS_ENDPOINT_URL_SQS": f"{api_url}/_aws/sqs",
+    }
+
+
+def local_address(value: str, api_url: str) -> str:
+    """Turn an address that the template gives of an AWS service into the one here; anything else stays."""
+    return value.replace(QUEUES_URL, f"{api_url}/_aws/sqs/", 1)
 
 
 def function_arn(logical_id: str) -> str:

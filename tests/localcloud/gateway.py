@@ -48,10 +48,10 @@ def _function_failed() -> _OwnAnswer:
     return _OwnAnswer(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error")
 
 
-type _Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+type Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def _server(handler: _Handler) -> web.Server:
+def _server(handler: Handler) -> web.Server:
     """A bare HTTP server; bodies stay as they came, and headers are left for us to refuse."""
     return web.Server(
         handler,
@@ -69,6 +69,7 @@ class Gateway:
         self._pools = pools
         self._log = log
         self._documents: Mapping[str, bytes] = {}
+        self._mounts: dict[str, Handler] = {}
         self._cors: Cors | None = None
         self._router = Router([])
         self._authorizers: dict[str, Authorizer] = {}
@@ -84,6 +85,10 @@ class Gateway:
         self._authorizers = {name: Authorizer(item, keys) for name, item in stack.authorizers.items()}
         self._buckets = {route: edge.TokenBucket(route.throttle) for route in stack.routes if route.throttle}
         self._documents = documents
+
+    def mount(self, prefix: str, handler: Handler) -> None:
+        """Leave all requests below a path to another service of the account; `prefix` is like `/_aws/sqs`."""
+        self._mounts[prefix] = handler
 
     async def listen(self, host: str, port: int) -> int:
         """Take a port (0: any) and return it; all is 404 there before `open`. Raises OSError if taken."""
@@ -104,6 +109,9 @@ class Gateway:
         path = request.raw_path.partition("?")[0]
         if path in self._documents:
             return web.Response(body=self._documents[path], content_type="application/json")
+        for prefix, handler in self._mounts.items():
+            if path == prefix or path.startswith(prefix + "/"):
+                return await handler(request)
         try:
             answer = await self._answer(request, path, request_id)
         except _OwnAnswer as own:

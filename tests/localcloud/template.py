@@ -18,6 +18,8 @@ from localcloud.cloudformation import (
     sequence,
     text,
 )
+from localcloud.template_events import EventSource, EventStack, event_source, read_events
+from localcloud.template_sockets import SocketApi, read_socket_apis
 
 FUNCTION_TYPE = "AWS::Serverless::Function"
 LAYER_TYPE = "AWS::Serverless::LayerVersion"
@@ -150,6 +152,8 @@ class Stack:
     schedules: tuple[Schedule, ...]
     authorizers: Mapping[str, JwtAuthorizer]
     cors: Cors | None
+    events: EventStack
+    sockets: tuple[SocketApi, ...] = ()
 
 
 def read_stack(template: Path, overrides: Mapping[str, str]) -> Stack:
@@ -178,6 +182,7 @@ class _Reader:
         api = self._api()
         routes: list[Route] = []
         schedules: list[Schedule] = []
+        sources: list[EventSource] = []
         for function in functions:
             for name, event in self._events(function):
                 properties = mapping(event.get("Properties"), name)
@@ -186,7 +191,11 @@ class _Reader:
                     routes.append(_route(function, properties, api))
                 elif kind in ("Schedule", "ScheduleV2"):
                     schedules.extend(_schedule(f"{function}{name}", function, kind, properties))
-        return Stack(functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api))
+                elif kind == "SQS":
+                    sources.extend(event_source(function, properties))
+        events = read_events(self._resources, self._resolver, tuple(sources))
+        sockets = read_socket_apis(self._resources, self._resolver)
+        return Stack(functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api), events, sockets)
 
     def _of_type(self, kind: str) -> list[str]:
         return [name for name, resource in self._resources.items() if resource.get("Type") == kind]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.cloudformation import Resolver, TemplateError, Value, load
+from localcloud.cloudformation import QUEUES_URL, Resolver, TemplateError, Value, load
 from localcloud.template import AsyncPolicy, Stack, Throttle, read_stack
 
 HEADER = """
@@ -21,6 +21,10 @@ Mappings:
   Sizes: {x: {memory: 512}}
 Resources:
   Queue: {Type: AWS::SQS::Queue}
+  Line: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}
+  Named: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${Name}-named"}}
+  Bus: {Type: AWS::Events::EventBus, Properties: {Name: !Sub "${Name}-bus"}}
+  Topic: {Type: AWS::SNS::Topic}
 """
 
 FUNCTION = """
@@ -48,12 +52,18 @@ def parsed(tmp_path: Path, expression: str) -> Value:
         ("!Ref Name", "x"),
         ("!Ref Secret", "local-Secret"),
         ("!Ref Zones", ["a", "b"]),
-        ("!Ref Queue", "Queue"),
+        ("!Ref Queue", f"{QUEUES_URL}123456789012/Queue"),
+        ("!Ref Line", f"{QUEUES_URL}123456789012/Line.fifo"),
+        ("!Ref Bus", "x-bus"),
+        ("!Ref Topic", "Topic"),
         ("!Ref AWS::Partition", "aws"),
         ("!GetAtt Queue.Arn", "arn:aws:sqs:eu-central-1:123456789012:Queue"),
-        ("!GetAtt Queue.QueueName", "Queue.QueueName"),
-        ('!Sub "${Name}-${!literal}-${Queue.QueueName}"', "x-${literal}-Queue.QueueName"),
-        ('!Sub ["${own}-${Name}", {own: !Ref Queue}]', "Queue-x"),
+        ("!GetAtt Named.Arn", "arn:aws:sqs:eu-central-1:123456789012:x-named"),
+        ("!GetAtt Bus.Arn", "arn:aws:events:eu-central-1:123456789012:event-bus/x-bus"),
+        ("!GetAtt Line.QueueName", "Line.fifo"),
+        ("!GetAtt Topic.TopicName", "Topic.TopicName"),
+        ('!Sub "${Name}-${!literal}-${Queue.QueueName}"', "x-${literal}-Queue"),
+        ('!Sub ["${own}-${Name}", {own: !Ref Topic}]', "Topic-x"),
         ('!Join ["-", [a, !Ref Name]]', "a-x"),
         ("!Select [1, !Ref Zones]", "b"),
         ('!Split [":", "a:b"]', ["a", "b"]),

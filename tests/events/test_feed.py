@@ -1,0 +1,148 @@
+"""Who gets what: the feed of a mechanic shows exactly what their queue shows, or showed until now."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import product
+from uuid import UUID
+
+import pytest
+
+from autodoctor.db import Row
+from autodoctor.events import connections, feed, outbox
+from autodoctor.events.model import Event, event_of
+from autodoctor.events.tickets import issue_ticket
+from autodoctor.ids import new_id
+from autodoctor.sessions.accept import accept, decline
+from autodoctor.sessions.queue import fetch_queue
+from autodoctor.wire import now
+from integration.actors import DatabaseUrls, Mechanic, Stage
+
+
+@pytest.fixture
+def stage(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
+    stage = Stage(database)
+    yield stage
+    stage.close()
+
+
+def connected(stage: Stage, user_id: UUID, *groups: str) -> str:
+    """A connection of this user that takes part."""
+    connection_id = str(new_id())
+    ticket = issue_ticket(stage.app, user_id, frozenset(groups)).ticket
+    connections.connect(stage.app, connection_id, ticket, None)
+    assert connections.ready(stage.app, connection_id)
+    return connection_id
+
+
+def events_of(stage: Stage, session_id: UUID) -> list[Event]:
+    """What the bus does not have of this session yet, taken out of the outbox."""
+    rows = outbox.pending(stage.app, session_id)
+    outbox.mark(stage.app, rows)
+    return [event_of(row) for row in rows]
+
+
+def told(stage: Stage, session_id: UUID) -> list[Row]:
+    """To whom the session's news go, as a broadcast finds it out."""
+    events = events_of(stage, session_id)
+    feed.record(stage.app, events)
+    rows = feed.unsent(stage.app, events)
+    feed.mark_sent(stage.app, events)
+    return rows
+
+
+class Garage:
+    """One of every kind of mechanic, each connected."""
+
+    def __init__(self, stage: Stage, customer: UUID) -> None:
+        self.workshop, elsewhere = stage.workshop(), stage.workshop()
+        self.mechanics = {
+            "independent": stage.mechanic(),
+            "of the workshop": stage.mechanic(self.workshop),
+            "of another workshop": stage.mechanic(elsewhere),
+            "asked for": stage.mechanic(),
+            "asked for at the workshop": stage.mechanic(self.workshop),
+            "busy": stage.mechanic(),
+            "suspended": stage.mechanic(),
+            "the customer": stage.mechanic(user_id=customer),
+        }
+        stage.waiting(self.mechanics["busy"])
+        stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [self["suspended"].id])
+        self.connections = {
+            connected(stage, mechanic.user_id, "mechanics"): kind for kind, mechanic in self.mechanics.items()
+        }
+
+    def __getitem__(self, kind: str) -> Mechanic:
+        return self.mechanics[kind]
+
+    def shown(self, stage: Stage, session_id: UUID) -> set[str]:
+        """Whose queue shows the session."""
+        return {
+            kind
+            for kind, mechanic in self.mechanics.items()
+            if kind != "suspended"
+            and session_id in {each.session_id for each in fetch_queue(stage.app, mechanic.user_id, "100").assignments}
+        }
+
+    def told(self, rows: list[Row], kind: str) -> set[str]:
+        """Who gets a message of this kind."""
+        return {self.connections[row["connection_id"]] for row in rows if row["type"] == kind}
+
+
+REQUESTS = {
+    "general": {},
+    "of a workshop": {"workshop": True},
+    "offered": {"preferred": "asked for"},
+    "offered within a workshop": {"workshop": True, "preferred": "asked for at the workshop"},
+    "asking for one who is busy": {"preferred": "busy"},
+    "urgent": {"urgent": True},
+    "scheduled": {"scheduled": True},
+    "unsigned": {"unsigned": True},
+}
+
+
+def requested(stage: Stage, garage: Garage, customer: UUID, kind: str) -> UUID:
+    """A request of this kind; returns its session."""
+    wish = REQUESTS[kind]
+    fields: dict[str, object] = {"urgent": bool(wish.get("urgent"))}
+    if wish.get("workshop"):
+        fields["workshopId"] = garage.workshop
+    if "preferred" in wish:
+        fields["preferredMechanicId"] = garage[str(wish["preferred"])].id
+    if wish.get("scheduled"):
+        fields["scheduledFor"] = (now() + timedelta(hours=3)).isoformat()
+    make = stage.pending if wish.get("unsigned") else stage.queued
+    return make(customer, **fields).session_id
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_a_new_request_is_told_to_exactly_those_whose_queue_shows_it(stage: Stage, kind: str) -> None:
+    customer = new_id()
+    garage = Garage(stage, customer)
+    session_id = requested(stage, garage, customer, kind)
+    rows = told(stage, session_id)
+    assert garage.told(rows, "new_assignment") == garage.shown(stage, session_id)
+
+
+HAPPENINGS = ("accepted", "cancelled", "expired")
+
+
+@pytest.mark.parametrize(("kind", "happening"), list(product(REQUESTS, HAPPENINGS)))
+def test_its_end_is_told_to_exactly_those_whose_queue_showed_it(stage: Stage, kind: str, happening: str) -> None:
+    customer = new_id()
+    garage = Garage(stage, customer)
+    session_id = requested(stage, garage, customer, kind)
+    events_of(stage, session_id)
+    shown = garage.shown(stage, session_id)
+    if happening == "accepted":
+        takers = sorted(shown - {"busy"})
+        if not takers:
+            return
+        stage.accept_current(garage[takers[0]], session_id)
+    elif happening == "cancelled":
+        stage.end(customer, session_id)
+    else:
+        stage.owner.execute("UPDATE sessions SET status = 'expired' WHERE id = %s", [session_id])
+    rows = told(stage, session_id)
+    assert garage.told(rows, f"assignment_{happening}") == shown
+    assert garage.told(rows, "new_assignment") == set()

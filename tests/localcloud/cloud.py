@@ -47,7 +47,7 @@ class CloudSettings:
     max_processes: int = 10
     idle_seconds: float = 300.0
     retry_delay_seconds: float = 60.0
-    sockets: Lifetime = Lifetime()
+    sockets: Lifetime = field(default_factory=Lifetime)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from autodoctor.db import Database, Row
-from autodoctor.events import connections, feed
+from autodoctor.events import connections, feed, waiting
 from autodoctor.events.connections import CONNECT_NOTE
 from autodoctor.events.consumer import BatchAnswer
 from autodoctor.events.model import Event, parse_event
@@ -76,6 +76,7 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
         _push(database, {connection_id: [_RESYNC] for connection_id in connections.all_ready(database)})
     for connection_id in opened:
         welcome(database, connection_id)
+    tell_waiting(database)
 
 
 def _read(bodies: Iterable[Mapping[str, Any]]) -> tuple[list[Event], int]:
@@ -103,6 +104,18 @@ def tell(database: Database, events: Sequence[Event]) -> None:
     feed.record(database, events)
     _send(database, feed.unsent(database, events))
     feed.mark_sent(database, events)
+
+
+def tell_waiting(database: Database) -> None:
+    """Push their place in the queue to the waiting customers for whom it has changed.
+
+    Raises:
+        PushFailed: somebody is connected and cannot be reached.
+    """
+    rows = waiting.changed(database)
+    if rows:
+        _push(database, waiting.frames(database, rows))
+        waiting.told(database, rows)
 
 
 def welcome(database: Database, connection_id: str) -> None:

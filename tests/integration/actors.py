@@ -18,11 +18,16 @@ from autodoctor.sessions.accept import Accepted, accept
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.intake import IntakeRequest, SessionCreated, start_intake
 from autodoctor.sessions.presence import join
-from autodoctor.sessions.waiver import WaiverRequest, sign_waiver
+from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "feed",
+    "realtime_connections",
+    "realtime_tickets",
+    "outbox",
+    "outbox_poison",
     "session_assignment_events",
     "session_events",
     "idempotency_keys",
@@ -101,13 +106,17 @@ class Stage:
         workshop_id: UUID = self.one("INSERT INTO workshops (name) VALUES ('Wheelhouse') RETURNING id")
         return workshop_id
 
-    def mechanic(self, workshop_id: UUID | None = None, user_id: UUID | None = None) -> Mechanic:
-        """A new active mechanic, independent or of a workshop."""
+    def mechanic(
+        self, workshop_id: UUID | None = None, user_id: UUID | None = None, available_until: str | None = "infinity"
+    ) -> Mechanic:
+        """A new active mechanic, independent or of a workshop, available until then; None: never said so."""
         user_id = user_id or new_id()
         mechanic_id: UUID = self.one(
-            "INSERT INTO mechanics (user_id, name, workshop_id) VALUES (%s, 'Mia', %s) RETURNING id",
+            "INSERT INTO mechanics (user_id, name, workshop_id, available_until)"
+            " VALUES (%s, 'Mia', %s, %s) RETURNING id",
             user_id,
             workshop_id,
+            available_until,
         )
         return Mechanic(mechanic_id, user_id)
 
@@ -138,8 +147,12 @@ class Stage:
 
     def sign(self, customer: UUID, session_id: UUID) -> str:
         """Sign the waiver; returns the assignment's status."""
+        return self.signed(customer, session_id).assignment_status
+
+    def signed(self, customer: UUID, session_id: UUID) -> WaiverSigned:
+        """Sign the waiver."""
         body = json.dumps({"sessionId": str(session_id), "signedName": "Cora Castillo"})
-        return sign_waiver(self.app, customer, WaiverRequest.model_validate_json(body)).assignment_status
+        return sign_waiver(self.app, customer, WaiverRequest.model_validate_json(body))
 
     def accept(self, mechanic: Mechanic, created: SessionCreated) -> Accepted:
         """Accept the session's first assignment."""

@@ -305,7 +305,7 @@ def test_a_preferred_mechanic_is_offered_the_session_for_120_seconds(stage: Stag
     assert abs(lasts - timedelta(seconds=120)) < timedelta(seconds=1)
 
 
-@pytest.mark.parametrize("state", ["status = 'suspended'", "available = false"])
+@pytest.mark.parametrize("state", ["status = 'suspended'", "available_until = NULL", "available_until = now()"])
 def test_a_suspended_or_unavailable_mechanic_is_passed_over(stage: Stage, state: str) -> None:
     mechanic = stage.mechanic()
     stage.owner.execute(f"UPDATE mechanics SET {state}")

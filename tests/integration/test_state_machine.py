@@ -224,11 +224,11 @@ class Consultations(RuleBasedStateMachine):
                 if number:
                     event(f"swept {name}")
 
-    @rule(mechanic=MECHANICS, change=st.sampled_from(["status", "available", "workshop_id"]))
+    @rule(mechanic=MECHANICS, change=st.sampled_from(["status", "available_until", "workshop_id"]))
     def change_a_mechanic(self, mechanic: int, change: str) -> None:
         new_value = {
             "status": "CASE status WHEN 'active' THEN 'suspended' ELSE 'active' END",
-            "available": "NOT available",
+            "available_until": "CASE WHEN available_until IS NULL THEN timestamptz 'infinity' END",
             "workshop_id": "CASE WHEN workshop_id IS NULL THEN (SELECT id FROM workshops LIMIT 1) END",
         }[change]
         self.stage.owner.execute(

@@ -33,7 +33,10 @@ def test_signing_queues_the_session(stage: Stage) -> None:
     assert sees(stage, mechanic) == []
     signed = sign(stage, customer, created.session_id)
     assert signed == WaiverSigned(
-        session_id=created.session_id, assignment_id=created.assignment_id, assignment_status="queued"
+        session_id=created.session_id,
+        assignment_id=created.assignment_id,
+        assignment_status="queued",
+        preferred_mechanic=None,
     )
     assert sees(stage, mechanic) == [created.session_id]
 
@@ -53,7 +56,7 @@ def test_signing_offers_the_session_to_the_preferred_mechanic(stage: Stage) -> N
     assert (sees(stage, mechanic), sees(stage, other)) == ([created.session_id], [])
 
 
-@pytest.mark.parametrize("state", ["status = 'suspended'", "available = false"])
+@pytest.mark.parametrize("state", ["status = 'suspended'", "available_until = NULL", "available_until = now()"])
 def test_a_mechanic_who_became_unavailable_meanwhile_is_passed_over(stage: Stage, state: str) -> None:
     created = stage.pending(customer := new_id(), preferredMechanicId=stage.mechanic().id)
     stage.owner.execute(f"UPDATE mechanics SET {state}")

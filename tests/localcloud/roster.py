@@ -77,6 +77,8 @@ def _seed_customer(connection: psycopg.Connection, person: Person) -> None:
 
 def _seed_mechanic(connection: psycopg.Connection, person: Person) -> None:
     connection.execute(
-        "INSERT INTO mechanics (id, user_id, name, workshop_id) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        # a standing lease, so that a request for one of them is offered at once
+        "INSERT INTO mechanics (id, user_id, name, workshop_id, available_until) "
+        "VALUES (%s, %s, %s, %s, 'infinity') ON CONFLICT DO NOTHING",
         [person.row_id, person.sub, person.name, person.workshop_id],
     )

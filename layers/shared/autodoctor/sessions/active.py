@@ -6,6 +6,7 @@ from uuid import UUID
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionNotFound, Unprocessable
 from autodoctor.sessions.queue import page_size
+from autodoctor.sessions.waiting import WAITING, Waiting
 from autodoctor.settings import session_base_url
 from autodoctor.wire import Answer, Utc
 
@@ -78,6 +79,7 @@ class SessionDetail(PastSession):
     offer_expires_at: Utc | None
     accepted_at: Utc | None
     mechanic_notes: str | None
+    waiting: Waiting | None
     participants: list[Participant]
     timeline: list[TimelineEvent]
 
@@ -157,7 +159,10 @@ _DETAIL: Final[LiteralString] = (
                   FROM session_events WHERE session_id = s.id
                 UNION ALL
                 SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
-                  FROM session_assignment_events WHERE session_id = s.id) AS e) AS timeline
+                  FROM session_assignment_events WHERE session_id = s.id) AS e) AS timeline,
+"""
+    + WAITING
+    + """ AS waiting
   FROM sessions s
   JOIN intakes i ON i.id = s.id
   JOIN customers c ON c.id = s.customer_id

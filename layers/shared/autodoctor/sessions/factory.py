@@ -5,10 +5,13 @@ assignment, its customer as participant and, where it was signed at once, its wa
 come from triggers. One statement, so all of it commits or none does.
 """
 
-from typing import Final, LiteralString
+from typing import Final, Literal, LiteralString
 
 OFFER_SECONDS: Final = 120
 LEAD_MINUTES: Final = 15
+
+type PreferredMechanic = Literal["offered", "unavailable"]
+"""What became of the wish for a mechanic: offered to them, or straight to the queue. None: no wish, or not signed."""
 
 FACTORY_CTES: Final[LiteralString] = """
 , opening AS MATERIALIZED (

@@ -19,7 +19,7 @@ from autodoctor.errors import (
     Unprocessable,
 )
 from autodoctor.ids import new_id
-from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS
+from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
 from autodoctor.wire import Answer, Name, RequestBody, now
 
 FIRST_MODEL_YEAR: Final = 1886
@@ -90,6 +90,7 @@ class SessionCreated(Answer):
     assignment_id: UUID
     session_status: str
     assignment_status: str
+    preferred_mechanic: PreferredMechanic | None
     next: Literal["sign_waiver", "wait"]
 
 
@@ -132,7 +133,10 @@ WITH allowed AS MATERIALIZED (
 """
     + FACTORY_CTES
     + """
-SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status
+SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status,
+       CASE WHEN o.preferred_mechanic_id IS NOT NULL
+            THEN CASE o.assignment_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
+       END AS preferred_mechanic
   FROM opening o
 """
 )
@@ -162,8 +166,12 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
 """
 
 _FIRST_ANSWER: Final[LiteralString] = """
-SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status, ae.to_status AS assignment_status
+SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status, ae.to_status AS assignment_status,
+       CASE WHEN i.preferred_mechanic_id IS NOT NULL
+            THEN CASE ae.to_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
+       END AS preferred_mechanic
   FROM sessions s
+  JOIN intakes i ON i.id = s.id
   JOIN session_assignments a ON a.session_id = s.id AND a.attempt = 1
   JOIN LATERAL (SELECT to_status FROM session_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) se ON true
   JOIN LATERAL (SELECT to_status FROM session_assignment_events e WHERE e.session_id = s.id

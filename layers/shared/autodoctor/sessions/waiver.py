@@ -5,7 +5,7 @@ from uuid import UUID
 
 from autodoctor.db import Database, Refused
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, Unprocessable
-from autodoctor.sessions.factory import OFFER_SECONDS
+from autodoctor.sessions.factory import OFFER_SECONDS, PreferredMechanic
 from autodoctor.wire import Answer, Name, RequestBody
 
 
@@ -23,6 +23,7 @@ class WaiverSigned(Answer):
     session_id: UUID
     assignment_id: UUID
     assignment_status: str
+    preferred_mechanic: PreferredMechanic | None
 
 
 # The session is locked first (lock order), the assignment's own state is judged by the guarded UPDATE.
@@ -47,21 +48,28 @@ WITH session AS MATERIALIZED (
          actor = 'customer', actor_id = %(user_id)s
     FROM session
    WHERE a.id = session.current_assignment_id AND a.status = 'pending_waiver'
-  RETURNING a.session_id, a.id AS assignment_id, a.status AS assignment_status
+  RETURNING a.session_id, a.id AS assignment_id, a.status AS assignment_status,
+            CASE WHEN session.preferred_mechanic_id IS NOT NULL
+                 THEN CASE a.status WHEN 'offered' THEN 'offered' ELSE 'unavailable' END END AS preferred_mechanic
 ), signature AS (
   INSERT INTO waivers (session_id, signed_name, version)
   -- also where an operator queued the session by hand, without a signature
   SELECT id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM session
   ON CONFLICT (session_id) DO NOTHING
 )
-SELECT session_id, assignment_id, assignment_status FROM assignment
+SELECT * FROM assignment
 """
 
 _STANDING: Final[LiteralString] = """
 SELECT s.id AS session_id, s.status, a.id AS assignment_id, a.status AS assignment_status,
        EXISTS (SELECT FROM waivers w WHERE w.session_id = s.id) AS signed,
-       coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true) AS version_known
+       coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true) AS version_known,
+       CASE WHEN i.preferred_mechanic_id IS NOT NULL AND first.queued_at IS NOT NULL
+            THEN CASE WHEN first.offer_expires_at IS NULL THEN 'unavailable' ELSE 'offered' END
+       END AS preferred_mechanic
   FROM sessions s
+  JOIN intakes i ON i.id = s.id
+  JOIN session_assignments first ON first.session_id = s.id AND first.attempt = 1
   JOIN customers c ON c.id = s.customer_id
   JOIN session_assignments a ON a.id = s.current_assignment_id
  WHERE s.id = %(session_id)s AND c.user_id = %(user_id)s
@@ -77,7 +85,8 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
         waiver: what is signed.
 
     Returns:
-        Where the assignment stands; signing again changes nothing, the first signature stands.
+        Where the assignment stands, and what became of the wish for a mechanic; signing again changes nothing, the
+        first signature stands.
 
     Raises:
         SessionNotFound: no such session of this customer.

@@ -1,0 +1,22 @@
+"""GET and POST /api/mechanic/availability"""
+
+from autodoctor.db import database
+from autodoctor.http import Request, Router
+from autodoctor.sessions import availability as use_case
+from autodoctor.sessions.availability import Availability, AvailabilityRequest
+
+router = Router()
+db = database()
+
+
+@router.route("GET /api/mechanic/availability", groups=["mechanics"])
+def fetch(request: Request) -> Availability:
+    return use_case.availability(db, request.caller.user_id)
+
+
+@router.route("POST /api/mechanic/availability", groups=["mechanics"])
+def change(request: Request) -> Availability:
+    return use_case.set_availability(db, request.caller.user_id, request.json(AvailabilityRequest))
+
+
+handler = router.handler()

@@ -1,0 +1,93 @@
+"""GET and POST /api/mechanic/availability: a lease that the mechanic takes, and that an open feed keeps."""
+
+from typing import Annotated, Final, LiteralString
+from uuid import UUID
+
+from pydantic import Field
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import MechanicNotActive
+from autodoctor.wire import Answer, RequestBody, Utc
+
+DEFAULT_MINUTES: Final = 60
+MAX_MINUTES: Final = 720
+
+
+class AvailabilityRequest(RequestBody):
+    """Whether the mechanic is available, and for how many minutes from now."""
+
+    available: bool
+    minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)] = DEFAULT_MINUTES
+
+
+class Availability(Answer):
+    """Whether requests for this mechanic are offered.
+
+    Attributes:
+        mechanic_id: row of `mechanics`.
+        available: whether they are; a mechanic who has a session is passed over all the same.
+        available_until: when that ends by itself, should the feed close now; null where it does not, or is over.
+        kept_alive_by_feed: whether an open feed keeps it for as long as it stays open.
+    """
+
+    mechanic_id: UUID
+    available: bool
+    available_until: Utc | None
+    kept_alive_by_feed: bool
+
+
+# A feed that closes leaves 60 seconds (lease_follows_feed()); Python has no instant for infinity.
+_LEASE: Final[LiteralString] = """
+       m.id AS mechanic_id, is_available(m.id, m.available_until) AS available,
+       kept_by_feed(m.id, m.available_until) AS kept_alive_by_feed,
+       CASE WHEN kept_by_feed(m.id, m.available_until)
+            THEN nullif(greatest(m.available_until, now() + interval '60 seconds'), 'infinity')
+            WHEN is_available(m.id, m.available_until) THEN nullif(m.available_until, 'infinity') END AS available_until
+"""
+
+_STANDING: Final[LiteralString] = (
+    "SELECT " + _LEASE + " FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'"
+)
+
+_SET: Final[LiteralString] = (
+    """
+UPDATE mechanics m
+   SET available_until = CASE WHEN %(available)s THEN now() + make_interval(mins => %(minutes)s) END
+ WHERE m.user_id = %(user_id)s AND m.status = 'active'
+RETURNING
+"""
+    + _LEASE
+)
+
+
+def availability(database: Database, user_id: UUID) -> Availability:
+    """Whether this mechanic is available now.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+    """
+    return _answer(database.one(_STANDING, {"user_id": user_id}))
+
+
+def set_availability(database: Database, user_id: UUID, wish: AvailabilityRequest) -> Availability:
+    """Take a lease from now on in place of the one there is, or give it back, also while a feed is open.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+        wish: available or not, and for how long.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+    """
+    return _answer(database.one(_SET, {**wish.model_dump(), "user_id": user_id}))
+
+
+def _answer(row: Row | None) -> Availability:
+    if row is None:
+        raise MechanicNotActive
+    return Availability(**row)

@@ -12,7 +12,6 @@ from autodoctor.events import connections, feed, outbox
 from autodoctor.events.model import Event, event_of
 from autodoctor.events.tickets import issue_ticket
 from autodoctor.ids import new_id
-from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.wire import now
 from integration.actors import DatabaseUrls, Mechanic, Stage

@@ -1,12 +1,18 @@
 """GET and POST /api/mechanic/availability"""
 
 from autodoctor.db import database
+from autodoctor.events.publish import Publisher
 from autodoctor.http import Request, Router
 from autodoctor.sessions import availability as use_case
 from autodoctor.sessions.availability import Availability, AvailabilityRequest
 
 router = Router()
 db = database()
+publisher = Publisher(db)
+
+
+def publish(changed: Availability) -> None:
+    publisher.publish(changed.mechanic_id)
 
 
 @router.route("GET /api/mechanic/availability", groups=["mechanics"])
@@ -14,7 +20,7 @@ def fetch(request: Request) -> Availability:
     return use_case.availability(db, request.caller.user_id)
 
 
-@router.route("POST /api/mechanic/availability", groups=["mechanics"])
+@router.route("POST /api/mechanic/availability", groups=["mechanics"], after=publish)
 def change(request: Request) -> Availability:
     return use_case.set_availability(db, request.caller.user_id, request.json(AvailabilityRequest))
 

@@ -33,11 +33,15 @@ class Publisher:
 
     def __call__(self, answer: AboutSession) -> None:
         """Publish the events of the session that an answer is about."""
+        self.publish(answer.session_id)
+
+    def publish(self, subject_id: UUID) -> None:
+        """Publish the events about one row."""
         if time.monotonic() < self._paused_until:
             _count("PublishDeferred")
             return
         try:
-            publish_subject(self._database, answer.session_id, time.monotonic() + BUDGET_SECONDS)
+            publish_subject(self._database, subject_id, time.monotonic() + BUDGET_SECONDS)
         except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the relay)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log_failure("not published", failure)

@@ -117,16 +117,22 @@ RETURNS TABLE (user_id uuid, session_id uuid, place integer, mechanics_available
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
+  wanted uuid[];
   last_calm boolean := true;
   last_queued_at timestamptz := 'infinity';
   last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
   IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
+    wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
+                     WHERE c.user_id = ANY (user_ids));
     SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
-      FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
-      JOIN session_assignments a ON a.id = s.current_assignment_id
-     WHERE c.user_id = ANY (user_ids) AND a.status IN ('queued', 'offered') AND a.available_at <= now()
+      FROM session_assignments a
+     WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
+       AND a.status IN ('queued', 'offered') AND a.available_at <= now()
      ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1;
+    IF NOT FOUND THEN
+      RETURN;
+    END IF;
   END IF;
   RETURN QUERY
   WITH listed AS MATERIALIZED (
@@ -184,12 +190,11 @@ BEGIN
     -- no join: its plan might walk the history
     SELECT place.*, (SELECT c.user_id FROM customers c
                       WHERE c.id = (SELECT s.customer_id FROM sessions s WHERE s.id = place.id)) AS customer
-      FROM place
+      FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
   )
   SELECT who.customer, who.id, who.place::integer, who.free::integer,
          estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
     FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
-   WHERE user_ids IS NULL OR who.customer = ANY (user_ids)
    ORDER BY who.place, who.id;
 END
 $$;

@@ -14,11 +14,12 @@ from autodoctor.events.tickets import issue_ticket
 from autodoctor.ids import new_id
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.wire import now
-from integration.actors import DatabaseUrls, Mechanic, Stage
+from integration.actors import Mechanic, Stage
+from localcloud.postgres import Database
 
 
 @pytest.fixture
-def stage(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
     stage = Stage(database)
     yield stage
@@ -88,7 +89,7 @@ class Garage:
         return {self.connections[row["connection_id"]] for row in rows if row["type"] == kind}
 
 
-REQUESTS = {
+REQUESTS: dict[str, dict[str, str | bool]] = {
     "general": {},
     "of a workshop": {"workshop": True},
     "offered": {"preferred": "asked for"},

@@ -12,11 +12,12 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import join, release
 from events.test_feed import connected, events_of, told
-from integration.actors import DatabaseUrls, Stage
+from integration.actors import Stage
+from localcloud.postgres import Database
 
 
 @pytest.fixture
-def stage(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
     stage = Stage(database)
     yield stage

@@ -34,6 +34,12 @@ MAY_INSERT = {
         *("offer_expires_at", "actor", "actor_id"),
     },
     "session_participants": {"session_id", "role", "customer_id"},
+    "notifications": {"user_id", "event_id", "kind", "session_id", "data", "created_at"},
+    "mail_deliveries": {"event_id", "user_id", "claim_id", "kind", "state", "error", "settled_at"},
+    "notification_preferences": {"user_id", "kind", "email", "in_app"},
+    "notification_locales": {"user_id", "locale"},
+    "mail_suppressions": {"address_hash", "reason", "at", "feedback"},
+    **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed")),
 }
 MAY_UPDATE = {
     "customers": {"name", "email", "phone"},
@@ -43,8 +49,17 @@ MAY_UPDATE = {
         *("absent", "mechanic_notes", "actor", "actor_id", "change_data"),
     },
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
+    "notifications": {"read_at"},
+    "mail_deliveries": {"claim_id", "claimed_at", "state", "message_id", "error", "settled_at"},
+    "notification_preferences": {"email", "in_app", "updated_at"},
+    "notification_locales": {"locale", "updated_at"},
+    "mechanics": {"available_until"},
+    "outbox": {"attempts", "error"},
+    "realtime_connections": {"ready", "waiting"},
+    "feed": {"sent_at"},
+    "feed_head": {"seq", "pruned_through"},
 }
-MAY_DELETE = {"idempotency_keys": None}
+MAY_DELETE = dict.fromkeys(("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed"))
 
 
 def quoted(text: str) -> set[str]:
@@ -166,6 +181,12 @@ def test_the_application_may_do_exactly_this(stage: Stage) -> None:
         "UPDATE sessions SET released_at = now()",
         "UPDATE session_assignments SET queued_at = now()",
         "UPDATE session_assignments SET declined_by = NULL",
+        "UPDATE notifications SET data = '{}'",
+        "DELETE FROM notifications",
+        "DELETE FROM mail_deliveries",
+        "UPDATE mail_suppressions SET reason = 'bounce'",
+        "DELETE FROM mail_suppressions",
+        "UPDATE mechanics SET email = 'eve@example.com'",
         "UPDATE alembic_version SET version_num = '0'",
         "CREATE TABLE mine (id integer)",
         "CREATE SCHEMA mine",

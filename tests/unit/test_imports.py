@@ -19,9 +19,15 @@ COMMON = {
     *("typing_extensions", "typing_inspection"),
     *("asyncio", "email.message", "ssl"),  # psycopg imports the first two, powertools the third
 }
+SIGNING = {"http.client", "dateutil", "six", "urllib3", "urllib.request"}
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
-    "expire_orphans": COMMON,
+    **dict.fromkeys(("expire_orphans", "realtime"), COMMON),
+    # botocore's signer, without its clients
+    **dict.fromkeys(("relay", "socket", "broadcast"), COMMON | SIGNING),
+    "notify": COMMON | {"jinja2", "markupsafe"},
+    "notifications": COMMON,
+    "mail_feedback": COMMON,
     "retired": COMMON,
     "migrate": {
         *("alembic", "aws_lambda_powertools", "jmespath", "mako", "markupsafe", "pygments", "sqlalchemy"),
@@ -64,6 +70,12 @@ LIGHT = {"app", "autodoctor", "botocore", "cython_runtime"}
 DEPLOYED = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "SESSION_BASE_URL": "https://sessions.example",
+    "EVENT_BUS_NAME": "bus",
+    "FEED_QUEUE_URL": "https://sqs.eu-west-1.example/feed.fifo",
+    "WEBSOCKET_ENDPOINT": "https://sockets.example/live",
+    "WEBSOCKET_URL": "wss://sockets.example/live",
+    "MAIL_CONFIGURATION_SET": "mail",
+    "MAIL_FROM": "AutoDoctor <service@example.com>",
     "DATABASE_HOST": "proxy.example",
     "DATABASE_NAME": "autodoctor",
     "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123",

@@ -1,0 +1,214 @@
+"""Amazon SES on this machine: moto's, with what it lacks: mails that outlive it, and the mailbox simulator's events.
+
+moto is loaded by the first request, in a thread of its own, so that a start without mails does not wait for it.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import parseaddr
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from localcloud.cloudformation import ACCOUNT, REGION
+from localcloud.logline import Log, LogLine
+
+PREFIX: Final = "/_aws/email"
+_SEND_PATH: Final = "/v2/email/outbound-emails"
+_SIMULATOR: Final = "simulator.amazonses.com"
+_SIGNED: Final = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/ses/aws4_request"
+
+type Emit = Callable[[dict[str, Any]], Awaitable[None]]
+"""Puts an event of an AWS service on the account's default bus: an EventBridge envelope."""
+
+
+@dataclass(frozen=True)
+class SentMail:
+    """A mail that SES took; `kind` is its tag of that name, where it has one."""
+
+    message_id: str
+    sent_at: str
+    sender: str
+    to: tuple[str, ...]
+    subject: str
+    text: str
+    html: str
+    kind: str | None
+
+
+class MailStore:
+    """What was sent, newest last, in a file of the data folder."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def add(self, mail: SentMail) -> None:
+        """Keep one more."""
+        with self._file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(mail)) + "\n")
+
+    def all(self) -> list[SentMail]:
+        """Every mail; a line that a killed process left unfinished is no mail."""
+        if not self._file.exists():
+            return []
+        return [found for line in self._file.read_text(encoding="utf-8").splitlines() if (found := _read(line))]
+
+
+class MailService:
+    """The part of SES's API, version 2, that moto has, below `PREFIX`.
+
+    `senders` are the From headers whose addresses count as verified identities.
+    """
+
+    def __init__(self, store: MailStore, senders: Sequence[str], emit: Emit, log: Log) -> None:
+        self.store = store
+        self._senders = senders
+        self._emit = emit
+        self._log = log
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ses")
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request as SES would."""
+        path = request.path.removeprefix(PREFIX)
+        body = await request.read()
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        loop = asyncio.get_running_loop()
+        status, answer = await loop.run_in_executor(self._thread, self._ask, request.method, path, headers, body)
+        if (request.method, path, status) == ("POST", _SEND_PATH, 200):
+            mail = _sent(json.loads(body), json.loads(answer)["MessageId"])
+            self.store.add(mail)
+            # No address: what is logged here looks like the log of the account.
+            self._log(LogLine("cloud", f"ses took a mail: {mail.kind or 'untagged'}", mail.message_id))
+            for event in _simulated(mail):
+                await self._emit(event)
+        return web.Response(status=status, body=answer, content_type="application/json")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        response = self._moto.open(path, method=method, headers=dict(headers), data=body)
+        return response.status_code, response.get_data()
+
+    @cached_property
+    def _moto(self) -> Any:  # noqa: ANN401 (moto's server has no types)
+        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (a second that only a first mail pays)
+            DomainDispatcherApplication,
+            create_backend_app,
+        )
+        from werkzeug.test import Client  # noqa: PLC0415
+
+        client = Client(DomainDispatcherApplication(create_backend_app))
+        for sender in self._senders:
+            identity = {"EmailIdentity": parseaddr(sender)[1]}
+            client.post("/v2/email/identities", json=identity, headers={"Authorization": _SIGNED})
+        return client
+
+
+def _read(line: str) -> SentMail | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return SentMail(**{**found, "to": tuple(found["to"])})
+
+
+def _sent(request: Mapping[str, Any], message_id: str) -> SentMail:
+    simple = request["Content"].get("Simple", {})
+    body = simple.get("Body", {})
+    tags = {tag["Name"]: tag["Value"] for tag in request.get("EmailTags", [])}
+    return SentMail(
+        message_id=message_id,
+        sent_at=_now(),
+        sender=request.get("FromEmailAddress", ""),
+        to=tuple(request.get("Destination", {}).get("ToAddresses", [])),
+        subject=simple.get("Subject", {}).get("Data", ""),
+        text=body.get("Text", {}).get("Data", ""),
+        html=body.get("Html", {}).get("Data", ""),
+        kind=tags.get("kind"),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _simulated(mail: SentMail) -> list[dict[str, Any]]:
+    """What SES reports of mails to its mailbox simulator; `bounce+label@` is the same as `bounce@`."""
+    found = []
+    for address in mail.to:
+        local, _, domain = parseaddr(address)[1].lower().rpartition("@")
+        scenario = local.partition("+")[0]
+        if domain == _SIMULATOR and scenario in _SCENARIOS:
+            detail_type, detail = _SCENARIOS[scenario](address)
+            found.append(_envelope(detail_type, detail, mail))
+    return found
+
+
+def _bounce(address: str) -> tuple[str, dict[str, Any]]:
+    recipient = {
+        "emailAddress": address,
+        "action": "failed",
+        "status": "5.1.1",
+        "diagnosticCode": "smtp; 550 5.1.1 user unknown",
+    }
+    bounce = {"bounceType": "Permanent", "bounceSubType": "General", "bouncedRecipients": [recipient]}
+    report = {"timestamp": _now(), "feedbackId": str(uuid.uuid4()), "reportingMTA": f"dsn; {_SIMULATOR}"}
+    return "Email Bounced", {"eventType": "Bounce", "bounce": {**bounce, **report}}
+
+
+def _transient_bounce(address: str) -> tuple[str, dict[str, Any]]:
+    """An out-of-office answer, which SES reports as a bounce that is not permanent."""
+    kind, detail = _bounce(address)
+    return kind, {**detail, "bounce": {**detail["bounce"], "bounceType": "Transient"}}
+
+
+def _complaint(address: str) -> tuple[str, dict[str, Any]]:
+    complaint = {
+        "complainedRecipients": [{"emailAddress": address}],
+        "complaintSubType": None,
+        "complaintFeedbackType": "abuse",
+        "timestamp": _now(),
+        "feedbackId": str(uuid.uuid4()),
+    }
+    return "Email Complaint Received", {"eventType": "Complaint", "complaint": complaint}
+
+
+_SCENARIOS: Final[Mapping[str, Callable[[str], tuple[str, dict[str, Any]]]]] = {
+    "bounce": _bounce,
+    "ooto": _transient_bounce,
+    "complaint": _complaint,
+}
+
+
+def _envelope(detail_type: str, detail: Mapping[str, Any], mail: SentMail) -> dict[str, Any]:
+    about = {
+        "timestamp": mail.sent_at,
+        "source": mail.sender,
+        "sendingAccountId": ACCOUNT,
+        "messageId": mail.message_id,
+        "destination": list(mail.to),
+        "headersTruncated": False,
+        "headers": [],
+        "commonHeaders": {"from": [mail.sender], "to": list(mail.to), "subject": mail.subject},
+        "tags": {"kind": [mail.kind]} if mail.kind else {},
+    }
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": detail_type,
+        "source": "aws.ses",
+        "account": ACCOUNT,
+        "time": _now(),
+        "region": REGION,
+        "resources": [f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{parseaddr(mail.sender)[1]}"],
+        "detail": {**detail, "mail": about},
+    }

@@ -19,10 +19,10 @@ COMMON = {
     *("typing_extensions", "typing_inspection"),
     *("asyncio", "email.message", "ssl"),  # psycopg imports the first two, powertools the third
 }
-SIGNING = {"http.client", "dateutil", "six", "urllib3", "urllib.request"}
+SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urllib.request"}
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
-    **dict.fromkeys(("expire_orphans", "realtime"), COMMON),
+    **dict.fromkeys(("availability", "expire_orphans", "realtime"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("relay", "socket", "broadcast"), COMMON | SIGNING),
     "notify": COMMON | {"jinja2", "markupsafe"},

@@ -6,7 +6,7 @@ moto is loaded by the first request, in a thread of its own, so that a start wit
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,15 +18,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from localcloud.cloudformation import ACCOUNT, REGION
+from localcloud.event_bus import BusEvent
 from localcloud.logline import Log, LogLine
+from localcloud.template import Stack
 
 PREFIX: Final = "/_aws/email"
 _SEND_PATH: Final = "/v2/email/outbound-emails"
+_WARM_AFTER_SECONDS: Final = 5.0
+_FROM: Final = "MAIL_FROM"
 _SIMULATOR: Final = "simulator.amazonses.com"
 _SIGNED: Final = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/ses/aws4_request"
 
-type Emit = Callable[[dict[str, Any]], Awaitable[None]]
-"""Puts an event of an AWS service on the account's default bus: an EventBridge envelope."""
+type Emit = Callable[[Sequence[BusEvent]], object]
+"""Puts events of SES on the account's default bus."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,13 @@ class MailStore:
 
 
 class MailService:
-    """The part of SES's API, version 2, that moto has, below `PREFIX`.
+    """The part of SES's API, version 2, that moto has, below `PREFIX`; the From addresses of a stack are verified."""
 
-    `senders` are the From headers whose addresses count as verified identities.
-    """
-
-    def __init__(self, store: MailStore, senders: Sequence[str], emit: Emit, log: Log) -> None:
-        self.store = store
-        self._senders = senders
+    def __init__(self, data_dir: Path, stack: Stack, emit: Emit, log: Log) -> None:
+        self.store = MailStore(data_dir / "mail.jsonl")
+        self._senders = {
+            function.environment[_FROM] for function in stack.functions.values() if _FROM in function.environment
+        }
         self._emit = emit
         self._log = log
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ses")
@@ -86,9 +89,14 @@ class MailService:
             self.store.add(mail)
             # No address: what is logged here looks like the log of the account.
             self._log(LogLine("cloud", f"ses took a mail: {mail.kind or 'untagged'}", mail.message_id))
-            for event in _simulated(mail):
-                await self._emit(event)
+            self._emit(_simulated(mail))
         return web.Response(status=status, body=answer, content_type="application/json")
+
+    async def warm(self) -> None:
+        """Load moto after a while, so that a first mail is not late, nor a start."""
+        if self._senders:
+            await asyncio.sleep(_WARM_AFTER_SECONDS)
+            await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._moto)
 
     def close(self) -> None:
         """End the thread."""
@@ -141,7 +149,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _simulated(mail: SentMail) -> list[dict[str, Any]]:
+def _simulated(mail: SentMail) -> list[BusEvent]:
     """What SES reports of mails to its mailbox simulator; `bounce+label@` is the same as `bounce@`."""
     found = []
     for address in mail.to:
@@ -149,7 +157,7 @@ def _simulated(mail: SentMail) -> list[dict[str, Any]]:
         scenario = local.partition("+")[0]
         if domain == _SIMULATOR and scenario in _SCENARIOS:
             detail_type, detail = _SCENARIOS[scenario](address)
-            found.append(_envelope(detail_type, detail, mail))
+            found.append(_event(detail_type, detail, mail))
     return found
 
 
@@ -189,7 +197,7 @@ _SCENARIOS: Final[Mapping[str, Callable[[str], tuple[str, dict[str, Any]]]]] = {
 }
 
 
-def _envelope(detail_type: str, detail: Mapping[str, Any], mail: SentMail) -> dict[str, Any]:
+def _event(detail_type: str, detail: Mapping[str, Any], mail: SentMail) -> BusEvent:
     about = {
         "timestamp": mail.sent_at,
         "source": mail.sender,
@@ -201,14 +209,5 @@ def _envelope(detail_type: str, detail: Mapping[str, Any], mail: SentMail) -> di
         "commonHeaders": {"from": [mail.sender], "to": list(mail.to), "subject": mail.subject},
         "tags": {"kind": [mail.kind]} if mail.kind else {},
     }
-    return {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": detail_type,
-        "source": "aws.ses",
-        "account": ACCOUNT,
-        "time": _now(),
-        "region": REGION,
-        "resources": [f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{parseaddr(mail.sender)[1]}"],
-        "detail": {**detail, "mail": about},
-    }
+    identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{parseaddr(mail.sender)[1]}"
+    return BusEvent("aws.ses", detail_type, {**detail, "mail": about}, resources=(identity,))

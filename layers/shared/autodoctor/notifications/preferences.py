@@ -31,7 +31,7 @@ WITH wanted AS MATERIALIZED (
   ON CONFLICT (user_id, kind) DO UPDATE
     SET email = excluded.email, in_app = excluded.in_app, updated_at = clock_timestamp()
   RETURNING kind, email, in_app
-), both AS (
+), everything AS (
   SELECT kind, email, in_app FROM written
   UNION ALL
   SELECT kind, email, in_app FROM notification_preferences
@@ -39,7 +39,7 @@ WITH wanted AS MATERIALIZED (
 )
 SELECT coalesce((SELECT locale FROM spoken),
                 (SELECT l.locale FROM notification_locales l WHERE l.user_id = %(user_id)s)) AS locale,
-       (SELECT coalesce(jsonb_object_agg(kind, jsonb_build_array(email, in_app)), '{}') FROM both) AS chosen
+       (SELECT coalesce(jsonb_object_agg(kind, jsonb_build_array(email, in_app)), '{}') FROM everything) AS chosen
 """
 
 

@@ -1,0 +1,152 @@
+"""Every mail in every language: complete, escaped where it must be, and on one line where it must be."""
+
+from html.parser import HTMLParser
+from itertools import product
+
+import pytest
+from jinja2 import UndefinedError
+
+from autodoctor.notifications.kinds import Facts, Kind, to_keep
+from autodoctor.notifications.mail import MissingFact, render
+from autodoctor.notifications.samples import sample
+from autodoctor.notifications.words import LOCALES, catalogue, in_app, instant, locales, money, subject
+
+BASE = "https://sessions.example"
+HOSTILE = "<script>alert(1)</script>\r\nBcc: eve@example.com\x1b[31m{concern}{{7*7}}"
+
+
+class Reader(HTMLParser):
+    """What a reader of the HTML part sees, its elements, and where it links to."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.text, self.tags, self.links = "", [], []  # type: ignore[var-annotated]
+        self.feed(document)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name == "href"]
+
+
+def words_of(text: str) -> set[str]:
+    return set(text.split())
+
+
+@pytest.mark.parametrize(("kind", "locale"), list(product(Kind, sorted(locales()))))
+def test_every_mail_is_written_in_every_language(kind: Kind, locale: str) -> None:
+    mail = render(kind, locale, sample(kind), BASE)
+    seen = Reader(mail.html)
+    assert mail.subject
+    assert "{" not in mail.subject + mail.text + seen.text
+    assert "None" not in mail.text + seen.text
+    assert f'<html lang="{locale}">' in mail.html
+    assert f"{BASE}/settings/notifications" in mail.text
+    assert f"{BASE}/settings/notifications" in seen.links
+    # what the text says of facts, the HTML says too
+    for fact in ("Mia", "2099", "UTC", "29", "Volvo"):
+        assert (fact in mail.text) == (fact in seen.text), fact
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_language_has_its_own_words(kind: Kind) -> None:
+    english, spanish = (render(kind, locale, sample(kind), BASE) for locale in ("en", "es"))
+    assert english.subject != spanish.subject
+    assert len(words_of(english.text) & words_of(spanish.text)) < len(words_of(english.text)) / 2
+
+
+@pytest.mark.parametrize("locale", sorted(locales()))
+def test_a_language_has_every_template_and_message(locale: str) -> None:
+    assert set(catalogue(locale)) == set(catalogue("en"))
+    assert {file.name for file in (LOCALES / locale).iterdir()} == {file.name for file in (LOCALES / "en").iterdir()}
+    assert len(catalogue(locale)["months"].split()) == 12
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_unknown_language_is_english(kind: Kind) -> None:
+    assert render(kind, "fr", sample(kind), BASE) == render(kind, "en", sample(kind), BASE)
+
+
+@pytest.mark.parametrize(("kind", "locale"), list(product(Kind, sorted(locales()))))
+def test_words_of_users_cannot_become_markup_headers_or_templates(kind: Kind, locale: str) -> None:
+    hostile = dict.fromkeys(("name", "mechanic", "concern", "vehicle", "notes"), HOSTILE)
+    mail = render(kind, locale, sample(kind).model_copy(update=hostile), BASE)
+    assert "script" not in Reader(mail.html).tags
+    assert "<script>" not in mail.html
+    assert not [character for character in mail.subject if not character.isprintable()]
+    assert "{{7*7}}" in mail.text
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_fact_that_is_missing_is_an_error_not_a_gap(kind: Kind) -> None:
+    with pytest.raises((MissingFact, UndefinedError, KeyError)):
+        render(kind, "en", Facts(), BASE)
+
+
+@pytest.mark.parametrize(
+    ("locale", "cents", "currency", "written"),
+    [
+        ("en", 2999, "usd", "$29.99"),
+        ("en", 5, "usd", "$0.05"),
+        ("en", 123456789, "usd", "$1,234,567.89"),
+        ("en", -2099, "usd", "$-20.99"),
+        ("es", 123456789, "usd", "1.234.567,89 US$"),
+        ("es", 100, "eur", "1,00 EUR"),
+    ],
+)
+def test_money_is_written_from_cents(locale: str, cents: int, currency: str, written: str) -> None:
+    assert money(locale, cents, currency) == written
+
+
+def test_a_time_is_in_utc_and_says_so() -> None:
+    at = sample(Kind.SESSION_COMPLETED).started_at
+    assert at is not None
+    assert instant("en", at) == "1 March 2026, 09:30 UTC"
+    assert instant("es", at) == "1 de marzo de 2026, 09:30 UTC"
+
+
+@pytest.mark.parametrize(
+    ("reason", "absent", "said"),
+    [
+        ("too_short", None, "too short"),
+        ("withdrawn", None, "withdrawn"),
+        ("expired", None, "expired"),
+        ("no_show", "customer", "you did not join"),
+        ("no_show", "mechanic", "the mechanic did not come"),
+        ("no_show", "both", "nobody joined"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("funding", "refund"),
+    [("free", "nothing was charged"), ("card", "$29.99 is refunded in full"), ("credit", "credits (3) are back")],
+)
+def test_a_cancellation_says_why_and_what_becomes_of_the_money(
+    reason: str, absent: str | None, said: str, funding: str, refund: str
+) -> None:
+    changes = {"reason": reason, "absent": absent, "funding": funding}
+    facts = sample(Kind.SESSION_CANCELLED).model_copy(update=changes)
+    mail = render(Kind.SESSION_CANCELLED, "en", facts, BASE)
+    for part in (mail.text, mail.html, in_app(Kind.SESSION_CANCELLED, "en", facts)[1]):
+        assert said in part
+        assert refund in part
+
+
+def test_a_request_without_waiver_asks_for_it() -> None:
+    facts = sample(Kind.REQUEST_RECEIVED)
+    assert "sign the waiver" not in render(Kind.REQUEST_RECEIVED, "en", facts, BASE).text
+    unsigned = facts.model_copy(update={"needs_waiver": True, "scheduled_for": None})
+    text = render(Kind.REQUEST_RECEIVED, "en", unsigned, BASE).text
+    assert "sign the waiver" in text
+    assert "You asked for" not in text
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_entry_needs_only_what_is_kept_and_the_mechanic_s_name(kind: Kind) -> None:
+    kept = {**to_keep(kind, sample(kind)), "mechanic": "Mia"}
+    for locale in locales():
+        title, text = in_app(kind, locale, Facts.model_validate(kept))
+        assert title
+        assert text
+        assert subject(kind, locale, sample(kind))

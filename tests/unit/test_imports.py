@@ -22,9 +22,9 @@ COMMON = {
 SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urllib.request"}
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
-    **dict.fromkeys(("availability", "expire_orphans", "realtime"), COMMON),
+    **dict.fromkeys(("availability", "realtime"), COMMON),
     # botocore's signer, without its clients
-    **dict.fromkeys(("relay", "socket", "broadcast"), COMMON | SIGNING),
+    **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
     "notify": COMMON | {"jinja2", "markupsafe"},
     "notifications": COMMON,
     "mail_feedback": COMMON,

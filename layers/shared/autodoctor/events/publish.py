@@ -6,6 +6,7 @@ from uuid import UUID
 
 from autodoctor.db import Database
 from autodoctor.observability import MetricUnit, log_failure, metrics
+from autodoctor.settings import required
 
 BUDGET_SECONDS: Final = 0.3
 PAUSE_SECONDS: Final = 10.0
@@ -25,9 +26,13 @@ class Publisher:
 
     Args:
         database: where the outbox is.
+
+    Raises:
+        SettingMissing: the deployment does not say which bus.
     """
 
     def __init__(self, database: Database) -> None:
+        required("EVENT_BUS_NAME")
         self._database = database
         self._paused_until = 0.0
 

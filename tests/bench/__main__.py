@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from autodoctor.db import database
 from bench import buffers, machine, report, statements, wal
+from bench.bus import bench_bus
 from bench.calls import ROOT, Api
 from bench.judge import Row
 from bench.meter import Meter
@@ -59,7 +60,7 @@ def bench(
 
 def _counts(rows: int, console: Console) -> list[Row]:
     made: list[Row] = []
-    with bench_server(durable=False) as server:
+    with bench_server(durable=False) as server, bench_bus():
         walks, meter = Walks(server, Api(server.database.app_url)), Meter(server)
         with _progress(console, rows) as (advance, say):
             say("buffers, while ended sessions are loaded")

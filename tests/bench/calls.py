@@ -1,23 +1,32 @@
 """The product's calls, made through the real handlers in this process, as events of API Gateway."""
 
+import dataclasses
 import io
 import os
-from contextlib import redirect_stdout
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from autodoctor.db import database
 from unit.lambda_event import Handler, call, claims, event
+
+if TYPE_CHECKING:
+    from autodoctor.events.publish import AboutSession
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
+PUBLISH_SECONDS: Final = 10.0
 
 
 class Api:
-    """The functions of the first walk, imported once.
+    """The functions of the first walk, imported once. Needs a bus (bench/bus.py).
 
-    Calls answer the decoded body; one that does not succeed raises.
+    Calls answer the decoded body; one that does not succeed raises. What a call publishes after its commit is
+    published by the handlers' own code, but without their short budget, so that nothing is ever left out.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -30,7 +39,10 @@ class Api:
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         }
         folders = ("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session")
-        self._handlers = {folder: _handler(folder) for folder in folders}
+        self._committed: list[UUID] = []
+        self._held = False
+        self._handlers = {folder: self._handler(folder) for folder in folders}
+        self._publish_subject(UUID(int=0))  # imports what only a first publication does
 
     def intake(self, customer: UUID, **fields: object) -> dict[str, Any]:
         """A free chat about the brakes; `fields` win."""
@@ -73,6 +85,18 @@ class Api:
     def active(self, user: UUID, role: str) -> dict[str, Any]:
         return self._call("active_session", f"GET /api/{role}/active-session", user, group=f"{role}s")
 
+    @contextmanager
+    def unpublished(self) -> Iterator[None]:
+        """Leave what calls publish to `publish`, so that it can be measured apart."""
+        self._held = True
+        yield
+        self._held = False
+
+    def publish(self) -> None:
+        """Do what follows the commit of every call since `unpublished`."""
+        while self._committed:
+            self._publish_subject(self._committed.pop(0))
+
     def _call(  # noqa: PLR0913 (each part of a request)
         self,
         folder: str,
@@ -88,14 +112,26 @@ class Api:
             answer = call(self._handlers[folder], event(route, body, caller=caller, path=path))
         if answer.status >= 300:
             raise RuntimeError(f"{route}: {answer.status} {answer.text}")
+        if not self._held:
+            self.publish()
         return answer.json
 
+    def _handler(self, folder: str) -> Handler:
+        spec = spec_from_file_location(f"bench_{folder}", FUNCTIONS / folder / "app.py")
+        assert spec
+        assert spec.loader
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        for key, route in module.router.routes.items():
+            if route.after:
+                module.router.routes[key] = dataclasses.replace(route, after=self._committed_one)
+        handler: Handler = module.handler
+        return handler
 
-def _handler(folder: str) -> Handler:
-    spec = spec_from_file_location(f"bench_{folder}", FUNCTIONS / folder / "app.py")
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    handler: Handler = module.handler
-    return handler
+    def _committed_one(self, answer: "AboutSession") -> None:
+        self._committed.append(answer.session_id)
+
+    def _publish_subject(self, subject_id: UUID) -> None:
+        from autodoctor.events.publish import publish_subject  # noqa: PLC0415 (metrics read the environment)
+
+        publish_subject(database(), subject_id, time.monotonic() + PUBLISH_SECONDS)

@@ -69,16 +69,19 @@ class Meter:
         self._outside = server.elsewhere()
         self._log = server.server.log_file
 
-    def traffic(self, call: Callable[[], object]) -> Traffic:
-        """Count the statements and commits of `call`."""
+    def traffic(self, *calls: Callable[[], object]) -> list[Traffic]:
+        """Count the statements and commits of each of `calls`, which are made one after the other."""
         self._flush()
+        return [self._traffic(call) for call in calls]
+
+    def _traffic(self, call: Callable[[], object]) -> Traffic:
         before, read = self._commits(), self._log.stat().st_size
         call()
         self._flush()
         with self._log.open(encoding="utf-8") as log:
             log.seek(read)
             statements = logged_statements(log.read())
-        flushed_itself = 1
+        flushed_itself = int(statements > 0)  # a flush with nothing to flush is counted with the next one
         return Traffic(statements, self._commits() - before - flushed_itself)
 
     @contextmanager

@@ -1,4 +1,7 @@
-"""Rows: how many statements and commits each call takes."""
+"""Rows: how many statements and commits each call takes, and how many follow its commit.
+
+What follows fetches the events that the call wrote and, once the bus has them, marks them as published.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +14,8 @@ from bench.meter import Meter, Traffic
 from bench.walks import Consultation, Walks
 
 ROUNDS: Final = 5
+# Fetch what is to be published, mark it as published.
+FOLLOWING: Final = 2
 
 type Prepare = Callable[[], Consultation]
 type Make = Callable[[Consultation], object]
@@ -58,35 +63,64 @@ def calls(walks: Walks) -> list[Call]:
 
 
 def rows(walks: Walks, meter: Meter) -> Iterator[Row]:
-    """One row of statements per call, and one for the commits of all."""
-    most_commits: dict[str, list[float]] = {}
-    for each in calls(walks):
+    """One row of statements per call, one for the commits of all, and two for what follows the commits."""
+    during: dict[str, list[Traffic]] = {}
+    after: dict[str, list[Traffic]] = {}
+    made = calls(walks)
+    for each in made:
         with meter.logging():
-            readings = [_measured(meter, each) for _ in range(ROUNDS)]
-        most_commits[each.name] = [reading.commits for reading in readings]
-        counted: list[float] = [reading.statements for reading in readings]
-        yield Row(
-            name=f"statements: {each.name}",
-            unit="",
-            measured=max(counted),
-            target=None if each.at_most is None else Target(each.at_most, on_ratio=False),
-            gated=True,
-            cause="" if each.at_most is None or max(counted) <= each.at_most else "more statements than promised",
-            samples={"statements": counted},
-        )
-    worst = max(most_commits, key=lambda name: max(most_commits[name]))
-    fewest = min(min(counts) for counts in most_commits.values())
-    yield Row(
-        name=f"commits: the most of any call above ({worst})",
+            readings = [_measured(walks, meter, each) for _ in range(ROUNDS)]
+        during[each.name], after[each.name] = ([reading[part] for reading in readings] for part in (0, 1))
+    for each in made:
+        yield _statements_row(each, [reading.statements for reading in during[each.name]])
+    yield _commits_row(during)
+    yield _following_row("statements", {name: [each.statements for each in taken] for name, taken in after.items()})
+    yield _following_row("commits", {name: [each.commits for each in taken] for name, taken in after.items()})
+
+
+def _statements_row(each: Call, counted: list[float]) -> Row:
+    return Row(
+        name=f"statements: {each.name}",
         unit="",
-        measured=max(most_commits[worst]) if fewest == 1 else 0,
-        target=Target(1, on_ratio=False),
+        measured=max(counted),
+        target=None if each.at_most is None else Target(each.at_most, on_ratio=False),
         gated=True,
-        cause="more than one commit",
-        samples=most_commits,
+        cause="" if each.at_most is None or max(counted) <= each.at_most else "more statements than promised",
+        samples={"statements": counted},
     )
 
 
-def _measured(meter: Meter, each: Call) -> Traffic:
+def _commits_row(during: dict[str, list[Traffic]]) -> Row:
+    commits: dict[str, list[float]] = {name: [each.commits for each in taken] for name, taken in during.items()}
+    worst = max(commits, key=lambda name: max(commits[name]))
+    fewest = min(min(counts) for counts in commits.values())
+    return Row(
+        name=f"commits: the most of any call above ({worst})",
+        unit="",
+        measured=max(commits[worst]) if fewest == 1 else 0,
+        target=Target(1, on_ratio=False),
+        gated=True,
+        cause="more than one commit",
+        samples=commits,
+    )
+
+
+def _following_row(what: str, after: dict[str, list[float]]) -> Row:
+    worst = max(after, key=lambda name: max(after[name]))
+    return Row(
+        name=f"{what} after the commit of a call, to publish: the most of any ({worst})",
+        unit="",
+        measured=max(after[worst]),
+        target=Target(FOLLOWING, on_ratio=False),
+        gated=True,
+        cause="more than a fetch and a mark",
+        samples=after,
+    )
+
+
+def _measured(walks: Walks, meter: Meter, each: Call) -> tuple[Traffic, Traffic]:
+    """The traffic of the call itself, and of what follows its commit."""
     started = each.prepare()
-    return meter.traffic(lambda: each.make(started))
+    with walks.api.unpublished():
+        call, following = meter.traffic(lambda: each.make(started), walks.api.publish)
+    return call, following

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from bench import claims, coldstart, race
+from bench import claims, coldstart, race, relaying
 from bench.judge import Row
 
 PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "accepts a second": claims.rows,
     "the race for one assignment": race.rows,
     "cold starts": coldstart.rows,
+    "the relay": relaying.rows,
 }

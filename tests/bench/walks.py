@@ -27,9 +27,11 @@ class Walks:
         self.api = api
 
     def mechanic(self) -> UUID:
-        """The sub of a new, independent mechanic."""
+        """The sub of a new, independent mechanic, who is available."""
         sub = new_id()
-        self._server.superuser.execute("INSERT INTO mechanics (user_id, name) VALUES (%s, 'Mia Moreno')", [sub])
+        self._server.superuser.execute(
+            "INSERT INTO mechanics (user_id, name, available_until) VALUES (%s, 'Mia Moreno', 'infinity')", [sub]
+        )
         return sub
 
     def unsigned(self) -> Consultation:

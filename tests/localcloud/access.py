@@ -84,6 +84,7 @@ def _invoke(server: RunningServer, data_dir: DataDir, console: Console, function
         log=console.line,
         reload=False,
         schedules=False,
+        event_sources=False,
     )
     with running_cloud(settings) as running:
         return running.invoke(function, event)

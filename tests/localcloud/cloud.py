@@ -13,6 +13,10 @@ from localcloud.environment import Databases, launch_of
 from localcloud.gateway import Gateway
 from localcloud.issuer import Issuer
 from localcloud.logline import Log, LogLine
+from localcloud.mail import PREFIX as MAIL_PREFIX
+from localcloud.mail import MailService
+from localcloud.mail_page import JSON_PATH, PATH, MailPage
+from localcloud.messaging import Messaging
 from localcloud.open_sockets import OpenSockets
 from localcloud.pools import FunctionPool, Throttled
 from localcloud.reload import reload_on_change
@@ -31,7 +35,8 @@ class CloudSettings:
 
     `max_processes` bounds the processes of one function on this machine; events beyond it wait.
     A process unused for `idle_seconds` ends. `retry_delay_seconds` is the pause before an asynchronous
-    event's first retry (60 s on AWS); it doubles.
+    event's first retry (60 s on AWS); it doubles. Without `event_sources` queues fill and nobody reads them:
+    for a second process on a data folder whose server reads them.
     """
 
     template: Path
@@ -43,6 +48,7 @@ class CloudSettings:
     host: str = "127.0.0.1"
     reload: bool = True
     schedules: bool = True
+    event_sources: bool = True
     overrides: Mapping[str, str] = field(default_factory=dict)
     max_processes: int = 10
     idle_seconds: float = 300.0
@@ -81,6 +87,7 @@ class Cloud:
         self._gateway: Gateway | None = None
         self._schedules: Schedules | None = None
         self._sockets: WebSocketApis | None = None
+        self._mail: MailService | None = None
         self.api_url = ""
         self.issuer: Issuer
         self.stack: Stack
@@ -98,6 +105,9 @@ class Cloud:
         self.api_url = f"http://{settings.host}:{port}"
         self.stack = with_local_addresses(self.stack, self.api_url)
         self._pools.update(self._function_pools())
+        self._messaging = Messaging(self.stack.events, settings.data_dir, self._pools, settings.log)
+        self._messaging.mount(self._gateway, self.api_url)
+        self._mail = self._mail_service(self._gateway, self._messaging)
         self._schedules = Schedules(
             self.stack.schedules, self._pools, settings.data_dir, settings.retry_delay_seconds, settings.log
         )
@@ -106,10 +116,13 @@ class Cloud:
         )
         self._gateway.mount(PREFIX, self._sockets.serve)
         self._open(self._gateway)
+        if settings.event_sources:
+            self._messaging.start()
         self._sockets.start()
         if settings.schedules:
             self._schedules.start()
         self._in_background("reaping", self._reap())
+        self._in_background("loading SES", self._mail.warm())
         if settings.reload:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
@@ -125,6 +138,13 @@ class Cloud:
             name: FunctionPool(spec, launches[name], settings.max_processes, settings.log)
             for name, spec in self.stack.functions.items()
         }
+
+    def _mail_service(self, gateway: Gateway, messaging: Messaging) -> MailService:
+        mail = MailService(self._settings.data_dir, self.stack, messaging.bus.put, self._settings.log)
+        gateway.mount(MAIL_PREFIX, mail.serve)
+        for path in (PATH, JSON_PATH):
+            gateway.mount(path, MailPage(mail.store).serve)
+        return mail
 
     def _open(self, gateway: Gateway) -> None:
         """Serve the stack; the issuer's URL, which tokens and authorizers carry, holds the port."""
@@ -147,6 +167,10 @@ class Cloud:
             await self._sockets.stop()
         if self._gateway is not None:
             await self._gateway.close()
+        if self._mail is not None:
+            self._mail.close()
+        if self._messaging is not None:
+            await self._messaging.stop()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
 
     async def invoke(self, function: str, payload: object) -> InvokeResult:

@@ -25,6 +25,7 @@ REQUEST_ID_HEADER = "apigw-requestid"
 _LARGEST_BODY_BYTES = 10 * 1024 * 1024
 _LARGEST_HEADERS_BYTES = 10_240
 _REQUEST_ID_BYTES = 11
+_CLOSE_SECONDS = 0.1
 
 
 class _OwnAnswer(Exception):
@@ -101,7 +102,7 @@ class Gateway:
         """Stop listening and drop open connections."""
         if self._listener is not None:
             self._listener.close()
-        await self._server.shutdown(timeout=0)
+        await self._server.shutdown(_CLOSE_SECONDS)  # 0 would mean to wait for idle connections for ever
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         began = time.perf_counter()

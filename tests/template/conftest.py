@@ -17,6 +17,15 @@ from autodoctor.http import Router
 
 ROOT = Path(__file__).parents[2]
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
+SETTINGS = (  # what handlers refuse to start without
+    "EVENT_BUS_NAME",
+    "FEED_QUEUE_URL",
+    "MAIL_CONFIGURATION_SET",
+    "MAIL_FROM",
+    "SESSION_BASE_URL",
+    "WEBSOCKET_ENDPOINT",
+    "WEBSOCKET_URL",
+)
 
 type Document = dict[str, Any]
 
@@ -76,12 +85,31 @@ def alarms(transformed: Document) -> Document:
 
 
 @pytest.fixture(scope="session")
+def queues(transformed: Document) -> Document:
+    """Return the properties of every queue, by logical id."""
+    return _of_type(transformed, "AWS::SQS::Queue")
+
+
+@pytest.fixture(scope="session")
+def rules(transformed: Document) -> Document:
+    """Return the properties of every rule, by logical id."""
+    return _of_type(transformed, "AWS::Events::Rule")
+
+
+@pytest.fixture(scope="session")
+def sources(transformed: Document) -> Document:
+    """Return the properties of every event source mapping, by logical id."""
+    return _of_type(transformed, "AWS::Lambda::EventSourceMapping")
+
+
+@pytest.fixture(scope="session")
 def routers() -> dict[str, Router]:
     """Return the router of every function that has one, by folder, from the handler's own module."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")  # Lambda always gives one
         environment.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")  # never connected to
-        environment.setenv("SESSION_BASE_URL", "https://sessions.example")
+        for name in SETTINGS:
+            environment.setenv(name, f"https://{name.lower()}.example")
         modules = {file.parent.name: _module(file) for file in sorted((ROOT / "functions").glob("*/app.py"))}
     return {folder: module.router for folder, module in modules.items() if hasattr(module, "router")}
 

@@ -21,6 +21,13 @@ def test_every_function_has_an_alarm_on_errors_and_one_on_throttles(functions: D
         assert sorted(watched(alarms, metric, "AWS/Lambda", "FunctionName"), key=str) == sorted(expected, key=str)
 
 
+def references(value: Any) -> list[str]:  # noqa: ANN401 - a dimension's value is a name or an intrinsic
+    """Return the resource that a dimension names, if it names one by an intrinsic function."""
+    if not isinstance(value, dict) or "Fn::Sub" in value:
+        return []
+    return [value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]]
+
+
 def test_every_alarm_tells_somebody(alarms: Document) -> None:
     assert [name for name, alarm in alarms.items() if alarm.get("AlarmActions") != [{"Ref": "AlarmTopic"}]] == []
 
@@ -28,8 +35,8 @@ def test_every_alarm_tells_somebody(alarms: Document) -> None:
 def test_an_alarm_exists_when_what_it_watches_exists(transformed: Document, alarms: Document) -> None:
     for name, alarm in alarms.items():
         for dimension in alarm["Dimensions"]:
-            watched_name = dimension["Value"].get("Ref") or dimension["Value"]["Fn::GetAtt"][0]
-            assert transformed[name].get("Condition") == transformed[watched_name].get("Condition"), name
+            for watched_name in references(dimension["Value"]):
+                assert transformed[name].get("Condition") == transformed[watched_name].get("Condition"), name
 
 
 def test_every_function_writes_to_a_log_group_of_its_own_that_forgets(
@@ -42,9 +49,7 @@ def test_every_function_writes_to_a_log_group_of_its_own_that_forgets(
             assert resource["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 
-def test_what_fails_asynchronously_ends_in_a_watched_encrypted_queue(
-    resources: Document, transformed: Document, alarms: Document
-) -> None:
+def test_what_fails_asynchronously_ends_in_an_encrypted_queue(resources: Document, transformed: Document) -> None:
     asynchronous = 0
     for name, function in resources.items():
         for event_name, event in function["Properties"].get("Events", {}).items():
@@ -56,10 +61,7 @@ def test_what_fails_asynchronously_ends_in_a_watched_encrypted_queue(
             for target in (failed["Destination"], undelivered):
                 queue = target["Fn::GetAtt"][0]
                 assert transformed[queue]["Properties"]["SqsManagedSseEnabled"] is True
-    assert asynchronous == 1
-    queues = {name for name, each in transformed.items() if each["Type"] == "AWS::SQS::Queue"}
-    seen = watched(alarms, "ApproximateNumberOfMessagesVisible", "AWS/SQS", "QueueName")
-    assert {value["Fn::GetAtt"][0] for value in seen} == queues
+    assert asynchronous == 2
 
 
 def test_every_schedule_retries_and_has_a_dead_letter_queue(transformed: Document) -> None:
@@ -104,6 +106,13 @@ def test_only_the_migration_is_given_the_owner_of_the_database(functions: Docume
 
 def test_the_sweep_never_runs_twice_at_once(functions: Document) -> None:
     assert functions["ExpireOrphansFunction"]["ReservedConcurrentExecutions"] == 1
+
+
+def test_a_schedule_that_does_not_run_raises_an_alarm(functions: Document, alarms: Document) -> None:
+    silent = [alarm for alarm in alarms.values() if alarm["MetricName"] == "Invocations"]
+    seen = {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in silent}
+    assert seen == {name for name, each in functions.items() if "ReservedConcurrentExecutions" in each}
+    assert all(alarm["TreatMissingData"] == "breaching" for alarm in silent)
 
 
 def test_every_function_that_reads_the_database_can_read_its_secret(functions: Document) -> None:

@@ -1,5 +1,6 @@
 """Least privilege: what each role may do, spelled out, and nothing wider than AWS forces on us."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,27 @@ EVERYTHING = {
     "ec2:UnassignPrivateIpAddresses": "checked by Lambda for *",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+PUBLISHERS = {
+    "IntakeFunction",
+    "WaiverFunction",
+    "AcceptFunction",
+    "PresenceFunction",
+    "EndSessionFunction",
+    "ExpireOrphansFunction",
+    "AvailabilityFunction",
+    "RelayFunction",
+}
+# Beyond its own log and its own secret.
+OWN_GRANTS = {
+    **{name: {"events:PutEvents"} for name in PUBLISHERS},
+    "ExpireOrphansFunction": {"events:PutEvents", "sqs:SendMessage"},
+    "RelayFunction": {"events:PutEvents", "sqs:SendMessage"},
+    "SocketFunction": {"sqs:SendMessage"},
+    "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
+    "NotifyFunction": {*CONSUME, "ses:SendEmail"},
+    "MailFeedbackFunction": CONSUME,
+}
 
 
 def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes a value or a list of them
@@ -95,9 +117,79 @@ def test_a_function_writes_only_its_own_log_and_reads_only_its_own_secret(
         if "VpcConfig" in function:
             own = function["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
             assert grants.pop("secretsmanager:GetSecretValue") == [own], name
-        if name == "ExpireOrphansFunction":
-            assert grants.pop("sqs:SendMessage") == [{"Fn::GetAtt": ["SweepDeadLetterQueue", "Arn"]}]
-        assert grants == {}, name
+        assert set(grants) == OWN_GRANTS.get(name, set()), name
+
+
+def allowed(functions: Document, transformed: Document, action: str) -> dict[str, list[Any]]:
+    """Return on what each function may take an action, by function."""
+    roles = {name: granted(transformed, function["Role"]["Fn::GetAtt"][0]) for name, function in functions.items()}
+    return {name: grants[action] for name, grants in roles.items() if action in grants}
+
+
+def test_only_what_changes_sessions_or_relays_puts_events_and_on_our_bus_only(
+    functions: Document, transformed: Document
+) -> None:
+    may = allowed(functions, transformed, "events:PutEvents")
+    assert set(may) == PUBLISHERS
+    assert all(resources == [{"Fn::GetAtt": ["EventBus", "Arn"]}] for resources in may.values())
+    told = {name for name, each in functions.items() if "EVENT_BUS_NAME" in each["Environment"]["Variables"]}
+    assert told == PUBLISHERS
+
+
+def test_only_the_broadcast_writes_to_connections_and_only_of_our_stage(
+    functions: Document, transformed: Document
+) -> None:
+    may = allowed(functions, transformed, "execute-api:ManageConnections")
+    assert set(may) == {"BroadcastFunction"}
+    for resource in may["BroadcastFunction"]:
+        assert "${WebSocketApi}/${WebSocketStage}/" in resource["Fn::Sub"]
+        assert resource["Fn::Sub"].endswith("/@connections/*")
+
+
+def test_only_notify_sends_mail_and_only_as_our_identity(functions: Document, transformed: Document) -> None:
+    may = allowed(functions, transformed, "ses:SendEmail")
+    assert set(may) == {"NotifyFunction"}
+    text = json.dumps(may["NotifyFunction"])
+    assert "*" not in text
+    assert "configuration-set/${MailConfigurationSet}" in text
+    assert "identity/${MailFrom}" in text
+
+
+def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> None:
+    sweep = [{"Fn::GetAtt": ["SweepDeadLetterQueue", "Arn"]}]
+    assert allowed(functions, transformed, "sqs:SendMessage") == {
+        "ExpireOrphansFunction": sweep,
+        "RelayFunction": sweep,
+        "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
+    }
+
+
+def test_a_consumer_reads_its_own_queue_and_no_other(
+    functions: Document, transformed: Document, sources: Document
+) -> None:
+    own = {each["FunctionName"]["Ref"]: [each["EventSourceArn"]] for each in sources.values()}
+    for action in CONSUME:
+        assert allowed(functions, transformed, action) == own
+
+
+def test_a_queue_takes_events_of_its_rules_only(transformed: Document, rules: Document) -> None:
+    senders: dict[str, set[str]] = {}
+    for name, rule in rules.items():
+        for target in rule["Targets"]:
+            for arn in (target["Arn"], target["DeadLetterConfig"]["Arn"]):
+                senders.setdefault(arn["Fn::GetAtt"][0], set()).add(name)
+    policies = [each["Properties"] for each in transformed.values() if each["Type"] == "AWS::SQS::QueuePolicy"]
+    found = {}
+    for policy in policies:
+        (queue,) = policy["Queues"]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        assert statement["Action"] == "sqs:SendMessage"
+        assert statement["Resource"] == {"Fn::GetAtt": [queue["Ref"], "Arn"]}
+        assert set(statement["Condition"]) == {"ArnEquals"}
+        arns = as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        found[queue["Ref"]] = {arn["Fn::GetAtt"][0] for arn in arns}
+    assert found == senders
 
 
 def test_new_users_are_added_to_groups_of_this_pool_only(transformed: Document) -> None:

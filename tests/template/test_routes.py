@@ -6,7 +6,7 @@ from autodoctor.http import Router
 
 type Document = dict[str, Any]
 
-# Design, section 6, as far as it is built, with the histories of section 11.
+# Design, section 6, as far as it is built, with the histories of section 11, realtime and notifications.
 PROTECTED = {
     "POST /api/intake/start",
     "POST /api/waiver/submit",
@@ -22,6 +22,14 @@ PROTECTED = {
     "GET /api/mechanic/active-session",
     "GET /api/customer/sessions",
     "GET /api/mechanic/sessions",
+    "GET /api/mechanic/availability",
+    "POST /api/mechanic/availability",
+    "GET /api/notifications",
+    "POST /api/notifications/read-all",
+    "POST /api/notifications/{notificationId}/read",
+    "GET /api/notifications/preferences",
+    "PUT /api/notifications/preferences",
+    "POST /api/realtime/ticket",
 }
 # Retired: they say 410 to everybody.
 PUBLIC = {

@@ -1,0 +1,140 @@
+"""Bus, rules and queues lose nothing: retries, dead letters, time to finish, and alarms where one has to look."""
+
+from collections.abc import Iterator
+from typing import Any
+
+type Document = dict[str, Any]
+
+FOURTEEN_DAYS = 14 * 24 * 3600
+
+
+def redriven(queues: Document) -> dict[str, str]:
+    """Return the dead-letter queue of each queue that has one."""
+    return {
+        name: queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for name, queue in queues.items()
+        if "RedrivePolicy" in queue
+    }
+
+
+def consumed(sources: Document) -> dict[str, str]:
+    """Return the queue that each consumer reads, by function."""
+    return {each["FunctionName"]["Ref"]: each["EventSourceArn"]["Fn::GetAtt"][0] for each in sources.values()}
+
+
+def targets(rules: Document) -> Iterator[tuple[str, Document]]:
+    """Yield every target with the name of its rule."""
+    for name, rule in rules.items():
+        yield from ((name, target) for target in rule["Targets"])
+
+
+def watched(alarms: Document, namespace: str, metric: str) -> list[Document]:
+    """Return the dimensions of the alarms on one metric."""
+    found = [each for each in alarms.values() if (each["Namespace"], each["MetricName"]) == (namespace, metric)]
+    return [{dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} for alarm in found]
+
+
+def test_every_target_of_a_rule_is_retried_and_has_a_dead_letter_queue(rules: Document, queues: Document) -> None:
+    assert rules
+    for name, target in targets(rules):
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] >= 10, name
+        assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 3600, name
+        # EventBridge takes a standard queue only.
+        assert "FifoQueue" not in queues[target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]], name
+
+
+def test_a_rule_fills_a_queue_that_a_function_empties(rules: Document, sources: Document) -> None:
+    filled = [target["Arn"]["Fn::GetAtt"][0] for _, target in targets(rules)]
+    assert sorted(filled) == sorted(consumed(sources).values())
+
+
+def test_every_queue_with_a_consumer_sets_aside_what_fails_again_and_again(queues: Document, sources: Document) -> None:
+    dead_letters = redriven(queues)
+    assert set(consumed(sources).values()) == set(dead_letters)
+    assert len(set(dead_letters.values())) == len(dead_letters)  # so that redriving knows where to
+    for name, letters in dead_letters.items():
+        assert queues[name]["RedrivePolicy"]["maxReceiveCount"] >= 5
+        assert queues[name].get("FifoQueue") == queues[letters].get("FifoQueue")
+
+
+def test_dead_letters_wait_for_fourteen_days_behind_an_alarm(queues: Document, alarms: Document) -> None:
+    letters = set(queues) - set(redriven(queues))
+    assert all(queues[name]["MessageRetentionPeriod"] == FOURTEEN_DAYS for name in letters)
+    seen = watched(alarms, "AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert sorted(each["QueueName"]["Fn::GetAtt"][0] for each in seen) == sorted(letters)
+    visible = [alarm for alarm in alarms.values() if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"]
+    assert all((each["Threshold"], each["ComparisonOperator"]) == (0, "GreaterThanThreshold") for each in visible)
+
+
+def test_a_consumer_that_falls_behind_raises_an_alarm(queues: Document, alarms: Document) -> None:
+    seen = watched(alarms, "AWS/SQS", "ApproximateAgeOfOldestMessage")
+    assert sorted(each["QueueName"]["Fn::GetAtt"][0] for each in seen) == sorted(redriven(queues))
+
+
+def test_every_queue_is_encrypted(queues: Document) -> None:
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+def test_a_message_stays_hidden_for_six_times_as_long_as_its_consumer_may_run(
+    queues: Document, functions: Document, sources: Document
+) -> None:
+    for function, queue in consumed(sources).items():
+        assert queues[queue]["VisibilityTimeout"] >= 6 * functions[function]["Timeout"], queue
+
+
+def test_every_consumer_answers_for_each_message_of_its_batch(sources: Document) -> None:
+    assert sources
+    for name, source in sources.items():
+        assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"], name
+        assert source["BatchSize"] == 10, name
+
+
+def test_no_consumer_takes_every_connection_of_the_database(queues: Document, sources: Document) -> None:
+    for source in sources.values():
+        queue = source["EventSourceArn"]["Fn::GetAtt"][0]
+        # A FIFO queue with one message group has one reader anyway.
+        assert "FifoQueue" in queues[queue] or source["ScalingConfig"]["MaximumConcurrency"] <= 10
+
+
+def test_the_feed_is_one_strict_sequence(rules: Document, queues: Document) -> None:
+    (target,) = rules["FeedRule"]["Targets"]
+    assert target["SqsParameters"] == {"MessageGroupId": "feed"}
+    assert queues["FeedQueue"]["FifoQueue"] is True
+    assert queues["FeedQueue"]["ContentBasedDeduplication"] is True
+
+
+def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document) -> None:
+    assert rules["FeedRule"]["EventPattern"] == {
+        "source": ["autodoctor"],
+        "detail-type": [{"prefix": "session."}, {"prefix": "assignment."}, {"prefix": "mechanic."}],
+    }
+    told = {"session.created", "session.waiting", "session.ended", "session.expired", "payout.sent", "payout.failed"}
+    assert rules["NotifyRule"]["EventPattern"]["source"] == ["autodoctor"]
+    assert set(rules["NotifyRule"]["EventPattern"]["detail-type"]) == told
+    for name in ("FeedRule", "NotifyRule"):
+        assert rules[name]["EventBusName"] == {"Ref": "EventBus"}
+    assert "EventBusName" not in rules["MailFeedbackRule"]  # SES reports to the default bus only
+    assert rules["MailFeedbackRule"]["EventPattern"]["source"] == ["aws.ses"]
+
+
+def test_a_rule_that_cannot_deliver_raises_an_alarm(rules: Document, alarms: Document) -> None:
+    expected = []
+    for rule in rules.values():
+        bus = {"EventBusName": rule["EventBusName"]} if "EventBusName" in rule else {}
+        expected.append({**bus, "RuleName": rule["Name"]})
+    assert sorted(watched(alarms, "AWS/Events", "FailedInvocations"), key=str) == sorted(expected, key=str)
+
+
+def test_the_outbox_raises_alarms_on_metrics_as_powertools_names_them(alarms: Document, template: Document) -> None:
+    variables = template["Globals"]["Function"]["Environment"]["Variables"]
+    for metric in ("OutboxAge", "OutboxDepth", "PoisonEvents", "PublishFailed"):
+        seen = watched(alarms, variables["POWERTOOLS_METRICS_NAMESPACE"], metric)
+        assert seen == [{"service": variables["POWERTOOLS_SERVICE_NAME"]}], metric
+
+
+def test_bounces_and_complaints_reach_the_default_bus(transformed: Document) -> None:
+    destination = transformed["MailEventDestination"]["Properties"]
+    assert destination["ConfigurationSetName"] == {"Ref": "MailConfigurationSet"}
+    assert destination["EventDestination"]["MatchingEventTypes"] == ["bounce", "complaint"]
+    arn = destination["EventDestination"]["EventBridgeDestination"]["EventBusArn"]["Fn::Sub"]
+    assert arn.endswith(":event-bus/default")

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
+
 from integration.engine import ENGINE_TEMPLATE
 from localcloud.cloud import CloudSettings, running_cloud
 from localcloud.logline import LogLine
-from localcloud.schedules import DEAD_LETTERS
+
+CREDENTIALS = {"region_name": "eu-central-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 
 
 def settings(folder: Path, failures: int, lines: list[LogLine]) -> CloudSettings:
@@ -50,10 +53,10 @@ def schedule_lines(lines: list[LogLine]) -> list[str]:
 
 def test_fires_when_due(tmp_path: Path) -> None:
     lines: list[LogLine] = []
-    with running_cloud(settings(tmp_path, 0, lines)):
+    with running_cloud(settings(tmp_path, 0, lines)) as cloud:
         wait_for(lambda: schedule_lines(lines) == ["once ok"])
+        assert cloud.depth("DeadLetters").visible == 0
     assert len(entries(tmp_path)) == 1
-    assert not (tmp_path / DEAD_LETTERS).exists()
 
 
 def test_tries_again_with_the_same_request_id(tmp_path: Path) -> None:
@@ -65,12 +68,14 @@ def test_tries_again_with_the_same_request_id(tmp_path: Path) -> None:
 
 def test_keeps_an_event_it_gives_up_as_a_dead_letter(tmp_path: Path) -> None:
     lines: list[LogLine] = []
-    with running_cloud(settings(tmp_path, 99, lines)):
-        wait_for(lambda: any("given up" in text for text in schedule_lines(lines)))
+    with running_cloud(settings(tmp_path, 99, lines)) as cloud:
+        wait_for(lambda: any(line.kind == "dead" for line in lines))
+        sqs = boto3.client("sqs", endpoint_url=f"{cloud.api_url}/_aws/sqs", **CREDENTIALS)
+        url = sqs.get_queue_url(QueueName="DeadLetters")["QueueUrl"]
+        [message] = sqs.receive_message(QueueUrl=url)["Messages"]
     assert len(entries(tmp_path)) == 2
-    [letter] = [json.loads(line) for line in (tmp_path / DEAD_LETTERS).read_text(encoding="utf-8").splitlines()]
-    assert letter["schedule"] == "once"
-    assert letter["target"].endswith(":DeadLetters")
-    assert letter["attempts"] == 2
-    assert letter["event"] == {"notebook": str(tmp_path / "notebook")}
-    assert letter["error"]["errorMessage"] == "not yet"
+    letter = json.loads(message["Body"])
+    assert letter["requestContext"]["functionArn"].endswith(":ScheduledFunction:$LATEST")
+    assert letter["requestContext"]["approximateInvokeCount"] == 2
+    assert letter["requestPayload"] == {"notebook": str(tmp_path / "notebook")}
+    assert letter["responsePayload"]["errorMessage"] == "not yet"

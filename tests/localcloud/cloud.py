@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 import threading
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from localcloud.logline import Log, LogLine
 from localcloud.mail import PREFIX as MAIL_PREFIX
 from localcloud.mail import MailService
 from localcloud.mail_page import JSON_PATH, PATH, MailPage
+from localcloud.messages import Depth
 from localcloud.messaging import Messaging
 from localcloud.open_sockets import OpenSockets
 from localcloud.pools import FunctionPool, Throttled
@@ -36,7 +38,8 @@ class CloudSettings:
     `max_processes` bounds the processes of one function on this machine; events beyond it wait.
     A process unused for `idle_seconds` ends. `retry_delay_seconds` is the pause before an asynchronous
     event's first retry (60 s on AWS); it doubles. Without `event_sources` queues fill and nobody reads them:
-    for a second process on a data folder whose server reads them.
+    for a second process on a data folder whose server reads them. `longest_visibility_seconds` bounds what the
+    template says of queues, so that a failed message need not be waited for.
     """
 
     template: Path
@@ -53,6 +56,7 @@ class CloudSettings:
     max_processes: int = 10
     idle_seconds: float = 300.0
     retry_delay_seconds: float = 60.0
+    longest_visibility_seconds: float = math.inf
     sockets: Lifetime = field(default_factory=Lifetime)
 
 
@@ -86,6 +90,7 @@ class Cloud:
         self._pools: dict[str, FunctionPool] = {}
         self._gateway: Gateway | None = None
         self._schedules: Schedules | None = None
+        self._messaging: Messaging | None = None
         self._sockets: WebSocketApis | None = None
         self._mail: MailService | None = None
         self.api_url = ""
@@ -105,11 +110,13 @@ class Cloud:
         self.api_url = f"http://{settings.host}:{port}"
         self.stack = with_local_addresses(self.stack, self.api_url)
         self._pools.update(self._function_pools())
-        self._messaging = Messaging(self.stack.events, settings.data_dir, self._pools, settings.log)
+        self._messaging = Messaging(
+            self.stack.events, settings.data_dir, self._pools, settings.longest_visibility_seconds, settings.log
+        )
         self._messaging.mount(self._gateway, self.api_url)
         self._mail = self._mail_service(self._gateway, self._messaging)
         self._schedules = Schedules(
-            self.stack.schedules, self._pools, settings.data_dir, settings.retry_delay_seconds, settings.log
+            self.stack.schedules, self._pools, self._messaging.queues, settings.retry_delay_seconds, settings.log
         )
         self._sockets = WebSocketApis(
             self.stack.sockets, self._pools, OpenSockets(settings.data_dir), settings.sockets, settings.log
@@ -183,6 +190,12 @@ class Cloud:
             return InvokeResult(429, {"Reason": str(throttled)}, (), "TooManyRequestsException")
         return InvokeResult(200, json.loads(outcome.payload), outcome.log, outcome.error)
 
+    @property
+    def messaging(self) -> Messaging:
+        """Bus and queues of a cloud that has been started."""
+        assert self._messaging is not None
+        return self._messaging
+
     def _in_background(self, name: str, work: Coroutine[None, None, None]) -> None:
         def report(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()):
@@ -209,6 +222,15 @@ class RunningCloud:
         self.api_url = cloud.api_url
         self.issuer = cloud.issuer
         self.stack = cloud.stack
+        self.bus_faults = cloud.messaging.faults
+
+    def depth(self, queue: str) -> Depth:
+        """Count the messages of a queue, by name or logical id. Raises NoSuchQueue."""
+
+        async def count() -> Depth:
+            return self._cloud.messaging.queues.depth(self._cloud.messaging.queue_name(queue))
+
+        return asyncio.run_coroutine_threadsafe(count(), self._loop).result()
 
     def invoke(self, function: str, payload: object) -> InvokeResult:
         """Run a function on an event and wait for it. Raises UnknownFunction."""

@@ -1,6 +1,7 @@
 """Bus, queues and event source mappings of one stack, and their HTTP APIs below `/_aws`."""
 
 import asyncio
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,21 +16,33 @@ from localcloud.message_file import MessageFile
 from localcloud.pools import FunctionPool
 from localcloud.queues import Queues
 from localcloud.sqs_api import sqs_service
-from localcloud.template_events import EventStack
+from localcloud.template_events import EventStack, QueueSpec
 
 
 class Messaging:
     """What carries events from one function to another. Belongs to the event loop's thread."""
 
-    def __init__(self, stack: EventStack, data_dir: Path, pools: Mapping[str, FunctionPool], log: Log) -> None:
+    def __init__(
+        self,
+        stack: EventStack,
+        data_dir: Path,
+        pools: Mapping[str, FunctionPool],
+        longest_visibility_seconds: float,
+        log: Log,
+    ) -> None:
+        """`longest_visibility_seconds` bounds the visibility time-outs of all queues."""
         self.faults = BusFaults()
         self._file = MessageFile(data_dir)
         self._log = log
         self._pools = pools
-        self.queues = Queues(self._file, stack.queues, log)
+        self.queues = Queues(self._file, _bounded(stack.queues, longest_visibility_seconds), log)
         self.bus = EventBus(stack, self._file, self.queues, self.faults, log)
         self._sources = EventSources(stack.sources, self.queues, pools, log)
         self._delivering: asyncio.Task[None] | None = None
+
+    def queue_name(self, queue: str) -> str:
+        """Return the name of a queue given by name or logical id; what is neither comes back as it is."""
+        return next((spec.name for spec in self.queues.specs.values() if queue == spec.logical_id), queue)
 
     def mount(self, gateway: Gateway, api_url: str) -> None:
         """Serve the APIs of EventBridge, Lambda and SQS on the gateway's port."""
@@ -54,3 +67,10 @@ class Messaging:
     def _report(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             self._log(LogLine("cloud", f"delivering has stopped: {error}"))
+
+
+def _bounded(specs: Mapping[str, QueueSpec], seconds: float) -> dict[str, QueueSpec]:
+    return {
+        name: dataclasses.replace(spec, visibility_seconds=min(spec.visibility_seconds, seconds))
+        for name, spec in specs.items()
+    }

@@ -3,7 +3,7 @@
 EventBridge hands a schedule's event to the function asynchronously. What the function then fails to do,
 Lambda tries again; how often and for how long says the function's EventInvokeConfig, else the schedule's
 retry policy, else Lambda's default of two retries. Being throttled counts as no attempt. An event given up
-is appended to a file, one JSON object a line.
+goes to the dead-letter queue that the template names.
 """
 
 import asyncio
@@ -13,16 +13,18 @@ import uuid
 from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.cron import Next, next_times
+from localcloud.environment import function_arn
 from localcloud.logline import Log, LogLine
+from localcloud.messages import Message
 from localcloud.pools import FunctionPool, Throttled
+from localcloud.queues import Queues
 from localcloud.template import AsyncPolicy, Schedule
+from localcloud.template_events import queue_named_by
 from localcloud.workers import Outcome
 
-DEAD_LETTERS = "dead-letters.jsonl"
 _DEFAULT_RETRIES = 2
 _DEFAULT_AGE_SECONDS = 6 * 3600
 # What Lambda waits for a throttled function: from 1 s, doubling, to 5 minutes.
@@ -47,14 +49,14 @@ class Schedules:
         self,
         schedules: Iterable[Schedule],
         pools: Mapping[str, FunctionPool],
-        data_dir: Path,
+        queues: Queues,
         retry_delay_seconds: float,
         log: Log,
     ) -> None:
         """`retry_delay_seconds` is the pause before the first retry, and doubles. Raises BadExpression."""
         self._timetable = [(item, next_times(item.expression, item.timezone)) for item in schedules]
         self._pools = pools
-        self._dead_letters = data_dir / DEAD_LETTERS
+        self._queues = queues
         self._retry_delay = retry_delay_seconds
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,23 +130,34 @@ class Schedules:
         return outcome
 
     def _bury(self, event: _Event, outcome: Outcome | None, attempts: int, policy: AsyncPolicy) -> None:
-        letter = {
-            "time": datetime.now(UTC).isoformat(),
-            "target": policy.dead_letter,
-            "schedule": event.schedule.name,
-            "function": event.schedule.function,
+        queue = queue_named_by(policy.dead_letter or "")
+        if queue is None or queue not in self._queues.specs:
+            fate = f"dropped, {policy.dead_letter or 'the template names no dead-letter queue'}"
+            self._log(LogLine("dead", f"{event.schedule.name} {fate}", request_id=event.request_id))
+            return
+        letter = _record_of_failure(event, outcome, attempts)
+        self._queues.send(queue, Message(json.dumps(letter), trace=event.request_id))
+        error = outcome.error if outcome else "Throttled"
+        self._log(LogLine("dead", f"{event.schedule.name} -> {queue}", str(error), None, event.request_id))
+
+
+def _record_of_failure(event: _Event, outcome: Outcome | None, attempts: int) -> dict[str, object]:
+    """What Lambda sends where an asynchronous event's failures go."""
+    record: dict[str, object] = {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "requestContext": {
             "requestId": event.request_id,
-            "attempts": attempts,
-            "error": json.loads(outcome.payload) if outcome else "Throttled",
-            "event": json.loads(event.payload),
-        }
-        if policy.dead_letter:
-            with self._dead_letters.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(letter) + "\n")
-            fate = f"given up, see {self._dead_letters}"
-        else:
-            fate = "dropped, the template names no dead-letter queue"
-        self._log(LogLine("schedule", f"{event.schedule.name} {fate}", request_id=event.request_id))
+            "functionArn": f"{function_arn(event.schedule.function)}:$LATEST",
+            "condition": "RetriesExhausted" if outcome else "EventAgeExceeded",
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": json.loads(event.payload),
+    }
+    if outcome is None:
+        return record
+    status = {"statusCode": 200, "executedVersion": "$LATEST", "functionError": outcome.error}
+    return {**record, "responseContext": status, "responsePayload": json.loads(outcome.payload)}
 
 
 async def _sleep_until(due: datetime) -> None:

@@ -23,12 +23,14 @@ from localcloud.console import Console, Refusal, StepFailed, one_line
 from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.events_command import events_app
 from localcloud.ports import NoFreePort, PortTaken, free_block
+from localcloud.redrive_command import redrive
 from localcloud.supervise import ToldToStop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
 app.add_typer(events_app, name="events")
+app.command()(redrive)
 
 _MOST_HOURS = 24 * 365 * 100
 _MOST_BILLABLE_SECONDS = 999_999  # sql/0001_people.sql: six digits

@@ -1,0 +1,97 @@
+"""What lies in a dead-letter queue, and why: three services write there, each in its own way."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+type Origin = Literal["queue", "rule", "schedule", "function", "unknown"]
+
+# What may be shown of an event: ids and facts, never what a person wrote or is called.
+_SHOWN_IN_DETAIL = ("eventId", "sessionId", "assignmentId", "payoutId")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One dead letter.
+
+    Attributes:
+        origin: what gave up: a consumer of a queue, a rule's delivery, a schedule's, or a function's retries.
+        target: the ARN to send it to again: a queue, or a function; empty where it is unknown.
+        payload: what to send there.
+        error: the kind of failure, as far as the letter says; of a consumer only its log does.
+        rule: the ARN of the rule it comes from, or empty.
+    """
+
+    message_id: str
+    receipt: str
+    origin: Origin
+    sent_at: datetime
+    receives: int
+    target: str
+    payload: str
+    error: str
+    facts: Mapping[str, str]
+    rule: str = ""
+
+    def __str__(self) -> str:
+        """Render the letter on one line, without personal data."""
+        told = " ".join(f"{name}={value}" for name, value in self.facts.items())
+        why = self.error or f"failed {self.receives - 1} times, see the function's log"
+        return f"{self.sent_at:%Y-%m-%d %H:%M:%S}Z {self.origin:<8} {self.message_id} {told} ({why})"
+
+
+def letter_of(message: Mapping[str, Any]) -> Letter:
+    """Read a message as ReceiveMessage gives it, all its attributes included."""
+    system: Mapping[str, str] = message["Attributes"]
+    own = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    body = _parsed(message["Body"])
+    context = body.get("requestContext")
+    origin: Origin = "unknown"
+    target, payload, error = "", message["Body"], ""
+    if "DeadLetterQueueSourceArn" in system:
+        origin, target = "queue", system["DeadLetterQueueSourceArn"]
+    elif "RULE_ARN" in own or "SCHEDULE_ARN" in own:
+        origin = "rule" if "RULE_ARN" in own else "schedule"
+        target, error = own.get("TARGET_ARN", ""), own.get("ERROR_CODE", "")
+    elif isinstance(context, dict):
+        origin, target = "function", str(context.get("functionArn", "")).removesuffix(":$LATEST")
+        payload, error = json.dumps(body.get("requestPayload")), _failure(body, context)
+        body = {}
+    return Letter(
+        message_id=message["MessageId"],
+        receipt=message["ReceiptHandle"],
+        origin=origin,
+        sent_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
+        receives=int(system["ApproximateReceiveCount"]),
+        target=target,
+        payload=payload,
+        error=error,
+        facts=_facts(body, target),
+        rule=own.get("RULE_ARN", ""),
+    )
+
+
+def _failure(body: Mapping[str, Any], context: Mapping[str, Any]) -> str:
+    """The kind of a function's failure; its message may name people."""
+    answer = body.get("responsePayload")
+    kind = answer.get("errorType") if isinstance(answer, dict) else None
+    return f"{context.get('condition', '')} {kind or ''}".strip()
+
+
+def _facts(body: Mapping[str, Any], target: str) -> dict[str, str]:
+    detail = body.get("detail")
+    facts = {"type": body.get("detail-type"), "event": body.get("id")}
+    if isinstance(detail, dict):
+        facts |= {name: detail.get(name) for name in _SHOWN_IN_DETAIL}
+    facts["target"] = target.rpartition(":")[2]
+    return {name: str(value) for name, value in facts.items() if value}
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}

@@ -1,0 +1,282 @@
+"""The relay: publishes what is left, in order per session, once, whatever the bus and other relays do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from autodoctor.events.publish import PAUSE_SECONDS, Publisher, publish_subject
+from autodoctor.events.relay import MARGIN_SECONDS, MOST_ATTEMPTS, Relayed, relay
+from autodoctor.ids import new_id
+from faults.scripted_bus import Entry, ScriptedBus, scripted_bus
+from integration.actors import Stage
+from integration.dev_process import eventually
+from localcloud.postgres import Database as DatabaseUrls
+
+MANY = 10_000
+SESSIONS = 400
+RELAY = """
+from autodoctor.db import database
+from autodoctor.events.relay import relay
+print(relay(database(), lambda: 60.0, grace_seconds=0).published)
+"""
+FILL = """
+WITH audit AS (
+  INSERT INTO session_events (session_id, type, from_status, to_status, actor)
+  SELECT (array(SELECT id FROM sessions))[1 + n %% (SELECT count(*) FROM sessions)], 'transition', 'pending', 'pending',
+         'system:test'
+    FROM generate_series(1, %s) AS n RETURNING 1
+) SELECT count(*) FROM audit
+"""
+
+
+@pytest.fixture
+def stage(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
+    stage = Stage(database)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBus]:
+    with scripted_bus(monkeypatch) as bus:
+        yield bus
+
+
+def relayed(stage: Stage, seconds: float = 60.0) -> Relayed:
+    """One run that leaves no event to the call that wrote it."""
+    return relay(stage.app, lambda: seconds, grace_seconds=0)
+
+
+def left(stage: Stage) -> int:
+    """How many events the bus does not have."""
+    depth: int = stage.one("SELECT count(*) FROM outbox")
+    return depth
+
+
+def other_relay(stage: Stage) -> subprocess.Popen[str]:
+    """Another relay, in an execution environment of its own."""
+    environment = {**os.environ, "DATABASE_URL": stage.urls.app_url}
+    return subprocess.Popen([sys.executable, "-c", RELAY], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def published(run: subprocess.Popen[str]) -> int:
+    """How many events another relay published, at its end."""
+    said, _ = run.communicate(timeout=30)
+    assert run.returncode == 0
+    return int(said.splitlines()[-1])
+
+
+def consultation(stage: Stage) -> UUID:
+    """A session with seven events."""
+    mechanic, customer = stage.mechanic(), new_id()
+    session_id = stage.live(mechanic, customer).session_id
+    stage.end(customer, session_id)
+    return session_id
+
+
+def test_what_is_left_is_published_in_order_and_once(stage: Stage, bus: ScriptedBus) -> None:
+    sessions = [consultation(stage) for _ in range(3)]
+    assert relayed(stage).published == 21
+    for session_id in sessions:
+        assert bus.of(session_id) == [1, 2, 3, 4, 5, 6, 7]
+    assert bus.calls == [10, 10, 1]
+    again = relayed(stage)
+    assert (again.published, again.depth, again.age_seconds, again.failed) == (0, 0, 0.0, False)
+
+
+def test_what_a_call_is_about_to_publish_is_left_to_it(stage: Stage, bus: ScriptedBus) -> None:
+    young = stage.queued()
+    answer = relay(stage.app, lambda: 60.0)
+    assert (answer.published, answer.depth) == (0, 2)
+    stage.let_time_pass(6)
+    late = stage.queued()
+    assert relay(stage.app, lambda: 60.0).published == 2
+    assert bus.of(young.session_id) == [1, 2]
+    assert bus.of(late.session_id) == []
+
+
+def test_a_bus_that_is_down_keeps_everything_until_it_is_back(stage: Stage, bus: ScriptedBus) -> None:
+    session_id = consultation(stage)
+    bus.status = 500
+    stage.let_time_pass(120)
+    answer = relayed(stage)
+    assert (answer.failed, answer.published, answer.set_aside, answer.depth) == (True, 0, 0, 7)
+    assert 120 < answer.age_seconds < 180
+    for _ in range(MOST_ATTEMPTS):
+        assert relayed(stage).poison == 0, "a bus that is down refuses no event"
+    bus.status = 200
+    assert relayed(stage).published == 7
+    assert bus.of(session_id) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_only_refused_entries_stay_and_what_follows_them_in_their_session(stage: Stage, bus: ScriptedBus) -> None:
+    stuck, fine = consultation(stage), consultation(stage)
+
+    def refused(entry: Entry) -> bool:
+        return entry.session_id == stuck and entry.detail["sessionSeq"] == 3
+
+    bus.refuse = refused
+    first = relayed(stage)
+    assert first.refused == 1
+    assert bus.of(fine) == [1, 2, 3, 4, 5, 6, 7]
+    assert stage.one("SELECT count(*) FROM outbox WHERE subject_id = %s", fine) == 0
+    assert stage.one("SELECT (attempts, error) FROM outbox WHERE attempts IS NOT NULL")
+    bus.refuse = lambda _entry: False
+    put = len(bus.taken)
+    relayed(stage)
+    assert left(stage) == 0
+    assert sorted(set(bus.of(stuck))) == [1, 2, 3, 4, 5, 6, 7]
+    assert bus.taken[put].detail["sessionSeq"] == 3, "the refused one comes first"
+
+
+def test_an_event_that_is_always_refused_is_set_aside_and_reported_and_can_be_tried_again(
+    stage: Stage, bus: ScriptedBus
+) -> None:
+    session_id = consultation(stage)
+    bus.refuse = lambda entry: entry.detail["sessionSeq"] == 2
+    runs = [relayed(stage) for _ in range(MOST_ATTEMPTS)]
+    assert [run.set_aside for run in runs] == [0, 0, 0, 0, 1]
+    relayed(stage)
+    assert left(stage) == 0, "the others do not wait for it for ever"
+    assert stage.one("SELECT error FROM outbox_poison") == "ThrottlingException"
+    assert relayed(stage).poison == 1
+    bus.refuse = lambda _entry: False
+    assert relayed(stage).published == 0
+    assert stage.one("SELECT requeue_poison()") == 1
+    assert stage.one("SELECT requeue_poison()") == 0
+    assert relayed(stage).published == 1
+    assert sorted(set(bus.of(session_id))) == [1, 2, 3, 4, 5, 6, 7]
+    assert relayed(stage).poison == 0
+
+
+def test_an_event_that_cannot_be_built_is_set_aside_at_once_and_holds_nobody_up(stage: Stage, bus: ScriptedBus) -> None:
+    session_id = consultation(stage)
+    stage.one("SELECT emit_event('payout.sent', '{}', %s)", session_id)
+    answer = relayed(stage)
+    assert (answer.set_aside, answer.poison, answer.published) == (1, 1, 7)
+    assert bus.of(session_id) == [1, 2, 3, 4, 5, 6, 7]
+    assert stage.one("SELECT type FROM outbox_poison") == "payout.sent"
+
+
+def test_two_relays_at_once_publish_each_event_once(stage: Stage, bus: ScriptedBus) -> None:
+    sessions = [stage.queued().session_id for _ in range(60)]
+    bus.answers.clear()
+    runs = [other_relay(stage) for _ in range(2)]
+    assert eventually(lambda: len(bus.calls) == 2, within=30), "both are at work"
+    bus.answers.set()
+    assert sum(published(run) for run in runs) == 120
+    assert left(stage) == 0
+    assert [bus.of(session_id) for session_id in sessions] == [[1, 2]] * 60
+
+
+def test_a_relay_passes_over_sessions_that_another_holds(stage: Stage, bus: ScriptedBus) -> None:
+    held, free = stage.queued(), stage.queued()
+    with psycopg.connect(stage.urls.owner_url) as other:
+        other.execute("SELECT FROM outbox WHERE subject_id = %s ORDER BY id LIMIT 1 FOR UPDATE", [held.session_id])
+        assert relayed(stage).published == 2
+        assert bus.of(free.session_id) == [1, 2]
+        assert bus.of(held.session_id) == []
+    assert relayed(stage).published == 2
+
+
+def test_what_a_relay_put_and_was_killed_before_it_marked_is_put_again_as_the_same_event(
+    stage: Stage, bus: ScriptedBus
+) -> None:
+    stage.queued()
+    bus.answers.clear()
+    run = other_relay(stage)
+    assert eventually(lambda: len(bus.taken) == 2, within=30)
+    run.kill()
+    run.communicate()
+    bus.answers.set()
+    assert left(stage) == 2
+    relayed(stage)
+    ids = [entry.detail["eventId"] for entry in bus.taken]
+    assert ids[:2] == ids[2:]
+    assert left(stage) == 0
+
+
+def test_time_that_runs_short_ends_a_run_with_everything_marked_that_was_put(stage: Stage, bus: ScriptedBus) -> None:
+    for _ in range(45):
+        stage.queued()
+    clock = iter([60.0, MARGIN_SECONDS + 1, MARGIN_SECONDS, MARGIN_SECONDS])
+    answer = relay(stage.app, lambda: next(clock), grace_seconds=0)
+    assert 0 < answer.published < 90
+    assert answer.published + answer.depth == 90
+    assert len(bus.taken) == answer.published
+    relayed(stage)
+    assert len(bus.taken) == 90
+
+
+def test_a_backlog_of_many_thousands_is_worked_off(stage: Stage, bus: ScriptedBus) -> None:
+    for _ in range(SESSIONS):
+        stage.queued()
+    relayed(stage)
+    put = len(bus.taken)
+    assert stage.one(FILL, MANY) == MANY
+    assert left(stage) == MANY
+    assert relayed(stage).published == MANY
+    assert len(bus.taken) - put == MANY
+    by_session: dict[UUID, list[int]] = {}
+    for entry in bus.taken:
+        by_session.setdefault(entry.session_id, []).append(entry.detail["sessionSeq"])
+    assert all(numbers == list(range(1, 3 + MANY // SESSIONS)) for numbers in by_session.values())
+
+
+# --- what follows a call's commit ---------------------------------------------------------------------------------
+
+
+def test_a_call_publishes_its_own_session_s_events_and_no_other_s(stage: Stage, bus: ScriptedBus) -> None:
+    mine, other = stage.queued(), stage.queued()
+    Publisher(stage.app)(mine)
+    assert bus.of(mine.session_id) == [1, 2]
+    assert bus.of(other.session_id) == []
+    assert left(stage) == 2
+
+
+def test_a_bus_that_fails_costs_one_call_its_budget_and_the_next_ones_nothing(stage: Stage, bus: ScriptedBus) -> None:
+    publish = Publisher(stage.app)
+    bus.answers.clear()
+    began = time.monotonic()
+    publish(stage.queued())
+    first = time.monotonic() - began
+    calls = len(bus.calls)
+    for _ in range(5):
+        publish(stage.queued())
+    assert len(bus.calls) == calls == 1, f"asked again within {PAUSE_SECONDS} s"
+    assert first < 5
+    bus.answers.set()
+    assert left(stage) == 12
+    relayed(stage)
+    assert left(stage) == 0
+
+
+def test_entries_refused_to_a_call_stay_for_the_relay(stage: Stage, bus: ScriptedBus) -> None:
+    created = stage.queued()
+    bus.refuse = lambda entry: entry.type == "session.created"
+    Publisher(stage.app)(created)
+    assert stage.one("SELECT array_agg(attempts) FROM outbox") == [None], "only relays count"
+    bus.refuse = lambda _entry: False
+    relayed(stage)
+    assert sorted(bus.of(created.session_id)) == [1, 2]
+
+
+def test_a_call_and_a_relay_at_once_lose_nothing_and_wait_for_nobody(stage: Stage, bus: ScriptedBus) -> None:
+    created = stage.queued()
+    bus.answers.clear()
+    run = other_relay(stage)
+    assert eventually(lambda: len(bus.calls) == 1, within=30)
+    with pytest.raises(TimeoutError):
+        publish_subject(stage.app, created.session_id, time.monotonic() + 0.3)
+    bus.answers.set()
+    published(run)
+    publish_subject(stage.app, created.session_id, time.monotonic() + 5)
+    assert left(stage) == 0
+    assert set(bus.of(created.session_id)) == {1, 2}

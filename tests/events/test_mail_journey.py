@@ -1,0 +1,187 @@
+"""From an HTTP call to the mail on the page: bus, rule, queue, function and SES of the running account."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from autodoctor.ids import new_id
+from journey.account import Account, running_account
+from localcloud.postgres import PostgresServer
+
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """Run the functions of template.yaml on a database of these tests' own."""
+    database = postgres_server.create_database("mail_journey", template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("account")) as account:
+        yield account
+    postgres_server.drop_database("mail_journey")
+
+
+def eventually[T](look: Callable[[], T], what: Callable[[T], bool]) -> T:
+    """What is seen once it is as expected, or at the last."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not what(seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return seen
+
+
+def mails_to(account: Account, address: str) -> list[dict[str, Any]]:
+    """What SES took for this address, oldest first."""
+    mails = account.http.get("/_dev/mail.json").json()["mails"]
+    return [mail for mail in mails if mail["to"] == [address]][::-1]
+
+
+def kinds_to(account: Account, address: str, count: int) -> list[str]:
+    found = eventually(lambda: mails_to(account, address), lambda mails: len(mails) >= count)
+    return [mail["kind"] for mail in found]
+
+
+def states(account: Account, user_id: UUID, count: int) -> list[tuple[str, str, str | None]]:
+    """Kind, state and error of a user's settled mails, once there are so many."""
+
+    def look() -> list[tuple[str, str, str | None]]:
+        rows = account.stage.owner.execute(
+            "SELECT kind, state, error FROM mail_deliveries WHERE user_id = %s AND state <> 'claimed'"
+            " ORDER BY settled_at",
+            [user_id],
+        )
+        return [(row["kind"], row["state"], row["error"]) for row in rows]
+
+    return eventually(look, lambda found: len(found) >= count)
+
+
+def test_a_customer_is_mailed_at_each_step_and_finds_it_in_the_application(account: Account) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    address = f"{new_id()}@example.com"
+    intake = account.queued(customer, email=address)
+    assert kinds_to(account, address, 1) == ["request_received"]
+    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+    assert kinds_to(account, address, 2) == ["request_received", "mechanic_assigned"]
+    customer.post(f"/api/sessions/{intake['sessionId']}/end")
+    assert kinds_to(account, address, 3)[2] == "session_cancelled"
+    page = customer.get("/api/notifications")
+    told = [entry["kind"] for entry in page["notifications"]]
+    assert told == ["session_cancelled", "mechanic_assigned", "request_received"]
+    assert page["unreadCount"] == 3
+    first = page["notifications"][0]["notificationId"]
+    customer.post(f"/api/notifications/{first}/read")
+    assert customer.post("/api/notifications/read-all") == {"marked": 2}
+    assert mechanic.send("POST", f"/api/notifications/{first}/read").status_code == 404
+
+
+def test_a_language_chosen_over_http_is_that_of_the_mail(account: Account) -> None:
+    customer = account.customer()
+    chosen = customer.send("PUT", "/api/notifications/preferences", {"locale": "es"})
+    assert (chosen.status_code, chosen.json()["locale"]) == (200, "es")
+    address = f"{new_id()}@example.com"
+    account.queued(customer, email=address)
+    assert kinds_to(account, address, 1) == ["request_received"]
+    assert mails_to(account, address)[0]["subject"] == "Hemos recibido su solicitud"
+
+
+def test_a_mechanic_is_mailed_about_a_payout_on_the_bus(account: Account) -> None:
+    """The money part does not exist yet: the event goes into the outbox by hand, and the relay publishes it."""
+    mechanic = account.stage.mechanic()
+    address = f"{new_id()}@example.com"
+    account.sql("UPDATE mechanics SET email = %s WHERE id = %s", address, mechanic.id)
+    session_id = account.queued(account.customer())["sessionId"]
+    account.sql("UPDATE sessions SET status = 'cancelled' WHERE id = %s", session_id)
+    facts = {
+        "sessionId": session_id,
+        "payoutId": str(new_id()),
+        "mechanicId": str(mechanic.id),
+        "amountCents": 2099,
+        "currency": "usd",
+    }
+    for event_type in ("payout.failed", "payout.sent"):
+        account.sql("SELECT emit_event(%s, %s::jsonb, %s)", event_type, json.dumps(facts), facts["payoutId"])
+    # older than what the relay leaves to whoever wrote it
+    account.sql("UPDATE outbox SET payload = payload || %s::jsonb", '{"occurredAt": "2026-01-01T00:00:00Z"}')
+    assert account.cloud.invoke("RelayFunction", {}).error is None
+    assert sorted(kinds_to(account, address, 2)) == ["payout_failed", "payout_sent"]
+    told = account.caller("mechanics", mechanic.user_id).get("/api/notifications")["notifications"]
+    assert {entry["title"] for entry in told} == {"Payout sent", "Payout failed"}
+
+
+@pytest.mark.parametrize(("scenario", "reason"), [("bounce", "bounce"), ("complaint", "complaint")])
+def test_a_bounce_or_complaint_stops_further_mail(account: Account, scenario: str, reason: str) -> None:
+    customer = account.customer()
+    address = f"{scenario}+{new_id()}@simulator.amazonses.com"
+    intake = account.queued(customer, email=address)
+    assert kinds_to(account, address, 1) == ["request_received"]
+
+    def suppressed() -> object:
+        return account.stage.one("SELECT reason FROM mail_suppressions WHERE address_hash = address_hash(%s)", address)
+
+    assert eventually(suppressed, bool) == reason
+    customer.post(f"/api/sessions/{intake['sessionId']}/end")
+    assert states(account, customer.user_id, 2) == [
+        ("request_received", "sent", None),
+        ("session_cancelled", "suppressed", reason),
+    ]
+    assert len(mails_to(account, address)) == 1
+
+
+def test_a_transient_bounce_stops_nothing(account: Account) -> None:
+    customer = account.customer()
+    address = f"ooto+{new_id()}@simulator.amazonses.com"
+    intake = account.queued(customer, email=address)
+    assert kinds_to(account, address, 1) == ["request_received"]
+    customer.post(f"/api/sessions/{intake['sessionId']}/end")
+    assert kinds_to(account, address, 2) == ["request_received", "session_cancelled"]
+
+
+def test_the_page_shows_a_mail_and_lets_nothing_in_it_run(account: Account) -> None:
+    customer = account.customer()
+    address = f"{new_id()}@example.com"
+    account.queued(customer, email=address, concern="<script>alert(1)</script> squeals")
+    kinds_to(account, address, 1)
+    (mail,) = mails_to(account, address)
+    listed = account.http.get("/_dev/mail")
+    assert address in listed.text
+    one = account.http.get(f"/_dev/mail/{mail['message_id']}")
+    html = account.http.get(f"/_dev/mail/{mail['message_id']}/html")
+    for answer in (listed, one, html):
+        assert answer.status_code == 200
+        assert "<script" not in answer.text
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "script-src" not in answer.headers["Content-Security-Policy"]
+    assert "<iframe sandbox " in one.text
+    assert html.headers["Content-Security-Policy"].startswith("sandbox;")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; squeals" in html.text
+    assert account.http.get("/_dev/mail/unknown").status_code == 404
+
+
+def test_mails_outlive_the_process_that_took_them(account: Account, tmp_path_factory: pytest.TempPathFactory) -> None:
+    file = next(iter(tmp_path_factory.getbasetemp().glob("account*/mail.jsonl")))
+    assert len(file.read_text(encoding="utf-8").splitlines()) == len(
+        account.http.get("/_dev/mail.json").json()["mails"]
+    )
+
+
+def test_no_address_stands_in_any_line_that_was_logged(account: Account) -> None:
+    address = f"quiet-{new_id()}@example.com"
+    account.queued(account.customer(), email=address)
+    kinds_to(account, address, 1)
+    assert "quiet-" not in " ".join(map(str, account.lines))
+
+
+def test_an_unknown_sender_is_refused_by_ses_as_by_amazon_s(account: Account) -> None:
+    body = {
+        "FromEmailAddress": "eve@elsewhere.example",
+        "Destination": {"ToAddresses": ["cora@example.com"]},
+        "Content": {"Simple": {"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}}},
+    }
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/eu-central-1/ses/aws4_request"}
+    url = f"{account.cloud.api_url}/_aws/email/v2/email/outbound-emails"
+    assert httpx.post(url, json=body, headers=signed, trust_env=False).status_code == 400

@@ -99,6 +99,7 @@ def session_of(customer: int, mechanic: int, strangers: int, admin: int = 403) -
 
 ANY_CUSTOMER = {"customer": 200, "other customer": 200}
 ANY_MECHANIC = {"mechanic": 200, **dict.fromkeys(STRANGERS, 200)}
+ACTIVE_MECHANIC = ANY_MECHANIC | {"suspended mechanic": 403, "unknown mechanic": 403}
 ROUTES = {
     "start an intake": Route(
         "POST", "/api/intake/start", unsigned, {"customer": 409, "other customer": 409}, lambda _session: INTAKE
@@ -114,7 +115,7 @@ ROUTES = {
         "GET",
         "/api/mechanic/queue",
         offered,
-        ANY_MECHANIC | {"suspended mechanic": 403, "unknown mechanic": 403},
+        ACTIVE_MECHANIC,
     ),
     "accept": Route(
         "POST",
@@ -147,6 +148,10 @@ ROUTES = {
     "see a session": Route("GET", "/api/sessions/{session}", live, session_of(200, 200, 404, admin=200)),
     "see the customer's active session": Route("GET", "/api/customer/active-session", live, ANY_CUSTOMER),
     "see the mechanic's active session": Route("GET", "/api/mechanic/active-session", live, ANY_MECHANIC),
+    "see one's availability": Route("GET", "/api/mechanic/availability", live, ACTIVE_MECHANIC),
+    "set one's availability": Route(
+        "POST", "/api/mechanic/availability", live, ACTIVE_MECHANIC, lambda _session: {"available": True}
+    ),
     "see the customer's history": Route("GET", "/api/customer/sessions", live, ANY_CUSTOMER),
     "see the mechanic's history": Route("GET", "/api/mechanic/sessions", live, ANY_MECHANIC),
 }

@@ -27,10 +27,16 @@ def test_one_consultation_from_intake_to_completed(account: Account) -> None:
         "assignmentId": assignment_id,
         "sessionStatus": "pending",
         "assignmentStatus": "pending_waiver",
+        "preferredMechanic": None,
         "next": "sign_waiver",
     }
     signed = customer.post("/api/waiver/submit", {"sessionId": session_id, "signedName": "Cora Castillo"})
-    assert signed == {"sessionId": session_id, "assignmentId": assignment_id, "assignmentStatus": "queued"}
+    assert signed == {
+        "sessionId": session_id,
+        "assignmentId": assignment_id,
+        "assignmentStatus": "queued",
+        "preferredMechanic": None,
+    }
     shown = {shown["sessionId"]: shown for shown in mechanic.get("/api/mechanic/queue", limit="100")["assignments"]}
     assert set(shown[session_id]) == {
         *("assignmentId", "sessionId", "status", "sessionType", "plan", "customerName", "vehicleSummary", "concern"),
@@ -89,6 +95,26 @@ def test_a_session_given_back_and_swept(account: Account) -> None:
     assert isinstance(swept.payload, dict)
     assert swept.payload["orphans"] >= 1
     assert outcome(customer.post(f"{session}/end")) == ("expired", "expired", None, True)
+
+
+def test_a_wish_for_a_mechanic_and_what_who_waits_is_told(account: Account) -> None:
+    mechanic = account.stage.mechanic(available_until=None)
+    customer, caller, wish = account.customer(), account.mechanic(mechanic), {"preferredMechanicId": str(mechanic.id)}
+    intake = account.queued(customer, **wish)
+    assert (intake["assignmentStatus"], intake["preferredMechanic"]) == ("queued", "unavailable")
+    before = customer.get(f"/api/sessions/{intake['sessionId']}")["waiting"]
+    lease = caller.post("/api/mechanic/availability", {"available": True, "minutes": 5})
+    assert caller.get("/api/mechanic/availability") == lease
+    until = datetime.fromisoformat(lease.pop("availableUntil"))
+    assert timedelta(minutes=4) < until - datetime.now(UTC) < timedelta(minutes=6)
+    assert lease == {"mechanicId": str(mechanic.id), "available": True, "keptAliveByFeed": False}
+    after = customer.get(f"/api/sessions/{intake['sessionId']}")["waiting"]
+    assert set(after) == {"position", "mechanicsAvailable", "estimatedWaitSeconds"}
+    assert after["mechanicsAvailable"] == before["mechanicsAvailable"] + 1
+    intake = account.queued(account.customer(), **wish)
+    assert (intake["assignmentStatus"], intake["preferredMechanic"]) == ("offered", "offered")
+    refused = caller.post("/api/mechanic/availability", {"available": True, "minutes": 721}, 422)
+    assert [error["pointer"] for error in refused["errors"]] == ["/minutes"]
 
 
 def test_a_deployment_migrates_as_often_as_it_likes(account: Account) -> None:

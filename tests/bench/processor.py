@@ -69,14 +69,14 @@ def _microseconds(url: str, call: Callable[[Connection, int], None], first: int)
     with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
         for number in range(first + 1, first + 1 + warm):
             call(connection, number)
-        before = _ticks(connection.info.backend_pid)
+        before = ticks(connection.info.backend_pid)
         for number in range(first + 1 + warm, first + 1 + CALLS):
             call(connection, number)
-        ticks = _ticks(connection.info.backend_pid) - before
-    return ticks / os.sysconf("SC_CLK_TCK") * 1e6 / (CALLS - warm)
+        used = ticks(connection.info.backend_pid) - before
+    return used / os.sysconf("SC_CLK_TCK") * 1e6 / (CALLS - warm)
 
 
-def _ticks(pid: int) -> int:
+def ticks(pid: int) -> int:
     """Clock ticks that a process has used, in user mode and in the kernel."""
     fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])

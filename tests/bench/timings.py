@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from bench import claims, coldstart, race, relaying
+from bench import acceptcost, claims, coldstart, eventcost, race, relaying
 from bench.judge import Row
 
 PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "accepts a second": claims.rows,
     "the race for one assignment": race.rows,
     "cold starts": coldstart.rows,
+    "an accept's events": acceptcost.rows,
+    "events on against off": eventcost.rows,
     "the relay": relaying.rows,
 }

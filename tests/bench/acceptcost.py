@@ -1,0 +1,100 @@
+"""Rows: processor time of one accept with its events and without, in the function and in the server.
+
+One process makes all calls through the real handler, on two databases in turns: one as it is, and one without the
+outbox's triggers, where nothing is published. Time on the processor hardly depends on what else the machine does.
+"""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from autodoctor.db import database
+from autodoctor.migrations import migrate
+from bench.bus import bench_bus
+from bench.calls import Api
+from bench.judge import Row
+from bench.processor import ticks
+from bench.server import BenchServer, bench_server
+from bench.stacks import WITHOUT_OUTBOX
+from bench.walks import Walks
+
+ROUNDS: Final = 6
+CALLS: Final = 60
+_PROC: Final = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Microseconds of processor time per call."""
+
+    function: float
+    server: float
+
+
+def rows() -> Iterator[Row]:
+    """Two rows, function and server; none where the system has no /proc."""
+    if not _PROC.exists():
+        return
+    with bench_server(durable=True) as server, bench_bus():
+        without = server.server.create_database("without")
+        migrate(without.owner_url)
+        with psycopg.connect(without.superuser_url, autocommit=True) as superuser:
+            for statement in WITHOUT_OUTBOX:
+                superuser.execute(statement)
+            other = dataclasses.replace(server, database=without, superuser=superuser)
+            samples = _rounds(server, other)
+    off, call, publishing = (_mean(samples[name]) for name in ("off", "on", "publishing"))
+    for part in ("function", "server"):
+        measured = getattr(call, part) + getattr(publishing, part)
+        yield Row(
+            name=f"processor time of an accept with its two events, {part}",
+            unit="µs",
+            measured=measured,
+            reference=getattr(off, part),
+            reference_name="without events",
+            cause=f"{getattr(call, part):.0f} until the commit, {getattr(publishing, part):.0f} to publish after it",
+        )
+
+
+def _rounds(server: BenchServer, other: BenchServer) -> dict[str, list[Spent]]:
+    api = Api(server.database.app_url)
+    samples: dict[str, list[Spent]] = {"off": [], "on": [], "publishing": []}
+    for number in range(ROUNDS + 1):
+        made = {}
+        for name, where in (("off", other), ("on", server)):
+            os.environ["DATABASE_URL"] = where.database.app_url
+            database().close()
+            made |= _accepts(Walks(where, api), name)
+        if number:
+            for name, spent in made.items():
+                samples[name].append(spent)
+    return samples
+
+
+def _accepts(walks: Walks, name: str) -> dict[str, Spent]:
+    queued = [walks.queued() for _ in range(CALLS)]
+    with walks.api.unpublished():
+        accepts = _spent(lambda: [walks.api.accept(each.mechanic, each.assignment_id) for each in queued])
+    publishing = _spent(walks.api.publish)
+    return {name: accepts, "publishing": publishing} if name == "on" else {name: accepts}
+
+
+def _spent(calls: Callable[[], object]) -> Spent:
+    row = database().one("SELECT pg_backend_pid() AS pid", ())
+    assert row is not None
+    before, used = ticks(row["pid"]), time.process_time()
+    calls()
+    function = time.process_time() - used
+    server = (ticks(row["pid"]) - before) / os.sysconf("SC_CLK_TCK")
+    return Spent(function * 1e6 / CALLS, server * 1e6 / CALLS)
+
+
+def _mean(samples: list[Spent]) -> Spent:
+    """The mean: the server's clock ticks are too coarse for a median."""
+    return Spent(*(sum(getattr(each, part) for each in samples) / len(samples) for part in ("function", "server")))

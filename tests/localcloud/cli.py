@@ -22,6 +22,7 @@ from localcloud import bench_command
 from localcloud.console import Console, Refusal, StepFailed, one_line
 from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.events_command import events_app
+from localcloud.mail_command import mail_app
 from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.redrive_command import redrive
 from localcloud.supervise import ToldToStop
@@ -30,6 +31,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pret
 dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
 app.add_typer(events_app, name="events")
+app.add_typer(mail_app, name="mail")
 app.command()(redrive)
 
 _MOST_HOURS = 24 * 365 * 100

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from autodoctor.aws import AwsConnection
 from autodoctor.settings import required
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 32
 TRIES: Final = 3
 TIMEOUT_SECONDS: Final = 3.0
 _PAUSE_SECONDS: Final = 0.1

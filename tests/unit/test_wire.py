@@ -12,17 +12,19 @@ from pydantic import TypeAdapter, ValidationError
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import Accepted, Declined
 from autodoctor.sessions.active import ActiveSession, History, PastSession, SessionDetail, SessionSummary
+from autodoctor.sessions.availability import Availability
 from autodoctor.sessions.end import Ended
 from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.presence import PresenceRecorded, Released
 from autodoctor.sessions.queue import Queue, QueuedAssignment
+from autodoctor.sessions.waiting import Waiting
 from autodoctor.sessions.waiver import WaiverSigned
 from autodoctor.wire import Answer, Name, RequestBody, Utc, unstorable
 
 # Design, section 6, the column "answers".
 CONTRACT = {
-    SessionCreated: "sessionId assignmentId sessionStatus assignmentStatus next",
-    WaiverSigned: "sessionId assignmentId assignmentStatus",
+    SessionCreated: "sessionId assignmentId sessionStatus assignmentStatus next preferredMechanic",
+    WaiverSigned: "sessionId assignmentId assignmentStatus preferredMechanic",
     Queue: "assignments nextCursor",
     QueuedAssignment: "assignmentId sessionId status sessionType plan customerName vehicleSummary concern urgent"
     " workshopId queuedAt offerExpiresAt",
@@ -30,6 +32,8 @@ CONTRACT = {
     Declined: "assignmentId sessionId assignmentStatus",
     PresenceRecorded: "sessionId sessionStatus startedAt",
     Released: "sessionId sessionStatus",
+    Availability: "mechanicId available availableUntil keptAliveByFeed",
+    Waiting: "position mechanicsAvailable estimatedWaitSeconds",
     Ended: "sessionId status reason startedAt endedAt durationSeconds alreadyEnded",
     ActiveSession: "session",
     SessionSummary: "sessionId status sessionType plan createdAt startedAt scheduledFor counterpartName sessionUrl",

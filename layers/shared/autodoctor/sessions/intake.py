@@ -90,8 +90,8 @@ class SessionCreated(Answer):
     assignment_id: UUID
     session_status: str
     assignment_status: str
-    preferred_mechanic: PreferredMechanic | None
     next: Literal["sign_waiver", "wait"]
+    preferred_mechanic: PreferredMechanic | None
 
 
 _CREATE: Final[LiteralString] = (

@@ -20,12 +20,13 @@ from autodoctor.events.model import detail
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind
 from autodoctor.notifications.mail import Mail
-from autodoctor.notifications.notify import BeingSent, notify
+from autodoctor.notifications.notify import CLAIM_SECONDS, BeingSent, notify
 from autodoctor.notifications.recipients import NobodyConcerned
-from autodoctor.notifications.sender import NotSent, SesSender
+from autodoctor.notifications.sender import CONNECT_SECONDS, READ_SECONDS, NotSent, SesSender
 from autodoctor.sessions.presence import release
 from events.post_office import PostOffice, environment, payout, post_office
 from localcloud.postgres import Database
+from localcloud.template import read_stack
 
 ROOT = Path(__file__).parents[2]
 
@@ -252,7 +253,9 @@ def test_an_ses_that_cannot_be_reached_has_not_sent_anything(
 
 
 @pytest.mark.parametrize("conduct", ["fail", "drop"])
-def test_what_nobody_knows_is_never_sent_again(office: PostOffice, customer: UUID, conduct: str) -> None:
+def test_what_nobody_knows_is_counted_and_never_sent_again(
+    office: PostOffice, customer: UUID, conduct: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     office.ses.script[:] = [conduct]  # type: ignore[list-item]
     event = office.event(office.queued(customer).session_id, "session.created")
     for _ in range(3):
@@ -261,6 +264,7 @@ def test_what_nobody_knows_is_never_sent_again(office: PostOffice, customer: UUI
     assert (kind, state) == ("request_received", "unknown")
     assert error in {"InternalServiceErrorException", "ConnectionClosedError"}
     assert len(office.ses.asked) == 1
+    assert capsys.readouterr().out.count('"MailUnknown":[1.0]') == 1
 
 
 def test_an_answer_that_does_not_come_is_unknown(
@@ -349,6 +353,16 @@ def test_a_claim_whose_answer_was_lost_with_its_connection_is_recognised(office:
     assert lost
     assert office.states() == [("request_received", "sent", None)]
     assert len(office.ses.asked) == 1
+
+
+def test_a_claim_outlives_ses_and_the_queue_s_patience_outlives_the_claim() -> None:
+    """Else a mail on its way would count as lost, or a lost one be asked for until its dead-letter queue."""
+    stack = read_stack(ROOT / "template.yaml", {})
+    a_mail = CONNECT_SECONDS + READ_SECONDS
+    (source,) = (source for source in stack.events.sources if source.function == "NotifyFunction")
+    queue = stack.events.queues[source.queue]
+    assert a_mail < CLAIM_SECONDS < queue.visibility_seconds
+    assert source.batch_size * a_mail < stack.functions["NotifyFunction"].timeout_seconds
 
 
 def test_an_event_about_nothing_we_know_is_not_swallowed(office: PostOffice, customer: UUID) -> None:

@@ -23,6 +23,8 @@ from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "notifications",
+    "mail_deliveries",
     "feed",
     "realtime_connections",
     "realtime_tickets",

@@ -71,14 +71,18 @@ def seed(owner_url: str) -> None:
 def _seed_customer(connection: psycopg.Connection, person: Person) -> None:
     connection.execute(
         "INSERT INTO customers (user_id, name, email) VALUES (%s, %s, %s) ON CONFLICT (user_id) DO NOTHING",
-        [person.sub, person.name, f"{person.name.split()[0].lower()}@example.com"],
+        [person.sub, person.name, _address(person)],
     )
+
+
+def _address(person: Person) -> str:
+    return f"{person.name.split()[0].lower()}@example.com"
 
 
 def _seed_mechanic(connection: psycopg.Connection, person: Person) -> None:
     connection.execute(
         # a standing lease, so that a request for one of them is offered at once
-        "INSERT INTO mechanics (id, user_id, name, workshop_id, available_until) "
-        "VALUES (%s, %s, %s, %s, 'infinity') ON CONFLICT DO NOTHING",
-        [person.row_id, person.sub, person.name, person.workshop_id],
+        "INSERT INTO mechanics (id, user_id, name, email, workshop_id, available_until) "
+        "VALUES (%s, %s, %s, %s, %s, 'infinity') ON CONFLICT DO NOTHING",
+        [person.row_id, person.sub, person.name, _address(person), person.workshop_id],
     )

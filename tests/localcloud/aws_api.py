@@ -14,6 +14,7 @@ from aiohttp import web
 type Parameters = Mapping[str, object]
 type Action = Callable[[Parameters], Awaitable[Mapping[str, object]]]
 
+_LARGEST_BODY_BYTES = 8 * 1024 * 1024  # a message of 1 MiB, as JSON
 _SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/\s]+/\d{8}/[a-z0-9-]+/(?P<service>[a-z]+)/aws4_request, ?"
     r"SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}"
@@ -59,7 +60,7 @@ class JsonService:
         try:
             check_signature(request, self._protocol.signing_name)
             action = self._action(request.headers.get("X-Amz-Target", ""))
-            answer = await action(_parameters(await request.read()))
+            answer = await action(_parameters(await read_body(request)))
         except AwsError as error:
             return self._refusal(error)
         return self._response(200, answer)
@@ -99,6 +100,16 @@ def check_signature(request: web.BaseRequest, service: str) -> None:
     if match["service"] != service:
         reason = f"Credential should be scoped to correct service: '{service}'."
         raise AwsError("InvalidSignatureException", reason, status=403)
+
+
+async def read_body(request: web.BaseRequest) -> bytes:
+    """Read a request's body, which `request.read` takes up to 1 MiB only. Raises AwsError."""
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_BODY_BYTES:
+            raise AwsError("RequestEntityTooLarge", "The request is too large.", status=413)
+    return bytes(body)
 
 
 def _parameters(body: bytes) -> Parameters:

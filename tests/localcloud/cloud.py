@@ -6,11 +6,12 @@ import dataclasses
 import json
 import math
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcloud.environment import Databases, launch_of
+from localcloud.event_bus import BusEvent
 from localcloud.gateway import Gateway
 from localcloud.issuer import Issuer
 from localcloud.logline import Log, LogLine
@@ -223,6 +224,14 @@ class RunningCloud:
         self.issuer = cloud.issuer
         self.stack = cloud.stack
         self.bus_faults = cloud.messaging.faults
+
+    def put_events(self, events: Sequence[BusEvent]) -> list[str]:
+        """Put events on a bus as an AWS service does, which may name itself as their source; return their ids."""
+
+        async def put() -> list[str]:
+            return self._cloud.messaging.bus.put(events)
+
+        return asyncio.run_coroutine_threadsafe(put(), self._loop).result()
 
     def depth(self, queue: str) -> Depth:
         """Count the messages of a queue, by name or logical id. Raises NoSuchQueue."""

@@ -28,7 +28,6 @@ class Letter:
     receipt: str
     origin: Origin
     sent_at: datetime
-    receives: int
     target: str
     payload: str
     error: str
@@ -38,7 +37,7 @@ class Letter:
     def __str__(self) -> str:
         """Render the letter on one line, without personal data."""
         told = " ".join(f"{name}={value}" for name, value in self.facts.items())
-        why = self.error or f"failed {self.receives - 1} times, see the function's log"
+        why = self.error or "its consumer failed, see the function's log"
         return f"{self.sent_at:%Y-%m-%d %H:%M:%S}Z {self.origin:<8} {self.message_id} {told} ({why})"
 
 
@@ -64,7 +63,6 @@ def letter_of(message: Mapping[str, Any]) -> Letter:
         receipt=message["ReceiptHandle"],
         origin=origin,
         sent_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
-        receives=int(system["ApproximateReceiveCount"]),
         target=target,
         payload=payload,
         error=error,

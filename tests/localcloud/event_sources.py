@@ -101,7 +101,9 @@ class _Poller:
         outcome = await self._invoke(batch)
         failed = self._failed(batch, outcome)
         for message in batch:
-            if message.message_id not in failed:
+            if message.message_id in failed:
+                self._queues.give_up(self._source.queue, message.receipt)
+            else:
                 self._delete(message)
         took = (time.monotonic() - began) * 1000
         some = f"{len(batch)} message{'s' if len(batch) > 1 else ''}"

@@ -42,6 +42,8 @@ class _Faulty(JsonService):
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         while self._faults.mode == "hangs":  # noqa: ASYNC110 - the fault is switched from another thread
             await asyncio.sleep(_HANG_CHECK_SECONDS)
+        if request.transport is None or request.transport.is_closing():
+            return web.Response()  # the caller gave up, and has sent nothing as far as we know
         mode = self._faults.mode
         if mode == "refuses":
             body = json.dumps({"__type": "InternalException", "message": "This is a fault of the test."}).encode()

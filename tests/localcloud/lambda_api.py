@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from localcloud.aws_api import AwsError, check_signature
+from localcloud.aws_api import AwsError, check_signature, read_body
 from localcloud.gateway import Handler
 from localcloud.pools import FunctionPool, Throttled
 
@@ -40,7 +40,7 @@ async def _invoke(request: web.BaseRequest, pools: Mapping[str, FunctionPool]) -
         raise AwsError("ResourceNotFoundException", f"Function not found: {name}")
     request_id = str(uuid.uuid4())
     try:
-        outcome = await pools[name].invoke(await request.read() or b"{}", request_id=request_id)
+        outcome = await pools[name].invoke(await read_body(request) or b"{}", request_id=request_id)
     except Throttled as throttled:
         raise AwsError("TooManyRequestsException", str(throttled)) from throttled
     headers = {"x-amzn-requestid": request_id, "x-amz-executed-version": "$LATEST"}

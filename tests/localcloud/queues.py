@@ -120,15 +120,20 @@ class Queues:
         self._file.write("UPDATE message SET visible_at = ? WHERE sequence = ?", now + seconds, row["sequence"])
         self.wake(name)
 
+    def give_up(self, name: str, receipt: str) -> None:
+        """Say that an event source mapping is done with a message that failed; it waits for its time-out."""
+        if row := self._held(name, receipt):
+            self._file.write("UPDATE message SET polled = 0 WHERE sequence = ?", row["sequence"])
+
     def release_polled(self, name: str) -> int:
-        """Make visible what mappings of an earlier process held, as if never received, and say how many.
+        """Make visible what mappings of an earlier process were at work on, as if never received; say how many.
 
         AWS's own pollers do not die, so the kill of ours is not to count against a message.
         """
         return self._file.write(
             "UPDATE message SET visible_at = ?, receive_count = receive_count - 1, polled = 0, receipt = NULL"
-            " WHERE queue = ? AND polled = 1 AND visible_at > ?",
-            *(time.time(), name, time.time()),
+            " WHERE queue = ? AND polled = 1",
+            *(time.time(), name),
         )
 
     def purge(self, name: str) -> None:

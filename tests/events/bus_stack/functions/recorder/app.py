@@ -12,8 +12,8 @@ FAILURES = NOTEBOOK.with_name("failures.json")
 
 def handler(event: dict[str, Any], _context: object) -> object:
     wishes = json.loads(FAILURES.read_text()) if FAILURES.exists() else {}
-    time.sleep(wishes.get("seconds", 0))
     note({"pid": os.getpid(), "records": event["Records"]})
+    time.sleep(wishes.get("seconds", 0))
     if wishes.get("raise"):
         raise RuntimeError("told to fail")
     if wishes.get("die"):

@@ -1,0 +1,185 @@
+"""The bus takes, matches and delivers as EventBridge does, also while it is broken on purpose."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from events.shop import BUS, RunningShop, open_shop, wait_until
+from localcloud.bus_faults import Mode
+from localcloud.cloudformation import TemplateError
+from localcloud.event_bus import BusEvent
+from localcloud.template import read_stack
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[RunningShop]:
+    with open_shop(tmp_path) as shop:
+        yield shop
+
+
+def test_delivers_the_envelope_to_the_queue_of_each_rule_that_matches(shop: RunningShop) -> None:
+    answer = shop.put("first", plain=True)
+    assert answer["FailedEntryCount"] == 0
+    wait_until(lambda: len(shop.noted()) == 2)
+    bodies = {
+        record["eventSourceARN"].rpartition(":")[2]: json.loads(record["body"])
+        for entry in shop.noted()
+        for record in entry["records"]
+    }
+    envelope = bodies["OrderedQueue.fifo"]
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(envelope.pop("time"))).total_seconds() < 30
+    assert envelope == {
+        "version": "0",
+        "id": answer["Entries"][0]["EventId"],
+        "detail-type": "order.made",
+        "source": "shop",
+        "account": "123456789012",
+        "region": "eu-central-1",
+        "resources": [],
+        "detail": {"name": "first", "plain": True},
+    }
+    assert bodies["PlainQueue"] == {"name": "first", "plain": True}  # its rule has an InputPath
+
+
+def test_answers_for_each_entry(shop: RunningShop) -> None:
+    good = {"Source": "shop", "DetailType": "order.made", "Detail": '{"name": 1}', "EventBusName": BUS}
+    entries = [
+        good,
+        {**good, "Detail": "{"},
+        {**good, "Detail": "[]"},
+        {**good, "Source": "aws.ses"},
+        {key: value for key, value in good.items() if key != "DetailType"},
+    ]
+    answer = shop.events.put_events(Entries=entries)
+    assert answer["FailedEntryCount"] == 4
+    assert [entry.get("ErrorCode") for entry in answer["Entries"]] == [
+        None,
+        "MalformedDetail",
+        "MalformedDetail",
+        "NotAuthorizedForSourceException",
+        "InvalidArgument",
+    ]
+    wait_until(lambda: shop.names() == [1])
+
+
+def test_loses_what_is_put_on_a_bus_that_is_not_there_without_a_word(shop: RunningShop) -> None:
+    assert shop.put("lost", bus="no-such-bus")["FailedEntryCount"] == 0
+    [line] = [line for line in shop.lines if line.kind == "bus"]
+    assert "no bus no-such-bus, lost" in line.text
+    with pytest.raises(shop.events.exceptions.ResourceNotFoundException):
+        shop.events.describe_event_bus(Name="no-such-bus")
+    assert shop.events.describe_event_bus(Name=BUS)["Arn"].endswith(f":event-bus/{BUS}")
+
+
+def test_takes_ten_entries_and_a_megabyte_at_most(shop: RunningShop) -> None:
+    with pytest.raises(ClientError, match="ValidationException"):
+        shop.put(*range(11))
+    with pytest.raises(ClientError, match="over the limit"):
+        shop.put("large", text="x" * 1_048_576)
+
+
+def test_gives_events_of_services_to_rules_of_the_default_bus(shop: RunningShop) -> None:
+    bounced = BusEvent("aws.ses", "Email Bounced", {"mail": "id"})
+    shop.cloud.put_events([bounced, BusEvent("aws.ses", "Email Opened", {})])
+    [body] = shop.bodies("UnreadQueue", WaitTimeSeconds=2)
+    assert json.loads(body)["detail"] == {"mail": "id"}
+
+
+def test_tries_again_and_gives_up_to_the_dead_letters_of_the_rule(shop: RunningShop) -> None:
+    shop.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
+    shop.put("stuck")
+    [letter] = shop.receive("BusDeadLetterQueue", WaitTimeSeconds=8)
+    said = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    assert said["RULE_ARN"].endswith(f":rule/{BUS}/OrderedRule")
+    assert said["TARGET_ARN"].endswith(":OrderedQueue.fifo")
+    assert (said["ERROR_CODE"], said["RETRY_ATTEMPTS"]) == ("THROTTLING", "1")
+    assert said["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
+    assert json.loads(letter["Body"])["detail"] == {"name": "stuck"}
+
+
+def test_delivers_late_what_failed_for_a_moment(shop: RunningShop) -> None:
+    shop.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
+    shop.put("late")
+    shop.faults.undeliverable = frozenset()
+    wait_until(lambda: shop.names() == ["late"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "error", "taken"),
+    [
+        ("refuses", ClientError, False),
+        ("hangs", ReadTimeoutError, False),
+        ("cuts", ConnectionClosedError, False),
+        ("cuts_after_taking", ConnectionClosedError, True),
+    ],
+)
+def test_can_be_broken(shop: RunningShop, mode: Mode, error: type[Exception], taken: bool) -> None:  # noqa: FBT001 - a column of the table
+    shop.faults.mode = mode
+    with pytest.raises(error):
+        shop.put("during")
+    shop.faults.mode = "works"
+    shop.put("after")
+    wait_until(lambda: "after" in shop.names())
+    assert ("during" in shop.names()) == taken
+
+
+def test_can_refuse_single_entries(shop: RunningShop) -> None:
+    shop.faults.refuse_entry = lambda entry: '"odd"' in str(entry["Detail"])
+    answer = shop.put("even", "odd")
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][1]["ErrorCode"] == "InternalFailure"
+    wait_until(lambda: shop.names() == ["even"])
+
+
+def test_can_deliver_everything_three_times_and_shuffled(shop: RunningShop) -> None:
+    shop.faults.copies = 3
+    shop.faults.spread_seconds = 0.5
+    shop.put(*range(10))
+    wait_until(lambda: len(shop.names()) == 30)
+    assert sorted(shop.names(), key=str) == sorted([*range(10)] * 3, key=str)
+    assert shop.names() != sorted(shop.names(), key=str)
+
+
+def test_takes_events_quickly(shop: RunningShop) -> None:
+    shop.put("warm")
+    wait_until(lambda: shop.names() == ["warm"])
+    began = time.monotonic()
+    shop.put("measured")
+    wait_until(lambda: shop.names() == ["warm", "measured"])
+    assert time.monotonic() - began < 1.0  # a poller that looks once a second would take half of it on average
+
+
+RULE = """
+Resources:
+  Queue: {Type: AWS::SQS::Queue}
+  Line: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}
+  Function: {Type: AWS::Serverless::Function, Properties: {CodeUri: x/, Handler: a.b, Runtime: python3.13, Events: %s}}
+  Rule: {Type: AWS::Events::Rule, Properties: {EventPattern: {source: [a]}, Targets: [%s]}}
+  Redriven: {Type: AWS::SQS::Queue, Properties: %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("events", "target", "queue", "complaint"),
+    [
+        ("{}", "{Id: a, Arn: 'arn:aws:sns:x:1:topic'}", "{}", "only queues are targets"),
+        ("{}", "{Id: a, Arn: !GetAtt Queue.Arn, InputTransformer: {}}", "{}", "InputTransformer"),
+        ("{}", "{Id: a, Arn: !GetAtt Queue.Arn, DeadLetterConfig: {Arn: !GetAtt Line.Arn}}", "{}", "standard queue"),
+        ("{}", "", "{RedrivePolicy: {deadLetterTargetArn: !GetAtt Line.Arn, maxReceiveCount: 1}}", "of its kind"),
+        ("{}", "", "{FifoQueue: true, QueueName: plain}", "ends in .fifo"),
+        ("{E: {Type: SQS, Properties: {Queue: !Ref Queue}}}", "", "{}", "not the ARN of a queue"),
+        ("{E: {Type: SQS, Properties: {Queue: !GetAtt Line.Arn, BatchSize: 11}}}", "", "{}", "batches of 10"),
+    ],
+)
+def test_refuses_a_template_that_does_not_deploy(
+    tmp_path: Path, events: str, target: str, queue: str, complaint: str
+) -> None:
+    template = tmp_path / "template.yaml"
+    template.write_text(RULE % (events, target, queue))
+    with pytest.raises(TemplateError, match=complaint):
+        read_stack(template, {})

@@ -1,0 +1,118 @@
+"""`autodoctor redrive` shows dead letters without personal data and sends them again, wherever they come from."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from events.shop import RunningShop, open_shop, wait_until
+from localcloud.cli import app
+from localcloud.datadir import DataDir, RunningServer
+from localcloud.redrive import local_account
+
+type Redrive = Callable[..., Result]
+
+SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[RunningShop]:
+    with open_shop(tmp_path) as shop:
+        yield shop
+
+
+@pytest.fixture
+def redrive(shop: RunningShop, tmp_path: Path) -> Iterator[Redrive]:
+    """Give the command, for a data folder that names the shop's server."""
+    data_dir = DataDir(tmp_path / "server")
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["redrive", *arguments, "--data-dir", str(data_dir.folder)])
+
+    with data_dir.hold():
+        data_dir.announce(RunningServer(os.getpid(), shop.api_url, "", "", embedded=False, tokens={}))
+        yield run
+
+
+def test_sends_what_a_consumer_failed_on_back_to_its_queue(shop: RunningShop, redrive: Redrive) -> None:
+    shop.tell_functions(names=["bad"])
+    shop.put("bad", customer=SECRET, eventId="0193-event")
+    wait_until(lambda: shop.depth("OrderedDeadLetterQueue.fifo") == 1)
+    listed = redrive("OrderedDeadLetterQueue", "--list").stdout
+    assert "type=order.made" in listed
+    assert "eventId=0193-event" in listed
+    assert "target=OrderedQueue.fifo (its consumer failed" in listed
+    assert SECRET not in listed
+    shop.tell_functions()
+    assert redrive("OrderedDeadLetterQueue").stdout == "OrderedDeadLetterQueue: 1 sent again\n"
+    wait_until(lambda: shop.names() == ["bad", "bad", "bad"])
+    assert shop.noted()[-1]["records"][0]["attributes"]["ApproximateReceiveCount"] == "1"
+    assert shop.depth("OrderedDeadLetterQueue.fifo") == 0
+
+
+def test_sends_what_a_rule_could_not_deliver_to_its_target(shop: RunningShop, redrive: Redrive) -> None:
+    shop.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
+    shop.put("stuck", customer=SECRET)
+    wait_until(lambda: shop.depth("BusDeadLetterQueue") == 1)
+    shop.faults.undeliverable = frozenset()
+    listed = redrive("BusDeadLetterQueue", "--list").stdout
+    assert "rule " in listed
+    assert "(THROTTLING)" in listed
+    assert SECRET not in listed
+    assert redrive("BusDeadLetterQueue").exit_code == 0
+    wait_until(lambda: shop.names() == ["stuck"])
+    assert shop.depth("BusDeadLetterQueue") == 0
+
+
+def test_invokes_again_the_function_that_a_schedule_gave_up_on(tmp_path: Path) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
+    (tmp_path / "failures.json").write_text("{}")
+    with open_shop(tmp_path, FiringTime=soon) as shop:
+        wait_until(lambda: shop.depth("SweepDeadLetterQueue") == 1)
+        account = local_account(shop.api_url)
+        queue = account.letter_queue("SweepDeadLetterQueue")
+        [letter] = account.letters(queue)
+        assert (letter.origin, letter.error) == ("function", "RetriesExhausted RuntimeError")
+        outcome = account.redrive(queue)
+        assert outcome.sent == 0
+        assert "failed again" in outcome.kept[0]
+        assert shop.depth("SweepDeadLetterQueue") == 1
+        shop.tell_functions()
+        assert account.redrive(queue).sent == 1
+        assert shop.noted() == [{"event": {"sweep": 1}}]
+        assert shop.depth("SweepDeadLetterQueue") == 0
+
+
+def test_lists_every_dead_letter_queue_with_depth_and_oldest_letter(shop: RunningShop, redrive: Redrive) -> None:
+    shop.send("BusDeadLetterQueue", "who knows")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    lines = {line.split()[0]: line.split()[1:] for line in redrive().stdout.splitlines()}
+    assert set(lines) == {
+        "BusDeadLetterQueue",
+        "OrderedDeadLetterQueue",
+        "PlainDeadLetterQueue",
+        "SweepDeadLetterQueue",
+    }
+    assert lines["BusDeadLetterQueue"][:3] == ["1", "oldest", today]
+    assert lines["PlainDeadLetterQueue"] == ["0"]
+    assert shop.depth("BusDeadLetterQueue") == 1  # looking leaves it there
+
+
+def test_keeps_and_names_what_has_nowhere_to_go(shop: RunningShop, redrive: Redrive) -> None:
+    sent = shop.send("BusDeadLetterQueue", "who knows")
+    outcome = redrive("BusDeadLetterQueue")
+    assert outcome.exit_code == 1
+    assert f"stays: {sent['MessageId']}: nobody knows where it was meant to go" in outcome.stderr
+    assert shop.depth("BusDeadLetterQueue") == 1
+
+
+def test_says_what_cannot_be(tmp_path: Path, redrive: Redrive) -> None:
+    outcome = redrive("OrderedQueue")
+    assert outcome.exit_code == 1
+    assert "OrderedQueue is no dead-letter queue; there are BusDeadLetterQueue" in outcome.stderr
+    elsewhere = CliRunner().invoke(app, ["redrive", "--data-dir", str(tmp_path / "nowhere")])
+    assert elsewhere.exit_code == 1
+    assert "no server runs" in elsewhere.stderr

@@ -162,6 +162,27 @@ def test_the_page_shows_a_mail_and_lets_nothing_in_it_run(account: Account) -> N
     assert account.http.get("/_dev/mail/unknown").status_code == 404
 
 
+def test_three_shuffled_deliveries_of_everything_are_one_mail_each(account: Account) -> None:
+    faults = account.cloud.bus_faults
+    faults.copies, faults.spread_seconds = 3, 1.0
+    try:
+        customer, mechanic = account.customer(), account.mechanic()
+        address = f"{new_id()}@example.com"
+        intake = account.queued(customer, email=address)
+        mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+        customer.post(f"/api/sessions/{intake['sessionId']}/end")
+        settled = states(account, customer.user_id, 3)
+        time.sleep(faults.spread_seconds + 0.5)  # the last copies
+    finally:
+        faults.copies, faults.spread_seconds = 1, 0.0
+    assert {kind for kind, _, _ in settled} == {"request_received", "mechanic_assigned", "session_cancelled"}
+    assert ("session_cancelled", "sent", None) in settled
+    mailed = [mail["kind"] for mail in mails_to(account, address)]
+    assert sorted(mailed) == sorted(kind for kind, state, _ in settled if state == "sent")
+    told = customer.get("/api/notifications")["notifications"]
+    assert [entry["kind"] for entry in told] == ["session_cancelled", "mechanic_assigned", "request_received"]
+
+
 def test_mails_outlive_the_process_that_took_them(account: Account, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = next(iter(tmp_path_factory.getbasetemp().glob("account*/mail.jsonl")))
     assert len(file.read_text(encoding="utf-8").splitlines()) == len(

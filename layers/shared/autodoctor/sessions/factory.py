@@ -19,7 +19,8 @@ FACTORY_CTES: Final[LiteralString] = """
   SELECT i.*,
          CASE WHEN i.scheduled_for IS NULL THEN 'pending' ELSE 'scheduled' END AS session_status,
          CASE WHEN %(signed_name)s::text IS NULL THEN 'pending_waiver'
-              WHEN may_be_offered(i.preferred_mechanic_id, i.workshop_id, i.available_at) THEN 'offered'
+              WHEN i.preferred_mechanic_id IS NOT NULL
+                   AND may_be_offered(i.preferred_mechanic_id, i.workshop_id, i.available_at) THEN 'offered'
               ELSE 'queued' END AS assignment_status
     FROM (SELECT intake.*, coalesce(intake.scheduled_for - make_interval(mins => %(lead_minutes)s),
                                     clock_timestamp()) AS available_at

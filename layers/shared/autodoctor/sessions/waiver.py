@@ -38,7 +38,8 @@ WITH session AS MATERIALIZED (
 ), wanted AS MATERIALIZED (
   SELECT session.preferred_mechanic_id AS id
     FROM session JOIN session_assignments a ON a.id = session.current_assignment_id
-   WHERE may_be_offered(session.preferred_mechanic_id, session.workshop_id, a.available_at)
+   WHERE session.preferred_mechanic_id IS NOT NULL
+     AND may_be_offered(session.preferred_mechanic_id, session.workshop_id, a.available_at)
 ), assignment AS (
   UPDATE session_assignments a
      SET status = CASE WHEN EXISTS (SELECT FROM wanted) THEN 'offered' ELSE 'queued' END,

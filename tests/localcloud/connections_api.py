@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -36,11 +35,11 @@ class _Refused(Exception):
 async def answer(
     request: web.BaseRequest, connection_id: str, connections: Mapping[str, tuple[Link, SocketConnection]]
 ) -> HttpAnswer:
-    """Answer one call about the connection, whose id is still quoted as it stood in the path."""
+    """Answer one call about a connection."""
     try:
         _check_signature(request.headers.get("Authorization", ""))
         body = await request.read()
-        link, connection = _find(unquote(connection_id), connections)
+        link, connection = _find(connection_id, connections)
         return _act(request.method, body, link, connection)
     except _Refused as refused:
         return refused.answer

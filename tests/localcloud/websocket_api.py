@@ -91,7 +91,7 @@ class WebSocketApis:
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request below the prefix: a handshake, which lasts as long as its connection, or a post."""
         began = time.perf_counter()
-        path = request.raw_path.partition("?")[0]
+        path = unquote(request.raw_path.partition("?")[0])
         base, _, connection_id = path.partition(connections_api.INFIX)
         if path in self._apis:
             return await self._handshake(request, self._apis[path])
@@ -99,7 +99,7 @@ class WebSocketApis:
             answer = await connections_api.answer(request, connection_id, self._connections)
         else:
             answer = _refusal(HTTPStatus.FORBIDDEN, {"message": "Forbidden"})
-        self._say(f"{request.method} {path} {int(answer.status)}", began, unquote(connection_id))
+        self._say(f"{request.method} {path} {int(answer.status)}", began, connection_id)
         return _http(answer)
 
     async def _handshake(self, request: web.BaseRequest, api: SocketApi) -> web.StreamResponse:

@@ -32,7 +32,6 @@ CREATE TABLE IF NOT EXISTS message (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_queue ON message (queue, sequence);
 CREATE INDEX IF NOT EXISTS message_visible ON message (queue, visible_at);
-CREATE INDEX IF NOT EXISTS message_group ON message (queue, group_id, visible_at);
 CREATE TABLE IF NOT EXISTS deduplication (
     queue TEXT NOT NULL,
     deduplication_id TEXT NOT NULL,

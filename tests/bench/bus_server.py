@@ -39,10 +39,12 @@ class Connection(asyncio.Protocol):
             self._answer(body)
 
     def _answer(self, body: bytes) -> None:
-        if body:
-            count = len(json.loads(body)["Entries"])
+        if body and "Entries" not in (parameters := json.loads(body)):
+            answer: object = parameters  # DescribeEventBus: its name
+        elif body:
+            count = len(parameters["Entries"])
             Connection.taken += count
-            answer: object = {"FailedEntryCount": 0, "Entries": [{"EventId": str(uuid.uuid4())} for _ in range(count)]}
+            answer = {"FailedEntryCount": 0, "Entries": [{"EventId": str(uuid.uuid4())} for _ in range(count)]}
         else:
             answer = {"taken": Connection.taken}
         text = json.dumps(answer).encode()

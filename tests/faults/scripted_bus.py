@@ -66,7 +66,11 @@ class ScriptedBus:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        put = json.loads(request.rfile.read(int(request.headers["Content-Length"])))["Entries"]
+        parameters = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        if request.headers["X-Amz-Target"] == "AWSEvents.DescribeEventBus":
+            self._reply(request, {"Name": parameters["Name"]})
+            return
+        put = parameters["Entries"]
         assert {entry["EventBusName"] for entry in put} == {BUS_NAME}
         entries = [Entry(entry["DetailType"], json.loads(entry["Detail"])) for entry in put]
         with self._lock:
@@ -76,7 +80,10 @@ class ScriptedBus:
                 self.taken += [entry for entry, no in zip(entries, refused, strict=True) if not no]
         self.answers.wait()
         results = [{"ErrorCode": "ThrottlingException"} if no else {"EventId": str(uuid4())} for no in refused]
-        document = json.dumps({"FailedEntryCount": sum(refused), "Entries": results}).encode()
+        self._reply(request, {"FailedEntryCount": sum(refused), "Entries": results})
+
+    def _reply(self, request: BaseHTTPRequestHandler, answer: dict[str, Any]) -> None:
+        document = json.dumps(answer).encode()
         with suppress(OSError):  # whoever asked may be gone
             request.send_response(self.status)
             request.send_header("Content-Length", str(len(document)))
@@ -114,7 +121,7 @@ def scripted_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBus]:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
     with scripted.serving():
-        bus._connection.cache_clear()  # noqa: SLF001 (an execution environment of the test's own)
+        bus._bus.cache_clear()  # noqa: SLF001 (an execution environment of the test's own)
         yield scripted
-        bus._connection().close()  # noqa: SLF001
-        bus._connection.cache_clear()  # noqa: SLF001
+        bus._bus().close()  # noqa: SLF001
+        bus._bus.cache_clear()  # noqa: SLF001

@@ -20,6 +20,7 @@ EVERYTHING = {
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+PUBLISHING = {"events:DescribeEventBus", "events:PutEvents"}
 PUBLISHERS = {
     "IntakeFunction",
     "WaiverFunction",
@@ -32,9 +33,9 @@ PUBLISHERS = {
 }
 # Beyond its own log and its own secret.
 OWN_GRANTS = {
-    **{name: {"events:PutEvents"} for name in PUBLISHERS},
-    "ExpireOrphansFunction": {"events:PutEvents", "sqs:SendMessage"},
-    "RelayFunction": {"events:PutEvents", "sqs:SendMessage"},
+    **dict.fromkeys(PUBLISHERS, PUBLISHING),
+    "ExpireOrphansFunction": PUBLISHING | {"sqs:SendMessage"},
+    "RelayFunction": PUBLISHING | {"sqs:SendMessage"},
     "SocketFunction": {"sqs:SendMessage"},
     "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},

@@ -1,7 +1,8 @@
 """The EventBridge bus: PutEvents, whose answer says of each entry whether it was taken."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 from http import HTTPStatus
 from typing import Final
@@ -12,19 +13,61 @@ from autodoctor.settings import required
 
 MOST_ENTRIES: Final = 10
 """As many as PutEvents takes at once."""
+CHECKED_SECONDS: Final = 60.0
+"""PutEvents takes events for a bus that does not exist and drops them: this often we ask whether it does."""
 
 
 class BusRefused(OSError):
-    """The bus took none of the entries."""
+    """The bus does not exist, or took none of the entries."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"PutEvents answered {status}")
+        super().__init__(f"EventBridge answered {status}")
         self.status = status
 
 
+class _Bus:
+    """The bus of this deployment."""
+
+    def __init__(self) -> None:
+        self._name = required("EVENT_BUS_NAME")
+        self._connection = AwsConnection("events", endpoint("EVENTBRIDGE", "events"))
+        self._exists_until = 0.0
+
+    def put(self, events: Sequence[Event], deadline: float) -> list[str | None]:
+        if time.monotonic() > self._exists_until:
+            self._call("DescribeEventBus", {"Name": self._name}, deadline)
+            self._exists_until = time.monotonic() + CHECKED_SECONDS
+        entries = [
+            {"Source": SOURCE, "DetailType": event.type, "Detail": detail(event), "EventBusName": self._name}
+            for event in events
+        ]
+        answer = self._call("PutEvents", {"Entries": entries}, deadline)
+        try:
+            results = [entry.get("ErrorCode") for entry in json.loads(answer)["Entries"]]
+        except (ValueError, KeyError, AttributeError) as garbled:
+            raise BusRefused(HTTPStatus.OK) from garbled
+        if len(results) != len(entries):
+            raise BusRefused(HTTPStatus.OK)
+        return results
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        self._connection.close()
+
+    def _call(self, action: str, parameters: Mapping[str, object], deadline: float) -> bytes:
+        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AWSEvents.{action}"}
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("no time left for the bus")
+        answer = self._connection.send("POST", "/", json.dumps(parameters).encode(), headers, timeout_seconds=left)
+        if answer.status != HTTPStatus.OK:
+            raise BusRefused(answer.status)
+        return answer.body
+
+
 @cache
-def _connection() -> AwsConnection:
-    return AwsConnection("events", endpoint("EVENTBRIDGE", "events"))
+def _bus() -> _Bus:
+    return _Bus()
 
 
 def put_events(events: Sequence[Event], *, timeout_seconds: float) -> list[str | None]:
@@ -32,27 +75,12 @@ def put_events(events: Sequence[Event], *, timeout_seconds: float) -> list[str |
 
     Args:
         events: at most ten.
-        timeout_seconds: how long to wait for the network.
+        timeout_seconds: how long all of it may take.
 
     Returns:
         For each event None where the bus has it, else the bus's error code: an answer of 200 may refuse entries.
 
     Raises:
-        OSError: the bus did not answer, or refused the call as a whole.
+        OSError: the bus does not exist, did not answer in time, or refused the call as a whole.
     """
-    bus = required("EVENT_BUS_NAME")
-    entries = [
-        {"Source": SOURCE, "DetailType": event.type, "Detail": detail(event), "EventBusName": bus} for event in events
-    ]
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AWSEvents.PutEvents"}
-    body = json.dumps({"Entries": entries}).encode()
-    answer = _connection().send("POST", "/", body, headers, timeout_seconds=timeout_seconds)
-    if answer.status != HTTPStatus.OK:
-        raise BusRefused(answer.status)
-    try:
-        results = [entry.get("ErrorCode") for entry in json.loads(answer.body)["Entries"]]
-    except (ValueError, KeyError, AttributeError) as garbled:
-        raise BusRefused(answer.status) from garbled
-    if len(results) != len(entries):
-        raise BusRefused(answer.status)
-    return results
+    return _bus().put(events, time.monotonic() + timeout_seconds)

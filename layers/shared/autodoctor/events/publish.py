@@ -68,10 +68,7 @@ def publish_subject(database: Database, subject_id: UUID, deadline: float) -> No
     rows = outbox.pending(database, subject_id)
     if not rows:
         return
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("no time left for the bus")
-    errors = put_events([event_of(row) for row in rows], timeout_seconds=left)
+    errors = put_events([event_of(row) for row in rows], timeout_seconds=deadline - time.monotonic())
     taken = [row for row, error in zip(rows, errors, strict=True) if error is None]
     if taken:
         outbox.mark(database, taken)

@@ -15,7 +15,10 @@ import pytest
 from autodoctor import sessions
 from autodoctor.errors import Problem
 from autodoctor.sessions import active, queue
+from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
 from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.presence import leave_with_connection
+from autodoctor.sessions.waiting import waiting_places
 from integration.actors import Stage
 from integration.conflicts import OPERATIONS, STATES, Scene
 from integration.evidence import plant_meeting
@@ -39,6 +42,10 @@ def play_everything(stage: Stage) -> None:
     active.history(stage.app, "customer", scene.customer)
     active.history(stage.app, "mechanic", scene.mechanic.user_id)
     queue.fetch_queue(stage.app, scene.mechanic.user_id)
+    availability(stage.app, scene.mechanic.user_id)
+    set_availability(stage.app, scene.mechanic.user_id, AvailabilityRequest(available=False))
+    waiting_places(stage.app)
+    leave_with_connection(stage.app, scene.customer, "a connection")
     waiting = Scene(stage, "waiting")
     plant_meeting(stage, waiting.session_id, waiting.mechanic, "61")
     stage.end(waiting.customer, waiting.session_id)

@@ -1,15 +1,19 @@
 """Queues behave as SQS's do, for plain boto3 clients."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from events.shop import RunningShop, open_shop, wait_until
+from events.shop import RunningShop, open_shop, settings, wait_until
+from localcloud.cloud import running_cloud
+from localcloud.message_file import forget_messages
 
 PLAIN, ORDERED = "UnreadQueue", "UnreadOrderedQueue.fifo"
 numbers = count()
@@ -155,3 +159,22 @@ def test_moves_what_is_received_too_often_to_the_dead_letters(shop: RunningShop)
     [letter] = shop.receive("PlainDeadLetterQueue")
     assert letter["MessageId"] == sent["MessageId"]
     assert letter["Attributes"]["DeadLetterQueueSourceArn"].endswith(":PlainQueue")
+
+
+def test_a_second_process_sends_into_the_queues_of_a_running_server(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        beside = dataclasses.replace(settings(tmp_path, shop.lines.append), event_sources=False)
+        with running_cloud(beside) as other:
+            published = other.invoke("PublisherFunction", {"DetailType": "order.made", "Detail": '{"name": "beside"}'})
+        assert published.payload == 0
+        wait_until(lambda: shop.names() == ["beside"])
+        assert shop.bodies("UnreadQueue") == ["from a worker"]
+
+
+def test_forgets_messages_under_a_running_server(tmp_path: Path) -> None:
+    with open_shop(tmp_path) as shop:
+        shop.send(PLAIN, "old")
+        forget_messages(tmp_path / "data")
+        assert shop.bodies(PLAIN) == []
+        shop.send(PLAIN, "new")
+        assert shop.bodies(PLAIN) == ["new"]

@@ -130,7 +130,13 @@ def test_shows_a_function_only_its_own_folder_its_layers_and_the_runtime(engine:
     assert not (linked / "pytest").exists()
     assert sorted(entry.name for entry in runtime.iterdir() if entry.is_dir() and "-" not in entry.name) == [
         "awslambdaric",
+        "boto3",
+        "botocore",
+        "dateutil",
+        "jmespath",
+        "s3transfer",
         "simplejson",
+        "urllib3",
     ]
     assert not any(entry.is_relative_to(sys.prefix) for entry in standard)
 

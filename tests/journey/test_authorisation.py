@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def session_of(customer: int, mechanic: int, strangers: int, admin: int = 403) -
 ANY_CUSTOMER = {"customer": 200, "other customer": 200}
 ANY_MECHANIC = {"mechanic": 200, **dict.fromkeys(STRANGERS, 200)}
 ACTIVE_MECHANIC = ANY_MECHANIC | {"suspended mechanic": 403, "unknown mechanic": 403}
+EVERYBODY = {**ANY_CUSTOMER, **ANY_MECHANIC, "admin": 200}
 ROUTES = {
     "start an intake": Route(
         "POST", "/api/intake/start", unsigned, {"customer": 409, "other customer": 409}, lambda _session: INTAKE
@@ -154,6 +156,16 @@ ROUTES = {
     ),
     "see the customer's history": Route("GET", "/api/customer/sessions", live, ANY_CUSTOMER),
     "see the mechanic's history": Route("GET", "/api/mechanic/sessions", live, ANY_MECHANIC),
+    "open a feed": Route("POST", "/api/realtime/ticket", live, EVERYBODY),
+    "see what one was told": Route("GET", "/api/notifications", live, EVERYBODY),
+    "mark what another was told": Route(
+        "POST", "/api/notifications/{session}/read", live, dict.fromkeys(EVERYBODY, 404)
+    ),
+    "mark all one was told": Route("POST", "/api/notifications/read-all", live, EVERYBODY),
+    "see one's wishes": Route("GET", "/api/notifications/preferences", live, EVERYBODY),
+    "choose one's wishes": Route(
+        "PUT", "/api/notifications/preferences", live, EVERYBODY, lambda _session: {"locale": "es"}
+    ),
 }
 
 
@@ -172,7 +184,8 @@ def test_the_matrix_has_every_route_that_wants_a_login(account: Account) -> None
     asked = {f"{route.method} {route.path}" for route in account.cloud.stack.routes if route.authorizer}
     pattern = str.maketrans({"{": "", "}": ""})
     ours = {f"{route.method} {route.path}".translate(pattern) for route in ROUTES.values()}
-    named = {key.replace("{sessionId}", "session").replace("{assignmentId}", "assignment") for key in asked}
+    names = {"{sessionId}": "session", "{assignmentId}": "assignment", "{notificationId}": "session"}
+    named = {re.sub("{.*}", lambda found: names[found[0]], key) for key in asked}
     assert ours == named
 
 

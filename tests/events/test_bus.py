@@ -172,6 +172,7 @@ Resources:
         ("{}", "{Id: a, Arn: !GetAtt Queue.Arn, DeadLetterConfig: {Arn: !GetAtt Line.Arn}}", "{}", "standard queue"),
         ("{}", "", "{RedrivePolicy: {deadLetterTargetArn: !GetAtt Line.Arn, maxReceiveCount: 1}}", "of its kind"),
         ("{}", "", "{FifoQueue: true, QueueName: plain}", "ends in .fifo"),
+        ("{E: {Type: EventBridgeRule, Properties: {Pattern: {source: [a]}}}}", "", "{}", "a queue stands between"),
         ("{E: {Type: SQS, Properties: {Queue: !Ref Queue}}}", "", "{}", "not the ARN of a queue"),
         ("{E: {Type: SQS, Properties: {Queue: !GetAtt Line.Arn, BatchSize: 11}}}", "", "{}", "batches of 10"),
     ],

@@ -77,14 +77,24 @@ def test_runs_no_more_at_once_than_the_mapping_allows(shop: RunningShop) -> None
     wait_until(lambda: len(shop.names()) == 4)
 
 
-def test_a_killed_worker_only_delays_its_batch(shop: RunningShop) -> None:
-    shop.tell_functions(seconds=30)
-    shop.put("held")
-    wait_until(lambda: bool(shop.noted()))
-    shop.tell_functions()
-    os.kill(shop.noted()[0]["pid"], signal.SIGKILL)
-    wait_until(lambda: shop.names() == ["held", "held"])
-    wait_until(lambda: shop.cloud.depth("OrderedQueue").in_flight == 0)
+def test_a_throttled_batch_is_tried_again_without_a_receive(shop: RunningShop) -> None:
+    shop.tell_functions(seconds=0.5)
+    for group in ("one", "two"):  # each a batch of its own; the function's concurrency is 1
+        shop.send("OrderedQueue.fifo", json.dumps({"name": group}), MessageGroupId=group)
+        wait_until(lambda: bool(shop.noted()))
+    wait_until(lambda: shop.names() == ["one", "two"])
+    assert shop.noted()[1]["records"][0]["attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_a_killed_worker_only_delays_its_batch_and_not_for_its_time_out(tmp_path: Path) -> None:
+    with open_shop(tmp_path, OrderedVisibility="600") as shop:
+        shop.tell_functions(seconds=30)
+        shop.put("held")
+        wait_until(lambda: bool(shop.noted()))
+        shop.tell_functions()
+        os.kill(shop.noted()[0]["pid"], signal.SIGKILL)
+        wait_until(lambda: shop.names() == ["held", "held"])
+        wait_until(lambda: shop.cloud.depth("OrderedQueue").in_flight == 0)
 
 
 @pytest.mark.parametrize(

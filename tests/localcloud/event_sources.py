@@ -1,7 +1,8 @@
 """Event source mappings: pollers that feed functions from queues, as Lambda's own do.
 
-A batch that succeeds is deleted; one that fails becomes visible again at its visibility time-out. A mapping that
-reports single failures keeps just those.
+A batch that succeeds is deleted; one that fails becomes visible again at its visibility time-out, at once where
+somebody killed the worker: on AWS nobody can, and here that is to delay no more than it must. A mapping that reports
+single failures keeps just those.
 """
 
 import asyncio
@@ -102,7 +103,7 @@ class _Poller:
         failed = self._failed(batch, outcome)
         for message in batch:
             if message.message_id in failed:
-                self._queues.give_up(self._source.queue, message.receipt)
+                self._queues.give_up(self._source.queue, message.receipt, at_once=_was_killed(outcome))
             else:
                 self._delete(message)
         took = (time.monotonic() - began) * 1000
@@ -163,6 +164,14 @@ def failures_named(answer: bytes) -> set[str] | None:
     named = [entry.get("itemIdentifier") if isinstance(entry, dict) else None for entry in entries]
     texts = {name for name in named if isinstance(name, str) and name}
     return texts if len(texts) == len(set(named)) else None
+
+
+def _was_killed(outcome: Outcome | None) -> bool:
+    return (
+        outcome is not None
+        and outcome.error == "Runtime.ExitError"
+        and any(name in outcome.payload for name in (b"signal: SIGKILL", b"signal: SIGTERM"))
+    )
 
 
 def _fate(outcome: Outcome | None, failures: int) -> str:

@@ -120,10 +120,14 @@ class Queues:
         self._file.write("UPDATE message SET visible_at = ? WHERE sequence = ?", now + seconds, row["sequence"])
         self.wake(name)
 
-    def give_up(self, name: str, receipt: str) -> None:
-        """Say that an event source mapping is done with a message that failed; it waits for its time-out."""
+    def give_up(self, name: str, receipt: str, *, at_once: bool) -> None:
+        """Say that an event source mapping failed with a message: visible `at_once`, or at its time-out."""
         if row := self._held(name, receipt):
-            self._file.write("UPDATE message SET polled = 0 WHERE sequence = ?", row["sequence"])
+            visible_at = min(row["visible_at"], time.time()) if at_once else row["visible_at"]
+            self._file.write(
+                "UPDATE message SET polled = 0, visible_at = ? WHERE sequence = ?", visible_at, row["sequence"]
+            )
+            self.wake(name)
 
     def release_polled(self, name: str) -> int:
         """Make visible what mappings of an earlier process were at work on, as if never received; say how many.

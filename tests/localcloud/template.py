@@ -193,6 +193,8 @@ class _Reader:
                     schedules.extend(_schedule(f"{function}{name}", function, kind, properties))
                 elif kind == "SQS":
                     sources.extend(event_source(function, properties))
+                elif kind in ("CloudWatchEvent", "EventBridgeRule"):
+                    raise TemplateError(f"{function}: {name} is a rule; here a queue stands between rule and function")
         events = read_events(self._resources, self._resolver, tuple(sources))
         sockets = read_socket_apis(self._resources, self._resolver)
         return Stack(functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api), events, sockets)

@@ -1,8 +1,11 @@
 """`autodoctor redrive` shows dead letters without personal data and sends them again, wherever they come from."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from typer.testing import CliRunner, Result
 from events.shop import RunningShop, open_shop, wait_until
 from localcloud.cli import app
 from localcloud.datadir import DataDir, RunningServer
+from localcloud.environment import service_endpoints
 from localcloud.redrive import local_account
 
 type Redrive = Callable[..., Result]
@@ -107,6 +111,55 @@ def test_keeps_and_names_what_has_nowhere_to_go(shop: RunningShop, redrive: Redr
     assert outcome.exit_code == 1
     assert f"stays: {sent['MessageId']}: nobody knows where it was meant to go" in outcome.stderr
     assert shop.depth("BusDeadLetterQueue") == 1
+
+
+STACK = """<ListStackResourcesResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+<ListStackResourcesResult><StackResourceSummaries>%s</StackResourceSummaries></ListStackResourcesResult>
+</ListStackResourcesResponse>"""
+RESOURCE = """<member><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId>
+<ResourceType>%s</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus>
+<LastUpdatedTimestamp>2026-11-21T00:00:00Z</LastUpdatedTimestamp></member>"""
+
+
+@contextmanager
+def cloudformation(resources: dict[str, str]) -> Iterator[str]:
+    """Serve ListStackResources for queues, by logical id, and a function that is none; give its URL."""
+    members = [RESOURCE % (name, url, "AWS::SQS::Queue") for name, url in resources.items()]
+    answer = STACK % "".join([*members, RESOURCE % ("OtherFunction", "other", "AWS::Lambda::Function")])
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_knows_the_queues_of_a_stack_on_aws_by_their_names_in_the_template(
+    shop: RunningShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.tell_functions(**{"raise": True})
+    shop.send("PlainQueue", '{"name": "bad"}')
+    wait_until(lambda: shop.depth("PlainDeadLetterQueue") == 1)
+    shop.tell_functions()
+    for name, value in service_endpoints(shop.api_url).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    with cloudformation({"Letters": shop.url("PlainDeadLetterQueue"), "Work": shop.url("PlainQueue")}) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", url)
+        outcome = CliRunner().invoke(app, ["redrive", "Letters", "--stack", "shop", "--region", "eu-central-1"])
+    assert outcome.stdout == "Letters: 1 sent again\n"
+    wait_until(lambda: shop.names() == ["bad", "bad"])
 
 
 def test_says_what_cannot_be(tmp_path: Path, redrive: Redrive) -> None:

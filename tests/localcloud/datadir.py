@@ -2,6 +2,7 @@
 
     lock            held while a server uses the folder; says who
     server.json     where the running server is, for `demo`, `token` and `invoke`
+    messages.sqlite what lies in queues, and events still to be delivered
     postgres/       the cluster, its log, its passwords
     tokens/         one access token per person of the roster
     headers/        the same as HTTP headers, for `curl -H @FILE`
@@ -63,7 +64,8 @@ class FolderHeld(Exception):
 class RunningServer:
     """Where a server is, as it wrote down when it was ready.
 
-    `embedded` says that the database is our own; `tokens` maps a name of the roster to an access token.
+    `embedded` says that the database is our own; `tokens` maps a name of the roster to an access token;
+    `realtime_url` is the WebSocket API's.
     """
 
     pid: int
@@ -72,6 +74,7 @@ class RunningServer:
     app_url: str
     embedded: bool
     tokens: dict[str, str]
+    realtime_url: str = ""
 
 
 class DataDir:

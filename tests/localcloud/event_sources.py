@@ -32,12 +32,16 @@ class EventSources:
     def __init__(
         self, sources: Iterable[EventSource], queues: Queues, pools: Mapping[str, FunctionPool], log: Log
     ) -> None:
+        self._log = log
         self._pollers = [_Poller(source, queues, pools[source.function], log) for source in sources]
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Take up what an earlier process left, and poll."""
-        self._tasks = [asyncio.create_task(poller.run()) for poller in self._pollers]
+        for poller in self._pollers:
+            task = asyncio.create_task(poller.run())
+            task.add_done_callback(self._report)
+            self._tasks.append(task)
 
     async def stop(self) -> None:
         """Poll no more; batches at work stay in their queues."""
@@ -46,6 +50,10 @@ class EventSources:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for poller in self._pollers:
             await poller.stop()
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._log(LogLine("cloud", f"a poller of queues has stopped: {error}"))
 
 
 class _Poller:

@@ -63,8 +63,9 @@ class FunctionPool:
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._answers[request_id] = answer
         try:
-            if self._idle:
-                self._idle.pop().give(invocation)
+            worker = self._take_idle()
+            if worker is not None:
+                worker.give(invocation)
             else:
                 self._queue.append(_Waiting(invocation, answer))
                 self._plan_growth()
@@ -123,6 +124,13 @@ class FunctionPool:
         """A function wrote a line to its log."""
         trace = worker.invocation.trace if worker.invocation else ""
         self._log(from_function(self.spec.logical_id, line, trace))
+
+    def _take_idle(self) -> Worker | None:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.waits:
+                return worker
+        return None
 
     def _discard(self, worker: Worker) -> None:
         if worker in self._idle:

@@ -114,6 +114,11 @@ class Worker:
             start_new_session=True,
         )
 
+    @property
+    def waits(self) -> bool:
+        """Whether it can be given work: a process that was killed a moment ago asks for none any more."""
+        return self._inbox is not None and not self._inbox.done()
+
     def give(self, invocation: Invocation) -> None:
         """Hand the waiting process its next event."""
         assert self._inbox is not None, "only a worker that waits can be given work"

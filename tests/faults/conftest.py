@@ -1,0 +1,29 @@
+"""Fixtures of the faults: one running account a file, mended after each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from faults.pipeline import Pipeline, running_pipeline
+from localcloud.postgres import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def running(
+    request: pytest.FixtureRequest,
+    postgres_server: PostgresServer,
+    template_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Pipeline]:
+    """Run the functions of template.yaml on a database of this file's own."""
+    name = request.module.__name__.rpartition(".")[2]
+    with running_pipeline(postgres_server, template_database, name, tmp_path_factory.mktemp(name)) as running:
+        yield running
+
+
+@pytest.fixture
+def pipeline(running: Pipeline) -> Iterator[Pipeline]:
+    """The account, in order when the test begins."""
+    yield running
+    running.repair()
+    running.forgive()

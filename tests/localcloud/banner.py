@@ -5,7 +5,7 @@ import os
 import shlex
 from pathlib import Path
 
-from localcloud.datadir import RunningServer
+from localcloud.datadir import DEFAULT, RunningServer, option
 from localcloud.samples import INTAKE_WITH_WAIVER
 
 
@@ -19,7 +19,12 @@ def sample_files(server: RunningServer) -> dict[str, str]:
 def ready_line(server: RunningServer) -> str:
     """Return the one line of `--json`."""
     return json.dumps(
-        {"apiUrl": server.api_url, "databaseUrl": server.owner_url, "tokens": server.tokens},
+        {
+            "apiUrl": server.api_url,
+            "realtimeUrl": server.realtime_url,
+            "databaseUrl": server.owner_url,
+            "tokens": server.tokens,
+        },
     )
 
 
@@ -35,8 +40,8 @@ def banner(server: RunningServer, folder: Path) -> str:
 
     return "\n".join(
         [
-            f"AutoDoctor is ready. Its data is in {shown}. Ctrl-C stops it.",
-            f"  API        {api}",
+            f"AutoDoctor is ready. Its data is in {shown}. Ctrl-C stops it. The API: {api}",
+            f"  feed       {server.realtime_url}; to watch: autodoctor feed --as mechanic1{_option(folder)}",
             f"  database   {server.owner_url}",
             f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",
             "One consultation, line by line. Ended 60 s after both joined: completed; sooner: cancelled.",
@@ -54,3 +59,8 @@ def banner(server: RunningServer, folder: Path) -> str:
 def _short(folder: Path) -> str:
     """Return the folder as seen from here when it is below, else in full."""
     return os.path.relpath(folder) if folder.resolve().is_relative_to(Path.cwd()) else str(folder.resolve())
+
+
+def _option(folder: Path) -> str:
+    """Return the option that names the folder, nothing where a command finds it by itself."""
+    return "" if folder.resolve() == DEFAULT.resolve() else option(Path(_short(folder)))

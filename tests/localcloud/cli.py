@@ -22,6 +22,7 @@ from localcloud import bench_command
 from localcloud.console import Console, Refusal, StepFailed, one_line
 from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.events_command import events_app
+from localcloud.feed_command import feed
 from localcloud.mail_command import mail_app
 from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.redrive_command import redrive
@@ -33,6 +34,7 @@ app.add_typer(dev_app, name="dev")
 app.add_typer(events_app, name="events")
 app.add_typer(mail_app, name="mail")
 app.command()(redrive)
+app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100
 _MOST_BILLABLE_SECONDS = 999_999  # sql/0001_people.sql: six digits

@@ -225,6 +225,12 @@ class RunningCloud:
         self.stack = cloud.stack
         self.bus_faults = cloud.messaging.faults
 
+    @property
+    def realtime_url(self) -> str:
+        """Where clients of the stack's WebSocket API connect; empty where it has none."""
+        paths = [api.path for api in self.stack.sockets]
+        return self.api_url.replace("http://", "ws://") + paths[0] if paths else ""
+
     def put_events(self, events: Sequence[BusEvent]) -> list[str]:
         """Put events on a bus as an AWS service does, which may name itself as their source; return their ids."""
 

@@ -85,6 +85,7 @@ def announced(system: System, running: RunningCloud) -> RunningServer:
         app_url=system.app_url,
         embedded=system.embedded is not None,
         tokens=tokens,
+        realtime_url=running.realtime_url,
     )
     for name, text in sample_files(server).items():
         system.data_dir.write_private(name, text)

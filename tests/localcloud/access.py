@@ -85,6 +85,7 @@ def _invoke(server: RunningServer, data_dir: DataDir, console: Console, function
         reload=False,
         schedules=False,
         event_sources=False,
+        sockets_url=server.api_url,
     )
     with running_cloud(settings) as running:
         return running.invoke(function, event)

@@ -40,7 +40,8 @@ class CloudSettings:
     A process unused for `idle_seconds` ends. `retry_delay_seconds` is the pause before an asynchronous
     event's first retry (60 s on AWS); it doubles. Without `event_sources` queues fill and nobody reads them:
     for a second process on a data folder whose server reads them. `longest_visibility_seconds` bounds what the
-    template says of queues, so that a failed message need not be waited for.
+    template says of queues, so that a failed message need not be waited for. `sockets_url` is the HTTP origin
+    of the cloud that holds the WebSocket connections, where that is another one: for a second process again.
     """
 
     template: Path
@@ -59,6 +60,7 @@ class CloudSettings:
     retry_delay_seconds: float = 60.0
     longest_visibility_seconds: float = math.inf
     sockets: Lifetime = field(default_factory=Lifetime)
+    sockets_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Cloud:
         self._gateway = Gateway(self._pools, settings.log)
         port = await self._gateway.listen(settings.host, settings.port)
         self.api_url = f"http://{settings.host}:{port}"
-        self.stack = with_local_addresses(self.stack, self.api_url)
+        self.stack = with_local_addresses(self.stack, settings.sockets_url or self.api_url)
         self._pools.update(self._function_pools())
         self._messaging = Messaging(
             self.stack.events, settings.data_dir, self._pools, settings.longest_visibility_seconds, settings.log

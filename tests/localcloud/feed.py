@@ -28,7 +28,7 @@ from localcloud.roster import Group
 PING_SECONDS = 300.0
 _PING = json.dumps({"action": "ping"})
 _TOKEN_SECONDS = 300.0
-_LONGEST_PAUSE_SECONDS = 15.0
+_LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 30.0
 
 

@@ -18,6 +18,7 @@ from localcloud.authorizer import Authorization, Authorizer, Insufficient, Refus
 from localcloud.http_payload import BadAnswer, HttpAnswer, HttpRequest, answer_of, event_of
 from localcloud.logline import Log, LogLine
 from localcloud.pools import FunctionPool, Throttled
+from localcloud.processes import allow_many_files
 from localcloud.routing import Match, Router
 from localcloud.template import Cors, Route, Stack
 
@@ -25,6 +26,8 @@ REQUEST_ID_HEADER = "apigw-requestid"
 _LARGEST_BODY_BYTES = 10 * 1024 * 1024
 _LARGEST_HEADERS_BYTES = 10_240
 _REQUEST_ID_BYTES = 11
+# A thousand clients may come at once.
+_BACKLOG = 2048
 _CLOSE_SECONDS = 0.1
 
 
@@ -94,7 +97,8 @@ class Gateway:
     async def listen(self, host: str, port: int) -> int:
         """Take a port (0: any) and return it; all is 404 there before `open`. Raises OSError if taken."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._server, host, port)
+        allow_many_files()
+        self._listener = await loop.create_server(self._server, host, port, backlog=_BACKLOG)
         self._port = int(self._listener.sockets[0].getsockname()[1])
         return self._port
 

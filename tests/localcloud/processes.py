@@ -1,10 +1,12 @@
-"""Looking at other processes: is one alive, and what was it started as."""
+"""Looking at processes: is one alive, what was it started as; and how many files ours may open."""
 
 import os
+import resource
 import subprocess
 from pathlib import Path
 
 _PROC = Path("/proc")
+_MANY_FILES = 10_240  # what every system we know lets a process have
 
 
 def is_alive(pid: int) -> bool:
@@ -28,3 +30,11 @@ def command_of(pid: int) -> str:
     except OSError:
         return ""
     return " ".join(word.decode(errors="replace") for word in words if word)
+
+
+def allow_many_files() -> None:
+    """Let this process hold thousands of connections, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(_MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from autodoctor.db import database
-from bench import buffers, machine, report, statements, wal
+from bench import buffers, machine, outbox_growth, report, statements, wal
 from bench.bus import bench_bus
 from bench.calls import ROOT, Api
 from bench.judge import Row
@@ -70,6 +70,8 @@ def _counts(rows: int, console: Console) -> list[Row]:
             say("write-ahead log")
             made += wal.rows(server, walks)
         database().close()
+    with console.status("events through the outbox") as status:
+        made += outbox_growth.rows(min(rows, FULL), status.update)
     return made
 
 

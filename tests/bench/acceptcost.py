@@ -66,7 +66,7 @@ def _rounds(server: BenchServer, other: BenchServer) -> dict[str, list[Spent]]:
     api = Api(server.database.app_url)
     samples: dict[str, list[Spent]] = {"off": [], "on": [], "publishing": []}
     for number in range(ROUNDS + 1):
-        made = {}
+        made: dict[str, Spent] = {}
         for name, where in (("off", other), ("on", server)):
             os.environ["DATABASE_URL"] = where.database.app_url
             database().close()

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,16 +60,21 @@ class BenchServer:
 
 
 @contextmanager
-def bench_server(*, durable: bool) -> Iterator[BenchServer]:
+def bench_server(*, durable: bool, options: Mapping[str, str] | None = None) -> Iterator[BenchServer]:
     """Run a migrated server for as long as the block lasts.
 
     Args:
         durable: with fsync, as timings need it; counts do without.
+        options: PostgreSQL's settings that differ from the bench's own.
     """
     folder = Path(tempfile.mkdtemp(prefix="autodoctor-bench-"))
     folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
     settings = PostgresSettings(
-        folder / "postgres", ports.scattered_port(), durable=durable, delete=folder, options=_OPTIONS
+        folder / "postgres",
+        ports.scattered_port(),
+        durable=durable,
+        delete=folder,
+        options=_OPTIONS | dict(options or {}),
     )
     server = PostgresServer(settings, progress=lambda _sentence: None)
     server.start()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from bench import acceptcost, claims, coldstart, eventcost, race, relaying
+from bench import acceptcost, claims, coldstart, eventcost, feed, race, relaying
 from bench.judge import Row
 
 PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
@@ -13,4 +13,5 @@ PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "an accept's events": acceptcost.rows,
     "events on against off": eventcost.rows,
     "the relay": relaying.rows,
+    "the feed": feed.rows,
 }

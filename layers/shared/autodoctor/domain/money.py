@@ -1,0 +1,66 @@
+"""Who gets which part of a price: integers only, half to even, and what is left over is the platform's."""
+
+from dataclasses import dataclass
+from typing import Final
+
+BASIS_POINTS: Final = 10_000
+"""Of a whole."""
+REFERRAL_BP: Final = 200
+"""Of the price, to the mechanic who referred the customer, where the settings say nothing else."""
+ESCALATION_BP: Final = 500
+"""Of an approved quote, to the mechanic who escalated the session, where the settings say nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A price, divided without remainder.
+
+    Attributes:
+        mechanic: cents for who held the session.
+        referral: cents for the mechanic who referred the customer, out of what is not the mechanic's.
+        platform: cents that are left.
+    """
+
+    mechanic: int
+    referral: int
+    platform: int
+
+
+def share_of(amount: int, basis_points: int) -> int:
+    """A share of an amount, rounded half to even.
+
+    Args:
+        amount: cents, 0 or more.
+        basis_points: 1/100 of a per cent, 0 to 10,000.
+
+    Returns:
+        Cents, 0 to `amount`.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    if amount < 0 or not 0 <= basis_points <= BASIS_POINTS:
+        raise ValueError(f"no share of {basis_points} basis points of {amount} cents")
+    whole, rest = divmod(amount * basis_points, BASIS_POINTS)
+    up = 2 * rest > BASIS_POINTS or (2 * rest == BASIS_POINTS and whole % 2 == 1)
+    return whole + up
+
+
+def split(price: int, mechanic_share_bp: int, referral_bp: int = 0) -> Split:
+    """Divide the price of a completed session.
+
+    Args:
+        price: cents, 0 or more.
+        mechanic_share_bp: the mechanic's share in basis points.
+        referral_bp: the referrer's, of the whole price; 0 where nobody referred the customer. It comes out of the
+            platform's share and is cut down to it: referral = min(2 % of the price, the platform's share).
+
+    Returns:
+        Parts that add up to the price, none negative.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    mechanic = share_of(price, mechanic_share_bp)
+    referral = min(share_of(price, referral_bp), price - mechanic)
+    return Split(mechanic, referral, price - mechanic - referral)

@@ -2,7 +2,8 @@
 
 Each start is a new process under AWS's runtime client, run by the local cloud's own worker. All kinds take turns
 within a round, so that whatever slows the machine slows them all; the first round, which warms the disk's cache,
-is thrown away.
+is thrown away. What an accept publishes after its commit is counted apart: its rows are those of a copy of the
+handler that publishes nothing, and one row shows what the first publishing adds.
 """
 
 import asyncio
@@ -19,9 +20,11 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from bench import machine
+from bench.bus import Bus, bench_bus
 from bench.calls import ROOT, Api
 from bench.judge import Row, Target, noise
 from bench.server import BenchServer, bench_server
+from bench.stacks import without_publishing
 from bench.walks import Walks
 from localcloud.environment import Databases, Launch, launch_of
 from localcloud.runtime_api import Invocation
@@ -32,6 +35,7 @@ from unit.lambda_event import claims, event
 ROUNDS: Final = 15
 COLD: Final = Path(__file__).parent / "cold"
 QUEUE, ACCEPT = "GET /api/mechanic/queue", "POST /api/mechanic/assignments/{assignmentId}/accept"
+PUBLISHING: Final = "publishing accept"
 FLOOR, PEER = Target(2.0), Target(0.5)
 
 
@@ -94,15 +98,18 @@ class Starter:
 
 def rows() -> Iterator[Row]:
     """Cold starts of queue_fetch and accept against the floor and the peer."""
-    with bench_server(durable=True) as server, tempfile.TemporaryDirectory() as packages:
+    with bench_server(durable=True) as server, bench_bus() as bus, tempfile.TemporaryDirectory() as folder:
         walks = Walks(server, Api(server.database.app_url))
         walks.fill_queue(20)
-        starters = _starters(server, Path(packages))
+        starters = _starters(server, bus, Path(folder))
         busy = machine.busy()
         samples: dict[str, list[Taken]] = {name: [] for name in starters}
         for number in range(ROUNDS + 1):
             for name, starter in starters.items():
-                taken = starter.start(_request(walks, name))
+                request, published = _request(walks, name), bus.taken()
+                taken = starter.start(request)
+                if name == PUBLISHING and bus.taken() == published:
+                    raise RuntimeError("the first accept of a process did not publish in its time")
                 if number:
                     samples[name].append(taken)
     refused = noise([taken.wall for taken in samples["bare"]], busy)
@@ -110,6 +117,7 @@ def rows() -> Iterator[Row]:
         for other, target in (("bare", FLOOR), (f"usual {ours}", PEER)):
             yield _row(ours, samples, other, target, refused)
             yield _processor_row(ours, samples, other)
+    yield _publishing_row(samples, refused)
 
 
 def _row(ours: str, samples: dict[str, list[Taken]], other: str, target: Target, refused: str) -> Row:
@@ -140,6 +148,23 @@ def _processor_row(ours: str, samples: dict[str, list[Taken]], other: str) -> Ro
     )
 
 
+def _publishing_row(samples: dict[str, list[Taken]], refused: str) -> Row:
+    with_it, without = samples[PUBLISHING], samples["accept"]
+    extra = statistics.median(each.processor for each in with_it) - statistics.median(
+        each.processor for each in without
+    )
+    return Row(
+        name="cold start: accept, with its first publishing",
+        unit="ms",
+        measured=statistics.median(each.wall for each in with_it),
+        reference=statistics.median(each.wall for each in without),
+        reference_name="without",
+        refused=refused,
+        cause=f"importing botocore's signer and opening a connection: {extra:.0f} ms of processor time, once a process",
+        samples={"with": [each.wall for each in with_it], "without": [each.wall for each in without]},
+    )
+
+
 def _named(other: str) -> str:
     return {"bare": "bare psycopg"}.get(other, "FastAPI + Mangum + SQLAlchemy")
 
@@ -150,20 +175,25 @@ def _children() -> float:
     return (used.ru_utime + used.ru_stime) * 1000
 
 
-def _starters(server: BenchServer, packages: Path) -> dict[str, Starter]:
+def _starters(server: BenchServer, bus: Bus, folder: Path) -> dict[str, Starter]:
     stack = read_stack(ROOT / "template.yaml", {})
-    ours = {"queue_fetch": stack.functions["QueueFetchFunction"], "accept": stack.functions["AcceptFunction"]}
-    bare = _replaced(ours["queue_fetch"], "bare")
-    usual = _replaced(ours["queue_fetch"], "usual")
+    queue, accept = stack.functions["QueueFetchFunction"], stack.functions["AcceptFunction"]
+    without_publishing(folder / "functions")
+    usual = _replaced(queue, "usual")
     databases = Databases(server.database.app_url, server.database.owner_url)
     specs = {
-        "bare": bare,
-        "queue_fetch": ours["queue_fetch"],
+        "bare": _replaced(queue, "bare"),
+        "queue_fetch": queue,
         "usual queue_fetch": usual,
-        "accept": ours["accept"],
+        "accept": dataclasses.replace(accept, code=folder / "functions" / accept.code.name),
+        PUBLISHING: accept,
         "usual accept": usual,
     }
-    return {name: Starter(spec, launch_of(spec, databases, packages)) for name, spec in specs.items()}
+    launches = {name: launch_of(spec, databases, folder / "packages") for name, spec in specs.items()}
+    return {
+        name: Starter(spec, dataclasses.replace(launch, environment={**launch.environment, **bus.environment}))
+        for (name, spec), launch in zip(specs.items(), launches.values(), strict=True)
+    }
 
 
 def _replaced(spec: FunctionSpec, folder: str) -> FunctionSpec:

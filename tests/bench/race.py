@@ -17,6 +17,7 @@ from autodoctor.errors import AssignmentUnavailable
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.end import Ender, end_session
 from bench import machine
+from bench.bus import bench_bus
 from bench.calls import Api
 from bench.judge import Row, Target, noise, percentile
 from bench.server import BenchServer, bench_server
@@ -74,7 +75,7 @@ class Racers:
 
 def rows() -> Iterator[Row]:
     """Two rows: against the same load without a contest, and against one mechanic alone."""
-    with bench_server(durable=True) as server:
+    with bench_server(durable=True) as server, bench_bus():
         walks = Walks(server, Api(server.database.app_url))
         racers = Racers(server, walks)
         samples: dict[str, list[float]] = {"race": [], "each their own": [], "alone": []}

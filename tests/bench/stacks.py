@@ -130,7 +130,7 @@ def _template(variant: Variant, folder: Path) -> Path:
     if variant.events:
         (folder / "functions").symlink_to(ROOT / "functions")
     else:
-        _without_publishing(folder / "functions")
+        without_publishing(folder / "functions")
     text = (ROOT / "template.yaml").read_text(encoding="utf-8")
     if text.count(_GLOBALS) != 1:
         raise RuntimeError("template.yaml has no single place for the variables of all functions")
@@ -140,7 +140,7 @@ def _template(variant: Variant, folder: Path) -> Path:
     return template
 
 
-def _without_publishing(folder: Path) -> None:
+def without_publishing(folder: Path) -> None:
     """Copy the functions, without what they do after the commit."""
     shutil.copytree(ROOT / "functions", folder, ignore=shutil.ignore_patterns("__pycache__"))
     taken = 0

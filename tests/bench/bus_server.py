@@ -1,4 +1,4 @@
-"""A bus that takes every event at once: PutEvents as AWS answers it, with nothing behind it.
+"""A bus that takes every event at once: PutEvents and DescribeEventBus as AWS answers them, with nothing behind it.
 
 Run as a script (`python -I -S bus_server.py`, standard library only). Prints its port; GET tells how many entries
 it has taken; ends at the end of its standard input, so with whoever started it.
@@ -39,14 +39,15 @@ class Connection(asyncio.Protocol):
             self._answer(body)
 
     def _answer(self, body: bytes) -> None:
-        if body and "Entries" not in (parameters := json.loads(body)):
-            answer: object = parameters  # DescribeEventBus: its name
-        elif body:
-            count = len(parameters["Entries"])
+        request = json.loads(body) if body else {}
+        answer: dict[str, object] = {"taken": Connection.taken}
+        if "Entries" in request:
+            count = len(request["Entries"])
             Connection.taken += count
             answer = {"FailedEntryCount": 0, "Entries": [{"EventId": str(uuid.uuid4())} for _ in range(count)]}
-        else:
-            answer = {"taken": Connection.taken}
+        elif "Name" in request:
+            name = request["Name"]
+            answer = {"Name": name, "Arn": f"arn:aws:events:eu-west-1:123456789012:event-bus/{name}"}
         text = json.dumps(answer).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {len(text)}\r\n\r\n"
         self._transport.write(head.encode() + text)

@@ -13,7 +13,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from localcloud.socket_events import Link
 
@@ -72,14 +72,16 @@ class OpenSockets:
     def _read(self, journal: str) -> None:
         for line in journal.splitlines():
             try:
-                entry = json.loads(line)
-            except ValueError:  # the line that was being written when the process was killed
+                self._take_in(json.loads(line))
+            except (ValueError, TypeError):  # cut off by a kill, or written by another version
                 continue
-            if "opened" in entry:
-                link = Link(**entry["opened"])
-                self._open[link.connection_id] = link
-            else:
-                self._open.pop(entry["seen_off"], None)
+
+    def _take_in(self, entry: dict[str, Any]) -> None:
+        if "opened" in entry:
+            link = Link(**entry["opened"])
+            self._open[link.connection_id] = link
+        else:
+            self._open.pop(entry["seen_off"], None)
 
     def _rewrite(self) -> None:
         if self._journal is not None:

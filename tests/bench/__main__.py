@@ -46,10 +46,11 @@ def bench(
     console = Console(stderr=True)
     found = machine.look()
     made: list[Row] = []
-    if counts or not timings:
-        made += _counts(rows, console)
-    if timings or not counts:
-        made += _timings(console)
+    with bench_bus():
+        if counts or not timings:
+            made += _counts(rows, console)
+        if timings or not counts:
+            made += _timings(console)
     out = Console(width=None if sys.stdout.isatty() else 180)
     report.show(out, made, f"autodoctor bench, {found.at:%Y-%m-%d %H:%M} UTC, {found.processors} processors")
     target = json_file or ROOT / f"bench-{found.at:%Y-%m-%d}.json"
@@ -60,7 +61,7 @@ def bench(
 
 def _counts(rows: int, console: Console) -> list[Row]:
     made: list[Row] = []
-    with bench_server(durable=False) as server, bench_bus():
+    with bench_server(durable=False) as server:
         walks, meter = Walks(server, Api(server.database.app_url)), Meter(server)
         with _progress(console, rows) as (advance, say):
             say("buffers, while ended sessions are loaded")

@@ -38,15 +38,26 @@ class Bus:
             return int(json.load(answer)["taken"])
 
 
+_running: list[Bus] = []
+
+
 @contextmanager
 def bench_bus() -> Iterator[Bus]:
-    """Run a bus for as long as the block lasts, and have this process publish to it."""
+    """Run a bus for as long as the block lasts, and have this process publish to it.
+
+    A block within a block gets the same one: a process keeps its connection to its first bus.
+    """
+    if _running:
+        yield _running[0]
+        return
     with subprocess.Popen(
         [sys.executable, "-I", "-S", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         bus = Bus(f"http://127.0.0.1:{process.stdout.readline().strip()}")
         os.environ |= bus.environment
+        _running.append(bus)
         yield bus
+        _running.remove(bus)
         assert process.stdin is not None
         process.stdin.close()

@@ -23,6 +23,12 @@ from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "settlements_due",
+    "payouts",
+    "refunds",
+    "settlements",
+    "ledger_transfer",
+    "credit_balances",
     "notifications",
     "mail_deliveries",
     "feed",

@@ -39,6 +39,12 @@ MAY_INSERT = {
     "notification_preferences": {"user_id", "kind", "email", "in_app"},
     "notification_locales": {"user_id", "locale"},
     "mail_suppressions": {"address_hash", "reason", "at", "feedback"},
+    "ledger_transfer": {
+        *("key", "debit_account", "credit_account", "amount", "currency", "kind", "intake_id", "actor_id", "reason"),
+    },
+    "settlements": {"session_id", "outcome", "facts"},
+    "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
+    "refunds": {"intake_id", "kind", "amount_cents", "currency"},
     **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed")),
 }
 MAY_UPDATE = {
@@ -58,8 +64,11 @@ MAY_UPDATE = {
     "realtime_connections": {"ready", "waiting"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
+    "settlements_due": {"retry_at"},
 }
-MAY_DELETE = dict.fromkeys(("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed"))
+MAY_DELETE = dict.fromkeys(
+    ("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed", "settlements_due")
+)
 
 
 def quoted(text: str) -> set[str]:
@@ -187,6 +196,18 @@ def test_the_application_may_do_exactly_this(stage: Stage) -> None:
         "UPDATE mail_suppressions SET reason = 'bounce'",
         "DELETE FROM mail_suppressions",
         "UPDATE mechanics SET email = 'eve@example.com'",
+        "INSERT INTO credit_packs (code, name, credits, price_cents) VALUES ('eve', 'Eve', 1000, 1)",
+        "UPDATE ledger_transfer SET amount = 1",
+        "DELETE FROM ledger_transfer",
+        "TRUNCATE ledger_transfer",
+        "INSERT INTO credit_balances (user_id, balance) VALUES (new_id(), 1)",
+        "UPDATE credit_balances SET balance = 1",
+        "UPDATE settlements SET outcome = 'pay'",
+        "DELETE FROM settlements",
+        "UPDATE payouts SET amount_cents = 1",
+        "DELETE FROM payouts",
+        "DELETE FROM refunds",
+        "INSERT INTO settlements_due (session_id) VALUES (new_id())",
         "UPDATE alembic_version SET version_num = '0'",
         "CREATE TABLE mine (id integer)",
         "CREATE SCHEMA mine",

@@ -166,6 +166,15 @@ ROUTES = {
     "choose one's wishes": Route(
         "PUT", "/api/notifications/preferences", live, EVERYBODY, lambda _session: {"locale": "es"}
     ),
+    "see one's credits": Route("GET", "/api/customer/credits", live, ANY_CUSTOMER),
+    "grant credits": Route(
+        "POST",
+        "/api/admin/credits",
+        live,
+        {"admin": 200},
+        lambda _session: {"customerId": str(new_id()), "credits": 1, "reason": "A gift", "key": str(new_id())},
+    ),
+    "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
 }
 
 

@@ -111,7 +111,11 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
     told = {"session.created", "session.waiting", "session.ended", "session.expired", "payout.sent", "payout.failed"}
     assert rules["NotifyRule"]["EventPattern"]["source"] == ["autodoctor"]
     assert set(rules["NotifyRule"]["EventPattern"]["detail-type"]) == told
-    for name in ("FeedRule", "NotifyRule"):
+    assert rules["SettleRule"]["EventPattern"] == {
+        "source": ["autodoctor"],
+        "detail-type": ["session.ended", "session.expired"],
+    }
+    for name in ("FeedRule", "NotifyRule", "SettleRule"):
         assert rules[name]["EventBusName"] == {"Ref": "EventBus"}
     assert "EventBusName" not in rules["MailFeedbackRule"]  # SES reports to the default bus only
     assert rules["MailFeedbackRule"]["EventPattern"]["source"] == ["aws.ses"]

@@ -40,6 +40,7 @@ OWN_GRANTS = {
     "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
     "MailFeedbackFunction": CONSUME,
+    "SettleFunction": CONSUME | {"sqs:SendMessage"},
 }
 
 
@@ -161,6 +162,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
     assert allowed(functions, transformed, "sqs:SendMessage") == {
         "ExpireOrphansFunction": sweep,
         "RelayFunction": sweep,
+        "SettleFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
     }
 

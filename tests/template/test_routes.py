@@ -30,9 +30,13 @@ PROTECTED = {
     "GET /api/notifications/preferences",
     "PUT /api/notifications/preferences",
     "POST /api/realtime/ticket",
+    "GET /api/customer/credits",
+    "POST /api/admin/credits",
+    "GET /api/mechanic/earnings",
 }
-# Retired: they say 410 to everybody.
+# What can be bought, and the retired ones: they say 410 to everybody.
 PUBLIC = {
+    "GET /api/plans",
     "ANY /api/mechanics/requests",
     "ANY /api/mechanics/requests/{proxy+}",
     "ANY /api/mechanic/accept",

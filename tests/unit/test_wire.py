@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from autodoctor.ids import new_id
+from autodoctor.payments.credits import CreditMovement, Credits, CreditsGranted
+from autodoctor.payments.earnings import Earning, Earnings, Totals
+from autodoctor.payments.plans import CreditPack, Plan, Plans
 from autodoctor.sessions.accept import Accepted, Declined
 from autodoctor.sessions.active import ActiveSession, History, PastSession, SessionDetail, SessionSummary
 from autodoctor.sessions.availability import Availability
@@ -38,6 +41,15 @@ CONTRACT = {
     ActiveSession: "session",
     SessionSummary: "sessionId status sessionType plan createdAt startedAt scheduledFor counterpartName sessionUrl",
     History: "sessions nextCursor",
+    Plans: "plans creditPacks",
+    Plan: "code name sessionTypes priceCents currency credits includedMinutes maxMinutes usesPerCustomer",
+    CreditPack: "code name credits priceCents currency",
+    Credits: "balance history nextCursor",
+    CreditMovement: "movement credits sessionId createdAt",
+    CreditsGranted: "customerId credits balance",
+    Earnings: "earnings totals nextCursor",
+    Earning: "payoutId sessionId kind amountCents currency status createdAt",
+    Totals: "pendingCents paidCents failedCents reversedCents",
 }
 
 

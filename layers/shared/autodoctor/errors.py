@@ -57,6 +57,9 @@ class InsufficientCredits(Problem):
 
     status, slug, title = 402, "insufficient-credits", "Insufficient credits"
 
+    def __init__(self, balance: int, price: int) -> None:
+        super().__init__(f"This plan costs {price} credits; you have {balance}.", balance=balance, price=price)
+
 
 class Forbidden(Problem):
     """The caller is not in a group that may use this route."""

@@ -1,6 +1,7 @@
 """POST /api/intake/start: what a customer asks for becomes a session, or an error that says why not."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
@@ -8,7 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
-from autodoctor.db import Database, Row
+from autodoctor.db import Database, Refused, Row
 from autodoctor.errors import (
     ActiveSessionExists,
     CustomerErased,
@@ -26,6 +27,8 @@ FIRST_MODEL_YEAR: Final = 1886
 FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
 MAX_KEY_LENGTH: Final = 255
+PLAN_USED_UP: Final = "AD006"
+"""SQLSTATE of check_plan_uses() (sql/0010_ledger.sql)."""
 
 
 def _not_after_next_year(year: int) -> int:
@@ -94,11 +97,31 @@ class SessionCreated(Answer):
     preferred_mechanic: PreferredMechanic | None
 
 
-_CREATE: Final[LiteralString] = (
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """How a session is paid for, as parts of the one statement that creates it.
+
+    Whoever pays is no concern of this package: what composes sessions and payments hands it in.
+
+    Attributes:
+        pay_with: as the client says it.
+        sells: the SQL condition on plan `p` under which it can be paid so.
+        otherwise: what is wrong with payWith where it cannot.
+        books: CTEs that continue the factory's: they read `intake` and `session` and move what is paid.
     """
+
+    pay_with: Literal["free", "credit", "card"]
+    sells: LiteralString
+    otherwise: str
+    books: LiteralString = ""
+
+
+FREE: Final = Funding("free", "p.price_cents = 0", "this plan is not free")
+
+_ALLOWED: Final[LiteralString] = """
 WITH allowed AS MATERIALIZED (
   SELECT p.* FROM plans p
-   WHERE p.code = %(plan)s AND p.price_cents = 0 AND %(session_type)s = ANY (p.session_types)
+   WHERE p.code = %(plan)s AND %(session_type)s = ANY (p.session_types)
      AND (%(workshop_id)s::uuid IS NULL OR EXISTS (SELECT FROM workshops w WHERE w.id = %(workshop_id)s))
      AND (%(preferred_mechanic_id)s::uuid IS NULL OR EXISTS (
            SELECT FROM mechanics m WHERE m.id = %(preferred_mechanic_id)s AND m.user_id <> %(user_id)s
@@ -107,6 +130,10 @@ WITH allowed AS MATERIALIZED (
           OR %(scheduled_for)s BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s))
      AND (%(waiver_version)s::text IS NULL OR %(waiver_version)s::text = ANY (waiver_versions()))
      AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
+     AND """
+
+_INTAKE: Final[LiteralString] = (
+    """
 ), claimed AS (
   INSERT INTO idempotency_keys AS k (user_id, key, request_hash, intake_id)
   SELECT %(user_id)s, %(key)s, %(request_hash)s, %(intake_id)s FROM allowed WHERE %(key)s::text IS NOT NULL
@@ -122,24 +149,29 @@ WITH allowed AS MATERIALIZED (
   RETURNING id
 ), intake AS (
   INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
-                       mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent,
+                       mechanic_share_bp, max_minutes, mechanic_fixed_pay_cents, uses_per_customer,
+                       customer_name, vehicle, concern, urgent,
                        preferred_mechanic_id, workshop_id, scheduled_for)
   SELECT %(intake_id)s, customer.id, allowed.code, %(pay_with)s, %(session_type)s, allowed.price_cents,
-         allowed.currency, allowed.credits, allowed.mechanic_share_bp, allowed.max_minutes, %(name)s, %(vehicle)s,
+         allowed.currency, allowed.credits, allowed.mechanic_share_bp, allowed.max_minutes,
+         allowed.mechanic_fixed_pay_cents, allowed.uses_per_customer, %(name)s, %(vehicle)s,
          %(concern)s, %(urgent)s, %(preferred_mechanic_id)s, %(workshop_id)s, %(scheduled_for)s
     FROM customer, allowed
+   WHERE allowed.uses_per_customer IS NULL
+      OR check_plan_uses(customer.id, allowed.code, allowed.uses_per_customer)
   RETURNING *
 )
 """
     + FACTORY_CTES
-    + """
+)
+
+_CREATED: Final[LiteralString] = """
 SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status,
        CASE WHEN o.preferred_mechanic_id IS NOT NULL
             THEN CASE o.assignment_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
        END AS preferred_mechanic
   FROM opening o
 """
-)
 
 _WHY_NOT: Final[LiteralString] = """
 SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
@@ -148,14 +180,20 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
            AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s)) AS same_request,
        active.id AS active_id, active.status AS active_status,
        c.erased_at IS NOT NULL AS erased,
-       p.code IS NOT NULL AS plan_known, coalesce(p.price_cents = 0, false) AS plan_is_free,
+       p.code IS NOT NULL AS plan_known,
+       p.uses_per_customer <= (
+         SELECT count(*) FROM intakes i JOIN sessions used ON used.id = i.id
+          WHERE i.customer_id = c.id AND i.plan_code = p.code AND used.status = 'completed') AS plan_used_up,
        coalesce(%(session_type)s = ANY (p.session_types), false) AS type_fits,
        w.id IS NOT NULL AS workshop_known,
        m.id IS NOT NULL AS mechanic_known, m.user_id = %(user_id)s AS mechanic_is_self,
        m.workshop_id IS NOT DISTINCT FROM %(workshop_id)s::uuid AS mechanic_in_workshop,
        coalesce(%(scheduled_for)s::timestamptz
                 BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s), true) AS within_reach,
-       coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known
+       coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known,
+       coalesce("""
+
+_AS_THINGS_ARE: Final[LiteralString] = """, false) AS plan_sold_so
   FROM (SELECT) AS one
   LEFT JOIN customers c ON c.user_id = %(user_id)s
   LEFT JOIN sessions active
@@ -183,7 +221,11 @@ SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status
 
 
 def start_intake(
-    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+    database: Database,
+    user_id: UUID,
+    intake: IntakeRequest,
+    idempotency_key: str | None = None,
+    funding: Funding = FREE,
 ) -> SessionCreated:
     """Create the customer's session.
 
@@ -192,12 +234,13 @@ def start_intake(
         user_id: the customer's `sub`.
         intake: what they ask for.
         idempotency_key: the same key and request within 24 hours give the first answer again.
+        funding: what the request's payWith stands for.
 
     Returns:
         The new session, or the one that this key or this very call created before.
 
     Raises:
-        FundingUnavailable: card and credit do not exist yet.
+        FundingUnavailable: the request wants to pay otherwise.
         Unprocessable: unknown plan, workshop, mechanic or waiver version, ones that do not fit together, or a
             schedule out of reach (judged here, as a request that is repeated later still gets its first answer).
         IdempotencyKeyReused: the key came with another request before.
@@ -205,16 +248,21 @@ def start_intake(
         OwnSession: the preferred mechanic is the customer.
         CustomerErased: the customer's data was erased.
     """
-    if intake.pay_with != "free":
+    if intake.pay_with != funding.pay_with:
         raise FundingUnavailable(intake.pay_with)
     parameters = _parameters(user_id, intake, idempotency_key)
+    create = _ALLOWED + funding.sells + _INTAKE + funding.books + _CREATED
     # A contest may be lost to a session that is over by the time we look: then there is nothing in the way.
     for _ in range(3):
         try:
-            created = database.one(_CREATE, parameters)
+            created = database.one(create, parameters)
         except psycopg.errors.UniqueViolation:
             created = None
-        created = created or _created_before(database, parameters)
+        except Refused as refused:
+            if refused.code != PLAN_USED_UP:
+                raise
+            created = None
+        created = created or _created_before(database, parameters, funding)
         if created is not None:
             return _answer(created)
     raise SessionBusy
@@ -245,13 +293,13 @@ def _parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | Non
     }
 
 
-def _created_before(database: Database, parameters: Row) -> Row | None:
+def _created_before(database: Database, parameters: Row, funding: Funding) -> Row | None:
     """What this key or this very call (its connection was lost after the commit) created before.
 
     Raises:
         Problem: why nothing can be created.
     """
-    why = database.one(_WHY_NOT, parameters)
+    why = database.one(_WHY_NOT + funding.sells + _AS_THINGS_ARE, parameters)
     if why is None:
         raise SessionBusy
     if why["same_request"] is False:
@@ -259,13 +307,13 @@ def _created_before(database: Database, parameters: Row) -> Row | None:
     first_answer = database.one(_FIRST_ANSWER, parameters)
     if first_answer is not None:
         return first_answer
-    _refuse_input(why, parameters)
+    _refuse_input(why, parameters, funding)
     if why["active_id"] is not None:
         raise ActiveSessionExists(why["active_id"], why["active_status"])
     return None
 
 
-def _refuse_input(why: Row, parameters: Row) -> None:
+def _refuse_input(why: Row, parameters: Row, funding: Funding) -> None:
     if why["erased"]:
         raise CustomerErased
     if why["mechanic_is_self"]:
@@ -275,7 +323,8 @@ def _refuse_input(why: Row, parameters: Row) -> None:
         (pointer, what)
         for refused, pointer, what in (
             (not why["plan_known"], "/plan", "is not a plan"),
-            (why["plan_known"] and not why["plan_is_free"], "/payWith", "this plan is not free"),
+            (why["plan_used_up"], "/plan", "was used as often as a customer may"),
+            (why["plan_known"] and not why["plan_sold_so"], "/payWith", funding.otherwise),
             (why["plan_known"] and not why["type_fits"], "/sessionType", "is not part of this plan"),
             (asked_workshop is not None and not why["workshop_known"], "/workshopId", "is not a workshop"),
             (

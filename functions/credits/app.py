@@ -1,0 +1,22 @@
+"""GET /api/customer/credits and POST /api/admin/credits"""
+
+from autodoctor.db import database
+from autodoctor.http import Request, Router
+from autodoctor.payments import credits as credit_account
+
+router = Router()
+db = database()
+
+
+@router.route("GET /api/customer/credits", groups=["customers"])
+def fetch(request: Request) -> credit_account.Credits:
+    query = request.query
+    return credit_account.credits_of(db, request.caller.user_id, query.get("limit"), query.get("cursor"))
+
+
+@router.route("POST /api/admin/credits", groups=["admins"], metric="CreditsGranted")
+def grant(request: Request) -> credit_account.CreditsGranted:
+    return credit_account.grant_credits(db, request.caller.user_id, request.json(credit_account.GrantRequest))
+
+
+handler = router.handler()

@@ -1,0 +1,47 @@
+"""Intake with whatever pays for it: the use case above sessions and payments, which know nothing of each other."""
+
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from autodoctor.db import Database
+from autodoctor.errors import FundingUnavailable
+from autodoctor.payments import credits as credit_account
+from autodoctor.sessions.intake import FREE, Funding, IntakeRequest, SessionCreated, start_intake
+
+CREDIT: Final = Funding("credit", "p.credits > 0", "this plan is not sold for credits", credit_account.HOLD_CTES)
+
+
+def start_funded_intake(
+    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+) -> SessionCreated:
+    """Create the customer's session, free or paid with credits, which are taken in the same statement.
+
+    Args:
+        database: where.
+        user_id: the customer's `sub`.
+        intake: what they ask for and how they pay.
+        idempotency_key: the same key and request within 24 hours give the first answer again, and take nothing.
+
+    Raises:
+        InsufficientCredits: the customer has fewer credits than the plan costs; nothing was created.
+        FundingUnavailable: cards do not exist yet.
+        Problem: whatever `start_intake` raises.
+    """
+    match intake.pay_with:
+        case "free":
+            return start_intake(database, user_id, intake, idempotency_key, FREE)
+        case "credit":
+            return _paid_with_credits(database, user_id, intake, idempotency_key)
+        case "card":
+            raise FundingUnavailable(intake.pay_with)
+
+
+def _paid_with_credits(database: Database, user_id: UUID, intake: IntakeRequest, key: str | None) -> SessionCreated:
+    try:
+        return start_intake(database, user_id, intake, key, CREDIT)
+    except psycopg.errors.CheckViolation as refused:
+        if refused.diag.constraint_name != credit_account.NEVER_NEGATIVE:
+            raise
+        raise credit_account.insufficient_credits(database, user_id, intake.plan) from None

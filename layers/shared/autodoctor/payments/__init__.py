@@ -1,0 +1,1 @@
+"""Money and credits: plans, the ledger, credits, settlement and what mechanics earn."""

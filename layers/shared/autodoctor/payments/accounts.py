@@ -1,0 +1,133 @@
+"""The chart of accounts, and what every flow of money and credits books.
+
+A row of the ledger takes its amount from the account it debits and gives it to the one it credits. An account's
+balance is its credits less its debits: what we owe and what we earned is positive, what we have, what others owe us
+and what we spent is negative, and over all accounts of a currency the sum is zero.
+
+    usd (cents)
+    stripe                    what Stripe keeps for us, pending or not                     (asset, negative)
+    disputed                  what Stripe has taken out of it while a dispute lasts        (asset, negative)
+    stripe_fees               what Stripe charged                                          (cost, negative)
+    platform_revenue          the platform's shares, less referrals and escalations        (income)
+    credit_sales              what packs brought in, less the list price of the sessions
+                              that credits paid for; gifts and discounts make it negative  (income)
+    free_sessions             what mechanics were paid for free sessions                   (cost, negative)
+    session:ID:held           a card payment until the session's outcome is known          (owed)
+    mechanic:ID:payable       earned and not yet sent                                      (owed)
+    mechanic:ID:receivable    sent, and to be given back                                   (asset, negative)
+    customer:SUB:receivable   credits that were used and whose pack was paid back          (asset, negative)
+
+    credit (units)
+    credits_issued            where credits come from: packs and grants                    (negative)
+    customer:SUB:credits      what a customer can spend; never below zero, by constraint
+    session:ID:credits        what a session costs, until its outcome is known
+    credits_spent             where they end
+
+ID is the session's, which is its intake's; mechanics go by their row, customers by the `sub` of their token, as
+credits can be bought and granted before the first intake. Flows, each as kind: debit -> credit (key):
+
+    card payment              charge: stripe -> session:ID:held                            (session:ID:charge)
+      Stripe's fee            fee: stripe_fees -> stripe                                   (fee:BALANCE_TRANSACTION)
+    pack bought               pack_sale: stripe -> credit_sales, fee as above              (pack:CHECKOUT:sale)
+                              credit_issue: credits_issued -> customer:SUB:credits         (pack:CHECKOUT:credits)
+    granted by an admin       credit_grant: credits_issued -> customer:SUB:credits         (grant:KEY)
+    intake paid with credits  credit_hold: customer:SUB:credits -> session:ID:credits      (session:ID:credit_hold)
+    completed, by card        earning: session:ID:held -> mechanic:ID:payable              (session:ID:earning)
+                              platform_share: session:ID:held -> platform_revenue          (session:ID:platform_share)
+    completed, by credits     credit_spend: session:ID:credits -> credits_spent            (session:ID:credit_spend)
+                              earning and platform_share of the plan's price, from credit_sales
+    completed, free           fixed_pay: free_sessions -> mechanic:ID:payable              (session:ID:fixed_pay)
+    referral                  referral: platform_revenue -> mechanic:ID:payable            (session:ID:referral)
+    approved quote            escalation: platform_revenue -> mechanic:ID:payable          (session:ID:escalation)
+    payout sent               transfer: mechanic:ID:payable -> stripe                      (payout:ID:transfer)
+      taken back              reversal: stripe -> mechanic:ID:payable                      (reversal:STRIPE_ID)
+    cancelled, by credits     credit_return: session:ID:credits -> customer:SUB:credits    (session:ID:credit_return)
+    cancelled, by card        refund: session:ID:held -> stripe, when Stripe has it        (refund:STRIPE_ID)
+      by hand, once paid out  refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
+                              mechanic:ID:payable -> stripe where it was not sent or was taken back,
+                              else receivable: mechanic:ID:receivable -> stripe            (refund:STRIPE_ID:PART)
+    pack paid back            pack_refund: credit_sales -> stripe                          (refund:STRIPE_ID)
+                              credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are left
+                              receivable: customer:SUB:receivable -> credit_sales, for those used
+    dispute opened            dispute: disputed -> stripe; its fee as above                (dispute:STRIPE_ID)
+      won                     dispute_won: stripe -> disputed                              (dispute:STRIPE_ID:won)
+      lost                    dispute_lost: ... -> disputed from session:ID:held where nothing was settled, else
+                              parted like a refund by hand                                 (dispute:STRIPE_ID:lost:PART)
+    receivable given up       correction: platform_revenue -> mechanic:ID:receivable       (correction:OUR_ID)
+"""
+
+from enum import StrEnum
+from typing import Final, Literal, NewType
+from uuid import UUID
+
+Account = NewType("Account", str)
+"""The name of an account; made here only, and judged by account_currency() in the database."""
+
+type Currency = Literal["usd", "credit"]
+
+STRIPE: Final = Account("stripe")
+DISPUTED: Final = Account("disputed")
+STRIPE_FEES: Final = Account("stripe_fees")
+PLATFORM_REVENUE: Final = Account("platform_revenue")
+CREDIT_SALES: Final = Account("credit_sales")
+FREE_SESSIONS: Final = Account("free_sessions")
+CREDITS_ISSUED: Final = Account("credits_issued")
+CREDITS_SPENT: Final = Account("credits_spent")
+
+
+class Kind(StrEnum):
+    """Which flow a row of the ledger belongs to."""
+
+    CHARGE = "charge"
+    FEE = "fee"
+    REFUND = "refund"
+    PACK_SALE = "pack_sale"
+    PACK_REFUND = "pack_refund"
+    CREDIT_ISSUE = "credit_issue"
+    CREDIT_GRANT = "credit_grant"
+    CREDIT_HOLD = "credit_hold"
+    CREDIT_SPEND = "credit_spend"
+    CREDIT_RETURN = "credit_return"
+    CREDIT_WITHDRAWAL = "credit_withdrawal"
+    EARNING = "earning"
+    PLATFORM_SHARE = "platform_share"
+    FIXED_PAY = "fixed_pay"
+    REFERRAL = "referral"
+    ESCALATION = "escalation"
+    TRANSFER = "transfer"
+    REVERSAL = "reversal"
+    DISPUTE = "dispute"
+    DISPUTE_WON = "dispute_won"
+    DISPUTE_LOST = "dispute_lost"
+    RECEIVABLE = "receivable"
+    CORRECTION = "correction"
+
+
+def session_held(session_id: UUID) -> Account:
+    """Cents of a card payment whose session has no outcome yet."""
+    return Account(f"session:{session_id}:held")
+
+
+def session_credits(session_id: UUID) -> Account:
+    """Credits of a session that has no outcome yet."""
+    return Account(f"session:{session_id}:credits")
+
+
+def customer_credits(user_id: UUID) -> Account:
+    """Credits that a customer (the `sub` of their token) can spend."""
+    return Account(f"customer:{user_id}:credits")
+
+
+def customer_receivable(user_id: UUID) -> Account:
+    """Cents that a customer (the `sub` of their token) owes us."""
+    return Account(f"customer:{user_id}:receivable")
+
+
+def mechanic_payable(mechanic_id: UUID) -> Account:
+    """Cents that a mechanic (row of `mechanics`) has earned and not been sent."""
+    return Account(f"mechanic:{mechanic_id}:payable")
+
+
+def mechanic_receivable(mechanic_id: UUID) -> Account:
+    """Cents that a mechanic (row of `mechanics`) was sent and has to give back."""
+    return Account(f"mechanic:{mechanic_id}:receivable")

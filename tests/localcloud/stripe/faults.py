@@ -1,0 +1,93 @@
+"""What a test can break about Stripe; out of the box nothing is. Nothing of this outlives the process."""
+
+import random
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+type Mode = Literal[
+    "error", "error_after", "unavailable", "rate_limit", "timeout", "timeout_after", "cut", "cut_after", "slow"
+]
+
+
+@dataclass
+class Fault:
+    """What goes wrong with some calls of the API.
+
+    Attributes:
+        mode: `error` answers 500 without having acted and `error_after` with; both are what the idempotency key
+            answers from then on. `unavailable` (503) and `rate_limit` (429) do nothing and are not kept. `timeout`
+            does nothing for `seconds` and hangs up, `timeout_after` acts first; `cut` and `cut_after` hang up at
+            once. `slow` answers as always, `seconds` late.
+        method: of the calls it is for, `*` for any.
+        path: of the calls it is for, like `/v1/transfers` or `/v1/refunds*`.
+        times: how often it strikes, None without end.
+        every: strikes at each so-manieth matching call: 5 is the fifth, the tenth, ...
+        odds: how likely it strikes then.
+        seconds: how long it hangs.
+    """
+
+    mode: Mode
+    method: str = "*"
+    path: str = "*"
+    times: int | None = 1
+    every: int = 1
+    odds: float = 1.0
+    seconds: float = 30.0
+    seen: int = 0
+    struck: int = 0
+
+    def strikes(self, method: str, path: str, chance: random.Random) -> bool:
+        """Count a call, and say whether this one goes wrong."""
+        if self.method not in ("*", method) or not fnmatchcase(path, self.path):
+            return False
+        if self.times is not None and self.struck >= self.times:
+            return False
+        self.seen += 1
+        if self.seen % self.every or chance.random() >= self.odds:
+            return False
+        self.struck += 1
+        return True
+
+
+@dataclass
+class WebhookFaults:
+    """How webhooks misbehave. Each field may be changed at any time, and is for events from then on.
+
+    Attributes:
+        copies: how often each event is delivered.
+        delay_seconds: how late.
+        spread_seconds: that much more, each at random: shuffled.
+        drop: types (or patterns like `charge.*`) that are never delivered; the API still lists them.
+        drop_odds: how likely any other event is never delivered.
+        held: nothing is delivered until `control.release` or until this is false again.
+    """
+
+    copies: int = 1
+    delay_seconds: float = 0.0
+    spread_seconds: float = 0.0
+    drop: tuple[str, ...] = ()
+    drop_odds: float = 0.0
+    held: bool = False
+
+
+@dataclass
+class Faults:
+    """All faults of one stand-in; `seed` makes chance repeatable."""
+
+    calls: list[Fault] = field(default_factory=list)
+    webhooks: WebhookFaults = field(default_factory=WebhookFaults)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))
+
+    def choose(self, method: str, path: str) -> Fault | None:
+        """Return the first fault that strikes a call."""
+        return next((each for each in list(self.calls) if each.strikes(method, path, self.chance)), None)
+
+    def due_times(self, kind: str, now: float) -> list[float]:
+        """Return when the copies of an event are to be delivered, none where it is dropped."""
+        hooks = self.webhooks
+        if any(fnmatchcase(kind, pattern) for pattern in hooks.drop) or self.chance.random() < hooks.drop_odds:
+            return []
+        return [
+            now + hooks.delay_seconds + self.chance.random() * hooks.spread_seconds for _copy in range(hooks.copies)
+        ]

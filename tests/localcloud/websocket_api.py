@@ -29,6 +29,7 @@ from localcloud.template_sockets import CONNECT, DEFAULT, DISCONNECT, SocketApi,
 
 # Firing `$disconnect` for a thousand connections at once would hit the account's concurrency.
 _FAREWELLS_AT_ONCE = 20
+_LAST_SECONDS = 1.0
 _RESERVED = (CONNECT, DISCONNECT)
 
 
@@ -83,6 +84,8 @@ class WebSocketApis:
         self._stopping = True
         for _, connection in list(self._connections.values()):
             connection.close(GOING_AWAY)
+        if self._tasks:  # cut short, a `$disconnect` would be fired again
+            await asyncio.wait(self._tasks, timeout=_LAST_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

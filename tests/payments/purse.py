@@ -1,0 +1,73 @@
+"""What tests of money share: credits for somebody, a paid card session as if Stripe's part were there, and balances."""
+
+from typing import Any, LiteralString
+from uuid import UUID
+
+from autodoctor.funded_intake import start_funded_intake
+from autodoctor.ids import new_id
+from autodoctor.payments import accounts
+from autodoctor.payments.accounts import Account, Kind
+from autodoctor.payments.credits import CreditsGranted, GrantRequest, grant_credits
+from autodoctor.payments.ledger import Transfer, book
+from autodoctor.sessions.intake import Funding, SessionCreated, start_intake
+from autodoctor.sessions.presence import join
+from integration.actors import Mechanic, Stage, intake_request
+
+SIGNED: dict[str, object] = {"waiver": {"signedName": "Cora Castillo"}}
+CARD = Funding("card", "p.price_cents > 0", "this plan is free")
+SOLD_AS = {"free": "chat", "quick": "chat", "standard": "video", "diagnostic": "diagnostic"}
+
+
+def give(stage: Stage, customer: UUID, amount: int, key: str | None = None) -> CreditsGranted:
+    """Grant credits."""
+    grant = {"customerId": str(customer), "credits": amount, "reason": "A gift", "key": key or str(new_id())}
+    return grant_credits(stage.app, new_id(), GrantRequest.model_validate(grant))
+
+
+def buy(stage: Stage, customer: UUID, plan: str = "quick", key: str | None = None, **fields: object) -> SessionCreated:
+    """A signed intake paid with credits."""
+    request = intake_request(plan=plan, payWith="credit", sessionType=SOLD_AS[plan], **{**SIGNED, **fields})
+    return start_funded_intake(stage.app, customer, request, key)
+
+
+def pay_by_card(stage: Stage, customer: UUID, plan: str = "quick") -> SessionCreated:
+    """A signed session whose price Stripe holds, as the webhook will leave it."""
+    request = intake_request(plan=plan, payWith="card", sessionType=SOLD_AS[plan], **SIGNED)
+    created = start_intake(stage.app, customer, request, funding=CARD)
+    session_id = created.session_id
+    price: int = stage.one("SELECT price_cents FROM intakes WHERE id = %s", session_id)
+    held = accounts.session_held(session_id)
+    charge = Transfer(Kind.CHARGE, f"session:{session_id}:charge", accounts.STRIPE, held, price, session_id)
+    stage.app.transaction(lambda connection: book(connection, [charge]))
+    return created
+
+
+def complete(stage: Stage, created: SessionCreated, customer: UUID, mechanic: Mechanic) -> None:
+    """Walk a queued session to its completion, 90 seconds long."""
+    stage.accept(mechanic, created)
+    join(stage.app, customer, created.session_id)
+    join(stage.app, mechanic.user_id, created.session_id)
+    stage.let_time_pass(90)
+    assert stage.end(customer, created.session_id).status == "completed"
+
+
+def balance(stage: Stage, account: Account) -> int:
+    """An account's credits less its debits."""
+    total: int = stage.one(
+        "SELECT coalesce(sum(CASE WHEN credit_account = %s THEN amount ELSE -amount END), 0)::bigint"
+        "  FROM ledger_transfer WHERE %s IN (debit_account, credit_account)",
+        account,
+        account,
+    )
+    return total
+
+
+def spendable(stage: Stage, customer: UUID) -> int:
+    """What the customer's balance says."""
+    found: int | None = stage.one("SELECT balance FROM credit_balances WHERE user_id = %s", customer)
+    return found or 0
+
+
+def rows(stage: Stage, query: LiteralString, *parameters: object) -> list[tuple[Any, ...]]:
+    """The rows of an owner's query, as tuples."""
+    return [tuple(row.values()) for row in stage.owner.execute(query, parameters)]

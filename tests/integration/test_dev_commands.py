@@ -43,7 +43,7 @@ def minimum(dev: Dev) -> int | None:
 
 
 def test_the_ready_line_names_everything_and_its_tokens_are_good(dev: Dev) -> None:
-    assert list(dev.ready) == ["apiUrl", "realtimeUrl", "databaseUrl", "tokens"]
+    assert list(dev.ready) == ["apiUrl", "realtimeUrl", "stripeUrl", "databaseUrl", "tokens"]
     assert list(dev.ready["tokens"]) == PEOPLE == [person.key for person in ROSTER]
     for person in ROSTER:
         route = {"customers": "/api/customer/sessions", "mechanics": "/api/mechanic/queue"}.get(person.group)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from localcloud.datadir import DEFAULT, RunningServer, option
 from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.stripe.service import PREFIX as STRIPE_PREFIX
 
 
 def sample_files(server: RunningServer) -> dict[str, str]:
@@ -22,6 +23,7 @@ def ready_line(server: RunningServer) -> str:
         {
             "apiUrl": server.api_url,
             "realtimeUrl": server.realtime_url,
+            "stripeUrl": f"{server.api_url}{STRIPE_PREFIX}",
             "databaseUrl": server.owner_url,
             "tokens": server.tokens,
         },

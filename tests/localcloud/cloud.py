@@ -25,6 +25,9 @@ from localcloud.pools import FunctionPool, Throttled
 from localcloud.reload import reload_on_change
 from localcloud.schedules import Schedules
 from localcloud.socket_connection import Lifetime
+from localcloud.stripe.control import StripeControl
+from localcloud.stripe.service import PREFIX as STRIPE_PREFIX
+from localcloud.stripe.service import StripeService
 from localcloud.template import Stack, read_stack
 from localcloud.template_sockets import PREFIX
 from localcloud.websocket_api import WebSocketApis, with_local_addresses
@@ -96,6 +99,7 @@ class Cloud:
         self._messaging: Messaging | None = None
         self._sockets: WebSocketApis | None = None
         self._mail: MailService | None = None
+        self._stripe: StripeService | None = None
         self.api_url = ""
         self.issuer: Issuer
         self.stack: Stack
@@ -112,7 +116,9 @@ class Cloud:
         port = await self._gateway.listen(settings.host, settings.port)
         self.api_url = f"http://{settings.host}:{port}"
         self.stack = with_local_addresses(self.stack, settings.sockets_url or self.api_url)
-        self._pools.update(self._function_pools())
+        self._stripe = StripeService(settings.data_dir, settings.sockets_url or self.api_url, settings.log)
+        self._gateway.mount(STRIPE_PREFIX, self._stripe.serve)
+        self._pools.update(self._function_pools(self._stripe.control.environment()))
         self._messaging = Messaging(
             self.stack.events, settings.data_dir, self._pools, settings.longest_visibility_seconds, settings.log
         )
@@ -128,16 +134,19 @@ class Cloud:
         self._open(self._gateway)
         if settings.event_sources:
             self._messaging.start()
+            self._stripe.start()
         self._sockets.start()
         if settings.schedules:
             self._schedules.start()
         self._in_background("reaping", self._reap())
         self._in_background("loading SES", self._mail.warm())
+        if any(name.startswith("STRIPE_") for each in self.stack.functions.values() for name in each.environment):
+            self._in_background("loading Stripe", self._stripe.warm())
         if settings.reload:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
-    def _function_pools(self) -> dict[str, FunctionPool]:
-        """Pools of every function; their environment names our port, so we listen already."""
+    def _function_pools(self, services: Mapping[str, str]) -> dict[str, FunctionPool]:
+        """Pools of every function; their environment names our port, so we listen already, and services' keys."""
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
         packages = settings.data_dir.resolve() / "packages"
@@ -145,7 +154,7 @@ class Cloud:
             name: launch_of(spec, databases, packages, self.api_url) for name, spec in self.stack.functions.items()
         }
         return {
-            name: FunctionPool(spec, launches[name], settings.max_processes, settings.log)
+            name: FunctionPool(spec, launches[name].with_services(services), settings.max_processes, settings.log)
             for name, spec in self.stack.functions.items()
         }
 
@@ -177,6 +186,8 @@ class Cloud:
             await self._sockets.stop()
         if self._gateway is not None:
             await self._gateway.close()
+        if self._stripe is not None:
+            await self._stripe.stop()
         if self._mail is not None:
             self._mail.close()
         if self._messaging is not None:
@@ -198,6 +209,12 @@ class Cloud:
         """Bus and queues of a cloud that has been started."""
         assert self._messaging is not None
         return self._messaging
+
+    @property
+    def stripe(self) -> StripeControl:
+        """The hand that moves Stripe, of a cloud that has been started."""
+        assert self._stripe is not None
+        return self._stripe.control
 
     def _in_background(self, name: str, work: Coroutine[None, None, None]) -> None:
         def report(task: asyncio.Task[None]) -> None:
@@ -226,6 +243,7 @@ class RunningCloud:
         self.issuer = cloud.issuer
         self.stack = cloud.stack
         self.bus_faults = cloud.messaging.faults
+        self.stripe = cloud.stripe
 
     @property
     def realtime_url(self) -> str:

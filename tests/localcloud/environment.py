@@ -10,9 +10,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Self
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -43,6 +44,10 @@ class Launch:
     command: tuple[str, ...]
     folder: Path
     environment: Mapping[str, str]
+
+    def with_services(self, variables: Mapping[str, str]) -> Self:
+        """Add the addresses and keys of services that are not AWS's."""
+        return replace(self, environment={**self.environment, **variables})
 
 
 @dataclass(frozen=True)

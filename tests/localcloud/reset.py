@@ -8,6 +8,7 @@ from localcloud.console import Console, Refusal
 from localcloud.datadir import DataDir
 from localcloud.message_file import forget_messages
 from localcloud.postgres import PostgresServer, PostgresSettings
+from localcloud.stripe.store import forget_books
 from localcloud.system import Options, prepared
 
 
@@ -19,7 +20,7 @@ class UsersOwnDatabase(Refusal):
 
 
 def empty_and_seed(data_dir: DataDir, console: Console) -> None:
-    """Empty the database and seed it again; what lies in queues speaks of sessions that are gone, and goes too.
+    """Empty the database and seed it again; what lies in queues, and in Stripe's books, goes too.
 
     Under a running server only the schema goes and comes back, so that nothing has to be restarted. Otherwise
     the whole cluster is made anew, which also helps when it no longer starts. Raises UsersOwnDatabase, and
@@ -34,10 +35,12 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
         migrate(server.owner_url)
         roster.seed(server.owner_url)
         forget_messages(data_dir.folder)
+        forget_books(data_dir.folder)
         console.note(f"emptied and seeded again; {server.api_url} goes on")
         return
     with data_dir.hold():
         forget_messages(data_dir.folder)
+        forget_books(data_dir.folder)
         PostgresServer(PostgresSettings(data_dir.postgres, ports.DEFAULT_PORT), console.note).discard()
     with prepared(Options(data_dir=data_dir.folder), console):
         console.note("emptied and seeded again")

@@ -26,6 +26,7 @@ from localcloud.stripe.webhooks import NAMES, Webhooks
 PREFIX: Final = "/_stripe"
 _API: Final = "/v1"
 _CLOSE_SECONDS: Final = 0.1
+_WARM_AFTER_SECONDS: Final = 5.0
 
 
 class StripeService:
@@ -64,7 +65,8 @@ class StripeService:
         self._webhooks.start()
 
     async def warm(self) -> None:
-        """Load the SDK's types, which the first request would wait for."""
+        """Load the SDK's types after a while, so that neither a start nor the first request waits for them."""
+        await asyncio.sleep(_WARM_AFTER_SECONDS)
         await asyncio.to_thread(params.load, "_charge_list_params.ChargeListParams")
 
     async def stop(self) -> None:

@@ -32,7 +32,7 @@ from localcloud.template import FunctionSpec, LayerSpec, read_stack
 from localcloud.workers import Outcome, Worker
 from unit.lambda_event import claims, event
 
-ROUNDS: Final = 15
+ROUNDS: Final = 11
 COLD: Final = Path(__file__).parent / "cold"
 QUEUE, ACCEPT = "GET /api/mechanic/queue", "POST /api/mechanic/assignments/{assignmentId}/accept"
 PUBLISHING: Final = "publishing accept"

@@ -27,6 +27,7 @@ from localcloud.roster import Group
 
 PING_SECONDS = 300.0
 _PING = json.dumps({"action": "ping"})
+_IDENTIFY = json.dumps({"action": "identify"})
 _TOKEN_SECONDS = 300.0
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT_SECONDS = 30.0
@@ -62,6 +63,7 @@ class Feed:
         while True:
             try:
                 with self._connection() as connection:
+                    connection.send(_IDENTIFY)  # answered with a seq from which to go on after a loss
                     self._note_connected()
                     self._listen(connection)
             except (ConnectionClosed, InvalidHandshake, httpx.HTTPError, OSError) as lost:

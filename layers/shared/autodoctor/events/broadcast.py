@@ -2,7 +2,7 @@
 
 The queue is FIFO with one message group, so that one broadcast runs at a time: numbers, commits and pushes agree.
 Besides the bus's events it carries a note for each new connection, which can be sent to only once API Gateway
-has finished its handshake.
+has finished its handshake, and for each that asks who it is: API Gateway tells a client nothing of its id.
 """
 
 import json
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from autodoctor.db import Database, Row
 from autodoctor.events import connections, feed, waiting
-from autodoctor.events.connections import CONNECT_NOTE
+from autodoctor.events.connections import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.events.consumer import BatchAnswer
 from autodoctor.events.model import Event, parse_event
 from autodoctor.events.push import PushFailed, push
@@ -68,7 +68,8 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
     """
     bodies = [json.loads(record["body"]) for record in records]
     opened = [body[CONNECT_NOTE] for body in bodies if CONNECT_NOTE in body]
-    events, unreadable = _read(body for body in bodies if CONNECT_NOTE not in body)
+    asking = [body[IDENTIFY_NOTE] for body in bodies if IDENTIFY_NOTE in body]
+    events, unreadable = _read(body for body in bodies if CONNECT_NOTE not in body and IDENTIFY_NOTE not in body)
     tell(database, sorted(events, key=lambda event: event.sequence))
     if unreadable:
         metrics.add_metric(name="UnreadableEvents", unit=MetricUnit.Count, value=unreadable)
@@ -76,6 +77,8 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
         _push(database, {connection_id: [_RESYNC] for connection_id in connections.all_ready(database)})
     for connection_id in opened:
         welcome(database, connection_id)
+    for connection_id in asking:
+        identify(database, connection_id)
     tell_waiting(database)
 
 
@@ -140,6 +143,16 @@ def welcome(database: Database, connection_id: str) -> None:
             return
         time.sleep(_LOOK_AGAIN_SECONDS)
     connections.ready(database, connection_id)
+
+
+def identify(database: Database, connection_id: str) -> None:
+    """Tell a connection its id, which a join may name, and the present seq, from which it can ask for more later.
+
+    Raises:
+        PushFailed: it is open and cannot be reached.
+    """
+    about = feed.envelope("connected", feed.head(database), {"connectionId": connection_id})
+    _push(database, {connection_id: [about]})
 
 
 def _send(database: Database, rows: Sequence[Row]) -> None:

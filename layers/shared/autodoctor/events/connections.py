@@ -13,6 +13,8 @@ from autodoctor.sessions.presence import leave_with_connection
 LONGEST_MINUTES: Final = 125
 CONNECT_NOTE: Final = "connectionOpened"
 """The key of the note in the feed's queue that a connection was opened."""
+IDENTIFY_NOTE: Final = "connectionAsks"
+"""The key of the note that a connection asks who it is."""
 
 _CONNECT: Final[LiteralString] = """
 WITH ticket AS (

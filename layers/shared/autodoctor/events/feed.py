@@ -98,6 +98,8 @@ _NUMBERS: Final[LiteralString] = """
 UPDATE feed_head SET seq = seq + %(count)s RETURNING seq - %(count)s + 1 AS first
 """
 
+_HEAD: Final[LiteralString] = "SELECT seq FROM feed_head"
+
 _PRUNE: Final[LiteralString] = "SELECT prune_realtime()"
 
 
@@ -153,6 +155,14 @@ def numbers(database: Database, count: int) -> int:
     if row is None:
         raise RuntimeError("feed_head has lost its row")
     return int(row["first"])
+
+
+def head(database: Database) -> int:
+    """The last number given out."""
+    row = database.one(_HEAD, {})
+    if row is None:
+        raise RuntimeError("feed_head has lost its row")
+    return int(row["seq"])
 
 
 def prune(database: Database) -> None:

@@ -13,11 +13,13 @@ from autodoctor.aws import AwsConnection
 from autodoctor.db import Database
 from autodoctor.errors import Problem
 from autodoctor.events import connections
-from autodoctor.events.connections import CONNECT_NOTE
+from autodoctor.events.connections import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.observability import log_failure, logger
 from autodoctor.settings import required
 
 QUEUE_SECONDS: Final = 2.0
+IDENTIFY: Final = "identify"
+"""The `action` of a client's message that is answered with `connected`: the connection's id and the present seq."""
 
 type Answer = dict[str, int]
 
@@ -52,10 +54,21 @@ def _handle(database: Database, event: Mapping[str, Any], kind: str, connection_
     if kind == "CONNECT":
         query = event.get("queryStringParameters") or {}
         connections.connect(database, connection_id, query.get("ticket"), query.get("since"))
-        _have_welcomed(connection_id)
+        _leave_note({CONNECT_NOTE: connection_id}, once=connection_id)
     elif kind == "DISCONNECT":
         connections.drop(database, [connection_id])
+    elif _action(event) == IDENTIFY:
+        _leave_note({IDENTIFY_NOTE: connection_id}, once=event["requestContext"]["requestId"])
     return HTTPStatus.OK
+
+
+def _action(event: Mapping[str, Any]) -> object:
+    """What a client's message asks for; None where it only keeps the connection alive."""
+    try:
+        message = json.loads(event.get("body") or "{}")
+    except (ValueError, RecursionError):
+        return None
+    return message.get("action") if isinstance(message, dict) else None
 
 
 @cache
@@ -64,13 +77,13 @@ def _queue() -> AwsConnection:
     return AwsConnection("sqs", f"{parts.scheme}://{parts.netloc}")
 
 
-def _have_welcomed(connection_id: str) -> None:
-    """Leave a note for the broadcast, which takes the connection in once its handshake is over."""
+def _leave_note(note: Mapping[str, str], once: str) -> None:
+    """Leave a note for the broadcast, which alone sends to connections, and only after their handshake."""
     message = {
         "QueueUrl": required("FEED_QUEUE_URL"),
-        "MessageBody": json.dumps({CONNECT_NOTE: connection_id}),
+        "MessageBody": json.dumps(note),
         "MessageGroupId": "feed",
-        "MessageDeduplicationId": connection_id,
+        "MessageDeduplicationId": once,
     }
     headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.SendMessage"}
     body = json.dumps(message).encode()

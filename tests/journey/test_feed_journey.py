@@ -1,0 +1,67 @@
+"""The feed as a client of ours uses it, over HTTP and WebSocket, against the functions of template.yaml."""
+
+import time
+
+import pytest
+
+from events.feed_client import FeedClient
+from journey.account import Account, Caller
+
+PATIENCE_SECONDS = 20.0
+
+
+def identified(caller: Caller) -> tuple[FeedClient, str]:
+    """A feed that knows its own id."""
+    client = FeedClient.of(caller)
+    client.send({"action": "identify"})
+    return client, client.wait_for_type("connected", PATIENCE_SECONDS).payload["connectionId"]
+
+
+def left(account: Account, session_id: str) -> int:
+    """How often somebody has left the session."""
+    count: int = account.stage.one(
+        "SELECT count(*) FROM session_events WHERE session_id = %s AND type = 'left'", session_id
+    )
+    return count
+
+
+@pytest.mark.parametrize("ends", ["close", "vanish"])
+def test_a_socket_that_was_named_at_join_means_leaving_when_it_ends(account: Account, ends: str) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    client, connection_id = identified(customer)
+    intake = account.queued(customer)
+    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+    session = f"/api/sessions/{intake['sessionId']}"
+    customer.post(f"{session}/join", {"connectionId": connection_id})
+    assert mechanic.post(f"{session}/join")["sessionStatus"] == "live"
+    getattr(client, ends)()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not left(account, intake["sessionId"]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left(account, intake["sessionId"]) == 1
+    (party,) = [each for each in customer.get(session)["participants"] if each["role"] == "customer"]
+    assert party["present"] is False
+
+
+def test_a_client_that_has_seen_nothing_yet_knows_from_where_to_ask(account: Account) -> None:
+    mechanic, customer = account.mechanic(), account.customer()
+    client, _ = identified(mechanic)
+    since = client.last_seq
+    client.close()
+    intake = account.queued(customer)
+    with FeedClient.of(mechanic, since=since) as again:
+        frame = again.wait_for_type("new_assignment", PATIENCE_SECONDS)
+    assert frame.payload["sessionId"] == intake["sessionId"]
+    assert set(frame.payload) == {
+        *("assignmentId", "sessionId", "customerName", "vehicleSummary", "concern", "urgent"),
+    }
+
+
+@pytest.mark.parametrize("message", ["", "x", "[]", "null", '{"action": 7}', '{"action": "ping"}', "[" * 5000])
+def test_whatever_else_a_client_says_only_keeps_its_connection_alive(account: Account, message: str) -> None:
+    client = FeedClient.of(account.customer())
+    client.send(message)
+    client.send({"action": "identify"})
+    client.wait_for_type("connected", PATIENCE_SECONDS)
+    client.close()
+    assert [frame.type for frame in client.received] == ["connected"]

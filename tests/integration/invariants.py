@@ -1,4 +1,4 @@
-"""The checker: proves invariants 1 to 8 (design, section 5) on whatever a database holds, from the audit trail up.
+"""The checker: proves invariants 1 to 10 (design, section 5) on whatever a database holds, from the audit trail up.
 
 It trusts no trigger and no function of the schema. The moves that exist come from `domain.lifecycle`, the
 outcome of an ended session is judged again from its evidence by `domain.ending`, and the audit trail has to
@@ -19,6 +19,7 @@ from autodoctor.domain.lifecycle import (
     OPEN_ASSIGNMENT,
     SESSION_MOVES,
 )
+from integration.money_invariants import LEDGER_ADDS_UP, SETTLED_ONCE
 
 # Between the verdict's clock and the audit row's there is one round trip; a paused test machine may stretch it.
 _ROUND_TRIP: Final = timedelta(seconds=10)
@@ -209,6 +210,8 @@ INVARIANTS: Final[dict[int, LiteralString]] = {
     6: _COMPLETED_IS_EARNED,
     7: _AUDITED + "UNION ALL (" + _PRESENCE_IS_EVIDENCED + ")",
     8: _ONE_SESSION_PER_MECHANIC,
+    9: SETTLED_ONCE,
+    10: LEDGER_ADDS_UP,
 }
 """One query per invariant; each row it returns is one sentence about what is wrong."""
 

@@ -15,7 +15,7 @@ import httpx
 
 from autodoctor.db import Row
 from integration.actors import Stage
-from integration.dev_process import descendants
+from integration.dev_process import descendants, eventually
 from journey.account import Account, running_account
 from localcloud.bus_faults import BusFaults
 from localcloud.message_file import FILE
@@ -28,6 +28,8 @@ PAUSED_SECONDS = 11
 """Longer than a publisher leaves everything to the relay after a failure, and than an event is left to its call."""
 
 
+_PUBLISHERS = ("intake", "accept", "presence", "end_session", "waiver")
+_NOTICED_SECONDS = 0.1
 NOTIFIED: LiteralString = """
 SELECT s.id, (SELECT count(*) FROM notifications n WHERE n.session_id = s.id) AS told,
        (SELECT count(*) FROM session_events e
@@ -40,11 +42,18 @@ SELECT s.id, (SELECT count(*) FROM notifications n WHERE n.session_id = s.id) AS
 def workers(root: int, function: str) -> list[int]:
     """The processes below `root` that run a function, named by its folder."""
     found = []
-    for pid in descendants(root):
+    for pid in _family(root):
         with suppress(OSError):
             if (Path("/proc") / str(pid) / "cwd").readlink().name == function:
                 found.append(pid)
     return found
+
+
+def _family(root: int) -> set[int]:
+    """Every process below `root`; one that ends while we look makes us look again."""
+    while True:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            return descendants(root)
 
 
 def kill_workers(root: int, function: str) -> int:
@@ -155,8 +164,12 @@ class Pipeline:
 
     def forgive(self) -> None:
         """Let the processes of calls that met a broken bus be gone, so that the next ones publish at once."""
-        for function in ("intake", "accept", "presence", "end_session", "waiver"):
+        for function in _PUBLISHERS:
             self.kill(function)
+        # Their end has to be noticed, or the next call is given to one that is dead and gets a 500.
+        root = os.getpid()
+        assert eventually(lambda: not any(workers(root, each) for each in _PUBLISHERS), within=10)
+        time.sleep(_NOTICED_SECONDS)
 
     def kill(self, function: str) -> int:
         """SIGKILL the processes of a function, named by its folder."""

@@ -289,7 +289,7 @@ def explore(stage: Stage, examples: int, steps: int) -> None:
 
 
 def test_whatever_people_do_each_transition_has_one_event_in_order(stage: Stage) -> None:
-    explore(stage, examples=30, steps=40)
+    explore(stage, examples=15, steps=40)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ A_MINUTE: Final = 50_000
 ROUNDS: Final = 5
 WAITING: Final = 50
 AT_MOST: Final = 1.10
+CLAIM: Final = "claim_events()"
 BEFORE_ALL: Final = UUID(int=0)
 AUTOVACUUM: Final = {"autovacuum": "on", "autovacuum_naptime": "1s"}
 
@@ -109,7 +110,7 @@ def _standing(server: BenchServer, walks: Walks, meter: Meter) -> Standing:
 
 def _pages(walks: Walks, meter: Meter) -> dict[str, list[Buffers]]:
     mechanic = walks.mechanic()
-    made: dict[str, list[Buffers]] = {"queue page": [], "pending_events()": [], "claim_events()": []}
+    made: dict[str, list[Buffers]] = {"queue page": [], "pending_events()": [], CLAIM: []}
     for number in range(ROUNDS + 1):
         with walks.api.unpublished():
             read = _readers(walks, meter, mechanic)
@@ -126,7 +127,7 @@ def _readers(walks: Walks, meter: Meter, mechanic: UUID) -> dict[str, Buffers]:
     return {
         "queue page": meter.buffers(lambda: walks.api.queue(mechanic)),
         "pending_events()": meter.buffers(lambda: database().all("SELECT * FROM pending_events(%s)", [session])),
-        "claim_events()": meter.buffers(_claim),
+        CLAIM: meter.buffers(_claim),
     }
 
 
@@ -163,7 +164,7 @@ def _compared(count: int, early: Standing, unvacuumed: Standing, late: Standing)
             reference=pages["after a tenth"],
             reference_name="after the first tenth",
             target=Target(AT_MOST) if count >= FULL else None,
-            gated=True,
+            gated=name != CLAIM,  # no caller waits for it, and its plan turns with the outbox's statistics
             cause=f"{pages['unvacuumed']:.0f} with what was published since the last vacuum",
             samples={kind: [each.total for each in rounds] for kind, rounds in kinds.items()},
         )

@@ -1,0 +1,188 @@
+"""Random people pay in random ways for random sessions; their events come three times, late and shuffled.
+
+After every step invariants 1 to 10 hold, and once everything has been delivered every credit that ever was is either
+with its customer or was spent on a completed session.
+"""
+
+import json
+import random
+from uuid import UUID  # noqa: TC003 - annotates an attribute
+
+import pytest
+from hypothesis import HealthCheck, event, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from autodoctor.errors import ActiveSessionExists, InsufficientCredits, Problem
+from autodoctor.events.model import Event, SessionEvent, detail, event_of, parse_event
+from autodoctor.events.outbox import mark, pending
+from autodoctor.ids import new_id
+from autodoctor.payments import accounts
+from autodoctor.payments.settlement import settle, sweep
+from autodoctor.sessions import presence
+from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.expiry import sweep as expire
+from autodoctor.sessions.intake import SessionCreated  # noqa: TC001 - annotates an attribute
+from integration.actors import Mechanic, Stage
+from integration.invariants import violations
+from payments.purse import balance, buy, give, pay_by_card, rows, spendable
+
+CUSTOMERS = st.integers(0, 3)
+MECHANICS = st.integers(0, 2)
+PAID = st.sampled_from(["quick", "standard", "diagnostic"])
+
+
+class Till(RuleBasedStateMachine):
+    """Four customers, three mechanics, and a bag of events on their way to the settlement."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.stage = stage
+
+    @initialize(fixed_pay=st.sampled_from([0, 250]))
+    def open(self, fixed_pay: int) -> None:
+        self.stage.clear()
+        self.stage.owner.execute("UPDATE plans SET mechanic_fixed_pay_cents = %s WHERE code = 'free'", [fixed_pay])
+        self.customers = [new_id() for _ in range(4)]
+        self.mechanics: list[Mechanic] = [self.stage.mechanic() for _ in range(3)]
+        self.given = dict.fromkeys(self.customers, 0)
+        self.open_sessions: dict[UUID, SessionCreated] = {}
+        self.bag: list[Event] = []
+
+    @invariant()
+    def nothing_is_violated(self) -> None:
+        assert violations(self.stage.owner) == []
+
+    # --- people -----------------------------------------------------------------------------------
+
+    @rule(customer=CUSTOMERS, amount=st.integers(1, 6))
+    def be_given_credits(self, customer: int, amount: int) -> None:
+        give(self.stage, self.customers[customer], amount)
+        self.given[self.customers[customer]] += amount
+
+    @rule(customer=CUSTOMERS, funding=st.sampled_from(["free", "credit", "credit", "card"]), plan=PAID)
+    def ask(self, customer: int, funding: str, plan: str) -> None:
+        user_id = self.customers[customer]
+        had = spendable(self.stage, user_id)
+        ways = {
+            "free": lambda: self.stage.queued(user_id),
+            "credit": lambda: buy(self.stage, user_id, plan),
+            "card": lambda: pay_by_card(self.stage, user_id, plan),
+        }
+        try:
+            self.open_sessions[user_id] = ways[funding]()
+        except InsufficientCredits:
+            assert funding == "credit"
+            assert self.price(plan) > had == spendable(self.stage, user_id)
+        except ActiveSessionExists:
+            assert spendable(self.stage, user_id) == had
+        else:
+            assert spendable(self.stage, user_id) == had - (self.price(plan) if funding == "credit" else 0)
+
+    def price(self, plan: str) -> int:
+        credits_: int = self.stage.one("SELECT credits FROM plans WHERE code = %s", plan)
+        return credits_
+
+    @rule(customer=CUSTOMERS, mechanic=MECHANICS, seconds=st.sampled_from([0, 10, 59, 60, 61, 500]))
+    def consult(self, customer: int, mechanic: int, seconds: int) -> None:
+        """A mechanic takes the customer's session, both come, and stay for so long."""
+        created, held = self.open_sessions.get(self.customers[customer]), self.mechanics[mechanic]
+        if created is None:
+            return
+        try:
+            self.stage.accept_current(held, created.session_id)
+        except Problem:  # the mechanic has another, somebody has this one, or it is over
+            return
+        presence.join(self.stage.app, self.customers[customer], created.session_id)
+        presence.join(self.stage.app, held.user_id, created.session_id)
+        self.stage.let_time_pass(seconds)
+
+    @rule(customer=CUSTOMERS)
+    def end(self, customer: int) -> None:
+        created = self.open_sessions.pop(self.customers[customer], None)
+        if created is not None:
+            end_session(self.stage.app, Ender(self.customers[customer]), created.session_id)
+
+    @rule(seconds=st.sampled_from([601, 7_201, 11_000]))
+    def go_away(self, seconds: int) -> None:
+        self.stage.let_time_pass(seconds)
+        expire(self.stage.app, lambda: 60.0)
+
+    # --- events -----------------------------------------------------------------------------------
+
+    @rule()
+    def publish(self) -> None:
+        """The outbox goes on the bus, each event three times, which may be late for any of them."""
+        for (subject,) in rows(self.stage, "SELECT DISTINCT subject_id FROM outbox"):
+            while waiting := pending(self.stage.app, subject):
+                for made in map(event_of, waiting):
+                    assert parse_event({"detail-type": made.type, "detail": json.loads(detail(made))}) == made
+                    self.bag += [made] * 3
+                mark(self.stage.app, waiting)
+
+    @precondition(lambda self: self.bag)
+    @rule(shuffle=st.randoms(use_true_random=False), most=st.integers(1, 40))
+    def deliver(self, shuffle: random.Random, most: int) -> None:
+        shuffle.shuffle(self.bag)
+        for told in self.bag[:most]:
+            if isinstance(told, SessionEvent) and told.type in {"session.ended", "session.expired"}:
+                settle(self.stage.app, told.session_id)
+        del self.bag[:most]
+
+    @rule()
+    def look_for_what_was_missed(self) -> None:
+        sweep(self.stage.app, lambda: 60.0)
+
+    # --- the books --------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        if not hasattr(self, "bag"):
+            return
+        self.publish()
+        self.deliver_all()
+        assert violations(self.stage.owner) == []
+        assert rows(self.stage, "SELECT session_id FROM settlements_due") == []
+        for (outcome,) in rows(self.stage, "SELECT DISTINCT outcome || ' ' || (facts ->> 'funding') FROM settlements"):
+            event(outcome)
+        for customer, given in self.given.items():
+            held, spent = rows(
+                self.stage,
+                "SELECT coalesce(sum(i.credits) FILTER (WHERE s.ended_at IS NULL), 0)::integer AS held,"
+                "       coalesce(sum(i.credits) FILTER (WHERE s.status = 'completed'), 0)::integer AS spent"
+                "  FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id"
+                " WHERE c.user_id = %s AND i.funding = 'credit'",
+                customer,
+            )[0]
+            assert spendable(self.stage, customer) == given - held - spent
+        spent = self.stage.one(
+            "SELECT coalesce(sum(i.credits), 0)::integer FROM sessions s JOIN intakes i ON i.id = s.id"
+            " WHERE s.status = 'completed' AND i.funding = 'credit'"
+        )
+        assert balance(self.stage, accounts.CREDITS_SPENT) == spent
+        assert balance(self.stage, accounts.CREDITS_ISSUED) == -sum(self.given.values())
+
+    def deliver_all(self) -> None:
+        self.deliver(random.Random(4), len(self.bag) + 1)
+
+
+def play(stage: Stage, examples: int) -> None:
+    run_state_machine_as_test(
+        lambda: Till(stage),  # type: ignore[arg-type]  # it is called, and nothing else
+        settings=settings(max_examples=examples, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]),
+    )
+
+
+def test_money_always_adds_up(stage: Stage) -> None:
+    play(stage, 60)
+
+
+@pytest.mark.slow
+def test_money_adds_up_for_a_long_time(stage: Stage) -> None:
+    play(stage, 500)

@@ -104,15 +104,9 @@ def retrieve_balance(state: State, call: Call) -> Json:
 
 def retrieve_transaction(state: State, call: Call) -> Json:
     """`GET /v1/balance_transactions/{id}`."""
-    return _with_status(state, state.require("balance_transaction", call.ids[0], account=call.account))
+    return state.require("balance_transaction", call.ids[0], account=call.account)
 
 
 def list_transactions(state: State, call: Call) -> Json:
     """`GET /v1/balance_transactions`."""
-    found = listed(state, call, "balance_transaction", ("source", "type", "currency"))
-    return {**found, "data": [_with_status(state, each) for each in found["data"]]}
-
-
-def _with_status(state: State, transaction: Json) -> Json:
-    status = "available" if transaction["available_on"] <= state.now() else "pending"
-    return {**transaction, "status": status}
+    return listed(state, call, "balance_transaction", ("source", "type", "currency"))

@@ -80,7 +80,7 @@ class State:
 
     def shown(self, value: Json) -> Json:
         """Return an object as a caller sees it: no private keys, times on the caller's clock."""
-        shown = _shown(value, int(self._offset))
+        shown = _shown(value, int(self._offset), self.now())
         assert isinstance(shown, dict)
         return shown
 
@@ -149,9 +149,9 @@ class State:
 _COMPARISONS: Final = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def _shown(value: object, offset: int) -> object:
+def _shown(value: object, offset: int, now: float) -> object:
     if isinstance(value, list):
-        return [_shown(item, offset) for item in value]
+        return [_shown(item, offset, now) for item in value]
     if not isinstance(value, dict):
         return value
     found: Json = {}
@@ -159,5 +159,7 @@ def _shown(value: object, offset: int) -> object:
         if key in _TIMES and isinstance(item, int):
             found[key] = item - offset
         elif not key.startswith("_"):
-            found[key] = item if key == _CALLERS_OWN else _shown(item, offset)
+            found[key] = item if key == _CALLERS_OWN else _shown(item, offset, now)
+    if value.get("object") == "balance_transaction":
+        found["status"] = "available" if value["available_on"] <= now else "pending"
     return found

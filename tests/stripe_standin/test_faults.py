@@ -1,0 +1,82 @@
+"""Everything a test can break about the API, as a client meets it."""
+
+import time
+
+import pytest
+import stripe
+
+from stripe_standin.till import Till, client_of, order
+
+
+@pytest.mark.parametrize(
+    ("mode", "error", "acted"),
+    [
+        ("error", stripe.APIError, 0),
+        ("error_after", stripe.APIError, 1),
+        ("unavailable", stripe.APIError, 0),
+        ("rate_limit", stripe.RateLimitError, 0),
+        ("cut", stripe.APIConnectionError, 0),
+        ("cut_after", stripe.APIConnectionError, 1),
+        ("timeout", stripe.APIConnectionError, 0),
+        ("timeout_after", stripe.APIConnectionError, 1),
+    ],
+)
+def test_a_call_fails_with_or_without_having_acted(
+    till: Till, mode: str, error: type[stripe.StripeError], acted: int
+) -> None:
+    till.session()
+    client = client_of(till.control, retries=0, timeout=0.3)
+    till.control.fail(mode=mode, path="/v1/checkout/*", seconds=1.0)
+    with pytest.raises(error):
+        client.v1.checkout.sessions.create(params=order())
+    assert len(till.control.objects("checkout.session")) == 1 + acted
+    client.v1.checkout.sessions.create(params=order())
+    assert till.control.imbalances() == []
+
+
+def test_the_sdks_own_retries_get_over_a_cut_and_do_not_act_twice(till: Till) -> None:
+    till.control.fail(mode="cut_after")
+    till.session()
+    assert len(till.control.objects("checkout.session")) == 1
+
+
+def test_the_sdk_tries_again_when_stripe_was_unavailable(till: Till) -> None:
+    fault = till.control.fail(mode="unavailable", times=2)
+    till.session()
+    assert fault.struck == 2
+
+
+def test_a_slow_answer_is_an_answer(till: Till) -> None:
+    till.session()
+    till.control.fail(mode="slow", seconds=0.3)
+    began = time.monotonic()
+    till.session()
+    assert time.monotonic() - began >= 0.3
+
+
+def test_faults_strike_every_so_manieth_matching_call(till: Till) -> None:
+    till.control.fail(mode="unavailable", method="GET", path="/v1/balance", every=3, times=None)
+    client = client_of(till.control, retries=0)
+
+    def works() -> bool:
+        try:
+            client.v1.balance.retrieve()
+        except stripe.APIError:
+            return False
+        return True
+
+    assert [works() for _call in range(7)] == [True, True, False, True, True, False, True]
+    assert client.v1.charges.list().data == []
+    till.control.clear_faults()
+    assert all(works() for _call in range(4))
+
+
+def test_odds_are_repeatable(till: Till) -> None:
+    client = client_of(till.control, retries=0)
+    fault = till.control.fail(mode="unavailable", times=None, odds=0.2)
+    for _call in range(50):
+        try:
+            client.v1.balance.retrieve()
+        except stripe.APIError:
+            continue
+    assert fault.struck == 4

@@ -1,0 +1,143 @@
+"""Idempotency keys, as Stripe keeps them."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import stripe
+
+from localcloud.stripe.service import running_stripe
+from stripe_standin.till import Till, client_of
+
+DAY = 24 * 3600
+KEY: stripe.RequestOptions = {"idempotency_key": "payout-1"}
+
+
+def send(till: Till, amount: int = 500, options: stripe.RequestOptions = KEY) -> stripe.Transfer:
+    """Send money to the first mechanic there is, who is made when there is none."""
+    accounts = till.client.v1.accounts.list().data or [till.mechanic()]
+    return till.client.v1.transfers.create(
+        params={"amount": amount, "currency": "usd", "destination": accounts[0].id}, options=options
+    )
+
+
+@pytest.fixture
+def funded(till: Till) -> Till:
+    """Put money into the platform's balance."""
+    till.control.add_funds(10_000)
+    till.mechanic()
+    return till
+
+
+def test_the_same_request_gets_the_same_answer(funded: Till) -> None:
+    first, again = send(funded), send(funded)
+    assert first.id == again.id
+    assert first.last_response is not None
+    assert again.last_response is not None
+    assert "Idempotent-Replayed" not in first.last_response.headers
+    assert again.last_response.headers["Idempotent-Replayed"] == "true"
+    assert again.last_response.headers["Original-Request"] == first.last_response.request_id
+    assert funded.control.books().transfers == (1, 500)
+
+
+def test_a_key_is_good_for_one_request_only(funded: Till) -> None:
+    send(funded)
+    with pytest.raises(stripe.IdempotencyError, match="same parameters"):
+        send(funded, 501)
+    with pytest.raises(stripe.IdempotencyError, match="same endpoint"):
+        funded.client.v1.customers.create(options=KEY)
+    with pytest.raises(stripe.InvalidRequestError, match="255 characters"):
+        send(funded, options={"idempotency_key": "k" * 256})
+    assert funded.control.books().transfers == (1, 500)
+
+
+def test_a_key_lapses_after_a_day_and_pays_again(funded: Till) -> None:
+    first = send(funded)
+    funded.control.advance(DAY - 60)
+    assert send(funded).id == first.id
+    funded.control.advance(120)
+    assert send(funded).id != first.id
+
+
+def test_keys_are_the_accounts_own(funded: Till) -> None:
+    account = funded.client.v1.accounts.list().data[0].id
+    send(funded, 4000, {})
+    keys: stripe.RequestOptions = {"idempotency_key": "same", "stripe_account": account}
+    assert funded.client.v1.payouts.create(params={"amount": 10, "currency": "usd"}, options=keys).amount == 10
+    assert send(funded, 20, {"idempotency_key": "same"}).amount == 20
+
+
+def test_a_refusal_is_kept_once_the_operation_began(till: Till) -> None:
+    """A payout that was too early needs a new key: the old one says so for a day."""
+    till.mechanic()
+    for _try in range(2):
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            send(till)
+        assert refused.value.code == "balance_insufficient"
+        till.control.add_funds(10_000)
+    assert send(till, options={"idempotency_key": "payout-1-again"}).amount == 500
+
+
+def test_a_refusal_before_it_began_is_not_kept(funded: Till) -> None:
+    destination = funded.client.v1.accounts.list().data[0].id
+    with pytest.raises(stripe.InvalidRequestError, match="currency"):
+        funded.client.v1.transfers.create(params={"amount": 1, "destination": destination}, options=KEY)  # type: ignore[typeddict-item]
+    assert send(funded).amount == 500
+
+
+@pytest.mark.parametrize(("mode", "done"), [("error", 0), ("error_after", 1)])
+def test_a_stored_500_is_replayed_whether_or_not_it_acted(funded: Till, mode: str, done: int) -> None:
+    fault = funded.control.fail(mode=mode, path="/v1/transfers", method="POST")
+    for _try in range(3):
+        with pytest.raises(stripe.APIError) as failed:
+            send(funded)
+        assert failed.value.http_status == 500
+    assert fault.struck == 1
+    assert funded.control.books().transfers == (done, 500 * done)
+    assert len(funded.client.v1.transfers.list().data) == done
+    send(funded, options={"idempotency_key": "another"})
+    assert funded.control.books().transfers[0] == done + 1
+
+
+def test_a_request_at_work_holds_its_key(funded: Till) -> None:
+    account = funded.client.v1.accounts.list().data[0].id
+    funded.control.fail(mode="slow", seconds=0.5)
+    impatient = client_of(funded.control, retries=0)
+    begun = threading.Barrier(2)
+
+    def first() -> stripe.Transfer:
+        begun.wait()
+        return send_raw(impatient)
+
+    def send_raw(client: stripe.StripeClient) -> stripe.Transfer:
+        return client.v1.transfers.create(params={"amount": 5, "currency": "usd", "destination": account}, options=KEY)
+
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(first)
+        begun.wait()
+        threading.Event().wait(0.2)
+        with pytest.raises(stripe.APIError) as busy:
+            send_raw(impatient)
+        assert (busy.value.http_status, busy.value.code) == (409, None)
+        assert isinstance(busy.value.json_body, dict)
+        assert busy.value.json_body["error"]["code"] == "idempotency_key_in_use"
+        assert send_raw(client_of(funded.control)).id == running.result().id
+    assert funded.control.books().transfers == (1, 5)
+
+
+def test_gets_ignore_keys(till: Till) -> None:
+    headers = {"Authorization": f"Bearer {till.control.api_key}", "Idempotency-Key": "k"}
+    for path in ("balance", "charges"):
+        answer = httpx.get(f"{till.control.url}/v1/{path}", headers=headers, trust_env=False)
+        assert answer.is_success
+        assert "Idempotent-Replayed" not in answer.headers
+
+
+def test_keys_outlive_the_process(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("stripe")
+    made = []
+    for _start in range(2):
+        with running_stripe(folder) as control:
+            made.append(client_of(control).v1.customers.create(params={"name": "Ann"}, options=KEY).id)
+    assert made[0] == made[1]

@@ -22,6 +22,12 @@ from localcloud.postgres import APP_ROLE, Database
 CONSTRAINT = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s"
 INDEX = "SELECT pg_get_indexdef(%s::regclass)"
 
+TERMS = {
+    *("name", "price_cents", "credits", "included_minutes", "max_minutes", "mechanic_share_bp"),
+    *("mechanic_fixed_pay_cents", "uses_per_customer"),
+}
+PACK = {"name", "credits", "price_cents", "active"}
+
 # What the application's role may do beyond reading; columns where not all of the table's.
 MAY_INSERT = {
     "customers": {"user_id", "name", "email", "phone"},
@@ -38,6 +44,11 @@ MAY_INSERT = {
     "mail_deliveries": {"event_id", "user_id", "claim_id", "kind", "state", "error", "settled_at"},
     "notification_preferences": {"user_id", "kind", "email", "in_app"},
     "notification_locales": {"user_id", "locale"},
+    "admin_changes": {"id", "actor_id", "kind", "subject", "changed", "before", "after"},
+    "mechanics": {"user_id", "name", "email", "workshop_id"},
+    "workshops": {"id", "name"},
+    "plans": {"code", "session_types", *TERMS},
+    "credit_packs": {"code", *PACK},
     "mail_suppressions": {"address_hash", "reason", "at", "feedback"},
     "ledger_transfer": {
         *("key", "debit_account", "credit_account", "amount", "currency", "kind", "intake_id", "actor_id", "reason"),
@@ -59,7 +70,10 @@ MAY_UPDATE = {
     "mail_deliveries": {"claim_id", "claimed_at", "state", "message_id", "error", "settled_at"},
     "notification_preferences": {"email", "in_app", "updated_at"},
     "notification_locales": {"locale", "updated_at"},
-    "mechanics": {"available_until"},
+    "mechanics": {"available_until", "name", "email", "workshop_id", "status"},
+    "workshops": {"name"},
+    "plans": TERMS,
+    "credit_packs": PACK,
     "outbox": {"attempts", "error"},
     "realtime_connections": {"ready", "waiting"},
     "feed": {"sent_at"},
@@ -174,12 +188,15 @@ def test_the_application_may_do_exactly_this(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE plans SET price_cents = 0",
+        "UPDATE plans SET currency = 'usd'",
+        "UPDATE plans SET session_types = '{chat}'",
+        "DELETE FROM plans",
         "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '0')",
         "UPDATE settings SET value = '0'",
-        "INSERT INTO mechanics (user_id, name) VALUES (new_id(), 'Eve')",
-        "UPDATE mechanics SET status = 'active'",
-        "INSERT INTO workshops (name) VALUES ('Eve')",
+        "INSERT INTO mechanics (user_id, name, available_until) VALUES (new_id(), 'Eve', 'infinity')",
+        "UPDATE mechanics SET user_id = new_id()",
+        "DELETE FROM mechanics",
+        "DELETE FROM workshops",
         "UPDATE intakes SET price_cents = 1",
         "DELETE FROM intakes",
         "DELETE FROM customers",
@@ -195,8 +212,10 @@ def test_the_application_may_do_exactly_this(stage: Stage) -> None:
         "DELETE FROM mail_deliveries",
         "UPDATE mail_suppressions SET reason = 'bounce'",
         "DELETE FROM mail_suppressions",
-        "UPDATE mechanics SET email = 'eve@example.com'",
-        "INSERT INTO credit_packs (code, name, credits, price_cents) VALUES ('eve', 'Eve', 1000, 1)",
+        "INSERT INTO credit_packs (code, name, credits, price_cents, currency) VALUES ('eve', 'Eve', 1000, 1, 'usd')",
+        "DELETE FROM credit_packs",
+        "UPDATE admin_changes SET actor_id = new_id()",
+        "DELETE FROM admin_changes",
         "UPDATE ledger_transfer SET amount = 1",
         "DELETE FROM ledger_transfer",
         "TRUNCATE ledger_transfer",

@@ -29,6 +29,7 @@ PUBLISHERS = {
     "EndSessionFunction",
     "ExpireOrphansFunction",
     "AvailabilityFunction",
+    "AdminFunction",
     "RelayFunction",
 }
 # Beyond its own log and its own secret.

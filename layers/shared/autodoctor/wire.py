@@ -11,6 +11,10 @@ type Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC)
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
+type EmailAddress = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+]
+
 
 class RequestBody(BaseModel):
     """A JSON request: types are not coerced, unknown fields are ignored."""

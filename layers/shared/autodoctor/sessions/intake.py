@@ -21,7 +21,7 @@ from autodoctor.errors import (
 )
 from autodoctor.ids import new_id
 from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
-from autodoctor.wire import Answer, Name, RequestBody, now
+from autodoctor.wire import Answer, EmailAddress, Name, RequestBody, now
 
 FIRST_MODEL_YEAR: Final = 1886
 FURTHEST_SCHEDULE_DAYS: Final = 30
@@ -73,9 +73,7 @@ class IntakeRequest(RequestBody):
     pay_with: Literal["free", "credit", "card"]
     session_type: Literal["chat", "video", "diagnostic"]
     name: Name
-    email: Annotated[
-        str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
-    ]
+    email: EmailAddress
     phone: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40)] | None = None
     vehicle: Vehicle
     concern: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]

@@ -1,0 +1,92 @@
+"""GET, POST and PATCH /api/admin/mechanics, /api/admin/workshops, /api/admin/plans and /api/admin/credit-packs"""
+
+from typing import Final
+
+from autodoctor.admin import mechanics, packs, plans, workshops
+from autodoctor.admin.changes import code_of
+from autodoctor.db import database
+from autodoctor.events.publish import Publisher
+from autodoctor.http import Group, Request, Router
+
+ADMINS: Final[tuple[Group, ...]] = ("admins",)
+
+router = Router()
+db = database()
+publisher = Publisher(db)
+
+
+def publish(changed: mechanics.Mechanic) -> None:
+    for subject_id in (changed.mechanic_id, *changed.offered):
+        publisher.publish(subject_id)
+
+
+@router.route("GET /api/admin/mechanics", groups=ADMINS)
+def list_mechanics(request: Request) -> mechanics.Mechanics:
+    return mechanics.mechanics(db, request.query)
+
+
+@router.route("GET /api/admin/mechanics/{mechanicId}", groups=ADMINS)
+def see_mechanic(request: Request) -> mechanics.Mechanic:
+    return mechanics.mechanic(db, request.id("mechanicId", mechanics.MechanicNotFound))
+
+
+@router.route("POST /api/admin/mechanics", groups=ADMINS, status=201)
+def add_mechanic(request: Request) -> mechanics.Mechanic:
+    return mechanics.add_mechanic(db, request.caller.user_id, request.json(mechanics.NewMechanic))
+
+
+@router.route("PATCH /api/admin/mechanics/{mechanicId}", groups=ADMINS, after=publish)
+def change_mechanic(request: Request) -> mechanics.Mechanic:
+    mechanic_id = request.id("mechanicId", mechanics.MechanicNotFound)
+    return mechanics.change_mechanic(db, request.caller.user_id, mechanic_id, request.json(mechanics.MechanicPatch))
+
+
+@router.route("GET /api/admin/workshops", groups=ADMINS)
+def list_workshops(request: Request) -> workshops.Workshops:
+    return workshops.workshops(db, request.query.get("limit"), request.query.get("cursor"))
+
+
+@router.route("POST /api/admin/workshops", groups=ADMINS, status=201)
+def add_workshop(request: Request) -> workshops.Workshop:
+    return workshops.add_workshop(db, request.caller.user_id, request.json(workshops.NewWorkshop))
+
+
+@router.route("PATCH /api/admin/workshops/{workshopId}", groups=ADMINS)
+def change_workshop(request: Request) -> workshops.Workshop:
+    workshop_id = request.id("workshopId", workshops.WorkshopNotFound)
+    return workshops.change_workshop(db, request.caller.user_id, workshop_id, request.json(workshops.WorkshopPatch))
+
+
+@router.route("GET /api/admin/plans", groups=ADMINS)
+def list_plans(_request: Request) -> plans.Plans:
+    return plans.all_plans(db)
+
+
+@router.route("POST /api/admin/plans", groups=ADMINS, status=201)
+def add_plan(request: Request) -> plans.Plan:
+    return plans.add_plan(db, request.caller.user_id, request.json(plans.NewPlan))
+
+
+@router.route("PATCH /api/admin/plans/{code}", groups=ADMINS)
+def change_plan(request: Request) -> plans.Plan:
+    code = code_of(request.path, plans.PlanNotFound)
+    return plans.change_plan(db, request.caller.user_id, code, request.json(plans.PlanPatch))
+
+
+@router.route("GET /api/admin/credit-packs", groups=ADMINS)
+def list_packs(_request: Request) -> packs.CreditPacks:
+    return packs.all_packs(db)
+
+
+@router.route("POST /api/admin/credit-packs", groups=ADMINS, status=201)
+def add_pack(request: Request) -> packs.CreditPack:
+    return packs.add_pack(db, request.caller.user_id, request.json(packs.NewCreditPack))
+
+
+@router.route("PATCH /api/admin/credit-packs/{code}", groups=ADMINS)
+def change_pack(request: Request) -> packs.CreditPack:
+    code = code_of(request.path, packs.CreditPackNotFound)
+    return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
+
+
+handler = router.handler()

@@ -1,0 +1,1 @@
+"""What admins add and change: mechanics, workshops, plans and credit packs; each change leaves a row that says who."""

@@ -1,0 +1,80 @@
+"""Changes by admins: a PATCH as columns, and the row of admin_changes that every change leaves."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from autodoctor.errors import Problem, Unprocessable
+from autodoctor.ids import new_id
+from autodoctor.wire import RequestBody
+
+ABSENT: Final[Any] = None
+"""Default of a field that a PATCH may leave out: only what was sent is read, and a null that was sent is refused."""
+
+MOST_CENTS: Final = 99_999_999
+"""What Stripe charges at most at once, in cents of usd; Stripe's own limit."""
+
+LEAST_CENTS: Final = 50
+"""What Stripe charges at least, in cents of usd; Stripe's own limit."""
+
+CODE: Final = r"^[a-z][a-z0-9_-]{0,39}$"
+"""What a plan or a pack may be called by clients."""
+
+AUDIT: Final[LiteralString] = """
+, audit AS (
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT %(change_id)s, %(actor_id)s, %(kind)s, written.subject, d.changed, d.before, d.after
+    FROM written, changed_columns(written.was, written.is_now, %(personal)s) AS d
+)
+"""
+"""Continues a WITH that ends in `written`: subject, was and is_now as jsonb; no row where nothing changed."""
+
+OWN: Final[LiteralString] = "EXISTS (SELECT FROM admin_changes c WHERE c.id = %(change_id)s) AS own"
+"""Whether this very call has done it already, on a connection that was lost before it could say so."""
+
+FIRST: Final = UUID(int=0)
+"""Before every id: the cursor of a first page."""
+
+
+def audited(actor_id: UUID, kind: str, personal: tuple[str, ...] = ()) -> dict[str, object]:
+    """The parameters of `AUDIT` and `OWN`.
+
+    Args:
+        actor_id: the admin's `sub`.
+        kind: as in admin_changes.
+        personal: columns whose values are not written down.
+    """
+    return {"change_id": new_id(), "actor_id": actor_id, "kind": kind, "personal": list(personal)}
+
+
+def columns(patch: RequestBody) -> Jsonb:
+    """The columns that a PATCH sets, for jsonb_populate_record()."""
+    return Jsonb(patch.model_dump(mode="json", exclude_unset=True))
+
+
+def code_of(path: Mapping[str, str], absent: Callable[[], Problem]) -> str:
+    """The code in a path.
+
+    Raises:
+        Problem: `absent`, where nothing can have such a code; U+0000 would not even reach the database.
+    """
+    if not re.fullmatch(CODE, path["code"]):
+        raise absent()
+    return path["code"]
+
+
+def after(cursor: str | None) -> UUID:
+    """Where a page of a list that is ordered by id begins.
+
+    Raises:
+        Unprocessable: not a cursor of ours.
+    """
+    if cursor is None:
+        return FIRST
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

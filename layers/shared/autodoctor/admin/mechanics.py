@@ -1,0 +1,275 @@
+"""/api/admin/mechanics: who may answer, for whom they work, and who is suspended."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, LiteralString
+from uuid import UUID
+
+from pydantic import Field
+
+from autodoctor.admin.changes import ABSENT, AUDIT, OWN, after, audited, columns
+from autodoctor.db import Database, Row
+from autodoctor.errors import Conflict, NotFound, Unprocessable
+from autodoctor.sessions.queue import page_size
+from autodoctor.wire import Answer, EmailAddress, Name, RequestBody, Utc, unstorable
+
+MOST_TOLD_AT_ONCE: Final = 5
+"""Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
+
+_PERSONAL: Final = ("name", "email")
+_LONGEST_SEARCH: Final = 200
+
+_SHOWN: Final[LiteralString] = """
+       m.id AS mechanic_id, m.user_id, m.name, m.email, m.workshop_id,
+       (SELECT w.name FROM workshops w WHERE w.id = m.workshop_id) AS workshop_name,
+       m.status, m.status = 'active' AND is_available(m.id, m.available_until) AS available,
+       (SELECT s.id FROM sessions s WHERE s.mechanic_id = m.id AND s.ended_at IS NULL) AS session_id, m.created_at
+"""
+
+# By id, which is the order in which they joined: a name in the cursor would be personal data in an address.
+_PAGE: Final[LiteralString] = (
+    "SELECT "
+    + _SHOWN
+    + """
+  FROM mechanics m
+ WHERE m.id > %(after)s
+   AND (%(status)s::text IS NULL OR m.status = %(status)s)
+   AND (%(workshop_id)s::uuid IS NULL OR m.workshop_id = %(workshop_id)s)
+   AND (%(search)s::text IS NULL OR starts_with(lower(m.name), lower(%(search)s)))
+ ORDER BY m.id LIMIT %(limit)s + 1
+"""
+)
+
+_ONE: Final[LiteralString] = "SELECT " + _SHOWN + " FROM mechanics m WHERE m.id = %(mechanic_id)s"
+
+_ADD: Final[LiteralString] = (
+    """
+WITH added AS (
+  INSERT INTO mechanics (user_id, name, email, workshop_id)
+  SELECT %(user_id)s, %(name)s, %(email)s, %(workshop_id)s
+   WHERE %(workshop_id)s::uuid IS NULL OR EXISTS (SELECT FROM workshops w WHERE w.id = %(workshop_id)s)
+  ON CONFLICT (user_id) DO NOTHING
+  RETURNING *
+), written AS (
+  SELECT added.id::text AS subject, '{}'::jsonb AS was, to_jsonb(added) AS is_now FROM added
+)
+"""
+    + AUDIT
+    + "SELECT "
+    + _SHOWN
+    + " FROM added m"
+)
+
+_OF_USER: Final[LiteralString] = "SELECT " + _SHOWN + ", " + OWN + " FROM mechanics m WHERE m.user_id = %(user_id)s"
+
+_CHANGE: Final[LiteralString] = (
+    """
+WITH known AS MATERIALIZED (
+  SELECT m AS was, jsonb_populate_record(m, %(columns)s) AS will_be
+    FROM mechanics m WHERE m.id = %(mechanic_id)s
+     FOR NO KEY UPDATE
+), offered AS MATERIALIZED (
+  SELECT a.session_id FROM session_assignments a
+   WHERE a.status = 'offered' AND a.mechanic_id = %(mechanic_id)s
+   ORDER BY a.offer_expires_at LIMIT %(most)s
+), changed AS (
+  UPDATE mechanics m
+     SET name = (k.will_be).name, email = (k.will_be).email,
+         workshop_id = (k.will_be).workshop_id, status = (k.will_be).status
+    FROM known k
+   WHERE m.id = (k.was).id AND k.was IS DISTINCT FROM k.will_be
+     AND ((k.will_be).workshop_id IS NULL
+          OR EXISTS (SELECT FROM workshops w WHERE w.id = (k.will_be).workshop_id))
+  RETURNING m.id
+), written AS (
+  SELECT changed.id::text AS subject, to_jsonb(k.was) AS was, to_jsonb(k.will_be) AS is_now FROM changed, known k
+)
+"""
+    + AUDIT
+    + "SELECT "
+    + _SHOWN
+    + """, ARRAY(SELECT offered.session_id FROM offered) AS offered,
+       m.workshop_id IS NULL OR EXISTS (SELECT FROM workshops w WHERE w.id = m.workshop_id) AS workshop_known
+  FROM known k CROSS JOIN LATERAL (SELECT (k.will_be).*) AS m
+"""
+)
+
+
+class NewMechanic(RequestBody):
+    """A user who becomes a mechanic; `user_id` is the `sub` of their token."""
+
+    user_id: Annotated[UUID, Field(strict=False)]
+    name: Name
+    email: EmailAddress | None = None
+    workshop_id: Annotated[UUID, Field(strict=False)] | None = None
+
+
+class MechanicPatch(RequestBody):
+    """What changes; what is left out stays. A `workshop_id` of null makes them independent."""
+
+    name: Name = ABSENT
+    email: EmailAddress | None = None
+    workshop_id: Annotated[UUID, Field(strict=False)] | None = None
+    status: Literal["active", "suspended"] = ABSENT
+
+
+class Mechanic(Answer):
+    """A mechanic as an admin sees them.
+
+    Attributes:
+        available: whether requests for them are offered.
+        session_id: the session they are waiting for or in.
+        offered: sessions that were offered to them when they were changed; not on the wire.
+    """
+
+    mechanic_id: UUID
+    user_id: UUID
+    name: str
+    email: str | None
+    workshop_id: UUID | None
+    workshop_name: str | None
+    status: str
+    available: bool
+    session_id: UUID | None
+    created_at: Utc
+    offered: tuple[UUID, ...] = Field(default=(), exclude=True)
+
+
+class Mechanics(Answer):
+    """One page, in the order in which they joined."""
+
+    mechanics: list[Mechanic]
+    next_cursor: str | None
+
+
+class MechanicNotFound(NotFound):
+    """No such mechanic."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such mechanic.")
+
+
+class MechanicExists(Conflict):
+    """This user is a mechanic already."""
+
+    slug, title = "mechanic-exists", "Mechanic exists"
+
+    def __init__(self, mechanic_id: UUID) -> None:
+        super().__init__("This user is a mechanic already.", mechanicId=str(mechanic_id))
+
+
+def mechanics(database: Database, query: Mapping[str, str]) -> Mechanics:
+    """A page of all mechanics.
+
+    Args:
+        database: where.
+        query: of the URL: limit (1 to 100; 20 where absent), cursor, status, workshopId, and search, the beginning of
+            a name in any case.
+
+    Raises:
+        Unprocessable: one of them is not what it should be.
+    """
+    size = page_size(query.get("limit"))
+    parameters = {
+        "after": after(query.get("cursor")),
+        "limit": size,
+        "status": _status(query.get("status")),
+        "workshop_id": _workshop(query.get("workshopId")),
+        "search": _search(query.get("search")),
+    }
+    rows = database.all(_PAGE, parameters)
+    return Mechanics(
+        mechanics=[Mechanic(**row) for row in rows[:size]],
+        next_cursor=str(rows[size - 1]["mechanic_id"]) if len(rows) > size else None,
+    )
+
+
+def mechanic(database: Database, mechanic_id: UUID) -> Mechanic:
+    """One mechanic.
+
+    Raises:
+        MechanicNotFound: there is none with this id.
+    """
+    row = database.one(_ONE, {"mechanic_id": mechanic_id})
+    if row is None:
+        raise MechanicNotFound
+    return Mechanic(**row)
+
+
+def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechanic:
+    """Make a user a mechanic, active, and not available before they say so.
+
+    Args:
+        database: where.
+        actor_id: the admin's `sub`.
+        new: who.
+
+    Raises:
+        MechanicExists: the user is one already.
+        Unprocessable: no such workshop.
+    """
+    parameters = {**new.model_dump(), **audited(actor_id, "mechanic.added", _PERSONAL)}
+    row = database.one(_ADD, parameters)
+    if row is None:
+        row = _there(database, parameters)
+    return Mechanic(**row)
+
+
+def _there(database: Database, parameters: dict[str, object]) -> Row:
+    """Why nothing was added: a row of this user that another added is a conflict, one of this call is its answer."""
+    row = database.one(_OF_USER, parameters)
+    if row is None:
+        raise Unprocessable(("/workshopId", "there is no such workshop"))
+    if not row["own"]:
+        raise MechanicExists(row["mechanic_id"])
+    return row
+
+
+def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch: MechanicPatch) -> Mechanic:
+    """Change a mechanic; again changes nothing.
+
+    Who is suspended keeps the session they have; what was offered to them is queued again in the same transaction,
+    as it is when they leave the workshop that it is for.
+
+    Args:
+        database: where.
+        actor_id: the admin's `sub`.
+        mechanic_id: whom.
+        patch: what changes.
+
+    Raises:
+        MechanicNotFound: there is none with this id.
+        Unprocessable: no such workshop.
+    """
+    row = database.one(
+        _CHANGE,
+        {
+            "mechanic_id": mechanic_id,
+            "columns": columns(patch),
+            "most": MOST_TOLD_AT_ONCE,
+            **audited(actor_id, "mechanic.changed", _PERSONAL),
+        },
+    )
+    if row is None:
+        raise MechanicNotFound
+    if not row["workshop_known"]:
+        raise Unprocessable(("/workshopId", "there is no such workshop"))
+    return Mechanic(**row)
+
+
+def _status(status: str | None) -> str | None:
+    if status not in (None, "active", "suspended"):
+        raise Unprocessable(("/status", "must be active or suspended"))
+    return status
+
+
+def _workshop(workshop_id: str | None) -> UUID | None:
+    try:
+        return None if workshop_id is None else UUID(workshop_id)
+    except ValueError:
+        raise Unprocessable(("/workshopId", "must be a UUID")) from None
+
+
+def _search(search: str | None) -> str | None:
+    if search is not None and (len(search) > _LONGEST_SEARCH or unstorable(search) is not None):
+        raise Unprocessable(("/search", f"must be at most {_LONGEST_SEARCH} characters of a name"))
+    return search

@@ -1,0 +1,218 @@
+"""/api/admin/plans: what is sold, at which price, and what mechanics get of it.
+
+An intake keeps what its plan was when it was made, so a change here is for those that come after it.
+"""
+
+from typing import Annotated, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from pydantic import Field, StringConstraints
+
+from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
+from autodoctor.db import Database, Row
+from autodoctor.errors import Conflict, NotFound, Unprocessable
+from autodoctor.wire import Answer, Name, RequestBody
+
+type Cents = Annotated[int, Field(ge=0, le=MOST_CENTS)]
+type Credits = Annotated[int, Field(ge=0, le=10_000)]
+type Minutes = Annotated[int, Field(ge=1, le=1440)]
+type BasisPoints = Annotated[int, Field(ge=0, le=10_000)]
+type Uses = Annotated[int, Field(ge=1, le=1_000_000)]
+type SessionType = Literal["chat", "video", "diagnostic"]
+
+_SHOWN: Final[LiteralString] = """
+       p.code, p.name, p.session_types, p.price_cents, p.currency, p.credits, p.included_minutes, p.max_minutes,
+       p.mechanic_share_bp, p.mechanic_fixed_pay_cents, p.uses_per_customer
+"""
+
+_ALL: Final[LiteralString] = "SELECT " + _SHOWN + " FROM plans p ORDER BY p.price_cents, p.code"
+
+_ADD: Final[LiteralString] = (
+    """
+WITH added AS (
+  INSERT INTO plans (code, name, session_types, price_cents, credits, included_minutes, max_minutes,
+                     mechanic_share_bp, mechanic_fixed_pay_cents, uses_per_customer)
+  VALUES (%(code)s, %(name)s, %(session_types)s, %(price_cents)s, %(credits)s, %(included_minutes)s, %(max_minutes)s,
+          %(mechanic_share_bp)s, %(mechanic_fixed_pay_cents)s, %(uses_per_customer)s)
+  ON CONFLICT (code) DO NOTHING
+  RETURNING *
+), written AS (
+  SELECT added.code AS subject, '{}'::jsonb AS was, to_jsonb(added) AS is_now FROM added
+)
+"""
+    + AUDIT
+    + "SELECT "
+    + _SHOWN
+    + " FROM added p"
+)
+
+_THERE: Final[LiteralString] = "SELECT " + _SHOWN + ", " + OWN + " FROM plans p WHERE p.code = %(code)s"
+
+_LOCKED: Final[LiteralString] = "SELECT " + _SHOWN + " FROM plans p WHERE p.code = %(code)s FOR NO KEY UPDATE"
+
+_CHANGE: Final[LiteralString] = (
+    """
+WITH known AS MATERIALIZED (
+  SELECT p AS was, jsonb_populate_record(p, %(columns)s) AS will_be FROM plans p WHERE p.code = %(code)s
+), changed AS (
+  UPDATE plans p
+     SET name = (k.will_be).name, price_cents = (k.will_be).price_cents, credits = (k.will_be).credits,
+         included_minutes = (k.will_be).included_minutes, max_minutes = (k.will_be).max_minutes,
+         mechanic_share_bp = (k.will_be).mechanic_share_bp,
+         mechanic_fixed_pay_cents = (k.will_be).mechanic_fixed_pay_cents,
+         uses_per_customer = (k.will_be).uses_per_customer
+    FROM known k WHERE p.code = (k.was).code AND k.was IS DISTINCT FROM k.will_be
+  RETURNING p.code
+), written AS (
+  SELECT changed.code AS subject, to_jsonb(k.was) AS was, to_jsonb(k.will_be) AS is_now FROM changed, known k
+)
+"""
+    + AUDIT
+    + "SELECT "
+    + _SHOWN
+    + " FROM known k CROSS JOIN LATERAL (SELECT (k.will_be).*) AS p"
+)
+
+
+class NewPlan(RequestBody):
+    """A plan that is sold from now on; prices in cents of usd, the share in basis points."""
+
+    code: Annotated[str, StringConstraints(pattern=CODE)]
+    name: Name
+    session_types: Annotated[list[SessionType], Field(min_length=1, max_length=3)]
+    price_cents: Cents
+    credits: Credits = 0
+    included_minutes: Minutes
+    max_minutes: Minutes = 180
+    mechanic_share_bp: BasisPoints
+    mechanic_fixed_pay_cents: Cents = 0
+    uses_per_customer: Uses | None = None
+
+
+class PlanPatch(RequestBody):
+    """What changes; what is left out stays. A `uses_per_customer` of null is no limit."""
+
+    name: Name = ABSENT
+    price_cents: Cents = ABSENT
+    credits: Credits = ABSENT
+    included_minutes: Minutes = ABSENT
+    max_minutes: Minutes = ABSENT
+    mechanic_share_bp: BasisPoints = ABSENT
+    mechanic_fixed_pay_cents: Cents = ABSENT
+    uses_per_customer: Uses | None = None
+
+
+class Plan(Answer):
+    """A plan with all its terms; `mechanic_fixed_pay_cents` is for sessions that were paid with free."""
+
+    code: str
+    name: str
+    session_types: list[str]
+    price_cents: int
+    currency: str
+    credits: int
+    included_minutes: int
+    max_minutes: int
+    mechanic_share_bp: int
+    mechanic_fixed_pay_cents: int
+    uses_per_customer: int | None
+
+
+class Plans(Answer):
+    """All plans, cheapest first."""
+
+    plans: list[Plan]
+
+
+class PlanNotFound(NotFound):
+    """No such plan."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such plan.")
+
+
+class PlanExists(Conflict):
+    """There is a plan with this code."""
+
+    slug, title = "plan-exists", "Plan exists"
+
+    def __init__(self, code: str) -> None:
+        super().__init__("There is a plan with this code.", code=code)
+
+
+def all_plans(database: Database) -> Plans:
+    """Every plan, as admins see it."""
+    return Plans(plans=[Plan(**row) for row in database.all(_ALL, {})])
+
+
+def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> Plan:
+    """Sell another plan.
+
+    Args:
+        database: where.
+        actor_id: the admin's `sub`.
+        new: its terms; its code, its kinds of session and whether it is free never change.
+
+    Raises:
+        PlanExists: there is one with this code.
+        Unprocessable: the terms do not fit each other.
+    """
+    terms = new.model_dump()
+    terms["session_types"] = sorted(set(new.session_types))
+    _refuse_what_does_not_fit(terms)
+    parameters = {**terms, **audited(actor_id, "plan.added")}
+    row = database.one(_ADD, parameters)
+    if row is None:
+        row = database.one(_THERE, parameters)
+        if row is None or not row["own"]:
+            raise PlanExists(new.code)
+    return Plan(**row)
+
+
+def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch) -> Plan:
+    """Change a plan for the intakes to come; again changes nothing.
+
+    Args:
+        database: where.
+        actor_id: the admin's `sub`.
+        code: which plan.
+        patch: what changes.
+
+    Raises:
+        PlanNotFound: there is none with this code.
+        Unprocessable: the terms would not fit each other, or a free plan would cost something.
+    """
+    parameters = {"code": code, "columns": columns(patch), **audited(actor_id, "plan.changed")}
+
+    def change(connection: psycopg.Connection[Row]) -> Row | None:
+        was = connection.execute(_LOCKED, parameters).fetchone()
+        if was is None:
+            return None
+        will_be = {**was, **patch.model_dump(exclude_unset=True)}
+        if bool(was["price_cents"]) is not bool(will_be["price_cents"]):
+            raise Unprocessable(("/priceCents", "whether a plan is free does not change; add another plan"))
+        _refuse_what_does_not_fit(will_be)
+        return connection.execute(_CHANGE, parameters).fetchone()
+
+    row = database.transaction(change)
+    if row is None:
+        raise PlanNotFound
+    return Plan(**row)
+
+
+def _refuse_what_does_not_fit(terms: Row) -> None:
+    """Check what no single value shows.
+
+    Raises:
+        Unprocessable: with every contradiction.
+    """
+    wrong: list[tuple[str, str]] = []
+    if 0 < terms["price_cents"] < LEAST_CENTS:
+        wrong.append(("/priceCents", f"must be 0, or at least {LEAST_CENTS}, which is the least a card can be charged"))
+    if terms["price_cents"] == 0 and terms["credits"] > 0:
+        wrong.append(("/credits", "a free plan costs no credits either"))
+    if terms["max_minutes"] < terms["included_minutes"]:
+        wrong.append(("/maxMinutes", "must not be less than includedMinutes"))
+    if wrong:
+        raise Unprocessable(*wrong)

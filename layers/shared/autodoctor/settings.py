@@ -3,6 +3,7 @@
 import json
 import os
 from functools import cache
+from typing import Any
 from urllib.parse import quote
 
 SECRETS_EXTENSION = "http://localhost:2773/secretsmanager/get?secretId="
@@ -56,13 +57,18 @@ def database_url() -> str:
     """
     if url := os.environ.get("DATABASE_URL"):
         return url
-    secret = _secret(required("DATABASE_SECRET_ARN"))
+    secret = secret_json(required("DATABASE_SECRET_ARN"))
     user, password = quote(secret["username"], safe=""), quote(secret["password"], safe="")
     host, port = required("DATABASE_HOST"), os.environ.get("DATABASE_PORT", "5432")
     return f"postgresql://{user}:{password}@{host}:{port}/{required('DATABASE_NAME')}?sslmode=require"
 
 
-def _secret(arn: str) -> dict[str, str]:
+def secret_json(arn: str) -> dict[str, Any]:
+    """The present value of a secret whose text is a JSON object, from the extension, which caches it.
+
+    Raises:
+        OSError: the extension does not answer.
+    """
     import urllib.request  # noqa: PLC0415 (40 ms that only a new connection of a deployed function pays)
 
     request = urllib.request.Request(  # noqa: S310 (a constant http URL on localhost)
@@ -70,5 +76,5 @@ def _secret(arn: str) -> dict[str, str]:
         headers={"X-Aws-Parameters-Secrets-Token": required("AWS_SESSION_TOKEN")},
     )
     with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
-        secret: dict[str, str] = json.loads(json.load(answer)["SecretString"])
+        secret: dict[str, Any] = json.loads(json.load(answer)["SecretString"])
     return secret

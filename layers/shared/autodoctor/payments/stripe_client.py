@@ -1,0 +1,90 @@
+"""The one place that makes a client for Stripe: which keys, which address, how long to wait.
+
+Stripe's library costs about a second of a cold start on a slow core, so it is imported by the call that needs it, and
+never by a function that only receives webhooks.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from autodoctor.settings import required, secret_json
+
+if TYPE_CHECKING:
+    from stripe import StripeClient
+
+CONNECT_SECONDS: Final = 2.0
+ANSWER_SECONDS: Final = 4.0
+RETRIES: Final = 2
+"""Of one call, by Stripe's library, under the same idempotency key; without saying so it would not retry at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSecrets:
+    """What a deployment knows of its Stripe account.
+
+    Attributes:
+        api_key: a secret or restricted key.
+        webhook_secrets: of the platform's endpoint; several while one replaces another.
+        connect_webhook_secrets: of the endpoint for connected accounts.
+    """
+
+    api_key: str
+    webhook_secrets: tuple[str, ...]
+    connect_webhook_secrets: tuple[str, ...]
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key moves real money."""
+        return "_live_" in self.api_key
+
+
+def check_stripe() -> None:
+    """See that `stripe_secrets()` knows where to look, without asking for the secret.
+
+    Raises:
+        SettingMissing: neither STRIPE_SECRETS nor STRIPE_SECRET_ARN is set.
+    """
+    if not os.environ.get("STRIPE_SECRETS"):
+        required("STRIPE_SECRET_ARN")
+
+
+def stripe_secrets() -> StripeSecrets:
+    """The present keys: `STRIPE_SECRETS`, or the secret that STRIPE_SECRET_ARN names.
+
+    Asked for at every use, so that a rotation is followed; the extension caches.
+
+    Raises:
+        SettingMissing: neither is configured.
+        OSError: the extension does not answer.
+        KeyError: the secret lacks a member.
+    """
+    text = os.environ.get("STRIPE_SECRETS")
+    secret: dict[str, Any] = json.loads(text) if text else secret_json(required("STRIPE_SECRET_ARN"))
+    return StripeSecrets(
+        secret["apiKey"], tuple(secret["webhookSecrets"]), tuple(secret.get("connectWebhookSecrets", ()))
+    )
+
+
+def stripe_client() -> "StripeClient":
+    """The client of the present key, which answers or raises within about 15 seconds.
+
+    Raises:
+        SettingMissing: no key is configured.
+        OSError: the secret cannot be read.
+    """
+    return _client(stripe_secrets().api_key, os.environ.get("STRIPE_API_BASE"))
+
+
+@cache
+def _client(api_key: str, api_base: str | None) -> "StripeClient":
+    import stripe  # noqa: PLC0415 (see above)
+
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": api_base} if api_base else {},
+        max_network_retries=RETRIES,
+        http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, ANSWER_SECONDS)),
+    )

@@ -294,4 +294,4 @@ def test_whatever_people_do_each_transition_has_one_event_in_order(stage: Stage)
 
 @pytest.mark.slow
 def test_whatever_many_people_do_each_transition_has_one_event_in_order(stage: Stage) -> None:
-    explore(stage, examples=300, steps=80)
+    explore(stage, examples=100, steps=80)

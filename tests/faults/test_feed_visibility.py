@@ -163,4 +163,4 @@ def test_a_mechanic_never_receives_what_their_queue_would_not_show(stage: Stage)
 
 @pytest.mark.slow
 def test_a_mechanic_never_receives_what_their_queue_would_not_show_however_long_it_goes_on(stage: Stage) -> None:
-    explore(stage, examples=300, steps=80)
+    explore(stage, examples=100, steps=80)

@@ -1,16 +1,16 @@
 """Whether parameters are ones that Stripe knows: read from the typed dictionaries of its own SDK.
 
-The SDK takes half a second to load, so it is loaded by the first request and in whatever thread asks.
+The SDK is loaded by the first request, in whatever thread asks.
 """
 
 import functools
-import importlib
 import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from localcloud.stripe.errors import Json, invalid
+from localcloud.stripe.sdk import sdk
 
 _STRIPE_OBJECT = "StripeObject"
 
@@ -19,7 +19,7 @@ _STRIPE_OBJECT = "StripeObject"
 def load(name: str) -> Any:  # noqa: ANN401 (a TypedDict class)
     """Return a typed dictionary of the SDK, like `checkout._session_create_params.SessionCreateParams`."""
     module, _, class_name = name.rpartition(".")
-    return getattr(importlib.import_module(f"stripe.params.{module}"), class_name)
+    return getattr(sdk(f"stripe.params.{module}"), class_name)
 
 
 def checked(name: str, given: Mapping[str, object]) -> Json:
@@ -35,7 +35,7 @@ def _fields(declared: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return the types of a typed dictionary's fields, without the options that are headers."""
     options: frozenset[str] = frozenset()
     if any(base.__name__ == "RequestOptions" for base in getattr(declared, "__orig_bases__", ())):
-        options = frozenset(importlib.import_module("stripe._request_options").RequestOptions.__annotations__)
+        options = frozenset(sdk("stripe._request_options").RequestOptions.__annotations__)
     scope = vars(sys.modules[declared.__module__])
     wanted = {key: each for key, each in declared.__annotations__.items() if key not in options}
     return get_type_hints(types.SimpleNamespace(__annotations__=wanted), scope)

@@ -16,6 +16,7 @@ from localcloud.logline import Log, LogLine
 from localcloud.stripe import checkout
 from localcloud.stripe.errors import Json
 from localcloud.stripe.faults import Faults
+from localcloud.stripe.sdk import sdk
 from localcloud.stripe.state import State
 
 type Name = Literal["platform", "connect"]
@@ -71,10 +72,8 @@ class Delivered:
 
 def signature(payload: str, keys: Iterable[str], timestamp: int | None = None) -> str:
     """Return the `Stripe-Signature` header: one timestamp (now unless given), one signature per active secret."""
-    from stripe import WebhookSignature  # noqa: PLC0415 (half a second that a start does not pay)
-
     moment = int(time.time()) if timestamp is None else timestamp
-    headers = [WebhookSignature.generate_signature_header(payload, key, moment) for key in keys]
+    headers = [sdk().WebhookSignature.generate_signature_header(payload, key, moment) for key in keys]
     return ",".join([f"t={moment}", *(header.partition(",")[2] for header in headers)])
 
 

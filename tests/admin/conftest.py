@@ -1,0 +1,29 @@
+"""Fixtures of the tests of the admin routes: a database with people in it, and a running account."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from integration.actors import Stage
+from journey.account import Account, running_account
+from localcloud.postgres import Database, PostgresServer
+
+
+@pytest.fixture
+def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """Give the test an empty database of its own, and use cases the one setting they read."""
+    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
+    stage = Stage(database)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="session")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """Run the functions of template.yaml, once for all these tests, on a database that only they use."""
+    database = postgres_server.create_database("admin", template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("account")) as account:
+        yield account
+    postgres_server.drop_database("admin")

@@ -36,6 +36,7 @@ from payments.purse import balance, buy, give, pay_by_card, rows, spendable
 
 CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 2)
+FUNDINGS = st.sampled_from(["free", "credit", "card"])
 PAID = st.sampled_from(["quick", "standard", "diagnostic"])
 
 
@@ -55,6 +56,9 @@ class Till(RuleBasedStateMachine):
         self.given = dict.fromkeys(self.customers, 0)
         self.open_sessions: dict[UUID, SessionCreated] = {}
         self.bag: list[Event] = []
+        for customer, funding in enumerate(("free", "credit", "credit", "card")):
+            self.be_given_credits(customer, 7)
+            self.ask(customer, funding, "standard")
 
     @invariant()
     def nothing_is_violated(self) -> None:
@@ -67,7 +71,7 @@ class Till(RuleBasedStateMachine):
         give(self.stage, self.customers[customer], amount)
         self.given[self.customers[customer]] += amount
 
-    @rule(customer=CUSTOMERS, funding=st.sampled_from(["free", "credit", "credit", "card"]), plan=PAID)
+    @rule(customer=CUSTOMERS, funding=FUNDINGS, plan=PAID)
     def ask(self, customer: int, funding: str, plan: str) -> None:
         user_id = self.customers[customer]
         had = spendable(self.stage, user_id)
@@ -109,6 +113,14 @@ class Till(RuleBasedStateMachine):
         created = self.open_sessions.pop(self.customers[customer], None)
         if created is not None:
             end_session(self.stage.app, Ender(self.customers[customer]), created.session_id)
+
+    @rule(customer=CUSTOMERS, funding=FUNDINGS, plan=PAID, mechanic=MECHANICS, seconds=st.sampled_from([59, 61]))
+    def come_and_go(self, customer: int, funding: str, plan: str, mechanic: int, seconds: int) -> None:
+        """A whole session, where nothing is in its way."""
+        self.end(customer)
+        self.ask(customer, funding, plan)
+        self.consult(customer, mechanic, seconds)
+        self.end(customer)
 
     @rule(seconds=st.sampled_from([601, 7_201, 11_000]))
     def go_away(self, seconds: int) -> None:
@@ -180,7 +192,7 @@ def play(stage: Stage, examples: int) -> None:
 
 
 def test_money_always_adds_up(stage: Stage) -> None:
-    play(stage, 60)
+    play(stage, 40)
 
 
 @pytest.mark.slow

@@ -129,9 +129,9 @@ def test_a_rule_that_cannot_deliver_raises_an_alarm(rules: Document, alarms: Doc
     assert sorted(watched(alarms, "AWS/Events", "FailedInvocations"), key=str) == sorted(expected, key=str)
 
 
-def test_the_outbox_raises_alarms_on_metrics_as_powertools_names_them(alarms: Document, template: Document) -> None:
+def test_our_own_metrics_raise_alarms_as_powertools_names_them(alarms: Document, template: Document) -> None:
     variables = template["Globals"]["Function"]["Environment"]["Variables"]
-    for metric in ("OutboxAge", "OutboxDepth", "PoisonEvents", "PublishFailed"):
+    for metric in ("OutboxAge", "OutboxDepth", "PoisonEvents", "PublishFailed", "SettlementsMissed"):
         seen = watched(alarms, variables["POWERTOOLS_METRICS_NAMESPACE"], metric)
         assert seen == [{"service": variables["POWERTOOLS_SERVICE_NAME"]}], metric
 

@@ -280,3 +280,30 @@ def test_a_call_and_a_relay_at_once_lose_nothing_and_wait_for_nobody(stage: Stag
     publish_subject(stage.app, created.session_id, time.monotonic() + 5)
     assert left(stage) == 0
     assert set(bus.of(created.session_id)) == {1, 2}
+
+
+def test_events_that_a_relay_holds_are_published_by_a_call_and_marked_by_the_relay(
+    stage: Stage, bus: ScriptedBus
+) -> None:
+    publish, created, other = Publisher(stage.app), stage.queued(), stage.queued()
+    with psycopg.connect(stage.urls.app_url) as holding:
+        holding.execute("SELECT * FROM claim_events('00000000-0000-0000-0000-000000000000', 1, '0 s')")
+        publish(created)
+    assert bus.of(created.session_id) == [1, 2]
+    assert left(stage) == 4
+    publish(other)
+    assert left(stage) == 2, "the bus was well, so nothing is paused"
+    relayed(stage)
+    assert left(stage) == 0
+
+
+def test_what_a_lost_bus_held_can_be_published_again_as_the_same_events(stage: Stage, bus: ScriptedBus) -> None:
+    created = stage.queued()
+    relayed(stage)
+    first = {entry.detail["eventId"] for entry in bus.taken}
+    bus.taken.clear()
+    assert stage.one("SELECT republish_events(now() + interval '1 minute')") == 0
+    assert stage.one("SELECT republish_events(now() - interval '1 minute')") == 2
+    relayed(stage)
+    assert {entry.detail["eventId"] for entry in bus.taken} == first
+    assert bus.of(created.session_id) == [1, 2]

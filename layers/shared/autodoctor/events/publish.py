@@ -4,6 +4,8 @@ import time
 from typing import Final, Protocol
 from uuid import UUID
 
+import psycopg
+
 from autodoctor.db import Database
 from autodoctor.observability import MetricUnit, log_failure, metrics
 from autodoctor.settings import required
@@ -71,7 +73,10 @@ def publish_subject(database: Database, subject_id: UUID, deadline: float) -> No
     errors = put_events([event_of(row) for row in rows], timeout_seconds=deadline - time.monotonic())
     taken = [row for row, error in zip(rows, errors, strict=True) if error is None]
     if taken:
-        outbox.mark(database, taken)
+        try:
+            outbox.mark(database, taken)
+        except psycopg.errors.LockNotAvailable:
+            _count("MarkingLeft")  # to the relay that holds these events, and publishes them once more
     if len(taken) < len(rows):
         _count("EntriesRefused", len(rows) - len(taken))
 

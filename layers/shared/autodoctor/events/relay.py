@@ -121,7 +121,11 @@ def relay(database: Database, seconds_left: Callable[[], float], grace_seconds: 
     """
     run = _Run()
     while seconds_left() > MARGIN_SECONDS and not run.failed:
-        if database.transaction(lambda connection: run.subjects(connection, grace_seconds)) < SUBJECTS:
+        try:
+            if database.transaction(lambda connection: run.subjects(connection, grace_seconds)) < SUBJECTS:
+                break
+        except psycopg.errors.LockNotAvailable as busy:
+            log_failure("events held by another", busy)  # they are published again by the next run
             break
     return Relayed(
         published=run.published,

@@ -158,8 +158,24 @@ END
 $$;
 COMMENT ON FUNCTION mark_published(uuid[], bigint[]) IS 'Removes events that the bus has; returns how many. Raises 55P03 where another holds them.';
 
+CREATE FUNCTION republish_events(since timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  queued integer;
+BEGIN
+  INSERT INTO outbox (subject_id, id)
+  SELECT session_id, id FROM session_events WHERE type = 'transition' AND occurred_at >= since
+  UNION ALL
+  SELECT session_id, id FROM session_assignment_events WHERE occurred_at >= since
+  ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS queued = ROW_COUNT;
+  RETURN queued;
+END
+$$;
+COMMENT ON FUNCTION republish_events(timestamptz) IS
+  'Has every transition since then published again, as the same events, after a bus was lost with what it held; returns how many. Consumers are idempotent; pushes older than an hour are made again.';
+
 GRANT SELECT, DELETE, UPDATE (attempts, error) ON outbox TO autodoctor_app;
 GRANT SELECT, INSERT ON outbox_poison TO autodoctor_app;
 GRANT SELECT ON outbox_events TO autodoctor_app;
-REVOKE EXECUTE ON FUNCTION requeue_poison() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION requeue_poison(), republish_events(timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION emit_event(text, jsonb, uuid) TO autodoctor_app;

@@ -150,7 +150,7 @@ def test_killing_any_function_s_process_at_any_time_only_delays(pipeline: Pipeli
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 7))
+@pytest.mark.parametrize("seed", [2, 3])
 def test_killing_many_processes_for_long_only_delays(pipeline: Pipeline, seed: int) -> None:
     pipeline.stage.clear()
     pipeline.stage.owner.execute("DELETE FROM mail_deliveries")
@@ -224,6 +224,6 @@ def test_killing_the_whole_server_only_delays(data_dir: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize("seed", [2])
 def test_killing_the_whole_server_again_and_again_only_delays(data_dir: Path, seed: int) -> None:
     crash(data_dir, crashes=5, consultations=4, seed=seed)

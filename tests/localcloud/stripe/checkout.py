@@ -174,8 +174,7 @@ def expire_session(state: State, call: Call) -> Json:
 
 def expire_due(state: State) -> int:
     """Expire open sessions whose time is over, and say how many."""
-    open_until = "json_extract(body, '$.status') = 'open' AND json_extract(body, '$.expires_at') <= ?"
-    due = state.store.select(KIND, state.platform, {open_until: int(state.now())})
+    due = state.store.open_until(int(state.now()))
     for session in due:
         _expire(state, session)
     return len(due)

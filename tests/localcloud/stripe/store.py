@@ -56,6 +56,7 @@ CREATE TABLE IF NOT EXISTS idempotency (
     stored_at REAL NOT NULL,
     PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS idempotency_age ON idempotency (stored_at);
 CREATE TABLE IF NOT EXISTS delivery (
     delivery_id INTEGER PRIMARY KEY,
     event_id TEXT NOT NULL,
@@ -158,6 +159,15 @@ class Store:
         conditions = " AND ".join(["kind = ?", "account = ?", *where])
         statement = f"SELECT body FROM object WHERE {conditions} ORDER BY sequence DESC LIMIT ?"
         return [json.loads(row["body"]) for row in self.rows(statement, kind, account, *where.values(), most)]
+
+    def open_until(self, moment: int) -> list[Json]:
+        """Return what is open though its `expires_at` is over by then; asked many times a second."""
+        rows = self.rows(
+            "SELECT body FROM object INDEXED BY object_open"
+            " WHERE json_extract(body, '$.status') = 'open' AND json_extract(body, '$.expires_at') <= ?",
+            moment,
+        )
+        return [json.loads(row["body"]) for row in rows]
 
     def everything(self, kind: str) -> list[Json]:
         """Return all objects of a kind, of all accounts, the oldest first."""

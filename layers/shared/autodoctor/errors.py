@@ -43,6 +43,15 @@ class MalformedBody(Problem):
     status, slug, title = 400, "malformed-json", "Malformed JSON"
 
 
+class BadSignature(Problem):
+    """A webhook that Stripe did not sign with one of our secrets, or not just now."""
+
+    status, slug, title = 400, "bad-signature", "Bad signature"
+
+    def __init__(self) -> None:
+        super().__init__("The signature does not fit the body, or its time is not now.")
+
+
 class Unauthenticated(Problem):
     """The token is not an access token of a user."""
 
@@ -107,6 +116,13 @@ class SessionNotFound(NotFound):
         super().__init__("There is no such session.")
 
 
+class IntakeNotFound(NotFound):
+    """No such intake, or not the caller's: both look the same."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such intake.")
+
+
 class AssignmentNotFound(NotFound):
     """No such assignment, or never visible to the caller: both look the same."""
 
@@ -130,6 +146,15 @@ class ActiveSessionExists(Conflict):
             f"You already have a session that is {status}.",
             activeSession={"sessionId": str(session_id), "status": status},
         )
+
+
+class PaymentProcessing(Conflict):
+    """The customer has paid an intake, and the bank or Stripe has not said yet whether the money comes."""
+
+    slug, title = "payment-processing", "Payment processing"
+
+    def __init__(self, intake_id: UUID) -> None:
+        super().__init__("Your payment is being processed; wait for its result.", intakeId=str(intake_id))
 
 
 class AssignmentUnavailable(Conflict):
@@ -244,3 +269,12 @@ class ServiceUnavailable(Problem):
 
     def __init__(self) -> None:
         super().__init__("The service is briefly unavailable; try again.", headers={"Retry-After": "2"})
+
+
+class PaymentsUnavailable(Problem):
+    """Stripe cannot be reached, did not answer in time or refused; nothing was charged."""
+
+    status, slug, title = 503, "payments-unavailable", "Payments unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("Payments are briefly unavailable; try again.", headers={"Retry-After": "5"})

@@ -27,6 +27,8 @@ FIRST_MODEL_YEAR: Final = 1886
 FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
 MAX_KEY_LENGTH: Final = 255
+ATTEMPTS: Final = 3
+"""A contest may be lost to a session that is over by the time we look: then there is nothing in the way."""
 PLAN_USED_UP: Final = "AD006"
 """SQLSTATE of check_plan_uses() (sql/0010_ledger.sql)."""
 
@@ -95,6 +97,31 @@ class SessionCreated(Answer):
     preferred_mechanic: PreferredMechanic | None
 
 
+SESSION_CREATED: Final[LiteralString] = """
+SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status,
+       CASE WHEN o.preferred_mechanic_id IS NOT NULL
+            THEN CASE o.assignment_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
+       END AS preferred_mechanic
+  FROM opening o
+"""
+
+FIRST_SESSION: Final[LiteralString] = """
+SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status, ae.to_status AS assignment_status,
+       CASE WHEN i.preferred_mechanic_id IS NOT NULL
+            THEN CASE ae.to_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
+       END AS preferred_mechanic
+  FROM sessions s
+  JOIN intakes i ON i.id = s.id
+  JOIN session_assignments a ON a.session_id = s.id AND a.attempt = 1
+  JOIN LATERAL (SELECT to_status FROM session_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) se ON true
+  JOIN LATERAL (SELECT to_status FROM session_assignment_events e WHERE e.session_id = s.id
+                       ORDER BY e.id LIMIT 1) ae ON true
+ WHERE s.id = %(intake_id)s
+    OR s.id = (SELECT k.intake_id FROM idempotency_keys k WHERE k.user_id = %(user_id)s AND k.key = %(key)s
+                  AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s))
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Funding:
     """How a session is paid for, as parts of the one statement that creates it.
@@ -106,12 +133,20 @@ class Funding:
         sells: the SQL condition on plan `p` under which it can be paid so.
         otherwise: what is wrong with payWith where it cannot.
         books: CTEs that continue the factory's: they read `intake` and `session` and move what is paid.
+        only_if: a further condition, for which no part of the request is to blame.
+        makes: CTEs that continue `intake` with what it becomes at once: a session, or what has to come before it.
+        answer: the SELECT that ends the statement.
+        first_answer: the same of an intake that this call (`intake_id`) or its key made before.
     """
 
     pay_with: Literal["free", "credit", "card"]
     sells: LiteralString
     otherwise: str
     books: LiteralString = ""
+    only_if: LiteralString = "true"
+    makes: LiteralString = FACTORY_CTES
+    answer: LiteralString = SESSION_CREATED
+    first_answer: LiteralString = FIRST_SESSION
 
 
 FREE: Final = Funding("free", "p.price_cents = 0", "this plan is not free")
@@ -130,8 +165,7 @@ WITH allowed AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
      AND """
 
-_INTAKE: Final[LiteralString] = (
-    """
+_INTAKE: Final[LiteralString] = """
 ), claimed AS (
   INSERT INTO idempotency_keys AS k (user_id, key, request_hash, intake_id)
   SELECT %(user_id)s, %(key)s, %(request_hash)s, %(intake_id)s FROM allowed WHERE %(key)s::text IS NOT NULL
@@ -159,16 +193,6 @@ _INTAKE: Final[LiteralString] = (
       OR check_plan_uses(customer.id, allowed.code, allowed.uses_per_customer)
   RETURNING *
 )
-"""
-    + FACTORY_CTES
-)
-
-_CREATED: Final[LiteralString] = """
-SELECT o.id AS session_id, %(assignment_id)s::uuid AS assignment_id, o.session_status, o.assignment_status,
-       CASE WHEN o.preferred_mechanic_id IS NOT NULL
-            THEN CASE o.assignment_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
-       END AS preferred_mechanic
-  FROM opening o
 """
 
 _WHY_NOT: Final[LiteralString] = """
@@ -199,22 +223,6 @@ _AS_THINGS_ARE: Final[LiteralString] = """, false) AS plan_sold_so
   LEFT JOIN plans p ON p.code = %(plan)s
   LEFT JOIN workshops w ON w.id = %(workshop_id)s
   LEFT JOIN mechanics m ON m.id = %(preferred_mechanic_id)s
-"""
-
-_FIRST_ANSWER: Final[LiteralString] = """
-SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status, ae.to_status AS assignment_status,
-       CASE WHEN i.preferred_mechanic_id IS NOT NULL
-            THEN CASE ae.to_status WHEN 'offered' THEN 'offered' WHEN 'queued' THEN 'unavailable' END
-       END AS preferred_mechanic
-  FROM sessions s
-  JOIN intakes i ON i.id = s.id
-  JOIN session_assignments a ON a.session_id = s.id AND a.attempt = 1
-  JOIN LATERAL (SELECT to_status FROM session_events e WHERE e.session_id = s.id ORDER BY e.id LIMIT 1) se ON true
-  JOIN LATERAL (SELECT to_status FROM session_assignment_events e WHERE e.session_id = s.id
-                       ORDER BY e.id LIMIT 1) ae ON true
- WHERE s.id = %(intake_id)s
-    OR s.id = (SELECT k.intake_id FROM idempotency_keys k WHERE k.user_id = %(user_id)s AND k.key = %(key)s
-                  AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s))
 """
 
 
@@ -248,25 +256,46 @@ def start_intake(
     """
     if intake.pay_with != funding.pay_with:
         raise FundingUnavailable(intake.pay_with)
-    parameters = _parameters(user_id, intake, idempotency_key)
-    create = _ALLOWED + funding.sells + _INTAKE + funding.books + _CREATED
-    # A contest may be lost to a session that is over by the time we look: then there is nothing in the way.
-    for _ in range(3):
-        try:
-            created = database.one(create, parameters)
-        except psycopg.errors.UniqueViolation:
-            created = None
-        except Refused as refused:
-            if refused.code != PLAN_USED_UP:
-                raise
-            created = None
-        created = created or _created_before(database, parameters, funding)
+    parameters = intake_parameters(user_id, intake, idempotency_key)
+    for _ in range(ATTEMPTS):
+        created = attempt_intake(database, parameters, funding)
         if created is not None:
             return _answer(created)
     raise SessionBusy
 
 
-def _parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:
+def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row | None:
+    """Store the intake and what it becomes, in one statement.
+
+    Args:
+        database: where.
+        parameters: `intake_parameters()`, and what the funding's own parts need.
+        funding: how it is paid.
+
+    Returns:
+        The row of the funding's answer; None where a contest was lost to what may be over by now: try again.
+
+    Raises:
+        Problem: whatever `start_intake` raises.
+    """
+    create = _ALLOWED + funding.sells + " AND " + funding.only_if + _INTAKE + funding.makes + funding.books
+    try:
+        created = database.one(create + funding.answer, parameters)
+    except psycopg.errors.UniqueViolation:
+        created = None
+    except Refused as refused:
+        if refused.code != PLAN_USED_UP:
+            raise
+        created = None
+    return created or _created_before(database, parameters, funding)
+
+
+def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:
+    """What the statement of an intake needs, with new ids.
+
+    Raises:
+        Unprocessable: the Idempotency-Key is none.
+    """
     if idempotency_key is not None and not (
         0 < len(idempotency_key) <= MAX_KEY_LENGTH and idempotency_key.isprintable()
     ):
@@ -302,7 +331,7 @@ def _created_before(database: Database, parameters: Row, funding: Funding) -> Ro
         raise SessionBusy
     if why["same_request"] is False:
         raise IdempotencyKeyReused
-    first_answer = database.one(_FIRST_ANSWER, parameters)
+    first_answer = database.one(funding.first_answer, parameters)
     if first_answer is not None:
         return first_answer
     _refuse_input(why, parameters, funding)

@@ -1,6 +1,8 @@
 """Mechanics and workshops as admins add and change them, on a real database: what changes, who did it, who loses."""
 
 from collections import Counter
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -253,7 +255,7 @@ def test_two_admins_who_change_the_same_thing_each_say_what_they_found(stage: St
     moves: list[tuple[Any, Any]] = [(each["before"]["workshop_id"], each["after"]["workshop_id"]) for each in chain]
     assert len(moves) == 3 * RACES
     assert moves[0][0] is None
-    assert all(left[1] == right[0] for left, right in zip(moves, moves[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in pairwise(moves))
 
 
 def test_a_suspension_and_an_accept_at_once_leave_nobody_waiting_for_ever(stage: Stage) -> None:
@@ -263,8 +265,8 @@ def test_a_suspension_and_an_accept_at_once_leave_nobody_waiting_for_ever(stage:
         created = stage.queued(preferredMechanicId=held.id)
         accepted, suspended = at_once(
             stage,
-            lambda db, held=held, created=created: accept(db, held.user_id, created.assignment_id),
-            lambda db, held=held: patch_mechanic(db, held.id, status="suspended"),
+            partial(accept, user_id=held.user_id, assignment_id=created.assignment_id),
+            partial(patch_mechanic, mechanic_id=held.id, status="suspended"),
         )
         assert isinstance(suspended, Mechanic)
         assert isinstance(accepted, Accepted | AssignmentUnavailable | MechanicNotActive)

@@ -14,6 +14,9 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.wire import Answer, Name, RequestBody
 
+FREE: Final = "free"
+"""The plan that costs nothing, for ever; the schema says so too."""
+
 type Cents = Annotated[int, Field(ge=0, le=MOST_CENTS)]
 type Credits = Annotated[int, Field(ge=0, le=10_000)]
 type Minutes = Annotated[int, Field(ge=1, le=1440)]
@@ -210,6 +213,8 @@ def _refuse_what_does_not_fit(terms: Row) -> None:
     wrong: list[tuple[str, str]] = []
     if 0 < terms["price_cents"] < LEAST_CENTS:
         wrong.append(("/priceCents", f"must be 0, or at least {LEAST_CENTS}, which is the least a card can be charged"))
+    if terms["code"] == FREE and terms["price_cents"] > 0:
+        wrong.append(("/priceCents", "the free plan costs nothing"))
     if terms["price_cents"] == 0 and terms["credits"] > 0:
         wrong.append(("/credits", "a free plan costs no credits either"))
     if terms["max_minutes"] < terms["included_minutes"]:

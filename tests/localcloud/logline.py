@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-type Kind = Literal["request", "invoke", "schedule", "bus", "queue", "dead", "log", "metric", "socket", "stripe", "cloud"]
+type Kind = Literal[
+    "request", "invoke", "schedule", "bus", "queue", "dead", "log", "metric", "socket", "stripe", "cloud"
+]
 
 _EMF_ROOT = "_aws"
 

@@ -33,6 +33,7 @@ from localcloud.template_sockets import PREFIX
 from localcloud.websocket_api import WebSocketApis, with_local_addresses
 
 _DEFAULT_CLIENT = "autodoctor-local"
+STRIPE_SECRET = "STRIPE_SECRET_ARN"  # noqa: S105 - the name of a variable
 
 
 @dataclass(frozen=True)
@@ -140,21 +141,27 @@ class Cloud:
             self._schedules.start()
         self._in_background("reaping", self._reap())
         self._in_background("loading SES", self._mail.warm())
-        if any(name.startswith("STRIPE_") for each in self.stack.functions.values() for name in each.environment):
+        if any(STRIPE_SECRET in each.environment for each in self.stack.functions.values()):
             self._in_background("loading Stripe", self._stripe.warm())
         if settings.reload:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
-    def _function_pools(self, services: Mapping[str, str]) -> dict[str, FunctionPool]:
-        """Pools of every function; their environment names our port, so we listen already, and services' keys."""
+    def _function_pools(self, stripe: Mapping[str, str]) -> dict[str, FunctionPool]:
+        """Pools of every function; their environment names our port, so we listen already.
+
+        Stripe's keys are for those alone that the template lets read the secret they are in.
+        """
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
         packages = settings.data_dir.resolve() / "packages"
         launches = {
             name: launch_of(spec, databases, packages, self.api_url) for name, spec in self.stack.functions.items()
         }
+        for name, spec in self.stack.functions.items():
+            if STRIPE_SECRET in spec.environment:
+                launches[name] = launches[name].with_services(stripe)
         return {
-            name: FunctionPool(spec, launches[name].with_services(services), settings.max_processes, settings.log)
+            name: FunctionPool(spec, launches[name], settings.max_processes, settings.log)
             for name, spec in self.stack.functions.items()
         }
 

@@ -36,6 +36,13 @@ def test_a_function_is_told_of_a_payment_and_asks_stripe_back(tmp_path: Path) ->
     assert seen["charges"] == [charge.id]
 
 
+def test_a_function_that_may_not_read_the_secret_gets_no_keys(tmp_path: Path) -> None:
+    """As when it is deployed: what the template forgets fails here too."""
+    with running_cloud(settings(tmp_path)) as cloud:
+        seen = cloud.invoke("NosyFunction", {})
+    assert (seen.error, seen.payload) == (None, [])
+
+
 def test_books_stay_until_they_are_forgotten(tmp_path: Path) -> None:
     with running_cloud(settings(tmp_path)) as cloud:
         charge = Till(cloud.stripe, client_of(cloud.stripe)).paid()

@@ -3,6 +3,7 @@
 from typing import Any, LiteralString
 from uuid import UUID
 
+from autodoctor.db import Database
 from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
 from autodoctor.payments import accounts
@@ -20,14 +21,33 @@ SOLD_AS = {"free": "chat", "quick": "chat", "standard": "video", "diagnostic": "
 
 def give(stage: Stage, customer: UUID, amount: int, key: str | None = None) -> CreditsGranted:
     """Grant credits."""
-    grant = {"customerId": str(customer), "credits": amount, "reason": "A gift", "key": key or str(new_id())}
-    return grant_credits(stage.app, new_id(), GrantRequest.model_validate(grant))
+    return grant_on(stage.app, customer, amount, key or str(new_id()))
+
+
+def grant_on(app: Database, customer: UUID, amount: int, key: str) -> CreditsGranted:
+    """Grant credits on this connection."""
+    grant = {"customerId": str(customer), "credits": amount, "reason": "A gift", "key": key}
+    return grant_credits(app, new_id(), GrantRequest.model_validate(grant))
 
 
 def buy(stage: Stage, customer: UUID, plan: str = "quick", key: str | None = None, **fields: object) -> SessionCreated:
     """A signed intake paid with credits."""
+    return buy_on(stage.app, customer, plan, key, **fields)
+
+
+def buy_on(app: Database, customer: UUID, plan: str, key: str | None = None, **fields: object) -> SessionCreated:
+    """The same on this connection."""
     request = intake_request(plan=plan, payWith="credit", sessionType=SOLD_AS[plan], **{**SIGNED, **fields})
-    return start_funded_intake(stage.app, customer, request, key)
+    created = start_funded_intake(app, customer, request, key)
+    assert isinstance(created, SessionCreated)
+    return created
+
+
+def take_free(stage: Stage, customer: UUID, key: str | None = None) -> SessionCreated:
+    """An unsigned free intake, through the use case that knows every way to pay."""
+    created = start_funded_intake(stage.app, customer, intake_request(), key)
+    assert isinstance(created, SessionCreated)
+    return created
 
 
 def pay_by_card(stage: Stage, customer: UUID, plan: str = "quick") -> SessionCreated:

@@ -10,7 +10,6 @@ import pytest
 from autodoctor.db import Database
 from autodoctor.errors import (
     ActiveSessionExists,
-    FundingUnavailable,
     IdempotencyKeyReused,
     InsufficientCredits,
     Problem,
@@ -24,7 +23,7 @@ from autodoctor.payments.settlement import settle
 from autodoctor.sessions.intake import SessionCreated
 from integration.actors import Stage, intake_request
 from integration.cutting_proxy import cutting_proxy
-from payments.purse import SIGNED, balance, buy, give, rows, spendable
+from payments.purse import balance, buy, buy_on, give, rows, spendable, take_free
 
 CUSTOMER = new_id()
 
@@ -92,8 +91,7 @@ def test_an_intake_that_committed_unseen_answers_its_own_session_and_paid_once(s
         warm = Database(lambda: proxy.url)
         warm.one("SELECT 1", ())
         proxy.lose_next_commit()
-        request = intake_request(plan="quick", payWith="credit", **SIGNED)
-        created = start_funded_intake(warm, CUSTOMER, request, key)
+        created = buy_on(warm, CUSTOMER, "quick", key)
         warm.close()
     assert proxy.cuts == 1
     assert created.session_id == stage.one("SELECT id FROM sessions")
@@ -107,11 +105,6 @@ def test_a_plan_without_a_price_in_credits_is_not_sold_for_them(stage: Stage) ->
     assert refused.value.extras["errors"] == [{"pointer": "/payWith", "detail": "this plan is not sold for credits"}]
 
 
-def test_cards_are_not_there_yet(stage: Stage) -> None:
-    with pytest.raises(FundingUnavailable):
-        start_funded_intake(stage.app, CUSTOMER, intake_request(plan="quick", payWith="card"))
-
-
 def test_two_intakes_at_once_cannot_spend_the_same_credit(stage: Stage) -> None:
     """One user, many tries: whoever loses, credits and sessions agree."""
     give(stage, CUSTOMER, 1)
@@ -122,7 +115,7 @@ def test_two_intakes_at_once_cannot_spend_the_same_credit(stage: Stage) -> None:
         app.one("SELECT 1", ())
         start.wait()
         try:
-            return start_funded_intake(app, CUSTOMER, intake_request(plan="quick", payWith="credit", **SIGNED))
+            return buy_on(app, CUSTOMER, "quick")
         except Problem as problem:
             return problem
         finally:
@@ -226,7 +219,7 @@ def test_a_plan_may_be_used_so_often_and_not_more(stage: Stage) -> None:
     use(stage)
     for key in (None, "key"):
         with pytest.raises(Unprocessable) as refused:
-            start_funded_intake(stage.app, CUSTOMER, intake_request(), key)
+            take_free(stage, CUSTOMER, key)
         assert refused.value.extras["errors"] == [{"pointer": "/plan", "detail": "was used as often as a customer may"}]
     assert stage.pending(new_id()).session_status == "pending"
     assert stage.one("SELECT count(*) FROM idempotency_keys") == 0
@@ -237,13 +230,13 @@ def test_what_was_cancelled_was_no_use(stage: Stage) -> None:
     for _ in range(3):
         stage.end(CUSTOMER, stage.queued(CUSTOMER).session_id)
     use(stage)
-    assert start_funded_intake(stage.app, CUSTOMER, intake_request(), "key").session_status == "pending"
+    assert take_free(stage, CUSTOMER, "key").session_status == "pending"
 
 
 @pytest.mark.usefixtures("twice")
 def test_the_last_use_is_one_session_that_answers_its_key_again(stage: Stage) -> None:
     use(stage)
-    first = start_funded_intake(stage.app, CUSTOMER, intake_request(), "key")
-    assert start_funded_intake(stage.app, CUSTOMER, intake_request(), "key") == first
+    first = take_free(stage, CUSTOMER, "key")
+    assert take_free(stage, CUSTOMER, "key") == first
     with pytest.raises(ActiveSessionExists):
-        start_funded_intake(stage.app, CUSTOMER, intake_request())
+        take_free(stage, CUSTOMER)

@@ -1,7 +1,7 @@
 -- Plans and packs, and the ledger: every movement of money and credits is one row, for ever.
 --
--- autodoctor/payments/accounts.py has the chart of accounts and what each flow books. Two more of our errors:
--- AD006 a plan was used as often as a customer may.
+-- autodoctor/payments/accounts.py has the chart of accounts and what each flow books. One more of our errors
+-- (0003 lists the others): AD006, a plan was used as often as a customer may.
 
 ALTER TABLE plans
   ADD COLUMN mechanic_fixed_pay_cents integer NOT NULL DEFAULT 0 CHECK (mechanic_fixed_pay_cents >= 0),

@@ -124,13 +124,13 @@ def test_a_user_who_is_a_mechanic_is_a_conflict(account: Account) -> None:
 
 def test_a_price_is_changed_for_those_who_come_after(account: Account) -> None:
     admin, before, after = account.admin(), account.customer(), account.customer()
-    assert add(admin, PLANS, **NEW_PLAN) in admin.get(PLANS)["plans"]
-    asked: dict[str, object] = {"plan": "gold", "payWith": "credit", "sessionType": "video"}
+    assert add(admin, PLANS, **{**NEW_PLAN, "code": "platinum"}) in admin.get(PLANS)["plans"]
+    asked: dict[str, object] = {"plan": "platinum", "payWith": "credit", "sessionType": "video"}
     for customer in (before, after):
         grant = {"customerId": str(customer.user_id), "credits": 20, "reason": "A gift", "key": str(new_id())}
         admin.post("/api/admin/credits", grant)
     sold = [account.queued(before, **asked)["sessionId"]]
-    assert patch(admin, f"{PLANS}/gold", credits=11, priceCents=10999)["credits"] == 11
+    assert patch(admin, f"{PLANS}/platinum", credits=11, priceCents=10999)["credits"] == 11
     sold.append(account.queued(after, **asked)["sessionId"])
     assert [account.stage.one("SELECT price_cents FROM intakes WHERE id = %s", each) for each in sold] == [9999, 10999]
     assert [who.get("/api/customer/credits")["balance"] for who in (before, after)] == [11, 9]

@@ -246,6 +246,15 @@ def test_one_that_cannot_be_settled_does_not_hold_up_the_others(stage: Stage) ->
     assert sweep(stage.app, forever).settled == 0  # it has had its turn, for a while
 
 
+def test_each_has_its_turn_before_one_has_it_again(stage: Stage) -> None:
+    for customer in (new_id(), new_id(), new_id()):
+        give(stage, customer, 1)
+        stage.end(customer, buy(stage, customer).session_id)
+    claimed = [stage.one("SELECT claim_missed_settlements(1, '0')") for _ in range(4)]
+    assert len(set(claimed[:3])) == 3
+    assert claimed[3] == claimed[0]
+
+
 def test_the_sweep_stops_before_its_time_is_over(stage: Stage) -> None:
     give(stage, CUSTOMER, 1)
     cancelled(stage, buy(stage, CUSTOMER).session_id)

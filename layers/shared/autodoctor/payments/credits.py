@@ -19,11 +19,11 @@ HOLD_CTES: Final[LiteralString] = """
   INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
   SELECT 'session:' || intake.id || ':credit_hold', 'customer:' || %(user_id)s::uuid || ':credits',
          'session:' || intake.id || ':credits', intake.credits, 'credit', 'credit_hold', intake.id
-    FROM session JOIN intake ON intake.id = session.id
+    FROM intake
 )
 """
-"""Continues the factory's WITH: takes the session's price in credits. Reads `session`, so that a customer who has an
-active session is told that, and not that the credits are short."""
+"""Continues the factory's WITH: takes the session's price in credits. The balance is judged at the end of the
+statement, so that a customer who has an active session is told that, and not that the credits are short."""
 
 type Movement = Literal["bought", "granted", "spent", "returned", "withdrawn", "corrected"]
 _MOVEMENTS: Final[dict[str, Movement]] = {

@@ -1,18 +1,30 @@
 """POST /api/intake/start"""
 
+from autodoctor.card_intake import CheckoutOpened
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
 from autodoctor.funded_intake import start_funded_intake
 from autodoctor.http import Request, Router
+from autodoctor.payments.stripe_client import check_stripe
 from autodoctor.sessions.intake import IntakeRequest, SessionCreated
 
+check_stripe()
 router = Router()
 db = database()
 publish = Publisher(db)
 
 
-@router.route("POST /api/intake/start", groups=["customers"], status=201, metric="SessionsCreated", after=publish)
-def start(request: Request) -> SessionCreated:
+def status(answer: SessionCreated | CheckoutOpened) -> int:
+    return 201 if isinstance(answer, SessionCreated) else 202
+
+
+def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
+    if isinstance(answer, SessionCreated):
+        publish(answer)
+
+
+@router.route("POST /api/intake/start", groups=["customers"], status=status, metric="Intakes", after=publish_session)
+def start(request: Request) -> SessionCreated | CheckoutOpened:
     intake = request.json(IntakeRequest)
     return start_funded_intake(db, request.caller.user_id, intake, request.headers.get("idempotency-key"))
 

@@ -23,6 +23,8 @@ from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "stripe_events",
+    "checkouts",
     "settlements_due",
     "payouts",
     "refunds",

@@ -29,7 +29,7 @@ BODY = {
 def handler_of(function: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Handler:
     """The function's own handler, on this test's database."""
     monkeypatch.setenv("DATABASE_URL", url)
-    for name in ("EVENT_BUS_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+    for name in ("EVENT_BUS_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "STRIPE_SECRET_ARN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:1")  # nobody listens: that is logged too
     spec = importlib.util.spec_from_file_location(f"function_{function}", FUNCTIONS / function / "app.py")

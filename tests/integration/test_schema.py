@@ -56,6 +56,11 @@ MAY_INSERT = {
     "settlements": {"session_id", "outcome", "facts"},
     "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},
+    "checkouts": {
+        *("id", "kind", "user_id", "intake_id", "pack_code", "credits", "title", "amount_cents", "currency"),
+        *("request_hash", "signed_name", "waiver_version", "idempotency_key"),
+    },
+    "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
     **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed")),
 }
 MAY_UPDATE = {
@@ -79,6 +84,10 @@ MAY_UPDATE = {
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},
+    "checkouts": {
+        *("idempotency_key", "stripe_session_id", "stripe_payment_intent_id", "url", "status", "checked_at"),
+    },
+    "stripe_events": {"handled_at", "outcome"},
 }
 MAY_DELETE = dict.fromkeys(
     ("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed", "settlements_due")

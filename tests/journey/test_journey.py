@@ -240,12 +240,6 @@ def test_a_scheduled_session_is_not_open_yet(account: Account) -> None:
     assert shown["type"] == "/problems/session-not-open"
 
 
-def test_cards_are_not_there_yet(account: Account) -> None:
-    body = {**INTAKE, "plan": "quick", "payWith": "card"}
-    shown = problem(account.customer(), "POST", "/api/intake/start", 422, body)
-    assert (shown["type"], shown["errors"][0]["pointer"]) == ("/problems/funding-unavailable", "/payWith")
-
-
 def test_credits_that_one_does_not_have_pay_for_nothing(account: Account) -> None:
     body = {**INTAKE, "plan": "quick", "payWith": "credit"}
     shown = problem(customer := account.customer(), "POST", "/api/intake/start", 402, body)

@@ -6,6 +6,7 @@ import pytest
 
 from integration.actors import Stage
 from localcloud.postgres import Database
+from payments.counter import Counter, opened_counter
 
 
 @pytest.fixture
@@ -15,3 +16,10 @@ def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage
     stage = Stage(database)
     yield stage
     stage.close()
+
+
+@pytest.fixture
+def counter(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+    """Give the test a stand-in for Stripe, and the function that takes its webhooks."""
+    with opened_counter(stage, monkeypatch) as counter:
+        yield counter

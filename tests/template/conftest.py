@@ -23,6 +23,7 @@ SETTINGS = (  # what handlers refuse to start without
     "MAIL_CONFIGURATION_SET",
     "MAIL_FROM",
     "SESSION_BASE_URL",
+    "STRIPE_SECRET_ARN",
     "WEBSOCKET_ENDPOINT",
     "WEBSOCKET_URL",
 )

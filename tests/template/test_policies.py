@@ -31,12 +31,17 @@ PUBLISHERS = {
     "AvailabilityFunction",
     "AdminFunction",
     "RelayFunction",
+    "StripeWebhookFunction",
+    "CheckoutFunction",
 }
+# Of Stripe's secret.
+READERS = {"IntakeFunction", "StripeWebhookFunction", "CheckoutFunction"}
 # Beyond its own log and its own secret.
 OWN_GRANTS = {
     **dict.fromkeys(PUBLISHERS, PUBLISHING),
     "ExpireOrphansFunction": PUBLISHING | {"sqs:SendMessage"},
     "RelayFunction": PUBLISHING | {"sqs:SendMessage"},
+    "CheckoutFunction": PUBLISHING | {"sqs:SendMessage"},
     "SocketFunction": {"sqs:SendMessage"},
     "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
@@ -61,11 +66,11 @@ def statements(resource: Document) -> Iterator[Document]:
 
 def granted(transformed: Document, role: str) -> dict[str, list[Any]]:
     """Return the actions a role is granted by its own policies, each with its resources."""
-    return {
-        action: as_list(statement["Resource"])
-        for statement in statements(transformed[role])
-        for action in as_list(statement["Action"])
-    }
+    found: dict[str, list[Any]] = {}
+    for statement in statements(transformed[role]):
+        for action in as_list(statement["Action"]):
+            found.setdefault(action, []).extend(as_list(statement["Resource"]))
+    return found
 
 
 def test_no_action_is_a_wildcard_and_resources_only_where_aws_leaves_no_choice(transformed: Document) -> None:
@@ -119,7 +124,8 @@ def test_a_function_writes_only_its_own_log_and_reads_only_its_own_secret(
             assert grants.pop(action) == [{"Fn::GetAtt": [group, "Arn"]}], name
         if "VpcConfig" in function:
             own = function["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
-            assert grants.pop("secretsmanager:GetSecretValue") == [own], name
+            stripes = [{"Ref": "StripeSecretArn"}] if name in READERS else []
+            assert grants.pop("secretsmanager:GetSecretValue") == [own, *stripes], name
         assert set(grants) == OWN_GRANTS.get(name, set()), name
 
 
@@ -137,6 +143,11 @@ def test_only_what_changes_sessions_or_relays_puts_events_and_on_our_bus_only(
     assert all(resources == [{"Fn::GetAtt": ["EventBus", "Arn"]}] for resources in may.values())
     told = {name for name, each in functions.items() if "EVENT_BUS_NAME" in each["Environment"]["Variables"]}
     assert told == PUBLISHERS
+
+
+def test_only_what_reads_the_secret_of_stripe_is_told_which_it_is(functions: Document) -> None:
+    told = {name for name, each in functions.items() if "STRIPE_SECRET_ARN" in each["Environment"]["Variables"]}
+    assert told == READERS
 
 
 def test_only_the_broadcast_writes_to_connections_and_only_of_our_stage(
@@ -163,6 +174,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
     assert allowed(functions, transformed, "sqs:SendMessage") == {
         "ExpireOrphansFunction": sweep,
         "RelayFunction": sweep,
+        "CheckoutFunction": sweep,
         "SettleFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
     }

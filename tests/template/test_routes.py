@@ -44,12 +44,16 @@ PROTECTED = {
     "POST /api/admin/credit-packs",
     "PATCH /api/admin/credit-packs/{code}",
     "GET /api/customer/credits",
+    "POST /api/customer/credits/checkout",
+    "GET /api/intakes/{intakeId}",
     "POST /api/admin/credits",
     "GET /api/mechanic/earnings",
 }
-# What can be bought, and the retired ones: they say 410 to everybody.
+# What can be bought, what Stripe signs, and the retired ones: they say 410 to everybody.
 PUBLIC = {
     "GET /api/plans",
+    "POST /api/stripe/webhook",
+    "POST /api/stripe/connect-webhook",
     "ANY /api/mechanics/requests",
     "ANY /api/mechanics/requests/{proxy+}",
     "ANY /api/mechanic/accept",

@@ -23,6 +23,7 @@ SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urlli
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
     **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "settle"), COMMON),
+    **dict.fromkeys(("stripe_webhook", "checkout"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
     "notify": COMMON | {"jinja2", "markupsafe"},
@@ -78,6 +79,7 @@ DEPLOYED = {
     "MAIL_FROM": "AutoDoctor <service@example.com>",
     "DATABASE_HOST": "proxy.example",
     "DATABASE_NAME": "autodoctor",
+    "STRIPE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stripe-AbC123",
     "DATABASE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123",
 }
 

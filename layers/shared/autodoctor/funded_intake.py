@@ -5,8 +5,8 @@ from uuid import UUID
 
 import psycopg
 
+from autodoctor.card_intake import CheckoutOpened, start_card_intake
 from autodoctor.db import Database
-from autodoctor.errors import FundingUnavailable
 from autodoctor.payments import credits as credit_account
 from autodoctor.sessions.intake import FREE, Funding, IntakeRequest, SessionCreated, start_intake
 
@@ -15,8 +15,8 @@ CREDIT: Final = Funding("credit", "p.credits > 0", "this plan is not sold for cr
 
 def start_funded_intake(
     database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
-) -> SessionCreated:
-    """Create the customer's session, free or paid with credits, which are taken in the same statement.
+) -> SessionCreated | CheckoutOpened:
+    """Create the customer's session, free or paid with credits, which are taken in the same statement; or have it paid.
 
     Args:
         database: where.
@@ -26,8 +26,7 @@ def start_funded_intake(
 
     Raises:
         InsufficientCredits: the customer has fewer credits than the plan costs; nothing was created.
-        FundingUnavailable: cards do not exist yet.
-        Problem: whatever `start_intake` raises.
+        Problem: whatever `start_intake` and `start_card_intake` raise.
     """
     match intake.pay_with:
         case "free":
@@ -35,7 +34,7 @@ def start_funded_intake(
         case "credit":
             return _paid_with_credits(database, user_id, intake, idempotency_key)
         case "card":
-            raise FundingUnavailable(intake.pay_with)
+            return start_card_intake(database, user_id, intake, idempotency_key)
 
 
 def _paid_with_credits(database: Database, user_id: UUID, intake: IntakeRequest, key: str | None) -> SessionCreated:

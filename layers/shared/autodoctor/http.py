@@ -104,7 +104,7 @@ class Route:
 
     endpoint: Endpoint
     groups: frozenset[str]
-    status: int
+    status: int | Callable[[Any], int]
     metric: str | None
     after: AfterSuccess | None
 
@@ -120,7 +120,7 @@ class Router:
         key: str,
         groups: Iterable[Group],
         *,
-        status: int = 200,
+        status: int | Callable[[Any], int] = 200,
         metric: str | None = None,
         after: AfterSuccess | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
@@ -129,7 +129,7 @@ class Router:
         Args:
             key: method and path, as in template.yaml.
             groups: one of these the caller must be in; none of them: the route is public.
-            status: HTTP status of success.
+            status: HTTP status of success, or what gives it for the answer.
             metric: counted at each success.
             after: called with each successful answer before it is sent; never raises.
         """
@@ -175,7 +175,8 @@ class Router:
         if route.metric:
             metrics.add_metric(name=route.metric, unit=MetricUnit.Count, value=1)
             metrics.flush_metrics()  # here, as log_metrics() prints a warning after each call without a metric
-        return route.status, answer.model_dump_json(by_alias=True), {}
+        status = route.status(answer) if callable(route.status) else route.status
+        return status, answer.model_dump_json(by_alias=True), {}
 
 
 def _let_in(caller: Caller, route: Route) -> None:

@@ -116,6 +116,26 @@ class PayoutEvent(_Event):
     reason: str | None = None
 
 
+class PaymentEvent(_Event):
+    """A customer paid for what they cannot have any more; what was an intake is paid back in full.
+
+    Attributes:
+        checkout_id: which payment.
+        intake_id: what it was for; null where it was for credits.
+        customer_id: row of `customers`; null with it.
+        amount_cents: what came, in cents of the currency.
+        reason: active_session: they have another session by now; mismatch: not what was asked for.
+    """
+
+    type: Literal["payment.unfulfillable"]
+    checkout_id: UUID
+    intake_id: UUID | None
+    customer_id: UUID | None
+    amount_cents: int
+    currency: str
+    reason: Literal["active_session", "mismatch"]
+
+
 class MechanicEvent(_Event):
     """A mechanic said whether they are available; a lease that lapses by itself sends nothing."""
 
@@ -124,8 +144,8 @@ class MechanicEvent(_Event):
     available: bool
 
 
-type Event = SessionEvent | AssignmentEvent | PayoutEvent | MechanicEvent
-MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, MechanicEvent)
+type Event = SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent
+MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, PaymentEvent, MechanicEvent)
 _ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
 
 

@@ -1,0 +1,48 @@
+"""GET /api/intakes/{intakeId}, POST /api/customer/credits/checkout; EventBridge schedule: unfinished checkouts"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from autodoctor.card_intake import IntakeStatus, intake_status
+from autodoctor.db import database
+from autodoctor.errors import IntakeNotFound
+from autodoctor.events.publish import Publisher
+from autodoctor.http import Request, Router
+from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.payments.checkout import PackCheckout, PackRequest, buy_pack
+from autodoctor.payments.checkout_sweep import sweep_checkouts
+from autodoctor.payments.stripe_client import check_stripe
+
+check_stripe()
+router = Router()
+db = database()
+publish = Publisher(db)
+
+
+@router.route("GET /api/intakes/{intakeId}", groups=["customers"])
+def status(request: Request) -> IntakeStatus:
+    return intake_status(db, request.caller.user_id, request.id("intakeId", IntakeNotFound))
+
+
+@router.route("POST /api/customer/credits/checkout", groups=["customers"], status=202)
+def buy(request: Request) -> PackCheckout:
+    return buy_pack(db, request.caller.user_id, request.json(PackRequest))
+
+
+serve = router.handler()
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def sweep(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
+    done = sweep_checkouts(db, lambda: context.get_remaining_time_in_millis() / 1000, publish.publish)
+    swept = done.model_dump(by_alias=True)
+    metrics.add_metric(name="CheckoutsFoundPaid", unit=MetricUnit.Count, value=swept["fulfilled"])
+    logger.info("swept", extra=swept)
+    return swept
+
+
+def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
+    return serve(event, context) if "routeKey" in event else sweep(event, context)

@@ -1,0 +1,30 @@
+"""POST /api/stripe/webhook, /api/stripe/connect-webhook: Stripe's signature is the identity"""
+
+from autodoctor.db import database
+from autodoctor.events.publish import Publisher
+from autodoctor.http import Request, Router
+from autodoctor.payments.inbox import Received, receive
+from autodoctor.payments.stripe_client import check_stripe
+
+check_stripe()
+router = Router()
+db = database()
+publish = Publisher(db)
+
+
+def publish_effect(received: Received) -> None:
+    if received.subject_id is not None:
+        publish.publish(received.subject_id)
+
+
+@router.route("POST /api/stripe/webhook", groups=[], after=publish_effect)
+def platform(request: Request) -> Received:
+    return receive(db, "platform", request.raw_body, request.headers.get("stripe-signature", ""))
+
+
+@router.route("POST /api/stripe/connect-webhook", groups=[], after=publish_effect)
+def connect(request: Request) -> Received:
+    return receive(db, "connect", request.raw_body, request.headers.get("stripe-signature", ""))
+
+
+handler = router.handler()

@@ -1,0 +1,40 @@
+"""Stripe's signature of a webhook, checked on the raw bytes without Stripe's library, whose import costs a second.
+
+The scheme is in Stripe's documentation ("Verify webhook signatures manually"); tests compare it with the library.
+"""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from autodoctor.errors import BadSignature
+
+TOLERANCE_SECONDS: Final = 300
+_SCHEME: Final = "v1"
+
+
+def verify_signature(body: bytes, header: str, secrets: Iterable[str]) -> None:
+    """See that Stripe signed these bytes just now.
+
+    Args:
+        body: as it came, not parsed and written again.
+        header: `Stripe-Signature`.
+        secrets: of the endpoint; several while one replaces another, each of them will do.
+
+    Raises:
+        BadSignature: no secret fits, or the time is more than 5 minutes away, in the past or (which Stripe's own
+            library lets through) in the future.
+    """
+    parts = [part.strip().partition("=") for part in header.split(",")]
+    stamps = [value for name, _, value in parts if name == "t"]
+    given = [value.encode() for name, _, value in parts if name == _SCHEME]
+    if len(stamps) != 1 or not stamps[0].isascii() or not stamps[0].isdigit():
+        raise BadSignature
+    signed = stamps[0].encode() + b"." + body
+    right = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
+    if not any(hmac.compare_digest(mine, theirs) for mine in right for theirs in given):
+        raise BadSignature
+    if len(stamps[0]) > len(str(2**63)) or abs(time.time() - int(stamps[0])) > TOLERANCE_SECONDS:
+        raise BadSignature

@@ -1,0 +1,170 @@
+"""Buying by card: one page for one intake, closed for another, and nothing half-made where Stripe is down."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from autodoctor.card_intake import intake_status
+from autodoctor.errors import (
+    ActiveSessionExists,
+    IdempotencyKeyReused,
+    IntakeNotFound,
+    PaymentProcessing,
+    PaymentsUnavailable,
+    Unprocessable,
+)
+from autodoctor.ids import new_id
+from autodoctor.payments.accounts import CREDIT_SALES, STRIPE
+from autodoctor.payments.checkout import PackRequest, buy_pack
+from payments.counter import Counter
+from payments.purse import balance, spendable
+
+
+def test_an_intake_by_card_gives_a_page_that_carries_our_ids(counter: Counter) -> None:
+    opened = counter.ask(new_id())
+    (page,) = counter.stripe.objects("checkout.session")
+    assert opened.checkout_url.endswith(page["id"])
+    assert (page["amount_total"], page["currency"], page["mode"]) == (999, "usd", "payment")
+    assert page["metadata"]["intakeId"] == str(opened.intake_id)
+    assert counter.one("SELECT count(*) FROM sessions") == 0
+
+
+def test_asking_again_while_it_is_open_gives_the_same(counter: Counter) -> None:
+    customer = new_id()
+    first, second = counter.ask(customer), counter.ask(customer)
+    assert first == second
+    assert len(counter.stripe.objects("checkout.session")) == 1
+
+
+def test_asking_for_something_else_closes_the_first_page(counter: Counter) -> None:
+    customer = new_id()
+    first = counter.ask(customer)
+    second = counter.ask(customer, plan="standard", sessionType="video")
+    assert first.intake_id != second.intake_id
+    assert [page["status"] for page in counter.stripe.objects("checkout.session")] == ["expired", "open"]
+    assert (counter.status(first.intake_id), counter.status(second.intake_id)) == ("expired", "open")
+
+
+def test_a_page_that_is_being_paid_is_not_replaced(counter: Counter) -> None:
+    """Whether Stripe's word on it has come or not."""
+    customer = new_id()
+    opened = counter.ask(customer)
+    counter.stripe.pay(counter.page(opened), "pay_later")
+    with pytest.raises(PaymentProcessing):
+        counter.ask(customer, concern="Something else")
+    assert counter.tell("checkout.session.completed").json["outcome"] == "processing"
+    for concern in ("Squeals when braking", "Something else"):
+        with pytest.raises(PaymentProcessing):
+            counter.ask(customer, concern=concern)
+
+
+def test_a_key_gives_its_first_page_again_and_takes_no_other_request(counter: Counter) -> None:
+    customer = new_id()
+    opened = counter.ask(customer, "key")
+    assert counter.ask(customer, "key") == opened
+    with pytest.raises(IdempotencyKeyReused):
+        counter.ask(customer, "key", concern="Something else")
+    counter.stripe.pay(counter.page(opened))
+    counter.tell("checkout.session.completed")
+    assert counter.ask(customer, "key") == opened
+
+
+def test_who_has_a_session_does_not_pay_for_another(counter: Counter) -> None:
+    customer = new_id()
+    counter.stage.pending(customer)
+    with pytest.raises(ActiveSessionExists):
+        counter.ask(customer)
+    assert counter.one("SELECT count(*) FROM checkouts") == 0
+
+
+def test_a_free_plan_is_not_paid_by_card(counter: Counter) -> None:
+    with pytest.raises(Unprocessable) as refused:
+        counter.ask(new_id(), plan="free")
+    assert refused.value.extras["errors"] == [{"pointer": "/payWith", "detail": "this plan is free"}]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"mode": "error", "times": None},
+        {"mode": "error_after", "times": None},
+        {"mode": "rate_limit", "times": None},
+        {"mode": "cut", "times": None},
+    ],
+)
+def test_where_stripe_fails_nothing_is_half_made_and_a_retry_works(counter: Counter, fault: dict[str, object]) -> None:
+    customer = new_id()
+    counter.stripe.fail(path="/v1/checkout/sessions", **fault)
+    with pytest.raises(PaymentsUnavailable) as refused:
+        counter.ask(customer, "key")
+    assert refused.value.headers["Retry-After"]
+    counter.stripe.clear_faults()
+    counter.stripe.disturb(held=True)
+    opened = counter.ask(customer, "key")
+    assert opened.checkout_url
+    assert counter.one("SELECT count(*) FROM checkouts") == 1
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(counter: Counter) -> None:
+    counter.stripe.fail(path="/v1/checkout/sessions", mode="cut_after")
+    assert counter.ask(new_id()).checkout_url
+    assert len(counter.stripe.objects("checkout.session")) == 1
+
+
+def test_where_stripe_never_made_the_page_another_intake_is_made_later(counter: Counter) -> None:
+    """Stripe wants half an hour between the page and its end, which is fixed; the key goes with the first intake."""
+    customer = new_id()
+    counter.stripe.fail(path="/v1/checkout/sessions", mode="error", times=None)
+    with pytest.raises(PaymentsUnavailable):
+        counter.ask(customer, "key")
+    counter.stripe.clear_faults()
+    counter.stripe.disturb(held=True)
+    counter.stage.owner.execute("UPDATE checkouts SET created_at = created_at - interval '26 minutes'")
+    opened = counter.ask(customer, "key")
+    assert counter.status(opened.intake_id) == "open"
+    assert counter.one("SELECT count(*) FROM checkouts WHERE status = 'failed'") == 1
+
+
+def test_two_intakes_at_once_make_one_page(counter: Counter) -> None:
+    customer = new_id()
+    urls = counter.stage.urls
+
+    def ask(_number: int) -> str:
+        other = Counter(type(counter.stage)(urls), counter.stripe, counter.handler)
+        try:
+            return other.ask(customer).checkout_url
+        finally:
+            other.stage.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(ask, range(2))
+    assert first == second
+    assert counter.one("SELECT count(*) FROM checkouts") == 1
+
+
+def test_only_its_customer_sees_an_intake(counter: Counter) -> None:
+    customer = new_id()
+    opened = counter.ask(customer)
+    app = counter.stage.app
+    assert intake_status(app, customer, opened.intake_id).status == "open"
+    with pytest.raises(IntakeNotFound):
+        intake_status(app, new_id(), opened.intake_id)
+
+
+def test_a_pack_is_paid_once_and_gives_its_credits_once(counter: Counter) -> None:
+    customer = new_id()
+    bought = buy_pack(counter.stage.app, customer, PackRequest(pack="five"))
+    assert buy_pack(counter.stage.app, customer, PackRequest(pack="five")) == bought
+    page = counter.one("SELECT stripe_session_id FROM checkouts WHERE id = %s", bought.checkout_id)
+    counter.stripe.pay(page)
+    assert [counter.tell("checkout.session.completed").json["outcome"] for _ in range(2)] == ["fulfilled", "duplicate"]
+    assert counter.sweep().fulfilled == 0
+    assert spendable(counter.stage, customer) == 5
+    assert (balance(counter.stage, STRIPE), balance(counter.stage, CREDIT_SALES)) == (-4499, 4499)
+
+
+def test_only_packs_that_are_sold_can_be_bought(counter: Counter) -> None:
+    counter.stage.owner.execute("UPDATE credit_packs SET active = false WHERE code = 'five'")
+    for pack in ("five", "million"):
+        with pytest.raises(Unprocessable):
+            buy_pack(counter.stage.app, new_id(), PackRequest(pack=pack))

@@ -184,6 +184,14 @@ ROUTES = {
             *(("GET", "credit-packs", 200), ("POST", "credit-packs", 422), ("PATCH", "credit-packs/{session}", 404)),
         )
     },
+    "buy credits": Route(
+        "POST",
+        "/api/customer/credits/checkout",
+        live,
+        dict.fromkeys(ANY_CUSTOMER, 422),
+        lambda _session: {"pack": "no pack"},
+    ),
+    "see how far an intake is": Route("GET", "/api/intakes/{session}", live, {"customer": 200, "other customer": 404}),
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
 }
 

@@ -20,9 +20,11 @@ from aiohttp import web
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.event_bus import BusEvent
 from localcloud.logline import Log, LogLine
+from localcloud.private_file import private
 from localcloud.template import Stack
 
 PREFIX: Final = "/_aws/email"
+FILE: Final = "mail.jsonl"
 _SEND_PATH: Final = "/v2/email/outbound-emails"
 _WARM_AFTER_SECONDS: Final = 5.0
 _FROM: Final = "MAIL_FROM"
@@ -48,14 +50,14 @@ class SentMail:
 
 
 class MailStore:
-    """What was sent, newest last, in a file of the data folder."""
+    """What was sent, newest last, in a file of the data folder that its owner alone may read."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, data_dir: Path) -> None:
+        self._file = data_dir / FILE
 
     def add(self, mail: SentMail) -> None:
         """Keep one more."""
-        with self._file.open("a", encoding="utf-8") as lines:
+        with open(self._file, "a", encoding="utf-8", opener=private) as lines:
             lines.write(json.dumps(asdict(mail)) + "\n")
 
     def all(self) -> list[SentMail]:
@@ -64,12 +66,16 @@ class MailStore:
             return []
         return [found for line in self._file.read_text(encoding="utf-8").splitlines() if (found := _read(line))]
 
+    def forget(self) -> None:
+        """Drop every mail, also under a running server, which opens the file for each."""
+        self._file.unlink(missing_ok=True)
+
 
 class MailService:
     """The part of SES's API, version 2, that moto has, below `PREFIX`; the From addresses of a stack are verified."""
 
     def __init__(self, data_dir: Path, stack: Stack, emit: Emit, log: Log) -> None:
-        self.store = MailStore(data_dir / "mail.jsonl")
+        self.store = MailStore(data_dir)
         self._senders = {
             function.environment[_FROM] for function in stack.functions.values() if _FROM in function.environment
         }

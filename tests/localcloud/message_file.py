@@ -12,6 +12,8 @@ from pathlib import Path
 
 FILE = "messages.sqlite"
 _BUSY_SECONDS = 5.0
+_LOG_BYTES = 4 << 20
+_MANY_FREE_PAGES = 1000  # of 4 KiB
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -71,11 +73,19 @@ class MessageFile:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         self._connection.executescript(_SCHEMA)
+        self._shrink()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _shrink(self) -> None:
+        """Give back what a backlog took, which SQLite would keep for ever."""
+        if self._connection.execute("PRAGMA freelist_count").fetchone()[0] > _MANY_FREE_PAGES:
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -118,3 +128,4 @@ def forget_messages(folder: Path) -> None:
         for table in ("message", "deduplication", "delivery", "move_task"):
             file.write(f"DELETE FROM {table}")
     file.close()
+    MessageFile(folder).close()  # which shrinks it

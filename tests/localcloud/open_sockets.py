@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from localcloud.private_file import private
 from localcloud.socket_events import Link
 
 _MANY_DEAD_LINES = 2000
@@ -87,9 +88,8 @@ class OpenSockets:
         if self._journal is not None:
             self._journal.close()
         fresh = self._file.with_suffix(".new")
-        fresh.write_text(
-            "".join(json.dumps({"opened": asdict(link)}) + "\n" for link in self._open.values()), encoding="utf-8"
-        )
+        with open(fresh, "w", encoding="utf-8", opener=private) as whole:
+            whole.writelines(json.dumps({"opened": asdict(link)}) + "\n" for link in self._open.values())
         fresh.replace(self._file)
         self._journal = self._file.open("a", encoding="utf-8")
         self._dead_lines = 0

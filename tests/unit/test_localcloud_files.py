@@ -1,0 +1,74 @@
+"""What the local cloud keeps on disk: for its owner alone, and no larger than what is in it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcloud.mail import FILE as MAIL_FILE
+from localcloud.mail import MailStore, SentMail
+from localcloud.message_file import FILE as MESSAGE_FILE
+from localcloud.message_file import MessageFile, forget_messages
+from localcloud.open_sockets import OpenSockets
+from localcloud.socket_events import Link
+from localcloud.stripe.store import Store
+
+MAIL = SentMail("1", "2026-01-01T00:00:00.000Z", "a@example.com", ("b@example.com",), "Hi", "Hi", "<p>Hi", None)
+LINK = Link("AAAAAAAAAAAAAAA=", "WebSocketApi", "live", "127.0.0.1", 0, "127.0.0.1", "test")
+BACKLOG = "INSERT INTO delivery (rule, target_id, event, attempts, created_at, due_at) VALUES ('', '', ?, 0, 0, 0)"
+
+
+def others_may_read(folder: Path) -> list[str]:
+    return [file.name for file in folder.rglob("*") if file.is_file() and stat.S_IMODE(file.stat().st_mode) & 0o077]
+
+
+@pytest.fixture
+def everybody_may_read() -> Iterator[None]:
+    """A umask that takes nothing away."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("everybody_may_read")
+def test_nothing_is_readable_by_others(tmp_path: Path) -> None:
+    (tmp_path / MAIL_FILE).touch(0o644)  # as an earlier release left it
+    MailStore(tmp_path).add(MAIL)
+    sockets = OpenSockets(tmp_path)
+    sockets.take_over()
+    sockets.opened(LINK)
+    messages, books = MessageFile(tmp_path), Store(tmp_path)
+    messages.write(BACKLOG, "")
+    books.settle("clock", 0)
+    expected = {"mail.jsonl", "open.jsonl", "messages.sqlite", "messages.sqlite-wal", "messages.sqlite-shm"}
+    assert expected | {"stripe.sqlite", "stripe.sqlite-wal"} <= {file.name for file in tmp_path.rglob("*")}
+    assert others_may_read(tmp_path) == []
+    for each in (sockets, messages, books):
+        each.close()
+
+
+def test_a_mail_is_kept_until_it_is_forgotten(tmp_path: Path) -> None:
+    store = MailStore(tmp_path)
+    store.add(MAIL)
+    assert store.all() == MailStore(tmp_path).all() == [MAIL]
+    MailStore(tmp_path).forget()
+    assert store.all() == []
+    store.add(MAIL)
+    assert store.all() == [MAIL]
+
+
+def test_a_message_file_shrinks_after_a_backlog_also_under_a_running_server(tmp_path: Path) -> None:
+    running = MessageFile(tmp_path)
+    with running.transaction():
+        for _ in range(3000):
+            running.write(BACKLOG, "x" * 4000)
+    running.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    large = (tmp_path / MESSAGE_FILE).stat().st_size
+    forget_messages(tmp_path)
+    small = sum(file.stat().st_size for file in tmp_path.iterdir())
+    assert small < large / 20
+    running.write(BACKLOG, "it goes on")
+    assert [row["event"] for row in running.rows("SELECT event FROM delivery")] == ["it goes on"]
+    running.close()

@@ -23,6 +23,7 @@ from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "mechanic_accounts",
     "stripe_events",
     "checkouts",
     "settlements_due",

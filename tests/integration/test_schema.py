@@ -27,6 +27,10 @@ TERMS = {
     *("mechanic_fixed_pay_cents", "uses_per_customer"),
 }
 PACK = {"name", "credits", "price_cents", "active"}
+SENDING = {
+    *("state", "attempts", "next_attempt_at", "idempotency_key", "keyed_at"),
+    *("last_error", "waits_for", "lease_id", "sent_at"),
+}
 
 # What the application's role may do beyond reading; columns where not all of the table's.
 MAY_INSERT = {
@@ -55,6 +59,7 @@ MAY_INSERT = {
     },
     "settlements": {"session_id", "outcome", "facts"},
     "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
+    "mechanic_accounts": {"mechanic_id", "idempotency_key"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},
     "checkouts": {
         *("id", "kind", "user_id", "intake_id", "pack_code", "credits", "title", "amount_cents", "currency"),
@@ -80,7 +85,7 @@ MAY_UPDATE = {
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
-    "realtime_connections": {"ready", "waiting"},
+    "realtime_connections": {"ready", "joined", "waiting"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},
@@ -88,6 +93,12 @@ MAY_UPDATE = {
         *("idempotency_key", "stripe_session_id", "stripe_payment_intent_id", "url", "status", "checked_at"),
     },
     "stripe_events": {"handled_at", "outcome"},
+    "mechanic_accounts": {
+        *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
+        *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),
+    },
+    "payouts": {*SENDING, "stripe_transfer_id", "asked_at"},
+    "refunds": {*SENDING, "stripe_refund_id", "asked_cents"},
 }
 MAY_DELETE = dict.fromkeys(
     ("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed", "settlements_due")

@@ -100,6 +100,7 @@ def session_of(customer: int, mechanic: int, strangers: int, admin: int = 403) -
 
 ANY_CUSTOMER = {"customer": 200, "other customer": 200}
 ANY_MECHANIC = {"mechanic": 200, **dict.fromkeys(STRANGERS, 200)}
+KNOWN_MECHANIC = ANY_MECHANIC | {"unknown mechanic": 403}
 ACTIVE_MECHANIC = ANY_MECHANIC | {"suspended mechanic": 403, "unknown mechanic": 403}
 EVERYBODY = {**ANY_CUSTOMER, **ANY_MECHANIC, "admin": 200}
 ROUTES = {
@@ -193,6 +194,8 @@ ROUTES = {
     ),
     "see how far an intake is": Route("GET", "/api/intakes/{session}", live, {"customer": 200, "other customer": 404}),
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
+    "see one's onboarding": Route("GET", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
+    "go through onboarding": Route("POST", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
 }
 
 

@@ -6,7 +6,10 @@ import pytest
 
 from integration.actors import Stage
 from localcloud.postgres import Database
+from localcloud.stripe.service import running_stripe
 from payments.counter import Counter, opened_counter
+from payments.office import Office
+from stripe_standin.till import client_of
 
 
 @pytest.fixture
@@ -23,3 +26,10 @@ def counter(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
     """Give the test a stand-in for Stripe, and the function that takes its webhooks."""
     with opened_counter(stage, monkeypatch) as counter:
         yield counter
+
+
+@pytest.fixture
+def office(stage: Stage) -> Iterator[Office]:
+    """Give the test what sends money: a stand-in with empty books, and a client that gives up after half a second."""
+    with running_stripe() as control:
+        yield Office(stage, control, client_of(control, retries=0, timeout=0.5))

@@ -35,7 +35,7 @@ PUBLISHERS = {
     "CheckoutFunction",
 }
 # Of Stripe's secret.
-READERS = {"IntakeFunction", "StripeWebhookFunction", "CheckoutFunction"}
+READERS = {"IntakeFunction", "StripeWebhookFunction", "CheckoutFunction", "ConnectFunction", "PayoutsFunction"}
 # Beyond its own log and its own secret.
 OWN_GRANTS = {
     **dict.fromkeys(PUBLISHERS, PUBLISHING),
@@ -47,6 +47,7 @@ OWN_GRANTS = {
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
     "MailFeedbackFunction": CONSUME,
     "SettleFunction": CONSUME | {"sqs:SendMessage"},
+    "PayoutsFunction": {"sqs:SendMessage"},
 }
 
 
@@ -176,6 +177,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
         "RelayFunction": sweep,
         "CheckoutFunction": sweep,
         "SettleFunction": sweep,
+        "PayoutsFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
     }
 

@@ -48,6 +48,8 @@ PROTECTED = {
     "GET /api/intakes/{intakeId}",
     "POST /api/admin/credits",
     "GET /api/mechanic/earnings",
+    "GET /api/mechanic/onboarding",
+    "POST /api/mechanic/onboarding",
 }
 # What can be bought, what Stripe signs, and the retired ones: they say 410 to everybody.
 PUBLIC = {

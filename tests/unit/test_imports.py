@@ -23,7 +23,7 @@ SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urlli
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
     **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "settle"), COMMON),
-    **dict.fromkeys(("stripe_webhook", "checkout"), COMMON),
+    **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
     "notify": COMMON | {"jinja2", "markupsafe"},

@@ -1,0 +1,25 @@
+"""POST and GET /api/mechanic/onboarding"""
+
+from autodoctor.db import database
+from autodoctor.http import Request, Router
+from autodoctor.payments.connect import Onboarding, OnboardingLink, onboarding, start_onboarding
+from autodoctor.payments.stripe_client import check_stripe, stripe_client
+from autodoctor.settings import session_base_url
+
+session_base_url()
+check_stripe()
+router = Router()
+db = database()
+
+
+@router.route("POST /api/mechanic/onboarding", groups=["mechanics"])
+def start(request: Request) -> OnboardingLink:
+    return start_onboarding(db, stripe_client(), request.caller.user_id)
+
+
+@router.route("GET /api/mechanic/onboarding", groups=["mechanics"])
+def status(request: Request) -> Onboarding:
+    return onboarding(db, request.caller.user_id)
+
+
+handler = router.handler()

@@ -1,0 +1,31 @@
+"""EventBridge schedule: sends the payouts and refunds that are due to Stripe"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from autodoctor.db import database
+from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.refunding import sweep_refunds
+from autodoctor.payments.sending import waiting
+from autodoctor.payments.stripe_client import check_stripe, stripe_client
+
+check_stripe()
+db = database()
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def seconds_left() -> float:
+        return context.get_remaining_time_in_millis() / 1000
+
+    refunds = sweep_refunds(db, stripe_client(), seconds_left)
+    payouts = sweep_payouts(db, stripe_client(), seconds_left)
+    left = waiting(db)
+    metrics.add_metric(name="SendingFailed", unit=MetricUnit.Count, value=left.failed)
+    metrics.add_metric(name="SendingAge", unit=MetricUnit.Seconds, value=left.age_seconds)
+    answer = {"refunds": refunds.model_dump(), "payouts": payouts.model_dump(), "left": left.model_dump(by_alias=True)}
+    logger.info("swept", extra=answer)
+    return answer

@@ -1,0 +1,58 @@
+"""Calls that end in one of three ways: done, surely not done, or unknown (shared/facts: money calls)."""
+
+from collections.abc import Callable
+from typing import Final
+
+_UNKNOWN_CODES: Final = frozenset({"idempotency_key_in_use", "lock_timeout"})
+_REASON_LENGTH: Final = 300
+
+
+class NotDone(Exception):
+    """Stripe refused: nothing moved, and the same request under a new key is a new one.
+
+    Attributes:
+        code: Stripe's, such as `balance_insufficient`; empty where it gave none.
+        reason: in Stripe's words.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code or 'refused'}: {reason}")
+        self.code = code
+        self.reason = f"{code}: {reason}"[:_REASON_LENGTH] if code else reason[:_REASON_LENGTH]
+
+
+class Unknown(Exception):
+    """No answer, or one that does not say whether it acted: look it up, or ask again under the same key.
+
+    Attributes:
+        reason: the kind of failure.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason[:_REASON_LENGTH]
+
+
+def asked[T](call: Callable[[], T]) -> T:
+    """What Stripe answers to a call.
+
+    Raises:
+        NotDone: it refused.
+        Unknown: it did not answer, or did not say.
+    """
+    import stripe  # noqa: PLC0415 (a second of a cold start; the caller has a client, so it is loaded)
+
+    try:
+        return call()
+    except (
+        stripe.InvalidRequestError,
+        stripe.CardError,
+        stripe.AuthenticationError,
+        stripe.PermissionError,
+    ) as refused:
+        if refused.code in _UNKNOWN_CODES:
+            raise Unknown(f"{type(refused).__name__}: {refused.code}") from refused
+        raise NotDone(refused.code or "", refused.user_message or type(refused).__name__) from refused
+    except stripe.StripeError as failure:
+        status = failure.http_status or "no answer"
+        raise Unknown(f"{type(failure).__name__} ({status})") from failure

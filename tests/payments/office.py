@@ -1,0 +1,153 @@
+"""What tests of sending share: the stand-in, sessions that are paid there, and sweeps of a worker's length."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import stripe
+
+from autodoctor.db import Row
+from autodoctor.ids import new_id
+from autodoctor.payments.accounts import STRIPE, session_held
+from autodoctor.payments.connect import start_onboarding
+from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.refunding import sweep_refunds
+from autodoctor.payments.sending import Sent
+from autodoctor.payments.settlement import settle
+from autodoctor.sessions.intake import SessionCreated
+from integration.actors import Mechanic, Stage
+from localcloud.stripe.control import StripeControl
+from payments.purse import balance, complete, pay_by_card
+from stripe_standin.till import order
+
+CHECKOUT = (
+    "INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, request_hash,"
+    "                       idempotency_key, stripe_session_id, stripe_payment_intent_id, status) "
+    "SELECT new_id(), 'intake', c.user_id, i.id, 'Session', i.price_cents, 'usd', '\\x00', i.id::text, %s, %s, 'paid'"
+    "  FROM intakes i JOIN customers c ON c.id = i.customer_id WHERE i.id = %s"
+)
+DUE_NOW = (
+    "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+    "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+)
+OLDER = (
+    "UPDATE payouts SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE refunds SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE mechanic_accounts SET keyed_at = keyed_at - make_interval(secs => %s)",
+)
+
+
+@dataclass
+class Office:
+    """Our database, the stand-in, and a client that does not wait long."""
+
+    stage: Stage
+    control: StripeControl
+    client: stripe.StripeClient
+
+    def paid(self, customer: UUID, plan: str = "standard") -> SessionCreated:
+        """A session whose price the stand-in has."""
+        created = pay_by_card(self.stage, customer, plan)
+        price = self.stage.one("SELECT price_cents FROM intakes WHERE id = %s", created.session_id)
+        page = self.client.v1.checkout.sessions.create(params=order(price))
+        self.control.pay(page.id)
+        intent = self.client.v1.checkout.sessions.retrieve(page.id).payment_intent
+        self.stage.owner.execute(CHECKOUT, [page.id, intent, created.session_id])
+        return created
+
+    def intent(self, created: SessionCreated) -> str:
+        """The PaymentIntent of a session."""
+        query = "SELECT stripe_payment_intent_id FROM checkouts WHERE intake_id = %s"
+        found: str = self.stage.one(query, created.session_id)
+        return found
+
+    def earned(self, mechanic: Mechanic, plan: str = "standard") -> SessionCreated:
+        """A completed session that a customer of its own paid by card, settled."""
+        customer = new_id()
+        created = self.paid(customer, plan)
+        complete(self.stage, created, customer, mechanic)
+        assert settle(self.stage.app, created.session_id)
+        return created
+
+    def cancelled(self, plan: str = "standard") -> SessionCreated:
+        """A cancelled session that a customer of its own paid by card, settled."""
+        customer = new_id()
+        created = self.paid(customer, plan)
+        self.stage.end(customer, created.session_id)
+        assert settle(self.stage.app, created.session_id)
+        return created
+
+    def onboarded(self, mechanic: Mechanic) -> str:
+        """The account of a mechanic who went through onboarding, which no webhook has told us yet."""
+        start_onboarding(self.stage.app, self.client, mechanic.user_id)
+        account_id: str = self.account(mechanic)["stripe_account_id"]
+        self.control.onboard(account_id)
+        self.later()
+        return account_id
+
+    def account(self, mechanic: Mechanic) -> Row:
+        """The row of a mechanic's account."""
+        query = "SELECT * FROM mechanic_accounts WHERE mechanic_id = %s"
+        (row,) = self.stage.owner.execute(query, [mechanic.id]).fetchall()
+        return row
+
+    def tell(self, account_id: str, updated: Callable[[psycopg.Connection[Row], dict[str, Any]], bool]) -> bool:
+        """Hand over what the webhook of an account carries."""
+        account = next(each for each in self.control.objects("account") if each["id"] == account_id)
+        return self.stage.app.transaction(lambda connection: updated(connection, account))
+
+    def payouts(self) -> Sent:
+        """One sweep of payouts."""
+        return sweep_payouts(self.stage.app, self.client, lambda: 60.0)
+
+    def pay_first(self) -> None:
+        """Send the payout that was earned first, and no other."""
+        left = iter((60.0, 0.0))
+        assert sweep_payouts(self.stage.app, self.client, lambda: next(left)) == Sent(sent=1)
+
+    def refunds(self) -> Sent:
+        """One sweep of refunds."""
+        return sweep_refunds(self.stage.app, self.client, lambda: 60.0)
+
+    def later(self, seconds: float = 0) -> None:
+        """Let the waiting time of everything be over, so many seconds from now."""
+        for statement in OLDER:
+            self.stage.owner.execute(statement, [seconds])
+        for statement in DUE_NOW:
+            self.stage.owner.execute(statement)
+        if seconds:
+            self.control.advance(seconds)
+
+    def payout(self) -> Row:
+        """The one payout."""
+        (row,) = self.stage.owner.execute("SELECT * FROM payouts").fetchall()
+        return row
+
+    def refund(self) -> Row:
+        """The one refund."""
+        (row,) = self.stage.owner.execute("SELECT * FROM refunds").fetchall()
+        return row
+
+    def held(self, intake_id: UUID) -> int:
+        """Cents held for an intake."""
+        return balance(self.stage, session_held(intake_id))
+
+    def transfers(self) -> list[int]:
+        """The cents of every transfer that the stand-in made."""
+        return [each["amount"] for each in self.control.objects("transfer")]
+
+    def refunded(self) -> list[int]:
+        """The cents of every refund that the stand-in made."""
+        return [each["amount"] for each in self.control.objects("refund")]
+
+    def at_stripe(self) -> int:
+        """Cents that the ledger says Stripe keeps for us, fees apart."""
+        return -balance(self.stage, STRIPE)
+
+    def agrees(self) -> bool:
+        """Whether the ledger's account at Stripe says what the stand-in's books do, fees apart."""
+        charges = sum(int(each["amount"]) for each in self.control.objects("charge"))
+        assert self.control.imbalances() == []
+        return self.at_stripe() == charges - sum(self.transfers()) - sum(self.refunded())

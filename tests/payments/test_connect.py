@@ -1,0 +1,90 @@
+"""Onboarding at Stripe: one account a mechanic, whatever fails in between, and what Stripe says of it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from autodoctor.db import Database
+from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
+from autodoctor.ids import new_id
+from autodoctor.payments.connect import account_updated, onboarding, start_onboarding
+from integration.actors import Mechanic, Stage
+from payments.office import Office
+
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def mechanic(stage: Stage) -> Mechanic:
+    """Give a mechanic."""
+    return stage.mechanic()
+
+
+def test_a_mechanic_goes_through_onboarding(office: Office, mechanic: Mechanic) -> None:
+    assert onboarding(office.stage.app, mechanic.user_id).status == "not_started"
+    link = start_onboarding(office.stage.app, office.client, mechanic.user_id)
+    assert onboarding(office.stage.app, mechanic.user_id).status == "pending"
+    with httpx.Client(trust_env=False) as browser:
+        back = browser.post(link.url, data={"action": "finish"}).headers["location"]
+    assert back == "https://sessions.example/mechanic/onboarding/done"
+    (account,) = office.control.objects("account")
+    assert account["metadata"] == {"mechanicId": str(mechanic.id)}
+    assert office.tell(account["id"], account_updated)
+    done = onboarding(office.stage.app, mechanic.user_id)
+    assert (done.status, done.payouts_enabled) == ("complete", True)
+    office.control.restrict(account["id"])
+    assert office.tell(account["id"], account_updated)
+    assert onboarding(office.stage.app, mechanic.user_id).status == "restricted"
+
+
+def test_another_link_is_for_the_same_account(office: Office, mechanic: Mechanic) -> None:
+    first = start_onboarding(office.stage.app, office.client, mechanic.user_id)
+    assert start_onboarding(office.stage.app, office.client, mechanic.user_id).url != first.url
+    assert len(office.control.objects("account")) == 1
+
+
+def test_who_is_no_mechanic_has_no_onboarding(office: Office) -> None:
+    with pytest.raises(MechanicNotActive):
+        start_onboarding(office.stage.app, office.client, new_id())
+    with pytest.raises(MechanicNotActive):
+        onboarding(office.stage.app, new_id())
+    assert office.control.objects("account") == []
+
+
+@pytest.mark.parametrize("mode", ["timeout", "timeout_after", "cut_after", "error", "error_after", "rate_limit"])
+@pytest.mark.parametrize("seconds", [0, 2 * DAY])
+def test_an_account_is_made_once_whatever_fails(office: Office, mechanic: Mechanic, mode: str, seconds: int) -> None:
+    """Also days later, when Stripe has forgotten the key; before that, an answer of 500 is repeated."""
+    office.control.fail(mode=mode, method="POST", path="/v1/accounts", seconds=0.6)
+    with pytest.raises(PaymentsUnavailable):
+        start_onboarding(office.stage.app, office.client, mechanic.user_id)
+    time.sleep(0.3)  # a call that hung is over
+    office.later(seconds)
+    if mode == "error" and not seconds:
+        with pytest.raises(PaymentsUnavailable):
+            start_onboarding(office.stage.app, office.client, mechanic.user_id)
+        office.later(DAY)
+    assert start_onboarding(office.stage.app, office.client, mechanic.user_id).url
+    (account,) = office.control.objects("account")
+    assert office.account(mechanic)["stripe_account_id"] == account["id"]
+
+
+def test_two_at_once_make_one_account(office: Office, mechanic: Mechanic) -> None:
+    def ask(_number: int) -> str:
+        own = Database(lambda: office.stage.urls.app_url)
+        try:
+            return start_onboarding(own, office.client, mechanic.user_id).url
+        except PaymentsUnavailable:  # its key is at work for the other one
+            return ""
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert any(pool.map(ask, range(4)))
+    assert len(office.control.objects("account")) == 1
+
+
+def test_accounts_that_are_not_ours_change_nothing(office: Office) -> None:
+    assert not office.stage.app.transaction(lambda connection: account_updated(connection, {"id": "acct_other"}))

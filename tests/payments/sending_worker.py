@@ -1,0 +1,19 @@
+"""A worker that a test can kill: sends what is due, once, as the function would."""
+
+import os
+
+from autodoctor.db import Database
+from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.refunding import sweep_refunds
+from autodoctor.payments.stripe_client import stripe_client
+
+
+def main() -> None:
+    """Sweep both."""
+    database = Database(lambda: os.environ["DATABASE_URL"])
+    sweep_refunds(database, stripe_client(), lambda: 60.0)
+    sweep_payouts(database, stripe_client(), lambda: 60.0)
+
+
+if __name__ == "__main__":
+    main()

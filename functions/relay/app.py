@@ -5,25 +5,35 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
+from autodoctor.events import outbox
 from autodoctor.events.connections import drop_expired
 from autodoctor.events.feed import prune
 from autodoctor.events.relay import relay
 from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.settings import required
 
+required("EVENT_BUS_NAME")
 db = database()
 
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    relayed = relay(db, lambda: context.get_remaining_time_in_millis() / 1000)
-    metrics.add_metric(name="Relayed", unit=MetricUnit.Count, value=relayed.published)
-    metrics.add_metric(name="OutboxDepth", unit=MetricUnit.Count, value=relayed.depth)
-    metrics.add_metric(name="OutboxAge", unit=MetricUnit.Seconds, value=relayed.age_seconds)
-    metrics.add_metric(name="PoisonEvents", unit=MetricUnit.Count, value=relayed.poison)
-    metrics.add_metric(name="PublishFailed", unit=MetricUnit.Count, value=int(relayed.failed))
+    _report()
     drop_expired(db)
     prune(db)
+    relayed = relay(db, lambda: context.get_remaining_time_in_millis() / 1000)
+    metrics.add_metric(name="Relayed", unit=MetricUnit.Count, value=relayed.published)
+    metrics.add_metric(name="PublishFailed", unit=MetricUnit.Count, value=int(relayed.failed))
     answer = relayed.model_dump(by_alias=True)
     logger.info("relayed", extra=answer)
     return answer
+
+
+def _report() -> None:
+    """The outbox's metrics, written before the work: a run that is cut short must not silence their alarms."""
+    standing = outbox.standing(db)
+    metrics.add_metric(name="OutboxDepth", unit=MetricUnit.Count, value=standing["depth"])
+    metrics.add_metric(name="OutboxAge", unit=MetricUnit.Seconds, value=standing["age_seconds"])
+    metrics.add_metric(name="PoisonEvents", unit=MetricUnit.Count, value=standing["poison"])
+    metrics.flush_metrics()

@@ -3,7 +3,6 @@
 import dataclasses
 import io
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import module_from_spec, spec_from_file_location
@@ -134,4 +133,4 @@ class Api:
     def _publish_subject(self, subject_id: UUID) -> None:
         from autodoctor.events.publish import publish_subject  # noqa: PLC0415 (metrics read the environment)
 
-        publish_subject(database(), subject_id, time.monotonic() + PUBLISH_SECONDS)
+        publish_subject(database(), subject_id, PUBLISH_SECONDS)

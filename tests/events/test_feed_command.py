@@ -137,6 +137,18 @@ def test_is_for_anybody_by_id(dev: Dev) -> None:
     accept_and_end(dev, started)
 
 
+def test_a_reset_under_the_running_server_does_not_leave_it_deaf(dev: Dev) -> None:
+    with watching(dev.data_dir) as mechanic, watching(dev.data_dir, "--as", "customer1") as customer:
+        assert run("dev", "reset", "--data-dir", str(dev.data_dir)).returncode == 0
+        for feed in (mechanic, customer):
+            feed.line_with("lost:")
+            feed.line_with("connected again")
+        started = request(dev, "customer1")
+        mechanic.line_with("new_assignment", started["assignmentId"])
+        accept_and_end(dev, started)
+        customer.line_with("session_updated", "no_show")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

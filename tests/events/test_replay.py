@@ -1,10 +1,13 @@
 """What a client that was away gets, what comes twice or late, and what the parties of a session are told."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from uuid import UUID
 
 import pytest
 
+from autodoctor.db import Database as Connections
 from autodoctor.errors import Unauthenticated, Unprocessable
 from autodoctor.events import connections, feed
 from autodoctor.events.tickets import issue_ticket
@@ -37,7 +40,7 @@ def missed(stage: Stage, connection_id: str) -> list[tuple[str, str]]:
     owed = connections.owed(stage.app, connection_id)
     assert owed is not None
     assert not owed.lost
-    return [(row["type"], row["status"]) for row in feed.missed(stage.app, connection_id, owed.since)]
+    return [(row["type"], row["status"]) for row in feed.missed(stage.app, connection_id, owed.since, 100)]
 
 
 def head(stage: Stage) -> int:
@@ -183,6 +186,64 @@ def test_a_declined_offer_is_told_to_the_other_devices_of_who_declined_and_to_ev
     assert (mine, "assignment_expired", "declined") in to
     assert (theirs, "new_assignment", "queued") in to
     assert (mine, "new_assignment", "queued") not in to
+
+
+def test_who_joined_with_two_sockets_leaves_with_the_last(stage: Stage) -> None:
+    mechanic, customer = stage.mechanic(), new_id()
+    before, after = connected(stage, customer, "customers"), connected(stage, customer, "customers")
+    created = stage.waiting(mechanic, customer)
+    join(stage.app, customer, created.session_id, before)
+    join(stage.app, mechanic.user_id, created.session_id)
+    join(stage.app, customer, created.session_id, after)  # the page was loaded again
+    connections.drop(stage.app, [before])
+    assert stage.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
+    connections.drop(stage.app, [after])
+    assert not stage.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
+    assert stage.one("SELECT count(*) FROM session_events WHERE type = 'left'") == 1
+
+
+def test_of_two_sockets_that_end_at_once_one_takes_the_party_along(stage: Stage, database: Database) -> None:
+    mechanic, customer = stage.mechanic(), new_id()
+    for _ in range(20):
+        both = [connected(stage, customer, "customers") for _ in range(2)]
+        created = stage.waiting(mechanic, customer)
+        for connection in both:
+            join(stage.app, customer, created.session_id, connection)
+        together = Barrier(2)
+
+        def end(connection_id: str, together: Barrier = together) -> None:
+            own = Connections(lambda: database.app_url)
+            own.one("SELECT 1 AS warm", {})
+            together.wait()
+            connections.drop(own, [connection_id])
+            own.close()
+
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(end, both))
+        assert not stage.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
+        stage.end(customer, created.session_id)
+
+
+def test_a_connection_of_somebody_else_stands_for_nobody(stage: Stage) -> None:
+    mechanic, customer = stage.mechanic(), new_id()
+    theirs = connected(stage, new_id(), "customers")
+    created = stage.waiting(mechanic, customer)
+    join(stage.app, customer, created.session_id, theirs)
+    connections.drop(stage.app, [theirs])
+    assert stage.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
+
+
+def test_an_older_event_is_still_told_to_whom_the_newer_one_is_not_for(stage: Stage) -> None:
+    mechanic, customer = stage.mechanic(), new_id()
+    connection = connected(stage, mechanic.user_id, "mechanics")
+    created = stage.waiting(mechanic, customer)
+    told(stage, created.session_id)
+    release(stage.app, mechanic.user_id, created.session_id)
+    events = events_of(stage, created.session_id)
+    feed.record(stage.app, [event for event in events if event.type != "session.pending"])
+    feed.record(stage.app, [event for event in events if event.type == "session.pending"])
+    mine = [row["type"] for row in feed.unsent(stage.app, events) if row["connection_id"] == connection]
+    assert "session_updated" in mine
 
 
 def test_a_socket_that_ends_takes_its_party_along(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from autodoctor.errors import Problem
 from autodoctor.sessions import active, queue
 from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
 from autodoctor.sessions.end import Ender, end_session
-from autodoctor.sessions.presence import leave_with_connection
+from autodoctor.sessions.presence import forget_connection
 from autodoctor.sessions.waiting import waiting_places
 from integration.actors import Stage
 from integration.conflicts import OPERATIONS, STATES, Scene
@@ -45,7 +45,12 @@ def play_everything(stage: Stage) -> None:
     availability(stage.app, scene.mechanic.user_id)
     set_availability(stage.app, scene.mechanic.user_id, AvailabilityRequest(available=False))
     waiting_places(stage.app)
-    leave_with_connection(stage.app, scene.customer, "a connection")
+    stage.owner.execute(
+        "INSERT INTO realtime_connections (connection_id, user_id, groups, since, joined, expires_at)"
+        " VALUES ('a connection', %s, '{customers}', 0, %s, now() + interval '1 hour')",
+        [scene.customer, scene.session_id],
+    )
+    stage.app.transaction(lambda connection: forget_connection(connection, "a connection"))
     waiting = Scene(stage, "waiting")
     plant_meeting(stage, waiting.session_id, waiting.mechanic, "61")
     stage.end(waiting.customer, waiting.session_id)

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, LiteralString
 
 from autodoctor.db import Database
 from autodoctor.errors import Unauthenticated, Unprocessable
 from autodoctor.events.tickets import ticket_hash
-from autodoctor.sessions.presence import leave_with_connection
+from autodoctor.sessions.presence import forget_connection
 
 # API Gateway ends a connection after two hours.
 LONGEST_MINUTES: Final = 125
+_DIGITS: Final = 20
 CONNECT_NOTE: Final = "connectionOpened"
 """The key of the note in the feed's queue that a connection was opened."""
 IDENTIFY_NOTE: Final = "connectionAsks"
@@ -30,20 +32,15 @@ RETURNING connection_id
 """
 
 _OWED: Final[LiteralString] = """
-SELECT c.since, c.ready, c.since NOT BETWEEN h.pruned_through AND h.seq AS lost, h.seq AS head
+SELECT c.since, c.ready, c.since NOT BETWEEN h.pruned_through AND h.seq AS lost,
+       extract(epoch FROM clock_timestamp() - c.connected_at)::float AS age_seconds
   FROM realtime_connections c, feed_head h
  WHERE c.connection_id = %(connection_id)s AND c.expires_at > now()
 """
 
 _READY: Final[LiteralString] = """
-UPDATE realtime_connections SET ready = true WHERE connection_id = %(connection_id)s RETURNING 1
+UPDATE realtime_connections SET ready = true WHERE connection_id = %(connection_id)s
 """
-
-_USERS: Final[LiteralString] = """
-SELECT connection_id, user_id FROM realtime_connections WHERE connection_id = ANY (%(connection_ids)s)
-"""
-
-_DROP: Final[LiteralString] = "DELETE FROM realtime_connections WHERE connection_id = ANY (%(connection_ids)s)"
 
 _EXPIRED: Final[LiteralString] = "SELECT connection_id FROM realtime_connections WHERE expires_at <= now() LIMIT 1000"
 
@@ -59,10 +56,12 @@ class Owed:
     Attributes:
         since: messages with a greater seq.
         lost: whether some of those are forgotten, or the number is not one of ours.
+        age_seconds: how long ago it was opened.
     """
 
     since: int
     lost: bool
+    age_seconds: float
 
 
 def connect(database: Database, connection_id: str, ticket: str | None, since: str | None) -> None:
@@ -78,7 +77,7 @@ def connect(database: Database, connection_id: str, ticket: str | None, since: s
         Unauthenticated: no ticket, or one that is unknown, used or too old.
         Unprocessable: `since` is not a number of the feed.
     """
-    if since is not None and not (since.isascii() and since.isdecimal() and len(since) <= len(str(1 << 62))):
+    if since is not None and not (since.isascii() and since.isdecimal() and int(since[:_DIGITS]) < 1 << 63):
         raise Unprocessable(("/since", "must be the seq of a message"))
     parameters = {
         "ticket_hash": ticket_hash(ticket or ""),
@@ -94,12 +93,12 @@ def connect(database: Database, connection_id: str, ticket: str | None, since: s
 def owed(database: Database, connection_id: str) -> Owed | None:
     """What a connection is to get before it takes part; None where it is gone or has had it."""
     row = database.one(_OWED, {"connection_id": connection_id})
-    return None if row is None or row["ready"] else Owed(row["since"], row["lost"])
+    return None if row is None or row["ready"] else Owed(row["since"], row["lost"], row["age_seconds"])
 
 
 def ready(database: Database, connection_id: str) -> bool:
-    """Have a connection take part from now on; False where it is gone."""
-    return database.one(_READY, {"connection_id": connection_id}) is not None
+    """Have a connection take part from now on; False where it has just gone, which changes nothing."""
+    return database.execute(_READY, {"connection_id": connection_id}) == 1
 
 
 def all_ready(database: Database) -> list[str]:
@@ -108,16 +107,9 @@ def all_ready(database: Database) -> list[str]:
 
 
 def drop(database: Database, connection_ids: Sequence[str]) -> None:
-    """Take leave of connections that are gone: whose presence stood on one has left its session.
-
-    The row goes last, so that what is cut short here is done again when it expires.
-    """
-    if not connection_ids:
-        return
-    parameters = {"connection_ids": list(connection_ids)}
-    for row in database.all(_USERS, parameters):
-        leave_with_connection(database, row["user_id"], row["connection_id"])
-    database.execute(_DROP, parameters)
+    """Take leave of connections that are gone: whose presence stood on one alone has left its session."""
+    for connection_id in connection_ids:
+        database.transaction(partial(forget_connection, connection_id=connection_id))
 
 
 def drop_expired(database: Database) -> None:

@@ -40,7 +40,8 @@ SELECT head.before + w.n, w.event_id, w.type, w.session_id, w.assignment_id, w.s
   FROM wanted w, head
  WHERE NOT EXISTS (
    SELECT FROM feed f WHERE f.session_id = w.session_id AND f.session_seq > w.session_seq
-      AND f.assignment_id IS NOT DISTINCT FROM w.assignment_id)
+      AND f.assignment_id IS NOT DISTINCT FROM w.assignment_id
+      AND (w.mechanic_id IS NULL OR f.mechanic_id = w.mechanic_id)) -- and went to everybody this one is for
  ORDER BY w.n
 ON CONFLICT (event_id, type) DO NOTHING
 """
@@ -86,7 +87,7 @@ SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, 
     + " ELSE "
     + _COULD_SEE
     + """ END
- ORDER BY seq
+ ORDER BY seq LIMIT %(most)s
 """
 )
 
@@ -100,7 +101,8 @@ UPDATE feed_head SET seq = seq + %(count)s RETURNING seq - %(count)s + 1 AS firs
 
 _HEAD: Final[LiteralString] = "SELECT seq FROM feed_head"
 
-_PRUNE: Final[LiteralString] = "SELECT prune_realtime()"
+_PRUNE: Final[LiteralString] = "SELECT prune_realtime(%(batch)s) AS pruned"
+_PRUNED_AT_ONCE: Final = 5000
 
 
 def messages_of(event: Event) -> list[dict[str, Any]]:
@@ -136,12 +138,13 @@ def record(database: Database, events: Iterable[Event]) -> None:
 def unsent(database: Database, events: Sequence[Event]) -> list[Row]:
     """To whom the messages of these events go that are not marked as sent: a row a message and connection, by seq."""
     event_ids = [event.event_id for event in events]
-    return database.all(_RECIPIENTS, {"since": 0, "event_ids": event_ids, "connection_id": None})
+    return database.all(_RECIPIENTS, {"since": 0, "event_ids": event_ids, "connection_id": None, "most": None})
 
 
-def missed(database: Database, connection_id: str, since: int) -> list[Row]:
-    """The messages after `since` that this connection is to get, by seq."""
-    return database.all(_RECIPIENTS, {"since": since, "event_ids": None, "connection_id": connection_id})
+def missed(database: Database, connection_id: str, since: int, most: int) -> list[Row]:
+    """The messages after `since` that this connection is to get, by seq: at most so many."""
+    parameters = {"since": since, "event_ids": None, "connection_id": connection_id, "most": most}
+    return database.all(_RECIPIENTS, parameters)
 
 
 def mark_sent(database: Database, events: Sequence[Event]) -> None:
@@ -167,7 +170,8 @@ def head(database: Database) -> int:
 
 def prune(database: Database) -> None:
     """Forget old messages, tickets and connections."""
-    database.one(_PRUNE, {})
+    while (row := database.one(_PRUNE, {"batch": _PRUNED_AT_ONCE})) and row["pruned"] >= _PRUNED_AT_ONCE:
+        pass
 
 
 def frame(row: Row) -> bytes:

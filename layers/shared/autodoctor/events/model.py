@@ -4,6 +4,7 @@ An event carries ids and facts, never personal data: buses have archives and dea
 looks names and addresses up. Within version 1 fields are only added.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID, uuid5
@@ -190,6 +191,9 @@ def json_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
         schema = model.model_json_schema(by_alias=True, mode="serialization")
         schema["properties"].pop("type")
         schema["required"] = [name for name in schema["required"] if name != "type"]
+        schema["description"] = schema["description"].partition("\n")[0]
+        used = json.dumps(schema["properties"])
+        schema["$defs"] = {name: each for name, each in schema["$defs"].items() if f'"#/$defs/{name}"' in used}
         annotation: Any = model.model_fields["type"].annotation
         for name in get_args(getattr(annotation, "__value__", annotation)):
             yield name, {**schema, "title": name}

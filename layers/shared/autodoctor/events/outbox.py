@@ -11,7 +11,7 @@ from autodoctor.db import Database, Row
 _PENDING: Final[LiteralString] = "SELECT * FROM pending_events(%(subject_id)s)"
 
 _CLAIM: Final[LiteralString] = """
-SELECT * FROM claim_events(%(after)s, %(subjects)s, make_interval(secs => %(grace_seconds)s))
+SELECT * FROM claim_events(%(after)s, %(subjects)s, make_interval(secs => %(grace_seconds)s), %(each)s)
 """
 
 _MARK: Final[LiteralString] = "SELECT mark_published(%(subjects)s, %(ids)s) AS marked"
@@ -42,16 +42,19 @@ def pending(database: Database, subject_id: UUID) -> list[Row]:
     return database.all(_PENDING, {"subject_id": subject_id})
 
 
-def claim(connection: psycopg.Connection[Row], after: UUID, subjects: int, grace_seconds: float) -> list[Row]:
-    """Lock subjects for the length of the transaction and return all their events, in order.
+def claim(
+    connection: psycopg.Connection[Row], after: UUID, subjects: int, each: int, grace_seconds: float
+) -> list[Row]:
+    """Lock subjects for the length of the transaction and return their first events, in order.
 
     Args:
         connection: in a transaction.
         after: only subjects with a greater id.
         subjects: at most so many.
+        each: at most so many events of one subject.
         grace_seconds: younger events are left to whoever wrote them.
     """
-    parameters = {"after": after, "subjects": subjects, "grace_seconds": grace_seconds}
+    parameters = {"after": after, "subjects": subjects, "each": each, "grace_seconds": grace_seconds}
     return connection.execute(_CLAIM, parameters).fetchall()
 
 

@@ -1,5 +1,6 @@
 """The relay: publishes what calls left in the outbox, subject by subject and in order."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from typing import Final
@@ -19,6 +20,8 @@ GRACE_SECONDS: Final = 5.0
 """Younger events are about to be published by the call that wrote them."""
 MOST_ATTEMPTS: Final = 5
 SUBJECTS: Final = 20
+EACH: Final = 50
+"""So many events of a subject at a turn: one with a long backlog does not keep the others waiting."""
 MARGIN_SECONDS: Final = 6.0
 PUT_SECONDS: Final = 2.0
 _BEFORE_ALL: Final = UUID(int=0)
@@ -47,21 +50,38 @@ class Relayed(Answer):
 
 
 class _Run:
-    """The tally of one run."""
+    """The tally of one run, which goes on while there is time and the bus answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds_left: Callable[[], float], grace_seconds: float) -> None:
         self.published = self.refused = self.set_aside = 0
         self.failed = False
-        self.after = _BEFORE_ALL
+        self._seconds_left = seconds_left
+        self._grace_seconds = grace_seconds
+        self._after = _BEFORE_ALL
+        self._more = False
 
-    def subjects(self, connection: psycopg.Connection[Row], grace_seconds: float) -> int:
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is time for another batch."""
+        return not self.failed and self._seconds_left() > MARGIN_SECONDS
+
+    def once_through(self, database: Database) -> bool:
+        """Give every subject its turn; say whether any has more than its turn took."""
+        self._after, self._more = _BEFORE_ALL, False
+        while self.goes_on and database.transaction(self.subjects) == SUBJECTS:
+            pass
+        return self._more
+
+    def subjects(self, connection: psycopg.Connection[Row]) -> int:
         """Publish the next subjects, in the transaction that locks them; return how many there were.
 
-        A bus that fails half-way ends the run; what it took before is marked.
+        A bus that fails half-way, or time that runs out, ends the run; what was taken before is marked.
         """
-        rows = outbox.claim(connection, self.after, SUBJECTS, grace_seconds)
+        rows = outbox.claim(connection, self._after, SUBJECTS, EACH, self._grace_seconds)
         stuck: set[UUID] = set()
         for batch in batched(self._built(connection, rows, stuck), MOST_ENTRIES, strict=False):
+            if not self.goes_on:
+                break
             # what follows a refused event of its subject waits for it
             ready = [(row, event) for row, event in batch if row["subject_id"] not in stuck]
             try:
@@ -70,9 +90,10 @@ class _Run:
                 log_failure("bus unavailable", failure)
                 self.failed = True
                 break
-        found = {row["subject_id"] for row in rows}
+        found = Counter(row["subject_id"] for row in rows)
         if found:
-            self.after = max(found)
+            self._after = max(found)
+            self._more |= any(count == EACH and subject not in stuck for subject, count in found.items())
         return len(found)
 
     def _built(
@@ -106,7 +127,7 @@ class _Run:
 
 
 def relay(database: Database, seconds_left: Callable[[], float], grace_seconds: float = GRACE_SECONDS) -> Relayed:
-    """Publish what is left in the outbox, once through, or until time runs short.
+    """Publish what is left in the outbox, turn by turn, until it is empty or time runs short.
 
     Safe at once: a subject belongs to one relay at a time. One that is killed between the bus's answer and its
     commit has published events that the next one publishes again.
@@ -119,14 +140,12 @@ def relay(database: Database, seconds_left: Callable[[], float], grace_seconds: 
     Returns:
         What was done; `failed` where the bus did not answer, which is for the alarm on the outbox's age.
     """
-    run = _Run()
-    while seconds_left() > MARGIN_SECONDS and not run.failed:
-        try:
-            if database.transaction(lambda connection: run.subjects(connection, grace_seconds)) < SUBJECTS:
-                break
-        except psycopg.errors.LockNotAvailable as busy:
-            log_failure("events held by another", busy)  # they are published again by the next run
-            break
+    run = _Run(seconds_left, grace_seconds)
+    try:
+        while run.goes_on and run.once_through(database):
+            pass
+    except psycopg.errors.LockNotAvailable as busy:
+        log_failure("events held by another", busy)  # they are published again by the next run
     return Relayed(
         published=run.published,
         refused=run.refused,

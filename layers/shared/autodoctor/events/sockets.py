@@ -58,7 +58,8 @@ def _handle(database: Database, event: Mapping[str, Any], kind: str, connection_
     elif kind == "DISCONNECT":
         connections.drop(database, [connection_id])
     elif _action(event) == IDENTIFY:
-        _leave_note({IDENTIFY_NOTE: connection_id}, once=event["requestContext"]["requestId"])
+        # once in SQS's five minutes, however often a client asks: everybody's news wait in the same queue
+        _leave_note({IDENTIFY_NOTE: connection_id}, once=f"identify:{connection_id}")
     return HTTPStatus.OK
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 from pydantic import StringConstraints
 
@@ -34,6 +35,7 @@ class Released(Answer):
 
 # One row holds the presence of both, so that of two joins at once the second sees the first.
 _JOIN: Final[LiteralString] = """
+WITH recorded AS (
 UPDATE sessions s
    SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
        mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
@@ -44,6 +46,11 @@ UPDATE sessions s
  WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
    AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
 RETURNING s.id AS session_id, s.status AS session_status, s.started_at
+), named AS (
+  UPDATE realtime_connections c SET joined = recorded.session_id FROM recorded
+   WHERE c.connection_id = %(connection_id)s AND c.user_id = %(user_id)s
+)
+SELECT * FROM recorded
 """
 
 _LEAVE: Final[LiteralString] = """
@@ -60,25 +67,33 @@ UPDATE sessions s
 RETURNING s.id AS session_id, s.status AS session_status, s.started_at
 """
 
-# Only where the last that is known of this party is a join with this very connection.
+_VANISHING: Final[LiteralString] = """
+SELECT s.id FROM sessions s
+ WHERE s.id = (SELECT c.joined FROM realtime_connections c WHERE c.connection_id = %(connection_id)s)
+   FOR NO KEY UPDATE
+"""
+
+_VANISHED: Final[LiteralString] = """
+DELETE FROM realtime_connections WHERE connection_id = %(connection_id)s RETURNING user_id, joined
+"""
+
+# Whose presence was last claimed without a connection stays, and so does who has another one in the session.
 _VANISH: Final[LiteralString] = """
 UPDATE sessions s
-   SET customer_present = s.customer_present AND s.customer_id IS DISTINCT FROM party.customer_id,
-       mechanic_present = s.mechanic_present AND s.mechanic_id IS DISTINCT FROM party.mechanic_id,
+   SET customer_present = s.customer_present AND party.role <> 'customer',
+       mechanic_present = s.mechanic_present AND party.role <> 'mechanic',
        actor = party.role, actor_id = %(user_id)s, change_data = %(data)s
-  FROM (SELECT 'customer' AS role, c.id AS customer_id, NULL::uuid AS mechanic_id, s.id AS session_id
-          FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL AND s.customer_present
-         WHERE c.user_id = %(user_id)s
-        UNION ALL
-        SELECT 'mechanic', NULL, m.id, s.id
-          FROM mechanics m JOIN sessions s ON s.mechanic_id = m.id AND s.ended_at IS NULL AND s.mechanic_present
-         WHERE m.user_id = %(user_id)s) AS party
- WHERE s.id = party.session_id AND s.status IN ('pending', 'waiting', 'live')
-   AND (s.customer_present AND s.customer_id = party.customer_id
-        OR s.mechanic_present AND s.mechanic_id = party.mechanic_id)
-   AND %(connection_id)s = (
-     SELECT e.data ->> 'connectionId' FROM session_events e
-      WHERE e.session_id = s.id AND e.role = party.role AND e.type = 'joined' ORDER BY e.id DESC LIMIT 1)
+  FROM (SELECT CASE WHEN EXISTS (SELECT FROM customers c WHERE c.id = x.customer_id AND c.user_id = %(user_id)s)
+                    THEN 'customer' ELSE 'mechanic' END AS role
+          FROM sessions x WHERE x.id = %(session_id)s) AS party
+ WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
+   AND CASE party.role WHEN 'customer' THEN s.customer_present
+                       ELSE s.mechanic_present
+                            AND s.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s) END
+   AND NOT EXISTS (SELECT FROM realtime_connections c
+                    WHERE c.user_id = %(user_id)s AND c.joined = s.id AND c.expires_at > now())
+   AND (SELECT e.data ->> 'connectionId' FROM session_events e
+         WHERE e.session_id = s.id AND e.role = party.role AND e.type = 'joined' ORDER BY e.id DESC LIMIT 1) IS NOT NULL
 """
 
 _RELEASE: Final[LiteralString] = """
@@ -142,20 +157,19 @@ def leave(database: Database, user_id: UUID, session_id: UUID, connection_id: st
     return PresenceRecorded(**recorded)
 
 
-def leave_with_connection(database: Database, user_id: UUID, connection_id: str) -> int:
-    """Record that a party left whose presence stood on a connection that has ended.
+def forget_connection(connection: psycopg.Connection[Row], connection_id: str) -> None:
+    """Remove a connection that has ended; its user has left the session they joined with it, if it was their last.
 
     Args:
-        database: where.
-        user_id: whose connection it was.
-        connection_id: as given at join; one that no presence stands on changes nothing.
-
-    Returns:
-        How many sessions it left: at most one, unless the user is a customer here and a mechanic there.
+        connection: in a transaction. The session's row is locked first, so that of two sockets that end at once the
+            second sees that the first is gone.
+        connection_id: as given at join; one that nobody joined with changes nothing else.
     """
-    return database.execute(
-        _VANISH, {**_parameters(user_id, UUID(int=0), connection_id), "connection_id": connection_id}
-    )
+    named = {"connection_id": connection_id}
+    connection.execute(_VANISHING, named)
+    gone = connection.execute(_VANISHED, named).fetchone()
+    if gone is not None and gone["joined"] is not None:
+        connection.execute(_VANISH, _parameters(gone["user_id"], gone["joined"], connection_id))
 
 
 def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
@@ -191,7 +205,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
 
 def _parameters(user_id: UUID, session_id: UUID, connection_id: str | None) -> Row:
     data = Jsonb({"connectionId": connection_id}) if connection_id else None
-    return {"user_id": user_id, "session_id": session_id, "data": data}
+    return {"user_id": user_id, "session_id": session_id, "connection_id": connection_id, "data": data}
 
 
 def _standing(database: Database, parameters: Row) -> Row:

@@ -125,7 +125,7 @@ END
 $$;
 COMMENT ON FUNCTION pending_events(uuid) IS 'The oldest events of a subject that the bus does not have yet: as many as it takes at once.';
 
-CREATE FUNCTION claim_events(after uuid, subjects integer, grace interval) RETURNS SETOF outbox_events
+CREATE FUNCTION claim_events(after uuid, subjects integer, grace interval, each integer DEFAULT 50) RETURNS SETOF outbox_events
 LANGUAGE plpgsql AS $$
 BEGIN
   RETURN QUERY
@@ -138,11 +138,13 @@ BEGIN
              <= clock_timestamp() - grace
        ORDER BY o.subject_id LIMIT subjects
          FOR UPDATE OF o SKIP LOCKED)
-    SELECT v.* FROM head JOIN outbox_events v ON v.subject_id = head.subject_id ORDER BY v.subject_id, v.id;
+    SELECT v.* FROM head CROSS JOIN LATERAL (
+             SELECT e.* FROM outbox_events e WHERE e.subject_id = head.subject_id ORDER BY e.id LIMIT each) AS v
+     ORDER BY v.subject_id, v.id;
 END
 $$;
-COMMENT ON FUNCTION claim_events(uuid, integer, interval) IS
-  'Locks up to so many subjects beyond the given one, whose oldest event is older than the grace, and returns their events in order; the lock lasts as long as the transaction.';
+COMMENT ON FUNCTION claim_events(uuid, integer, interval, integer) IS
+  'Locks up to so many subjects beyond the given one, whose oldest event is older than the grace, and returns the first so many events of each, in order; the lock lasts as long as the transaction.';
 
 -- A caller of a customer's waits no longer than this for a relay that holds the same rows; the relay marks them then.
 CREATE FUNCTION mark_published(subjects uuid[], ids bigint[]) RETURNS integer
@@ -177,5 +179,5 @@ COMMENT ON FUNCTION republish_events(timestamptz) IS
 GRANT SELECT, DELETE, UPDATE (attempts, error) ON outbox TO autodoctor_app;
 GRANT SELECT, INSERT ON outbox_poison TO autodoctor_app;
 GRANT SELECT ON outbox_events TO autodoctor_app;
-REVOKE EXECUTE ON FUNCTION requeue_poison(), republish_events(timestamptz) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION requeue_poison(), republish_events(timestamptz), emit_event(text, jsonb, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION emit_event(text, jsonb, uuid) TO autodoctor_app;

@@ -22,6 +22,7 @@ CREATE TABLE realtime_connections (
   ready          boolean NOT NULL DEFAULT false,
   connected_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at     timestamptz NOT NULL,
+  joined         uuid,
   waiting        jsonb
 );
 CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
@@ -36,6 +37,7 @@ COMMENT ON COLUMN realtime_connections.since IS 'The feed''s seq from which this
 COMMENT ON COLUMN realtime_connections.ready IS 'False until what is owed was sent: API Gateway takes no message before the handshake is over.';
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway ends it by then; a row past it counts as gone.';
+COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
 COMMENT ON COLUMN realtime_connections.waiting IS 'What a waiting customer was last told: place, mechanics, estimate.';
 
 CREATE TABLE feed (
@@ -104,7 +106,7 @@ COMMENT ON FUNCTION prune_realtime(integer) IS
   'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
 
 GRANT SELECT, INSERT, DELETE ON realtime_tickets TO autodoctor_app;
-GRANT SELECT, INSERT, DELETE, UPDATE (ready, waiting) ON realtime_connections TO autodoctor_app;
+GRANT SELECT, INSERT, DELETE, UPDATE (ready, joined, waiting) ON realtime_connections TO autodoctor_app;
 GRANT SELECT, INSERT, DELETE, UPDATE (sent_at) ON feed TO autodoctor_app;
 GRANT SELECT, UPDATE (seq, pruned_through) ON feed_head TO autodoctor_app;
 GRANT EXECUTE ON FUNCTION prune_realtime(integer) TO autodoctor_app;

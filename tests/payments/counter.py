@@ -16,6 +16,7 @@ from autodoctor.card_intake import CheckoutOpened
 from autodoctor.db import database
 from autodoctor.funded_intake import start_funded_intake
 from autodoctor.payments.checkout_sweep import SweptCheckouts, sweep_checkouts
+from autodoctor.sessions.intake import SessionCreated
 from integration.actors import Stage, intake_request
 from localcloud.stripe.control import SignedEvent, StripeControl
 from localcloud.stripe.service import running_stripe
@@ -57,6 +58,15 @@ class Counter:
         """The status of an intake's checkout."""
         found: str = self.one("SELECT status FROM checkouts WHERE intake_id = %s", intake_id)
         return found
+
+    def session(self) -> SessionCreated:
+        """The newest session, as an intake that is not paid by card answers it."""
+        row = self.stage.owner.execute(
+            "SELECT s.id AS session_id, s.current_assignment_id AS assignment_id, s.status AS session_status,"
+            "       a.status AS assignment_status, 'wait' AS next, NULL AS preferred_mechanic"
+            "  FROM sessions s JOIN session_assignments a ON a.id = s.current_assignment_id ORDER BY s.id DESC LIMIT 1"
+        ).fetchone()
+        return SessionCreated.model_validate(row)
 
     def one(self, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 (whatever the column has)
         """The first column of the first row of the owner's query."""

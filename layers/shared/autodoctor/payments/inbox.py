@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from autodoctor.db import Database, Row
 from autodoctor.errors import MalformedBody
 from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.payments.connect import account_updated
 from autodoctor.payments.fulfilment import CheckoutPage, Effect, apply
+from autodoctor.payments.payout_news import bank_refused, transfer_reversed
 from autodoctor.payments.signature import verify_signature
 from autodoctor.payments.stripe_client import stripe_secrets
 from autodoctor.wire import Answer, unstorable
@@ -138,11 +140,23 @@ def _act(
         return nothing, "other_mode"
     if (event.account is not None) is not (endpoint == "connect"):
         return nothing, "other_endpoint"
-    if event.type.startswith("checkout.session.") and endpoint == "platform":
-        page = _page(event)
-        effect = apply(connection, page, livemode=livemode)
+    if endpoint == "connect":
+        return nothing, _of_account(connection, event)
+    if event.type.startswith("checkout.session."):
+        effect = apply(connection, _page(event), livemode=livemode)
         return effect, effect.outcome
+    if event.type == "transfer.reversed":
+        return nothing, transfer_reversed(connection, event.data.object)
     return nothing, "ignored"
+
+
+def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
+    """What an event of a connected account does to its mechanic's standing."""
+    if event.type == "account.updated" and event.data.object.get("id") == event.account:
+        return "account_updated" if account_updated(connection, event.data.object) else "not_ours"
+    if event.type == "payout.failed" and event.account is not None:
+        return bank_refused(connection, event.account, datetime.fromtimestamp(event.created, UTC))
+    return "ignored"
 
 
 def _page(event: StripeEvent) -> CheckoutPage:

@@ -113,3 +113,6 @@ GRANT SELECT,
 GRANT SELECT, INSERT (id, endpoint, type, account, object_id, livemode, created_at), UPDATE (handled_at, outcome)
   ON stripe_events TO autodoctor_app;
 GRANT EXECUTE ON FUNCTION checkout_may_move(text, text) TO autodoctor_app;
+
+COMMENT ON COLUMN payouts.state IS
+  'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent; failed: given up, see last_error; reversed: sent, and all or some of it taken back at Stripe, which the ledger has.';

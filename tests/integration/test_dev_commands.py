@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integration.dev_process import AUTODOCTOR, Dev, discard, run, running_dev
+from integration.dev_process import AUTODOCTOR, Dev, discard, eventually, run, running_dev
 from localcloud.banner import banner
 from localcloud.datadir import DataDir
 from localcloud.postgres import Database
@@ -34,6 +34,11 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 def command(dev: Dev, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(*arguments, "--data-dir", str(dev.data_dir))
+
+
+def mails(dev: Dev) -> list[object]:
+    found: list[object] = dev.call("admin", "GET", "/_dev/mail.json").json()["mails"]
+    return found
 
 
 def minimum(dev: Dev) -> int | None:
@@ -109,7 +114,9 @@ def test_a_second_server_on_the_folder_is_told_who_holds_it(dev: Dev) -> None:
 
 def test_reset_empties_and_seeds_under_the_running_server(dev: Dev) -> None:
     assert dev.call("customer2", "POST", "/api/intake/start", INTAKE_WITH_WAIVER).status_code == 201
+    assert eventually(lambda: mails(dev) != [], within=30)
     assert command(dev, "dev", "reset").returncode == 0
+    assert mails(dev) == []
     assert dev.call("customer2", "GET", "/api/customer/sessions").json()["sessions"] == []
     assert dev.call("mechanic1", "GET", "/api/mechanic/queue").json()["assignments"] == []
 

@@ -39,9 +39,14 @@ class OpenSockets:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return []
+        links = self.listed()
+        self._rewrite()
+        return links
+
+    def listed(self) -> list[Link]:
+        """Return what is open by the file, which another cloud may be keeping."""
         with contextlib.suppress(FileNotFoundError):
             self._read(self._file.read_text(encoding="utf-8"))
-        self._rewrite()
         return list(self._open.values())
 
     def opened(self, link: Link) -> None:

@@ -3,9 +3,10 @@
 import psycopg
 
 from autodoctor.migrations import migrate
-from localcloud import ports, roster
+from localcloud import connections_api, ports, roster
 from localcloud.console import Console, Refusal
 from localcloud.datadir import DataDir
+from localcloud.mail import MailStore
 from localcloud.message_file import forget_messages
 from localcloud.postgres import PostgresServer, PostgresSettings
 from localcloud.stripe.store import forget_books
@@ -20,11 +21,12 @@ class UsersOwnDatabase(Refusal):
 
 
 def empty_and_seed(data_dir: DataDir, console: Console) -> None:
-    """Empty the database and seed it again; what lies in queues, and in Stripe's books, goes too.
+    """Empty the database and seed it again; what lies in queues, in mailboxes and in Stripe's books goes too.
 
-    Under a running server only the schema goes and comes back, so that nothing has to be restarted. Otherwise
-    the whole cluster is made anew, which also helps when it no longer starts. Raises UsersOwnDatabase, and
-    datadir.FolderHeld while a server is starting.
+    Under a running server only the schema goes and comes back, so that nothing has to be restarted; WebSockets,
+    which it knows nothing of any more, are closed. Otherwise the whole cluster is made anew, which also helps when
+    it no longer starts. Raises UsersOwnDatabase, datadir.FolderHeld while a server is starting, and httpx.HTTPError
+    when the running server does not answer.
     """
     if server := data_dir.running_server():
         if not server.embedded:
@@ -34,13 +36,18 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
             connection.execute("CREATE SCHEMA public")
         migrate(server.owner_url)
         roster.seed(server.owner_url)
-        forget_messages(data_dir.folder)
-        forget_books(data_dir.folder)
+        _forget_the_rest(data_dir)
+        connections_api.close_all(data_dir.folder, server.api_url)
         console.note(f"emptied and seeded again; {server.api_url} goes on")
         return
     with data_dir.hold():
-        forget_messages(data_dir.folder)
-        forget_books(data_dir.folder)
+        _forget_the_rest(data_dir)
         PostgresServer(PostgresSettings(data_dir.postgres, ports.DEFAULT_PORT), console.note).discard()
     with prepared(Options(data_dir=data_dir.folder), console):
         console.note("emptied and seeded again")
+
+
+def _forget_the_rest(data_dir: DataDir) -> None:
+    forget_messages(data_dir.folder)
+    forget_books(data_dir.folder)
+    MailStore(data_dir.folder).forget()

@@ -65,3 +65,33 @@ def test_whatever_else_a_client_says_only_keeps_its_connection_alive(account: Ac
     client.wait_for_type("connected", PATIENCE_SECONDS)
     client.close()
     assert [frame.type for frame in client.received] == ["connected"]
+
+
+def test_a_client_that_asks_again_and_again_is_told_once(account: Account) -> None:
+    customer = account.customer()
+    client, _ = identified(customer)
+    for _ in range(50):
+        client.send({"action": "identify"})
+    account.queued(customer)
+    client.wait_for_type("session_updated", PATIENCE_SECONDS)
+    client.close()
+    assert len(client.of_type("connected")) == 1
+
+
+def test_who_missed_very_much_starts_afresh_and_holds_nobody_up(account: Account) -> None:
+    mechanic, customer = account.mechanic(), account.customer()
+    client, _ = identified(mechanic)
+    since = client.last_seq
+    intake = account.queued(customer)
+    client.wait_for_type("new_assignment", PATIENCE_SECONDS)
+    client.close()
+    account.sql(
+        "WITH more AS (UPDATE feed_head SET seq = seq + 300 RETURNING seq - 300 AS before) "
+        "INSERT INTO feed (seq, event_id, type, session_id, assignment_id, session_seq, status, sent_at) "
+        "SELECT before + n, gen_random_uuid(), 'new_assignment', %s, %s, 2, 'queued', now() "
+        "FROM more, generate_series(1, 300) AS n",
+        intake["sessionId"],
+        intake["assignmentId"],
+    )
+    with FeedClient.of(mechanic, since=since) as again:
+        assert again.wait_for(lambda _frame: True, PATIENCE_SECONDS).message == {"type": "resync"}

@@ -14,6 +14,7 @@ from autodoctor.errors import (
     Unprocessable,
 )
 from autodoctor.ids import new_id
+from autodoctor.payments import stripe_client
 from autodoctor.payments.accounts import CREDIT_SALES, STRIPE
 from autodoctor.payments.checkout import PackRequest, buy_pack
 from payments.counter import Counter
@@ -105,8 +106,12 @@ def test_where_stripe_fails_nothing_is_half_made_and_a_retry_works(counter: Coun
     assert counter.one("SELECT count(*) FROM checkouts") == 1
 
 
-def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(counter: Counter) -> None:
-    counter.stripe.fail(path="/v1/checkout/sessions", mode="cut_after")
+@pytest.mark.parametrize("mode", ["cut_after", "timeout_after"])
+def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(
+    counter: Counter, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe_client, "ANSWER_SECONDS", 0.2)
+    counter.stripe.fail(path="/v1/checkout/sessions", mode=mode, seconds=0.5)
     assert counter.ask(new_id()).checkout_url
     assert len(counter.stripe.objects("checkout.session")) == 1
 
@@ -123,6 +128,28 @@ def test_where_stripe_never_made_the_page_another_intake_is_made_later(counter: 
     opened = counter.ask(customer, "key")
     assert counter.status(opened.intake_id) == "open"
     assert counter.one("SELECT count(*) FROM checkouts WHERE status = 'failed'") == 1
+
+
+def test_where_stripe_is_slow_nobody_waits_for_long(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stripe_client, "ANSWER_SECONDS", 0.1)
+    customer = new_id()
+    counter.stripe.fail(path="/v1/checkout/sessions", mode="timeout", times=3, seconds=0.5)
+    with pytest.raises(PaymentsUnavailable):
+        counter.ask(customer)
+    assert counter.ask(customer).checkout_url
+    assert len(counter.stripe.objects("checkout.session")) == 1
+
+
+def test_a_page_whose_time_is_over_is_not_given_again(counter: Counter) -> None:
+    """Also before an event or the sweep has said so; unless it was paid at the last moment."""
+    customer, late = new_id(), new_id()
+    first, paid = counter.ask(customer), counter.ask(late)
+    counter.stripe.pay(counter.page(paid))
+    counter.stage.owner.execute("UPDATE checkouts SET expires_at = clock_timestamp()")
+    second = counter.ask(customer)
+    assert (counter.status(first.intake_id), counter.status(second.intake_id)) == ("expired", "open")
+    with pytest.raises(PaymentProcessing):
+        counter.ask(late)
 
 
 def test_two_intakes_at_once_make_one_page(counter: Counter) -> None:

@@ -9,7 +9,7 @@ from autodoctor.ids import new_id
 from autodoctor.observability import log_failure
 from autodoctor.payments.stripe_client import stripe_client
 from autodoctor.settings import session_base_url
-from autodoctor.wire import Answer, RequestBody
+from autodoctor.wire import Answer, RequestBody, now
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -108,12 +108,22 @@ def _open_offer(database: Database, parameters: Row) -> Row | None:
 
 
 def given_up(database: Database, checkout: Row) -> bool:
-    """Whether this checkout never got a page and is closed, by this call where it is too late to ask Stripe for one."""
+    """Whether nobody can pay this checkout any more, so that another one is needed.
+
+    Either its page never came and it is too late to ask for it, or its time is over and no event has said so.
+
+    Raises:
+        PaymentProcessing: it was paid at the last moment.
+        PaymentsUnavailable: Stripe cannot be asked.
+    """
     if checkout["stripe_session_id"] is not None:
-        return False
+        over: bool = checkout["status"] == "open" and checkout["expires_at"] <= now()
+        if over:
+            withdraw(database, checkout)
+        return over
     database.execute(_GIVE_UP, checkout)  # how many keys went with it does not matter
-    now: Row | None = database.one(_STATUS, checkout)
-    return now is None or now["status"] != "open"
+    standing = database.one(_STATUS, checkout)
+    return standing is None or standing["status"] != "open"
 
 
 def page_of(database: Database, checkout: Row) -> str:
@@ -169,7 +179,7 @@ def withdraw(database: Database, checkout: Row) -> None:
             stripe_client().v1.checkout.sessions.expire(checkout["stripe_session_id"])
         except stripe.InvalidRequestError as refused:
             if _standing(checkout["stripe_session_id"]) != "expired":
-                raise PaymentProcessing(checkout["intake_id"]) from refused
+                raise PaymentProcessing(checkout["intake_id"] or checkout["id"]) from refused
         except stripe.StripeError as failure:
             log_failure("page not withdrawn", failure)
             raise PaymentsUnavailable from failure

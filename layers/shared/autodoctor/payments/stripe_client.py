@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stripe import StripeClient
 
 CONNECT_SECONDS: Final = 2.0
-ANSWER_SECONDS: Final = 4.0
+ANSWER_SECONDS: Final = 3.0
 RETRIES: Final = 2
 """Of one call, by Stripe's library, under the same idempotency key; without saying so it would not retry at all."""
 

@@ -79,6 +79,16 @@ def test_words_of_users_cannot_become_markup_headers_or_templates(kind: Kind, lo
     assert "{{7*7}}" in mail.text
 
 
+@pytest.mark.parametrize(("locale", "greeting"), [("en", "Hello,"), ("es", "Hola:")])
+@pytest.mark.parametrize("name", ["Win at https://casino.example", "WWW.casino.example"])
+def test_a_name_that_is_an_advertisement_is_not_repeated(name: str, locale: str, greeting: str) -> None:
+    for kind in Kind:
+        mail = render(kind, locale, sample(kind).model_copy(update={"name": name}), BASE)
+        assert mail.text.startswith(f"{greeting}\n")
+        assert f"<p>{greeting}</p>" in mail.html
+        assert "casino" not in mail.subject + mail.text + mail.html
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_a_fact_that_is_missing_is_an_error_not_a_gap(kind: Kind) -> None:
     with pytest.raises((MissingFact, UndefinedError, KeyError)):

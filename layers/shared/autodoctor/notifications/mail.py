@@ -7,7 +7,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from autodoctor.notifications.kinds import Facts, Kind
-from autodoctor.notifications.words import FALLBACK, LOCALES, catalogue, locales, phrases, subject
+from autodoctor.notifications.words import FALLBACK, LOCALES, catalogue, hello, locales, phrases, subject
 
 PREFERENCES_PATH: Final = "/settings/notifications"
 
@@ -49,6 +49,7 @@ def render(kind: Kind, locale: str, facts: Facts, base_url: str) -> Mail:
         "facts": facts,
         "say": phrases(locale, facts),
         "words": catalogue(locale),
+        "hello": hello(locale, facts),
         "locale": locale,
         "subject": written,
         "preferences_url": base_url + PREFERENCES_PATH,

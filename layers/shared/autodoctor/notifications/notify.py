@@ -2,7 +2,8 @@
 
 The claim on a mail is committed before SES is asked. What SES surely did not take frees the claim, and the queue
 tries again; what nobody knows (no answer, or a process that died in between) is never sent again, but counted.
-A mail is sent only while what it says is still true; the entry in the application is kept in any case.
+A mail is sent only while what it says is still true, and not to an address that has had many; the entry in the
+application is kept in any case.
 """
 
 from collections.abc import Callable
@@ -25,22 +26,45 @@ from autodoctor.settings import session_base_url
 CLAIM_SECONDS: Final = 30
 """A claim older than this is nobody's any more: SES is asked for 7 seconds at most."""
 
+MOST_AN_HOUR: Final = 10
+"""Mails to one address, or for one user: three whole consultations, which are three mails each, and one more."""
+
+MOST_A_DAY: Final = 30
+"""Likewise: ten whole consultations. Customers type addresses, and nobody has asked the owner of one."""
+
+_UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED})
+"""Caused by our paying, not by what a customer does; an admin entered the address."""
+
 # One statement: the note, and the claim on the mail. Another's fresh claim gives no row; another's old one is unknown.
+# Claims of the same instant do not see each other: as many as notify at once may go beyond the limit.
 _NOTE_AND_CLAIM: Final[LiteralString] = """
 WITH noted AS (
   INSERT INTO notifications (user_id, event_id, kind, session_id, data, created_at)
   SELECT %(user_id)s, %(event_id)s, %(kind)s, %(session_id)s, %(data)s, %(occurred_at)s WHERE %(in_app)s
   ON CONFLICT DO NOTHING
+), had AS (
+  SELECT count(*) AS a_day, count(*) FILTER (WHERE claimed_at > clock_timestamp() - interval '1 hour') AS an_hour
+    FROM mail_deliveries
+   WHERE (address_hash = address_hash(%(counted)s) OR user_id = %(user_id)s)
+     AND address_hash IS NOT NULL AND state <> 'failed' AND claimed_at > clock_timestamp() - interval '1 day'
+), verdict AS (
+  SELECT coalesce(%(no_mail)s::text, CASE WHEN %(counted)s::text IS NOT NULL
+                                     AND (an_hour >= %(most_an_hour)s OR a_day >= %(most_a_day)s)
+                                    THEN 'too_many' END) AS no_mail
+    FROM had
 )
-INSERT INTO mail_deliveries AS d (event_id, user_id, claim_id, kind, state, error, settled_at)
-VALUES (%(event_id)s, %(user_id)s, %(claim_id)s, %(kind)s,
-        CASE WHEN %(no_mail)s::text IS NULL THEN 'claimed' ELSE 'suppressed' END, %(no_mail)s::text,
-        CASE WHEN %(no_mail)s::text IS NOT NULL THEN clock_timestamp() END)
+INSERT INTO mail_deliveries AS d (event_id, user_id, claim_id, kind, state, error, address_hash, settled_at)
+SELECT %(event_id)s, %(user_id)s, %(claim_id)s, %(kind)s,
+       CASE WHEN no_mail IS NULL THEN 'claimed' ELSE 'suppressed' END, no_mail,
+       CASE WHEN no_mail IS NULL THEN address_hash(%(counted)s) END,
+       CASE WHEN no_mail IS NOT NULL THEN clock_timestamp() END
+  FROM verdict
 ON CONFLICT (event_id, user_id) DO UPDATE SET
   claim_id = excluded.claim_id,
   claimed_at = clock_timestamp(),
   state = CASE d.state WHEN 'failed' THEN excluded.state ELSE 'unknown' END,
   error = CASE d.state WHEN 'failed' THEN excluded.error ELSE 'Died' END,
+  address_hash = CASE d.state WHEN 'failed' THEN excluded.address_hash ELSE d.address_hash END,
   settled_at = CASE d.state WHEN 'failed' THEN excluded.settled_at ELSE clock_timestamp() END
  WHERE d.claim_id <> excluded.claim_id
    AND (d.state = 'failed'
@@ -120,6 +144,9 @@ def _note_and_claim(
             "occurred_at": event.occurred_at,
             "in_app": recipient.wants_in_app,
             "no_mail": recipient.no_mail,
+            "counted": None if recipient.no_mail or kind in _UNLIMITED else recipient.address,
+            "most_an_hour": MOST_AN_HOUR,
+            "most_a_day": MOST_A_DAY,
             "claim_seconds": CLAIM_SECONDS,
         },
     ) or database.one(_STATE, key)

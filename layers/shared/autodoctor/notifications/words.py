@@ -1,6 +1,7 @@
 """The words in each language: catalogues, and how money, times and outcomes are written. No template engine here."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +14,7 @@ LOCALES: Final = Path(__file__).parent / "locales"
 FALLBACK: Final = "en"
 _SECONDS_A_MINUTE: Final = 60
 _CENTS: Final = 100
+_WEB: Final = re.compile(r"://|www\.", re.IGNORECASE)
 
 
 @cache
@@ -69,6 +71,14 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         if (at := getattr(facts, name)) is not None:
             found[name] = instant(locale, at)
     return found
+
+
+def hello(locale: str, facts: Facts) -> str:
+    """How a mail begins. A name that looks like an address of the web is an advertisement, and not repeated."""
+    words = catalogue(locale)
+    if facts.name is None or _WEB.search(facts.name):
+        return words["hello.unnamed"]
+    return words["hello"].format(name=facts.name)
 
 
 def in_app(kind: Kind, locale: str, facts: Facts) -> tuple[str, str]:

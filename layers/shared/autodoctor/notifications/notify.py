@@ -43,10 +43,10 @@ WITH noted AS (
   SELECT %(user_id)s, %(event_id)s, %(kind)s, %(session_id)s, %(data)s, %(occurred_at)s WHERE %(in_app)s
   ON CONFLICT DO NOTHING
 ), had AS (
-  SELECT count(*) AS a_day, count(*) FILTER (WHERE claimed_at > clock_timestamp() - interval '1 hour') AS an_hour
+  SELECT count(*) AS a_day, count(*) FILTER (WHERE claimed_at > now() - interval '1 hour') AS an_hour
     FROM mail_deliveries
    WHERE (address_hash = address_hash(%(counted)s) OR user_id = %(user_id)s)
-     AND address_hash IS NOT NULL AND state <> 'failed' AND claimed_at > clock_timestamp() - interval '1 day'
+     AND address_hash IS NOT NULL AND state <> 'failed' AND claimed_at > now() - interval '1 day'
 ), verdict AS (
   SELECT coalesce(%(no_mail)s::text, CASE WHEN %(counted)s::text IS NOT NULL
                                      AND (an_hour >= %(most_an_hour)s OR a_day >= %(most_a_day)s)

@@ -28,7 +28,7 @@ def test_a_mechanic_goes_through_onboarding(office: Office, mechanic: Mechanic) 
     assert onboarding(office.stage.app, mechanic.user_id).status == "pending"
     with httpx.Client(trust_env=False) as browser:
         back = browser.post(link.url, data={"action": "finish"}).headers["location"]
-    assert back == "https://sessions.example/mechanic/onboarding/done"
+    assert back.endswith("/mechanic/onboarding/done")
     (account,) = office.control.objects("account")
     assert account["metadata"] == {"mechanicId": str(mechanic.id)}
     assert office.tell(account["id"], account_updated)

@@ -50,7 +50,8 @@ def sweep_until(account: Account, table: str, session_id: str) -> dict[str, Any]
         assert swept.error is None, swept
         rows = account.stage.owner.execute(query, [session_id]).fetchall()
         if [row["state"] for row in rows] == ["sent"]:
-            return dict(swept.payload)
+            assert isinstance(swept.payload, dict)
+            return swept.payload
         assert time.monotonic() < deadline, rows
         time.sleep(0.2)
 

@@ -25,6 +25,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     relayed = relay(db, lambda: context.get_remaining_time_in_millis() / 1000)
     metrics.add_metric(name="Relayed", unit=MetricUnit.Count, value=relayed.published)
     metrics.add_metric(name="PublishFailed", unit=MetricUnit.Count, value=int(relayed.failed))
+    metrics.add_metric(name="PoisonEvents", unit=MetricUnit.Count, value=relayed.poison)
     answer = relayed.model_dump(by_alias=True)
     logger.info("relayed", extra=answer)
     return answer
@@ -35,5 +36,4 @@ def _report() -> None:
     standing = outbox.standing(db)
     metrics.add_metric(name="OutboxDepth", unit=MetricUnit.Count, value=standing["depth"])
     metrics.add_metric(name="OutboxAge", unit=MetricUnit.Seconds, value=standing["age_seconds"])
-    metrics.add_metric(name="PoisonEvents", unit=MetricUnit.Count, value=standing["poison"])
     metrics.flush_metrics()

@@ -34,7 +34,7 @@ SELECT s.id, s.status, s.mechanic_id, c.user_id AS customer_user_id,
 
 _DECIDE: Final[LiteralString] = """
 INSERT INTO settlements (session_id, outcome, facts) VALUES (%(session_id)s, %(outcome)s, %(facts)s)
-ON CONFLICT (session_id) DO NOTHING
+ON CONFLICT DO NOTHING
 """
 
 _OWE_MECHANIC: Final[LiteralString] = """

@@ -4,7 +4,7 @@ Exit status 1 when a gated row misses its target.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +32,9 @@ def bench(
     *,
     counts: Annotated[bool, typer.Option("--counts", help="Counts only, which decide the exit status.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Timings only.")] = False,
+    part: Annotated[
+        list[str] | None, typer.Option(help="With --timings: only this part, such as 'the feed'; may be repeated.")
+    ] = None,
     rows: Annotated[int, typer.Option(min=SMALLEST, help="Ended sessions behind the counts.")] = FULL,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Where to write; by default bench-DATE.json in the repository.")
@@ -50,7 +53,7 @@ def bench(
         if counts or not timings:
             made += _counts(rows, console)
         if timings or not counts:
-            made += _timings(console)
+            made += _timings(console, part or [])
     out = Console(width=None if sys.stdout.isatty() else 180)
     report.show(out, made, f"autodoctor bench, {found.at:%Y-%m-%d %H:%M} UTC, {found.processors} processors")
     target = json_file or ROOT / f"bench-{found.at:%Y-%m-%d}.json"
@@ -76,11 +79,15 @@ def _counts(rows: int, console: Console) -> list[Row]:
     return made
 
 
-def _timings(console: Console) -> list[Row]:
+def _timings(console: Console, only: Sequence[str]) -> list[Row]:
     from bench import timings  # noqa: PLC0415 - FastAPI and others that counts do without
 
+    if unknown := set(only) - set(timings.PARTS):
+        raise typer.BadParameter(f"no part {', '.join(sorted(unknown))}; there are {', '.join(timings.PARTS)}")
     made: list[Row] = []
     for name, rows in timings.PARTS.items():
+        if only and name not in only:
+            continue
         with console.status(f"timing: {name}"):
             made += rows()
     return made

@@ -33,6 +33,7 @@ class Api:
         os.environ |= {
             "DATABASE_URL": database_url,
             "SESSION_BASE_URL": "https://sessions.example.com",
+            "STRIPE_SECRETS": '{"apiKey": "sk_test_bench", "webhookSecrets": []}',  # no walk here pays by card
             "POWERTOOLS_SERVICE_NAME": "autodoctor",
             "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",

@@ -1,0 +1,1 @@
+SELECT; -- to be filled

@@ -14,16 +14,18 @@ db = database()
 publish = Publisher(db)
 
 
-def status(answer: SessionCreated | CheckoutOpened) -> int:
-    return 201 if isinstance(answer, SessionCreated) else 202
-
-
 def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
     if isinstance(answer, SessionCreated):
         publish(answer)
 
 
-@router.route("POST /api/intake/start", groups=["customers"], status=status, metric="Intakes", after=publish_session)
+@router.route(
+    "POST /api/intake/start",
+    groups=["customers"],
+    status={SessionCreated: 201, CheckoutOpened: 202},
+    metric="Intakes",
+    after=publish_session,
+)
 def start(request: Request) -> SessionCreated | CheckoutOpened:
     intake = request.json(IntakeRequest)
     return start_funded_intake(db, request.caller.user_id, intake, request.headers.get("idempotency-key"))

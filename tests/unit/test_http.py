@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBusy, SessionNotFound
-from autodoctor.http import Request, Router
+from autodoctor.http import Content, Request, Router
 from autodoctor.observability import logger, metrics
 from autodoctor.wire import Answer as Model
 from autodoctor.wire import RequestBody
@@ -18,6 +18,8 @@ from unit.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 WISH = "POST /wishes/{wishId}"
 PUBLIC = "GET /public"
 FAILS = "POST /fails"
+PAGE = "GET /page"
+EITHER = "GET /either"
 
 
 class Wheel(RequestBody):
@@ -40,6 +42,10 @@ class Granted(Model):
     groups: list[str]
     wished_for: str | None
     key: str | None
+
+
+class Promised(Model):
+    """The other answer of a route that has two."""
 
 
 router = Router()
@@ -65,6 +71,17 @@ def public(request: Request) -> Granted:
 @router.route(FAILS, groups=["customers"])
 def fail(_request: Request) -> Granted:
     raise failures[-1]
+
+
+@router.route(PAGE, groups=[])
+def page(request: Request) -> Content:
+    status = 404 if request.query.get("missing") else None
+    return Content("<p>a page", "text/html; charset=utf-8", status, {"Content-Security-Policy": "default-src 'none'"})
+
+
+@router.route(EITHER, groups=[], status={Granted: 201, Promised: 202})
+def either(request: Request) -> Granted | Promised:
+    return Promised() if request.query.get("later") else public(request)
 
 
 handler = router.handler()
@@ -102,6 +119,19 @@ def test_success_is_json() -> None:
     answer = wish({"wishedFor": "a Volvo"})
     assert (answer.status, answer.headers["content-type"]) == (201, "application/json")
     assert answer.json == {"userId": str(USER), "groups": ["customers"], "wishedFor": "a Volvo", "key": None}
+
+
+def test_each_model_has_its_status() -> None:
+    assert call(handler, event(EITHER)).status == 201
+    assert call(handler, event(EITHER, query={"later": "1"})).status == 202
+
+
+def test_a_page_is_sent_as_it_is_with_its_own_headers_and_ours() -> None:
+    answer = call(handler, event(PAGE))
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.headers["content-security-policy"] == "default-src 'none'"
+    assert answer.headers["cache-control"] == "no-store"
+    assert call(handler, event(PAGE, query={"missing": "1"})).status == 404
 
 
 def test_an_error_is_a_problem_document() -> None:

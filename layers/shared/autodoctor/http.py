@@ -7,7 +7,7 @@ contract's problem documents would have to be wrapped around it anyway (DECISION
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn
 from uuid import UUID
 
@@ -94,8 +94,27 @@ class Request:
             raise absent() from None
 
 
-type Endpoint = Callable[[Request], BaseModel]
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An answer that is not a model's JSON: a page, a document that was made before, CSV.
+
+    Attributes:
+        body: its text.
+        content_type: with the charset, where it is no JSON.
+        status: HTTP status; the route's where None.
+        headers: extra response headers.
+    """
+
+    body: str
+    content_type: str
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+type Endpoint = Callable[[Request], BaseModel | Content]
 type AfterSuccess = Callable[[Any], None]
+type Status = int | Mapping[type[BaseModel], int]
+"""HTTP status of success, or of each model that the endpoint may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +123,7 @@ class Route:
 
     endpoint: Endpoint
     groups: frozenset[str]
-    status: int | Callable[[Any], int]
+    status: Status
     metric: str | None
     after: AfterSuccess | None
 
@@ -120,7 +139,7 @@ class Router:
         key: str,
         groups: Iterable[Group],
         *,
-        status: int | Callable[[Any], int] = 200,
+        status: Status = 200,
         metric: str | None = None,
         after: AfterSuccess | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
@@ -129,7 +148,7 @@ class Router:
         Args:
             key: method and path, as in template.yaml.
             groups: one of these the caller must be in; none of them: the route is public.
-            status: HTTP status of success, or what gives it for the answer.
+            status: HTTP status of success, or of each model that is answered.
             metric: counted at each success.
             after: called with each successful answer before it is sent; never raises.
         """
@@ -175,8 +194,15 @@ class Router:
         if route.metric:
             metrics.add_metric(name=route.metric, unit=MetricUnit.Count, value=1)
             metrics.flush_metrics()  # here, as log_metrics() prints a warning after each call without a metric
-        status = route.status(answer) if callable(route.status) else route.status
+        if isinstance(answer, Content):
+            return _content(answer, route)
+        status = route.status[type(answer)] if isinstance(route.status, Mapping) else route.status
         return status, answer.model_dump_json(by_alias=True), {}
+
+
+def _content(answer: Content, route: Route) -> tuple[int, str, Mapping[str, str]]:
+    status = answer.status or (route.status if isinstance(route.status, int) else 200)
+    return status, answer.body, {**answer.headers, "Content-Type": answer.content_type}
 
 
 def _let_in(caller: Caller, route: Route) -> None:

@@ -81,7 +81,8 @@ def page(request: Request) -> Content:
 
 @router.route(EITHER, groups=[], status={Granted: 201, Promised: 202})
 def either(request: Request) -> Granted | Promised:
-    return Promised() if request.query.get("later") else public(request)
+    granted = Granted(user_id=str(request.caller.user_id), groups=[], wished_for=None, key=None)
+    return Promised() if request.query.get("later") else granted
 
 
 handler = router.handler()

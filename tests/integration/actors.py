@@ -23,6 +23,8 @@ from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "quote_events",
+    "quotes",
     "mechanic_accounts",
     "stripe_events",
     "checkouts",

@@ -34,9 +34,9 @@ SENDING = {
 
 # What the application's role may do beyond reading; columns where not all of the table's.
 MAY_INSERT = {
-    "customers": {"user_id", "name", "email", "phone"},
+    "customers": {"user_id", "name", "email", "phone", "referrer_id"},
     "intakes": None,
-    "waivers": {"session_id", "signed_name", "version"},
+    "waivers": {"session_id", "signed_name", "version", "signed_at"},
     "idempotency_keys": None,
     "sessions": {"id", "customer_id", "current_assignment_id", "status", "scheduled_for", "actor", "actor_id"},
     "session_assignments": {
@@ -44,7 +44,7 @@ MAY_INSERT = {
         *("offer_expires_at", "actor", "actor_id"),
     },
     "session_participants": {"session_id", "role", "customer_id"},
-    "notifications": {"user_id", "event_id", "kind", "session_id", "data", "created_at"},
+    "notifications": {"user_id", "event_id", "kind", "session_id", "checkout_id", "data", "created_at"},
     "mail_deliveries": {"event_id", "user_id", "claim_id", "kind", "state", "error", "address_hash", "settled_at"},
     "notification_preferences": {"user_id", "kind", "email", "in_app"},
     "notification_locales": {"user_id", "locale"},
@@ -61,6 +61,7 @@ MAY_INSERT = {
     "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
     "mechanic_accounts": {"mechanic_id", "idempotency_key"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},
+    "quotes": {"id", "session_id", "mechanic_id", "workshop_id", "note", "actor", "actor_id"},
     "checkouts": {
         *("id", "kind", "user_id", "intake_id", "pack_code", "credits", "title", "amount_cents", "currency"),
         *("request_hash", "signed_name", "waiver_version", "idempotency_key"),
@@ -69,7 +70,7 @@ MAY_INSERT = {
     **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed")),
 }
 MAY_UPDATE = {
-    "customers": {"name", "email", "phone"},
+    "customers": {"name", "email", "phone", "referrer_id"},
     "idempotency_keys": None,
     "sessions": {
         *("status", "mechanic_id", "customer_present", "mechanic_present", "ended_at", "end_reason"),
@@ -82,6 +83,7 @@ MAY_UPDATE = {
     "notification_locales": {"locale", "updated_at"},
     "mechanics": {"available_until", "name", "email", "workshop_id", "status"},
     "workshops": {"name"},
+    "quotes": {"status", "amount_cents", "description", "given_by_id", "actor", "actor_id"},
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
@@ -246,6 +248,12 @@ def test_the_application_may_do_exactly_this(stage: Stage) -> None:
         "UPDATE payouts SET amount_cents = 1",
         "DELETE FROM payouts",
         "DELETE FROM refunds",
+        "UPDATE mechanics SET referral_code = 'AAAAAAAA'",
+        "UPDATE intakes SET referral_bp = 10000",
+        "UPDATE quotes SET escalation_bp = 10000",
+        "DELETE FROM quotes",
+        "INSERT INTO quote_events (quote_id, actor, to_status) VALUES (new_id(), 'eve', 'approved')",
+        "DELETE FROM quote_events",
         "INSERT INTO settlements_due (session_id) VALUES (new_id())",
         "UPDATE alembic_version SET version_num = '0'",
         "CREATE TABLE mine (id integer)",

@@ -20,6 +20,7 @@ import typer
 
 from localcloud import bench_command
 from localcloud.console import Console, Refusal, StepFailed, one_line
+from localcloud.customer_command import customer_app
 from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.events_command import events_app
 from localcloud.feed_command import feed
@@ -33,6 +34,7 @@ dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
 app.add_typer(events_app, name="events")
 app.add_typer(mail_app, name="mail")
+app.add_typer(customer_app, name="customer")
 app.command()(redrive)
 app.command()(feed)
 

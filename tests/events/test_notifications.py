@@ -79,7 +79,7 @@ def test_newest_first_with_words_made_from_facts(inbox: Inbox, customer: UUID) -
     assert {each["readAt"] for each in page["notifications"]} == {None}
     assert (page["unreadCount"], page["nextCursor"]) == (3, None)
     assert set(page["notifications"][0]) == {
-        *("notificationId", "kind", "sessionId", "title", "text", "createdAt", "readAt")
+        *("notificationId", "kind", "sessionId", "intakeId", "title", "text", "createdAt", "readAt")
     }
 
 

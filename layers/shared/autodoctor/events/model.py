@@ -118,23 +118,26 @@ class PayoutEvent(_Event):
 
 
 class PaymentEvent(_Event):
-    """A customer paid for what they cannot have any more; what was an intake is paid back in full.
+    """A customer's payment gave them nothing.
+
+    Unfulfillable: they paid for what they cannot have any more; what was for an intake is paid back in full.
+    Failed: it was to come later, and the bank refused it.
 
     Attributes:
         checkout_id: which payment.
         intake_id: what it was for; null where it was for credits.
         customer_id: row of `customers`; null with it.
-        amount_cents: what came, in cents of the currency.
-        reason: active_session: they have another session by now; mismatch: not what was asked for.
+        amount_cents: what came or was to come, in cents of the currency.
+        reason: active_session: they have another session by now; mismatch: not what was asked for; refused: by a bank.
     """
 
-    type: Literal["payment.unfulfillable"]
+    type: Literal["payment.unfulfillable", "payment.failed"]
     checkout_id: UUID
     intake_id: UUID | None
     customer_id: UUID | None
     amount_cents: int
     currency: str
-    reason: Literal["active_session", "mismatch"]
+    reason: Literal["active_session", "mismatch", "refused"]
 
 
 class MechanicEvent(_Event):

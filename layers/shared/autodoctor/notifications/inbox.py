@@ -16,17 +16,18 @@ from autodoctor.wire import Answer, Utc
 
 _PAGE: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
-  SELECT n.id, n.kind, n.session_id, n.data, n.created_at, n.read_at FROM notifications n
+  SELECT n.id, n.kind, n.session_id, n.checkout_id, n.data, n.created_at, n.read_at FROM notifications n
    WHERE n.user_id = %(user_id)s AND (n.created_at, n.id) < (%(before)s, %(before_id)s)
      AND (n.read_at IS NULL OR NOT %(unread)s)
    ORDER BY n.created_at DESC, n.id DESC LIMIT %(limit)s + 1
 )
-SELECT page.id AS notification_id, page.kind, page.session_id, page.data, page.created_at, page.read_at,
+SELECT page.id AS notification_id, page.kind, page.session_id, c.intake_id, page.data, page.created_at, page.read_at,
        m.name AS mechanic,
        (SELECT l.locale FROM notification_locales l WHERE l.user_id = %(user_id)s) AS locale,
        (SELECT count(*) FROM notifications u WHERE u.user_id = %(user_id)s AND u.read_at IS NULL) AS unread_count
   FROM (SELECT) AS always
   LEFT JOIN page ON true
+  LEFT JOIN checkouts c ON c.id = page.checkout_id
   LEFT JOIN mechanics m ON m.id = (page.data ->> 'mechanicId')::uuid
  ORDER BY page.created_at DESC, page.id DESC
 """
@@ -47,11 +48,17 @@ _NEWEST: Final = (datetime.fromisoformat("9999-12-31T00:00:00Z"), UUID(int=(1 <<
 
 
 class Notification(Answer):
-    """One thing the user was told, in the language they chose."""
+    """One thing the user was told, in the language they chose.
+
+    Attributes:
+        session_id: what it is about; null where it is about a payment.
+        intake_id: what a payment that became no session was for; null where it was for credits, or is about a session.
+    """
 
     notification_id: UUID
     kind: str
-    session_id: UUID
+    session_id: UUID | None
+    intake_id: UUID | None
     title: str
     text: str
     created_at: Utc

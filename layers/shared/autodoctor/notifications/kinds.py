@@ -1,10 +1,10 @@
 """What users are told of, which event says so, and the facts that each text is made of."""
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from autodoctor.events.model import Event, PayoutEvent, SessionEvent
+from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, SessionEvent
 from autodoctor.wire import Answer, Utc
 
 
@@ -17,6 +17,8 @@ class Kind(StrEnum):
     SESSION_CANCELLED = "session_cancelled"
     PAYOUT_SENT = "payout_sent"
     PAYOUT_FAILED = "payout_failed"
+    PAYMENT_UNFULFILLABLE = "payment_unfulfillable"
+    PAYMENT_FAILED = "payment_failed"
 
 
 class Facts(Answer):
@@ -30,10 +32,12 @@ class Facts(Answer):
         concern: the problem in the customer's words.
         vehicle: the car in a few words.
         notes: what the mechanic wrote at the end.
-        reason: of an end: billable, too_short, no_show, withdrawn or expired.
+        reason: of an end: billable, too_short, no_show, withdrawn or expired; of a payment, as its event says.
         absent: who never came, where the reason is no_show: customer, mechanic or both.
         price_cents: what the session costs, in cents of the currency; `credits`: in credits.
-        amount_cents: of a payout, in cents of the currency.
+        amount_cents: of a payout or payment, in cents of the currency.
+        bought: what a payment was for: session or credits.
+        refunded: whether a payment is paid back in full; where not, a person looks at it.
     """
 
     name: str | None = None
@@ -57,6 +61,8 @@ class Facts(Answer):
     credits: int | None = None
     payout_id: UUID | None = None
     amount_cents: int | None = None
+    bought: Literal["session", "credits"] | None = None
+    refunded: bool | None = None
 
 
 _KEPT: Final[dict[Kind, set[str]]] = {
@@ -66,6 +72,8 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
     Kind.PAYOUT_SENT: {"payout_id", "amount_cents", "currency"},
     Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
+    Kind.PAYMENT_UNFULFILLABLE: {"reason", "bought", "session_type", "amount_cents", "currency", "refunded"},
+    Kind.PAYMENT_FAILED: {"bought", "session_type", "amount_cents", "currency"},
 }
 _OF_SESSIONS: Final = {
     "session.created": Kind.REQUEST_RECEIVED,
@@ -78,6 +86,8 @@ def kind_of(event: Event) -> Kind | None:
     """What the event has to be told as; None where nobody is told of it."""
     if isinstance(event, PayoutEvent):
         return Kind.PAYOUT_SENT if event.type == "payout.sent" else Kind.PAYOUT_FAILED
+    if isinstance(event, PaymentEvent):
+        return Kind.PAYMENT_FAILED if event.type == "payment.failed" else Kind.PAYMENT_UNFULFILLABLE
     if not isinstance(event, SessionEvent):
         return None
     if event.type == "session.ended":

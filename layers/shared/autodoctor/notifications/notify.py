@@ -14,11 +14,11 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
-from autodoctor.events.model import Event, PayoutEvent, SessionEvent
+from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, SessionEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind, kind_of, to_keep
 from autodoctor.notifications.mail import Mail, render
-from autodoctor.notifications.recipients import Recipient, customer_of, mechanic_of
+from autodoctor.notifications.recipients import Recipient, customer_of, mechanic_of, payer_of
 from autodoctor.notifications.sender import MaybeSent, NotSent
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import session_base_url
@@ -32,15 +32,18 @@ MOST_AN_HOUR: Final = 10
 MOST_A_DAY: Final = 30
 """Likewise: ten whole consultations. Customers type addresses, and nobody has asked the owner of one."""
 
-_UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED})
-"""Caused by our paying, not by what a customer does; an admin entered the address."""
+_UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED, Kind.PAYMENT_UNFULFILLABLE})
+"""Caused by our paying, to an address that an admin entered; or paid for each time, and about money we had."""
+
+type _Told = SessionEvent | PayoutEvent | PaymentEvent
 
 # One statement: the note, and the claim on the mail. Another's fresh claim gives no row; another's old one is unknown.
 # Claims of the same instant do not see each other: as many as notify at once may go beyond the limit.
 _NOTE_AND_CLAIM: Final[LiteralString] = """
 WITH noted AS (
-  INSERT INTO notifications (user_id, event_id, kind, session_id, data, created_at)
-  SELECT %(user_id)s, %(event_id)s, %(kind)s, %(session_id)s, %(data)s, %(occurred_at)s WHERE %(in_app)s
+  INSERT INTO notifications (user_id, event_id, kind, session_id, checkout_id, data, created_at)
+  SELECT %(user_id)s, %(event_id)s, %(kind)s, %(session_id)s, %(checkout_id)s, %(data)s, %(occurred_at)s
+   WHERE %(in_app)s
   ON CONFLICT DO NOTHING
 ), had AS (
   SELECT count(*) AS a_day, count(*) FILTER (WHERE claimed_at > now() - interval '1 hour') AS an_hour
@@ -111,13 +114,13 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
         return
     if isinstance(event, PayoutEvent):
         _tell(database, sender, kind, event, mechanic_of(database, kind, event))
+    elif isinstance(event, PaymentEvent):
+        _tell(database, sender, kind, event, payer_of(database, kind, event))
     elif isinstance(event, SessionEvent):
         _tell(database, sender, kind, event, customer_of(database, kind, event))
 
 
-def _tell(
-    database: Database, sender: Sender, kind: Kind, event: SessionEvent | PayoutEvent, recipient: Recipient
-) -> None:
+def _tell(database: Database, sender: Sender, kind: Kind, event: _Told, recipient: Recipient) -> None:
     # Written before it is claimed: a template that fails must not leave a claim behind.
     mail = None if recipient.no_mail else render(kind, recipient.locale, recipient.facts, session_base_url())
     claim_id = new_id()
@@ -129,9 +132,7 @@ def _tell(
         _count(f"Mail{state.capitalize()}", kind)
 
 
-def _note_and_claim(
-    database: Database, kind: Kind, event: SessionEvent | PayoutEvent, recipient: Recipient, claim_id: UUID
-) -> str | None:
+def _note_and_claim(database: Database, kind: Kind, event: _Told, recipient: Recipient, claim_id: UUID) -> str | None:
     """The state that this delivery of the event put the mail into; None where it was settled before."""
     key = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
     row = database.one(
@@ -139,7 +140,8 @@ def _note_and_claim(
         {
             **key,
             "kind": kind,
-            "session_id": event.session_id,
+            "session_id": None if isinstance(event, PaymentEvent) else event.session_id,
+            "checkout_id": event.checkout_id if isinstance(event, PaymentEvent) else None,
             "data": Jsonb(to_keep(kind, recipient.facts)),
             "occurred_at": event.occurred_at,
             "in_app": recipient.wants_in_app,

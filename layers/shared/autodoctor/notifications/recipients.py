@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.events.model import PayoutEvent, SessionEvent
+from autodoctor.events.model import PaymentEvent, PayoutEvent, SessionEvent
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
@@ -63,6 +63,24 @@ SELECT u.user_id, u.email, u.name, false AS erased, s.id AS session_id, i.sessio
     + " WHERE u.id = %(mechanic_id)s"
 )
 
+# Who buys credits may have had no intake yet, and then has no address.
+_PAYER: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS checkout_kind, i.session_type,
+       %(kind)s = 'payment_failed' AND c.status <> 'failed' AS superseded,
+       EXISTS (SELECT FROM refunds r WHERE r.intake_id = c.intake_id) AS refunded,
+"""
+    + _WISHES
+    + """
+  FROM checkouts c
+  LEFT JOIN intakes i ON i.id = c.intake_id
+  LEFT JOIN customers k ON k.user_id = c.user_id
+ CROSS JOIN LATERAL (SELECT c.user_id, k.email, k.name, k.erased_at) AS u
+"""
+    + _JOIN_WISHES
+    + " WHERE c.id = %(checkout_id)s"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
@@ -88,7 +106,7 @@ class Recipient:
 
 
 class NobodyConcerned(Exception):
-    """The event names a session or a mechanic that the database does not have."""
+    """The event names a session, a mechanic or a payment that the database does not have."""
 
 
 def customer_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
@@ -138,6 +156,27 @@ def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient
         payout_id=event.payout_id,
         amount_cents=event.amount_cents,
         currency=event.currency,
+    )
+    return _recipient(row, facts)
+
+
+def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
+    """The customer of a payment's event.
+
+    Raises:
+        NobodyConcerned: there is no such payment.
+    """
+    row = database.one(_PAYER, {"kind": kind, "checkout_id": event.checkout_id})
+    if row is None:
+        raise NobodyConcerned
+    facts = Facts(
+        name=row["name"],
+        session_type=row["session_type"],
+        bought="session" if row["checkout_kind"] == "intake" else "credits",
+        amount_cents=event.amount_cents,
+        currency=event.currency,
+        reason=event.reason,
+        refunded=row["refunded"],
     )
     return _recipient(row, facts)
 

@@ -29,6 +29,7 @@ _PAYOUT: Final[dict[str, object]] = {
     "session_type": "video",
     "ended_at": datetime(2026, 3, 1, 9, 53, 10, tzinfo=UTC),
 }
+_PAYMENT: Final[dict[str, object]] = {"bought": "session", "amount_cents": 2999, "currency": "usd"}
 _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.REQUEST_RECEIVED: {
         "needs_waiver": False,
@@ -41,6 +42,8 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.SESSION_CANCELLED: {**_ENDED, "reason": "no_show", "absent": "mechanic"},
     Kind.PAYOUT_SENT: _PAYOUT,
     Kind.PAYOUT_FAILED: _PAYOUT,
+    Kind.PAYMENT_UNFULFILLABLE: {**_PAYMENT, "reason": "active_session", "refunded": True},
+    Kind.PAYMENT_FAILED: {**_PAYMENT, "reason": "refused"},
 }
 
 

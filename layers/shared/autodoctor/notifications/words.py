@@ -60,6 +60,10 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         found["duration"] = words["duration"].format(minutes=minutes, seconds=seconds)
     if facts.amount_cents is not None and facts.currency is not None:
         found["amount"] = money(locale, facts.amount_cents, facts.currency)
+        if facts.refunded is not None:
+            found["repaid"] = words["repaid.full" if facts.refunded else "repaid.not_yet"].format_map(found)
+    if facts.bought is not None:
+        found["bought"] = words[f"bought.{facts.bought}"].format_map(found)
     if facts.reason is not None:
         general = words[f"reason.{facts.reason}"]
         found["reason"] = words.get(f"reason.{facts.reason}.{facts.absent}", general)

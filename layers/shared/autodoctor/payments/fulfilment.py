@@ -43,7 +43,7 @@ _OWE_CUSTOMER: Final[LiteralString] = """
 INSERT INTO refunds (intake_id, kind, amount_cents, currency)
 VALUES (%(intake_id)s, 'unfulfillable', %(amount_cents)s, %(currency)s)
 """
-_TELL: Final[LiteralString] = "SELECT emit_event('payment.unfulfillable', %(facts)s, %(subject)s)"
+_TELL: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(subject)s)"
 
 
 class CheckoutPage(BaseModel):
@@ -102,6 +102,8 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
     if checkout["status"] not in _BEFORE[status]:
         return Effect("unchanged")
     _move(connection, checkout, page, status)
+    if status == "failed":
+        return Effect(status, _tell(connection, checkout, "payment.failed", "refused", page))
     return Effect(status)
 
 
@@ -183,23 +185,29 @@ def _unfulfillable(
     What came for a pack, or in another currency, is in no account of ours and owed by no row: a person is told.
     """
     _move(connection, checkout, page, "unfulfillable")
-    subject: UUID = checkout["intake_id"] or checkout["id"]
     came = page.amount_total or 0
     if checkout["intake_id"] is not None and page.currency == checkout["currency"] and came > 0:
         book(connection, [_charge(checkout, came)])
         connection.execute(
             _OWE_CUSTOMER, {"intake_id": checkout["intake_id"], "amount_cents": came, "currency": page.currency}
         )
+    subject = _tell(connection, checkout, "payment.unfulfillable", reason, page)
+    return Effect("mismatch" if reason == "mismatch" else "unfulfillable", subject)
+
+
+def _tell(connection: psycopg.Connection[Row], checkout: Row, event_type: str, reason: str, page: CheckoutPage) -> UUID:
+    """Have an event published, and return the row it is about."""
+    subject: UUID = checkout["intake_id"] or checkout["id"]
     facts = {
         "checkoutId": str(checkout["id"]),
         "intakeId": checkout["intake_id"] and str(checkout["intake_id"]),
         "customerId": checkout["customer_id"] and str(checkout["customer_id"]),
-        "amountCents": came,
+        "amountCents": page.amount_total or 0,
         "currency": page.currency or checkout["currency"],
         "reason": reason,
     }
-    connection.execute(_TELL, {"facts": Jsonb(facts), "subject": subject})
-    return Effect("mismatch" if reason == "mismatch" else "unfulfillable", subject)
+    connection.execute(_TELL, {"type": event_type, "facts": Jsonb(facts), "subject": subject})
+    return subject
 
 
 def _charge(checkout: Row, amount: int) -> Transfer:

@@ -1,0 +1,151 @@
+"""What a customer is told of a payment that gave them nothing: by e-mail and in the application, once each."""
+
+import json
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from autodoctor.card_intake import CheckoutOpened
+from autodoctor.events.model import PaymentEvent, event_of
+from autodoctor.ids import new_id
+from autodoctor.notifications.inbox import notifications
+from autodoctor.notifications.notify import MOST_AN_HOUR
+from autodoctor.notifications.preferences import PreferencesRequest, choose
+from autodoctor.payments.checkout import PackRequest, buy_pack
+from events.post_office import PostOffice, post_office
+from localcloud.postgres import Database
+from payments.counter import Counter
+
+DONE = "checkout.session.completed"
+REFUSED = "checkout.session.async_payment_failed"
+
+
+@pytest.fixture
+def post(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostOffice]:
+    """Give the test the mail of the database that the counter sells from."""
+    with post_office(database, monkeypatch) as office:
+        yield office
+
+
+@pytest.fixture
+def customer() -> UUID:
+    return new_id()
+
+
+def news(post: PostOffice) -> list[PaymentEvent]:
+    """Every event about a payment, oldest first."""
+    rows = post.owner.execute("SELECT * FROM outbox_events WHERE type LIKE 'payment.%' ORDER BY id").fetchall()
+    events = [event_of(row) for row in rows]
+    assert all(isinstance(event, PaymentEvent) for event in events)
+    return [event for event in events if isinstance(event, PaymentEvent)]
+
+
+def overtaken(counter: Counter, customer: UUID) -> CheckoutOpened:
+    """An intake that is paid after its customer took a free session."""
+    opened = counter.ask(customer)
+    counter.stripe.pay(counter.page(opened))
+    counter.stage.pending(customer)
+    assert counter.tell(DONE).json["outcome"] == "unfulfillable"
+    return opened
+
+
+def refused(counter: Counter, page: str) -> None:
+    """A page whose bank takes its time, and refuses."""
+    counter.stripe.pay(page, "pay_later")
+    counter.tell(DONE)
+    counter.stripe.bank_answers(page, paid=False)
+    assert counter.tell(REFUSED).json["outcome"] == "failed"
+
+
+def test_who_has_another_session_by_then_is_told_of_the_refund_once_each_way(
+    counter: Counter, post: PostOffice, customer: UUID
+) -> None:
+    opened = overtaken(counter, customer)
+    (event,) = news(post)
+    for _ in range(3):
+        post.tell(event)
+    assert (post.noted(), post.ses.kinds) == (["payment_unfulfillable"], ["payment_unfulfillable"])
+    body = post.ses.asked[0]["Content"]["Simple"]["Body"]
+    for part in (body["Text"]["Data"], body["Html"]["Data"]):
+        assert "you already had another session" in part
+        assert "$9.99 is refunded in full" in part
+    (shown,) = notifications(post.app, customer).notifications
+    assert (shown.session_id, shown.intake_id) == (None, opened.intake_id)
+    assert "$9.99 is refunded in full" in shown.text
+
+
+def test_it_is_told_in_the_customer_s_language(counter: Counter, post: PostOffice, customer: UUID) -> None:
+    choose(post.app, customer, PreferencesRequest(locale="es", preferences=()))
+    overtaken(counter, customer)
+    post.tell(*news(post))
+    assert "Se le devuelve" in post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "Se le devuelve" in notifications(post.app, customer).notifications[0].text
+
+
+def test_money_we_had_is_told_of_also_to_an_address_that_had_many_mails(
+    counter: Counter, post: PostOffice, customer: UUID
+) -> None:
+    overtaken(counter, customer)
+    for _ in range(MOST_AN_HOUR):
+        post.owner.execute(
+            "INSERT INTO mail_deliveries"
+            "  (event_id, user_id, claim_id, kind, state, message_id, settled_at, address_hash)"
+            "VALUES (new_id(), %s, new_id(), 'request_received', 'sent', 'x', now(), address_hash('cora@example.com'))",
+            [customer],
+        )
+    post.tell(*news(post))
+    assert post.ses.kinds == ["payment_unfulfillable"]
+
+
+def test_what_is_not_paid_back_by_itself_is_not_said_to_be(counter: Counter, post: PostOffice, customer: UUID) -> None:
+    """Another currency is in no account of ours: a person looks at it."""
+    counter.stripe.pay(counter.page(counter.ask(customer)))
+    document = json.loads(counter.stripe.signed(counter.last(DONE)).payload)
+    document["data"]["object"]["currency"] = "eur"
+    assert counter.deliver(counter.sign(json.dumps(document).encode())).json["outcome"] == "mismatch"
+    post.tell(*news(post))
+    text = post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "looking into your payment of 9.99 EUR" in text
+    assert "refunded" not in text
+
+
+def test_whose_bank_refuses_later_is_told(counter: Counter, post: PostOffice, customer: UUID) -> None:
+    refused(counter, counter.page(counter.ask(customer)))
+    (event,) = news(post)
+    assert (event.type, event.reason, event.amount_cents) == ("payment.failed", "refused", 999)
+    post.tell(event)
+    assert "Nothing was charged" in post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "$9.99 for a chat" in notifications(post.app, customer).notifications[0].text
+
+
+def test_a_refusal_that_was_no_end_is_not_mailed_any_more(counter: Counter, post: PostOffice, customer: UUID) -> None:
+    opened = counter.ask(customer)
+    refused(counter, counter.page(opened))
+    document = json.loads(counter.stripe.signed(counter.last(DONE)).payload)
+    document["id"] = "evt_paid_after_all"
+    document["data"]["object"]["payment_status"] = "paid"
+    assert counter.deliver(counter.sign(json.dumps(document).encode())).json["outcome"] == "fulfilled"
+    post.tell(*news(post))
+    assert post.states() == [("payment_failed", "suppressed", "superseded")]
+
+
+def test_who_bought_credits_before_any_intake_is_told_in_the_application(
+    counter: Counter, post: PostOffice, customer: UUID
+) -> None:
+    """Nobody knows their address yet."""
+    bought = buy_pack(counter.stage.app, customer, PackRequest(pack="five"))
+    refused(counter, counter.one("SELECT stripe_session_id FROM checkouts WHERE id = %s", bought.checkout_id))
+    post.tell(*news(post))
+    assert post.states() == [("payment_failed", "suppressed", "no_address")]
+    (shown,) = notifications(post.app, customer).notifications
+    assert (shown.session_id, shown.intake_id) == (None, None)
+    assert "for a pack of credits" in shown.text
+
+
+def test_a_page_that_expired_is_seen_and_no_mail(counter: Counter, post: PostOffice, customer: UUID) -> None:
+    """Whoever left it open knows that they did not pay."""
+    opened = counter.ask(customer)
+    counter.stripe.advance(3700)
+    assert counter.tell("checkout.session.expired").json["outcome"] == "expired"
+    assert (counter.status(opened.intake_id), news(post)) == ("expired", [])

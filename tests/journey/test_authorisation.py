@@ -194,6 +194,7 @@ ROUTES = {
     ),
     "see how far an intake is": Route("GET", "/api/intakes/{session}", live, {"customer": 200, "other customer": 404}),
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
+    "see one's referral code": Route("GET", "/api/mechanic/referral-code", live, ACTIVE_MECHANIC),
     "see one's onboarding": Route("GET", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
     "go through onboarding": Route("POST", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
 }

@@ -94,6 +94,13 @@ class OwnSession(Forbidden):
         super().__init__("You cannot be the mechanic of your own session.")
 
 
+class OwnReferral(OwnSession):
+    """Nobody refers themselves."""
+
+    def __init__(self) -> None:
+        Forbidden.__init__(self, "You cannot refer yourself.")
+
+
 class CustomerErased(Forbidden):
     """The customer's data was erased on request."""
 

@@ -1,4 +1,4 @@
-"""GET /api/mechanic/earnings: what a mechanic has earned, a row for each session, and in all."""
+"""GET /api/mechanic/earnings: what a mechanic has earned, a row for each amount, and in all."""
 
 from typing import Final, Literal, LiteralString
 from uuid import UUID
@@ -17,7 +17,13 @@ WITH page AS MATERIALIZED (
   SELECT coalesce(sum(p.amount_cents) FILTER (WHERE p.state IN ('due', 'held', 'sending')), 0)::bigint AS pending_cents,
          coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'sent'), 0)::bigint AS paid_cents,
          coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'failed'), 0)::bigint AS failed_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'reversed'), 0)::bigint AS reversed_cents
+         coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'reversed'), 0)::bigint AS reversed_cents,
+         coalesce(sum(p.amount_cents) FILTER (WHERE p.kind = 'session' AND p.state <> 'reversed'), 0)::bigint
+           AS session_cents,
+         coalesce(sum(p.amount_cents) FILTER (WHERE p.kind = 'referral' AND p.state <> 'reversed'), 0)::bigint
+           AS referral_cents,
+         coalesce(sum(p.amount_cents) FILTER (WHERE p.kind = 'escalation' AND p.state <> 'reversed'), 0)::bigint
+           AS escalation_cents
     FROM payouts p WHERE p.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s)
 )
 SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_cents, page.currency, page.created_at,
@@ -44,12 +50,22 @@ class Earning(Answer):
 
 
 class Totals(Answer):
-    """Cents over all earnings, also those of other pages."""
+    """Cents over all earnings, also those of other pages: by how far they are, and by what they are for.
+
+    Attributes:
+        session_cents: for sessions held; like the next two without what was reversed, so that those three add up to
+            the pending, the paid and the failed.
+        referral_cents: for customers referred.
+        escalation_cents: for sessions escalated.
+    """
 
     pending_cents: int
     paid_cents: int
     failed_cents: int
     reversed_cents: int
+    session_cents: int
+    referral_cents: int
+    escalation_cents: int
 
 
 class Earnings(Answer):

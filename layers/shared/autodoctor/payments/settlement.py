@@ -27,7 +27,8 @@ MARGIN_SECONDS: Final = 5.0
 
 _FACTS: Final[LiteralString] = """
 SELECT s.id, s.status, s.mechanic_id, c.user_id AS customer_user_id,
-       i.funding, i.price_cents, i.currency, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents
+       i.funding, i.price_cents, i.currency, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents,
+       i.referrer_id, i.referral_bp
   FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id
  WHERE s.id = %(session_id)s AND s.ended_at IS NOT NULL
 """
@@ -40,6 +41,11 @@ ON CONFLICT DO NOTHING
 _OWE_MECHANIC: Final[LiteralString] = """
 INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents, currency)
 VALUES (%(session_id)s, %(mechanic_id)s, 'session', %(amount_cents)s, %(currency)s)
+"""
+
+_OWE_REFERRER: Final[LiteralString] = """
+INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents, currency)
+VALUES (%(session_id)s, %(referrer_id)s, 'referral', %(amount_cents)s, %(currency)s)
 """
 
 _OWE_CUSTOMER: Final[LiteralString] = """
@@ -73,7 +79,7 @@ class Decision:
 
     Attributes:
         outcome: pay, refund, return or nothing.
-        split: of the price among mechanic and platform, in cents; all 0 unless it pays.
+        split: of the price among mechanic, referrer and platform, in cents; all 0 unless it pays.
         refund_cents: to the card.
         bookings: rows of the ledger.
     """
@@ -91,6 +97,7 @@ class Decision:
             "priceCents": session["price_cents"],
             "credits": session["credits"],
             "mechanicCents": self.split.mechanic,
+            "referralCents": self.split.referral,
             "platformCents": self.split.platform,
             "refundCents": self.refund_cents,
         }
@@ -157,6 +164,8 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
         book(connection, decision.bookings)
         if decision.split.mechanic:
             connection.execute(_OWE_MECHANIC, {**parameters, "amount_cents": decision.split.mechanic})
+        if decision.split.referral:
+            connection.execute(_OWE_REFERRER, {**parameters, "amount_cents": decision.split.referral})
         if decision.refund_cents:
             connection.execute(_OWE_CUSTOMER, {**parameters, "amount_cents": decision.refund_cents})
         connection.execute(_NO_LONGER_DUE, parameters)
@@ -167,7 +176,7 @@ def decide(session: Row) -> Decision:
     """What an ended session's money does: a pure function of what its intake was sold for and how it ended.
 
     Args:
-        session: id, status, mechanic_id and the intake's funding, price, credits, share and fixed pay.
+        session: id, status, mechanic_id and the intake's funding, price, credits, share, fixed pay and referrer.
     """
     completed = session["status"] == "completed"
     match session["funding"], completed:
@@ -191,11 +200,18 @@ def decide(session: Row) -> Decision:
 
 
 def _paid(session: Row, source: accounts.Account, *before: Transfer) -> Decision:
-    """The price is divided, from where it is held."""
-    parts = split(session["price_cents"], session["mechanic_share_bp"])
-    earned = _booking(session, Kind.EARNING, source, _mechanic(session), parts.mechanic)
-    kept = _booking(session, Kind.PLATFORM_SHARE, source, accounts.PLATFORM_REVENUE, parts.platform)
-    return Decision("pay", parts, bookings=(*before, earned, kept))
+    """The price is divided, from where it is held; the referrer's part comes out of what the platform got."""
+    parts = split(session["price_cents"], session["mechanic_share_bp"], session["referral_bp"] or 0)
+    kept = parts.platform + parts.referral
+    bookings = (
+        *before,
+        _booking(session, Kind.EARNING, source, _mechanic(session), parts.mechanic),
+        _booking(session, Kind.PLATFORM_SHARE, source, accounts.PLATFORM_REVENUE, kept),
+    )
+    if parts.referral:
+        referrer = accounts.mechanic_payable(session["referrer_id"])
+        bookings += (_booking(session, Kind.REFERRAL, accounts.PLATFORM_REVENUE, referrer, parts.referral),)
+    return Decision("pay", parts, bookings=bookings)
 
 
 def _paid_free(session: Row) -> Decision:

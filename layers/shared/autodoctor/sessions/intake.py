@@ -10,11 +10,13 @@ from psycopg.types.json import Jsonb
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from autodoctor.db import Database, Refused, Row
+from autodoctor.domain.referral import canonical_code
 from autodoctor.errors import (
     ActiveSessionExists,
     CustomerErased,
     FundingUnavailable,
     IdempotencyKeyReused,
+    OwnReferral,
     OwnSession,
     SessionBusy,
     Unprocessable,
@@ -84,6 +86,7 @@ class IntakeRequest(RequestBody):
     workshop_id: UUID | None = None
     scheduled_for: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_no_number)] | None = None
     waiver: Signature | None = None
+    referral_code: Annotated[str, StringConstraints(max_length=40), AfterValidator(canonical_code)] | None = None
 
 
 class SessionCreated(Answer):
@@ -162,6 +165,8 @@ WITH allowed AS MATERIALIZED (
      AND (%(scheduled_for)s::timestamptz IS NULL
           OR %(scheduled_for)s BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s))
      AND (%(waiver_version)s::text IS NULL OR %(waiver_version)s::text = ANY (waiver_versions()))
+     AND (%(referral_code)s::text IS NULL OR EXISTS (
+           SELECT FROM mechanics r WHERE r.referral_code = %(referral_code)s AND r.user_id <> %(user_id)s))
      AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
      AND """
 
@@ -174,20 +179,24 @@ _INTAKE: Final[LiteralString] = """
    WHERE k.created_at < now() - make_interval(hours => %(idempotency_hours)s)
   RETURNING 1
 ), customer AS (
-  INSERT INTO customers (user_id, name, email, phone)
-  SELECT %(user_id)s, %(name)s, %(email)s, %(phone)s FROM allowed
+  INSERT INTO customers AS c (user_id, name, email, phone, referrer_id)
+  SELECT %(user_id)s, %(name)s, %(email)s, %(phone)s,
+         (SELECT r.id FROM mechanics r WHERE r.referral_code = %(referral_code)s AND r.status = 'active')
+    FROM allowed
    WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM claimed)
-  ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone
-  RETURNING id
+  ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone,
+                                      referrer_id = coalesce(c.referrer_id, excluded.referrer_id)
+  RETURNING id, referrer_id
 ), intake AS (
   INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
                        mechanic_share_bp, max_minutes, mechanic_fixed_pay_cents, uses_per_customer,
                        customer_name, vehicle, concern, urgent,
-                       preferred_mechanic_id, workshop_id, scheduled_for)
+                       preferred_mechanic_id, workshop_id, scheduled_for, referrer_id, referral_bp)
   SELECT %(intake_id)s, customer.id, allowed.code, %(pay_with)s, %(session_type)s, allowed.price_cents,
          allowed.currency, allowed.credits, allowed.mechanic_share_bp, allowed.max_minutes,
          allowed.mechanic_fixed_pay_cents, allowed.uses_per_customer, %(name)s, %(vehicle)s,
-         %(concern)s, %(urgent)s, %(preferred_mechanic_id)s, %(workshop_id)s, %(scheduled_for)s
+         %(concern)s, %(urgent)s, %(preferred_mechanic_id)s, %(workshop_id)s, %(scheduled_for)s,
+         customer.referrer_id, CASE WHEN customer.referrer_id IS NOT NULL THEN referral_bp() END
     FROM customer, allowed
    WHERE allowed.uses_per_customer IS NULL
       OR check_plan_uses(customer.id, allowed.code, allowed.uses_per_customer)
@@ -212,6 +221,7 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
        m.workshop_id IS NOT DISTINCT FROM %(workshop_id)s::uuid AS mechanic_in_workshop,
        coalesce(%(scheduled_for)s::timestamptz
                 BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s), true) AS within_reach,
+       %(referral_code)s::text IS NOT NULL AND r.id IS NULL AS code_unknown, r.user_id = %(user_id)s AS code_is_own,
        coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known,
        coalesce("""
 
@@ -223,6 +233,7 @@ _AS_THINGS_ARE: Final[LiteralString] = """, false) AS plan_sold_so
   LEFT JOIN plans p ON p.code = %(plan)s
   LEFT JOIN workshops w ON w.id = %(workshop_id)s
   LEFT JOIN mechanics m ON m.id = %(preferred_mechanic_id)s
+  LEFT JOIN mechanics r ON r.referral_code = %(referral_code)s
 """
 
 
@@ -247,11 +258,11 @@ def start_intake(
 
     Raises:
         FundingUnavailable: the request wants to pay otherwise.
-        Unprocessable: unknown plan, workshop, mechanic or waiver version, ones that do not fit together, or a
+        Unprocessable: unknown plan, workshop, mechanic, waiver version or referral code, ones that do not fit, or a
             schedule out of reach (judged here, as a request that is repeated later still gets its first answer).
         IdempotencyKeyReused: the key came with another request before.
         ActiveSessionExists: the customer has a session already.
-        OwnSession: the preferred mechanic is the customer.
+        OwnSession: the preferred mechanic is the customer; OwnReferral: so is who referred them.
         CustomerErased: the customer's data was erased.
     """
     if intake.pay_with != funding.pay_with:
@@ -306,6 +317,7 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
         "vehicle": Jsonb(intake.vehicle.model_dump(by_alias=True, exclude_none=True)),
         "signed_name": signature and signature.signed_name,
         "waiver_version": signature and signature.waiver_version,
+        "signed_at": None,
         "user_id": user_id,
         "actor": "customer",
         "actor_id": user_id,
@@ -345,6 +357,8 @@ def _refuse_input(why: Row, parameters: Row, funding: Funding) -> None:
         raise CustomerErased
     if why["mechanic_is_self"]:
         raise OwnSession
+    if why["code_is_own"]:
+        raise OwnReferral
     asked_workshop, asked_mechanic = parameters["workshop_id"], parameters["preferred_mechanic_id"]
     wrong = [
         (pointer, what)
@@ -373,6 +387,7 @@ def _refuse_input(why: Row, parameters: Row, funding: Funding) -> None:
                 "/waiver/waiverVersion",
                 "is not a version",
             ),
+            (why["code_unknown"], "/referralCode", "is not a referral code"),
         )
         if refused
     ]

@@ -1,0 +1,283 @@
+"""Referrals: whose code counts, and what it earns, from the platform's share, once for each completed session."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from autodoctor.db import Database
+from autodoctor.domain.money import ESCALATION_BP, REFERRAL_BP, Split
+from autodoctor.domain.referral import ALPHABET, canonical_code
+from autodoctor.errors import MechanicNotActive, OwnReferral, Unprocessable
+from autodoctor.funded_intake import start_funded_intake
+from autodoctor.ids import new_id
+from autodoctor.payments import accounts
+from autodoctor.payments.accounts import Kind
+from autodoctor.payments.earnings import earnings
+from autodoctor.payments.referrals import referral_code
+from autodoctor.payments.settlement import decide, settle
+from autodoctor.sessions.intake import SessionCreated
+from integration.actors import Mechanic, Stage, intake_request
+from integration.invariants import violations
+from payments.counter import Counter
+from payments.purse import balance, buy, buy_on, complete, give, rows, take_free
+
+OWED = "SELECT mechanic_id, kind, amount_cents, state FROM payouts ORDER BY id"
+REFERRAL = {"status": "completed", "funding": "card", "mechanic_fixed_pay_cents": 0, "credits": 0}
+
+
+def code_of(stage: Stage, mechanic: Mechanic) -> str:
+    return referral_code(stage.app, mechanic.user_id).referral_code
+
+
+def completed(stage: Stage, customer: UUID, mechanic: Mechanic, **fields: object) -> SessionCreated:
+    """A session paid with credits, walked to its end; not settled."""
+    give(stage, customer, 3)
+    created = buy(stage, customer, "standard", **fields)
+    complete(stage, created, customer, mechanic)
+    return created
+
+
+# --- codes ----------------------------------------------------------------------------------------------
+
+
+def test_every_mechanic_has_a_code_of_their_own(stage: Stage) -> None:
+    codes = [code_of(stage, stage.mechanic()) for _ in range(20)]
+    assert len(set(codes)) == 20
+    assert all(len(code) == 8 and set(code) <= set(ALPHABET) for code in codes)
+    assert set("ILOU").isdisjoint(ALPHABET)
+
+
+def test_the_same_code_is_given_each_time(stage: Stage) -> None:
+    mechanic = stage.mechanic()
+    assert code_of(stage, mechanic) == code_of(stage, mechanic)
+
+
+def test_who_is_no_active_mechanic_has_no_code_to_share(stage: Stage) -> None:
+    mechanic = stage.mechanic()
+    stage.owner.execute("UPDATE mechanics SET status = 'suspended'")
+    for user_id in (mechanic.user_id, new_id()):
+        with pytest.raises(MechanicNotActive):
+            referral_code(stage.app, user_id)
+
+
+@pytest.mark.parametrize("typed", ["0a1b-2c3d", "oAIB 2c3D", "OAlb2C3D", " 0A1B2C3D "])
+def test_a_code_is_read_as_it_was_meant(typed: str) -> None:
+    assert canonical_code(typed) == "0A1B2C3D"
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "0A1B2C3", "0A1B2C3DE", "0A1B2C3U", "0A1B2C3ß", "0A1B2C3\N{FULLWIDTH DIGIT ONE}"]
+)
+def test_what_can_be_no_code_is_none(typed: str) -> None:
+    with pytest.raises(ValueError, match="is not a referral code"):
+        canonical_code(typed)
+
+
+# --- at intake ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fields", [{}, {"plan": "quick", "payWith": "credit"}, {"plan": "quick", "payWith": "card"}])
+@pytest.mark.parametrize("code", ["00000000", "nonsense"])
+def test_a_code_that_nobody_has_is_refused_at_its_field(stage: Stage, code: str, fields: dict[str, object]) -> None:
+    with pytest.raises((Unprocessable, ValueError)) as refused:
+        start_funded_intake(stage.app, new_id(), intake_request(referralCode=code, **fields))
+    if isinstance(refused.value, Unprocessable):
+        assert refused.value.extras["errors"] == [{"pointer": "/referralCode", "detail": "is not a referral code"}]
+    assert rows(stage, "SELECT FROM customers") == []
+
+
+def test_nobody_refers_themselves(stage: Stage) -> None:
+    mechanic = stage.mechanic()
+    with pytest.raises(OwnReferral) as refused:
+        stage.pending(mechanic.user_id, referralCode=code_of(stage, mechanic))
+    assert (refused.value.status, refused.value.slug) == (403, "own-session")
+    assert rows(stage, "SELECT FROM customers") == []
+
+
+def test_nor_by_hand(stage: Stage) -> None:
+    mechanic, other = stage.mechanic(), stage.mechanic()
+    stage.pending(mechanic.user_id)
+    with pytest.raises(psycopg.Error) as refused:
+        stage.owner.execute("UPDATE customers SET referrer_id = %s", [mechanic.id])
+    assert refused.value.sqlstate == "AD003"
+    stage.owner.execute("UPDATE customers SET referrer_id = %s", [other.id])
+    with pytest.raises(psycopg.Error) as refused:
+        stage.owner.execute("UPDATE customers SET referrer_id = NULL")
+    assert refused.value.sqlstate == "AD004"
+
+
+def test_the_first_referral_wins_for_ever(stage: Stage) -> None:
+    customer, first, second = new_id(), stage.mechanic(), stage.mechanic()
+    for session, code in enumerate((None, code_of(stage, first), code_of(stage, second), None)):
+        created = stage.pending(customer, referralCode=code)
+        referrer = stage.one("SELECT referrer_id FROM intakes WHERE id = %s", created.session_id)
+        assert referrer == (first.id if session else None)
+        stage.end(customer, created.session_id)
+    assert stage.one("SELECT referrer_id FROM customers") == first.id
+    assert referral_code(stage.app, first.user_id).referred_customers == 1
+    assert referral_code(stage.app, second.user_id).referred_customers == 0
+
+
+def test_two_codes_at_once_and_one_counts(stage: Stage) -> None:
+    customer, codes = new_id(), [code_of(stage, stage.mechanic()) for _ in range(2)]
+    give(stage, customer, 2)
+
+    def attempt(code: str) -> str:
+        app = Database(lambda: stage.urls.app_url)
+        try:
+            return str(buy_on(app, customer, "quick", referralCode=code).session_id)
+        except Exception as lost:  # noqa: BLE001 (the test counts them)
+            return type(lost).__name__
+        finally:
+            app.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        answers = sorted(pool.map(attempt, codes))
+    assert answers[1] == "ActiveSessionExists"
+    assert rows(stage, "SELECT referrer_id FROM customers") == rows(stage, "SELECT referrer_id FROM intakes")
+
+
+def test_a_suspended_mechanic_refers_nobody_new_and_hinders_nobody(stage: Stage) -> None:
+    mechanic = stage.mechanic()
+    code = code_of(stage, mechanic)
+    stage.owner.execute("UPDATE mechanics SET status = 'suspended'")
+    stage.pending(referralCode=code)
+    assert rows(stage, "SELECT referrer_id FROM customers") == [(None,)]
+
+
+def test_a_key_answers_again_though_the_code_is_gone(stage: Stage) -> None:
+    customer, mechanic = new_id(), stage.mechanic()
+    give(stage, customer, 1)
+    code = code_of(stage, mechanic)
+    first = buy(stage, customer, key="key", referralCode=code)
+    stage.owner.execute("UPDATE mechanics SET referral_code = new_referral_code()")
+    assert buy(stage, customer, key="key", referralCode=code) == first
+
+
+# --- what it earns --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("price", "share_bp", "referral_bp", "parts"),
+    [
+        (2999, 7000, 200, Split(2099, 60, 840)),  # 59.98
+        (999, 7000, 200, Split(699, 20, 280)),
+        (2999, 9900, 200, Split(2969, 30, 0)),  # all that the platform has
+        (2999, 10_000, 200, Split(2999, 0, 0)),
+        (25, 7000, 200, Split(18, 0, 7)),  # 0.5 to even
+        (75, 7000, 200, Split(52, 2, 21)),
+        (2999, 7000, 0, Split(2099, 0, 900)),
+        (2999, 7000, None, Split(2099, 0, 900)),
+    ],
+)
+def test_the_referral_comes_out_of_the_platforms_share(
+    price: int, share_bp: int, referral_bp: int | None, parts: Split
+) -> None:
+    session = {
+        **REFERRAL, "id": new_id(), "mechanic_id": new_id(), "referrer_id": referral_bp and new_id(),
+        "price_cents": price, "mechanic_share_bp": share_bp, "referral_bp": referral_bp,
+    }  # fmt: skip
+    decision = decide(session)
+    assert decision.split == parts
+    booked = {each.kind: each.amount for each in decision.bookings}
+    assert booked[Kind.EARNING] + booked[Kind.PLATFORM_SHARE] == price
+    assert booked.get(Kind.REFERRAL, 0) == parts.referral
+    assert booked[Kind.PLATFORM_SHARE] - booked.get(Kind.REFERRAL, 0) == parts.platform
+
+
+def test_a_completed_session_pays_who_referred_its_customer(stage: Stage) -> None:
+    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
+    created = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer))
+    assert [settle(stage.app, created.session_id) for _ in range(2)] == [True, False]
+    assert rows(stage, OWED) == [(mechanic.id, "session", 2099, "due"), (referrer.id, "referral", 60, "due")]
+    assert balance(stage, accounts.mechanic_payable(referrer.id)) == 60
+    assert balance(stage, accounts.PLATFORM_REVENUE) == 840
+    (earning,) = earnings(stage.app, referrer.user_id).earnings
+    assert (earning.kind, earning.amount_cents, earning.status) == ("referral", 60, "pending")
+    totals = earnings(stage.app, referrer.user_id).totals
+    assert (totals.session_cents, totals.referral_cents, totals.escalation_cents) == (0, 60, 0)
+    assert referral_code(stage.app, referrer.user_id).earned_cents == 60
+    assert violations(stage.owner) == []
+
+
+def test_many_settle_at_once_and_it_is_paid_once(stage: Stage) -> None:
+    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
+    session_id = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer)).session_id
+
+    def attempt(_: int) -> bool:
+        app = Database(lambda: stage.urls.app_url)
+        try:
+            return settle(app, session_id)
+        finally:
+            app.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(attempt, range(4))) == [False, False, False, True]
+    assert len(rows(stage, OWED)) == 2
+    assert violations(stage.owner) == []
+
+
+def test_the_next_sessions_pay_them_too_at_the_percentage_of_their_day(stage: Stage) -> None:
+    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
+    first = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer))
+    stage.owner.execute("INSERT INTO settings (key, value) VALUES ('referral_bp', '1000')")
+    second = completed(stage, customer, mechanic)
+    for created in (first, second):
+        settle(stage.app, created.session_id)
+    assert rows(stage, "SELECT amount_cents FROM payouts WHERE kind = 'referral' ORDER BY id") == [(60,), (300,)]
+    assert violations(stage.owner) == []
+
+
+def test_who_referred_them_and_takes_their_session_earns_both(stage: Stage) -> None:
+    customer, mechanic = new_id(), stage.mechanic()
+    settle(stage.app, completed(stage, customer, mechanic, referralCode=code_of(stage, mechanic)).session_id)
+    assert rows(stage, OWED) == [(mechanic.id, "session", 2099, "due"), (mechanic.id, "referral", 60, "due")]
+    assert violations(stage.owner) == []
+
+
+def test_what_was_not_completed_or_cost_nothing_pays_nobody(stage: Stage) -> None:
+    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
+    code = code_of(stage, referrer)
+    give(stage, customer, 1)
+    cancelled = buy(stage, customer, referralCode=code)
+    stage.end(customer, cancelled.session_id)
+    free = take_free(stage, customer)
+    stage.sign(customer, free.session_id)
+    complete(stage, free, customer, mechanic)
+    for created in (cancelled, free):
+        settle(stage.app, created.session_id)
+    assert rows(stage, OWED) == []
+    assert violations(stage.owner) == []
+
+
+def test_the_code_of_an_intake_by_card_reaches_the_session_that_the_webhook_creates(counter: Counter) -> None:
+    stage = counter.stage
+    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
+    opened = counter.ask(customer, referralCode=code_of(stage, referrer), waiver={"signedName": "Cora"})
+    later = stage.mechanic()
+    stage.owner.execute("UPDATE mechanics SET referral_code = new_referral_code() WHERE id = %s", [referrer.id])
+    counter.stripe.pay(counter.page(opened))
+    assert counter.tell("checkout.session.completed").json["outcome"] == "fulfilled"
+    created = counter.session()
+    assert created.session_id == opened.intake_id
+    complete(stage, created, customer, mechanic)
+    settle(stage.app, created.session_id)
+    assert rows(stage, OWED) == [(mechanic.id, "session", 699, "due"), (referrer.id, "referral", 20, "due")]
+    assert code_of(stage, later) != code_of(stage, referrer)
+    assert violations(stage.owner) == []
+
+
+# --- settings -------------------------------------------------------------------------------------------
+
+
+def test_the_database_and_python_have_the_same_percentages(stage: Stage) -> None:
+    assert (stage.one("SELECT referral_bp()"), stage.one("SELECT escalation_bp()")) == (REFERRAL_BP, ESCALATION_BP)
+
+
+@pytest.mark.parametrize("nonsense", ["10001", "-1", "2.5", "2 %", ""])
+@pytest.mark.parametrize("key", ["referral_bp", "escalation_bp"])
+def test_a_percentage_is_basis_points(stage: Stage, key: str, nonsense: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        stage.owner.execute("INSERT INTO settings (key, value) VALUES (%s, %s)", [key, nonsense])

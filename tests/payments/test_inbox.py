@@ -164,6 +164,13 @@ def test_a_payment_becomes_a_session_and_is_held(counter: Counter, fields: dict[
     assert counter.one("SELECT stripe_payment_intent_id FROM checkouts").startswith("pi_")
 
 
+def test_a_waiver_was_signed_with_the_intake_and_not_when_the_money_came(counter: Counter) -> None:
+    signed = paid(counter, **SIGNED)
+    counter.stage.owner.execute("UPDATE checkouts SET created_at = created_at - interval '3 days'")
+    assert counter.deliver(signed).json["outcome"] == "fulfilled"
+    assert counter.one("SELECT signed_at = c.created_at FROM waivers, checkouts c")
+
+
 def test_money_that_comes_later_is_waited_for(counter: Counter) -> None:
     opened = counter.ask(new_id())
     counter.stripe.pay(counter.page(opened), "pay_later")

@@ -158,6 +158,7 @@ def _session_created(connection: psycopg.Connection[Row], checkout: Row) -> bool
         "assignment_id": new_id(),
         "signed_name": checkout["signed_name"],
         "waiver_version": checkout["waiver_version"],
+        "signed_at": checkout["created_at"],
         "actor": "customer",
         "actor_id": checkout["user_id"],
         "lead_minutes": LEAD_MINUTES,

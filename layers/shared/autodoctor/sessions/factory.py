@@ -15,7 +15,8 @@ type PreferredMechanic = Literal["offered", "unavailable"]
 
 FACTORY_CTES: Final[LiteralString] = """
 , opening AS MATERIALIZED (
-  -- needs: intake (the row of intakes) and the parameters assignment_id, signed_name, waiver_version, actor, actor_id
+  -- needs: intake (the row of intakes) and the parameters assignment_id, signed_name, waiver_version, signed_at (null:
+  -- now), actor, actor_id
   SELECT i.*,
          CASE WHEN i.scheduled_for IS NULL THEN 'pending' ELSE 'scheduled' END AS session_status,
          CASE WHEN %(signed_name)s::text IS NULL THEN 'pending_waiver'
@@ -44,8 +45,10 @@ FACTORY_CTES: Final[LiteralString] = """
   INSERT INTO session_participants (session_id, role, customer_id)
   SELECT o.id, 'customer', o.customer_id FROM opening o
 ), signature AS (
-  INSERT INTO waivers (session_id, signed_name, version)
-  SELECT o.id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()) FROM opening o
+  INSERT INTO waivers (session_id, signed_name, version, signed_at)
+  SELECT o.id, %(signed_name)s, coalesce(%(waiver_version)s, current_waiver_version()),
+         coalesce(%(signed_at)s::timestamptz, clock_timestamp())
+    FROM opening o
    WHERE %(signed_name)s::text IS NOT NULL
 )
 """

@@ -1,1 +1,398 @@
-SELECT; -- to be filled
+-- What operators look at: alerts, metrics, the score, and what the monitor and the schedules have to remember.
+--
+-- Nothing here walks the history: what happens now is found through the indexes of what is open, what happened through
+-- indexes of the audit trail by time, and every window is bounded by whoever asks. The audit rows never change, so an
+-- index on them costs one entry, at its right end, for each session that begins or ends.
+
+CREATE INDEX session_events_begun ON session_events (occurred_at, session_id)
+  WHERE type = 'transition' AND from_status IS NULL;
+CREATE INDEX session_events_ended ON session_events (occurred_at, session_id)
+  WHERE to_status IN ('completed', 'cancelled', 'expired')
+    AND (from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE; -- a correction is no second end
+-- Few rows each: most requests are taken from the queue, and most mechanics who accept come.
+CREATE INDEX session_assignment_events_answers ON session_assignment_events (occurred_at, session_id)
+  WHERE from_status = 'offered' AND to_status IN ('accepted', 'declined', 'expired');
+CREATE INDEX session_participants_given_back ON session_participants (until) WHERE until IS NOT NULL;
+
+ALTER TABLE settings ADD CONSTRAINT settings_health_thresholds_are_numbers
+  CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$');
+INSERT INTO settings (key, value) VALUES
+  ('health_completion_percent_min', '70'),
+  ('health_no_show_percent_max', '15'),
+  ('health_mechanic_completion_percent_min', '60'),
+  ('health_mechanic_no_show_percent_max', '20'),
+  ('health_sample_min', '10'),
+  ('health_waiting_seconds_max', '600'),
+  ('health_overdue_seconds_max', '300'),
+  ('health_settlement_seconds_max', '900');
+COMMENT ON COLUMN settings.key IS
+  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+
+CREATE FUNCTION health_setting(name text) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name
+$$;
+COMMENT ON FUNCTION health_setting(text) IS 'A limit of the settings table, without its health_; null: not checked.';
+
+CREATE FUNCTION percentage(part bigint, whole bigint) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT round(100.0 * part / nullif(whole, 0), 1)
+$$;
+COMMENT ON FUNCTION percentage(bigint, bigint) IS 'Per cent with one decimal; null of nothing.';
+
+CREATE FUNCTION sessions_ended_between(since timestamptz, until timestamptz)
+RETURNS TABLE (session_id uuid, decided_at timestamptz, status text, end_reason text, absent text, mechanic_id uuid,
+               started_at timestamptz, ended_at timestamptz, min_billable_seconds integer, created_at timestamptz,
+               funding text, plan_code text, session_type text, price_cents integer, credits integer,
+               mechanic_share_bp integer, max_minutes integer, at_stake boolean)
+LANGUAGE sql STABLE AS $$
+  SELECT s.id, e.occurred_at, s.status, s.end_reason, s.absent, s.mechanic_id, s.started_at, s.ended_at,
+         s.min_billable_seconds, s.created_at, i.funding, i.plan_code, i.session_type, i.price_cents, i.credits,
+         i.mechanic_share_bp, i.max_minutes, i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
+    FROM session_events e JOIN sessions s ON s.id = e.session_id JOIN intakes i ON i.id = e.session_id
+   WHERE e.to_status IN ('completed', 'cancelled', 'expired')
+     AND (e.from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE
+     AND e.occurred_at >= since AND e.occurred_at < until
+$$;
+COMMENT ON FUNCTION sessions_ended_between(timestamptz, timestamptz) IS
+  'Sessions whose end was decided from since on and before until; at_stake: there is something to settle.';
+
+CREATE FUNCTION wrongly_marked_between(since timestamptz, until timestamptz)
+RETURNS TABLE (session_id uuid, decided_at timestamptz, status text, end_reason text, expected text)
+LANGUAGE sql STABLE AS $$
+  WITH ended AS MATERIALIZED (
+    SELECT x.session_id, x.decided_at, x.status, x.end_reason, x.mechanic_id, x.ended_at,
+           make_interval(secs => x.min_billable_seconds) AS least_time, make_interval(mins => x.max_minutes) AS most_time
+      FROM sessions_ended_between(since, until) AS x
+  ), step AS (
+    SELECT x.session_id, x.ended_at, e.occurred_at AS at, lead(e.occurred_at) OVER in_order AS next_at,
+           sum(CASE WHEN e.role <> 'customer' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS customers,
+           sum(CASE WHEN e.role <> 'mechanic' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS mechanics
+      FROM ended x JOIN session_events e ON e.session_id = x.session_id
+     WHERE e.type IN ('joined', 'left') AND (e.role = 'customer' OR e.mechanic_id = x.mechanic_id)
+    WINDOW in_order AS (PARTITION BY e.session_id ORDER BY e.id)
+  ), together AS (
+    SELECT step.session_id, min(step.at) AS began, max(coalesce(step.next_at, step.ended_at)) AS parted
+      FROM step WHERE step.customers > 0 AND step.mechanics > 0 GROUP BY step.session_id
+  ), judged AS (
+    SELECT x.*, CASE WHEN t.began IS NULL THEN CASE x.status WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
+                     WHEN least(t.parted, t.began + x.most_time) - t.began >= x.least_time THEN 'completed'
+                     ELSE 'cancelled' END AS expected,
+           t.began IS NOT NULL AND x.end_reason IN ('no_show', 'withdrawn') AS met_after_all
+      FROM ended x LEFT JOIN together t ON t.session_id = x.session_id
+  )
+  SELECT j.session_id, j.decided_at, j.status, j.end_reason, j.expected
+    FROM judged j WHERE j.status <> j.expected OR j.met_after_all
+$$;
+COMMENT ON FUNCTION wrongly_marked_between(timestamptz, timestamptz) IS
+  'Sessions that ended in this time and whose evidence of presence says another outcome than their row: completed that were not together long enough, cancelled or expired that were, no-shows who met.';
+
+CREATE TABLE health_alerts (
+  id               uuid PRIMARY KEY DEFAULT new_id(),
+  alert            text NOT NULL,
+  subject          text NOT NULL,
+  severity         text NOT NULL CHECK (severity IN ('warning', 'critical')),
+  since            timestamptz NOT NULL,
+  facts            jsonb NOT NULL,
+  opened_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+  cleared_at       timestamptz,
+  opened_told_at   timestamptz,
+  cleared_told_at  timestamptz,
+  claimed_until    timestamptz,
+  CONSTRAINT health_alerts_cleared_before_told CHECK (cleared_told_at IS NULL OR cleared_at IS NOT NULL),
+  CONSTRAINT health_alerts_opening_told_first CHECK (cleared_told_at IS NULL OR opened_told_at IS NOT NULL)
+);
+CREATE UNIQUE INDEX health_alerts_open ON health_alerts (alert, subject) WHERE cleared_at IS NULL;
+CREATE INDEX health_alerts_untold ON health_alerts (id)
+  WHERE opened_told_at IS NULL OR (cleared_at IS NOT NULL AND cleared_told_at IS NULL);
+COMMENT ON TABLE health_alerts IS
+  'Every alert that the monitor saw, and what it has told of it: stored before it is told, so that none is lost.';
+COMMENT ON COLUMN health_alerts.alert IS 'As in sessions_needing_review and health_limits_passed().';
+COMMENT ON COLUMN health_alerts.subject IS 'The session''s or mechanic''s id, or all.';
+COMMENT ON COLUMN health_alerts.severity IS 'The present one, warning or critical; a change of it is not told again.';
+COMMENT ON COLUMN health_alerts.since IS 'Since when it is so; of limits, when it was first seen.';
+COMMENT ON COLUMN health_alerts.facts IS 'What else is known of it, no personal data.';
+COMMENT ON COLUMN health_alerts.opened_at IS 'When the monitor saw it first.';
+COMMENT ON COLUMN health_alerts.cleared_at IS 'When the monitor saw it no more; if it comes back, that is another row.';
+COMMENT ON COLUMN health_alerts.opened_told_at IS 'When the topic took the message that it is there.';
+COMMENT ON COLUMN health_alerts.cleared_told_at IS 'When the topic took the message that it is over.';
+COMMENT ON COLUMN health_alerts.claimed_until IS 'Until then whoever claimed it is telling of it; who dies is followed by the next one.';
+
+CREATE TABLE schedule_runs (
+  name         text PRIMARY KEY,
+  started_at   timestamptz NOT NULL,
+  finished_at  timestamptz,
+  failed       boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE schedule_runs IS 'The last run of each scheduled function, noted by itself.';
+COMMENT ON COLUMN schedule_runs.name IS 'The schedule''s, without the stack''s.';
+COMMENT ON COLUMN schedule_runs.started_at IS 'When the last run began.';
+COMMENT ON COLUMN schedule_runs.finished_at IS 'When it was done; null while it runs, and of one that was cut short.';
+COMMENT ON COLUMN schedule_runs.failed IS 'Whether it raised.';
+
+CREATE VIEW alert_wrongly_marked AS
+  SELECT w.session_id, 'critical'::text AS severity, w.decided_at AS since, w.status, w.end_reason, w.expected
+    FROM wrongly_marked_between(now() - interval '24 hours', 'infinity') AS w
+  UNION -- what was told stays until it is mended, however long that takes
+  SELECT w.session_id, 'critical', w.decided_at, w.status, w.end_reason, w.expected
+    FROM health_alerts h CROSS JOIN LATERAL wrongly_marked_between(h.since, h.since + interval '1 microsecond') AS w
+   WHERE h.alert = 'wrongly_marked' AND h.cleared_at IS NULL AND h.subject = w.session_id::text;
+COMMENT ON VIEW alert_wrongly_marked IS
+  'Ended in the last 24 hours, or alerted and not mended since, as something else than their evidence says. Always critical: money follows the outcome.';
+
+CREATE VIEW alert_stuck_live AS
+  SELECT s.id AS session_id,
+         CASE WHEN o.at < now() - 6 * health_setting('overdue_seconds_max') * interval '1 second'
+              THEN 'critical' ELSE 'warning' END AS severity,
+         o.at AS since, s.started_at, s.parted_at, i.max_minutes
+    FROM sessions s JOIN intakes i ON i.id = s.id
+         CROSS JOIN LATERAL (SELECT least(s.parted_at + interval '10 minutes',
+                                          s.started_at + make_interval(mins => i.max_minutes)) AS at) AS o
+   WHERE s.ended_at IS NULL AND s.status = 'live'
+     AND o.at < now() - health_setting('overdue_seconds_max') * interval '1 second';
+COMMENT ON VIEW alert_stuck_live IS
+  'Live, although the sweep should have ended it (10 minutes after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
+
+CREATE VIEW alert_completed_without_settlement AS
+  WITH missed AS (
+    SELECT d.session_id, d.ended_at AS since FROM settlements_due d JOIN sessions s ON s.id = d.session_id
+     WHERE s.status = 'completed'
+    UNION -- and what no row says is due
+    SELECT x.session_id, x.decided_at FROM sessions_ended_between(now() - interval '24 hours', 'infinity') AS x
+     WHERE x.status = 'completed' AND x.at_stake
+       AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id)
+       AND NOT EXISTS (SELECT FROM settlements_due d WHERE d.session_id = x.session_id)
+    UNION
+    SELECT h.subject::uuid, h.since FROM health_alerts h
+     WHERE h.alert = 'completed_without_settlement' AND h.cleared_at IS NULL
+       AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = h.subject::uuid)
+       AND NOT EXISTS (SELECT FROM settlements_due d WHERE d.session_id = h.subject::uuid)
+  )
+  SELECT m.session_id,
+         CASE WHEN m.since < now() - 4 * health_setting('settlement_seconds_max') * interval '1 second'
+              THEN 'critical' ELSE 'warning' END AS severity,
+         m.since, i.funding, i.price_cents, i.credits
+    FROM missed m JOIN intakes i ON i.id = m.session_id
+   WHERE m.since < now() - health_setting('settlement_seconds_max') * interval '1 second';
+COMMENT ON VIEW alert_completed_without_settlement IS
+  'Completed with something to settle longer ago than health_settlement_seconds_max, and not settled; of what is not even noted as due, the last 24 hours and what was alerted then. Critical from 4 times that on.';
+
+CREATE VIEW alert_waiting_too_long AS
+  SELECT a.session_id,
+         CASE WHEN a.queued_at < now() - 3 * health_setting('waiting_seconds_max') * interval '1 second'
+              THEN 'critical' ELSE 'warning' END AS severity,
+         a.queued_at AS since, a.status AS assignment_status, a.urgent, a.workshop_id
+    FROM session_assignments a
+   WHERE a.status IN ('queued', 'offered') AND a.available_at <= now()
+     AND a.queued_at < now() - health_setting('waiting_seconds_max') * interval '1 second';
+COMMENT ON VIEW alert_waiting_too_long IS
+  'In the queue, or offered, for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that on.';
+
+CREATE VIEW sessions_needing_review AS
+  SELECT 'wrongly_marked'::text AS alert, a.severity, a.session_id, a.since,
+         jsonb_build_object('status', a.status, 'reason', a.end_reason, 'expected', a.expected) AS facts
+    FROM alert_wrongly_marked a
+  UNION ALL
+  SELECT 'stuck_live', a.severity, a.session_id, a.since,
+         jsonb_build_object('startedAt', a.started_at, 'partedAt', a.parted_at, 'maxMinutes', a.max_minutes)
+    FROM alert_stuck_live a
+  UNION ALL
+  SELECT 'completed_without_settlement', a.severity, a.session_id, a.since,
+         jsonb_build_object('funding', a.funding, 'priceCents', a.price_cents, 'credits', a.credits)
+    FROM alert_completed_without_settlement a
+  UNION ALL
+  SELECT 'waiting_too_long', a.severity, a.session_id, a.since,
+         jsonb_build_object('assignmentStatus', a.assignment_status, 'urgent', a.urgent)
+    FROM alert_waiting_too_long a;
+COMMENT ON VIEW sessions_needing_review IS 'The sessions of the four alert views; one with two alerts stands here twice.';
+
+CREATE FUNCTION health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint)
+RETURNS numeric LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN sessions > 0 THEN 100
+    - least(40, greatest(0, health_setting('completion_percent_min') - completion))
+    - least(30, greatest(0, no_show - health_setting('no_show_percent_max')))
+    - least(30, round(100.0 * alerts / sessions, 1)) END
+$$;
+COMMENT ON FUNCTION health_score(numeric, numeric, bigint, bigint) IS
+  '0 to 100: from 100 is taken a point for each per cent of completion below health_completion_percent_min (40 at most), a point for each per cent of no-shows above health_no_show_percent_max (30 at most), and a point for each per cent of the sessions that have an alert (30 at most). Null where there is no session; a percentage that is null takes nothing.';
+
+CREATE FUNCTION health_status(score numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE WHEN score IS NULL THEN 'no_data' WHEN score >= 95 THEN 'excellent' WHEN score >= 85 THEN 'good'
+              WHEN score >= 70 THEN 'fair' WHEN score >= 50 THEN 'poor' ELSE 'critical' END
+$$;
+COMMENT ON FUNCTION health_status(numeric) IS
+  'The word for a score: excellent from 95, good from 85, fair from 70, poor from 50, else critical; no_data without one.';
+
+CREATE FUNCTION calculate_session_health_score(
+  since timestamptz DEFAULT date_trunc('hour', now(), 'UTC') - interval '23 hours', until timestamptz DEFAULT now())
+RETURNS TABLE (period_start timestamptz, created bigint, ended bigint, completed bigint, cancelled bigint, expired bigint,
+               accepted bigint, no_shows bigint, wrongly_marked bigint, unsettled bigint, average_seconds integer,
+               completion_percent numeric, no_show_percent numeric, score numeric, status text)
+LANGUAGE sql STABLE AS $$
+  WITH hour AS (
+    SELECT generate_series(date_trunc('hour', since, 'UTC'), until - interval '1 microsecond', interval '1 hour') AS at
+  ), begun AS (
+    SELECT date_trunc('hour', e.occurred_at, 'UTC') AS at, count(*) AS created
+      FROM session_events e
+     WHERE e.type = 'transition' AND e.from_status IS NULL AND e.occurred_at >= since AND e.occurred_at < until
+     GROUP BY 1
+  ), wrong AS (
+    SELECT date_trunc('hour', w.decided_at, 'UTC') AS at, count(*) AS wrongly_marked
+      FROM wrongly_marked_between(since, until) AS w GROUP BY 1
+  ), outcome AS (
+    SELECT date_trunc('hour', x.decided_at, 'UTC') AS at, count(*) AS ended,
+           count(*) FILTER (WHERE x.status = 'completed') AS completed,
+           count(*) FILTER (WHERE x.status = 'cancelled') AS cancelled,
+           count(*) FILTER (WHERE x.status = 'expired') AS expired,
+           count(*) FILTER (WHERE x.mechanic_id IS NOT NULL) AS accepted,
+           count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows,
+           avg(extract(epoch FROM x.ended_at - x.started_at)) FILTER (WHERE x.status = 'completed') AS average_seconds,
+           count(*) FILTER (WHERE x.status = 'completed' AND x.at_stake
+             AND x.decided_at < now() - health_setting('settlement_seconds_max') * interval '1 second'
+             AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id)) AS unsettled
+      FROM sessions_ended_between(since, until) AS x GROUP BY 1
+  ), counted AS (
+    SELECT h.at, coalesce(b.created, 0) AS created, coalesce(o.ended, 0) AS ended, coalesce(o.completed, 0) AS completed,
+           coalesce(o.cancelled, 0) AS cancelled, coalesce(o.expired, 0) AS expired, coalesce(o.accepted, 0) AS accepted,
+           coalesce(o.no_shows, 0) AS no_shows, coalesce(w.wrongly_marked, 0) AS wrongly_marked,
+           coalesce(o.unsettled, 0) AS unsettled, o.average_seconds::integer AS average_seconds,
+           percentage(o.completed, o.ended) AS completion, percentage(o.no_shows, o.accepted) AS no_show
+      FROM hour h LEFT JOIN begun b USING (at) LEFT JOIN outcome o USING (at) LEFT JOIN wrong w USING (at)
+  )
+  SELECT c.at, c.created, c.ended, c.completed, c.cancelled, c.expired, c.accepted, c.no_shows, c.wrongly_marked,
+         c.unsettled, c.average_seconds, c.completion, c.no_show, p.points, health_status(p.points)
+    FROM counted c
+         CROSS JOIN LATERAL (SELECT health_score(c.completion, c.no_show, c.wrongly_marked + c.unsettled, c.ended)) AS p (points)
+   ORDER BY c.at
+$$;
+COMMENT ON FUNCTION calculate_session_health_score(timestamptz, timestamptz) IS
+  'One row for each hour (UTC), of the last 24 hours unless it is said which: sessions that began, how those ended whose end was decided then, and the score of health_score(), in which the alerts are those wrongly marked or not settled. accepted: ended with a mechanic.';
+
+CREATE VIEW metric_completion AS
+  SELECT h.period_start, h.ended, h.completed, h.completion_percent,
+         h.completion_percent < health_setting('completion_percent_min') AS below_limit
+    FROM calculate_session_health_score() AS h;
+COMMENT ON VIEW metric_completion IS 'How many of the sessions that ended in each hour were completed, in per cent.';
+
+CREATE VIEW metric_no_show AS
+  SELECT h.period_start, h.accepted, h.no_shows, h.no_show_percent,
+         h.no_show_percent > health_setting('no_show_percent_max') AS above_limit
+    FROM calculate_session_health_score() AS h;
+COMMENT ON VIEW metric_no_show IS 'How many of the sessions that ended in each hour with a mechanic never started, in per cent.';
+
+CREATE VIEW metric_duration AS
+  SELECT date_trunc('hour', x.decided_at, 'UTC') AS period_start, count(*) AS completed,
+         avg(d.seconds)::integer AS average_seconds,
+         percentile_disc(0.5) WITHIN GROUP (ORDER BY d.seconds) AS median_seconds,
+         percentile_disc(0.9) WITHIN GROUP (ORDER BY d.seconds) AS p90_seconds, max(d.seconds) AS longest_seconds
+    FROM sessions_ended_between(date_trunc('hour', now(), 'UTC') - interval '23 hours', 'infinity') AS x
+         CROSS JOIN LATERAL (SELECT floor(extract(epoch FROM x.ended_at - x.started_at))::integer) AS d (seconds)
+   WHERE x.status = 'completed' GROUP BY 1;
+COMMENT ON VIEW metric_duration IS 'How long the sessions lasted that were completed in each hour; no row for an hour without.';
+
+CREATE FUNCTION mechanic_health(since timestamptz, until timestamptz)
+RETURNS TABLE (mechanic_id uuid, sessions bigint, completed bigint, too_short bigint, no_shows bigint, given_back bigint,
+               completion_percent numeric, no_show_percent numeric)
+LANGUAGE sql STABLE AS $$
+  WITH part AS (
+    SELECT x.mechanic_id, x.end_reason, x.end_reason = 'no_show' AND x.absent <> 'customer' AS missed, false AS gave_back
+      FROM sessions_ended_between(since, until) AS x
+     WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
+    UNION ALL
+    -- the sweep takes a session from a mechanic who does not come, so most of their no-shows are no ends
+    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE 'system:%'
+      FROM session_participants p
+           CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
+                                WHERE v.session_id = p.session_id AND v.from_status = 'waiting' AND v.to_status = 'pending'
+                                  AND v.occurred_at <= p.until ORDER BY v.id DESC LIMIT 1) AS e
+     WHERE p.until >= mechanic_health.since AND p.until < mechanic_health.until AND p.mechanic_id IS NOT NULL
+  )
+  SELECT c.*, percentage(c.completed, c.sessions), percentage(c.no_shows, c.sessions)
+    FROM (SELECT part.mechanic_id, count(*) FILTER (WHERE NOT part.gave_back) AS sessions,
+                 count(*) FILTER (WHERE part.end_reason = 'billable') AS completed,
+                 count(*) FILTER (WHERE part.end_reason = 'too_short') AS too_short,
+                 count(*) FILTER (WHERE part.missed) AS no_shows, count(*) FILTER (WHERE part.gave_back) AS given_back
+            FROM part GROUP BY part.mechanic_id) AS c
+$$;
+COMMENT ON FUNCTION mechanic_health(timestamptz, timestamptz) IS
+  'Each mechanic''s sessions that ended in this time or were taken from them because they did not come (a no-show too); those to which only the customer did not come are not counted, and those that the mechanic gave back are counted apart.';
+
+CREATE FUNCTION health_limits_passed()
+RETURNS TABLE (alert text, severity text, mechanic_id uuid, percent numeric, passed integer, sessions bigint)
+LANGUAGE sql STABLE AS $$
+  WITH everything AS (
+    SELECT count(*) AS ended, count(*) FILTER (WHERE x.status = 'completed') AS completed,
+           count(*) FILTER (WHERE x.mechanic_id IS NOT NULL) AS accepted,
+           count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows
+      FROM sessions_ended_between(now() - interval '24 hours', 'infinity') AS x
+  ), measured AS (
+    SELECT 'completion_low' AS alert, NULL::uuid AS mechanic_id, percentage(e.completed, e.ended) AS percent, e.ended AS sessions,
+           health_setting('completion_percent_min') AS low, NULL::integer AS high FROM everything e
+    UNION ALL
+    SELECT 'no_show_high', NULL, percentage(e.no_shows, e.accepted), e.accepted, NULL, health_setting('no_show_percent_max')
+      FROM everything e
+    UNION ALL
+    SELECT v.alert, m.mechanic_id, v.percent, m.sessions, v.low, v.high
+      FROM mechanic_health(now() - interval '24 hours', 'infinity') AS m
+           CROSS JOIN LATERAL (VALUES
+             ('mechanic_completion_low', m.completion_percent, health_setting('mechanic_completion_percent_min'), NULL::integer),
+             ('mechanic_no_show_high', m.no_show_percent, NULL, health_setting('mechanic_no_show_percent_max'))
+           ) AS v (alert, percent, low, high)
+  )
+  SELECT m.alert, CASE WHEN m.mechanic_id IS NULL THEN 'critical' ELSE 'warning' END, m.mechanic_id, m.percent,
+         coalesce(m.low, m.high), m.sessions
+    FROM measured m
+   WHERE m.sessions >= coalesce(health_setting('sample_min'), 1) AND (m.percent < m.low OR m.percent > m.high)
+$$;
+COMMENT ON FUNCTION health_limits_passed() IS
+  'The percentages of the last 24 hours, of all sessions and of each mechanic''s, that are beyond a limit of the settings table: critical of all, a warning of one mechanic.';
+
+CREATE FUNCTION revenue_impact(since timestamptz, until timestamptz)
+RETURNS TABLE (end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint,
+               refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
+LANGUAGE sql STABLE AS $$
+  SELECT x.end_reason, count(*),
+         coalesce(sum(x.price_cents) FILTER (WHERE x.funding = 'card'), 0)::bigint,
+         coalesce(sum(x.price_cents - x.price_cents::bigint * x.mechanic_share_bp / 10000) FILTER (WHERE x.funding = 'card'), 0)::bigint,
+         coalesce(sum(x.credits) FILTER (WHERE x.funding = 'credit'), 0)::bigint,
+         coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('sent', 'returned')), 0)::bigint,
+         coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('due', 'held', 'sending')), 0)::bigint,
+         coalesce(sum(r.amount_cents) FILTER (WHERE r.state = 'failed'), 0)::bigint
+    FROM sessions_ended_between(since, until) AS x
+    LEFT JOIN refunds r ON r.intake_id = x.session_id AND r.kind = 'session'
+   WHERE x.status IN ('cancelled', 'expired')
+   GROUP BY x.end_reason
+$$;
+COMMENT ON FUNCTION revenue_impact(timestamptz, timestamptz) IS
+  'What the sessions cost that were cancelled or expired in this time, by reason: their card prices in cents, how much of that would have been the platform''s, the credits they go back to, and how far their refunds are.';
+
+CREATE FUNCTION session_health_dashboard()
+RETURNS TABLE (section text, metric text, value numeric, unit text, status text) LANGUAGE sql STABLE AS $$
+  WITH hours AS MATERIALIZED (SELECT * FROM calculate_session_health_score()), day AS (
+    SELECT sum(h.ended)::bigint AS ended, sum(h.completed)::bigint AS completed, sum(h.accepted)::bigint AS accepted,
+           sum(h.no_shows)::bigint AS no_shows, sum(h.created)::bigint AS created FROM hours h
+  ), alert AS MATERIALIZED (SELECT r.alert, r.severity, r.session_id FROM sessions_needing_review r
+  ), active AS (SELECT s.status, count(*) AS n FROM sessions s WHERE s.ended_at IS NULL GROUP BY s.status
+  ), total AS (
+    SELECT percentage(d.completed, d.ended) AS completion, percentage(d.no_shows, d.accepted) AS no_show,
+           (SELECT count(DISTINCT a.session_id) FROM alert a) AS alerts,
+           d.ended + (SELECT coalesce(sum(a.n), 0)::bigint FROM active a) AS sessions, d.* FROM day d
+  ), points AS (SELECT health_score(t.completion, t.no_show, t.alerts, t.sessions) AS score FROM total t)
+  SELECT 'score', 'score', p.score, 'points', health_status(p.score) FROM points p
+  UNION ALL
+  SELECT 'metric', m.* FROM total t CROSS JOIN LATERAL (VALUES
+    ('created', t.created::numeric, 'sessions', NULL), ('ended', t.ended::numeric, 'sessions', NULL),
+    ('completion', t.completion, 'per cent', CASE WHEN t.completion < health_setting('completion_percent_min') THEN 'low' ELSE 'ok' END),
+    ('no_show', t.no_show, 'per cent', CASE WHEN t.no_show > health_setting('no_show_percent_max') THEN 'high' ELSE 'ok' END)
+  ) AS m (metric, value, unit, status)
+  UNION ALL SELECT 'alert', a.alert, count(*)::numeric, 'sessions', min(a.severity) FROM alert a GROUP BY a.alert -- critical before warning
+  UNION ALL SELECT 'active', a.status, a.n::numeric, 'sessions', NULL FROM active a
+  UNION ALL
+  SELECT 'revenue', r.end_reason, r.card_cents::numeric, 'cents', NULL FROM revenue_impact(now() - interval '24 hours', now()) AS r
+$$;
+COMMENT ON FUNCTION session_health_dashboard() IS
+  'The last 24 hours for a reader at psql; GET /api/admin/session-health has more.';
+
+GRANT SELECT ON alert_wrongly_marked, alert_stuck_live, alert_completed_without_settlement, alert_waiting_too_long,
+  sessions_needing_review, metric_completion, metric_no_show, metric_duration TO autodoctor_app;
+GRANT SELECT, INSERT (alert, subject, severity, since, facts),
+      UPDATE (severity, facts, cleared_at, opened_told_at, cleared_told_at, claimed_until) ON health_alerts TO autodoctor_app;
+GRANT SELECT, INSERT, UPDATE (started_at, finished_at, failed) ON schedule_runs TO autodoctor_app;

@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from autodoctor.migrations import ADVISORY_LOCK, migrate
+from autodoctor.migrations.login import let_in
 from autodoctor.migrations.sql_file import SQL
 from localcloud.postgres import Database
 
@@ -61,3 +62,21 @@ def test_one_that_was_killed_keeps_nobody_out(empty: str, database: Database) ->
         superuser.execute("SELECT pg_terminate_backend(%s)", (killed.info.backend_pid,))
         assert waiting.communicate(timeout=60)[0].split() == EVERY
         killed.close()
+
+
+def test_a_role_is_let_in_and_the_server_never_sees_the_password(database: Database) -> None:
+    role, password = f"{database.name}_app", "correct horse: battery's staple"
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+        let_in(database.owner_url, role, "an earlier one")
+        let_in(database.owner_url, role, password)
+        url = database.owner_url.replace("autodoctor_owner", role, 1)
+        with psycopg.connect(url, password=password) as known:
+            assert known.info.user == role
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(url, password="an earlier one")  # noqa: S106 (no longer)
+        with psycopg.connect(database.superuser_url) as superuser:
+            stored = superuser.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role]).fetchone()
+        assert stored is not None
+        assert stored[0].startswith("SCRAM-SHA-256$")
+        owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

@@ -100,8 +100,13 @@ def test_only_the_migration_is_given_the_owner_of_the_database(functions: Docume
     secrets = {
         name: function["Environment"]["Variables"]["DATABASE_SECRET_ARN"] for name, function in functions.items()
     }
-    assert secrets.pop("MigrateFunction") == {"Ref": "MigrationSecretArn"}
-    assert set(map(str, secrets.values())) == {str({"Ref": "AppSecretArn"})}
+    made = {"Fn::GetAtt": ["DatabaseCluster", "MasterUserSecret.SecretArn"]}
+    assert secrets.pop("MigrateFunction") == {"Fn::If": ["MakesDatabase", made, {"Ref": "MigrationSecretArn"}]}
+    assert set(map(str, secrets.values())) == {
+        str({"Fn::If": ["MakesDatabase", {"Ref": "AppSecret"}, {"Ref": "AppSecretArn"}]})
+    }
+    told = {name for name, function in functions.items() if "APP_SECRET_ARN" in function["Environment"]["Variables"]}
+    assert told == {"MigrateFunction"}
 
 
 def test_the_sweep_never_runs_twice_at_once(functions: Document) -> None:

@@ -32,7 +32,7 @@ BUDGET = {
     "retired": COMMON,
     "migrate": {
         *("alembic", "aws_lambda_powertools", "jmespath", "mako", "markupsafe", "pygments", "sqlalchemy"),
-        *("asyncio", "ssl", "typing_extensions"),
+        *("asyncio", "email.message", "psycopg", "psycopg_binary", "ssl", "typing_extensions"),
     },
     "post_confirmation": {
         *(

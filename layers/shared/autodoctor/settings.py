@@ -63,6 +63,19 @@ def database_url() -> str:
     return f"postgresql://{user}:{password}@{host}:{port}/{required('DATABASE_NAME')}?sslmode=require"
 
 
+def application_login() -> tuple[str, str] | None:
+    """The name and password that the other functions log in with, for who may set it; None beside `DATABASE_URL`.
+
+    Raises:
+        OSError: the extension does not answer.
+    """
+    arn = os.environ.get("APP_SECRET_ARN")
+    if not arn or os.environ.get("DATABASE_URL"):
+        return None
+    secret = secret_json(arn)
+    return secret["username"], secret["password"]
+
+
 def secret_json(arn: str) -> dict[str, Any]:
     """The present value of a secret whose text is a JSON object, from the extension, which caches it.
 

@@ -67,7 +67,8 @@ MAY_INSERT = {
         *("request_hash", "signed_name", "waiver_version", "idempotency_key"),
     },
     "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
-    **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed")),
+    "health_alerts": {"alert", "subject", "severity", "since", "facts"},
+    **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed", "schedule_runs")),
 }
 MAY_UPDATE = {
     "customers": {"name", "email", "phone", "referrer_id"},
@@ -101,6 +102,8 @@ MAY_UPDATE = {
     },
     "payouts": {*SENDING, "stripe_transfer_id", "asked_at"},
     "refunds": {*SENDING, "stripe_refund_id", "asked_cents"},
+    "health_alerts": {"severity", "facts", "cleared_at", "opened_told_at", "cleared_told_at", "claimed_until"},
+    "schedule_runs": {"started_at", "finished_at", "failed"},
 }
 MAY_DELETE = dict.fromkeys(
     ("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed", "settlements_due")

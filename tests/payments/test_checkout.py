@@ -13,12 +13,16 @@ from autodoctor.errors import (
     PaymentsUnavailable,
     Unprocessable,
 )
+from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
 from autodoctor.payments import stripe_client
 from autodoctor.payments.accounts import CREDIT_SALES, STRIPE
 from autodoctor.payments.checkout import PackRequest, buy_pack
+from autodoctor.payments.checkout_sweep import sweep_checkouts
+from autodoctor.sessions.intake import SessionCreated
+from integration.actors import intake_request
 from payments.counter import Counter
-from payments.purse import balance, spendable
+from payments.purse import balance, give, spendable, take_free
 
 
 def test_an_intake_by_card_gives_a_page_that_carries_our_ids(counter: Counter) -> None:
@@ -57,6 +61,69 @@ def test_a_page_that_is_being_paid_is_not_replaced(counter: Counter) -> None:
     for concern in ("Squeals when braking", "Something else"):
         with pytest.raises(PaymentProcessing):
             counter.ask(customer, concern=concern)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"plan": "free", "payWith": "free"}, {"plan": "quick", "payWith": "credit", "sessionType": "chat"}]
+)
+def test_what_is_being_paid_is_waited_for_also_by_who_could_go_without_a_card(
+    counter: Counter, asked: dict[str, object]
+) -> None:
+    customer = new_id()
+    give(counter.stage, customer, 3)
+    counter.stripe.pay(counter.page(opened := counter.ask(customer)), "pay_later")
+    counter.tell("checkout.session.completed")
+    request = intake_request(**asked)
+    with pytest.raises(PaymentProcessing):
+        start_funded_intake(counter.stage.app, customer, request)
+    assert counter.one("SELECT count(*) FROM sessions") == 0
+    assert spendable(counter.stage, customer) == 3
+    counter.stripe.bank_answers(counter.page(opened), paid=False)
+    counter.tell("checkout.session.async_payment_failed")
+    assert isinstance(start_funded_intake(counter.stage.app, customer, request), SessionCreated)
+
+
+def test_a_page_of_who_has_a_session_by_now_is_closed(counter: Counter) -> None:
+    customer, other = new_id(), new_id()
+    left, wanted = counter.ask(customer), counter.ask(other)
+    take_free(counter.stage, customer)
+    assert counter.status(left.intake_id) == "open"
+    assert counter.sweep().closed == 1
+    assert (counter.status(left.intake_id), counter.status(wanted.intake_id)) == ("expired", "open")
+    assert [page["status"] for page in counter.stripe.objects("checkout.session")] == ["expired", "open"]
+    assert counter.sweep().closed == 0
+
+
+def test_a_page_that_is_paid_before_it_is_closed_is_paid_back(counter: Counter) -> None:
+    customer = new_id()
+    left = counter.ask(customer)
+    take_free(counter.stage, customer)
+    counter.stripe.pay(counter.page(left))
+    swept = sweep_checkouts(counter.stage.app, lambda: 60.0, lambda _subject: None)  # too young to be looked up
+    assert (swept.asked, swept.closed, counter.status(left.intake_id)) == (0, 0, "open")
+    assert counter.tell("checkout.session.completed").json["outcome"] == "unfulfillable"
+    assert counter.one("SELECT amount_cents FROM refunds") == 999
+
+
+def test_a_page_that_cannot_be_closed_is_not_in_the_way_of_the_others(counter: Counter) -> None:
+    for _ in range(3):
+        counter.ask(customer := new_id())
+        take_free(counter.stage, customer)
+    counter.stripe.fail(path="/v1/checkout/sessions/*/expire", mode="error", times=1)
+    with pytest.raises(ExceptionGroup):
+        sweep_checkouts(counter.stage.app, lambda: 60.0, lambda _subject: None)
+    assert counter.one("SELECT count(*) FROM checkouts WHERE status = 'open'") == 1
+    assert sweep_checkouts(counter.stage.app, lambda: 60.0, lambda _subject: None).closed == 1
+
+
+def test_a_page_that_was_never_made_is_closed_without_stripe(counter: Counter) -> None:
+    customer = new_id()
+    counter.stripe.fail(path="/v1/checkout/sessions", mode="error", times=None)
+    with pytest.raises(PaymentsUnavailable):
+        counter.ask(customer, "key")
+    take_free(counter.stage, customer)
+    assert counter.sweep().closed == 1
+    assert counter.one("SELECT count(*) FROM idempotency_keys") == 0
 
 
 def test_a_key_gives_its_first_page_again_and_takes_no_other_request(counter: Counter) -> None:

@@ -35,6 +35,9 @@ SELECT c.* FROM checkouts c
 _UNFINISHED: Final[LiteralString] = """
 SELECT * FROM checkouts WHERE user_id = %(user_id)s AND kind = 'intake' AND status IN ('open', 'processing')
 """
+NOTHING_PROCESSING: Final[LiteralString] = """
+NOT EXISTS (SELECT FROM checkouts b WHERE b.user_id = %(user_id)s AND b.kind = 'intake' AND b.status = 'processing')
+"""
 _INTAKE: Final[LiteralString] = """
 SELECT i.id AS intake_id, coalesce(c.status, 'paid') AS status, s.id AS session_id
   FROM intakes i
@@ -114,18 +117,30 @@ def intake_status(database: Database, user_id: UUID, intake_id: UUID) -> IntakeS
     return IntakeStatus(**found)
 
 
+def refuse_while_processing(database: Database, parameters: Row) -> None:
+    """Tell of NOTHING_PROCESSING: who has paid an intake gets that session, once the bank has said so, and no other.
+
+    Raises:
+        PaymentProcessing: it is being paid.
+    """
+    _checkout_in_the_way(database, parameters)
+
+
 def _unfinished(database: Database, parameters: Row) -> Row | None:
     """The checkout in the way, if it is of the same request; another one is withdrawn.
 
     Raises:
         PaymentProcessing: it is being paid.
     """
-    unfinished = database.one(_UNFINISHED, parameters)
-    if unfinished is None:
-        return None
-    if unfinished["status"] == "processing":
-        raise PaymentProcessing(unfinished["intake_id"])
-    if unfinished["request_hash"] == parameters["request_hash"]:
+    unfinished = _checkout_in_the_way(database, parameters)
+    if unfinished is None or unfinished["request_hash"] == parameters["request_hash"]:
         return unfinished
     withdraw(database, unfinished)
     return None
+
+
+def _checkout_in_the_way(database: Database, parameters: Row) -> Row | None:
+    unfinished = database.one(_UNFINISHED, parameters)
+    if unfinished is not None and unfinished["status"] == "processing":
+        raise PaymentProcessing(unfinished["intake_id"])
+    return unfinished

@@ -1,16 +1,27 @@
 """Intake with whatever pays for it: the use case above sessions and payments, which know nothing of each other."""
 
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
 import psycopg
 
-from autodoctor.card_intake import CheckoutOpened, start_card_intake
+from autodoctor.card_intake import NOTHING_PROCESSING, CheckoutOpened, refuse_while_processing, start_card_intake
 from autodoctor.db import Database
 from autodoctor.payments import credits as credit_account
-from autodoctor.sessions.intake import FREE, Funding, IntakeRequest, SessionCreated, start_intake
+from autodoctor.sessions import intake as session_intake
+from autodoctor.sessions.intake import Funding, IntakeRequest, SessionCreated, start_intake
 
-CREDIT: Final = Funding("credit", "p.credits > 0", "this plan is not sold for credits", credit_account.HOLD_CTES)
+# A page that is still open does not keep anybody: the sweep closes it (payments/checkout_sweep.py).
+FREE: Final = replace(session_intake.FREE, only_if=NOTHING_PROCESSING, objects=refuse_while_processing)
+CREDIT: Final = Funding(
+    "credit",
+    "p.credits > 0",
+    "this plan is not sold for credits",
+    credit_account.HOLD_CTES,
+    NOTHING_PROCESSING,
+    objects=refuse_while_processing,
+)
 
 
 def start_funded_intake(
@@ -26,6 +37,7 @@ def start_funded_intake(
 
     Raises:
         InsufficientCredits: the customer has fewer credits than the plan costs; nothing was created.
+        PaymentProcessing: an intake is paid, and not yet confirmed.
         Problem: whatever `start_intake` and `start_card_intake` raise.
     """
     match intake.pay_with:

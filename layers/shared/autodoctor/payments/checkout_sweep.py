@@ -1,4 +1,8 @@
-"""The sweep of unfinished checkouts: it asks Stripe itself, so that a webhook that never came loses nothing."""
+"""The sweep of unfinished checkouts: it asks Stripe itself, so that a webhook that never came loses nothing.
+
+It also closes the pages of customers who have a session by now: a free or credit intake does not wait for Stripe. Who
+pays such a page all the same, in the minute until then, is paid back (fulfilment.py).
+"""
 
 from collections.abc import Callable
 from typing import Final, LiteralString
@@ -7,15 +11,20 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database, Row
-from autodoctor.payments.checkout import UNASKED_TOO_LONG
+from autodoctor.errors import PaymentProcessing, PaymentsUnavailable
+from autodoctor.payments.checkout import UNASKED_TOO_LONG, withdraw
 from autodoctor.payments.fulfilment import CheckoutPage, Effect, apply
 from autodoctor.payments.inbox import ALARMING, alarm
 from autodoctor.payments.stripe_client import stripe_client, stripe_secrets
 from autodoctor.wire import Answer
 
 BATCH: Final = 20
+GRACE_SECONDS: Final = 120.0
+"""What was made or asked about more recently is left to Stripe's events."""
 MARGIN_SECONDS: Final = 20.0
 """One look-up takes at most about 15 seconds (stripe_client.py)."""
+CLOSING_MARGIN_SECONDS: Final = 35.0
+"""Closing a page takes two calls where Stripe refuses the first."""
 
 _UNFINISHED: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
@@ -32,6 +41,20 @@ _NEVER_MADE: Final[LiteralString] = (
     "WITH closed AS (UPDATE checkouts SET status = 'failed' WHERE " + UNASKED_TOO_LONG + " RETURNING *"
     ") DELETE FROM idempotency_keys k USING closed WHERE k.user_id = closed.user_id AND k.intake_id = closed.intake_id"
 )
+_CLOCK: Final[LiteralString] = "SELECT clock_timestamp() AS began_at"
+# Each once a run: trying sets checked_at, and one that fails is not in the way of the others.
+_OVERTAKEN: Final[LiteralString] = """
+WITH due AS MATERIALIZED (
+  SELECT c.id FROM checkouts c
+   WHERE c.kind = 'intake' AND c.status = 'open' AND c.checked_at < %(began_at)s
+     AND EXISTS (SELECT FROM customers u JOIN sessions s ON s.customer_id = u.id
+                  WHERE u.user_id = c.user_id AND s.ended_at IS NULL)
+   ORDER BY c.checked_at LIMIT %(batch)s
+     FOR UPDATE OF c SKIP LOCKED)
+UPDATE checkouts c SET checked_at = clock_timestamp() FROM due
+ WHERE c.id = due.id AND c.status = 'open'
+RETURNING c.*
+"""
 
 
 class SweptCheckouts(Answer):
@@ -40,17 +63,19 @@ class SweptCheckouts(Answer):
     Attributes:
         asked: how many checkouts Stripe was asked about.
         fulfilled: how many had been paid, and no event had said so.
+        closed: how many pages were closed, because their customer has a session by now.
     """
 
     asked: int
     fulfilled: int
+    closed: int
 
 
 def sweep_checkouts(
     database: Database,
     seconds_left: Callable[[], float],
     publish: Callable[[UUID], None],
-    grace_seconds: float = 120,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> SweptCheckouts:
     """Bring every unfinished checkout to where Stripe's is, until it is done or time runs short.
 
@@ -58,16 +83,31 @@ def sweep_checkouts(
         database: where.
         seconds_left: how many seconds this run still has.
         publish: called with each row that has events after its commit.
-        grace_seconds: what was made or asked about more recently is left to Stripe's events.
+        grace_seconds: as GRACE_SECONDS says.
 
     Raises:
         ExceptionGroup: what failed, after all had their turn.
     """
+    database.execute(_NEVER_MADE, {})
+    failures: list[Exception] = []
+    asked, fulfilled = _look_all_up(database, seconds_left, publish, grace_seconds, failures)
+    closed = _close_overtaken(database, seconds_left, failures)
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} checkouts could not be looked up or closed", failures)
+    return SweptCheckouts(asked=asked, fulfilled=fulfilled, closed=closed)
+
+
+def _look_all_up(
+    database: Database,
+    seconds_left: Callable[[], float],
+    publish: Callable[[UUID], None],
+    grace_seconds: float,
+    failures: list[Exception],
+) -> tuple[int, int]:
+    """How many Stripe was asked about, and how many of them were fulfilled; what fails is added to `failures`."""
     from stripe import StripeError  # noqa: PLC0415 (the function that shares this module with routes starts without it)
 
-    database.execute(_NEVER_MADE, {})
     asked = fulfilled = 0
-    failures: list[Exception] = []
     while seconds_left() > MARGIN_SECONDS:
         due = database.all(_UNFINISHED, {"batch": BATCH, "grace_seconds": grace_seconds})
         for checkout in due:
@@ -80,9 +120,28 @@ def sweep_checkouts(
                 failures.append(failure)
         if len(due) < BATCH:
             break
-    if failures:
-        raise ExceptionGroup(f"{len(failures)} checkouts could not be looked up", failures)
-    return SweptCheckouts(asked=asked, fulfilled=fulfilled)
+    return asked, fulfilled
+
+
+def _close_overtaken(database: Database, seconds_left: Callable[[], float], failures: list[Exception]) -> int:
+    """Close the pages whose customer has a session; returns how many, and adds what fails to `failures`."""
+    closed = 0
+    began = database.one(_CLOCK, {})
+    while seconds_left() > CLOSING_MARGIN_SECONDS:
+        overtaken = database.all(_OVERTAKEN, {"batch": BATCH, **(began or {})})
+        for checkout in overtaken:
+            if seconds_left() <= CLOSING_MARGIN_SECONDS:
+                break
+            try:
+                withdraw(database, checkout)
+                closed += 1
+            except PaymentProcessing:
+                continue  # paid just now: its event, or a later look-up, pays it back
+            except (PaymentsUnavailable, psycopg.Error) as failure:
+                failures.append(failure)
+        if len(overtaken) < BATCH:
+            break
+    return closed
 
 
 def _look_up(database: Database, stripe_session_id: str, publish: Callable[[UUID], None]) -> bool:

@@ -1,6 +1,7 @@
 """POST /api/intake/start: what a customer asks for becomes a session, or an error that says why not."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
@@ -137,6 +138,7 @@ class Funding:
         otherwise: what is wrong with payWith where it cannot.
         books: CTEs that continue the factory's: they read `intake` and `session` and move what is paid.
         only_if: a further condition, for which no part of the request is to blame.
+        objects: called where no session could be created; raises the Problem that tells of `only_if`.
         makes: CTEs that continue `intake` with what it becomes at once: a session, or what has to come before it.
         answer: the SELECT that ends the statement.
         first_answer: the same of an intake that this call (`intake_id`) or its key made before.
@@ -150,6 +152,7 @@ class Funding:
     makes: LiteralString = FACTORY_CTES
     answer: LiteralString = SESSION_CREATED
     first_answer: LiteralString = FIRST_SESSION
+    objects: Callable[[Database, Row], None] | None = None
 
 
 FREE: Final = Funding("free", "p.price_cents = 0", "this plan is not free")
@@ -272,6 +275,8 @@ def start_intake(
         created = attempt_intake(database, parameters, funding)
         if created is not None:
             return _answer(created)
+        if funding.objects is not None:
+            funding.objects(database, parameters)
     raise SessionBusy
 
 

@@ -23,6 +23,9 @@ from localcloud.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (
+    "stripe_movements",
+    "stripe_statement",
+    "reconcile_runs",
     "quote_events",
     "quotes",
     "mechanic_accounts",

@@ -68,6 +68,13 @@ MAY_INSERT = {
     },
     "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
     "health_alerts": {"alert", "subject", "severity", "since", "facts"},
+    "stripe_movements": {
+        *("id", "type", "flow", "source", "subject", "claimed", "amount", "fee", "currency", "livemode", "happened_at"),
+        *("charge_id", "payment_intent_id", "transfer_id", "destination"),
+        *("checkout_id", "intake_id", "refund_id", "payout_id"),
+    },
+    "stripe_statement": {"whole_until"},
+    "reconcile_runs": {"started_at", "since", "finished", "found", "report"},
     **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed", "schedule_runs")),
 }
 MAY_UPDATE = {
@@ -100,6 +107,7 @@ MAY_UPDATE = {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),
     },
+    "stripe_statement": {"whole_until"},
     "payouts": {*SENDING, "stripe_transfer_id", "asked_at"},
     "refunds": {*SENDING, "stripe_refund_id", "asked_cents"},
     "health_alerts": {"severity", "facts", "cleared_at", "opened_told_at", "cleared_told_at", "claimed_until"},
@@ -258,6 +266,10 @@ def test_the_application_may_do_exactly_this(stage: Stage) -> None:
         "INSERT INTO quote_events (quote_id, actor, to_status) VALUES (new_id(), 'eve', 'approved')",
         "DELETE FROM quote_events",
         "INSERT INTO settlements_due (session_id) VALUES (new_id())",
+        "UPDATE stripe_movements SET amount = 1",
+        "DELETE FROM stripe_movements",
+        "UPDATE reconcile_runs SET found = 0",
+        "DELETE FROM reconcile_runs",
         "UPDATE alembic_version SET version_num = '0'",
         "CREATE TABLE mine (id integer)",
         "CREATE SCHEMA mine",

@@ -1,0 +1,223 @@
+"""Our books beside Stripe's statement, read page by page: what each says of the same subject."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database, Row
+from autodoctor.payments.reconcile.statement import Flow
+
+PAGE: Final = 300
+_FIRST_ID: Final = UUID(int=0)
+
+# One row per movement; what is summed is the whole subject, wherever its other movements and rows are.
+_BESIDE: Final[LiteralString] = """
+WITH page AS MATERIALIZED (
+  SELECT * FROM stripe_movements m
+   WHERE (m.happened_at, m.id) > (%(after)s::timestamptz, %(after_id)s) ORDER BY m.happened_at, m.id LIMIT %(limit)s
+)
+SELECT p.id, p.type, p.flow, p.source, p.subject, p.amount, p.fee, p.currency, p.livemode, p.happened_at,
+       p.payment_intent_id, p.transfer_id, p.payout_id, p.intake_id, p.checkout_id, p.charge_id,
+       stated.amount AS at_stripe, stated.sources, back.amount AS gone_back,
+       booked.amount AS booked, fee.amount AS fee_booked,
+       checkout.status AS checkout_status, checkout.kind AS checkout_kind, checkout.intake_id AS checkout_intake_id,
+       payout.state AS payout_state,
+       p.claimed OR CASE p.flow
+         WHEN 'transfer' THEN payout.id IS NOT NULL
+                              OR EXISTS (SELECT FROM mechanic_accounts a WHERE a.stripe_account_id = p.destination)
+         WHEN 'reversal' THEN EXISTS (SELECT FROM payouts s WHERE s.stripe_transfer_id = p.transfer_id)
+                              OR EXISTS (SELECT FROM stripe_movements t
+                                          WHERE t.source = p.transfer_id AND t.flow = 'transfer' AND (t.claimed
+                                             OR EXISTS (SELECT FROM payouts s WHERE s.id = t.payout_id)
+                                             OR EXISTS (SELECT FROM mechanic_accounts a
+                                                         WHERE a.stripe_account_id = t.destination)))
+         WHEN 'charge' THEN checkout.id IS NOT NULL
+         ELSE checkout.id IS NOT NULL
+              OR EXISTS (SELECT FROM stripe_movements c
+                          WHERE c.source = p.charge_id AND c.flow = 'charge' AND c.claimed)
+       END IS TRUE AS ours,
+       greatest(stated.newest, booked.newest) > %(settled)s AS in_flight,
+       p.happened_at > %(fees_settled)s AS fee_in_flight,
+       coalesce(greatest(stated.newest, booked.newest) >= %(since)s, false) AS wanted
+  FROM page p
+ CROSS JOIN LATERAL (
+   SELECT sum(o.amount)::bigint AS amount, count(DISTINCT o.source) AS sources, max(o.happened_at) AS newest
+     FROM stripe_movements o WHERE o.subject = p.subject) AS stated
+ CROSS JOIN LATERAL (
+   SELECT sum(CASE WHEN t.debit_account = 'stripe' THEN t.amount ELSE -t.amount END)::bigint AS amount,
+          max(t.created_at) AS newest
+     FROM ledger_transfer t
+    WHERE statement_subject(t.key) = p.subject
+      AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe')) AS booked
+ CROSS JOIN LATERAL (
+   SELECT sum(CASE WHEN t.debit_account = 'stripe' THEN t.amount ELSE -t.amount END)::bigint AS amount
+     FROM ledger_transfer t
+    WHERE statement_subject(t.key) = 'fee:' || p.id
+      AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe')) AS fee
+  LEFT JOIN LATERAL (
+   SELECT c.* FROM checkouts c
+    WHERE c.stripe_payment_intent_id = p.payment_intent_id OR c.id = p.checkout_id
+    ORDER BY c.id = p.checkout_id DESC NULLS LAST LIMIT 1) AS checkout ON true
+  LEFT JOIN payouts payout ON payout.id = p.payout_id
+  LEFT JOIN LATERAL (
+   SELECT sum(r.amount)::bigint AS amount FROM stripe_movements r
+    WHERE r.charge_id = p.source AND p.flow = 'charge' AND checkout.status = 'unfulfillable') AS back ON true
+ ORDER BY p.happened_at, p.id
+"""
+
+# Rows of the ledger's account at Stripe, on one side of it at a time, as its indexes go.
+_ROWS_OF: Final[LiteralString] = """
+WITH page AS MATERIALIZED (
+  SELECT t.id, t.key, t.kind, t.amount, t.created_at, statement_subject(t.key) AS subject
+    FROM ledger_transfer t WHERE t.id > %(after)s AND t."""
+_BESIDE_STATED: Final[LiteralString] = """ = 'stripe' ORDER BY t.id LIMIT %(limit)s
+)
+SELECT p.id, p.key, p.kind, p.amount, p.subject,
+       p.created_at <= %(settled)s AS settled, p.created_at >= %(since)s AS wanted,
+       CASE WHEN p.subject LIKE 'fee:%%' THEN EXISTS (SELECT FROM stripe_movements m WHERE m.id = substr(p.subject, 5))
+            ELSE EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject) END AS stated
+  FROM page p ORDER BY p.id
+"""
+_DEBITS: Final[LiteralString] = _ROWS_OF + "debit_account" + _BESIDE_STATED
+_CREDITS: Final[LiteralString] = _ROWS_OF + "credit_account" + _BESIDE_STATED
+
+_DISPUTED: Final[LiteralString] = """
+SELECT t.id, statement_subject(t.key) AS subject, t.amount, t.created_at
+  FROM ledger_transfer t
+ WHERE t.debit_account = 'disputed' AND t.id > %(after)s
+ ORDER BY t.id LIMIT %(limit)s
+"""
+_ENDED: Final[LiteralString] = """
+SELECT statement_subject(t.key) AS subject, sum(t.amount)::bigint AS amount
+  FROM ledger_transfer t
+ WHERE t.credit_account = 'disputed' AND t.id > %(after)s AND statement_subject(t.key) = ANY (%(subjects)s)
+ GROUP BY 1
+"""
+_PRESENT: Final[LiteralString] = "SELECT clock_timestamp() AS at"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A movement of Stripe's, and what our books say of its subject.
+
+    Attributes:
+        at_stripe: cents of all movements of the subject, fees apart.
+        sources: how many objects of Stripe's these are of.
+        gone_back: of a payment that could not be fulfilled: cents that were paid back or disputed, below 0.
+        booked: cents of all rows of the ledger on the subject; None: there is none.
+        fee_booked: the same of this movement's fee.
+        checkout_status: of the checkout that paid, or whose payment it takes back; None: we have none.
+        payout_state: of the payout that it names; None: we have none.
+        ours: whether our metadata or our books claim it.
+        in_flight: whether movement or rows are so young that the other may be on its way.
+        wanted: whether it is not older than what is compared.
+    """
+
+    id: str
+    type: str
+    flow: Flow | None
+    source: str | None
+    subject: str | None
+    amount: int
+    fee: int
+    currency: str
+    livemode: bool | None
+    happened_at: datetime
+    payment_intent_id: str | None
+    charge_id: str | None
+    transfer_id: str | None
+    payout_id: UUID | None
+    intake_id: UUID | None
+    checkout_id: UUID | None
+    at_stripe: int | None
+    sources: int
+    gone_back: int | None
+    booked: int | None
+    fee_booked: int | None
+    checkout_status: str | None
+    checkout_kind: str | None
+    checkout_intake_id: UUID | None
+    payout_state: str | None
+    ours: bool
+    in_flight: bool | None
+    fee_in_flight: bool
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A row of the ledger's account `stripe`.
+
+    Attributes:
+        came: cents that came to us, below 0 those that went.
+        stated: whether Stripe's statement has anything of its subject.
+        settled: whether it is old enough that it should.
+    """
+
+    key: str
+    kind: str
+    subject: str
+    came: int
+    stated: bool
+    settled: bool
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What of time is compared: `since` and later; differences only where nothing happened after `settled`."""
+
+    since: datetime
+    settled: datetime
+    fees_settled: datetime
+
+
+def present(database: Database) -> datetime:
+    """The instant, by the database's clock."""
+    row = database.one(_PRESENT, ())
+    assert row is not None  # noqa: S101 (a SELECT without FROM has a row)
+    at: datetime = row["at"]
+    return at
+
+
+def pairs(database: Database, span: Span, start: datetime) -> Iterator[list[Pair]]:
+    """Every movement from an instant on, the oldest first, a page at a time."""
+    after: Row = {"after": start, "after_id": ""}
+    while True:
+        rows = database.all(_BESIDE, {**_bounds(span), **after, "limit": PAGE})
+        if not rows:
+            return
+        yield [Pair(**row) for row in rows]
+        after = {"after": rows[-1]["happened_at"], "after_id": rows[-1]["id"]}
+
+
+def bookings(database: Database, span: Span) -> Iterator[list[Booking]]:
+    """Every row of the ledger that moves money at Stripe, a page at a time."""
+    for statement, sign in ((_DEBITS, 1), (_CREDITS, -1)):
+        after = _FIRST_ID
+        while rows := database.all(statement, {**_bounds(span), "after": after, "limit": PAGE}):
+            yield [_booking(row, sign) for row in rows]
+            after = rows[-1]["id"]
+
+
+def _booking(row: Row, sign: int) -> Booking:
+    return Booking(
+        row["key"], row["kind"], row["subject"], sign * row["amount"], row["stated"], row["settled"], row["wanted"]
+    )
+
+
+def open_disputes(database: Database) -> Iterator[list[Row]]:
+    """What the ledger still has as disputed: subject, amount in cents and created_at, a page at a time."""
+    after = _FIRST_ID
+    while rows := database.all(_DISPUTED, {"after": after, "limit": PAGE}):
+        subjects = [row["subject"] for row in rows]
+        found = database.all(_ENDED, {"after": after, "subjects": subjects})
+        ended = {row["subject"]: row["amount"] for row in found}
+        yield [{**row, "amount": left} for row in rows if (left := row["amount"] - ended.get(row["subject"], 0)) != 0]
+        after = rows[-1]["id"]
+
+
+def _bounds(span: Span) -> Row:
+    return {"since": span.since, "settled": span.settled, "fees_settled": span.fees_settled}

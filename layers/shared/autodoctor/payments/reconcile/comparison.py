@@ -1,0 +1,211 @@
+"""One comparison of the ledger with Stripe, from the first movement to the report."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from autodoctor.db import Database, Row
+from autodoctor.payments.reconcile import books, compare, internal
+from autodoctor.payments.reconcile.books import Booking, Pair, Span
+from autodoctor.payments.reconcile.report import Difference, Report, Totals
+from autodoctor.payments.reconcile.statement import BEGINNING, OVERLAP, copied_since, copy_statement, forget_extent
+from autodoctor.payments.reconcile.stripe_side import balance_of, lost_disputes
+
+if TYPE_CHECKING:
+    import stripe
+
+GRACE: Final = timedelta(hours=1)
+"""How young a difference may be before it is one: webhooks and sweeps are on their way."""
+FEE_GRACE: Final = timedelta(days=1)
+"""The same of Stripe's fees, which are booked when there is time."""
+MARGIN_SECONDS: Final = 45.0
+"""With less time left no further page is begun."""
+_TRIES: Final = 3
+_MOST: Final = 10_000
+"""Differences that are kept apart; with more the books are another system's."""
+
+
+class TooManyDifferences(Exception):
+    """The key is of another account, or the database of another system: nothing of it is worth a list."""
+
+    def __init__(self) -> None:
+        super().__init__(f"more than {_MOST} differences: these are not the books of this Stripe account")
+
+
+class _TimeOver(Exception):
+    """The run has to stop; the next one compares what is left."""
+
+
+@dataclass
+class _Findings:
+    """What was found until now; the same of one subject is found with each of its movements, and kept once."""
+
+    livemode: bool
+    began: datetime
+    movements: int = 0
+    bookings: int = 0
+    settlements: int = 0
+    in_flight: int = 0
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("statement", "ours", "fees", "others"), 0))
+    ledger: int = 0
+    disputed: int = 0
+    found: dict[tuple[str, str, str], Difference] = field(default_factory=dict)
+
+    def add(self, differences: Iterable[Difference]) -> None:
+        for each in differences:
+            self.found[each.kind, each.subject, each.why] = each
+        if len(self.found) > _MOST:
+            raise TooManyDifferences
+
+    def take_pair(self, pair: Pair) -> None:
+        self.movements += 1
+        self.in_flight += compare.is_in_flight(pair)
+        if pair.currency == compare.CURRENCY:
+            self.sums["statement"] += pair.amount - pair.fee
+            if pair.ours:
+                self.sums["ours"] += pair.amount
+                self.sums["fees"] += pair.fee
+            else:
+                self.sums["others"] += pair.amount - pair.fee
+        self.add(compare.differences(pair, livemode=self.livemode))
+
+    def take_booking(self, booking: Booking) -> None:
+        self.bookings += 1
+        self.ledger += booking.came
+        found = compare.alone(booking)
+        if found is not None:
+            self.add([found])
+
+    def take_disputes(self, open_ones: list[Row], lost: frozenset[str]) -> None:
+        self.disputed += sum(row["amount"] for row in open_ones)
+        self.add(each for row in open_ones if (each := compare.ended(row["subject"], row["amount"], lost)) is not None)
+
+    def report(self, as_of: datetime, since: datetime | None, balance: int | None, *, finished: bool) -> Report:
+        return Report(
+            as_of=as_of,
+            since=since,
+            finished=finished,
+            movements=self.movements,
+            bookings=self.bookings,
+            settlements=self.settlements,
+            in_flight=self.in_flight,
+            totals=Totals(stripe_balance=balance, ledger=self.ledger, disputed=self.disputed, **self.sums),
+            differences=tuple(self.found.values()),
+        )
+
+
+def reconcile(  # noqa: PLR0913 (each bounds the comparison in its own way)
+    database: Database,
+    client: "stripe.StripeClient",
+    *,
+    livemode: bool = False,
+    since: datetime | None = None,
+    grace: timedelta = GRACE,
+    fee_grace: timedelta = FEE_GRACE,
+    seconds_left: Callable[[], float] = lambda: float("inf"),
+) -> Report:
+    """Compare the ledger with Stripe and with itself. Stripe is only read; of ours its statement's copy alone grows.
+
+    Args:
+        database: ours.
+        client: of Stripe, patient: a page of a hundred movements with their objects may take seconds.
+        livemode: whether its key moves real money.
+        since: compare only what something happened to since then; None: everything.
+        grace: differences of what is younger are left to the next run.
+        fee_grace: the same of Stripe's fees.
+        seconds_left: how many seconds this run still has.
+
+    Raises:
+        NotDone: Stripe refused.
+        Unknown: Stripe did not answer; what was copied stays.
+        TooManyDifferences: these are not the books of that account.
+    """
+    as_of = books.present(database)
+    if balance_of(client).livemode is not livemode:
+        why = "the key is of the other mode than the books"
+        return Report(as_of=as_of, since=since, differences=(Difference(kind="other_mode", subject="key", why=why),))
+    run = _Run(
+        database, client, Span(since or BEGINNING, as_of - grace, as_of - fee_grace), since, seconds_left, livemode
+    )
+    findings, finished = run.compare()
+    balance = None
+    if finished and since is None:
+        balance, agrees = run.balance(findings)
+        if not agrees:  # the copy lacks something that Stripe's lists showed late: once more, from the beginning
+            forget_extent(database)
+            findings, finished = run.compare()
+            balance, agrees = run.balance(findings) if finished else (balance, True)
+        if not agrees:
+            why = f"Stripe keeps {balance} cents for us, its movements come to {findings.sums['statement']}"
+            findings.add([Difference(kind="balance_differs", subject="balance", why=why)])
+    return findings.report(as_of, since, balance, finished=finished)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one comparison is given."""
+
+    database: Database
+    client: "stripe.StripeClient"
+    span: Span
+    since: datetime | None
+    seconds_left: Callable[[], float]
+    livemode: bool
+
+    def copy(self) -> bool:
+        """Bring the copy up to now; whether there was time for it."""
+        return copy_statement(self.database, self.client, books.present(self.database), self.since, self.seconds_left)
+
+    def compare(self) -> tuple[_Findings, bool]:
+        """Compare page by page; whether there was time for all of it."""
+        copied = self.copy()
+        findings = _Findings(self.livemode, books.present(self.database))
+        try:
+            self._with_stripe(findings)
+            if copied:  # else Stripe may have what the copy does not have yet
+                self._without_stripe(findings)
+            self._by_ourselves(findings)
+        except _TimeOver:
+            return findings, False
+        return findings, copied
+
+    def balance(self, findings: _Findings) -> tuple[int, bool]:
+        """What Stripe keeps for us, and whether that is what its movements come to; some may come in meanwhile."""
+        for _ in range(_TRIES):
+            balance = balance_of(self.client)
+            late = copied_since(self.database, findings.began)
+            if findings.sums["statement"] + late in (balance.cents, balance.cents + balance.reserved):
+                return balance.cents, True
+            if not self.copy():
+                return balance.cents, True
+        return balance.cents, False
+
+    def _with_stripe(self, findings: _Findings) -> None:
+        start = BEGINNING if self.since is None else self.since - OVERLAP
+        for page in self._in_time(books.pairs(self.database, self.span, start)):
+            for pair in page:
+                findings.take_pair(pair)
+        for open_ones in self._in_time(books.open_disputes(self.database)):
+            findings.take_disputes(open_ones, lost_disputes(self.client, open_ones))
+
+    def _without_stripe(self, findings: _Findings) -> None:
+        for rows in self._in_time(books.bookings(self.database, self.span)):
+            for booking in rows:
+                findings.take_booking(booking)
+        for differences in self._in_time(internal.sent_nowhere(self.database, self.span)):
+            findings.add(differences)
+
+    def _by_ourselves(self, findings: _Findings) -> None:
+        everything = self.since is None
+        for count, differences in self._in_time(internal.settlements(self.database, self.span, everything=everything)):
+            findings.settlements += count
+            findings.add(differences)
+        for differences in self._in_time(internal.mechanics(self.database)):
+            findings.add(differences)
+
+    def _in_time[T](self, pages: Iterable[T]) -> Iterator[T]:
+        for page in pages:
+            yield page
+            if self.seconds_left() < MARGIN_SECONDS:
+                raise _TimeOver

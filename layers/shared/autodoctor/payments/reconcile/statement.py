@@ -1,0 +1,251 @@
+"""Stripe's statement: its list of balance transactions, copied row by row into `stripe_movements`.
+
+Everything that moves money of the account is one balance transaction, which never changes afterwards, and which names
+the object that moved it. So one list, a hundred a call with those objects in it, tells of charges, refunds, transfers,
+reversals, disputes, fees and whatever else the account does, and what was copied once need not be asked for again.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict
+
+from autodoctor.db import Database
+from autodoctor.payments.stripe_calls import asked
+
+if TYPE_CHECKING:
+    import stripe
+
+type Flow = Literal["charge", "refund", "transfer", "reversal", "dispute"]
+
+PAGE: Final = 100
+BEGINNING: Final = datetime(2011, 1, 1, tzinfo=UTC)
+"""Stripe began in that year: no account has older movements."""
+OVERLAP: Final = timedelta(days=1)
+"""How far back every run lists again: Stripe's lists may show something late."""
+MOST_PAGES: Final = 20
+"""Of one stretch of time; one that has more is listed in smaller ones, so that what is done is never lost."""
+MARGIN_SECONDS: Final = 60.0
+
+_FLOWS: Final[dict[str, Flow]] = {
+    "charge": "charge",
+    "refund": "refund",
+    "transfer": "transfer",
+    "transfer_reversal": "reversal",
+    "dispute": "dispute",
+}
+# A payment whose metadata somebody removed is known by its PaymentIntent.
+_COPY: Final[LiteralString] = """
+INSERT INTO stripe_movements (id, type, flow, source, subject, claimed, amount, fee, currency, livemode, happened_at,
+                              charge_id, payment_intent_id, transfer_id, destination, checkout_id, intake_id,
+                              refund_id, payout_id)
+SELECT told.id, told.type, told.flow, told.source, coalesce(known.subject, told.subject),
+       told.claimed OR known.subject IS NOT NULL, told.amount, told.fee, told.currency, told.livemode, told.happened_at,
+       told.charge_id, told.payment_intent_id, told.transfer_id, told.destination, told.checkout_id, told.intake_id,
+       told.refund_id, told.payout_id
+  FROM jsonb_to_recordset(%(page)s) AS told (
+  id text, type text, flow text, source text, subject text, claimed boolean, amount bigint, fee bigint, currency text,
+  livemode boolean, happened_at timestamptz, charge_id text, payment_intent_id text, transfer_id text,
+  destination text, checkout_id uuid, intake_id uuid, refund_id uuid, payout_id uuid)
+  LEFT JOIN LATERAL (
+    SELECT CASE c.kind WHEN 'pack' THEN 'pack:' || c.id || ':sale'
+                       ELSE 'session:' || c.intake_id || ':charge' END AS subject
+      FROM checkouts c
+     WHERE told.flow = 'charge' AND NOT told.claimed AND c.stripe_payment_intent_id = told.payment_intent_id
+  ) AS known ON true
+ON CONFLICT (id) DO NOTHING
+"""
+_WHOLE_UNTIL: Final[LiteralString] = "SELECT whole_until FROM stripe_statement"
+_WHOLE_NOW: Final[LiteralString] = """
+INSERT INTO stripe_statement (whole_until) VALUES (%(until)s)
+ON CONFLICT (account) DO UPDATE SET whole_until = excluded.whole_until
+"""
+_COPIED_SINCE: Final[LiteralString] = """
+SELECT coalesce(sum(amount - fee), 0)::bigint AS cents FROM stripe_movements
+ WHERE happened_at >= %(at)s::timestamptz - interval '3 days' AND seen_at > %(at)s AND currency = 'usd'
+"""
+
+
+class Movement(BaseModel):
+    """A balance transaction and the object that it names, as far as the comparison needs them: no personal data."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    type: str
+    flow: Flow | None = None
+    source: str | None = None
+    subject: str | None = None
+    claimed: bool = False
+    amount: int
+    fee: int
+    currency: str
+    livemode: bool | None = None
+    happened_at: datetime
+    charge_id: str | None = None
+    payment_intent_id: str | None = None
+    transfer_id: str | None = None
+    destination: str | None = None
+    checkout_id: UUID | None = None
+    intake_id: UUID | None = None
+    refund_id: UUID | None = None
+    payout_id: UUID | None = None
+
+
+def whole_until(database: Database) -> datetime | None:
+    """Until when the copy has every movement since the account's beginning; None: it has to be listed from there."""
+    row = database.one(_WHOLE_UNTIL, ())
+    return None if row is None else row["whole_until"]
+
+
+def forget_extent(database: Database) -> None:
+    """Have the statement listed from its beginning again."""
+    database.execute(_WHOLE_NOW, {"until": None})
+
+
+def copied_since(database: Database, at: datetime) -> int:
+    """Cents that came, or went, by movements that were copied after an instant; Stripe's fees are taken off."""
+    row = database.one(_COPIED_SINCE, {"at": at})
+    cents: int = 0 if row is None else row["cents"]
+    return cents
+
+
+def copy_statement(
+    database: Database,
+    client: "stripe.StripeClient",
+    as_of: datetime,
+    since: datetime | None,
+    seconds_left: Callable[[], float],
+) -> bool:
+    """Copy what is new, from where the copy ends, or from `since` where that is given.
+
+    Time is listed forwards in stretches, each of them whole before it counts, so a run that has to stop loses nothing.
+
+    Args:
+        database: where the copy is.
+        client: of Stripe, which is only read.
+        as_of: the present; what happens while it is listed is copied by the next run.
+        since: list from a day before it, whatever the copy has; None: from a day before the copy's end.
+        seconds_left: how many seconds this run still has.
+
+    Returns:
+        Whether it came to the end.
+
+    Raises:
+        NotDone: Stripe refused, as to a key that may not read balance transactions.
+        Unknown: Stripe did not answer.
+    """
+    whole = whole_until(database)
+    start = (since or whole or BEGINNING) - OVERLAP
+    counts = since is None or (whole is not None and start <= whole)
+    width = OVERLAP * 2 if whole is not None or since is not None else timedelta(days=1)
+    while True:
+        end = start + width
+        last = end >= as_of
+        pages = _copy_stretch(database, client, start, None if last else end, seconds_left)
+        if pages is None:
+            return False
+        if pages > MOST_PAGES and width > timedelta(seconds=2):
+            width = max(width / 8, timedelta(seconds=1))
+            continue
+        if counts and (whole is None or end > whole):
+            database.execute(_WHOLE_NOW, {"until": min(end, as_of)})
+        if last:
+            return True
+        start, width = end, width * 8 if pages <= 1 else width
+
+
+def _copy_stretch(
+    database: Database,
+    client: "stripe.StripeClient",
+    start: datetime,
+    end: datetime | None,
+    seconds_left: Callable[[], float],
+) -> int | None:
+    """Copy what happened from start to before end, the newest first; how many pages, None where time ran short."""
+    pages = 0
+    for page in _pages(client, start, end):
+        database.execute(_COPY, {"page": Jsonb([each.model_dump(mode="json") for each in page])})
+        pages += 1
+        if seconds_left() < MARGIN_SECONDS:
+            return None
+        if pages > MOST_PAGES:
+            break
+    return pages
+
+
+def _pages(client: "stripe.StripeClient", start: datetime, end: datetime | None) -> Iterator[list[Movement]]:
+    created: dict[str, int] = {"gte": int(start.timestamp())}
+    if end is not None:
+        created["lt"] = int(end.timestamp())
+    after: dict[str, str] = {}
+    while True:
+        params: Any = {"created": created, "limit": PAGE, "expand": ["data.source"], **after}
+        listed = asked(lambda params=params: client.v1.balance_transactions.list(params=params))  # type: ignore[misc]
+        if listed.data:
+            yield [movement(each.to_dict()) for each in listed.data]
+        if not listed.has_more:
+            return
+        after = {"starting_after": listed.data[-1].id}
+
+
+def movement(transaction: dict[str, Any]) -> Movement:
+    """What a balance transaction says, its source being the object or, where that cannot be shown, its id."""
+    source: Any = transaction.get("source")
+    about: dict[str, Any] = source if isinstance(source, dict) else {"id": source}
+    flow = _FLOWS.get(about.get("object", ""))
+    metadata: dict[str, str] = about.get("metadata") or {}
+    facts: dict[str, Any] = {
+        "charge_id": _id(about.get("charge")),
+        "payment_intent_id": _id(about.get("payment_intent")),
+        "transfer_id": _id(about.get("transfer")) if flow == "reversal" else None,
+        "destination": _id(about.get("destination")) if flow == "transfer" else None,
+        "checkout_id": _uuid(metadata.get("checkoutId")),
+        "intake_id": _uuid(metadata.get("intakeId")),
+        "refund_id": _uuid(metadata.get("refundId")),
+        "payout_id": _uuid(metadata.get("payoutId")) or _uuid(about.get("transfer_group")),
+    }
+    claim = {"charge": "checkout_id", "refund": "refund_id"}.get(flow or "")
+    claimed = _uuid(metadata.get("payoutId")) is not None if flow == "transfer" else facts.get(claim or "") is not None
+    return Movement(
+        id=transaction["id"],
+        type=transaction["type"],
+        flow=flow,
+        source=about["id"],
+        subject=None if flow is None else _subject(flow, about["id"], metadata, facts, claimed=claimed),
+        claimed=claimed,
+        amount=transaction["amount"],
+        fee=transaction["fee"],
+        currency=transaction["currency"],
+        livemode=about.get("livemode"),
+        happened_at=datetime.fromtimestamp(transaction["created"], UTC),
+        **facts,
+    )
+
+
+def _subject(flow: Flow, source: str, metadata: dict[str, str], facts: dict[str, Any], *, claimed: bool) -> str:
+    """The key that would book it (accounts.py), as `statement_subject()` shortens it."""
+    if flow == "charge" and claimed and metadata.get("kind") == "pack":
+        return f"pack:{facts['checkout_id']}:sale"
+    if flow == "charge" and claimed and facts["intake_id"] is not None:
+        return f"session:{facts['intake_id']}:charge"
+    if flow == "transfer" and facts["payout_id"] is not None:
+        return f"payout:{facts['payout_id']}:transfer"
+    return f"{flow}:{source}"
+
+
+def _id(value: object) -> str | None:
+    """The id of what may be an object or its id."""
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) else None
+
+
+def _uuid(value: object) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

@@ -195,6 +195,28 @@ ROUTES = {
     "see how far an intake is": Route("GET", "/api/intakes/{session}", live, {"customer": 200, "other customer": 404}),
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
     "see one's referral code": Route("GET", "/api/mechanic/referral-code", live, ACTIVE_MECHANIC),
+    "escalate": Route(
+        "POST",
+        "/api/sessions/{session}/escalate",
+        live,
+        {"mechanic": 422, **dict.fromkeys(STRANGERS, 404), "suspended mechanic": 403, "unknown mechanic": 403},
+        lambda _session: {"workshopId": str(new_id())},
+    ),
+    "see a session's quotes": Route(
+        "GET", "/api/sessions/{session}/quotes", live, session_of(200, 200, 404, admin=200)
+    ),
+    "see the mechanic's quotes": Route("GET", "/api/mechanic/quotes", live, ACTIVE_MECHANIC),
+    # on a quote that there is: tests/payments/test_quotes_over_http.py
+    "see a quote": Route("GET", "/api/quotes/{session}", live, dict.fromkeys(EVERYBODY, 404)),
+    "quote": Route(
+        "POST",
+        "/api/quotes/{session}/amount",
+        live,
+        dict.fromkeys(ANY_MECHANIC, 404) | {"suspended mechanic": 403, "unknown mechanic": 403},
+        lambda _session: {"amountCents": 1},
+    ),
+    "approve a quote": Route("POST", "/api/quotes/{session}/approve", live, dict.fromkeys(ANY_CUSTOMER, 404)),
+    "decline a quote": Route("POST", "/api/quotes/{session}/decline", live, dict.fromkeys(ANY_CUSTOMER, 404)),
     "see one's onboarding": Route("GET", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
     "go through onboarding": Route("POST", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
 }

@@ -33,6 +33,7 @@ PUBLISHERS = {
     "RelayFunction",
     "StripeWebhookFunction",
     "CheckoutFunction",
+    "QuotesFunction",
 }
 # Of Stripe's secret.
 READERS = {"IntakeFunction", "StripeWebhookFunction", "CheckoutFunction", "ConnectFunction", "PayoutsFunction"}

@@ -22,7 +22,7 @@ COMMON = {
 SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urllib.request"}
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
-    **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "settle"), COMMON),
+    **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "quotes", "settle"), COMMON),
     **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),

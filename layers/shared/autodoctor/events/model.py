@@ -148,8 +148,31 @@ class MechanicEvent(_Event):
     available: bool
 
 
-type Event = SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent
-MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, PaymentEvent, MechanicEvent)
+class QuoteEvent(_Event):
+    """A quote was asked of a workshop, given or changed, or decided on.
+
+    Superseded: the customer approved another workshop's for the same session.
+
+    Attributes:
+        session_id: what was escalated.
+        workshop_id: whose quote.
+        mechanic_id: row of `mechanics`: who escalated.
+        customer_id: row of `customers`: who decides.
+        amount_cents: in cents of the currency; null before there is one.
+    """
+
+    type: Literal["quote.requested", "quote.given", "quote.approved", "quote.declined", "quote.superseded"]
+    quote_id: UUID
+    session_id: UUID
+    workshop_id: UUID
+    mechanic_id: UUID
+    customer_id: UUID
+    amount_cents: int | None
+    currency: str
+
+
+type Event = SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent | QuoteEvent
+MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, PaymentEvent, MechanicEvent, QuoteEvent)
 _ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
 
 

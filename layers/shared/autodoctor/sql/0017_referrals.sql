@@ -203,6 +203,12 @@ DECLARE
 BEGIN
   IF TG_OP = 'INSERT' THEN
     PERFORM check_escalation(NEW);
+  ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
+    AND num_nonnulls(NEW.note, NEW.description) = 0
+    -- the generated column has no value yet
+    AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
+        = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN
+    RETURN NEW; -- what may be personal data is erased: nothing happened to the quote
   ELSE
     source := OLD.status;
     IF NEW.status = 'given' THEN
@@ -225,6 +231,18 @@ END
 $$;
 COMMENT ON FUNCTION quotes_guard() IS 'Refuses what the checks refuse, stamps times, writes the audit row and the event.';
 CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON quotes FOR EACH ROW EXECUTE FUNCTION quotes_guard();
+
+CREATE FUNCTION quotes_forget() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  UPDATE quotes q SET note = NULL, description = NULL
+    FROM intakes i WHERE i.customer_id = NEW.id AND q.session_id = i.id AND num_nonnulls(q.note, q.description) > 0;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION quotes_forget() IS 'Takes the words out of the quotes of a customer whose data is erased.';
+CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
+  WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION quotes_forget();
 
 ALTER TABLE payouts
   ADD COLUMN approved_session_id uuid GENERATED ALWAYS AS (CASE kind WHEN 'escalation' THEN session_id END) STORED,

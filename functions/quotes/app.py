@@ -1,0 +1,66 @@
+"""POST /api/sessions/{sessionId}/escalate, what follows of it under /api/quotes/{quoteId}, and the lists of quotes"""
+
+from autodoctor.db import database
+from autodoctor.errors import SessionNotFound
+from autodoctor.events.publish import Publisher
+from autodoctor.http import Request, Router
+from autodoctor.payments import quote_views, quotes
+from autodoctor.payments.quote_errors import QuoteNotFound
+from autodoctor.payments.quote_views import Quote, Quotes, SessionQuotes
+from autodoctor.wire import EmptyBody
+
+router = Router()
+db = database()
+publisher = Publisher(db)
+
+
+def publish(changed: Quote) -> None:
+    publisher.publish(changed.quote_id)
+
+
+@router.route("POST /api/sessions/{sessionId}/escalate", groups=["mechanics"], status=201, after=publish)
+def escalate(request: Request) -> Quote:
+    session_id = request.id("sessionId", SessionNotFound)
+    return quotes.escalate(db, request.caller.user_id, session_id, request.json(quotes.EscalationRequest))
+
+
+@router.route("POST /api/quotes/{quoteId}/amount", groups=["mechanics"], after=publish)
+def give_amount(request: Request) -> Quote:
+    quote_id = request.id("quoteId", QuoteNotFound)
+    return quotes.give_amount(db, request.caller.user_id, quote_id, request.json(quotes.AmountRequest))
+
+
+@router.route("POST /api/quotes/{quoteId}/approve", groups=["customers"], metric="QuotesApproved", after=publish)
+def approve(request: Request) -> Quote:
+    quote_id = request.id("quoteId", QuoteNotFound)
+    return quotes.approve(db, request.caller.user_id, quote_id, request.json(quotes.ApprovalRequest))
+
+
+@router.route("POST /api/quotes/{quoteId}/decline", groups=["customers"], after=publish)
+def decline(request: Request) -> Quote:
+    quote_id = request.id("quoteId", QuoteNotFound)
+    request.json(EmptyBody)
+    return quotes.decline(db, request.caller.user_id, quote_id)
+
+
+@router.route("GET /api/quotes/{quoteId}", groups=["customers", "mechanics", "admins"])
+def see(request: Request) -> Quote:
+    quote_id, caller = request.id("quoteId", QuoteNotFound), request.caller
+    return quote_views.quote(db, caller.user_id, quote_id, any_quote=caller.is_admin)
+
+
+@router.route("GET /api/sessions/{sessionId}/quotes", groups=["customers", "mechanics", "admins"])
+def of_session(request: Request) -> SessionQuotes:
+    session_id, caller = request.id("sessionId", SessionNotFound), request.caller
+    return quote_views.session_quotes(db, caller.user_id, session_id, any_session=caller.is_admin)
+
+
+@router.route("GET /api/mechanic/quotes", groups=["mechanics"])
+def of_mechanic(request: Request) -> Quotes:
+    query = request.query
+    return quote_views.mechanic_quotes(
+        db, request.caller.user_id, query.get("status"), query.get("limit"), query.get("cursor")
+    )
+
+
+handler = router.handler()

@@ -1,0 +1,65 @@
+"""What can be wrong with an escalation or a quote."""
+
+from uuid import UUID
+
+from autodoctor.errors import Conflict, Forbidden, NotFound, OwnSession
+
+
+class QuoteNotFound(NotFound):
+    """No such quote, or not the caller's: both look the same."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such quote.")
+
+
+class OwnQuote(OwnSession):
+    """Nobody quotes for their own car."""
+
+    def __init__(self) -> None:
+        Forbidden.__init__(self, "You cannot quote for your own session.")
+
+
+class SessionNotEscalatable(Conflict):
+    """Only what is live or completed has been looked at by its mechanic."""
+
+    slug, title = "session-not-escalatable", "Session not escalatable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"Only a live or completed session can be escalated; this one is {status}.")
+        self.extras = {"sessionStatus": status}
+
+
+class QuoteApproved(Conflict):
+    """The customer has chosen: no other workshop is asked."""
+
+    slug, title = "quote-approved", "Quote approved"
+
+    def __init__(self, quote_id: UUID) -> None:
+        super().__init__("The customer has approved a quote for this session.", quoteId=str(quote_id))
+
+
+class QuoteNotGiven(Conflict):
+    """The workshop has not named an amount."""
+
+    slug, title = "quote-not-given", "Quote not given"
+
+    def __init__(self) -> None:
+        super().__init__("The workshop has not named an amount yet.")
+
+
+class QuoteDecided(Conflict):
+    """What was approved, declined or superseded stays so."""
+
+    slug, title = "quote-decided", "Quote decided"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"This quote cannot change any more: it was {status}.", quoteStatus=status)
+
+
+class QuoteChanged(Conflict):
+    """The amount is not the one that the customer saw."""
+
+    slug, title = "quote-changed", "Quote changed"
+
+    def __init__(self, amount_cents: int) -> None:
+        super().__init__("The workshop has changed the amount; look at it again.", amountCents=amount_cents)

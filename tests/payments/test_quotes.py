@@ -1,0 +1,498 @@
+"""Escalation and quotes: who may do what when, what an approval earns, once, and what no caller can make of it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from autodoctor.db import Database
+from autodoctor.errors import MechanicNotActive, Problem, SessionNotFound, Unprocessable
+from autodoctor.events.model import QuoteEvent, event_of, json_schemas
+from autodoctor.events.outbox import pending
+from autodoctor.ids import new_id
+from autodoctor.payments import accounts, quotes
+from autodoctor.payments.earnings import earnings
+from autodoctor.payments.quote_errors import (
+    OwnQuote,
+    QuoteApproved,
+    QuoteChanged,
+    QuoteDecided,
+    QuoteNotFound,
+    QuoteNotGiven,
+    SessionNotEscalatable,
+)
+from autodoctor.payments.quote_views import Quote, mechanic_quotes, quote, session_quotes
+from autodoctor.payments.quotes import AmountRequest, ApprovalRequest, EscalationRequest
+from autodoctor.payments.settlement import settle
+from integration.actors import Mechanic, Stage
+from integration.cutting_proxy import cutting_proxy
+from integration.invariants import violations
+from payments.purse import balance, complete, rows
+
+OWED = "SELECT session_id, mechanic_id, kind, amount_cents, state FROM payouts ORDER BY id"
+PAY_AGAIN = (
+    "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) "
+    "SELECT session_id, mechanic_id, 'escalation', 1 FROM quotes"
+)
+
+
+@dataclass
+class Case:
+    """A live session, its parties, and a workshop with somebody who quotes."""
+
+    stage: Stage
+    customer: UUID
+    mechanic: Mechanic
+    session_id: UUID
+    workshop_id: UUID
+    foreman: Mechanic
+
+    def escalate(self, workshop_id: UUID | None = None, note: str | None = None, app: Database | None = None) -> Quote:
+        asked = EscalationRequest.model_validate({"workshopId": workshop_id or self.workshop_id, "note": note})
+        return quotes.escalate(app or self.stage.app, self.mechanic.user_id, self.session_id, asked)
+
+    def give(self, asked: Quote, cents: int, text: str | None = None, app: Database | None = None) -> Quote:
+        given = AmountRequest.model_validate({"amountCents": cents, "description": text})
+        return quotes.give_amount(app or self.stage.app, self.foreman.user_id, asked.quote_id, given)
+
+    def approve(self, asked: Quote, seen: int | None = None, app: Database | None = None) -> Quote:
+        approval = ApprovalRequest.model_validate({"amountCents": seen})
+        return quotes.approve(app or self.stage.app, self.customer, asked.quote_id, approval)
+
+    def decline(self, asked: Quote, app: Database | None = None) -> Quote:
+        return quotes.decline(app or self.stage.app, self.customer, asked.quote_id)
+
+    def events(self, asked: Quote) -> list[str]:
+        return [event_of(row).type for row in pending(self.stage.app, asked.quote_id)]
+
+    def status(self, asked: Quote) -> str:
+        found: str = self.stage.one("SELECT status FROM quotes WHERE id = %s", asked.quote_id)
+        return found
+
+
+@pytest.fixture
+def case(stage: Stage) -> Case:
+    """Give a live session that its mechanic may escalate."""
+    customer, mechanic, workshop_id = new_id(), stage.mechanic(), stage.workshop()
+    session_id = stage.live(mechanic, customer).session_id
+    return Case(stage, customer, mechanic, session_id, workshop_id, stage.mechanic(workshop_id))
+
+
+def at_once(case: Case, *calls: Callable[[Database], object]) -> list[str]:
+    """The calls, each on a connection of its own, begun together: the class of each answer."""
+    barrier = threading.Barrier(len(calls))
+
+    def attempt(call: Callable[[Database], object]) -> str:
+        app = Database(lambda: case.stage.urls.app_url)
+        try:
+            app.one("SELECT 1", ())
+            barrier.wait()
+            return type(call(app)).__name__
+        except Problem as problem:
+            return type(problem).__name__
+        finally:
+            app.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return sorted(pool.map(attempt, calls))
+
+
+# --- the way of a quote ---------------------------------------------------------------------------------
+
+
+def test_an_approved_quote_pays_who_escalated(case: Case) -> None:
+    asked = case.escalate(note="Brake discs are gone")
+    assert (asked.status, asked.note, asked.amount_cents) == ("requested", "Brake discs are gone", None)
+    assert (asked.vehicle_summary, asked.concern) == ("2019 Volvo V60", "Squeals when braking")
+    given = case.give(asked, 48_000, "Discs and pads, both axles")
+    assert (given.status, given.amount_cents, given.description) == ("given", 48_000, "Discs and pads, both axles")
+    approved = case.approve(asked, seen=48_000)
+    assert (approved.status, approved.amount_cents) == ("approved", 48_000)
+    assert rows(case.stage, OWED) == [(case.session_id, case.mechanic.id, "escalation", 2400, "due")]
+    assert balance(case.stage, accounts.mechanic_payable(case.mechanic.id)) == 2400
+    assert balance(case.stage, accounts.PLATFORM_REVENUE) == -2400
+    (earning,) = earnings(case.stage.app, case.mechanic.user_id).earnings
+    assert (earning.kind, earning.amount_cents, earning.session_id) == ("escalation", 2400, case.session_id)
+    assert earnings(case.stage.app, case.mechanic.user_id).totals.escalation_cents == 2400
+    assert violations(case.stage.owner) == []
+
+
+def test_its_timeline_says_who_did_what_and_the_bus_hears_it(case: Case) -> None:
+    asked = case.escalate(note="Brake discs are gone")
+    case.give(asked, 48_000)
+    case.give(asked, 45_000, "Without the pads")
+    case.approve(asked)
+    steps = [(step.status, step.actor, step.amount_cents) for step in case.approve(asked).timeline]
+    assert steps == [
+        ("requested", "mechanic", None),
+        ("given", "mechanic", 48_000),
+        ("given", "mechanic", 45_000),
+        ("approved", "customer", 45_000),
+    ]
+    audited = rows(case.stage, "SELECT actor_id FROM quote_events ORDER BY id")
+    assert [who for (who,) in audited] == [
+        case.mechanic.user_id, case.foreman.user_id, case.foreman.user_id, case.customer
+    ]  # fmt: skip
+    assert case.events(asked) == ["quote.requested", "quote.given", "quote.given", "quote.approved"]
+    told = [event_of(row) for row in pending(case.stage.app, asked.quote_id)][-1]
+    assert isinstance(told, QuoteEvent)
+    assert (told.session_id, told.workshop_id, told.mechanic_id) == (
+        case.session_id, case.workshop_id, case.mechanic.id
+    )  # fmt: skip
+    assert told.customer_id == case.stage.one("SELECT id FROM customers")
+    text = told.model_dump_json()
+    assert not any(word in text for word in ("Brake", "pads", "Cora"))
+
+
+def test_every_kind_of_event_has_a_schema() -> None:
+    schemas = dict(json_schemas())
+    for status in ("requested", "given", "approved", "declined", "superseded"):
+        assert {"quoteId", "amountCents"} <= set(schemas[f"quote.{status}"]["properties"])
+
+
+def test_whatever_the_session_came_to(case: Case) -> None:
+    asked = case.escalate()
+    case.stage.end(case.customer, case.session_id)
+    assert case.stage.status(case.session_id) == "cancelled"
+    settle(case.stage.app, case.session_id)
+    case.give(asked, 1_000)
+    case.approve(asked)
+    assert rows(case.stage, OWED) == [(case.session_id, case.mechanic.id, "escalation", 50, "due")]
+    assert violations(case.stage.owner) == []
+
+
+@pytest.mark.parametrize(
+    ("cents", "bp", "earned"),
+    [
+        (12_350, 500, 618),
+        (12_330, 500, 616),
+        (10, 500, 0),
+        (30, 500, 2),
+        (1, 500, 0),
+        (9_999, 0, 0),
+        (100, 10_000, 100),
+    ],
+)
+def test_the_share_is_rounded_half_to_even_and_nothing_is_no_row(case: Case, cents: int, bp: int, earned: int) -> None:
+    case.stage.owner.execute("INSERT INTO settings (key, value) VALUES ('escalation_bp', %s)", [str(bp)])
+    asked = case.escalate()
+    case.stage.owner.execute("UPDATE settings SET value = '7' WHERE key = 'escalation_bp'")  # too late for this one
+    case.give(asked, cents)
+    case.approve(asked)
+    assert [amount for _, _, _, amount, _ in rows(case.stage, OWED)] == [earned] * bool(earned)
+    assert balance(case.stage, accounts.mechanic_payable(case.mechanic.id)) == earned
+    assert violations(case.stage.owner) == []
+
+
+# --- again, and too late --------------------------------------------------------------------------------
+
+
+def test_each_step_again_gives_the_same(case: Case) -> None:
+    asked = case.escalate(note="First")
+    assert case.escalate(note="Second") == asked
+    assert case.give(asked, 100) == case.give(asked, 100)
+    approved = case.approve(asked)
+    assert case.approve(asked) == case.approve(asked, seen=100) == approved
+    assert case.give(asked, 100) == approved
+    assert case.escalate() == approved
+    assert len(case.events(asked)) == 3
+    assert violations(case.stage.owner) == []
+
+
+def test_an_amount_that_was_approved_cannot_change(case: Case) -> None:
+    asked = case.escalate()
+    case.give(asked, 100)
+    case.approve(asked)
+    for cents, text in ((101, None), (100, "More")):
+        with pytest.raises(QuoteDecided) as refused:
+            case.give(asked, cents, text)
+        assert refused.value.extras == {"quoteStatus": "approved"}
+    with pytest.raises(QuoteDecided):
+        case.decline(asked)
+    with pytest.raises(QuoteChanged):
+        case.approve(asked, seen=101)
+
+
+def test_an_amount_is_not_approved_before_it_is_named_nor_another_than_the_one_seen(case: Case) -> None:
+    asked = case.escalate()
+    with pytest.raises(QuoteNotGiven):
+        case.approve(asked)
+    case.give(asked, 100)
+    case.give(asked, 120)
+    with pytest.raises(QuoteChanged) as refused:
+        case.approve(asked, seen=100)
+    assert refused.value.extras == {"amountCents": 120}
+    assert rows(case.stage, OWED) == []
+
+
+@pytest.mark.parametrize("cents", [None, 100])
+def test_a_quote_can_be_declined_with_or_without_an_amount_and_stays_so(case: Case, cents: int | None) -> None:
+    asked = case.escalate()
+    if cents is not None:
+        case.give(asked, cents)
+    declined = case.decline(asked)
+    assert (declined.status, case.decline(asked)) == ("declined", declined)
+    for late in (lambda: case.approve(asked), lambda: case.give(asked, 90)):
+        with pytest.raises(QuoteDecided):
+            late()
+    assert case.escalate() == declined
+    assert rows(case.stage, OWED) == []
+
+
+# --- several workshops ----------------------------------------------------------------------------------
+
+
+def test_of_several_workshops_one_is_approved_and_the_others_are_told(case: Case) -> None:
+    other = case.stage.workshop()
+    first, second = case.escalate(), case.escalate(other)
+    assert first.quote_id != second.quote_id
+    case.give(first, 5_000)
+    case.approve(first)
+    assert (case.status(first), case.status(second)) == ("approved", "superseded")
+    assert case.events(second) == ["quote.requested", "quote.superseded"]
+    with pytest.raises(QuoteDecided):
+        case.approve(second)
+    with pytest.raises(QuoteApproved) as refused:
+        case.escalate(case.stage.workshop())
+    assert refused.value.extras == {"quoteId": str(first.quote_id)}
+    assert len(rows(case.stage, OWED)) == 1
+
+
+def test_after_a_declined_quote_another_workshop_may_be_asked(case: Case) -> None:
+    case.decline(case.escalate())
+    assert case.escalate(case.stage.workshop()).status == "requested"
+
+
+# --- who, and when --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["waiting", "cancelled", "completed"])
+def test_what_is_live_or_completed_can_be_escalated(stage: Stage, case: Case, state: str) -> None:
+    customer, mechanic = new_id(), stage.mechanic()
+    created = stage.waiting(mechanic, customer) if state != "completed" else stage.queued(customer)
+    if state == "cancelled":
+        stage.end(customer, created.session_id)
+    elif state == "completed":
+        complete(stage, created, customer, mechanic)
+    asked = EscalationRequest.model_validate({"workshopId": case.workshop_id})
+    if state == "completed":
+        assert quotes.escalate(stage.app, mechanic.user_id, created.session_id, asked).status == "requested"
+        return
+    with pytest.raises(SessionNotEscalatable) as refused:
+        quotes.escalate(stage.app, mechanic.user_id, created.session_id, asked)
+    assert refused.value.extras == {"sessionStatus": state}
+
+
+def test_only_its_mechanic_escalates_a_session_and_to_a_workshop_that_there_is(case: Case) -> None:
+    asked = EscalationRequest.model_validate({"workshopId": case.workshop_id})
+    for stranger in (case.foreman, case.stage.mechanic()):
+        with pytest.raises(SessionNotFound):
+            quotes.escalate(case.stage.app, stranger.user_id, case.session_id, asked)
+    for nobody in (case.customer, new_id()):
+        with pytest.raises(MechanicNotActive):
+            quotes.escalate(case.stage.app, nobody, case.session_id, asked)
+    with pytest.raises(Unprocessable) as refused:
+        case.escalate(new_id())
+    assert refused.value.extras["errors"] == [{"pointer": "/workshopId", "detail": "is not a workshop"}]
+    case.stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [case.mechanic.id])
+    with pytest.raises(MechanicNotActive):
+        case.escalate()
+    assert rows(case.stage, "SELECT FROM quotes") == []
+
+
+def test_only_the_workshop_quotes_and_nobody_for_their_own_car(case: Case) -> None:
+    asked, given = case.escalate(), AmountRequest.model_validate({"amountCents": 100})
+
+    def attempt(who: UUID) -> None:
+        quotes.give_amount(case.stage.app, who, asked.quote_id, given)
+
+    for stranger in (case.mechanic, case.stage.mechanic(), case.stage.mechanic(case.stage.workshop())):
+        with pytest.raises(QuoteNotFound):
+            attempt(stranger.user_id)
+    case.stage.mechanic(case.workshop_id, case.customer)
+    with pytest.raises(OwnQuote):
+        attempt(case.customer)
+    case.stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [case.foreman.id])
+    with pytest.raises(MechanicNotActive):
+        attempt(case.foreman.user_id)
+    assert case.status(asked) == "requested"
+
+
+def test_only_the_customer_decides(case: Case) -> None:
+    asked = case.escalate()
+    case.give(asked, 100)
+    for stranger in (case.mechanic.user_id, case.foreman.user_id, new_id()):
+        with pytest.raises(QuoteNotFound):
+            quotes.approve(case.stage.app, stranger, asked.quote_id, ApprovalRequest())
+        with pytest.raises(QuoteNotFound):
+            quotes.decline(case.stage.app, stranger, asked.quote_id)
+    assert case.status(asked) == "given"
+
+
+def test_its_parties_and_nobody_else_see_it(case: Case) -> None:
+    asked, app = case.escalate(), case.stage.app
+    for party in (case.customer, case.mechanic.user_id, case.foreman.user_id):
+        assert quote(app, party, asked.quote_id) == asked
+    assert quote(app, new_id(), asked.quote_id, any_quote=True) == asked
+    for stranger in (new_id(), case.stage.mechanic().user_id):
+        with pytest.raises(QuoteNotFound):
+            quote(app, stranger, asked.quote_id)
+        with pytest.raises(SessionNotFound):
+            session_quotes(app, stranger, case.session_id)
+    for party in (case.customer, case.mechanic.user_id):
+        assert session_quotes(app, party, case.session_id).quotes == [asked]
+    with pytest.raises(SessionNotFound):  # a workshop sees its own quote, not what others were asked
+        session_quotes(app, case.foreman.user_id, case.session_id)
+
+
+def test_a_mechanic_sees_what_their_workshop_was_asked_and_what_they_asked(case: Case) -> None:
+    app, other = case.stage.app, case.stage.workshop()
+    first, second = case.escalate(), case.escalate(other)
+    mine = mechanic_quotes(app, case.mechanic.user_id, limit="1")
+    assert ([each.quote_id for each in mine.quotes], mine.next_cursor) == ([second.quote_id], str(second.quote_id))
+    rest = mechanic_quotes(app, case.mechanic.user_id, limit="1", cursor=mine.next_cursor)
+    assert ([each.quote_id for each in rest.quotes], rest.next_cursor) == ([first.quote_id], None)
+    assert [each.quote_id for each in mechanic_quotes(app, case.foreman.user_id).quotes] == [first.quote_id]
+    assert mechanic_quotes(app, case.foreman.user_id, status="given").quotes == []
+    assert mechanic_quotes(app, case.stage.mechanic().user_id).quotes == []
+    for wrong in ({"status": "lost"}, {"limit": "0"}, {"cursor": "x"}):
+        with pytest.raises(Unprocessable):
+            mechanic_quotes(app, case.foreman.user_id, **wrong)
+    with pytest.raises(MechanicNotActive):
+        mechanic_quotes(app, new_id())
+
+
+# --- at once --------------------------------------------------------------------------------------------
+
+
+def test_two_approve_at_once_and_it_is_paid_once(case: Case) -> None:
+    asked = case.escalate()
+    case.give(asked, 10_000)
+    assert at_once(case, *[lambda app: case.approve(asked, app=app)] * 4) == ["Quote"] * 4
+    assert [amount for _, _, _, amount, _ in rows(case.stage, OWED)] == [500]
+    assert violations(case.stage.owner) == []
+
+
+def test_two_quotes_of_a_session_approved_at_once_and_one_is(case: Case) -> None:
+    other = case.stage.workshop()
+    first, second = case.escalate(), case.escalate(other)
+    case.give(first, 10_000)
+    case.foreman = case.stage.mechanic(other)
+    case.give(second, 20_000)
+    answers = at_once(case, lambda app: case.approve(first, app=app), lambda app: case.approve(second, app=app))
+    assert answers == ["Quote", "QuoteDecided"]
+    assert len(rows(case.stage, OWED)) == 1
+    assert sorted([case.status(first), case.status(second)]) == ["approved", "superseded"]
+    assert violations(case.stage.owner) == []
+
+
+def test_two_escalate_at_once_and_there_is_one(case: Case) -> None:
+    assert at_once(case, *[lambda app: case.escalate(app=app)] * 4) == ["Quote"] * 4
+    assert len(rows(case.stage, "SELECT FROM quote_events")) == 1
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_approval_and_a_new_amount_at_once_agree_on_what_was_approved(case: Case, turn: int) -> None:
+    asked = case.escalate()
+    case.give(asked, 10_000)
+    calls = [lambda app: case.approve(asked, seen=10_000, app=app), lambda app: case.give(asked, 20_000, app=app)]
+    answers = at_once(case, *(calls if turn % 2 else reversed(calls)))
+    if case.status(asked) == "approved":
+        assert answers == ["Quote", "QuoteDecided"]
+        assert [amount for _, _, _, amount, _ in rows(case.stage, OWED)] == [500]
+    else:
+        assert answers == ["Quote", "QuoteChanged"]
+        assert rows(case.stage, OWED) == []
+
+
+@pytest.mark.parametrize("turn", range(5))
+def test_approval_and_another_escalation_at_once_leave_nothing_open(case: Case, turn: int) -> None:
+    asked, other = case.escalate(), case.stage.workshop()
+    case.give(asked, 10_000)
+    calls = [lambda app: case.approve(asked, app=app), lambda app: case.escalate(other, app=app)]
+    at_once(case, *(calls if turn % 2 else reversed(calls)))
+    assert rows(case.stage, "SELECT FROM quotes WHERE status IN ('requested', 'given')") == []
+
+
+@pytest.mark.parametrize("step", ["escalate", "give", "approve", "decline"])
+def test_an_unseen_commit_is_recognised(case: Case, step: str) -> None:
+    with cutting_proxy(case.stage.urls.app_url) as proxy:
+        app = Database(lambda: proxy.url)
+        app.one("SELECT 1", ())
+        asked = None if step == "escalate" else case.escalate()
+        if asked and step != "give":
+            case.give(asked, 10_000)
+        proxy.lose_next_commit()
+        steps: dict[str, Callable[[], Any]] = {
+            "escalate": lambda: case.escalate(app=app),
+            "give": lambda: asked and case.give(asked, 10_000, app=app),
+            "approve": lambda: asked and case.approve(asked, app=app),
+            "decline": lambda: asked and case.decline(asked, app=app),
+        }
+        steps[step]()
+        app.close()
+    assert proxy.cuts == 1
+    assert len(rows(case.stage, OWED)) == (step == "approve")
+    assert violations(case.stage.owner) == []
+
+
+# --- what the schema refuses, whoever writes ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "state"),
+    [
+        ("UPDATE quotes SET amount_cents = 1", "AD001"),
+        ("UPDATE quotes SET status = 'given'", "AD001"),
+        ("UPDATE quotes SET status = 'declined'", "AD001"),
+        ("UPDATE quotes SET description = 'Something else'", "AD001"),
+        ("UPDATE quotes SET escalation_bp = 10000", "AD004"),
+        ("UPDATE quotes SET mechanic_id = given_by_id", "AD004"),
+        ("UPDATE quotes SET note = 'Something else'", "AD004"),
+        ("DELETE FROM quotes", "AD004"),
+        ("TRUNCATE quotes CASCADE", "AD004"),
+        ("UPDATE quote_events SET actor = 'eve'", "AD004"),
+        (PAY_AGAIN, "23505"),
+    ],
+)  # fmt: skip
+def test_what_was_approved_stands(case: Case, statement: Any, state: str) -> None:  # noqa: ANN401 (typed by hand)
+    asked = case.escalate(note="Look at this")
+    case.give(asked, 10_000, "Discs")
+    case.approve(asked)
+    with pytest.raises(psycopg.Error) as refused:
+        case.stage.owner.execute(statement)
+    assert refused.value.sqlstate == state
+
+
+def test_an_escalation_is_owed_for_an_approved_quote_only(case: Case) -> None:
+    case.give(case.escalate(), 10_000)
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        case.stage.owner.execute(
+            "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (%s, %s, 'escalation', 500)",
+            [case.session_id, case.mechanic.id],
+        )
+
+
+def test_what_the_approval_changes_by_hand_is_the_status_only(case: Case) -> None:
+    case.give(case.escalate(), 10_000)
+    with pytest.raises(psycopg.Error) as refused:
+        case.stage.owner.execute("UPDATE quotes SET status = 'approved', amount_cents = 1")
+    assert refused.value.sqlstate == "AD004"
+    with pytest.raises(psycopg.Error) as refused:
+        case.stage.owner.execute("UPDATE quotes SET given_by_id = mechanic_id")
+    assert refused.value.sqlstate == "AD002"
+
+
+def test_a_customer_who_is_erased_leaves_no_words_and_the_amounts(case: Case) -> None:
+    asked = case.escalate(note="Cora says it rattles")
+    case.give(asked, 10_000, "For Cora")
+    case.approve(asked)
+    case.stage.owner.execute("UPDATE customers SET erased_at = now()")
+    found = quote(case.stage.app, case.mechanic.user_id, asked.quote_id)
+    assert (found.note, found.description, found.amount_cents, found.status) == (None, None, 10_000, "approved")
+    assert len(found.timeline) == 3

@@ -1,4 +1,4 @@
-"""EventBridge schedule: sends the payouts and refunds that are due to Stripe"""
+"""EventBridge schedule: sends due payouts and refunds to Stripe, takes back what disputes cost, books Stripe's fees"""
 
 from typing import Any
 
@@ -6,8 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
 from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.payments.fees import sweep_fees
+from autodoctor.payments.losses import sweep_losses
 from autodoctor.payments.payouts import sweep_payouts
 from autodoctor.payments.refunding import sweep_refunds
+from autodoctor.payments.reversals import sweep_reversals
 from autodoctor.payments.sending import waiting
 from autodoctor.payments.stripe_client import check_stripe, stripe_client
 
@@ -21,11 +24,11 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    refunds = sweep_refunds(db, stripe_client(), seconds_left)
-    payouts = sweep_payouts(db, stripe_client(), seconds_left)
+    sweeps = {"refunds": sweep_refunds, "payouts": sweep_payouts, "reversals": sweep_reversals, "fees": sweep_fees}
+    swept = {name: sweep(db, stripe_client(), seconds_left).model_dump() for name, sweep in sweeps.items()}
     left = waiting(db)
     metrics.add_metric(name="SendingFailed", unit=MetricUnit.Count, value=left.failed)
     metrics.add_metric(name="SendingAge", unit=MetricUnit.Seconds, value=left.age_seconds)
-    answer = {"refunds": refunds.model_dump(), "payouts": payouts.model_dump(), "left": left.model_dump(by_alias=True)}
+    answer = {**swept, "losses": sweep_losses(db, seconds_left), "left": left.model_dump(by_alias=True)}
     logger.info("swept", extra=answer)
     return answer

@@ -84,11 +84,10 @@ SELECT format('%%s holds %%s credits, its session is %%s', b.account, b.amount, 
   LEFT JOIN settlements st ON st.session_id = split_part(b.account, ':', 2)::uuid
  WHERE b.account LIKE 'session:%%:credits' AND (b.amount > 0) <> (st.outcome IS NULL)
 UNION ALL
-SELECT format('%%s is %%s, what it is owed and was not sent is %%s', account.name, coalesce(b.amount, 0), account.owed)
+SELECT format('%%s is %%s, what of its payouts is still here is %%s', account.name, coalesce(b.amount, 0), account.owed)
   FROM (SELECT 'mechanic:' || m.id || ':payable' AS name,
-               coalesce(sum(p.amount_cents) FILTER (WHERE p.state <> 'sent'), 0) AS owed
-          FROM mechanics m LEFT JOIN payouts p ON p.mechanic_id = m.id
-         GROUP BY m.id HAVING count(*) FILTER (WHERE p.state = 'reversed') = 0) AS account
+               coalesce(sum(p.amount_cents - p.withheld_cents - p.sent_cents + p.reversed_cents), 0) AS owed
+          FROM mechanics m LEFT JOIN payouts p ON p.mechanic_id = m.id GROUP BY m.id) AS account
   LEFT JOIN balance b ON b.account = account.name
  WHERE coalesce(b.amount, 0) <> account.owed
 """

@@ -66,6 +66,9 @@ MAY_INSERT = {
         *("id", "kind", "user_id", "intake_id", "pack_code", "credits", "title", "amount_cents", "currency"),
         *("request_hash", "signed_name", "waiver_version", "idempotency_key"),
     },
+    "stripe_refunds": {"id", "payment_intent_id", "amount_cents", "failed"},
+    "stripe_disputes": {"id", "payment_intent_id", "amount_cents", "status", "withdrawn_cents", "reinstated_cents"},
+    "payout_reversals": {"payout_id", "dispute_id", "amount_cents"},
     "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
     "health_alerts": {"alert", "subject", "severity", "since", "facts"},
     "stripe_movements": {
@@ -101,14 +104,22 @@ MAY_UPDATE = {
     "settlements_due": {"retry_at"},
     "checkouts": {
         *("idempotency_key", "stripe_session_id", "stripe_payment_intent_id", "url", "status", "checked_at"),
+        *("fee_due_at", "fee_booked_at"),
     },
     "stripe_events": {"handled_at", "outcome"},
+    "stripe_refunds": {"failed", "booked", "part"},
+    "stripe_disputes": {
+        *("status", "withdrawn_cents", "reinstated_cents", "booked", "lost_cents", "part"),
+        *("fees_due_at", "updated_at"),
+    },
+    "payout_reversals": {*SENDING - {"waits_for", "sent_at"}, "asked_cents", "stripe_reversal_id", "done_at"},
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),
+        "former_account_ids",
     },
     "stripe_statement": {"whole_until"},
-    "payouts": {*SENDING, "stripe_transfer_id", "asked_at"},
+    "payouts": {*SENDING, "stripe_transfer_id", "asked_at", "withheld_cents", "sent_cents", "reversed_cents"},
     "refunds": {*SENDING, "stripe_refund_id", "asked_cents"},
     "health_alerts": {"severity", "facts", "cleared_at", "opened_told_at", "cleared_told_at", "claimed_until"},
     "schedule_runs": {"started_at", "finished_at", "failed"},

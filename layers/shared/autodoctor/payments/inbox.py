@@ -15,7 +15,10 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import MalformedBody
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.connect import account_updated
+from autodoctor.payments.disputes import dispute_told
 from autodoctor.payments.fulfilment import CheckoutPage, Effect, apply
+from autodoctor.payments.hand_refunds import refund_told
+from autodoctor.payments.losses import book_losses
 from autodoctor.payments.payout_news import bank_refused, transfer_reversed
 from autodoctor.payments.signature import verify_signature
 from autodoctor.payments.stripe_client import stripe_secrets
@@ -23,6 +26,8 @@ from autodoctor.wire import Answer, unstorable
 
 type Endpoint = Literal["platform", "connect"]
 ALARMING: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
+REFUND_EVENTS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+"""They carry a refund; `charge.refunded` carries the charge, which says only how much went back in all."""
 
 _RECORD: Final[LiteralString] = """
 INSERT INTO stripe_events (id, endpoint, type, account, object_id, livemode, created_at)
@@ -143,11 +148,23 @@ def _act(
     if endpoint == "connect":
         return nothing, _of_account(connection, event)
     if event.type.startswith("checkout.session."):
-        effect = apply(connection, _page(event), livemode=livemode)
+        page = _page(event)
+        effect = apply(connection, page, livemode=livemode)
+        if page.payment_intent is not None:
+            book_losses(connection, page.payment_intent)  # what was told of it before it
         return effect, effect.outcome
+    return nothing, _of_money_that_goes_back(connection, event)
+
+
+def _of_money_that_goes_back(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
+    """What refunds, disputes and reversals do, by us, by hand or by a customer's bank."""
     if event.type == "transfer.reversed":
-        return nothing, transfer_reversed(connection, event.data.object)
-    return nothing, "ignored"
+        return transfer_reversed(connection, event.data.object)
+    if event.type in REFUND_EVENTS:
+        return refund_told(connection, event.data.object)
+    if event.type.startswith("charge.dispute."):
+        return dispute_told(connection, event.data.object)
+    return "ignored"
 
 
 def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:

@@ -1,5 +1,6 @@
 """What Stripe says of money on its way to mechanics: transfers taken back, and payouts their banks refused."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, LiteralString
 from uuid import UUID
@@ -8,14 +9,18 @@ import psycopg
 from pydantic import BaseModel, Field
 
 from autodoctor.db import Row
-from autodoctor.payments.accounts import STRIPE, Kind, mechanic_payable
+from autodoctor.payments.accounts import STRIPE, Kind, mechanic_payable, mechanic_receivable
 from autodoctor.payments.ledger import Transfer, book
+from autodoctor.payments.loss_booking import owed_of, withhold
 
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, mechanic_id, state FROM payouts
+SELECT id, session_id, mechanic_id, state, kind FROM payouts
  WHERE stripe_transfer_id = %(transfer_id)s OR id = %(payout_id)s FOR NO KEY UPDATE
 """
-_TAKEN_BACK: Final[LiteralString] = "UPDATE payouts SET state = 'reversed' WHERE id = %(id)s AND state = 'sent'"
+_TAKEN_BACK: Final[LiteralString] = """
+UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents)s
+ WHERE id = %(id)s AND state IN ('sent', 'reversed')
+"""
 _BOOKED: Final[LiteralString] = "SELECT key FROM ledger_transfer WHERE key = ANY (%(keys)s)"
 # What we heard of the account since is newer than this event.
 _BANK_REFUSED: Final[LiteralString] = """
@@ -66,22 +71,35 @@ def transfer_reversed(connection: psycopg.Connection[Row], transfer: dict[str, A
     payout = connection.execute(_PAYOUT, {"transfer_id": told.id, "payout_id": told.payout_id}).fetchone()
     if payout is None:
         return "not_ours"
-    if payout["state"] == "sent":
-        connection.execute(_TAKEN_BACK, payout)
-    elif payout["state"] != "reversed":
+    if payout["state"] not in ("sent", "reversed"):
         raise TransferNotStored
-    keys = {f"reversal:{each.id}": each for each in told.reversals.data}
+    book_reversals(connection, payout, {each.id: each.amount for each in told.reversals.data})
+    return "reversed"
+
+
+def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapping[str, int]) -> None:
+    """Book what was taken back of a payout that was sent; what its mechanic owes of the same session is paid with it.
+
+    Args:
+        connection: in a transaction that holds the payout's row.
+        payout: that row.
+        cents: of each reversal, by Stripe's id; those booked before are left out.
+    """
+    keys = {f"reversal:{each}": amount for each, amount in cents.items()}
     booked = {row["key"] for row in connection.execute(_BOOKED, {"keys": list(keys)})}
     payable = mechanic_payable(payout["mechanic_id"])
-    book(
-        connection,
-        [
-            Transfer(Kind.REVERSAL, key, STRIPE, payable, each.amount, payout["session_id"])
-            for key, each in keys.items()
-            if key not in booked
-        ],
-    )
-    return "reversed"
+    for key, amount in keys.items():
+        if key in booked:
+            continue
+        book(connection, [Transfer(Kind.REVERSAL, key, STRIPE, payable, amount, payout["session_id"])])
+        if connection.execute(_TAKEN_BACK, {**payout, "cents": amount}).rowcount != 1:
+            raise TransferNotStored
+        owed = min(amount, owed_of(connection, payout)) if payout["kind"] == "session" else 0
+        if owed > 0:
+            receivable = mechanic_receivable(payout["mechanic_id"])
+            paid = Transfer(Kind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["session_id"])
+            book(connection, [paid])
+            withhold(connection, payout, owed)
 
 
 def bank_refused(

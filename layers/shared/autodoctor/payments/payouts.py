@@ -1,6 +1,7 @@
 """Sending payouts: each is one transfer to the mechanic's connected account, found again by its `transfer_group`."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, LiteralString
 from uuid import UUID
@@ -11,7 +12,9 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database, Row
 from autodoctor.payments.accounts import STRIPE, Kind, mechanic_payable
 from autodoctor.payments.connect import look_up_account
+from autodoctor.payments.disputes import OPEN, behind, disputes_of, note_dispute
 from autodoctor.payments.ledger import Transfer, book
+from autodoctor.payments.losses import book_losses_of, lock_payment, lock_payment_of
 from autodoctor.payments.sending import WAIT, Ending, Sent, is_last, sweep_due, wait_after
 from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
 
@@ -21,10 +24,6 @@ if TYPE_CHECKING:
 
 _BALANCE_SHORT: Final = frozenset({"balance_insufficient", "insufficient_funds"})
 _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid"})
-NOTHING_TAKEN: Final = frozenset(
-    {"won", "prevented", "warning_closed", "warning_needs_response", "warning_under_review"}
-)
-"""A dispute with one of these states leaves us the money: won, or only asked about."""
 
 # Whether an attempt was made before is read from the row as it was: Stripe is asked for the transfer then.
 _CLAIM: Final[LiteralString] = """
@@ -32,7 +31,7 @@ WITH due AS MATERIALIZED (
   SELECT p.id, p.asked_at IS NOT NULL AS asked_before,
          p.idempotency_key IS NULL OR p.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS new_key
     FROM payouts p
-   WHERE p.state IN ('due', 'sending') AND p.next_attempt_at <= clock_timestamp()
+   WHERE p.state IN ('due', 'held', 'sending') AND p.next_attempt_at <= clock_timestamp()
    ORDER BY p.next_attempt_at LIMIT 1
      FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
@@ -42,13 +41,14 @@ WITH due AS MATERIALIZED (
          asked_at = coalesce(p.asked_at, clock_timestamp()),
          idempotency_key = CASE WHEN due.new_key THEN 'payout:' || p.id || ':' || new_id() ELSE p.idempotency_key END,
          keyed_at = CASE WHEN due.new_key THEN clock_timestamp() ELSE p.keyed_at END
-    FROM due WHERE p.id = due.id AND p.state IN ('due', 'sending')
+    FROM due WHERE p.id = due.id AND p.state IN ('due', 'held', 'sending')
   RETURNING p.*, due.asked_before
 )
-SELECT c.id, c.session_id, c.mechanic_id, c.kind, c.amount_cents, c.currency, c.attempts, c.lease_id,
+SELECT c.id, c.session_id, c.mechanic_id, c.kind, c.amount_cents - c.withheld_cents AS amount_cents, c.currency,
+       c.attempts, c.lease_id,
        c.idempotency_key, c.asked_before, c.last_error,
        a.stripe_account_id, coalesce(a.transfers_enabled, false) AS transfers_enabled,
-       i.funding = 'card' AND c.kind <> 'escalation' AS from_charge,
+       i.funding = 'card' AND c.kind <> 'escalation' AS by_card,
        ch.stripe_payment_intent_id
   FROM claimed c
   JOIN intakes i ON i.id = c.session_id
@@ -58,6 +58,7 @@ SELECT c.id, c.session_id, c.mechanic_id, c.kind, c.amount_cents, c.currency, c.
 
 _SENT: Final[LiteralString] = """
 UPDATE payouts SET state = 'sent', stripe_transfer_id = %(transfer_id)s, sent_at = clock_timestamp(),
+                   sent_cents = %(amount_cents)s,
                    next_attempt_at = NULL, waits_for = NULL, last_error = NULL
  WHERE id = %(id)s AND state NOT IN ('sent', 'reversed')
 """
@@ -66,7 +67,8 @@ _SENT_AS: Final[LiteralString] = "SELECT stripe_transfer_id FROM payouts WHERE i
 
 # A key under which Stripe refused is forgotten: it would repeat the refusal for a day.
 _NOT_SENT: Final[LiteralString] = """
-UPDATE payouts SET state = 'due', waits_for = %(waits_for)s, last_error = %(error)s,
+UPDATE payouts SET state = CASE WHEN %(waits_for)s = 'dispute' THEN 'held' ELSE 'due' END,
+                   waits_for = %(waits_for)s, last_error = %(error)s,
                    attempts = attempts - %(free)s::integer, next_attempt_at = clock_timestamp() + %(after)s,
                    idempotency_key = NULL, keyed_at = NULL
  WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
@@ -113,9 +115,12 @@ def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> 
         if transfer_id is None:
             if is_last(payout["attempts"]):
                 return _give_up(database, payout, payout["last_error"] or "no attempt succeeded")
-            if waits_for := _obstacle(database, client, payout):
+            disputes = _disputes(client, payout)
+            if _went_back(database, payout, disputes):
+                return _put_back(database, payout)
+            if waits_for := _obstacle(database, client, payout, disputes):
                 return _wait(database, payout, waits_for, free=waits_for != "payment")
-            transfer_id = _transfer(client, payout)
+            transfer_id = _transfer(client, payout, disputes)
     except NotDone as refused:
         return _refused(database, client, payout, refused)
     except Unknown as unknown:
@@ -135,32 +140,55 @@ def _found(client: "stripe.StripeClient", payout: Row) -> str | None:
             raise PaidTwice(payout["id"])
 
 
-def _obstacle(database: Database, client: "stripe.StripeClient", payout: Row) -> str | None:
+def _disputes(client: "stripe.StripeClient", payout: Row) -> "list[stripe.Dispute]":
+    known = payout["by_card"] and payout["stripe_payment_intent_id"] is not None
+    return disputes_of(client, payout["stripe_payment_intent_id"]) if known else []
+
+
+def _went_back(database: Database, payout: Row, disputes: "list[stripe.Dispute]") -> bool:
+    """Whether some of the payment is gone that this payout does not know of: it shrinks before it is sent."""
+    intent = payout["stripe_payment_intent_id"]
+    if intent is None:
+        return False
+
+    def noted(connection: psycopg.Connection[Row]) -> bool:
+        lock_payment(connection, intent)
+        for each in disputes:
+            note_dispute(connection, each.to_dict())
+        return behind(connection, intent)
+
+    return database.transaction(noted)
+
+
+def _put_back(database: Database, payout: Row) -> Ending:
+    """Surely not sent: what went back is booked, and what is left is sent by the next attempt."""
+
+    def put_back(connection: psycopg.Connection[Row]) -> Ending:
+        lock_payment_of(connection, payout["session_id"])
+        values = {**payout, "waits_for": None, "error": None, "free": True, "after": timedelta(minutes=1)}
+        if connection.execute(_NOT_SENT, values).rowcount == 0:
+            return "overtaken"
+        book_losses_of(connection, payout["session_id"])
+        return "waiting"
+
+    return database.transaction(put_back)
+
+
+def _obstacle(
+    database: Database, client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]"
+) -> str | None:
     """What it has to wait for before Stripe is asked to send it."""
     account_id = payout["stripe_account_id"]
     if account_id is None:
         return "onboarding"
     if not payout["transfers_enabled"] and not look_up_account(database, client, account_id):
         return "onboarding"
-    if not payout["from_charge"]:
-        return None
-    if payout["stripe_payment_intent_id"] is None:
+    if payout["by_card"] and payout["stripe_payment_intent_id"] is None:
         return "payment"
-    return "dispute" if has_dispute(client, payout["stripe_payment_intent_id"]) else None
+    return "dispute" if any(each.status in OPEN for each in disputes) else None
 
 
-def has_dispute(client: "stripe.StripeClient", payment_intent_id: str) -> bool:
-    """Whether a payment is disputed, or was and is lost. Stripe is asked: its webhook may still be on its way.
-
-    Raises:
-        NotDone: there is no such payment.
-        Unknown: no answer.
-    """
-    listed = asked(lambda: client.v1.disputes.list(params={"payment_intent": payment_intent_id, "limit": 100}))
-    return any(dispute.status not in NOTHING_TAKEN for dispute in listed.data)
-
-
-def _transfer(client: "stripe.StripeClient", payout: Row) -> str:
+def _transfer(client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]") -> str:
     params: TransferCreateParams = {
         "amount": payout["amount_cents"],
         "currency": payout["currency"],
@@ -168,7 +196,7 @@ def _transfer(client: "stripe.StripeClient", payout: Row) -> str:
         "transfer_group": str(payout["id"]),
         "metadata": {"payoutId": str(payout["id"]), "sessionId": str(payout["session_id"])},
     }
-    if payout["from_charge"]:
+    if payout["by_card"] and all(each.status != "lost" for each in disputes):
         # Without it the transfer would have to wait until the customer's money is available, days later.
         intent = asked(lambda: client.v1.payment_intents.retrieve(payout["stripe_payment_intent_id"]))
         params["source_transaction"] = str(intent.latest_charge)
@@ -206,7 +234,8 @@ def _sent(database: Database, payout: Row, transfer_id: str) -> Ending:
 
 
 def _mark_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str) -> Ending:
-    values = {"id": payout["id"], "transfer_id": transfer_id}
+    lock_payment_of(connection, payout["session_id"])
+    values = {**payout, "transfer_id": transfer_id}
     if connection.execute(_SENT, values).rowcount == 0:
         stored = connection.execute(_SENT_AS, values).fetchone()
         if stored is None or stored["stripe_transfer_id"] != transfer_id:
@@ -215,6 +244,7 @@ def _mark_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: st
     payable = mechanic_payable(payout["mechanic_id"])
     key = f"payout:{payout['id']}:transfer"
     book(connection, [Transfer(Kind.TRANSFER, key, payable, STRIPE, payout["amount_cents"], payout["session_id"])])
+    book_losses_of(connection, payout["session_id"])  # what went back while it was on its way
     _emit(connection, "payout.sent", payout)
     return "sent"
 
@@ -224,8 +254,10 @@ def _give_up(database: Database, payout: Row, reason: str) -> Ending:
 
 
 def _mark_failed(connection: psycopg.Connection[Row], payout: Row, reason: str) -> Ending:
+    lock_payment_of(connection, payout["session_id"])
     if connection.execute(_FAILED, {**payout, "error": reason}).rowcount == 0:
         return "overtaken"
+    book_losses_of(connection, payout["session_id"])
     _emit(connection, "payout.failed", payout, reason)
     return "failed"
 

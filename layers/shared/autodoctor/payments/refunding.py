@@ -1,20 +1,21 @@
 """Sending refunds: what is left of the amount after what was paid back by hand, once, and booked when Stripe has it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 
 from autodoctor.db import Database, Row
-from autodoctor.payments.accounts import STRIPE, Kind, session_held
+from autodoctor.payments.disputes import disputes_of, note_dispute
+from autodoctor.payments.hand_refunds import CAME_BACK, note_refund
+from autodoctor.payments.losses import book_losses, gone, lock_payment
 from autodoctor.payments.sending import WAIT, Ending, Sent, is_last, sweep_due, wait_after
 from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
 
 if TYPE_CHECKING:
     import stripe
 
-_CAME_BACK: Final = frozenset({"failed", "canceled"})
 _ALREADY: Final = "charge_already_refunded"
 _DISPUTED: Final = "charge_disputed"
 
@@ -22,7 +23,7 @@ _CLAIM: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
   SELECT r.id, r.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS key_is_old
     FROM refunds r
-   WHERE r.state IN ('due', 'sending') AND r.next_attempt_at <= clock_timestamp()
+   WHERE r.state IN ('due', 'held', 'sending') AND r.next_attempt_at <= clock_timestamp()
    ORDER BY r.next_attempt_at LIMIT 1
      FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
@@ -32,7 +33,7 @@ WITH due AS MATERIALIZED (
          idempotency_key = CASE WHEN due.key_is_old THEN NULL ELSE r.idempotency_key END,
          keyed_at = CASE WHEN due.key_is_old THEN NULL ELSE r.keyed_at END,
          asked_cents = CASE WHEN due.key_is_old THEN NULL ELSE r.asked_cents END
-    FROM due WHERE r.id = due.id AND r.state IN ('due', 'sending')
+    FROM due WHERE r.id = due.id AND r.state IN ('due', 'held', 'sending')
   RETURNING r.*
 )
 SELECT c.id, c.intake_id, c.kind, c.amount_cents, c.attempts, c.lease_id, c.last_error, ch.stripe_payment_intent_id
@@ -53,7 +54,8 @@ UPDATE refunds SET state = %(state)s, stripe_refund_id = %(refund_id)s, sent_at 
 """
 
 _NOT_SENT: Final[LiteralString] = """
-UPDATE refunds SET state = 'due', waits_for = %(waits_for)s, last_error = %(error)s,
+UPDATE refunds SET state = CASE WHEN %(waits_for)s = 'dispute' THEN 'held' ELSE 'due' END,
+                   waits_for = %(waits_for)s, last_error = %(error)s,
                    attempts = attempts - %(free)s::integer, next_attempt_at = clock_timestamp() + %(after)s,
                    idempotency_key = NULL, keyed_at = NULL, asked_cents = NULL
  WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
@@ -68,13 +70,6 @@ _FAILED: Final[LiteralString] = """
 UPDATE refunds SET state = 'failed', waits_for = NULL, last_error = %(error)s, next_attempt_at = NULL,
                    idempotency_key = NULL, keyed_at = NULL, asked_cents = NULL
  WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
-"""
-
-# Whoever hears of a refund first books it, the webhook or we: both under Stripe's id.
-_BOOK: Final[LiteralString] = """
-INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
-VALUES (%(key)s, %(debit)s, %(credit)s, %(amount)s, 'usd', %(kind)s, %(intake_id)s)
-ON CONFLICT (key) DO NOTHING
 """
 
 
@@ -110,7 +105,7 @@ def _pay_back(database: Database, client: "stripe.StripeClient", refund: Row) ->
     """Look at what was paid back, and pay back the rest."""
     before = _paid_back(client, refund)
     left = refund["amount_cents"] - sum(each.amount for each in before)
-    if left <= 0 or any(_is_ours(each, refund) for each in before):
+    if left <= 0:
         return _sent(database, refund, before)
     if is_last(refund["attempts"]):
         return _give_up(database, refund, refund["last_error"] or "no attempt succeeded")
@@ -127,7 +122,7 @@ def _pay_back(database: Database, client: "stripe.StripeClient", refund: Row) ->
             options={"idempotency_key": intent["idempotency_key"]},
         )
     )
-    if made.status in _CAME_BACK:
+    if made.status in CAME_BACK:
         raise NotDone(made.failure_reason or "refund_failed", "the customer's bank did not take it")
     return _sent(database, refund, [*before, made])
 
@@ -136,7 +131,7 @@ def _paid_back(client: "stripe.StripeClient", refund: Row) -> "list[stripe.Refun
     """What went back on the card already, the oldest first."""
     intent: str = refund["stripe_payment_intent_id"]
     listed = asked(lambda: client.v1.refunds.list(params={"payment_intent": intent, "limit": 100}))
-    return [each for each in reversed(listed.data) if each.status not in _CAME_BACK]
+    return [each for each in reversed(listed.data) if each.status not in CAME_BACK]
 
 
 def _is_ours(made: "stripe.Refund", refund: Row) -> bool:
@@ -159,13 +154,12 @@ def _refused(database: Database, client: "stripe.StripeClient", refund: Row, ref
 
 def _disputed(database: Database, client: "stripe.StripeClient", refund: Row, refused: NotDone) -> Ending:
     """While it lasts, wait; once it is lost, the customer's bank has given the money back."""
-    intent: str = refund["stripe_payment_intent_id"]
     try:
-        disputes = asked(lambda: client.v1.disputes.list(params={"payment_intent": intent, "limit": 100})).data
+        disputes = disputes_of(client, refund["stripe_payment_intent_id"])
     except (NotDone, Unknown):
         disputes = []
     if any(each.status == "lost" for each in disputes):
-        return database.transaction(partial(_mark_done, refund=refund, state="returned", made=[]))
+        return database.transaction(partial(_mark_done, refund=refund, state="returned", disputes=disputes))
     return _wait(database, refund, "dispute", refused.reason, free=True)
 
 
@@ -189,13 +183,25 @@ def _sent(database: Database, refund: Row, made: "list[stripe.Refund]") -> Endin
     return database.transaction(partial(_mark_done, refund=refund, state="sent", made=made))
 
 
-def _mark_done(connection: psycopg.Connection[Row], refund: Row, state: str, made: "list[stripe.Refund]") -> Ending:
+def _mark_done(
+    connection: psycopg.Connection[Row],
+    refund: Row,
+    state: str,
+    made: "Sequence[stripe.Refund]" = (),
+    disputes: "Sequence[stripe.Dispute]" = (),
+) -> Ending:
+    """Note and book what went back, whoever hears of it first, the webhook or we; done where that is all of it."""
+    intent = refund["stripe_payment_intent_id"]
+    lock_payment(connection, intent)
+    for each in made:
+        note_refund(connection, each.to_dict())
+    for dispute in disputes:
+        note_dispute(connection, dispute.to_dict())
+    book_losses(connection, intent)
+    if gone(connection, intent) < refund["amount_cents"]:
+        left = {"waits_for": "retry", "error": "some of it is not paid back", "free": False}
+        values = {**refund, **left, "after": wait_after(refund["attempts"])}
+        return "waiting" if connection.execute(_NOT_SENT, values).rowcount else "overtaken"
     ours = next((each for each in made if _is_ours(each, refund)), made[-1] if made else None)
     values = {**refund, "state": state, "refund_id": None if ours is None else ours.id}
-    if connection.execute(_DONE, values).rowcount == 0:
-        return "overtaken"
-    held = session_held(refund["intake_id"])
-    for each in made:
-        booking = {"key": f"refund:{each.id}", "debit": held, "credit": STRIPE, "amount": each.amount}
-        connection.execute(_BOOK, {**booking, "kind": Kind.REFUND, "intake_id": refund["intake_id"]})
-    return "sent"
+    return "sent" if connection.execute(_DONE, values).rowcount else "overtaken"

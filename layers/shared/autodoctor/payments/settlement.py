@@ -17,6 +17,7 @@ from autodoctor.domain.money import Split, split
 from autodoctor.payments import accounts
 from autodoctor.payments.accounts import Kind
 from autodoctor.payments.ledger import Transfer, book
+from autodoctor.payments.losses import book_losses_of, lock_payment_of
 from autodoctor.wire import Answer
 
 type Outcome = Literal["pay", "refund", "return", "nothing"]
@@ -159,6 +160,8 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
         "outcome": decision.outcome,
         "facts": Jsonb(decision.facts(session)),
     }
+    if session["funding"] == "card":
+        lock_payment_of(connection, session_id)
     first = connection.execute(_DECIDE, parameters).rowcount == 1
     if first:
         book(connection, decision.bookings)
@@ -169,6 +172,8 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
         if decision.refund_cents:
             connection.execute(_OWE_CUSTOMER, {**parameters, "amount_cents": decision.refund_cents})
         connection.execute(_NO_LONGER_DUE, parameters)
+        if session["funding"] == "card":
+            book_losses_of(connection, session_id)  # what went back before it was settled
     return first
 
 

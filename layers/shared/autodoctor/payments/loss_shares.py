@@ -1,0 +1,51 @@
+"""Who bears what of money that went back: pure, in cents, half to even, over all losses never more than the price."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A loss, divided without remainder.
+
+    Attributes:
+        mechanic: the mechanic's part in cents, or how many of a pack's credits it is for.
+        rest: the platform's part in cents.
+    """
+
+    mechanic: int
+    rest: int
+
+
+def part_of(whole: int, share: int, of: int) -> int:
+    """How much of `whole` belongs to `share` out of `of`, rounded half to even; all are 0 or more, `of` above 0."""
+    parts, left = divmod(whole * share, of)
+    return parts + (2 * left > of or (2 * left == of and parts % 2 == 1))
+
+
+def shared(loss: int, price: int, earned: int, before: int, borne: int) -> Shares:
+    """Divide a loss as the price was divided, so that a price that is lost bit by bit is divided like one lost at once.
+
+    Args:
+        loss: cents that went back now.
+        price: cents that were paid.
+        earned: of them the mechanic's, in cents.
+        before: cents of earlier losses.
+        borne: of them the mechanic's, in cents.
+    """
+    aimed = part_of(earned, min(before + loss, price), price)
+    mechanic = max(0, min(aimed - borne, loss, earned - borne))
+    return Shares(mechanic, loss - mechanic)
+
+
+def credits_of(loss: int, price: int, credits_: int, before: int, taken: int) -> int:
+    """How many of a pack's credits a loss is for.
+
+    Args:
+        loss: cents that went back now.
+        price: of the pack, in cents.
+        credits_: how many it had.
+        before: cents of earlier losses.
+        taken: how many credits those were for.
+    """
+    aimed = part_of(credits_, min(before + loss, price), price)
+    return max(0, min(aimed - taken, credits_ - taken))

@@ -34,7 +34,7 @@ def code_of(stage: Stage, mechanic: Mechanic) -> str:
 def completed(stage: Stage, customer: UUID, mechanic: Mechanic, **fields: object) -> SessionCreated:
     """A session paid with credits, walked to its end; not settled."""
     give(stage, customer, 3)
-    created = buy(stage, customer, "standard", **fields)
+    created = buy(stage, customer, "standard", None, **fields)
     complete(stage, created, customer, mechanic)
     return created
 

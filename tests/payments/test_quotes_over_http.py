@@ -1,0 +1,195 @@
+"""Referral and quote over HTTP: the code at intake, the payouts they end in, and who may call what on a quote."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from integration.actors import Mechanic
+from integration.invariants import violations
+from journey.account import Account, Caller, running_account
+from localcloud.postgres import PostgresServer
+from localcloud.samples import INTAKE_WITH_WAIVER
+from payments.purse import rows
+from payments.test_over_http import soon
+
+BY_CARD: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """Run the functions of template.yaml on a database that only these tests use."""
+    database = postgres_server.create_database("quotes", template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("quotes")) as account:
+        yield account
+    postgres_server.drop_database("quotes")
+
+
+def kinds(mechanic: Caller) -> list[tuple[str, int]]:
+    return [(each["kind"], each["amountCents"]) for each in mechanic.get("/api/mechanic/earnings")["earnings"]]
+
+
+def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account) -> None:
+    stage, customer = account.stage, account.customer()
+    mechanic, referrer = account.mechanic(), account.mechanic()
+    workshop_id = stage.workshop()
+    foreman = account.mechanic(stage.mechanic(workshop_id))
+
+    code = referrer.get("/api/mechanic/referral-code")["referralCode"]
+    typed = f" {code[:4].lower()}-{code[4:].lower()} "
+    asked = customer.post("/api/intake/start", {**BY_CARD, "referralCode": typed}, 202)
+    account.cloud.stripe.pay(asked["checkoutUrl"].rpartition("/")[2])
+    account.cloud.stripe.quiet()
+    session_id = customer.get(f"/api/intakes/{asked['intakeId']}")["sessionId"]
+    (waiting,) = mechanic.get("/api/mechanic/queue")["assignments"]
+    mechanic.post(f"/api/mechanic/assignments/{waiting['assignmentId']}/accept")
+    session = f"/api/sessions/{session_id}"
+    for party in (customer, mechanic):
+        party.post(f"{session}/join")
+    escalated = mechanic.post(f"{session}/escalate", {"workshopId": str(workshop_id), "note": "Discs"}, 201)
+    stage.let_time_pass(90)
+    assert customer.post(f"{session}/end")["status"] == "completed"
+    soon(lambda: kinds(referrer), [("referral", 60)])
+
+    assert [each["quoteId"] for each in foreman.get("/api/mechanic/quotes")["quotes"]] == [escalated["quoteId"]]
+    path = f"/api/quotes/{escalated['quoteId']}"
+    foreman.post(f"{path}/amount", {"amountCents": 48_000, "description": "Discs and pads"})
+    (shown,) = customer.get(f"{session}/quotes")["quotes"]
+    assert (shown["status"], shown["amountCents"], shown["note"]) == ("given", 48_000, "Discs")
+    approved = customer.post(f"{path}/approve", {"amountCents": 48_000})
+    assert approved["status"] == "approved"
+    assert kinds(mechanic) == [("escalation", 2400), ("session", 2099)]
+    totals = mechanic.get("/api/mechanic/earnings")["totals"]
+    assert (totals["pendingCents"], totals["sessionCents"], totals["escalationCents"]) == (4499, 2099, 2400)
+    assert referrer.get("/api/mechanic/referral-code") == {
+        "referralCode": code, "referredCustomers": 1, "earnedCents": 60
+    }  # fmt: skip
+    owed = rows(stage, "SELECT kind, amount_cents FROM payouts WHERE session_id = %s ORDER BY kind", session_id)
+    assert owed == [("escalation", 2400), ("referral", 60), ("session", 2099)]
+    soon(lambda: rows(stage, "SELECT FROM outbox"), [])  # the bus has it all
+    assert violations(stage.owner) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("amountCents", 0), ("amountCents", 10_000_001), ("amountCents", 1.5), ("amountCents", None), ("description", "")],
+)
+def test_an_amount_is_checked(account: Account, field: str, value: object) -> None:
+    scene = quoted(account)
+    body = {"amountCents": 100, field: value}
+    refused = scene.foreman.post(f"/api/quotes/{scene.quote_id}/amount", body, 422)
+    assert [error["pointer"] for error in refused["errors"]] == [f"/{field}"]
+
+
+def test_an_unknown_code_is_refused_at_its_field_however_it_is_paid(account: Account) -> None:
+    for paid in ({}, {"plan": "quick", "payWith": "credit"}, BY_CARD):
+        for code in ("ZZZZZZZZ", "no code", "x" * 41):
+            body = {**INTAKE_WITH_WAIVER, **paid, "referralCode": code}
+            refused = account.customer().post("/api/intake/start", body, 422)
+            assert [error["pointer"] for error in refused["errors"]] == ["/referralCode"]
+
+
+def test_ones_own_code_is_refused(account: Account) -> None:
+    known = account.stage.mechanic()
+    code = account.mechanic(known).get("/api/mechanic/referral-code")["referralCode"]
+    body = {**INTAKE_WITH_WAIVER, "referralCode": code}
+    refused = account.customer(known.user_id).post("/api/intake/start", body, 403)
+    assert refused["type"] == "/problems/own-session"
+
+
+# --- every kind of caller on every route, about a quote that there is ------------------------------------
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """A quote with an amount, and the people around it."""
+
+    account: Account
+    customer: Caller
+    mechanic: Caller
+    foreman: Caller
+    workshop_id: str
+    session_id: str
+    quote_id: str
+
+    @property
+    def colleague(self) -> Mechanic:
+        """Somebody else who works for the workshop."""
+        return self.account.stage.mechanic(UUID(self.workshop_id))
+
+
+def quoted(account: Account) -> Quoted:
+    stage, customer, known = account.stage, account.customer(), account.stage.mechanic()
+    workshop_id = stage.workshop()
+    mechanic, foreman = account.mechanic(known), account.mechanic(stage.mechanic(workshop_id))
+    session_id = str(stage.live(known, customer.user_id).session_id)
+    asked = mechanic.post(f"/api/sessions/{session_id}/escalate", {"workshopId": str(workshop_id)}, 201)
+    foreman.post(f"/api/quotes/{asked['quoteId']}/amount", {"amountCents": 1_000})
+    return Quoted(account, customer, mechanic, foreman, str(workshop_id), session_id, asked["quoteId"])
+
+
+def suspended(scene: Quoted) -> Caller:
+    known = scene.colleague
+    scene.account.sql("UPDATE mechanics SET status = 'suspended' WHERE id = %s", known.id)
+    return scene.account.mechanic(known)
+
+
+CALLERS: dict[str, Callable[[Quoted], Caller]] = {
+    "customer": lambda scene: scene.customer,
+    "other customer": lambda scene: scene.account.customer(),
+    "mechanic": lambda scene: scene.mechanic,
+    "foreman": lambda scene: scene.foreman,
+    "colleague": lambda scene: scene.account.mechanic(scene.colleague),
+    "other mechanic": lambda scene: scene.account.mechanic(),
+    "other workshop": lambda scene: scene.account.mechanic(
+        scene.account.stage.mechanic(scene.account.stage.workshop())
+    ),
+    "suspended colleague": suspended,
+    "unknown mechanic": lambda scene: scene.account.caller("mechanics"),
+    "customer as mechanic": lambda scene: scene.account.caller("mechanics", scene.customer.user_id),
+    "foreman as customer": lambda scene: scene.account.customer(scene.foreman.user_id),
+    "admin": lambda scene: scene.account.admin(),
+    "visitor": lambda scene: scene.account.caller("visitors", scene.customer.user_id),
+}
+# In the order of CALLERS.
+STATUSES: dict[str, tuple[int, ...]] = {
+    "GET /api/quotes/{quote}": (200, 404, 200, 200, 200, 404, 404, 404, 404, 200, 200, 200, 403),
+    "GET /api/sessions/{session}/quotes": (200, 404, 200, 404, 404, 404, 404, 404, 404, 200, 404, 200, 403),
+    "POST /api/sessions/{session}/escalate": (403, 403, 201, 404, 404, 404, 404, 403, 403, 403, 403, 403, 403),
+    "POST /api/quotes/{quote}/amount": (403, 403, 404, 200, 200, 404, 404, 403, 403, 403, 403, 403, 403),
+    "POST /api/quotes/{quote}/approve": (200, 404, 403, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403),
+    "POST /api/quotes/{quote}/decline": (200, 404, 403, 403, 403, 403, 403, 403, 403, 403, 404, 403, 403),
+    "GET /api/mechanic/quotes": (403, 403, 200, 200, 200, 200, 200, 403, 403, 403, 403, 403, 403),
+}
+
+
+@pytest.mark.parametrize("route", STATUSES)
+def test_who_may_do_what_about_a_quote(account: Account, route: str) -> None:
+    method, _, path = route.partition(" ")
+    found = []
+    for who in CALLERS.values():
+        scene = quoted(account)
+        body = {"workshopId": scene.workshop_id} if path.endswith("escalate") else {"amountCents": 1_000}
+        response = who(scene).send(
+            method,
+            path.format(quote=scene.quote_id, session=scene.session_id),
+            body if method == "POST" else None,
+        )
+        found.append(response.status_code)
+    assert dict(zip(CALLERS, found, strict=True)) == dict(zip(CALLERS, STATUSES[route], strict=True))
+
+
+@pytest.mark.parametrize("route", STATUSES)
+def test_nobody_without_a_login(account: Account, route: str) -> None:
+    method, _, path = route.partition(" ")
+    url = path.format(quote="01890000-0000-7000-8000-000000000000", session="01890000-0000-7000-8000-000000000000")
+    assert Caller(account.http, None).send(method, url).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/api/quotes/x", "/api/sessions/x/quotes"])
+def test_what_is_no_id_is_not_found(account: Account, path: str) -> None:
+    assert account.customer().send("GET", path).status_code == 404

@@ -2,18 +2,16 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 from uuid import UUID
 
 import httpx
 import pytest
 
 from autodoctor.ids import new_id
+from events.mailbox import eventually, kinds_to, mails_to
 from journey.account import Account, running_account
 from localcloud.postgres import PostgresServer
-
-PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -25,25 +23,6 @@ def account(
     with running_account(database, tmp_path_factory.mktemp("account")) as account:
         yield account
     postgres_server.drop_database("mail_journey")
-
-
-def eventually[T](look: Callable[[], T], what: Callable[[T], bool]) -> T:
-    """What is seen once it is as expected, or at the last."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not what(seen := look()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return seen
-
-
-def mails_to(account: Account, address: str) -> list[dict[str, Any]]:
-    """What SES took for this address, oldest first."""
-    mails = account.http.get("/_dev/mail.json").json()["mails"]
-    return [mail for mail in mails if mail["to"] == [address]][::-1]
-
-
-def kinds_to(account: Account, address: str, count: int) -> list[str]:
-    found = eventually(lambda: mails_to(account, address), lambda mails: len(mails) >= count)
-    return [mail["kind"] for mail in found]
 
 
 def states(account: Account, user_id: UUID, count: int) -> list[tuple[str, str, str | None]]:

@@ -107,8 +107,11 @@ class Account:
 
 
 @contextmanager
-def running_account(database: Database, data_dir: Path) -> Iterator[Account]:
-    """Run template.yaml on a migrated database, with two processes a function at most and no schedule."""
+def running_account(database: Database, data_dir: Path, **parameters: str) -> Iterator[Account]:
+    """Run template.yaml on a migrated database, with two processes a function at most and no schedule.
+
+    `parameters` are those of the template.
+    """
     lines: list[LogLine] = []
     settings = CloudSettings(
         template=TEMPLATE,
@@ -119,7 +122,7 @@ def running_account(database: Database, data_dir: Path) -> Iterator[Account]:
         log=lines.append,
         reload=False,
         schedules=False,
-        overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000"},
+        overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000", **parameters},
         max_processes=2,
     )
     stage = Stage(database)

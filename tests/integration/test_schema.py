@@ -78,6 +78,7 @@ MAY_INSERT = {
     },
     "stripe_statement": {"whole_until"},
     "reconcile_runs": {"started_at", "since", "finished", "found", "report"},
+    "verify_runs": {"walk_id", "began_at", "stopped_in", "stopped_at", "findings", "report"},
     **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed", "schedule_runs")),
 }
 MAY_UPDATE = {

@@ -1,0 +1,1 @@
+"""What operators look at: verification and repair, alerts, score and analytics."""

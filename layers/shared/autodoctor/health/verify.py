@@ -1,0 +1,295 @@
+"""Proves on live data what the design says is always true, and says where it is not.
+
+One pass in the order of the keys: sessions with everything that belongs to them in windows of a thousand (one
+statement per table and window), then checkouts, the ledger, and the accounts of customers and mechanics, each in
+windows too. Nothing is written, not even a temporary table, and every window is a snapshot of its own: it runs
+against a replica, keeps no vacuum from its work for longer than a window, holds no more in memory than one, and can
+stop anywhere and go on there. What concerns rows of several windows (nobody has two active sessions, an account's
+balance) is one statement that sees all of them.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import IsolationLevel
+from psycopg.rows import tuple_row
+
+from autodoctor.health import (
+    checks_evidence,
+    checks_ledger,
+    checks_metadata,
+    checks_money,
+    checks_now,
+    checks_outcome,
+    checks_schema,
+    checks_session,
+    checks_times,
+    checks_trail,
+)
+from autodoctor.health.checks import Check, Finding, Section
+from autodoctor.health.checks_record import FIRST, LAST, Record, records, window_end
+
+ALL_CHECKS: Final[tuple[Check, ...]] = (
+    *checks_schema.CHECKS,
+    *checks_session.CHECKS,
+    *checks_trail.CHECKS,
+    *checks_outcome.CHECKS,
+    *checks_evidence.CHECKS,
+    *checks_times.CHECKS,
+    *checks_money.CHECKS,
+    *checks_ledger.CHECKS,
+    *checks_metadata.CHECKS,
+    *checks_now.CHECKS,
+)
+WINDOW: Final = 1000
+"""Sessions, ledger rows or people looked at together."""
+SAMPLES: Final = 5
+_ATTEMPTS: Final = 5
+
+_NOW: Final[LiteralString] = "SELECT clock_timestamp()"
+_ROWS: Final[LiteralString] = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'intakes'::regclass"
+_RECENT: Final[LiteralString] = """
+SELECT count(*), count(*) FILTER (WHERE status = 'completed'),
+       count(*) FILTER (WHERE status IN ('cancelled', 'expired')),
+       count(*) FILTER (WHERE ended_at IS NULL)
+  FROM sessions
+ WHERE id >= (lpad(to_hex(floor(extract(epoch FROM now() - interval '24 hours') * 1000)::bigint), 12, '0')
+              || repeat('0', 20))::uuid
+"""
+
+type Progress = Callable[[str, int, int | None], None]
+"""Told what is being read, how much of it was, and of how much, where that is known."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often something was found, and the first few."""
+
+    check: Check
+    count: int = 0
+    samples: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run stopped: which walk, and after which key."""
+
+    walk: str
+    after: UUID
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run found.
+
+    Attributes:
+        began_at: by the database's clock.
+        seconds: how long it took.
+        examined: how many sessions, checkouts, ledger rows, customers and mechanics were looked at.
+        recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
+        tallies: by slug of the check, what was found.
+        stopped_at: where time ran out; None where everything was looked at.
+    """
+
+    began_at: datetime
+    seconds: float = 0.0
+    examined: dict[str, int] = field(default_factory=dict)
+    recent: dict[str, int] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    stopped_at: Place | None = None
+
+    @property
+    def findings(self) -> int:
+        """How many things are wrong."""
+        return sum(tally.count for tally in self.tallies.values())
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """Count findings and keep the first few of each kind."""
+        for finding in findings:
+            tally = self.tallies.setdefault(finding.check.slug, Tally(finding.check))
+            tally.count += 1
+            if len(tally.samples) < SAMPLES:
+                tally.samples.append(finding)
+
+    def of(self, section: Section) -> list[Tally]:
+        """What was found in a section."""
+        return [tally for tally in self.tallies.values() if tally.check.section is section]
+
+
+def reader(url: str, application: str) -> psycopg.Connection[Any]:
+    """A connection whose transactions are read only and see one snapshot; of a replica or of the primary.
+
+    Args:
+        url: of any role that may read.
+        application: its name in pg_stat_activity.
+    """
+    connection = psycopg.connect(
+        url, autocommit=True, prepare_threshold=None, application_name=application, connect_timeout=10
+    )
+    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+    connection.read_only = True
+    return connection
+
+
+def verify(
+    connection: psycopg.Connection[Any],
+    *,
+    start: Place | None = None,
+    seconds_left: Callable[[], float] = lambda: float("inf"),
+    progress: Progress = lambda _what, _done, _total: None,
+    window: int = WINDOW,
+) -> Outcome:
+    """Look at everything, or at what time allows.
+
+    Args:
+        connection: as `reader` makes it; inside an open transaction all windows see that one's snapshot.
+        start: where the run before stopped; what is going on now is looked at in every run.
+        seconds_left: how many seconds this run may still take.
+        progress: called after every window.
+        window: how many rows are looked at together.
+
+    Returns:
+        What was found, and where it stopped.
+    """
+    began = time.monotonic()
+    with snapshot(connection) as now:
+        outcome = Outcome(now, recent=_recent(connection))
+        outcome.add(chain(checks_schema.check(connection), checks_now.check(connection)))
+        total = _estimate(connection)
+    for walk, look in _WALKS.items():
+        if start is not None and start.walk != walk:
+            continue
+        after = start.after if start else FIRST
+        start = None
+        outcome.stopped_at = _walk(
+            connection,
+            outcome,
+            (walk, look),
+            after,
+            seconds_left,
+            progress,
+            total if walk == "sessions" else None,
+            window,
+        )
+        if outcome.stopped_at is not None:
+            break
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+@contextmanager
+def snapshot(connection: psycopg.Connection[Any]) -> Iterator[datetime]:
+    """One transaction; gives the instant by the database's clock."""
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        ((now,),) = cursor.execute(_NOW).fetchall()
+        yield now
+
+
+def check_record(record: Record, now: datetime) -> Iterator[Finding]:
+    """All that is wrong with one session.
+
+    Args:
+        record: everything that belongs to it.
+        now: by the database's clock.
+    """
+    yield from checks_session.check(record)
+    yield from checks_trail.check(record)
+    yield from checks_outcome.check(record)
+    yield from checks_evidence.check(record)
+    yield from checks_times.check(record, now)
+    yield from checks_metadata.check(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A window that was looked at."""
+
+    rows: int
+    upto: UUID
+    findings: list[Finding]
+
+
+type _Look = Callable[[psycopg.Connection[Any], UUID, int, datetime], _Seen]
+
+
+def _sessions(connection: psycopg.Connection[Any], after: UUID, size: int, now: datetime) -> _Seen:
+    upto = window_end(connection, after, size)
+    found = records(connection, after, upto)
+    findings = [finding for record in found.values() for finding in check_record(record, now)]
+    findings += checks_money.check(connection, after, upto)
+    return _Seen(len(found), upto, findings)
+
+
+def _by_key(walk: checks_ledger.Walk) -> _Look:
+    def look(connection: psycopg.Connection[Any], after: UUID, size: int, _now: datetime) -> _Seen:
+        rows, upto = walk.window(connection, after, size)
+        return _Seen(rows, upto, list(walk.check(connection, after, upto)))
+
+    return look
+
+
+_WALKS: Final[dict[str, _Look]] = {
+    "sessions": _sessions,
+    **{walk.name: _by_key(walk) for walk in checks_ledger.WALKS},
+}
+
+
+def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
+    connection: psycopg.Connection[Any],
+    outcome: Outcome,
+    walk: tuple[str, _Look],
+    after: UUID,
+    seconds_left: Callable[[], float],
+    progress: Progress,
+    total: int | None,
+    size: int,
+) -> Place | None:
+    """Go through a walk's windows; returns where time ran out."""
+    name, look = walk
+    outcome.examined.setdefault(name, 0)
+    slowest = 0.0
+    while after != LAST:
+        if seconds_left() < 2 * slowest:
+            return Place(name, after)
+        began = time.monotonic()
+        seen = _retried(connection, look, after, size)
+        outcome.add(seen.findings)
+        outcome.examined[name] += seen.rows
+        after = seen.upto
+        slowest = max(slowest, time.monotonic() - began)
+        progress(name, outcome.examined[name], total)
+        if seconds_left() <= 0 and after != LAST:
+            return Place(name, after)
+    return None
+
+
+def _retried(connection: psycopg.Connection[Any], look: _Look, after: UUID, size: int) -> _Seen:
+    """Look at a window; again, where a replica cancelled it for what it had to replay."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with snapshot(connection) as now:
+                return look(connection, after, size, now)
+        except psycopg.errors.SerializationFailure:
+            if attempt == _ATTEMPTS:
+                raise
+    raise AssertionError
+
+
+def _recent(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        (counts,) = cursor.execute(_RECENT).fetchall()
+    return dict(zip(("created", "completed", "notCompleted", "active"), counts, strict=True))
+
+
+def _estimate(connection: psycopg.Connection[Any]) -> int | None:
+    """How many intakes there are, as far as the last ANALYZE knows."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        (rows,) = cursor.execute(_ROWS).fetchall()[0]
+    return rows or None

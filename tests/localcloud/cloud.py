@@ -13,6 +13,7 @@ from pathlib import Path
 from localcloud.environment import Databases, launch_of
 from localcloud.event_bus import BusEvent
 from localcloud.gateway import Gateway
+from localcloud.issuer import PATH as ISSUER_PATH
 from localcloud.issuer import Issuer
 from localcloud.logline import Log, LogLine
 from localcloud.mail import PREFIX as MAIL_PREFIX
@@ -154,8 +155,10 @@ class Cloud:
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
         packages = settings.data_dir.resolve() / "packages"
+        issuers = {item.issuer: self.api_url + ISSUER_PATH for item in self.stack.authorizers.values()}
         launches = {
-            name: launch_of(spec, databases, packages, self.api_url) for name, spec in self.stack.functions.items()
+            name: launch_of(spec, databases, packages, self.api_url).with_addresses(issuers)
+            for name, spec in self.stack.functions.items()
         }
         for name, spec in self.stack.functions.items():
             if STRIPE_SECRET in spec.environment:

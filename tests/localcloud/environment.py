@@ -49,6 +49,13 @@ class Launch:
         """Add the addresses and keys of services that are not AWS's."""
         return replace(self, environment={**self.environment, **variables})
 
+    def with_addresses(self, addresses: Mapping[str, str]) -> Self:
+        """Turn addresses that stand in variables into others."""
+        variables = dict(self.environment)
+        for address, here in addresses.items():
+            variables = {name: value.replace(address, here) for name, value in variables.items()}
+        return replace(self, environment=variables)
+
 
 @dataclass(frozen=True)
 class Databases:

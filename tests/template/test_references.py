@@ -1,6 +1,7 @@
 """The template hangs together: every name it mentions exists, whatever parameters are given."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - any part of a tem
                 yield item
             elif key == "Fn::GetAtt":
                 yield item[0]
+            elif key == "Fn::Sub" and isinstance(item, str):
+                yield from re.findall(r"\$\{([\w:]+)", item)
             else:
                 yield from references(item)
 

@@ -61,6 +61,9 @@ PROTECTED = {
 }
 # What can be bought, what Stripe signs, and the retired ones: they say 410 to everybody.
 PUBLIC = {
+    "GET /",
+    "GET /console",
+    "GET /console/{file+}",
     "GET /api/plans",
     "POST /api/stripe/webhook",
     "POST /api/stripe/connect-webhook",

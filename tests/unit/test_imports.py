@@ -30,6 +30,7 @@ BUDGET = {
     "notifications": COMMON,
     "mail_feedback": COMMON,
     "retired": COMMON,
+    "console": COMMON,
     "migrate": {
         *("alembic", "aws_lambda_powertools", "jmespath", "mako", "markupsafe", "pygments", "sqlalchemy"),
         *("asyncio", "email.message", "psycopg", "psycopg_binary", "ssl", "typing_extensions"),
@@ -77,6 +78,9 @@ DEPLOYED = {
     "WEBSOCKET_URL": "wss://sockets.example/live",
     "MAIL_CONFIGURATION_SET": "mail",
     "MAIL_FROM": "AutoDoctor <service@example.com>",
+    "CONSOLE_CLIENT_ID": "client",
+    "CONSOLE_CONNECTS_TO": "wss://sockets.example/live https://issuer.example",
+    "CONSOLE_ISSUER": "https://issuer.example",
     "DATABASE_HOST": "proxy.example",
     "DATABASE_NAME": "autodoctor",
     "STRIPE_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:stripe-AbC123",

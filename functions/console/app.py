@@ -1,0 +1,33 @@
+"""GET /, /console/{file+}: the console, a small web application as it lies in static/"""
+
+from pathlib import Path
+
+from autodoctor.errors import NotFound
+from autodoctor.http import Content, Request, Router
+from autodoctor.settings import required
+from autodoctor.site import Site
+
+site = Site(
+    Path(__file__).parent / "static",
+    issuer=required("CONSOLE_ISSUER"),
+    client_id=required("CONSOLE_CLIENT_ID"),
+    connects_to=required("CONSOLE_CONNECTS_TO"),
+)
+router = Router()
+
+
+@router.route("GET /", groups=[])
+@router.route("GET /console", groups=[])
+def front(_request: Request) -> Content:
+    return Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
+
+
+@router.route("GET /console/{file+}", groups=[])
+def file(request: Request) -> Content:
+    found = site.file(request.path["file"], request.headers.get("if-none-match"))
+    if found is None:
+        raise NotFound("The console has no such file.")
+    return found
+
+
+handler = router.handler()

@@ -1,0 +1,49 @@
+/** Calls of the API, with the token of whoever is signed in; what it refuses is a Problem that can be shown. */
+
+import { signedIn, signIn } from "./auth.js";
+
+/** What the API refused: a problem document of RFC 9457. */
+export class Problem extends Error {
+  /** @param {Object} document `type`, `title`, `status`, `detail`, and extras such as `errors` or `activeSession` */
+  constructor(document, requestId) {
+    super(document.detail ?? document.title ?? "Something went wrong.");
+    this.document = document;
+    this.status = document.status;
+    this.slug = (document.type ?? "").split("/").pop();
+    this.requestId = requestId;
+  }
+}
+
+/**
+ * Makes one call.
+ * @param {string} method
+ * @param {string} path from /api on, with its query
+ * @param {Object} [body]
+ * @param {Object<string, string>} [headers]
+ * @returns {Promise<Object>} the answer's document
+ * @throws {Problem} what the API refused
+ */
+export async function call(method, path, body, headers = {}) {
+  const who = signedIn();
+  if (!who) {
+    signIn();
+    return new Promise(() => {}); // the page is being left
+  }
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: { Authorization: `Bearer ${who.token}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
+      body: body ? JSON.stringify(body) : undefined,
+    });
+  } catch {
+    throw new Problem({ status: 0, title: "No connection", detail: "The service cannot be reached. Check your connection." });
+  }
+  const document = await response.json().catch(() => ({}));
+  if (response.ok) return document;
+  throw new Problem({ status: response.status, title: response.statusText, ...document }, response.headers.get("x-request-id"));
+}
+
+export const get = (path) => call("GET", path);
+export const post = (path, body = {}, headers = {}) => call("POST", path, body, headers);
+export const patch = (path, body) => call("PATCH", path, body);

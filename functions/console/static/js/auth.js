@@ -1,0 +1,112 @@
+/**
+ * Signing in with the issuer whose tokens the API takes: OpenID Connect, authorization code with PKCE (RFC 7636).
+ * The token lives in this tab's session storage, so two tabs can be two people, and closing one signs it out.
+ */
+
+const KEY = "autodoctor.signed-in";
+const PENDING = "autodoctor.signing-in";
+const HOME = new URL("/console/index.html", location.origin).href;
+
+let issuer = null;
+
+/** The console's configuration and the issuer's endpoints. */
+async function discovered() {
+  if (!issuer) {
+    const config = await (await fetch("/console/config.json")).json();
+    const found = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
+    if (!found.ok) throw new Error("The sign-in service does not answer.");
+    issuer = { ...config, ...(await found.json()) };
+  }
+  return issuer;
+}
+
+/** Who is signed in in this tab: {token, sub, groups, expiresAt}; null for nobody. */
+export function signedIn() {
+  const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+  return kept && kept.expiresAt > Date.now() ? kept : null;
+}
+
+/** Goes to the issuer's page; afterwards the reader is back where they were. */
+export async function signIn(returnTo = location.href) {
+  const { authorization_endpoint: page, clientId } = await discovered();
+  const verifier = random();
+  const state = random();
+  sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, returnTo }));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(verifier));
+  const query = new URLSearchParams({
+    response_type: "code",
+    client_id: clientId,
+    redirect_uri: HOME,
+    scope: "openid",
+    state,
+    code_challenge: base64url(new Uint8Array(digest)),
+    code_challenge_method: "S256",
+  });
+  location.assign(`${page}?${query}`);
+}
+
+/** Takes the code that the issuer's page sent the reader back with; returns where they wanted to be, or null. */
+export async function finishSignIn() {
+  const answer = new URLSearchParams(location.search);
+  if (!answer.has("code") && !answer.has("error")) return null;
+  history.replaceState(null, "", HOME);
+  const pending = JSON.parse(sessionStorage.getItem(PENDING) ?? "null");
+  sessionStorage.removeItem(PENDING);
+  if (answer.has("error")) throw new Error(answer.get("error_description") ?? "Signing in was refused.");
+  if (!pending || pending.state !== answer.get("state")) throw new Error("This sign-in did not begin in this tab.");
+  const { token_endpoint: endpoint, clientId } = await discovered();
+  const response = await fetch(endpoint, {
+    method: "POST",
+    body: new URLSearchParams({
+      grant_type: "authorization_code",
+      code: answer.get("code"),
+      client_id: clientId,
+      redirect_uri: HOME,
+      code_verifier: pending.verifier,
+    }),
+  });
+  if (!response.ok) throw new Error("The sign-in service did not accept the code; please try again.");
+  const { access_token: token } = await response.json();
+  const claims = JSON.parse(new TextDecoder().decode(unbase64url(token.split(".")[1])));
+  const groups = claims["cognito:groups"] ?? [];
+  sessionStorage.setItem(KEY, JSON.stringify({ token, sub: claims.sub, groups, expiresAt: claims.exp * 1000 }));
+  return new URL(pending.returnTo).origin === location.origin ? pending.returnTo : HOME;
+}
+
+/** Forgets who was signed in in this tab. */
+export function signOut() {
+  sessionStorage.removeItem(KEY);
+  location.assign(HOME);
+}
+
+/** The page a person of these groups works on. */
+export function homeOf(groups) {
+  if (groups.includes("admins")) return "/console/admin.html";
+  return groups.includes("mechanics") ? "/console/mechanic.html" : "/console/customer.html";
+}
+
+/** Whoever is signed in, if they are of the group; else they are sent to sign in, or to their own page. */
+export function required(group) {
+  const who = signedIn();
+  if (!who) {
+    signIn();
+    return null;
+  }
+  if (!who.groups.includes(group)) {
+    location.replace(homeOf(who.groups));
+    return null;
+  }
+  return who;
+}
+
+function random() {
+  return base64url(crypto.getRandomValues(new Uint8Array(32)));
+}
+
+function base64url(bytes) {
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+function unbase64url(text) {
+  return Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (character) => character.charCodeAt(0));
+}

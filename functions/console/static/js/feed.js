@@ -1,0 +1,67 @@
+/**
+ * The feed: a WebSocket that tells when to look again. After a loss it comes back by itself and asks for what it
+ * missed; a push is a hint, so listeners fetch what they show (README, "What happens when something happens").
+ */
+
+import { post } from "./api.js";
+
+const KEEP_ALIVE_SECONDS = 300;
+const MOST_SECONDS_BETWEEN_TRIES = 30;
+
+export class Feed extends EventTarget {
+  #since = null;
+  #tries = 0;
+  #socket = null;
+  #keepAlive = null;
+  #closed = false;
+
+  /** Opens it; events: `message` (detail: {type, seq, payload}), `resync`, and `state` (detail: open or lost). */
+  async open() {
+    try {
+      const { ticket, url } = await post("/api/realtime/ticket");
+      if (this.#closed) return;
+      const query = new URLSearchParams({ ticket, ...(this.#since === null ? {} : { since: this.#since }) });
+      this.#socket = new WebSocket(`${url}?${query}`);
+    } catch {
+      this.#again();
+      return;
+    }
+    this.#socket.addEventListener("open", () => this.#opened());
+    this.#socket.addEventListener("message", ({ data }) => this.#received(JSON.parse(data)));
+    this.#socket.addEventListener("close", () => this.#again());
+  }
+
+  close() {
+    this.#closed = true;
+    clearInterval(this.#keepAlive);
+    this.#socket?.close();
+  }
+
+  #opened() {
+    this.#tries = 0;
+    const identify = () => this.#socket.send(JSON.stringify({ action: "identify" }));
+    identify();
+    clearInterval(this.#keepAlive);
+    this.#keepAlive = setInterval(identify, KEEP_ALIVE_SECONDS * 1000);
+    this.dispatchEvent(new CustomEvent("state", { detail: "open" }));
+  }
+
+  #received(message) {
+    if (message.seq !== undefined) this.#since = Math.max(this.#since ?? 0, message.seq);
+    if (message.type === "connected") {
+      this.connectionId = message.payload?.connectionId ?? message.connectionId;
+      this.#since ??= message.payload?.seq ?? null;
+      return;
+    }
+    this.dispatchEvent(new CustomEvent(message.type === "resync" ? "resync" : "message", { detail: message }));
+  }
+
+  #again() {
+    clearInterval(this.#keepAlive);
+    if (this.#closed) return;
+    this.dispatchEvent(new CustomEvent("state", { detail: "lost" }));
+    const seconds = Math.min(MOST_SECONDS_BETWEEN_TRIES, 2 ** this.#tries) * (0.5 + Math.random() / 2);
+    this.#tries += 1;
+    setTimeout(() => this.#closed || this.open(), seconds * 1000);
+  }
+}

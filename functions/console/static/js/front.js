@@ -1,0 +1,16 @@
+/** The front door: signs in, and sends whoever is signed in to their page. */
+
+import { finishSignIn, homeOf, signedIn, signIn } from "./auth.js";
+import { announce } from "./dom.js";
+
+const HERE = new URL("/console/index.html", location.origin).href;
+
+document.getElementById("sign-in").addEventListener("click", () => signIn(HERE).catch((error) => announce(error.message, "error")));
+
+try {
+  const wanted = await finishSignIn();
+  const who = signedIn();
+  if (who) location.replace(wanted && wanted !== HERE ? wanted : homeOf(who.groups));
+} catch (error) {
+  announce(error.message, "error");
+}

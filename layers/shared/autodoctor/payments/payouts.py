@@ -230,10 +230,20 @@ def _ending(database: Database, statement: LiteralString, payout: Row, **values:
 
 
 def _sent(database: Database, payout: Row, transfer_id: str) -> Ending:
-    return database.transaction(partial(_mark_sent, payout=payout, transfer_id=transfer_id))
+    return database.transaction(partial(note_sent, payout=payout, transfer_id=transfer_id))
 
 
-def _mark_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str) -> Ending:
+def note_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str) -> Ending:
+    """Note that Stripe has a payout's transfer, and book it, once.
+
+    Args:
+        connection: in a transaction of its own.
+        payout: id, session_id, mechanic_id, kind and currency of its row; amount_cents is the transfer's.
+        transfer_id: Stripe's.
+
+    Raises:
+        PaidTwice: it was sent as another transfer.
+    """
     lock_payment_of(connection, payout["session_id"])
     values = {**payout, "transfer_id": transfer_id}
     if connection.execute(_SENT, values).rowcount == 0:

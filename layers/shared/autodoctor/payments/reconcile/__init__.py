@@ -7,8 +7,8 @@
 
 `client` is a `stripe.StripeClient`; it is only read. `grace` (an hour out of the box) and `fee_grace` (a day) leave
 what is younger to the next run: at quiet give nothing of both. `report.finished` is false where it ran out of time.
-`Difference` has kind, subject, at_stripe, booked, why; `repair(database, client, report)` books what Stripe proves, by
-new rows of the ledger only, and returns their keys.
+`Difference` has kind, subject, at_stripe, booked, why; `repair(database, client, report.differences)` of repair.py
+books what Stripe proves, by new rows of the ledger only, and returns their keys.
 
 statement.py copies Stripe's balance transactions, books.py lays ours beside them, compare.py has the rules (pure),
 internal.py looks at our books alone, comparison.py is the whole, repair.py books, runs.py keeps what was found.

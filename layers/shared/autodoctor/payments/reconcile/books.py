@@ -83,16 +83,17 @@ SELECT p.id, p.key, p.kind, p.amount, p.subject,
 _DEBITS: Final[LiteralString] = _ROWS_OF + "debit_account" + _BESIDE_STATED
 _CREDITS: Final[LiteralString] = _ROWS_OF + "credit_account" + _BESIDE_STATED
 
-_DISPUTED: Final[LiteralString] = """
-SELECT t.id, statement_subject(t.key) AS subject, t.amount, t.created_at
+_DISPUTES: Final[LiteralString] = """
+SELECT t.id, statement_subject(t.key) AS subject, t.created_at
   FROM ledger_transfer t
- WHERE t.debit_account = 'disputed' AND t.id > %(after)s
+ WHERE t.debit_account = 'disputed' AND t.kind = 'dispute' AND t.id > %(after)s
  ORDER BY t.id LIMIT %(limit)s
 """
-_ENDED: Final[LiteralString] = """
-SELECT statement_subject(t.key) AS subject, sum(t.amount)::bigint AS amount
+_DISPUTED: Final[LiteralString] = """
+SELECT statement_subject(t.key) AS subject,
+       sum(CASE WHEN t.debit_account = 'disputed' THEN t.amount ELSE -t.amount END)::bigint AS amount
   FROM ledger_transfer t
- WHERE t.credit_account = 'disputed' AND t.id > %(after)s AND statement_subject(t.key) = ANY (%(subjects)s)
+ WHERE (t.debit_account = 'disputed' OR t.credit_account = 'disputed') AND statement_subject(t.key) = ANY (%(subjects)s)
  GROUP BY 1
 """
 _PRESENT: Final[LiteralString] = "SELECT clock_timestamp() AS at"
@@ -211,11 +212,10 @@ def _booking(row: Row, sign: int) -> Booking:
 def open_disputes(database: Database) -> Iterator[list[Row]]:
     """What the ledger still has as disputed: subject, amount in cents and created_at, a page at a time."""
     after = _FIRST_ID
-    while rows := database.all(_DISPUTED, {"after": after, "limit": PAGE}):
-        subjects = [row["subject"] for row in rows]
-        found = database.all(_ENDED, {"after": after, "subjects": subjects})
-        ended = {row["subject"]: row["amount"] for row in found}
-        yield [{**row, "amount": left} for row in rows if (left := row["amount"] - ended.get(row["subject"], 0)) != 0]
+    while rows := database.all(_DISPUTES, {"after": after, "limit": PAGE}):
+        sums = database.all(_DISPUTED, {"subjects": [row["subject"] for row in rows]})
+        amounts = {each["subject"]: each["amount"] for each in sums}
+        yield [{**row, "amount": amount} for row in rows if (amount := amounts[row["subject"]])]
         after = rows[-1]["id"]
 
 

@@ -1,0 +1,251 @@
+"""Booking what Stripe proves: new rows of the ledger, and never a call that moves money.
+
+A flow that was lost is booked by the code that should have booked it, under its own key, so that whoever hears of it
+later finds it done; for a payout this notes that it was sent, or a second transfer would be. What is booked otherwise
+than Stripe has it gets a row of kind correction under `correction:SUBJECT:NUMBER`. What Stripe does not have is left to
+a person: that a list does not show something proves nothing.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, LiteralString
+
+import psycopg
+
+from autodoctor.db import Database, Refused, Row
+from autodoctor.payments import accounts
+from autodoctor.payments.accounts import Account, Kind
+from autodoctor.payments.disputes import dispute_told
+from autodoctor.payments.hand_refunds import refund_told
+from autodoctor.payments.losses import book_losses
+from autodoctor.payments.payout_news import TransferNotStored, transfer_reversed
+from autodoctor.payments.payouts import PaidTwice, note_sent
+from autodoctor.payments.reconcile.report import Difference
+from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
+
+if TYPE_CHECKING:
+    import stripe
+
+type Step = Callable[[psycopg.Connection[Row]], object]
+
+_REASON: Final = "reconcile: Stripe's statement has it"
+_ORDER: Final = ("charge", "transfer", "reversal", "refund", "dispute", "fee")
+"""What is taken back comes after what it is taken back of."""
+
+_BOOK: Final[LiteralString] = """
+INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id, reason)
+VALUES (%(key)s, %(debit)s, %(credit)s, %(amount)s, 'usd', %(kind)s, %(intake_id)s, %(reason)s)
+ON CONFLICT (key) DO NOTHING
+"""
+# All sums are of the account `stripe`: what came to us there is above 0.
+_STANDS: Final[LiteralString] = """
+SELECT CASE WHEN %(subject)s LIKE 'fee:%%'
+            THEN (SELECT -m.fee FROM stripe_movements m WHERE m.id = substr(%(subject)s, 5))
+            ELSE (SELECT coalesce(sum(m.amount), 0) FROM stripe_movements m WHERE m.subject = %(subject)s)
+       END::bigint AS at_stripe,
+       (SELECT coalesce(sum(CASE WHEN t.debit_account = 'stripe' THEN t.amount ELSE -t.amount END), 0)
+          FROM ledger_transfer t WHERE statement_subject(t.key) = %(subject)s
+           AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe'))::bigint AS booked,
+       (SELECT count(*) FROM ledger_transfer t WHERE statement_subject(t.key) = %(subject)s
+           AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe') AND t.kind = 'correction') AS corrections
+"""
+_KEYS: Final[LiteralString] = """
+SELECT t.key FROM ledger_transfer t
+ WHERE statement_subject(t.key) = %(subject)s AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe')
+"""
+_MOVEMENT: Final[LiteralString] = """
+SELECT m.source, m.amount, m.payment_intent_id, m.transfer_id, m.payout_id,
+       c.kind AS checkout_kind, coalesce(c.intake_id, m.intake_id) AS intake_id
+  FROM stripe_movements m
+  LEFT JOIN LATERAL (
+    SELECT * FROM checkouts c WHERE c.stripe_payment_intent_id = m.payment_intent_id OR c.id = m.checkout_id
+     ORDER BY c.id = m.checkout_id DESC NULLS LAST LIMIT 1) AS c ON true
+ WHERE m.subject = %(subject)s ORDER BY m.happened_at, m.id LIMIT 1
+"""
+_PAYOUT: Final[LiteralString] = """
+SELECT id, session_id, mechanic_id, kind, currency, state, stripe_transfer_id FROM payouts WHERE id = %(payout_id)s
+"""
+_REVERSAL_LOST: Final[LiteralString] = """
+SELECT p.session_id, p.mechanic_id FROM payouts p
+ WHERE p.stripe_transfer_id = %(transfer_id)s
+   AND p.reversed_cents >= %(amount)s + (
+     SELECT coalesce(sum(t.amount), 0) FROM stripe_movements m JOIN ledger_transfer t ON t.key = 'reversal:' || m.source
+      WHERE m.transfer_id = %(transfer_id)s AND m.flow = 'reversal')
+"""
+_NOTED_AS: Final[LiteralString] = """
+SELECT booked FROM stripe_refunds WHERE id = %(stripe_id)s
+UNION ALL SELECT booked FROM stripe_disputes WHERE id = %(stripe_id)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What was booked.
+
+    Attributes:
+        keys: of the new rows that move money of account `stripe`.
+        left: subjects that could not be booked, with the reason.
+    """
+
+    keys: tuple[str, ...] = ()
+    left: tuple[tuple[str, str], ...] = ()
+
+
+def repair(database: Database, client: "stripe.StripeClient", differences: Iterable[Difference]) -> Repairs:
+    """Book the differences that can be. What is booked by now is left alone, so that twice is once.
+
+    Args:
+        database: where.
+        client: of Stripe, which is only read: the refund or dispute that has to be booked.
+        differences: of a report.
+    """
+    todo = sorted((each for each in differences if each.repairable), key=lambda each: _ORDER.index(_flow(each)))
+    keys: list[str] = []
+    left: list[tuple[str, str]] = []
+    for difference in todo:
+        before = _keys(database, difference)
+        try:
+            for step in _steps(database, client, difference):
+                database.transaction(step)
+        except (psycopg.Error, Refused, NotDone, Unknown, TransferNotStored, PaidTwice) as failure:
+            left.append((difference.subject, _told(failure)))
+        keys += sorted(_keys(database, difference) - before)
+    return Repairs(tuple(keys), tuple(left))
+
+
+def _steps(database: Database, client: "stripe.StripeClient", difference: Difference) -> Iterable[Step]:
+    """The transactions that repair a difference: the flow's own code first, then whatever it left."""
+    if difference.kind.endswith(("_unbooked", "_failed")) and (flow := _flow(difference)) in _FLOWS:
+        yield _FLOWS[flow](database, client, difference)
+    if not difference.kind.endswith(("_unbooked", "_failed")) or _is_noted(database, difference):
+        yield partial(_correct, difference=difference)
+
+
+def _is_noted(database: Database, difference: Difference) -> bool:
+    """Whether the flow's own code takes it for booked, or has no part in it: nobody else will book it then."""
+    if _flow(difference) == "fee":
+        return True
+    row = database.one(_NOTED_AS, {"stripe_id": difference.stripe_id})
+    return row is not None and row["booked"] != "nothing"
+
+
+def _charge(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:
+    moved = _movement(database, difference)
+    if moved["checkout_kind"] == "pack":
+        return partial(_book, difference=difference, kind=Kind.PACK_SALE, other=accounts.CREDIT_SALES)
+    held = accounts.session_held(moved["intake_id"])
+    return partial(_book, difference=difference, kind=Kind.CHARGE, other=held, intake_id=moved["intake_id"])
+
+
+def _transfer(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:
+    moved = _movement(database, difference)
+    payout: Any = database.one(_PAYOUT, moved)
+    if payout["state"] not in ("sent", "reversed"):
+        return partial(note_sent, payout={**payout, "amount_cents": -moved["amount"]}, transfer_id=moved["source"])
+    payable = accounts.mechanic_payable(payout["mechanic_id"])
+    return partial(_book, difference=difference, kind=Kind.TRANSFER, other=payable, intake_id=payout["session_id"])
+
+
+def _reversal(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:
+    moved = _movement(database, difference)
+    lost = database.one(_REVERSAL_LOST, moved)
+    if lost is not None:  # the payout's row counts it
+        payable = accounts.mechanic_payable(lost["mechanic_id"])
+        return partial(_book, difference=difference, kind=Kind.REVERSAL, other=payable, intake_id=lost["session_id"])
+    told = {"id": moved["source"], "amount": moved["amount"], "currency": "usd"}
+    transfer = {"id": moved["transfer_id"], "transfer_group": None, "reversals": {"data": [told]}}
+    return lambda connection: transfer_reversed(connection, transfer)
+
+
+def _refund(_database: Database, client: "stripe.StripeClient", difference: Difference) -> Step:
+    told = asked(lambda: client.v1.refunds.retrieve(difference.stripe_id or "")).to_dict()
+    return partial(_gone_back, told=told, note=refund_told)
+
+
+def _dispute(_database: Database, client: "stripe.StripeClient", difference: Difference) -> Step:
+    told = asked(lambda: client.v1.disputes.retrieve(difference.stripe_id or "")).to_dict()
+    return partial(_gone_back, told=told, note=dispute_told)
+
+
+_FLOWS: Final[Mapping[str, Callable[[Database, "stripe.StripeClient", Difference], Step]]] = {
+    "charge": _charge,
+    "transfer": _transfer,
+    "reversal": _reversal,
+    "refund": _refund,
+    "dispute": _dispute,
+}
+
+
+def _gone_back(
+    connection: psycopg.Connection[Row],
+    told: Mapping[str, Any],
+    note: Callable[[psycopg.Connection[Row], Mapping[str, Any]], object],
+) -> None:
+    """What the webhook would have done, also where it was heard of and not booked."""
+    note(connection, told)
+    book_losses(connection, told["payment_intent"])
+
+
+def _book(
+    connection: psycopg.Connection[Row], difference: Difference, kind: Kind, other: Account, intake_id: object = None
+) -> None:
+    """Book a flow's own row, as much as Stripe has of it."""
+    came = difference.at_stripe or 0
+    _insert(connection, difference.subject, came, other, {"kind": kind, "intake_id": intake_id})
+
+
+def _correct(connection: psycopg.Connection[Row], difference: Difference) -> None:
+    """Book what the ledger still lacks, or has too much."""
+    is_fee = _flow(difference) == "fee"
+    stands: Any = connection.execute(_STANDS, {"subject": difference.subject}).fetchone()
+    missing: int = stands["at_stripe"] - stands["booked"]
+    if missing == 0:
+        return
+    if is_fee and difference.kind == "fee_unbooked":
+        _insert(connection, difference.subject, missing, accounts.STRIPE_FEES, {"kind": Kind.FEE, "intake_id": None})
+        return
+    key = f"correction:{difference.subject}:{stands['corrections'] + 1}"
+    other = accounts.STRIPE_FEES if is_fee else _bears(connection, difference)
+    _insert(connection, key, missing, other, {"kind": Kind.CORRECTION, "intake_id": None})
+
+
+def _bears(connection: psycopg.Connection[Row], difference: Difference) -> Account:
+    """Who bears a correction: who was sent too much owes it, what is still held is less; else the platform does."""
+    if difference.kind == "transfer_duplicate":
+        payout: Any = connection.execute(_PAYOUT, {"payout_id": difference.subject.split(":")[1]}).fetchone()
+        return accounts.mechanic_receivable(payout["mechanic_id"])
+    noted = connection.execute(_NOTED_AS, {"stripe_id": difference.stripe_id}).fetchone()
+    if noted is not None and noted["booked"] == "held":
+        moved: Any = connection.execute(_MOVEMENT, {"subject": difference.subject}).fetchone()
+        return accounts.session_held(moved["intake_id"])
+    return accounts.PLATFORM_REVENUE
+
+
+def _insert(connection: psycopg.Connection[Row], key: str, came: int, other: Account, facts: Row) -> None:
+    """Move what came to us at Stripe (above 0), or went, to or from the other account."""
+    debit, credit = (accounts.STRIPE, other) if came > 0 else (other, accounts.STRIPE)
+    values = {"key": key, "debit": debit, "credit": credit, "amount": abs(came), "reason": _REASON, **facts}
+    connection.execute(_BOOK, values)
+
+
+def _flow(difference: Difference) -> str:
+    return difference.kind.partition("_")[0]
+
+
+def _movement(database: Database, difference: Difference) -> Row:
+    row = database.one(_MOVEMENT, {"subject": difference.subject})
+    if row is None:
+        raise NotDone("", "its movement is not in the copy of the statement")
+    return row
+
+
+def _keys(database: Database, difference: Difference) -> set[str]:
+    return {row["key"] for row in database.all(_KEYS, {"subject": difference.subject})}
+
+
+def _told(failure: Exception) -> str:
+    """Why, without the rows that PostgreSQL repeats."""
+    if isinstance(failure, psycopg.Error):
+        return f"{type(failure).__name__} {failure.diag.constraint_name or failure.sqlstate or ''}".strip()
+    return str(failure)

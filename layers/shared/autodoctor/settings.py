@@ -14,6 +14,7 @@ class SettingMissing(RuntimeError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"environment variable {name} is not set")
+        self.name = name
 
 
 def required(name: str) -> str:

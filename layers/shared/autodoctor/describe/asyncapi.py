@@ -1,0 +1,243 @@
+"""The AsyncAPI 3.0 document: the events on the bus, and the messages of the WebSocket."""
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel
+
+from autodoctor.describe.feed_messages import MESSAGES, FeedMessage, Identify
+from autodoctor.describe.samples import example
+from autodoctor.describe.schemas import REF, Schema, attributes, schemas
+from autodoctor.events.model import MODELS, SOURCE, json_schemas
+
+VERSION: Final = "1.0.0"
+_INTRODUCTION: Final = """\
+Two ways to hear what happens. The bus is for whoever runs this service: add a rule with a target of your own, and you \
+have a new consumer. The feed is for the service's users: a WebSocket that tells customers and mechanics what concerns \
+them. Both are hints, delivered at least once; the HTTP API says what is."""
+_BUS: Final = """\
+An EventBridge bus of the service's own account (its name is the stack's output). Every committed transition is there \
+at least once: be idempotent on `eventId`. The bus keeps no order; `sessionSeq` grows within a session. Events carry \
+ids and facts, never personal data. Within version 1 fields are only added. \
+`autodoctor events schema` prints the schema of each detail alone."""
+_FEED: Final = """\
+Fetch a ticket (POST /api/realtime/ticket), connect to its `url` with `?ticket=TICKET`, within 60 seconds and once. \
+What a connection gets follows the groups of the token. `seq` grows, with gaps; a client that comes back with \
+`&since=SEQ` gets what it missed, or `resync`. API Gateway closes a connection that is silent for 10 minutes, and any \
+after 2 hours: send something now and then, and come back."""
+_STATUS: Final = {"created": "pending", "ended": "completed", "opened": "queued"}
+"""The status in the example of an event whose type does not name it."""
+_ENVELOPE: Final[Schema] = {
+    "description": "What EventBridge hands to a target.",
+    "type": "object",
+    "properties": {
+        "version": {"const": "0"},
+        "id": {"type": "string", "description": "Of this delivery to the bus; be idempotent on `eventId` instead."},
+        "detail-type": {"type": "string"},
+        "source": {"const": SOURCE},
+        "account": {"type": "string"},
+        "time": {"type": "string", "format": "date-time"},
+        "region": {"type": "string"},
+        "resources": {"type": "array", "items": {"type": "string"}},
+        "detail": {"type": "object"},
+    },
+    "required": ["detail-type", "source", "detail"],
+}
+
+
+def asyncapi() -> dict[str, Any]:
+    """Write the document."""
+    models = {message.payload for message in MESSAGES.values() if message.payload} | {Identify}
+    definitions, places = schemas((model, "serialization") for model in models)
+    feed = {name: _feed_message(name, each, places, definitions) for name, each in MESSAGES.items()}
+    asked = {"identify": _identify(places[Identify], definitions)}
+    bus = {}
+    for name, schema in json_schemas():
+        definitions[_detail_name(name)] = _explained(_alone(schema), name)
+        bus[name] = _bus_message(name, definitions)
+    definitions["Envelope"] = _ENVELOPE
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:autodoctor:sessions",
+        "info": {
+            "title": "AutoDoctor Sessions: events",
+            "version": VERSION,
+            "description": _INTRODUCTION,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(),
+        "channels": {"bus": _bus_channel(bus), "feed": _feed_channel([*feed, *asked])},
+        "operations": _operations(bus, feed, asked),
+        "components": {
+            "messages": bus | feed | asked,
+            "schemas": dict(sorted(definitions.items())),
+            "securitySchemes": {
+                "ticket": {
+                    "type": "httpApiKey",
+                    "in": "query",
+                    "name": "ticket",
+                    "description": "From POST /api/realtime/ticket: good once, within 60 seconds.",
+                }
+            },
+        },
+    }
+
+
+def _servers() -> Schema:
+    return {
+        "feed": {
+            "host": "{host}",
+            "pathname": "/{stage}",
+            "protocol": "wss",
+            "description": "As `url` in the answer to POST /api/realtime/ticket says.",
+            "variables": {
+                "host": {
+                    "description": "Of the WebSocket API.",
+                    "examples": ["abc123.execute-api.eu-west-1.amazonaws.com"],
+                },
+                "stage": {"description": "Of the WebSocket API.", "default": "live"},
+            },
+            "security": [{"$ref": "#/components/securitySchemes/ticket"}],
+        },
+        "bus": {
+            "host": "events.{region}.amazonaws.com",
+            "protocol": "eventbridge",
+            "description": "Amazon EventBridge, in the account that the service runs in.",
+            "variables": {"region": {"description": "AWS region of the service.", "examples": ["eu-west-1"]}},
+        },
+    }
+
+
+def _bus_channel(messages: Mapping[str, Schema]) -> Schema:
+    return {
+        "address": None,
+        "title": "Event bus",
+        "description": _BUS,
+        "servers": [{"$ref": "#/servers/bus"}],
+        "messages": {name: _ref(name) for name in messages},
+    }
+
+
+def _feed_channel(names: list[str]) -> Schema:
+    query = {
+        "type": "object",
+        "properties": {
+            "ticket": {"type": "string"},
+            "since": {"type": "integer", "minimum": 0, "description": "The last `seq` that the client has."},
+        },
+        "required": ["ticket"],
+    }
+    return {
+        "address": "/",
+        "title": "Feed",
+        "description": _FEED,
+        "servers": [{"$ref": "#/servers/feed"}],
+        "messages": {name: _ref(name) for name in names},
+        "bindings": {"ws": {"method": "GET", "query": query}},
+    }
+
+
+def _operations(bus: Mapping[str, Schema], feed: Mapping[str, Schema], asked: Mapping[str, Schema]) -> Schema:
+    return {
+        "publishEvent": _operation("send", "bus", bus, "Every transition, and what became of money."),
+        "pushMessage": _operation("send", "feed", feed, "What concerns the user who is connected."),
+        "takeQuestion": _operation("receive", "feed", asked, "What a client may ask."),
+    }
+
+
+def _operation(action: str, channel: str, messages: Mapping[str, Schema], text: str) -> Schema:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": text,
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{_escaped(name)}"} for name in messages],
+    }
+
+
+def _bus_message(name: str, definitions: Mapping[str, Schema]) -> Schema:
+    detail = {"$ref": f"{REF}{_detail_name(name)}"}
+    happened = example(detail, definitions)
+    if "status" in happened:
+        status = name.partition(".")[2]
+        happened["status"] = _STATUS.get(status, status)
+    narrower = {"properties": {"detail-type": {"const": name}, "detail": detail}}
+    shown = {"version": "0", "detail-type": name, "source": SOURCE, "detail": happened}
+    return {
+        "name": name,
+        "title": name,
+        "summary": definitions[_detail_name(name)].get("description", ""),
+        "payload": {"allOf": [{"$ref": f"{REF}Envelope"}, narrower]},
+        "examples": [{"name": name.replace(".", "-"), "payload": shown}],
+    }
+
+
+def _feed_message(
+    name: str, message: FeedMessage, places: Mapping[type[BaseModel], Schema], definitions: Mapping[str, Schema]
+) -> Schema:
+    properties: Schema = {"type": {"const": name}}
+    if message.payload is not None:
+        properties["seq"] = {"type": "integer", "description": "Grows over all messages, with gaps."}
+        properties["payload"] = places[message.payload]
+    payload: Schema = {"type": "object", "properties": properties, "required": [*properties]}
+    return {
+        "name": name,
+        "title": name,
+        "summary": message.text,
+        "payload": payload,
+        "examples": [{"name": name, "payload": example(payload, definitions)}],
+        "x-groups": [*message.groups],
+    }
+
+
+def _identify(place: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    return {
+        "name": "identify",
+        "title": "identify",
+        "summary": "Asks for `connected`.",
+        "payload": place,
+        "examples": [{"name": "identify", "payload": example(place, definitions)}],
+    }
+
+
+def _alone(schema: Schema) -> Schema:
+    """A schema that stands on its own as one among others: its own definitions are written out where they are used."""
+    definitions = schema.pop("$defs", {})
+
+    def written_out(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+        if isinstance(value, list):
+            return [written_out(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        meant = definitions.get(str(value.get("$ref")).removeprefix("#/$defs/"), {})
+        return {name: written_out(each) for name, each in {**meant, **value}.items() if name not in ("$ref", "title")}
+
+    alone: Schema = written_out(schema)
+    return alone
+
+
+def _explained(schema: Schema, name: str) -> Schema:
+    """The same with what the docstrings of its model say of its properties."""
+    model = next(model for model in MODELS if name in _types(model))
+    for base in reversed(model.__mro__):
+        for attribute, text in attributes(base.__doc__ or ""):
+            if attribute in schema["properties"]:
+                schema["properties"][attribute]["description"] = text
+    return schema
+
+
+def _types(model: type[BaseModel]) -> tuple[str, ...]:
+    annotation: Any = model.model_fields["type"].annotation
+    return get_args(getattr(annotation, "__value__", annotation))
+
+
+def _detail_name(name: str) -> str:
+    return f"{name}.detail"
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/messages/{_escaped(name)}"}
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,60 @@
+"""What is said of a route beyond what its code says: a name, a sentence, and where it belongs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from autodoctor.errors import Problem
+
+type Tag = Literal[
+    "Intake",
+    "Sessions",
+    "Mechanics",
+    "Payments",
+    "Quotes",
+    "Notifications",
+    "Realtime",
+    "Administration",
+    "Webhooks",
+    "Console",
+    "Meta",
+]
+
+TAGS: Final[Mapping[Tag, str]] = {
+    "Intake": "A customer says what is wrong, pays, and signs the waiver.",
+    "Sessions": "One consultation, from waiting to its end, and what both parties see of it.",
+    "Mechanics": "The queue, offers, and when a mechanic can be asked.",
+    "Payments": "Plans, credits, earnings, and how mechanics are paid.",
+    "Quotes": "A mechanic hands a session to a workshop, the workshop names an amount, the customer decides.",
+    "Notifications": "What a user was told, and how they want to be told.",
+    "Realtime": "How to open the WebSocket; its messages stand in /api/asyncapi.json.",
+    "Administration": "For admins only; every change is written down with who made it.",
+    "Webhooks": "What Stripe calls. Its signature is its identity.",
+    "Console": "A small web application for customers, mechanics and admins; not an API.",
+    "Meta": "The API's description of itself.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The description of one route.
+
+    Attributes:
+        id: operationId, after which clients name their method; never changed.
+        summary: a few words.
+        tag: the chapter it belongs to.
+        text: what a caller has to know; CommonMark.
+        query: query parameters that mean something else here than in parameters.py: text and schema, by name.
+        body: schema of a body that is not read as one of our models.
+        content: schema by media type of an answer that is not one of our models.
+        never: problems that reading the code finds, but that this route cannot raise; say why beside it.
+    """
+
+    id: str
+    summary: str
+    tag: Tag
+    text: str = ""
+    query: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    never: tuple[type[Problem], ...] = ()

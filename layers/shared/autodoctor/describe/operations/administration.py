@@ -1,0 +1,64 @@
+"""What admins do."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from autodoctor.describe.operation import Operation
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "GET /api/admin/mechanics": Operation(
+        "listMechanics", "List mechanics", "Administration", "In the order in which they joined."
+    ),
+    "GET /api/admin/mechanics/{mechanicId}": Operation("getMechanic", "See a mechanic", "Administration"),
+    "POST /api/admin/mechanics": Operation(
+        "addMechanic",
+        "Make a user a mechanic",
+        "Administration",
+        "The user also has to be in the group `mechanics` of the user pool.",
+    ),
+    "PATCH /api/admin/mechanics/{mechanicId}": Operation(
+        "changeMechanic",
+        "Change or suspend a mechanic",
+        "Administration",
+        "What is left out stays. Suspending withdraws the offers to them in the same moment.",
+    ),
+    "GET /api/admin/workshops": Operation(
+        "listWorkshops", "List workshops", "Administration", "In the order in which they joined."
+    ),
+    "POST /api/admin/workshops": Operation("addWorkshop", "Add a workshop", "Administration"),
+    "PATCH /api/admin/workshops/{workshopId}": Operation(
+        "changeWorkshop", "Change a workshop", "Administration", "What is left out stays."
+    ),
+    "GET /api/admin/plans": Operation("listAllPlans", "List plans with their terms", "Administration"),
+    "POST /api/admin/plans": Operation(
+        "addPlan", "Sell a new plan", "Administration", "Prices in cents of usd, the mechanic's share in basis points."
+    ),
+    "PATCH /api/admin/plans/{code}": Operation(
+        "changePlan",
+        "Change a plan",
+        "Administration",
+        "What is left out stays. Sessions that were started keep the terms they were started with.",
+    ),
+    "GET /api/admin/credit-packs": Operation(
+        "listAllCreditPacks", "List packs of credits", "Administration", "Also those that are not sold."
+    ),
+    "POST /api/admin/credit-packs": Operation("addCreditPack", "Sell a new pack of credits", "Administration"),
+    "PATCH /api/admin/credit-packs/{code}": Operation(
+        "changeCreditPack", "Change or withdraw a pack", "Administration", "What is left out stays."
+    ),
+    "POST /api/admin/credits": Operation(
+        "grantCredits", "Give a customer credits", "Administration", "The same `key` grants once, however often sent."
+    ),
+    "GET /api/admin/session-health": Operation(
+        "getSessionHealth",
+        "See how the service does",
+        "Administration",
+        "Score, metrics, alerts, and what refunds and cancellations cost, over a window of time.",
+    ),
+    "GET /api/admin/sessions": Operation(
+        "findSessions",
+        "Find sessions",
+        "Administration",
+        "Newest first; every condition that is given has to hold.",
+    ),
+}

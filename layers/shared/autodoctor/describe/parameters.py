@@ -1,0 +1,54 @@
+"""Every parameter that a route reads, by its name: in the path, in the query, in a header."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_UUID: Final = {"type": "string", "format": "uuid"}
+_INSTANT: Final = {"type": "string", "format": "date-time"}
+_CODE: Final = {"type": "string", "pattern": r"^[a-z][a-z0-9_-]{0,39}$"}
+
+PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "assignmentId": ("From the queue, the feed or the answer to an intake.", _UUID),
+    "sessionId": ("From the answer to an intake, the feed or the active session.", _UUID),
+    "intakeId": ("From the answer to an intake that is paid by card.", _UUID),
+    "quoteId": ("From the answer to an escalation, or a list of quotes.", _UUID),
+    "mechanicId": ("The mechanic's own id, which is not the `sub` of their token.", _UUID),
+    "workshopId": ("The workshop.", _UUID),
+    "notificationId": ("From the list of notifications.", _UUID),
+    "code": ("What the plan or pack is called.", _CODE),
+    "slug": ("Last part of a problem's `type`.", {"type": "string", "pattern": "^[a-z0-9-]+$"}),
+    "file": ("Its path, which may have slashes.", {"type": "string"}),
+    "proxy": ("Anything below.", {"type": "string"}),
+}
+
+QUERY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "limit": ("How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    "cursor": ("`nextCursor` of the page before; opaque.", {"type": "string"}),
+    "status": ("Only those with this status.", {"type": "string", "enum": ["active", "suspended"]}),
+    "workshopId": ("Only those of this workshop.", _UUID),
+    "search": ("The beginning of a name or an e-mail address.", {"type": "string", "maxLength": 200}),
+    "from": ("Beginning of the window, ISO 8601 with an offset.", _INSTANT),
+    "to": ("End of the window, which is no part of it; now where absent.", _INSTANT),
+    "unread": ("`true`: only those not read yet.", {"type": "string", "enum": ["true", "false"]}),
+}
+
+_KEY: Final = (
+    "Any text of yours, new for each new request. The same key and body within 24 hours give the first answer again; "
+    "the same key with another body is refused. Only successes are kept."
+)
+HEADERS: Final[Mapping[str, tuple[str, str, bool, dict[str, Any]]]] = {
+    "idempotency-key": (
+        "Idempotency-Key",
+        _KEY,
+        False,
+        {"type": "string", "minLength": 1, "maxLength": 255},
+    ),
+    "if-none-match": ("If-None-Match", "ETag of the copy you have.", False, {"type": "string"}),
+    "stripe-signature": (
+        "Stripe-Signature",
+        "Time and signature over the raw body, as Stripe writes them.",
+        True,
+        {"type": "string"},
+    ),
+}
+"""By the name in lower case: as it is written, what it is for, whether it is required, and its schema."""

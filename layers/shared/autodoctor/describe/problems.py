@@ -1,0 +1,190 @@
+"""What each type of problem means and what to do about it: the text of the page under its `type`.
+
+A new error class in errors.py (or elsewhere) needs its slug here; tests/describe/test_problems.py says so when it is
+missing. Status, title and extras come from the class itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What a person reads who looks up a problem.
+
+    Attributes:
+        means: what happened, in one or two sentences.
+        do: what the client, or the person behind it, does next.
+        extras: what each member of the document says that is not in every problem.
+    """
+
+    means: str
+    do: str
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+
+_ERRORS: Final = {
+    "errors": "Each value that is wrong: `pointer` (RFC 6901) says where it stands, `detail` what is wrong."
+}
+
+GUIDES: Final[Mapping[str, Guide]] = {
+    "malformed-json": Guide(
+        "The body is not JSON (RFC 8259), is not UTF-8, or is nested too deeply. Nothing was done.",
+        "Send the body as JSON. NaN and Infinity are not JSON. Sending the same bytes again gives the same answer.",
+    ),
+    "bad-signature": Guide(
+        "A webhook's Stripe-Signature does not fit its body with any secret that we know, or its time is more than "
+        "five minutes from now. Nothing was recorded.",
+        "If you are Stripe: nothing, you try again by yourself. If you run this service: compare the signing secret of "
+        "the endpoint in Stripe's dashboard with webhookSecrets (connectWebhookSecrets for connected accounts), and "
+        "the clock.",
+    ),
+    "unauthenticated": Guide(
+        "The token is valid, but is no access token of a user: perhaps an ID token, or one whose subject is no UUID. "
+        "A token that is missing, expired or forged is refused before it reaches us, with a 401 that has no type.",
+        "Sign in again and send the access token: Authorization: Bearer TOKEN.",
+    ),
+    "insufficient-credits": Guide(
+        "The plan costs more credits than the customer has. No session was created and nothing was taken.",
+        "Buy a pack of credits (POST /api/customer/credits/checkout), or pay by card.",
+        {"balance": "Credits the customer has.", "price": "Credits the plan costs."},
+    ),
+    "forbidden": Guide(
+        "The token's groups are not among those this route is for.",
+        "Use an account of the right group. A user who was just put into a group needs a new token.",
+    ),
+    "mechanic-not-active": Guide(
+        "The account is in the group of mechanics, but is not known as a mechanic, or is suspended. A suspended "
+        "mechanic can still leave and end a session and decline an offer.",
+        "Ask the service's support to add or reinstate the account; trying again changes nothing.",
+    ),
+    "own-session": Guide(
+        "A mechanic asked for, or tried to take, a session that they started as a customer.",
+        "Leave it to another mechanic.",
+    ),
+    "customer-erased": Guide(
+        "The customer asked for their data to be erased, and it was. The account can start and buy nothing any more.",
+        "Sign up with a new account.",
+    ),
+    "not-found": Guide(
+        "There is nothing with this id, or it is somebody else's: the two look the same, so that ids tell nothing.",
+        "Check the id, and that the token is that of the user it belongs to.",
+    ),
+    "conflict": Guide(
+        "The request does not fit the present state of what it is about.",
+        "Fetch the present state, and decide again. Most conflicts have a type of their own.",
+    ),
+    "active-session-exists": Guide(
+        "A customer has at most one session that is scheduled, pending, waiting or live, and there is one. No second "
+        "one was created and nothing was charged.",
+        "Lead the customer back to the session they have, or end it first (POST /api/sessions/{sessionId}/end).",
+        {"activeSession": "The session that is in the way: its `sessionId` and its `status`."},
+    ),
+    "payment-processing": Guide(
+        "The customer has paid, and the bank has not said yet whether the money comes. Until then nothing else can be "
+        "started, so that nothing is paid twice.",
+        "Ask GET /api/intakes/{intakeId} until its status is no longer processing; some ways to pay take days.",
+        {"intakeId": "The intake, or the purchase of credits, whose payment is on its way."},
+    ),
+    "assignment-unavailable": Guide(
+        "The mechanic could see this request once, but it was taken by another, withdrawn, is over, or its offer's "
+        "time is up.",
+        "Take it off the list, and fetch the queue again. Trying again changes nothing.",
+        {"assignmentId": "The assignment that is gone."},
+    ),
+    "mechanic-busy": Guide(
+        "A mechanic has at most one session that is waiting or live, and there is one.",
+        "Return to that session (GET /api/mechanic/active-session), and end or release it first.",
+    ),
+    "session-ended": Guide(
+        "The session is completed, cancelled or expired; that is final.",
+        "Show the outcome (GET /api/sessions/{sessionId}). A customer starts a new intake.",
+        {"sessionStatus": "How it ended: completed, cancelled or expired."},
+    ),
+    "session-not-open": Guide(
+        "A session that is scheduled, or that nobody has accepted yet, cannot be joined by this caller.",
+        "Wait until its status says otherwise; a scheduled session opens 15 minutes before its time.",
+        {"sessionStatus": "Where it stands: scheduled or pending."},
+    ),
+    "session-not-releasable": Guide(
+        "Only a session that waits for its parties can be given back. A live one has to be ended.",
+        "End it (POST /api/sessions/{sessionId}/end), or fetch it again if it should be waiting.",
+        {"sessionStatus": "Where it stands."},
+    ),
+    "session-not-escalatable": Guide(
+        "A mechanic has looked at the car only in a session that is live or completed; no other can be escalated.",
+        "Wait until it is live. One that was cancelled or has expired needs a new intake.",
+        {"sessionStatus": "Where it stands."},
+    ),
+    "quote-approved": Guide(
+        "The customer has approved a quote for this session already, so no other workshop is asked.",
+        "Look at the quote that was approved (GET /api/quotes/{quoteId}).",
+        {"quoteId": "The quote that was approved."},
+    ),
+    "quote-not-given": Guide(
+        "The workshop has not named an amount yet, so there is nothing to approve.",
+        "Wait for the amount; the customer is told of it.",
+    ),
+    "quote-decided": Guide(
+        "The quote was approved, declined, or superseded by the approval of another. That is final.",
+        "Fetch it again (GET /api/quotes/{quoteId}). The mechanic may ask another workshop, unless one is approved.",
+        {"quoteStatus": "How it was decided: approved, declined or superseded."},
+    ),
+    "quote-changed": Guide(
+        "The workshop changed the amount after the customer had seen another one. Nothing was approved.",
+        "Show the customer the new amount, and approve with it if they still want to.",
+        {"amountCents": "The amount that stands now, in cents."},
+    ),
+    "session-busy": Guide(
+        "Another request held the same session, or the same customer's money, for longer than a second. Nothing was "
+        "done.",
+        "Send the same request again after the seconds in Retry-After. That is safe.",
+    ),
+    "validation": Guide(
+        "The body is JSON, but a value in it, in the query or in a header is not what is asked for. Nothing was done.",
+        "Show each of `errors` at its field, and send the corrected request.",
+        _ERRORS,
+    ),
+    "funding-unavailable": Guide(
+        "The plan cannot be paid for in this way, or this way to pay does not exist.",
+        "Choose another value for payWith; GET /api/plans has each plan's prices in money and in credits.",
+        _ERRORS,
+    ),
+    "idempotency-key-reused": Guide(
+        "This customer used the same Idempotency-Key for a different request within the last 24 hours. Nothing was "
+        "done.",
+        "Use a new key for each new request, and the same key and body only to repeat one.",
+        _ERRORS,
+    ),
+    "retired": Guide(
+        "The route belonged to the system that this one replaced.",
+        "Use the route in `successor`, which also stands in the Link header as successor-version.",
+        {"successor": "Path of the route that took its place."},
+    ),
+    "service-unavailable": Guide(
+        "The database cannot be reached or did not answer in time. Whether the request was carried out is not known.",
+        "Send the same request again after the seconds in Retry-After, with the same Idempotency-Key if it had one. "
+        "Every operation recognises its own work, so that is safe.",
+    ),
+    "payments-unavailable": Guide(
+        "Stripe cannot be reached, did not answer in time or refused the request. Nobody was charged, and nothing is "
+        "half-made.",
+        "Send the same request again after the seconds in Retry-After.",
+    ),
+    "mechanic-exists": Guide(
+        "The user is a mechanic already; a user is at most one.",
+        "Change the one there is (PATCH /api/admin/mechanics/{mechanicId}).",
+        {"mechanicId": "The mechanic this user is."},
+    ),
+    "credit-pack-exists": Guide(
+        "A pack of credits with this code exists already. Codes are never given twice.",
+        "Choose another code, or change the pack there is (PATCH /api/admin/credit-packs/{code}).",
+        {"code": "The code that is taken."},
+    ),
+    "plan-exists": Guide(
+        "A plan with this code exists already. Codes are never given twice.",
+        "Choose another code, or change the plan there is (PATCH /api/admin/plans/{code}).",
+        {"code": "The code that is taken."},
+    ),
+}

@@ -1,0 +1,122 @@
+"""From the models of requests and answers to the schemas of the documents (JSON Schema 2020-12)."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import models_json_schema
+
+type Schema = dict[str, Any]
+type Mode = Literal["validation", "serialization"]
+
+REF: Final = "#/components/schemas/"
+_REF_TEMPLATE: Final = f"{REF}{{model}}"
+_MODES: Final = ("-Input", "-Output")
+_ATTRIBUTES: Final = re.compile(r"\s*Attributes:\n(.*)", re.DOTALL)
+_ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*?)(?=^ {4}\w|\Z)", re.DOTALL | re.MULTILINE)
+_NAMES: Final = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
+
+
+def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dict[type[BaseModel], Schema]]:
+    """The schemas of models and of all they consist of, by name; and where each model is among them.
+
+    Args:
+        models: each with what it is for: `validation` of what is received, `serialization` of what is answered.
+    """
+    ordered = sorted(models, key=_order)
+    places, made = models_json_schema([*ordered], by_alias=True, ref_template=_REF_TEMPLATE)
+    objects = _without_aliases(made.get("$defs", {}))
+    short = _short_names(objects)
+    text = json.dumps([objects, [places[each]["$ref"] for each in ordered]])
+    for long, name in short.items():
+        text = text.replace(f'"{REF}{long}"', f'"{REF}{name}"')
+    definitions, refs = json.loads(text)
+    named = {short.get(name, name): _tidied(schema) for name, schema in definitions.items()}
+    return dict(sorted(named.items())), {model: {"$ref": ref} for (model, _), ref in zip(ordered, refs, strict=True)}
+
+
+def camel(text: str) -> str:
+    """Write the names of fields in a docstring as they are on the wire."""
+    return _NAMES.sub(lambda found: f"`{to_camel(found[1])}`", text)
+
+
+def resolve(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """What a schema stands for, where it is a reference."""
+    while (ref := schema.get("$ref")) is not None:
+        schema = definitions[ref.removeprefix(REF)]
+    return schema
+
+
+def one_sentence(text: str | None) -> str:
+    """A docstring without what follows its first paragraph, on one line."""
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
+def attributes(doc: str) -> Iterator[tuple[str, str]]:
+    """The attributes that a Google-style docstring describes, by their names on the wire."""
+    if section := _ATTRIBUTES.search(inspect.cleandoc(doc)):
+        for name, text in _ATTRIBUTE.findall(section[1]):
+            yield to_camel(name), camel(" ".join(text.split()))
+
+
+def _order(model: tuple[type[BaseModel], Mode]) -> str:
+    return f"{model[0].__module__}.{model[0].__qualname__}"
+
+
+def _without_aliases(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
+    """The objects alone, with what is no object (a name for a kind of text or number) written out where it is used."""
+
+    def written_out(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+        if isinstance(value, list):
+            return [written_out(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        meant = definitions.get(str(value.get("$ref")).removeprefix(REF), {})
+        if meant and "properties" not in meant:
+            value = {**meant, **value}
+            del value["$ref"]
+        return {name: written_out(each) for name, each in value.items()}
+
+    return {name: written_out(schema) for name, schema in definitions.items() if "properties" in schema}
+
+
+def _short_names(definitions: Iterable[str]) -> dict[str, str]:
+    """Names for models that share theirs: `autodoctor__admin__plans__Plan` is `AdminPlan`.
+
+    Raises:
+        ValueError: two would be called the same.
+    """
+    short = {}
+    for long in definitions:
+        if "__" in long:
+            package, name = long.split("__")[1], long.rpartition("__")[2]
+            short[long] = f"{package.capitalize()}{name}"
+        elif long.endswith(_MODES):
+            short[long] = long.rpartition("-")[0]  # it shared its name with a kind of text or number, which is gone
+    if len({*short.values(), *definitions}) < len(short) + len(set(definitions)):
+        raise ValueError(f"two models with one name: {sorted(short.values())}")
+    return short
+
+
+def _tidied(schema: Schema) -> Schema:
+    """The same with a docstring's attributes at their properties, and without what says nothing."""
+    doc = schema.pop("description", "")
+    for name, text in attributes(doc):
+        if name in schema.get("properties", {}):
+            schema["properties"][name]["description"] = text
+    plain = one_sentence(doc)
+    return {**({"description": camel(plain)} if plain else {}), **_without_noise(schema)}
+
+
+def _without_noise(schema: Schema) -> Schema:
+    """The same without titles that repeat a name, and without defaults of null: absent is what they mean."""
+    kept = {name: value for name, value in schema.items() if name != "title"}
+    if kept.get("default", "") is None:
+        del kept["default"]
+    if "properties" in kept:
+        kept["properties"] = {name: _without_noise(value) for name, value in kept["properties"].items()}
+    return kept

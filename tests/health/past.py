@@ -166,7 +166,8 @@ INSERT INTO session_assignments (id, session_id, available_at, queued_at, status
 VALUES (%(assignment)s, %(id)s, %(at)s, %(signed)s, %(status)s, %(mechanic)s, %(ended)s)
 """,
     """
-INSERT INTO session_participants (session_id, role, since, customer_id) VALUES (%(id)s, 'customer', %(at)s, %(customer)s)
+INSERT INTO session_participants (session_id, role, since, customer_id)
+VALUES (%(id)s, 'customer', %(at)s, %(customer)s)
 """,
     """
 INSERT INTO waivers (session_id, signed_name, version, signed_at)

@@ -368,12 +368,13 @@ CREATE FUNCTION session_health_dashboard()
 RETURNS TABLE (section text, metric text, value numeric, unit text, status text) LANGUAGE sql STABLE AS $$
   WITH hours AS MATERIALIZED (SELECT * FROM calculate_session_health_score()), day AS (
     SELECT sum(h.ended)::bigint AS ended, sum(h.completed)::bigint AS completed, sum(h.accepted)::bigint AS accepted,
-           sum(h.no_shows)::bigint AS no_shows, sum(h.created)::bigint AS created FROM hours h
+           sum(h.no_shows)::bigint AS no_shows, sum(h.created)::bigint AS created,
+           sum(h.wrongly_marked + h.unsettled)::bigint AS broken FROM hours h
   ), alert AS MATERIALIZED (SELECT r.alert, r.severity, r.session_id FROM sessions_needing_review r
   ), active AS (SELECT s.status, count(*) AS n FROM sessions s WHERE s.ended_at IS NULL GROUP BY s.status
   ), total AS (
     SELECT percentage(d.completed, d.ended) AS completion, percentage(d.no_shows, d.accepted) AS no_show,
-           (SELECT count(DISTINCT a.session_id) FROM alert a) AS alerts,
+           d.broken + (SELECT count(*) FROM alert a WHERE a.alert IN ('stuck_live', 'waiting_too_long')) AS alerts,
            d.ended + (SELECT coalesce(sum(a.n), 0)::bigint FROM active a) AS sessions, d.* FROM day d
   ), points AS (SELECT health_score(t.completion, t.no_show, t.alerts, t.sessions) AS score FROM total t)
   SELECT 'score', 'score', p.score, 'points', health_status(p.score) FROM points p

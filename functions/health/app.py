@@ -1,0 +1,24 @@
+"""GET /api/admin/session-health, /api/admin/sessions"""
+
+from autodoctor.db import database
+from autodoctor.health.dashboard import SessionHealth, session_health
+from autodoctor.health.session_search import FoundSessions, Query, search
+from autodoctor.http import Request, Router
+
+router = Router()
+db = database()
+
+
+@router.route("GET /api/admin/session-health", groups=["admins"])
+def health(request: Request) -> SessionHealth:
+    return session_health(db, request.query.get("from"), request.query.get("to"))
+
+
+@router.route("GET /api/admin/sessions", groups=["admins"])
+def sessions(request: Request) -> FoundSessions:
+    names = {"from": "since", "to": "until"}
+    known = {names.get(name, name): value for name, value in request.query.items()}
+    return search(db, Query(**{name: known.get(name) for name in Query.__dataclass_fields__}))
+
+
+handler = router.handler()

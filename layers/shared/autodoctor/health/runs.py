@@ -1,0 +1,68 @@
+"""When each schedule ran last and runs next: every scheduled function notes its own run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, LiteralString
+
+from autodoctor.db import Database
+from autodoctor.wire import Answer, Utc
+
+EVERY_SECONDS: Final = {
+    "expire-orphans": 60,
+    "relay": 60,
+    "monitor": 60,
+}
+"""The schedules of template.yaml, by the name without the stack's; a test holds them equal."""
+
+_BEGIN: Final[LiteralString] = """
+INSERT INTO schedule_runs AS r (name, started_at) VALUES (%(name)s, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET started_at = excluded.started_at, finished_at = NULL, failed = false
+"""
+
+_END: Final[LiteralString] = """
+UPDATE schedule_runs SET finished_at = clock_timestamp(), failed = %(failed)s WHERE name = %(name)s
+"""
+
+_ALL: Final[LiteralString] = """
+SELECT n.name, n.seconds AS every_seconds, r.started_at AS last_run, r.finished_at AS last_finished,
+       CASE WHEN r.started_at IS NULL THEN 'never'
+            WHEN r.started_at < now() - (3 * n.seconds + 60) * interval '1 second' THEN 'overdue'
+            WHEN r.failed THEN 'failed' WHEN r.finished_at IS NULL THEN 'running' ELSE 'ok' END AS state,
+       r.started_at + n.seconds * interval '1 second' AS next_run
+  FROM unnest(%(names)s::text[], %(seconds)s::integer[]) AS n (name, seconds)
+  LEFT JOIN schedule_runs r USING (name) ORDER BY n.name
+"""
+
+
+class ScheduleRun(Answer):
+    """One schedule.
+
+    Attributes:
+        state: overdue after three intervals and a minute without a run; running also of one that was cut short.
+        next_run: an interval after the last one began; what the scheduler itself intends is not known here.
+    """
+
+    name: str
+    every_seconds: int
+    last_run: Utc | None
+    last_finished: Utc | None
+    next_run: Utc | None
+    state: str
+
+
+@contextmanager
+def noted(database: Database, name: str) -> Iterator[None]:
+    """Note that the schedule of this name runs, and how it ended."""
+    database.execute(_BEGIN, {"name": name})
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        database.execute(_END, {"name": name, "failed": failed})
+
+
+def schedules(database: Database) -> list[ScheduleRun]:
+    """Every schedule with its last and its next run."""
+    parameters = {"names": list(EVERY_SECONDS), "seconds": list(EVERY_SECONDS.values())}
+    return [ScheduleRun(**row) for row in database.all(_ALL, parameters)]

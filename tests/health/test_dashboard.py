@@ -1,0 +1,221 @@
+"""GET /api/admin/session-health: every number against what was put into the database by hand, and its list."""
+
+from datetime import UTC, datetime, timedelta
+from unittest.mock import ANY
+from urllib.parse import parse_qsl
+
+import pytest
+
+from autodoctor.errors import Unprocessable
+from autodoctor.health.dashboard import SessionHealth, session_health
+from autodoctor.health.session_search import FoundSessions, Query, search
+from autodoctor.ids import new_id
+from autodoctor.payments.settlement import settle
+from autodoctor.sessions.accept import decline
+from health.past import NOON, Past, Story, free, no_show, withdrawn
+from integration.actors import Stage
+from payments.purse import complete, pay_by_card
+
+
+def listed(stage: Stage, route: str) -> FoundSessions:
+    """The list that an answer names."""
+    names = {"from": "since", "to": "until"}
+    query = {names.get(name, name): value for name, value in parse_qsl(route.partition("?")[2])}
+    return search(stage.app, Query(**query, limit="100"))
+
+
+def tiles(page: SessionHealth) -> dict[str, tuple[float | None, str]]:
+    return {tile.name: (tile.value, tile.status) for tile in page.metrics}
+
+
+def test_a_day_of_the_past_is_counted_exactly(stage: Stage, past: Past) -> None:
+    past.sessions(6, NOON, free())
+    past.sessions(2, NOON, Story("too_short", parted=100))  # by card, 2999 each
+    past.session(NOON, no_show(plan="quick", session_type="chat", funding="credit"))  # 1 credit
+    past.session(NOON, withdrawn())
+    page = session_health(stage.app, "2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z")
+    assert tiles(page) == {
+        "completion_percent": (60.0, "low"),
+        "no_show_percent": (11.1, "ok"),  # 1 of 9 with a mechanic
+        "created": (10, "none"),
+        "ended": (10, "none"),
+        "completed": (6, "none"),
+        "cancelled": (4, "none"),
+        "expired": (0, "none"),
+        "no_shows": (1, "none"),
+        "average_seconds": (600, "none"),
+    }
+    assert (page.score.value, page.score.status, page.score.sessions) == (90.0, "good", 10)
+    lost = page.revenue_impact
+    assert (lost.sessions, lost.card_cents, lost.credits, lost.platform_cents) == (4, 8997, 1, 2700)  # 3 x 900
+    assert {row.end_reason: (row.sessions, row.card_cents) for row in lost.by_reason} == {
+        "no_show": (1, 0),
+        "too_short": (2, 5998),
+        "withdrawn": (1, 2999),
+    }
+    assert [(hour.period_start.hour, hour.ended) for hour in page.hourly if hour.ended] == [(12, 10)]
+    assert len(page.hourly) == 24
+
+
+def test_every_number_leads_to_a_list_of_as_many(stage: Stage, past: Past) -> None:
+    now = datetime.now(UTC)
+    past.sessions(3, now - timedelta(hours=2), free())
+    past.sessions(2, now - timedelta(hours=2), no_show())
+    past.session(now - timedelta(hours=2), free(evidence=False))
+    past.session(now - timedelta(hours=2))  # by card, and nobody settled it
+    stage.queued()
+    stage.let_time_pass(700)
+    stage.pending()
+    stage.waiting(stage.mechanic())
+    stage.live(stage.mechanic(), new_id())
+    page = session_health(stage.app)
+    for tile in page.metrics:
+        if tile.unit == "sessions" and tile.list:
+            assert len(listed(stage, tile.list).sessions) == tile.value, tile.name
+    for count in page.status_distribution:
+        assert len(listed(stage, count.list).sessions) == count.count, count.status
+    for lost in page.revenue_impact.by_reason:
+        assert len(listed(stage, lost.list).sessions) == lost.sessions
+    assert {each.alert: each.count for each in page.alerts.sessions} == {
+        "wrongly_marked": 1,
+        "completed_without_settlement": 1,
+        "waiting_too_long": 1,
+    }
+    for alert in page.alerts.sessions:
+        found = listed(stage, alert.list).sessions
+        assert [each.session_id for each in found] == alert.session_ids
+    assert (page.alerts.critical, page.alerts.warning) == (2, 1)
+    # 2 no-shows of 7: 28.6; 3 of 7 + 4 active with an alert: 27.3; completed are 5 of 7
+    assert page.score.value == pytest.approx(100 - 13.6 - 27.3)
+
+
+def test_what_operators_need_first(stage: Stage) -> None:
+    first, second = stage.queued(), stage.queued(urgent=True)
+    free_one, busy = stage.mechanic(), stage.mechanic()
+    stage.mechanic(available_until=None)  # away
+    stage.waiting(busy)
+    for answer in ("declined", "lapsed"):
+        created = stage.queued(preferredMechanicId=str(free_one.id))
+        if answer == "declined":
+            decline(stage.app, free_one.user_id, created.assignment_id)
+        else:
+            stage.owner.execute(
+                "UPDATE session_assignments SET offer_expires_at = now() WHERE id = %s", [created.assignment_id]
+            )
+            assert stage.one("SELECT expire_lapsed_offers()") == 1
+    stage.queued(preferredMechanicId=str(free_one.id))
+    stage.queued(scheduledFor=datetime.now(UTC) + timedelta(days=2))
+    now = session_health(stage.app).now
+    assert now.oldest_waiting is not None
+    assert (now.oldest_waiting.session_id, now.oldest_waiting.customer_name) == (first.session_id, "Cora Castillo")
+    assert second.session_id != first.session_id
+    assert (now.waiting, now.offered, now.accepted, now.live, now.scheduled) == (4, 1, 1, 0, 1)
+    assert (now.mechanics_available, now.mechanics_in_session) == (1, 1)
+    assert (now.offers.accepted, now.offers.declined, now.offers.lapsed) == (0, 1, 1)
+    for offer, count in (("accepted", 0), ("declined", 1), ("lapsed", 1)):
+        assert len(search(stage.app, Query(offer=offer)).sessions) == count
+    stage.let_time_pass(16 * 60)
+    assert session_health(stage.app).now.offers.declined == 0
+
+
+def test_money_that_is_stuck_is_counted_and_listed(stage: Stage) -> None:
+    customer, other = new_id(), new_id()
+    done, withdrawn_one = pay_by_card(stage, customer), pay_by_card(stage, other)
+    complete(stage, done, customer, stage.mechanic())
+    stage.end(other, withdrawn_one.session_id)
+
+    def stuck() -> dict[str, tuple[int, int | None]]:
+        found = session_health(stage.app).money_stuck
+        for each in found:
+            assert len(listed(stage, each.list).sessions) == each.count
+        return {each.kind: (each.count, each.cents) for each in found if each.count}
+
+    assert stuck() == {"settlements_waiting": (2, None)}
+    for created in (done, withdrawn_one):
+        settle(stage.app, created.session_id)
+    assert stuck() == {"payouts_waiting": (1, 699), "refunds_waiting": (1, 999)}
+    stage.owner.execute("UPDATE payouts SET state = 'failed'")
+    assert stuck() == {"payouts_failed": (1, 699), "refunds_waiting": (1, 999)}
+
+
+def test_an_empty_database_has_a_page_without_a_score(stage: Stage) -> None:
+    page = session_health(stage.app)
+    assert (page.score.value, page.score.status, page.now.oldest_waiting) == (None, "no_data", None)
+    assert (page.alerts.critical, page.alerts.sessions, page.revenue_impact.by_reason) == (0, [], [])
+    assert {run.state for run in page.schedules} == {"never"}
+    assert set(page.model_dump(by_alias=True)) >= {"asOf", "from", "to", "moneyStuck", "statusDistribution", "hourly"}
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "pointer"),
+    [
+        ("yesterday", None, "/from"),
+        ("2026-11-02T00:00:00", None, "/from"),
+        (None, "2026-13-02T00:00:00Z", "/to"),
+        ("2026-11-02T00:00:00Z", "2026-11-02T00:00:00Z", "/from"),
+        ("2026-11-03T00:00:00Z", "2026-11-02T00:00:00Z", "/from"),
+        ("2026-10-01T00:00:00Z", "2026-11-02T00:00:00Z", "/from"),  # 32 days
+        ("0001-01-01T00:00:00+14:00", None, "/from"),
+        (None, "9999-12-31T23:59:59-14:00", "/to"),
+    ],
+)
+def test_a_time_that_is_none_or_too_long_is_refused(
+    stage: Stage, since: str | None, until: str | None, pointer: str
+) -> None:
+    for refused in (
+        lambda: session_health(stage.app, since, until),
+        lambda: search(stage.app, Query(since=since, until=until)),
+    ):
+        with pytest.raises(Unprocessable) as problem:
+            refused()
+        assert problem.value.body()["errors"] == [{"pointer": pointer, "detail": ANY}]
+
+
+def test_an_offset_is_as_good_as_utc(stage: Stage) -> None:
+    page = session_health(stage.app, "2026-11-02T01:00:00+01:00", "2026-11-02T06:45:00+05:45")
+    assert page.model_dump(mode="json", by_alias=True)["from"] == "2026-11-02T00:00:00Z"
+
+
+# --- the list ---------------------------------------------------------------------------------------
+
+
+def test_pages_follow_each_other_without_gaps(stage: Stage, past: Past) -> None:
+    past.sessions(5, NOON, free())
+    bounds = {"since": "2026-11-02T00:00:00Z", "until": "2026-11-03T00:00:00Z", "limit": "2"}
+    found = []
+    cursor = None
+    while True:
+        page = search(stage.app, Query(**bounds, status="completed", cursor=cursor))
+        found += [each.at for each in page.sessions]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == 5
+
+
+def test_the_longest_waiting_come_first(stage: Stage) -> None:
+    made = [stage.queued().session_id for _ in range(3)]
+    first = search(stage.app, Query(status="queued", limit="2"))
+    rest = search(stage.app, Query(status="queued", limit="2", cursor=first.next_cursor))
+    assert [each.session_id for each in (*first.sessions, *rest.sessions)] == made
+    assert rest.next_cursor is None
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        Query(status="asleep"),
+        Query(alert="'"),
+        Query(reason="because"),
+        Query(offer="taken"),
+        Query(money="all"),
+        Query(status="live", alert="stuck_live"),
+        Query(limit="0"),
+        Query(cursor="x"),
+        Query(cursor="WyIyMDI2Il0="),
+    ],
+)
+def test_what_no_list_understands_is_refused(stage: Stage, query: Query) -> None:
+    with pytest.raises(Unprocessable):
+        search(stage.app, query)

@@ -71,7 +71,7 @@ def _draw(session: Json, problem: str = "") -> web.Response:
         f"<td>{html.money(item['amount_total'], session['currency'])}</td></tr>"
         for item in session["_line_items"]
     )
-    head = f"<h1>Checkout</h1><p class=total>{total}</p><table>{items}</table>"
+    head = f"<p class=mode>Test mode</p><h1>Checkout</h1><p class=total>{total}</p><table>{items}</table>"
     urls = [session["success_url"], session["cancel_url"] or ""]
     body = head + (_buttons(session, problem) if session["status"] == "open" else _afterwards(session))
     return html.page("Checkout", f"<main class=narrow>{body}</main>", leads_to=urls)
@@ -85,10 +85,11 @@ def _buttons(session: Json, problem: str) -> str:
         '<label>Name on card <input name="name" autocomplete="cc-name"></label>'
     )
     choices = (
-        '<button class=first name="action" value="pay">Pay</button>'
+        '<button class=first name="action" value="pay">Pay</button><div class=row>'
         '<button name="action" value="fail">Fail</button>'
         '<button name="action" value="pay_later">Pay later</button>'
         + ('<button name="action" value="cancel" formnovalidate>Cancel</button>' if session["cancel_url"] else "")
+        + "</div>"
     )
     note = (
         "<small>A stand-in for Stripe: no money moves. Fail is a card that is declined; "
@@ -99,15 +100,21 @@ def _buttons(session: Json, problem: str) -> str:
 
 def _afterwards(session: Json) -> str:
     if session["status"] == "expired":
-        return "<p>This Checkout Session has expired.</p>"
+        return "<p>This Checkout Session has expired.</p>" + _way_back(session["cancel_url"])
+    back = _way_back(checkout.success_url(session))
     if session["payment_status"] == "paid":
-        return "<p>Paid.</p>"
+        return "<p>Paid.</p>" + back
     if session.get("_refused"):
-        return "<p>The bank has refused the payment.</p>"
-    return "<p>The bank has not answered yet.</p>" + "".join(
-        html.button(label, {"action": action})
+        return "<p>The bank has refused the payment.</p>" + back
+    buttons = "".join(
+        html.button(label, {"action": action}, first=action == "bank_pays")
         for label, action in (("The bank pays", "bank_pays"), ("The bank refuses", "bank_refuses"))
     )
+    return f"<p>The bank has not answered yet.</p>{buttons}{back}"
+
+
+def _way_back(url: str | None) -> str:
+    return f'<p><a href="{escape(url)}">Back to the shop</a></p>' if url else ""
 
 
 class OnboardingPage:

@@ -25,6 +25,7 @@ from localcloud.open_sockets import OpenSockets
 from localcloud.pools import FunctionPool, Throttled
 from localcloud.reload import reload_on_change
 from localcloud.schedules import Schedules
+from localcloud.sign_in import AUTHORIZE, TOKEN, SignIn
 from localcloud.socket_connection import Lifetime
 from localcloud.stripe.control import StripeControl
 from localcloud.stripe.service import PREFIX as STRIPE_PREFIX
@@ -183,6 +184,9 @@ class Cloud:
             name: dataclasses.replace(item, issuer=self.issuer.url) for name, item in self.stack.authorizers.items()
         }
         self.stack = dataclasses.replace(self.stack, authorizers=local)
+        sign_in = SignIn(self.issuer, self.api_url)
+        gateway.mount(AUTHORIZE, sign_in.authorize)
+        gateway.mount(TOKEN, sign_in.token)
         gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())
 
     async def stop(self) -> None:

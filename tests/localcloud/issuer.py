@@ -73,7 +73,12 @@ class Issuer:
             "issuer": self.url,
             "jwks_uri": self.url.removesuffix(PATH) + keys,
             "id_token_signing_alg_values_supported": ["RS256"],
-            "response_types_supported": ["token"],
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+            "code_challenge_methods_supported": ["S256"],
+            "grant_types_supported": ["authorization_code"],
+            "response_types_supported": ["code"],
+            "token_endpoint_auth_methods_supported": ["none"],
             "subject_types_supported": ["public"],
         }
         return {

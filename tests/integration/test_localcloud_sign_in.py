@@ -1,0 +1,107 @@
+"""Signing in with the local issuer as the console does: authorization code with PKCE, once, for who began."""
+
+import base64
+import hashlib
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import jwt
+import pytest
+
+from integration.engine import Engine
+
+VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-0123456789"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+AUTHORIZE, TOKEN = "/_dev/issuer/authorize", "/_dev/issuer/token"
+
+
+def asked(engine: Engine, **changed: str) -> dict[str, str]:
+    """The query of a sign-in; `changed` wins."""
+    return {
+        "response_type": "code",
+        "client_id": "probe-client",
+        "redirect_uri": home(engine),
+        "state": "s-1",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+        **changed,
+    }
+
+
+def home(engine: Engine) -> str:
+    return f"{engine.cloud.api_url}/console/index.html"
+
+
+def code_for(engine: Engine, person: str) -> str:
+    answer = engine.http.get(AUTHORIZE, params=asked(engine, person=person))
+    assert answer.status_code == 302
+    back = urlsplit(answer.headers["location"])
+    assert f"{back.scheme}://{back.netloc}{back.path}" == home(engine)
+    query = parse_qs(back.query)
+    assert query["state"] == ["s-1"]
+    return query["code"][0]
+
+
+def exchanged(engine: Engine, code: str, **changed: str) -> httpx.Response:
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "redirect_uri": home(engine),
+        "code_verifier": VERIFIER,
+        **changed,
+    }
+    return engine.http.post(TOKEN, data=form)
+
+
+def test_discovery_names_both_endpoints(engine: Engine) -> None:
+    found = engine.http.get("/_dev/issuer/.well-known/openid-configuration").json()
+    assert found["authorization_endpoint"] == engine.cloud.api_url + AUTHORIZE
+    assert found["token_endpoint"] == engine.cloud.api_url + TOKEN
+    assert found["code_challenge_methods_supported"] == ["S256"]
+
+
+def test_the_page_offers_everybody_and_somebody_new(engine: Engine) -> None:
+    page = engine.http.get(AUTHORIZE, params=asked(engine)).text
+    assert all(name in page for name in ("Cora Castillo", "Mia Moreno", "Ada Adler", "Somebody new"))
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize(("person", "group"), [("mechanic1", "mechanics"), ("newcomer", "customers")])
+def test_who_chose_gets_a_token_that_the_api_takes(engine: Engine, person: str, group: str) -> None:
+    token = exchanged(engine, code_for(engine, person)).json()["access_token"]
+    assert jwt.decode(token, options={"verify_signature": False})["cognito:groups"] == [group]
+    assert engine.http.post("/private/x", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_two_newcomers_are_two_people(engine: Engine) -> None:
+    tokens = [exchanged(engine, code_for(engine, "newcomer")).json()["access_token"] for _ in range(2)]
+    assert len({jwt.decode(token, options={"verify_signature": False})["sub"] for token in tokens}) == 2
+
+
+def test_a_code_is_good_once(engine: Engine) -> None:
+    code = code_for(engine, "customer1")
+    assert exchanged(engine, code).status_code == 200
+    assert exchanged(engine, code).json() == {"error": "invalid_grant"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"code_verifier": "another"}, {"redirect_uri": "http://127.0.0.1/else"}, {"grant_type": "password"}],
+)
+def test_a_code_is_for_who_began(engine: Engine, changed: dict[str, str]) -> None:
+    refused = exchanged(engine, code_for(engine, "customer1"), **changed)
+    assert (refused.status_code, refused.json()) == (400, {"error": "invalid_grant"})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"redirect_uri": "https://evil.example/console/index.html"},
+        {"response_type": "token"},
+        {"code_challenge_method": "plain"},
+        {"code_challenge": ""},
+        {"person": "nobody"},
+    ],
+)
+def test_a_link_that_is_not_the_consoles_is_refused(engine: Engine, changed: dict[str, str]) -> None:
+    assert engine.http.get(AUTHORIZE, params=asked(engine, **changed)).status_code == 400

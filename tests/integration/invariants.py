@@ -20,6 +20,7 @@ from autodoctor.domain.lifecycle import (
     SESSION_MOVES,
 )
 from integration.money_invariants import LEDGER_ADDS_UP, SETTLED_ONCE
+from integration.referral_invariants import REFERRED_AND_ESCALATED
 
 # Between the verdict's clock and the audit row's there is one round trip; a paused test machine may stretch it.
 _ROUND_TRIP: Final = timedelta(seconds=10)
@@ -210,7 +211,7 @@ INVARIANTS: Final[dict[int, LiteralString]] = {
     6: _COMPLETED_IS_EARNED,
     7: _AUDITED + "UNION ALL (" + _PRESENCE_IS_EVIDENCED + ")",
     8: _ONE_SESSION_PER_MECHANIC,
-    9: SETTLED_ONCE,
+    9: SETTLED_ONCE + "UNION ALL (" + REFERRED_AND_ESCALATED + ")",
     10: LEDGER_ADDS_UP,
 }
 """One query per invariant; each row it returns is one sentence about what is wrong."""

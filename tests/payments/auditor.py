@@ -1,0 +1,147 @@
+"""Everything that money can do on one database and one stand-in, with each step in the hands of a test."""
+
+from collections import Counter as Tally
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+import stripe
+
+from autodoctor.ids import new_id
+from autodoctor.payments.checkout import PackRequest, buy_pack
+from autodoctor.payments.fees import sweep_fees
+from autodoctor.payments.losses import sweep_losses
+from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.reconcile import Difference, Report, reconcile
+from autodoctor.payments.refunding import sweep_refunds
+from autodoctor.payments.reversals import sweep_reversals
+from autodoctor.payments.settlement import settle
+from autodoctor.sessions.intake import SessionCreated
+from integration.actors import Mechanic
+from payments.counter import Counter
+from payments.office import Office
+from payments.purse import SIGNED, complete
+from stripe_standin.till import client_of
+
+NOW = timedelta()
+MINUTE = 60.0
+
+
+@dataclass
+class Auditor:
+    """A counter where customers pay, an office that sends money, and a comparison of both with the books."""
+
+    counter: Counter
+    office: Office
+    client: stripe.StripeClient
+    told: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, counter: Counter) -> "Auditor":
+        """One for a counter's database and stand-in."""
+        client = client_of(counter.stripe)
+        return cls(counter, Office(counter.stage, counter.stripe, client), client)
+
+    # What people do
+
+    def opened(self, customer: UUID) -> str:
+        """The page where an intake of a customer's is paid."""
+        return self.counter.page(self.counter.ask(customer, **SIGNED))
+
+    def paid(self, customer: UUID | None = None) -> tuple[UUID, SessionCreated, str]:
+        """A session that a customer of its own paid by card: who, which, and the charge."""
+        customer = customer or new_id()
+        page = self.opened(customer)
+        self.counter.stripe.pay(page)
+        self.hear()
+        return customer, self.counter.session(), self.charge_of(page)
+
+    def charge_of(self, page: str) -> str:
+        """Stripe's id of what was paid at a page."""
+        intent = self.client.v1.checkout.sessions.retrieve(page, {"expand": ["payment_intent"]}).payment_intent
+        assert isinstance(intent, stripe.PaymentIntent)
+        return str(intent.latest_charge)
+
+    def earned(self, mechanic: Mechanic) -> tuple[SessionCreated, str]:
+        """A session that was paid by card and completed, and is settled: which, and the charge."""
+        customer, created, charge = self.paid()
+        complete(self.counter.stage, created, customer, mechanic)
+        assert settle(self.counter.stage.app, created.session_id)
+        return created, charge
+
+    def cancelled(self) -> tuple[SessionCreated, str]:
+        """A session that was paid by card and cancelled, and is settled: which, and the charge."""
+        customer, created, charge = self.paid()
+        self.counter.stage.end(customer, created.session_id)
+        assert settle(self.counter.stage.app, created.session_id)
+        return created, charge
+
+    def pack(self, customer: UUID) -> str:
+        """The page where a customer buys five credits."""
+        bought = buy_pack(self.counter.stage.app, customer, PackRequest(pack="five"))
+        query = "SELECT stripe_session_id FROM checkouts WHERE id = %s"
+        found: str = self.counter.one(query, bought.checkout_id)
+        return found
+
+    def mechanic(self) -> Mechanic:
+        """A mechanic who can be paid."""
+        mechanic = self.counter.stage.mechanic()
+        self.office.onboarded(mechanic)
+        self.hear()
+        return mechanic
+
+    def other_business(self) -> str:
+        """A charge of the same account that has nothing to do with us."""
+        page = self.client.v1.checkout.sessions.create(
+            params={
+                "mode": "payment",
+                "success_url": "https://shop.example",
+                "line_items": [
+                    {
+                        "quantity": 1,
+                        "price_data": {"currency": "usd", "unit_amount": 500, "product_data": {"name": "A mug"}},
+                    }
+                ],
+            }
+        )
+        self.counter.stripe.pay(page.id)
+        return self.charge_of(page.id)
+
+    # What functions do
+
+    def hear(self) -> None:
+        """Take every event of Stripe's that was not taken yet."""
+        for event in self.counter.stripe.events():
+            if event["id"] not in self.told:
+                self.told.add(event["id"])
+                endpoint = "connect" if "account" in event else "platform"
+                answer = self.counter.deliver(self.counter.stripe.signed(event["id"]), endpoint)
+                assert answer.status == 200, answer
+
+    def send(self) -> None:
+        """Send what is due, book fees and losses."""
+        for _ in range(3):
+            self.office.later()
+            app = self.counter.stage.app
+            sweep_losses(app, lambda: MINUTE)
+            sweep_refunds(app, self.client, lambda: MINUTE)
+            sweep_payouts(app, self.client, lambda: MINUTE)
+            sweep_reversals(app, self.client, lambda: MINUTE)
+            sweep_fees(app, self.client, lambda: MINUTE)
+            self.hear()
+
+    def compared(self) -> Report:
+        """One comparison of everything, also of what has only just happened."""
+        report = reconcile(self.counter.stage.app, self.client, grace=NOW, fee_grace=NOW)
+        assert report.finished
+        return report
+
+    def fees_booked(self) -> None:
+        """Book the fees, so that nothing but what a test does is left."""
+        sweep_fees(self.counter.stage.app, self.client, lambda: MINUTE)
+
+
+def kinds(differences: Iterable[Difference]) -> dict[str, int]:
+    """How many of each kind."""
+    return dict(Tally(each.kind for each in differences))

@@ -32,6 +32,10 @@ from localcloud.stripe.service import PREFIX as STRIPE_PREFIX
 from localcloud.stripe.service import StripeService
 from localcloud.template import Stack, read_stack
 from localcloud.template_sockets import PREFIX
+from localcloud.topics import JSON_PATH as ALERTS_JSON_PATH
+from localcloud.topics import PATH as ALERTS_PATH
+from localcloud.topics import PREFIX as TOPICS_PREFIX
+from localcloud.topics import TopicService
 from localcloud.websocket_api import WebSocketApis, with_local_addresses
 
 _DEFAULT_CLIENT = "autodoctor-local"
@@ -102,6 +106,7 @@ class Cloud:
         self._messaging: Messaging | None = None
         self._sockets: WebSocketApis | None = None
         self._mail: MailService | None = None
+        self._topics: TopicService | None = None
         self._stripe: StripeService | None = None
         self.api_url = ""
         self.issuer: Issuer
@@ -127,6 +132,7 @@ class Cloud:
         )
         self._messaging.mount(self._gateway, self.api_url)
         self._mail = self._mail_service(self._gateway, self._messaging)
+        self._topics = self._topic_service(self._gateway)
         self._schedules = Schedules(
             self.stack.schedules, self._pools, self._messaging.queues, settings.retry_delay_seconds, settings.log
         )
@@ -176,6 +182,13 @@ class Cloud:
             gateway.mount(path, MailPage(mail.store).serve)
         return mail
 
+    def _topic_service(self, gateway: Gateway) -> TopicService:
+        topics = TopicService(self._settings.data_dir, self.stack, self._settings.log)
+        gateway.mount(TOPICS_PREFIX, topics.serve)
+        for path in (ALERTS_PATH, ALERTS_JSON_PATH):
+            gateway.mount(path, topics.page)
+        return topics
+
     def _open(self, gateway: Gateway) -> None:
         """Serve the stack; the issuer's URL, which tokens and authorizers carry, holds the port."""
         audiences = [name for item in self.stack.authorizers.values() for name in item.audience]
@@ -204,6 +217,8 @@ class Cloud:
             await self._stripe.stop()
         if self._mail is not None:
             self._mail.close()
+        if self._topics is not None:
+            self._topics.close()
         if self._messaging is not None:
             await self._messaging.stop()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))

@@ -184,12 +184,14 @@ class Resolver:
         raise TemplateError(f"Ref {name}: no such parameter or resource")
 
     def _identity(self, logical_id: str) -> str:
-        """What `Ref` gives: a queue's URL, a bus's name."""
+        """What `Ref` gives: a queue's URL, a bus's name, a topic's ARN."""
         kind = text(mapping(self._resources[logical_id], logical_id).get("Type"))
         if kind == "AWS::SQS::Queue":
             return f"{QUEUES_URL}{ACCOUNT}/{self._name(logical_id, kind)}"
         if kind == "AWS::Events::EventBus":
             return self._name(logical_id, kind).removeprefix("event-bus/")
+        if kind == "AWS::SNS::Topic":
+            return f"arn:aws:sns:{REGION}:{ACCOUNT}:{logical_id}"
         return logical_id
 
     def _name(self, logical_id: str, kind: str) -> str:

@@ -121,6 +121,7 @@ def service_endpoints(api_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_EVENTBRIDGE": f"{api_url}/_aws/events",
         "AWS_ENDPOINT_URL_LAMBDA": f"{api_url}/_aws/lambda",
         "AWS_ENDPOINT_URL_SESV2": f"{api_url}/_aws/email",
+        "AWS_ENDPOINT_URL_SNS": f"{api_url}/_aws/sns",
         "AWS_ENDPOINT_URL_SQS": f"{api_url}/_aws/sqs",
     }
 

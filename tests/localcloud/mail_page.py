@@ -33,20 +33,21 @@ class MailPage:
         """Answer one request below `PATH`, or for `JSON_PATH`."""
         mails = self._store.all()[::-1]
         if request.path == JSON_PATH:
-            return _answer(json.dumps({"mails": [asdict(mail) for mail in mails]}), "application/json")
+            return answer(json.dumps({"mails": [asdict(mail) for mail in mails]}), "application/json")
         wanted = request.path.removeprefix(PATH).strip("/")
         if not wanted:
-            return _answer(_list(mails[:_SHOWN], len(mails)), "text/html")
+            return answer(_list(mails[:_SHOWN], len(mails)), "text/html")
         message_id, _, part = wanted.partition("/")
         mail = next((mail for mail in mails if mail.message_id == message_id), None)
         if mail is None or part not in ("", "html"):
             return web.Response(status=404, text="no such mail")
         if part == "html":
-            return _answer(mail.html, "text/html", _MAIL_POLICY)
-        return _answer(_one(mail), "text/html")
+            return answer(mail.html, "text/html", _MAIL_POLICY)
+        return answer(_one(mail), "text/html")
 
 
-def _answer(body: str, content_type: str, policy: str = _PAGE_POLICY) -> web.Response:
+def answer(body: str, content_type: str, policy: str = _PAGE_POLICY) -> web.Response:
+    """A page or a document below `/_dev` that shows what users wrote."""
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": policy,
@@ -56,7 +57,8 @@ def _answer(body: str, content_type: str, policy: str = _PAGE_POLICY) -> web.Res
     return web.Response(text=body, content_type=content_type, headers=headers)
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """A whole HTML document around a body; the title is escaped, the body is HTML."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body>{body}</body></html>"
@@ -71,7 +73,7 @@ def _list(mails: list[SentMail], count: int) -> str:
         for mail in mails
     )
     table = f"<table><tr><th>sent (UTC)</th><th>to</th><th>subject</th><th>kind</th></tr>{rows}</table>"
-    return _document("Sent mail", f"<h1>Sent mail</h1><p>{count} so far, newest first.</p>{table}")
+    return document("Sent mail", f"<h1>Sent mail</h1><p>{count} so far, newest first.</p>{table}")
 
 
 def _one(mail: SentMail) -> str:
@@ -79,4 +81,4 @@ def _one(mail: SentMail) -> str:
     who = f"<p>{escape(mail.sent_at)}, from {escape(mail.sender)} to {escape(', '.join(mail.to))}</p>"
     frame = f'<iframe sandbox title="HTML part" src="{PATH}/{escape(mail.message_id)}/html"></iframe>'
     parts = f"<h2>HTML</h2>{frame}<h2>Text</h2><pre>{escape(mail.text)}</pre>"
-    return _document(mail.subject, f'<p><a href="{PATH}">all mail</a></p><h1>{title}</h1>{who}{parts}')
+    return document(mail.subject, f'<p><a href="{PATH}">all mail</a></p><h1>{title}</h1>{who}{parts}')

@@ -74,8 +74,8 @@ class Api:
             outgoing = Outgoing(_refusal(incoming, error))
         except HangUp:
             self._log(LogLine("stripe", f"{incoming.method} {path}", "hung up", None, incoming.request_id))
-            assert request.transport is not None
-            request.transport.abort()
+            if request.transport is not None:  # None where the caller went first
+                request.transport.abort()
             return web.Response(status=500)
         if outgoing.replayed:
             headers |= {"Idempotent-Replayed": "true", "Original-Request": outgoing.stored.request_id}

@@ -1,0 +1,100 @@
+"""A run: so many random sessions in a world where everything fails, then rest, then the audit."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from chaos.audit import Audit
+from chaos.clockwork import at_work, come_to_rest
+from chaos.people import Lane, script
+from chaos.stand_in import ONE_IN_FIVE
+from chaos.world import Abandoned, World
+
+LANES: Final = 16
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run was like, and what its audit found."""
+
+    seed: int
+    sessions: int
+    seconds: float
+    seconds_to_rest: float
+    kills: Counter[str]
+    dropped: int
+    answers: Counter[str]
+    coverage: Counter[str]
+    findings: list[str]
+
+    def __str__(self) -> str:
+        lines = [
+            f"seed {self.seed}: {self.sessions} sessions in {self.seconds:.0f} s, at rest {self.seconds_to_rest:.0f} s"
+            f" later; {sum(self.kills.values())} processes killed ({self.kills['busy']} at work),"
+            f" {self.dropped} calls without an answer",
+            *(f"  {count:6} {what}" for what, count in sorted(self.coverage.items())),
+            *(f"  {count:6} answers {what}" for what, count in sorted(self.answers.items())),
+        ]
+        return "\n".join([*lines, *self.findings])
+
+
+def play(world: World, sessions: int, kill_every: float, lanes: int = LANES) -> Outcome:
+    """Play so many sessions, come to rest and audit.
+
+    Raises what went wrong in a thread: the audit has no word in that.
+    """
+    began = time.monotonic()
+    people = [Lane(world, world.new_mechanic(), world.chance(f"lane {number}")) for number in range(lanes)]
+    for account in world.accounts[: lanes // 2]:
+        world.stripe.ask("onboard", account=account)
+    world.stripe.fail_calls(ONE_IN_FIVE)
+    world.stripe.ask("disturb", copies=2, spread_seconds=1.0, drop_odds=0.05)
+    world.pool.kill_every(kill_every)
+    with at_work(world):
+        _all_play(world, people, sessions)
+        world.pool.kill_every(0)
+    if world.trouble:
+        raise ExceptionGroup(f"seed {world.seed}", [each for each in world.trouble if isinstance(each, Exception)])
+    played = time.monotonic()
+    come_to_rest(world)
+    rested = time.monotonic()
+    audit = Audit(world)
+    findings = audit.findings()
+    pool = world.pool
+    return Outcome(
+        world.seed,
+        sessions,
+        played - began,
+        rested - played,
+        pool.kills,
+        pool.dropped,
+        pool.answers,
+        audit.coverage,
+        findings,
+    )
+
+
+def _all_play(world: World, people: list[Lane], sessions: int) -> None:
+    numbers = iter(range(sessions))
+    turn = threading.Lock()
+
+    def live(lane: Lane) -> None:
+        try:
+            while not world.trouble:
+                with turn:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                lane.play(script(world.seed, number))
+        except Abandoned:
+            return
+        except BaseException as failure:  # noqa: BLE001 (the run ends with it)
+            world.trouble.append(failure)
+
+    threads = [threading.Thread(target=live, args=(lane,), daemon=True) for lane in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,184 @@
+"""A whole world of money: database, stand-in, functions, and the clock of each in the hands of a test."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from autodoctor.db import Row
+from chaos.pool import Pool, running_functions
+from chaos.stand_in import RemoteStripe, running_stand_in
+from integration.actors import Mechanic, Stage
+from localcloud.postgres import Database
+
+PROCESSES: Final = 10
+MIN_BILLABLE_SECONDS: Final = 1
+FIXED_PAY_CENTS: Final = 250
+LEASE_TO_LIVE_SECONDS: Final = 25
+"""A claim that is older is of a process that was killed, or that is about to give up: its lease is let run out."""
+
+_SETTINGS: Final[tuple[LiteralString, ...]] = (
+    "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    "UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'",
+)
+_TIME_PASSES: Final[tuple[LiteralString, ...]] = (
+    "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state = 'due' AND next_attempt_at > clock_timestamp()",
+    "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state = 'due' AND next_attempt_at > clock_timestamp()",
+    "UPDATE payouts SET next_attempt_at = clock_timestamp()"
+    " WHERE state = 'sending' AND next_attempt_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '275 s'",
+    "UPDATE refunds SET next_attempt_at = clock_timestamp()"
+    " WHERE state = 'sending' AND next_attempt_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '275 s'",
+    "UPDATE checkouts SET checked_at = checked_at - interval '2 minutes' WHERE status IN ('open', 'processing')",
+    "UPDATE settlements_due SET retry_at = retry_at - interval '10 minutes'",
+)
+_NOBODY_IS_AT_WORK: Final[tuple[LiteralString, ...]] = (
+    "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+    "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+)
+_GIVEN_UP: Final[tuple[LiteralString, ...]] = (
+    "SELECT count(*) FROM (SELECT retry_payout(id) FROM payouts WHERE state = 'failed') AS again",
+    "SELECT count(*) FROM (SELECT retry_refund(id) FROM refunds WHERE state = 'failed') AS again",
+)
+_SEEN: Final[LiteralString] = """
+SELECT coalesce(c.intake_id, c.id) AS id, c.status, s.current_assignment_id
+  FROM checkouts c LEFT JOIN sessions s ON s.id = c.intake_id
+ WHERE c.status NOT IN ('open', 'processing') AND (c.id = ANY (%s) OR c.intake_id = ANY (%s))
+"""
+
+
+class Abandoned(Exception):
+    """Something else has gone wrong, which is what the run tells of."""
+
+
+@dataclass
+class World:
+    """Everything there is.
+
+    Attributes:
+        seed: of all chance in it.
+        trouble: what threads of the test ran into; they stop then.
+    """
+
+    stage: Stage
+    stripe: RemoteStripe
+    pool: Pool
+    seed: int
+    hand: psycopg.Connection[Row]
+    trouble: list[BaseException] = field(default_factory=list)
+    mechanics: list[Mechanic] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    _watched: dict[UUID, Row | None] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def chance(self, of: object) -> random.Random:
+        """Chance for one part of the world, the same for the same seed."""
+        return random.Random(f"{self.seed} {of}")
+
+    def by_hand(self, statement: LiteralString, *values: object) -> list[Row]:
+        """A statement of a superuser's, whom no trigger stops."""
+        with self._lock:
+            cursor = self.hand.execute(statement, values)
+            return cursor.fetchall() if cursor.description else []
+
+    def let_time_pass(self) -> None:
+        """Let back-offs, graces and the leases of the dead be over."""
+        for statement in _TIME_PASSES:
+            self.by_hand(statement)
+
+    def let_leases_end(self) -> None:
+        """The same for all leases, once no function runs."""
+        for statement in _NOBODY_IS_AT_WORK:
+            self.by_hand(statement)
+
+    def try_again(self) -> int:
+        """Give what was given up another chance, as an operator does; how much that was."""
+        return sum(self.by_hand(statement)[0]["count"] for statement in _GIVEN_UP)
+
+    def outlive(self, session_id: UUID) -> None:
+        """Let a session have been there for hours, so that the next sweep lets it expire."""
+        self.by_hand("UPDATE sessions SET created_at = created_at - interval '3 hours' WHERE id = %s", session_id)
+
+    def new_mechanic(self) -> Mechanic:
+        """A mechanic who began onboarding, and did not finish it."""
+        mechanic = self.stage.mechanic()
+        status, _link = self.pool.call("connect", "POST /api/mechanic/onboarding", mechanic.user_id, "mechanics")
+        assert status == 200
+        (account,) = self.by_hand("SELECT * FROM mechanic_accounts WHERE mechanic_id = %s", mechanic.id)
+        self.mechanics.append(mechanic)
+        self.accounts.append(account["stripe_account_id"])
+        return mechanic
+
+    def paid_for(self, subject: UUID, within_seconds: float = 120.0) -> Row:
+        """Wait until a checkout (by its intake, or a pack's by its id) has come to its end, and return it.
+
+        Raises TimeoutError.
+        """
+        with self._lock:
+            self._watched[subject] = None
+        give_up = time.monotonic() + within_seconds
+        while (found := self._watched[subject]) is None:
+            if self.trouble:
+                raise Abandoned
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"checkout of {subject}")
+            time.sleep(0.05)
+        with self._lock:
+            del self._watched[subject]
+        return found
+
+    def watch(self) -> None:
+        """Look what has become of the checkouts that somebody waits for."""
+        with self._lock:
+            waited = [subject for subject, found in self._watched.items() if found is None]
+        if waited:
+            for row in self.by_hand(_SEEN, waited, waited):
+                self._watched[row["id"]] = row
+
+
+@contextmanager
+def running_world(database: Database, folder: Path, seed: int, processes: int = PROCESSES) -> Iterator[World]:
+    """Run all of it on a migrated database; logs and the stand-in's books are in the folder."""
+    with (
+        closing(Stage(database)) as stage,
+        psycopg.connect(database.superuser_url, autocommit=True, row_factory=dict_row) as hand,
+        running_stand_in(folder, "") as stripe,
+    ):
+        hand.execute("SET session_replication_role = replica")
+        for statement in _SETTINGS:
+            stage.owner.execute(statement)
+        environment = {**stripe.ask("environment"), **_environment(database.app_url)}
+        with running_functions(environment, processes, seed, folder / "functions.log") as pool:
+            for endpoint in ("platform", "connect"):
+                stripe.ask("configure_endpoint", endpoint=endpoint, url=f"{pool.url}/stripe/{endpoint}")
+            stripe.ask("set_retries", first=0.1, longest=1.0, attempts=1000, answer_within=15.0)
+            yield World(stage, stripe, pool, seed, hand)
+
+
+def _environment(app_url: str) -> dict[str, str]:
+    return {
+        "DATABASE_URL": app_url,
+        "SESSION_BASE_URL": "https://sessions.example",
+        "EVENT_BUS_NAME": "chaos",
+        "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
+        "POWERTOOLS_SERVICE_NAME": "chaos",
+        "POWERTOOLS_LOG_LEVEL": "ERROR",
+        "AWS_REGION": "test",
+        "AWS_DEFAULT_REGION": "test",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:1",  # nobody listens: events go by the relay of the test
+    }
+
+
+def document(subject: Row, *names: str) -> dict[str, Any]:
+    """Some columns of a row."""
+    return {name: subject[name] for name in names}

@@ -22,10 +22,12 @@ from localcloud import bench_command
 from localcloud.console import Console, Refusal, StepFailed, one_line
 from localcloud.customer_command import customer_app
 from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
+from localcloud.describe_command import asyncapi, openapi
 from localcloud.events_command import events_app
 from localcloud.feed_command import feed
 from localcloud.mail_command import mail_app
 from localcloud.ports import NoFreePort, PortTaken, free_block
+from localcloud.reconcile_command import reconcile
 from localcloud.redrive_command import redrive
 from localcloud.supervise import ToldToStop
 
@@ -35,7 +37,10 @@ app.add_typer(dev_app, name="dev")
 app.add_typer(events_app, name="events")
 app.add_typer(mail_app, name="mail")
 app.add_typer(customer_app, name="customer")
+app.command()(openapi)
+app.command()(asyncapi)
 app.command()(redrive)
+app.command()(reconcile)
 app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100

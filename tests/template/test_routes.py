@@ -59,7 +59,7 @@ PROTECTED = {
     "GET /api/mechanic/onboarding",
     "POST /api/mechanic/onboarding",
 }
-# What can be bought, what Stripe signs, and the retired ones: they say 410 to everybody.
+# What can be bought, what Stripe signs, what the API says of itself, and the retired ones: they say 410 to everybody.
 PUBLIC = {
     "GET /",
     "GET /console",
@@ -67,6 +67,11 @@ PUBLIC = {
     "GET /api/plans",
     "POST /api/stripe/webhook",
     "POST /api/stripe/connect-webhook",
+    "GET /api/openapi.json",
+    "GET /api/asyncapi.json",
+    "GET /api/docs",
+    "GET /problems",
+    "GET /problems/{slug}",
     "ANY /api/mechanics/requests",
     "ANY /api/mechanics/requests/{proxy+}",
     "ANY /api/mechanic/accept",

@@ -30,6 +30,7 @@ BUDGET = {
     "notifications": COMMON,
     "mail_feedback": COMMON,
     "retired": COMMON,
+    "docs": COMMON | {"jinja2", "markupsafe"},
     "console": COMMON,
     "migrate": {
         *("alembic", "aws_lambda_powertools", "jmespath", "mako", "markupsafe", "pygments", "sqlalchemy"),

@@ -1,1 +1,5 @@
-"""What the API says of itself: OpenAPI, AsyncAPI, and a page for every type of problem. No handler imports this."""
+"""What the API says of itself: OpenAPI, AsyncAPI, and a page for every type of problem.
+
+openapi.py and asyncapi.py read the code and write two documents, before a deployment; pages.py draws them for people.
+Only functions/docs imports anything of this, and only pages.py: the rest costs no cold start.
+"""

@@ -1,0 +1,106 @@
+"""The pages for people, drawn from the two documents: no scripts, nothing loaded from anywhere, not even a stylesheet.
+
+The documents are made before a deployment (`autodoctor openapi --write`) and lie beside the handler: reading the code
+of all functions takes a second and needs all of them, a page needs neither.
+"""
+
+import base64
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from autodoctor.describe.reading import Chapter, ProblemPage, chapters, prose, type_of
+from autodoctor.describe.reading import problems as problem_pages
+from autodoctor.http import Content
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_HTML: Final = "text/html; charset=utf-8"
+
+type Name = Literal["openapi", "asyncapi"]
+
+
+class Description:
+    """What this API says of itself.
+
+    Args:
+        folder: where openapi.json and asyncapi.json are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._texts: dict[Name, str] = {
+            "openapi": (folder / "openapi.json").read_text(encoding="utf-8"),
+            "asyncapi": (folder / "asyncapi.json").read_text(encoding="utf-8"),
+        }
+        self._style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+
+    def document(self, name: Name) -> Content:
+        """One of the documents, as it was written."""
+        return Content(self._texts[name], "application/json", headers={"X-Content-Type-Options": "nosniff"})
+
+    def docs(self) -> Content:
+        """Both documents as one page."""
+        return self._page("docs.html", chapters=self._chapters, openapi=self._openapi, asyncapi=self._asyncapi)
+
+    def problems(self) -> Content:
+        """Every type of problem, with what it means."""
+        return self._page("problems.html", problems=self._problems.values())
+
+    def problem(self, slug: str) -> Content:
+        """One type of problem; a page with status 404 where there is none of that name."""
+        found = self._problems.get(slug)
+        if found is None:
+            return self._page("unknown.html", status=404)
+        return self._page("problem.html", problem=found)
+
+    @cached_property
+    def _openapi(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self._texts["openapi"])
+        return document
+
+    @cached_property
+    def _asyncapi(self) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self._texts["asyncapi"])
+        return document
+
+    @cached_property
+    def _chapters(self) -> list[Chapter]:
+        return chapters(self._openapi)
+
+    @cached_property
+    def _problems(self) -> dict[str, ProblemPage]:
+        return problem_pages(self._openapi)
+
+    @cached_property
+    def _templates(self) -> Environment:
+        environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {"prose": prose, "type_of": type_of, "json": _indented}
+        return environment
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        """Only this one stylesheet, which stands in the page, may have any effect there."""
+        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
+        policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        return {
+            "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    def _page(self, template: str, status: int | None = None, **facts: object) -> Content:
+        page = self._templates.get_template(template).render(style=self._style, **facts)
+        return Content(page, _HTML, status, self._headers)
+
+
+def _indented(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)

@@ -7,8 +7,17 @@ from autodoctor.http import Content, Request, Router
 from autodoctor.settings import required
 from autodoctor.site import Site
 
+PAGES = {  # what SessionBaseUrl is followed by in answers, mails and at Stripe
+    "chat": "session.html",
+    "video": "session.html",
+    "intakes": "customer.html",
+    "credits": "customer.html",
+    "mechanic": "mechanic.html",
+    "settings": "settings.html",
+}
 site = Site(
     Path(__file__).parent / "static",
+    PAGES,
     issuer=required("CONSOLE_ISSUER"),
     client_id=required("CONSOLE_CLIENT_ID"),
     connects_to=required("CONSOLE_CONNECTS_TO"),

@@ -10,6 +10,7 @@ from localcloud.banner import banner, ready_line, sample_files
 from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
 from localcloud.console import Console, StepFailed, last_lines
 from localcloud.datadir import RunningServer, option
+from localcloud.ports import LOOPBACK
 from localcloud.postgres import PostgresFailed
 from localcloud.supervise import Launcher, ToldToStop, signals_raise, wait_until_over
 from localcloud.system import Options, System, prepared
@@ -58,13 +59,16 @@ def _require_database(system: System) -> None:
 @contextlib.contextmanager
 def cloud(system: System, console: Console, *, port: int | None = None) -> Iterator[RunningCloud]:
     """Put functions, gateway and schedules of template.yaml on top of a system. Raises StepFailed."""
+    port = system.port if port is None else port
+    here = {"SessionBaseUrl": f"http://{LOOPBACK}:{port}/console"} if port else {}
     settings = CloudSettings(
         template=TEMPLATE,
         data_dir=system.data_dir.folder,
         app_database_url=system.app_url,
         owner_database_url=system.owner_url,
-        port=system.port if port is None else port,
+        port=port,
         log=console.line,
+        overrides=here,
     )
     with contextlib.ExitStack() as stack:
         with console.step("functions and gateway", "uv sync, then look at template.yaml"):

@@ -5,6 +5,7 @@ Nothing is compiled, bundled or loaded from elsewhere: what lies in the folder i
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,12 +28,16 @@ class Site:
     Args:
         folder: where they lie.
         issuer: URL of the issuer whose tokens the API takes, where users sign in.
+        pages: which file answers for an address that is no file, by its first segment: where mails and Stripe lead to.
         client_id: as whom the console asks it for tokens.
         connects_to: what the console may speak to beside its own origin, URLs separated by spaces: issuer and feed.
     """
 
-    def __init__(self, folder: Path, *, issuer: str, client_id: str, connects_to: str) -> None:
+    def __init__(
+        self, folder: Path, pages: Mapping[str, str], *, issuer: str, client_id: str, connects_to: str
+    ) -> None:
         self._files = _read(folder)
+        self._pages = pages
         self._config = json.dumps({"issuer": issuer, "clientId": client_id})
         self._headers = {
             "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
@@ -50,6 +55,8 @@ class Site:
             name: its path below the folder.
             known: the ETag of the copy that the browser has.
         """
+        if name != _CONFIG and name not in self._files:
+            name = self._pages.get(name.partition("/")[0], name)
         body = self._config if name == _CONFIG else self._files.get(name)
         if body is None:
             return None

@@ -11,6 +11,7 @@ from localcloud.message_file import forget_messages
 from localcloud.postgres import PostgresServer, PostgresSettings
 from localcloud.stripe.store import forget_books
 from localcloud.system import Options, prepared
+from localcloud.topics import PublishedStore
 
 
 class UsersOwnDatabase(Refusal):
@@ -51,3 +52,4 @@ def _forget_the_rest(data_dir: DataDir) -> None:
     forget_messages(data_dir.folder)
     forget_books(data_dir.folder)
     MailStore(data_dir.folder).forget()
+    PublishedStore(data_dir.folder).forget()

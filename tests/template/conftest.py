@@ -18,6 +18,7 @@ from autodoctor.http import Router
 ROOT = Path(__file__).parents[2]
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
 SETTINGS = (  # what handlers refuse to start without
+    "ALERT_TOPIC_ARN",
     "CONSOLE_CLIENT_ID",
     "CONSOLE_CONNECTS_TO",
     "CONSOLE_ISSUER",

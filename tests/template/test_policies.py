@@ -36,7 +36,10 @@ PUBLISHERS = {
     "QuotesFunction",
 }
 # Of Stripe's secret.
-READERS = {"IntakeFunction", "StripeWebhookFunction", "CheckoutFunction", "ConnectFunction", "PayoutsFunction"}
+READERS = {
+    *("IntakeFunction", "StripeWebhookFunction", "CheckoutFunction", "ConnectFunction", "PayoutsFunction"),
+    "ReconcileFunction",
+}
 # Beyond its own log and its own secret.
 OWN_GRANTS = {
     **dict.fromkeys(PUBLISHERS, PUBLISHING),
@@ -49,6 +52,8 @@ OWN_GRANTS = {
     "MailFeedbackFunction": CONSUME,
     "SettleFunction": CONSUME | {"sqs:SendMessage"},
     "PayoutsFunction": {"sqs:SendMessage"},
+    "ReconcileFunction": {"sqs:SendMessage"},
+    "MonitorFunction": {"sqs:SendMessage", "sns:Publish"},
 }
 
 
@@ -181,6 +186,8 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
         "CheckoutFunction": sweep,
         "SettleFunction": sweep,
         "PayoutsFunction": sweep,
+        "ReconcileFunction": sweep,
+        "MonitorFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
     }
 

@@ -23,9 +23,11 @@ SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urlli
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
     **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "quotes", "settle"), COMMON),
-    **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts"), COMMON),
+    **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts", "reconcile"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
+    "monitor": COMMON | SIGNING,
+    "health": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},
     "notifications": COMMON,
     "mail_feedback": COMMON,
@@ -71,6 +73,7 @@ LIGHT = {"app", "autodoctor", "botocore", "cython_runtime"}
 
 
 DEPLOYED = {
+    "ALERT_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "SESSION_BASE_URL": "https://sessions.example",
     "EVENT_BUS_NAME": "bus",

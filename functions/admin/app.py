@@ -1,4 +1,4 @@
-"""GET, POST and PATCH /api/admin/mechanics, /api/admin/workshops, /api/admin/plans and /api/admin/credit-packs"""
+"""GET, POST and PATCH /api/admin/mechanics, /workshops, /plans and /credit-packs; GET /api/admin/reconcile"""
 
 from typing import Final
 
@@ -7,6 +7,7 @@ from autodoctor.admin.changes import code_of
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
 from autodoctor.http import Group, Request, Router
+from autodoctor.payments.reconcile.runs import Runs, newest_runs
 
 ADMINS: Final[tuple[Group, ...]] = ("admins",)
 
@@ -87,6 +88,11 @@ def add_pack(request: Request) -> packs.CreditPack:
 def change_pack(request: Request) -> packs.CreditPack:
     code = code_of(request.path, packs.CreditPackNotFound)
     return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
+
+
+@router.route("GET /api/admin/reconcile", groups=ADMINS)
+def list_reconciliations(request: Request) -> Runs:
+    return newest_runs(db, request.query.get("limit"))
 
 
 handler = router.handler()

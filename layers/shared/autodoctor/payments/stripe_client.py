@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 3.0
+LIST_ANSWER_SECONDS: Final = 30.0
+"""A page of a hundred objects with others in them; only schedules wait so long."""
 RETRIES: Final = 2
 """Of one call, by Stripe's library, under the same idempotency key; without saying so it would not retry at all."""
 
@@ -68,23 +70,26 @@ def stripe_secrets() -> StripeSecrets:
     )
 
 
-def stripe_client() -> "StripeClient":
+def stripe_client(answer_seconds: float = ANSWER_SECONDS) -> "StripeClient":
     """The client of the present key, which answers or raises within about 15 seconds.
+
+    Args:
+        answer_seconds: how long each of its attempts waits; more of them make the 15 seconds longer.
 
     Raises:
         SettingMissing: no key is configured.
         OSError: the secret cannot be read.
     """
-    return _client(stripe_secrets().api_key, os.environ.get("STRIPE_API_BASE"))
+    return _client(stripe_secrets().api_key, os.environ.get("STRIPE_API_BASE"), answer_seconds)
 
 
 @cache
-def _client(api_key: str, api_base: str | None) -> "StripeClient":
+def _client(api_key: str, api_base: str | None, answer_seconds: float) -> "StripeClient":
     import stripe  # noqa: PLC0415 (see above)
 
     return stripe.StripeClient(
         api_key,
         base_addresses={"api": api_base} if api_base else {},
         max_network_retries=RETRIES,
-        http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, ANSWER_SECONDS)),
+        http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, answer_seconds)),
     )

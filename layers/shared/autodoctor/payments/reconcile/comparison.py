@@ -9,7 +9,14 @@ from autodoctor.db import Database, Row
 from autodoctor.payments.reconcile import books, compare, internal
 from autodoctor.payments.reconcile.books import Booking, Pair, Span
 from autodoctor.payments.reconcile.report import Difference, Report, Totals
-from autodoctor.payments.reconcile.statement import BEGINNING, OVERLAP, copied_since, copy_statement, forget_extent
+from autodoctor.payments.reconcile.statement import (
+    BEGINNING,
+    MARGIN_SECONDS,
+    OVERLAP,
+    copied_since,
+    copy_statement,
+    forget_extent,
+)
 from autodoctor.payments.reconcile.stripe_side import balance_of, lost_disputes
 
 if TYPE_CHECKING:
@@ -19,8 +26,6 @@ GRACE: Final = timedelta(hours=1)
 """How young a difference may be before it is one: webhooks and sweeps are on their way."""
 FEE_GRACE: Final = timedelta(days=1)
 """The same of Stripe's fees, which are booked when there is time."""
-MARGIN_SECONDS: Final = 45.0
-"""With less time left no further page is begun."""
 _TRIES: Final = 3
 _MOST: Final = 10_000
 """Differences that are kept apart; with more the books are another system's."""

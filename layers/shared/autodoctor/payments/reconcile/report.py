@@ -1,7 +1,6 @@
 """What a comparison found, as plain values."""
 
-from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from pydantic import Field
@@ -114,7 +113,4 @@ class StoredRun(Answer):
     since: Utc | None
     finished: bool
     found: int
-    report: dict[str, object]
-
-
-type Instant = datetime
+    report: dict[str, Any]

@@ -28,7 +28,8 @@ OVERLAP: Final = timedelta(days=1)
 """How far back every run lists again: Stripe's lists may show something late."""
 MOST_PAGES: Final = 20
 """Of one stretch of time; one that has more is listed in smaller ones, so that what is done is never lost."""
-MARGIN_SECONDS: Final = 60.0
+MARGIN_SECONDS: Final = 120.0
+"""One call takes at most about 100 seconds, its retries included (stripe_client.py)."""
 
 _FLOWS: Final[dict[str, Flow]] = {
     "charge": "charge",

@@ -1,0 +1,66 @@
+"""The comparisons that were made: kept for admins, counted for the alarm, one line of the log per kind."""
+
+from typing import Final, LiteralString
+
+from psycopg.types.json import Jsonb
+
+from autodoctor.db import Database
+from autodoctor.observability import logger
+from autodoctor.payments.reconcile.report import Report, StoredRun
+from autodoctor.sessions.queue import page_size
+from autodoctor.wire import Answer
+
+KEPT_DIFFERENCES: Final = 500
+SHOWN_SUBJECTS: Final = 5
+
+_KEEP: Final[LiteralString] = """
+INSERT INTO reconcile_runs (started_at, since, finished, found, report)
+VALUES (%(started_at)s, %(since)s, %(finished)s, %(found)s, %(report)s)
+"""
+_NEWEST: Final[LiteralString] = """
+SELECT id AS run_id, started_at, finished_at, since, finished, found, report
+  FROM reconcile_runs ORDER BY id DESC LIMIT %(limit)s
+"""
+
+
+class Runs(Answer):
+    """The newest comparisons of the ledger with Stripe, the newest first."""
+
+    runs: list[StoredRun]
+
+
+def keep(database: Database, report: Report) -> None:
+    """Keep what a comparison found, with the first of its differences."""
+    kept = report.model_copy(update={"differences": report.differences[:KEPT_DIFFERENCES]})
+    values = {
+        "started_at": report.as_of,
+        "since": report.since,
+        "finished": report.finished,
+        "found": len(report.differences),
+        "report": Jsonb({**kept.model_dump(mode="json", by_alias=True), "counts": report.counts()}),
+    }
+    database.execute(_KEEP, values)
+
+
+def log(report: Report) -> None:
+    """One line per kind of difference, with ids and counts."""
+    for kind, count in report.counts().items():
+        found = [each for each in report.differences if each.kind == kind]
+        level = logger.error if found[0].serious else logger.warning
+        level(
+            "books differ",
+            extra={"kind": kind, "count": count, "subjects": [each.subject for each in found[:SHOWN_SUBJECTS]]},
+        )
+
+
+def newest_runs(database: Database, limit: str | None = None) -> Runs:
+    """What the last comparisons found.
+
+    Args:
+        database: where.
+        limit: how many, 1 to 100; 20 where absent.
+
+    Raises:
+        Unprocessable: limit is none of these.
+    """
+    return Runs(runs=[StoredRun(**row) for row in database.all(_NEWEST, {"limit": page_size(limit)})])

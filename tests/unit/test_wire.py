@@ -13,6 +13,8 @@ from autodoctor.ids import new_id
 from autodoctor.payments.credits import CreditMovement, Credits, CreditsGranted
 from autodoctor.payments.earnings import Earning, Earnings, Totals
 from autodoctor.payments.plans import CreditPack, Plan, Plans
+from autodoctor.payments.quote_views import Quote, Quotes, QuoteStep, SessionQuotes
+from autodoctor.payments.referrals import Referral
 from autodoctor.sessions.accept import Accepted, Declined
 from autodoctor.sessions.active import ActiveSession, History, PastSession, SessionDetail, SessionSummary
 from autodoctor.sessions.availability import Availability
@@ -49,7 +51,13 @@ CONTRACT = {
     CreditsGranted: "customerId credits balance",
     Earnings: "earnings totals nextCursor",
     Earning: "payoutId sessionId kind amountCents currency status createdAt",
-    Totals: "pendingCents paidCents failedCents reversedCents",
+    Totals: "pendingCents paidCents failedCents reversedCents sessionCents referralCents escalationCents",
+    Referral: "referralCode referredCustomers earnedCents",
+    SessionQuotes: "quotes",
+    Quotes: "quotes nextCursor",
+    Quote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle vehicleSummary concern"
+    " amountCents currency description requestedAt givenAt decidedAt timeline",
+    QuoteStep: "at status actor amountCents",
 }
 
 

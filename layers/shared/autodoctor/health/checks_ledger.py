@@ -79,7 +79,8 @@ SELECT c.id, format('%%s, %%s, payment %%s', c.kind, c.status, c.stripe_payment_
             WHERE o.stripe_payment_intent_id = c.stripe_payment_intent_id AND o.id <> c.id)
    OR c.status NOT IN ('paid', 'unfulfillable') AND EXISTS (
      SELECT FROM ledger_transfer t
-      WHERE t.key IN ('session:' || c.intake_id || ':charge', 'pack:' || c.id || ':sale', 'pack:' || c.id || ':credits')))
+      WHERE t.key IN ('session:' || c.intake_id || ':charge', 'pack:' || c.id || ':sale',
+                      'pack:' || c.id || ':credits')))
 """,
     ),
 )

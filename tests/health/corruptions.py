@@ -1,0 +1,345 @@
+"""One way or more to spoil a database for every check of verify: what it claims to find, it has to find.
+
+Each is a list of statements for a superuser whom no trigger, check or unique key holds up. `{name}` is the id of the
+session of that name in marketplace.py.
+"""
+
+from typing import Final
+
+type Corruption = tuple[str, ...]
+
+SCHEMA: Final[dict[str, list[Corruption]]] = {
+    "schema_revision": [("UPDATE alembic_version SET version_num = '0001'",), ("DROP TABLE alembic_version",)],
+    "schema_missing": [
+        ("DROP FUNCTION requeue_poison()",),
+        ("DROP TRIGGER sessions_consistent ON sessions",),
+        ("ALTER TABLE payouts DROP CONSTRAINT payouts_once",),
+        ("DROP INDEX uq_active_session_per_customer",),
+        ("ALTER TABLE sessions DROP COLUMN mechanic_notes",),
+    ],
+    "schema_changed": [
+        ("CREATE OR REPLACE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1'",),
+        ("ALTER TABLE sessions DISABLE TRIGGER sessions_guard",),
+        (
+            "ALTER TABLE sessions DROP CONSTRAINT sessions_completed_iff_long_enough",
+            "ALTER TABLE sessions ADD CONSTRAINT sessions_completed_iff_long_enough CHECK (status <> 'none')",
+        ),
+        ("ALTER FUNCTION sessions_guard() SECURITY INVOKER",),
+        ("ALTER TABLE intakes ALTER COLUMN concern DROP NOT NULL",),
+    ],
+    "schema_foreign": [
+        (
+            "CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+            "CREATE TRIGGER meddle BEFORE UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION public.meddle()",
+        ),
+    ],
+}
+
+_NOW: Final = "clock_timestamp()"
+_A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
+
+ROWS: Final[dict[str, list[Corruption]]] = {
+    "lonely_rows": [("DELETE FROM sessions WHERE id = '{completed}'",)],
+    "intake_differs": [
+        ("DELETE FROM intakes WHERE id = '{completed}'",),
+        ("UPDATE sessions SET customer_id = new_id() WHERE id = '{completed}'",),
+    ],
+    "status_unknown": [("UPDATE sessions SET status = 'diagnosing' WHERE id = '{completed}'",)],
+    "assignment_missing": [
+        ("DELETE FROM session_assignments WHERE session_id = '{queued}'",),
+        ("UPDATE sessions SET current_assignment_id = new_id() WHERE id = '{completed}'",),
+    ],
+    "open_assignments": [
+        ("INSERT INTO session_assignments (session_id, attempt, status) VALUES ('{queued}', 2, 'queued')",),
+        ("UPDATE session_assignments SET status = 'expired', ended_at = now() WHERE session_id = '{queued}'",),
+    ],
+    "stuck_assignment": [
+        ("UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{completed}'",),
+    ],
+    "ended_differently": [("UPDATE session_assignments SET status = 'cancelled' WHERE session_id = '{completed}'",)],
+    "end_incomplete": [
+        ("UPDATE sessions SET ended_at = NULL WHERE id = '{completed}'",),
+        ("UPDATE sessions SET end_reason = 'no_show' WHERE id = '{completed}'",),
+    ],
+    "held_differently": [
+        ("UPDATE sessions SET mechanic_id = (SELECT max(id::text)::uuid FROM mechanics) WHERE id = '{completed}'",),
+        ("UPDATE sessions SET mechanic_id = NULL WHERE id = '{waiting}'",),
+    ],
+    "own_session": [
+        (
+            (
+                "UPDATE mechanics SET user_id = (SELECT user_id FROM customers c JOIN sessions s ON s.customer_id = c.id"
+                " WHERE s.id = '{completed}') WHERE id = (SELECT mechanic_id FROM sessions WHERE id = '{completed}')"
+            ),
+        ),
+    ],
+    "two_active_sessions": [
+        (
+            (
+                "UPDATE sessions SET customer_id = (SELECT customer_id FROM sessions WHERE id = '{queued}')"
+                " WHERE id = '{urgent}'"
+            ),
+        ),
+    ],
+    "mechanic_twice": [
+        (
+            (
+                "UPDATE sessions SET mechanic_id = (SELECT mechanic_id FROM sessions WHERE id = '{live}')"
+                " WHERE id = '{waiting}'"
+            ),
+        ),
+    ],
+    # --- transitions
+    "impossible_move": [
+        (
+            "UPDATE session_events SET from_status = 'pending' WHERE session_id = '{completed}' AND from_status = 'live'",
+        ),
+    ],
+    "impossible_assignment_move": [
+        (
+            (
+                "UPDATE session_assignment_events SET from_status = 'declined'"
+                " WHERE session_id = '{completed}' AND to_status = 'completed'"
+            ),
+        ),
+    ],
+    "missing_audit": [
+        ("DELETE FROM session_events WHERE session_id = '{completed}' AND to_status = 'completed'",),
+        ("DELETE FROM session_events WHERE session_id = '{completed}' AND to_status = 'waiting'",),
+        ("DELETE FROM session_events WHERE session_id = '{queued}'",),
+    ],
+    "missing_assignment_audit": [
+        ("DELETE FROM session_assignment_events WHERE session_id = '{completed}' AND to_status = 'queued'",),
+        ("DELETE FROM session_assignment_events WHERE session_id = '{queued}'",),
+    ],
+    "actor_unknown": [
+        ("UPDATE session_events SET actor = 'eve' WHERE session_id = '{completed}' AND to_status = 'completed'",),
+        ("UPDATE session_events SET actor_id = NULL WHERE session_id = '{completed}' AND to_status = 'completed'",),
+    ],
+    "not_followed": [
+        (
+            (
+                "UPDATE session_assignment_events SET actor_id = new_id()"
+                " WHERE session_id = '{completed}' AND to_status = 'completed'"
+            ),
+        ),
+    ],
+    # --- outcomes
+    "wrongly_marked": [
+        (
+            "UPDATE sessions SET status = 'cancelled', end_reason = 'too_short' WHERE id = '{completed}'",
+            "UPDATE session_assignments SET status = 'cancelled' WHERE session_id = '{completed}'",
+        ),
+        (
+            (
+                "UPDATE sessions SET status = 'completed', end_reason = 'billable', ended_at = ended_at + interval '1 h'"
+                " WHERE id = '{too short}'"
+            ),
+        ),
+        ("UPDATE sessions SET status = 'expired', end_reason = 'expired', started_at = NULL WHERE id = '{completed}'",),
+        ("UPDATE sessions SET absent = 'customer' WHERE id = '{no show of both}'",),
+    ],
+    "wrong_times": [
+        ("UPDATE sessions SET ended_at = ended_at + interval '1 hour' WHERE id = '{completed}'",),
+        ("UPDATE sessions SET started_at = started_at - interval '1 hour' WHERE id = '{live}'",),
+        ("UPDATE sessions SET ended_at = ended_at - interval '1 hour' WHERE id = '{no show of both}'",),
+    ],
+    "billable_mismatch": [("UPDATE sessions SET min_billable_seconds = 900 WHERE id = '{completed}'",)],
+    "start_mismatch": [("UPDATE sessions SET started_at = NULL WHERE id = '{live}'",)],
+    # --- evidence
+    "customer_missing": [
+        ("DELETE FROM session_participants WHERE session_id = '{completed}' AND role = 'customer'",),
+        ("UPDATE session_participants SET customer_id = new_id() WHERE session_id = '{queued}'",),
+    ],
+    "mechanic_missing": [
+        ("UPDATE session_participants SET until = now() WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "participation_differs": [
+        ("DELETE FROM session_participants WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "visits_broken": [
+        ("UPDATE session_events SET type = 'left' WHERE session_id = '{completed}' AND role = 'customer'",),
+    ],
+    "stranger_joined": [
+        ("UPDATE session_events SET mechanic_id = new_id() WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "presence_differs": [("UPDATE sessions SET customer_present = false WHERE id = '{live}'",)],
+    "first_joins_differ": [
+        ("UPDATE sessions SET customer_joined_at = customer_joined_at - interval '1 hour' WHERE id = '{completed}'",),
+    ],
+    # --- timestamps
+    "in_the_future": [
+        (f"UPDATE session_events SET occurred_at = {_NOW} + interval '1 day' WHERE session_id = '{{completed}}'",),
+        (f"UPDATE sessions SET created_at = {_NOW} + interval '1 day' WHERE id = '{{queued}}'",),
+    ],
+    "out_of_order": [("UPDATE sessions SET accepted_at = ended_at + interval '1 hour' WHERE id = '{completed}'",)],
+    "trail_out_of_order": [
+        (
+            (
+                "UPDATE session_events SET occurred_at = occurred_at - interval '1 day'"
+                " WHERE session_id = '{completed}' AND to_status = 'completed'"
+            ),
+        ),
+    ],
+    "unlike_its_trail": [
+        ("UPDATE session_assignments SET ended_at = ended_at - interval '1 hour' WHERE session_id = '{completed}'",),
+        ("UPDATE sessions SET accepted_at = accepted_at - interval '20 seconds' WHERE id = '{waiting}'",),
+    ],
+    # --- money
+    "settlement_missing": [("DELETE FROM settlements_due WHERE session_id = '{just ended}'",)],
+    "settlement_late": [(f"UPDATE settlements_due SET ended_at = {_A_DAY_AGO}",)],
+    "due_wrongly": [
+        ("INSERT INTO settlements_due (session_id) VALUES ('{completed by card}')",),
+        ("INSERT INTO settlements_due (session_id) VALUES ('{live}')",),
+    ],
+    "settled_otherwise": [
+        ("UPDATE settlements SET outcome = 'refund' WHERE session_id = '{completed by card}'",),
+        ("INSERT INTO settlements (session_id, outcome, facts) VALUES ('{bought}', 'pay', '{{}}')",),
+    ],
+    "payout_differs": [
+        ("DELETE FROM payouts WHERE session_id = '{completed by card}'",),
+        ("UPDATE payouts SET amount_cents = amount_cents + 1 WHERE session_id = '{completed by card}'",),
+        ("UPDATE payouts SET mechanic_id = new_id() WHERE session_id = '{completed by card}'",),
+        (
+            (
+                "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)"
+                " SELECT session_id, mechanic_id, kind, amount_cents FROM payouts WHERE session_id = '{completed by card}'"
+            ),
+        ),
+    ],
+    "referral_differs": [
+        ("DELETE FROM payouts WHERE session_id = '{completed by credits, referred}' AND kind = 'referral'",),
+    ],
+    "escalation_differs": [
+        ("UPDATE payouts SET amount_cents = 1 WHERE session_id = '{escalated}' AND kind = 'escalation'",),
+    ],
+    "refund_differs": [
+        ("DELETE FROM refunds WHERE intake_id = '{cancelled by card}'",),
+        ("UPDATE refunds SET amount_cents = 1 WHERE intake_id = '{cancelled by card}'",),
+    ],
+    "paid_and_refunded": [
+        ("INSERT INTO refunds (intake_id, kind, amount_cents) VALUES ('{completed by card}', 'unfulfillable', 999)",),
+    ],
+    "credits_differ": [
+        ("DELETE FROM ledger_transfer WHERE intake_id = '{cancelled by credits}' AND kind = 'credit_return'",),
+        ("DELETE FROM ledger_transfer WHERE intake_id = '{just ended}' AND kind = 'credit_hold'",),
+    ],
+    "held_differs": [
+        (
+            (
+                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)"
+                " VALUES ('x', 'session:{bought}:held', 'stripe', 5000, 'usd', 'refund', '{bought}')"
+            ),
+        ),
+    ],
+    "money_given_up": [("UPDATE payouts SET state = 'failed' WHERE session_id = '{completed by card, not sent}'",)],
+    "money_stranded": [
+        (
+            (
+                f"UPDATE payouts SET state = 'sending', next_attempt_at = {_A_DAY_AGO}"
+                " WHERE session_id = '{completed by card, not sent}'"
+            ),
+        ),
+    ],
+    "loss_unbooked": [
+        (f"UPDATE stripe_refunds SET booked = 'nothing', created_at = {_A_DAY_AGO} WHERE amount_cents = 300",),
+    ],
+    # --- ledger
+    "ledger_row": [
+        ("UPDATE ledger_transfer SET amount = -1 WHERE kind = 'platform_share'",),
+        ("UPDATE ledger_transfer SET credit_account = debit_account WHERE kind = 'platform_share'",),
+        ("UPDATE ledger_transfer SET credit_account = 'eve' WHERE kind = 'platform_share'",),
+        ("UPDATE ledger_transfer SET credit_account = 'credits_spent' WHERE kind = 'platform_share'",),
+    ],
+    "ledger_whose": [
+        ("UPDATE ledger_transfer SET intake_id = '{queued}' WHERE kind = 'earning'",),
+        ("UPDATE ledger_transfer SET credit_account = 'mechanic:{queued}:payable' WHERE kind = 'earning'",),
+    ],
+    "credits_unlike_ledger": [("UPDATE credit_balances SET balance = balance + 1",)],
+    "credits_unknown": [("DELETE FROM credit_balances",)],
+    "payable_differs": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'earning' AND intake_id = '{completed by card, not sent}'",),
+    ],
+    "sent_unlike_ledger": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'transfer'",),
+        ("UPDATE payouts SET stripe_transfer_id = NULL WHERE state = 'sent'",),
+    ],
+    # --- inbox
+    "charge_differs": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'charge' AND intake_id = '{bought}'",),
+        (
+            (
+                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)"
+                " VALUES ('x', 'stripe', 'session:{bought}:held', 999, 'usd', 'charge', '{bought}')"
+            ),
+        ),
+    ],
+    "payment_without_effect": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'pack_sale'",),
+        ("DELETE FROM sessions WHERE id = '{bought}'",),
+    ],
+    "effect_twice": [
+        ("UPDATE checkouts SET stripe_payment_intent_id = 'pi_1' WHERE status = 'paid'",),
+        ("UPDATE checkouts SET status = 'expired' WHERE intake_id = '{bought}'",),
+    ],
+    "event_unhandled": [("UPDATE stripe_events SET handled_at = NULL, outcome = NULL",)],
+    # --- metadata
+    "unsigned": [("DELETE FROM waivers WHERE session_id = '{completed}'",)],
+    "undescribed": [
+        ("UPDATE intakes SET vehicle = '{{}}' WHERE id = '{completed}'",),
+        ("UPDATE intakes SET concern = '' WHERE id = '{completed}'",),
+    ],
+    "plan_mismatch": [("UPDATE intakes SET session_type = 'diagnostic' WHERE id = '{bought}'",)],
+    "funding_mismatch": [
+        ("UPDATE intakes SET price_cents = 0 WHERE id = '{bought}'",),
+        ("UPDATE intakes SET funding = 'barter' WHERE id = '{bought}'",),
+    ],
+    "copy_differs": [
+        ("UPDATE session_assignments SET urgent = true WHERE session_id = '{queued}'",),
+        ("UPDATE sessions SET scheduled_for = NULL WHERE id = '{scheduled}'",),
+    ],
+    # --- activity, queue, outbox
+    "orphan_left": [(f"UPDATE sessions SET created_at = {_A_DAY_AGO} WHERE id = '{{queued}}'",)],
+    "live_too_long": [
+        (f"UPDATE sessions SET started_at = {_A_DAY_AGO} WHERE id = '{{live}}'",),
+        (f"UPDATE sessions SET parted_at = {_A_DAY_AGO} WHERE id = '{{parted}}'",),
+    ],
+    "offer_lapsed": [(f"UPDATE session_assignments SET offer_expires_at = {_A_DAY_AGO} WHERE status = 'offered'",)],
+    "scheduled_overdue": [(f"UPDATE sessions SET scheduled_for = {_A_DAY_AGO} WHERE id = '{{scheduled}}'",)],
+    "mechanic_never_came": [(f"UPDATE sessions SET accepted_at = {_A_DAY_AGO} WHERE id = '{{waiting}}'",)],
+    "queued_and_over": [
+        ("UPDATE session_assignments SET status = 'queued', ended_at = NULL WHERE session_id = '{completed}'",),
+    ],
+    "queued_wrongly": [
+        ("UPDATE session_assignments SET queued_at = NULL WHERE session_id = '{queued}'",),
+        ("UPDATE session_assignments SET offer_expires_at = NULL WHERE session_id = '{offered}'",),
+        ("DELETE FROM waivers WHERE session_id = '{queued}'",),
+    ],
+    "offered_in_vain": [
+        (
+            (
+                "UPDATE mechanics SET status = 'suspended' WHERE id ="
+                " (SELECT mechanic_id FROM session_assignments WHERE session_id = '{offered}')"
+            ),
+        ),
+        ("UPDATE session_assignments SET declined_by = ARRAY[mechanic_id] WHERE session_id = '{offered}'",),
+    ],
+    "unreachable": [
+        (
+            "UPDATE mechanics SET status = 'suspended' WHERE workshop_id IS NOT NULL",
+            f"UPDATE session_assignments SET queued_at = {_A_DAY_AGO} WHERE workshop_id IS NOT NULL",
+        ),
+    ],
+    "outbox_lag": [
+        (
+            (
+                "INSERT INTO outbox (subject_id, id) SELECT session_id, id FROM session_events"
+                " WHERE session_id = '{expired queued}' AND to_status = 'expired'"
+            ),
+        ),
+    ],
+    "outbox_poison": [
+        ("INSERT INTO outbox_poison (subject_id, id, error) VALUES ('{completed}', 1, 'InternalFailure')",)
+    ],
+    "outbox_of_nothing": [("INSERT INTO outbox (subject_id, id) VALUES ('{completed}', 999999)",)],
+}

@@ -1,0 +1,152 @@
+"""Verify is silent about what the product made, and finds everything that it claims to find."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from autodoctor.health.checks import Section
+from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
+from health.corruptions import ROWS, SCHEMA, Corruption
+from health.marketplace import Marketplace
+from integration.actors import Stage
+from integration.invariants import violations
+from localcloud.postgres import Database, PostgresServer
+from payments.counter import opened_counter
+from payments.desk import Desk
+
+# What a superuser takes away first: it stands for years of hands, restores and older releases.
+UNGUARDED = """
+DO $$
+DECLARE
+  each record;
+BEGIN
+  FOR each IN SELECT conname, conrelid::regclass AS on_table FROM pg_constraint
+               WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'f') ORDER BY contype <> 'f'
+  LOOP
+    EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I CASCADE', each.on_table, each.conname);
+  END LOOP;
+  DROP INDEX uq_active_session_per_customer, uq_busy_session_per_mechanic, uq_open_assignment_per_session;
+END
+$$
+"""
+
+
+@pytest.fixture(scope="module")
+def market(postgres_server: PostgresServer, template_database: str) -> Iterator[Marketplace]:
+    """Give a marketplace that every test of this file only looks at."""
+    stage = Stage(postgres_server.create_database("marketplace", template=template_database))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SESSION_BASE_URL", "https://sessions.example")
+        with opened_counter(stage, patch) as counter:
+            market = Marketplace(stage, Desk(counter), (datetime.now(UTC) + timedelta(days=7)).isoformat())
+            market.fill()
+    stage.close()
+    yield market
+    stage.close()
+    postgres_server.drop_database("marketplace")
+
+
+@pytest.fixture(scope="module")
+def vandal(postgres_server: PostgresServer, market: Marketplace) -> Iterator[psycopg.Connection[Any]]:
+    """Give a superuser of a copy of it whom nothing holds up; what they do has to be rolled back."""
+    market.stage.close()  # what is copied must not be in use
+    copy = postgres_server.create_database("unguarded", template="marketplace")
+    with psycopg.connect(copy.superuser_url) as superuser:
+        superuser.execute(UNGUARDED)
+        superuser.commit()
+        yield superuser
+    postgres_server.drop_database("unguarded")
+
+
+def found(outcome: Outcome) -> dict[str, list[str]]:
+    """What was found, and with what."""
+    return {slug: [sample.subject for sample in tally.samples] for slug, tally in outcome.tallies.items()}
+
+
+def of_database(url: str) -> Outcome:
+    """Look at a whole database."""
+    with reader(url, "verify") as connection:
+        return verify(connection)
+
+
+def spoilt(superuser: psycopg.Connection[Any], market: Marketplace, corruption: Corruption) -> Outcome:
+    """What verify finds in a database that was spoilt, and is as before afterwards."""
+    ids = {name: str(session_id) for name, session_id in market.sessions.items()}
+    superuser.execute("SET LOCAL session_replication_role = replica")
+    for statement in corruption:
+        assert superuser.execute(statement.format(**ids)).rowcount != 0, statement
+    outcome = verify(superuser)
+    superuser.rollback()
+    return outcome
+
+
+def test_a_marketplace_that_went_through_everything_raises_no_alarm(market: Marketplace) -> None:
+    outcome = of_database(market.stage.urls.app_url)
+    assert found(outcome) == {}
+    assert outcome.stopped_at is None
+    assert outcome.examined["sessions"] == market.stage.one("SELECT count(*) FROM intakes")
+    assert violations(market.stage.owner) == []  # the other checker says so too
+
+
+def test_every_check_has_its_corruptions() -> None:
+    assert sorted(check.slug for check in ALL_CHECKS) == sorted([*ROWS, *SCHEMA])
+    assert {check.invariant for check in ALL_CHECKS} - {None} == set(range(1, 13))
+    assert {check.section for check in ALL_CHECKS} == set(Section)
+
+
+@pytest.mark.parametrize(("slug", "corruption"), [(slug, each) for slug, variants in ROWS.items() for each in variants])
+def test_what_was_spoilt_is_found(
+    market: Marketplace, vandal: psycopg.Connection[Any], slug: str, corruption: Corruption
+) -> None:
+    outcome = spoilt(vandal, market, corruption)
+    assert slug in found(outcome)
+    (check,) = [each for each in ALL_CHECKS if each.slug == slug]
+    assert slug in [tally.check.slug for tally in outcome.of(check.section)]
+
+
+@pytest.mark.parametrize(
+    ("slug", "corruption"), [(slug, each) for slug, variants in SCHEMA.items() for each in variants]
+)
+def test_drift_of_the_schema_is_found(market: Marketplace, slug: str, corruption: Corruption) -> None:
+    with psycopg.connect(market.stage.urls.superuser_url) as superuser:
+        assert slug in found(spoilt(superuser, market, corruption))
+
+
+def test_nothing_is_lost_between_windows_nor_between_runs(vandal: psycopg.Connection[Any]) -> None:
+    """However small the windows, and however often the time is over."""
+    vandal.execute("SET LOCAL session_replication_role = replica")
+    vandal.execute("UPDATE sessions SET customer_joined_at = now() WHERE status = 'completed'")
+    whole = verify(vandal)
+    place: Place | None = None
+    sessions, findings = 0, 0
+    for _ in range(1000):
+        part = verify(vandal, start=place, seconds_left=lambda: 0.0, window=7)
+        sessions += part.examined.get("sessions", 0)
+        findings += part.tallies["first_joins_differ"].count if "first_joins_differ" in part.tallies else 0
+        place = part.stopped_at
+        if place is None:
+            break
+    vandal.rollback()
+    assert (sessions, findings) == (whole.examined["sessions"], whole.tallies["first_joins_differ"].count)
+    assert findings > len(whole.tallies["first_joins_differ"].samples) == 5
+
+
+def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
+    """As on a replica, which refuses every write and every temporary table."""
+    with psycopg.connect(market.stage.urls.superuser_url, autocommit=True) as superuser:
+        superuser.execute("ALTER ROLE autodoctor_app SET default_transaction_read_only = on")
+        try:
+            assert of_database(market.stage.urls.app_url).findings == 0
+        finally:
+            superuser.execute("ALTER ROLE autodoctor_app RESET default_transaction_read_only")
+    refused = pytest.raises(psycopg.errors.ReadOnlySqlTransaction)
+    with reader(database.app_url, "verify") as connection, refused, connection.transaction():
+        connection.execute("INSERT INTO outbox_poison (subject_id, id, error) VALUES (%s, 1, 'x')", [UUID(int=1)])
+
+
+def test_an_empty_database_is_healthy(database: Database) -> None:
+    assert found(of_database(database.app_url)) == {}

@@ -55,8 +55,8 @@ CONTRACT = {
     Referral: "referralCode referredCustomers earnedCents",
     SessionQuotes: "quotes",
     Quotes: "quotes nextCursor",
-    Quote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle vehicleSummary concern"
-    " amountCents currency description requestedAt givenAt decidedAt timeline",
+    Quote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle vehicleSummary"
+    " concern amountCents currency description requestedAt givenAt decidedAt timeline",
     QuoteStep: "at status actor amountCents",
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel, to_pascal
 
 from autodoctor.describe.feed_messages import MESSAGES, FeedMessage, Identify
 from autodoctor.describe.samples import example
@@ -54,7 +55,7 @@ def asyncapi() -> dict[str, Any]:
     bus = {}
     for name, schema in json_schemas():
         definitions[_detail_name(name)] = _explained(_alone(schema), name)
-        bus[name] = _bus_message(name, definitions)
+        bus[to_camel(name.replace(".", "_"))] = _bus_message(name, definitions)
     definitions["Envelope"] = _ENVELOPE
     return {
         "asyncapi": "3.0.0",
@@ -151,7 +152,7 @@ def _operation(action: str, channel: str, messages: Mapping[str, Schema], text: 
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
         "summary": text,
-        "messages": [{"$ref": f"#/channels/{channel}/messages/{_escaped(name)}"} for name in messages],
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages],
     }
 
 
@@ -232,12 +233,8 @@ def _types(model: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _detail_name(name: str) -> str:
-    return f"{name}.detail"
+    return f"{to_pascal(name.replace('.', '_'))}Detail"
 
 
 def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/messages/{_escaped(name)}"}
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+    return {"$ref": f"#/components/messages/{name}"}

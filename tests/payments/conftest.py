@@ -8,6 +8,7 @@ from integration.actors import Stage
 from localcloud.postgres import Database
 from localcloud.stripe.service import running_stripe
 from payments.counter import Counter, opened_counter
+from payments.desk import Desk
 from payments.office import Office
 from stripe_standin.till import client_of
 
@@ -33,3 +34,9 @@ def office(stage: Stage) -> Iterator[Office]:
     """Give the test what sends money: a stand-in with empty books, and a client that gives up after half a second."""
     with running_stripe() as control:
         yield Office(stage, control, client_of(control, retries=0, timeout=0.5))
+
+
+@pytest.fixture
+def desk(counter: Counter) -> Desk:
+    """Give the test a counter, and everything that happens behind it."""
+    return Desk(counter)

@@ -97,6 +97,11 @@ class StripeControl:
         with self._state.store.transaction():
             return self._shown(refunds.create_refund(self._state, Call(params)))
 
+    def left_of(self, charge: str) -> int:
+        """Return the cents of a charge (by charge or PaymentIntent) that were not refunded."""
+        found = self._state.require("charge", self._charge(charge))
+        return int(found["amount"]) - int(found["amount_refunded"])
+
     def fail_refund(self, refund: str) -> Json:
         """Let a refund come back from the customer's bank."""
         with self._state.store.transaction():

@@ -51,6 +51,7 @@ class Dashboard:
             _table("Balances", ("account", "available", "pending"), balances),
             self._table("Checkout", "checkout.session", ("amount_total", "status", "payment_status"), _of_session),
             self._table("Charges", "charge", ("amount", "status", "amount_refunded"), _of_charge),
+            self._table("Refunds", "refund", ("amount", "status", "charge"), _of_refund),
             self._table("Disputes", "dispute", ("amount", "status"), _of_dispute),
             self._table("Transfers", "transfer", ("amount", "amount_reversed", "destination"), _of_transfer),
             self._table("Accounts", "account", ("email", "payouts_enabled"), _of_account),
@@ -91,8 +92,12 @@ def _of_session(session: Json) -> str:
 def _of_charge(charge: Json) -> str:
     if charge["status"] != "succeeded" or charge["refunded"]:
         return ""
-    labels = {"refund": "Refund"} if charge["disputed"] else {"refund": "Refund", "open_dispute": "Dispute"}
-    return _buttons(charge["id"], labels)
+    labels = {"refund": "Refund", "refund_half": "Refund half"}
+    return _buttons(charge["id"], labels if charge["disputed"] else {**labels, "open_dispute": "Dispute"})
+
+
+def _of_refund(refund: Json) -> str:
+    return _buttons(refund["id"], {"fail_refund": "Fail"}) if refund["status"] == "succeeded" else ""
 
 
 def _of_dispute(dispute: Json) -> str:
@@ -115,6 +120,8 @@ def _of_payout(payout: Json) -> str:
 _ACTIONS: Final[Mapping[str, Callable[[StripeControl, str], object]]] = {
     "add_funds": lambda control, amount: control.add_funds(int(amount)),
     "refund": lambda control, charge: control.refund(charge),
+    "refund_half": lambda control, charge: control.refund(charge, control.left_of(charge) // 2),
+    "fail_refund": lambda control, refund: control.fail_refund(refund),
     "open_dispute": lambda control, charge: control.open_dispute(charge),
     "win": lambda control, dispute: control.close_dispute(dispute, won=True),
     "lose": lambda control, dispute: control.close_dispute(dispute, won=False),

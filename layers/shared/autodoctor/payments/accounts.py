@@ -24,7 +24,8 @@ and what we spent is negative, and over all accounts of a currency the sum is ze
     credits_spent             where they end
 
 ID is the session's, which is its intake's; mechanics go by their row, customers by the `sub` of their token, as
-credits can be bought and granted before the first intake. Flows, each as kind: debit -> credit (key):
+credits can be bought and granted before the first intake; a PART is platform, mechanic or receivable. Flows, each as
+kind: debit -> credit (key):
 
     card payment              charge: stripe -> session:ID:held                            (session:ID:charge)
       Stripe's fee            fee: stripe_fees -> stripe                                   (fee:BALANCE_TRANSACTION)
@@ -41,18 +42,33 @@ credits can be bought and granted before the first intake. Flows, each as kind: 
     approved quote            escalation: platform_revenue -> mechanic:ID:payable          (session:ID:escalation)
     payout sent               transfer: mechanic:ID:payable -> stripe                      (payout:ID:transfer)
       taken back              reversal: stripe -> mechanic:ID:payable                      (reversal:STRIPE_ID)
+      and owed                receivable: mechanic:ID:payable -> mechanic:ID:receivable, up to what is owed of the
+                              same session                                                 (reversal:STRIPE_ID:owed)
     cancelled, by credits     credit_return: session:ID:credits -> customer:SUB:credits    (session:ID:credit_return)
     cancelled, by card        refund: session:ID:held -> stripe, when Stripe has it        (refund:STRIPE_ID)
-      by hand, once paid out  refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
+      by hand, once it pays   refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
                               mechanic:ID:payable -> stripe where it was not sent or was taken back,
                               else receivable: mechanic:ID:receivable -> stripe            (refund:STRIPE_ID:PART)
+      by hand, before that    as if cancelled; and once the session is settled as one that pays, the same parts go to
+                              session:ID:held instead, which was short by them             (refund:STRIPE_ID:PART)
+      came back after all     correction: stripe -> session:ID:held                        (refund:STRIPE_ID:undone)
+                              or, once parted, to who bore the parts
+                                                                                    (refund:STRIPE_ID:undone:PART)
     pack paid back            pack_refund: credit_sales -> stripe                          (refund:STRIPE_ID)
                               credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are left
+                                                                                           (refund:STRIPE_ID:credits)
                               receivable: customer:SUB:receivable -> credit_sales, for those used
+                                                                                           (refund:STRIPE_ID:receivable)
+      came back after all     correction: each of these backwards                          (KEY:undone)
     dispute opened            dispute: disputed -> stripe; its fee as above                (dispute:STRIPE_ID)
       won                     dispute_won: stripe -> disputed                              (dispute:STRIPE_ID:won)
-      lost                    dispute_lost: ... -> disputed from session:ID:held where nothing was settled, else
-                              parted like a refund by hand                                 (dispute:STRIPE_ID:lost:PART)
+      lost                    dispute_lost: session:ID:held -> disputed, where no session was settled as one that pays
+                                                                                           (dispute:STRIPE_ID:lost:held)
+                              else parted like a refund by hand                            (dispute:STRIPE_ID:lost:PART)
+                              of a pack: credit_sales -> disputed, and as if paid back     (dispute:STRIPE_ID:lost:sale)
+      won after it was lost   correction: as a refund that came back, but from disputed
+                                                                                    (dispute:STRIPE_ID:lost:undone...)
+    fee that Stripe gave back fee: stripe -> stripe_fees                                   (fee:BALANCE_TRANSACTION)
     receivable given up       correction: platform_revenue -> mechanic:ID:receivable       (correction:OUR_ID)
 """
 

@@ -52,7 +52,8 @@ _ACCOUNT: Final[LiteralString] = """
 SELECT m.id AS mechanic_id, a.idempotency_key, a.keyed_at, a.asked, a.stripe_account_id,
        a.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS key_is_old,
        coalesce(a.transfers_enabled, false) AS transfers_enabled, coalesce(a.payouts_enabled, false) AS payouts_enabled,
-       coalesce(a.details_submitted, false) AS details_submitted
+       coalesce(a.details_submitted, false) AS details_submitted,
+       coalesce(a.former_account_ids, '{}') AS former_account_ids
   FROM mechanics m LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id
  WHERE m.user_id = %(user_id)s
 """
@@ -215,6 +216,8 @@ def _found(client: "stripe.StripeClient", account: Row) -> str | None:
     since = int((account["keyed_at"] - _CLOCKS_APART).timestamp())
     listed = asked(lambda: client.v1.accounts.list(params={"created": {"gte": since}, "limit": 100}))
     for each in asked(lambda: list(listed.auto_paging_iter())):
+        if each.id in account["former_account_ids"]:
+            continue
         if each.metadata is not None and each.metadata.to_dict().get("mechanicId") == str(account["mechanic_id"]):
             return each.id
     return None

@@ -25,9 +25,12 @@ _NOTHING_TO_SEND: Final[LiteralString] = """
 UPDATE payouts SET state = 'cancelled', next_attempt_at = NULL, waits_for = NULL, last_error = NULL
  WHERE id = %(id)s AND state IN ('due', 'held', 'failed') AND withheld_cents = amount_cents
 """
-_SOMETHING_TO_SEND: Final[LiteralString] = """
-UPDATE payouts SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
- WHERE id = %(id)s AND state = 'cancelled' AND withheld_cents < amount_cents
+_LET_GO: Final[LiteralString] = """
+UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s,
+                   state = CASE state WHEN 'cancelled' THEN 'due' ELSE state END,
+                   attempts = CASE state WHEN 'cancelled' THEN 0 ELSE attempts END,
+                   next_attempt_at = CASE state WHEN 'cancelled' THEN clock_timestamp() ELSE next_attempt_at END
+ WHERE id = %(id)s
 """
 _TAKE_BACK: Final[LiteralString] = """
 INSERT INTO payout_reversals (payout_id, dispute_id, amount_cents) VALUES (%(payout_id)s, %(dispute_id)s, %(cents)s)
@@ -63,9 +66,9 @@ def owed_of(connection: psycopg.Connection[Row], payout: Row) -> int:
 def withhold(connection: psycopg.Connection[Row], payout: Row, cents: int) -> None:
     """Keep cents of a payout, or with a negative number let them go; one of which nothing is left is cancelled."""
     values = {**payout, "cents": cents}
-    if connection.execute(_WITHHOLD, values).rowcount != 1:
+    if connection.execute(_WITHHOLD if cents > 0 else _LET_GO, values).rowcount != 1:
         raise RuntimeError(f"payout {payout['id']} is gone")
-    connection.execute(_NOTHING_TO_SEND if cents > 0 else _SOMETHING_TO_SEND, values)
+    connection.execute(_NOTHING_TO_SEND, values)
 
 
 def book_held(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row:
@@ -115,7 +118,7 @@ def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, loss
     wanted = credits_of(loss["cents"], payment["price_cents"], payment["credits"], before, taken)
     row = connection.execute(_CREDITS_LEFT, payment).fetchone()
     left = min(wanted, 0 if row is None else row["credits"])
-    owed = part_of(loss["cents"], wanted - left, wanted) if wanted else 0
+    owed = min(loss["cents"], part_of(payment["price_cents"], wanted - left, payment["credits"]))
     base, user_id = _base(loss), payment["user_id"]
     sale = base if loss["kind"] == "refund" else f"{base}:sale"
     kind = Kind.PACK_REFUND if loss["kind"] == "refund" else Kind.DISPUTE_LOST

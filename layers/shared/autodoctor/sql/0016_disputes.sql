@@ -159,6 +159,23 @@ COMMENT ON FUNCTION retry_reversal(uuid) IS 'Has a reversal that was impossible 
 -- A mechanic whose account Stripe rejected, or who lost it, begins anew.
 ALTER TABLE mechanic_accounts ADD COLUMN former_account_ids text[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up: the mechanic is led to a new one.';
+CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE sql AS $$
+  WITH given_up AS (
+    UPDATE mechanic_accounts
+       SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
+           transfers_enabled = false, payouts_enabled = false, details_submitted = false,
+           idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
+           updated_at = clock_timestamp()
+     WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id
+  ), owed AS (
+    UPDATE payouts SET state = 'due', waits_for = 'onboarding', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE mechanic_id = (SELECT g.mechanic_id FROM given_up g)
+       AND (state = 'failed' OR state = 'due' AND coalesce(waits_for, 'retry') IN ('onboarding', 'retry'))
+  )
+  SELECT EXISTS (SELECT FROM given_up)
+$$;
+COMMENT ON FUNCTION renew_mechanic_account(uuid) IS
+  'For operators, where Stripe rejected a mechanic''s account or it is gone: the mechanic goes through onboarding anew, and what they are owed is sent to the new account, failed payouts too; false where there is no account.';
 
 GRANT SELECT, INSERT (id, payment_intent_id, amount_cents, failed), UPDATE (failed, booked, part) ON stripe_refunds TO autodoctor_app;
 GRANT SELECT, INSERT (id, payment_intent_id, amount_cents, status, withdrawn_cents, reinstated_cents),
@@ -172,4 +189,4 @@ GRANT SELECT, INSERT (payout_id, dispute_id, amount_cents),
               last_error, done_at)
   ON payout_reversals TO autodoctor_app;
 GRANT UPDATE (former_account_ids) ON mechanic_accounts TO autodoctor_app;
-GRANT EXECUTE ON FUNCTION retry_reversal(uuid) TO autodoctor_app;
+GRANT EXECUTE ON FUNCTION retry_reversal(uuid), renew_mechanic_account(uuid) TO autodoctor_app;

@@ -1,0 +1,218 @@
+"""Where money goes back: sessions and packs bought at the stand-in, its events through the handler, and all books."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from autodoctor.db import Row
+from autodoctor.ids import new_id
+from autodoctor.payments.accounts import (
+    DISPUTED,
+    STRIPE,
+    Account,
+    mechanic_payable,
+    mechanic_receivable,
+)
+from autodoctor.payments.checkout import PackRequest, buy_pack
+from autodoctor.payments.connect import start_onboarding
+from autodoctor.payments.fees import SweptFees, sweep_fees
+from autodoctor.payments.losses import sweep_losses
+from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.refunding import sweep_refunds
+from autodoctor.payments.reversals import sweep_reversals
+from autodoctor.payments.sending import Sent
+from autodoctor.payments.settlement import settle
+from autodoctor.payments.stripe_client import stripe_client
+from integration.actors import Mechanic
+from integration.invariants import violations
+from localcloud.stripe.webhooks import EVENTS
+from payments.counter import SIGNED, Counter
+from payments.office import DUE_NOW, OLDER
+from payments.purse import balance, complete
+
+type Order = Literal["as_made", "backwards", "shuffled"]
+
+PRICE = 999
+SHARE = 699
+DISPUTE_FEE = 1500
+
+
+@dataclass
+class Desk:
+    """A counter, and everything that happens behind it."""
+
+    counter: Counter
+    told: set[str] = field(default_factory=set)
+    mechanic: Mechanic = field(init=False)
+
+    def __post_init__(self) -> None:
+        """One mechanic."""
+        self.mechanic = self.counter.stage.mechanic()
+
+    # --- what people do -----------------------------------------------------------------------------
+
+    def onboard(self) -> str:
+        """The mechanic goes through onboarding; Stripe's id of the account."""
+        start_onboarding(self.counter.stage.app, stripe_client(), self.mechanic.user_id)
+        account_id: str = self.counter.one("SELECT stripe_account_id FROM mechanic_accounts")
+        self.counter.stripe.onboard(account_id)
+        self.tell()
+        return account_id
+
+    def buy(self, customer: UUID | None = None, *, told: bool = True) -> UUID:
+        """An intake that was paid for: its id, which is that of its session."""
+        opened = self.counter.ask(customer or new_id(), None, **SIGNED)
+        self.counter.stripe.pay(self.counter.page(opened))
+        if told:
+            self.tell()
+        return opened.intake_id
+
+    def customer(self, session_id: UUID) -> UUID:
+        """Whose session it is."""
+        query = "SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = %s"
+        found: UUID = self.counter.one(query, session_id)
+        return found
+
+    def complete(self, session_id: UUID) -> None:
+        """The session is held, and settled."""
+        complete(self.counter.stage, self.counter.session(), self.customer(session_id), self.mechanic)
+        assert settle(self.counter.stage.app, session_id)
+
+    def cancel(self, session_id: UUID) -> None:
+        """The session is cancelled, and settled."""
+        self.counter.stage.end(self.customer(session_id), session_id)
+        assert settle(self.counter.stage.app, session_id)
+
+    def earned(self) -> UUID:
+        """A session that is paid for, completed and settled."""
+        session_id = self.buy()
+        self.complete(session_id)
+        return session_id
+
+    def cancelled(self) -> UUID:
+        """A session that is paid for, cancelled and settled."""
+        session_id = self.buy()
+        self.cancel(session_id)
+        return session_id
+
+    def pack(self, customer: UUID, code: str = "five") -> str:
+        """A pack of credits that was paid for: Stripe's id of the payment."""
+        buy_pack(self.counter.stage.app, customer, PackRequest.model_validate({"pack": code}))
+        page: str = self.counter.one("SELECT stripe_session_id FROM checkouts ORDER BY created_at DESC LIMIT 1")
+        self.counter.stripe.pay(page)
+        self.tell()
+        found: str = self.counter.one("SELECT stripe_payment_intent_id FROM checkouts ORDER BY created_at DESC LIMIT 1")
+        return found
+
+    def intent(self, session_id: UUID) -> str:
+        """The PaymentIntent of a session's payment, also before we were told of it."""
+        query = "SELECT stripe_session_id FROM checkouts WHERE intake_id = %s"
+        page = self.counter.one(query, session_id)
+        (found,) = [each for each in self.counter.stripe.objects("checkout.session") if each["id"] == page]
+        return str(found["payment_intent"])
+
+    def refund(self, session_id: UUID, cents: int | None = None, *, told: bool = True) -> str:
+        """Somebody pays back by hand in the dashboard; Stripe's id of the refund."""
+        made = self.counter.stripe.refund(self.intent(session_id), cents)
+        if told:
+            self.tell()
+        return str(made["id"])
+
+    def dispute(self, session_id: UUID) -> str:
+        """The customer's bank takes the payment back; Stripe's id of the dispute."""
+        made = self.counter.stripe.open_dispute(self.intent(session_id))
+        self.tell()
+        return str(made["id"])
+
+    def decide(self, dispute_id: str, *, won: bool) -> None:
+        """The bank decides."""
+        self.counter.stripe.close_dispute(dispute_id, won=won)
+        self.tell()
+
+    # --- what machines do ---------------------------------------------------------------------------
+
+    def tell(self, order: Order = "as_made", times: int = 1) -> list[str]:
+        """Deliver every event that was not delivered yet; what each did."""
+        new = [each for each in self.counter.stripe.events() if each["id"] not in self.told and _wanted(each)]
+        self.told |= {each["id"] for each in new}
+        events = new * times
+        if order == "backwards":
+            events.reverse()
+        elif order == "shuffled":
+            random.Random(len(self.told)).shuffle(events)
+        answers = [self.deliver(each) for each in events]
+        assert {each.status for each in answers} <= {200}
+        return [str(each.json["outcome"]) for each in answers]
+
+    def deliver(self, event: dict[str, Any]) -> Any:  # noqa: ANN401 (the handler's answer)
+        """Deliver one event."""
+        endpoint = "connect" if "account" in event else "platform"
+        return self.counter.deliver(self.counter.stripe.signed(event["id"]), endpoint)
+
+    def payouts(self) -> Sent:
+        """One sweep of payouts."""
+        return sweep_payouts(self.counter.stage.app, stripe_client(), lambda: 60.0)
+
+    def refunds(self) -> Sent:
+        """One sweep of refunds."""
+        return sweep_refunds(self.counter.stage.app, stripe_client(), lambda: 60.0)
+
+    def reversals(self) -> Sent:
+        """One sweep of reversals."""
+        return sweep_reversals(self.counter.stage.app, stripe_client(), lambda: 60.0)
+
+    def fees(self) -> SweptFees:
+        """One sweep of fees."""
+        return sweep_fees(self.counter.stage.app, stripe_client(), lambda: 60.0)
+
+    def later(self, seconds: float = 0) -> None:
+        """Let the waiting time of everything be over, so many seconds from now."""
+        for statement in OLDER:
+            self.counter.stage.owner.execute(statement, [seconds])
+        for statement in DUE_NOW:
+            self.counter.stage.owner.execute(statement)
+        if seconds:
+            self.counter.stripe.advance(seconds)
+
+    # --- the books ----------------------------------------------------------------------------------
+
+    def payout(self) -> Row:
+        """The one payout."""
+        (row,) = self.counter.stage.owner.execute("SELECT * FROM payouts").fetchall()
+        return row
+
+    def refund_row(self) -> Row:
+        """The one refund of ours."""
+        (row,) = self.counter.stage.owner.execute("SELECT * FROM refunds").fetchall()
+        return row
+
+    def has(self, account: Account) -> int:
+        """What an account of the ledger holds."""
+        return balance(self.counter.stage, account)
+
+    def of_mechanic(self) -> tuple[int, int]:
+        """What the mechanic is owed and owes, in cents."""
+        return self.has(mechanic_payable(self.mechanic.id)), -self.has(mechanic_receivable(self.mechanic.id))
+
+    def sent(self) -> list[int]:
+        """The cents of every transfer at Stripe."""
+        return [each["amount"] for each in self.counter.stripe.objects("transfer")]
+
+    def balanced(self) -> None:
+        """Everything is told and its fees are booked: the ledger and Stripe's books say the same, to the cent."""
+        self.tell()
+        sweep_losses(self.counter.stage.app, lambda: 60.0)
+        self.fees()
+        books = self.counter.stripe.books()
+        (own,) = [sums for owner, sums in books.balances.items() if owner == self.counter.stripe.platform_account]
+        assert -self.has(STRIPE) == sum(own.get("usd", (0, 0))) - books.topups[1]
+        assert -self.has(DISPUTED) == books.disputes_open[1]
+        assert self.counter.stripe.imbalances() == []
+        assert violations(self.counter.stage.owner) == []
+
+
+def _wanted(event: dict[str, Any]) -> bool:
+    """Whether the endpoint asks for it."""
+    kinds = EVENTS["connect" if "account" in event else "platform"]
+    return any(event["type"] == each or (each.endswith("*") and event["type"].startswith(each[:-1])) for each in kinds)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from autodoctor.http import Route
+from autodoctor.http import Route, Router
 from autodoctor.settings import SettingMissing, session_base_url
 
 FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
@@ -19,15 +19,16 @@ _ENVIRONMENT: Final = {
 }
 
 
+def routers() -> Mapping[str, Router]:
+    """The router of every function that has one, by its folder."""
+    with _environment() as settings:
+        modules = {file.parent.name: _started(file, settings) for file in sorted(FUNCTIONS.glob("*/app.py"))}
+    return {folder: module.router for folder, module in modules.items() if hasattr(module, "router")}
+
+
 def routes() -> Mapping[str, Route]:
     """Every route of every function, by its key."""
-    found: dict[str, Route] = {}
-    with _environment() as settings:
-        for file in sorted(FUNCTIONS.glob("*/app.py")):
-            module = _started(file, settings)
-            if hasattr(module, "router"):
-                found |= module.router.routes
-    return found
+    return {key: route for router in routers().values() for key, route in router.routes.items()}
 
 
 @contextmanager

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import boto3
@@ -14,23 +12,10 @@ from samtranslator.public.parser import Parser
 from samtranslator.public.translator import Translator
 
 from autodoctor.http import Router
+from localcloud import handlers
 
 ROOT = Path(__file__).parents[2]
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
-SETTINGS = (  # what handlers refuse to start without
-    "ALERT_TOPIC_ARN",
-    "CONSOLE_CLIENT_ID",
-    "CONSOLE_CONNECTS_TO",
-    "CONSOLE_ISSUER",
-    "EVENT_BUS_NAME",
-    "FEED_QUEUE_URL",
-    "MAIL_CONFIGURATION_SET",
-    "MAIL_FROM",
-    "SESSION_BASE_URL",
-    "STRIPE_SECRET_ARN",
-    "WEBSOCKET_ENDPOINT",
-    "WEBSOCKET_URL",
-)
 
 type Document = dict[str, Any]
 
@@ -110,23 +95,8 @@ def sources(transformed: Document) -> Document:
 @pytest.fixture(scope="session")
 def routers() -> dict[str, Router]:
     """Return the router of every function that has one, by folder, from the handler's own module."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")  # Lambda always gives one
-        environment.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")  # never connected to
-        for name in SETTINGS:
-            environment.setenv(name, f"https://{name.lower()}.example")
-        modules = {file.parent.name: _module(file) for file in sorted((ROOT / "functions").glob("*/app.py"))}
-    return {folder: module.router for folder, module in modules.items() if hasattr(module, "router")}
+    return dict(handlers.routers())
 
 
 def _of_type(resources: Mapping[str, Any], kind: str) -> Document:
     return {name: each["Properties"] for name, each in resources.items() if each["Type"] == kind}
-
-
-def _module(file: Path) -> ModuleType:
-    spec = spec_from_file_location(f"handler_{file.parent.name}", file)
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

@@ -61,10 +61,16 @@ class Counter:
 
     def session(self) -> SessionCreated:
         """The newest session, as an intake that is not paid by card answers it."""
+        newest: UUID = self.stage.one("SELECT id FROM sessions ORDER BY id DESC LIMIT 1")
+        return self.session_of(newest)
+
+    def session_of(self, session_id: UUID) -> SessionCreated:
+        """A session, as an intake that is not paid by card answers it."""
         row = self.stage.owner.execute(
             "SELECT s.id AS session_id, s.current_assignment_id AS assignment_id, s.status AS session_status,"
             "       a.status AS assignment_status, 'wait' AS next, NULL AS preferred_mechanic"
-            "  FROM sessions s JOIN session_assignments a ON a.id = s.current_assignment_id ORDER BY s.id DESC LIMIT 1"
+            "  FROM sessions s JOIN session_assignments a ON a.id = s.current_assignment_id WHERE s.id = %s",
+            [session_id],
         ).fetchone()
         return SessionCreated.model_validate(row)
 

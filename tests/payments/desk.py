@@ -2,8 +2,11 @@
 
 import random
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 from uuid import UUID
+
+import stripe
 
 from autodoctor.db import Row
 from autodoctor.ids import new_id
@@ -23,13 +26,13 @@ from autodoctor.payments.refunding import sweep_refunds
 from autodoctor.payments.reversals import sweep_reversals
 from autodoctor.payments.sending import Sent
 from autodoctor.payments.settlement import settle
-from autodoctor.payments.stripe_client import stripe_client
 from integration.actors import Mechanic
 from integration.invariants import violations
 from localcloud.stripe.webhooks import EVENTS
 from payments.counter import SIGNED, Counter
 from payments.office import DUE_NOW, OLDER
 from payments.purse import balance, complete
+from stripe_standin.till import client_of
 
 type Order = Literal["as_made", "backwards", "shuffled"]
 
@@ -43,6 +46,7 @@ class Desk:
     """A counter, and everything that happens behind it."""
 
     counter: Counter
+    retries: int = 2
     told: set[str] = field(default_factory=set)
     mechanic: Mechanic = field(init=False)
 
@@ -50,11 +54,16 @@ class Desk:
         """One mechanic."""
         self.mechanic = self.counter.stage.mechanic()
 
+    @property
+    def client(self) -> stripe.StripeClient:
+        """A client of the stand-in."""
+        return client_of(self.counter.stripe, retries=self.retries, timeout=3.0)
+
     # --- what people do -----------------------------------------------------------------------------
 
     def onboard(self) -> str:
         """The mechanic goes through onboarding; Stripe's id of the account."""
-        start_onboarding(self.counter.stage.app, stripe_client(), self.mechanic.user_id)
+        start_onboarding(self.counter.stage.app, self.client, self.mechanic.user_id)
         account_id: str = self.counter.one("SELECT stripe_account_id FROM mechanic_accounts")
         self.counter.stripe.onboard(account_id)
         self.tell()
@@ -134,7 +143,7 @@ class Desk:
 
     def tell(self, order: Order = "as_made", times: int = 1) -> list[str]:
         """Deliver every event that was not delivered yet; what each did."""
-        new = [each for each in self.counter.stripe.events() if each["id"] not in self.told and _wanted(each)]
+        new = [each for each in self.counter.stripe.events() if each["id"] not in self.told and self.wants(each)]
         self.told |= {each["id"] for each in new}
         events = new * times
         if order == "backwards":
@@ -145,6 +154,11 @@ class Desk:
         assert {each.status for each in answers} <= {200}
         return [str(each.json["outcome"]) for each in answers]
 
+    def wants(self, event: dict[str, Any]) -> bool:
+        """Whether the endpoint asks for an event."""
+        kinds = EVENTS["connect" if "account" in event else "platform"]
+        return any(fnmatchcase(event["type"], each) for each in kinds)
+
     def deliver(self, event: dict[str, Any]) -> Any:  # noqa: ANN401 (the handler's answer)
         """Deliver one event."""
         endpoint = "connect" if "account" in event else "platform"
@@ -152,19 +166,19 @@ class Desk:
 
     def payouts(self) -> Sent:
         """One sweep of payouts."""
-        return sweep_payouts(self.counter.stage.app, stripe_client(), lambda: 60.0)
+        return sweep_payouts(self.counter.stage.app, self.client, lambda: 60.0)
 
     def refunds(self) -> Sent:
         """One sweep of refunds."""
-        return sweep_refunds(self.counter.stage.app, stripe_client(), lambda: 60.0)
+        return sweep_refunds(self.counter.stage.app, self.client, lambda: 60.0)
 
     def reversals(self) -> Sent:
         """One sweep of reversals."""
-        return sweep_reversals(self.counter.stage.app, stripe_client(), lambda: 60.0)
+        return sweep_reversals(self.counter.stage.app, self.client, lambda: 60.0)
 
     def fees(self) -> SweptFees:
         """One sweep of fees."""
-        return sweep_fees(self.counter.stage.app, stripe_client(), lambda: 60.0)
+        return sweep_fees(self.counter.stage.app, self.client, lambda: 60.0)
 
     def later(self, seconds: float = 0) -> None:
         """Let the waiting time of everything be over, so many seconds from now."""
@@ -210,9 +224,3 @@ class Desk:
         assert -self.has(DISPUTED) == books.disputes_open[1]
         assert self.counter.stripe.imbalances() == []
         assert violations(self.counter.stage.owner) == []
-
-
-def _wanted(event: dict[str, Any]) -> bool:
-    """Whether the endpoint asks for it."""
-    kinds = EVENTS["connect" if "account" in event else "platform"]
-    return any(event["type"] == each or (each.endswith("*") and event["type"].startswith(each[:-1])) for each in kinds)

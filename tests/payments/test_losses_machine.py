@@ -1,0 +1,219 @@
+"""Whatever people, banks, Stripe and the network do to money that went back: at quiet all books agree to the cent.
+
+Sessions and packs are bought, held, cancelled; payments are refunded by hand, refunds come back, disputes are opened, won
+and lost, transfers are taken back; events come late, shuffled and three times; calls fail before and after they acted.
+"""
+
+import random
+from contextlib import ExitStack
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from autodoctor.ids import new_id
+from autodoctor.payments.accounts import session_held
+from autodoctor.payments.losses import sweep_losses
+from autodoctor.payments.settlement import settle
+from integration.actors import Stage
+from integration.invariants import violations
+from localcloud.stripe.errors import ApiError
+from payments.counter import opened_counter
+from payments.desk import Desk
+from payments.purse import complete, rows
+
+HOUR = 3600
+MODES = ("error", "error_after", "unavailable", "cut", "cut_after")
+PATHS = ("/v1/transfers*", "/v1/refunds", "/v1/disputes*", "*")
+PICK = st.integers(0, 99)
+
+
+class Storm(RuleBasedStateMachine):
+    """One mechanic, customers of whom each buys once, and events on their way."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self.stage = stage
+        self.monkeypatch = monkeypatch
+        self.stack = ExitStack()
+
+    @initialize()
+    def begin(self) -> None:
+        self.stage.clear()
+        counter = self.stack.enter_context(opened_counter(self.stage, self.monkeypatch))
+        self.desk = Desk(counter, retries=0)
+        self.stripe = counter.stripe
+        self.bag: list[dict[str, Any]] = []
+        self.active: list[UUID] = []
+        self.desk.onboard()
+        self.buy()
+        self.complete(self.active[0])
+
+    # --- what people do -----------------------------------------------------------------------------
+
+    @rule()
+    def buy(self) -> None:
+        """A session is bought, and the webhook comes at once: the rest of the walk is about what comes later."""
+        opened = self.desk.counter.ask(new_id(), None, waiver={"signedName": "Cora Castillo"})
+        paid = self.stripe.pay(self.desk.counter.page(opened))
+        (event,) = [
+            each
+            for each in self.stripe.events("checkout.session.completed")
+            if each["data"]["object"]["id"] == paid["id"]
+        ]
+        self.desk.told.add(event["id"])
+        assert self.desk.deliver(event).json["outcome"] == "fulfilled"
+        self.active.append(opened.intake_id)
+
+    @rule(pick=PICK)
+    def hold(self, pick: int) -> None:
+        if self.active:
+            self.complete(self.active[pick % len(self.active)])
+
+    def complete(self, session_id: UUID) -> None:
+        self.active.remove(session_id)
+        customer = self.desk.customer(session_id)
+        complete(self.stage, self.desk.counter.session_of(session_id), customer, self.desk.mechanic)
+        settle(self.stage.app, session_id)
+
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        if self.active:
+            self.desk.cancel(self.active.pop(pick % len(self.active)))
+
+    @rule()
+    def buy_a_pack(self) -> None:
+        with self.working():
+            self.desk.pack(new_id())
+
+    # --- what goes back -----------------------------------------------------------------------------
+
+    def of(self, kind: str, pick: int) -> str | None:
+        found = self.stripe.objects(kind)
+        return str(found[pick % len(found)]["id"]) if found else None
+
+    @rule(pick=PICK, cents=st.sampled_from([1, 333, 500, 998, None]))
+    def refund_by_hand(self, pick: int, cents: int | None) -> None:
+        self.attempt(lambda: self.stripe.refund(str(self.of("charge", pick)), cents))
+
+    @rule(pick=PICK)
+    def have_a_refund_come_back(self, pick: int) -> None:
+        if refund := self.of("refund", pick):
+            self.attempt(lambda: self.stripe.fail_refund(refund))
+
+    @rule(pick=PICK)
+    def dispute(self, pick: int) -> None:
+        self.attempt(lambda: self.stripe.open_dispute(str(self.of("charge", pick))))
+
+    @rule(pick=PICK, won=st.booleans())
+    def decide(self, pick: int, *, won: bool) -> None:
+        if dispute := self.of("dispute", pick):
+            self.attempt(lambda: self.stripe.close_dispute(dispute, won=won))
+
+    @rule(pick=PICK, cents=st.sampled_from([1, 400, None]))
+    def take_a_transfer_back_by_hand(self, pick: int, cents: int | None) -> None:
+        if transfer := self.of("transfer", pick):
+            self.attempt(lambda: self.stripe.reverse(transfer, cents))
+
+    def attempt(self, act: Any) -> None:  # noqa: ANN401 (a control of the stand-in)
+        """What Stripe refuses did not happen."""
+        try:
+            act()
+        except ApiError:
+            return
+
+    # --- what machines do ---------------------------------------------------------------------------
+
+    @rule(mode=st.sampled_from(MODES), path=st.sampled_from(PATHS), times=st.integers(1, 2))
+    def break_something(self, mode: str, path: str, times: int) -> None:
+        self.stripe.fail(mode=mode, method="*", path=path, times=times)
+
+    @rule(shuffle=st.randoms(use_true_random=False), most=st.integers(1, 12))
+    def tell(self, shuffle: random.Random, most: int) -> None:
+        new = [each for each in self.stripe.events() if each["id"] not in self.desk.told and self.desk.wants(each)]
+        self.desk.told |= {each["id"] for each in new}
+        self.bag += new * 3
+        shuffle.shuffle(self.bag)
+        for event in self.bag[:most]:
+            if self.desk.deliver(event).status != 200:  # Stripe says it again
+                self.bag.append(event)
+        del self.bag[:most]
+
+    @rule(hours=st.sampled_from([0, 1, 25]))
+    def sweep(self, hours: int) -> None:
+        self.desk.later(hours * HOUR)
+        self.desk.refunds()
+        self.desk.payouts()
+        self.desk.reversals()
+        sweep_losses(self.stage.app, lambda: 60.0)
+
+    def working(self) -> ExitStack:
+        """Keep what is broken from what is no part of the test."""
+        stack = ExitStack()
+        faults = self.stripe.faults
+        broken, faults.calls = faults.calls, []
+        stack.callback(lambda: setattr(faults, "calls", broken))
+        return stack
+
+    # --- the books ----------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_sent_twice(self) -> None:
+        if not hasattr(self, "desk"):
+            return
+        assert self.stripe.imbalances() == []
+        groups = [each["transfer_group"] for each in self.stripe.objects("transfer")]
+        assert len(groups) == len(set(groups))
+        assert violations(self.stage.owner) == []
+
+    def teardown(self) -> None:
+        with self.stack:
+            if hasattr(self, "desk"):
+                self.calm_down()
+
+    def calm_down(self) -> None:
+        self.stripe.faults.calls.clear()
+        for dispute in self.stripe.objects("dispute"):
+            if dispute["status"] == "needs_response":
+                self.stripe.close_dispute(dispute["id"], won=len(self.bag) % 2 == 0)
+        for _round in range(4):
+            self.tell(random.Random(4), 10_000)
+            for retry in ("SELECT retry_payout(id) FROM payouts", "SELECT retry_refund(id) FROM refunds"):
+                self.stage.owner.execute(retry)
+            self.sweep(25)
+        assert self.bag == []
+        self.stage.owner.execute("UPDATE checkouts SET fee_due_at = NULL")
+        self.stage.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
+        self.desk.balanced()
+        self.nobody_is_short()
+
+    def nobody_is_short(self) -> None:
+        unsent = "SELECT state FROM payouts WHERE state NOT IN ('sent', 'reversed', 'cancelled')"
+        assert rows(self.stage, unsent) == []
+        assert rows(self.stage, "SELECT state FROM refunds WHERE state NOT IN ('sent', 'returned')") == []
+        both = "SELECT FROM payouts p JOIN refunds r ON r.intake_id = p.session_id"
+        assert rows(self.stage, both) == []
+        assert rows(self.stage, "SELECT FROM losses WHERE stands <> (booked IN ('held', 'parted'))") == []
+        for (session_id,) in rows(self.stage, "SELECT session_id FROM settlements"):
+            assert self.desk.has(session_held(session_id)) == 0
+        payable, receivable = self.desk.of_mechanic()
+        assert (payable >= 0, receivable >= 0) == (True, True)
+
+
+def play(stage: Stage, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
+    run_state_machine_as_test(
+        lambda: Storm(stage, monkeypatch),  # type: ignore[arg-type]  # it is called, and nothing else
+        settings=settings(max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck)),
+    )
+
+
+def test_whatever_goes_back_is_booked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(stage, monkeypatch, 6, 20)
+
+
+@pytest.mark.slow
+def test_whatever_goes_back_is_booked_for_a_long_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(stage, monkeypatch, 150, 30)

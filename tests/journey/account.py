@@ -107,10 +107,10 @@ class Account:
 
 
 @contextmanager
-def running_account(database: Database, data_dir: Path, **parameters: str) -> Iterator[Account]:
+def running_account(database: Database, data_dir: Path, *, port: int = 0, **parameters: str) -> Iterator[Account]:
     """Run template.yaml on a migrated database, with two processes a function at most and no schedule.
 
-    `parameters` are those of the template.
+    `port` is the API's, 0 any free one; `parameters` are those of the template.
     """
     lines: list[LogLine] = []
     settings = CloudSettings(
@@ -118,7 +118,7 @@ def running_account(database: Database, data_dir: Path, **parameters: str) -> It
         data_dir=data_dir,
         app_database_url=database.app_url,
         owner_database_url=database.owner_url,
-        port=0,
+        port=port,
         log=lines.append,
         reload=False,
         schedules=False,

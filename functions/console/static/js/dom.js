@@ -59,6 +59,11 @@ export function pill(status) {
   return el("span.pill", { "data-status": status }, status.replaceAll("_", " "));
 }
 
+/** A table's head of column titles. */
+export function head(...titles) {
+  return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, title))));
+}
+
 /** Runs something now and then every so many seconds, but not while nobody looks; returns what stops it. */
 export function every(seconds, work) {
   let timer = null;

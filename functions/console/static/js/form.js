@@ -1,0 +1,58 @@
+/** Forms: labelled fields, and what the API found wrong with them said where it is. */
+
+import { el } from "./dom.js";
+
+/**
+ * A labelled field.
+ * @param {string} name of the control, and the JSON pointer of what the API calls it, such as "vehicle/year"
+ * @param {string} label
+ * @param {Object} [attributes] of the control; `tag` is its element, `hint` a line below it
+ * @param {...Node} children of the control
+ */
+export function field(name, label, attributes = {}, ...children) {
+  const { tag = "input", hint, ...rest } = attributes;
+  const id = `field-${name.replaceAll("/", "-")}`;
+  const described = [hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(" ");
+  return el(
+    "div",
+    {},
+    el("label", { for: id }, label),
+    el(tag, { id, name, "aria-describedby": described, ...rest }, ...children),
+    hint && el("p.quiet", { id: `${id}-hint` }, hint),
+    el("p.field-error", { id: `${id}-error`, hidden: true }),
+  );
+}
+
+/** A box to tick. */
+export function box(name, label, attributes = {}) {
+  return el("p", {}, el("label.inline", {}, el("input", { type: "checkbox", name, ...attributes }), label));
+}
+
+/** What the fields hold: text trimmed, empty ones left out, boxes as true or false. */
+export function values(form) {
+  const found = {};
+  for (const control of form.elements) {
+    if (!control.name || control.disabled || (control.type === "radio" && !control.checked)) continue;
+    const value = control.type === "checkbox" ? control.checked : control.value.trim();
+    if (value !== "") found[control.name] = value;
+  }
+  return found;
+}
+
+/** Shows a problem's `errors` at their fields and moves there; false where none of them is a field of this form. */
+export function showErrors(form, problem) {
+  for (const control of form.elements) control.removeAttribute("aria-invalid");
+  for (const line of form.querySelectorAll(".field-error")) line.hidden = true;
+  let first = null;
+  for (const { pointer, detail } of problem.document?.errors ?? []) {
+    const control = form.elements[pointer.slice(1)];
+    const line = control?.id && form.querySelector(`#${CSS.escape(`${control.id}-error`)}`);
+    if (!line) continue;
+    control.setAttribute("aria-invalid", "true");
+    line.textContent = detail;
+    line.hidden = false;
+    first ??= control;
+  }
+  first?.focus();
+  return first !== null;
+}

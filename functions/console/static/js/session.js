@@ -1,0 +1,136 @@
+/** The session itself, for its customer and its mechanic: join, talk, end, and what came of it. */
+
+import { get, post } from "./api.js";
+import { homeOf, signedIn, signIn, signOut } from "./auth.js";
+import { announce, duration, el, fill, money, pill, time } from "./dom.js";
+import { Feed } from "./feed.js";
+import { field } from "./form.js";
+import { action, failed } from "./shell.js";
+
+const REASONS = {
+  billable: "Completed.",
+  too_short: "It was too short to count; nothing is charged.",
+  no_show: "Somebody did not come; nothing is charged.",
+  withdrawn: "It was cancelled before a mechanic had it; nothing is charged.",
+  expired: "Nobody could take it in time; nothing is charged.",
+};
+const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
+const who = signedIn();
+const isMechanic = who?.groups.includes("mechanics") ?? false;
+const main = document.getElementById("main");
+const feed = new Feed();
+let shown = null;
+let clock = null;
+
+async function refresh() {
+  try {
+    const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
+    shown = session;
+    const notes = document.getElementById("field-notes")?.value ?? "";
+    fill(main, view(session, quotes));
+    if (notes) document.getElementById("field-notes").value = notes;
+    tick();
+  } catch (error) {
+    fill(main, failed(error, refresh));
+  }
+}
+
+function view(session, quotes) {
+  const over = session.endedAt !== null;
+  return [
+    el("h1", {}, over ? "Session over" : `${isMechanic ? "Helping" : "Talking to"} ${session.counterpartName ?? "your mechanic"}`),
+    el("p.row", {}, pill(session.status), el("span.quiet", {}, `${session.sessionType} · ${session.plan}`)),
+    over ? outcome(session) : live(session),
+    el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, Object.values(session.vehicle).join(" "))),
+    ...quotes.map(quoteCard),
+    el("details.card", {}, el("summary", {}, "What happened when"), timeline(session.timeline)),
+    el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")),
+  ];
+}
+
+function live(session) {
+  const mine = session.participants.find((each) => each.role === (isMechanic ? "mechanic" : "customer"));
+  const other = session.participants.find((each) => each !== mine);
+  const join = action("Join", () => joined(), { kind: "primary", id: "join" });
+  const leave = action("Leave for a moment", () => presence("leave"), { id: "leave" });
+  const end = action("End session", () => ended(), { kind: "danger", id: "end" });
+  const release = action("Give it back", () => presence("release").then(() => location.assign(homeOf(who.groups))), { id: "release" });
+  const here = (each) => (each ? `${each.name}: ${each.present ? "here" : "not here yet"}` : "Nobody else yet");
+  return el(
+    "section.card",
+    {},
+    el("p.big.number", { id: "timer", role: "timer" }, session.startedAt ? "" : "Not started yet"),
+    el("p", { role: "status" }, here(other)),
+    isMechanic && field("notes", "Notes for the customer", { tag: "textarea", hint: "They are in the summary the customer gets." }),
+    el("p.row", {}, mine?.present ? leave : join, end, isMechanic && session.status === "waiting" && release),
+  );
+}
+
+function outcome(session) {
+  return el(
+    "section.card",
+    { role: "status" },
+    el("p.big.number", { id: "outcome" }, session.durationSeconds === null ? "–" : duration(session.durationSeconds)),
+    el("p", {}, REASONS[session.reason] ?? session.reason),
+    session.mechanicNotes && el("blockquote", {}, session.mechanicNotes),
+  );
+}
+
+function quoteCard(quote) {
+  const decide = (verb) => async () => {
+    await post(`/api/quotes/${quote.quoteId}/${verb}`, verb === "approve" ? { amountCents: quote.amountCents } : {});
+    await refresh();
+  };
+  return el(
+    "section.card",
+    {},
+    el("h2", {}, `Quote of ${quote.workshopName ?? "a workshop"}`),
+    el("p", {}, pill(quote.status)),
+    quote.amountCents !== null && el("p.big", {}, money(quote.amountCents)),
+    quote.description && el("p", {}, quote.description),
+    !isMechanic && quote.status === "given" && el("p.row", {}, action("Approve", decide("approve"), { kind: "primary" }), action("Decline", decide("decline"))),
+  );
+}
+
+function timeline(events) {
+  return el("table", {}, el("tbody", {}, events.map((each) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, each.event), el("td.quiet", {}, each.actor)))));
+}
+
+async function joined() {
+  // named, so that the end of this page's connection counts as leaving
+  await post(`/api/sessions/${SESSION}/join`, feed.connectionId ? { connectionId: feed.connectionId } : {});
+  await refresh();
+}
+
+async function presence(verb) {
+  await post(`/api/sessions/${SESSION}/${verb}`);
+  await refresh();
+}
+
+async function ended() {
+  const notes = document.getElementById("field-notes")?.value.trim();
+  const { alreadyEnded } = await post(`/api/sessions/${SESSION}/end`, notes ? { mechanicNotes: notes } : {});
+  announce(alreadyEnded ? "It had ended already." : "The session has ended.");
+  await refresh();
+}
+
+function tick() {
+  clearInterval(clock);
+  const timer = document.getElementById("timer");
+  if (!timer || !shown?.startedAt) return;
+  const show = () => {
+    timer.textContent = duration((Date.now() - new Date(shown.startedAt)) / 1000);
+  };
+  show();
+  clock = setInterval(show, 1000);
+}
+
+document.getElementById("sign-out").addEventListener("click", signOut);
+if (!who) signIn();
+else if (!SESSION) location.replace(homeOf(who.groups));
+else {
+  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && refresh());
+  feed.addEventListener("resync", refresh);
+  feed.open();
+  await refresh();
+}

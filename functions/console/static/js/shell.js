@@ -1,0 +1,85 @@
+/** What every page of a signed-in person has: tabs by the address's hash, the banner, one feed, and errors that are seen. */
+
+import { required, signedIn, signOut } from "./auth.js";
+import { announce, el, fill } from "./dom.js";
+import { Feed } from "./feed.js";
+
+/**
+ * Starts a page.
+ * @param {string} group who may be here; others are sent away
+ * @param {Object<string, {title: string, show: function(Element): Promise<void>}>} tabs by hash, the first is the default
+ * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>}|null} null while the reader is sent elsewhere
+ */
+export function start(group, tabs) {
+  const who = required(group);
+  if (!who) return null;
+  const main = document.getElementById("main");
+  const banner = document.querySelector("active-session-banner");
+  const feed = new Feed();
+  let showing = 0;
+
+  const refresh = async () => {
+    const turn = ++showing;
+    const name = tabs[location.hash.slice(1)] ? location.hash.slice(1) : Object.keys(tabs)[0];
+    mark(tabs, name);
+    try {
+      const content = await tabs[name].show();
+      if (turn === showing && content) fill(main, content);
+    } catch (error) {
+      if (turn === showing) fill(main, failed(error, refresh));
+    }
+  };
+
+  document.getElementById("sign-out").addEventListener("click", signOut);
+  addEventListener("hashchange", () => refresh().then(() => main.focus()));
+  feed.addEventListener("message", () => {
+    banner?.refresh();
+    refresh();
+  });
+  feed.addEventListener("resync", refresh);
+  feed.addEventListener("state", ({ detail }) => document.body.toggleAttribute("data-offline", detail === "lost"));
+  if (banner) banner.token = () => signedIn()?.token;
+  feed.open();
+  refresh();
+  return { who, feed, refresh };
+}
+
+/** Tells of a failure where the content would have been, with a way to try again. */
+export function failed(error, again) {
+  return el(
+    "section.card",
+    { role: "alert" },
+    el("h2", {}, "That did not work"),
+    el("p", {}, error.message),
+    error.requestId && el("p.quiet", {}, `Request ${error.requestId}`),
+    again && el("button", { type: "button", onclick: again }, "Try again"),
+  );
+}
+
+/** A button that runs something once at a time, and announces why it failed. */
+export function action(label, work, attributes = {}) {
+  const { kind, ...rest } = attributes;
+  const button = el(kind ? `button.${kind}` : "button", { type: "button", ...rest }, label);
+  button.addEventListener("click", () => busy(button, work));
+  return button;
+}
+
+/** Runs something while a control is disabled. */
+export async function busy(control, work) {
+  control.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    announce(error.message, "error");
+  } finally {
+    control.disabled = false;
+  }
+}
+
+function mark(tabs, current) {
+  const links = Object.entries(tabs).map(([name, { title }]) =>
+    el("a", { href: `#${name}`, "aria-current": name === current ? "page" : null }, title),
+  );
+  document.getElementById("tabs").replaceChildren(...links);
+  document.title = `${tabs[current].title} – AutoDoctor`;
+}

@@ -1,0 +1,130 @@
+"""Customer and mechanic play whole sessions in the console, in two windows, without anything being explained."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.window import Camera, Windows
+from journey.account import Account, running_account
+from localcloud.ports import LOOPBACK, free_block
+from localcloud.postgres import PostgresServer
+from localcloud.roster import seed
+
+BANNER = "active-session-banner section"
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """The functions of template.yaml, whose mails and payments lead to the console; a second together is billable."""
+    database = postgres_server.create_database("console_journey", template=template_database)
+    seed(database.owner_url)
+    port = free_block(18700, 1)
+    base = f"http://{LOOPBACK}:{port}/console"
+    with running_account(database, tmp_path_factory.mktemp("console"), port=port, SessionBaseUrl=base) as account:
+        account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+        yield account
+    postgres_server.drop_database("console_journey")
+
+
+def signed_in(account: Account, page: Page, name: str) -> Page:
+    """Open the console as somebody."""
+    page.goto(f"{account.cloud.api_url}/")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name=name).click()
+    page.wait_for_url(re.compile(r"/console/(customer|mechanic|admin)\.html"))
+    return page
+
+
+def described(page: Page, concern: str) -> None:
+    """Fill in what every intake needs."""
+    page.get_by_label("Describe what it does").fill(concern)
+    page.get_by_label("Year").fill("2015")
+    page.get_by_label("Make").fill("Toyota")
+    page.get_by_label("Model").fill("Corolla")
+    page.get_by_label("Your name").fill("Cora Castillo")
+    page.get_by_label("E-mail").fill("cora@example.com")
+    page.get_by_label("I have read and agree").check()
+
+
+def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None:
+    """From the queue to the end, and the banner goes from the customer's page with it."""
+    request = mechanic.locator("article", has_text=concern)
+    expect(request).to_be_visible()
+    camera.take(mechanic, "in the queue")
+    request.get_by_role("button", name="Accept").click()
+    mechanic.wait_for_url(re.compile("/console/(chat|video)/"))
+    expect(customer.get_by_role("heading", name="Mia Moreno is ready for you")).to_be_visible()
+    expect(customer.locator(BANNER)).to_contain_text("Waiting")
+    banner_page = customer.context.new_page()
+    customer.get_by_role("link", name="Go to the session").click()
+    for page in (customer, mechanic):
+        page.get_by_role("button", name="Join").click()
+    for page in (customer, mechanic):
+        expect(page.locator(".pill").first).to_have_text("live")
+    expect(customer.get_by_role("timer")).to_have_text(re.compile(r"0:0[1-9]"))
+    camera.take(customer, "live")
+    mechanic.get_by_label("Notes for the customer").fill("New pads, soon.")
+    camera.take(mechanic, "live at the mechanic's")
+    banner_page.close()
+    mechanic.get_by_role("button", name="End session").click()
+    for page in (customer, mechanic):
+        expect(page.get_by_role("heading", name="Session over")).to_be_visible()
+    expect(customer.get_by_text("New pads, soon.")).to_be_visible()
+    expect(customer.locator(".pill").first).to_have_text("completed")
+    camera.take(customer, "over")
+
+
+def test_a_free_session_from_the_first_word_to_the_summary(account: Account, windows: Windows, camera: Camera) -> None:
+    mechanic = signed_in(account, windows.open(), "Mia Moreno")
+    expect(mechanic.get_by_text("Nobody waits just now")).to_be_visible()
+    customer = signed_in(account, windows.open(phone=True), "Somebody new")
+    concern = "It squeals when I brake."
+    described(customer, concern)
+    customer.get_by_label("Free").check()
+    camera.take(customer, "asking")
+    customer.get_by_role("button", name="Ask now").click()
+    expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
+    expect(customer.locator(BANNER)).to_contain_text("Pending")
+    camera.take(customer, "waiting")
+    played(customer, mechanic, concern, camera)
+
+
+def test_a_session_that_is_paid_by_card_comes_back_to_the_waiting_room(
+    account: Account, windows: Windows, camera: Camera
+) -> None:
+    mechanic = signed_in(account, windows.open(dark=True), "Mia Moreno")
+    customer = signed_in(account, windows.open(dark=True), "Somebody new")
+    concern = "It smells of burnt rubber."
+    described(customer, concern)
+    customer.get_by_label("Quick").check()
+    camera.take(customer, "asking")
+    customer.get_by_role("button", name="Continue").click()
+    customer.get_by_label("E-mail").fill("cora@example.com")
+    customer.get_by_label("Name on card").fill("Cora Castillo")
+    customer.get_by_role("button", name="Pay", exact=True).click()
+    expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
+    played(customer, mechanic, concern, camera)
+    customer.get_by_role("link", name="Back").click()
+    customer.get_by_role("link", name="Sessions").click()
+    expect(customer.get_by_role("row", name="Mia Moreno")).to_contain_text("completed")
+    mechanic.get_by_role("link", name="Back").click()
+    mechanic.get_by_role("link", name="Earnings").click()
+    expect(mechanic.get_by_role("heading", name="Earnings")).to_be_visible()
+    camera.take(mechanic, "earnings")
+
+
+def test_what_is_wrong_is_said_where_it_is(account: Account, windows: Windows, camera: Camera) -> None:
+    customer = signed_in(account, windows.open(), "Somebody new")
+    described(customer, "It rattles.")
+    customer.get_by_label("Free").check()
+    customer.get_by_label("Year").fill("1700")
+    customer.get_by_role("button", name="Ask now").click()
+    year = customer.get_by_label("Year")
+    expect(year).to_have_attribute("aria-invalid", "true")
+    expect(year).to_be_focused()
+    camera.take(customer, "refused")
+    windows.troubles.expect("422")

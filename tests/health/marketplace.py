@@ -1,7 +1,8 @@
 """A marketplace with one session in every state and on every way through them, made by the real use cases."""
 
 import random
-from collections.abc import Callable  # noqa: TC003 - annotates a local variable
+from collections.abc import Callable  # noqa: TC003 - annotates local variables
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from autodoctor.ids import new_id
@@ -13,6 +14,7 @@ from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, leave, release
 from integration.actors import Mechanic, Stage
+from integration.market import attempt
 from payments.desk import Desk
 from payments.purse import buy, complete, give
 
@@ -40,6 +42,7 @@ class Marketplace:
         self._disputed()
         self._escalated()
         self._settle_all()
+        self.wander(25, seed=1)
         self._active()
         self.stage.owner.execute("DELETE FROM outbox")  # the bus has them
 
@@ -157,6 +160,55 @@ class Marketplace:
         due = self.stage.owner.execute("SELECT session_id FROM settlements_due").fetchall()
         for row in due:
             settle(self.stage.app, row["session_id"])
+
+    def wander(self, count: int, seed: int) -> None:
+        """So many more customers, with whom anything may happen; each session is ended and settled."""
+        chance = random.Random(seed)
+        mechanics = [self.stage.mechanic() for _ in range(3)]
+        for _ in range(count):
+            customer = new_id()
+            give(self.stage, customer, 5)
+            created = attempt(lambda one=customer: self._asked(one, chance, mechanics))  # type: ignore[misc]
+            if created is not None:
+                for _ in range(chance.randint(1, 12)):
+                    self._something(customer, created, mechanics, chance)
+                if self.stage.one("SELECT ended_at FROM sessions WHERE id = %s", created) is None:
+                    self.stage.end(customer, created)
+        self._settle_all()
+
+    def _asked(self, customer: UUID, chance: random.Random, mechanics: list[Mechanic]) -> UUID:
+        wish = chance.choice([{}, {"urgent": True}, {"preferredMechanicId": chance.choice(mechanics).id}])
+        match chance.choice(["free", "credit", "card", "unsigned", "scheduled"]):
+            case "free":
+                return self.stage.queued(customer, **wish).session_id
+            case "credit":
+                return buy(self.stage, customer, chance.choice(["quick", "standard"]), **wish).session_id
+            case "card":
+                return self.desk.buy(customer)
+            case "unsigned":
+                return self.stage.pending(customer, **wish).session_id
+            case _:
+                soon = datetime.now(UTC) + timedelta(minutes=chance.randint(1, 60))
+                return self.stage.queued(customer, scheduledFor=soon, **wish).session_id
+
+    def _something(self, customer: UUID, session_id: UUID, mechanics: list[Mechanic], chance: random.Random) -> None:
+        mechanic, app = chance.choice(mechanics), self.stage.app
+        current = "SELECT current_assignment_id FROM sessions WHERE id = %s"
+        ways: list[Callable[[], object]] = [
+            lambda: self.stage.accept_current(mechanic, session_id),
+            lambda: self.stage.accept_current(mechanic, session_id),
+            lambda: decline(app, mechanic.user_id, self.stage.one(current, session_id)),
+            lambda: join(app, customer, session_id),
+            *([lambda one=one: join(app, one.user_id, session_id) for one in mechanics] * 2),  # type: ignore[misc]
+            lambda: leave(app, chance.choice([customer, mechanic.user_id]), session_id),
+            lambda: release(app, mechanic.user_id, session_id),
+            lambda: self.stage.sign(customer, session_id),
+            lambda: self.stage.let_time_pass(chance.choice([1, 30, 60, 150, 700])),
+            lambda: sweep(app, lambda: 60.0),
+            lambda: self.stage.end(chance.choice([customer, mechanic.user_id]), session_id),
+        ]
+        weights = [4, 4, 1, 4, *[3] * (2 * len(mechanics)), 1, 1, 3, 4, 1, 1]
+        attempt(chance.choices(ways, weights)[0])
 
     # --- active -------------------------------------------------------------------------------------
 

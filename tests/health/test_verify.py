@@ -12,6 +12,7 @@ from autodoctor.health.checks import Section
 from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
 from health.corruptions import ROWS, SCHEMA, Corruption
 from health.marketplace import Marketplace
+from health.multitude import multiply, size
 from integration.actors import Stage
 from integration.invariants import violations
 from localcloud.postgres import Database, PostgresServer
@@ -146,6 +147,19 @@ def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
     refused = pytest.raises(psycopg.errors.ReadOnlySqlTransaction)
     with reader(database.app_url, "verify") as connection, refused, connection.transaction():
         connection.execute("INSERT INTO outbox_poison (subject_id, id, error) VALUES (%s, 1, 'x')", [UUID(int=1)])
+
+
+@pytest.mark.parametrize("rows", [5_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Marketplace, rows: int) -> None:
+    """Random sessions of everybody, many times over."""
+    market.stage.close()
+    crowd = postgres_server.create_database("crowd", template="marketplace")
+    with psycopg.connect(crowd.superuser_url, autocommit=True) as superuser:
+        multiply(superuser, rows // size(superuser))
+        assert size(superuser) >= rows
+    outcome = of_database(crowd.app_url)
+    assert found(outcome) == {}
+    postgres_server.drop_database("crowd")
 
 
 def test_an_empty_database_is_healthy(database: Database) -> None:

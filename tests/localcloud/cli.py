@@ -30,6 +30,7 @@ from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.reconcile_command import reconcile
 from localcloud.redrive_command import redrive
 from localcloud.supervise import ToldToStop
+from localcloud.verify_command import verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 dev_app = typer.Typer(invoke_without_command=True)
@@ -41,6 +42,7 @@ app.command()(openapi)
 app.command()(asyncapi)
 app.command()(redrive)
 app.command()(reconcile)
+app.command()(verify)
 app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from autodoctor.describe.operation import TAGS, Operation
 from autodoctor.describe.operations import OPERATIONS
-from autodoctor.describe.parameters import HEADERS, PATH, QUERY
+from autodoctor.describe.parameters import BY_HTTP, HEADERS, PATH, QUERY
 from autodoctor.describe.problem_schemas import problem_schemas
 from autodoctor.describe.reach import Reach, reach
 from autodoctor.describe.responses import COMPONENT_HEADERS, GATEWAY_SCHEMAS, Answers, Call, responses
@@ -97,6 +97,8 @@ def _bodies(found: Reach) -> list[type[RequestBody]]:
 def _operation(key: str, route: Route, found: Reach, world: _World) -> Schema:
     described = OPERATIONS[key]
     answers = answers_of(route)
+    if None in answers.values():
+        answers = dict.fromkeys(described.statuses)
     written: Schema = {
         "operationId": described.id,
         "summary": described.summary,
@@ -131,12 +133,13 @@ def _path_parameters(key: str) -> Iterable[Schema]:
 
 def _other_parameters(key: str, described: Operation, found: Reach) -> Iterable[Schema]:
     query = {**QUERY, **described.query}
-    if unknown := (found.query - set(query)) | (found.headers - set(HEADERS)):
+    headers = found.headers - BY_HTTP
+    if unknown := (found.query - set(query)) | (headers - set(HEADERS)):
         raise Undescribed(f"describe {', '.join(sorted(unknown))} of {key} in autodoctor/describe/parameters.py")
     for name in sorted(found.query | set(described.query)):
         text, schema = query[name]
         yield {"name": name, "in": "query", "description": text, "schema": schema}
-    for lower in sorted(found.headers):
+    for lower in sorted(headers):
         name, text, required, schema = HEADERS[lower]
         yield {"name": name, "in": "header", "required": required, "description": text, "schema": schema}
 

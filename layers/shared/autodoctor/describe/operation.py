@@ -47,6 +47,7 @@ class Operation:
         query: query parameters that mean something else here than in parameters.py: text and schema, by name.
         body: schema of a body that is not read as one of our models.
         content: schema by media type of an answer that is not one of our models.
+        statuses: of such answers, and what each says.
         never: problems that reading the code finds, but that this route cannot raise; say why beside it.
     """
 
@@ -57,4 +58,5 @@ class Operation:
     query: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "It."})
     never: tuple[type[Problem], ...] = ()

@@ -29,6 +29,8 @@ QUERY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "search": ("The beginning of a name or an e-mail address.", {"type": "string", "maxLength": 200}),
     "from": ("Beginning of the window, ISO 8601 with an offset.", _INSTANT),
     "to": ("End of the window, which is no part of it; now where absent.", _INSTANT),
+    "bucket": ("How long each period is.", {"type": "string", "enum": ["hour", "day", "week", "month"]}),
+    "format": ("How to answer; where absent, what Accept asks for.", {"type": "string", "enum": ["json", "csv"]}),
     "unread": ("`true`: only those not read yet.", {"type": "string", "enum": ["true", "false"]}),
 }
 
@@ -36,6 +38,9 @@ _KEY: Final = (
     "Any text of yours, new for each new request. The same key and body within 24 hours give the first answer again; "
     "the same key with another body is refused. Only successes are kept."
 )
+BY_HTTP: Final = frozenset({"accept"})
+"""Headers that OpenAPI describes elsewhere: Accept is the media types of the answers."""
+
 HEADERS: Final[Mapping[str, tuple[str, str, bool, dict[str, Any]]]] = {
     "idempotency-key": (
         "Idempotency-Key",

@@ -99,7 +99,7 @@ def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[s
         answers: its successes.
         shared: gets the refusals, which several routes have, by name.
     """
-    made = {status: _success(model, call.described, answers) for status, model in answers.models.items()}
+    made = {status: _success(status, model, call.described, answers) for status, model in answers.models.items()}
     gateways = set(_gateways(call))
     refusals: dict[int, Schema] = {}
     by_status: defaultdict[int, list[type[Problem]]] = defaultdict(list)
@@ -108,7 +108,7 @@ def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[s
     for status, kinds in by_status.items():
         refusals[status] = _refusal(kinds)
     for status in gateways:
-        _add_gateways(refusals, status)
+        _add_gateways(made if status in made else refusals, status)
     if answers.models:
         refusals[500] = _unexpected()
     for status, refusal in refusals.items():
@@ -133,11 +133,11 @@ def problems(call: Call) -> set[type[Problem]]:
     return kinds
 
 
-def _success(model: type[BaseModel] | None, described: Operation, answers: Answers) -> Schema:
+def _success(status: int, model: type[BaseModel] | None, described: Operation, answers: Answers) -> Schema:
     headers = _headers(_OURS)
     if model is None:
         content: dict[str, Any] = {kind: {"schema": dict(schema)} for kind, schema in described.content.items()}
-        return {"description": "It.", "headers": headers, "content": content}
+        return {"description": described.statuses[status], "headers": headers, "content": content}
     schema = answers.places[model]
     shown = {"schema": schema, "example": example(schema, answers.definitions)}
     extra = {kind: {"schema": dict(schema)} for kind, schema in described.content.items()}

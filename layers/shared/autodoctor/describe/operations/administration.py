@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from autodoctor.describe.operation import Operation
+from autodoctor.describe.parameters import QUERY
+
+_WORD: Final = {"type": "string"}
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/admin/mechanics": Operation(
@@ -59,6 +62,30 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "findSessions",
         "Find sessions",
         "Administration",
-        "Newest first; every condition that is given has to hold.",
+        "The list behind each number of the dashboard; at most one of status, reason, alert, offer and money. What "
+        "happened in a time is of the last 24 hours unless `from` and `to` say otherwise, newest first; what is open "
+        "is all of it, oldest first.",
+        query={
+            "status": ("Sessions that are so, or ended so.", _WORD),
+            "reason": ("Sessions that ended for this reason.", _WORD),
+            "alert": ("Sessions with this alert.", _WORD),
+            "offer": ("Sessions whose offer was answered so: accepted, declined or expired.", _WORD),
+            "money": ("Sessions whose money stands so.", _WORD),
+            **{name: QUERY[name] for name in ("from", "to", "limit", "cursor")},
+        },
+    ),
+    "GET /api/admin/analytics": Operation(
+        "getAnalytics",
+        "See how sessions went over time",
+        "Administration",
+        "What was created, how long each step took, who accepted and declined, where it jams, and what became of "
+        "intakes. With `format=csv`, or `Accept: text/csv`, the same numbers as a file, one a line.",
+        content={"text/csv": {"type": "string"}},
+    ),
+    "GET /api/admin/reconcile": Operation(
+        "listReconciliations",
+        "See whether the ledger agrees with Stripe",
+        "Administration",
+        "The newest runs of the daily comparison, with each difference.",
     ),
 }

@@ -9,6 +9,8 @@ _STRIPE_EVENT: Final = {"type": "object", "description": "The event, byte for by
 _PAGE: Final = {"text/html": {"type": "string"}}
 _FILE: Final = {"*/*": {"type": "string", "description": "As it lies there."}}
 _DOCUMENT: Final = {"application/json": {"type": "object"}}
+_TO_CONSOLE: Final = {302: "To /console/."}
+_KEPT: Final = {200: "The file.", 304: "The copy you have is still it."}
 _GONE: Final = "Belonged to the system that this one replaced. Every method answers 410 with the successor."
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -44,11 +46,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "What it means and what to do. This is the page that a problem's `type` leads to; 404, also as a page, where "
         "there is no such type.",
         content=_PAGE,
+        statuses={200: "The page.", 404: "There is no such type: a page that says so."},
     ),
-    "GET /": Operation("redirectToConsole", "Go to the console", "Console", "302 to /console/.", content=_FILE),
-    "GET /console": Operation("redirectToConsoleFolder", "Go to the console", "Console", content=_FILE),
-    "GET /console/": Operation("getConsole", "Open the console", "Console", content=_PAGE),
-    "GET /console/{file+}": Operation("getConsoleFile", "Get a file of the console", "Console", content=_FILE),
+    "GET /": Operation("redirectToConsole", "Go to the console", "Console", content=_FILE, statuses=_TO_CONSOLE),
+    "GET /console": Operation(
+        "redirectToConsoleFolder", "Go to the console", "Console", content=_FILE, statuses=_TO_CONSOLE
+    ),
+    "GET /console/{file+}": Operation(
+        "getConsoleFile", "Get a file of the console", "Console", content=_FILE, statuses=_KEPT
+    ),
     "ANY /api/mechanics/requests": Operation("retiredMechanicsRequests", "Retired", "Meta", _GONE),
     "ANY /api/mechanics/requests/{proxy+}": Operation("retiredMechanicsRequest", "Retired", "Meta", _GONE),
     "ANY /api/mechanic/accept": Operation("retiredMechanicAccept", "Retired", "Meta", _GONE),

@@ -41,7 +41,7 @@ function view(session, quotes) {
     el("h1", {}, over ? "Session over" : `${isMechanic ? "Helping" : "Talking to"} ${session.counterpartName ?? "your mechanic"}`),
     el("p.row", {}, pill(session.status), el("span.quiet", {}, `${session.sessionType} · ${session.plan}`)),
     over ? outcome(session) : live(session),
-    el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, Object.values(session.vehicle).join(" "))),
+    el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => session.vehicle[name]).filter(Boolean).join(" "))),
     ...quotes.map(quoteCard),
     el("details.card", {}, el("summary", {}, "What happened when"), timeline(session.timeline)),
     el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")),

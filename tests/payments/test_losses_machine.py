@@ -1,7 +1,8 @@
 """Whatever people, banks, Stripe and the network do to money that went back: at quiet all books agree to the cent.
 
-Sessions and packs are bought, held, cancelled; payments are refunded by hand, refunds come back, disputes are opened, won
-and lost, transfers are taken back; events come late, shuffled and three times; calls fail before and after they acted.
+Sessions and packs are bought, held, cancelled; payments are refunded by hand, refunds come back, disputes are opened,
+won and lost, transfers are taken back; events come late, shuffled and three times; calls fail before and after they
+acted.
 """
 
 import random

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from autodoctor.payments.accounts import STRIPE
+from autodoctor.payments.accounts import STRIPE, mechanic_payable, mechanic_receivable
 from integration.invariants import violations
 from journey.account import Account, Caller, running_account
 from localcloud.postgres import PostgresServer
@@ -38,7 +38,7 @@ def bought(account: Account, customer: Caller) -> str:
     return session_id
 
 
-def sweep_until(account: Account, table: str, session_id: str) -> dict[str, Any]:
+def sweep_until(account: Account, table: str, session_id: str, state: str = "sent") -> dict[str, Any]:
     """Run the schedule's function until what is owed for a session was sent."""
     query = {
         "payouts": "SELECT state FROM payouts WHERE session_id = %s",
@@ -49,22 +49,15 @@ def sweep_until(account: Account, table: str, session_id: str) -> dict[str, Any]
         swept = account.cloud.invoke("PayoutsFunction", {})
         assert swept.error is None, swept
         rows = account.stage.owner.execute(query, [session_id]).fetchall()
-        if [row["state"] for row in rows] == ["sent"]:
+        if [row["state"] for row in rows] == [state]:
             assert isinstance(swept.payload, dict)
             return swept.payload
         assert time.monotonic() < deadline, rows
         time.sleep(0.2)
 
 
-def test_a_mechanic_goes_through_onboarding_and_is_paid(account: Account) -> None:
-    customer, known = account.customer(), account.stage.mechanic()
-    mechanic = account.mechanic(known)
-    assert mechanic.get("/api/mechanic/onboarding") == {"status": "not_started", "payoutsEnabled": False}
-    link = mechanic.post("/api/mechanic/onboarding")
-    with httpx.Client(trust_env=False) as browser:
-        assert browser.post(link["url"], data={"action": "finish"}).status_code in (302, 303)
-    account.cloud.stripe.quiet()
-    assert mechanic.get("/api/mechanic/onboarding") == {"status": "complete", "payoutsEnabled": True}
+def held(account: Account, customer: Caller, mechanic: Caller) -> str:
+    """A session that was paid by card and completed."""
     session_id = bought(account, customer)
     (waiting,) = mechanic.get("/api/mechanic/queue")["assignments"]
     mechanic.post(f"/api/mechanic/assignments/{waiting['assignmentId']}/accept")
@@ -72,6 +65,56 @@ def test_a_mechanic_goes_through_onboarding_and_is_paid(account: Account) -> Non
         party.post(f"/api/sessions/{session_id}/join")
     account.stage.let_time_pass(90)
     assert customer.post(f"/api/sessions/{session_id}/end")["status"] == "completed"
+    return session_id
+
+
+def onboarded(account: Account) -> Caller:
+    """A mechanic who went through onboarding in a browser."""
+    mechanic = account.mechanic(account.stage.mechanic())
+    link = mechanic.post("/api/mechanic/onboarding")
+    with httpx.Client(trust_env=False) as browser:
+        assert browser.post(link["url"], data={"action": "finish"}).status_code in (302, 303)
+    account.cloud.stripe.quiet()
+    return mechanic
+
+
+def press(account: Account, action: str, object_id: str) -> None:
+    """Press a button of the stand-in's dashboard, and wait for what Stripe tells of it."""
+    with httpx.Client(trust_env=False) as browser:
+        pressed = browser.post(f"{account.cloud.stripe.url}/", data={"action": action, "id": object_id})
+    assert pressed.status_code in (302, 303), pressed.text
+    account.cloud.stripe.quiet()
+
+
+def of_session(account: Account, kind: str, session_id: str) -> dict[str, Any]:
+    """The one object of a kind that came of a session's payment."""
+    query = "SELECT stripe_payment_intent_id FROM checkouts WHERE intake_id = %s"
+    intent = account.stage.one(query, session_id)
+    (found,) = [each for each in account.cloud.stripe.objects(kind) if each["payment_intent"] == intent]
+    return found
+
+
+def agrees(account: Account) -> bool:
+    """Whether the ledger's accounts at Stripe are what the stand-in has, once all fees are booked."""
+    account.stage.owner.execute("UPDATE checkouts SET fee_due_at = NULL")
+    account.stage.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
+    assert account.cloud.invoke("PayoutsFunction", {}).error is None
+    account.cloud.stripe.quiet()
+    assert account.cloud.stripe.imbalances() == []
+    assert violations(account.stage.owner) == []
+    own = account.cloud.stripe.books().balances[account.cloud.stripe.platform_account]["usd"]
+    return -balance(account.stage, STRIPE) == sum(own)
+
+
+def test_a_mechanic_goes_through_onboarding_and_is_paid(account: Account) -> None:
+    customer = account.customer()
+    assert account.mechanic(account.stage.mechanic()).get("/api/mechanic/onboarding") == {
+        "status": "not_started",
+        "payoutsEnabled": False,
+    }
+    mechanic = onboarded(account)
+    assert mechanic.get("/api/mechanic/onboarding") == {"status": "complete", "payoutsEnabled": True}
+    session_id = held(account, customer, mechanic)
     left = sweep_until(account, "payouts", session_id)["left"]
     assert (left["failed"], left["onboarding"]) == (0, 0)
     assert mechanic.get("/api/mechanic/earnings")["totals"]["paidCents"] == 2099
@@ -80,14 +123,47 @@ def test_a_mechanic_goes_through_onboarding_and_is_paid(account: Account) -> Non
     assert violations(account.stage.owner) == []
 
 
+def test_a_refund_by_hand_after_the_payout_is_owed_by_the_mechanic(account: Account) -> None:
+    mechanic = onboarded(account)
+    session_id = held(account, account.customer(), mechanic)
+    sweep_until(account, "payouts", session_id)
+    press(account, "refund_half", of_session(account, "charge", session_id)["id"])
+    press(account, "refund", of_session(account, "charge", session_id)["id"])
+    row = account.stage.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
+    assert -balance(account.stage, mechanic_receivable(row)) == 2099
+    assert mechanic.get("/api/mechanic/earnings")["totals"]["paidCents"] == 2099
+    assert agrees(account)
+
+
+def test_a_dispute_that_is_lost_after_the_payout_takes_it_back(account: Account) -> None:
+    mechanic = onboarded(account)
+    session_id = held(account, account.customer(), mechanic)
+    sweep_until(account, "payouts", session_id)
+    press(account, "open_dispute", of_session(account, "charge", session_id)["id"])
+    press(account, "lose", of_session(account, "dispute", session_id)["id"])
+    sweep_until(account, "payouts", session_id, "reversed")
+    row = account.stage.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
+    assert (balance(account.stage, mechanic_receivable(row)), balance(account.stage, mechanic_payable(row))) == (0, 0)
+    assert mechanic.get("/api/mechanic/earnings")["totals"]["reversedCents"] == 2099
+    assert agrees(account)
+
+
+def test_a_refund_waits_for_the_end_of_a_dispute_that_is_won(account: Account) -> None:
+    customer = account.customer()
+    session_id = bought(account, customer)
+    press(account, "open_dispute", of_session(account, "charge", session_id)["id"])
+    customer.post(f"/api/sessions/{session_id}/end")
+    sweep_until(account, "refunds", session_id, "held")
+    press(account, "win", of_session(account, "dispute", session_id)["id"])
+    sweep_until(account, "refunds", session_id)
+    assert of_session(account, "refund", session_id)["amount"] == 2999
+    assert agrees(account)
+
+
 def test_who_withdraws_gets_the_price_back(account: Account) -> None:
     customer = account.customer()
-    before = balance(account.stage, STRIPE)
     session_id = bought(account, customer)
     assert customer.post(f"/api/sessions/{session_id}/end")["status"] == "cancelled"
     sweep_until(account, "refunds", session_id)
-    assert [each["amount"] for each in account.cloud.stripe.objects("refund")] == [2999]
-    account.cloud.stripe.quiet()
-    assert balance(account.stage, STRIPE) == before
-    assert account.cloud.stripe.imbalances() == []
-    assert violations(account.stage.owner) == []
+    assert of_session(account, "refund", session_id)["amount"] == 2999
+    assert agrees(account)

@@ -55,6 +55,11 @@ def no_show(absent: str = "customer", after: float = 400, **fields: Any) -> Stor
     return Story("no_show", joined=None, parted=after, absent=absent, **fields)
 
 
+def id_of(at: datetime) -> UUID:
+    """A UUIDv7 of that instant."""
+    return UUID(int=int(at.timestamp() * 1000) << 80 | new_id().int & ((1 << 80) - 1))
+
+
 class Past:
     """Writes ended sessions into one stage's database."""
 
@@ -65,7 +70,7 @@ class Past:
         """A session that was created then; its end was decided `story.parted` seconds later."""
         story = story or Story()
         who = (mechanic or self.stage.mechanic()) if story.accepted is not None else None
-        session_id = new_id()
+        session_id = id_of(at)
         with self.stage.without_triggers() as connection:
             _write(connection, session_id, at, story, who)
         return session_id

@@ -7,7 +7,7 @@ import pytest
 from journey.account import Account, running_account
 from localcloud.postgres import Database, PostgresServer
 
-HEALTH, SESSIONS = "/api/admin/session-health", "/api/admin/sessions"
+HEALTH, SESSIONS, ANALYTICS = (f"/api/admin/{path}" for path in ("session-health", "sessions", "analytics"))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_monitor_publishes_an_alert_once(account: Account) -> None:
     assert (monitor["state"], monitor["nextRun"] > monitor["lastRun"]) == ("ok", True)
 
 
-@pytest.mark.parametrize("path", [HEALTH, SESSIONS])
+@pytest.mark.parametrize("path", [HEALTH, SESSIONS, ANALYTICS])
 def test_only_admins_look(account: Account, path: str) -> None:
     for caller in (account.customer(), account.mechanic()):
         refused = caller.send("GET", path)
@@ -70,6 +70,8 @@ def test_only_admins_look(account: Account, path: str) -> None:
     [
         (f"{HEALTH}?from=yesterday", "/from"),
         (f"{HEALTH}?from=2026-01-01T00:00:00Z&to=2026-03-01T00:00:00Z", "/from"),
+        (f"{ANALYTICS}?bucket=year", "/bucket"),
+        (f"{ANALYTICS}?format=xlsx", "/format"),
         (f"{SESSIONS}?status=%00", "/status"),
         (f"{SESSIONS}?alert=stuck_live&cursor=%00", "/cursor"),
     ],
@@ -77,3 +79,15 @@ def test_only_admins_look(account: Account, path: str) -> None:
 def test_a_bad_question_says_which_part_is_bad(account: Account, path: str, pointer: str) -> None:
     refused = account.admin().send("GET", path)
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
+def test_a_report_as_json_and_as_csv(account: Account) -> None:
+    admin = account.admin()
+    account.queued(account.customer())
+    report = admin.get(ANALYTICS, bucket="hour")
+    assert (report["bucket"], report["created"][0]["sessionType"]) == ("hour", "chat")
+    for asked in ({"params": {"format": "csv"}}, {"headers": {"Accept": "text/csv"}}):
+        answer = admin.send("GET", ANALYTICS, **asked)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.text.startswith("section,period_start,")

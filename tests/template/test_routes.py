@@ -46,6 +46,7 @@ PROTECTED = {
     "GET /api/admin/reconcile",
     "GET /api/admin/session-health",
     "GET /api/admin/sessions",
+    "GET /api/admin/analytics",
     "GET /api/customer/credits",
     "POST /api/customer/credits/checkout",
     "GET /api/intakes/{intakeId}",

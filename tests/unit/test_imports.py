@@ -28,6 +28,7 @@ BUDGET = {
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
     "monitor": COMMON | SIGNING,
     "health": COMMON,
+    "analytics": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},
     "notifications": COMMON,
     "mail_feedback": COMMON,

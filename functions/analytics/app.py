@@ -1,0 +1,20 @@
+"""GET /api/admin/analytics"""
+
+from autodoctor.db import database
+from autodoctor.health.analytics import Analytics, analytics
+from autodoctor.health.analytics_csv import as_content, wants_csv
+from autodoctor.http import Content, Request, Router
+
+router = Router()
+db = database()
+
+
+@router.route("GET /api/admin/analytics", groups=["admins"])
+def report(request: Request) -> Analytics | Content:
+    query = request.query
+    csv = wants_csv(query.get("format"), request.headers.get("accept"))
+    made = analytics(db, query.get("from"), query.get("to"), query.get("bucket"))
+    return as_content(made) if csv else made
+
+
+handler = router.handler()

@@ -133,8 +133,9 @@ def test_every_body_has_an_example(openapi: Document) -> None:
         contents = [each["requestBody"]["content"]] if "requestBody" in each else []
         contents += [response["content"] for response in each["responses"].values() if "content" in response]
         for content in contents:
-            medium = content.get("application/json", {})
-            assert "example" in medium or "$ref" not in medium.get("schema", {}), f"{method} {path}"
+            ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+            needs_none = not ref or ref.endswith("/GatewayMessage")
+            assert needs_none or "example" in content["application/json"], f"{method} {path}"
 
 
 def test_problems_raised_deep_down_are_found(openapi: Document) -> None:

@@ -136,6 +136,7 @@ def problems(call: Call) -> set[type[Problem]]:
 def _success(status: int, model: type[BaseModel] | None, described: Operation, answers: Answers) -> Schema:
     headers = _headers(_OURS)
     if model is None:
+        del headers["Cache-Control"]  # which files and pages may have another of
         content: dict[str, Any] = {kind: {"schema": dict(schema)} for kind, schema in described.content.items()}
         return {"description": described.statuses[status], "headers": headers, "content": content}
     schema = answers.places[model]

@@ -1,0 +1,101 @@
+"""The AsyncAPI document says what the bus carries and what the feed sends, and nothing else."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from autodoctor.describe.feed_messages import MESSAGES
+from autodoctor.events import broadcast, feed, waiting
+from autodoctor.events.model import json_schemas
+from autodoctor.ids import new_id
+
+type Document = Mapping[str, Any]
+
+SESSION, ASSIGNMENT = new_id(), new_id()
+VEHICLE = {"year": 2015, "make": "Toyota", "model": "Corolla"}
+ROW: dict[str, Any] = {
+    "seq": 7,
+    "session_id": SESSION,
+    "assignment_id": ASSIGNMENT,
+    "status": "waiting",
+    "reason": None,
+    "customer_name": "Cora",
+    "vehicle": VEHICLE,
+    "concern": "It squeals.",
+    "urgent": False,
+}
+PLACE = {"session_id": SESSION, "place": 1, "mechanics_available": 2, "estimated_wait_seconds": None}
+
+
+def closed(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """The schema as if no member could be added, so that one that is not described is found."""
+    if isinstance(value, list):
+        return [closed(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {name: closed(each) for name, each in value.items()}
+    return {**inner, "additionalProperties": False} if isinstance(value.get("properties"), dict) else inner
+
+
+def errors(asyncapi: Document, message: str, sent: object, *, strictly: bool) -> list[str]:
+    """What is wrong with a message of this name."""
+    schemas = asyncapi["components"]["schemas"]
+    payload = asyncapi["components"]["messages"][message]["payload"]
+    if strictly:
+        schemas, payload = closed(schemas), closed(payload)
+    validator = jsonschema_rs.Draft202012Validator(
+        {**payload, "components": {"schemas": schemas}}, validate_formats=True
+    )
+    return [f"{each.instance_path}: {each.message}" for each in validator.iter_errors(sent)]
+
+
+def frames() -> Iterator[bytes]:
+    """One of each message that the feed's own code makes, without a database."""
+    gone = set(feed._GONE.values())  # noqa: SLF001 (what it may send is known nowhere else)
+    for kind in ("new_assignment", "session_updated", *sorted(gone)):
+        yield feed.frame({**ROW, "type": kind})
+    yield feed.envelope("waiting_updated", 8, waiting._payload(PLACE))  # noqa: SLF001 (as above)
+    yield feed.envelope("connected", 9, {"connectionId": "JKJaXmPLvHcESHA="})
+    yield broadcast._RESYNC  # noqa: SLF001 (as above)
+
+
+def test_every_message_of_the_feed_is_described_and_no_other() -> None:
+    assert {json.loads(frame)["type"] for frame in frames()} == set(MESSAGES)
+
+
+@pytest.mark.parametrize("frame", list(frames()), ids=lambda frame: str(json.loads(frame)["type"]))
+def test_what_the_feed_sends_is_what_the_document_says(asyncapi: Document, frame: bytes) -> None:
+    sent = json.loads(frame)
+    assert errors(asyncapi, sent["type"], sent, strictly=True) == []
+    assert errors(asyncapi, "session_updated", {"type": "session_updated"}, strictly=False)
+
+
+def test_every_event_of_the_bus_is_described(asyncapi: Document) -> None:
+    names = [asyncapi["components"]["messages"][each]["name"] for each in asyncapi["channels"]["bus"]["messages"]]
+    assert names == [name for name, _ in json_schemas()]
+
+
+def test_every_example_is_what_its_schema_allows(asyncapi: Document) -> None:
+    for name, message in asyncapi["components"]["messages"].items():
+        for example in message["examples"]:
+            assert errors(asyncapi, name, example["payload"], strictly=False) == [], name
+
+
+def test_every_operation_names_messages_of_its_channel(asyncapi: Document) -> None:
+    used = set()
+    for operation in asyncapi["operations"].values():
+        channel = operation["channel"]["$ref"].rpartition("/")[2]
+        for message in operation["messages"]:
+            assert message["$ref"].startswith(f"#/channels/{channel}/messages/")
+            used.add((channel, message["$ref"].rpartition("/")[2]))
+    assert used == {(name, each) for name, channel in asyncapi["channels"].items() for each in channel["messages"]}
+
+
+def test_no_event_carries_personal_data(asyncapi: Document) -> None:
+    personal = {"name", "customerName", "email", "phone", "vehicle", "concern", "signedName"}
+    for message in asyncapi["channels"]["bus"]["messages"]:
+        detail = asyncapi["components"]["schemas"][f"{message[0].upper()}{message[1:]}Detail"]
+        assert not personal & set(detail["properties"]), message

@@ -5,6 +5,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
@@ -54,10 +55,9 @@ def reconcile(  # noqa: PLR0913 - each is an option of the command
     from autodoctor.settings import SettingMissing
 
     try:
-        database = _database(data_dir, database_url)
-        report, repairs = _compared(
-            database, None if since is None else since.replace(tzinfo=UTC), grace, fee_grace, repair=repair
-        )
+        with closing(_database(data_dir, database_url)) as database:
+            start = None if since is None else since.replace(tzinfo=UTC)
+            report, repairs = _compared(database, start, grace, fee_grace, repair=repair)
     except (Refusal, SettingMissing, NotDone, Unknown, TooManyDifferences) as refused:
         _fail(str(refused))
     except psycopg.Error as error:

@@ -47,7 +47,7 @@ class Auditor:
 
     def opened(self, customer: UUID) -> str:
         """The page where an intake of a customer's is paid."""
-        return self.counter.page(self.counter.ask(customer, **SIGNED))
+        return self.counter.page(self.counter.ask(customer, None, **SIGNED))
 
     def paid(self, customer: UUID | None = None) -> tuple[UUID, SessionCreated, str]:
         """A session that a customer of its own paid by card: who, which, and the charge."""

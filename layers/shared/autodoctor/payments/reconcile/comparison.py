@@ -13,7 +13,7 @@ from autodoctor.payments.reconcile.statement import (
     BEGINNING,
     MARGIN_SECONDS,
     OVERLAP,
-    copied_since,
+    come_since,
     copy_statement,
     forget_extent,
 )
@@ -47,6 +47,7 @@ class _Findings:
     """What was found until now; the same of one subject is found with each of its movements, and kept once."""
 
     livemode: bool
+    listed: datetime
     began: datetime
     movements: int = 0
     bookings: int = 0
@@ -164,8 +165,9 @@ class _Run:
 
     def compare(self) -> tuple[_Findings, bool]:
         """Compare page by page; whether there was time for all of it."""
+        listed = books.present(self.database)
         copied = self.copy()
-        findings = _Findings(self.livemode, books.present(self.database))
+        findings = _Findings(self.livemode, listed, books.present(self.database))
         try:
             self._with_stripe(findings)
             if copied:  # else Stripe may have what the copy does not have yet
@@ -179,7 +181,7 @@ class _Run:
         """What Stripe keeps for us, and whether that is what its movements come to; some may come in meanwhile."""
         for _ in range(_TRIES):
             balance = balance_of(self.client)
-            late = copied_since(self.database, findings.began)
+            late = come_since(self.database, findings.listed, findings.began)
             if findings.sums["statement"] + late in (balance.cents, balance.cents + balance.reserved):
                 return balance.cents, True
             if not self.copy():

@@ -28,6 +28,7 @@ OVERLAP: Final = timedelta(days=1)
 """How far back every run lists again: Stripe's lists may show something late."""
 MOST_PAGES: Final = 20
 """Of one stretch of time; one that has more is listed in smaller ones, so that what is done is never lost."""
+SHORTEST: Final = timedelta(seconds=2)
 MARGIN_SECONDS: Final = 120.0
 """One call takes at most about 100 seconds, its retries included (stripe_client.py)."""
 
@@ -66,7 +67,7 @@ ON CONFLICT (account) DO UPDATE SET whole_until = excluded.whole_until
 """
 _COPIED_SINCE: Final[LiteralString] = """
 SELECT coalesce(sum(amount - fee), 0)::bigint AS cents FROM stripe_movements
- WHERE happened_at >= %(at)s::timestamptz - interval '3 days' AND seen_at > %(at)s AND currency = 'usd'
+ WHERE happened_at >= %(listed)s::timestamptz - interval '1 minute' AND seen_at > %(compared)s AND currency = 'usd'
 """
 
 
@@ -107,9 +108,15 @@ def forget_extent(database: Database) -> None:
     database.execute(_WHOLE_NOW, {"until": None})
 
 
-def copied_since(database: Database, at: datetime) -> int:
-    """Cents that came, or went, by movements that were copied after an instant; Stripe's fees are taken off."""
-    row = database.one(_COPIED_SINCE, {"at": at})
+def come_since(database: Database, listed: datetime, compared: datetime) -> int:
+    """Cents that came, or went, while a run was at work, Stripe's fees taken off; both clocks may differ by a minute.
+
+    Args:
+        database: where the copy is.
+        listed: when the run began to list the statement: what happened before should have been listed then.
+        compared: when it began to compare: what is copied after that was not compared.
+    """
+    row = database.one(_COPIED_SINCE, {"listed": listed, "compared": compared})
     cents: int = 0 if row is None else row["cents"]
     return cents
 
@@ -146,11 +153,12 @@ def copy_statement(
     while True:
         end = start + width
         last = end >= as_of
-        pages = _copy_stretch(database, client, start, None if last else end, seconds_left)
+        most = MOST_PAGES if width > SHORTEST else None
+        pages = _copy_stretch(database, client, (start, None if last else end), most, seconds_left)
         if pages is None:
             return False
-        if pages > MOST_PAGES and width > timedelta(seconds=2):
-            width = max(width / 8, timedelta(seconds=1))
+        if most is not None and pages > most:
+            width = max(width / 8, SHORTEST)
             continue
         if counts and (whole is None or end > whole):
             database.execute(_WHOLE_NOW, {"until": min(end, as_of)})
@@ -162,18 +170,22 @@ def copy_statement(
 def _copy_stretch(
     database: Database,
     client: "stripe.StripeClient",
-    start: datetime,
-    end: datetime | None,
+    stretch: tuple[datetime, datetime | None],
+    most: int | None,
     seconds_left: Callable[[], float],
 ) -> int | None:
-    """Copy what happened from start to before end, the newest first; how many pages, None where time ran short."""
+    """Copy what happened in a stretch of time, the newest first.
+
+    Returns:
+        How many pages that were; one more than `most` where there are more; None where time ran short.
+    """
     pages = 0
-    for page in _pages(client, start, end):
+    for page in _pages(client, *stretch):
         database.execute(_COPY, {"page": Jsonb([each.model_dump(mode="json") for each in page])})
         pages += 1
         if seconds_left() < MARGIN_SECONDS:
             return None
-        if pages > MOST_PAGES:
+        if most is not None and pages > most:
             break
     return pages
 

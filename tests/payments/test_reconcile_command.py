@@ -1,0 +1,192 @@
+"""Reconciling as operators and the schedule do it: the command's table and exit status, the function, what it keeps."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from autodoctor.payments.reconcile import reconcile, statement
+from autodoctor.payments.reconcile.runs import newest_runs
+from integration.actors import Stage
+from localcloud.cli import app
+from localcloud.stripe.service import running_stripe
+from payments.auditor import NOW, Auditor
+from payments.counter import Counter
+from stripe_standin.till import client_of
+from unit.lambda_event import Context
+
+if TYPE_CHECKING:
+    from localcloud.logline import LogLine
+
+FUNCTION = Path(__file__).parents[2] / "functions" / "reconcile" / "app.py"
+DAY = 24 * 3600
+AT_ONCE = ("--grace", "0", "--fee-grace", "0")
+
+
+@pytest.fixture
+def auditor(counter: Counter) -> Auditor:
+    """Give the test books with one refund that nobody heard of."""
+    auditor = Auditor.of(counter)
+    counter.stripe.add_funds(10_000)
+    _, charge = auditor.earned(auditor.mechanic())
+    auditor.send()
+    counter.stripe.refund(charge, 300)
+    return auditor
+
+
+def command(auditor: Auditor, *arguments: str) -> Result:
+    """Run `autodoctor reconcile` on the database of the test; Stripe is in the environment."""
+    url = auditor.counter.stage.urls.app_url
+    return CliRunner().invoke(app, ["reconcile", "--database-url", url, *AT_ONCE, *arguments])
+
+
+def test_a_difference_is_a_row_of_the_table_and_exit_status_1(auditor: Auditor) -> None:
+    done = command(auditor)
+    assert done.exit_code == 1, done.output
+    refund = auditor.counter.stripe.objects("refund")[-1]["id"]
+    (row,) = [line for line in done.output.splitlines() if line.lstrip().startswith("refund_unbooked")]
+    assert f"refund:{refund}" in row
+    assert "-3.00" in row
+    assert "(--repair)" in row
+    assert "differences: 1 refund_unbooked" in done.output
+
+
+def test_without_repair_nothing_is_booked_and_with_it_once(auditor: Auditor) -> None:
+    count = "SELECT count(*) FROM ledger_transfer"
+    before = auditor.counter.one(count)
+    shown = json.loads(command(auditor, "--json").output)
+    assert (shown["counts"], shown["finished"]) == ({"refund_unbooked": 1}, True)
+    assert auditor.counter.one(count) == before
+    asked = len(auditor.counter.stripe.objects("refund"))
+    repaired = command(auditor, "--repair", "--json")
+    assert repaired.exit_code == 0, repaired.output
+    assert json.loads(repaired.output)["repaired"]
+    booked = auditor.counter.one(count)
+    assert booked > before
+    assert len(auditor.counter.stripe.objects("refund")) == asked
+    again = command(auditor, "--repair")
+    assert (again.exit_code, auditor.counter.one(count)) == (0, booked)
+    assert "differences: none" in again.output
+
+
+def test_what_is_young_is_left_to_the_next_run(auditor: Auditor) -> None:
+    url = auditor.counter.stage.urls.app_url
+    done = CliRunner().invoke(app, ["reconcile", "--database-url", url])
+    assert done.exit_code == 0, done.output
+    assert "1 still on their way" in done.output
+
+
+def test_since_leaves_out_what_ended_before(auditor: Auditor) -> None:
+    assert command(auditor, "--since", "2100-01-01").exit_code == 0
+    done = command(auditor, "--since", "2020-01-01", "--json")
+    assert (done.exit_code, json.loads(done.output)["counts"]) == (1, {"refund_unbooked": 1})
+
+
+def test_a_key_of_the_other_mode_is_the_one_difference(auditor: Auditor) -> None:
+    report = reconcile(auditor.counter.stage.app, auditor.client, livemode=True, grace=NOW, fee_grace=NOW)
+    assert [each.kind for each in report.differences] == ["other_mode"]
+
+
+def test_stripe_away_is_exit_status_2(auditor: Auditor) -> None:
+    auditor.counter.stripe.fail(mode="error", method="GET", path="/v1/balance", times=10)
+    done = command(auditor)
+    assert (done.exit_code, "reconcile: " in done.output) == (2, True)
+
+
+class _Minutes(Context):
+    """Fifteen of them, as the template gives the function."""
+
+    def __init__(self, seconds: float = 900) -> None:
+        super().__init__()
+        self._left = int(seconds * 1000)
+
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override] # the original's is static
+        return self._left
+
+
+def run_function(seconds: float = 900) -> dict[str, Any]:
+    """Run the schedule's function in this process."""
+    spec = importlib.util.spec_from_file_location("function_reconcile", FUNCTION)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    answer: dict[str, Any] = module.handler({}, _Minutes(seconds))
+    return answer
+
+
+def test_the_function_keeps_what_it_found_for_admins(
+    auditor: Auditor, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = auditor.counter.stage
+    stage.let_time_pass(3 * DAY)
+    auditor.counter.stripe.advance(3 * DAY)
+    answer = run_function()
+    assert answer["counts"] == {"refund_unbooked": 1}
+    (run,) = newest_runs(stage.app).runs
+    assert (run.finished, run.found) == (True, 1)
+    assert run.report["differences"][0]["kind"] == "refund_unbooked"
+    written = capsys.readouterr().out
+    assert '"ReconcileDifferences":[1.0]' in written.replace(" ", "")
+    (line,) = [each for each in caplog.records if each.getMessage() == "books differ"]
+    assert (line.__dict__["kind"], line.__dict__["count"]) == ("refund_unbooked", 1)
+    assert "Cora" not in written + caplog.text
+
+
+@pytest.mark.usefixtures("auditor")
+def test_a_run_out_of_time_says_so_and_the_next_one_goes_on() -> None:
+    answer = run_function(seconds=100)
+    assert answer["finished"] is False
+    assert answer["counts"] == {}
+    assert run_function()["finished"] is True
+
+
+def test_the_newest_400_runs_are_kept(stage: Stage) -> None:
+    row = "INSERT INTO reconcile_runs (started_at, finished, found, report) SELECT now(), true, 0, '{}'"
+    stage.owner.execute(f"{row} FROM generate_series(1, 400)")
+    oldest = stage.one("SELECT min(id::text) FROM reconcile_runs")
+    stage.owner.execute(row)
+    assert stage.one("SELECT count(*) FROM reconcile_runs") == 400
+    assert stage.one("SELECT min(id::text) FROM reconcile_runs") > oldest
+
+
+def test_a_hundred_movements_are_one_call(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[LogLine] = []
+    with running_stripe(log=lines.append) as stripe:
+        for _ in range(250):
+            stripe.add_funds(100)
+        client = client_of(stripe)
+
+        def compared() -> tuple[int, int]:
+            """How many calls listed the statement, and how many cents they came to."""
+            before = len(lines)
+            report = reconcile(stage.app, client, grace=NOW, fee_grace=NOW)
+            assert report.differences == ()
+            assert report.totals.stripe_balance == report.totals.others == 25_000
+            return sum("balance_transactions" in str(line) for line in lines[before:]), report.movements
+
+        calls, movements = compared()
+        stretches = 6  # from the account's beginning to now
+        assert (calls <= 3 + stretches, movements) == (True, 250)
+        assert compared() == (3, 250)  # the last day again, and not the years before it
+        with stage.without_triggers() as books:
+            books.execute("DELETE FROM stripe_movements")
+        monkeypatch.setattr(statement, "MOST_PAGES", 1)  # a busy stretch is cut until it is short
+        assert compared()[1] == 250
+
+
+def test_a_movement_that_the_copy_missed_is_found_by_the_balance(auditor: Auditor) -> None:
+    database, stage = auditor.counter.stage.app, auditor.counter.stage
+    reconcile(database, auditor.client, grace=NOW, fee_grace=NOW)
+    with stage.without_triggers() as books:
+        books.execute("UPDATE stripe_statement SET whole_until = whole_until + interval '1 day'")
+    auditor.counter.stripe.refund(auditor.other_business())
+    auditor.earned(auditor.mechanic())
+    auditor.fees_booked()
+    auditor.counter.stripe.advance(DAY / 2)  # it is shown as of half a day ago
+    report = reconcile(database, auditor.client, grace=NOW, fee_grace=NOW)
+    assert report.differences == ()
+    assert report.totals.stripe_balance == report.totals.statement

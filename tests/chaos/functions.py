@@ -30,7 +30,10 @@ NAMES: Final = (
     *("accept", "checkout", "connect", "end_session", "expire_orphans", "intake", "payouts", "presence", "settle"),
     "stripe_webhook",
 )
-WEBHOOKS: Final = {"/stripe/platform": "POST /api/stripe/webhook", "/stripe/connect": "POST /api/stripe/connect-webhook"}
+WEBHOOKS: Final = {
+    "/stripe/platform": "POST /api/stripe/webhook",
+    "/stripe/connect": "POST /api/stripe/connect-webhook",
+}
 INVOCATION_SECONDS: Final = 60.0
 
 type Handler = Callable[[Mapping[str, Any], LambdaContext], Any]

@@ -49,6 +49,7 @@ def play(world: World, sessions: int, kill_every: float, lanes: int = LANES) -> 
     people = [Lane(world, world.new_mechanic(), world.chance(f"lane {number}")) for number in range(lanes)]
     for account in world.accounts[: lanes // 2]:
         world.stripe.ask("onboard", account=account)
+    world.stripe.ask("available_after", seconds=10)  # what credits paid for waits for the balance until then
     world.stripe.fail_calls(ONE_IN_FIVE)
     world.stripe.ask("disturb", copies=2, spread_seconds=1.0, drop_odds=0.05)
     world.pool.kill_every(kill_every)

@@ -6,6 +6,7 @@ import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.payments.accounts import CREDIT_SALES, PLATFORM_REVENUE, customer_receivable, session_held
+from autodoctor.payments.earnings import earnings
 from autodoctor.payments.sending import Sent
 from payments.desk import PRICE, SHARE, Desk, Order
 from payments.purse import buy, spendable
@@ -80,6 +81,8 @@ def test_an_unsent_payout_shrinks_and_is_cancelled_with_the_last_cent(desk: Desk
     desk.onboard()
     desk.later()
     assert (desk.payouts(), desk.sent(), desk.of_mechanic()) == (Sent(), [], (0, 0))
+    shown = earnings(desk.counter.stage.app, desk.mechanic.user_id)
+    assert ([each.status for each in shown.earnings], shown.totals.reversed_cents) == (["reversed"], SHARE)
     assert desk.has(PLATFORM_REVENUE) == 0
     desk.balanced()
 

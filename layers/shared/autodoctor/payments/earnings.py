@@ -13,22 +13,25 @@ WITH page AS MATERIALIZED (
   SELECT p.* FROM payouts p
    WHERE p.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s) AND p.id < %(before)s
    ORDER BY p.id DESC LIMIT %(limit)s + 1
-), total AS (
-  SELECT coalesce(sum(p.amount_cents) FILTER (WHERE p.state IN ('due', 'held', 'sending')), 0)::bigint AS pending_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'sent'), 0)::bigint AS paid_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'failed'), 0)::bigint AS failed_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.state = 'reversed'), 0)::bigint AS reversed_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.kind = 'session' AND p.state <> 'reversed'), 0)::bigint
-           AS session_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.kind = 'referral' AND p.state <> 'reversed'), 0)::bigint
-           AS referral_cents,
-         coalesce(sum(p.amount_cents) FILTER (WHERE p.kind = 'escalation' AND p.state <> 'reversed'), 0)::bigint
-           AS escalation_cents
+), mine AS (
+  SELECT p.state, p.kind, p.amount_cents, p.amount_cents - p.withheld_cents AS left_cents
     FROM payouts p WHERE p.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s)
+), total AS (
+  SELECT coalesce(sum(left_cents) FILTER (WHERE state IN ('due', 'held', 'sending')), 0)::bigint AS pending_cents,
+         coalesce(sum(left_cents) FILTER (WHERE state = 'sent'), 0)::bigint AS paid_cents,
+         coalesce(sum(left_cents) FILTER (WHERE state = 'failed'), 0)::bigint AS failed_cents,
+         coalesce(sum(CASE state WHEN 'reversed' THEN amount_cents ELSE amount_cents - left_cents END), 0)::bigint
+           AS reversed_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind = 'session' AND state <> 'reversed'), 0)::bigint AS session_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind = 'referral' AND state <> 'reversed'), 0)::bigint
+           AS referral_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind = 'escalation' AND state <> 'reversed'), 0)::bigint
+           AS escalation_cents
+    FROM mine
 )
 SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_cents, page.currency, page.created_at,
        CASE page.state WHEN 'sent' THEN 'paid' WHEN 'failed' THEN 'failed' WHEN 'reversed' THEN 'reversed'
-                       ELSE 'pending' END AS status
+                       WHEN 'cancelled' THEN 'reversed' ELSE 'pending' END AS status
   FROM total LEFT JOIN page ON true
  ORDER BY page.id DESC
 """
@@ -53,6 +56,7 @@ class Totals(Answer):
     """Cents over all earnings, also those of other pages: by how far they are, and by what they are for.
 
     Attributes:
+        reversed_cents: taken back after it was sent, or never sent since the customer got it back.
         session_cents: for sessions held; like the next two without what was reversed, so that those three add up to
             the pending, the paid and the failed.
         referral_cents: for customers referred.

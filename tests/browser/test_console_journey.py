@@ -6,11 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.console import running_console, signed_in
 from browser.window import Camera, Windows
-from journey.account import Account, running_account
-from localcloud.ports import LOOPBACK, free_block
+from journey.account import Account
 from localcloud.postgres import PostgresServer
-from localcloud.roster import seed
 
 BANNER = "active-session-banner section"
 
@@ -19,24 +18,10 @@ BANNER = "active-session-banner section"
 def account(
     postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Account]:
-    """The functions of template.yaml, whose mails and payments lead to the console; a second together is billable."""
-    database = postgres_server.create_database("console_journey", template=template_database)
-    seed(database.owner_url)
-    port = free_block(18700, 1)
-    base = f"http://{LOOPBACK}:{port}/console"
-    with running_account(database, tmp_path_factory.mktemp("console"), port=port, SessionBaseUrl=base) as account:
-        account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+    """The account that these tests play in."""
+    folder = tmp_path_factory.mktemp("console")
+    with running_console(postgres_server, template_database, "console_journey", folder) as account:
         yield account
-    postgres_server.drop_database("console_journey")
-
-
-def signed_in(account: Account, page: Page, name: str) -> Page:
-    """Open the console as somebody."""
-    page.goto(f"{account.cloud.api_url}/")
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("link", name=name).click()
-    page.wait_for_url(re.compile(r"/console/(customer|mechanic|admin)\.html"))
-    return page
 
 
 def described(page: Page, concern: str) -> None:

@@ -7,7 +7,8 @@ import { Feed } from "./feed.js";
 /**
  * Starts a page.
  * @param {string} group who may be here; others are sent away
- * @param {Object<string, {title: string, show: function(Element): Promise<void>}>} tabs by hash, the first is the default
+ * @param {Object<string, {title: string, hidden?: boolean, show: function(URLSearchParams): Promise<*>}>} tabs by the hash
+ *   before its "?", what follows is given to `show`; the first is the default, a hidden one is only linked to
  * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>}|null} null while the reader is sent elsewhere
  */
 export function start(group, tabs) {
@@ -20,10 +21,11 @@ export function start(group, tabs) {
 
   const refresh = async () => {
     const turn = ++showing;
-    const name = tabs[location.hash.slice(1)] ? location.hash.slice(1) : Object.keys(tabs)[0];
+    const [asked, query] = location.hash.slice(1).split("?");
+    const name = tabs[asked] ? asked : Object.keys(tabs)[0];
     mark(tabs, name);
     try {
-      const content = await tabs[name].show();
+      const content = await tabs[name].show(new URLSearchParams(query));
       if (turn === showing && content) fill(main, content);
     } catch (error) {
       if (turn === showing) fill(main, failed(error, refresh));
@@ -77,9 +79,9 @@ export async function busy(control, work) {
 }
 
 function mark(tabs, current) {
-  const links = Object.entries(tabs).map(([name, { title }]) =>
-    el("a", { href: `#${name}`, "aria-current": name === current ? "page" : null }, title),
-  );
+  const links = Object.entries(tabs)
+    .filter(([, { hidden }]) => !hidden)
+    .map(([name, { title }]) => el("a", { href: `#${name}`, "aria-current": name === current ? "page" : null }, title));
   document.getElementById("tabs").replaceChildren(...links);
   document.title = `${tabs[current].title} – AutoDoctor`;
 }

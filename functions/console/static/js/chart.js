@@ -1,0 +1,61 @@
+/** Small charts as SVG, with the same numbers as a table for who does not see them. */
+
+import { el, head } from "./dom.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function svg(name, attributes, ...children) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Bars side by side, each a stack of series.
+ * @param {string} title
+ * @param {Array<{label: string, values: Object<string, number>}>} bars oldest first
+ * @param {string[]} series names, which are classes too
+ */
+export function stackedBars(title, bars, series) {
+  const [width, height, foot] = [720, 160, 22];
+  const most = Math.max(1, ...bars.map(({ values }) => series.reduce((sum, name) => sum + (values[name] ?? 0), 0)));
+  const step = width / Math.max(1, bars.length);
+  const shapes = bars.flatMap(({ label, values }, index) => {
+    let top = height - foot;
+    const stack = series.map((name) => {
+      const tall = ((height - foot - 8) * (values[name] ?? 0)) / most;
+      top -= tall;
+      const bar = svg("rect", { class: `bar-${name}`, x: index * step + 1, y: top, width: Math.max(1, step - 2), height: tall });
+      bar.append(svg("title", {}, `${label}: ${values[name] ?? 0} ${name}`));
+      return bar;
+    });
+    const shown = index % Math.ceil(bars.length / 8) === 0;
+    if (shown) stack.push(svg("text", { x: index * step + 2, y: height - 6 }, label));
+    return stack;
+  });
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title }, ...shapes);
+  const rows = bars.map(({ label, values }) => el("tr", {}, el("th", { scope: "row" }, label), series.map((name) => el("td.number", {}, values[name] ?? 0))));
+  return el(
+    "figure.card.chart",
+    {},
+    el("figcaption", {}, el("strong", {}, title), el("span.row.quiet", {}, series.map((name) => el(`span.key.key-${name}`, {}, name)))),
+    picture,
+    el("details", {}, el("summary", {}, "As a table"), el("div.scroll", {}, el("table", {}, head("", ...series), el("tbody", {}, rows)))),
+  );
+}
+
+/** One bar a line: label, share of the most, and the number as a link. */
+export function lines(title, counts) {
+  const most = Math.max(1, ...counts.map(({ count }) => count));
+  const rows = counts.map(({ label, count, href }) =>
+    el(
+      "tr",
+      {},
+      el("th", { scope: "row" }, label),
+      el("td.wide", {}, el("meter", { min: 0, max: most, value: count, "aria-label": label })),
+      el("td.number", {}, href ? el("a", { href }, count) : count),
+    ),
+  );
+  return el("section.card", {}, el("h2", {}, title), el("table", {}, el("tbody", {}, rows)));
+}

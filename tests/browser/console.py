@@ -1,0 +1,34 @@
+"""The console in the hands of a test: an account whose mails and payments lead to it, and signing in."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from journey.account import Account, running_account
+from localcloud.ports import LOOPBACK, free_block
+from localcloud.postgres import PostgresServer
+from localcloud.roster import seed
+
+
+@contextmanager
+def running_console(server: PostgresServer, template: str, name: str, data_dir: Path) -> Iterator[Account]:
+    """The functions of template.yaml on a database `name` with the roster's people; a second together is billable."""
+    database = server.create_database(name, template=template)
+    seed(database.owner_url)
+    port = free_block(18700, 1)
+    with running_account(database, data_dir, port=port, SessionBaseUrl=f"http://{LOOPBACK}:{port}/console") as account:
+        account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+        yield account
+    server.drop_database(name)
+
+
+def signed_in(account: Account, page: Page, name: str) -> Page:
+    """Open the console as somebody of the roster, or as somebody new."""
+    page.goto(f"{account.cloud.api_url}/")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name=name).click()
+    page.wait_for_url(re.compile(r"/console/(customer|mechanic|admin)\.html"))
+    return page

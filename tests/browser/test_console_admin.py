@@ -1,0 +1,85 @@
+"""The admin's page against a marketplace with a past: every number, the way to who waits longest, and what is done."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.console import running_console, signed_in
+from browser.window import Camera, Windows
+from health.past import Past, Story, no_show, withdrawn
+from journey.account import Account
+from localcloud.postgres import PostgresServer
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """Ten completed, two cancelled, and two customers who wait, one of them for a quarter of an hour."""
+    folder = tmp_path_factory.mktemp("console")
+    with running_console(postgres_server, template_database, "console_admin", folder) as account:
+        past, now = Past(account.stage), datetime.now(UTC)
+        past.sessions(10, now - timedelta(hours=5), Story())
+        past.session(now - timedelta(hours=3), withdrawn())
+        past.session(now - timedelta(hours=2), no_show())
+        account.stage.queued(name="Longwait Larry")
+        account.stage.let_time_pass(900)
+        account.stage.queued(name="Newer Nora", urgent=False)
+        yield account
+
+
+def tile(page: Page, label: str) -> str:
+    card = page.locator(".card", has=page.get_by_text(label, exact=True))
+    return card.locator(".big").inner_text()
+
+
+def test_what_operators_need_first_is_first(account: Account, windows: Windows, camera: Camera) -> None:
+    page = signed_in(account, windows.open(), "Ada Adler")
+    expect(page.locator("#oldest")).to_contain_text("Longwait Larry")
+    camera.take(page, "health")
+    assert tile(page, "Waiting") == "2"
+    assert tile(page, "Live") == "0"
+    expect(page.locator("#score")).to_contain_text(re.compile(r"\d+"))
+    expect(page.get_by_text(re.compile(r"as of"))).to_be_visible()
+    expect(page.get_by_role("img", name="Ended by the hour (UTC)")).to_be_visible()
+
+
+def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
+    account: Account, windows: Windows, camera: Camera
+) -> None:
+    page = signed_in(account, windows.open(dark=True), "Ada Adler")
+    page.get_by_role("link", name="Go to them").click()
+    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
+    expect(page.locator("dl")).to_contain_text("Longwait Larry")
+    camera.take(page, "who waits longest")
+    page.get_by_role("button", name="End this session").click()
+    expect(page.get_by_role("row", name="session.cancelled")).to_contain_text("admin")
+
+
+def test_every_number_leads_to_the_list_it_was_counted_from(account: Account, windows: Windows, camera: Camera) -> None:
+    page = signed_in(account, windows.open(), "Ada Adler")
+    row = page.get_by_role("row", name="completed").first
+    expect(row.get_by_role("link")).to_have_text("10")
+    row.get_by_role("link").click()
+    expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
+    expect(page.locator("tbody tr")).to_have_count(10)
+    camera.take(page, "completed sessions")
+
+
+def test_a_mechanic_is_suspended_and_reinstated(account: Account, windows: Windows, camera: Camera) -> None:
+    page = signed_in(account, windows.open(phone=True), "Ada Adler")
+    page.get_by_role("link", name="Mechanics").first.click()
+    page.get_by_role("button", name="Suspend Max Meyer").click()
+    expect(page.get_by_role("row", name="Max Meyer")).to_contain_text("suspended")
+    camera.take(page, "suspended")
+    page.get_by_role("button", name="Reinstate Max Meyer").click()
+    expect(page.get_by_role("button", name="Suspend Max Meyer")).to_be_visible()
+
+
+def test_who_is_no_admin_is_sent_to_their_own_page(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Cora Castillo")
+    page.goto(f"{account.cloud.api_url}/console/admin.html")
+    page.wait_for_url(re.compile(r"customer\.html"))

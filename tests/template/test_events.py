@@ -109,7 +109,8 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
         "detail-type": [{"prefix": "session."}, {"prefix": "assignment."}, {"prefix": "mechanic."}],
     }
     of_money = {"payout.sent", "payout.failed", "payment.unfulfillable", "payment.failed"}
-    told = {"session.created", "session.waiting", "session.ended", "session.expired", *of_money}
+    of_quotes = {"quote.requested", "quote.given", "quote.approved"}
+    told = {"session.created", "session.waiting", "session.ended", "session.expired", *of_money, *of_quotes}
     assert rules["NotifyRule"]["EventPattern"]["source"] == ["autodoctor"]
     assert set(rules["NotifyRule"]["EventPattern"]["detail-type"]) == told
     assert rules["SettleRule"]["EventPattern"] == {

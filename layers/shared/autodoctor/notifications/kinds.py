@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, SessionEvent
+from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
 from autodoctor.wire import Answer, Utc
 
 
@@ -19,6 +19,9 @@ class Kind(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     PAYMENT_UNFULFILLABLE = "payment_unfulfillable"
     PAYMENT_FAILED = "payment_failed"
+    QUOTE_REQUESTED = "quote_requested"
+    QUOTE_GIVEN = "quote_given"
+    QUOTE_APPROVED = "quote_approved"
 
 
 class Facts(Answer):
@@ -35,7 +38,8 @@ class Facts(Answer):
         reason: of an end: billable, too_short, no_show, withdrawn or expired; of a payment, as its event says.
         absent: who never came, where the reason is no_show: customer, mechanic or both.
         price_cents: what the session costs, in cents of the currency; `credits`: in credits.
-        amount_cents: of a payout or payment, in cents of the currency.
+        amount_cents: of a payout, payment or quote, in cents of the currency.
+        workshop: the name of the workshop that quotes.
         bought: what a payment was for: session or credits.
         refunded: whether a payment is paid back in full; where not, a person looks at it.
     """
@@ -63,6 +67,8 @@ class Facts(Answer):
     amount_cents: int | None = None
     bought: Literal["session", "credits"] | None = None
     refunded: bool | None = None
+    workshop: str | None = None
+    quote_id: UUID | None = None
 
 
 _KEPT: Final[dict[Kind, set[str]]] = {
@@ -74,11 +80,19 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
     Kind.PAYMENT_UNFULFILLABLE: {"reason", "bought", "session_type", "amount_cents", "currency", "refunded"},
     Kind.PAYMENT_FAILED: {"bought", "session_type", "amount_cents", "currency"},
+    Kind.QUOTE_REQUESTED: {"quote_id", "session_type"},
+    Kind.QUOTE_GIVEN: {"quote_id", "session_type", "amount_cents", "currency"},
+    Kind.QUOTE_APPROVED: {"quote_id", "session_type", "amount_cents", "currency"},
 }
 _OF_SESSIONS: Final = {
     "session.created": Kind.REQUEST_RECEIVED,
     "session.waiting": Kind.MECHANIC_ASSIGNED,
     "session.expired": Kind.SESSION_CANCELLED,
+}
+_OF_QUOTES: Final = {
+    "quote.requested": Kind.QUOTE_REQUESTED,
+    "quote.given": Kind.QUOTE_GIVEN,
+    "quote.approved": Kind.QUOTE_APPROVED,
 }
 
 
@@ -88,6 +102,8 @@ def kind_of(event: Event) -> Kind | None:
         return Kind.PAYOUT_SENT if event.type == "payout.sent" else Kind.PAYOUT_FAILED
     if isinstance(event, PaymentEvent):
         return Kind.PAYMENT_FAILED if event.type == "payment.failed" else Kind.PAYMENT_UNFULFILLABLE
+    if isinstance(event, QuoteEvent):
+        return _OF_QUOTES.get(event.type)
     if not isinstance(event, SessionEvent):
         return None
     if event.type == "session.ended":

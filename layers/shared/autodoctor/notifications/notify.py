@@ -14,11 +14,11 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
-from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, SessionEvent
+from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind, kind_of, to_keep
 from autodoctor.notifications.mail import Mail, render
-from autodoctor.notifications.recipients import Recipient, customer_of, mechanic_of, payer_of
+from autodoctor.notifications.recipients import Recipient, customer_of, mechanic_of, parties_of, payer_of
 from autodoctor.notifications.sender import MaybeSent, NotSent
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import session_base_url
@@ -35,7 +35,7 @@ MOST_A_DAY: Final = 30
 _UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED, Kind.PAYMENT_UNFULFILLABLE})
 """Caused by our paying, to an address that an admin entered; or paid for each time, and about money we had."""
 
-type _Told = SessionEvent | PayoutEvent | PaymentEvent
+type _Told = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent
 
 # One statement: the note, and the claim on the mail. Another's fresh claim gives no row; another's old one is unknown.
 # Claims of the same instant do not see each other: as many as notify at once may go beyond the limit.
@@ -116,8 +116,22 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
         _tell(database, sender, kind, event, mechanic_of(database, kind, event))
     elif isinstance(event, PaymentEvent):
         _tell(database, sender, kind, event, payer_of(database, kind, event))
+    elif isinstance(event, QuoteEvent):
+        _tell_all(database, sender, kind, event, parties_of(database, kind, event))
     elif isinstance(event, SessionEvent):
         _tell(database, sender, kind, event, customer_of(database, kind, event))
+
+
+def _tell_all(database: Database, sender: Sender, kind: Kind, event: _Told, recipients: list[Recipient]) -> None:
+    """Tell each; one who could not be told keeps nobody else from it, and has the event delivered again."""
+    failed: NotSent | BeingSent | None = None
+    for recipient in recipients:
+        try:
+            _tell(database, sender, kind, event, recipient)
+        except (NotSent, BeingSent) as failure:
+            failed = failure
+    if failed is not None:
+        raise failed
 
 
 def _tell(database: Database, sender: Sender, kind: Kind, event: _Told, recipient: Recipient) -> None:

@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.events.model import PaymentEvent, PayoutEvent, SessionEvent
+from autodoctor.events.model import PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
@@ -79,6 +79,33 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS 
 """
     + _JOIN_WISHES
     + " WHERE c.id = %(checkout_id)s"
+)
+
+# Who has to act next, or earned. What the quote has become since is not mailed any more.
+_OF_QUOTE: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, u.erased, m.name AS mechanic, shop.name AS workshop, i.session_type, i.vehicle,
+       'quote_' || q.status <> %(kind)s OR q.amount_cents IS DISTINCT FROM %(amount_cents)s
+         OR c.erased_at IS NOT NULL AS superseded,
+"""
+    + _WISHES
+    + """
+  FROM quotes q
+  JOIN workshops shop ON shop.id = q.workshop_id
+  JOIN mechanics m ON m.id = q.mechanic_id
+  JOIN intakes i ON i.id = q.session_id
+  JOIN customers c ON c.id = i.customer_id
+ CROSS JOIN LATERAL (
+   SELECT x.user_id, x.email, x.name, false AS erased FROM mechanics x
+    WHERE %(kind)s = 'quote_requested' AND x.workshop_id = q.workshop_id AND x.status = 'active'
+      AND x.user_id <> c.user_id
+   UNION ALL
+   SELECT c.user_id, c.email, c.name, c.erased_at IS NOT NULL WHERE %(kind)s = 'quote_given'
+   UNION ALL
+   SELECT m.user_id, m.email, m.name, false WHERE %(kind)s = 'quote_approved') AS u
+"""
+    + _JOIN_WISHES
+    + " WHERE q.id = %(quote_id)s ORDER BY u.user_id"
 )
 
 
@@ -179,6 +206,25 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
         refunded=row["refunded"],
     )
     return _recipient(row, facts)
+
+
+def parties_of(database: Database, kind: Kind, event: QuoteEvent) -> list[Recipient]:
+    """Whom a quote's event concerns: the workshop's active mechanics, the customer, or who escalated."""
+    rows = database.all(_OF_QUOTE, {"kind": kind, "quote_id": event.quote_id, "amount_cents": event.amount_cents})
+    return [_recipient(row, _quoted(row, event)) for row in rows]
+
+
+def _quoted(row: Row, event: QuoteEvent) -> Facts:
+    return Facts(
+        name=row["name"],
+        mechanic=row["mechanic"],
+        workshop=row["workshop"],
+        session_type=row["session_type"],
+        vehicle=vehicle_summary(row["vehicle"]) if row["vehicle"] else None,
+        quote_id=event.quote_id,
+        amount_cents=event.amount_cents,
+        currency=event.currency,
+    )
 
 
 def _recipient(row: Row, facts: Facts) -> Recipient:

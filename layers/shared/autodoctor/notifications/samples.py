@@ -29,6 +29,13 @@ _PAYOUT: Final[dict[str, object]] = {
     "session_type": "video",
     "ended_at": datetime(2026, 3, 1, 9, 53, 10, tzinfo=UTC),
 }
+_QUOTE: Final[dict[str, object]] = {
+    "quote_id": UUID("01980000-0000-7000-8000-000000000003"),
+    "workshop": "Wheelhouse <Sons & Daughters>",
+    "vehicle": "2019 Volvo V60",
+    "amount_cents": 48_000,
+    "currency": "usd",
+}
 _PAYMENT: Final[dict[str, object]] = {"bought": "session", "amount_cents": 2999, "currency": "usd"}
 _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.REQUEST_RECEIVED: {
@@ -44,6 +51,9 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.PAYOUT_FAILED: _PAYOUT,
     Kind.PAYMENT_UNFULFILLABLE: {**_PAYMENT, "reason": "active_session", "refunded": True},
     Kind.PAYMENT_FAILED: {**_PAYMENT, "reason": "refused"},
+    Kind.QUOTE_REQUESTED: _QUOTE,
+    Kind.QUOTE_GIVEN: _QUOTE,
+    Kind.QUOTE_APPROVED: _QUOTE,
 }
 
 

@@ -9,6 +9,7 @@ from autodoctor.card_intake import IntakeStatus, intake_status
 from autodoctor.db import database
 from autodoctor.errors import IntakeNotFound
 from autodoctor.events.publish import Publisher
+from autodoctor.health.runs import noted
 from autodoctor.http import Request, Router
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.checkout import PackCheckout, PackRequest, buy_pack
@@ -36,6 +37,7 @@ serve = router.handler()
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "checkout-unfinished")
 def sweep(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     done = sweep_checkouts(db, lambda: context.get_remaining_time_in_millis() / 1000, publish.publish)
     swept = done.model_dump(by_alias=True)

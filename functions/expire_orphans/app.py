@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
 from autodoctor.events.relay import relay
+from autodoctor.health.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.sessions.expiry import sweep
 from autodoctor.settings import required
@@ -16,6 +17,7 @@ db = database()
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "expire-orphans")
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000

@@ -18,11 +18,11 @@ db = database()
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "monitor")
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    with noted(db, "monitor"):
-        observed = observe(db)
-        _report()
-        told = tell(db, publish, lambda: context.get_remaining_time_in_millis() / 1000)
+    observed = observe(db)
+    _report()
+    told = tell(db, publish, lambda: context.get_remaining_time_in_millis() / 1000)
     metrics.add_metric(name="AlertsTold", unit=MetricUnit.Count, value=told)
     answer = {**observed.model_dump(by_alias=True), "told": told}
     logger.info("observed", extra=answer)

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
+from autodoctor.health.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.fees import sweep_fees
 from autodoctor.payments.losses import sweep_losses
@@ -20,6 +21,7 @@ db = database()
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "payouts")
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
+from autodoctor.health.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.reconcile import reconcile
 from autodoctor.payments.reconcile.runs import keep, log
@@ -16,6 +17,7 @@ db = database()
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "reconcile")
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     report = reconcile(
         db,

@@ -9,6 +9,7 @@ from autodoctor.events import outbox
 from autodoctor.events.connections import drop_expired
 from autodoctor.events.feed import prune
 from autodoctor.events.relay import relay
+from autodoctor.health.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import required
 
@@ -18,6 +19,7 @@ db = database()
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "relay")
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     _report()
     drop_expired(db)

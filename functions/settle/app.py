@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from autodoctor.db import database
 from autodoctor.events.consumer import consumer
 from autodoctor.events.model import Event, SessionEvent
+from autodoctor.health.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.settlement import settle, sweep
 
@@ -24,6 +25,7 @@ consume = consumer(settle_ended)
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@noted(db, "settle-missed")
 def sweep_missed(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
     swept = sweep(db, lambda: context.get_remaining_time_in_millis() / 1000).model_dump(by_alias=True)
     metrics.add_metric(name="SettlementsMissed", unit=MetricUnit.Count, value=swept["settled"])

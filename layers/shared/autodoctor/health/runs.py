@@ -8,9 +8,13 @@ from autodoctor.db import Database
 from autodoctor.wire import Answer, Utc
 
 EVERY_SECONDS: Final = {
+    "checkout-unfinished": 60,
     "expire-orphans": 60,
-    "relay": 60,
     "monitor": 60,
+    "payouts": 60,
+    "reconcile": 86_400,
+    "relay": 60,
+    "settle-missed": 300,
 }
 """The schedules of template.yaml, by the name without the stack's; a test holds them equal."""
 
@@ -52,7 +56,7 @@ class ScheduleRun(Answer):
 
 @contextmanager
 def noted(database: Database, name: str) -> Iterator[None]:
-    """Note that the schedule of this name runs, and how it ended."""
+    """Note that the schedule of this name runs, and how it ended; also as a decorator of a handler."""
     database.execute(_BEGIN, {"name": name})
     failed = True
     try:

@@ -183,7 +183,12 @@ ROUTES = {
             *(("GET", "workshops", 200), ("POST", "workshops", 422), ("PATCH", "workshops/{session}", 404)),
             *(("GET", "plans", 200), ("POST", "plans", 422), ("PATCH", "plans/{session}", 404)),
             *(("GET", "credit-packs", 200), ("POST", "credit-packs", 422), ("PATCH", "credit-packs/{session}", 404)),
-            *(("GET", "session-health", 200), ("GET", "sessions", 200), ("GET", "analytics", 200), ("GET", "reconcile", 200)),
+            *(
+                ("GET", "session-health", 200),
+                ("GET", "sessions", 200),
+                ("GET", "analytics", 200),
+                ("GET", "reconcile", 200),
+            ),
         )
     },
     "buy credits": Route(

@@ -1,0 +1,156 @@
+"""What the API's description allows is sent to every route over HTTP, with real tokens: the answers are as it says.
+
+schemathesis makes the requests from the served document, half of them with ids and codes that exist. The examples are
+derived from the test's name, as in test_fuzz.py; `-m slow` sends many more.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from requests import Session
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from describe import conformity
+from journey.account import Account, Caller
+
+EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
+LONG: Final = 150
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+RETIRED: Final = ("put", "patch", "delete")  # all methods do the same there; two of five are enough
+SCHEMA: Final = schemathesis.openapi.from_dict(conformity.served())
+KEYS: Final = [
+    f"{method.upper()} {path}"
+    for path, methods in conformity.served()["paths"].items()
+    for method, operation in methods.items()
+    if not (operation.get("deprecated") and method in RETIRED)
+]
+
+
+@dataclass(frozen=True)
+class World:
+    """Something of everything, so that requests find what they ask for.
+
+    Attributes:
+        callers: of each group, some in a session and some not.
+        known: values that exist, by the name of the field or parameter.
+    """
+
+    callers: Mapping[str, list[Caller]]
+    known: Mapping[str, list[str]]
+
+
+def world(account: Account) -> World:
+    """Make one: a live session, a request in the queue, an unsigned intake, a workshop, an escalated session."""
+    admin, busy, idle, waiting, unsigned = (
+        account.admin(),
+        account.stage.mechanic(),
+        account.stage.mechanic(),
+        account.customer(),
+        account.customer(),
+    )
+    customer, mechanic = account.customer(), account.mechanic(busy)
+    session = account.live(customer, mechanic).rpartition("/")[2]
+    queued, pending = account.queued(waiting), account.pending(unsigned)
+    workshop = admin.post("/api/admin/workshops", {"name": "Brake & Co"}, 201)["workshopId"]
+    quote = mechanic.post(f"/api/sessions/{session}/escalate", {"workshopId": workshop}, 201)["quoteId"]
+    return World(
+        {
+            "customers": [customer, waiting, unsigned, account.customer()],
+            "mechanics": [mechanic, account.mechanic(idle)],
+            "admins": [admin],
+        },
+        {
+            "sessionId": [session, queued["sessionId"], pending["sessionId"]],
+            "assignmentId": [queued["assignmentId"], pending["assignmentId"]],
+            "mechanicId": [str(busy.id), str(idle.id)],
+            "preferredMechanicId": [str(idle.id)],
+            "workshopId": [workshop],
+            "quoteId": [quote],
+            "customerId": [str(customer.user_id)],
+            "userId": [str(waiting.user_id), str(idle.user_id)],
+            "code": ["standard", "five"],
+            "plan": ["free", "standard"],
+            "pack": ["five"],
+            "slug": ["session-busy"],
+        },
+    )
+
+
+def informed(draw: st.DataObject, value: Any, known: Mapping[str, list[str]]) -> Any:  # noqa: ANN401 (any JSON)
+    """The same with values that exist, where there are some."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: draw.draw(st.sampled_from(known[name])) if name in known else informed(draw, each, known)
+        for name, each in value.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def around(account: Account) -> World:
+    """One for all routes, in their order: what one ends, the next finds ended."""
+    return world(account)
+
+
+def explore(account: Account, around: World, key: str, examples: int, mode: GenerationMode) -> None:
+    """Send a route what the description allows, or what it forbids; every answer is described."""
+    method, _, path = key.partition(" ")
+    operation = SCHEMA[path][method.lower()]
+    groups = [group for choice in operation.definition.raw["security"] for group in choice["bearerAuth"]]
+    callers = [caller for group in groups for caller in around.callers[group]] or [Caller(account.http, None)]
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), data=st.data())
+    def send(case: schemathesis.Case[Any], data: st.DataObject) -> None:
+        caller = data.draw(st.sampled_from(callers))
+        if data.draw(st.booleans()):
+            case.path_parameters = informed(data, case.path_parameters, around.known)
+            case.query = informed(data, case.query, around.known)
+            case.body = informed(data, case.body, around.known)
+        headers = {"Authorization": caller.authorization} if caller.authorization else {}
+        with Session() as session:
+            session.trust_env = False
+            answer = case.call(base_url=account.cloud.api_url, session=session, headers=headers, allow_redirects=False)
+        case.validate_response(answer, checks=CHECKS, headers=headers)
+        names = {name.lower(): values[0] for name, values in answer.headers.items()}
+        conformity.check(method, path.replace("{", "").replace("}", ""), answer.status_code, names, answer.text)
+
+    send()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_answers_are_as_described(account: Account, around: World, key: str) -> None:
+    explore(account, around, key, EXAMPLES, GenerationMode.POSITIVE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+@pytest.mark.parametrize("key", KEYS)
+def test_answers_are_as_described_for_long(account: Account, key: str, mode: GenerationMode) -> None:
+    explore(account, world(account), key, LONG, mode)

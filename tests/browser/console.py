@@ -14,12 +14,18 @@ from localcloud.roster import seed
 
 
 @contextmanager
-def running_console(server: PostgresServer, template: str, name: str, data_dir: Path) -> Iterator[Account]:
-    """The functions of template.yaml on a database `name` with the roster's people; a second together is billable."""
+def running_console(
+    server: PostgresServer, template: str, name: str, data_dir: Path, **parameters: str
+) -> Iterator[Account]:
+    """The functions of template.yaml on a database `name` with the roster's people; a second together is billable.
+
+    `parameters` are those of the template.
+    """
     database = server.create_database(name, template=template)
     seed(database.owner_url)
     port = free_block(18700, 1)
-    with running_account(database, data_dir, port=port, SessionBaseUrl=f"http://{LOOPBACK}:{port}/console") as account:
+    parameters = {"SessionBaseUrl": f"http://{LOOPBACK}:{port}/console", **parameters}
+    with running_account(database, data_dir, port=port, **parameters) as account:
         account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
         yield account
     server.drop_database(name)

@@ -72,7 +72,7 @@ function tiles(metrics) {
 }
 
 function label(name) {
-  const text = name.replace(/_percent$/, "").replaceAll("_", " ");
+  const text = name.replace(/_percent$/, "").replace("average_seconds", "average length").replaceAll("_", " ");
   return text[0].toUpperCase() + text.slice(1);
 }
 

@@ -34,7 +34,7 @@ SELECT o.session_id, o.outcome, o.settled,
        CASE WHEN o.status = 'completed' THEN CASE WHEN o.pays THEN 'pay' ELSE 'nothing' END
             ELSE CASE o.funding WHEN 'card' THEN 'refund' WHEN 'credit' THEN 'return' ELSE 'nothing' END END AS decides,
        (o.pays::integer * o.earned)::bigint AS earns,
-       (o.pays::integer * least(o.referred, o.price_cents - o.earned))::bigint AS refers,
+       (o.pays::integer * least(o.referred, greatest(o.price_cents - o.earned, 0)))::bigint AS refers,
        CASE WHEN o.status <> 'completed' AND o.funding = 'card' THEN o.price_cents ELSE 0 END::bigint AS goes_back,
        coalesce((SELECT sum(p.amount_cents) FROM payouts p WHERE p.session_id = o.session_id AND p.kind = 'session'
                    AND p.mechanic_id = o.mechanic_id), 0)::bigint AS earned,

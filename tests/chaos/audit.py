@@ -1,27 +1,30 @@
 """At rest: every session's money is where its outcome says, once, and the ledger is what Stripe's books are.
 
 What Stripe has is read from the stand-in's own objects, by Stripe's ids and by ours in its metadata; what should be
-there is worked out from sessions and prices, not from our rows of payouts and refunds.
+there is worked out from sessions and prices, not from what our rows of payouts and refunds say.
 """
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final, LiteralString
 
+import stripe
+
 from autodoctor.db import Row
+from autodoctor.payments.reconcile import reconcile
 from chaos.world import World
 from integration.invariants import violations
 
 _INTAKES: Final[LiteralString] = """
-SELECT i.id, i.funding, i.price_cents, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents,
-       s.status, s.mechanic_id, a.stripe_account_id, p.id AS payout_id,
-       c.status AS checkout, c.stripe_payment_intent_id AS intent
-  FROM intakes i
-  LEFT JOIN sessions s ON s.id = i.id
-  LEFT JOIN mechanic_accounts a ON a.mechanic_id = s.mechanic_id
-  LEFT JOIN checkouts c ON c.intake_id = i.id
-  LEFT JOIN payouts p ON p.session_id = i.id AND p.kind = 'session'
+SELECT i.id, i.funding, i.price_cents, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referral_bp,
+       s.status, s.mechanic_id, i.referrer_id, coalesce(c.status, 'none') AS checkout,
+       c.stripe_payment_intent_id AS intent,
+       (SELECT jsonb_object_agg(p.kind, p.id) FROM payouts p WHERE p.session_id = i.id) AS payouts
+  FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN checkouts c ON c.intake_id = i.id
 """
 _ACCOUNTS: Final[LiteralString] = """
 SELECT account, currency, sum(amount)::bigint AS balance
@@ -29,9 +32,41 @@ SELECT account, currency, sum(amount)::bigint AS balance
         UNION ALL SELECT debit_account, currency, -amount FROM ledger_transfer) AS side
  GROUP BY account, currency
 """
-_EVENTS: Final[LiteralString] = """
-SELECT id, type, handled_at IS NOT NULL AS handled FROM stripe_events
+# What came to or left Stripe, by what the key says it stands for.
+_FLOWS: Final[LiteralString] = """
+SELECT CASE split_part(key, ':', 1) WHEN 'session' THEN 'charges' WHEN 'pack' THEN 'charges'
+            WHEN 'refund' THEN 'refunds' WHEN 'payout' THEN 'transfers' WHEN 'reversal' THEN 'reversals'
+            WHEN 'fee' THEN 'fees' WHEN 'dispute' THEN 'disputes' ELSE key END AS flow,
+       abs(sum(CASE WHEN debit_account = 'stripe' THEN amount ELSE -amount END))::bigint AS cents
+  FROM ledger_transfer WHERE 'stripe' IN (debit_account, credit_account) GROUP BY flow
 """
+_CREDITS: Final[LiteralString] = """
+SELECT (SELECT coalesce(sum(i.credits), 0)::bigint FROM sessions s JOIN intakes i ON i.id = s.id
+         WHERE s.status = 'completed' AND i.funding = 'credit') AS spent,
+       (SELECT coalesce(sum(credits), 0)::bigint FROM checkouts WHERE kind = 'pack' AND status = 'paid') AS bought,
+       (SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer WHERE kind = 'credit_withdrawal') AS withdrawn
+"""
+
+
+@dataclass
+class Payment:
+    """What Stripe says of one PaymentIntent, in cents."""
+
+    came: int = 0
+    by_us: list[int] = field(default_factory=list)
+    by_hand: int = 0
+    lost: int = 0
+    disputed: bool = False
+
+    @property
+    def touched(self) -> bool:
+        """Whether anybody but us had a hand in it."""
+        return bool(self.by_hand) or self.disputed
+
+    @property
+    def gone(self) -> int:
+        """What the customer has back."""
+        return sum(self.by_us) + self.by_hand + self.lost
 
 
 class Audit:
@@ -40,11 +75,11 @@ class Audit:
     def __init__(self, world: World) -> None:
         self._world = world
         self.coverage = Counter[str]()
-        objects = world.stripe.objects
-        self._charges = [each for each in objects("charge") if each["status"] == "succeeded"]
-        self._refunds = [each for each in objects("refund") if each["status"] == "succeeded"]
-        self._transfers = objects("transfer")
-        self._reversals = objects("transfer_reversal")
+        self._transfers = world.stripe.objects("transfer")
+        self._payments = _payments(world)
+        self._accounts = {
+            row["mechanic_id"]: row["stripe_account_id"] for row in world.by_hand("SELECT * FROM mechanic_accounts")
+        }
         self._ledger = {(row["account"], row["currency"]): row["balance"] for row in world.by_hand(_ACCOUNTS)}
 
     def findings(self) -> list[str]:
@@ -54,100 +89,135 @@ class Audit:
             *self._world.stripe.ask("imbalances"),
             *self._sessions(),
             *self._books(),
+            *self._ends(),
             *self._credits(),
             *self._events(),
+            *self._reconciled(),
         ]
 
     def _sessions(self) -> Iterator[str]:
         """Each session by itself: paid once or returned once, never both."""
-        transfers, refunds = defaultdict[str, list[Any]](list), defaultdict[str, list[Any]](list)
+        by_payout = defaultdict[str, list[Row]](list)
         for each in self._transfers:
-            transfers[each["transfer_group"]].append(each)
-        for each in self._refunds:
-            refunds[each["payment_intent"]].append(each)
-        charges = Counter(each["payment_intent"] for each in self._charges)
+            by_payout[each["transfer_group"]].append(each)
         for intake in self._world.by_hand(_INTAKES):
             self.coverage[f"{intake['funding']} {intake['status'] or intake['checkout']}"] += 1
-            came = charges[intake["intent"]] if intake["intent"] else 0
-            sent = [(each["amount"], each["destination"]) for each in transfers.pop(str(intake["payout_id"]), [])]
-            back = [each["amount"] for each in refunds.pop(intake["intent"], [])] if intake["intent"] else []
-            was = (came, sent, back)
-            if was != (should := _should_be(intake)):
-                yield f"intake {intake['id']}: charges, transfers, refunds are {was}, not {should}: {intake}"
-        yield from (f"transfers of nobody's payout: {each}" for each in transfers.values())
-        yield from (f"refunds of nobody's intake: {each}" for each in refunds.values())
+            payouts: dict[str, str] = intake["payouts"] or {}
+            sent = {kind: by_payout.pop(payout_id, []) for kind, payout_id in payouts.items()}
+            payment = self._payments.get(intake["intent"] or "", Payment())
+            yield from self._judged(intake, payment, {kind: made for kind, made in sent.items() if made})
+        yield from (f"transfers of nobody's payout: {each}" for each in by_payout.values())
+
+    def _judged(self, intake: Row, payment: Payment, sent: dict[str, list[Row]]) -> Iterator[str]:
+        who, owed = f"intake {intake['id']} ({intake['funding']} {intake['status']})", self._owed(intake)
+        paid = intake["price_cents"] if intake["checkout"] in ("paid", "unfulfillable") else 0
+        completed = intake["status"] == "completed"
+        if payment.came != paid:
+            yield f"{who}: {payment.came} came, {paid} was paid"
+        if not completed and payment.gone != paid:
+            yield f"{who}: {payment} went back, not {paid}"
+        if completed and payment.by_us:
+            yield f"{who}: we refunded {payment.by_us}"
+        if len(payment.by_us) > 1 or payment.gone > payment.came:
+            yield f"{who}: {payment}"
+        made = {kind: [(each["amount"], each["destination"]) for each in all_] for kind, all_ in sent.items()}
+        if not payment.touched and made != owed:
+            yield f"{who}: sent {made}, not {owed}"
+        if payment.touched:
+            self.coverage[f"{intake['funding']} {intake['status']} and then touched"] += 1
+            for kind, each in made.items():
+                if kind not in owed or len(each) > 1 or each[0][0] > owed[kind][0][0]:
+                    yield f"{who}: sent {made}, of {owed}"
+
+    def _owed(self, intake: Row) -> dict[str, list[tuple[int, str]]]:
+        """Which transfers (cents, account) a session's outcome means, by the payout's kind."""
+        if intake["status"] != "completed":
+            return {}
+        if intake["funding"] == "free":
+            return {"session": [(intake["mechanic_fixed_pay_cents"], self._accounts[intake["mechanic_id"]])]}
+        earned = _share(intake["price_cents"], intake["mechanic_share_bp"])
+        owed = {"session": [(earned, self._accounts[intake["mechanic_id"]])]}
+        if intake["referrer_id"] is not None:
+            referral = min(_share(intake["price_cents"], intake["referral_bp"]), intake["price_cents"] - earned)
+            owed["referral"] = [(referral, self._accounts[intake["referrer_id"]])]
+        return owed
 
     def _books(self) -> Iterator[str]:
-        """The ledger's accounts against Stripe's objects, gross."""
-        charged, refunded = _total(self._charges), _total(self._refunds)
-        transferred, reversed_ = _total(self._transfers), _total(self._reversals)
-        fees = -self._ledger.get(("stripe_fees", "usd"), 0)
-        yield from _unequal("stripe", -self._balance("stripe"), charged - refunded - transferred + reversed_ - fees)
-        for kinds, total in (
-            (("charge", "pack_sale"), charged),
-            (("refund", "pack_refund"), refunded),
-            (("transfer",), transferred),
-            (("reversal",), reversed_),
-        ):
-            yield from _unequal("+".join(kinds), self._booked(kinds), total)
+        """The ledger's movements at Stripe against Stripe's own, and what is there in the end."""
+        books = self._world.stripe.ask("books")
+        flows = Counter({row["flow"]: row["cents"] for row in self._world.by_hand(_FLOWS)})
+        theirs = {name: books[name][1] for name in ("charges", "refunds", "transfers", "reversals")}
+        theirs |= {"fees": books["charge_fees"] + books["dispute_fees"], "disputes": books["disputes_lost"][1]}
+        for flow in {*flows, *theirs}:
+            yield from _unequal(flow, flows[flow], theirs.get(flow, 0))
+        (home,) = [kept for account, kept in books["balances"].items() if account not in self._world.accounts]
+        yield from _unequal("balance", -self._ledger.get(("stripe", "usd"), 0), sum(home["usd"]))
+
+    def _ends(self) -> Iterator[str]:
+        """Nothing is on its way any more, and everything sums to zero."""
         for (account, currency), balance in self._ledger.items():
-            if account.endswith((":held", ":credits")) and account.startswith("session:") and balance:
+            if balance and (account.startswith("session:") or account.endswith(":payable") or account == "disputed"):
                 yield f"{account} still has {balance} {currency}"
-            if account.endswith(":payable") and balance:
-                yield f"{account} still has {balance}"
         sums = Counter[str]()
         for (_account, currency), balance in self._ledger.items():
             sums[currency] += balance
         yield from (f"{currency} sums to {balance}" for currency, balance in sums.items() if balance)
 
     def _credits(self) -> Iterator[str]:
-        """Nobody is below zero, and every credit is with its customer or was spent on a completed session."""
+        """Nobody is below zero, and every credit is with its customer, withdrawn, or spent on a completed session."""
         below = [each for each, balance in self._ledger.items() if each[1] == "credit" and balance < 0]
         yield from (f"{each} is below zero" for each in below if each[0] != "credits_issued")
-        (spent,) = self._world.by_hand(
-            "SELECT coalesce(sum(i.credits), 0)::bigint AS credits FROM sessions s JOIN intakes i ON i.id = s.id"
-            " WHERE s.status = 'completed' AND i.funding = 'credit'"
-        )
-        yield from _unequal("credits spent", self._ledger.get(("credits_spent", "credit"), 0), spent["credits"])
-        (bought,) = self._world.by_hand(
-            "SELECT coalesce(sum(credits), 0)::bigint AS credits FROM checkouts WHERE kind = 'pack' AND status = 'paid'"
-        )
-        yield from _unequal("credits", -self._ledger.get(("credits_issued", "credit"), 0), bought["credits"])
+        (row,) = self._world.by_hand(_CREDITS)
+        yield from _unequal("credits spent", self._ledger.get(("credits_spent", "credit"), 0), row["spent"])
+        issued = -self._ledger.get(("credits_issued", "credit"), 0)
+        yield from _unequal("credits issued", issued, row["bought"] - row["withdrawn"])
 
     def _events(self) -> Iterator[str]:
         """Whatever was told took effect in the same transaction that recorded it."""
-        for row in self._world.by_hand(_EVENTS):
+        for row in self._world.by_hand("SELECT type, handled_at IS NOT NULL AS handled FROM stripe_events"):
             self.coverage[row["type"]] += 1
             if not row["handled"]:
-                yield f"event {row['id']} ({row['type']}) was recorded and never handled"
+                yield f"an event {row['type']} was recorded and never handled"
 
-    def _balance(self, account: str) -> int:
-        return self._ledger.get((account, "usd"), 0)
-
-    def _booked(self, kinds: tuple[str, ...]) -> int:
-        query: LiteralString = (
-            "SELECT coalesce(sum(amount), 0)::bigint AS cents FROM ledger_transfer WHERE kind = ANY (%s)"
+    def _reconciled(self) -> Iterator[str]:
+        """What `autodoctor reconcile` says."""
+        environment = self._world.stripe.ask("environment")
+        client = stripe.StripeClient(
+            json.loads(environment["STRIPE_SECRETS"])["apiKey"],
+            base_addresses={"api": environment["STRIPE_API_BASE"]},
+            max_network_retries=2,
         )
-        cents: int = self._world.by_hand(query, list(kinds))[0]["cents"]
-        return cents
+        report = reconcile(self._world.stage.app, client, grace=timedelta(), fee_grace=timedelta())
+        if not report.finished or report.movements == 0:
+            yield f"reconcile compared {report.movements} movements, to the end: {report.finished}"
+        yield from (f"reconcile: {each}" for each in report.differences)
 
 
-def _should_be(intake: Row) -> tuple[int, list[tuple[int, str]], list[int]]:
-    """How many charges, which transfers (cents, account) and which refunds (cents) an intake's outcome means."""
-    paid = intake["funding"] == "card" and intake["checkout"] in ("paid", "unfulfillable")
-    if intake["status"] == "completed":
-        earned = intake["mechanic_fixed_pay_cents"]
-        if intake["funding"] != "free":
-            share = Decimal(intake["price_cents"] * intake["mechanic_share_bp"]) / 10_000
-            earned = int(share.quantize(Decimal(1), ROUND_HALF_EVEN))
-        return int(paid), [(earned, intake["stripe_account_id"])] if earned else [], []
-    return int(paid), [], [intake["price_cents"]] if paid else []
+def _payments(world: World) -> dict[str, Payment]:
+    """What Stripe has, by PaymentIntent."""
+    found = defaultdict[str, Payment](Payment)
+    for each in world.stripe.objects("charge"):
+        if each["status"] == "succeeded":
+            found[each["payment_intent"]].came += each["amount"]
+    for each in world.stripe.objects("refund"):
+        if each["status"] == "succeeded":
+            payment = found[each["payment_intent"]]
+            if "refundId" in each["metadata"]:
+                payment.by_us.append(each["amount"])
+            else:
+                payment.by_hand += each["amount"]
+    for each in world.stripe.objects("dispute"):
+        payment = found[each["payment_intent"]]
+        payment.disputed = True
+        payment.lost += each["amount"] if each["status"] == "lost" else 0
+    return found
 
 
-def _total(objects: list[dict[str, Any]]) -> int:
-    return sum(int(each["amount"]) for each in objects)
+def _share(cents: int, basis_points: int) -> int:
+    """Half to even, worked out in another way than domain.money does."""
+    return int((Decimal(cents * basis_points) / 10_000).quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
-def _unequal(what: str, ours: int, theirs: int) -> Iterator[str]:
+def _unequal(what: str, ours: Any, theirs: Any) -> Iterator[str]:  # noqa: ANN401 (cents or credits)
     if ours != theirs:
         yield f"{what}: {ours} in the ledger, {theirs} at Stripe"

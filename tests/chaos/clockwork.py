@@ -1,25 +1,40 @@
 """What goes on beside the people: the relay, the schedules, the passing of time, and the weather at Stripe."""
 
 import json
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Row
 from autodoctor.events.model import detail, event_of
 from autodoctor.events.outbox import claim, mark
 from chaos.pool import FunctionFailed
-from chaos.stand_in import RemoteRefused
 from chaos.world import World
 
+DAY_SECONDS: Final = 24 * 3600
+REST_WITHIN_SECONDS: Final = 600.0
+LOST: Final = 0.1
+RESTRICTED: Final = 0.3
 SENDERS: Final = 4
 NEVER_TOLD: Final = 0.1
 _ENDS: Final = frozenset({"session.ended", "session.expired"})
 _FIRST: Final = UUID(int=0)
+_LEFT: Final[LiteralString] = """
+SELECT what, state, count(*) FROM (
+  SELECT 'payout' AS what, state FROM payouts WHERE state NOT IN ('sent', 'reversed', 'cancelled')
+  UNION ALL SELECT 'refund', state FROM refunds WHERE state NOT IN ('sent', 'returned')
+  UNION ALL SELECT 'reversal', state FROM payout_reversals WHERE state NOT IN ('done', 'cancelled')
+  UNION ALL SELECT 'checkout', status FROM checkouts WHERE status IN ('open', 'processing')
+  UNION ALL SELECT 'fee', status FROM checkouts WHERE status IN ('paid', 'unfulfillable') AND fee_booked_at IS NULL
+  UNION ALL SELECT 'fee', status FROM stripe_disputes WHERE fees_due_at IS NOT NULL
+  UNION ALL SELECT 'loss', booked FROM losses WHERE stands <> (booked IN ('held', 'parted'))
+  UNION ALL SELECT 'session', status FROM sessions WHERE ended_at IS NULL
+  UNION ALL SELECT 'settlement', 'due' FROM settlements_due
+) AS open GROUP BY what, state
+"""
 
 
 @contextmanager
@@ -69,7 +84,7 @@ def look_up(world: World) -> None:
 
 
 class Relay:
-    """Hands the ends of sessions to the settlement: some never, some twice, in any order."""
+    """The bus: hands the ends of sessions to the settlement, some never, some twice, in any order."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -102,22 +117,26 @@ class Relay:
 
 
 class Weather:
-    """Mechanics whom Stripe restricts and lets go again, some who finish onboarding late."""
+    """What Stripe does by itself: mechanics are restricted and let go again, and now and then webhooks are lost.
+
+    Lost are only those for which there is a sweep.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._chance: random.Random = world.chance("weather")
+        self._chance = world.chance("weather")
 
     def change(self) -> None:
-        """Change the standing of one account."""
-        if self._world.accounts and self._chance.random() < 0.3:
+        """Change the standing of an account, and what is lost for the next moment."""
+        lost = ["checkout.session.*", "account.*"] if self._chance.random() < LOST else []
+        self._world.stripe.ask("disturb", copies=2, spread_seconds=1.0, drop=lost)
+        if self._chance.random() < RESTRICTED:
             account = self._chance.choice(self._world.accounts)
-            with suppress(RemoteRefused):
-                self._world.stripe.ask(self._chance.choice(("onboard", "onboard", "restrict")), account=account)
+            self._world.stripe.ask(self._chance.choice(("onboard", "onboard", "restrict")), account=account)
 
 
-def come_to_rest(world: World) -> int:
-    """Let nothing fail any more, and everything that is due be done; how many rounds that took.
+def come_to_rest(world: World) -> None:
+    """Let nothing fail any more, and everything that is due be done.
 
     Raises TimeoutError where it never ends.
     """
@@ -125,9 +144,14 @@ def come_to_rest(world: World) -> int:
     world.stripe.ask("clear_faults")
     for account in world.accounts:
         world.stripe.ask("onboard", account=account)
-    world.stripe.ask("advance", seconds=4 * 24 * 3600)  # pages that nobody paid are over, balances available
+    chance = world.chance("courts")
+    for dispute in world.stripe.objects("dispute"):
+        if dispute["status"] == "needs_response":
+            world.stripe.ask("close_dispute", dispute=dispute["id"], won=chance.random() < 0.5)
+    world.let_days_pass(4 * DAY_SECONDS)
     relay = Relay(world)
-    for number in range(1, 100):
+    give_up = time.monotonic() + REST_WITHIN_SECONDS
+    while time.monotonic() < give_up:
         world.stripe.ask("quiet", within_seconds=100)
         world.let_time_pass()
         world.let_leases_end()
@@ -136,20 +160,11 @@ def come_to_rest(world: World) -> int:
             world.pool.invoke(name, {})
         relay.run()
         if not _left(world) and world.stripe.ask("pending_webhooks") == 0:
-            return number
+            return
         time.sleep(0.1)
     raise TimeoutError(f"never at rest: {_left(world)}")
 
 
 def _left(world: World) -> list[Row]:
     """What is still to be done, by kind and state."""
-    return world.by_hand(
-        "SELECT 'payout' AS what, state, waits_for, count(*) FROM payouts WHERE state NOT IN ('sent', 'reversed')"
-        " GROUP BY 2, 3"
-        " UNION ALL SELECT 'refund', state, waits_for, count(*) FROM refunds WHERE state NOT IN ('sent', 'returned')"
-        " GROUP BY 2, 3"
-        " UNION ALL SELECT 'checkout', status, NULL, count(*) FROM checkouts WHERE status IN ('open', 'processing')"
-        " GROUP BY 2"
-        " UNION ALL SELECT 'session', status, NULL, count(*) FROM sessions WHERE ended_at IS NULL GROUP BY 2"
-        " UNION ALL SELECT 'settlement', 'due', NULL, count(*) FROM settlements_due HAVING count(*) > 0"
-    )
+    return world.by_hand(_LEFT)

@@ -103,7 +103,8 @@ class Invocation(BaseHTTPRequestHandler):
 
 def serve(listener: socket.socket, lifeline: int, busy: mmap.mmap, place: int) -> None:
     """Take requests one after the other until the parent has gone."""
-    while lifeline not in select.select([listener, lifeline], [], [])[0]:
+    doors: list[socket.socket | int] = [listener, lifeline]
+    while lifeline not in select.select(doors, [], [])[0]:
         try:
             connection, address = listener.accept()
         except BlockingIOError:  # another child was faster
@@ -142,7 +143,7 @@ class Herd:
         """Kill and replace until the lifeline ends."""
         while True:
             pause = self._chance.expovariate(1 / self._every) if self._every else None
-            if select.select([self._lifeline], [], [], pause)[0]:
+            if select.select((self._lifeline,), (), (), pause)[0]:
                 told = os.read(self._lifeline, 100)
                 if not told:
                     return

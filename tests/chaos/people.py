@@ -2,6 +2,7 @@
 
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +17,16 @@ SOLD_AS: Final = {"free": "chat", "quick": "chat", "standard": "video", "diagnos
 FUNDINGS: Final = {"card": 5, "credit": 3, "free": 2}
 ENDINGS: Final = {"completed": 55, "withdrawn": 15, "no_show": 10, "too_short": 10, "expired": 10}
 AT_THE_PAGE: Final = {"pay": 70, "fail first": 8, "later": 8, "later refused": 4, "abandon": 5, "overtaken": 5}
+# What becomes of a payment afterwards, of sessions and of packs.
+AFTERWARDS: Final = {
+    "nothing": 88,
+    "refunded by hand": 3,
+    "partly refunded by hand": 3,
+    "dispute won": 2,
+    "dispute lost": 2,
+    "dispute": 2,
+}
+REFERRED: Final = 0.25
 CUSTOMERS_EACH: Final = 5
 _PAUSE: Final = 0.2
 _COME_AGAIN: Final = frozenset({"payment-processing", "active-session-exists"})
@@ -34,6 +45,7 @@ class Script:
     plan: str
     ending: str
     page: str
+    afterwards: str
 
 
 def script(seed: int, number: int) -> Script:
@@ -41,7 +53,8 @@ def script(seed: int, number: int) -> Script:
     chance = random.Random(f"{seed} session {number}")
     funding = _choose(chance, FUNDINGS)
     plan = "free" if funding == "free" else chance.choice(("quick", "standard", "diagnostic"))
-    return Script(number, funding, plan, _choose(chance, ENDINGS), _choose(chance, AT_THE_PAGE))
+    ending, page, afterwards = (_choose(chance, each) for each in (ENDINGS, AT_THE_PAGE, AFTERWARDS))
+    return Script(number, funding, plan, ending, page, afterwards)
 
 
 def _choose(chance: random.Random, weights: dict[str, int]) -> str:
@@ -56,6 +69,7 @@ class Lane:
     mechanic: Mechanic
     chance: random.Random
     customers: list[UUID] = field(default_factory=lambda: [new_id() for _ in range(CUSTOMERS_EACH)])
+    payments: list[str] = field(default_factory=list)
 
     def play(self, told: Script) -> None:
         """Play one session to its end; what is left then is up to the sweeps."""
@@ -68,9 +82,13 @@ class Lane:
             created = self._created(self._intake(customer, told.plan, told.funding))
         if created is not None:
             self._consult(customer, created, told.ending)
+        if self.payments:
+            self._regret(self.payments.pop(), told.afterwards)
 
     def _intake(self, customer: UUID, plan: str, pay_with: str) -> dict[str, Any]:
         body = {**INTAKE_WITH_WAIVER, "plan": plan, "payWith": pay_with, "sessionType": SOLD_AS[plan]}
+        if self.chance.random() < REFERRED:
+            body["referralCode"] = self.chance.choice(self.world.codes)
         key = {"idempotency-key": str(new_id())}
         while True:
             status, answer = self.world.pool.call(
@@ -112,6 +130,8 @@ class Lane:
 
     def _bought(self, intake_id: UUID) -> tuple[UUID, UUID] | None:
         seen = self.world.paid_for(intake_id)
+        if seen["status"] in ("paid", "unfulfillable"):
+            self.payments.append(seen["intent"])
         return (intake_id, seen["current_assignment_id"]) if seen["status"] == "paid" else None
 
     def _pay(self, page: str, choice: str = "pay") -> None:
@@ -128,11 +148,24 @@ class Lane:
         )
         if status != 202:
             raise Unexpected(f"pack: {status} {offered}")
-        try:
+        with suppress(RemoteRefused):  # the page of a pack that was paid, whose news is on its way
             self._pay(str(offered["checkoutUrl"]).rpartition("/")[2])
-        except RemoteRefused:  # the page of a pack that was paid, whose news is on its way
-            pass
-        self.world.paid_for(UUID(offered["checkoutId"]))
+        self.payments.append(self.world.paid_for(UUID(offered["checkoutId"]))["intent"])
+
+    def _regret(self, intent: str, afterwards: str) -> None:
+        """Refund a payment by hand, or have the customer's bank take it back; Stripe may refuse either by now."""
+        ask = self.world.stripe.ask
+        with suppress(RemoteRefused):
+            match afterwards.split():
+                case ["refunded", *_]:
+                    ask("refund", charge=intent)
+                case ["partly", *_]:
+                    ask("refund", charge=intent, amount=self.chance.randint(1, 900))
+                case ["dispute", *decided]:
+                    dispute = ask("open_dispute", charge=intent)["id"]
+                    if decided:
+                        time.sleep(self.chance.random())
+                        ask("close_dispute", dispute=dispute, won=decided == ["won"])
 
     def _consult(self, customer: UUID, created: tuple[UUID, UUID], ending: str) -> None:
         session_id, assignment_id = created

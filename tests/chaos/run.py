@@ -31,9 +31,10 @@ class Outcome:
 
     def __str__(self) -> str:
         lines = [
-            f"seed {self.seed}: {self.sessions} sessions in {self.seconds:.0f} s, at rest {self.seconds_to_rest:.0f} s"
-            f" later; {sum(self.kills.values())} processes killed ({self.kills['busy']} at work),"
-            f" {self.dropped} calls without an answer",
+            f"seed {self.seed}: {self.sessions} sessions in {self.seconds:.0f} s,"
+            + f" at rest {self.seconds_to_rest:.0f} s later;"
+            + f" {sum(self.kills.values())} processes killed ({self.kills['busy']} at work),"
+            + f" {self.dropped} calls without an answer",
             *(f"  {count:6} {what}" for what, count in sorted(self.coverage.items())),
             *(f"  {count:6} answers {what}" for what, count in sorted(self.answers.items())),
         ]
@@ -51,7 +52,6 @@ def play(world: World, sessions: int, kill_every: float, lanes: int = LANES) -> 
         world.stripe.ask("onboard", account=account)
     world.stripe.ask("available_after", seconds=10)  # what credits paid for waits for the balance until then
     world.stripe.fail_calls(ONE_IN_FIVE)
-    world.stripe.ask("disturb", copies=2, spread_seconds=1.0, drop_odds=0.05)
     world.pool.kill_every(kill_every)
     with at_work(world):
         _all_play(world, people, sessions)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -21,35 +21,49 @@ from localcloud.postgres import Database
 
 PROCESSES: Final = 10
 MIN_BILLABLE_SECONDS: Final = 1
-FIXED_PAY_CENTS: Final = 250
-LEASE_TO_LIVE_SECONDS: Final = 25
-"""A claim that is older is of a process that was killed, or that is about to give up: its lease is let run out."""
 
 _SETTINGS: Final[tuple[LiteralString, ...]] = (
-    "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')"
-    " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    """
+INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+""",
     "UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'",
 )
+# A lease of 300 s that has less than that left was taken more than 25 s ago: by a process that was killed, or is about
+# to give up. Being overtaken does no harm to the latter, which has to hold as well.
+_SOON: Final[LiteralString] = """
+ SET next_attempt_at = clock_timestamp()
+ WHERE next_attempt_at > clock_timestamp()
+   AND (state IN ('due', 'held') OR state = 'sending' AND next_attempt_at < clock_timestamp() + interval '275 s')
+"""
+_NOW: Final[LiteralString] = " SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')"
 _TIME_PASSES: Final[tuple[LiteralString, ...]] = (
-    "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state = 'due' AND next_attempt_at > clock_timestamp()",
-    "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state = 'due' AND next_attempt_at > clock_timestamp()",
-    "UPDATE payouts SET next_attempt_at = clock_timestamp()"
-    " WHERE state = 'sending' AND next_attempt_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '275 s'",
-    "UPDATE refunds SET next_attempt_at = clock_timestamp()"
-    " WHERE state = 'sending' AND next_attempt_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '275 s'",
+    "UPDATE payouts" + _SOON,
+    "UPDATE refunds" + _SOON,
+    "UPDATE payout_reversals" + _SOON,
     "UPDATE checkouts SET checked_at = checked_at - interval '2 minutes' WHERE status IN ('open', 'processing')",
+    "UPDATE checkouts SET fee_due_at = NULL WHERE fee_booked_at IS NULL AND fee_due_at IS NOT NULL",
+    "UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL",
     "UPDATE settlements_due SET retry_at = retry_at - interval '10 minutes'",
 )
 _NOBODY_IS_AT_WORK: Final[tuple[LiteralString, ...]] = (
-    "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
-    "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+    "UPDATE payouts" + _NOW,
+    "UPDATE refunds" + _NOW,
+    "UPDATE payout_reversals" + _NOW,
+)
+_DAYS_PASS: Final[tuple[LiteralString, ...]] = (
+    "UPDATE payouts SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE refunds SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE payout_reversals SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE mechanic_accounts SET keyed_at = keyed_at - make_interval(secs => %s)",
 )
 _GIVEN_UP: Final[tuple[LiteralString, ...]] = (
     "SELECT count(*) FROM (SELECT retry_payout(id) FROM payouts WHERE state = 'failed') AS again",
     "SELECT count(*) FROM (SELECT retry_refund(id) FROM refunds WHERE state = 'failed') AS again",
+    "SELECT count(*) FROM (SELECT retry_reversal(id) FROM payout_reversals WHERE state = 'impossible') AS again",
 )
 _SEEN: Final[LiteralString] = """
-SELECT coalesce(c.intake_id, c.id) AS id, c.status, s.current_assignment_id
+SELECT coalesce(c.intake_id, c.id) AS id, c.status, c.stripe_payment_intent_id AS intent, s.current_assignment_id
   FROM checkouts c LEFT JOIN sessions s ON s.id = c.intake_id
  WHERE c.status NOT IN ('open', 'processing') AND (c.id = ANY (%s) OR c.intake_id = ANY (%s))
 """
@@ -76,6 +90,7 @@ class World:
     trouble: list[BaseException] = field(default_factory=list)
     mechanics: list[Mechanic] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
+    codes: list[str] = field(default_factory=list)
     _watched: dict[UUID, Row | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -99,6 +114,12 @@ class World:
         for statement in _NOBODY_IS_AT_WORK:
             self.by_hand(statement)
 
+    def let_days_pass(self, seconds: int) -> None:
+        """Let so much time have passed here and at Stripe: keys lapse, pages are over, balances are there."""
+        self.stripe.ask("advance", seconds=seconds)
+        for statement in _DAYS_PASS:
+            self.by_hand(statement, seconds)
+
     def try_again(self) -> int:
         """Give what was given up another chance, as an operator does; how much that was."""
         return sum(self.by_hand(statement)[0]["count"] for statement in _GIVEN_UP)
@@ -115,6 +136,8 @@ class World:
         (account,) = self.by_hand("SELECT * FROM mechanic_accounts WHERE mechanic_id = %s", mechanic.id)
         self.mechanics.append(mechanic)
         self.accounts.append(account["stripe_account_id"])
+        (known,) = self.by_hand("SELECT referral_code FROM mechanics WHERE id = %s", mechanic.id)
+        self.codes.append(known["referral_code"])
         return mechanic
 
     def paid_for(self, subject: UUID, within_seconds: float = 120.0) -> Row:
@@ -177,8 +200,3 @@ def _environment(app_url: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:1",  # nobody listens: events go by the relay of the test
     }
-
-
-def document(subject: Row, *names: str) -> dict[str, Any]:
-    """Some columns of a row."""
-    return {name: subject[name] for name in names}

@@ -3,8 +3,8 @@
 `python functions.py LISTENER LIFELINE PROCESSES SEED` loads every handler once and then forks: a child that was killed
 is replaced in milliseconds, so that a run can afford thousands of kills. All children wait on one listening socket;
 each takes one request at a time, as in Lambda: `POST /NAME` with the event as JSON, or what Stripe posts to
-`/stripe/platform` and `/stripe/connect`. On the lifeline come lines: seconds between two kills on average, 0 for none; its end ends
-everything. On stdout goes a line for every kill, on stderr what the functions log.
+`/stripe/platform` and `/stripe/connect`. On the lifeline come lines: seconds between two kills on average, 0 for none;
+its end ends everything. On stdout goes a line for every kill, on stderr what the functions log.
 """
 
 import base64

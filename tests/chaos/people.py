@@ -92,7 +92,7 @@ class Lane:
         key = {"idempotency-key": str(new_id())}
         while True:
             status, answer = self.world.pool.call(
-                "intake", "POST /api/intake/start", customer, "customers", body, headers=key
+                "intake", "POST /api/intake/start", customer, "customers", body=body, headers=key
             )
             if status in (201, 202):
                 return answer
@@ -144,7 +144,7 @@ class Lane:
             return
         body = {"pack": self.chance.choice(("five", "ten", "twenty"))}
         status, offered = self.world.pool.call(
-            "checkout", "POST /api/customer/credits/checkout", customer, "customers", body
+            "checkout", "POST /api/customer/credits/checkout", customer, "customers", body=body
         )
         if status != 202:
             raise Unexpected(f"pack: {status} {offered}")

@@ -69,6 +69,7 @@ class Pool:
         route: str,
         user_id: UUID,
         group: str,
+        *,
         body: Document | None = None,
         path: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,

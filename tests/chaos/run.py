@@ -30,11 +30,10 @@ class Outcome:
     findings: list[str]
 
     def __str__(self) -> str:
+        killed, at_work = sum(self.kills.values()), self.kills["busy"]
         lines = [
-            f"seed {self.seed}: {self.sessions} sessions in {self.seconds:.0f} s,"
-            + f" at rest {self.seconds_to_rest:.0f} s later;"
-            + f" {sum(self.kills.values())} processes killed ({self.kills['busy']} at work),"
-            + f" {self.dropped} calls without an answer",
+            f"seed {self.seed}: {self.sessions} sessions in {self.seconds:.0f} s, {self.seconds_to_rest:.0f} s to rest",
+            f"{killed} processes killed ({at_work} at work), {self.dropped} calls without an answer",
             *(f"  {count:6} {what}" for what, count in sorted(self.coverage.items())),
             *(f"  {count:6} answers {what}" for what, count in sorted(self.answers.items())),
         ]

@@ -18,14 +18,26 @@ from localcloud.postgres import Database
 def chaos(database: Database, folder: Path, sessions: int, kill_every: float) -> None:
     """Play a run; the ledger has to be what the stand-in's books are, to the cent."""
     seed = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1_000_000)))
-    print(f"CHAOS_SEED={seed}")  # noqa: T201 (pytest shows it when the run fails)
+    print(f"CHAOS_SEED={seed}")
     with running_world(database, folder, seed) as world:
         outcome = play(world, sessions, kill_every)
-    print(outcome)  # noqa: T201
+    print(outcome)
     assert outcome.findings == []
     assert outcome.kills["busy"] > 0
 
 
-def test_whatever_fails_a_hundred_sessions_end_with_equal_books(database: Database, tmp_path: Path) -> None:
+def test_whatever_fails_the_books_are_equal(database: Database, tmp_path: Path) -> None:
     """As much as the default run can afford."""
-    chaos(database, tmp_path, 100, kill_every=0.3)
+    chaos(database, tmp_path, 50, kill_every=0.2)
+
+
+@pytest.mark.slow
+def test_whatever_fails_the_books_of_five_hundred_sessions_are_equal(database: Database, tmp_path: Path) -> None:
+    """About a minute."""
+    chaos(database, tmp_path, 500, kill_every=0.2)
+
+
+@pytest.mark.chaos
+def test_whatever_fails_the_books_of_ten_thousand_sessions_are_equal(database: Database, tmp_path: Path) -> None:
+    """Many minutes; nothing else should run beside it."""
+    chaos(database, tmp_path, 10_000, kill_every=0.2)

@@ -223,6 +223,19 @@ def test_a_refund_that_came_back_after_the_payout_ends_the_debt(desk: Desk) -> N
     desk.balanced()
 
 
+def test_a_second_refund_that_is_told_before_the_first_came_back_waits_for_that(desk: Desk) -> None:
+    session_id = desk.cancelled()
+    desk.refunds()
+    desk.tell()
+    desk.counter.stripe.fail_refund(str(desk.refund_row()["stripe_refund_id"]))
+    desk.refund(session_id, told=False)
+    assert desk.counter.tell("refund.created").status == 200
+    assert desk.has(session_held(session_id)) == 0
+    desk.tell()
+    assert (desk.has(session_held(session_id)), desk.refund_row()["state"]) == (0, "sent")
+    desk.balanced()
+
+
 # --- told out of order ------------------------------------------------------------------------------
 
 

@@ -28,16 +28,16 @@ _LOCK_BY_INTAKE: Final[LiteralString] = "SELECT id FROM checkouts WHERE intake_i
 _PAYMENT: Final[LiteralString] = """
 SELECT c.id AS checkout_id, c.kind, c.user_id, c.intake_id, c.credits, c.amount_cents AS price_cents,
        c.stripe_payment_intent_id AS payment_intent_id, st.outcome,
-       EXISTS (SELECT FROM ledger_transfer t
-                WHERE t.key = CASE c.kind WHEN 'pack' THEN 'pack:' || c.id || ':sale'
-                                          ELSE 'session:' || c.intake_id || ':charge' END) AS taken_in
+       (SELECT t.amount FROM ledger_transfer t
+         WHERE t.key = CASE c.kind WHEN 'pack' THEN 'pack:' || c.id || ':sale'
+                                   ELSE 'session:' || c.intake_id || ':charge' END) AS taken_cents
   FROM checkouts c LEFT JOIN settlements st ON st.session_id = c.intake_id
  WHERE c.id = %(id)s
 """
 
 _LOSSES: Final[LiteralString] = """
 SELECT kind, id, cents, stands, booked, part FROM losses
- WHERE payment_intent_id = %(payment_intent_id)s ORDER BY created_at, id
+ WHERE payment_intent_id = %(payment_intent_id)s ORDER BY stands, created_at, id -- what came back makes room first
 """
 
 _MOVED_BY_DISPUTES: Final[LiteralString] = """
@@ -191,7 +191,7 @@ def sweep_losses(database: Database, seconds_left: Callable[[], float]) -> int:
 
 def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
     payment = connection.execute(_PAYMENT, checkout).fetchone()
-    if payment is None or not payment["taken_in"]:  # it was booked nowhere: a person was told
+    if payment is None or payment["taken_cents"] is None:  # it was booked nowhere: a person was told
         return
     moved = {"disputed": DISPUTED, "stripe": STRIPE, "withdrawn": Kind.DISPUTE, "reinstated": Kind.DISPUTE_WON}
     connection.execute(_MOVED_BY_DISPUTES, {**payment, **moved})
@@ -210,7 +210,7 @@ def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
 
 def _book(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row | None:
     """Bring one loss where it belongs; what stands of it in the books then, None where that did not change."""
-    behind = loss["stands"] and loss["booked"] == "nothing"
+    behind = loss["stands"] and loss["booked"] == "nothing" and _is_there(payment, loss, losses)
     if not loss["stands"] and loss["booked"] in ("held", "parted"):
         return undo(connection, payment, loss)
     if payment["kind"] == "pack":
@@ -218,6 +218,12 @@ def _book(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: 
     if payment["outcome"] != "pay":
         return book_held(connection, payment, loss) if behind else None
     return book_parts(connection, payment, loss, losses) if behind or _came_before(loss) else None
+
+
+def _is_there(payment: Row, loss: Row, losses: list[Row]) -> bool:
+    """Whether so much is left; if not, that an earlier loss came back was not told yet, and this one waits for it."""
+    booked = sum(each["cents"] for each in losses if each["booked"] in ("held", "parted"))
+    return bool(booked + loss["cents"] <= payment["taken_cents"])
 
 
 def _came_before(loss: Row) -> bool:

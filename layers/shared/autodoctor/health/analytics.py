@@ -4,13 +4,12 @@ from datetime import timedelta
 from typing import Final, Literal, LiteralString
 from uuid import UUID
 
-import psycopg
 from pydantic import Field
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import Unprocessable
 from autodoctor.health import analytics_sql
-from autodoctor.health.window import window
+from autodoctor.health.window import counted, window
 from autodoctor.wire import Answer, Utc, now
 
 type Bucket = Literal["hour", "day", "week", "month"]
@@ -160,10 +159,7 @@ def analytics(
     parameters = {"since": asked.since, "until": asked.until, "bucket": chosen}
 
     def rows(query: LiteralString) -> list[Row]:
-        try:
-            return database.all(query, parameters)
-        except psycopg.errors.QueryCanceled:
-            raise Unprocessable(("/from", "covers more than can be counted in time: ask for less")) from None
+        return counted(database, query, parameters)
 
     answers, depth = rows(analytics_sql.ANSWERS), rows(analytics_sql.DEPTH)
     by_hour = [QueueHour(**row) for row in depth if row["hour"] is not None]

@@ -140,22 +140,19 @@ WITH bounds AS (
   UNION ALL
   SELECT greatest(h.at, b.since), 0, 0, 0, 0
     FROM bounds b, generate_series(date_trunc('hour', b.since, 'UTC'), b.until, interval '1 hour') AS h (at)
-), step AS (
-  SELECT greatest(d.at, b.since) AS at, sum(d.step) AS step,
-         sum(d.entered) FILTER (WHERE d.at >= b.since) AS entered,
-         sum(d.accepted) FILTER (WHERE d.at >= b.since) AS accepted,
-         sum(d.lost) FILTER (WHERE d.at >= b.since) AS lost
-    FROM bounds b JOIN delta d ON d.at < b.until GROUP BY 1
 ), level AS (
-  SELECT s.at, s.entered, s.accepted, s.lost, sum(s.step) OVER (ORDER BY s.at) AS depth,
-         extract(epoch FROM lead(s.at, 1, b.until) OVER (ORDER BY s.at) - s.at) AS seconds
-    FROM step s CROSS JOIN bounds b
+  SELECT greatest(d.at, b.since) AS at, d.at >= b.since AS within, d.entered, d.accepted, d.lost,
+         sum(d.step) OVER (ORDER BY greatest(d.at, b.since)) AS depth,
+         extract(epoch FROM lead(greatest(d.at, b.since), 1, b.until) OVER (ORDER BY greatest(d.at, b.since))
+                            - greatest(d.at, b.since)) AS seconds
+    FROM bounds b JOIN delta d ON d.at < b.until
 )
 SELECT date_trunc(%(bucket)s, l.at, 'UTC') AS period_start, extract(hour FROM l.at AT TIME ZONE 'UTC')::integer AS hour,
        round(sum(l.depth * l.seconds) / nullif(sum(l.seconds), 0), 2) AS average_depth,
        coalesce(max(l.depth) FILTER (WHERE l.seconds > 0), 0)::integer AS max_depth,
-       coalesce(sum(l.entered), 0)::bigint AS entered, coalesce(sum(l.accepted), 0)::bigint AS accepted,
-       coalesce(sum(l.lost), 0)::bigint AS lost
+       coalesce(sum(l.entered) FILTER (WHERE l.within), 0)::bigint AS entered,
+       coalesce(sum(l.accepted) FILTER (WHERE l.within), 0)::bigint AS accepted,
+       coalesce(sum(l.lost) FILTER (WHERE l.within), 0)::bigint AS lost
   FROM level l
  GROUP BY GROUPING SETS ((date_trunc(%(bucket)s, l.at, 'UTC')), (extract(hour FROM l.at AT TIME ZONE 'UTC')::integer))
  ORDER BY 1, 2

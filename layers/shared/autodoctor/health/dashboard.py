@@ -10,7 +10,7 @@ from autodoctor.health.alerts import Alerts, alerts
 from autodoctor.health.runs import ScheduleRun, schedules
 from autodoctor.health.score import Hour, Score, score
 from autodoctor.health.standing import MoneyStuck, Standing, money_stuck, standing
-from autodoctor.health.window import Window, window
+from autodoctor.health.window import Window, counted, window
 from autodoctor.wire import Answer, Utc
 
 LONGEST: Final = timedelta(days=31)
@@ -175,7 +175,7 @@ def _judged(
 
 
 def _revenue(database: Database, asked: Window) -> Revenue:
-    rows = database.all(_REVENUE, {"since": asked.since, "until": asked.until})
+    rows = counted(database, _REVENUE, {"since": asked.since, "until": asked.until})
     totals = [name for name in Revenue.model_fields if name != "by_reason"]
     return Revenue(
         **{name: sum(row[name] for row in rows) for name in totals},

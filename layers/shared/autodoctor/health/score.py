@@ -3,7 +3,7 @@
 from typing import Final, Literal, LiteralString
 
 from autodoctor.db import Database, Row
-from autodoctor.health.window import Window
+from autodoctor.health.window import Window, counted
 from autodoctor.wire import Answer, Utc
 
 type Status = Literal["excellent", "good", "fair", "poor", "critical", "no_data"]
@@ -85,8 +85,10 @@ class Score(Answer):
 
 
 def score(database: Database, window: Window) -> Row:
-    """The counts of a window, its score and its `hours`, the `limits` of the settings, and the instant `as_of`."""
-    row = database.one(_SCORE, {"since": window.since, "until": window.until})
-    if row is None:
-        raise RuntimeError("a query of one row gave none")
+    """The counts of a window, its score and its `hours`, the `limits` of the settings, and the instant `as_of`.
+
+    Raises:
+        Unprocessable: the window holds more than can be counted in time.
+    """
+    (row,) = counted(database, _SCORE, {"since": window.since, "until": window.until})
     return row

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, TypeAdapter
 from autodoctor.db import Database, Row
 from autodoctor.errors import Unprocessable
 from autodoctor.health.alerts import SESSION_ALERTS
-from autodoctor.health.window import Window, window
+from autodoctor.health.window import Window, counted, window
 from autodoctor.sessions.queue import page_size
 from autodoctor.wire import Answer, Utc
 
@@ -195,7 +195,8 @@ def search(database: Database, query: Query) -> FoundSessions:
         else _EVER
     )
     at, last = _start(query.cursor, newest_first=source.by_time)
-    rows = database.all(
+    rows = counted(
+        database,
         _statement(source),
         {
             "since": bounds.since,

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, LiteralString
 
+import psycopg
+
+from autodoctor.db import Database, Parameters, Row
 from autodoctor.errors import Unprocessable
 from autodoctor.wire import now
 
@@ -38,6 +41,18 @@ def window(since: str | None, until: str | None, *, longest: timedelta, default:
     if end - begin > longest:
         raise Unprocessable(("/from", f"must be no more than {longest.days} days before `to`"))
     return Window(begin, end)
+
+
+def counted(database: Database, query: LiteralString, parameters: Parameters) -> list[Row]:
+    """The rows of a report.
+
+    Raises:
+        Unprocessable: the window holds more than the database counts within the role's time-out.
+    """
+    try:
+        return database.all(query, parameters)
+    except psycopg.errors.QueryCanceled:
+        raise Unprocessable(("/from", "covers more than can be counted in time: ask for less")) from None
 
 
 def _instant(name: str, text: str) -> datetime:

@@ -21,6 +21,7 @@ from autodoctor.sessions.intake import SessionCreated
 from integration.actors import Mechanic, Stage, intake_request
 from integration.invariants import violations
 from payments.counter import Counter
+from payments.desk import PRICE, Desk
 from payments.purse import balance, buy, buy_on, complete, give, rows, take_free
 
 OWED = "SELECT mechanic_id, kind, amount_cents, state FROM payouts ORDER BY id"
@@ -267,6 +268,22 @@ def test_the_code_of_an_intake_by_card_reaches_the_session_that_the_webhook_crea
     assert rows(stage, OWED) == [(mechanic.id, "session", 699, "due"), (referrer.id, "referral", 20, "due")]
     assert code_of(stage, later) != code_of(stage, referrer)
     assert violations(stage.owner) == []
+
+
+@pytest.mark.parametrize("cents", [400, PRICE])
+def test_a_refund_by_hand_leaves_the_referrer_what_they_earned(desk: Desk, cents: int) -> None:
+    """The platform bears it: the referrer did what they are paid for."""
+    desk.onboard()
+    code = code_of(desk.counter.stage, desk.mechanic)
+    opened = desk.counter.ask(new_id(), referralCode=code, waiver={"signedName": "Cora"})
+    desk.counter.stripe.pay(desk.counter.page(opened))
+    desk.tell()
+    desk.complete(opened.intake_id)
+    desk.refund(opened.intake_id, cents)
+    desk.payouts()
+    owed = "SELECT state, amount_cents, withheld_cents FROM payouts WHERE kind = 'referral'"
+    assert rows(desk.counter.stage, owed) == [("sent", 20, 0)]
+    desk.balanced()
 
 
 # --- settings -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from autodoctor.wire import Answer
 _STANDING: Final[LiteralString] = """
 SELECT m.referral_code,
        (SELECT count(*) FROM customers c WHERE c.referrer_id = m.id) AS referred_customers,
-       (SELECT coalesce(sum(p.amount_cents), 0)::bigint FROM payouts p
+       (SELECT coalesce(sum(p.amount_cents - p.withheld_cents), 0)::bigint FROM payouts p
          WHERE p.mechanic_id = m.id AND p.kind = 'referral' AND p.state <> 'reversed') AS earned_cents
   FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'
 """
@@ -22,7 +22,7 @@ class Referral(Answer):
     Attributes:
         referral_code: of this mechanic alone; for `referralCode` of an intake.
         referred_customers: how many gave it before any other.
-        earned_cents: with their completed sessions, paid out or not; what was taken back whole is left out.
+        earned_cents: with their completed sessions, paid out or not; without what went back.
     """
 
     referral_code: str

@@ -4,13 +4,16 @@ All of it happens to one set of books, one thing after the other: what a repair 
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import LiteralString
 
 import pytest
 
+from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.payments.reconcile import Difference
-from autodoctor.payments.reconcile.repair import repair
+from autodoctor.payments.reconcile.repair import Repairs, repair
 from integration.actors import Stage
 from localcloud.postgres import PostgresServer
 from payments.auditor import Auditor, kinds
@@ -378,3 +381,23 @@ def test_what_a_person_has_to_decide_is_named_and_stays(auditor: Auditor, wrong:
     fees = [each for each in found if each.repairable]
     repair(auditor.counter.stage.app, auditor.client, found)
     assert new_differences(auditor, before) == [each for each in found if each not in fees]
+
+
+def test_two_repairs_at_once_book_once(auditor: Auditor) -> None:
+    before = auditor.compared().differences
+    for wrong in (a_fee_not_booked, a_charge_of_another_amount, a_refund_nobody_heard_of, two_transfers_for_one_payout):
+        wrong(auditor)
+    found = new_differences(auditor, before)
+    together, databases = Barrier(2), [Database(lambda: auditor.counter.stage.urls.app_url) for _ in range(2)]
+
+    def book(database: Database) -> Repairs:
+        """One operator's repair."""
+        together.wait()
+        return repair(database, auditor.client, found)
+
+    with ThreadPoolExecutor(2) as operators:
+        done = list(operators.map(book, databases))
+    for database in databases:
+        database.close()
+    assert [each.left for each in done] == [(), ()]
+    assert new_differences(auditor, before) == []

@@ -248,4 +248,4 @@ def _told(failure: Exception) -> str:
     """Why, without the rows that PostgreSQL repeats."""
     if isinstance(failure, psycopg.Error):
         return f"{type(failure).__name__} {failure.diag.constraint_name or failure.sqlstate or ''}".strip()
-    return str(failure)
+    return str(failure) or type(failure).__name__

@@ -115,7 +115,8 @@ class Lane:
                 return None
             case "overtaken":
                 other = self._created(self._intake(customer, "free", "free"))
-                self._pay(page)
+                with suppress(RemoteRefused):  # the sweep closes pages beside which there is a session
+                    self._pay(page)
                 self._consult(customer, other, told.ending)
                 return self._bought(intake_id)  # unless the news of it came first
             case "later" | "later refused":

@@ -1,12 +1,16 @@
 """Fixtures of the tests of the health part: a database with people in it, and one that remembers a past."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from health.marketplace import Marketplace
 from health.past import Past
 from integration.actors import Stage
-from localcloud.postgres import Database
+from localcloud.postgres import Database, PostgresServer
+from payments.counter import opened_counter
+from payments.desk import Desk
 
 
 @pytest.fixture
@@ -22,3 +26,18 @@ def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage
 def past(stage: Stage) -> Past:
     """Give the test a hand that writes ended sessions into the past."""
     return Past(stage)
+
+
+@pytest.fixture(scope="session")
+def market(postgres_server: PostgresServer, template_database: str) -> Iterator[Marketplace]:
+    """Give a marketplace that tests only look at, or copy: nothing of theirs is connected to it."""
+    stage = Stage(postgres_server.create_database("marketplace", template=template_database))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SESSION_BASE_URL", "https://sessions.example")
+        with opened_counter(stage, patch) as counter:
+            market = Marketplace(stage, Desk(counter), (datetime.now(UTC) + timedelta(days=7)).isoformat())
+            market.fill()
+    stage.close()
+    yield market
+    stage.close()
+    postgres_server.drop_database("marketplace")

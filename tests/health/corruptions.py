@@ -68,7 +68,7 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "own_session": [
         (
             (
-                "UPDATE mechanics SET user_id = (SELECT user_id FROM customers c JOIN sessions s ON s.customer_id = c.id"
+                "UPDATE mechanics SET user_id = (SELECT user_id FROM customers c JOIN intakes s ON c.id = customer_id"
                 " WHERE s.id = '{completed}') WHERE id = (SELECT mechanic_id FROM sessions WHERE id = '{completed}')"
             ),
         ),
@@ -91,9 +91,7 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     ],
     # --- transitions
     "impossible_move": [
-        (
-            "UPDATE session_events SET from_status = 'pending' WHERE session_id = '{completed}' AND from_status = 'live'",
-        ),
+        ("UPDATE session_events SET from_status = 'pending' WHERE from_status = 'live'",),
     ],
     "impossible_assignment_move": [
         (
@@ -132,7 +130,8 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         ),
         (
             (
-                "UPDATE sessions SET status = 'completed', end_reason = 'billable', ended_at = ended_at + interval '1 h'"
+                "UPDATE sessions SET status = 'completed', end_reason = 'billable',"
+                " ended_at = ended_at + interval '1 hour'"
                 " WHERE id = '{too short}'"
             ),
         ),
@@ -203,7 +202,7 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         (
             (
                 "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)"
-                " SELECT session_id, mechanic_id, kind, amount_cents FROM payouts WHERE session_id = '{completed by card}'"
+                " SELECT session_id, mechanic_id, kind, 1 FROM payouts WHERE session_id = '{completed by card}'"
             ),
         ),
     ],

@@ -1,7 +1,6 @@
 """Verify is silent about what the product made, and finds everything that it claims to find."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +12,8 @@ from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
 from health.corruptions import ROWS, SCHEMA, Corruption
 from health.marketplace import Marketplace
 from health.multitude import multiply, size
-from integration.actors import Stage
 from integration.invariants import violations
 from localcloud.postgres import Database, PostgresServer
-from payments.counter import opened_counter
-from payments.desk import Desk
 
 # What a superuser takes away first: it stands for years of hands, restores and older releases.
 UNGUARDED = """
@@ -34,21 +30,6 @@ BEGIN
 END
 $$
 """
-
-
-@pytest.fixture(scope="module")
-def market(postgres_server: PostgresServer, template_database: str) -> Iterator[Marketplace]:
-    """Give a marketplace that every test of this file only looks at."""
-    stage = Stage(postgres_server.create_database("marketplace", template=template_database))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SESSION_BASE_URL", "https://sessions.example")
-        with opened_counter(stage, patch) as counter:
-            market = Marketplace(stage, Desk(counter), (datetime.now(UTC) + timedelta(days=7)).isoformat())
-            market.fill()
-    stage.close()
-    yield market
-    stage.close()
-    postgres_server.drop_database("marketplace")
 
 
 @pytest.fixture(scope="module")

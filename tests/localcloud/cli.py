@@ -29,6 +29,7 @@ from localcloud.mail_command import mail_app
 from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.reconcile_command import reconcile
 from localcloud.redrive_command import redrive
+from localcloud.repair_command import repair
 from localcloud.supervise import ToldToStop
 from localcloud.verify_command import verify
 
@@ -43,6 +44,7 @@ app.command()(asyncapi)
 app.command()(redrive)
 app.command()(reconcile)
 app.command()(verify)
+app.command()(repair)
 app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100

@@ -55,7 +55,7 @@ def verify(
     if as_json:
         typer.echo(report.model_dump_json(by_alias=True, indent=2))
     else:
-        _print(report)
+        print_report(report)
     raise typer.Exit(1 if report.findings else 0)
 
 
@@ -91,7 +91,7 @@ def progress_bar() -> Iterator["Progress"]:
         yield told
 
 
-def _print(report: "VerifyReport") -> None:
+def print_report(report: "VerifyReport") -> None:
     """The sections, what is wrong in each, then what was looked at."""
     from rich import box
     from rich.console import Console

@@ -1,0 +1,250 @@
+"""Repair gives the one right answer where there is one, audited, and leaves alone what has none."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+from typer.testing import CliRunner
+
+from autodoctor.health.repair import NotPossible, Operator, Repaired, repair
+from autodoctor.health.verify import Outcome, reader, verify
+from autodoctor.payments.settlement import settle
+from health.marketplace import Marketplace
+from integration.actors import Stage
+from localcloud.cli import app
+from localcloud.postgres import Database, PostgresServer
+
+WRONGLY_CANCELLED = (
+    (
+        "UPDATE sessions SET status = 'cancelled', end_reason = 'too_short', ended_at = started_at + interval '30 s'"
+        " WHERE id = '{}'"
+    ),
+    "UPDATE session_assignments SET status = 'cancelled' WHERE session_id = '{}'",
+    "UPDATE session_events SET to_status = 'cancelled' WHERE session_id = '{}' AND to_status = 'completed'",
+    "UPDATE session_assignment_events SET to_status = 'cancelled' WHERE session_id = '{}' AND to_status = 'completed'",
+)
+
+
+@pytest.fixture
+def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Database]:
+    """Give a copy of the marketplace to spoil and to repair."""
+    market.stage.close()
+    yield postgres_server.create_database("to_repair", template="marketplace")
+    postgres_server.drop_database("to_repair")
+
+
+@pytest.fixture
+def stage(copy: Database) -> Iterator[Stage]:
+    """Give what reads and writes there."""
+    stage = Stage(copy)
+    yield stage
+    stage.close()
+
+
+def spoil(stage: Stage, session_id: object, *statements: str) -> None:
+    """Change rows past every guard."""
+    with stage.without_triggers() as superuser:
+        for statement in statements:
+            assert superuser.execute(sql.SQL(statement.format(session_id))).rowcount > 0, statement
+
+
+def repaired(stage: Stage, *, apply: bool = True) -> list[Repaired | NotPossible]:
+    """One run as the owner."""
+    with (
+        reader(stage.urls.owner_url, "repair") as reading,
+        psycopg.connect(stage.urls.owner_url, autocommit=True) as writing,
+    ):
+        return [*repair(reading, writing if apply else None, Operator.here())]
+
+
+def left(stage: Stage) -> dict[str, int]:
+    """What verify finds."""
+    with reader(stage.urls.app_url, "verify") as connection:
+        outcome: Outcome = verify(connection)
+    return {slug: tally.count for slug, tally in outcome.tallies.items()}
+
+
+def audit(stage: Stage) -> list[dict[str, Any]]:
+    """The audit of repairs."""
+    with psycopg.connect(stage.urls.owner_url, row_factory=dict_row) as owner:
+        return owner.execute("SELECT * FROM repairs ORDER BY id").fetchall()
+
+
+def slugs(steps: list[Repaired | NotPossible]) -> list[str]:
+    """What was put right."""
+    return [step.change.check.slug if isinstance(step, Repaired) else f"left: {step.why}" for step in steps]
+
+
+def test_a_healthy_database_stays_as_it_is(stage: Stage) -> None:
+    assert repaired(stage) == []
+    assert audit(stage) == []
+
+
+def test_a_stuck_assignment_ends_as_its_session_did(stage: Stage, market: Marketplace) -> None:
+    session_id = market.sessions["completed"]
+    spoil(
+        stage,
+        session_id,
+        "UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{}'",
+        "DELETE FROM session_assignment_events WHERE session_id = '{}' AND to_status = 'completed'",
+    )
+    assert slugs(repaired(stage, apply=False)) == ["stuck_assignment"]
+    assert left(stage) == {"stuck_assignment": 1, "not_followed": 1}  # a dry run changes nothing
+    assert slugs(repaired(stage)) == ["stuck_assignment"]
+    assert left(stage) == {}
+    (row,) = audit(stage)
+    assert (row["finding"], row["previous"], row["now"]) == (
+        "stuck_assignment",
+        {"status": "accepted"},
+        {"status": "completed"},
+    )
+    assert row["actor"].startswith("operator:")
+    assert row["reason"]
+    assert repaired(stage) == []
+
+
+@pytest.mark.parametrize("name", ["declined, released, completed", "live", "no show of both"])
+def test_each_audit_row_that_is_missing_is_written_again(stage: Stage, market: Marketplace, name: str) -> None:
+    """Any one of a session, and any one of an assignment."""
+    session_id = market.sessions[name]
+    for table in ("session_events", "session_assignment_events"):
+        only = " AND type = 'transition'" if table == "session_events" else ""
+        query = f"SELECT id, from_status, to_status FROM {table} WHERE session_id = %s{only} ORDER BY id"
+        rows = stage.owner.execute(query, [session_id]).fetchall()
+        for row in rows:
+            spoil(stage, session_id, f"DELETE FROM {table} WHERE session_id = '{{}}' AND id = {row['id']}")
+            (step,) = slugs(repaired(stage))
+            assert step in {"missing_audit", "missing_assignment_audit"}
+            assert left(stage) == {}
+            told = stage.owner.execute(query, [session_id]).fetchall()
+            assert [(each["from_status"], each["to_status"]) for each in told] == [
+                (each["from_status"], each["to_status"]) for each in rows
+            ]
+    assert stage.one("SELECT count(*) FROM outbox WHERE subject_id = %s", session_id) == 0  # no news
+
+
+def test_two_missing_rows_in_succession_have_no_one_answer(stage: Stage, market: Marketplace) -> None:
+    session_id = market.sessions["completed"]
+    spoil(stage, session_id, "DELETE FROM session_events WHERE session_id = '{}' AND to_status IN ('waiting', 'live')")
+    assert repaired(stage) == []
+    assert "missing_audit" in left(stage)
+
+
+def test_a_wrongly_marked_session_gets_the_outcome_of_its_evidence(stage: Stage, market: Marketplace) -> None:
+    """It was settled wrongly too: that stands, and is reported until a person has decided."""
+    session_id = market.sessions["completed by card"]
+    spoil(stage, session_id, *WRONGLY_CANCELLED)
+    before = stage.owner.execute("SELECT * FROM settlements").fetchall()
+    assert slugs(repaired(stage)) == ["wrongly_marked", "ended_differently"]
+    assert stage.status(session_id) == "completed"
+    assert stage.owner.execute("SELECT * FROM settlements").fetchall() == before
+    assert left(stage) == {}
+    (row, _) = audit(stage)
+    assert row["subject"] == str(session_id)
+    assert (row["previous"]["status"], row["now"]["status"]) == ("cancelled", "completed")
+    event = "SELECT data ->> 'repair' FROM session_events WHERE session_id = %s AND from_status = 'cancelled'"
+    assert stage.one(event, session_id) == str(row["run_id"])
+
+
+def test_what_was_settled_on_a_wrong_outcome_stays_settled_and_is_left(stage: Stage, market: Marketplace) -> None:
+    session_id = market.sessions["cancelled by card"]
+    mechanic = stage.mechanic().id
+    started = "(SELECT created_at FROM sessions WHERE id = '{0}')"
+    spoil(
+        stage,
+        session_id,
+        # it was completed in truth, and whoever marked it cancelled had it refunded
+        "UPDATE session_events SET from_status = 'live' WHERE session_id = '{0}' AND to_status = 'cancelled'",
+        f"INSERT INTO session_events (session_id, id, occurred_at, type, role, mechanic_id, actor, actor_id,"
+        f" from_status, to_status) SELECT '{{0}}', min(e.id) - 9 + n, {started} + n * interval '1 ms', v.type, v.role,"
+        f" CASE v.role WHEN 'mechanic' THEN uuid '{mechanic}' END, 'customer', new_id(), v.source, v.target"
+        f"  FROM session_events e, (VALUES (1, 'transition', NULL, 'pending', 'waiting'),"
+        f" (2, 'joined', 'customer', NULL, NULL), (3, 'joined', 'mechanic', NULL, NULL),"
+        f" (4, 'transition', NULL, 'waiting', 'live')) AS v (n, type, role, source, target)"
+        f" WHERE e.session_id = '{{0}}' AND e.to_status = 'cancelled' GROUP BY n, v.type, v.role, v.source, v.target",
+        f"INSERT INTO session_participants (session_id, role, mechanic_id) VALUES ('{{0}}', 'mechanic', '{mechanic}')",
+        f"UPDATE sessions SET mechanic_id = '{mechanic}', end_reason = 'too_short', accepted_at = created_at,"
+        f" started_at = created_at + interval '3 ms', customer_joined_at = created_at + interval '2 ms',"
+        f" mechanic_joined_at = created_at + interval '3 ms', ended_at = created_at + interval '30 s'"
+        f" WHERE id = '{{0}}'",
+        f"UPDATE session_assignments SET mechanic_id = '{mechanic}' WHERE session_id = '{{0}}'",
+        "UPDATE session_events SET occurred_at = occurred_at + interval '200 s'"
+        " WHERE session_id = '{0}' AND to_status = 'cancelled'",
+    )
+    steps = slugs(repaired(stage))
+    assert steps[:1] == ["wrongly_marked"], steps
+    assert stage.status(session_id) == "completed"
+    assert "settled_otherwise" in left(stage)
+    assert stage.one("SELECT outcome FROM settlements WHERE session_id = %s", session_id) == "refund"
+    assert stage.one("SELECT count(*) FROM payouts WHERE session_id = %s", session_id) == 0
+    assert stage.one("SELECT count(*) FROM settlements_due WHERE session_id = %s", session_id) == 0
+    assert not settle(stage.app, session_id)  # not a second one
+
+
+def test_what_nobody_would_settle_is_settled_as_it_ended(stage: Stage, market: Marketplace) -> None:
+    session_id = market.sessions["just ended"]
+    spoil(stage, session_id, "DELETE FROM settlements_due WHERE session_id = '{}'")
+    assert slugs(repaired(stage)) == ["settlement_missing"]
+    assert left(stage) == {}
+    assert settle(stage.app, session_id)
+    assert left(stage) == {}
+
+
+def test_evidence_that_contradicts_itself_proves_nothing(stage: Stage, market: Marketplace) -> None:
+    session_id = market.sessions["completed"]
+    spoil(
+        stage,
+        session_id,
+        *WRONGLY_CANCELLED,
+        "UPDATE session_events SET type = 'left' WHERE session_id = '{}' AND role = 'customer'",
+    )
+    assert repaired(stage) == []
+
+
+def test_guards_are_back_afterwards(stage: Stage, market: Marketplace) -> None:
+    spoil(stage, market.sessions["completed"], *WRONGLY_CANCELLED)
+    assert repaired(stage)
+    with pytest.raises(psycopg.DatabaseError, match="cannot go"):
+        stage.owner.execute("UPDATE sessions SET status = 'live' WHERE id = %s", [market.sessions["completed"]])
+
+
+def test_the_application_may_not_repair(stage: Stage, market: Marketplace) -> None:
+    spoil(stage, market.sessions["completed"], *WRONGLY_CANCELLED)
+    refused = pytest.raises(psycopg.errors.InsufficientPrivilege)
+    with (
+        reader(stage.urls.app_url, "repair") as reading,
+        refused,
+        psycopg.connect(stage.urls.app_url, autocommit=True) as writing,
+    ):
+        assert [*repair(reading, writing, Operator.here())]
+
+
+def test_the_commands_say_what_they_found_and_did(stage: Stage, market: Marketplace) -> None:
+    url = ["--database-url", stage.urls.owner_url]
+    spoil(
+        stage,
+        market.sessions["completed"],
+        "UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{}'",
+        "DELETE FROM session_assignment_events WHERE session_id = '{}' AND to_status = 'completed'",
+    )
+    runner = CliRunner()
+    shown = runner.invoke(app, ["verify", *url])
+    assert shown.exit_code == 1
+    assert "stuck_assignment" in shown.stdout
+    assert str(market.sessions["completed"]) in shown.stdout
+    report = json.loads(runner.invoke(app, ["verify", "--json", *url]).stdout)
+    assert (report["findings"], report["complete"]) == (2, True)
+    (sessions,) = [each for each in report["sections"] if each["section"] == "sessions"]
+    assert [found["check"] for found in sessions["found"]] == ["stuck_assignment"]
+    dry = runner.invoke(app, ["repair", *url])
+    assert (dry.exit_code, "would put right: stuck_assignment" in dry.stdout) == (1, True)
+    done = runner.invoke(app, ["repair", "--apply", *url])
+    assert (done.exit_code, "nothing is wrong" in done.stdout) == (0, True), done.stdout
+    assert runner.invoke(app, ["verify", *url]).exit_code == 0
+    nowhere = ["verify", "--database-url", f"postgresql://{os.getpid()}@127.0.0.1:1/nowhere"]
+    assert runner.invoke(app, nowhere).exit_code == 2

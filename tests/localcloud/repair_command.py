@@ -1,0 +1,67 @@
+"""`autodoctor repair`: puts right what has one right answer, and lists what is left for a person."""
+
+# ruff: noqa: PLC0415 - imports inside commands, as localcloud.cli says
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from localcloud.console import Refusal, one_line
+from localcloud.datadir import DEFAULT
+from localcloud.verify_command import fail, print_report, progress_bar, url_of
+
+if TYPE_CHECKING:
+    from autodoctor.health.repair import NotPossible, Repaired
+
+
+def repair(
+    *,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is changed.")] = False,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help="The database, as the owner role; by default that of the running server."),
+    ] = None,
+    data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
+) -> None:
+    """Put right what has one right answer, then verify; exit with 1 where something is left.
+
+    Stuck assignments of finished sessions, missing audit rows, outcomes that the evidence contradicts, ended sessions
+    that nobody is to settle. Every change is a row of the table repairs, with what was before and why.
+    """
+    import psycopg
+
+    from autodoctor.health import repair as repairing
+    from autodoctor.health.verify import reader, verify
+    from autodoctor.health.verify_report import VerifyReport
+
+    try:
+        with ExitStack() as stack:
+            url = url_of(database_url, data_dir)
+            reading = stack.enter_context(reader(url, "autodoctor-repair"))
+            writing = stack.enter_context(psycopg.connect(url, autocommit=True)) if apply else None
+            operator = repairing.Operator.here()
+            for step in repairing.repair(reading, writing, operator):
+                typer.echo(_told(step, applied=apply))
+            progress = stack.enter_context(progress_bar())
+            report = VerifyReport.of(verify(reading, progress=progress))
+    except Refusal as refused:
+        fail(str(refused))
+    except psycopg.Error as error:
+        fail(f"nothing more was repaired: {one_line(error)}")
+    typer.echo(f"run {operator.run_id}" if apply else "nothing was changed; --apply does it")
+    print_report(report)
+    raise typer.Exit(1 if report.findings else 0)
+
+
+def _told(step: "Repaired | NotPossible", *, applied: bool) -> str:
+    from autodoctor.health.repair import NotPossible
+
+    if isinstance(step, NotPossible):
+        return f"{step.session_id}  left: {step.why}"
+    change = step.change
+    was, becomes = (json.dumps(each, sort_keys=True) for each in (change.previous, change.now))
+    verb = "put right" if applied else "would put right"
+    return f"{step.session_id}  {verb}: {change.check.slug} of {change.subject}: {was} -> {becomes} ({change.reason})"

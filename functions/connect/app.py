@@ -1,5 +1,7 @@
-"""POST and GET /api/mechanic/onboarding"""
+"""POST and GET /api/mechanic/onboarding; POST /api/admin/mechanics/{mechanicId}/renew-account"""
 
+from autodoctor.admin.accounts import AccountRenewed, renew_account
+from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import database
 from autodoctor.http import Request, Router
 from autodoctor.payments.connect import Onboarding, OnboardingLink, onboarding, start_onboarding
@@ -20,6 +22,11 @@ def start(request: Request) -> OnboardingLink:
 @router.route("GET /api/mechanic/onboarding", groups=["mechanics"])
 def status(request: Request) -> Onboarding:
     return onboarding(db, request.caller.user_id)
+
+
+@router.route("POST /api/admin/mechanics/{mechanicId}/renew-account", groups=["admins"])
+def renew(request: Request) -> AccountRenewed:
+    return renew_account(db, request.caller.user_id, request.id("mechanicId", MechanicNotFound))
 
 
 handler = router.handler()

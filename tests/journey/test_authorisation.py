@@ -225,6 +225,7 @@ ROUTES = {
     "decline a quote": Route("POST", "/api/quotes/{session}/decline", live, dict.fromkeys(ANY_CUSTOMER, 404)),
     "see one's onboarding": Route("GET", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
     "go through onboarding": Route("POST", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
+    "renew a mechanic's account": Route("POST", "/api/admin/mechanics/{session}/renew-account", live, {"admin": 404}),
 }
 
 

@@ -1,5 +1,10 @@
 """A mechanic whose account Stripe rejected, or who lost it, begins anew, and is sent what they are owed."""
 
+import pytest
+
+from autodoctor.admin.accounts import renew_account
+from autodoctor.admin.mechanics import MechanicNotFound
+from autodoctor.ids import new_id
 from autodoctor.payments.connect import onboarding, start_onboarding
 from autodoctor.payments.sending import BACK_OFF, Sent
 from autodoctor.payments.stripe_client import stripe_client
@@ -16,8 +21,12 @@ def test_a_mechanic_begins_anew_and_is_sent_what_was_given_up(desk: Desk) -> Non
         desk.payouts()
         desk.later()
     assert desk.counter.one("SELECT count(*) FROM payouts WHERE state = 'failed'") == 2
-    assert desk.counter.one("SELECT renew_mechanic_account(%s)", desk.mechanic.id)
-    assert not desk.counter.one("SELECT renew_mechanic_account(%s)", desk.mechanic.id)
+    admin = new_id()
+    assert [renew_account(app, admin, desk.mechanic.id).renewed for _ in range(2)] == [True, False]
+    (audit,) = desk.counter.stage.owner.execute("SELECT * FROM admin_changes").fetchall()
+    assert (audit["actor_id"], audit["subject"], audit["changed"]) == (
+        *(admin, str(desk.mechanic.id), ["stripe_account_id"]),
+    )
     assert onboarding(app, desk.mechanic.user_id).status == "not_started"
     assert desk.payouts() == Sent(waiting=2)
     start_onboarding(app, stripe_client(), desk.mechanic.user_id)
@@ -49,3 +58,8 @@ def test_a_new_account_is_made_though_a_lost_answer_left_the_old_one_to_be_found
     desk.counter.stage.owner.execute("UPDATE mechanic_accounts SET asked = true")
     start_onboarding(desk.counter.stage.app, stripe_client(), desk.mechanic.user_id)
     assert desk.counter.one("SELECT stripe_account_id FROM mechanic_accounts") != lost
+
+
+def test_who_is_no_mechanic_has_no_account(desk: Desk) -> None:
+    with pytest.raises(MechanicNotFound):
+        renew_account(desk.counter.stage.app, new_id(), new_id())

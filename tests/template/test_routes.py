@@ -34,6 +34,7 @@ PROTECTED = {
     "GET /api/admin/mechanics/{mechanicId}",
     "POST /api/admin/mechanics",
     "PATCH /api/admin/mechanics/{mechanicId}",
+    "POST /api/admin/mechanics/{mechanicId}/renew-account",
     "GET /api/admin/workshops",
     "POST /api/admin/workshops",
     "PATCH /api/admin/workshops/{workshopId}",

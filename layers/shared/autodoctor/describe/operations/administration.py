@@ -25,6 +25,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Administration",
         "What is left out stays. Suspending withdraws the offers to them in the same moment.",
     ),
+    "POST /api/admin/mechanics/{mechanicId}/renew-account": Operation(
+        "renewAccount",
+        "Give up a mechanic's account at Stripe",
+        "Administration",
+        "For one that Stripe rejected or that is gone: the mechanic goes through onboarding anew, and what they are "
+        "owed is sent to the new account.",
+    ),
     "GET /api/admin/workshops": Operation(
         "listWorkshops", "List workshops", "Administration", "In the order in which they joined."
     ),

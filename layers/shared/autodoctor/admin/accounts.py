@@ -1,0 +1,50 @@
+"""POST /api/admin/mechanics/{mechanicId}/renew-account: a mechanic whose account at Stripe is gone begins anew."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.admin.changes import AUDIT, OWN, audited
+from autodoctor.admin.mechanics import MechanicNotFound
+from autodoctor.db import Database
+from autodoctor.wire import Answer
+
+_RENEW: Final[LiteralString] = (
+    """
+WITH renewed AS MATERIALIZED (
+  SELECT m.id, a.stripe_account_id, renew_mechanic_account(m.id) AS done
+    FROM mechanics m LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id WHERE m.id = %(mechanic_id)s
+), written AS (
+  SELECT id::text AS subject, jsonb_build_object('stripe_account_id', stripe_account_id) AS was, '{}'::jsonb AS is_now
+    FROM renewed WHERE done
+)
+"""
+    + AUDIT
+    + "SELECT renewed.done, "
+    + OWN
+    + " FROM renewed"
+)
+
+
+class AccountRenewed(Answer):
+    """Whether an account was given up; false where the mechanic has none, so that nothing is in their way."""
+
+    mechanic_id: UUID
+    renewed: bool
+
+
+def renew_account(database: Database, admin_id: UUID, mechanic_id: UUID) -> AccountRenewed:
+    """Have a mechanic go through Stripe's onboarding anew, and sent to the new account what they are owed.
+
+    Args:
+        database: where.
+        admin_id: the admin's `sub`.
+        mechanic_id: whose account Stripe rejected, or closed.
+
+    Raises:
+        MechanicNotFound: there is no such mechanic.
+    """
+    parameters = {**audited(admin_id, "mechanic.changed"), "mechanic_id": mechanic_id}
+    row = database.one(_RENEW, parameters)
+    if row is None:
+        raise MechanicNotFound
+    return AccountRenewed(mechanic_id=mechanic_id, renewed=row["done"] or row["own"])

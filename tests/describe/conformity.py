@@ -14,6 +14,7 @@ type Document = Mapping[str, Any]
 
 _RESPONSES: Final = "#/components/responses/"
 _HEADERS: Final = "#/components/headers/"
+_REWRITE: Final = "if the code means that: uv run autodoctor openapi --write"
 
 
 @cache
@@ -37,7 +38,7 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], body:
     if operation is None:
         return
     what = f"{method} {path} -> {status}"
-    assert str(status) in operation["responses"], f"{what} is not described"
+    assert str(status) in operation["responses"], f"{what} is not described; {_REWRITE}"
     response = _response(operation["responses"][str(status)])
     medium = headers.get("content-type", "").partition(";")[0]
     content = response["content"]
@@ -52,7 +53,7 @@ def check(method: str, path: str, status: int, headers: Mapping[str, str], body:
 def _check_body(what: str, schema: Document, body: str) -> None:
     validator = _validator(json.dumps(schema))
     wrong = [f"{each.instance_path}: {each.message}" for each in validator.iter_errors(json.loads(body))]
-    assert not wrong, f"{what}: {'; '.join(wrong)} in {body}"
+    assert not wrong, f"{what}: {'; '.join(wrong)} in {body}; {_REWRITE}"
 
 
 @cache

@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 
 from autodoctor.ids import new_id
+from describe import conformity
 from integration.actors import Mechanic, Stage
 from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
 from localcloud.logline import LogLine
@@ -126,6 +127,17 @@ def running_account(database: Database, data_dir: Path, *, port: int = 0, **para
         max_processes=2,
     )
     stage = Stage(database)
-    with running_cloud(settings) as cloud, httpx.Client(base_url=cloud.api_url, timeout=30, trust_env=False) as http:
+    with running_cloud(settings) as cloud, _client(cloud) as http:
         yield Account(cloud, http, stage, lines)
     stage.close()
+
+
+def _client(cloud: RunningCloud) -> httpx.Client:
+    """A client that fails where an answer is not one that openapi.json describes."""
+    hooks = {"response": [_as_described]}
+    return httpx.Client(base_url=cloud.api_url, timeout=30, trust_env=False, event_hooks=hooks)
+
+
+def _as_described(response: httpx.Response) -> None:
+    path = response.request.url.raw_path.decode().partition("?")[0]
+    conformity.check(response.request.method, path, response.status_code, response.headers, response.read().decode())

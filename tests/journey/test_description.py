@@ -27,7 +27,7 @@ from describe import conformity
 from journey.account import Account, Caller
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
-LONG: Final = 150
+LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "100"))
 CHECKS: Final = [
     not_a_server_error,
     status_code_conformance,
@@ -42,6 +42,20 @@ KEYS: Final = [
     for path, methods in conformity.served()["paths"].items()
     for method, operation in methods.items()
     if not (operation.get("deprecated") and method in RETIRED)
+]
+
+
+def _can_be_wrong(key: str) -> bool:
+    """Whether a request can contradict the description at all."""
+    method, _, path = key.partition(" ")
+    operation = conformity.served()["paths"][path][method.lower()]
+    parameters = operation.get("parameters", [])
+    return "requestBody" in operation or any(each["schema"] != {"type": "string"} for each in parameters)
+
+
+LONG_RUNS: Final = [
+    *((key, GenerationMode.POSITIVE) for key in KEYS),
+    *((key, GenerationMode.NEGATIVE) for key in KEYS if _can_be_wrong(key)),
 ]
 
 
@@ -150,7 +164,24 @@ def test_answers_are_as_described(account: Account, around: World, key: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(("key", "mode"), LONG_RUNS)
 def test_answers_are_as_described_for_long(account: Account, key: str, mode: GenerationMode) -> None:
     explore(account, world(account), key, LONG, mode)
+
+
+def test_the_description_is_served_to_everybody(account: Account) -> None:
+    anybody = Caller(account.http, None)
+    assert anybody.get("/api/openapi.json") == conformity.served()
+    assert anybody.get("/api/asyncapi.json")["asyncapi"] == "3.0.0"
+    page = anybody.send("GET", "/api/docs")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "script" not in page.headers["content-security-policy"]
+
+
+def test_the_type_of_a_problem_leads_to_its_page(account: Account) -> None:
+    refused = account.customer().send("GET", "/api/mechanic/queue")
+    assert refused.status_code == 403
+    page = Caller(account.http, None).send("GET", refused.json()["type"])
+    assert page.status_code == 200
+    assert "What to do" in page.text
+    assert Caller(account.http, None).send("GET", "/problems/unheard-of").status_code == 404

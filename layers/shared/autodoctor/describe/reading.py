@@ -142,7 +142,8 @@ def _answer(openapi: Document, status: str, response: Document) -> Answer:
     if "$ref" in response:
         name = response["$ref"].removeprefix(_RESPONSES)
         slugs = [slug for slug in name.split(".")[1:] if slug != "gateway"]
-        return Answer(status, openapi["components"]["responses"][name]["description"], slugs, None, None)
+        text = openapi["components"]["responses"][name]["description"]
+        return Answer(status, text.partition(".")[2] if slugs else text, slugs, None, None)  # the links say the rest
     kind, medium = next(iter(response["content"].items()))
     text = response["description"] if kind == "application/json" else f"{response['description']} ({kind})"
     return Answer(status, text, [], medium["schema"], medium.get("example"))

@@ -60,7 +60,8 @@ def attributes(doc: str) -> Iterator[tuple[str, str]]:
     """The attributes that a Google-style docstring describes, by their names on the wire."""
     if section := _ATTRIBUTES.search(inspect.cleandoc(doc)):
         for name, text in _ATTRIBUTE.findall(section[1]):
-            yield to_camel(name), camel(" ".join(text.split()))
+            said = camel(" ".join(text.split()))
+            yield to_camel(name), said[0].upper() + said[1:]
 
 
 def _order(model: tuple[type[BaseModel], Mode]) -> str:

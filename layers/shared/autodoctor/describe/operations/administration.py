@@ -89,6 +89,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "intakes. With `format=csv`, or `Accept: text/csv`, the same numbers as a file, one a line.",
         content={"text/csv": {"type": "string"}},
     ),
+    "GET /api/admin/verify": Operation(
+        "listVerifications",
+        "See whether the data is as it must be",
+        "Administration",
+        "The newest of the hourly runs that prove the invariants on live data, with the first findings of each check. "
+        "A run that could not look at everything goes on in the next one of the same walk; its report counts what the "
+        "runs before it found.",
+    ),
     "GET /api/admin/reconcile": Operation(
         "listReconciliations",
         "See whether the ledger agrees with Stripe",

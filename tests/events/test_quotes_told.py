@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.events.model import QuoteEvent
+from autodoctor.events.model import PayoutEvent, QuoteEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.inbox import notifications
 from autodoctor.notifications.sender import NotSent
+from autodoctor.wire import now
 from events.post_office import PostOffice, post_office
 from localcloud.postgres import Database
 from payments.quoting import Case, live_case
@@ -83,6 +84,20 @@ def test_an_amount_that_changed_or_was_decided_on_is_not_mailed_any_more(office:
     told(office, asked.quote_id)
     assert {error for _, _, error in office.states()} == {"superseded"}
     assert office.ses.asked == []
+
+
+def test_a_payout_says_what_it_is_for_also_while_the_session_lasts(office: PostOffice, case: Case) -> None:
+    asked = case.escalate()
+    case.give(asked, 48_000)
+    case.approve(asked)
+    payout_id = office.one("SELECT id FROM payouts")
+    told_of = PayoutEvent(
+        type="payout.sent", event_id=new_id(), sequence=1, occurred_at=now(), payout_id=payout_id,
+        session_id=case.session_id, mechanic_id=case.mechanic.id, amount_cents=2_400, currency="usd",
+    )  # fmt: skip
+    office.tell(told_of)
+    (mail,) = (each["Content"]["Simple"] for each in office.ses.asked)
+    assert "$24.00 for the quote of a session that you escalated" in mail["Body"]["Text"]["Data"].replace("\n", " ")
 
 
 def test_after_an_erasure_nothing_is_said_of_the_car(office: PostOffice, case: Case) -> None:

@@ -40,6 +40,7 @@ class Facts(Answer):
         price_cents: what the session costs, in cents of the currency; `credits`: in credits.
         amount_cents: of a payout, payment or quote, in cents of the currency.
         workshop: the name of the workshop that quotes.
+        earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
         bought: what a payment was for: session or credits.
         refunded: whether a payment is paid back in full; where not, a person looks at it.
     """
@@ -65,6 +66,7 @@ class Facts(Answer):
     credits: int | None = None
     payout_id: UUID | None = None
     amount_cents: int | None = None
+    earned_for: Literal["session", "referral", "escalation"] | None = None
     bought: Literal["session", "credits"] | None = None
     refunded: bool | None = None
     workshop: str | None = None

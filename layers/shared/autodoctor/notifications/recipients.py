@@ -49,6 +49,7 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
 _MECHANIC: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, false AS erased, s.id AS session_id, i.session_type, s.ended_at,
+       coalesce((SELECT p.kind FROM payouts p WHERE p.id = %(payout_id)s::text::uuid), 'session') AS earned_for,
        %(kind)s = 'payout_failed' AND EXISTS (
          SELECT FROM notifications n WHERE n.user_id = u.user_id AND n.session_id = s.id AND n.kind = 'payout_sent'
             AND n.data ->> 'payoutId' = %(payout_id)s AND n.created_at > %(occurred_at)s) AS superseded,
@@ -180,6 +181,7 @@ def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient
         name=row["name"],
         session_type=row["session_type"],
         ended_at=row["ended_at"],
+        earned_for=row["earned_for"],
         payout_id=event.payout_id,
         amount_cents=event.amount_cents,
         currency=event.currency,

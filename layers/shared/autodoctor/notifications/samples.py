@@ -23,6 +23,7 @@ _ENDED: Final[dict[str, object]] = {
 }
 _PAYOUT: Final[dict[str, object]] = {
     "name": "Mia Moreno",
+    "earned_for": "session",
     "payout_id": UUID("01980000-0000-7000-8000-000000000002"),
     "amount_cents": 2099,
     "currency": "usd",

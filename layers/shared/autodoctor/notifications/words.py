@@ -71,10 +71,15 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
         found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
         found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
-    for name in ("started_at", "ended_at", "scheduled_for"):
-        if (at := getattr(facts, name)) is not None:
-            found[name] = instant(locale, at)
+    found |= _instants(locale, facts)
+    if facts.earned_for is not None:
+        found["earned"] = words[f"earned.{facts.earned_for}"].format_map(found)
     return found
+
+
+def _instants(locale: str, facts: Facts) -> dict[str, str]:
+    times = {name: getattr(facts, name) for name in ("started_at", "ended_at", "scheduled_for")}
+    return {name: instant(locale, at) for name, at in times.items() if at is not None}
 
 
 def hello(locale: str, facts: Facts) -> str:

@@ -6,13 +6,13 @@ triggers, foreign keys and the checks at commit, which EXPLAIN of the statement 
 
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from autodoctor.db import database
-from bench import history
+from bench import health_cost, history
 from bench.judge import Row, Target
 from bench.meter import Buffers, Meter
+from bench.reading import Reading
 from bench.server import BenchServer
 from bench.walks import Walks
 
@@ -25,33 +25,6 @@ UNVACUUMED: Final = 10_000
 PUBLISHING: Final = "publishing after accept"
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What one operation touched, with `ended` sessions behind it."""
-
-    ended: int
-    rounds: list[Buffers]
-
-    @property
-    def pages(self) -> float:
-        """The median of all rounds."""
-        return statistics.median(each.total for each in self.rounds)
-
-    @property
-    def indexes(self) -> int:
-        """How many indexes the median round touched."""
-        return len(self._median_round.index)
-
-    @property
-    def searches(self) -> int:
-        """How often the median round searched an index."""
-        return sum(self._median_round.searches.values())
-
-    @property
-    def _median_round(self) -> Buffers:
-        return sorted(self.rounds, key=lambda each: each.total)[len(self.rounds) // 2]
-
-
 type Readings = dict[str, Reading]
 
 
@@ -59,6 +32,7 @@ def rows(server: BenchServer, walks: Walks, meter: Meter, ended: int, progress: 
     """Load `ended` sessions, in steps, measure at each, and compare."""
     history.load(server.superuser, 0, 0, progress)  # the mechanics: only ended sessions shall make a difference
     levels = [_vacuumed(server, walks, meter, 0)]
+    pages = [health_cost.readings(server, walks, meter, 0)]
     loaded = 0
     for goal in (SMALL, ended) if ended > SMALL else (ended,):
         history.load(server.superuser, loaded, goal - UNVACUUMED, progress)
@@ -66,9 +40,11 @@ def rows(server: BenchServer, walks: Walks, meter: Meter, ended: int, progress: 
         server.superuser.execute("ANALYZE")
         unvacuumed = _measure(walks, meter, goal)
         levels.append(_vacuumed(server, walks, meter, goal))
+        pages.append(health_cost.readings(server, walks, meter, goal))
         loaded = goal
     for name in levels[0]:
         yield from _compared(name, [level[name] for level in levels], unvacuumed[name])
+    yield from health_cost.rows(pages)
 
 
 def _vacuumed(server: BenchServer, walks: Walks, meter: Meter, ended: int) -> Readings:

@@ -38,7 +38,10 @@ class Api:
             "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",
         }
-        folders = ("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session")
+        folders = (
+            *("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"),
+            *("health", "analytics"),
+        )
         self._committed: list[UUID] = []
         self._held = False
         self._handlers = {folder: self._handler(folder) for folder in folders}
@@ -82,6 +85,12 @@ class Api:
         route = "POST /api/sessions/{sessionId}/end"
         return self._call("end_session", route, user, group=group, path={"sessionId": session_id})
 
+    def operator(self, page: str, admin: UUID) -> dict[str, Any]:
+        """A page of an operator: session-health, sessions, or the analytics of a day."""
+        folder = "analytics" if page == "analytics" else "health"
+        query = {"bucket": "hour"} if page == "analytics" else None
+        return self._call(folder, f"GET /api/admin/{page}", admin, group="admins", query=query)
+
     def active(self, user: UUID, role: str) -> dict[str, Any]:
         return self._call("active_session", f"GET /api/{role}/active-session", user, group=f"{role}s")
 
@@ -106,10 +115,11 @@ class Api:
         group: str = "customers",
         body: object = None,
         path: dict[str, str] | None = None,
+        query: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         caller = claims(f"[{group}]", sub=str(user))
         with redirect_stdout(io.StringIO()):  # one line of metrics per call
-            answer = call(self._handlers[folder], event(route, body, caller=caller, path=path))
+            answer = call(self._handlers[folder], event(route, body, caller=caller, path=path, query=query))
         if answer.status >= 300:
             raise RuntimeError(f"{route}: {answer.status} {answer.text}")
         if not self._held:

@@ -10,6 +10,9 @@ from autodoctor.errors import Unprocessable
 from autodoctor.health.dashboard import SessionHealth, session_health
 from autodoctor.health.session_search import FoundSessions, Query, search
 from autodoctor.ids import new_id
+from autodoctor.payments import accounts
+from autodoctor.payments.accounts import Kind
+from autodoctor.payments.ledger import Transfer, book
 from autodoctor.payments.settlement import settle
 from autodoctor.sessions.accept import decline
 from health.past import NOON, Past, Story, free, no_show, withdrawn
@@ -136,6 +139,22 @@ def test_money_that_is_stuck_is_counted_and_listed(stage: Stage) -> None:
     assert stuck() == {"payouts_waiting": (1, 699), "refunds_waiting": (1, 999)}
     stage.owner.execute("UPDATE payouts SET state = 'failed'")
     assert stuck() == {"payouts_failed": (1, 699), "refunds_waiting": (1, 999)}
+
+
+def test_what_was_paid_back_of_completed_sessions_is_revenue_lost(stage: Stage) -> None:
+    """By hand, at Stripe: the platform's part, and the mechanic's, who was not paid yet."""
+    customer, mechanic = new_id(), stage.mechanic()
+    created = pay_by_card(stage, customer)
+    complete(stage, created, customer, mechanic)
+    settle(stage.app, created.session_id)
+    parts = [(accounts.PLATFORM_REVENUE, 300), (accounts.mechanic_payable(mechanic.id), 699)]
+    booked = [
+        Transfer(Kind.REFUND, f"refund:re_1:{n}", account, accounts.STRIPE, cents, created.session_id)
+        for n, (account, cents) in enumerate(parts)
+    ]
+    stage.app.transaction(lambda connection: book(connection, booked))
+    (lost,) = session_health(stage.app).revenue_impact.by_reason
+    assert (lost.end_reason, lost.sessions, lost.card_cents, lost.refunded_cents) == ("billable", 1, 0, 999)
 
 
 def test_an_empty_database_has_a_page_without_a_score(stage: Stage) -> None:

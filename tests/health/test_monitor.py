@@ -14,8 +14,9 @@ from uuid import UUID
 import pytest
 
 from autodoctor.db import Database
+from autodoctor.health.alerts import latest
 from autodoctor.health.dashboard import session_health
-from autodoctor.health.monitor import CLAIM_SECONDS, latest, measurements, observe, tell
+from autodoctor.health.monitor import CLAIM_SECONDS, measurements, observe, tell
 from autodoctor.ids import new_id
 from health.past import Past, free, no_show
 from integration.actors import Stage

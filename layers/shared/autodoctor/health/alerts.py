@@ -28,6 +28,13 @@ SELECT p.alert, p.severity, p.mechanic_id, m.name AS mechanic_name, p.percent, p
 """
 
 
+_LATEST: Final[LiteralString] = """
+SELECT h.alert, h.subject, h.severity, h.since, h.opened_at, h.cleared_at, h.opened_told_at,
+       h.cleared_told_at
+  FROM health_alerts h ORDER BY h.id DESC LIMIT %(limit)s
+"""
+
+
 class SessionsAlert(Answer):
     """Sessions with the same trouble, oldest first; `list` is the route that lists them all."""
 
@@ -51,13 +58,27 @@ class LimitPassed(Answer):
     sessions: int
 
 
+class PastAlert(Answer):
+    """One alert and what was told of it."""
+
+    alert: str
+    subject: str
+    severity: str
+    since: Utc
+    opened_at: Utc
+    cleared_at: Utc | None
+    opened_told_at: Utc | None
+    cleared_told_at: Utc | None
+
+
 class Alerts(Answer):
-    """What is wrong now, critical first."""
+    """What is wrong now, critical first, and the alerts that the monitor stored last, newest first."""
 
     critical: int
     warning: int
     sessions: list[SessionsAlert]
     limits: list[LimitPassed]
+    latest: list[PastAlert]
 
 
 def alerts(database: Database) -> Alerts:
@@ -70,6 +91,7 @@ def alerts(database: Database) -> Alerts:
     return Alerts(
         critical=_of(sessions, limits, "critical"),
         warning=_of(sessions, limits, "warning"),
+        latest=latest(database),
         sessions=sessions,
         limits=limits,
     )
@@ -79,3 +101,8 @@ def _of(sessions: list[SessionsAlert], limits: list[LimitPassed], severity: Seve
     return sum(each.count for each in sessions if each.severity == severity) + sum(
         each.severity == severity for each in limits
     )
+
+
+def latest(database: Database, limit: int = SHOWN) -> list[PastAlert]:
+    """The newest alerts, open or not."""
+    return [PastAlert(**row) for row in database.all(_LATEST, {"limit": limit})]

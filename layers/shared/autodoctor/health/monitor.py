@@ -77,12 +77,6 @@ UPDATE health_alerts h SET cleared_told_at = clock_timestamp(), claimed_until = 
 """,
 }
 
-_LATEST: Final[LiteralString] = """
-SELECT h.id AS alert_id, h.alert, h.subject, h.severity, h.since, h.opened_at, h.cleared_at, h.opened_told_at,
-       h.cleared_told_at
-  FROM health_alerts h ORDER BY h.id DESC LIMIT %(limit)s
-"""
-
 
 class Observed(Answer):
     """What is wrong now, and what has changed since the last run."""
@@ -91,19 +85,6 @@ class Observed(Answer):
     warning: int
     opened: int
     cleared: int
-
-
-class PastAlert(Answer):
-    """One alert and what was told of it."""
-
-    alert: str
-    subject: str
-    severity: str
-    since: Utc
-    opened_at: Utc
-    cleared_at: Utc | None
-    opened_told_at: Utc | None
-    cleared_told_at: Utc | None
 
 
 def observe(database: Database) -> Observed:
@@ -155,11 +136,6 @@ def tell(database: Database, publish: Publish, seconds_left: Callable[[], float]
         for (news, _, alert), group in groupby(rows, key=lambda row: (row["news"], row["severity"], row["alert"])):
             told += _tell_together(database, publish, news, alert, list(group))
     return told
-
-
-def latest(database: Database, limit: int = 50) -> list[PastAlert]:
-    """The newest alerts, open or not."""
-    return [PastAlert(**row) for row in database.all(_LATEST, {"limit": limit})]
 
 
 def _tell_together(database: Database, publish: Publish, news: str, alert: str, rows: Sequence[Row]) -> int:

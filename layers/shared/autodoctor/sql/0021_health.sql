@@ -17,14 +17,9 @@ CREATE INDEX session_participants_given_back ON session_participants (until) WHE
 ALTER TABLE settings ADD CONSTRAINT settings_health_thresholds_are_numbers
   CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$');
 INSERT INTO settings (key, value) VALUES
-  ('health_completion_percent_min', '70'),
-  ('health_no_show_percent_max', '15'),
-  ('health_mechanic_completion_percent_min', '60'),
-  ('health_mechanic_no_show_percent_max', '20'),
-  ('health_sample_min', '10'),
-  ('health_waiting_seconds_max', '600'),
-  ('health_overdue_seconds_max', '300'),
-  ('health_settlement_seconds_max', '900');
+  ('health_completion_percent_min', '70'), ('health_mechanic_completion_percent_min', '60'),
+  ('health_no_show_percent_max', '15'), ('health_mechanic_no_show_percent_max', '20'), ('health_sample_min', '10'),
+  ('health_waiting_seconds_max', '600'), ('health_overdue_seconds_max', '300'), ('health_settlement_seconds_max', '900');
 COMMENT ON COLUMN settings.key IS
   'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 
@@ -32,7 +27,6 @@ CREATE FUNCTION health_setting(name text) RETURNS integer LANGUAGE sql STABLE PA
   SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name
 $$;
 COMMENT ON FUNCTION health_setting(text) IS 'A limit of the settings table, without its health_; null: not checked.';
-
 CREATE FUNCTION percentage(part bigint, whole bigint) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT round(100.0 * part / nullif(whole, 0), 1)
 $$;
@@ -271,13 +265,11 @@ CREATE VIEW metric_completion AS
          h.completion_percent < health_setting('completion_percent_min') AS below_limit
     FROM calculate_session_health_score() AS h;
 COMMENT ON VIEW metric_completion IS 'How many of the sessions that ended in each hour were completed, in per cent.';
-
 CREATE VIEW metric_no_show AS
   SELECT h.period_start, h.accepted, h.no_shows, h.no_show_percent,
          h.no_show_percent > health_setting('no_show_percent_max') AS above_limit
     FROM calculate_session_health_score() AS h;
 COMMENT ON VIEW metric_no_show IS 'How many of the sessions that ended in each hour with a mechanic never started, in per cent.';
-
 CREATE VIEW metric_duration AS
   SELECT date_trunc('hour', x.decided_at, 'UTC') AS period_start, count(*) AS completed,
          avg(d.seconds)::integer AS average_seconds,
@@ -360,9 +352,17 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN refunds r ON r.intake_id = x.session_id AND r.kind = 'session'
    WHERE x.status IN ('cancelled', 'expired')
    GROUP BY x.end_reason
+  UNION ALL
+  -- the ledger's ids are in the order of time (UUIDv7)
+  SELECT s.end_reason, count(DISTINCT s.id), 0, 0, 0, sum(l.amount)::bigint, 0, 0
+    FROM ledger_transfer l JOIN sessions s ON s.id = l.intake_id
+   WHERE l.id >= (lpad(to_hex(floor(extract(epoch FROM since - interval '1 minute') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+     AND l.created_at >= since AND l.created_at < until AND s.status = 'completed'
+     AND l.kind IN ('refund', 'receivable', 'dispute_lost') AND l.credit_account IN ('stripe', 'disputed')
+   GROUP BY s.end_reason
 $$;
 COMMENT ON FUNCTION revenue_impact(timestamptz, timestamptz) IS
-  'What the sessions cost that were cancelled or expired in this time, by reason: their card prices in cents, how much of that would have been the platform''s, the credits they go back to, and how far their refunds are.';
+  'What the sessions cost that were cancelled or expired in this time, by reason: their card prices in cents, how much of that would have been the platform''s, the credits that go back, and how far their refunds are; billable: what was paid back in this time of sessions that were completed, by hand or in a lost dispute.';
 
 CREATE FUNCTION session_health_dashboard()
 RETURNS TABLE (section text, metric text, value numeric, unit text, status text) LANGUAGE sql STABLE AS $$

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import jsonschema_rs
 
+from autodoctor.describe.choices import KEY
 from localcloud.describe_command import SERVED
 
 type Document = Mapping[str, Any]
@@ -58,18 +59,20 @@ def _check_body(what: str, schema: Document, body: str) -> None:
 
 @cache
 def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
-    document = {**json.loads(schema), "components": {"schemas": _closed(served()["components"]["schemas"])}}
+    document = {**json.loads(schema), "components": {"schemas": closed(served()["components"]["schemas"])}}
     return jsonschema_rs.Draft202012Validator(document, validate_formats=True)
 
 
-def _closed(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """The schemas as if no member could be added, so that one that is not described is found."""
+def closed(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """The schemas as if nothing could be added, so that a member or a word that is not described is found."""
     if isinstance(value, list):
-        return [_closed(each) for each in value]
+        return [closed(each) for each in value]
     if not isinstance(value, dict):
         return value
-    closed = {name: _closed(each) for name, each in value.items()}
-    return {**closed, "additionalProperties": False} if isinstance(value.get("properties"), dict) else closed
+    inner = {name: closed(each) for name, each in value.items()}
+    if KEY in value:
+        inner["enum"] = [*value[KEY], None]
+    return {**inner, "additionalProperties": False} if isinstance(value.get("properties"), dict) else inner
 
 
 def _response(response: Document) -> Document:

@@ -11,6 +11,7 @@ from autodoctor.describe.feed_messages import MESSAGES
 from autodoctor.events import broadcast, feed, waiting
 from autodoctor.events.model import json_schemas
 from autodoctor.ids import new_id
+from describe.conformity import closed
 
 type Document = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ ROW: dict[str, Any] = {
     "seq": 7,
     "session_id": SESSION,
     "assignment_id": ASSIGNMENT,
-    "status": "waiting",
+    "status": "completed",
     "reason": None,
     "customer_name": "Cora",
     "vehicle": VEHICLE,
@@ -28,16 +29,6 @@ ROW: dict[str, Any] = {
     "urgent": False,
 }
 PLACE = {"session_id": SESSION, "place": 1, "mechanics_available": 2, "estimated_wait_seconds": None}
-
-
-def closed(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """The schema as if no member could be added, so that one that is not described is found."""
-    if isinstance(value, list):
-        return [closed(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    inner = {name: closed(each) for name, each in value.items()}
-    return {**inner, "additionalProperties": False} if isinstance(value.get("properties"), dict) else inner
 
 
 def errors(asyncapi: Document, message: str, sent: object, *, strictly: bool) -> list[str]:

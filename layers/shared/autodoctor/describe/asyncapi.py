@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel, to_pascal
 
+from autodoctor.describe.choices import add_choices
 from autodoctor.describe.feed_messages import MESSAGES, FeedMessage, Identify
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import REF, Schema, attributes, schemas
@@ -224,6 +225,7 @@ def _explained(schema: Schema, name: str) -> Schema:
         for attribute, text in attributes(base.__doc__ or ""):
             if attribute in schema["properties"]:
                 schema["properties"][attribute]["description"] = text
+    add_choices(model.__name__, schema["properties"])
     return schema
 
 

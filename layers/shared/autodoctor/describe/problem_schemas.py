@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic.alias_generators import to_camel, to_pascal
 
 from autodoctor import errors
+from autodoctor.describe.choices import add_choices
 from autodoctor.describe.problems import GUIDES, Guide
 from autodoctor.describe.samples import VALUES
 from autodoctor.describe.schemas import REF, Schema
@@ -77,6 +78,7 @@ def _schema(kind: type[Problem], guide: Guide) -> Schema:
     if set(problem.extras) != set(guide.extras):
         raise Unexplained(f"{kind.slug} has the extras {sorted(problem.extras)}, problems.py has {[*guide.extras]}")
     extras = {name: {**_shape(value), "description": guide.extras[name]} for name, value in problem.extras.items()}
+    add_choices(kind.__name__, extras)
     properties = {
         "type": {"const": f"/problems/{kind.slug}"},
         "title": {"const": kind.title},

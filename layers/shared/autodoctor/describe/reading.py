@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from autodoctor.describe.choices import KEY
+
 type Document = Mapping[str, Any]
 
 _RESPONSES: Final = "#/components/responses/"
@@ -110,13 +112,12 @@ def type_of(schema: Document) -> Markup:
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(_SCHEMAS)
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
+    words = schema.get(KEY, schema.get("enum", [schema["const"]] if "const" in schema else []))
+    if words:
+        return Markup(", ").join(Markup("<code>{}</code>").format(each) for each in words)
     choices = schema.get("anyOf", schema.get("oneOf"))
     if choices:
         return Markup(" or ").join(type_of(each) for each in choices)
-    if "const" in schema:
-        return Markup("<code>{}</code>").format(schema["const"])
-    if "enum" in schema:
-        return Markup(", ").join(Markup("<code>{}</code>").format(each) for each in schema["enum"])
     if schema.get("type") == "array":
         return Markup("list of {}").format(type_of(schema["items"])) if "items" in schema else Markup("list")
     kind = " or ".join(schema["type"]) if isinstance(schema.get("type"), list) else schema.get("type", "anything")

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import models_json_schema
 
+from autodoctor.describe.choices import add_choices
+
 type Schema = dict[str, Any]
 type Mode = Literal["validation", "serialization"]
 
@@ -35,7 +37,7 @@ def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dic
     for long, name in short.items():
         text = text.replace(f'"{REF}{long}"', f'"{REF}{name}"')
     definitions, refs = json.loads(text)
-    named = {short.get(name, name): _tidied(schema) for name, schema in definitions.items()}
+    named = {short.get(name, name): _tidied(short.get(name, name), schema) for name, schema in definitions.items()}
     return dict(sorted(named.items())), {model: {"$ref": ref} for (model, _), ref in zip(ordered, refs, strict=True)}
 
 
@@ -103,12 +105,13 @@ def _short_names(definitions: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def _tidied(schema: Schema) -> Schema:
+def _tidied(name: str, schema: Schema) -> Schema:
     """The same with a docstring's attributes at their properties, and without what says nothing."""
     doc = schema.pop("description", "")
-    for name, text in attributes(doc):
-        if name in schema.get("properties", {}):
-            schema["properties"][name]["description"] = text
+    for attribute, text in attributes(doc):
+        if attribute in schema["properties"]:
+            schema["properties"][attribute]["description"] = text
+    add_choices(name, schema["properties"])
     plain = one_sentence(doc)
     return {**({"description": camel(plain)} if plain else {}), **_without_noise(schema)}
 

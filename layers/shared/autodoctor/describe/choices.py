@@ -1,0 +1,33 @@
+"""What a text in an answer can be, where its model leaves that open so that a word can be added within a version.
+
+Clients show a word that they do not know as it is. The tests take these lists for all there is.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+from autodoctor.domain.lifecycle import AssignmentStatus, EndReason, SessionStatus
+
+KEY: Final = "x-extensible-enum"
+
+_CHOICES: Final[Mapping[str, type[StrEnum]]] = {
+    "sessionStatus": SessionStatus,
+    "assignmentStatus": AssignmentStatus,
+    **dict.fromkeys(("SessionSummary.status", "PastSession.status", "SessionDetail.status"), SessionStatus),
+    **dict.fromkeys(("PastSession.reason", "SessionDetail.reason", "Ended.reason"), EndReason),
+    **dict.fromkeys(("Ended.status", "SessionUpdated.status", "SessionEvent.status"), SessionStatus),
+    **dict.fromkeys(("SessionUpdated.reason", "SessionEvent.reason"), EndReason),
+    "SessionEvent.previousStatus": SessionStatus,
+    **dict.fromkeys(("QueuedAssignment.status", "AssignmentGone.status"), AssignmentStatus),
+    **dict.fromkeys(("AssignmentEvent.status", "AssignmentEvent.previousStatus"), AssignmentStatus),
+}
+"""By the name on the wire, or by model and name."""
+
+
+def add_choices(model: str, properties: Mapping[str, dict[str, Any]]) -> None:
+    """Write into the properties of a model what each can be."""
+    for name, schema in properties.items():
+        choices = _CHOICES.get(f"{model}.{name}", _CHOICES.get(name))
+        if choices is not None and "const" not in schema:
+            schema[KEY] = [str(each) for each in choices]

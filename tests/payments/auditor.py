@@ -22,7 +22,7 @@ from integration.actors import Mechanic
 from payments.counter import Counter
 from payments.office import Office
 from payments.purse import SIGNED, complete
-from stripe_standin.till import client_of
+from stripe_standin.till import client_of, order
 
 NOW = timedelta()
 MINUTE = 60.0
@@ -93,18 +93,7 @@ class Auditor:
 
     def other_business(self) -> str:
         """A charge of the same account that has nothing to do with us."""
-        page = self.client.v1.checkout.sessions.create(
-            params={
-                "mode": "payment",
-                "success_url": "https://shop.example",
-                "line_items": [
-                    {
-                        "quantity": 1,
-                        "price_data": {"currency": "usd", "unit_amount": 500, "product_data": {"name": "A mug"}},
-                    }
-                ],
-            }
-        )
+        page = self.client.v1.checkout.sessions.create(params=order(500))
         self.counter.stripe.pay(page.id)
         return self.charge_of(page.id)
 

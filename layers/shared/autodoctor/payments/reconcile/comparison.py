@@ -208,6 +208,8 @@ class _Run:
         for count, differences in self._in_time(internal.settlements(self.database, self.span, everything=everything)):
             findings.settlements += count
             findings.add(differences)
+        for differences in self._in_time(internal.unfulfilled(self.database, self.span)):
+            findings.add(differences)
         for differences in self._in_time(internal.mechanics(self.database)):
             findings.add(differences)
 

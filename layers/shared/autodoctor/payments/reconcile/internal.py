@@ -12,12 +12,16 @@ from autodoctor.payments.reconcile.books import Span
 from autodoctor.payments.reconcile.report import Difference
 
 PAGE: Final = 300
+MECHANICS: Final = 10
+"""A page of them: each one's account is added up."""
+_TOO_MUCH: Final = "more was taken of what was held than there was"
 _FIRST_ID: Final = UUID(int=0)
 
 _SETTLEMENTS: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
   SELECT * FROM settlements st
-   WHERE st.session_id > %(after)s AND (%(newest)s OR st.decided_at >= %(since)s) ORDER BY st.session_id LIMIT %(limit)s
+   WHERE st.session_id > %(after)s AND (%(everything)s OR st.decided_at >= %(since)s)
+   ORDER BY st.session_id LIMIT %(limit)s
 ), sold AS (
   SELECT p.session_id, p.outcome, p.decided_at <= %(settled)s AS settled, s.status, s.mechanic_id,
          i.funding, i.price_cents, i.referrer_id,
@@ -57,6 +61,19 @@ SELECT o.session_id, o.outcome, o.settled,
   FROM sold o ORDER BY o.session_id
 """
 
+# Of what never became a session nothing is held once it is paid back.
+_UNFULFILLED: Final[LiteralString] = """
+WITH page AS MATERIALIZED (
+  SELECT r.id, r.intake_id, r.state IN ('sent', 'returned') AND r.sent_at <= %(settled)s AS over
+    FROM refunds r WHERE r.kind = 'unfulfillable' AND r.id > %(after)s ORDER BY r.id LIMIT %(limit)s)
+SELECT p.id, p.intake_id, p.over IS TRUE AS over,
+       (SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t
+         WHERE t.credit_account = 'session:' || p.intake_id || ':held')::bigint
+       - (SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t
+           WHERE t.debit_account = 'session:' || p.intake_id || ':held')::bigint AS held
+  FROM page p ORDER BY p.id
+"""
+
 # A mechanic's payable is what of their payouts is still with us (sql/0016_disputes.sql).
 _MECHANICS: Final[LiteralString] = """
 WITH page AS MATERIALIZED (SELECT m.id FROM mechanics m WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s)
@@ -70,36 +87,39 @@ SELECT p.id, 'mechanic:' || p.id || ':payable' AS account,
   FROM page p ORDER BY p.id
 """
 
-# What was sent by its own row, and stands neither in the ledger nor at Stripe; where Stripe has it, it is seen there.
+# Whether what says that it was sent stands neither in the ledger nor at Stripe; where Stripe has it, it is seen there.
 _SENT: Final[LiteralString] = """
-SELECT p.id, 'payout:' || p.id || ':transfer' AS subject, p.sent_cents AS cents, p.stripe_transfer_id AS stripe_id
-  FROM payouts p
- WHERE p.id > %(after)s AND p.state IN ('sent', 'reversed') AND p.sent_at <= %(settled)s AND p.sent_at >= %(since)s
-   AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'payout:' || p.id || ':transfer')
-   AND NOT EXISTS (SELECT FROM stripe_movements m WHERE m.subject = 'payout:' || p.id || ':transfer')
- ORDER BY p.id LIMIT %(limit)s
+WITH page AS MATERIALIZED (
+  SELECT p.id, 'payout:' || p.id || ':transfer' AS subject, p.stripe_transfer_id AS stripe_id,
+         p.state IN ('sent', 'reversed') AND p.sent_at BETWEEN %(since)s AND %(settled)s AS asked
+    FROM payouts p WHERE p.id > %(after)s ORDER BY p.id LIMIT %(limit)s)
+SELECT p.id, p.subject, p.stripe_id,
+       p.asked IS TRUE AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = p.subject)
+         AND NOT EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject) AS nowhere
+  FROM page p ORDER BY p.id
 """
 _PAID_BACK: Final[LiteralString] = """
-SELECT r.id, 'refund:' || r.stripe_refund_id AS subject, r.amount_cents AS cents, r.stripe_refund_id AS stripe_id
-  FROM refunds r
- WHERE r.id > %(after)s AND r.state = 'sent' AND r.stripe_refund_id IS NOT NULL
-   AND r.sent_at <= %(settled)s AND r.sent_at >= %(since)s
-   AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE statement_subject(t.key) = 'refund:' || r.stripe_refund_id
-                      AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe'))
-   AND NOT EXISTS (SELECT FROM stripe_movements m WHERE m.subject = 'refund:' || r.stripe_refund_id)
- ORDER BY r.id LIMIT %(limit)s
+WITH page AS MATERIALIZED (
+  SELECT r.id, 'refund:' || r.stripe_refund_id AS subject, r.stripe_refund_id AS stripe_id,
+         r.state = 'sent' AND r.stripe_refund_id IS NOT NULL
+           AND r.sent_at BETWEEN %(since)s AND %(settled)s AS asked
+    FROM refunds r WHERE r.id > %(after)s ORDER BY r.id LIMIT %(limit)s)
+SELECT p.id, p.subject, p.stripe_id,
+       p.asked IS TRUE AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE statement_subject(t.key) = p.subject
+                                  AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe'))
+         AND NOT EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject) AS nowhere
+  FROM page p ORDER BY p.id
 """
 _PAID: Final[LiteralString] = """
-WITH paid AS (
+WITH page AS MATERIALIZED (
   SELECT c.id, CASE c.kind WHEN 'intake' THEN 'session:' || c.intake_id || ':charge'
-                           ELSE 'pack:' || c.id || ':sale' END AS subject,
-         c.amount_cents AS cents, c.stripe_payment_intent_id AS stripe_id
-    FROM checkouts c
-   WHERE c.id > %(after)s AND c.status = 'paid' AND c.created_at <= %(settled)s AND c.created_at >= %(since)s)
-SELECT * FROM paid p
- WHERE NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = p.subject)
-   AND NOT EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject)
- ORDER BY p.id LIMIT %(limit)s
+                           ELSE 'pack:' || c.id || ':sale' END AS subject, c.stripe_payment_intent_id AS stripe_id,
+         c.status = 'paid' AND c.created_at BETWEEN %(since)s AND %(settled)s AS asked
+    FROM checkouts c WHERE c.id > %(after)s ORDER BY c.id LIMIT %(limit)s)
+SELECT p.id, p.subject, p.stripe_id,
+       p.asked IS TRUE AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = p.subject)
+         AND NOT EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject) AS nowhere
+  FROM page p ORDER BY p.id
 """
 
 
@@ -113,7 +133,7 @@ def settlements(database: Database, span: Span, *, everything: bool) -> Iterator
     """
     after = _FIRST_ID
     while True:
-        bounds = {"since": span.since, "settled": span.settled, "newest": everything, "after": after, "limit": PAGE}
+        bounds = {"since": span.since, "settled": span.settled, "everything": everything, "after": after, "limit": PAGE}
         rows = database.all(_SETTLEMENTS, bounds)
         if not rows:
             return
@@ -135,16 +155,34 @@ def settlement_differences(row: Row) -> Iterator[Difference]:
         if due != found:
             yield Difference(kind="settlement_differs", subject=subject, why=f"{name} is {found} in place of {due}")
     if row["held"] < 0 or row["credits_held"] < 0:
-        yield Difference(kind="negative_balance", subject=subject, why="more was taken of what was held than there was")
+        yield Difference(kind="negative_balance", subject=subject, why=_TOO_MUCH)
     elif row["over"] and (row["held"] or row["credits_held"]):
         why = f"{row['held']} cents and {row['credits_held']} credits are held, though it is settled"
         yield Difference(kind="held_remains", subject=subject, booked=row["held"], why=why)
 
 
+def unfulfilled(database: Database, span: Span) -> Iterator[list[Difference]]:
+    """Every payment that became no session, of which nothing is held once it was paid back, a page at a time."""
+    after = _FIRST_ID
+    while rows := database.all(_UNFULFILLED, {"settled": span.settled, "after": after, "limit": PAGE}):
+        yield [each for row in rows if (each := _held(row)) is not None]
+        after = rows[-1]["id"]
+
+
+def _held(row: Row) -> Difference | None:
+    subject = f"session:{row['intake_id']}"
+    if row["held"] < 0:
+        return Difference(kind="negative_balance", subject=subject, booked=row["held"], why=_TOO_MUCH)
+    if row["over"] and row["held"]:
+        why = f"{row['held']} cents are held, though all is paid back"
+        return Difference(kind="held_remains", subject=subject, booked=row["held"], why=why)
+    return None
+
+
 def mechanics(database: Database) -> Iterator[list[Difference]]:
     """Every mechanic's payable, which is what of their payouts is still with us, a page at a time."""
     after = _FIRST_ID
-    while rows := database.all(_MECHANICS, {"after": after, "limit": PAGE}):
+    while rows := database.all(_MECHANICS, {"after": after, "limit": MECHANICS}):
         yield [each for row in rows if (each := _payable(row)) is not None]
         after = rows[-1]["id"]
 
@@ -169,5 +207,6 @@ def sent_nowhere(database: Database, span: Span) -> Iterator[list[Difference]]:
             yield [
                 Difference(kind=f"{flow}_missing", subject=row["subject"], stripe_id=row["stripe_id"], why=why)
                 for row in rows
+                if row["nowhere"]
             ]
             after = rows[-1]["id"]

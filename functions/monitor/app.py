@@ -21,8 +21,10 @@ db = database()
 @noted(db, "monitor")
 def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     observed = observe(db)
-    _report()
-    told = tell(db, publish, lambda: context.get_remaining_time_in_millis() / 1000)
+    try:
+        _report()
+    finally:
+        told = tell(db, publish, lambda: context.get_remaining_time_in_millis() / 1000)
     metrics.add_metric(name="AlertsTold", unit=MetricUnit.Count, value=told)
     answer = {**observed.model_dump(by_alias=True), "told": told}
     logger.info("observed", extra=answer)
@@ -30,7 +32,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _report() -> None:
-    """The metrics, written before anything is told: a topic that takes nothing must not silence them."""
+    """The metrics, before anything is told: neither may silence the other."""
     for name, value in measurements(session_health(db)).items():
         metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
     metrics.flush_metrics()

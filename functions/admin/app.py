@@ -1,4 +1,4 @@
-"""GET, POST and PATCH /api/admin/mechanics, /workshops, /plans and /credit-packs; GET /api/admin/reconcile"""
+"""GET, POST and PATCH /api/admin/mechanics, /workshops, /plans and /credit-packs; GET /api/admin/reconcile, /verify"""
 
 from typing import Final
 
@@ -6,6 +6,7 @@ from autodoctor.admin import mechanics, packs, plans, workshops
 from autodoctor.admin.changes import code_of
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
+from autodoctor.health import verify_runs
 from autodoctor.http import Group, Request, Router
 from autodoctor.payments.reconcile.runs import Runs, newest_runs
 
@@ -88,6 +89,11 @@ def add_pack(request: Request) -> packs.CreditPack:
 def change_pack(request: Request) -> packs.CreditPack:
     code = code_of(request.path, packs.CreditPackNotFound)
     return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
+
+
+@router.route("GET /api/admin/verify", groups=ADMINS)
+def list_verifications(request: Request) -> verify_runs.VerifyRuns:
+    return verify_runs.newest_runs(db, request.query.get("limit"))
 
 
 @router.route("GET /api/admin/reconcile", groups=ADMINS)

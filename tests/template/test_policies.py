@@ -54,6 +54,7 @@ OWN_GRANTS = {
     "PayoutsFunction": {"sqs:SendMessage"},
     "ReconcileFunction": {"sqs:SendMessage"},
     "MonitorFunction": {"sqs:SendMessage", "sns:Publish"},
+    "VerifyFunction": {"sqs:SendMessage", "sns:Publish"},
 }
 
 
@@ -188,6 +189,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
         "PayoutsFunction": sweep,
         "ReconcileFunction": sweep,
         "MonitorFunction": sweep,
+        "VerifyFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
     }
 

@@ -45,6 +45,7 @@ PROTECTED = {
     "POST /api/admin/credit-packs",
     "PATCH /api/admin/credit-packs/{code}",
     "GET /api/admin/reconcile",
+    "GET /api/admin/verify",
     "GET /api/admin/session-health",
     "GET /api/admin/sessions",
     "GET /api/admin/analytics",

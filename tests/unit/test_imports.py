@@ -26,7 +26,7 @@ BUDGET = {
     **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts", "reconcile"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
-    "monitor": COMMON | SIGNING,
+    **dict.fromkeys(("monitor", "verify"), COMMON | SIGNING),
     "health": COMMON,
     "analytics": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},

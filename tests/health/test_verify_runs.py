@@ -1,0 +1,111 @@
+"""The scheduled runs: what they keep, what they tell whom, and how several together look at everything."""
+
+from collections.abc import Iterator, Mapping
+from itertools import count
+
+import pytest
+
+from autodoctor.health.checks import Section
+from autodoctor.health.verify_runs import MARGIN_SECONDS, Standing, newest_runs, run
+from health.marketplace import Marketplace
+from integration.actors import Stage
+from localcloud.postgres import PostgresServer
+
+
+@pytest.fixture
+def stage(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Stage]:
+    """Give a copy of the marketplace."""
+    market.stage.close()
+    stage = Stage(postgres_server.create_database("to_watch", template="marketplace"))
+    yield stage
+    stage.close()
+    postgres_server.drop_database("to_watch")
+
+
+class Topic:
+    """Remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.subjects: list[str] = []
+
+    def publish(self, subject: str, _message: str, _attributes: Mapping[str, str]) -> None:
+        self.subjects.append(subject)
+
+
+def look(stage: Stage, topic: Topic, seconds: float = 60.0) -> Standing:
+    """One run with so many seconds to spare, of which each look at the clock takes one."""
+    clock = count()
+    return run(stage.app, stage.urls.app_url, lambda: MARGIN_SECONDS + seconds - next(clock) / 10, topic.publish)
+
+
+def shift_joins(stage: Stage, hours: int) -> None:
+    """Let completed sessions say another time of the first join than their evidence; -hours takes it back."""
+    with stage.without_triggers() as superuser:
+        superuser.execute(
+            "UPDATE sessions SET customer_joined_at = customer_joined_at + make_interval(hours => %s)"
+            " WHERE status = 'completed'",
+            [hours],
+        )
+
+
+def test_a_finding_is_kept_and_told_once_when_it_comes_and_once_when_it_goes(stage: Stage) -> None:
+    topic = Topic()
+    assert look(stage, topic) == Standing(complete=True, findings={})
+    stage.owner.execute("ALTER TABLE sessions DISABLE TRIGGER sessions_follow")
+    shift_joins(stage, -1)
+    found = look(stage, topic)
+    assert (found.findings["schema_changed"], found.findings["first_joins_differ"] > 5) == (1, True)
+    assert found.by_section[Section.SCHEMA] == 1
+    assert look(stage, topic) == found
+    assert len(topic.subjects) == 1
+    shift_joins(stage, 1)
+    stage.owner.execute("ALTER TABLE sessions ENABLE TRIGGER sessions_follow")
+    assert look(stage, topic).findings == {}
+    assert [subject.split(":")[1].strip() for subject in topic.subjects][1:] == ["nothing is wrong any more"]
+    kept = newest_runs(stage.app).runs
+    assert [each.report.findings > 0 for each in kept] == [False, True, True, False]
+    assert {each.report.complete for each in kept} == {True}
+    (joins,) = [each for each in kept[1].report.sections if each.section is Section.EVIDENCE]
+    assert len(joins.found[0].samples) == 5
+
+
+def test_runs_that_are_short_of_time_go_on_where_the_one_before_stopped(stage: Stage) -> None:
+    topic = Topic()
+    whole = look(stage, topic)
+    standings: list[Standing] = []
+    for _ in range(20):
+        standings.append(look(stage, topic, seconds=0.25))
+        if standings[-1].complete:
+            break
+    runs = newest_runs(stage.app).runs[: len(standings)]
+    assert 1 < len(standings) < 20
+    assert len({each.walk_id for each in runs}) == 1
+    assert [each.report.complete for each in runs] == [True, *[False] * (len(runs) - 1)]
+    assert runs[0].report.examined == newest_runs(stage.app).runs[-1].report.examined
+    assert whole.findings == standings[-1].findings == {}
+    assert look(stage, topic, seconds=0.25).complete is False  # the next walk begins
+
+
+def test_what_an_earlier_part_or_walk_found_stands_until_a_whole_walk_does_not_find_it(stage: Stage) -> None:
+    topic = Topic()
+    shift_joins(stage, -1)
+    found = look(stage, topic).findings
+    shift_joins(stage, 1)
+    parts: list[Standing] = []
+    while not parts or not parts[-1].complete:
+        parts.append(look(stage, topic, seconds=0.25))
+    assert len(parts) > 1
+    assert [part.findings for part in parts[:-1]] == [found] * (len(parts) - 1)
+    assert parts[-1].findings == {}
+    assert len(topic.subjects) == 2
+
+
+def test_runs_are_bounded(stage: Stage) -> None:
+    stage.owner.execute(
+        "INSERT INTO verify_runs (walk_id, began_at, findings, report)"
+        " SELECT new_id(), now(), 0, '{}' FROM generate_series(1, 500)"
+    )
+    stage.owner.execute(
+        "INSERT INTO verify_runs (walk_id, began_at, findings, report) VALUES (new_id(), now(), 0, '{}')"
+    )
+    assert stage.one("SELECT count(*) FROM verify_runs") == 500

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from autodoctor.errors import Problem
-
 type Tag = Literal[
     "Intake",
     "Sessions",
@@ -48,7 +46,6 @@ class Operation:
         body: schema of a body that is not read as one of our models.
         content: schema by media type of an answer that is not one of our models.
         statuses: of such answers, and what each says.
-        never: problems that reading the code finds, but that this route cannot raise; say why beside it.
     """
 
     id: str
@@ -59,4 +56,3 @@ class Operation:
     body: Mapping[str, Any] | None = None
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     statuses: Mapping[int, str] = field(default_factory=lambda: {200: "It."})
-    never: tuple[type[Problem], ...] = ()

@@ -121,7 +121,7 @@ def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[s
 
 def problems(call: Call) -> set[type[Problem]]:
     """Every problem that a route may answer: those of its own code, and those that its router answers for it."""
-    kinds = set(call.found.problems) - set(call.described.never)
+    kinds = set(call.found.problems)
     if call.route.groups:
         kinds |= {Unauthenticated, Forbidden}
     if call.found.bodies:

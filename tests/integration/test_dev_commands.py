@@ -82,6 +82,25 @@ def test_demo_changes_the_setting_only_when_told_and_only_for_its_length(dev: De
     assert minimum(dev) == 60
 
 
+def test_demo_buys_a_session_by_card_and_sends_the_mechanic_their_part(dev: Dev) -> None:
+    done = command(dev, "demo", "--pay", "card", "--billable-after", "2")
+    assert done.returncode == 0, done.stderr
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert "the demo presses Pay for Cora Castillo" in done.stdout
+    assert ["stripe", "->", "session's", "held", "29.99", "usd", "charge"] in said
+    assert ["Mia", "Moreno's", "payable", "->", "stripe", "20.99", "usd", "transfer"] in said
+    assert ["sum", "of", "all", "0.00", "usd"] in said
+
+
+def test_demo_gives_back_the_credits_of_what_is_cancelled_each_time(dev: Dev) -> None:
+    for paid_by_card in (True, False):
+        done = command(dev, "demo", "--pay", "credit", "--outcome", "cancelled")
+        assert done.returncode == 0, done.stderr
+        assert ("presses Pay" in done.stdout) is paid_by_card, "the second time there are credits"
+        assert "Settled: the credits went back to the customer." in done.stdout
+        assert ["sum", "of", "all", "0", "credits"] in [line.split() for line in done.stdout.splitlines()]
+
+
 def test_token_signs_for_anybody(dev: Dev) -> None:
     printed = command(dev, "token", "--group", "customers", "--sub", STRANGER)
     dev.ready["tokens"]["stranger"] = printed.stdout.strip()

@@ -160,12 +160,19 @@ def demo(
             min=0, max=_MOST_BILLABLE_SECONDS, help="Seconds: the setting min_billable_seconds during the demo."
         ),
     ] = None,
+    pay: Annotated[
+        Literal["free", "card", "credit"],
+        typer.Option(help="How the session is paid; card and credit print the ledger."),
+    ] = "free",
+    outcome: Annotated[
+        Literal["completed", "cancelled"], typer.Option(help="cancelled: the customer withdraws, and gets it back.")
+    ] = "completed",
 ) -> None:
     """Run one consultation over HTTP, on the running server or on one of its own; print its timeline."""
-    from localcloud.demo import run_demo
+    from localcloud.demo import Story, run_demo
 
     with _failures_explained():
-        run_demo(DataDir(data_dir), typer.echo, own=ephemeral, minimum_seconds=billable_after)
+        run_demo(DataDir(data_dir), typer.echo, Story(pay, outcome, billable_after), own=ephemeral)
 
 
 @app.command()

@@ -5,15 +5,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import psycopg
 
-from localcloud.console import Console, Refusal, one_line
+from localcloud.console import Console, one_line
 from localcloud.datadir import DataDir, RunningServer
+from localcloud.demo_money import Till
+from localcloud.demo_people import Caller, DemoStopped, callers, idle
 from localcloud.dev import announced, cloud
-from localcloud.roster import ROSTER, Person
 from localcloud.samples import INTAKE
 from localcloud.supervise import signals_raise
 from localcloud.system import Options, prepared
@@ -23,51 +24,49 @@ EPHEMERAL_MINIMUM_SECONDS = 2
 _MINIMUM = "min_billable_seconds"
 
 
-class DemoStopped(Refusal):
-    """The server did not answer as the demo needs it to."""
+type Pay = Literal["free", "card", "credit"]
+type Outcome = Literal["completed", "cancelled"]
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Somebody of the roster with an HTTP connection to the API; says what it does."""
+class Story:
+    """What the demo is to show.
 
-    person: Person
-    http: httpx.Client
-    say: Callable[[str], None]
+    Attributes:
+        pay: how the session is paid.
+        outcome: completed: they talk; cancelled: the customer withdraws before anybody has accepted.
+        minimum_seconds: the setting min_billable_seconds for the length of the demo; None: as it is on a running
+            server, EPHEMERAL_MINIMUM_SECONDS on a system of our own, so that nobody has to wait.
+    """
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Make one call and return its answer. Raises DemoStopped unless it succeeded."""
-        started = time.monotonic()
-        response = self.http.request(method, path, json=body)
-        milliseconds = (time.monotonic() - started) * 1000
-        self.say(f"  {self.person.name:<14} {method:<4} {path:<75} {response.status_code} {milliseconds:6.0f} ms")
-        if response.is_error:
-            raise DemoStopped(f"{method} {path} answered {response.status_code}: {response.text}")
-        answer: dict[str, Any] = response.json()
-        return answer
+    pay: Pay = "free"
+    outcome: Outcome = "completed"
+    minimum_seconds: int | None = None
 
 
-def run_demo(data_dir: DataDir, say: Callable[[str], None], *, own: bool, minimum_seconds: int | None) -> None:
+def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own: bool) -> None:
     """Run one consultation on the running server, or on a system of its own when none runs or `own` is set.
 
-    `minimum_seconds` is the setting min_billable_seconds for the length of the demo. A running server's stays
-    as it is unless that is given; a system of our own gets EPHEMERAL_MINIMUM_SECONDS, so that nobody has to
-    wait. Raises DemoStopped, and what `system.prepared` raises.
+    Raises DemoStopped, and what `system.prepared` raises.
     """
     with contextlib.ExitStack() as stack:
         server = None if own else data_dir.running_server()
+        minimum_seconds = story.minimum_seconds
         if server is None:
             server = stack.enter_context(_own_server(say))
             minimum_seconds = EPHEMERAL_MINIMUM_SECONDS if minimum_seconds is None else minimum_seconds
         if minimum_seconds is not None:
             stack.enter_context(_minimum(server.owner_url, minimum_seconds))
             say(f"Setting {_MINIMUM} is {minimum_seconds} for this demo, so that it need not last a minute.")
-        clients = stack.enter_context(_clients(server, say))
+        people = stack.enter_context(callers(server, say))
+        till = None if story.pay == "free" else Till(server, story.pay, say)
         try:
-            session = _consultation(clients, say)
+            session = _consultation(people, story, till, say)
+            _report(session, say)
+            if till is not None:
+                till.settled(session["sessionId"])
         except httpx.TransportError as error:
             raise DemoStopped(f"the server at {server.api_url} did not answer: {error}") from error
-        _report(session, say)
 
 
 @contextlib.contextmanager
@@ -111,53 +110,36 @@ def _gone_named(consequence: str) -> Iterator[None]:
         raise DemoStopped(f"the database has gone; {consequence}: {one_line(error)}") from error
 
 
-@contextlib.contextmanager
-def _clients(server: RunningServer, say: Callable[[str], None]) -> Iterator[list[Caller]]:
-    with contextlib.ExitStack() as stack:
-        yield [
-            Caller(
-                person,
-                stack.enter_context(
-                    httpx.Client(
-                        base_url=server.api_url,
-                        headers={"Authorization": f"Bearer {server.tokens[person.key]}"},
-                        timeout=30,
-                        trust_env=False,
-                    )
-                ),
-                say,
-            )
-            for person in ROSTER
-        ]
-
-
-def _consultation(callers: list[Caller], say: Callable[[str], None]) -> dict[str, Any]:
+def _consultation(people: list[Caller], story: Story, till: Till | None, say: Callable[[str], None]) -> dict[str, Any]:
     """Walk one session from intake to its end and return what the API then tells of it."""
-    customer = _idle(callers, "customers")
-    mechanic = _idle(callers, "mechanics")
-    say(f"{customer.person.name} has a problem with a car; {mechanic.person.name} is a mechanic.")
+    customer = idle(people, "customers")
+    mechanic = idle(people, "mechanics")
     name = customer.person.name
-    intake = customer.call("POST", "/api/intake/start", {**INTAKE, "name": name})
-    session = f"/api/sessions/{intake['sessionId']}"
-    customer.call("POST", "/api/waiver/submit", {"sessionId": intake["sessionId"], "signedName": name})
+    say(f"{name} has a problem with a car; {mechanic.person.name} is a mechanic.")
+    body = {**INTAKE, "name": name}
+    if till is None:
+        session_id = customer.call("POST", "/api/intake/start", body)["sessionId"]
+    else:
+        till.onboard(mechanic)
+        session_id = till.intake(customer, body)
+    signed = customer.call("POST", "/api/waiver/submit", {"sessionId": session_id, "signedName": name})
+    session = f"/api/sessions/{session_id}"
+    if story.outcome == "cancelled":
+        say(f"  ... {name} thinks better of it ...")
+        customer.call("POST", f"{session}/end")
+    else:
+        _talk(customer, mechanic, session, signed["assignmentId"], say)
+    return customer.call("GET", session)
+
+
+def _talk(customer: Caller, mechanic: Caller, session: str, assignment_id: str, say: Callable[[str], None]) -> None:
     mechanic.call("GET", "/api/mechanic/queue")
-    mechanic.call("POST", f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+    mechanic.call("POST", f"/api/mechanic/assignments/{assignment_id}/accept")
     customer.call("POST", f"{session}/join")
     mechanic.call("POST", f"{session}/join")
     say(f"  ... they talk for {TALK_SECONDS} s ...")
     time.sleep(TALK_SECONDS)
     mechanic.call("POST", f"{session}/end", {"mechanicNotes": "New brake pads, soon."})
-    return customer.call("GET", session)
-
-
-def _idle(callers: list[Caller], group: str) -> Caller:
-    role = group.removesuffix("s")
-    for caller in callers:
-        if caller.person.group == group and caller.person.workshop_id is None:
-            active = caller.http.get(f"/api/{role}/active-session")
-            if active.is_success and active.json()["session"] is None:
-                return caller
-    raise DemoStopped(f"every one of the {group} is in a session; end one, or `autodoctor demo --ephemeral`")
 
 
 def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
@@ -167,7 +149,11 @@ def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
     for event in session["timeline"]:
         offset = (datetime.fromisoformat(event["at"]) - begin).total_seconds()
         say(f"  {offset:7.3f}  {event['event']:<25}  {event['actor']}")
-    say(f"\nOutcome: {session['status']} ({session['reason']}), {session['durationSeconds']} s together.")
+    together = session["durationSeconds"]
+    say(
+        f"\nOutcome: {session['status']} ({session['reason']})"
+        + (f", {together} s together." if together is not None else ".")
+    )
     if session["reason"] == "too_short":
         say("A talk has to last longer to count. `autodoctor demo --billable-after 2` lowers that setting for")
         say("the length of the demo; `autodoctor demo --ephemeral` uses a system of its own.")

@@ -14,13 +14,15 @@ from chaos.run import play
 from chaos.world import running_world
 from localcloud.postgres import Database
 
+KILL_EVERY_SECONDS = 0.2
 
-def chaos(database: Database, folder: Path, sessions: int, kill_every: float) -> None:
-    """Play a run; the ledger has to be what the stand-in's books are, to the cent."""
+
+def chaos(database: Database, folder: Path, sessions: int, lanes: int = 16) -> None:
+    """Play a run, so many sessions at once; the ledger has to be what the stand-in's books are, to the cent."""
     seed = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1_000_000)))
     print(f"CHAOS_SEED={seed}")
-    with running_world(database, folder, seed) as world:
-        outcome = play(world, sessions, kill_every)
+    with running_world(database, folder, seed, processes=lanes * 3 // 4) as world:
+        outcome = play(world, sessions, KILL_EVERY_SECONDS, lanes)
     print(outcome)
     assert outcome.findings == []
     assert outcome.kills["busy"] > 0
@@ -28,16 +30,16 @@ def chaos(database: Database, folder: Path, sessions: int, kill_every: float) ->
 
 def test_whatever_fails_the_books_are_equal(database: Database, tmp_path: Path) -> None:
     """As much as the default run can afford."""
-    chaos(database, tmp_path, 50, kill_every=0.2)
+    chaos(database, tmp_path, 50)
 
 
 @pytest.mark.slow
 def test_whatever_fails_the_books_of_five_hundred_sessions_are_equal(database: Database, tmp_path: Path) -> None:
     """About a minute."""
-    chaos(database, tmp_path, 500, kill_every=0.2)
+    chaos(database, tmp_path, 500, lanes=24)
 
 
 @pytest.mark.chaos
 def test_whatever_fails_the_books_of_ten_thousand_sessions_are_equal(database: Database, tmp_path: Path) -> None:
     """Many minutes; nothing else should run beside it."""
-    chaos(database, tmp_path, 10_000, kill_every=0.2)
+    chaos(database, tmp_path, 10_000, lanes=32)

@@ -29,22 +29,35 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """,
     "UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'",
 )
-# A lease of 300 s that has less than that left was taken more than 25 s ago: by a process that was killed, or is about
-# to give up. Being overtaken does no harm to the latter, which has to hold as well.
+# A lease of 300 s with less than 275 left was taken more than 25 s ago: by a process that was killed, or is about to
+# give up, whom being overtaken must not harm either. What is locked now is left alone: it moves by itself.
 _SOON: Final[LiteralString] = """
- SET next_attempt_at = clock_timestamp()
  WHERE next_attempt_at > clock_timestamp()
    AND (state IN ('due', 'held') OR state = 'sending' AND next_attempt_at < clock_timestamp() + interval '275 s')
+   FOR NO KEY UPDATE SKIP LOCKED)
 """
 _NOW: Final[LiteralString] = " SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')"
+_AT_ONCE: Final[LiteralString] = " SET next_attempt_at = clock_timestamp() WHERE id IN (SELECT id FROM "
 _TIME_PASSES: Final[tuple[LiteralString, ...]] = (
-    "UPDATE payouts" + _SOON,
-    "UPDATE refunds" + _SOON,
-    "UPDATE payout_reversals" + _SOON,
-    "UPDATE checkouts SET checked_at = checked_at - interval '2 minutes' WHERE status IN ('open', 'processing')",
-    "UPDATE checkouts SET fee_due_at = NULL WHERE fee_booked_at IS NULL AND fee_due_at IS NOT NULL",
-    "UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL",
-    "UPDATE settlements_due SET retry_at = retry_at - interval '10 minutes'",
+    "UPDATE payouts" + _AT_ONCE + "payouts" + _SOON,
+    "UPDATE refunds" + _AT_ONCE + "refunds" + _SOON,
+    "UPDATE payout_reversals" + _AT_ONCE + "payout_reversals" + _SOON,
+    """
+UPDATE checkouts SET checked_at = checked_at - interval '2 minutes' WHERE id IN (
+  SELECT id FROM checkouts WHERE status IN ('open', 'processing') FOR NO KEY UPDATE SKIP LOCKED)
+""",
+    """
+UPDATE checkouts SET fee_due_at = NULL WHERE id IN (
+  SELECT id FROM checkouts WHERE fee_booked_at IS NULL AND fee_due_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
+""",
+    """
+UPDATE stripe_disputes SET fees_due_at = created_at WHERE id IN (
+  SELECT id FROM stripe_disputes WHERE fees_due_at IS NOT NULL FOR NO KEY UPDATE SKIP LOCKED)
+""",
+    """
+UPDATE settlements_due SET retry_at = retry_at - interval '10 minutes' WHERE session_id IN (
+  SELECT session_id FROM settlements_due FOR UPDATE SKIP LOCKED)
+""",
 )
 _NOBODY_IS_AT_WORK: Final[tuple[LiteralString, ...]] = (
     "UPDATE payouts" + _NOW,

@@ -1,7 +1,8 @@
 """The statements of the analytics, each within the application role's time-out.
 
 All but the funnel are about the sessions that began in the window, found through the index of beginnings; the depth of
-the queue adds whoever was in it when the window began. Buckets are of UTC: weeks begin on Monday.
+the queue adds whoever was in it when the window began. Rows are looked up one by one (LIMIT 1, OFFSET 0), so that no
+plan reads the history. Buckets are of UTC: weeks begin on Monday.
 """
 
 from typing import Final, LiteralString
@@ -19,7 +20,7 @@ CREATED: Final[LiteralString] = (
     _BEGUN
     + """
 SELECT b.period AS period_start, i.funding, i.plan_code AS plan, i.session_type, count(*) AS sessions
-  FROM begun b JOIN intakes i ON i.id = b.id
+  FROM begun b CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = b.id LIMIT 1) AS i
  GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 )
@@ -27,9 +28,9 @@ SELECT b.period AS period_start, i.funding, i.plan_code AS plan, i.session_type,
 _TIMES: Final[LiteralString] = """
   SELECT b.period, b.at, s.status, s.ended_at, s.started_at, s.accepted_at, a.queued_at, w.signed_at
     FROM begun b
-    JOIN sessions s ON s.id = b.id
-    JOIN session_assignments a ON a.id = s.current_assignment_id
-    LEFT JOIN waivers w ON w.session_id = b.id
+         CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = b.id LIMIT 1) AS s
+         CROSS JOIN LATERAL (SELECT * FROM session_assignments r WHERE r.id = s.current_assignment_id LIMIT 1) AS a
+         LEFT JOIN LATERAL (SELECT * FROM waivers r WHERE r.session_id = b.id LIMIT 1) AS w ON true
 """
 
 DURATIONS: Final[LiteralString] = (
@@ -77,12 +78,13 @@ _ANSWERS: Final[LiteralString] = (
   SELECT a.mechanic_id, m.workshop_id, a.offer_expires_at IS NOT NULL AS offered, a.status, x.accepted,
          x.accepted AND s.current_assignment_id = a.id AND s.status = 'completed' AS completed
     FROM begun b
-    JOIN session_assignments a ON a.session_id = b.id
-    JOIN mechanics m ON m.id = a.mechanic_id
-    JOIN sessions s ON s.id = b.id
+         CROSS JOIN LATERAL (SELECT * FROM session_assignments r WHERE r.session_id = b.id OFFSET 0) AS a
+         CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = b.id LIMIT 1) AS s
          CROSS JOIN LATERAL (SELECT EXISTS (
            SELECT FROM session_assignment_events e
-            WHERE e.session_id = b.id AND e.assignment_id = a.id AND e.to_status = 'accepted') AS accepted) AS x
+            WHERE e.session_id = b.id AND e.assignment_id = a.id AND e.to_status = 'accepted' OFFSET 0) AS accepted
+           OFFSET 0) AS x
+    JOIN mechanics m ON m.id = a.mechanic_id
 ), counted AS (
   SELECT y.mechanic_id, y.workshop_id, grouping(y.mechanic_id) = 1 AS of_workshop,
          count(*) FILTER (WHERE y.offered AND y.accepted) AS offers_accepted,
@@ -126,17 +128,21 @@ WITH bounds AS (
   SELECT s.id FROM sessions s WHERE s.ended_at IS NULL
 ), queued AS MATERIALIZED (
   SELECT s.id, a.queued_at, s.ended_at, s.mechanic_id
-    FROM seen JOIN sessions s ON s.id = seen.id JOIN session_assignments a ON a.id = s.current_assignment_id
+    FROM seen
+         CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = seen.id LIMIT 1) AS s
+         CROSS JOIN LATERAL (SELECT * FROM session_assignments r WHERE r.id = s.current_assignment_id LIMIT 1) AS a
    WHERE a.queued_at <= coalesce(s.ended_at, now())
 ), delta AS (
   SELECT q.queued_at AS at, 1 AS step, 1 AS entered, 0 AS accepted, 0 AS lost FROM queued q
   UNION ALL
   SELECT q.ended_at, -1, 0, 0, 1 FROM queued q WHERE q.ended_at IS NOT NULL AND q.mechanic_id IS NULL
   UNION ALL
-  SELECT p.since, -1, 0, 1, 0 FROM queued q JOIN session_participants p ON p.session_id = q.id AND p.role = 'mechanic'
-  UNION ALL
-  SELECT p.until, 1, 0, 0, 0 FROM queued q JOIN session_participants p ON p.session_id = q.id AND p.role = 'mechanic'
-   WHERE p.until IS NOT NULL
+  SELECT d.at, d.step, 0, d.accepted, 0
+    FROM queued q
+         CROSS JOIN LATERAL (SELECT * FROM session_participants r
+                              WHERE r.session_id = q.id AND r.role = 'mechanic' OFFSET 0) AS p
+         CROSS JOIN LATERAL (VALUES (p.since, -1, 1), (p.until, 1, 0)) AS d (at, step, accepted)
+   WHERE d.at IS NOT NULL
   UNION ALL
   SELECT greatest(h.at, b.since), 0, 0, 0, 0
     FROM bounds b, generate_series(date_trunc('hour', b.since, 'UTC'), b.until, interval '1 hour') AS h (at)
@@ -167,11 +173,12 @@ WITH bounds AS (
           || repeat('0', 20))::uuid AS last
 ), reached AS (
   SELECT i.funding, s.id IS NOT NULL AS session, w.session_id IS NOT NULL AS signed,
-         EXISTS (SELECT FROM session_participants p WHERE p.session_id = i.id AND p.role = 'mechanic') AS accepted,
+         EXISTS (SELECT FROM session_participants p
+                  WHERE p.session_id = i.id AND p.role = 'mechanic' OFFSET 0) AS accepted,
          s.started_at IS NOT NULL AS started, s.status = 'completed' AS completed
     FROM intakes i
-    LEFT JOIN sessions s ON s.id = i.id
-    LEFT JOIN waivers w ON w.session_id = i.id
+         LEFT JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = i.id LIMIT 1) AS s ON true
+         LEFT JOIN LATERAL (SELECT * FROM waivers r WHERE r.session_id = i.id LIMIT 1) AS w ON true
    WHERE i.id >= (SELECT b.first FROM bounds b) AND i.id < (SELECT b.last FROM bounds b)
      AND i.created_at >= %(since)s AND i.created_at < %(until)s
 )

@@ -74,9 +74,9 @@ SELECT p.session_id, p.at, p.severity, coalesce(s.status, 'unfulfillable') AS st
        s.mechanic_id, m.name AS mechanic_name, i.created_at, s.started_at, s.ended_at, a.status AS assignment_status,
        a.queued_at, a.attempt AS attempts
   FROM page p
-  JOIN intakes i ON i.id = p.session_id
-  LEFT JOIN sessions s ON s.id = p.session_id
-  LEFT JOIN session_assignments a ON a.id = s.current_assignment_id
+       CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = p.session_id LIMIT 1) AS i
+       LEFT JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = p.session_id LIMIT 1) AS s ON true
+       LEFT JOIN LATERAL (SELECT * FROM session_assignments r WHERE r.id = s.current_assignment_id LIMIT 1) AS a ON true
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
 """
 

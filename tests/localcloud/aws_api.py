@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from localcloud.causes import noted
+
 type Parameters = Mapping[str, object]
 type Action = Callable[[Parameters], Awaitable[Mapping[str, object]]]
 
@@ -57,6 +59,7 @@ class JsonService:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        noted(request.headers)
         try:
             check_signature(request, self._protocol.signing_name)
             action = self._action(request.headers.get("X-Amz-Target", ""))

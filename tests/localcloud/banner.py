@@ -42,7 +42,7 @@ def banner(server: RunningServer, folder: Path) -> str:
 
     return "\n".join(
         [
-            f"AutoDoctor is ready. Its data is in {shown}. Ctrl-C stops it. The API: {api}",
+            f"AutoDoctor is ready: open {api}/_dev in a browser. Its data is in {shown}. Ctrl-C stops it.",
             f"  feed       {server.realtime_url}; to watch: autodoctor feed --as mechanic1{_option(folder)}",
             f"  database   {server.owner_url}",
             f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",

@@ -10,6 +10,8 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localcloud.dev_page import PATH as DEV_PATH
+from localcloud.dev_page import DevPage
 from localcloud.environment import Databases, launch_of
 from localcloud.event_bus import BusEvent
 from localcloud.gateway import Gateway
@@ -36,6 +38,7 @@ from localcloud.topics import JSON_PATH as ALERTS_JSON_PATH
 from localcloud.topics import PATH as ALERTS_PATH
 from localcloud.topics import PREFIX as TOPICS_PREFIX
 from localcloud.topics import TopicService
+from localcloud.traces import Replayable, Traces
 from localcloud.websocket_api import WebSocketApis, with_local_addresses
 
 _DEFAULT_CLIENT = "autodoctor-local"
@@ -98,6 +101,8 @@ class Cloud:
     """One running stack. Start and stop it on one event loop."""
 
     def __init__(self, settings: CloudSettings) -> None:
+        self._traces = Traces(settings.log)
+        settings = dataclasses.replace(settings, log=self._traces.take)
         self._settings = settings
         self._tasks: list[asyncio.Task[None]] = []
         self._pools: dict[str, FunctionPool] = {}
@@ -140,6 +145,9 @@ class Cloud:
             self.stack.sockets, self._pools, OpenSockets(settings.data_dir), settings.sockets, settings.log
         )
         self._gateway.mount(PREFIX, self._sockets.serve)
+        names = [schedule.name for schedule in self.stack.schedules]
+        page = DevPage(self._traces, self.api_url, names, self._schedules.fire, self._replay)
+        self._gateway.mount(DEV_PATH, page.serve)
         self._open(self._gateway)
         if settings.event_sources:
             self._messaging.start()
@@ -171,7 +179,7 @@ class Cloud:
             if STRIPE_SECRET in spec.environment:
                 launches[name] = launches[name].with_services(stripe)
         return {
-            name: FunctionPool(spec, launches[name], settings.max_processes, settings.log)
+            name: FunctionPool(spec, launches[name], settings.max_processes, self._traces)
             for name, spec in self.stack.functions.items()
         }
 
@@ -232,6 +240,16 @@ class Cloud:
         except Throttled as throttled:
             return InvokeResult(429, {"Reason": str(throttled)}, (), "TooManyRequestsException")
         return InvokeResult(200, json.loads(outcome.payload), outcome.log, outcome.error)
+
+    async def _replay(self, request_id: str) -> bool:
+        """Invoke a function again with what it was given then; False where that is forgotten."""
+        found = self._traces.invocation(request_id)
+        if found is not None:
+            self._in_background("a replay", self._again(found))
+        return found is not None
+
+    async def _again(self, found: Replayable) -> None:
+        await self._pools[found.function].invoke(found.payload)
 
     @property
     def messaging(self) -> Messaging:

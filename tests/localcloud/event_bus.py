@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from localcloud.bus_faults import BusFaults
+from localcloud.causes import CAUSE
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.logline import Log, LogLine
 from localcloud.message_file import MessageFile
@@ -96,7 +97,7 @@ class EventBus:
         where = ", ".join(map(str, reached)) or "no rule"
         if event.bus not in self.stack.buses:
             where = f"no bus {event.bus}, lost"
-        self._log(LogLine("bus", f"{event.detail_type} -> {where}", request_id=trace))
+        self._log(LogLine("bus", f"{event.detail_type} -> {where}", request_id=trace, cause=CAUSE.get()))
         return event_id
 
     def _send_out(self, rule: Rule, target: RuleTarget, envelope: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 type Kind = Literal[
-    "request", "invoke", "schedule", "bus", "queue", "dead", "log", "metric", "socket", "stripe", "cloud"
+    "request", "invoke", "schedule", "bus", "queue", "dead", "log", "metric", "socket", "stripe", "mail", "cloud"
 ]
 
 _EMF_ROOT = "_aws"
@@ -18,7 +18,10 @@ _EMF_ROOT = "_aws"
 
 @dataclass(frozen=True)
 class LogLine:
-    """What happened at one hop. `status` is an HTTP status, or the outcome of an invocation in one word."""
+    """What happened at one hop. `status` is an HTTP status, or the outcome of an invocation in one word.
+
+    `cause` is the key of the request behind it (causes.py), where that is another one.
+    """
 
     kind: Kind
     text: str
@@ -26,6 +29,7 @@ class LogLine:
     milliseconds: float | None = None
     request_id: str = ""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    cause: str = ""
 
     def __str__(self) -> str:
         """Render the line in local time, as `12:03:04.123 request  POST /api/x 201 34 ms  id`."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from localcloud.causes import noted
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.event_bus import BusEvent
 from localcloud.logline import Log, LogLine
@@ -85,7 +86,7 @@ class MailService:
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request as SES would."""
-        path = request.path.removeprefix(PREFIX)
+        path, cause = request.path.removeprefix(PREFIX), noted(request.headers)
         body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         loop = asyncio.get_running_loop()
@@ -94,7 +95,8 @@ class MailService:
             mail = _sent(json.loads(body), json.loads(answer)["MessageId"])
             self.store.add(mail)
             # No address: what is logged here looks like the log of the account.
-            self._log(LogLine("cloud", f"ses took a mail: {mail.kind or 'untagged'}", mail.message_id))
+            kind = mail.kind or "untagged"
+            self._log(LogLine("mail", f"ses took a mail: {kind}", request_id=mail.message_id, cause=cause))
             self._emit(_simulated(mail))
         return web.Response(status=status, body=answer, content_type="application/json")
 

@@ -13,9 +13,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from localcloud.environment import Launch
-from localcloud.logline import Log, LogLine, from_function
+from localcloud.logline import LogLine, from_function
 from localcloud.runtime_api import Invocation
 from localcloud.template import FunctionSpec
+from localcloud.traces import Replayable, Traces
 from localcloud.workers import Outcome, Worker
 
 ACCOUNT_CONCURRENCY = 1000
@@ -42,11 +43,12 @@ class _Waiting:
 class FunctionPool:
     """The processes of one function. All methods belong to the event loop's thread."""
 
-    def __init__(self, spec: FunctionSpec, launch: Launch, max_processes: int, log: Log) -> None:
+    def __init__(self, spec: FunctionSpec, launch: Launch, max_processes: int, traces: Traces) -> None:
         self.spec = spec
+        self._traces = traces
         self._launch = launch
         self._max_processes = max_processes
-        self._log = log
+        self._log = traces.take
         self._workers: dict[Worker, asyncio.Task[None]] = {}
         self._idle: list[Worker] = []
         self._queue: deque[_Waiting] = deque()
@@ -176,6 +178,8 @@ class FunctionPool:
                 invocation.trace,
             )
         )
+        replayable = Replayable(invocation.request_id, self.spec.logical_id, invocation.payload)
+        self._traces.invoked(invocation.trace, replayable)
         answer = self._answers.get(invocation.request_id)
         if answer is not None and not answer.done():
             answer.set_result(outcome)

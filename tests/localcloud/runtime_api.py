@@ -10,6 +10,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from localcloud.causes import header_of
 from localcloud.environment import function_arn
 
 _PREFIX = "/2018-06-01/runtime"
@@ -85,6 +86,7 @@ class RuntimeApi:
             "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
             "Lambda-Runtime-Deadline-Ms": str(int((time.time() + seconds) * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": function_arn(invocation.function),
+            "Lambda-Runtime-Trace-Id": header_of(invocation.trace),
             # Without a content type the client segfaults.
             "Content-Type": "application/json",
         }

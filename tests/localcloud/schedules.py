@@ -66,6 +66,13 @@ class Schedules:
         for schedule, upcoming in self._timetable:
             self._spawn(self._keep_firing(schedule, upcoming))
 
+    async def fire(self, name: str) -> bool:
+        """Fire a schedule now, beside its times; False where there is none of that name."""
+        found = next((schedule for schedule, _ in self._timetable if schedule.name == name), None)
+        if found is not None:
+            self._spawn(self._deliver(_event(found, datetime.now(UTC))))
+        return found is not None
+
     async def stop(self) -> None:
         """Fire no more; events between two attempts are dropped."""
         for task in self._tasks:

@@ -58,6 +58,8 @@ class AwsConnection:
         """
         request = AWSRequest(method=method, url=self._endpoint + path, data=body, headers=dict(headers))
         self._signer.add_auth(request)
+        if trace := os.environ.get("_X_AMZN_TRACE_ID"):  # of this invocation: X-Ray follows it to what we call
+            request.headers["X-Amzn-Trace-Id"] = trace
         target = self._parts.path + path
         kept = self._connection is not None
         try:

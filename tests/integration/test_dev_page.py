@@ -1,0 +1,87 @@
+"""`/_dev`: what a request led to is one trace, and its buttons do what they say."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from journey.account import Account, running_account
+from localcloud.postgres import PostgresServer
+from localcloud.samples import INTAKE_WITH_WAIVER
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """The functions of template.yaml."""
+    database = postgres_server.create_database("dev_page", template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("dev")) as account:
+        yield account
+    postgres_server.drop_database("dev_page")
+
+
+def traces(account: Account) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = account.http.get("/_dev", headers={"Accept": "application/json"}).json()["traces"]
+    return found
+
+
+def trace_with(account: Account, *kinds: str) -> dict[str, Any]:
+    """The newest trace that has lines of all these kinds; waited for."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for each in traces(account):
+            if set(kinds) <= {line["kind"] for line in each["lines"]}:
+                return each
+        time.sleep(0.1)
+    raise AssertionError(f"no trace with {kinds}")
+
+
+def press(account: Account, path: str, origin: str | None = None) -> int:
+    headers = {"Origin": account.cloud.api_url if origin is None else origin}
+    return account.http.post(f"/_dev/{path}", headers=headers).status_code
+
+
+def test_a_request_its_events_their_consumers_and_the_mail_are_one_trace(account: Account) -> None:
+    account.customer().post("/api/intake/start", INTAKE_WITH_WAIVER, 201)
+    found = trace_with(account, "request", "invoke", "bus", "queue", "mail")
+    texts = [line["text"] for line in found["lines"]]
+    assert "POST /api/intake/start" in texts
+    assert any(text.startswith("assignment.queued -> ") for text in texts)
+    assert {"IntakeFunction", "NotifyFunction"} <= {each["function"] for each in found["invocations"]}
+
+
+def test_a_replay_runs_the_function_on_the_same_event(account: Account) -> None:
+    account.customer().get("/api/customer/active-session")
+    found = trace_with(account, "request", "invoke")["invocations"][-1]
+    before = len([line for line in account.lines if line.text.startswith(found["function"])])
+    assert press(account, f"replay/{found['requestId']}") == 303
+    deadline = time.monotonic() + 20
+    while len([line for line in account.lines if line.text.startswith(found["function"])]) == before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_schedule_runs_now(account: Account) -> None:
+    name = account.cloud.stack.schedules[0].name
+    assert press(account, f"run/{name}") == 303
+    assert any(line["text"] == name for line in trace_with(account, "schedule", "invoke")["lines"])
+
+
+def test_the_page_says_where_to_begin_and_runs_no_script(account: Account) -> None:
+    page = account.http.get("/_dev")
+    assert 'href="/"' in page.text
+    assert "<script" not in page.text
+    assert "script-src" not in page.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", ""])
+def test_another_sites_page_presses_no_button(account: Account, origin: str) -> None:
+    name = account.cloud.stack.schedules[0].name
+    assert press(account, f"run/{name}", origin) == 403
+
+
+@pytest.mark.parametrize("path", ["run/nothing", "replay/nothing", "else/nothing"])
+def test_what_is_not_there_is_not_found(account: Account, path: str) -> None:
+    assert press(account, path) == 404

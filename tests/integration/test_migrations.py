@@ -74,7 +74,7 @@ def test_a_role_is_let_in_and_the_server_never_sees_the_password(database: Datab
         with psycopg.connect(url, password=password) as known:
             assert known.info.user == role
         with pytest.raises(psycopg.OperationalError, match="password"):
-            psycopg.connect(url, password="an earlier one")  # noqa: S106 (no longer)
+            psycopg.connect(url, password="an earlier one")
         with psycopg.connect(database.superuser_url) as superuser:
             stored = superuser.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role]).fetchone()
         assert stored is not None

@@ -40,6 +40,8 @@ SELECT jsonb_build_object(
   'mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', d.kind, 'state', d.state, 'at', d.claimed_at)
                                       ORDER BY d.claimed_at), '[]')
               FROM mail_deliveries d WHERE d.user_id = c.user_id),
+  'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
+               FROM quotes q JOIN intakes i ON i.id = q.session_id WHERE i.customer_id = c.id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
                     FROM notification_preferences p WHERE p.user_id = c.user_id)
 ) AS document

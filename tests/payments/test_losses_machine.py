@@ -213,9 +213,9 @@ def play(stage: Stage, monkeypatch: pytest.MonkeyPatch, examples: int, steps: in
 
 
 def test_whatever_goes_back_is_booked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(stage, monkeypatch, 6, 20)
+    play(stage, monkeypatch, 4, 20)
 
 
 @pytest.mark.slow
 def test_whatever_goes_back_is_booked_for_a_long_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(stage, monkeypatch, 60, 30)
+    play(stage, monkeypatch, 60, 40)

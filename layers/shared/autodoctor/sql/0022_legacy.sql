@@ -1,1 +1,86 @@
-SELECT; -- to be filled
+-- Moving in from the old system: its rows as they were, what became of each, and how far an import came.
+--
+-- What is written here is for the owner alone (`autodoctor import-legacy`); no function reads it.
+
+CREATE TABLE legacy_imports (
+  id           uuid PRIMARY KEY DEFAULT new_id(),
+  source       text NOT NULL,
+  actor        text NOT NULL,
+  began_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  progress_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  written      bigint NOT NULL DEFAULT 0 CHECK (written >= 0),
+  finished_at  timestamptz,
+  report       jsonb,
+  CONSTRAINT legacy_imports_finished_says_what CHECK ((finished_at IS NULL) = (report IS NULL))
+);
+COMMENT ON TABLE legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next one goes on.';
+COMMENT ON COLUMN legacy_imports.source IS 'Host, database and schema the rows came from; never a password.';
+COMMENT ON COLUMN legacy_imports.actor IS 'operator: and the name.';
+COMMENT ON COLUMN legacy_imports.began_at IS 'When it began.';
+COMMENT ON COLUMN legacy_imports.progress_at IS 'When its last batch was committed.';
+COMMENT ON COLUMN legacy_imports.written IS 'How many old rows it archived, counted in the transactions that did.';
+COMMENT ON COLUMN legacy_imports.finished_at IS 'When it was done; null: it was interrupted.';
+COMMENT ON COLUMN legacy_imports.report IS 'What it said at the end: counts, and the first few ids of each kind.';
+
+CREATE TABLE legacy_rows (
+  table_name  text NOT NULL,
+  row_key     text NOT NULL,
+  import_id   uuid NOT NULL REFERENCES legacy_imports (id),
+  became      text NOT NULL CHECK (became IN ('moved', 'part', 'kept', 'refused')),
+  note        text,
+  session_id  uuid,
+  user_id     uuid,
+  archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  content     jsonb NOT NULL,
+  PRIMARY KEY (table_name, row_key),
+  CONSTRAINT legacy_rows_refused_says_why CHECK (became <> 'refused' OR note IS NOT NULL)
+);
+CREATE INDEX legacy_rows_by_session ON legacy_rows (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX legacy_rows_by_user ON legacy_rows (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE legacy_rows IS 'The archive: every row of the old system word for word, and what became of it.';
+COMMENT ON COLUMN legacy_rows.table_name IS 'The old table.';
+COMMENT ON COLUMN legacy_rows.row_key IS 'The old row''s id, or a digest of a row that has none.';
+COMMENT ON COLUMN legacy_rows.import_id IS 'The run that archived it.';
+COMMENT ON COLUMN legacy_rows.became IS 'moved: a session of its own, or a person; part: told of a session that moved; kept: only kept here; refused: could not be moved, and is tried again by every run.';
+COMMENT ON COLUMN legacy_rows.note IS 'Why, where it was refused; what was noticed, elsewhere.';
+COMMENT ON COLUMN legacy_rows.session_id IS 'The session it became or belongs to.';
+COMMENT ON COLUMN legacy_rows.user_id IS 'The customer''s user (sub) it tells of, so that it can be erased with them.';
+COMMENT ON COLUMN legacy_rows.archived_at IS 'When.';
+COMMENT ON COLUMN legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
+
+CREATE FUNCTION legacy_rows_forget() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  UPDATE legacy_rows SET content = '{}', note = NULL
+   WHERE became <> 'refused'
+     AND (user_id = NEW.user_id OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id));
+  UPDATE legacy_rows SET content = '{}' WHERE became = 'refused' AND user_id = NEW.user_id;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
+CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
+  WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION legacy_rows_forget();
+
+-- Moved sessions keep their ids, which are random: beyond now they are no younger sessions.
+CREATE OR REPLACE FUNCTION recent_pace(OUT per_second double precision, OUT usual_wait double precision)
+LANGUAGE sql STABLE AS $$
+  WITH newest AS (
+    SELECT s.accepted_at, s.current_assignment_id
+      FROM (SELECT * FROM sessions
+             WHERE id >= (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
+                          || repeat('0', 20))::uuid
+               AND id < (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
+                         || repeat('0', 20))::uuid
+             ORDER BY id DESC LIMIT 1000) AS s
+     WHERE s.accepted_at > now() - interval '6 hours'
+     LIMIT 20
+  ), accepted AS MATERIALIZED (
+    SELECT n.accepted_at, greatest(n.accepted_at - (
+             SELECT a.queued_at FROM session_assignments a WHERE a.id = n.current_assignment_id), interval '0') AS waited
+      FROM newest n
+  )
+  SELECT count(*) / nullif(extract(epoch FROM now() - min(accepted_at)), 0),
+         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM waited))
+    FROM accepted HAVING count(*) >= 3
+$$;

@@ -1,0 +1,139 @@
+"""Mechanics and workshops: few, so they are kept in memory; their ids are kept in the database."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from autodoctor.legacy import names
+from autodoctor.legacy.cells import Cells, identity, instant, text
+from autodoctor.legacy.old import UNKNOWN
+from autodoctor.legacy.source import Source
+from autodoctor.legacy.target import Target
+
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class NewWorkshop:
+    """A row of workshops that is written."""
+
+    id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewMechanic:
+    """A row of mechanics that is written."""
+
+    id: UUID
+    user_id: UUID
+    name: str
+    workshop_id: UUID | None
+    status: str
+    created_at: datetime
+
+
+@dataclass(slots=True)
+class People:
+    """Who holds sessions, by whatever the old rows call them.
+
+    Attributes:
+        users: by mechanic's id, whom they sign in as.
+        new_workshops: to be written before the first session.
+        new_mechanics: likewise.
+        former: placeholders for mechanics whom the old system itself does not know any more, by id.
+    """
+
+    now: datetime
+    users: dict[UUID, UUID] = field(default_factory=dict)
+    new_workshops: list[NewWorkshop] = field(default_factory=list)
+    new_mechanics: list[NewMechanic] = field(default_factory=list)
+    former: dict[UUID, NewMechanic] = field(default_factory=dict)
+    _by_id: dict[UUID, UUID] = field(default_factory=dict)
+    _by_user: dict[UUID, UUID] = field(default_factory=dict)
+    _workshops: set[UUID] = field(default_factory=set)
+    _at_work: dict[UUID, set[UUID]] = field(default_factory=dict)
+
+    def find(self, reference: UUID) -> tuple[UUID, bool]:
+        """The mechanic whom an old row names by id, or wrongly by user.
+
+        Returns:
+            Our mechanic's id, and whether it was named by user. Nobody: a suspended placeholder of that id.
+        """
+        if reference in self._by_id:
+            return self._by_id[reference], False
+        if reference in self._by_user:
+            return self._by_user[reference], True
+        made = NewMechanic(reference, reference, "Former mechanic", None, "suspended", self.now)
+        self.former[reference] = made
+        self._know(made)
+        return reference, False
+
+    def is_former(self, mechanic_id: UUID) -> bool:
+        """Whether it is a placeholder that this run made or an earlier one."""
+        return mechanic_id in self.former or self.users.get(mechanic_id) == mechanic_id
+
+    def workshop(self, reference: UUID | None) -> UUID | None:
+        """The workshop, if there is one of that id."""
+        return reference if reference in self._workshops else None
+
+    def reachable(self, workshop_id: UUID | None, user_id: UUID) -> UUID | None:
+        """The workshop, if one of its mechanics may take this customer's session; else None: everybody's."""
+        if workshop_id is None or not self._at_work.get(workshop_id, set()) - {user_id}:
+            return None
+        return workshop_id
+
+    def _know(self, mechanic: NewMechanic) -> None:
+        self._by_id[mechanic.id] = mechanic.id
+        self._by_user.setdefault(mechanic.user_id, mechanic.id)
+        self.users[mechanic.id] = mechanic.user_id
+        if mechanic.workshop_id is not None and mechanic.status == "active":
+            self._at_work.setdefault(mechanic.workshop_id, set()).add(mechanic.user_id)
+
+    def learn(self, source: Source, target: Target) -> None:
+        """Know who is there already, and who comes from the old system."""
+        for row in target.mechanics():
+            self._know(NewMechanic(row["id"], row["user_id"], "", row["workshop_id"], row["status"], self.now))
+        self._workshops = target.workshops()
+        for table, cells in _rows(source, *names.WORKSHOPS):
+            workshop_id = identity(cells, ("id",))
+            kind = text(cells, ("organization_type", "type"))
+            if (
+                workshop_id is None
+                or workshop_id in self._workshops
+                or (table == "organizations" and kind not in {None, "workshop"})
+            ):
+                continue
+            self._workshops.add(workshop_id)
+            self.new_workshops.append(NewWorkshop(workshop_id, text(cells, names.NAME, 200) or UNKNOWN))
+        for _, cells in _rows(source, names.MECHANICS):
+            self._learn_mechanic(cells)
+
+    def _learn_mechanic(self, cells: Cells) -> None:
+        mechanic_id = identity(cells, ("id",))
+        if mechanic_id is None or mechanic_id in self._by_id:
+            return
+        user_id = identity(cells, ("user_id", "auth_user_id")) or mechanic_id
+        if user_id in self._by_user:
+            self._by_id[mechanic_id] = self._by_user[user_id]  # the same person, moved or added before
+            return
+        at_work = (text(cells, ("status", "account_status")) or "approved").lower() in names.MECHANIC_AT_WORK
+        made = NewMechanic(
+            mechanic_id,
+            user_id,
+            text(cells, names.NAME, 200) or UNKNOWN,
+            self.workshop(identity(cells, names.WORKSHOP)),
+            "active" if at_work else "suspended",
+            min(instant(cells, names.CREATED) or self.now, self.now),
+        )
+        self.new_mechanics.append(made)
+        self._know(made)
+
+
+def _rows(source: Source, *tables: str) -> Iterator[tuple[str, Cells]]:
+    for table in tables:
+        if table in source.tables:
+            for chunk in source.chunks(table, _CHUNK):
+                for row in chunk:
+                    yield table, row.cells

@@ -1,0 +1,126 @@
+"""Has verify's own checks look at a moved session before it is written: what they would find does not move."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from autodoctor.health import checks_record as rec
+from autodoctor.health.verify import check_record
+from autodoctor.legacy.fate import ACTIVE
+from autodoctor.legacy.old import Unmovable
+from autodoctor.legacy.trail import ACTOR, Moved
+
+NOBODY: Final = UUID(int=0)
+
+
+def prove(moved: Moved, mechanic_user_id: UUID | None, now: datetime) -> None:
+    """Check what is about to be written.
+
+    Args:
+        moved: the session and its rows.
+        mechanic_user_id: whom its mechanic signs in as.
+        now: by the new database's clock.
+
+    Raises:
+        Unmovable: verify would find something.
+    """
+    findings = list(check_record(_record(moved, mechanic_user_id), now))
+    if findings:
+        raise Unmovable("would_not_verify", "; ".join(f"{each.check.slug}: {each.detail}" for each in findings)[:500])
+
+
+def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
+    old, fate = moved.old, moved.fate
+    record = rec.Record(moved.id)
+    record.intake = rec.Intake(
+        id=moved.id,
+        customer_id=NOBODY,
+        funding="free",
+        session_type=moved.terms.session_type,
+        price_cents=0,
+        currency="usd",
+        credits=0,
+        mechanic_share_bp=0,
+        mechanic_fixed_pay_cents=moved.fixed_pay_cents,
+        max_minutes=moved.terms.max_minutes,
+        urgent=old.urgent,
+        scheduled_for=moved.scheduled_for,
+        created_at=old.created_at,
+        customer_user_id=old.user_id,
+        plan_allows_type=True,
+        is_described=True,
+    )
+    record.session = rec.Session(
+        id=moved.id,
+        customer_id=NOBODY,
+        current_assignment_id=moved.assignment_id,
+        created_at=old.created_at,
+        scheduled_for=moved.scheduled_for,
+        customer_present=moved.present("customer"),
+        mechanic_present=moved.present("mechanic"),
+        status=str(fate.status),
+        mechanic_id=fate.mechanic_id,
+        accepted_at=fate.accepted_at,
+        customer_joined_at=moved.joined_at("customer"),
+        mechanic_joined_at=moved.joined_at("mechanic"),
+        started_at=fate.started_at,
+        ended_at=fate.ended_at,
+        end_reason=None if fate.reason is None else str(fate.reason),
+        absent=fate.absent,
+        min_billable_seconds=moved.terms.minimum_seconds if fate.status not in ACTIVE else None,
+        mechanic_user_id=mechanic_user_id if fate.mechanic_id else None,
+    )
+    record.waiver = rec.Waiver(moved.id, moved.waiver[2]) if moved.waiver else None
+    record.assignments = [
+        rec.Assignment(
+            id=moved.assignment_id,
+            session_id=moved.id,
+            attempt=1,
+            urgent=old.urgent,
+            status=moved.assignment_status,
+            mechanic_id=fate.mechanic_id,
+            queued_at=fate.queued_at,
+            ended_at=fate.decided_at if fate.status not in ACTIVE else None,
+        )
+    ]
+    record.participants = list(_participants(moved))
+    for number, step in enumerate(moved.steps(), start=1):
+        if step.of_assignment:
+            record.assignment_events.append(
+                rec.AssignmentEvent(
+                    moved.id,
+                    number,
+                    step.at,
+                    moved.assignment_id,
+                    None,
+                    ACTOR,
+                    step.source,
+                    str(step.target),
+                    False,  # noqa: FBT003
+                )
+            )
+        else:
+            who = fate.mechanic_id if step.role == "mechanic" else None
+            record.events.append(
+                rec.Event(
+                    moved.id,
+                    number,
+                    step.at,
+                    None,
+                    who,
+                    ACTOR,
+                    step.type,
+                    step.source,
+                    step.target,
+                    step.role,
+                    False,  # noqa: FBT003
+                )
+            )
+    return record
+
+
+def _participants(moved: Moved) -> Iterator[rec.Participant]:
+    yield rec.Participant(moved.id, "customer", moved.old.created_at, None, NOBODY, None)
+    if moved.fate.mechanic_id is not None and moved.fate.accepted_at is not None:
+        yield rec.Participant(moved.id, "mechanic", moved.fate.accepted_at, None, None, moved.fate.mechanic_id)

@@ -1,0 +1,28 @@
+"""The README's samconfig example names parameters that exist, and leaves out none that has to be given."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+type Document = dict[str, Any]
+
+BROUGHT = {"DatabaseHost", "AppSecretArn", "MigrationSecretArn"}
+
+
+def given(root: Path) -> set[str]:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    lines = "\n".join(line.strip() for line in block.group(1).splitlines())
+    parameters = tomllib.loads(lines)["default"]["deploy"]["parameters"]["parameter_overrides"]
+    return {each.partition("=")[0] for each in parameters}
+
+
+def test_every_parameter_of_the_example_exists(root: Path, template: Document) -> None:
+    assert given(root) <= set(template["Parameters"])
+
+
+def test_the_example_gives_every_parameter_without_a_default(root: Path, template: Document) -> None:
+    needed = {name for name, each in template["Parameters"].items() if "Default" not in each}
+    assert needed <= given(root) | BROUGHT

@@ -94,6 +94,26 @@ VALUES: Final[Mapping[str, Any]] = {
     "NewWorkshop.name": "Brake & Co",
     "Queue.status": "queued",
     "QueuedAssignment.status": "queued",
+    "SessionHealth.from": "2026-11-20T10:00:00Z",
+    "Tile.name": "sessions created",
+    "Tile.value": 128,
+    "Score.value": 97.5,
+    "MoneyStuck.kind": "payouts",
+    "ScheduleRun.name": "relay",
+    "ScheduleRun.state": "ok",
+    "PastAlert.alert": "stuck_live",
+    "PastAlert.subject": _SESSION,
+    "Sample.subject": _SESSION,
+    "alert": "stuck_live",
+    "severity": "warning",
+    "list": "/api/admin/sessions?alert=stuck_live",
+    "endReason": "no_show",
+    "funding": "card",
+    "check": "outcome-disagrees",
+    "says": "The outcome is not the one that its evidence gives.",
+    "stoppedIn": None,
+    "stoppedAt": None,
+    "asOf": "2026-11-21T10:15:00Z",
     "referralCode": "MONA2026",
     "createdAt": "2026-11-21T10:00:00Z",
     "queuedAt": "2026-11-21T10:00:05Z",
@@ -140,8 +160,9 @@ def example(schema: Schema, definitions: Mapping[str, Schema], name: str = "") -
 
 
 def _scalar(schema: Schema) -> Any:  # noqa: ANN401 (any JSON)
-    if "const" in schema:
-        return schema["const"]
+    for given in ("const", "default"):
+        if given in schema:
+            return schema[given]
     if "enum" in schema:
         return schema["enum"][0]
     if "format" in schema:

@@ -27,7 +27,7 @@ from describe import conformity
 from journey.account import Account, Caller
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
-LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "100"))
+LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "50"))
 CHECKS: Final = [
     not_a_server_error,
     status_code_conformance,

@@ -285,8 +285,8 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     # --- metadata
     "unsigned": [("DELETE FROM waivers WHERE session_id = '{completed}'",)],
     "undescribed": [
-        ("UPDATE intakes SET vehicle = '{{}}' WHERE id = '{completed}'",),
-        ("UPDATE intakes SET concern = '' WHERE id = '{completed}'",),
+        ("UPDATE intakes SET vehicle = '{{}}' WHERE id = '{bought}'",),
+        ("UPDATE intakes SET concern = '' WHERE id = '{bought}'",),
     ],
     "plan_mismatch": [("UPDATE intakes SET session_type = 'diagnostic' WHERE id = '{bought}'",)],
     "funding_mismatch": [

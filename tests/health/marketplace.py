@@ -1,14 +1,17 @@
 """A marketplace with one session in every state and on every way through them, made by the real use cases."""
 
+import functools
 import random
 from collections.abc import Callable  # noqa: TC003 - annotates local variables
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.payments import quotes
 from autodoctor.payments.quotes import AmountRequest, ApprovalRequest, EscalationRequest
 from autodoctor.payments.settlement import settle
+from autodoctor.privacy import erase_customer
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
@@ -111,6 +114,9 @@ class Marketplace:
         created = self.stage.queued(customer, scheduledFor=self.next_week)
         self.stage.end(customer, created.session_id)
         self.sessions["withdrawn before its time"] = created.session_id
+        owner = Database(lambda: self.stage.urls.owner_url)
+        erase_customer(owner, customer, "test")
+        owner.close()
 
     def _paid(self) -> None:
         mechanic, customer = self.stage.mechanic(), new_id()
@@ -168,7 +174,7 @@ class Marketplace:
         for _ in range(count):
             customer = new_id()
             give(self.stage, customer, 5)
-            created = attempt(lambda one=customer: self._asked(one, chance, mechanics))  # type: ignore[misc]
+            created = attempt(functools.partial(self._asked, customer, chance, mechanics))
             if created is not None:
                 for _ in range(chance.randint(1, 12)):
                     self._something(customer, created, mechanics, chance)
@@ -177,12 +183,13 @@ class Marketplace:
         self._settle_all()
 
     def _asked(self, customer: UUID, chance: random.Random, mechanics: list[Mechanic]) -> UUID:
-        wish = chance.choice([{}, {"urgent": True}, {"preferredMechanicId": chance.choice(mechanics).id}])
+        wishes: list[dict[str, object]] = [{}, {"urgent": True}, {"preferredMechanicId": chance.choice(mechanics).id}]
+        wish = chance.choice(wishes)
         match chance.choice(["free", "credit", "card", "unsigned", "scheduled"]):
             case "free":
                 return self.stage.queued(customer, **wish).session_id
             case "credit":
-                return buy(self.stage, customer, chance.choice(["quick", "standard"]), **wish).session_id
+                return buy(self.stage, customer, chance.choice(["quick", "standard"]), None, **wish).session_id
             case "card":
                 return self.desk.buy(customer)
             case "unsigned":
@@ -199,7 +206,7 @@ class Marketplace:
             lambda: self.stage.accept_current(mechanic, session_id),
             lambda: decline(app, mechanic.user_id, self.stage.one(current, session_id)),
             lambda: join(app, customer, session_id),
-            *([lambda one=one: join(app, one.user_id, session_id) for one in mechanics] * 2),  # type: ignore[misc]
+            *([functools.partial(join, app, one.user_id, session_id) for one in mechanics] * 2),
             lambda: leave(app, chance.choice([customer, mechanic.user_id]), session_id),
             lambda: release(app, mechanic.user_id, session_id),
             lambda: self.stage.sign(customer, session_id),

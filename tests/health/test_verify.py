@@ -1,13 +1,15 @@
 """Verify is silent about what the product made, and finds everything that it claims to find."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from autodoctor.health import checks_schema
 from autodoctor.health.checks import Section
+from autodoctor.health.checks_schema import expected, present
 from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
 from health.corruptions import ROWS, SCHEMA, Corruption
 from health.marketplace import Marketplace
@@ -49,6 +51,12 @@ def found(outcome: Outcome) -> dict[str, list[str]]:
     return {slug: [sample.subject for sample in tally.samples] for slug, tally in outcome.tallies.items()}
 
 
+def wrong_with_rows(outcome: Outcome) -> dict[str, list[str]]:
+    """The same without the schema, which has a test of its own: one is enough to say that a migration was added."""
+    of_schema = {check.slug for check in checks_schema.CHECKS}
+    return {slug: subjects for slug, subjects in found(outcome).items() if slug not in of_schema}
+
+
 def of_database(url: str) -> Outcome:
     """Look at a whole database."""
     with reader(url, "verify") as connection:
@@ -68,7 +76,7 @@ def spoilt(superuser: psycopg.Connection[Any], market: Marketplace, corruption: 
 
 def test_a_marketplace_that_went_through_everything_raises_no_alarm(market: Marketplace) -> None:
     outcome = of_database(market.stage.urls.app_url)
-    assert found(outcome) == {}
+    assert wrong_with_rows(outcome) == {}
     assert outcome.stopped_at is None
     assert outcome.examined["sessions"] == market.stage.one("SELECT count(*) FROM intakes")
     assert violations(market.stage.owner) == []  # the other checker says so too
@@ -80,7 +88,15 @@ def test_every_check_has_its_corruptions() -> None:
     assert {check.section for check in ALL_CHECKS} == set(Section)
 
 
-@pytest.mark.parametrize(("slug", "corruption"), [(slug, each) for slug, variants in ROWS.items() for each in variants])
+def variants(corruptions: Mapping[str, list[Corruption]]) -> Iterator[object]:
+    """The first way to spoil each; the others only in the long run."""
+    for slug, ways in corruptions.items():
+        for number, way in enumerate(ways):
+            marks = [pytest.mark.slow] if number else []
+            yield pytest.param(slug, way, id=f"{slug}-{number}", marks=marks)
+
+
+@pytest.mark.parametrize(("slug", "corruption"), [*variants(ROWS)])
 def test_what_was_spoilt_is_found(
     market: Marketplace, vandal: psycopg.Connection[Any], slug: str, corruption: Corruption
 ) -> None:
@@ -90,9 +106,7 @@ def test_what_was_spoilt_is_found(
     assert slug in [tally.check.slug for tally in outcome.of(check.section)]
 
 
-@pytest.mark.parametrize(
-    ("slug", "corruption"), [(slug, each) for slug, variants in SCHEMA.items() for each in variants]
-)
+@pytest.mark.parametrize(("slug", "corruption"), [*variants(SCHEMA)])
 def test_drift_of_the_schema_is_found(market: Marketplace, slug: str, corruption: Corruption) -> None:
     with psycopg.connect(market.stage.urls.superuser_url) as superuser:
         assert slug in found(spoilt(superuser, market, corruption))
@@ -122,7 +136,7 @@ def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
     with psycopg.connect(market.stage.urls.superuser_url, autocommit=True) as superuser:
         superuser.execute("ALTER ROLE autodoctor_app SET default_transaction_read_only = on")
         try:
-            assert of_database(market.stage.urls.app_url).findings == 0
+            assert wrong_with_rows(of_database(market.stage.urls.app_url)) == {}
         finally:
             superuser.execute("ALTER ROLE autodoctor_app RESET default_transaction_read_only")
     refused = pytest.raises(psycopg.errors.ReadOnlySqlTransaction)
@@ -139,9 +153,31 @@ def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Ma
         multiply(superuser, rows // size(superuser))
         assert size(superuser) >= rows
     outcome = of_database(crowd.app_url)
-    assert found(outcome) == {}
+    assert wrong_with_rows(outcome) == {}
     postgres_server.drop_database("crowd")
 
 
+def test_the_expected_schema_is_what_the_migrations_make(database: Database) -> None:
+    with psycopg.connect(database.app_url) as connection:
+        made = present(connection)
+    assert made == expected(), "after a migration: uv run python -m localcloud.expected_schema"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE repairs CASCADE",
+        "ALTER TABLE payouts DROP COLUMN withheld_cents CASCADE",
+        "DROP FUNCTION account_currency(text) CASCADE",
+        "ALTER TABLE waivers RENAME TO signatures",
+    ],
+)
+def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(market: Marketplace, statement: str) -> None:
+    with psycopg.connect(market.stage.urls.superuser_url) as superuser:
+        outcome = spoilt(superuser, market, (statement,))
+    assert outcome.unreadable
+    assert {tally.check.section for tally in outcome.tallies.values()} == {Section.SCHEMA}
+
+
 def test_an_empty_database_is_healthy(database: Database) -> None:
-    assert found(of_database(database.app_url)) == {}
+    assert wrong_with_rows(of_database(database.app_url)) == {}

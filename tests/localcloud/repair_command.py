@@ -5,7 +5,7 @@
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,9 +16,16 @@ from localcloud.verify_command import fail, print_report, progress_bar, url_of
 if TYPE_CHECKING:
     from autodoctor.health.repair import NotPossible, Repaired
 
+_LONGEST_REASON: Final = 500
+
 
 def repair(
     *,
+    accept: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="CHECK and SUBJECT of a finding that a person has decided about: verify leaves it out."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="With --accept: what was decided, without personal data.")] = "",
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is changed.")] = False,
     database_url: Annotated[
         str | None,
@@ -38,6 +45,9 @@ def repair(
     from autodoctor.health.verify_report import VerifyReport
 
     try:
+        if accept is not None:
+            _accept(url_of(database_url, data_dir), *accept, reason)
+            return
         with ExitStack() as stack:
             url = url_of(database_url, data_dir)
             reading = stack.enter_context(reader(url, "autodoctor-repair"))
@@ -54,6 +64,22 @@ def repair(
     typer.echo(f"run {operator.run_id}" if apply else "nothing was changed; --apply does it")
     print_report(report)
     raise typer.Exit(1 if report.findings else 0)
+
+
+def _accept(url: str, slug: str, subject: str, reason: str) -> None:
+    import psycopg
+
+    from autodoctor.health import repair as repairing
+    from autodoctor.health.verify import ALL_CHECKS
+
+    check = next((each for each in ALL_CHECKS if each.slug == slug), None)
+    if check is None:
+        raise typer.BadParameter(f"there is no check {slug}")
+    if not 0 < len(reason) <= _LONGEST_REASON:
+        raise typer.BadParameter(f"--reason says what was decided, in 1 to {_LONGEST_REASON} characters")
+    with psycopg.connect(url, autocommit=True) as writing:
+        repairing.accept(writing, repairing.Operator.here(), check, subject, reason)
+    typer.echo(f"accepted: {slug} of {subject}")
 
 
 def _told(step: "Repaired | NotPossible", *, applied: bool) -> str:

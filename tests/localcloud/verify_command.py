@@ -109,6 +109,9 @@ def print_report(report: "VerifyReport") -> None:
     for section in report.sections:
         _add(table, section)
     console.print(table)
+    if report.unreadable:
+        console.print(f"nothing but the schema could be looked at: {report.unreadable}")
+        return
     examined = ", ".join(f"{count:,} {name}" for name, count in report.examined.items())
     recent = report.recent
     console.print(f"looked at {examined} in {report.seconds:.1f} s")
@@ -116,6 +119,8 @@ def print_report(report: "VerifyReport") -> None:
         f"in the last 24 hours: {recent['created']:,} sessions created, {recent['completed']:,} completed,"
         f" {recent['notCompleted']:,} cancelled or expired, {recent['active']:,} active"
     )
+    if report.accepted:
+        console.print(f"{report.accepted:,} found that a person has accepted (autodoctor repair --accept)")
     console.print(f"{report.findings:,} findings" if report.findings else "nothing is wrong")
 
 

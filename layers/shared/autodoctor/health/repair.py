@@ -19,6 +19,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from autodoctor.health import checks_money
+from autodoctor.health.checks import Check
 from autodoctor.health.checks_record import FIRST, LAST, Record, records, window_end
 from autodoctor.health.repair_plan import Change, MissingRow, place_of, plan
 from autodoctor.health.verify import WINDOW, Progress, check_record, snapshot
@@ -78,6 +79,33 @@ VALUES (%(run_id)s, %(finding)s, %(subject)s, %(previous)s, %(now)s, %(reason)s,
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who repairs: the run's id and the name for the audit rows."""
+
+    run_id: UUID
+    actor: str
+
+    @classmethod
+    def here(cls) -> "Operator":
+        """A new run of whoever is logged in."""
+        return cls(new_id(), f"operator:{getpass.getuser()}")
+
+
+def accept(connection: psycopg.Connection[Any], operator: Operator, check: Check, subject: str, reason: str) -> None:
+    """Take a finding as it is, because a person has decided about it: verify does not report it again.
+
+    Args:
+        connection: an autocommit connection of the owner of the tables.
+        operator: who says so.
+        check: what was found.
+        subject: with what, as verify names it.
+        reason: what was decided, 1 to 500 characters, without personal data.
+    """
+    change = Change(check, subject, {"accepted": False}, {"accepted": True}, reason)
+    _note(connection, change, operator)
+
+
 class NotRepaired(Exception):
     """What was changed did not put the session right; nothing was changed."""
 
@@ -100,19 +128,6 @@ class NotPossible:
 
     session_id: UUID
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """Who repairs: the run's id and the name for the audit rows."""
-
-    run_id: UUID
-    actor: str
-
-    @classmethod
-    def here(cls) -> "Operator":
-        """A new run of whoever is logged in."""
-        return cls(new_id(), f"operator:{getpass.getuser()}")
 
 
 def repair(

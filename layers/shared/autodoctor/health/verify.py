@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
@@ -55,6 +54,7 @@ _ATTEMPTS: Final = 5
 
 _NOW: Final[LiteralString] = "SELECT clock_timestamp()"
 _ROWS: Final[LiteralString] = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'intakes'::regclass"
+_ACCEPTED: Final[LiteralString] = "SELECT finding, subject FROM repairs WHERE now ? 'accepted'"
 _RECENT: Final[LiteralString] = """
 SELECT count(*), count(*) FILTER (WHERE status = 'completed'),
        count(*) FILTER (WHERE status IN ('cancelled', 'expired')),
@@ -62,7 +62,14 @@ SELECT count(*), count(*) FILTER (WHERE status = 'completed'),
   FROM sessions
  WHERE id >= (lpad(to_hex(floor(extract(epoch FROM now() - interval '24 hours') * 1000)::bigint), 12, '0')
               || repeat('0', 20))::uuid
+   AND created_at >= now() - interval '24 hours' -- the ids of moved sessions are random
 """
+# What reading meets where the schema is not this release's.
+_UNREADABLE: Final = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+)
 
 type Progress = Callable[[str, int, int | None], None]
 """Told what is being read, how much of it was, and of how much, where that is known."""
@@ -95,6 +102,9 @@ class Outcome:
         examined: how many sessions, checkouts, ledger rows, customers and mechanics were looked at.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
         tallies: by slug of the check, what was found.
+        accepted: what a person has looked at and accepted (`autodoctor repair --accept`), by check and subject.
+        left_out: how often something was found that is accepted.
+        unreadable: what of the schema is missing, so that the rest could not be looked at.
         stopped_at: where time ran out; None where everything was looked at.
     """
 
@@ -103,6 +113,9 @@ class Outcome:
     examined: dict[str, int] = field(default_factory=dict)
     recent: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
+    accepted: frozenset[tuple[str, str]] = frozenset()
+    left_out: int = 0
+    unreadable: str | None = None
     stopped_at: Place | None = None
 
     @property
@@ -113,6 +126,9 @@ class Outcome:
     def add(self, findings: Iterable[Finding]) -> None:
         """Count findings and keep the first few of each kind."""
         for finding in findings:
+            if (finding.check.slug, finding.subject) in self.accepted:
+                self.left_out += 1
+                continue
             tally = self.tallies.setdefault(finding.check.slug, Tally(finding.check))
             tally.count += 1
             if len(tally.samples) < SAMPLES:
@@ -160,26 +176,18 @@ def verify(
     """
     began = time.monotonic()
     with snapshot(connection) as now:
-        outcome = Outcome(now, recent=_recent(connection))
-        outcome.add(chain(checks_schema.check(connection), checks_now.check(connection)))
-        total = _estimate(connection)
-    for walk, look in _WALKS.items():
-        if start is not None and start.walk != walk:
-            continue
-        after = start.after if start else FIRST
-        start = None
-        outcome.stopped_at = _walk(
-            connection,
-            outcome,
-            (walk, look),
-            after,
-            seconds_left,
-            progress,
-            total if walk == "sessions" else None,
-            window,
-        )
-        if outcome.stopped_at is not None:
-            break
+        outcome = Outcome(now)
+        outcome.add(checks_schema.check(connection))
+    try:
+        with snapshot(connection):
+            outcome.accepted, outcome.recent = _accepted(connection), _recent(connection)
+            outcome.add(checks_now.check(connection))
+            total = _estimate(connection)
+        _walks(connection, outcome, start, seconds_left, progress, total, window)
+    except _UNREADABLE as unreadable:
+        if not outcome.of(Section.SCHEMA):
+            raise
+        outcome.unreadable = str(unreadable.diag.message_primary)
     outcome.seconds = time.monotonic() - began
     return outcome
 
@@ -241,10 +249,31 @@ _WALKS: Final[dict[str, _Look]] = {
 }
 
 
+def _walks(  # noqa: PLR0913, PLR0917 - what a run is made of
+    connection: psycopg.Connection[Any],
+    outcome: Outcome,
+    start: Place | None,
+    seconds_left: Callable[[], float],
+    progress: Progress,
+    total: int | None,
+    window: int,
+) -> None:
+    """Go through all walks from where the run before stopped."""
+    for walk in _WALKS:
+        if start is not None and start.walk != walk:
+            continue
+        after = start.after if start else FIRST
+        start = None
+        rows = total if walk == "sessions" else None
+        outcome.stopped_at = _walk(connection, outcome, walk, after, seconds_left, progress, rows, window)
+        if outcome.stopped_at is not None:
+            return
+
+
 def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
     connection: psycopg.Connection[Any],
     outcome: Outcome,
-    walk: tuple[str, _Look],
+    name: str,
     after: UUID,
     seconds_left: Callable[[], float],
     progress: Progress,
@@ -252,7 +281,7 @@ def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
     size: int,
 ) -> Place | None:
     """Go through a walk's windows; returns where time ran out."""
-    name, look = walk
+    look = _WALKS[name]
     outcome.examined.setdefault(name, 0)
     slowest = 0.0
     while after != LAST:
@@ -280,6 +309,11 @@ def _retried(connection: psycopg.Connection[Any], look: _Look, after: UUID, size
             if attempt == _ATTEMPTS:
                 raise
     raise AssertionError
+
+
+def _accepted(connection: psycopg.Connection[Any]) -> frozenset[tuple[str, str]]:
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return frozenset((finding, subject) for finding, subject in cursor.execute(_ACCEPTED))
 
 
 def _recent(connection: psycopg.Connection[Any]) -> dict[str, int]:

@@ -57,6 +57,8 @@ class VerifyReport(Answer):
         stopped_at: the last key it looked at there.
         examined: how many sessions, checkouts, ledger rows, payouts, customers and mechanics were looked at.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
+        accepted: how often this run found what a person has accepted; not counted as findings.
+        unreadable: what of the schema is missing, so that only the schema could be looked at.
         findings: how many things are wrong.
     """
 
@@ -67,6 +69,8 @@ class VerifyReport(Answer):
     stopped_at: UUID | None
     examined: dict[str, int]
     recent: dict[str, int]
+    accepted: int = 0
+    unreadable: str | None = None
     findings: int
     sections: list[SectionReport]
 
@@ -87,11 +91,13 @@ class VerifyReport(Answer):
         return cls(
             began_at=outcome.began_at,
             seconds=round(outcome.seconds, 3),
-            complete=place is None,
+            complete=place is None and outcome.unreadable is None,
             stopped_in=place.walk if place else None,
             stopped_at=place.after if place else None,
             examined=examined,
             recent=outcome.recent,
+            accepted=outcome.left_out,
+            unreadable=outcome.unreadable,
             findings=sum(section.findings for section in sections),
             sections=sections,
         )

@@ -81,7 +81,7 @@ def run(database: Database, url: str, seconds_left: Callable[[], float], publish
     """
     last, whole = database.one(_LAST, {}), database.one(_WHOLE, {})
     before = VerifyReport.model_validate(last["report"]) if last else None
-    goes_on = before is not None and not before.complete
+    goes_on = before is not None and before.stopped_in is not None
     with reader(url, "autodoctor") as connection:
         outcome = verify(connection, start=_place(before), seconds_left=lambda: seconds_left() - MARGIN_SECONDS)
     report = VerifyReport.of(outcome, before if goes_on else None)

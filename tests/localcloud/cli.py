@@ -25,6 +25,7 @@ from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.describe_command import asyncapi, openapi
 from localcloud.events_command import events_app
 from localcloud.feed_command import feed
+from localcloud.import_command import import_legacy
 from localcloud.mail_command import mail_app
 from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.reconcile_command import reconcile
@@ -45,6 +46,7 @@ app.command()(redrive)
 app.command()(reconcile)
 app.command()(verify)
 app.command()(repair)
+app.command()(import_legacy)
 app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100

@@ -269,7 +269,7 @@ def _leaving(presence: tuple[Presence, ...], at: datetime) -> list[Presence]:
 
 def _noticed(old: Old, mechanic_id: UUID | None) -> frozenset[Notice]:
     found = {
-        Notice.NO_ASSIGNMENT: not old.has_assignment,
+        Notice.NO_ASSIGNMENT: old.table == "sessions" and not old.has_assignment,
         Notice.STUCK_ASSIGNMENT: old.stuck,
         Notice.NO_WAIVER: old.waiver is None and mechanic_id is not None,
     }

@@ -84,8 +84,9 @@ class Source:
 
     def chunks(self, table: str, size: int) -> Iterator[list[OldRow]]:
         """All rows of a table in the order of their ids, so many at a time, by a server-side cursor."""
-        query = sql.SQL('SELECT {}, to_jsonb(t)::text FROM {} AS t ORDER BY 1 COLLATE "C"').format(
-            self._key(table), self._name(table)
+        in_order = sql.SQL("ORDER BY t.id" if self.has(table, "id") else "")
+        query = sql.SQL("SELECT {}, to_jsonb(t)::text FROM {} AS t {}").format(
+            self._key(table), self._name(table), in_order
         )
         with self._connection.cursor(f"legacy {table}"[:60], row_factory=tuple_row) as cursor:
             cursor.execute(query)

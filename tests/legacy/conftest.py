@@ -1,0 +1,35 @@
+"""Fixtures of the tests of moving in: a new database with an old one in a schema beside it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from integration.actors import Stage
+from legacy.moving import Moving
+from legacy.old_system import OldSystem
+from localcloud.postgres import Database
+
+
+@pytest.fixture
+def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """Give the test an empty database of its own, and use cases the settings they read."""
+    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
+    stage = Stage(database)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def old(stage: Stage) -> Iterator[OldSystem]:
+    """Give the test an old system without rows, in the schema legacy of the same database."""
+    old = OldSystem.built(stage.urls.superuser_url)
+    old.connection.execute("GRANT USAGE ON SCHEMA legacy TO autodoctor_owner")
+    old.connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA legacy TO autodoctor_owner")
+    yield old
+    old.close()
+
+
+@pytest.fixture
+def moving(stage: Stage, old: OldSystem) -> Moving:
+    """Give the test somebody who moves that in."""
+    return Moving(stage, old)

@@ -1,0 +1,125 @@
+"""`autodoctor import-legacy` as an operator runs it: tables, JSON, exit status; killed and started again; large."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from integration.actors import Stage
+from integration.dev_process import AUTODOCTOR
+from legacy.moving import Moving
+from legacy.old_system import OldSystem, broken
+from localcloud.cli import app
+
+# The command, and then how much memory it ever held, in KB.
+MEASURED = """
+import resource, sys
+from localcloud.cli import main
+try:
+    main()
+finally:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+
+
+def command(stage: Stage, *arguments: str) -> Result:
+    """Run the command on the database of the test."""
+    return CliRunner().invoke(app, ["import-legacy", "--database-url", stage.urls.owner_url, *arguments])
+
+
+def test_the_tables_say_what_would_become_of_what(moving: Moving, old: OldSystem, stage: Stage) -> None:
+    broken(old)
+    dry = command(stage)
+    assert dry.exit_code == 1, dry.output
+    lines = [" ".join(line.split()) for line in dry.output.splitlines()]
+    total = stage.one("SELECT count(*) FROM legacy.sessions")
+    assert f"sessions {total} 0 {total - 4} 0 0 4" in lines
+    assert "diagnostic_sessions in_progress live 1" in lines
+    assert "sessions unattended expired, expired 1" in lines
+    assert any(line.startswith("unknown_status 1 a state without a meaning") for line in lines)
+    assert lines[-1] == "nothing was written; --apply does it"
+    applied = command(stage, "--apply", "--map-status", "half_done=completed", "--json")
+    report = json.loads(applied.output)
+    assert (applied.exit_code, report["applied"]) == (1, True)
+    assert {each["kind"] for each in report["refused"]} == {"customer_missing", "own_session"}
+    moving.is_sound()
+    assert stage.one("SELECT report ->> 'source' FROM legacy_imports") == report["source"]
+    assert "password" not in report["source"]
+
+
+def test_what_cannot_be_done_is_said_in_a_line(stage: Stage, old: OldSystem, tmp_path: Path) -> None:
+    del old
+    for arguments, says in (
+        (("--schema", "nowhere"), "schema nowhere holds none of the tables"),
+        (("--map-status", "half_done=nonsense"), "'nonsense' is not a valid Meaning"),
+        (("--from", f"postgresql://nobody@127.0.0.1:1/{tmp_path.name}"), "start it again to go on"),
+    ):
+        refused = command(stage, *arguments)
+        assert refused.exit_code == 2, refused.output
+        assert says in refused.output
+        assert len(refused.output.splitlines()) == 1
+
+
+def test_killed_anywhere_it_goes_on_when_started_again(moving: Moving, old: OldSystem, stage: Stage) -> None:
+    broken(old)
+    old.multitude(1500)
+    for fraction in (0.2, 0.6):
+        running = start(stage, "--apply")
+        wait_for(stage, fraction * 6000)
+        running.send_signal(signal.SIGKILL)
+        assert running.wait() == -signal.SIGKILL
+    assert stage.one("SELECT count(*) FROM legacy_imports WHERE finished_at IS NULL") == 1
+    some = stage.one("SELECT count(*) FROM legacy_rows")
+    report = moving.run(batch=500)
+    assert stage.one("SELECT count(*) FROM legacy_rows") > some
+    moved = {each.table: each.before + each.moved for each in report.tables}
+    assert moved["sessions"] == stage.one("SELECT count(*) FROM legacy.sessions") - 4
+    assert moved["sessions"] == stage.one("""
+SELECT count(*) FROM sessions JOIN legacy_rows r ON r.session_id = sessions.id
+ WHERE r.table_name = 'sessions' AND r.became = 'moved'""")
+    assert sum(each.before for each in report.tables) > 0
+    moving.is_sound()
+
+
+@pytest.mark.slow
+def test_twenty_thousand_take_no_more_memory_than_two_thousand(old: OldSystem, stage: Stage, moving: Moving) -> None:
+    old.multitude(2000)
+    few = peak_megabytes(stage)
+    old.multitude(18_000)
+    began = time.monotonic()
+    many = peak_megabytes(stage)
+    print(f"{few} MB for 2,000, {many} MB for 18,000 more in {time.monotonic() - began:.0f} s")
+    assert many - few < 20
+    assert stage.one("SELECT count(*) FROM sessions") == 20_000
+    moving.is_sound()
+
+
+def start(stage: Stage, *arguments: str) -> subprocess.Popen[Any]:
+    """Start the command as a process of its own."""
+    options = ["import-legacy", "--json", "--database-url", stage.urls.owner_url, *arguments]
+    return subprocess.Popen([*AUTODOCTOR, *options], stdout=subprocess.DEVNULL)
+
+
+def wait_for(stage: Stage, rows: float) -> None:
+    """Wait until so many rows were archived."""
+    deadline = time.monotonic() + 60
+    while (stage.one("SELECT max(written) FROM legacy_imports") or 0) < rows:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def peak_megabytes(stage: Stage) -> float:
+    """Run the command and say how much memory it took."""
+    options = ["import-legacy", "--apply", "--json", "--database-url", stage.urls.owner_url]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *options], capture_output=True, text=True, check=False, env={**os.environ}
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stderr.split()[-1]) / 1024

@@ -256,6 +256,17 @@ def test_only_the_workshop_quotes_and_nobody_for_their_own_car(case: Case) -> No
     assert case.status(asked) == "requested"
 
 
+def test_nobody_names_the_amount_of_what_they_escalated(case: Case) -> None:
+    case.stage.owner.execute(
+        "UPDATE mechanics SET workshop_id = %s WHERE id = %s", [case.workshop_id, case.mechanic.id]
+    )
+    asked, given = case.escalate(), AmountRequest.model_validate({"amountCents": 100})
+    with pytest.raises(OwnQuote):
+        quotes.give_amount(case.stage.app, case.mechanic.user_id, asked.quote_id, given)
+    assert case.status(asked) == "requested"
+    case.give(asked, 100)  # a colleague does
+
+
 def test_only_the_customer_decides(case: Case) -> None:
     asked = case.escalate()
     case.give(asked, 100)

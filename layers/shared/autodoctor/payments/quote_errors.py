@@ -13,10 +13,10 @@ class QuoteNotFound(NotFound):
 
 
 class OwnQuote(OwnSession):
-    """Nobody quotes for their own car."""
+    """Nobody quotes for their own car, nor for what they escalated and would earn a share of."""
 
     def __init__(self) -> None:
-        Forbidden.__init__(self, "You cannot quote for your own session.")
+        Forbidden.__init__(self, "You cannot quote for your own session, nor for one that you escalated.")
 
 
 class SessionNotEscalatable(Conflict):

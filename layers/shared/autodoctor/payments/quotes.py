@@ -83,8 +83,8 @@ SELECT coalesce(m.status = 'active', false) AS active, s.status, w.id IS NOT NUL
 """
 
 _OWN: Final[LiteralString] = """
-EXISTS (SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id
-         WHERE i.id = q.session_id AND c.user_id = %(user_id)s)
+(q.mechanic_id = m.id OR EXISTS (SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id
+                                  WHERE i.id = q.session_id AND c.user_id = %(user_id)s))
 """
 
 _GIVE: Final[LiteralString] = (
@@ -212,7 +212,7 @@ def give_amount(database: Database, user_id: UUID, quote_id: UUID, given: Amount
     Raises:
         MechanicNotActive: no such mechanic, or suspended.
         QuoteNotFound: there is none, or it is another workshop's.
-        OwnQuote: the mechanic is the customer.
+        OwnQuote: the mechanic is the customer, or escalated it: an approved amount would pay who named it.
         QuoteDecided: it was approved, declined or superseded.
     """
     parameters = {**given.model_dump(), "quote_id": quote_id, "user_id": user_id}

@@ -38,14 +38,17 @@ class Walk:
         name: of the walk, in progress and results.
         keys: the next keys after %(after)s, so many as %(size)s.
         queries: what is wrong with those up to %(upto)s.
+        heavy: how many times smaller its windows are: behind a mechanic stand many rows of the ledger.
     """
 
     name: str
     keys: LiteralString
     queries: tuple[Query, ...]
+    heavy: int = 1
 
     def window(self, connection: psycopg.Connection[Any], after: UUID, size: int) -> tuple[int, UUID]:
         """How many rows the next window has, and its last key; LAST where nothing comes after it."""
+        size = max(1, size // self.heavy)
         with connection.cursor(row_factory=tuple_row) as cursor:
             keys = cursor.execute(self.keys, {"after": after, "size": size}).fetchall()
         return len(keys), keys[-1][0] if len(keys) == size else LAST
@@ -182,5 +185,5 @@ WALKS: Final = (
         "SELECT user_id FROM credit_balances WHERE user_id > %(after)s ORDER BY user_id LIMIT %(size)s",
         _CUSTOMERS,
     ),
-    Walk("mechanics", "SELECT id FROM mechanics WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _MECHANICS),
+    Walk("mechanics", "SELECT id FROM mechanics WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _MECHANICS, heavy=50),
 )

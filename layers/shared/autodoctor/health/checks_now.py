@@ -1,6 +1,7 @@
 """What is going on now: the queue, the sweeps' work, the outbox, the inbox, and who has more than one session.
 
-Each check is one statement that reads by the partial index of what is open, never the history.
+Each check is one statement that reads by the partial index of what is open, never the history; of a long backlog of
+events it counts the first thousand.
 """
 
 from collections.abc import Iterator
@@ -145,7 +146,7 @@ SELECT session_id, format('workshop %s', workshop_id) FROM session_assignments
         LAG,
         """
 SELECT subject_id, format('event %s of %s, %s attempts', id, occurred_at, coalesce(attempts, 0))
-  FROM outbox_events WHERE occurred_at < now() - interval '5 minutes' ORDER BY id
+  FROM outbox_events WHERE occurred_at < now() - interval '5 minutes' LIMIT 1000
 """,
     ),
     (

@@ -49,6 +49,7 @@ _ASSIGNMENT_OF: Final = {
     "expired": {"expired"},
 }
 _HELD: Final = frozenset({"waiting", "live", "completed"})
+_NOT_HELD: Final = frozenset({"pending", "scheduled"})
 _REASONS: Final = {
     "completed": {"billable"},
     "cancelled": {"too_short", "no_show", "withdrawn"},
@@ -89,15 +90,12 @@ def _assignments(record: Record, session: Session) -> Iterator[Finding]:
 
 
 def _held(record: Record, session: Session) -> Iterator[Finding]:
-    current = record.current
-    named = session.mechanic_id
-    wrong = (
-        (named is None)
-        if session.status in _HELD
-        else (named is not None and session.status in {"pending", "scheduled"})
-    )
+    current, named = record.current, session.mechanic_id
+    unnamed = named is None and session.status in _HELD
+    too_early = named is not None and session.status in _NOT_HELD
     # who was offered a session that then ended is named by its assignment alone
-    if wrong or (current is not None and named is not None and current.mechanic_id != named):
+    by_another = named is not None and current is not None and current.mechanic_id != named
+    if unnamed or too_early or by_another:
         detail = f"it is {session.status} by {named}, its assignment by {current and current.mechanic_id}"
         yield HELD_DIFFERENTLY.of(session.id, detail)
     if named is not None and record.intake is not None and session.mechanic_user_id == record.intake.customer_user_id:

@@ -4,9 +4,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Final, LiteralString
 from uuid import UUID
+
+import psycopg
 
 from autodoctor.db import Row
 from autodoctor.events.model import detail, event_of
@@ -15,7 +18,7 @@ from chaos.pool import FunctionFailed
 from chaos.world import World
 
 DAY_SECONDS: Final = 24 * 3600
-REST_WITHIN_SECONDS: Final = 600.0
+REST_WITHIN_SECONDS: Final = 1800.0
 LOST: Final = 0.1
 RESTRICTED: Final = 0.3
 SENDERS: Final = 4
@@ -73,14 +76,33 @@ def at_work(world: World) -> Iterator[None]:
             thread.join()
 
 
-def look_up(world: World) -> None:
+def look_up(world: World, die_before: int | None = None) -> None:
     """Sweep checkouts; that Stripe did not answer about some of them is what the function says by failing."""
     try:
-        world.pool.invoke("checkout", {})
+        world.pool.invoke("checkout", {}, die_before)
     except FunctionFailed as failed:
         if "could not be looked up" not in str(failed):
             raise
         world.pool.answers["sweep of checkouts: Stripe failed"] += 1
+
+
+def told_ends(world: World) -> list[dict[str, Any]]:
+    """The ends of sessions that the bus has not told of yet, as records of the queue behind its rule."""
+
+    def take(connection: psycopg.Connection[Row]) -> list[Row]:
+        rows = claim(connection, _FIRST, 100, 20, 0)
+        mark(connection, rows)
+        return rows
+
+    made = [event_of(row) for row in world.stage.app.transaction(take)]
+    return [
+        {
+            "messageId": str(each.event_id),
+            "body": json.dumps({"detail-type": each.type, "detail": json.loads(detail(each))}),
+        }
+        for each in made
+        if each.type in _ENDS
+    ]
 
 
 class Relay:
@@ -89,16 +111,12 @@ class Relay:
     def __init__(self, world: World) -> None:
         self._world = world
         self._chance = world.chance("relay")
-        self._database = world.stage.app
         self._bag: list[dict[str, Any]] = []
 
     def run(self) -> None:
         """One round."""
-        for row in self._taken():
-            made = event_of(row)
-            if made.type in _ENDS and self._chance.random() >= NEVER_TOLD:
-                told = {"detail-type": made.type, "detail": json.loads(detail(made))}
-                record = {"messageId": str(made.event_id), "body": json.dumps(told)}
+        for record in told_ends(self._world):
+            if self._chance.random() >= NEVER_TOLD:
                 self._bag += [record] * self._chance.choice((1, 1, 2))
         self._chance.shuffle(self._bag)
         while len(self._bag) > 10 or (self._bag and self._chance.random() < 0.5):
@@ -106,14 +124,6 @@ class Relay:
             answer = self._world.pool.invoke("settle", {"Records": batch})
             if answer is None or answer["batchItemFailures"]:
                 self._bag += batch  # a queue gives what was not done again
-
-    def _taken(self) -> list[Row]:
-        def take(connection: Any) -> list[Row]:  # noqa: ANN401
-            rows = claim(connection, _FIRST, 100, 20, 0)
-            mark(connection, rows)
-            return rows
-
-        return self._database.transaction(take)
 
 
 class Weather:
@@ -156,9 +166,13 @@ def come_to_rest(world: World) -> None:
         world.let_time_pass()
         world.let_leases_end()
         world.try_again()
-        for name in ("expire_orphans", "settle", "checkout", "payouts"):
+        for session in world.by_hand("SELECT id FROM sessions WHERE ended_at IS NULL"):
+            world.outlive(session["id"])  # nobody comes any more
+        for name in ("expire_orphans", "settle", "checkout"):
             world.pool.invoke(name, {})
         relay.run()
+        with ThreadPoolExecutor(SENDERS) as senders:
+            list(senders.map(lambda _: world.pool.invoke("payouts", {}), range(SENDERS)))
         if not _left(world) and world.stripe.ask("pending_webhooks") == 0:
             return
         time.sleep(0.1)

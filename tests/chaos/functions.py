@@ -5,6 +5,9 @@ is replaced in milliseconds, so that a run can afford thousands of kills. All ch
 each takes one request at a time, as in Lambda: `POST /NAME` with the event as JSON, or what Stripe posts to
 `/stripe/platform` and `/stripe/connect`. On the lifeline come lines: seconds between two kills on average, 0 for none;
 its end ends everything. On stdout goes a line for every kill, on stderr what the functions log.
+
+A header X-Die-Before: N has the process kill itself before its N-th step from now, counted from 0: a statement, the end
+of a transaction, a call of Stripe's, the answer.
 """
 
 import base64
@@ -18,11 +21,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
+import stripe
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 FUNCTIONS: Final = Path(__file__).parents[2] / "functions"
@@ -35,6 +41,7 @@ WEBHOOKS: Final = {
     "/stripe/connect": "POST /api/stripe/connect-webhook",
 }
 INVOCATION_SECONDS: Final = 60.0
+LOOK_AFTER_SECONDS: Final = 0.02
 
 type Handler = Callable[[Mapping[str, Any], LambdaContext], Any]
 
@@ -66,6 +73,44 @@ def load(name: str) -> Handler:
     return handler
 
 
+class Steps:
+    """Counts what this process does to the world, and dies before the step that it is told."""
+
+    left: int | None = None
+
+    @classmethod
+    def take(cls) -> None:
+        """Before a step."""
+        if cls.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if cls.left is not None:
+            cls.left -= 1
+
+    @classmethod
+    def count(cls) -> None:
+        """Have every connection and every client of Stripe's take steps from now on."""
+        execute, transaction = psycopg.Connection.execute, psycopg.Connection.transaction
+        request = stripe.RequestsClient.request_with_retries
+
+        def executed(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+            cls.take()
+            return execute(self, *arguments, **options)
+
+        @contextmanager
+        def in_transaction(self: Any, *arguments: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401
+            with transaction(self, *arguments, **options) as opened:
+                yield opened
+                cls.take()
+
+        def requested(self: Any, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+            cls.take()
+            return request(self, *arguments, **options)
+
+        psycopg.Connection.execute = executed  # type: ignore[method-assign]
+        psycopg.Connection.transaction = in_transaction  # type: ignore[method-assign]
+        stripe.RequestsClient.request_with_retries = requested  # type: ignore[method-assign]
+
+
 class Invocation(BaseHTTPRequestHandler):
     """One request, one answer."""
 
@@ -74,12 +119,16 @@ class Invocation(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Invoke a function, or hand a webhook to its route."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        die_before = self.headers.get("X-Die-Before")
+        Steps.left = None if die_before is None else int(die_before)
         name, event = self._event(body)
         try:
             answer = self.handlers[name](event, Context(INVOCATION_SECONDS))
             status = answer["statusCode"] if self.path in WEBHOOKS else 200
         except Exception as failure:  # noqa: BLE001 (what Lambda reports of a failed invocation)
             status, answer = 502, {"errorType": type(failure).__name__, "errorMessage": str(failure)}
+        Steps.take()
+        Steps.left = None
         text = json.dumps(answer).encode()
         self.send_response_only(status)
         self.send_header("Content-Length", str(len(text)))
@@ -143,13 +192,29 @@ class Herd:
         """Kill and replace until the lifeline ends."""
         while True:
             pause = self._chance.expovariate(1 / self._every) if self._every else None
-            if select.select((self._lifeline,), (), (), pause)[0]:
+            if self._told_within(pause):
                 told = os.read(self._lifeline, 100)
                 if not told:
                     return
                 self._every = float(told.split()[-1])
-            elif pause is not None:
+            else:
                 self._kill()
+
+    def _told_within(self, pause: float | None) -> bool:
+        """Whether there is news on the lifeline before so many seconds are over; meanwhile the dead are replaced."""
+        until = None if pause is None else time.monotonic() + pause
+        while until is None or time.monotonic() < until:
+            left = LOOK_AFTER_SECONDS if until is None else min(LOOK_AFTER_SECONDS, max(0.0, until - time.monotonic()))
+            if select.select((self._lifeline,), (), (), left)[0]:
+                return True
+            while (gone := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+                self._replace(gone, b"itself\n")
+        return False
+
+    def _replace(self, gone: int, why: bytes) -> None:
+        place = self._places.pop(gone)
+        self._places[self._fork(place)] = place
+        os.write(self._kills, why)
 
     def _kill(self) -> None:
         """Kill a child, one that is at work where there is any."""
@@ -157,9 +222,7 @@ class Herd:
         child = self._chance.choice(at_work or list(self._places))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        place = self._places.pop(child)
-        self._places[self._fork(place)] = place
-        os.write(self._kills, b"busy\n" if at_work else b"idle\n")
+        self._replace(child, b"busy\n" if at_work else b"idle\n")
 
 
 def main() -> None:
@@ -167,8 +230,7 @@ def main() -> None:
     listener, lifeline, processes = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
     listener.setblocking(False)  # noqa: FBT003 (its name)
     Invocation.handlers = {name: load(name) for name in NAMES}
-    import stripe  # noqa: F401, PLC0415 (a second that no child should spend)
-
+    Steps.count()
     Herd(listener, lifeline, processes, random.Random(sys.argv[4])).run()
 
 

@@ -47,21 +47,29 @@ class Pool:
         """Have a process killed every so many seconds on average, 0 for never."""
         os.write(self._lifeline, f"{seconds}\n".encode())
 
-    def invoke(self, name: str, event: Mapping[str, Any]) -> Document | None:
-        """Invoke once; None where the process was killed. Raises FunctionFailed."""
+    def invoke(self, name: str, event: Mapping[str, Any], die_before: int | None = None) -> Document | None:
+        """Invoke once; None where the process was killed, by chance or before that step. Raises FunctionFailed."""
+        status, document = self.post(name, json.dumps(event), {}, die_before)
+        if status not in (0, 200):
+            raise FunctionFailed(f"{name}: {document}")
+        return document
+
+    def post(
+        self, path: str, body: str, headers: Mapping[str, str], die_before: int | None = None
+    ) -> tuple[int, Document | None]:
+        """Send one request; status 0 where nobody answered."""
+        told = {**headers, **({} if die_before is None else {"X-Die-Before": str(die_before)})}
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
         try:
-            connection.request("POST", f"/{name}", json.dumps(event))
+            connection.request("POST", f"/{path}", body.encode(), told)
             answer = connection.getresponse()
             document: Document = json.loads(answer.read())
         except (http.client.HTTPException, ConnectionError):
             self.dropped += 1
-            return None
+            return 0, None
         finally:
             connection.close()
-        if answer.status != 200:
-            raise FunctionFailed(f"{name}: {document}")
-        return document
+        return answer.status, document
 
     def call(  # noqa: PLR0913 (each part of a request)
         self,
@@ -73,6 +81,7 @@ class Pool:
         body: Document | None = None,
         path: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        die_before: int | None = None,
     ) -> tuple[int, Document]:
         """Call a route as somebody, and again while nobody answers or we are asked to come again.
 
@@ -90,7 +99,8 @@ class Pool:
         }
         give_up = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < give_up:
-            answer = self.invoke(name, event)
+            answer = self.invoke(name, event, die_before)
+            die_before = None  # once is enough
             if answer is None:
                 continue
             status, document = answer["statusCode"], json.loads(answer["body"])

@@ -141,10 +141,10 @@ class World:
         """Let a session have been there for hours, so that the next sweep lets it expire."""
         self.by_hand("UPDATE sessions SET created_at = created_at - interval '3 hours' WHERE id = %s", session_id)
 
-    def new_mechanic(self) -> Mechanic:
-        """A mechanic who began onboarding, and did not finish it."""
-        mechanic = self.stage.mechanic()
-        status, _link = self.pool.call("connect", "POST /api/mechanic/onboarding", mechanic.user_id, "mechanics")
+    def new_mechanic(self, die_before: int | None = None) -> Mechanic:
+        """A mechanic who began onboarding, and did not finish it; the first call's process may die."""
+        mechanic, route = self.stage.mechanic(), "POST /api/mechanic/onboarding"
+        status, _link = self.pool.call("connect", route, mechanic.user_id, "mechanics", die_before=die_before)
         assert status == 200
         (account,) = self.by_hand("SELECT * FROM mechanic_accounts WHERE mechanic_id = %s", mechanic.id)
         self.mechanics.append(mechanic)

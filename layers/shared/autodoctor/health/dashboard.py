@@ -135,7 +135,7 @@ def _tiles(counts: Row, asked: Window) -> list[Tile]:
     ended, limits = f"/api/admin/sessions?{_between(asked)}", counts["limits"]
 
     def tile(name: str, unit: Literal["sessions", "seconds"], query: str) -> Tile:
-        return Tile(name=name, value=counts[name], unit=unit, list=f"{ended}&{query}")
+        return Tile(name=name, value=counts[name], unit=unit, list=ended + query)
 
     completion, lowest = counts["completion_percent"], limits.get("completion_percent_min")
     missed, highest = counts["no_show_percent"], limits.get("no_show_percent_max")
@@ -157,12 +157,12 @@ def _tiles(counts: Row, asked: Window) -> list[Tile]:
             list=f"{ended}&reason=no_show",
         ),
         tile("created", "sessions", ""),
-        tile("ended", "sessions", "status=ended"),
-        tile("completed", "sessions", "status=completed"),
-        tile("cancelled", "sessions", "status=cancelled"),
-        tile("expired", "sessions", "status=expired"),
-        tile("no_shows", "sessions", "reason=no_show"),
-        tile("average_seconds", "seconds", "status=completed"),
+        tile("ended", "sessions", "&status=ended"),
+        tile("completed", "sessions", "&status=completed"),
+        tile("cancelled", "sessions", "&status=cancelled"),
+        tile("expired", "sessions", "&status=expired"),
+        tile("no_shows", "sessions", "&reason=no_show"),
+        tile("average_seconds", "seconds", "&status=completed"),
     ]
 
 

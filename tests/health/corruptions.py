@@ -92,6 +92,14 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     # --- transitions
     "impossible_move": [
         ("UPDATE session_events SET from_status = 'pending' WHERE from_status = 'live'",),
+        (
+            (
+                # as if repair had written it, but no run of repair says so
+                "INSERT INTO session_events (session_id, type, from_status, to_status, actor, data)"
+                " VALUES ('{completed}', 'transition', 'completed', 'cancelled', 'operator:eve',"
+                " jsonb_build_object('repair', new_id()))"
+            ),
+        ),
     ],
     "impossible_assignment_move": [
         (

@@ -1,6 +1,8 @@
 """Verify is silent about what the product made, and finds everything that it claims to find."""
 
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +13,12 @@ from autodoctor.health import checks_schema
 from autodoctor.health.checks import Section
 from autodoctor.health.checks_schema import expected, present
 from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
+from autodoctor.ids import new_id
+from autodoctor.payments.settlement import settle
 from health.corruptions import ROWS, SCHEMA, Corruption
 from health.marketplace import Marketplace
 from health.multitude import multiply, size
+from integration.actors import Stage
 from integration.invariants import violations
 from localcloud.postgres import Database, PostgresServer
 
@@ -177,6 +182,30 @@ def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(market: Marketpla
         outcome = spoilt(superuser, market, (statement,))
     assert outcome.unreadable
     assert {tally.check.section for tally in outcome.tallies.values()} == {Section.SCHEMA}
+
+
+def test_nothing_looks_wrong_while_it_moves(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each window is one snapshot: what is half done elsewhere is not seen half done."""
+    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
+    stop = threading.Event()
+
+    def consult() -> None:
+        stage = Stage(database)
+        mechanic, customer = stage.mechanic(), new_id()
+        while not stop.is_set():
+            created = stage.live(mechanic, customer)
+            stage.end(customer, created.session_id)
+            settle(stage.app, created.session_id)
+        stage.close()
+
+    with ThreadPoolExecutor(2) as people:
+        parties = [people.submit(consult) for _ in range(2)]
+        outcomes = [of_database(database.app_url) for _ in range(10)]
+        stop.set()
+        for party in parties:
+            party.result()
+    assert [wrong_with_rows(outcome) for outcome in outcomes] == [{}] * 10
+    assert outcomes[-1].examined["sessions"] > outcomes[0].examined["sessions"]
 
 
 def test_an_empty_database_is_healthy(database: Database) -> None:

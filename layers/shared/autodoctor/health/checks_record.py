@@ -79,7 +79,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A row of `session_events`."""
+    """A row of `session_events`; `repaired`, where a run of repair wrote it, which then stands in `repairs`."""
 
     session_id: UUID
     id: int
@@ -96,7 +96,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class AssignmentEvent:
-    """A row of `session_assignment_events`."""
+    """A row of `session_assignment_events`; `repaired` as in Event."""
 
     session_id: UUID
     id: int
@@ -181,12 +181,14 @@ SELECT id, session_id, attempt, urgent, status, mechanic_id, queued_at, ended_at
 """
 _EVENTS: Final[LiteralString] = """
 SELECT session_id, id, occurred_at, actor_id, mechanic_id, actor, type, from_status, to_status, role,
-       coalesce(data ? 'repair', false) AS repaired
+       coalesce(data ? 'repair', false)
+         AND EXISTS (SELECT FROM repairs r WHERE r.run_id::text = data ->> 'repair') AS repaired
   FROM session_events WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
 """
 _ASSIGNMENT_EVENTS: Final[LiteralString] = """
 SELECT session_id, id, occurred_at, assignment_id, actor_id, actor, from_status, to_status,
-       coalesce(data ? 'repair', false) AS repaired
+       coalesce(data ? 'repair', false)
+         AND EXISTS (SELECT FROM repairs r WHERE r.run_id::text = data ->> 'repair') AS repaired
   FROM session_assignment_events WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
 """
 _PARTICIPANTS: Final[LiteralString] = """

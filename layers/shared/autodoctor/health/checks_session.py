@@ -17,7 +17,9 @@ OPEN_ASSIGNMENTS: Final = Check("open_assignments", _IN_SESSIONS, "active with n
 STUCK_ASSIGNMENT: Final = Check(
     "stuck_assignment", _IN_SESSIONS, "over, and an assignment is still open", 3, repairable=True
 )
-ENDED_DIFFERENTLY: Final = Check("ended_differently", _IN_SESSIONS, "its last assignment ended as something else", 3)
+ENDED_DIFFERENTLY: Final = Check(
+    "ended_differently", _IN_SESSIONS, "its last assignment ended as something else", 3, repairable=True
+)
 END_INCOMPLETE: Final = Check("end_incomplete", _IN_SESSIONS, "when, why or by which threshold it ended is missing", 3)
 HELD_DIFFERENTLY: Final = Check("held_differently", _IN_SESSIONS, "session and assignment name different mechanics", 5)
 OWN_SESSION: Final = Check("own_session", _IN_SESSIONS, "mechanic and customer are the same user", 5)

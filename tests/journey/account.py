@@ -1,5 +1,6 @@
 """The whole account in the hands of a test: its HTTP API, tokens for anybody, and the database behind it."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,10 +109,18 @@ class Account:
 
 
 @contextmanager
-def running_account(database: Database, data_dir: Path, *, port: int = 0, **parameters: str) -> Iterator[Account]:
+def running_account(
+    database: Database,
+    data_dir: Path,
+    *,
+    port: int = 0,
+    longest_visibility_seconds: float = math.inf,
+    **parameters: str,
+) -> Iterator[Account]:
     """Run template.yaml on a migrated database, with two processes a function at most and no schedule.
 
-    `port` is the API's, 0 any free one; `parameters` are those of the template.
+    `port` is the API's, 0 any free one; `longest_visibility_seconds` bounds the visibility time-outs of queues;
+    `parameters` are those of the template.
     """
     lines: list[LogLine] = []
     settings = CloudSettings(
@@ -125,6 +134,7 @@ def running_account(database: Database, data_dir: Path, *, port: int = 0, **para
         schedules=False,
         overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000", **parameters},
         max_processes=2,
+        longest_visibility_seconds=longest_visibility_seconds,
     )
     stage = Stage(database)
     with running_cloud(settings) as cloud, _client(cloud) as http:

@@ -187,7 +187,10 @@ ROUTES = {
                 ("GET", "session-health", 200),
                 ("GET", "sessions", 200),
                 ("GET", "analytics", 200),
+                ("GET", "dead-letters", 200),
+                ("POST", "dead-letters/{session}/redrive", 404),
                 ("GET", "reconcile", 200),
+                ("GET", "verify", 200),
             ),
         )
     },

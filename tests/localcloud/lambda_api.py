@@ -1,4 +1,4 @@
-"""The one action of Lambda's HTTP API that operators need: Invoke, which runs a function and gives its answer."""
+"""The one action of Lambda's HTTP API that operators need: Invoke, which runs a function now, or when it can."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from localcloud.asynchronous import Asynchronous
 from localcloud.aws_api import AwsError, check_signature, read_body
 from localcloud.gateway import Handler
 from localcloud.pools import FunctionPool, Throttled
@@ -16,13 +17,13 @@ _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
 _STATUS = {"ResourceNotFoundException": 404, "TooManyRequestsException": 429}
 
 
-def lambda_handler(pools: Mapping[str, FunctionPool]) -> Handler:
-    """Serve these functions, named by logical id or ARN. Invocations are synchronous, whatever is asked for."""
+def lambda_handler(pools: Mapping[str, FunctionPool], asynchronous: Asynchronous) -> Handler:
+    """Serve these functions, named by logical id or ARN."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
             check_signature(request, "lambda")
-            return await _invoke(request, pools)
+            return await _invoke(request, pools, asynchronous)
         except AwsError as error:
             body = json.dumps({"Type": "User", "Message": str(error)}).encode()
             status = _STATUS.get(error.code, error.status)
@@ -31,16 +32,21 @@ def lambda_handler(pools: Mapping[str, FunctionPool]) -> Handler:
     return handle
 
 
-async def _invoke(request: web.BaseRequest, pools: Mapping[str, FunctionPool]) -> web.Response:
+async def _invoke(
+    request: web.BaseRequest, pools: Mapping[str, FunctionPool], asynchronous: Asynchronous
+) -> web.Response:
     match = _INVOKE.search(request.raw_path.partition("?")[0])
     if request.method != "POST" or match is None:
         raise AwsError("UnknownOperationException", "Only Invoke is known here.", status=404)
     name = unquote(match[1]).partition(":function:")[2] or unquote(match[1])
     if name not in pools:
         raise AwsError("ResourceNotFoundException", f"Function not found: {name}")
+    payload = await read_body(request) or b"{}"
+    if request.headers.get("X-Amz-Invocation-Type") == "Event":
+        return web.Response(status=202, headers={"x-amzn-requestid": asynchronous.invoke(name, payload)})
     request_id = str(uuid.uuid4())
     try:
-        outcome = await pools[name].invoke(await read_body(request) or b"{}", request_id=request_id)
+        outcome = await pools[name].invoke(payload, request_id=request_id)
     except Throttled as throttled:
         raise AwsError("TooManyRequestsException", str(throttled)) from throttled
     headers = {"x-amzn-requestid": request_id, "x-amz-executed-version": "$LATEST"}

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+from localcloud.asynchronous import Asynchronous
 from localcloud.bus_faults import BusFaults
 from localcloud.event_bus import EventBus
 from localcloud.event_sources import EventSources
@@ -37,6 +38,7 @@ class Messaging:
         self._pools = pools
         self.queues = Queues(self._file, _bounded(stack.queues, longest_visibility_seconds), log)
         self.bus = EventBus(stack, self._file, self.queues, self.faults, log)
+        self._asynchronous = Asynchronous(pools, self.queues, log)
         self._sources = EventSources(stack.sources, self.queues, pools, log)
         self._delivering: asyncio.Task[None] | None = None
 
@@ -47,7 +49,7 @@ class Messaging:
     def mount(self, gateway: Gateway, api_url: str) -> None:
         """Serve the APIs of EventBridge, Lambda and SQS on the gateway's port."""
         gateway.mount("/_aws/events", events_service(self.bus).handle)
-        gateway.mount("/_aws/lambda", lambda_handler(self._pools))
+        gateway.mount("/_aws/lambda", lambda_handler(self._pools, self._asynchronous))
         gateway.mount("/_aws/sqs", sqs_service(self.queues, f"{api_url}/_aws/sqs").handle)
 
     def start(self) -> None:
@@ -61,6 +63,7 @@ class Messaging:
         if self._delivering is not None:
             self._delivering.cancel()
             await asyncio.gather(self._delivering, return_exceptions=True)
+        await self._asynchronous.stop()
         await self._sources.stop()
         self._file.close()
 

@@ -15,9 +15,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from autodoctor.events.letters import Letter, letter_of
 from localcloud.cloudformation import REGION
 from localcloud.console import Refusal
-from localcloud.dead_letters import Letter, letter_of
 from localcloud.environment import service_endpoints
 
 # Long enough to send a batch again, one function's time-out after the other.

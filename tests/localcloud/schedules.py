@@ -14,9 +14,9 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from localcloud.asynchronous import record_of_failure
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.cron import Next, next_times
-from localcloud.environment import function_arn
 from localcloud.logline import Log, LogLine
 from localcloud.messages import Message
 from localcloud.pools import FunctionPool, Throttled
@@ -142,29 +142,10 @@ class Schedules:
             fate = f"dropped, {policy.dead_letter or 'the template names no dead-letter queue'}"
             self._log(LogLine("dead", f"{event.schedule.name} {fate}", request_id=event.request_id))
             return
-        letter = _record_of_failure(event, outcome, attempts)
+        letter = record_of_failure(event.schedule.function, event.request_id, event.payload, outcome, attempts)
         self._queues.send(queue, Message(json.dumps(letter), trace=event.request_id))
         error = outcome.error if outcome else "Throttled"
         self._log(LogLine("dead", f"{event.schedule.name} -> {queue}", str(error), None, event.request_id))
-
-
-def _record_of_failure(event: _Event, outcome: Outcome | None, attempts: int) -> dict[str, object]:
-    """What Lambda sends where an asynchronous event's failures go."""
-    record: dict[str, object] = {
-        "version": "1.0",
-        "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-        "requestContext": {
-            "requestId": event.request_id,
-            "functionArn": f"{function_arn(event.schedule.function)}:$LATEST",
-            "condition": "RetriesExhausted" if outcome else "EventAgeExceeded",
-            "approximateInvokeCount": attempts,
-        },
-        "requestPayload": json.loads(event.payload),
-    }
-    if outcome is None:
-        return record
-    status = {"statusCode": 200, "executedVersion": "$LATEST", "functionError": outcome.error}
-    return {**record, "responseContext": status, "responsePayload": json.loads(outcome.payload)}
 
 
 async def _sleep_until(due: datetime) -> None:

@@ -19,6 +19,7 @@ EVERYTHING = {
     "ec2:UnassignPrivateIpAddresses": "checked by Lambda for *",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+CONSUMED = ("FeedQueue", "NotifyQueue", "SettleQueue", "MailFeedbackQueue")
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PUBLISHING = {"events:DescribeEventBus", "events:PutEvents"}
 PUBLISHERS = {
@@ -55,6 +56,10 @@ OWN_GRANTS = {
     "ReconcileFunction": {"sqs:SendMessage"},
     "MonitorFunction": {"sqs:SendMessage", "sns:Publish"},
     "VerifyFunction": {"sqs:SendMessage", "sns:Publish"},
+    "DeadLettersFunction": {
+        *(CONSUME | {"sqs:ChangeMessageVisibility", "sqs:SendMessage", "lambda:InvokeFunction"}),
+        *("sqs:ListDeadLetterSourceQueues", "sqs:StartMessageMoveTask", "sqs:ListMessageMoveTasks"),
+    },
 }
 
 
@@ -191,6 +196,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
         "MonitorFunction": sweep,
         "VerifyFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
+        "DeadLettersFunction": [{"Fn::GetAtt": [name, "Arn"]} for name in CONSUMED],
     }
 
 
@@ -199,7 +205,32 @@ def test_a_consumer_reads_its_own_queue_and_no_other(
 ) -> None:
     own = {each["FunctionName"]["Ref"]: [each["EventSourceArn"]] for each in sources.values()}
     for action in CONSUME:
-        assert allowed(functions, transformed, action) == own
+        may = allowed(functions, transformed, action)
+        del may["DeadLettersFunction"]
+        assert may == own
+
+
+def test_admins_reach_every_dead_letter_queue_and_no_other(functions: Document, transformed: Document) -> None:
+    letters = [
+        {"Fn::GetAtt": [name, "Arn"]}
+        for name, resource in transformed.items()
+        if resource["Type"] == "AWS::SQS::Queue" and "DeadLetter" in name
+    ]
+    for action in (*CONSUME, "sqs:ListDeadLetterSourceQueues"):
+        found = allowed(functions, transformed, action)["DeadLettersFunction"]
+        assert sorted(map(str, found)) == sorted(map(str, letters))
+    told = functions["DeadLettersFunction"]["Environment"]["Variables"]["DEAD_LETTER_QUEUES"]["Fn::Sub"]
+    assert json.loads(told) == {name: f"${{{name}.Arn}}" for name in (each["Fn::GetAtt"][0] for each in letters)}
+
+
+def test_letters_go_back_to_every_function_that_leaves_some(functions: Document, transformed: Document) -> None:
+    leave = [
+        {"Fn::GetAtt": [each["Properties"]["FunctionName"]["Ref"], "Arn"]}
+        for each in transformed.values()
+        if each["Type"] == "AWS::Lambda::EventInvokeConfig"
+    ]
+    (found,) = allowed(functions, transformed, "lambda:InvokeFunction").values()
+    assert sorted(map(str, found)) == sorted(map(str, leave))
 
 
 def test_a_queue_takes_events_of_its_rules_only(transformed: Document, rules: Document) -> None:

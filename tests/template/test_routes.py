@@ -49,6 +49,8 @@ PROTECTED = {
     "GET /api/admin/session-health",
     "GET /api/admin/sessions",
     "GET /api/admin/analytics",
+    "GET /api/admin/dead-letters",
+    "POST /api/admin/dead-letters/{queue}/redrive",
     "GET /api/customer/credits",
     "POST /api/customer/credits/checkout",
     "GET /api/intakes/{intakeId}",

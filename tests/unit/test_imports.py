@@ -26,7 +26,7 @@ BUDGET = {
     **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts", "reconcile"), COMMON),
     # botocore's signer, without its clients
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
-    **dict.fromkeys(("monitor", "verify"), COMMON | SIGNING),
+    **dict.fromkeys(("monitor", "verify", "dead_letters"), COMMON | SIGNING),
     "health": COMMON,
     "analytics": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},
@@ -77,6 +77,7 @@ DEPLOYED = {
     "ALERT_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "SESSION_BASE_URL": "https://sessions.example",
+    "DEAD_LETTER_QUEUES": "{}",
     "EVENT_BUS_NAME": "bus",
     "FEED_QUEUE_URL": "https://sqs.eu-west-1.example/feed.fifo",
     "WEBSOCKET_ENDPOINT": "https://sockets.example/live",

@@ -16,6 +16,7 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "workshopId": ("The workshop.", _UUID),
     "notificationId": ("From the list of notifications.", _UUID),
     "code": ("What the plan or pack is called.", _CODE),
+    "queue": ("Its name, from the list.", {"type": "string", "pattern": "^[A-Za-z0-9]+$"}),
     "slug": ("Last part of a problem's `type`.", {"type": "string", "pattern": "^[a-z0-9-]+$"}),
     "file": ("Its path, which may have slashes.", {"type": "string"}),
     "proxy": ("Anything below.", {"type": "string"}),

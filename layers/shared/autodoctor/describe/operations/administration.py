@@ -89,6 +89,20 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "intakes. With `format=csv`, or `Accept: text/csv`, the same numbers as a file, one a line.",
         content={"text/csv": {"type": "string"}},
     ),
+    "GET /api/admin/dead-letters": Operation(
+        "listDeadLetters",
+        "See what could not be delivered",
+        "Administration",
+        "Every dead-letter queue with its count and up to ten letters, oldest first. A letter is told by its ids and "
+        "kinds; what it says is not shown. Looking leaves it where it is.",
+    ),
+    "POST /api/admin/dead-letters/{queue}/redrive": Operation(
+        "redriveDeadLetters",
+        "Send dead letters again",
+        "Administration",
+        "Back to where they were meant to go; what fails again comes back as a new letter. `sending` goes on after "
+        "the answer where SQS moves them. While it moves them already, the answer says so by counting what is left.",
+    ),
     "GET /api/admin/verify": Operation(
         "listVerifications",
         "See whether the data is as it must be",

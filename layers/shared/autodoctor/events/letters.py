@@ -17,10 +17,15 @@ class Letter:
     """One dead letter.
 
     Attributes:
+        message_id: SQS's name for it.
+        receipt: what it is deleted or let go with.
+        received: how often it was received, also by those who only looked at it.
+        sent_at: when it was sent, UTC; a standard queue's letter keeps the time of the event.
         origin: what gave up: a consumer of a queue, a rule's delivery, a schedule's, or a function's retries.
         target: the ARN to send it to again: a queue, or a function; empty where it is unknown.
         payload: what to send there.
         error: the kind of failure, as far as the letter says; of a consumer only its log does.
+        facts: ids and kinds that may be shown, by name.
         rule: the ARN of the rule it comes from, or empty.
     """
 
@@ -28,6 +33,7 @@ class Letter:
     receipt: str
     origin: Origin
     sent_at: datetime
+    received: int
     target: str
     payload: str
     error: str
@@ -63,6 +69,7 @@ def letter_of(message: Mapping[str, Any]) -> Letter:
         receipt=message["ReceiptHandle"],
         origin=origin,
         sent_at=datetime.fromtimestamp(int(system["SentTimestamp"]) / 1000, UTC),
+        received=int(system.get("ApproximateReceiveCount", "0")),
         target=target,
         payload=payload,
         error=error,

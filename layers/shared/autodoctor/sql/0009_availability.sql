@@ -88,8 +88,10 @@ LANGUAGE sql STABLE AS $$
   WITH newest AS (
     SELECT s.accepted_at, s.current_assignment_id
       FROM (SELECT * FROM sessions
-             WHERE id >= (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
-                          || repeat('0', 20))::uuid
+             WHERE id BETWEEN (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
+                               || repeat('0', 20))::uuid
+                          AND (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
+                               || repeat('f', 20))::uuid -- ids that were moved in may be of any kind
              ORDER BY id DESC LIMIT 1000) AS s
      WHERE s.accepted_at > now() - interval '6 hours'
      LIMIT 20

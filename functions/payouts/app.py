@@ -1,4 +1,4 @@
-"""EventBridge schedule: sends due payouts and refunds to Stripe, takes back what disputes cost, books Stripe's fees"""
+"""EventBridge schedule: looks up refunds by hand, sends what is owed, takes back what disputes cost, books fees"""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.fees import sweep_fees
 from autodoctor.payments.losses import sweep_losses
 from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.refund_lookups import sweep_refund_lookups
 from autodoctor.payments.refunding import sweep_refunds
 from autodoctor.payments.reversals import sweep_reversals
 from autodoctor.payments.sending import waiting
@@ -26,7 +27,13 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     def seconds_left() -> float:
         return context.get_remaining_time_in_millis() / 1000
 
-    sweeps = {"refunds": sweep_refunds, "payouts": sweep_payouts, "reversals": sweep_reversals, "fees": sweep_fees}
+    sweeps = {
+        "lookups": sweep_refund_lookups,  # first: what went back by hand is neither sent nor paid back once more
+        "refunds": sweep_refunds,
+        "payouts": sweep_payouts,
+        "reversals": sweep_reversals,
+        "fees": sweep_fees,
+    }
     swept = {name: sweep(db, stripe_client(), seconds_left).model_dump() for name, sweep in sweeps.items()}
     left = waiting(db)
     metrics.add_metric(name="SendingFailed", unit=MetricUnit.Count, value=left.failed)

@@ -13,6 +13,7 @@ from autodoctor.ids import new_id
 from autodoctor.payments import accounts
 from autodoctor.payments.accounts import Kind
 from autodoctor.payments.ledger import Transfer, book
+from autodoctor.payments.sending import waiting
 from autodoctor.payments.settlement import settle
 from autodoctor.sessions.accept import decline
 from health.past import NOON, Past, Story, free, no_show, withdrawn
@@ -139,6 +140,26 @@ def test_money_that_is_stuck_is_counted_and_listed(stage: Stage) -> None:
     assert stuck() == {"payouts_waiting": (1, 699), "refunds_waiting": (1, 999)}
     stage.owner.execute("UPDATE payouts SET state = 'failed'")
     assert stuck() == {"payouts_failed": (1, 699), "refunds_waiting": (1, 999)}
+    stage.owner.execute("UPDATE refunds SET state = 'returned', sent_at = now(), next_attempt_at = NULL")
+    stage.owner.execute(
+        "UPDATE payouts SET state = 'sent', sent_cents = amount_cents, sent_at = now(), stripe_transfer_id = 'tr_1',"
+        "                   next_attempt_at = NULL"
+    )
+    owed = accounts.mechanic_receivable(stage.one("SELECT mechanic_id FROM payouts"))
+    transfers = [Transfer(Kind.RECEIVABLE, "refund:re_1:receivable", owed, accounts.STRIPE, 500, done.session_id)]
+    stage.app.transaction(lambda connection: book(connection, transfers))
+    assert stuck() == {"receivables": (1, 500)}
+    stage.owner.execute(
+        "WITH lost AS (INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status)"
+        "              VALUES ('dp_1', 'pi_1', 500, 'lost') RETURNING id)"
+        "INSERT INTO payout_reversals (payout_id, dispute_id, amount_cents, state)"
+        " SELECT p.id, lost.id, 500, 'impossible' FROM payouts p, lost"
+    )
+    assert stuck() == {"reversals_failed": (1, 500), "receivables": (1, 500)}
+    assert waiting(stage.app).failed == 1
+    back = Transfer(Kind.RECEIVABLE, "reversal:trr_1:owed", accounts.STRIPE, owed, 500, done.session_id)
+    stage.app.transaction(lambda connection: book(connection, [back]))
+    assert stuck() == {"reversals_failed": (1, 500)}
 
 
 def test_what_was_paid_back_of_completed_sessions_is_revenue_lost(stage: Stage) -> None:

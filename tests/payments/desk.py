@@ -22,6 +22,7 @@ from autodoctor.payments.connect import start_onboarding
 from autodoctor.payments.fees import SweptFees, sweep_fees
 from autodoctor.payments.losses import sweep_losses
 from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.payments.refund_lookups import LookedUp, sweep_refund_lookups
 from autodoctor.payments.refunding import sweep_refunds
 from autodoctor.payments.reversals import sweep_reversals
 from autodoctor.payments.sending import Sent
@@ -172,6 +173,10 @@ class Desk:
         """One sweep of refunds."""
         return sweep_refunds(self.counter.stage.app, self.client, lambda: 60.0)
 
+    def lookups(self) -> LookedUp:
+        """One sweep of the refunds that Stripe said were more than we know."""
+        return sweep_refund_lookups(self.counter.stage.app, self.client, lambda: 60.0)
+
     def reversals(self) -> Sent:
         """One sweep of reversals."""
         return sweep_reversals(self.counter.stage.app, self.client, lambda: 60.0)
@@ -216,6 +221,7 @@ class Desk:
     def balanced(self) -> None:
         """Everything is told and its fees are booked: the ledger and Stripe's books say the same, to the cent."""
         self.tell()
+        self.lookups()
         sweep_losses(self.counter.stage.app, lambda: 60.0)
         self.fees()
         books = self.counter.stripe.books()

@@ -12,6 +12,7 @@ from integration.invariants import violations
 from journey.account import Account, Caller, running_account
 from localcloud.postgres import PostgresServer
 from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.stripe.webhooks import EVENTS
 from payments.purse import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
@@ -133,6 +134,22 @@ def test_a_refund_by_hand_after_the_payout_is_owed_by_the_mechanic(account: Acco
     assert -balance(account.stage, mechanic_receivable(row)) == 2099
     assert mechanic.get("/api/mechanic/earnings")["totals"]["paidCents"] == 2099
     assert agrees(account)
+
+
+def test_a_refund_by_hand_is_known_where_stripe_tells_of_the_charge_alone(account: Account) -> None:
+    stripe = account.cloud.stripe
+    stripe.configure_endpoint("platform", events=("checkout.session.*", "charge.refunded"))
+    try:
+        mechanic = onboarded(account)
+        session_id = held(account, account.customer(), mechanic)
+        sweep_until(account, "payouts", session_id)
+        press(account, "refund", of_session(account, "charge", session_id)["id"])
+        assert sweep_until(account, "payouts", session_id)["lookups"].keys() == {"asked", "news"}
+        row = account.stage.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
+        assert -balance(account.stage, mechanic_receivable(row)) == 2099
+        assert agrees(account)
+    finally:
+        stripe.configure_endpoint("platform", events=EVENTS["platform"])
 
 
 def test_a_dispute_that_is_lost_after_the_payout_takes_it_back(account: Account) -> None:

@@ -57,6 +57,13 @@ _REFUNDS: Final[LiteralString] = """
   SELECT r.intake_id AS session_id, r.created_at AS at, NULL::text AS severity FROM refunds r
    WHERE r.state IN ('due', 'held', 'sending', 'failed') AND r.state = ANY (%(values)s)
 """
+_NOT_TAKEN_BACK: Final[LiteralString] = """
+  SELECT p.session_id, min(r.created_at) AS at, NULL::text AS severity
+    FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'impossible' GROUP BY p.session_id
+"""
+_OWED: Final[LiteralString] = """
+  SELECT o.session_id, o.since AS at, NULL::text AS severity FROM receivables o
+"""
 _UNSETTLED: Final[LiteralString] = """
   SELECT d.session_id, d.ended_at AS at, NULL::text AS severity FROM settlements_due d
 """
@@ -116,6 +123,8 @@ _FILTERS: Final[dict[str, dict[str, _Source]]] = {
         "payouts_waiting": _Source(_PAYOUTS, _WAITING, by_time=False),
         "refunds_failed": _Source(_REFUNDS, ("failed",), by_time=False),
         "refunds_waiting": _Source(_REFUNDS, _WAITING, by_time=False),
+        "reversals_failed": _Source(_NOT_TAKEN_BACK, (), by_time=False),
+        "receivables": _Source(_OWED, (), by_time=False),
         "settlements_waiting": _Source(_UNSETTLED, (), by_time=False),
     },
 }

@@ -56,6 +56,11 @@ UNION ALL
 SELECT 'refunds_waiting', count(*), coalesce(sum(r.amount_cents), 0)::bigint, min(r.created_at)
   FROM refunds r WHERE r.state IN ('due', 'held', 'sending')
 UNION ALL
+SELECT 'reversals_failed', count(DISTINCT p.session_id), coalesce(sum(r.amount_cents), 0)::bigint, min(r.created_at)
+  FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'impossible'
+UNION ALL
+SELECT 'receivables', count(*), coalesce(sum(o.cents), 0)::bigint, min(o.since) FROM receivables o
+UNION ALL
 SELECT 'settlements_waiting', count(*), NULL, min(d.ended_at) FROM settlements_due d
 """
 
@@ -124,5 +129,5 @@ def standing(database: Database) -> Standing:
 
 
 def money_stuck(database: Database) -> list[MoneyStuck]:
-    """Payouts and refunds that failed or wait, and ended sessions that are not settled yet."""
+    """What failed or waits to be paid out, back or taken back, what mechanics owe, and sessions not settled yet."""
     return [MoneyStuck(**row, list=f"/api/admin/sessions?money={row['kind']}") for row in database.all(_MONEY, ())]

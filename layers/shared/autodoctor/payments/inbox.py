@@ -17,7 +17,7 @@ from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.connect import account_updated
 from autodoctor.payments.disputes import dispute_told
 from autodoctor.payments.fulfilment import CheckoutPage, Effect, apply
-from autodoctor.payments.hand_refunds import refund_told
+from autodoctor.payments.hand_refunds import charge_refunded, refund_told
 from autodoctor.payments.losses import book_losses
 from autodoctor.payments.payout_news import bank_refused, transfer_reversed
 from autodoctor.payments.signature import verify_signature
@@ -27,7 +27,7 @@ from autodoctor.wire import Answer, unstorable
 type Endpoint = Literal["platform", "connect"]
 ALARMING: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
 REFUND_EVENTS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
-"""They carry a refund; `charge.refunded` carries the charge, which says only how much went back in all."""
+"""They carry a refund; `charge.refunded` carries the charge."""
 
 _RECORD: Final[LiteralString] = """
 INSERT INTO stripe_events (id, endpoint, type, account, object_id, livemode, created_at)
@@ -162,6 +162,8 @@ def _of_money_that_goes_back(connection: psycopg.Connection[Row], event: StripeE
         return transfer_reversed(connection, event.data.object)
     if event.type in REFUND_EVENTS:
         return refund_told(connection, event.data.object)
+    if event.type == "charge.refunded":
+        return charge_refunded(connection, event.data.object)
     if event.type.startswith("charge.dispute."):
         return dispute_told(connection, event.data.object)
     return "ignored"

@@ -45,7 +45,7 @@ class Waiting(Answer):
     """What is not sent.
 
     Attributes:
-        failed: payouts and refunds that were given up.
+        failed: payouts, refunds and reversals that were given up.
         age_seconds: since when the oldest one that could be sent is owed; those that wait for a mechanic's onboarding
             or for the end of a dispute are not counted.
         onboarding: payouts that wait for a mechanic's onboarding.
@@ -63,6 +63,8 @@ WITH owed AS (
   SELECT state, waits_for, created_at FROM payouts WHERE state IN ('due', 'held', 'sending', 'failed')
   UNION ALL
   SELECT state, waits_for, created_at FROM refunds WHERE state IN ('due', 'held', 'sending', 'failed')
+  UNION ALL
+  SELECT 'failed', NULL, created_at FROM payout_reversals WHERE state = 'impossible'
 )
 SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (

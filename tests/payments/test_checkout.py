@@ -173,6 +173,20 @@ def test_where_stripe_fails_nothing_is_half_made_and_a_retry_works(counter: Coun
     assert counter.one("SELECT count(*) FROM checkouts") == 1
 
 
+def test_a_page_behind_an_error_expires_without_an_alarm(counter: Counter) -> None:
+    counter.stripe.fail(path="/v1/checkout/sessions", mode="error_after", times=3)
+    with pytest.raises(PaymentsUnavailable):
+        counter.ask(customer := new_id())
+    counter.stripe.clear_faults()
+    opened = counter.ask(customer)
+    unseen = next(
+        each for each in counter.stripe.objects("checkout.session") if each["id"] not in str(opened.checkout_url)
+    )
+    event_id = counter.stripe.emit("checkout.session.expired", {**unseen, "status": "expired"})
+    assert counter.deliver(counter.stripe.signed(event_id)).json["outcome"] == "unchanged"
+    assert counter.status(opened.intake_id) == "open"
+
+
 @pytest.mark.parametrize("mode", ["cut_after", "timeout_after"])
 def test_an_answer_that_was_lost_is_asked_for_again_under_the_same_key(
     counter: Counter, mode: str, monkeypatch: pytest.MonkeyPatch

@@ -91,9 +91,16 @@ def test_what_is_taken_back_of_a_transfer_is_owed_again_and_booked_once(counter:
     assert violations(counter.stage.owner) == []
 
 
-def test_a_transfer_that_is_not_ours_is_left_alone(counter: Counter) -> None:
-    reversal = {"id": "trr_1", "amount": 5, "currency": "usd"}
-    about = {"id": "tr_x", "object": "transfer", "transfer_group": "another", "reversals": {"data": [reversal]}}
+@pytest.mark.parametrize("currency", ["usd", "eur"])
+def test_a_transfer_that_is_not_ours_is_left_alone(counter: Counter, currency: str) -> None:
+    reversal = {"id": "trr_1", "amount": 5, "currency": currency}
+    about = {
+        "id": "tr_x",
+        "object": "transfer",
+        "currency": currency,
+        "transfer_group": "another",
+        "reversals": {"data": [reversal]},
+    }
     assert counter.stripe.emit("transfer.reversed", about)
     assert counter.tell("transfer.reversed").json["outcome"] == "not_ours"
 

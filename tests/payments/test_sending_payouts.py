@@ -4,11 +4,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import stripe
 
 from autodoctor.db import Database
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import mechanic_payable
+from autodoctor.payments.accounts import mechanic_payable, mechanic_receivable
 from autodoctor.payments.connect import account_updated, onboarding
+from autodoctor.payments.hand_refunds import refund_told
 from autodoctor.payments.payouts import PaidTwice, sweep_payouts
 from autodoctor.payments.sending import BACK_OFF, Sent, waiting
 from autodoctor.payments.settlement import settle
@@ -127,6 +129,30 @@ def test_while_stripe_does_not_answer_the_lookup_nothing_is_sent(office: Office,
         office.later(DAY)
     assert office.payouts() == Sent(sent=1)
     paid_once(office, mechanic)
+
+
+def test_what_may_have_been_sent_is_on_its_way_also_while_our_key_is_refused(
+    office: Office, mechanic: Mechanic
+) -> None:
+    """Else a refund by hand would be withheld from what the mechanic has."""
+    office.onboarded(mechanic)
+    created = office.earned(mechanic)
+    office.control.fail(mode="cut_after", method="POST", path="/v1/transfers", times=3)
+    assert office.payouts() == Sent(waiting=1)
+    office.control.clear_faults()
+    office.later()
+    replaced = stripe.StripeClient("sk_test_replaced", base_addresses={"api": office.control.url})
+    assert sweep_payouts(office.stage.app, replaced, lambda: 60.0) == Sent(waiting=1)
+    assert office.payout()["state"] == "sending"
+    back = office.control.refund(office.intent(created))
+    office.stage.app.transaction(lambda connection: refund_told(connection, back))
+    office.later()
+    assert office.payouts() == Sent(sent=1)
+    owed = office.payout()
+    assert (owed["state"], owed["sent_cents"], owed["withheld_cents"]) == ("sent", SHARE, 0)
+    assert balance(office.stage, mechanic_receivable(mechanic.id)) == -SHARE
+    assert office.agrees()
+    assert violations(office.stage.owner) == []
 
 
 def test_who_has_no_account_is_waited_for(office: Office, mechanic: Mechanic) -> None:

@@ -93,6 +93,8 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
     checkout = connection.execute(_LOCK, {"checkout_id": page.checkout_id}).fetchone()
     if checkout is None:
         return Effect("not_ours")
+    if page.payment_status == "unpaid" and checkout["stripe_session_id"] not in (None, page.id):
+        return Effect("unchanged")  # made by a call that Stripe answered with an error: nobody knows its URL
     sold_for_nothing = page.payment_status not in ("paid", "unpaid")
     if page.livemode is not livemode or checkout["stripe_session_id"] not in (None, page.id) or sold_for_nothing:
         return Effect("mismatch")
@@ -102,9 +104,8 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
     if checkout["status"] not in _BEFORE[status]:
         return Effect("unchanged")
     _move(connection, checkout, page, status)
-    if status == "failed":
-        return Effect(status, _tell(connection, checkout, "payment.failed", "refused", page))
-    return Effect(status)
+    refused = status == "failed"
+    return Effect(status, _tell(connection, checkout, "payment.failed", "refused", page) if refused else None)
 
 
 type _Unpaid = Literal["processing", "failed", "expired", "unchanged"]

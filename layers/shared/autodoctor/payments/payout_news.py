@@ -32,7 +32,6 @@ UPDATE mechanic_accounts SET payouts_enabled = false
 class _Reversal(BaseModel):
     id: str
     amount: int = Field(gt=0)
-    currency: Literal["usd"]
 
 
 class _Reversals(BaseModel):
@@ -41,6 +40,7 @@ class _Reversals(BaseModel):
 
 class _Transfer(BaseModel):
     id: str
+    currency: str
     transfer_group: str | None = None
     reversals: _Reversals
 
@@ -65,9 +65,11 @@ def transfer_reversed(connection: psycopg.Connection[Row], transfer: dict[str, A
 
     Raises:
         TransferNotStored: the payout is still being sent.
-        pydantic.ValidationError: it is no transfer in US dollars.
+        pydantic.ValidationError: it is no transfer.
     """
     told = _Transfer.model_validate(transfer)
+    if told.currency != "usd":
+        return "not_ours"
     payout = connection.execute(_PAYOUT, {"transfer_id": told.id, "payout_id": told.payout_id}).fetchone()
     if payout is None:
         return "not_ours"

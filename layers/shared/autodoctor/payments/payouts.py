@@ -129,8 +129,16 @@ def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> 
 
 
 def _found(client: "stripe.StripeClient", payout: Row) -> str | None:
-    """The transfer that an earlier attempt made."""
-    listed = asked(lambda: client.v1.transfers.list(params={"transfer_group": str(payout["id"]), "limit": 2}))
+    """The transfer that an earlier attempt made.
+
+    Raises:
+        Unknown: Stripe does not say, or refuses to (a key that was replaced): the payout stays on its way, as what is
+            refunded meanwhile would be withheld from one that is not.
+    """
+    try:
+        listed = asked(lambda: client.v1.transfers.list(params={"transfer_group": str(payout["id"]), "limit": 2}))
+    except NotDone as refused:
+        raise Unknown(refused.reason) from refused
     match listed.data:
         case []:
             return None

@@ -48,6 +48,10 @@ class Marketplace:
         self.wander(25, seed=1)
         self._active()
         self.stage.owner.execute("DELETE FROM outbox")  # the bus has them
+        with self.stage.without_triggers() as superuser:  # a long run must not outlast them
+            superuser.execute(
+                "UPDATE session_assignments SET offer_expires_at = now() + interval '1 hour' WHERE status = 'offered'"
+            )
 
     # --- ended --------------------------------------------------------------------------------------
 

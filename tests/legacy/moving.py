@@ -53,10 +53,7 @@ class Moving:
 
     def is_sound(self) -> None:
         """Verify finds nothing, nor do the invariants of the tests; nothing waits to be told, paid or refunded."""
-        with reader(self.stage.urls.owner_url, "verify") as connection:
-            outcome = verify(connection)
-        found = [tally.samples for tally in outcome.tallies.values() if tally.check.section is not Section.SCHEMA]
-        assert not found, found
+        self.verifies()
         assert violations(self.stage.owner) == []
         for table in (
             "outbox",
@@ -67,7 +64,14 @@ class Moving:
             "refunds",
             "ledger_transfer",
         ):
-            assert self.stage.owner.execute(f"SELECT 1 FROM {table}").fetchall() == [], table  # type: ignore[arg-type]
+            assert self.stage.owner.execute(f"SELECT 1 FROM {table}").fetchall() == [], table
+
+    def verifies(self) -> None:
+        """Verify finds nothing; what the schema is, is its own tests' business."""
+        with reader(self.stage.urls.owner_url, "verify") as connection:
+            outcome = verify(connection)
+        found = [tally.samples for tally in outcome.tallies.values() if tally.check.section is not Section.SCHEMA]
+        assert not found, found
 
     def session(self, name: str) -> dict[str, Any]:
         """The session that a named old row became."""

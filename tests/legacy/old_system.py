@@ -18,7 +18,8 @@ CREATE TABLE organizations (id uuid PRIMARY KEY, name text, organization_type te
 CREATE TABLE mechanics (id uuid PRIMARY KEY, user_id uuid, name text, status text, workshop_id uuid,
                         stripe_account_id text, created_at timestamptz DEFAULT now());
 CREATE TABLE intakes (id uuid PRIMARY KEY, customer_user_id uuid, name text, email text, phone text, year text,
-                      make text, model text, vin text, concern text, urgent boolean, created_at timestamptz DEFAULT now());
+                      make text, model text, vin text, concern text, urgent boolean,
+                      created_at timestamptz DEFAULT now());
 CREATE TABLE waiver_signatures (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid, intake_id uuid,
                                 full_name text NOT NULL, signed_at timestamptz, waiver_version text, is_valid boolean);
 CREATE TABLE sessions (id uuid PRIMARY KEY, type text, status text, plan text, intake_id uuid, customer_user_id uuid,
@@ -178,7 +179,8 @@ SELECT intake, customer, 'Cora Castillo', 'Volvo', 'V60', repeat('Squeals when b
 INSERT INTO waiver_signatures (user_id, intake_id, full_name, signed_at)
 SELECT customer, intake, 'Cora Castillo', at FROM made WHERE n %% 5 <> 0""",
     """
-INSERT INTO sessions (id, type, status, plan, intake_id, customer_user_id, mechanic_id, started_at, ended_at, created_at)
+INSERT INTO sessions (id, type, status, plan, intake_id, customer_user_id, mechanic_id, started_at, ended_at,
+                      created_at)
 SELECT id, 'video', CASE n %% 2 WHEN 0 THEN 'completed' ELSE 'cancelled' END, 'standard', intake, customer,
        CASE n %% 2 WHEN 0 THEN %(mechanic)s::uuid END, CASE n %% 2 WHEN 0 THEN at + interval '5 minutes' END,
        at + interval '20 minutes', at FROM made""",

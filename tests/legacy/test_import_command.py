@@ -1,7 +1,6 @@
 """`autodoctor import-legacy` as an operator runs it: tables, JSON, exit status; killed and started again; large."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,14 +17,15 @@ from legacy.moving import Moving
 from legacy.old_system import OldSystem, broken
 from localcloud.cli import app
 
-# The command, and then how much memory it ever held, in KB.
+# The command, and then how much memory it ever held, in KB (what getrusage says may be its parent's).
 MEASURED = """
-import resource, sys
+import pathlib, sys
 from localcloud.cli import main
 try:
     main()
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+    status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
+    print(status["VmHWM"].split()[0], file=sys.stderr)
 """
 
 
@@ -95,10 +95,10 @@ def test_twenty_thousand_take_no_more_memory_than_two_thousand(old: OldSystem, s
     old.multitude(18_000)
     began = time.monotonic()
     many = peak_megabytes(stage)
-    print(f"{few} MB for 2,000, {many} MB for 18,000 more in {time.monotonic() - began:.0f} s")
+    print(f"{few:.0f} MB for 2,000, {many:.0f} MB for 18,000 more in {time.monotonic() - began:.0f} s")
     assert many - few < 20
     assert stage.one("SELECT count(*) FROM sessions") == 20_000
-    moving.is_sound()
+    moving.verifies()
 
 
 def start(stage: Stage, *arguments: str) -> subprocess.Popen[Any]:
@@ -118,8 +118,6 @@ def wait_for(stage: Stage, rows: float) -> None:
 def peak_megabytes(stage: Stage) -> float:
     """Run the command and say how much memory it took."""
     options = ["import-legacy", "--apply", "--json", "--database-url", stage.urls.owner_url]
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURED, *options], capture_output=True, text=True, check=False, env={**os.environ}
-    )
+    done = subprocess.run([sys.executable, "-c", MEASURED, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return int(done.stderr.split()[-1]) / 1024

@@ -140,7 +140,7 @@ def test_every_old_row_is_archived_word_for_word(moving: Moving, old: OldSystem)
     ):
         missing = moving.stage.owner.execute(f"""
 SELECT t.id FROM legacy.{table} t LEFT JOIN legacy_rows r ON r.table_name = '{table}' AND r.row_key = t.id::text
- WHERE r.content IS DISTINCT FROM to_jsonb(t)""").fetchall()  # type: ignore[arg-type]
+ WHERE r.content IS DISTINCT FROM to_jsonb(t)""").fetchall()
         assert missing == [], table
     assert moving.archived(old.ids["odd"])["became"] == "refused"
 
@@ -152,7 +152,7 @@ def test_sweeps_and_people_go_on_with_what_moved(moving: Moving, old: OldSystem,
         *("expire_orphaned_sessions", "expire_lapsed_offers", "bring_due_sessions", "release_absent_mechanics"),
         *("end_abandoned_sessions", "open_unreachable_requests"),
     ):
-        assert stage.one(f"SELECT {sweep}()") == 0, sweep  # type: ignore[arg-type]
+        assert stage.one(f"SELECT {sweep}()") == 0, sweep
     ended = stage.end(old.ids["talking customer"], old.ids["talking"])
     assert (ended.status, ended.reason, ended.already_ended) == ("completed", "billable", False)
     assert 12 * 60 <= (ended.duration_seconds or 0) < 14 * 60
@@ -173,7 +173,7 @@ def test_an_old_diagnostic_session_is_ended_by_its_id_over_http(
     broken(old)
     moving.run()
     going, over = old.ids["diagnostic"], old.ids["old diagnostic"]
-    with running_account(stage.urls, tmp_path) as account:  # type: ignore[arg-type]
+    with running_account(stage.urls, tmp_path) as account:
         customer = account.customer(old.ids["diagnostic customer"])
         assert customer.get("/api/customer/active-session")["session"]["sessionId"] == str(going)
         ended = customer.post(f"/api/sessions/{going}/end", {"status": "cancelled"})

@@ -91,8 +91,11 @@ class Gateway:
         self._documents = documents
 
     def mount(self, prefix: str, handler: Handler) -> None:
-        """Leave all requests below a path to another service of the account; `prefix` is like `/_aws/sqs`."""
-        self._mounts[prefix] = handler
+        """Leave all requests below a path to another service of the account; `prefix` is like `/_aws/sqs`.
+
+        A path below another one is its own, whichever came first.
+        """
+        self._mounts = dict(sorted({**self._mounts, prefix: handler}.items(), reverse=True))  # the longer before
 
     async def listen(self, host: str, port: int) -> int:
         """Take a port (0: any) and return it; all is 404 there before `open`. Raises OSError if taken."""

@@ -1,6 +1,7 @@
 /** The admin's page: how it goes now, what needs somebody, sessions, mechanics. */
 
 import { get, patch, post } from "./api.js";
+import { deadLetters } from "./dead-letters.js";
 import { announce, duration, el, every, head, money, pill, time } from "./dom.js";
 import { field, showErrors, values } from "./form.js";
 import { health } from "./health.js";
@@ -107,12 +108,12 @@ async function mechanics(query) {
       el("td", {}, each.name),
       el("td", {}, each.workshopName ?? "–"),
       el("td", {}, each.status === "suspended" ? el("span.bad", {}, "suspended") : each.sessionId ? el("a", { href: `#session?id=${each.sessionId}` }, "in a session") : each.available ? el("span.good", {}, "available") : "away"),
-      el("td", {}, each.status === "active" ? action("Suspend", change(each, { status: "suspended" }), { "aria-label": `Suspend ${each.name}` }) : action("Reinstate", change(each, { status: "active" }), { "aria-label": `Reinstate ${each.name}` })),
+      el("td", {}, each.status === "active" ? action("Suspend", change(each, { status: "suspended" }), { id: `state-${each.mechanicId}`, "aria-label": `Suspend ${each.name}` }) : action("Reinstate", change(each, { status: "active" }), { id: `state-${each.mechanicId}`, "aria-label": `Reinstate ${each.name}` })),
     ),
   );
   return [
     el("h1", {}, "Mechanics"),
-    el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", ""), el("tbody", {}, rows))),
+    el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", "(Change)"), el("tbody", {}, rows))),
     nextCursor && el("p", {}, el("a.button", { href: `#mechanics?cursor=${encodeURIComponent(nextCursor)}` }, "More")),
     newMechanic(workshops),
   ];
@@ -137,6 +138,7 @@ function newMechanic(workshops) {
         if (!showErrors(form, problem)) throw problem;
         return;
       }
+      form.reset();
       announce("Added.");
       await page.refresh();
     });
@@ -148,6 +150,7 @@ const page = start("admins", {
   health: { title: "Health", show: health },
   sessions: { title: "Sessions", show: sessions },
   mechanics: { title: "Mechanics", show: mechanics },
+  "dead-letters": { title: "Dead letters", show: () => deadLetters(page.refresh) },
   session: { title: "Session", show: session, hidden: true },
 });
 if (page) every(15, () => ["", "#health"].includes(location.hash) && page.refresh());

@@ -41,7 +41,7 @@ export function stackedBars(title, bars, series) {
     {},
     el("figcaption", {}, el("strong", {}, title), el("span.row.quiet", {}, series.map((name) => el(`span.key.key-${name}`, {}, name)))),
     picture,
-    el("details", {}, el("summary", {}, "As a table"), el("div.scroll", {}, el("table", {}, head("", ...series), el("tbody", {}, rows)))),
+    el("details", {}, el("summary", {}, "As a table"), el("div.scroll", {}, el("table", {}, head("Hour", ...series), el("tbody", {}, rows)))),
   );
 }
 
@@ -57,5 +57,5 @@ export function lines(title, counts) {
       el("td.number", {}, href ? el("a", { href }, count) : count),
     ),
   );
-  return el("section.card", {}, el("h2", {}, title), el("table", {}, el("tbody", {}, rows)));
+  return el("section.card", {}, el("h2", {}, title), el("div.scroll", {}, el("table", {}, el("tbody", {}, rows))));
 }

@@ -42,7 +42,7 @@ async function payment(intakeId) {
 
 async function past() {
   const { sessions, nextCursor } = await get(`/api/customer/sessions?limit=50`);
-  if (!sessions.length) return el("p.card", {}, "No sessions yet.");
+  if (!sessions.length) return [el("h1", {}, "Your sessions"), el("p.card", {}, "No sessions yet.")];
   const rows = sessions.map((session) =>
     el(
       "tr",
@@ -74,12 +74,7 @@ async function credits() {
       ),
     ),
     movements.length > 0 &&
-      el(
-        "table",
-        {},
-        head("When", "What", "Credits"),
-        el("tbody", {}, movements.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, each.movement.replaceAll("_", " ")), el("td.number", {}, each.credits > 0 ? `+${each.credits}` : each.credits)))),
-      ),
+      el("div.scroll", {}, el("table", {}, head("When", "What", "Credits"), el("tbody", {}, movements.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, each.movement.replaceAll("_", " ")), el("td.number", {}, each.credits > 0 ? `+${each.credits}` : each.credits)))))),
   ];
 }
 

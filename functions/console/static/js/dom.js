@@ -20,11 +20,49 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Replaces what an element contains, and keeps the focus where the same id is there again. */
+/**
+ * Replaces what an element contains, and keeps what the reader did there: the focus, what they typed, which details
+ * they opened, and how far they scrolled a table. Where what had the focus is gone, the element itself gets it.
+ */
 export function fill(element, ...children) {
-  const focused = document.activeElement?.id;
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  if (focused && element.querySelector(`#${CSS.escape(focused)}`)) document.getElementById(focused).focus();
+  const hadFocus = element !== document.activeElement && element.contains(document.activeElement);
+  const kept = KINDS.map(([selector, restorer]) => [selector, keyed(element, selector).map(([key, each]) => [key, restorer(each)])]);
+  element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));
+  for (const [selector, states] of kept) {
+    const found = new Map(keyed(element, selector));
+    for (const [key, restore] of states) if (restore && found.has(key)) restore(found.get(key));
+  }
+  if (hadFocus && !element.contains(document.activeElement)) element.focus({ preventScroll: true });
+}
+
+/** What readers do to elements of a kind: a function that does it again to another one, or none where it is as built. */
+const KINDS = [
+  ["details", ({ open }) => (each) => (each.open = open)],
+  [".scroll", ({ scrollLeft }) => (each) => (each.scrollLeft = scrollLeft)],
+  ["input:not([type=checkbox], [type=radio]), textarea", ({ value, defaultValue }) => value !== defaultValue && ((each) => (each.value = value))],
+  ["a, button, input, select, textarea, summary", (old) => old === document.activeElement && ((each) => refocus(each, old))],
+];
+
+function refocus(element, { selectionStart, selectionEnd }) {
+  element.focus({ preventScroll: true });
+  if (typeof selectionStart === "number") element.setSelectionRange(selectionStart, selectionEnd);
+}
+
+/** Elements by what they are still known by when their page was built anew: what they say, and the how-manieth of these. */
+function keyed(root, selector) {
+  const seen = new Map();
+  return [...root.querySelectorAll(selector)].map((element) => {
+    const known = knownBy(element);
+    seen.set(known, (seen.get(known) ?? 0) + 1);
+    return [`${known} ${seen.get(known)}`, element];
+  });
+}
+
+function knownBy(element) {
+  if (element.id) return `#${element.id}`;
+  if (element.matches(".scroll")) return "scroll";
+  if (element.href) return element.getAttribute("href").replace(/from=[^&]*/, ""); // it moves with the time
+  return [element.tagName, element.name, element.ariaLabel ?? (element.querySelector("summary") ?? element).textContent].join(" ");
 }
 
 /** Says something to screen readers, and shows it for a while at the foot of the page. */
@@ -59,9 +97,29 @@ export function pill(status) {
   return el("span.pill", { "data-status": status }, status.replaceAll("_", " "));
 }
 
-/** A table's head of column titles. */
+/** A table's head of column titles; a title in brackets is heard and not seen. */
 export function head(...titles) {
-  return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, title))));
+  const shown = (title) => (title.startsWith("(") ? el("span.unseen", {}, title.slice(1, -1)) : title);
+  return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, shown(title)))));
+}
+
+/** A number of things: "1 letter", "2 letters". */
+export function count(number, thing) {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+/** Asks before something is done; true where the reader says so, false where they leave it. */
+export function confirmed(question, yes) {
+  const choices = el("p.row", {}, el("button.primary", { value: "yes" }, yes), el("button", { value: "no", autofocus: true }, "Cancel"));
+  const dialog = el("dialog.card", { "aria-labelledby": "question" }, el("form", { method: "dialog" }, el("p", { id: "question" }, question), choices));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "yes");
+    });
+  });
 }
 
 /** Runs something now and then every so many seconds, but not while nobody looks; returns what stops it. */

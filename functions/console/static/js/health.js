@@ -88,13 +88,13 @@ function alerts({ critical, warning, sessions, limits }) {
     "section.card",
     { id: "alerts" },
     el("h2", {}, `Alerts: ${critical} critical, ${warning} to watch`),
-    el("table", {}, head("Severity", "What", "How many", "Since or limit"), el("tbody", {}, rows.map(([each, ...cells]) => el("tr", {}, el("td", {}, severity(each)), ...cells)))),
+    el("div.scroll", {}, el("table", {}, head("Severity", "What", "How many", "Since or limit"), el("tbody", {}, rows.map(([each, ...cells]) => el("tr", {}, el("td", {}, severity(each)), ...cells))))),
   );
 }
 
 function stuck(kinds) {
   const rows = kinds.map((each) => el("tr", {}, el("th", { scope: "row" }, label(each.kind)), el("td.number", {}, el("a", { href: listed(each.list) }, each.count)), el("td.number", {}, each.cents === null ? "–" : money(each.cents)), el("td", {}, each.since ? `since ${time(each.since)}` : "")));
-  return el("section.card", {}, el("h2", {}, "Money not where it belongs"), el("table", {}, el("tbody", {}, rows)));
+  return el("section.card", {}, el("h2", {}, "Money not where it belongs"), el("div.scroll", {}, el("table", {}, el("tbody", {}, rows))));
 }
 
 function revenue(impact) {
@@ -104,7 +104,7 @@ function revenue(impact) {
     {},
     el("h2", {}, "Revenue impact"),
     el("p", {}, `${impact.sessions} sessions not completed: ${money(impact.cardCents)} of cards, ${impact.credits} credits.`),
-    el("table", {}, head("Why", "Sessions", "Prices", "Refunded"), el("tbody", {}, rows)),
+    el("div.scroll", {}, el("table", {}, head("Why", "Sessions", "Prices", "Refunded"), el("tbody", {}, rows))),
   );
 }
 

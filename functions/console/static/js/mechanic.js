@@ -30,7 +30,7 @@ function duty({ available, availableUntil, keptAliveByFeed }) {
     "section.card.row",
     { id: "duty" },
     el("p", { role: "status" }, available ? `You are available ${until ?? ""}` : "You are not available: nobody is offered to you by name."),
-    available ? action("Take a break", say(false)) : action("I am available", say(true), { kind: "primary" }),
+    available ? action("Take a break", say(false), { id: "duty-switch" }) : action("I am available", say(true), { kind: "primary", id: "duty-switch" }),
   );
 }
 
@@ -102,7 +102,7 @@ async function earnings() {
 
 async function past() {
   const { sessions } = await get("/api/mechanic/sessions?limit=50");
-  if (!sessions.length) return el("p.card", {}, "No sessions yet.");
+  if (!sessions.length) return [el("h1", {}, "Your sessions"), el("p.card", {}, "No sessions yet.")];
   const rows = sessions.map((session) =>
     el("tr", {}, el("td", {}, el("a", { href: session.sessionUrl }, time(session.createdAt))), el("td", {}, session.counterpartName), el("td", {}, pill(session.status)), el("td.number", {}, session.durationSeconds === null ? "–" : duration(session.durationSeconds))),
   );

@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { homeOf, signedIn, signIn, signOut } from "./auth.js";
-import { announce, duration, el, fill, money, pill, time } from "./dom.js";
+import { announce, duration, el, fill, head, money, pill, time } from "./dom.js";
 import { Feed } from "./feed.js";
 import { field } from "./form.js";
 import { action, failed } from "./shell.js";
@@ -26,9 +26,7 @@ async function refresh() {
   try {
     const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
     shown = session;
-    const notes = document.getElementById("field-notes")?.value ?? "";
     fill(main, view(session, quotes));
-    if (notes) document.getElementById("field-notes").value = notes;
     tick();
   } catch (error) {
     fill(main, failed(error, refresh));
@@ -93,7 +91,8 @@ function quoteCard(quote) {
 }
 
 function timeline(events) {
-  return el("table", {}, el("tbody", {}, events.map((each) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, each.event), el("td.quiet", {}, each.actor)))));
+  const rows = events.map((each) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, each.event), el("td.quiet", {}, each.actor)));
+  return el("div.scroll", {}, el("table", {}, head("When", "What", "By"), el("tbody", {}, rows)));
 }
 
 async function joined() {

@@ -51,7 +51,7 @@ export function failed(error, again) {
   return el(
     "section.card",
     { role: "alert" },
-    el("h2", {}, "That did not work"),
+    el("h1", {}, "That did not work"),
     el("p", {}, error.message),
     error.requestId && el("p.quiet", {}, `Request ${error.requestId}`),
     again && el("button", { type: "button", onclick: again }, "Try again"),
@@ -66,15 +66,16 @@ export function action(label, work, attributes = {}) {
   return button;
 }
 
-/** Runs something while a control is disabled. */
+/** Runs something while a control does nothing else; it is not disabled, as that would take the focus from it. */
 export async function busy(control, work) {
-  control.disabled = true;
+  if (control.ariaDisabled === "true") return;
+  control.ariaDisabled = "true";
   try {
     await work();
   } catch (error) {
     announce(error.message, "error");
   } finally {
-    control.disabled = false;
+    control.ariaDisabled = null;
   }
 }
 

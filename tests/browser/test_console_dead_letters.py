@@ -1,0 +1,100 @@
+"""The admin's tab of dead letters, and what the reader did on a page outliving its refreshes."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from autodoctor.ids import new_id
+from browser.console import running_console, signed_in
+from browser.window import Camera, Windows
+from events.letter_box import LetterBox
+from journey.account import Account
+from localcloud.postgres import PostgresServer
+
+SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
+BETWEEN = "Between the bus and its consumers"
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    folder = tmp_path_factory.mktemp("console")
+    with running_console(postgres_server, template_database, "console_dead_letters", folder) as account:
+        yield account
+
+
+@pytest.fixture(scope="module")
+def letters(account: Account) -> LetterBox:
+    return LetterBox(account.cloud.api_url)
+
+
+def opened(page: Page) -> Page:
+    page.get_by_role("link", name="Dead letters").click()
+    expect(page.get_by_role("heading", name="Dead letters", level=1)).to_be_visible()
+    return page
+
+
+def test_letters_are_seen_without_what_they_say_and_sent_again_when_confirmed(
+    account: Account, letters: LetterBox, windows: Windows, camera: Camera
+) -> None:
+    session_id = str(new_id())
+    detail = {"eventId": str(new_id()), "sessionId": session_id, "customerName": SECRET}
+    letters.undelivered(json.dumps({"detail-type": "session.ended", "detail": detail}), "FeedQueue.fifo")
+    letters.put("BusDeadLetterQueue", SECRET)
+    page = opened(signed_in(account, windows.open(), "Ada Adler"))
+    row = page.get_by_role("row", name="session.ended")
+    expect(row).to_contain_text("NO_PERMISSIONS")
+    expect(row.get_by_role("link")).to_have_attribute("href", f"#session?id={session_id}")
+    expect(page.locator("main")).not_to_contain_text(SECRET)
+    camera.take(page, "two letters")
+    again = page.get_by_role("button", name=f"Send again: {BETWEEN}")
+    again.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Send 2 letters of")
+    camera.take(page, "asked")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert account.cloud.depth("BusDeadLetterQueue").visible == 2
+    again.click()
+    page.get_by_role("dialog").get_by_role("button", name="Send again").click()
+    expect(page.get_by_role("status")).to_contain_text("1 letter sent again. 1 could not be sent and stay.")
+    expect(page.get_by_role("row", name="session.ended")).to_have_count(0)
+    expect(again).to_be_focused()
+    camera.take(page, "one stays")
+
+
+def test_it_fits_a_phone(account: Account, letters: LetterBox, windows: Windows, camera: Camera) -> None:
+    letters.put("SettleDeadLetterQueue", json.dumps({"detail-type": "session.ended", "detail": {}}))
+    page = opened(signed_in(account, windows.open(phone=True, dark=True), "Ada Adler"))
+    expect(page.get_by_role("heading", name="Payouts and refunds")).to_be_visible()
+    camera.take(page, "phone")
+    for link in ("Dead letters", "Mechanics", "Sessions", "Health"):
+        page.get_by_role("navigation").get_by_role("link", name=link).click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, link
+    camera.take(page, "health")
+
+
+def test_a_refresh_keeps_open_details_and_the_focus(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Ada Adler")
+    page.get_by_text("How it is made").click()
+    page.get_by_text("As a table").focus()
+    before = page.locator(".stamp").inner_text()
+    page.wait_for_timeout(1100)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when the reader comes back to the tab
+    expect(page.locator(".stamp")).not_to_have_text(before)
+    expect(page.locator("#score details")).to_have_attribute("open", "")
+    expect(page.locator(".chart details")).not_to_have_attribute("open", "")
+    expect(page.get_by_text("As a table")).to_be_focused()
+
+
+def test_a_refresh_keeps_what_is_being_typed(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Ada Adler")
+    page.get_by_role("navigation").get_by_role("link", name="Mechanics").click()
+    page.get_by_label("Name, as customers see it").fill("Nina Newman")
+    page.get_by_role("button", name="Suspend Max Meyer").press("Enter")
+    expect(page.get_by_role("row", name="Max Meyer")).to_contain_text("suspended")
+    expect(page.get_by_label("Name, as customers see it")).to_have_value("Nina Newman")
+    expect(page.get_by_role("button", name="Reinstate Max Meyer")).to_be_focused()

@@ -9,7 +9,7 @@ from autodoctor.payments.accounts import CREDIT_SALES, PLATFORM_REVENUE, custome
 from autodoctor.payments.earnings import earnings
 from autodoctor.payments.sending import Sent
 from payments.desk import PRICE, SHARE, Desk, Order
-from payments.purse import buy, spendable
+from payments.purse import buy, give, spendable
 
 ORDERS: list[Order] = ["backwards", "shuffled"]
 
@@ -310,4 +310,34 @@ def test_what_was_used_of_a_pack_paid_back_is_owed(desk: Desk) -> None:
     desk.counter.stripe.fail_refund(made["id"])
     desk.tell()
     assert (spendable(desk.counter.stage, customer), desk.has(customer_receivable(customer))) == (0, -900)
+    desk.balanced()
+
+
+def test_credits_that_come_back_later_are_taken_for_what_is_owed(desk: Desk) -> None:
+    """Else who cancels after the pack was paid back has both the money and the credits."""
+    customer = new_id()
+    intent = desk.pack(customer)
+    held = buy(desk.counter.stage, customer, "standard").session_id
+    desk.counter.stripe.refund(intent, 1000)  # one of the two that are left
+    made = desk.counter.stripe.refund(intent)
+    desk.tell()
+    assert (spendable(desk.counter.stage, customer), desk.has(customer_receivable(customer))) == (0, -2699)
+    desk.cancel(held)
+    assert (spendable(desk.counter.stage, customer), desk.has(customer_receivable(customer))) == (0, 0)
+    desk.balanced()
+    desk.counter.stripe.fail_refund(made["id"])
+    desk.tell()
+    assert (spendable(desk.counter.stage, customer), desk.has(customer_receivable(customer))) == (4, 0)
+    desk.balanced()
+
+
+def test_credits_that_come_back_are_kept_beyond_what_is_owed(desk: Desk) -> None:
+    customer = new_id()
+    give(desk.counter.stage, customer, 4)
+    intent = desk.pack(customer)
+    held = buy(desk.counter.stage, customer, "diagnostic").session_id
+    desk.counter.stripe.refund(intent)  # of its five, four are left
+    desk.tell()
+    desk.cancel(held)
+    assert (spendable(desk.counter.stage, customer), desk.has(customer_receivable(customer))) == (4, 0)
     desk.balanced()

@@ -59,6 +59,9 @@ kind: debit -> credit (key):
                                                                                            (refund:STRIPE_ID:credits)
                               receivable: customer:SUB:receivable -> credit_sales, for those used
                                                                                            (refund:STRIPE_ID:receivable)
+      a session gives back    credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are owed for
+      credits used                                                           (refund:STRIPE_ID:repaid:SESSION:credits)
+                              receivable: credit_sales -> customer:SUB:receivable     (refund:STRIPE_ID:repaid:SESSION)
       came back after all     correction: each of these backwards                          (KEY:undone)
     dispute opened            dispute: disputed -> stripe; its fee as above                (dispute:STRIPE_ID)
       won                     dispute_won: stripe -> disputed                              (dispute:STRIPE_ID:won)

@@ -10,6 +10,7 @@ import psycopg
 from autodoctor.db import Row
 from autodoctor.payments import accounts
 from autodoctor.payments.accounts import DISPUTED, PLATFORM_REVENUE, STRIPE, Account, Kind
+from autodoctor.payments.credit_debts import hold_customer, repaid_for
 from autodoctor.payments.ledger import Transfer, book
 from autodoctor.payments.loss_shares import credits_of, part_of, shared
 
@@ -116,6 +117,7 @@ def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, loss
     earlier = [each for each in losses if each["booked"] == "parted"]
     before, taken = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
     wanted = credits_of(loss["cents"], payment["price_cents"], payment["credits"], before, taken)
+    hold_customer(connection, payment["user_id"])
     row = connection.execute(_CREDITS_LEFT, payment).fetchone()
     left = min(wanted, 0 if row is None else row["credits"])
     owed = min(loss["cents"], part_of(payment["price_cents"], wanted - left, payment["credits"]))
@@ -135,9 +137,11 @@ def undo(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row | 
     base = _base(loss)
     undone = {"booked": "undone", "part": 0}
     if payment["kind"] == "pack":
+        hold_customer(connection, payment["user_id"])
         keys = [base, *(f"{base}:{part}" for part in ("sale", "credits", "receivable"))]
         booked = connection.execute(_BOOKED_FOR_PACK, {"keys": keys}).fetchall()
-        book(connection, [_mirrored(row) for row in booked])
+        repaid = repaid_for(connection, payment["user_id"], base)
+        book(connection, [_mirrored(row) for row in (*booked, *repaid)])
         return undone
     intake_id = payment["intake_id"]
     if loss["booked"] == "held":

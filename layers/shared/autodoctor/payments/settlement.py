@@ -16,6 +16,7 @@ from autodoctor.db import Database, Refused, Row
 from autodoctor.domain.money import Split, split
 from autodoctor.payments import accounts
 from autodoctor.payments.accounts import Kind
+from autodoctor.payments.credit_debts import hold_customer, repay
 from autodoctor.payments.ledger import Transfer, book
 from autodoctor.payments.losses import book_losses_of, lock_payment_of
 from autodoctor.wire import Answer
@@ -162,9 +163,13 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
     }
     if session["funding"] == "card":
         lock_payment_of(connection, session_id)
+    if decision.outcome == "return":
+        hold_customer(connection, session["customer_user_id"])
     first = connection.execute(_DECIDE, parameters).rowcount == 1
     if first:
         book(connection, decision.bookings)
+        if decision.outcome == "return":
+            repay(connection, session["customer_user_id"], session_id, session["credits"])
         if decision.split.mechanic:
             connection.execute(_OWE_MECHANIC, {**parameters, "amount_cents": decision.split.mechanic})
         if decision.split.referral:

@@ -6,7 +6,8 @@ from autodoctor.events.publish import Publisher
 from autodoctor.funded_intake import start_funded_intake
 from autodoctor.http import Request, Router
 from autodoctor.payments.stripe_client import check_stripe
-from autodoctor.sessions.intake import IntakeRequest, SessionCreated
+from autodoctor.sessions.intake import SessionCreated
+from autodoctor.sessions.intake_request import IntakeRequest
 
 check_stripe()
 router = Router()

@@ -15,17 +15,17 @@ from localcloud.roster import seed
 
 @contextmanager
 def running_console(
-    server: PostgresServer, template: str, name: str, data_dir: Path, **parameters: str
+    server: PostgresServer, template: str, name: str, data_dir: Path, origins: str = ""
 ) -> Iterator[Account]:
     """The functions of template.yaml on a database `name` with the roster's people; a second together is billable.
 
-    `parameters` are those of the template.
+    `origins` may call its API from a browser, beside its own.
     """
     database = server.create_database(name, template=template)
     seed(database.owner_url)
     port = free_block(18700, 1)
-    parameters = {"SessionBaseUrl": f"http://{LOOPBACK}:{port}/console", **parameters}
-    with running_account(database, data_dir, port=port, **parameters) as account:
+    base = f"http://{LOOPBACK}:{port}/console"
+    with running_account(database, data_dir, port=port, SessionBaseUrl=base, AllowedOrigins=origins) as account:
         account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
         yield account
     server.drop_database(name)

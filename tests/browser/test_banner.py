@@ -79,7 +79,7 @@ def account(
     """An account that lets the shop's pages call it."""
     origin = f"http://127.0.0.1:{shop.server_address[1]}"
     folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "banner", folder, AllowedOrigins=origin) as account:
+    with running_console(postgres_server, template_database, "banner", folder, origin) as account:
         _Shop.api = account.cloud.api_url
         yield account
 

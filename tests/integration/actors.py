@@ -16,7 +16,8 @@ from autodoctor.db import Database, Row
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import Accepted, accept
 from autodoctor.sessions.end import Ended, Ender, end_session
-from autodoctor.sessions.intake import IntakeRequest, SessionCreated, start_intake
+from autodoctor.sessions.intake import SessionCreated, start_intake
+from autodoctor.sessions.intake_request import IntakeRequest
 from autodoctor.sessions.presence import join
 from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from localcloud.postgres import Database as DatabaseUrls

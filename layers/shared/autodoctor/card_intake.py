@@ -10,7 +10,8 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import IntakeNotFound, PaymentProcessing, SessionBusy
 from autodoctor.ids import new_id
 from autodoctor.payments.checkout import given_up, page_of, withdraw
-from autodoctor.sessions.intake import ATTEMPTS, Funding, IntakeRequest, attempt_intake, intake_parameters
+from autodoctor.sessions.intake import ATTEMPTS, Funding, attempt_intake, intake_parameters
+from autodoctor.sessions.intake_request import IntakeRequest
 from autodoctor.wire import Answer
 
 _STORE: Final[LiteralString] = """

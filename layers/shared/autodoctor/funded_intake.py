@@ -10,7 +10,8 @@ from autodoctor.card_intake import NOTHING_PROCESSING, CheckoutOpened, refuse_wh
 from autodoctor.db import Database
 from autodoctor.payments import credits as credit_account
 from autodoctor.sessions import intake as session_intake
-from autodoctor.sessions.intake import Funding, IntakeRequest, SessionCreated, start_intake
+from autodoctor.sessions.intake import Funding, SessionCreated, start_intake
+from autodoctor.sessions.intake_request import IntakeRequest
 
 # A page that is still open does not keep anybody: the sweep closes it (payments/checkout_sweep.py).
 FREE: Final = replace(session_intake.FREE, only_if=NOTHING_PROCESSING, objects=refuse_while_processing)

@@ -60,8 +60,8 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Ask the service's support to add or reinstate the account; trying again changes nothing.",
     ),
     "own-session": Guide(
-        "A mechanic asked for, or tried to take, a session that they started as a customer, or quoted for one that they "
-        "started or escalated.",
+        "A mechanic asked for, or tried to take, a session that they started as a customer, or quoted for one that "
+        "they started or escalated.",
         "Leave it to another mechanic.",
     ),
     "customer-erased": Guide(

@@ -113,30 +113,47 @@ _MECHANIC_ACTIVE: Final[LiteralString] = (
 """
 )
 
-_CUSTOMER_HISTORY: Final[LiteralString] = (
-    "SELECT "
-    + _COLUMNS
-    + """, m.name AS counterpart_name
-  FROM customers c
-  JOIN intakes i ON i.customer_id = c.id AND i.id < %(before)s
-  JOIN sessions s ON s.id = i.id
-  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+# Ids of ours are in the order of time. Sessions that moved in from the old system kept theirs, which are random: they
+# come after all of ours, by the time they were asked for. The second half is only read where the first is at its end.
+_CUSTOMERS: Final[LiteralString] = """
+  FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
  WHERE c.user_id = %(user_id)s
- ORDER BY i.id DESC LIMIT %(limit)s + 1
 """
+_MECHANICS: Final[LiteralString] = """
+  FROM mechanics m JOIN session_participants p ON p.mechanic_id = m.id AND p.until IS NULL
+ WHERE m.user_id = %(user_id)s
+"""
+_BY_TIME: Final[LiteralString] = """) AS o JOIN intakes x ON x.id = o.id
+ WHERE %(moved)s::uuid IS NULL
+    OR (x.created_at, x.id) < (SELECT l.created_at, l.id FROM intakes l WHERE l.id = %(moved)s)
+ ORDER BY x.created_at DESC, x.id DESC LIMIT %(limit)s + 1) LIMIT %(limit)s + 1)
+"""
+
+
+def _page(theirs: LiteralString, key: LiteralString) -> LiteralString:
+    """The ids of a page of somebody's history, `key` being the column whose index has them in order."""
+    # Every version but 7, so that the planner expects most ids to be ours and reads the index in order.
+    ours = "substring(" + key + "::text, 15, 1) <> ALL ('{0,1,2,3,4,5,6,8,9,a,b,c,d,e,f}')"
+    first = (
+        "SELECT " + key + " AS id, NULL::timestamptz AS moved_at" + theirs + " AND " + key + " < %(before)s AND " + ours
+    )
+    moved = "SELECT " + key + " AS id" + theirs + " AND NOT " + ours
+    in_order = " ORDER BY " + key + " DESC LIMIT %(limit)s + 1"
+    return "WITH page AS ((" + first + in_order + ") UNION ALL (SELECT x.id, x.created_at FROM (" + moved + _BY_TIME
+
+
+_IN_ORDER: Final[LiteralString] = """
+  FROM page JOIN sessions s ON s.id = page.id JOIN intakes i ON i.id = page.id
+  LEFT JOIN mechanics m ON m.id = s.mechanic_id
+ ORDER BY page.moved_at DESC NULLS FIRST, page.id DESC
+"""
+
+_CUSTOMER_HISTORY: Final[LiteralString] = (
+    _page(_CUSTOMERS, "i.id") + "SELECT " + _COLUMNS + ", m.name AS counterpart_name" + _IN_ORDER
 )
 
 _MECHANIC_HISTORY: Final[LiteralString] = (
-    "SELECT "
-    + _COLUMNS
-    + """, i.customer_name AS counterpart_name
-  FROM mechanics m
-  JOIN session_participants p ON p.mechanic_id = m.id AND p.session_id < %(before)s AND p.until IS NULL
-  JOIN sessions s ON s.id = p.session_id
-  JOIN intakes i ON i.id = s.id
- WHERE m.user_id = %(user_id)s
- ORDER BY p.session_id DESC LIMIT %(limit)s + 1
-"""
+    _page(_MECHANICS, "p.session_id") + "SELECT " + _COLUMNS + ", i.customer_name AS counterpart_name" + _IN_ORDER
 )
 
 _DETAIL: Final[LiteralString] = (
@@ -173,6 +190,7 @@ _DETAIL: Final[LiteralString] = (
 )
 
 _NEWEST: Final = UUID(int=(1 << 128) - 1)
+_OLDEST: Final = UUID(int=0)
 
 
 def customer_active_session(database: Database, user_id: UUID) -> ActiveSession:
@@ -220,7 +238,7 @@ def history(
     """
     size = page_size(limit)
     statement = _CUSTOMER_HISTORY if role == "customer" else _MECHANIC_HISTORY
-    rows = database.all(statement, {"user_id": user_id, "limit": size, "before": _before(cursor)})
+    rows = database.all(statement, {"user_id": user_id, "limit": size, **_place(cursor)})
     shown = [PastSession(**row, session_url=session_url(row)) for row in rows[:size]]
     return History(sessions=shown, next_cursor=str(shown[-1].session_id) if len(rows) > size else None)
 
@@ -235,10 +253,13 @@ def _active(row: Row | None) -> ActiveSession:
     return ActiveSession(session=None if row is None else SessionSummary(**row, session_url=session_url(row)))
 
 
-def _before(cursor: str | None) -> UUID:
+def _place(cursor: str | None) -> dict[str, UUID | None]:
+    """From where on a page shows ours, and those that moved in."""
     if cursor is None:
-        return _NEWEST
+        return {"before": _NEWEST, "moved": None}
     try:
-        return UUID(cursor)
+        last = UUID(cursor)
     except ValueError:
         raise Unprocessable(("/cursor", "is not a cursor of this list")) from None
+    is_ours = str(last)[14] == "7"  # as _OURS says
+    return {"before": last, "moved": None} if is_ours else {"before": _OLDEST, "moved": last}

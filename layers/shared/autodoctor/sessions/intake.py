@@ -3,15 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, LiteralString
+from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
 from psycopg.types.json import Jsonb
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from autodoctor.db import Database, Refused, Row
-from autodoctor.domain.referral import canonical_code
 from autodoctor.errors import (
     ActiveSessionExists,
     CustomerErased,
@@ -24,9 +22,9 @@ from autodoctor.errors import (
 )
 from autodoctor.ids import new_id
 from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
-from autodoctor.wire import Answer, EmailAddress, Name, RequestBody, now
+from autodoctor.sessions.intake_request import IntakeRequest
+from autodoctor.wire import Answer
 
-FIRST_MODEL_YEAR: Final = 1886
 FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
 MAX_KEY_LENGTH: Final = 255
@@ -34,60 +32,6 @@ ATTEMPTS: Final = 3
 """A contest may be lost to a session that is over by the time we look: then there is nothing in the way."""
 PLAN_USED_UP: Final = "AD006"
 """SQLSTATE of check_plan_uses() (sql/0010_ledger.sql)."""
-
-
-def _not_after_next_year(year: int) -> int:
-    if year > now().year + 1:
-        raise ValueError("must not be later than next year")
-    return year
-
-
-def _no_number(at: object) -> object:
-    """Refuse what pydantic would take for seconds since 1970: the wire has ISO 8601 only."""
-    if not isinstance(at, str) or "-" not in at:
-        raise ValueError("must be an ISO 8601 date and time")
-    return at
-
-
-type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-# ISO 3779: 17 characters, and never I, O or Q, which look like 1 and 0.
-type Vin = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$")]
-
-
-class Vehicle(RequestBody):
-    """The car."""
-
-    year: Annotated[int, Field(ge=FIRST_MODEL_YEAR), AfterValidator(_not_after_next_year)]
-    make: Short
-    model: Short
-    vin: Vin | None = None
-    odometer_km: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
-
-
-class Signature(RequestBody):
-    """The waiver, signed in the same call."""
-
-    signed_name: Name
-    waiver_version: str | None = None
-
-
-class IntakeRequest(RequestBody):
-    """What the customer asks for."""
-
-    plan: str
-    pay_with: Literal["free", "credit", "card"]
-    session_type: Literal["chat", "video", "diagnostic"]
-    name: Name
-    email: EmailAddress
-    phone: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40)] | None = None
-    vehicle: Vehicle
-    concern: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
-    urgent: bool = False
-    preferred_mechanic_id: UUID | None = None
-    workshop_id: UUID | None = None
-    scheduled_for: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_no_number)] | None = None
-    waiver: Signature | None = None
-    referral_code: Annotated[str, StringConstraints(max_length=40), AfterValidator(canonical_code)] | None = None
 
 
 class SessionCreated(Answer):

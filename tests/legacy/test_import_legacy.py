@@ -2,13 +2,15 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from autodoctor.legacy.run import ImportGoingOn
 from autodoctor.legacy.source import NoOldSystem
 from autodoctor.privacy import erase_customer
-from integration.actors import Stage
+from autodoctor.sessions.active import Role, history
+from integration.actors import Mechanic, Stage
 from journey.account import running_account
 from legacy.moving import Moving, counts
 from legacy.old_system import OldSystem, broken
@@ -254,3 +256,28 @@ def test_what_a_constraint_refuses_does_not_hold_up_the_rest(moving: Moving, old
     assert moving.run().refused == []
     assert moving.outcome("bad") == ("cancelled", "withdrawn")
     moving.is_sound()
+
+
+@pytest.mark.parametrize("limit", ["1", "3", "100"])
+def test_a_history_lists_what_moved_after_ours_by_its_time(
+    moving: Moving, old: OldSystem, stage: Stage, limit: str
+) -> None:
+    customer, (mechanic_id, mechanic_user) = old.customer(), old.mechanic()
+    for days in (4, 2, 5, 3):
+        at = old.ago(days=days)
+        old.session(f"{days} days", at, "completed", customer=customer, mechanic_id=mechanic_id, started_at=at,
+                    ended_at=at + timedelta(minutes=9))  # fmt: skip
+    moving.run()
+    mechanic = Mechanic(mechanic_id, mechanic_user)
+    ours = [stage.live(mechanic, customer).session_id]
+    stage.end(customer, ours[0])
+    ours.append(stage.live(mechanic, customer).session_id)
+    expected = [*reversed(ours), *(old.ids[f"{days} days"] for days in (2, 3, 4, 5))]
+    for role, user_id in (("customer", customer), ("mechanic", mechanic_user)):
+        seen, cursor = [], None
+        while True:
+            page = history(stage.app, cast("Role", role), user_id, limit, cursor)
+            seen += [each.session_id for each in page.sessions]
+            if (cursor := page.next_cursor) is None:
+                break
+        assert seen == expected

@@ -67,12 +67,18 @@ def test_what_cannot_be_done_is_said_in_a_line(stage: Stage, old: OldSystem, tmp
         assert len(refused.output.splitlines()) == 1
 
 
-def test_killed_anywhere_it_goes_on_when_started_again(moving: Moving, old: OldSystem, stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("number", "kills"),
+    [(700, (300,)), pytest.param(3000, (20, 1200, 4000, 9000), marks=pytest.mark.slow)],
+)
+def test_killed_anywhere_it_goes_on_when_started_again(
+    moving: Moving, old: OldSystem, stage: Stage, number: int, kills: tuple[int, ...]
+) -> None:
     broken(old)
-    old.multitude(1500)
-    for fraction in (0.2, 0.6):
+    old.multitude(number)
+    for archived in kills:
         running = start(stage, "--apply")
-        wait_for(stage, fraction * 6000)
+        wait_for(stage, archived)
         running.send_signal(signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL
     assert stage.one("SELECT count(*) FROM legacy_imports WHERE finished_at IS NULL") == 1

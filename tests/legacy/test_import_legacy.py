@@ -6,9 +6,10 @@ from typing import cast
 
 import pytest
 
+from autodoctor.db import Database
 from autodoctor.legacy.run import ImportGoingOn
 from autodoctor.legacy.source import NoOldSystem
-from autodoctor.privacy import erase_customer
+from autodoctor.privacy import erase_customer, export_customer
 from autodoctor.sessions.active import Role, history
 from integration.actors import Mechanic, Stage
 from journey.account import running_account
@@ -195,8 +196,15 @@ def test_erasing_a_customer_empties_the_archive_of_them(moving: Moving, old: Old
     old.session("held", old.ago(days=3), "cancelled")
     old.insert("chat_messages", session_id=old.ids["held"], content="It squeals")
     old.session("other", old.ago(days=3), "cancelled")
+    old.request("part", old.ago(days=3), "cancelled", customer=old.ids["held customer"])
+    old.connection.execute("CREATE TABLE legacy.request_files (id integer, session_request_id uuid, name text)")
+    old.insert("request_files", id=1, session_request_id=old.ids["part"], name="brakes.jpg")
+    old.connection.execute("GRANT SELECT ON legacy.request_files TO autodoctor_owner")
     moving.run()
-    owner = stage.app.__class__(lambda: stage.urls.owner_url)
+    owner = Database(lambda: stage.urls.owner_url)
+    kept = export_customer(owner, old.ids["held customer"])["oldSystem"]
+    assert [each["table"] for each in kept].count("sessions") == 1
+    assert {"chat_messages", "intakes", "profiles", "waiver_signatures"} <= {each["table"] for each in kept}
     erase_customer(owner, old.ids["held customer"], "test")
     owner.close()
     left = stage.owner.execute("SELECT row_key, session_id FROM legacy_rows WHERE content <> '{}'").fetchall()

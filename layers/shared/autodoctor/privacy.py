@@ -43,7 +43,11 @@ SELECT jsonb_build_object(
   'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
                FROM quotes q JOIN intakes i ON i.id = q.session_id WHERE i.customer_id = c.id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
-                    FROM notification_preferences p WHERE p.user_id = c.user_id)
+                    FROM notification_preferences p WHERE p.user_id = c.user_id),
+  'oldSystem', (SELECT coalesce(jsonb_agg(jsonb_build_object('table', r.table_name, 'row', r.content)
+                                          ORDER BY r.table_name, r.row_key), '[]')
+                  FROM legacy_rows r
+                 WHERE r.user_id = c.user_id OR r.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id))
 ) AS document
   FROM customers c
  CROSS JOIN LATERAL (

@@ -51,10 +51,12 @@ COMMENT ON COLUMN legacy_rows.content IS 'The row, column by column; personal da
 CREATE FUNCTION legacy_rows_forget() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  UPDATE legacy_rows SET content = '{}', note = NULL
-   WHERE became <> 'refused'
-     AND (user_id = NEW.user_id OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id));
-  UPDATE legacy_rows SET content = '{}' WHERE became = 'refused' AND user_id = NEW.user_id;
+  UPDATE legacy_rows SET content = '{}'
+   WHERE user_id = NEW.user_id
+      OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
+      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, where it is part of a session
+                         WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
+                           AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
   RETURN NULL;
 END
 $$;

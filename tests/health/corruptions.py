@@ -320,7 +320,6 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "queued_wrongly": [
         ("UPDATE session_assignments SET queued_at = NULL WHERE session_id = '{queued}'",),
         ("UPDATE session_assignments SET offer_expires_at = NULL WHERE session_id = '{offered}'",),
-        ("DELETE FROM waivers WHERE session_id = '{queued}'",),
     ],
     "offered_in_vain": [
         (

@@ -21,7 +21,11 @@ CHECKS: Final = (UNSIGNED, UNDESCRIBED, PLAN_MISMATCH, FUNDING_MISMATCH, COPY_DI
 def check(record: Record) -> Iterator[Finding]:
     """What is wrong with what is known of a session's request."""
     session, intake = record.session, record.intake
-    if record.waiver is None and any(each.queued_at is not None for each in record.assignments):
+    # an operator may queue a session by hand whose customer cannot sign
+    by_hand = any(
+        each.actor.startswith("db:") and each.to_status in {"queued", "offered"} for each in record.assignment_events
+    )
+    if record.waiver is None and not by_hand and any(each.queued_at is not None for each in record.assignments):
         yield UNSIGNED.of(record.id, "no waiver")
     if intake is None:
         return

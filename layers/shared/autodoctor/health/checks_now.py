@@ -30,7 +30,7 @@ NEVER_CAME: Final = Check(
 )
 QUEUED_OVER: Final = Check("queued_and_over", Section.QUEUE, "in the queue, and its session is not to be accepted")
 QUEUED_WRONGLY: Final = Check(
-    "queued_wrongly", Section.QUEUE, "in the queue without a place, a deadline or a signature"
+    "queued_wrongly", Section.QUEUE, "in the queue without a place, or offered without a mechanic and a deadline"
 )
 OFFERED_IN_VAIN: Final = Check(
     "offered_in_vain", Section.QUEUE, "offered to a mechanic who is suspended or declined it"
@@ -122,8 +122,7 @@ SELECT a.session_id, format('assignment %s: queued at %s, mechanic %s, until %s'
   FROM session_assignments a
  WHERE a.status IN ('queued', 'offered') AND (a.queued_at IS NULL
     OR (a.status = 'offered') <> (a.mechanic_id IS NOT NULL AND a.offer_expires_at IS NOT NULL)
-    OR a.status = 'queued' AND num_nonnulls(a.mechanic_id, a.offer_expires_at) > 0
-    OR NOT EXISTS (SELECT FROM waivers w WHERE w.session_id = a.session_id))
+    OR a.status = 'queued' AND num_nonnulls(a.mechanic_id, a.offer_expires_at) > 0)
 """,
     ),
     (

@@ -40,7 +40,7 @@ function card(queue, refresh) {
     "section.card",
     { id: name },
     el("h2.row", {}, whose, el("span.pill.bad", {}, letters), el("code.quiet.stamp", {}, name)),
-    el("p", {}, oldestSeconds === null ? "Somebody else is looking at them." : `The oldest is from ${duration(oldestSeconds)} ago.`),
+    el("p", {}, oldestSeconds === null ? "Somebody else is looking at them." : `Oldest: ${duration(oldestSeconds)} ago.`),
     queue.letters.length > 0 && el("div.scroll", {}, el("table", {}, head("Sent", "What", "Session", "Meant for", "Why it failed"), el("tbody", {}, queue.letters.map(row)))),
     more > 0 && queue.letters.length > 0 && el("p.quiet", {}, `and ${more} more`),
     el("p", {}, action("Send again", again, { "aria-label": `Send again: ${whose}`, id: `again-${name}` })),

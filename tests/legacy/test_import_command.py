@@ -57,7 +57,9 @@ def test_the_tables_say_what_would_become_of_what(moving: Moving, old: OldSystem
 def test_what_cannot_be_done_is_said_in_a_line(stage: Stage, old: OldSystem, tmp_path: Path) -> None:
     del old
     for arguments, says in (
-        (("--schema", "nowhere"), "schema nowhere holds none of the tables"),
+        (("--schema", "nowhere"), "schema nowhere holds none of the old tables"),
+        (("--schema", "public"), "schema public holds none of the old tables"),
+        (("--from", stage.urls.owner_url), "schema public holds none of the old tables"),
         (("--map-status", "half_done=nonsense"), "'nonsense' is not a valid Meaning"),
         (("--from", f"postgresql://nobody@127.0.0.1:1/{tmp_path.name}"), "start it again to go on"),
     ):

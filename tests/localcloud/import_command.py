@@ -30,7 +30,9 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
         str | None,
         typer.Option("--from", help="The old database, as any role that may read it; by default the new one."),
     ] = None,
-    schema: Annotated[str, typer.Option(help="Where the old tables are.")] = "legacy",
+    schema: Annotated[
+        str | None, typer.Option(help="Where the old tables are: by default public with --from, else legacy.")
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is written.")] = False,
     map_status: Annotated[
         list[str] | None,
@@ -55,6 +57,7 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
     from autodoctor.legacy.source import NoOldSystem
     from autodoctor.legacy.writer import Interrupted
 
+    schema = schema or ("public" if source else "legacy")
     states = dict(_pair(each) for each in map_status or [])
     try:
         with ExitStack() as stack:

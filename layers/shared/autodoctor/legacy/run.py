@@ -24,7 +24,8 @@ from autodoctor.legacy.target import Target
 from autodoctor.legacy.trail import Moved
 from autodoctor.legacy.writer import Kept, Writer
 
-BATCH: Final = 500
+BATCH: Final = 200
+"""Nobody else writes sessions while one is committed: under half a second."""
 _ONE_AT_A_TIME: Final[LiteralString] = "SELECT pg_try_advisory_lock(hashtext('autodoctor:import-legacy'))"
 
 type Progress = Callable[[str, int, int | None], None]

@@ -19,6 +19,9 @@ SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL)
 """
 
 
+_OURS: Final = "legacy_imports"
+"""A schema that has this table is one of ours, whatever else it has."""
+
 type _Parameters = dict[str, list[str]] | list[str] | None
 
 
@@ -37,10 +40,10 @@ class OldRow(NamedTuple):
 
 
 class NoOldSystem(Exception):
-    """None of the tables of the old system are there, or none that may be read."""
+    """None of the tables of the old system are there, or none that may be read; or it is a schema of ours."""
 
     def __init__(self, schema: str) -> None:
-        super().__init__(f"schema {schema} holds none of the tables {', '.join(CONSULTATIONS)}")
+        super().__init__(f"schema {schema} holds none of the old tables {', '.join(CONSULTATIONS)}")
 
 
 class Source:
@@ -63,7 +66,7 @@ class Source:
         self._connection = connection
         self.schema = schema
         self.tables = self._described(schema)
-        if not any(table in self.tables for table in CONSULTATIONS):
+        if not any(table in self.tables for table in CONSULTATIONS) or _OURS in self.tables:
             raise NoOldSystem(schema)
         self.has_users = "id" in self._described(USERS[0]).get(USERS[1], {})
 

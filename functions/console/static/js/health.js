@@ -10,7 +10,7 @@ export async function health() {
   return [
     el("h1.row", {}, "Session health", el("span.quiet.stamp", {}, `as of ${new Date(found.asOf).toLocaleTimeString()}`)),
     first(found),
-    el("div.grid", {}, score(found.score), tiles(found.metrics)),
+    el("div.grid.tiles", {}, score(found.score), tiles(found.metrics)),
     alerts(found.alerts),
     el("div.halves", {}, stuck(found.moneyStuck), revenue(found.revenueImpact)),
     lines("Sessions by state", found.statusDistribution.map(({ status, count, list }) => ({ label: status, count, href: listed(list) }))),
@@ -44,7 +44,7 @@ function first({ now }) {
         : el("p.good", {}, "Nobody waits."),
     ),
     el(
-      "div.grid",
+      "div.grid.tiles",
       {},
       tile("Waiting", now.waiting, { href: listed("?status=queued") }),
       tile("Offered", now.offered, { href: listed("?status=offered") }),

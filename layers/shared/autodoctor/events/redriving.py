@@ -89,7 +89,8 @@ def redrive(database: Database, actor_id: UUID, name: str) -> Redriven:
 def _sent_each(name: str, queue: SqsQueue, most: int) -> Redriven:
     """Send `most` letters at most: one that fails again at once is back before this ends, and would go round."""
     give_up_at = time.monotonic() + SENDING_SECONDS
-    sent, kept = 0, []
+    sent = 0
+    kept: list[Letter] = []
     while sent + len(kept) < most and time.monotonic() < give_up_at:
         batch = queue.receive(_HOLD_SECONDS)
         if not batch:

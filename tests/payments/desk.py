@@ -44,11 +44,12 @@ DISPUTE_FEE = 1500
 
 @dataclass
 class Desk:
-    """A counter, and everything that happens behind it."""
+    """A counter, and everything that happens behind it; of `unasked` types Stripe tells nothing."""
 
     counter: Counter
     retries: int = 2
     told: set[str] = field(default_factory=set)
+    unasked: frozenset[str] = frozenset()
     mechanic: Mechanic = field(init=False)
 
     def __post_init__(self) -> None:
@@ -158,7 +159,7 @@ class Desk:
     def wants(self, event: dict[str, Any]) -> bool:
         """Whether the endpoint asks for an event."""
         kinds = EVENTS["connect" if "account" in event else "platform"]
-        return any(fnmatchcase(event["type"], each) for each in kinds)
+        return event["type"] not in self.unasked and any(fnmatchcase(event["type"], each) for each in kinds)
 
     def deliver(self, event: dict[str, Any]) -> Any:  # noqa: ANN401 (the handler's answer)
         """Deliver one event."""

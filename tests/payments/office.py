@@ -32,6 +32,7 @@ DUE_NOW = (
     "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
     "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
     "UPDATE payout_reversals SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+    "UPDATE checkouts SET refunds_due_at = clock_timestamp() WHERE refunds_due_at IS NOT NULL",
 )
 OLDER = (
     "UPDATE payouts SET keyed_at = keyed_at - make_interval(secs => %s)",

@@ -41,11 +41,12 @@ class Storm(RuleBasedStateMachine):
         self.monkeypatch = monkeypatch
         self.stack = ExitStack()
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(charge_alone=st.booleans())
+    def begin(self, *, charge_alone: bool) -> None:
         self.stage.clear()
         counter = self.stack.enter_context(opened_counter(self.stage, self.monkeypatch))
-        self.desk = Desk(counter, retries=0)
+        unasked = {"refund.created", "refund.updated"} if charge_alone else ()
+        self.desk = Desk(counter, retries=0, unasked=frozenset(unasked))
         self.stripe = counter.stripe
         self.bag: list[dict[str, Any]] = []
         self.active: list[UUID] = []
@@ -147,6 +148,7 @@ class Storm(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([0, 1, 25]))
     def sweep(self, hours: int) -> None:
         self.desk.later(hours * HOUR)
+        self.desk.lookups()
         self.desk.refunds()
         self.desk.payouts()
         self.desk.reversals()

@@ -18,10 +18,10 @@ from chaos.pool import FunctionFailed
 from chaos.world import World
 
 DAY_SECONDS: Final = 24 * 3600
-REST_WITHIN_SECONDS: Final = 1800.0
+PATIENCE_SECONDS: Final = 30.0
 LOST: Final = 0.1
 RESTRICTED: Final = 0.3
-SENDERS: Final = 4
+SENDERS: Final = 6
 NEVER_TOLD: Final = 0.1
 _ENDS: Final = frozenset({"session.ended", "session.expired"})
 _FIRST: Final = UUID(int=0)
@@ -36,7 +36,7 @@ SELECT what, state, count(*) FROM (
   UNION ALL SELECT 'loss', booked FROM losses WHERE stands <> (booked IN ('held', 'parted'))
   UNION ALL SELECT 'session', status FROM sessions WHERE ended_at IS NULL
   UNION ALL SELECT 'settlement', 'due' FROM settlements_due
-) AS open GROUP BY what, state
+) AS open GROUP BY what, state ORDER BY what, state
 """
 
 
@@ -148,7 +148,7 @@ class Weather:
 def come_to_rest(world: World) -> None:
     """Let nothing fail any more, and everything that is due be done.
 
-    Raises TimeoutError where it never ends.
+    Raises TimeoutError where nothing moves any more and something is left.
     """
     world.pool.kill_every(0)
     world.stripe.ask("clear_faults")
@@ -160,8 +160,8 @@ def come_to_rest(world: World) -> None:
             world.stripe.ask("close_dispute", dispute=dispute["id"], won=chance.random() < 0.5)
     world.let_days_pass(4 * DAY_SECONDS)
     relay = Relay(world)
-    give_up = time.monotonic() + REST_WITHIN_SECONDS
-    while time.monotonic() < give_up:
+    before, moved = list[Row](), time.monotonic()
+    while time.monotonic() - moved < PATIENCE_SECONDS:
         world.stripe.ask("quiet", within_seconds=100)
         world.let_time_pass()
         world.let_leases_end()
@@ -173,10 +173,13 @@ def come_to_rest(world: World) -> None:
         relay.run()
         with ThreadPoolExecutor(SENDERS) as senders:
             list(senders.map(lambda _: world.pool.invoke("payouts", {}), range(SENDERS)))
-        if not _left(world) and world.stripe.ask("pending_webhooks") == 0:
+        left = _left(world)
+        if not left and world.stripe.ask("pending_webhooks") == 0:
             return
+        if left != before:
+            before, moved = left, time.monotonic()
         time.sleep(0.1)
-    raise TimeoutError(f"never at rest: {_left(world)}")
+    raise TimeoutError(f"never at rest: {before}")
 
 
 def _left(world: World) -> list[Row]:

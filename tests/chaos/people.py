@@ -9,7 +9,7 @@ from uuid import UUID
 
 from autodoctor.ids import new_id
 from chaos.stand_in import RemoteRefused
-from chaos.world import MIN_BILLABLE_SECONDS, World
+from chaos.world import MIN_BILLABLE_SECONDS, Abandoned, World
 from integration.actors import Mechanic
 from localcloud.samples import INTAKE_WITH_WAIVER
 
@@ -101,6 +101,8 @@ class Lane:
                 self._have_credits(customer)
             elif slug not in _COME_AGAIN:
                 raise Unexpected(f"intake: {status} {answer}")
+            if self.world.trouble:
+                raise Abandoned
             time.sleep(_PAUSE)
 
     def _created(self, answer: dict[str, Any]) -> tuple[UUID, UUID]:

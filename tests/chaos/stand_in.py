@@ -5,10 +5,11 @@
 
 import http.client
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from localcloud.stripe.control_api import PREFIX
 from localcloud.stripe.service import PREFIX as SERVICE
 from localcloud.stripe.service import running_stripe
+from localcloud.stripe.store import FILE
 
 _SELF: Final = Path(__file__)
 _PATIENCE_SECONDS: Final = 120.0
@@ -42,9 +44,10 @@ class RemoteRefused(Exception):
 class RemoteStripe:
     """What StripeControl does, in another process."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: Path) -> None:
         parts = urlsplit(url)
         self.url = url
+        self._file = folder / FILE
         self._address = (parts.hostname or "", parts.port or 0)
 
     def ask(self, name: str, **arguments: object) -> Any:  # noqa: ANN401 (any JSON)
@@ -65,6 +68,15 @@ class RemoteStripe:
         found: list[dict[str, Any]] = self.ask("objects", kind=kind)
         return found
 
+    def events_after(self, sequence: int) -> list[tuple[int, str, str]]:
+        """Number, id and type of events that are newer than a number, from the file of the books."""
+        with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)) as file:
+            return file.execute(
+                "SELECT sequence, id, json_extract(body, '$.type') FROM object"
+                " WHERE kind = 'event' AND sequence > ? ORDER BY sequence",
+                [sequence],
+            ).fetchall()
+
     def fail_calls(self, odds: float) -> None:
         """Let calls of the API go wrong, this often in all, in every way that there is."""
         each = 1 - (1 - odds) ** (1 / len(_MODES))
@@ -80,7 +92,7 @@ def running_stand_in(folder: Path, webhooks_to: str) -> Iterator[RemoteStripe]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield RemoteStripe(process.stdout.readline().strip())
+        yield RemoteStripe(process.stdout.readline().strip(), folder)
         process.stdin.close()
 
 

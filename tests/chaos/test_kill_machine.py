@@ -22,12 +22,13 @@ from localcloud.postgres import Database
 
 WHO = st.integers(0, 2)
 PICK = st.integers(0, 9)
-DIES = st.none() | st.integers(0, 14)
+DIES = st.none() | st.integers(0, 16)
 SHUFFLE = st.randoms(use_true_random=False)
+WAYS = st.sampled_from(["card", "card", "credit", "free"])
 PLANS = st.sampled_from(["quick", "standard", "diagnostic"])
 ENDINGS = st.sampled_from(["completed", "completed", "withdrawn", "no_show", "expired"])
 CHOICES = st.sampled_from(["pay", "pay", "pay", "fail", "pay_later", "bank pays", "bank refuses"])
-FUNCTIONS = st.sampled_from(["payouts", "payouts", "checkout", "settle", "expire_orphans"])
+FUNCTIONS = st.sampled_from(["payouts", "checkout", "settle", "expire_orphans"])
 MODES = st.sampled_from(["error", "error_after", "unavailable", "rate_limit", "cut", "cut_after"])
 PATHS = st.sampled_from(["/v1/transfers*", "/v1/refunds*", "/v1/checkout/*", "/v1/accounts*", "*"])
 REGRETS = st.sampled_from(["refund", "refund a part", "dispute", "dispute won", "dispute lost"])
@@ -43,14 +44,21 @@ class Killing(RuleBasedStateMachine):
     def open(self) -> None:
         self.bank = Bank(self.world)
         self.bank.open()
-        for customer, way in zip(self.bank.customers, ("card", "card", "credit"), strict=True):
-            self.bank.buy_credits(customer, None) if way == "credit" else self.bank.ask(customer, "standard", way, None)
-            self.bank.at_page(self.bank.pages[-1], "pay")
-        self.bank.tell(1, random.Random(1), None)
+        first, second, third = self.bank.customers
+        self.bank.whole(first, self.bank.mechanics[1], "card", "completed")
+        self.bank.whole(second, self.bank.mechanics[1], "card", "withdrawn")
+        self.bank.ask(third, "standard", "card", None)
+        self.bank.at_page(self.bank.pages[-1], "pay")
 
-    @rule(
-        who=WHO, plan=PLANS, die=DIES, way=st.sampled_from(["card", "card", "credit", "free"]), referred=st.booleans()
-    )
+    @rule(who=WHO, by=st.integers(0, 1), ending=ENDINGS, way=WAYS)
+    def have_a_session(self, who: int, by: int, ending: str, way: str) -> None:
+        self.bank.whole(self.bank.customers[who], self.bank.mechanics[by], way, ending)
+
+    @rule(die=st.integers(0, 16))
+    def be_killed_while_sending(self, die: int) -> None:
+        self.bank.sweep("payouts", die)
+
+    @rule(who=WHO, plan=PLANS, die=DIES, way=WAYS, referred=st.booleans())
     def ask(self, who: int, plan: str, die: int | None, way: str, *, referred: bool) -> None:
         code = self.world.codes[-1] if referred else None
         self.bank.ask(self.bank.customers[who], "free" if way == "free" else plan, way, die, code)
@@ -80,7 +88,7 @@ class Killing(RuleBasedStateMachine):
     def settle(self, shuffle: random.Random, die: int | None) -> None:
         self.bank.settle(shuffle, die)
 
-    @rule(name=FUNCTIONS, die=st.none() | st.integers(0, 40))
+    @rule(name=FUNCTIONS, die=DIES)
     def sweep(self, name: str, die: int | None) -> None:
         self.bank.sweep(name, die)
 

@@ -99,7 +99,7 @@ def test_postgresql_would_have_quoted_the_row(stage: Stage) -> None:
     ("broken", "status"),
     [
         ("DROP TABLE plans CASCADE", 500),
-        ("ALTER TABLE intakes DROP COLUMN concern", 500),
+        ("ALTER TABLE intakes DROP COLUMN concern CASCADE", 500),
         ("REVOKE INSERT ON intakes FROM autodoctor_app", 500),
     ],
 )

@@ -105,6 +105,22 @@ def test_a_transfer_that_is_not_ours_is_left_alone(counter: Counter, currency: s
     assert counter.tell("transfer.reversed").json["outcome"] == "not_ours"
 
 
+def test_a_second_transfer_made_by_hand_is_taken_back_without_ours(counter: Counter, mechanic: Mechanic) -> None:
+    """It names our payout, as whoever pays twice by hand might; what the mechanic has of ours stays sent."""
+    paid_out(counter, mechanic)
+    about = {
+        "id": "tr_by_hand",
+        "object": "transfer",
+        "currency": "usd",
+        "transfer_group": str(counter.one("SELECT id FROM payouts")),
+        "reversals": {"data": [{"id": "trr_by_hand", "amount": SHARE, "currency": "usd"}]},
+    }
+    event_id = counter.stripe.emit("transfer.reversed", about)
+    assert counter.deliver(counter.stripe.signed(event_id)).json["outcome"] == "not_ours"
+    assert counter.one("SELECT state FROM payouts") == "sent"
+    assert balance(counter.stage, mechanic_payable(mechanic.id)) == 0
+
+
 def test_news_that_outrun_our_own_note_are_asked_for_again(counter: Counter, mechanic: Mechanic) -> None:
     """Stripe may say that a transfer was taken back before we have committed that it was sent."""
     transfer = paid_out(counter, mechanic)

@@ -15,7 +15,7 @@ from autodoctor.payments.loss_booking import owed_of, withhold
 
 _PAYOUT: Final[LiteralString] = """
 SELECT id, session_id, mechanic_id, state, kind FROM payouts
- WHERE stripe_transfer_id = %(transfer_id)s OR id = %(payout_id)s FOR NO KEY UPDATE
+ WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL) FOR NO KEY UPDATE
 """
 _TAKEN_BACK: Final[LiteralString] = """
 UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents)s

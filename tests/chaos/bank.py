@@ -39,6 +39,7 @@ class Bank:
     def open(self) -> None:
         """Two mechanics, of whom one went through onboarding; Stripe's events wait until they are asked for."""
         self.world.stripe.ask("disturb", held=True)
+        self.world.stripe.ask("available_after", seconds=0)
         self.mechanics = [self.world.new_mechanic() for _ in range(2)]
         self.world.stripe.ask("onboard", account=self.world.accounts[-1])
         self.seen = max((number for number, _, _ in self.world.stripe.events_after(0)), default=0)

@@ -88,6 +88,12 @@ def payout(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
     return lambda die: bank.sweep("payouts", die)
 
 
+def payout_from_the_balance(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
+    """No charge bounds what is sent for it."""
+    bank.whole(customer, bank.mechanics[1], "credit", "completed")
+    return lambda die: bank.sweep("payouts", die)
+
+
 def refund(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
     bank.whole(customer, bank.mechanics[1], "card", "withdrawn")
     return lambda die: bank.sweep("payouts", die)
@@ -125,6 +131,7 @@ SCENES: dict[Scene, int] = {
     settlement_that_pays: 5,
     settlement_that_returns: 5,
     payout: 10,
+    payout_from_the_balance: 8,
     refund: 10,
     reversal: 10,
     news_of_a_lost_dispute: 7,

@@ -1,11 +1,12 @@
 """When schedules ran and run next: the list is that of the template, and each handler notes its own run."""
 
 import re
+import traceback
 from pathlib import Path
 
 import pytest
 
-from autodoctor.health.runs import EVERY_SECONDS, noted, schedules
+from autodoctor.health.runs import EVERY_SECONDS, ScheduleFailed, noted, schedules
 from integration.actors import Stage
 from localcloud.template import read_stack
 
@@ -63,3 +64,11 @@ def test_the_next_run_is_an_interval_after_the_last(stage: Stage) -> None:
     assert run.next_run
     assert run.last_run
     assert (run.next_run - run.last_run).total_seconds() == run.every_seconds == 300
+
+
+def test_what_the_database_refuses_is_told_without_its_words(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ScheduleFailed) as told, noted(stage.app, "relay"):
+        stage.app.one("SELECT %s::integer", ["Cora Castillo"])  # PostgreSQL repeats what it could not read
+    assert str(told.value) == "relay: InvalidTextRepresentation 22P02"
+    assert "Cora" not in "".join(traceback.format_exception(told.value)) + capsys.readouterr().out
+    assert states(stage)["relay"] == "failed"

@@ -85,3 +85,8 @@ def test_another_sites_page_presses_no_button(account: Account, origin: str) -> 
 @pytest.mark.parametrize("path", ["run/nothing", "replay/nothing", "else/nothing"])
 def test_what_is_not_there_is_not_found(account: Account, path: str) -> None:
     assert press(account, path) == 404
+
+
+@pytest.mark.parametrize("path", ["/_dev", "/_stripe", "/_dev/mail.json", "/_aws/sqs"])
+def test_a_name_of_the_web_that_leads_here_opens_nothing(account: Account, path: str) -> None:
+    assert account.http.get(path, headers={"Host": "rebound.example:8787"}).status_code == 403

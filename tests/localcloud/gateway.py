@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -66,6 +67,11 @@ def _server(handler: Handler) -> web.Server:
     )
 
 
+def _meant_for_us(host: str) -> bool:
+    """Whether a request names this machine: a page of the web may have its own name lead here (DNS rebinding)."""
+    return urlsplit(f"//{host}").hostname in ("127.0.0.1", "localhost", "::1")
+
+
 class Gateway:
     """Serves the routes of a stack, and documents that are no part of the API."""
 
@@ -117,6 +123,8 @@ class Gateway:
         path = request.raw_path.partition("?")[0]
         if path in self._documents:
             return web.Response(body=self._documents[path], content_type="application/json")
+        if path.startswith("/_") and not _meant_for_us(request.host):
+            return web.Response(status=403, text="this is a machine's own address, not one of the web's")
         for prefix, handler in self._mounts.items():
             if path == prefix or path.startswith(prefix + "/"):
                 return await handler(request)

@@ -190,8 +190,19 @@ def test_a_movement_carries_no_personal_data() -> None:
 
 
 SETTLED = {
-    "session_id": ID, "outcome": "pay", "decides": "pay", "over": True, "held": 0, "credits_held": 0,
-    "earns": 699, "earned": 699, "booked_earned": 699, "refers": 20, "referred": 20, "goes_back": 0, "owed_back": 0,
+    "session_id": ID,
+    "outcome": "pay",
+    "decides": "pay",
+    "over": True,
+    "held": 0,
+    "credits_held": 0,
+    "earns": 699,
+    "earned": 699,
+    "booked_earned": 699,
+    "refers": 20,
+    "referred": 20,
+    "goes_back": 0,
+    "owed_back": 0,
 }
 
 

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, LiteralString
 
+import psycopg
+
 from autodoctor.db import Database
+from autodoctor.observability import log_failure
 from autodoctor.wire import Answer, Utc
 
 EVERY_SECONDS: Final = {
@@ -55,14 +58,28 @@ class ScheduleRun(Answer):
     state: str
 
 
+class ScheduleFailed(Exception):
+    """What the database refused, without its words: the runtime logs them, and they may quote a row."""
+
+    def __init__(self, name: str, failure: psycopg.Error) -> None:
+        super().__init__(f"{name}: {type(failure).__name__} {failure.sqlstate or ''}".rstrip())
+
+
 @contextmanager
 def noted(database: Database, name: str) -> Iterator[None]:
-    """Note that the schedule of this name runs, and how it ended; also as a decorator of a handler."""
+    """Note that the schedule of this name runs, and how it ended; also as a decorator of a handler.
+
+    Raises:
+        ScheduleFailed: the database refused something.
+    """
     database.execute(_BEGIN, {"name": name})
     failed = True
     try:
         yield
         failed = False
+    except psycopg.Error as failure:
+        log_failure(f"schedule {name}", failure)
+        raise ScheduleFailed(name, failure) from None
     finally:
         database.execute(_END, {"name": name, "failed": failed})
 

@@ -113,3 +113,40 @@ def test_what_is_wrong_is_said_where_it_is(account: Account, windows: Windows, c
     expect(year).to_be_focused()
     camera.take(customer, "refused")
     windows.troubles.expect("422")
+
+
+def test_a_page_that_is_reloaded_while_live_is_in_the_session_again(account: Account, windows: Windows) -> None:
+    mechanic = signed_in(account, windows.open(), "Mia Moreno")
+    customer = signed_in(account, windows.open(), "Somebody new")
+    concern = "It stalls at lights."
+    described(customer, concern)
+    customer.get_by_label("Free").check()
+    customer.get_by_role("button", name="Ask now").click()
+    mechanic.locator("article", has_text=concern).get_by_role("button", name="Accept").click()
+    customer.get_by_role("link", name="Go to the session").click()
+    pages = (customer, mechanic)
+    for page in pages:
+        page.get_by_role("button", name="Join").click()
+    mechanic.get_by_label("Notes for the customer").fill("Clean the throttle.")
+    for page in pages:
+        expect(page.locator(".pill").first).to_have_text("live")
+        page.reload()
+    for page in pages:
+        expect(page.get_by_role("button", name="Leave for a moment")).to_be_visible()
+    expect(mechanic.get_by_label("Notes for the customer")).to_have_value("Clean the throttle.")
+    mechanic.get_by_role("button", name="End session").click()
+    expect(customer.get_by_text("Clean the throttle.")).to_be_visible()
+
+
+def test_who_signs_out_leaves_nothing_for_the_next_one(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Somebody new")
+    described(page, "It is mine alone.")
+    page.get_by_label("VIN").fill("no VIN")
+    page.get_by_label("Free").check()
+    page.get_by_role("button", name="Ask now").click()
+    expect(page.get_by_text("does not have the form")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Cyrus Chen").click()
+    expect(page.get_by_label("Describe what it does")).to_have_value("")
+    windows.troubles.expect("422")

@@ -73,10 +73,12 @@ export async function finishSignIn() {
   return new URL(pending.returnTo).origin === location.origin ? pending.returnTo : HOME;
 }
 
-/** Forgets who was signed in in this tab. */
-export function signOut() {
-  sessionStorage.removeItem(KEY);
-  location.assign(HOME);
+/** Forgets who was signed in in this tab, and what they typed: the next one may be somebody else. */
+export async function signOut() {
+  for (const key of Object.keys(sessionStorage).filter((each) => each.startsWith("autodoctor."))) sessionStorage.removeItem(key);
+  // the issuer's page remembers them too, and would let the next one in without asking
+  const { end_session_endpoint: page, clientId } = await discovered().catch(() => ({}));
+  location.assign(page ? `${page}?${new URLSearchParams({ client_id: clientId, logout_uri: HOME })}` : HOME);
 }
 
 /** The page a person of these groups works on. */

@@ -15,7 +15,10 @@ export class Feed extends EventTarget {
   #keepAlive = null;
   #closed = false;
 
-  /** Opens it; events: `message` (detail: {type, seq, payload}), `resync`, and `state` (detail: open or lost). */
+  /**
+   * Opens it; events: `message` (detail: {type, seq, payload}), `resync`, `state` (detail: open or lost), and
+   * `connected` whenever `connectionId` is another one.
+   */
   async open() {
     try {
       const { ticket, url } = await post("/api/realtime/ticket");
@@ -49,8 +52,10 @@ export class Feed extends EventTarget {
   #received(message) {
     if (message.seq !== undefined) this.#since = Math.max(this.#since ?? 0, message.seq);
     if (message.type === "connected") {
+      const before = this.connectionId;
       this.connectionId = message.payload?.connectionId ?? message.connectionId;
       this.#since ??= message.payload?.seq ?? null;
+      if (this.connectionId !== before) this.dispatchEvent(new CustomEvent("connected"));
       return;
     }
     this.dispatchEvent(new CustomEvent(message.type === "resync" ? "resync" : "message", { detail: message }));

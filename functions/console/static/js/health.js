@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { lines, stackedBars } from "./chart.js";
-import { duration, el, head, money, time } from "./dom.js";
+import { count, duration, el, head, money, time } from "./dom.js";
 
 /** Fetches and shows it all; every number leads to the list that it was counted from. */
 export async function health() {
@@ -26,7 +26,7 @@ function listed(route) {
 
 function tile(label, value, { href, kind, note } = {}) {
   const shown = value === null || value === undefined ? "–" : value;
-  return el("div.card", {}, el("p.quiet", {}, label), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, href ? el("a", { href }, shown) : shown), note && el("p.quiet", {}, note));
+  return el("div.card", {}, el("p.quiet", {}, label), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, href ? el("a", { href, "aria-label": `${label}: ${shown}` }, shown) : shown), note && el("p.quiet", {}, note));
 }
 
 function first({ now }) {
@@ -60,7 +60,7 @@ function first({ now }) {
 
 function score({ value, status, formula, sessions }) {
   const kind = { excellent: "good", good: "good", fair: "warn", poor: "bad" }[status] ?? "";
-  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · ${sessions} sessions`), el("details", {}, el("summary", {}, "How it is made"), el("p.quiet", {}, formula)));
+  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · ${count(sessions, "session")}`), el("details", {}, el("summary", {}, "How it is made"), el("p.quiet", {}, formula)));
 }
 
 function tiles(metrics) {

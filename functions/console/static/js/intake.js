@@ -32,7 +32,7 @@ export async function intakeForm(page) {
       field("vehicle/year", "Year", { type: "number", inputmode: "numeric", min: 1886, max: new Date().getFullYear() + 1, required: true }),
       field("vehicle/make", "Make", { required: true, placeholder: "Toyota" }),
       field("vehicle/model", "Model", { required: true, placeholder: "Corolla" }),
-      field("vehicle/vin", "VIN (if at hand)", { maxlength: 17, autocomplete: "off" }),
+      field("vehicle/vin", "VIN (if at hand)", { maxlength: 17, autocomplete: "off", hint: "17 letters and digits, never I, O or Q" }),
     ),
     box("urgent", "It is urgent: I cannot drive on"),
     el("fieldset.grid.plans", {}, el("legend", {}, el("strong", {}, "Plan")), plans.map((plan, index) => planCard(plan, index === 0))),

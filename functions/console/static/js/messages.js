@@ -24,5 +24,6 @@ export async function messages(refresh) {
       ),
     ),
     !notifications.length && el("p.card", {}, "Nothing yet."),
+    el("p", {}, el("a", { href: "/console/settings.html" }, "What we may tell you")),
   ];
 }

@@ -15,6 +15,9 @@ const REASONS = {
   expired: "Nobody could take it in time; nothing is charged.",
 };
 const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
+const JOINED = "autodoctor.joined"; // the session this tab is in: reloaded, or after a loss, it comes back into it
+const NOTES = `autodoctor.notes.${SESSION}`;
+const REFRESH_SECONDS = 30; // also where no feed gets through
 const who = signedIn();
 const isMechanic = who?.groups.includes("mechanics") ?? false;
 const main = document.getElementById("main");
@@ -59,7 +62,7 @@ function live(session) {
     {},
     el("p.big.number", { id: "timer", role: "timer" }, session.startedAt ? "" : "Not started yet"),
     el("p", { role: "status" }, here(other)),
-    isMechanic && field("notes", "Notes for the customer", { tag: "textarea", hint: "They are in the summary the customer gets." }),
+    isMechanic && field("notes", "Notes for the customer", { tag: "textarea", hint: "They are in the summary the customer gets.", oninput: ({ target }) => sessionStorage.setItem(NOTES, target.value) }, sessionStorage.getItem(NOTES)),
     el("p.row", {}, mine?.present ? leave : join, end, isMechanic && session.status === "waiting" && release),
   );
 }
@@ -98,10 +101,21 @@ function timeline(events) {
 async function joined() {
   // named, so that the end of this page's connection counts as leaving
   await post(`/api/sessions/${SESSION}/join`, feed.connectionId ? { connectionId: feed.connectionId } : {});
+  sessionStorage.setItem(JOINED, SESSION);
   await refresh();
 }
 
+/** The end of an earlier connection counted as leaving; who was in the session is in it again without asking. */
+async function rejoined() {
+  if (sessionStorage.getItem(JOINED) !== SESSION) return;
+  await joined().catch(() => {
+    sessionStorage.removeItem(JOINED);
+    return refresh();
+  });
+}
+
 async function presence(verb) {
+  sessionStorage.removeItem(JOINED);
   await post(`/api/sessions/${SESSION}/${verb}`);
   await refresh();
 }
@@ -109,6 +123,8 @@ async function presence(verb) {
 async function ended() {
   const notes = document.getElementById("field-notes")?.value.trim();
   const { alreadyEnded } = await post(`/api/sessions/${SESSION}/end`, notes ? { mechanicNotes: notes } : {});
+  sessionStorage.removeItem(JOINED);
+  sessionStorage.removeItem(NOTES);
   announce(alreadyEnded ? "It had ended already." : "The session has ended.");
   await refresh();
 }
@@ -130,6 +146,8 @@ else if (!SESSION) location.replace(homeOf(who.groups));
 else {
   feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && refresh());
   feed.addEventListener("resync", refresh);
+  feed.addEventListener("connected", rejoined);
   feed.open();
+  setInterval(() => document.hidden || shown?.endedAt || refresh(), REFRESH_SECONDS * 1000);
   await refresh();
 }

@@ -52,6 +52,17 @@ def test_a_request_its_events_their_consumers_and_the_mail_are_one_trace(account
     assert {"IntakeFunction", "NotifyFunction"} <= {each["function"] for each in found["invocations"]}
 
 
+def test_what_changes_something_is_found_among_what_only_looks(account: Account) -> None:
+    account.http.get("/console/js/dom.js")
+    account.customer().get("/api/customer/credits")
+    account.customer().post("/api/intake/start", INTAKE_WITH_WAIVER, 201)
+    changes, everything = (account.http.get(f"/_dev{query}").text for query in ("?kind=change", ""))
+    assert "POST /api/intake/start" in changes
+    assert "GET /api/customer/credits" not in changes
+    assert "GET /api/customer/credits" in everything
+    assert "GET /console/" not in everything
+
+
 def test_a_replay_runs_the_function_on_the_same_event(account: Account) -> None:
     account.customer().get("/api/customer/active-session")
     found = trace_with(account, "request", "invoke")["invocations"][-1]

@@ -1,7 +1,7 @@
 """`/_dev`: where to begin, and what happened lately, as one trace by request; with Replay and Run now."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from html import escape
 from itertools import islice
 from typing import Final
@@ -14,7 +14,9 @@ from localcloud.traces import Trace, Traces
 
 PATH: Final = "/_dev"
 _SHOWN: Final = 60
+_CHANGES: Final = "change"
 _KINDS: Final = {
+    _CHANGES: "Changes",
     "request": "Requests",
     "bus": "Events",
     "stripe": "Stripe",
@@ -61,7 +63,7 @@ class DevPage:
         if request.path != PATH:
             return web.Response(status=404, text="no such page")
         if "application/json" in request.headers.get("Accept", ""):
-            return web.json_response({"traces": [_document(each) for each in islice(self._traces.newest(), _SHOWN)]})
+            return web.json_response({"traces": [_document(each) for each in self._shown(None)]})
         return _answer(self._page(request.query.get("kind")))
 
     async def _press(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -74,6 +76,12 @@ class DevPage:
         await asyncio.sleep(0.3)  # most are over by then, and on the page
         return web.Response(status=303, headers={"Location": PATH})
 
+    def _shown(self, kind: str | None) -> Iterator[Trace]:
+        """The newest ones, without the console's files: these, and what only looks, would soon leave nothing else."""
+        found = self._traces.newest(kind if kind != _CHANGES else None)
+        of_kind = (each for each in found if kind != _CHANGES or _changes(each))
+        return islice((each for each in of_kind if not _asked(each).startswith("GET /console/")), _SHOWN)
+
     def _page(self, kind: str | None) -> str:
         kinds = [("", "All"), *_KINDS.items()]
         links = "".join(
@@ -82,7 +90,7 @@ class DevPage:
             for name, label in kinds
         )
         runs = " ".join(_button(f"run/{quote(name)}", f"Run {name} now") for name in self._schedules)
-        traces = "".join(_trace(each) for each in islice(self._traces.newest(kind or None), _SHOWN))
+        traces = "".join(_trace(each) for each in self._shown(kind))
         return (
             '<p class="start"><a href="/">Open the console</a> <a href="/_dev/mail">Mails</a> '
             '<a href="/_stripe">Stripe</a> <a href="/api/docs">The API</a></p>'
@@ -106,6 +114,17 @@ def _trace(trace: Trace) -> str:
         f"<details><summary>{escape(_headline(trace.lines))} <small>{about}</small></summary>"
         f"<pre>{lines}</pre>{replays}</details>"
     )
+
+
+def _asked(trace: Trace) -> str:
+    """Method and path of the request it began with; nothing where it began otherwise."""
+    return next((line.text for line in trace.lines if line.kind == "request"), "")
+
+
+def _changes(trace: Trace) -> bool:
+    """Whether it began with a call of the API that may change something."""
+    verb, _, path = _asked(trace).partition(" ")
+    return verb != "GET" and path.startswith("/api/")
 
 
 def _headline(lines: list[LogLine]) -> str:

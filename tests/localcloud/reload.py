@@ -12,6 +12,7 @@ from localcloud.logline import Log, LogLine
 from localcloud.pools import FunctionPool
 
 _SETTLE_MILLISECONDS = 200
+_READ_AT_START = (".sql", ".json", ".txt", ".html", ".js", ".css", ".svg", ".md")
 
 
 async def reload_on_change(pools: Mapping[str, FunctionPool], template: Path, log: Log) -> None:
@@ -22,7 +23,7 @@ async def reload_on_change(pools: Mapping[str, FunctionPool], template: Path, lo
     async for changes in awatch(
         *folders,
         template,
-        watch_filter=PythonFilter(extra_extensions=(".sql", ".json", ".txt", template.suffix)),
+        watch_filter=PythonFilter(extra_extensions=(*_READ_AT_START, template.suffix)),
         debounce=_SETTLE_MILLISECONDS,
         step=_SETTLE_MILLISECONDS // 4,
         recursive=True,

@@ -4,7 +4,7 @@
 is replaced in milliseconds, so that a run can afford thousands of kills. All children wait on one listening socket;
 each takes one request at a time, as in Lambda: `POST /NAME` with the event as JSON, or what Stripe posts to
 `/stripe/platform` and `/stripe/connect`. On the lifeline come lines: seconds between two kills on average, 0 for none;
-its end ends everything. On stdout goes a line for every kill, on stderr what the functions log.
+its end ends everything. On stdout goes `ready`, then a line for every kill, on stderr what the functions log.
 
 A header X-Die-Before: N has the process kill itself before its N-th step from now, counted from 0: a statement, the end
 of a transaction, a call of Stripe's, the answer.
@@ -42,6 +42,7 @@ WEBHOOKS: Final = {
 }
 INVOCATION_SECONDS: Final = 60.0
 LOOK_AFTER_SECONDS: Final = 0.02
+READY: Final = b"ready\n"
 
 type Handler = Callable[[Mapping[str, Any], LambdaContext], Any]
 
@@ -178,6 +179,7 @@ class Herd:
         self._alive_read, self._alive_write = os.pipe()  # its end tells the children that the parent has gone
         self._busy = mmap.mmap(-1, processes)
         self._places = {self._fork(place): place for place in range(processes)}
+        os.write(self._kills, READY)
 
     def _fork(self, place: int) -> int:
         self._busy[place] = 0

@@ -131,6 +131,10 @@ def running_functions(environment: Mapping[str, str], processes: int, seed: obje
         os.close(ends)
         pool = Pool(listener.getsockname()[1], lifeline)
         assert host.stdout is not None
+        if not host.stdout.readline():
+            os.close(lifeline)
+            host.stdout.close()
+            raise FunctionFailed(f"the functions do not start: {host.wait()}, {log.read_text()[-1000:]}")
         counting = threading.Thread(target=_count, args=(host.stdout, pool), daemon=True)
         counting.start()
         try:

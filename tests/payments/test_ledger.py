@@ -1,6 +1,7 @@
 """The ledger: what it takes, that nobody changes it, and that balances are its sums."""
 
 from typing import LiteralString
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from autodoctor.payments.ledger import Transfer, book
 from integration.actors import Stage
 from payments.purse import balance, buy, give, rows, spendable
 
-SOMEBODY = new_id()
+SOMEBODY = UUID("01a1fd8f-0000-7000-8000-000000000002")
 USD = (
     accounts.STRIPE,
     accounts.DISPUTED,

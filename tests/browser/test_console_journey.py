@@ -150,3 +150,20 @@ def test_who_signs_out_leaves_nothing_for_the_next_one(account: Account, windows
     page.get_by_role("link", name="Cyrus Chen").click()
     expect(page.get_by_label("Describe what it does")).to_have_value("")
     windows.troubles.expect("422")
+
+
+@pytest.mark.parametrize(
+    ("name", "tabs"),
+    [
+        ("Somebody new", ["sessions", "credits", "messages"]),
+        ("Mia Moreno", ["earnings", "sessions", "messages"]),
+        ("Ada", ["health", "sessions", "mechanics", "dead-letters"]),
+    ],
+)
+def test_every_tab_is_an_address_of_its_own(account: Account, windows: Windows, name: str, tabs: list[str]) -> None:
+    page = signed_in(account, windows.open(), name)
+    for tab in tabs:
+        page.goto(f"{page.url.partition('#')[0]}#{tab}")
+        page.reload()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("heading", name="That did not work")).to_have_count(0)

@@ -42,7 +42,7 @@ export function start(group, tabs) {
   feed.addEventListener("state", ({ detail }) => document.body.toggleAttribute("data-offline", detail === "lost"));
   if (banner) banner.token = () => signedIn()?.token;
   feed.open();
-  refresh();
+  queueMicrotask(refresh); // tabs may use what is returned here
   return { who, feed, refresh };
 }
 

@@ -149,7 +149,7 @@ def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
         connection.execute("INSERT INTO outbox_poison (subject_id, id, error) VALUES (%s, 1, 'x')", [UUID(int=1)])
 
 
-@pytest.mark.parametrize("rows", [5_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rows", [5_000, pytest.param(1_000_000, marks=pytest.mark.chaos)])
 def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Marketplace, rows: int) -> None:
     """Random sessions of everybody, many times over."""
     market.stage.close()

@@ -18,7 +18,7 @@ from chaos.pool import FunctionFailed
 from chaos.world import World
 
 DAY_SECONDS: Final = 24 * 3600
-PATIENCE_SECONDS: Final = 30.0
+PATIENCE_SECONDS: Final = 90.0
 LOST: Final = 0.1
 RESTRICTED: Final = 0.3
 SENDERS: Final = 6

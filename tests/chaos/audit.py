@@ -19,10 +19,12 @@ from autodoctor.payments.reconcile import reconcile
 from chaos.world import World
 from integration.invariants import violations
 
+ESCALATION_BP: Final = 500
 _INTAKES: Final[LiteralString] = """
 SELECT i.id, i.funding, i.price_cents, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referral_bp,
        s.status, s.mechanic_id, i.referrer_id, coalesce(c.status, 'none') AS checkout,
        c.stripe_payment_intent_id AS intent,
+       (SELECT q.amount_cents FROM quotes q WHERE q.session_id = i.id AND q.status = 'approved') AS quote_cents,
        (SELECT jsonb_object_agg(p.kind, p.id) FROM payouts p WHERE p.session_id = i.id) AS payouts
   FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN checkouts c ON c.intake_id = i.id
 """
@@ -102,6 +104,7 @@ class Audit:
             by_payout[each["transfer_group"]].append(each)
         for intake in self._world.by_hand(_INTAKES):
             self.coverage[f"{intake['funding']} {intake['status'] or intake['checkout']}"] += 1
+            self.coverage.update(f"sent as {kind}" for kind in intake["payouts"] or {})
             payouts: dict[str, str] = intake["payouts"] or {}
             sent = {kind: by_payout.pop(payout_id, []) for kind, payout_id in payouts.items()}
             payment = self._payments.get(intake["intent"] or "", Payment())
@@ -133,13 +136,16 @@ class Audit:
         """Which transfers (cents, account) a session's outcome means, by the payout's kind."""
         if intake["status"] != "completed":
             return {}
-        if intake["funding"] == "free":
-            return {"session": [(intake["mechanic_fixed_pay_cents"], self._accounts[intake["mechanic_id"]])]}
-        earned = _share(intake["price_cents"], intake["mechanic_share_bp"])
-        owed = {"session": [(earned, self._accounts[intake["mechanic_id"]])]}
-        if intake["referrer_id"] is not None:
+        earned = intake["mechanic_fixed_pay_cents"]
+        if intake["funding"] != "free":
+            earned = _share(intake["price_cents"], intake["mechanic_share_bp"])
+        mechanic = self._accounts[intake["mechanic_id"]]
+        owed = {"session": [(earned, mechanic)]}
+        if intake["referrer_id"] is not None and intake["funding"] != "free":
             referral = min(_share(intake["price_cents"], intake["referral_bp"]), intake["price_cents"] - earned)
             owed["referral"] = [(referral, self._accounts[intake["referrer_id"]])]
+        if intake["quote_cents"] is not None and (fee := _share(intake["quote_cents"], ESCALATION_BP)):
+            owed["escalation"] = [(fee, mechanic)]
         return owed
 
     def _books(self) -> Iterator[str]:

@@ -27,6 +27,7 @@ AFTERWARDS: Final = {
     "dispute": 2,
 }
 REFERRED: Final = 0.25
+ESCALATED: Final = 0.1
 CUSTOMERS_EACH: Final = 5
 _PAUSE: Final = 0.2
 _COME_AGAIN: Final = frozenset({"payment-processing", "active-session-exists"})
@@ -187,6 +188,14 @@ class Lane:
         ender = customer if ending == "withdrawn" else self.chance.choice((customer, self.mechanic.user_id))
         for _ in range(self.chance.choice((1, 1, 2))):
             self._do("end_session", "POST /api/sessions/{sessionId}/end", ender, path)
+        if ending == "completed" and self.chance.random() < ESCALATED:
+            self._escalate(customer, session_id)
+
+    def _escalate(self, customer: UUID, session_id: UUID) -> None:
+        """The car needs a workshop, whose quote the customer approves, perhaps twice."""
+        quote_id = self.world.quoted(session_id, self.mechanic, self.chance.randint(1, 40_000))
+        for _ in range(self.chance.choice((1, 1, 2))):
+            self.world.approve(quote_id, customer)
 
     def _do(self, name: str, route: str, who: UUID, path: dict[str, str]) -> None:
         group = "mechanics" if who == self.mechanic.user_id else "customers"

@@ -47,6 +47,7 @@ def play(world: World, sessions: int, kill_every: float, lanes: int = LANES) -> 
     """
     began = time.monotonic()
     people = [Lane(world, world.new_mechanic(), world.chance(f"lane {number}")) for number in range(lanes)]
+    world.workshop()
     for account in world.accounts[: lanes // 2]:
         world.stripe.ask("onboard", account=account)
     world.stripe.ask("available_after", seconds=10)  # what credits paid for waits for the balance until then

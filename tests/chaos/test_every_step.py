@@ -113,6 +113,15 @@ def news_of_a_lost_dispute(bank: Bank, customer: UUID) -> Callable[[int | None],
     return lambda die: bank.tell(100, CALM, die)
 
 
+def approval_of_a_quote(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
+    bank.whole(customer, bank.mechanics[1], "card", "completed")
+    (row,) = bank.world.by_hand(
+        "SELECT s.id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE c.user_id = %s", customer
+    )
+    quote_id = bank.world.quoted(row["id"], bank.mechanics[1], 10_000)
+    return lambda die: bank.world.approve(quote_id, customer, die)
+
+
 def onboarding(bank: Bank, _customer: UUID) -> Callable[[int | None], object]:
     return bank.world.new_mechanic
 
@@ -135,6 +144,7 @@ SCENES: dict[Scene, int] = {
     refund: 10,
     reversal: 10,
     news_of_a_lost_dispute: 7,
+    approval_of_a_quote: 2,
     onboarding: 6,
 }
 """Each with how many steps it has at least: were they not counted, nothing would die."""

@@ -104,6 +104,7 @@ class World:
     mechanics: list[Mechanic] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
+    workshops: list[tuple[UUID, Mechanic]] = field(default_factory=list)
     _watched: dict[UUID, Row | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -152,6 +153,47 @@ class World:
         (known,) = self.by_hand("SELECT referral_code FROM mechanics WHERE id = %s", mechanic.id)
         self.codes.append(known["referral_code"])
         return mechanic
+
+    def workshop(self) -> tuple[UUID, Mechanic]:
+        """The one workshop, and its mechanic."""
+        if not self.workshops:
+            workshop_id = self.stage.workshop()
+            self.workshops.append((workshop_id, self.stage.mechanic(workshop_id)))
+        return self.workshops[0]
+
+    def quoted(self, session_id: UUID, mechanic: Mechanic, cents: int) -> str:
+        """Have a mechanic's session escalated to the workshop, which names an amount; the quote's id."""
+        workshop_id, foreman = self.workshop()
+        _, asked = self.pool.call(
+            "quotes",
+            "POST /api/sessions/{sessionId}/escalate",
+            mechanic.user_id,
+            "mechanics",
+            body={"workshopId": str(workshop_id)},
+            path={"sessionId": str(session_id)},
+        )
+        status, given = self.pool.call(
+            "quotes",
+            "POST /api/quotes/{quoteId}/amount",
+            foreman.user_id,
+            "mechanics",
+            body={"amountCents": cents},
+            path={"quoteId": asked["quoteId"]},
+        )
+        assert status == 200, given
+        return str(given["quoteId"])
+
+    def approve(self, quote_id: str, customer: UUID, die_before: int | None = None) -> None:
+        """Have the customer approve a quote."""
+        status, approved = self.pool.call(
+            "quotes",
+            "POST /api/quotes/{quoteId}/approve",
+            customer,
+            "customers",
+            path={"quoteId": quote_id},
+            die_before=die_before,
+        )
+        assert (status, approved.get("status")) == (200, "approved"), approved
 
     def paid_for(self, subject: UUID, within_seconds: float = 120.0) -> Row:
         """Wait until a checkout (by its intake, or a pack's by its id) has come to its end, and return it.

@@ -167,3 +167,17 @@ def test_every_tab_is_an_address_of_its_own(account: Account, windows: Windows, 
         page.reload()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.get_by_role("heading", name="That did not work")).to_have_count(0)
+
+
+def test_a_token_that_is_refused_later_leads_to_signing_in_again(account: Account, windows: Windows) -> None:
+    customer = signed_in(account, windows.open(), "Somebody new")
+    expect(customer.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
+    customer.evaluate(
+        "sessionStorage.setItem('autodoctor.signed-in', JSON.stringify({"
+        "...JSON.parse(sessionStorage.getItem('autodoctor.signed-in')), token: 'revoked', since: 0}))"
+    )
+    customer.get_by_role("link", name="Sessions").click()
+    expect(customer.get_by_role("heading", name="Who are you?")).to_be_visible()
+    customer.get_by_role("link", name="Cora Castillo").click()
+    expect(customer.get_by_role("heading", name="Your sessions")).to_be_visible()
+    windows.troubles.expect("401")

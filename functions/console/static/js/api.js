@@ -1,6 +1,6 @@
 /** Calls of the API, with the token of whoever is signed in; what it refuses is a Problem that can be shown. */
 
-import { signedIn, signIn } from "./auth.js";
+import { signedIn, signIn, signInAgain } from "./auth.js";
 
 /** What the API refused: a problem document of RFC 9457. */
 export class Problem extends Error {
@@ -41,6 +41,7 @@ export async function call(method, path, body, headers = {}) {
   }
   const document = await response.json().catch(() => ({}));
   if (response.ok) return document;
+  if (response.status === 401 && signInAgain()) return new Promise(() => {});
   throw new Problem({ status: response.status, title: response.statusText, ...document }, response.headers.get("x-request-id"));
 }
 

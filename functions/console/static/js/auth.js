@@ -5,9 +5,11 @@
 
 const KEY = "autodoctor.signed-in";
 const PENDING = "autodoctor.signing-in";
+const FRESH_SECONDS = 60;
 const HOME = new URL("/console/index.html", location.origin).href;
 
 let issuer = null;
+let leaving = false;
 
 /** The console's configuration and the issuer's endpoints. */
 async function discovered() {
@@ -28,7 +30,12 @@ export function signedIn() {
 
 /** Goes to the issuer's page; afterwards the reader is back where they were. */
 export async function signIn(returnTo = location.href) {
-  const { authorization_endpoint: page, clientId } = await discovered();
+  if (leaving) return; // two calls may find at once that nobody is signed in: one verifier, one way there
+  leaving = true;
+  const { authorization_endpoint: page, clientId } = await discovered().catch((error) => {
+    leaving = false;
+    throw error;
+  });
   const verifier = random();
   const state = random();
   sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, returnTo }));
@@ -69,8 +76,17 @@ export async function finishSignIn() {
   const { access_token: token } = await response.json();
   const claims = JSON.parse(new TextDecoder().decode(unbase64url(token.split(".")[1])));
   const groups = claims["cognito:groups"] ?? [];
-  sessionStorage.setItem(KEY, JSON.stringify({ token, sub: claims.sub, groups, expiresAt: claims.exp * 1000 }));
+  sessionStorage.setItem(KEY, JSON.stringify({ token, sub: claims.sub, groups, since: Date.now(), expiresAt: claims.exp * 1000 }));
   return new URL(pending.returnTo).origin === location.origin ? pending.returnTo : HOME;
+}
+
+/** Has a token that the API refuses replaced; false where it is so fresh that another would be refused too. */
+export function signInAgain() {
+  const who = signedIn();
+  if (who && Date.now() - who.since < FRESH_SECONDS * 1000) return false;
+  sessionStorage.removeItem(KEY);
+  signIn();
+  return true;
 }
 
 /** Forgets who was signed in in this tab, and what they typed: the next one may be somebody else. */

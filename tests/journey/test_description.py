@@ -5,7 +5,7 @@ derived from the test's name, as in test_fuzz.py; `-m slow` sends many more.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,7 +24,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from describe import conformity
-from journey.account import Account, Caller
+from journey.account import Account, Caller, running_account
+from localcloud.postgres import PostgresServer
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
 LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "50"))
@@ -117,6 +118,17 @@ def informed(draw: st.DataObject, value: Any, known: Mapping[str, list[str]]) ->
         name: draw.draw(st.sampled_from(known[name])) if name in known else informed(draw, each, known)
         for name, each in value.items()
     }
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """An account of its own: what is sent here changes plans and packs, which other journeys buy."""
+    database = postgres_server.create_database("description", template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("description")) as account:
+        yield account
+    postgres_server.drop_database("description")
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,12 @@ def _reversal(database: Database, _client: "stripe.StripeClient", difference: Di
         payable = accounts.mechanic_payable(lost["mechanic_id"])
         return partial(_book, difference=difference, kind=Kind.REVERSAL, other=payable, intake_id=lost["session_id"])
     told = {"id": moved["source"], "amount": moved["amount"], "currency": "usd"}
-    transfer = {"id": moved["transfer_id"], "transfer_group": None, "reversals": {"data": [told]}}
+    transfer = {
+        "id": moved["transfer_id"],
+        "currency": "usd",
+        "transfer_group": None,
+        "reversals": {"data": [told]},
+    }
     return lambda connection: transfer_reversed(connection, transfer)
 
 

@@ -134,4 +134,4 @@ def test_a_function_may_die_between_any_two_steps(world: World) -> None:
 
 @pytest.mark.slow
 def test_a_function_may_die_between_any_two_steps_for_a_long_time(world: World) -> None:
-    walk(world, 30, 25)
+    walk(world, 10, 25)

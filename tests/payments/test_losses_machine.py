@@ -220,4 +220,4 @@ def test_whatever_goes_back_is_booked(stage: Stage, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.slow
 def test_whatever_goes_back_is_booked_for_a_long_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(stage, monkeypatch, 60, 40)
+    play(stage, monkeypatch, 25, 40)

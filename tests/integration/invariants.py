@@ -71,6 +71,8 @@ SELECT format('assignment %%s went from %%s to %%s', e.assignment_id, coalesce(e
   FROM session_assignment_events e
  WHERE CASE WHEN e.from_status IS NULL THEN e.to_status NOT IN ('pending_waiver', 'queued', 'offered')
             ELSE e.from_status || '>' || e.to_status <> ALL (%(assignment_moves)s) END
+   -- no move: a workshop's request became general
+   AND (e.from_status, e.to_status, e.actor) IS DISTINCT FROM ('queued', 'queued', 'system:workshop-unavailable')
 """
 
 _ACCEPTED_IS_HELD: Final[LiteralString] = """

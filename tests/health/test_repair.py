@@ -108,6 +108,21 @@ def test_a_stuck_assignment_ends_as_its_session_did(stage: Stage, market: Market
     assert repaired(stage) == []
 
 
+def test_an_assignment_that_was_reopened_by_hand_ends_when_its_trail_says(stage: Stage, market: Marketplace) -> None:
+    session_id = market.sessions["completed"]
+    ended = "SELECT ended_at FROM session_assignments WHERE session_id = %s"
+    trail = "SELECT count(*) FROM session_assignment_events WHERE session_id = %s"
+    before, rows = stage.one(ended, session_id), stage.one(trail, session_id)
+    spoil(
+        stage,
+        session_id,
+        "UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{}'",
+    )
+    assert slugs(repaired(stage, apply=False)) == slugs(repaired(stage)) == ["stuck_assignment"]
+    assert left(stage) == {}
+    assert (stage.one(ended, session_id), stage.one(trail, session_id)) == (before, rows)
+
+
 @pytest.mark.parametrize("name", ["declined, released, completed", "live", "no show of both"])
 def test_each_audit_row_that_is_missing_is_written_again(stage: Stage, market: Marketplace, name: str) -> None:
     """Any one of a session, and any one of an assignment."""

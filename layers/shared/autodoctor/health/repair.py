@@ -50,7 +50,7 @@ UPDATE session_assignments SET status = %(status)s, actor = %(actor)s, change_da
  WHERE id = %(id)s AND status = %(from_status)s
 """
 _ASSIGNMENT_PAST_GUARDS: Final[LiteralString] = """
-UPDATE session_assignments SET status = %(status)s, ended_at = coalesce(ended_at, clock_timestamp())
+UPDATE session_assignments SET status = %(status)s, ended_at = coalesce(%(ended_at)s, ended_at, clock_timestamp())
  WHERE id = %(id)s AND status = %(from_status)s
 """
 _AUDIT: Final[LiteralString] = """
@@ -256,9 +256,9 @@ def _apply(connection: psycopg.Connection[Any], session_id: UUID, change: Change
             _quietly(connection, _AUDIT, {**facts, **parameters, "data": Jsonb(told)})
     if change.assignment is not None:
         parameters = {"id": change.assignment.id, "from_status": change.assignment.status, **change.now}
-        audited = {**facts, **parameters, "data": Jsonb(data)}
+        audited = {**facts, **parameters, "ended_at": change.ended_at, "data": Jsonb(data)}
         _changed_one(connection.execute(_ASSIGNMENT_PAST_GUARDS if change.past_guards else _ASSIGNMENT, audited))
-        if change.past_guards:
+        if change.past_guards and change.ended_at is None:
             _quietly(connection, _ASSIGNMENT_AUDIT, audited)
 
 

@@ -67,6 +67,7 @@ class Change:
         row: an audit row to write.
         outcome: what the session becomes, past its guards.
         assignment: whose status follows that of the session.
+        ended_at: when its trail says it ended so already; None: it ends now, and that is audited.
     """
 
     check: Check
@@ -78,6 +79,7 @@ class Change:
     outcome: Judged | None = None
     assignment: Assignment | None = None
     past_guards: bool = field(default=False)
+    ended_at: datetime | None = None
 
 
 def plan(record: Record) -> Iterator[Change]:
@@ -217,6 +219,8 @@ def _assignment(record: Record, status: str) -> Iterator[Change]:
     is_open = current.status in OPEN_ASSIGNMENT
     by_guards = is_open and (current.status, status) in _ASSIGNMENT_MOVES and record.session is not None
     stands = record.session is not None and record.session.status == status
+    trail = [each for each in record.assignment_events if each.assignment_id == current.id]
+    told_at = trail[-1].occurred_at if trail and trail[-1].to_status == status else None
     yield Change(
         checks_session.STUCK_ASSIGNMENT if is_open else checks_session.ENDED_DIFFERENTLY,
         str(current.id),
@@ -224,5 +228,6 @@ def _assignment(record: Record, status: str) -> Iterator[Change]:
         {"status": status},
         "a finished session's last assignment ended as the session did",
         assignment=current,
-        past_guards=not (by_guards and stands),
+        past_guards=told_at is not None or not (by_guards and stands),
+        ended_at=told_at,
     )

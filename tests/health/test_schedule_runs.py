@@ -2,11 +2,12 @@
 
 import re
 import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from autodoctor.health.runs import EVERY_SECONDS, ScheduleFailed, noted, schedules
+from autodoctor.health.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, noted, schedules
 from integration.actors import Stage
 from localcloud.template import read_stack
 
@@ -61,9 +62,26 @@ def test_the_next_run_is_an_interval_after_the_last(stage: Stage) -> None:
     with noted(stage.app, "settle-missed"):
         pass
     (run,) = (each for each in schedules(stage.app) if each.last_run)
-    assert run.next_run
     assert run.last_run
     assert (run.next_run - run.last_run).total_seconds() == run.every_seconds == 300
+
+
+def test_what_never_ran_and_what_has_a_time_of_day_say_when_they_run(stage: Stage) -> None:
+    now = datetime.now(UTC)
+    found = {each.name: each for each in schedules(stage.app)}
+    assert timedelta(seconds=50) < found["relay"].next_run - now < timedelta(seconds=70)
+    daily = found["reconcile"].next_run
+    assert f"{daily:%H:%M}" == DAILY_AT["reconcile"]
+    assert timedelta(0) < daily - now <= timedelta(days=1)
+
+
+def test_every_time_of_day_is_the_templates() -> None:
+    stack = read_stack(ROOT / "template.yaml", {})
+    times = {}
+    for each in stack.schedules:
+        if found := re.fullmatch(r"cron\((\d+) (\d+) .*\)", each.expression):
+            times[each.name.removeprefix("autodoctor-local-")] = f"{int(found[2]):02}:{int(found[1]):02}"
+    assert times == DAILY_AT
 
 
 def test_what_the_database_refuses_is_told_without_its_words(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,9 @@ EVERY_SECONDS: Final = {
 }
 """The schedules of template.yaml, by the name without the stack's; a test holds them equal."""
 
+DAILY_AT: Final = {"reconcile": "05:17"}
+"""When those run that have a time of day (UTC), likewise."""
+
 _BEGIN: Final[LiteralString] = """
 INSERT INTO schedule_runs AS r (name, started_at) VALUES (%(name)s, clock_timestamp())
 ON CONFLICT (name) DO UPDATE SET started_at = excluded.started_at, finished_at = NULL, failed = false
@@ -36,8 +39,12 @@ SELECT n.name, n.seconds AS every_seconds, r.started_at AS last_run, r.finished_
        CASE WHEN r.started_at IS NULL THEN 'never'
             WHEN r.started_at < now() - (3 * n.seconds + 60) * interval '1 second' THEN 'overdue'
             WHEN r.failed THEN 'failed' WHEN r.finished_at IS NULL THEN 'running' ELSE 'ok' END AS state,
-       r.started_at + n.seconds * interval '1 second' AS next_run
-  FROM unnest(%(names)s::text[], %(seconds)s::integer[]) AS n (name, seconds)
+       CASE WHEN n.at IS NULL THEN coalesce(r.started_at, now()) + n.seconds * interval '1 second'
+            ELSE (today.midnight + n.at + CASE WHEN today.midnight + n.at > today.present THEN interval '0'
+                                               ELSE interval '1 day' END) AT TIME ZONE 'UTC' END AS next_run
+  FROM unnest(%(names)s::text[], %(seconds)s::integer[], %(at)s::time[]) AS n (name, seconds, at)
+ CROSS JOIN LATERAL (SELECT now() AT TIME ZONE 'UTC' AS present,
+                            date_trunc('day', now() AT TIME ZONE 'UTC') AS midnight) AS today
   LEFT JOIN schedule_runs r USING (name) ORDER BY n.name
 """
 
@@ -47,14 +54,15 @@ class ScheduleRun(Answer):
 
     Attributes:
         state: overdue after three intervals and a minute without a run; running also of one that was cut short.
-        next_run: an interval after the last one began; what the scheduler itself intends is not known here.
+        next_run: at its time of day, or an interval after the last one began; of one that never ran, an interval from
+            now at the latest.
     """
 
     name: str
     every_seconds: int
     last_run: Utc | None
     last_finished: Utc | None
-    next_run: Utc | None
+    next_run: Utc
     state: str
 
 
@@ -86,5 +94,9 @@ def noted(database: Database, name: str) -> Iterator[None]:
 
 def schedules(database: Database) -> list[ScheduleRun]:
     """Every schedule with its last and its next run."""
-    parameters = {"names": list(EVERY_SECONDS), "seconds": list(EVERY_SECONDS.values())}
+    parameters = {
+        "names": list(EVERY_SECONDS),
+        "seconds": list(EVERY_SECONDS.values()),
+        "at": [DAILY_AT.get(name) for name in EVERY_SECONDS],
+    }
     return [ScheduleRun(**row) for row in database.all(_ALL, parameters)]

@@ -63,26 +63,3 @@ $$;
 COMMENT ON FUNCTION legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
   WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION legacy_rows_forget();
-
--- Moved sessions keep their ids, which are random: beyond now they are no younger sessions.
-CREATE OR REPLACE FUNCTION recent_pace(OUT per_second double precision, OUT usual_wait double precision)
-LANGUAGE sql STABLE AS $$
-  WITH newest AS (
-    SELECT s.accepted_at, s.current_assignment_id
-      FROM (SELECT * FROM sessions
-             WHERE id >= (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
-                          || repeat('0', 20))::uuid
-               AND id < (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
-                         || repeat('0', 20))::uuid
-             ORDER BY id DESC LIMIT 1000) AS s
-     WHERE s.accepted_at > now() - interval '6 hours'
-     LIMIT 20
-  ), accepted AS MATERIALIZED (
-    SELECT n.accepted_at, greatest(n.accepted_at - (
-             SELECT a.queued_at FROM session_assignments a WHERE a.id = n.current_assignment_id), interval '0') AS waited
-      FROM newest n
-  )
-  SELECT count(*) / nullif(extract(epoch FROM now() - min(accepted_at)), 0),
-         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM waited))
-    FROM accepted HAVING count(*) >= 3
-$$;

@@ -5,6 +5,7 @@
 import getpass
 import sys
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from localcloud.datadir import DEFAULT
 from localcloud.verify_command import fail, url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from autodoctor.legacy.report import ImportReport, Remark
     from autodoctor.legacy.run import Progress
@@ -50,6 +51,20 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
     where it was when started again; run again, it adds only what came in between. Exits with 1 where rows are left
     that cannot be moved.
     """
+    schema = schema or ("public" if source else "legacy")
+    states = dict(_pair(each) for each in map_status or [])
+    report = _imported(partial(url_of, database_url, data_dir), source, schema, states, apply=apply)
+    if as_json:
+        typer.echo(report.model_dump_json(by_alias=True, indent=2))
+    else:
+        _print(report)
+    raise typer.Exit(1 if report.refused else 0)
+
+
+def _imported(
+    target: "Callable[[], str]", source: str | None, schema: str, states: dict[str, str], *, apply: bool
+) -> "ImportReport":
+    """Run it with a progress bar; what an operator can act on is said in a line, and ends the command."""
     import psycopg
 
     from autodoctor.health.verify import reader
@@ -57,16 +72,14 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
     from autodoctor.legacy.source import NoOldSystem
     from autodoctor.legacy.writer import Interrupted
 
-    schema = schema or ("public" if source else "legacy")
-    states = dict(_pair(each) for each in map_status or [])
     try:
         with ExitStack() as stack:
-            url = url_of(database_url, data_dir)
+            url = target()
             writing = stack.enter_context(
                 psycopg.connect(url, autocommit=True, application_name="autodoctor-import-legacy")
             )
             reading = stack.enter_context(reader(source or url, "autodoctor-import-legacy"))
-            report = run.import_legacy(
+            return run.import_legacy(
                 reading,
                 writing,
                 schema=schema,
@@ -80,11 +93,6 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
         fail(one_line(refused))
     except psycopg.Error as error:
         fail(f"the import was interrupted, start it again to go on: {one_line(error)}")
-    if as_json:
-        typer.echo(report.model_dump_json(by_alias=True, indent=2))
-    else:
-        _print(report)
-    raise typer.Exit(1 if report.refused else 0)
 
 
 def _pair(text: str) -> tuple[str, str]:

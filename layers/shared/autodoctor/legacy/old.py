@@ -123,11 +123,6 @@ def read(table: str, row: OldRow, family: Family, states: dict[str, Meaning], *,
     user_id = identity(cells, names.CUSTOMER) or identity(family.intake, names.CUSTOMER)
     if user_id is None or (people_known and family.profile is None):
         raise Unmovable("customer_missing", "no customer" if user_id is None else f"nobody knows user {user_id}")
-    created_at = min(_all(names.CREATED, cells, *family.requests), default=None)
-    started_at, ended_at = instant(cells, names.STARTED), instant(cells, names.ENDED)
-    created_at = created_at or started_at or instant(family.intake, names.CREATED) or ended_at
-    if created_at is None:
-        raise Unmovable("no_time", "it says nowhere when it was")
     assignments = sorted(family.assignments, key=lambda each: str(first(each, names.CREATED) or ""))
     last = assignments[-1] if assignments else {}
     accepted = [each for each in assignments if str(each.get("status")) in {"accepted", "completed"}]
@@ -145,11 +140,11 @@ def read(table: str, row: OldRow, family: Family, states: dict[str, Meaning], *,
         plan=_plan(text(cells, names.PLAN) or text(family.intake, names.PLAN)),
         state=state,
         meaning=meaning,
-        created_at=created_at,
+        created_at=_created_at(cells, family),
         accepted_at=min(_all(names.ACCEPTED, *told), default=None),
         scheduled_for=instant(cells, names.SCHEDULED),
-        started_at=started_at,
-        ended_at=ended_at,
+        started_at=instant(cells, names.STARTED),
+        ended_at=instant(cells, names.ENDED),
         updated_at=instant(cells, names.UPDATED),
         lasted=minutes(cells),
         visits=_visits(family, user_id),
@@ -168,6 +163,19 @@ def read(table: str, row: OldRow, family: Family, states: dict[str, Meaning], *,
         has_assignment=bool(assignments),
         stuck=meaning in names.OVER and any(str(each.get("status")) == "accepted" for each in assignments),
     )
+
+
+def _created_at(cells: Cells, family: Family) -> datetime:
+    """The earliest of what says when it was asked for, else the first instant that is known at all."""
+    found = (
+        min(_all(names.CREATED, cells, *family.requests), default=None)
+        or instant(cells, names.STARTED)
+        or instant(family.intake, names.CREATED)
+        or instant(cells, names.ENDED)
+    )
+    if found is None:
+        raise Unmovable("no_time", "it says nowhere when it was")
+    return found
 
 
 def _all(columns: tuple[str, ...], *rows: Cells) -> list[datetime]:

@@ -31,9 +31,33 @@ def prove(moved: Moved, mechanic_user_id: UUID | None, now: datetime) -> None:
 
 
 def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
-    old, fate = moved.old, moved.fate
     record = rec.Record(moved.id)
-    record.intake = rec.Intake(
+    record.intake = _intake(moved)
+    record.session = _session(moved, mechanic_user_id)
+    record.waiver = rec.Waiver(moved.id, moved.waiver[2]) if moved.waiver else None
+    record.assignments = [_assignment(moved)]
+    record.participants = list(_participants(moved))
+    for number, step in enumerate(moved.steps(), start=1):
+        if step.of_assignment:
+            record.assignment_events.append(
+                rec.AssignmentEvent(
+                    *(moved.id, number, step.at, moved.assignment_id, None, ACTOR, step.source, str(step.target)),
+                    False,  # noqa: FBT003
+                )
+            )
+        else:
+            who = moved.fate.mechanic_id if step.role == "mechanic" else None
+            record.events.append(
+                rec.Event(
+                    *(moved.id, number, step.at, None, who, ACTOR, step.type, step.source, step.target, step.role),
+                    False,  # noqa: FBT003
+                )
+            )
+    return record
+
+
+def _intake(moved: Moved) -> rec.Intake:
+    return rec.Intake(
         id=moved.id,
         customer_id=NOBODY,
         funding="free",
@@ -44,18 +68,22 @@ def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
         mechanic_share_bp=0,
         mechanic_fixed_pay_cents=moved.fixed_pay_cents,
         max_minutes=moved.terms.max_minutes,
-        urgent=old.urgent,
+        urgent=moved.old.urgent,
         scheduled_for=moved.scheduled_for,
-        created_at=old.created_at,
-        customer_user_id=old.user_id,
+        created_at=moved.old.created_at,
+        customer_user_id=moved.old.user_id,
         plan_allows_type=True,
         is_described=True,
     )
-    record.session = rec.Session(
+
+
+def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
+    fate = moved.fate
+    return rec.Session(
         id=moved.id,
         customer_id=NOBODY,
         current_assignment_id=moved.assignment_id,
-        created_at=old.created_at,
+        created_at=moved.old.created_at,
         scheduled_for=moved.scheduled_for,
         customer_present=moved.present("customer"),
         mechanic_present=moved.present("mechanic"),
@@ -71,53 +99,19 @@ def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
         min_billable_seconds=moved.terms.minimum_seconds if fate.status not in ACTIVE else None,
         mechanic_user_id=mechanic_user_id if fate.mechanic_id else None,
     )
-    record.waiver = rec.Waiver(moved.id, moved.waiver[2]) if moved.waiver else None
-    record.assignments = [
-        rec.Assignment(
-            id=moved.assignment_id,
-            session_id=moved.id,
-            attempt=1,
-            urgent=old.urgent,
-            status=moved.assignment_status,
-            mechanic_id=fate.mechanic_id,
-            queued_at=fate.queued_at,
-            ended_at=fate.decided_at if fate.status not in ACTIVE else None,
-        )
-    ]
-    record.participants = list(_participants(moved))
-    for number, step in enumerate(moved.steps(), start=1):
-        if step.of_assignment:
-            record.assignment_events.append(
-                rec.AssignmentEvent(
-                    moved.id,
-                    number,
-                    step.at,
-                    moved.assignment_id,
-                    None,
-                    ACTOR,
-                    step.source,
-                    str(step.target),
-                    False,  # noqa: FBT003
-                )
-            )
-        else:
-            who = fate.mechanic_id if step.role == "mechanic" else None
-            record.events.append(
-                rec.Event(
-                    moved.id,
-                    number,
-                    step.at,
-                    None,
-                    who,
-                    ACTOR,
-                    step.type,
-                    step.source,
-                    step.target,
-                    step.role,
-                    False,  # noqa: FBT003
-                )
-            )
-    return record
+
+
+def _assignment(moved: Moved) -> rec.Assignment:
+    return rec.Assignment(
+        id=moved.assignment_id,
+        session_id=moved.id,
+        attempt=1,
+        urgent=moved.old.urgent,
+        status=moved.assignment_status,
+        mechanic_id=moved.fate.mechanic_id,
+        queued_at=moved.fate.queued_at,
+        ended_at=moved.fate.decided_at if moved.fate.status not in ACTIVE else None,
+    )
 
 
 def _participants(moved: Moved) -> Iterator[rec.Participant]:

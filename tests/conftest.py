@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from autodoctor.migrations import migrate
+from integration.actors import Stage
 from localcloud import ports
 from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from statement_log import LOG_LINE_PREFIX, pinning, statements
@@ -69,3 +70,12 @@ def database(postgres_server: PostgresServer, template_database: str) -> Iterato
     name = f"test_{next(_numbers)}"
     yield postgres_server.create_database(name, template=template_database)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    """Give the test an empty database of its own with hands on it, and use cases the one setting they read."""
+    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
+    stage = Stage(database)
+    yield stage
+    stage.close()

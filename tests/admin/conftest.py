@@ -4,18 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration.actors import Stage
 from journey.account import Account, running_account
-from localcloud.postgres import Database, PostgresServer
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Give the test an empty database of its own, and use cases the one setting they read."""
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
+from localcloud.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,6 @@ from autodoctor.wire import now
 from faults.scripted_bus import ScriptedBus, scripted_bus
 from integration.actors import Stage
 from integration.test_state_machine import Consultations
-from localcloud.postgres import Database
 
 PERSONAL = {"name": "Cora Castillo", "email": "cora@example.com", "phone": "+49 30 1234567", "vin": "1HGCM82633A004352"}
 
@@ -38,14 +37,6 @@ SELECT (SELECT count(*) FROM (
             ON o.subject_id = audited.session_id AND o.id = audited.id
          WHERE o.id IS NULL OR audited.id IS NULL)
 """
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 @pytest.fixture

@@ -8,18 +8,9 @@ import pytest
 from health.marketplace import Marketplace
 from health.past import Past
 from integration.actors import Stage
-from localcloud.postgres import Database, PostgresServer
+from localcloud.postgres import PostgresServer
 from payments.counter import opened_counter
 from payments.desk import Desk
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Give the test an empty database of its own, and use cases the settings they read."""
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 @pytest.fixture

@@ -6,20 +6,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from integration.actors import Stage
 from integration.engine import ENGINE_TEMPLATE, Engine
 from localcloud.cloud import CloudSettings, running_cloud
 from localcloud.logline import LogLine  # noqa: TC001 - annotates a local variable
-from localcloud.postgres import Database
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Give the test an empty database of its own, and use cases the one setting they read."""
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 @pytest.fixture

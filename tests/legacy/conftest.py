@@ -7,16 +7,6 @@ import pytest
 from integration.actors import Stage
 from legacy.moving import Moving
 from legacy.old_system import OldSystem
-from localcloud.postgres import Database
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Give the test an empty database of its own, and use cases the settings they read."""
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 @pytest.fixture

@@ -5,21 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from integration.actors import Stage
-from localcloud.postgres import Database
 from localcloud.stripe.service import running_stripe
 from payments.counter import Counter, opened_counter
 from payments.desk import Desk
 from payments.office import Office
 from stripe_standin.till import client_of
-
-
-@pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Give the test an empty database of its own, and use cases the one setting they read."""
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 @pytest.fixture

@@ -146,7 +146,8 @@ class SocketConnection(asyncio.Protocol):
             if data:
                 self._transport.write(data)
             else:  # websockets' sign for: no more
-                self._transport.close()
+                # Only half: what a closed socket has not read resets the connection, and the close frame is lost.
+                self._transport.write_eof()
 
     def _touch(self) -> None:
         self._active = self._loop.time()

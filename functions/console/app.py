@@ -1,4 +1,4 @@
-"""GET /, /console/{file+}: the console, a small web application as it lies in static/"""
+"""GET /, /console, /console/{file+}: the console, a small web application as it lies in static/"""
 
 from pathlib import Path
 
@@ -33,7 +33,10 @@ def front(_request: Request) -> Content:
 
 @router.route("GET /console/{file+}", groups=[])
 def file(request: Request) -> Content:
-    found = site.file(request.path["file"], request.headers.get("if-none-match"))
+    name = request.path.get("file", "")
+    if not name:  # /console/, for which there can be no route of its own
+        return front(request)
+    found = site.file(name, request.headers.get("if-none-match"))
     if found is None:
         raise NotFound("The console has no such file.")
     return found

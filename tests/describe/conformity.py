@@ -105,5 +105,5 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 def _part(text: str, *, several: bool) -> str:
     if text.startswith("{"):
-        return ".+" if several else "[^/]+"
+        return ".*" if several else "[^/]+"
     return re.escape(text)

@@ -57,8 +57,8 @@ def _parameters(pattern: list[str], given: list[str]) -> dict[str, str] | None:
             return None
         kind = _kind(segment)
         if kind == _GREEDY:
-            rest = "/".join(given[index:])
-            return {**found, segment[1:-2]: unquote(rest)} if rest else None
+            # also the slash alone, which no route may end with: storacha/w3infra#166
+            return {**found, segment[1:-2]: unquote("/".join(given[index:]))}
         if kind == _PARAMETER:
             if not given[index]:
                 return None

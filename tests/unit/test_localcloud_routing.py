@@ -34,7 +34,7 @@ def route(key: str) -> Route:
         ("GET", "/pets/cat/1/2", "ANY /pets/{proxy+}", {"proxy": "cat/1/2"}),
         ("POST", "/pets/1/toys/2", "POST /pets/{id}/toys/{toy}", {"id": "1", "toy": "2"}),
         ("GET", "/pets/a%2Fb%20c", "GET /pets/{id}", {"id": "a/b c"}),
-        ("GET", "/pets/", "$default", {}),
+        ("GET", "/pets/", "ANY /pets/{proxy+}", {"proxy": ""}),
         ("GET", "/pets", "$default", {}),
         ("GET", "/", "$default", {}),
         ("GET", "/Pets/dog", "$default", {}),

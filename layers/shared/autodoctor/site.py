@@ -5,6 +5,7 @@ Nothing is compiled, bundled or loaded from elsewhere: what lies in the folder i
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ _TYPES: Final = {
     ".md": "text/markdown; charset=utf-8",
 }
 _CONFIG: Final = "config.json"
+_ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 class Site:
@@ -53,7 +55,7 @@ class Site:
 
         Args:
             name: its path below the folder.
-            known: the ETag of the copy that the browser has.
+            known: `If-None-Match`: the ETags of the copies that the browser has.
         """
         if name != _CONFIG and name not in self._files:
             name = self._pages.get(name.partition("/")[0], name)
@@ -65,7 +67,7 @@ class Site:
         if name.startswith("banner/"):
             headers["Access-Control-Allow-Origin"] = "*"  # the banner is made for other sites' pages
             headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        if known == etag:
+        if known is not None and _has(known, etag):
             return Content("", _type(name), 304, headers)
         return Content(body, _type(name), headers=headers)
 
@@ -77,6 +79,11 @@ def _read(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.suffix in _TYPES
     }
+
+
+def _has(known: str, etag: str) -> bool:
+    """Whether `If-None-Match` names it: `*`, or one of a list, weak or not (RFC 9110, section 13.1.2)."""
+    return known.strip() == "*" or etag in _ETAG.findall(known)
 
 
 def _type(name: str) -> str:

@@ -9,8 +9,12 @@ _STRIPE_EVENT: Final = {"type": "object", "description": "The event, byte for by
 _PAGE: Final = {"text/html": {"type": "string"}}
 _FILE: Final = {"*/*": {"type": "string", "description": "As it lies there."}}
 _DOCUMENT: Final = {"application/json": {"type": "object"}}
-_TO_CONSOLE: Final = {302: "To /console/."}
-_KEPT: Final = {200: "The file.", 304: "The copy you have is still it."}
+_TO_CONSOLE: Final = {302: "To /console/index.html."}
+_KEPT: Final = {
+    200: "The file.",
+    302: "To /console/index.html, where no file is named.",
+    304: "The copy you have is still it.",
+}
 _GONE: Final = "Belonged to the system that this one replaced. Every method answers 410 with the successor."
 
 OPERATIONS: Final[Mapping[str, Operation]] = {

@@ -1,0 +1,44 @@
+"""A browser that has a file already does not get it again, however it says so."""
+
+from pathlib import Path
+
+import pytest
+
+from autodoctor.site import Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    (tmp_path / "page.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
+    return Site(tmp_path, {}, issuer="https://issuer.example", client_id="client", connects_to="https://issuer.example")
+
+
+def status(site: Site, known: str | None) -> int | None:
+    answer = site.file("page.html", known)
+    assert answer is not None
+    return answer.status
+
+
+def etag(site: Site) -> str:
+    answer = site.file("page.html", None)
+    assert answer is not None
+    return answer.headers["ETag"]
+
+
+@pytest.mark.parametrize(
+    "known",
+    ["{etag}", "W/{etag}", '"older", {etag}', 'W/"with,a-comma",W/{etag}', "*", " * "],
+)
+def test_a_copy_that_is_still_it_is_not_sent_again(site: Site, known: str) -> None:
+    answer = site.file("page.html", known.format(etag=etag(site)))
+    assert answer is not None
+    assert (answer.status, answer.body, answer.headers["ETag"]) == (304, "", etag(site))
+
+
+@pytest.mark.parametrize("known", [None, "", '"older"', 'W/"older", "oldest"', '"*"', "older"])
+def test_another_copy_is_replaced(site: Site, known: str | None) -> None:
+    assert status(site, known) is None
+
+
+def test_a_file_that_is_not_there_is_not_there_whatever_is_known(site: Site) -> None:
+    assert site.file("other.html", "*") is None

@@ -157,12 +157,15 @@ def _table(report: "Report") -> object:
 
 
 def _sums(report: "Report") -> list[str]:
+    from autodoctor.words import counted
+
     totals = report.totals
-    counts = f"{report.movements} movements at Stripe, {report.bookings} rows of the ledger, {report.settlements}"
+    movements, bookings = counted(report.movements, "movement"), counted(report.bookings, "row")
+    counts = f"{movements} at Stripe, {bookings} of the ledger, {counted(report.settlements, 'settlement')}"
     found = ", ".join(f"{count} {kind}" for kind, count in report.counts().items()) or "none"
     kept = f"Stripe keeps {_money(totals.stripe_balance)}: ours {_money(totals.ours)}"
     return [
-        f"compared: {counts} settlements; {report.in_flight} still on their way",
+        f"compared: {counts}; {report.in_flight} still on their way",
         f"{kept}, less fees {_money(totals.fees)}, other business {_money(totals.others)}",
         f"the ledger says {_money(totals.ledger)}; disputed {_money(totals.disputed)}",
         *(() if report.finished else ("not finished: run it again to go on",)),

@@ -97,6 +97,8 @@ def print_report(report: "VerifyReport") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from autodoctor.words import counted
+
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=_WIDE)
@@ -112,16 +114,16 @@ def print_report(report: "VerifyReport") -> None:
     if report.unreadable:
         console.print(f"nothing but the schema could be looked at: {report.unreadable}")
         return
-    examined = ", ".join(f"{count:,} {name}" for name, count in report.examined.items())
+    examined = ", ".join(counted(count, name.removesuffix("s"), name) for name, count in report.examined.items())
     recent = report.recent
     console.print(f"looked at {examined} in {report.seconds:.1f} s")
     console.print(
-        f"in the last 24 hours: {recent['created']:,} sessions created, {recent['completed']:,} completed,"
+        f"in the last 24 hours: {counted(recent['created'], 'session')} created, {recent['completed']:,} completed,"
         f" {recent['notCompleted']:,} cancelled or expired, {recent['active']:,} active"
     )
     if report.accepted:
         console.print(f"{report.accepted:,} found that a person has accepted (autodoctor repair --accept)")
-    console.print(f"{report.findings:,} findings" if report.findings else "nothing is wrong")
+    console.print(counted(report.findings, "finding") if report.findings else "nothing is wrong")
 
 
 def _add(table: "Table", section: "SectionReport") -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from autodoctor.health.checks import Check, Finding, Section
 from autodoctor.health.checks_record import Record, Session
+from autodoctor.words import counted
 
 _IN_EVIDENCE = Section.EVIDENCE
 CUSTOMER_MISSING: Final = Check("customer_missing", _IN_EVIDENCE, "its customer is not its one customer participant", 5)
@@ -41,7 +42,9 @@ def _participants(record: Record, session: Session) -> Iterator[Finding]:
         yield MECHANIC_MISSING.of(session.id, f"mechanic {session.mechanic_id}, takes part: {_names(present)}")
     accepted = sum(each.to_status == "accepted" for each in record.assignment_events)
     if accepted != len(mechanics):
-        yield PARTICIPATION.of(session.id, f"accepted {accepted} times, mechanics who took part: {len(mechanics)}")
+        yield PARTICIPATION.of(
+            session.id, f"accepted {counted(accepted, 'time')}, mechanics who took part: {len(mechanics)}"
+        )
 
 
 def _visits(record: Record, session: Session) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import psycopg
 from autodoctor.domain.money import Split, share_of, split
 from autodoctor.health.checks import Check, Finding, Section
 from autodoctor.health.checks_record import rows
+from autodoctor.words import counted
 
 _IN_MONEY = Section.MONEY
 NOT_DUE: Final = Check(
@@ -195,7 +196,7 @@ def _moved(money: Money) -> Iterator[Finding]:
     if (money.refunded or []) != refund:
         yield REFUND.of(money.id, f"to pay back {refund or 'nothing'}, refunds {money.refunded or 'none'}")
     if money.refunds and (money.paid or money.referred):
-        yield BOTH.of(money.id, f"{money.refunds} refunds, payouts {money.paid or money.referred}")
+        yield BOTH.of(money.id, f"{counted(money.refunds, 'refund')}, payouts {money.paid or money.referred}")
     if money.held < 0 or (money.outcome == "pay" and money.held != 0):
         yield HELD.of(money.id, f"{money.held} cents, settled as {money.outcome}")
 
@@ -205,7 +206,7 @@ def _credits(money: Money) -> Iterator[Finding]:
     expected = (int(by_credit), int(by_credit and money.outcome == "pay"), int(by_credit and money.outcome == "return"))
     left = money.credits if by_credit and money.outcome is None else 0
     if (money.holds, money.spends, money.returns) != expected or money.credits_held != left:
-        detail = f"held {money.holds} times, spent {money.spends}, returned {money.returns}, left {money.credits_held}"
+        detail = f"times held {money.holds}, spent {money.spends}, returned {money.returns}, left {money.credits_held}"
         yield CREDITS.of(money.id, f"{detail}; settled as {money.outcome}")
 
 
@@ -217,4 +218,4 @@ def _taken_in(money: Money) -> Iterator[Finding]:
     else:
         wanted = {(0, 0)}
     if (money.charges, money.charged) not in wanted:
-        yield CHARGE.of(money.id, f"{money.charges} charges, {money.charged} of {money.price_cents} cents")
+        yield CHARGE.of(money.id, f"{counted(money.charges, 'charge')}, {money.charged} of {money.price_cents} cents")

@@ -10,7 +10,7 @@ from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.fees import sweep_fees
 from autodoctor.payments.losses import sweep_losses
 from autodoctor.payments.payouts import sweep_payouts
-from autodoctor.payments.refund_lookups import sweep_refund_lookups
+from autodoctor.payments.refund_lookups import lookups_unanswered, sweep_refund_lookups
 from autodoctor.payments.refunding import sweep_refunds
 from autodoctor.payments.reversals import sweep_reversals
 from autodoctor.payments.sending import waiting
@@ -38,6 +38,13 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     left = waiting(db)
     metrics.add_metric(name="SendingFailed", unit=MetricUnit.Count, value=left.failed)
     metrics.add_metric(name="SendingAge", unit=MetricUnit.Seconds, value=left.age_seconds)
-    answer = {**swept, "losses": sweep_losses(db, seconds_left), "left": left.model_dump(by_alias=True)}
+    unanswered = lookups_unanswered(db)
+    metrics.add_metric(name="RefundLookupsUnanswered", unit=MetricUnit.Count, value=unanswered)
+    answer = {
+        **swept,
+        "losses": sweep_losses(db, seconds_left),
+        "left": left.model_dump(by_alias=True),
+        "unanswered": unanswered,
+    }
     logger.info("swept", extra=answer)
     return answer

@@ -9,7 +9,7 @@ import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.payments.accounts import CREDIT_SALES, PLATFORM_REVENUE, session_held
-from autodoctor.payments.refund_lookups import LookedUp, sweep_refund_lookups
+from autodoctor.payments.refund_lookups import LookedUp, lookups_unanswered, sweep_refund_lookups
 from autodoctor.payments.sending import Sent
 from payments.desk import PRICE, SHARE, Desk
 from payments.purse import spendable
@@ -185,10 +185,13 @@ def test_where_stripe_fails_it_is_asked_again_later(desk: Desk) -> None:
     for session_id in sessions:
         by_hand(desk, session_id, 100)
     desk.counter.stripe.fail(mode="error", path="/v1/refunds", method="GET", times=3)
+    assert lookups_unanswered(desk.counter.stage.app) == 2
     assert desk.lookups() == LookedUp(asked=2, news=1)
     assert desk.lookups() == NOTHING
+    assert lookups_unanswered(desk.counter.stage.app) == 1
     desk.counter.stage.owner.execute("UPDATE checkouts SET refunds_due_at = refunds_due_at - interval '10 minutes'")
     assert desk.lookups() == LookedUp(asked=1, news=1)
+    assert lookups_unanswered(desk.counter.stage.app) == 0
     assert [desk.has(session_held(each)) for each in sessions] == [PRICE - 100] * 2
     desk.balanced()
 

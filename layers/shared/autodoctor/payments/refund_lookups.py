@@ -40,6 +40,9 @@ RETURNING c.id, c.stripe_payment_intent_id, c.refunds_due_at
 _KNOWN: Final[LiteralString] = """
 UPDATE checkouts SET refunds_due_at = NULL WHERE id = %(id)s AND refunds_due_at = %(refunds_due_at)s
 """
+_UNANSWERED: Final[LiteralString] = """
+SELECT count(*) AS unanswered FROM checkouts WHERE refunds_due_at IS NOT NULL AND stripe_payment_intent_id IS NOT NULL
+"""
 
 
 class LookedUp(Answer):
@@ -68,6 +71,12 @@ def sweep_refund_lookups(
             continue  # later again
         counts["news"] += database.transaction(partial(_tell, checkout=row, refunds=refunds))
     return LookedUp(**counts)
+
+
+def lookups_unanswered(database: Database) -> int:
+    """How many payments there are whose refunds are not known, for the alarm: asked of in vain, or not reached yet."""
+    row = database.one(_UNANSWERED, ())
+    return int(row["unanswered"]) if row is not None else 0
 
 
 def _refunds_of(client: "stripe.StripeClient", payment_intent_id: str) -> "list[stripe.Refund]":

@@ -2,7 +2,14 @@
 
 import secrets
 import time
+from typing import Final
 from uuid import UUID
+
+FIRST: Final = UUID(int=0)
+"""Before every id."""
+
+LAST: Final = UUID(int=(1 << 128) - 1)
+"""Beyond every id."""
 
 _VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 

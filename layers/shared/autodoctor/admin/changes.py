@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from autodoctor.errors import Problem, Unprocessable
+from autodoctor.errors import Problem
 from autodoctor.ids import new_id
 from autodoctor.wire import RequestBody
 
@@ -35,9 +35,6 @@ AUDIT: Final[LiteralString] = """
 OWN: Final[LiteralString] = "EXISTS (SELECT FROM admin_changes c WHERE c.id = %(change_id)s) AS own"
 """Whether this very call has done it already, on a connection that was lost before it could say so."""
 
-FIRST: Final = UUID(int=0)
-"""Before every id: the cursor of a first page."""
-
 
 def audited(actor_id: UUID, kind: str, personal: tuple[str, ...] = ()) -> dict[str, object]:
     """The parameters of `AUDIT` and `OWN`.
@@ -64,17 +61,3 @@ def code_of(path: Mapping[str, str], absent: Callable[[], Problem]) -> str:
     if not re.fullmatch(CODE, path["code"]):
         raise absent()
     return path["code"]
-
-
-def after(cursor: str | None) -> UUID:
-    """Where a page of a list that is ordered by id begins.
-
-    Raises:
-        Unprocessable: not a cursor of ours.
-    """
-    if cursor is None:
-        return FIRST
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

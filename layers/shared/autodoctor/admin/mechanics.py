@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from autodoctor.admin.changes import ABSENT, AUDIT, OWN, after, audited, columns
+from autodoctor.admin.changes import ABSENT, AUDIT, OWN, audited, columns
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
-from autodoctor.sessions.queue import page_size
+from autodoctor.ids import FIRST
+from autodoctor.paging import id_of, page_size
 from autodoctor.wire import Answer, EmailAddress, Name, RequestBody, Utc, unstorable
 
 MOST_TOLD_AT_ONCE: Final = 5
@@ -170,7 +171,7 @@ def mechanics(database: Database, query: Mapping[str, str]) -> Mechanics:
     """
     size = page_size(query.get("limit"))
     parameters = {
-        "after": after(query.get("cursor")),
+        "after": id_of(query.get("cursor"), FIRST),
         "limit": size,
         "status": _status(query.get("status")),
         "workshop_id": _workshop(query.get("workshopId")),

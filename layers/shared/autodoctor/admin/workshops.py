@@ -3,11 +3,11 @@
 from typing import Final, LiteralString
 from uuid import UUID
 
-from autodoctor.admin.changes import ABSENT, AUDIT, after, audited, columns
+from autodoctor.admin.changes import ABSENT, AUDIT, audited, columns
 from autodoctor.db import Database
 from autodoctor.errors import NotFound
-from autodoctor.ids import new_id
-from autodoctor.sessions.queue import page_size
+from autodoctor.ids import FIRST, new_id
+from autodoctor.paging import id_of, page_size
 from autodoctor.wire import Answer, Name, RequestBody, Utc
 
 _SHOWN: Final[LiteralString] = """
@@ -103,7 +103,7 @@ def workshops(database: Database, limit: str | None = None, cursor: str | None =
         Unprocessable: limit or cursor is not one of ours.
     """
     size = page_size(limit)
-    rows = database.all(_PAGE, {"limit": size, "after": after(cursor)})
+    rows = database.all(_PAGE, {"limit": size, "after": id_of(cursor, FIRST)})
     return Workshops(
         workshops=[Workshop(**row) for row in rows[:size]],
         next_cursor=str(rows[size - 1]["workshop_id"]) if len(rows) > size else None,

@@ -10,7 +10,7 @@ from psycopg.rows import tuple_row
 
 from autodoctor.health.checks import Check, Finding, Section
 from autodoctor.health.checks_now import Query, asked
-from autodoctor.health.checks_record import LAST
+from autodoctor.ids import LAST
 
 _IN_LEDGER = Section.LEDGER
 ROW: Final = Check("ledger_row", _IN_LEDGER, "it moves nothing, within one account, or between currencies", 10)

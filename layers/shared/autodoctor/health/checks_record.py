@@ -13,8 +13,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import class_row, tuple_row
 
-FIRST: Final = UUID(int=0)
-LAST: Final = UUID(int=(1 << 128) - 1)
+from autodoctor.ids import LAST
 
 
 @dataclass(frozen=True, slots=True)

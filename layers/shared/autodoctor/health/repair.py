@@ -20,10 +20,10 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.health import checks_money
 from autodoctor.health.checks import Check
-from autodoctor.health.checks_record import FIRST, LAST, Record, records, window_end
+from autodoctor.health.checks_record import Record, records, window_end
 from autodoctor.health.repair_plan import Change, MissingRow, place_of, plan
 from autodoctor.health.verify import WINDOW, Progress, check_record, snapshot
-from autodoctor.ids import new_id
+from autodoctor.ids import FIRST, LAST, new_id
 
 ATTEMPTS: Final = 20
 

@@ -3,7 +3,6 @@
 What is counted by time is found through the audit trail's indexes, newest first; what is open is few, oldest first.
 """
 
-import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, LiteralString
@@ -15,7 +14,8 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Unprocessable
 from autodoctor.health.alerts import SESSION_ALERTS
 from autodoctor.health.window import Window, counted, window
-from autodoctor.sessions.queue import page_size
+from autodoctor.ids import FIRST, LAST
+from autodoctor.paging import cursor_of, page_size, place_of
 from autodoctor.wire import Answer, Utc
 
 LONGEST: Final = timedelta(days=31)
@@ -129,7 +129,7 @@ _FILTERS: Final[dict[str, dict[str, _Source]]] = {
     },
 }
 
-_CURSOR: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
+_PLACE: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
 _EVER: Final = Window(datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
@@ -203,7 +203,7 @@ def search(database: Database, query: Query) -> FoundSessions:
         if source.by_time or query.since or query.until
         else _EVER
     )
-    at, last = _start(query.cursor, newest_first=source.by_time)
+    at, last = place_of(query.cursor, _PLACE, (_EVER.until, LAST) if source.by_time else (_EVER.since, FIRST))
     rows = counted(
         database,
         _statement(source),
@@ -219,7 +219,7 @@ def search(database: Database, query: Query) -> FoundSessions:
     shown = rows[:size]
     return FoundSessions(
         sessions=[FoundSession(**row) for row in shown],
-        next_cursor=_encoded(shown[-1]) if len(rows) > size else None,
+        next_cursor=_cursor(shown[-1]) if len(rows) > size else None,
     )
 
 
@@ -242,14 +242,5 @@ def _source(query: Query) -> _Source:
     return known[value]
 
 
-def _start(cursor: str | None, *, newest_first: bool) -> tuple[datetime, UUID]:
-    if cursor is None:
-        return (_EVER.until, UUID(int=(1 << 128) - 1)) if newest_first else (_EVER.since, UUID(int=0))
-    try:
-        return _CURSOR.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None
-
-
-def _encoded(row: Row) -> str:
-    return base64.urlsafe_b64encode(_CURSOR.dump_json((row["at"], row["session_id"]))).decode()
+def _cursor(row: Row) -> str:
+    return cursor_of((row["at"], row["session_id"]), _PLACE)

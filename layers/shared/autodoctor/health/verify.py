@@ -33,7 +33,8 @@ from autodoctor.health import (
     checks_trail,
 )
 from autodoctor.health.checks import Check, Finding, Section
-from autodoctor.health.checks_record import FIRST, LAST, Record, records, window_end
+from autodoctor.health.checks_record import Record, records, window_end
+from autodoctor.ids import FIRST, LAST
 
 ALL_CHECKS: Final[tuple[Check, ...]] = (
     *checks_schema.CHECKS,

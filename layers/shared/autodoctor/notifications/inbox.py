@@ -1,6 +1,5 @@
 """What a user is told in the application: a page of it, and marking it as read."""
 
-import base64
 from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
@@ -9,9 +8,10 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import NotFound, Unprocessable
+from autodoctor.ids import LAST
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.notifications.words import FALLBACK, in_app
-from autodoctor.sessions.queue import page_size
+from autodoctor.paging import cursor_of, page_size, place_of
 from autodoctor.wire import Answer, Utc
 
 _PAGE: Final[LiteralString] = """
@@ -43,8 +43,8 @@ WITH marked AS (
 SELECT count(*) AS marked FROM marked
 """
 # Where a page ends: when it happened, id.
-_CURSOR: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
-_NEWEST: Final = (datetime.fromisoformat("9999-12-31T00:00:00Z"), UUID(int=(1 << 128) - 1))
+_PLACE: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
+_NEWEST: Final = (datetime.fromisoformat("9999-12-31T00:00:00Z"), LAST)
 
 
 class Notification(Answer):
@@ -111,7 +111,7 @@ def notifications(
     if unread not in (None, "true", "false"):
         raise Unprocessable(("/unread", "must be true or false"))
     size = page_size(limit)
-    before, before_id = _NEWEST if cursor is None else _decoded(cursor)
+    before, before_id = place_of(cursor, _PLACE, _NEWEST)
     rows = database.all(
         _PAGE,
         {"user_id": user_id, "limit": size, "before": before, "before_id": before_id, "unread": unread == "true"},
@@ -120,7 +120,7 @@ def notifications(
     return Notifications(
         notifications=[_notification(row) for row in shown],
         unread_count=rows[0]["unread_count"],
-        next_cursor=_encoded(shown[-1]) if len(rows) > size else None,
+        next_cursor=_cursor(shown[-1]) if len(rows) > size else None,
     )
 
 
@@ -148,12 +148,5 @@ def _notification(row: Row) -> Notification:
     return Notification(**row, title=title, text=text)
 
 
-def _encoded(row: Row) -> str:
-    return base64.urlsafe_b64encode(_CURSOR.dump_json((row["created_at"], row["notification_id"]))).decode()
-
-
-def _decoded(cursor: str) -> tuple[datetime, UUID]:
-    try:
-        return _CURSOR.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None
+def _cursor(row: Row) -> str:
+    return cursor_of((row["created_at"], row["notification_id"]), _PLACE)

@@ -7,8 +7,9 @@ from pydantic import Field, StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import InsufficientCredits, Unprocessable
+from autodoctor.ids import LAST
+from autodoctor.paging import id_of, page_size
 from autodoctor.payments.accounts import CREDITS_ISSUED, Kind, customer_credits
-from autodoctor.sessions.queue import page_size
 from autodoctor.wire import Answer, RequestBody, Utc
 
 NEVER_NEGATIVE: Final = "credit_balances_not_negative"
@@ -53,7 +54,6 @@ SELECT page.id, page.kind, page.credits, page.intake_id AS session_id, page.crea
   FROM (SELECT) AS always LEFT JOIN page ON true
  ORDER BY page.id DESC LIMIT %(limit)s + 1
 """
-_NEWEST: Final = UUID(int=(1 << 128) - 1)
 
 _WHOSE: Final[LiteralString] = """
 SELECT coalesce((SELECT c.user_id FROM customers c WHERE c.id = %(customer_id)s), %(customer_id)s) AS user_id
@@ -136,7 +136,7 @@ def credits_of(database: Database, user_id: UUID, limit: str | None = None, curs
             "user_id": user_id,
             "account": customer_credits(user_id),
             "limit": size,
-            "before": _NEWEST if cursor is None else _decoded(cursor),
+            "before": id_of(cursor, LAST),
         },
     )
     shown = [row for row in rows[:size] if row["id"] is not None]
@@ -181,10 +181,3 @@ def grant_credits(database: Database, admin_id: UUID, grant: GrantRequest) -> Cr
 
 def _movement(row: Row) -> CreditMovement:
     return CreditMovement(**row, movement=_MOVEMENTS[row["kind"]])
-
-
-def _decoded(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

@@ -4,8 +4,8 @@ from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database
-from autodoctor.errors import Unprocessable
-from autodoctor.sessions.queue import page_size
+from autodoctor.ids import LAST
+from autodoctor.paging import id_of, page_size
 from autodoctor.wire import Answer, Utc
 
 _PAGE: Final[LiteralString] = """
@@ -35,7 +35,6 @@ SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_ce
   FROM total LEFT JOIN page ON true
  ORDER BY page.id DESC
 """
-_NEWEST: Final = UUID(int=(1 << 128) - 1)
 
 type EarningStatus = Literal["pending", "paid", "failed", "reversed"]
 
@@ -93,7 +92,7 @@ def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor
         Unprocessable: limit or cursor is not one of ours.
     """
     size = page_size(limit)
-    before = _NEWEST if cursor is None else _decoded(cursor)
+    before = id_of(cursor, LAST)
     rows = database.all(_PAGE, {"user_id": user_id, "limit": size, "before": before})
     shown = [row for row in rows[:size] if row["payout_id"] is not None]
     return Earnings(
@@ -101,10 +100,3 @@ def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor
         totals=Totals(**rows[0]),
         next_cursor=str(shown[-1]["payout_id"]) if len(rows) > size else None,
     )
-
-
-def _decoded(cursor: str) -> UUID:
-    try:
-        return UUID(cursor)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

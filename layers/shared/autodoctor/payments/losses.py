@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database, Refused, Row
+from autodoctor.ids import FIRST
 from autodoctor.payments.accounts import DISPUTED, STRIPE, Kind
 from autodoctor.payments.loss_booking import book_held, book_pack, book_parts, undo
 from autodoctor.payments.sending import MARGIN_SECONDS, WAIT
@@ -172,7 +173,7 @@ def sweep_losses(database: Database, seconds_left: Callable[[], float]) -> int:
         ExceptionGroup: what failed, after all had their turn.
     """
     failures: list[Exception] = []
-    seen, after = 0, UUID(int=0)
+    seen, after = 0, FIRST
     while seconds_left() > MARGIN_SECONDS:
         behind = database.all(_BEHIND, {"after": after, "batch": BATCH})
         for row in behind:

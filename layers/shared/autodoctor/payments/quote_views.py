@@ -5,8 +5,10 @@ from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive, SessionNotFound, Unprocessable
+from autodoctor.ids import LAST
+from autodoctor.paging import id_of, page_size
 from autodoctor.payments.quote_errors import QuoteNotFound
-from autodoctor.sessions.queue import page_size, vehicle_summary
+from autodoctor.sessions.queue import vehicle_summary
 from autodoctor.wire import Answer, Utc
 
 type QuoteStatus = Literal["requested", "given", "approved", "declined", "superseded"]
@@ -118,7 +120,6 @@ _OF_MECHANIC: Final[LiteralString] = (
 )
 
 _STATUSES: Final = frozenset({"requested", "given", "approved", "declined", "superseded"})
-_NEWEST: Final = UUID(int=(1 << 128) - 1)
 
 
 def quote(database: Database, user_id: UUID, quote_id: UUID, *, any_quote: bool = False) -> Quote:
@@ -179,7 +180,7 @@ def mechanic_quotes(
     me = database.one(_ME, {"user_id": user_id})
     if me is None:
         raise MechanicNotActive
-    rows = database.all(_OF_MECHANIC, {**me, "status": status, "limit": size, "before": _before(cursor)})
+    rows = database.all(_OF_MECHANIC, {**me, "status": status, "limit": size, "before": id_of(cursor, LAST)})
     return Quotes(
         quotes=[_shown(row) for row in rows[:size]],
         next_cursor=str(rows[size - 1]["quote_id"]) if len(rows) > size else None,
@@ -188,10 +189,3 @@ def mechanic_quotes(
 
 def _shown(row: Row) -> Quote:
     return Quote(**row, vehicle_summary=vehicle_summary(row["vehicle"]) if row["vehicle"] else "")
-
-
-def _before(cursor: str | None) -> UUID:
-    try:
-        return _NEWEST if cursor is None else UUID(cursor)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None

@@ -4,8 +4,9 @@ from typing import Any, Final, Literal, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.errors import SessionNotFound, Unprocessable
-from autodoctor.sessions.queue import page_size
+from autodoctor.errors import SessionNotFound
+from autodoctor.ids import FIRST, LAST
+from autodoctor.paging import id_of, page_size
 from autodoctor.sessions.waiting import WAITING, Waiting
 from autodoctor.settings import session_base_url
 from autodoctor.wire import Answer, Utc
@@ -189,9 +190,6 @@ _DETAIL: Final[LiteralString] = (
 """
 )
 
-_NEWEST: Final = UUID(int=(1 << 128) - 1)
-_OLDEST: Final = UUID(int=0)
-
 
 def customer_active_session(database: Database, user_id: UUID) -> ActiveSession:
     """The customer's scheduled, pending, waiting or live session."""
@@ -256,10 +254,7 @@ def _active(row: Row | None) -> ActiveSession:
 def _place(cursor: str | None) -> dict[str, UUID | None]:
     """From where on a page shows ours, and those that moved in."""
     if cursor is None:
-        return {"before": _NEWEST, "moved": None}
-    try:
-        last = UUID(cursor)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None
+        return {"before": LAST, "moved": None}
+    last = id_of(cursor, LAST)
     is_ours = str(last)[14] == "7"  # as _OURS says
-    return {"before": last, "moved": None} if is_ours else {"before": _OLDEST, "moved": last}
+    return {"before": last, "moved": None} if is_ours else {"before": FIRST, "moved": last}

@@ -1,6 +1,5 @@
 """GET /api/mechanic/queue: what this mechanic may accept, urgent first, then longest waiting."""
 
-import base64
 from datetime import datetime
 from typing import Final, LiteralString
 from uuid import UUID
@@ -8,11 +7,10 @@ from uuid import UUID
 from pydantic import AwareDatetime, TypeAdapter
 
 from autodoctor.db import Database, Row
-from autodoctor.errors import MechanicNotActive, Unprocessable
+from autodoctor.errors import MechanicNotActive
+from autodoctor.ids import FIRST
+from autodoctor.paging import cursor_of, page_size, place_of
 from autodoctor.wire import Answer, Utc
-
-DEFAULT_LIMIT: Final = 20
-MAX_LIMIT: Final = 100
 
 VISIBLE: Final[LiteralString] = """
 (a.available_at <= now()
@@ -57,8 +55,8 @@ SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.ve
 """
 )
 # Where a page ends: not urgent, queued at, id.
-_CURSOR: Final = TypeAdapter[tuple[bool, datetime, UUID]](tuple[bool, AwareDatetime, UUID])
-_START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), UUID(int=0))
+_PLACE: Final = TypeAdapter[tuple[bool, datetime, UUID]](tuple[bool, AwareDatetime, UUID])
+_START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
 
 
 class QueuedAssignment(Answer):
@@ -99,7 +97,7 @@ def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cur
         Unprocessable: limit or cursor is not one of ours.
     """
     size = page_size(limit)
-    calm, queued_at, assignment_id = _decoded(cursor) if cursor is not None else _START
+    calm, queued_at, assignment_id = place_of(cursor, _PLACE, _START)
     rows = database.all(
         _PAGE,
         {
@@ -115,23 +113,8 @@ def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cur
     shown = [row for row in rows[:size] if row["assignment_id"] is not None]
     return Queue(
         assignments=[QueuedAssignment(**row, vehicle_summary=vehicle_summary(row["vehicle"])) for row in shown],
-        next_cursor=_encoded(shown[-1]) if len(rows) > size else None,
+        next_cursor=_cursor(shown[-1]) if len(rows) > size else None,
     )
-
-
-def page_size(limit: str | None) -> int:
-    """The `limit` of a list route as a number.
-
-    Raises:
-        Unprocessable: not a whole number from 1 to 100.
-    """
-    if limit is None:
-        return DEFAULT_LIMIT
-    if not (
-        limit.isascii() and limit.isdecimal() and len(limit) <= len(str(MAX_LIMIT)) and 1 <= int(limit) <= MAX_LIMIT
-    ):
-        raise Unprocessable(("/limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    return int(limit)
 
 
 def vehicle_summary(vehicle: Row) -> str:
@@ -139,14 +122,5 @@ def vehicle_summary(vehicle: Row) -> str:
     return f"{vehicle['year']} {vehicle['make']} {vehicle['model']}"
 
 
-def _encoded(row: Row) -> str:
-    return base64.urlsafe_b64encode(
-        _CURSOR.dump_json((not row["urgent"], row["queued_at"], row["assignment_id"]))
-    ).decode()
-
-
-def _decoded(cursor: str) -> tuple[bool, datetime, UUID]:
-    try:
-        return _CURSOR.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
-    except ValueError:
-        raise Unprocessable(("/cursor", "is not a cursor of this list")) from None
+def _cursor(row: Row) -> str:
+    return cursor_of((not row["urgent"], row["queued_at"], row["assignment_id"]), _PLACE)

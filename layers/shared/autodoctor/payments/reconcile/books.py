@@ -7,10 +7,10 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
+from autodoctor.ids import FIRST
 from autodoctor.payments.reconcile.statement import Flow
 
 PAGE: Final = 300
-_FIRST_ID: Final = UUID(int=0)
 
 # One row per movement; what is summed is the whole subject, wherever its other movements and rows are.
 _BESIDE: Final[LiteralString] = """
@@ -197,7 +197,7 @@ def pairs(database: Database, span: Span, start: datetime) -> Iterator[list[Pair
 def bookings(database: Database, span: Span) -> Iterator[list[Booking]]:
     """Every row of the ledger that moves money at Stripe, a page at a time."""
     for statement, sign in ((_DEBITS, 1), (_CREDITS, -1)):
-        after = _FIRST_ID
+        after = FIRST
         while rows := database.all(statement, {**_bounds(span), "after": after, "limit": PAGE}):
             yield [_booking(row, sign) for row in rows]
             after = rows[-1]["id"]
@@ -211,7 +211,7 @@ def _booking(row: Row, sign: int) -> Booking:
 
 def open_disputes(database: Database) -> Iterator[list[Row]]:
     """What the ledger still has as disputed: subject, amount in cents and created_at, a page at a time."""
-    after = _FIRST_ID
+    after = FIRST
     while rows := database.all(_DISPUTES, {"after": after, "limit": PAGE}):
         sums = database.all(_DISPUTED, {"subjects": [row["subject"] for row in rows]})
         amounts = {each["subject"]: each["amount"] for each in sums}

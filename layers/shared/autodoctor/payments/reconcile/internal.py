@@ -5,9 +5,9 @@ The amounts are worked out in SQL, in another way than domain/money.py does, fro
 
 from collections.abc import Iterator
 from typing import Final, LiteralString
-from uuid import UUID
 
 from autodoctor.db import Database, Row
+from autodoctor.ids import FIRST
 from autodoctor.payments.reconcile.books import Span
 from autodoctor.payments.reconcile.report import Difference
 
@@ -15,7 +15,6 @@ PAGE: Final = 300
 MECHANICS: Final = 10
 """A page of them: each one's account is added up."""
 _TOO_MUCH: Final = "more was taken of what was held than there was"
-_FIRST_ID: Final = UUID(int=0)
 
 _SETTLEMENTS: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
@@ -131,7 +130,7 @@ def settlements(database: Database, span: Span, *, everything: bool) -> Iterator
         span: what is compared.
         everything: also what was decided before it.
     """
-    after = _FIRST_ID
+    after = FIRST
     while True:
         bounds = {"since": span.since, "settled": span.settled, "everything": everything, "after": after, "limit": PAGE}
         rows = database.all(_SETTLEMENTS, bounds)
@@ -163,7 +162,7 @@ def settlement_differences(row: Row) -> Iterator[Difference]:
 
 def unfulfilled(database: Database, span: Span) -> Iterator[list[Difference]]:
     """Every payment that became no session, of which nothing is held once it was paid back, a page at a time."""
-    after = _FIRST_ID
+    after = FIRST
     while rows := database.all(_UNFULFILLED, {"settled": span.settled, "after": after, "limit": PAGE}):
         yield [each for row in rows if (each := _held(row)) is not None]
         after = rows[-1]["id"]
@@ -181,7 +180,7 @@ def _held(row: Row) -> Difference | None:
 
 def mechanics(database: Database) -> Iterator[list[Difference]]:
     """Every mechanic's payable, which is what of their payouts is still with us, a page at a time."""
-    after = _FIRST_ID
+    after = FIRST
     while rows := database.all(_MECHANICS, {"after": after, "limit": MECHANICS}):
         yield [each for row in rows if (each := _payable(row)) is not None]
         after = rows[-1]["id"]
@@ -200,7 +199,7 @@ def _payable(row: Row) -> Difference | None:
 def sent_nowhere(database: Database, span: Span) -> Iterator[list[Difference]]:
     """Payouts, refunds and checkouts that say money moved, which neither ledger nor Stripe has, a page at a time."""
     for flow, statement in (("transfer", _SENT), ("refund", _PAID_BACK), ("charge", _PAID)):
-        after = _FIRST_ID
+        after = FIRST
         bounds = {"since": span.since, "settled": span.settled, "limit": PAGE}
         while rows := database.all(statement, {**bounds, "after": after}):
             why = "our row says that it moved; neither the ledger nor Stripe has it"

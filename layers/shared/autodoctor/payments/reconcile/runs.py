@@ -6,8 +6,8 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
 from autodoctor.observability import logger
+from autodoctor.paging import page_size
 from autodoctor.payments.reconcile.report import Report, StoredRun
-from autodoctor.sessions.queue import page_size
 from autodoctor.wire import Answer
 
 KEPT_DIFFERENCES: Final = 500

@@ -1,0 +1,73 @@
+"""Pages of the list routes: how many rows one has, and the cursor that says where the page before ended."""
+
+import base64
+from typing import Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from autodoctor.errors import Unprocessable
+
+DEFAULT_LIMIT: Final = 20
+MAX_LIMIT: Final = 100
+
+
+def page_size(limit: str | None) -> int:
+    """The `limit` of a list route as a number.
+
+    Raises:
+        Unprocessable: not a whole number from 1 to 100.
+    """
+    if limit is None:
+        return DEFAULT_LIMIT
+    if not (
+        limit.isascii() and limit.isdecimal() and len(limit) <= len(str(MAX_LIMIT)) and 1 <= int(limit) <= MAX_LIMIT
+    ):
+        raise Unprocessable(("/limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
+    return int(limit)
+
+
+def id_of(cursor: str | None, start: UUID) -> UUID:
+    """After which id a page of a list begins that is ordered by id; the cursor is that id.
+
+    Args:
+        cursor: of the request, if any.
+        start: of the first page: FIRST or LAST of ids.py.
+
+    Raises:
+        Unprocessable: not a cursor of ours.
+    """
+    if cursor is None:
+        return start
+    try:
+        return UUID(cursor)
+    except ValueError:
+        raise _foreign() from None
+
+
+def place_of[Place](cursor: str | None, places: TypeAdapter[Place], start: Place) -> Place:
+    """After which place a page of a list begins that is ordered by more than an id; the reverse of `cursor_of`.
+
+    Args:
+        cursor: of the request, if any.
+        places: what a place in this list is.
+        start: before the first page.
+
+    Raises:
+        Unprocessable: not a cursor of this list.
+    """
+    if cursor is None:
+        return start
+    try:
+        return places.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
+    except ValueError:
+        raise _foreign() from None
+
+
+def cursor_of[Place](place: Place, places: TypeAdapter[Place]) -> str:
+    """The cursor that says that a page ended at this place."""
+    return base64.urlsafe_b64encode(places.dump_json(place)).decode()
+
+
+def _foreign() -> Unprocessable:
+    return Unprocessable(("/cursor", "is not a cursor of this list"))

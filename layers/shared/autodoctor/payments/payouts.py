@@ -15,7 +15,7 @@ from autodoctor.payments.connect import look_up_account
 from autodoctor.payments.disputes import OPEN, behind, disputes_of, note_dispute
 from autodoctor.payments.ledger import Transfer, book
 from autodoctor.payments.losses import book_losses_of, lock_payment, lock_payment_of
-from autodoctor.payments.sending import WAIT, Ending, Sent, is_last, sweep_due, wait_after
+from autodoctor.payments.sending import WAIT, Ending, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> 
     except NotDone as refused:
         return _refused(database, client, payout, refused)
     except Unknown as unknown:
-        return _ending(database, _NOT_KNOWN, payout, error=unknown.reason, after=wait_after(payout["attempts"]))
+        return put_off(database, _NOT_KNOWN, payout, error=unknown.reason, after=wait_after(payout["attempts"]))
     return _sent(database, payout, transfer_id)
 
 
@@ -230,11 +230,7 @@ def _wait(database: Database, payout: Row, waits_for: str, error: str | None = N
     if not free and is_last(payout["attempts"] + 1):
         return _give_up(database, payout, error or f"waited for {waits_for}")
     after = WAIT if free else wait_after(payout["attempts"])
-    return _ending(database, _NOT_SENT, payout, waits_for=waits_for, error=error, free=free, after=after)
-
-
-def _ending(database: Database, statement: LiteralString, payout: Row, **values: object) -> Ending:
-    return "waiting" if database.execute(statement, {**payout, **values}) else "overtaken"
+    return put_off(database, _NOT_SENT, payout, waits_for=waits_for, error=error, free=free, after=after)
 
 
 def _sent(database: Database, payout: Row, transfer_id: str) -> Ending:

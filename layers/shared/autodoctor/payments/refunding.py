@@ -10,7 +10,7 @@ from autodoctor.db import Database, Row
 from autodoctor.payments.disputes import disputes_of, note_dispute
 from autodoctor.payments.hand_refunds import CAME_BACK, note_refund
 from autodoctor.payments.losses import book_losses, gone, lock_payment
-from autodoctor.payments.sending import WAIT, Ending, Sent, is_last, sweep_due, wait_after
+from autodoctor.payments.sending import WAIT, Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
 
 if TYPE_CHECKING:
@@ -73,10 +73,6 @@ UPDATE refunds SET state = 'failed', waits_for = NULL, last_error = %(error)s, n
 """
 
 
-class _Overtaken(Exception):
-    """Another attempt holds the row by now."""
-
-
 def sweep_refunds(database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]) -> Sent:
     """Send the refunds that are due, until none is left or time runs short.
 
@@ -96,8 +92,8 @@ def _attempt(database: Database, client: "stripe.StripeClient", refund: Row) -> 
     except NotDone as refused:
         return _refused(database, client, refund, refused)
     except Unknown as unknown:
-        return _ending(database, _NOT_KNOWN, refund, error=unknown.reason, after=wait_after(refund["attempts"]))
-    except _Overtaken:
+        return put_off(database, _NOT_KNOWN, refund, error=unknown.reason, after=wait_after(refund["attempts"]))
+    except Overtaken:
         return "overtaken"
 
 
@@ -111,7 +107,7 @@ def _pay_back(database: Database, client: "stripe.StripeClient", refund: Row) ->
         return _give_up(database, refund, refund["last_error"] or "no attempt succeeded")
     intent = database.one(_INTEND, {**refund, "cents": left})
     if intent is None:
-        raise _Overtaken
+        raise Overtaken
     made = asked(
         lambda: client.v1.refunds.create(
             params={
@@ -168,15 +164,11 @@ def _wait(database: Database, refund: Row, waits_for: str, error: str, *, free: 
     if not free and is_last(refund["attempts"] + 1):
         return _give_up(database, refund, error)
     after = WAIT if free else wait_after(refund["attempts"])
-    return _ending(database, _NOT_SENT, refund, waits_for=waits_for, error=error, free=free, after=after)
+    return put_off(database, _NOT_SENT, refund, waits_for=waits_for, error=error, free=free, after=after)
 
 
 def _give_up(database: Database, refund: Row, reason: str) -> Ending:
     return "failed" if database.execute(_FAILED, {**refund, "error": reason}) else "overtaken"
-
-
-def _ending(database: Database, statement: LiteralString, refund: Row, **values: object) -> Ending:
-    return "waiting" if database.execute(statement, {**refund, **values}) else "overtaken"
 
 
 def _sent(database: Database, refund: Row, made: "list[stripe.Refund]") -> Ending:

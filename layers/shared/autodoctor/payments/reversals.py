@@ -11,7 +11,7 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.payments.payout_news import book_reversals
-from autodoctor.payments.sending import Ending, Sent, is_last, sweep_due, wait_after
+from autodoctor.payments.sending import Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
 
 if TYPE_CHECKING:
@@ -70,10 +70,6 @@ SELECT id, session_id, mechanic_id, state, kind FROM payouts WHERE id = %(payout
 """
 
 
-class _Overtaken(Exception):
-    """Another attempt holds the row by now."""
-
-
 def sweep_reversals(database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]) -> Sent:
     """Take back what is due, until none is left or time runs short; `failed` are those that are impossible.
 
@@ -91,9 +87,8 @@ def _attempt(database: Database, client: "stripe.StripeClient", reversal: Row) -
     except NotDone as refused:
         return _refused(database, reversal, refused.reason)
     except Unknown as unknown:
-        values = {**reversal, "error": unknown.reason, "after": wait_after(reversal["attempts"])}
-        return "waiting" if database.execute(_NOT_KNOWN, values) else "overtaken"
-    except _Overtaken:
+        return put_off(database, _NOT_KNOWN, reversal, error=unknown.reason, after=wait_after(reversal["attempts"]))
+    except Overtaken:
         return "overtaken"
 
 
@@ -109,7 +104,7 @@ def _take_back(database: Database, client: "stripe.StripeClient", reversal: Row)
         return _refused(database, reversal, reversal["last_error"] or "no attempt succeeded")
     intent = database.one(_INTEND, {**reversal, "cents": min(left, reversal["amount_cents"])})
     if intent is None:
-        raise _Overtaken
+        raise Overtaken
     made = asked(
         lambda: client.v1.transfers.reversals.create(
             transfer_id,

@@ -32,6 +32,10 @@ BACK_OFF: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60,
 type Ending = Literal["sent", "waiting", "failed", "overtaken"]
 
 
+class Overtaken(Exception):
+    """Another attempt holds the row by now."""
+
+
 class Sent(Answer):
     """How many rows came to which end in one sweep; overtaken: another attempt had decided by then."""
 
@@ -101,6 +105,18 @@ def sweep_due(
         counts[ending] += 1
         logger.info("attempted to send", extra={"row": str(row["id"]), "kind": row["kind"], "ending": ending})
     return Sent(**counts)
+
+
+def put_off(database: Database, statement: LiteralString, row: Row, **values: object) -> Ending:
+    """Write down that a row waits, and why, unless another attempt holds it by now.
+
+    Args:
+        database: where.
+        statement: changes the row while this attempt's lease holds it.
+        row: as it was claimed.
+        values: what else the statement takes.
+    """
+    return "waiting" if database.execute(statement, {**row, **values}) else "overtaken"
 
 
 def is_last(attempts: int) -> bool:

@@ -1,28 +1,27 @@
-"""Amazon SES on this machine: moto's, with what it lacks: mails that outlive it, and the mailbox simulator's events.
-
-moto is loaded by the first request, in a thread of its own, so that a start without mails does not wait for it.
-"""
+"""Amazon SES on this machine: moto's, with what it lacks: mails that outlive it, and the mailbox simulator's events."""
 
 import asyncio
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parseaddr
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from localcloud.causes import noted
 from localcloud.cloudformation import ACCOUNT, REGION
 from localcloud.event_bus import BusEvent
+from localcloud.json_lines import JsonLines
 from localcloud.logline import Log, LogLine
-from localcloud.private_file import private
+from localcloud.moto_service import MotoService
 from localcloud.template import Stack
+
+if TYPE_CHECKING:
+    from werkzeug.test import Client
 
 PREFIX: Final = "/_aws/email"
 FILE: Final = "mail.jsonl"
@@ -30,7 +29,6 @@ _SEND_PATH: Final = "/v2/email/outbound-emails"
 _WARM_AFTER_SECONDS: Final = 5.0
 _FROM: Final = "MAIL_FROM"
 _SIMULATOR: Final = "simulator.amazonses.com"
-_SIGNED: Final = f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/ses/aws4_request"
 
 type Emit = Callable[[Sequence[BusEvent]], object]
 """Puts events of SES on the account's default bus."""
@@ -50,47 +48,28 @@ class SentMail:
     kind: str | None
 
 
-class MailStore:
-    """What was sent, newest last, in a file of the data folder that its owner alone may read."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self._file = data_dir / FILE
-
-    def add(self, mail: SentMail) -> None:
-        """Keep one more."""
-        with open(self._file, "a", encoding="utf-8", opener=private) as lines:
-            lines.write(json.dumps(asdict(mail)) + "\n")
-
-    def all(self) -> list[SentMail]:
-        """Every mail; a line that a killed process left unfinished is no mail."""
-        if not self._file.exists():
-            return []
-        return [found for line in self._file.read_text(encoding="utf-8").splitlines() if (found := _read(line))]
-
-    def forget(self) -> None:
-        """Drop every mail, also under a running server, which opens the file for each."""
-        self._file.unlink(missing_ok=True)
+def mail_store(data_dir: Path) -> JsonLines[SentMail]:
+    """What was sent and is kept in a data folder."""
+    return JsonLines(data_dir / FILE, _kept)
 
 
 class MailService:
     """The part of SES's API, version 2, that moto has, below `PREFIX`; the From addresses of a stack are verified."""
 
     def __init__(self, data_dir: Path, stack: Stack, emit: Emit, log: Log) -> None:
-        self.store = MailStore(data_dir)
+        self.store = mail_store(data_dir)
         self._senders = {
             function.environment[_FROM] for function in stack.functions.values() if _FROM in function.environment
         }
         self._emit = emit
         self._log = log
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ses")
+        self._moto = MotoService("ses", self._verify_senders)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request as SES would."""
         path, cause = request.path.removeprefix(PREFIX), noted(request.headers)
         body = await request.read()
-        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
-        loop = asyncio.get_running_loop()
-        status, answer = await loop.run_in_executor(self._thread, self._ask, request.method, path, headers, body)
+        status, answer = await self._moto.ask(request.method, path, request.headers, body)
         if (request.method, path, status) == ("POST", _SEND_PATH, 200):
             mail = _sent(json.loads(body), json.loads(answer)["MessageId"])
             self.store.add(mail)
@@ -104,37 +83,19 @@ class MailService:
         """Load moto after a while, so that a first mail is not late, nor a start."""
         if self._senders:
             await asyncio.sleep(_WARM_AFTER_SECONDS)
-            await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self._moto)
+            await self._moto.load()
 
     def close(self) -> None:
         """End the thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._moto.close()
 
-    def _ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        response = self._moto.open(path, method=method, headers=dict(headers), data=body)
-        return response.status_code, response.get_data()
-
-    @cached_property
-    def _moto(self) -> Any:  # noqa: ANN401 (moto's server has no types)
-        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (a second that only a first mail pays)
-            DomainDispatcherApplication,
-            create_backend_app,
-        )
-        from werkzeug.test import Client  # noqa: PLC0415
-
-        client = Client(DomainDispatcherApplication(create_backend_app))
+    def _verify_senders(self, moto: "Client", signed: dict[str, str]) -> None:
         for sender in self._senders:
-            identity = {"EmailIdentity": parseaddr(sender)[1]}
-            client.post("/v2/email/identities", json=identity, headers={"Authorization": _SIGNED})
-        return client
+            moto.post("/v2/email/identities", json={"EmailIdentity": parseaddr(sender)[1]}, headers=signed)
 
 
-def _read(line: str) -> SentMail | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return SentMail(**{**found, "to": tuple(found["to"])})
+def _kept(*, to: Sequence[str], **fields: Any) -> SentMail:  # noqa: ANN401 (as JSON has them)
+    return SentMail(to=tuple(to), **fields)
 
 
 def _sent(request: Mapping[str, Any], message_id: str) -> SentMail:

@@ -7,7 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from localcloud.mail import MailStore, SentMail
+from localcloud.json_lines import JsonLines
+from localcloud.mail import SentMail
 
 PATH: Final = "/_dev/mail"
 JSON_PATH: Final = "/_dev/mail.json"
@@ -26,7 +27,7 @@ _STYLE: Final = (
 class MailPage:
     """Serves the page, each mail of it, and the JSON."""
 
-    def __init__(self, store: MailStore) -> None:
+    def __init__(self, store: JsonLines[SentMail]) -> None:
         self._store = store
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -6,12 +6,12 @@ from autodoctor.migrations import migrate
 from localcloud import connections_api, ports, roster
 from localcloud.console import Console, Refusal
 from localcloud.datadir import DataDir
-from localcloud.mail import MailStore
+from localcloud.mail import mail_store
 from localcloud.message_file import forget_messages
 from localcloud.postgres import PostgresServer, PostgresSettings
 from localcloud.stripe.store import forget_books
 from localcloud.system import Options, prepared
-from localcloud.topics import PublishedStore
+from localcloud.topics import published_store
 
 
 class UsersOwnDatabase(Refusal):
@@ -51,5 +51,5 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
 def _forget_the_rest(data_dir: DataDir) -> None:
     forget_messages(data_dir.folder)
     forget_books(data_dir.folder)
-    MailStore(data_dir.folder).forget()
-    PublishedStore(data_dir.folder).forget()
+    mail_store(data_dir.folder).forget()
+    published_store(data_dir.folder).forget()

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from localcloud.mail import FILE as MAIL_FILE
-from localcloud.mail import MailStore, SentMail
+from localcloud.mail import SentMail, mail_store
 from localcloud.message_file import FILE as MESSAGE_FILE
 from localcloud.message_file import MessageFile, forget_messages
 from localcloud.open_sockets import OpenSockets
 from localcloud.socket_events import Link
 from localcloud.stripe.store import Store
+from localcloud.topics import FILE as ALERT_FILE
+from localcloud.topics import Published, published_store
 
 MAIL = SentMail("1", "2026-01-01T00:00:00.000Z", "a@example.com", ("b@example.com",), "Hi", "Hi", "<p>Hi", None)
+ALERT = Published("1", "2026-01-01T00:00:00.000Z", "alerts", "Hi", "Hi")
 LINK = Link("AAAAAAAAAAAAAAA=", "WebSocketApi", "live", "127.0.0.1", 0, "127.0.0.1", "test")
 BACKLOG = "INSERT INTO delivery (rule, target_id, event, attempts, created_at, due_at) VALUES ('', '', ?, 0, 0, 0)"
 
@@ -35,7 +38,7 @@ def everybody_may_read() -> Iterator[None]:
 @pytest.mark.usefixtures("everybody_may_read")
 def test_nothing_is_readable_by_others(tmp_path: Path) -> None:
     (tmp_path / MAIL_FILE).touch(0o644)  # as an earlier release left it
-    MailStore(tmp_path).add(MAIL)
+    mail_store(tmp_path).add(MAIL)
     sockets = OpenSockets(tmp_path)
     sockets.take_over()
     sockets.opened(LINK)
@@ -50,13 +53,23 @@ def test_nothing_is_readable_by_others(tmp_path: Path) -> None:
 
 
 def test_a_mail_is_kept_until_it_is_forgotten(tmp_path: Path) -> None:
-    store = MailStore(tmp_path)
+    store = mail_store(tmp_path)
     store.add(MAIL)
-    assert store.all() == MailStore(tmp_path).all() == [MAIL]
-    MailStore(tmp_path).forget()
+    assert store.all() == mail_store(tmp_path).all() == [MAIL]
+    mail_store(tmp_path).forget()
     assert store.all() == []
     store.add(MAIL)
     assert store.all() == [MAIL]
+
+
+def test_a_line_that_a_killed_process_left_unfinished_hides_no_other(tmp_path: Path) -> None:
+    store = published_store(tmp_path)
+    store.add(ALERT)
+    with (tmp_path / ALERT_FILE).open("a") as file:
+        file.write('{"message_id": "2", "pub')
+    store.add(ALERT)  # ends that line
+    store.add(ALERT)
+    assert store.all() == [ALERT, ALERT]
 
 
 def test_a_message_file_shrinks_after_a_backlog_also_under_a_running_server(tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """SES's reports of bounces and complaints, shaped as its developer guide documents them."""
 
-import importlib.util
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,8 @@ from autodoctor.db import database as layer_database
 from autodoctor.observability import metrics
 from integration.actors import Stage
 from localcloud.postgres import Database
-from unit.lambda_event import Context
+from unit.lambda_event import Context, loaded
 
-APP = Path(__file__).parents[2] / "functions" / "mail_feedback" / "app.py"
 ADDRESS = "Cora@Example.com"
 MAIL = {
     "timestamp": "2026-11-21T05:00:00.000Z",
@@ -76,12 +73,7 @@ class Feedback:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        spec = importlib.util.spec_from_file_location("function_mail_feedback", APP)
-        assert spec is not None
-        assert spec.loader is not None
-        app = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(app)
-        self._handler = app.handler
+        self._handler = loaded("mail_feedback").handler
 
     def take(self, *envelopes: object) -> list[str]:
         """Hand over one batch; returns the positions of those that are to come again."""

@@ -1,8 +1,6 @@
 """The routes of notifications: one's own only, newest first, in the language chosen, marked as read once."""
 
-import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +11,8 @@ from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind
 from events.post_office import PostOffice, payout, post_office
 from localcloud.postgres import Database
-from unit.lambda_event import Answer, call, claims, event
+from unit.lambda_event import Answer, call, claims, event, loaded
 
-APP = Path(__file__).parents[2] / "functions" / "notifications" / "app.py"
 LIST = "GET /api/notifications"
 READ = "POST /api/notifications/{notificationId}/read"
 READ_ALL = "POST /api/notifications/read-all"
@@ -28,12 +25,7 @@ class Inbox:
 
     def __init__(self, office: PostOffice) -> None:
         self.office = office
-        spec = importlib.util.spec_from_file_location("function_notifications", APP)
-        assert spec is not None
-        assert spec.loader is not None
-        app = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(app)
-        self._handler = app.handler
+        self._handler = loaded("notifications").handler
 
     def ask(self, user_id: UUID, route: str, body: object = None, group: str = "customers", **parts: Any) -> Answer:  # noqa: ANN401
         caller = claims(f"[{group}]", sub=str(user_id))

@@ -1,10 +1,8 @@
 """What goes wrong with a customer's data in hand: the answer tells nothing of it, and neither does the log."""
 
-import importlib.util
 import io
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,9 +13,8 @@ from autodoctor.ids import new_id
 from autodoctor.observability import logger
 from integration.actors import Stage
 from localcloud.samples import INTAKE_WITH_WAIVER
-from unit.lambda_event import Answer, Handler, call, claims, event
+from unit.lambda_event import Answer, Handler, call, claims, event, loaded
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 PERSONAL = ("Cora", "Castillo", "cora@example.com", "555 0100", "squeals", "Toyota", "1HGCM82633A004352")
 BODY = {
     **INTAKE_WITH_WAIVER,
@@ -32,12 +29,7 @@ def handler_of(function: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Hand
     for name in ("EVENT_BUS_NAME", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "STRIPE_SECRET_ARN"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:1")  # nobody listens: that is logged too
-    spec = importlib.util.spec_from_file_location(f"function_{function}", FUNCTIONS / function / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
-    handler: Handler = app.handler
+    handler: Handler = loaded(function).handler
     return handler
 
 

@@ -1,12 +1,10 @@
 """Where the customers of a test pay: intakes by card, and webhooks through the function's own handler."""
 
 import base64
-import importlib.util
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -21,9 +19,8 @@ from integration.actors import Stage, intake_request
 from localcloud.stripe.control import SignedEvent, StripeControl
 from localcloud.stripe.service import running_stripe
 from localcloud.stripe.webhooks import signature
-from unit.lambda_event import Answer, Handler, call, event
+from unit.lambda_event import Answer, Handler, call, event, loaded
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
 ROUTES = {"platform": "POST /api/stripe/webhook", "connect": "POST /api/stripe/connect-webhook"}
 SIGNED: dict[str, object] = {"waiver": {"signedName": "Cora Castillo"}}
 
@@ -124,16 +121,6 @@ def opened_counter(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Co
             monkeypatch.setenv(name, value)
         monkeypatch.setattr("autodoctor.observability.metrics.namespace", "AutoDoctor")
         database.cache_clear()
-        yield Counter(stage, stripe, _handler())
+        yield Counter(stage, stripe, loaded("stripe_webhook").handler)
         database().close()
         database.cache_clear()
-
-
-def _handler() -> Handler:
-    spec = importlib.util.spec_from_file_location("function_stripe_webhook", FUNCTIONS / "stripe_webhook" / "app.py")
-    assert spec is not None
-    assert spec.loader is not None
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
-    handler: Handler = app.handler
-    return handler

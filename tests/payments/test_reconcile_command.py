@@ -1,8 +1,6 @@
 """Reconciling as operators and the schedule do it: the command's table and exit status, the function, what it keeps."""
 
-import importlib.util
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,12 +14,11 @@ from localcloud.stripe.service import running_stripe
 from payments.auditor import NOW, Auditor
 from payments.counter import Counter
 from stripe_standin.till import client_of
-from unit.lambda_event import Context
+from unit.lambda_event import Context, loaded
 
 if TYPE_CHECKING:
     from localcloud.logline import LogLine
 
-FUNCTION = Path(__file__).parents[2] / "functions" / "reconcile" / "app.py"
 DAY = 24 * 3600
 AT_ONCE = ("--grace", "0", "--fee-grace", "0")
 
@@ -109,12 +106,7 @@ class _Minutes(Context):
 
 def run_function(seconds: float = 900) -> dict[str, Any]:
     """Run the schedule's function in this process."""
-    spec = importlib.util.spec_from_file_location("function_reconcile", FUNCTION)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    answer: dict[str, Any] = module.handler({}, _Minutes(seconds))
+    answer: dict[str, Any] = loaded("reconcile").handler({}, _Minutes(seconds))
     return answer
 
 

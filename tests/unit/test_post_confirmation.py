@@ -1,8 +1,6 @@
 """A new user of the pool becomes a customer; a user who only set a new password changes no group."""
 
 from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -10,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-HANDLER = Path(__file__).parents[2] / "functions" / "post_confirmation" / "app.py"
+from unit.lambda_event import loaded
 
 
 @pytest.fixture
@@ -34,12 +32,7 @@ def pool(cognito: Any) -> str:  # noqa: ANN401 - boto3 makes its clients at run 
 def app(pool: str) -> ModuleType:
     """Return the handler's module, loaded as Lambda does: once the environment is there."""
     assert pool
-    spec = spec_from_file_location("post_confirmation", HANDLER)
-    assert spec
-    assert spec.loader
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("post_confirmation")
 
 
 def trigger(pool: str, source: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -19,6 +20,9 @@ from integration.actors import Stage
 from localcloud import ports
 from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from statement_log import LOG_LINE_PREFIX, pinning, statements
+
+if TYPE_CHECKING:
+    from journey.account import Account
 
 # The same examples in every run, and no deadline, which a slow machine would miss.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
@@ -79,3 +83,20 @@ def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage
     stage = Stage(database)
     yield stage
     stage.close()
+
+
+@pytest.fixture(scope="module")
+def account(
+    request: pytest.FixtureRequest,
+    postgres_server: PostgresServer,
+    template_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator["Account"]:
+    """Run the functions of template.yaml on a database that only the tests of this file use."""
+    from journey.account import running_account  # noqa: PLC0415 (a second that only these tests pay)
+
+    name = request.module.__name__.rpartition(".")[2]
+    database = postgres_server.create_database(name, template=template_database)
+    with running_account(database, tmp_path_factory.mktemp("account")) as account:
+        yield account
+    postgres_server.drop_database(name)

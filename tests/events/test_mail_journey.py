@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from uuid import UUID
 
 import httpx
@@ -10,19 +9,7 @@ import pytest
 
 from autodoctor.ids import new_id
 from events.mailbox import eventually, kinds_to, mails_to
-from journey.account import Account, running_account
-from localcloud.postgres import PostgresServer
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """Run the functions of template.yaml on a database of these tests' own."""
-    database = postgres_server.create_database("mail_journey", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("account")) as account:
-        yield account
-    postgres_server.drop_database("mail_journey")
+from journey.account import Account
 
 
 def states(account: Account, user_id: UUID, count: int) -> list[tuple[str, str, str | None]]:

@@ -1,24 +1,10 @@
 """Health over HTTP: template, gateway, function and topic together, as an admin's browser uses them."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from journey.account import Account, running_account
-from localcloud.postgres import Database, PostgresServer
+from journey.account import Account
 
 HEALTH, SESSIONS, ANALYTICS = (f"/api/admin/{path}" for path in ("session-health", "sessions", "analytics"))
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """Run the functions of template.yaml on a database that only these tests use."""
-    database: Database = postgres_server.create_database("health", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("account")) as account:
-        yield account
-    postgres_server.drop_database("health")
 
 
 def test_an_operator_goes_from_a_number_to_the_session(account: Account) -> None:

@@ -1,25 +1,12 @@
 """`/_dev`: what a request led to is one trace, and its buttons do what they say."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from journey.account import Account, running_account
-from localcloud.postgres import PostgresServer
+from journey.account import Account
 from localcloud.samples import INTAKE_WITH_WAIVER
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """The functions of template.yaml."""
-    database = postgres_server.create_database("dev_page", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("dev")) as account:
-        yield account
-    postgres_server.drop_database("dev_page")
 
 
 def traces(account: Account) -> list[dict[str, Any]]:

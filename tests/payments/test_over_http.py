@@ -1,30 +1,18 @@
 """Plans, credits, settlement and earnings over HTTP, through the bus and the queue, on the whole account."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from autodoctor.ids import new_id
 from integration.invariants import violations
-from journey.account import Account, Caller, running_account
-from localcloud.postgres import PostgresServer
+from journey.account import Account, Caller
 from localcloud.samples import INTAKE_WITH_WAIVER
 
 WAIT_SECONDS = 20
 VIDEO: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "payWith": "credit", "sessionType": "video"}
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """Run the functions of template.yaml on a database that only these tests use."""
-    database = postgres_server.create_database("payments", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("payments")) as account:
-        yield account
-    postgres_server.drop_database("payments")
 
 
 def soon[T](look: Callable[[], T], expected: T) -> None:

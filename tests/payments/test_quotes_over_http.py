@@ -1,6 +1,6 @@
 """Referral and quote over HTTP: the code at intake, the payouts they end in, and who may call what on a quote."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,24 +9,12 @@ import pytest
 
 from integration.actors import Mechanic
 from integration.invariants import violations
-from journey.account import Account, Caller, running_account
-from localcloud.postgres import PostgresServer
+from journey.account import Account, Caller
 from localcloud.samples import INTAKE_WITH_WAIVER
 from payments.purse import rows
 from payments.test_over_http import soon
 
 BY_CARD: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """Run the functions of template.yaml on a database that only these tests use."""
-    database = postgres_server.create_database("quotes", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("quotes")) as account:
-        yield account
-    postgres_server.drop_database("quotes")
 
 
 def kinds(mechanic: Caller) -> list[tuple[str, int]]:

@@ -1,33 +1,19 @@
 """From the card to the mechanic, and back to the card, over HTTP: all functions, bus, queue and webhooks together."""
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from autodoctor.payments.accounts import STRIPE, mechanic_payable, mechanic_receivable
 from integration.invariants import violations
-from journey.account import Account, Caller, running_account
-from localcloud.postgres import PostgresServer
+from journey.account import Account, Caller
 from localcloud.samples import INTAKE_WITH_WAIVER
 from localcloud.stripe.webhooks import EVENTS
 from payments.purse import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
 WAIT_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """Run the functions of template.yaml on a database that only these tests use."""
-    database = postgres_server.create_database("sending", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("sending")) as account:
-        yield account
-    postgres_server.drop_database("sending")
 
 
 def bought(account: Account, customer: Caller) -> str:

@@ -1,6 +1,5 @@
 """Who gets what: the feed of a mechanic shows exactly what their queue shows, or showed until now."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
 from uuid import UUID
@@ -15,15 +14,12 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.wire import now
 from integration.actors import Mechanic, Stage
-from localcloud.postgres import Database
 
 
 @pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
-    stage = Stage(database)
-    yield stage
-    stage.close()
+    return stage
 
 
 def connected(stage: Stage, user_id: UUID, *groups: str) -> str:

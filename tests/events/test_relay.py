@@ -16,7 +16,6 @@ from autodoctor.ids import new_id
 from faults.scripted_bus import Entry, ScriptedBus, scripted_bus
 from integration.actors import Stage
 from integration.dev_process import eventually
-from localcloud.postgres import Database as DatabaseUrls
 
 MANY = 10_000
 SESSIONS = 400
@@ -33,14 +32,6 @@ WITH audit AS (
     FROM generate_series(1, %s) AS n RETURNING 1
 ) SELECT count(*) FROM audit
 """
-
-
-@pytest.fixture
-def stage(database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a client that was away gets, what comes twice or late, and what the parties of a session are told."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID
@@ -20,11 +19,9 @@ from localcloud.postgres import Database
 
 
 @pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
-    stage = Stage(database)
-    yield stage
-    stage.close()
+    return stage
 
 
 def opened(stage: Stage, user_id: UUID, group: str, since: int | None = None) -> str:

@@ -4,7 +4,6 @@ After each step everything that happened is broadcast, and compared with the que
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -24,19 +23,15 @@ from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.queue import fetch_queue
 from integration.actors import Stage
 from integration.test_state_machine import CUSTOMERS, MECHANICS, Consultations, Wish
-from localcloud.postgres import Database
 
 GONE = {"assignment_accepted", "assignment_cancelled", "assignment_expired"}
 NEWLY_SHOWN = {"queued", "offered"}
 
 
 @pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
+def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
-    stage = Stage(database)
-    yield stage
-    stage.close()
+    return stage
 
 
 class Listeners(Consultations):

@@ -24,6 +24,7 @@ from autodoctor.errors import (
     Unauthenticated,
     Unprocessable,
 )
+from autodoctor.input_errors import in_words
 from autodoctor.observability import MetricUnit, log_failure, logger, metrics
 from autodoctor.wire import RequestBody, unstorable
 
@@ -80,9 +81,7 @@ class Request:
         except ValidationError as invalid:
             if invalid.errors()[0]["type"] == "json_invalid":  # nested more than 200 deep
                 raise MalformedBody(_NOT_JSON) from None
-            raise Unprocessable(
-                *((_pointer(error["loc"]), _words(error["type"], error["msg"])) for error in invalid.errors())
-            ) from None
+            raise Unprocessable(*((_pointer(error["loc"]), in_words(error)) for error in invalid.errors())) from None
 
     def id(self, name: str, absent: Callable[[], Problem]) -> UUID:
         """The UUID in the path.
@@ -280,11 +279,6 @@ def _refuse_unstorable(raw: bytes) -> None:
         raise MalformedBody(_NOT_JSON) from None
     if offender is not None:
         raise Unprocessable((offender, "contains U+0000 or a lone surrogate"))
-
-
-def _words(kind: str, message: str) -> str:
-    """What is wrong, as a user may read it beside their field: a pattern is for the API's description."""
-    return "This does not have the form that is asked for here" if kind == "string_pattern_mismatch" else message
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -1,0 +1,42 @@
+"""What is wrong with a value, as a person reads it beside their field: pydantic's words are for programmers."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic_core import ErrorDetails
+
+_ID: Final = "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a1"
+_INSTANT: Final = "must be a date and time with its offset, such as 2026-11-21T10:15:00Z"
+_WHOLE: Final = "must be a whole number"
+
+_WORDS: Final[Mapping[str, str]] = {
+    "missing": "is needed",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have no more than {max_length} characters",
+    "string_pattern_mismatch": "does not have the form that is asked for here",
+    "bool_type": "must be true or false",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    **dict.fromkeys(("literal_error", "enum"), "must be {expected}"),
+    **dict.fromkeys(("uuid_type", "uuid_parsing", "uuid_version"), _ID),
+    **dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"), _INSTANT),
+    "model_type": "must be an object",
+    "value_error": "{error}",
+}
+
+
+def in_words(error: ErrorDetails) -> str:
+    """What follows the field's name to make a sentence, such as "must be 1886 or more".
+
+    Args:
+        error: one of `ValidationError.errors()`.
+    """
+    context = error.get("ctx", {})
+    if error["type"] == "string_too_short" and context.get("min_length") == 1:
+        return _WORDS["missing"]
+    words = _WORDS.get(error["type"])
+    return error["msg"] if words is None else words.format_map(context)

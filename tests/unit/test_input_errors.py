@@ -1,0 +1,58 @@
+"""What is wrong with input is said in words that a person understands beside their field."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from autodoctor.admin.mechanics import NewMechanic
+from autodoctor.admin.plans import NewPlan
+from autodoctor.input_errors import in_words
+from autodoctor.sessions.intake_request import IntakeRequest
+from autodoctor.wire import RequestBody
+
+PYDANTICS = re.compile(r"Input|Field|String|List|valid |Value error|\{|\}")
+
+
+def found(model: type[RequestBody], raw: str) -> dict[str, str]:
+    with pytest.raises(ValidationError) as invalid:
+        model.model_validate_json(raw)
+    return {"/".join(map(str, error["loc"])): in_words(error) for error in invalid.value.errors()}
+
+
+def test_a_mechanic_without_a_user() -> None:
+    said = found(NewMechanic, '{"userId": "mia", "name": " ", "email": "mia", "workshopId": 5}')
+    assert said == {
+        "userId": "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a1",
+        "name": "is needed",
+        "email": "does not have the form that is asked for here",
+        "workshopId": "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a1",
+    }
+
+
+def test_an_intake_that_is_nothing_but_wrong() -> None:
+    said = found(
+        IntakeRequest,
+        '{"plan": 5, "payWith": "shells", "vehicle": {"year": 1700, "make": ""}, "phone": "1", "urgent": "very",'
+        f'"concern": "{"x" * 4001}", "scheduledFor": "2026-1", "preferredMechanicId": "Mia"}}',
+    )
+    assert said["payWith"] == "must be 'free', 'credit' or 'card'"
+    assert said["vehicle/year"] == "must be 1886 or more"
+    assert said["phone"] == "must have at least 3 characters"
+    assert said["concern"] == "must have no more than 4000 characters"
+    assert said["scheduledFor"] == "must be a date and time with its offset, such as 2026-11-21T10:15:00Z"
+    assert [each for each in said.values() if PYDANTICS.search(each)] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "raw", "pointer", "words"),
+    [
+        (IntakeRequest, '{"vehicle": {"year": 9999}}', "vehicle/year", "must not be later than next year"),
+        (IntakeRequest, '{"vehicle": {"odometerKm": 1.5}}', "vehicle/odometerKm", "must be a whole number"),
+        (IntakeRequest, '{"scheduledFor": "2026-11-22T10:00"}', "scheduledFor", "must be a date and time with its off"),
+        (IntakeRequest, "[]", "", "must be an object"),
+        (NewPlan, '{"priceCents": -1}', "priceCents", "must be 0 or more"),
+    ],
+)
+def test_one_thing_that_is_wrong(model: type[RequestBody], raw: str, pointer: str, words: str) -> None:
+    assert found(model, raw)[pointer].startswith(words)

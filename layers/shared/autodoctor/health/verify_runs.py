@@ -17,8 +17,9 @@ from autodoctor.health.checks import Section
 from autodoctor.health.verify import ALL_CHECKS, Place, reader, verify
 from autodoctor.health.verify_report import VerifyReport
 from autodoctor.ids import new_id
-from autodoctor.sessions.queue import page_size
+from autodoctor.paging import page_size
 from autodoctor.wire import Answer, Utc
+from autodoctor.words import counted
 
 MARGIN_SECONDS: Final = 20.0
 """Left for keeping and telling what was found."""
@@ -138,7 +139,7 @@ def _message(standing: Standing) -> tuple[str, str, dict[str, str]]:
     """Subject, text and attributes; the text is JSON that a person can read."""
     total = sum(standing.findings.values())
     news = "opened" if total else "cleared"
-    subject = f"AutoDoctor verify: {total} findings" if total else "AutoDoctor verify: nothing is wrong any more"
+    subject = f"AutoDoctor verify: {counted(total, 'finding') if total else 'nothing is wrong any more'}"
     says = {check.slug: check.says for check in ALL_CHECKS}
     found = [
         {"check": slug, "says": says.get(slug), "count": count} for slug, count in sorted(standing.findings.items())

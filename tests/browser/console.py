@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from journey.account import Account, running_account
-from localcloud.ports import LOOPBACK, free_block
+from localcloud.ports import LOOPBACK, scattered_port
 from localcloud.postgres import PostgresServer
 from localcloud.roster import seed
 
@@ -23,7 +23,7 @@ def running_console(
     """
     database = server.create_database(name, template=template)
     seed(database.owner_url)
-    port = free_block(18700, 1)
+    port = scattered_port()
     base = f"http://{LOOPBACK}:{port}/console"
     with running_account(database, data_dir, port=port, SessionBaseUrl=base, AllowedOrigins=origins) as account:
         account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")

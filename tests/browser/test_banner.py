@@ -16,6 +16,7 @@ from journey.account import Account, Caller
 from localcloud.postgres import PostgresServer
 
 SHOP = """<!doctype html><html lang="en"><title>A shop</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <script type="module" src="{api}/console/banner/active-session-banner.js"></script>
 <script type="module" src="/shop.js"></script>
 <h1>A shop</h1><active-session-banner api="{api}" user="{user}"></active-session-banner></html>"""
@@ -137,16 +138,40 @@ def test_it_follows_every_state_by_push_and_is_gone_with_the_session(
     assert told(page, "change")[-1]["detail"]["session"] is None  # type: ignore[index]
 
 
-def test_ending_it_takes_a_second_press_and_tells_the_outcome(account: Account, page: Page, visit: Visit) -> None:
+@pytest.mark.parametrize("window", [{}, {"phone": True, "dark": True}], ids=["laptop", "phone"])
+def test_ending_it_asks_first_and_tells_the_outcome(
+    account: Account, windows: Windows, camera: Camera, visit: Visit, window: dict[str, bool]
+) -> None:
     customer = account.customer()
     account.queued(customer)
-    visit(page, customer)
-    page.get_by_role("button", name="End session").click()
+    page = visit(windows.open(**window), customer)
+    end = page.get_by_role("button", name="End session")
+    end.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Cancel this request?")
+    expect(dialog).to_have_accessible_description(re.compile("It leaves the queue"))
+    expect(page.get_by_role("button", name="Keep it")).to_be_focused()
+    camera.take(page, "sure")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(end).to_be_focused()
     assert told(page, "ended") == []
-    page.get_by_role("button", name="End it now?").click()
+    end.click()
+    page.get_by_role("button", name="Cancel the request").click()
     expect(page.locator("active-session-banner section")).to_be_hidden()
     (ended,) = told(page, "ended")
     assert ended["detail"]["reason"] == "withdrawn"  # type: ignore[index]
+
+
+def test_who_is_asked_is_asked_no_more_once_it_is_over(account: Account, page: Page, visit: Visit) -> None:
+    customer = account.customer()
+    intake = account.queued(customer)
+    visit(page, customer)
+    page.get_by_role("button", name="End session").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    customer.post(f"/api/sessions/{intake['sessionId']}/end")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("active-session-banner section")).to_be_hidden()
 
 
 def test_a_page_may_keep_the_reader_where_they_are(account: Account, page: Page, visit: Visit) -> None:

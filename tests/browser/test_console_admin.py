@@ -56,6 +56,8 @@ def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
     expect(page.locator("dl")).to_contain_text("Longwait Larry")
     camera.take(page, "who waits longest")
     page.get_by_role("button", name="End this session").click()
+    expect(page.get_by_role("dialog")).to_contain_text("is recorded")
+    page.get_by_role("button", name="End it now").click()
     expect(page.get_by_role("row", name="session.cancelled")).to_contain_text("admin")
 
 
@@ -77,6 +79,24 @@ def test_a_mechanic_is_suspended_and_reinstated(account: Account, windows: Windo
     camera.take(page, "suspended")
     page.get_by_role("button", name="Reinstate Max Meyer").click()
     expect(page.get_by_role("button", name="Suspend Max Meyer")).to_be_visible()
+
+
+@pytest.mark.parametrize("window", [{}, {"phone": True, "dark": True}], ids=["laptop", "phone"])
+def test_a_user_id_that_is_none_is_said_beside_its_field(
+    account: Account, windows: Windows, camera: Camera, window: dict[str, bool]
+) -> None:
+    page = signed_in(account, windows.open(**window), "Ada Adler")
+    page.get_by_role("link", name="Mechanics").first.click()
+    page.get_by_label("User id").fill("mia")
+    page.get_by_label("Name, as customers see it").fill("Mia Moreno")
+    page.get_by_role("button", name="Add").click()
+    user = page.get_by_label("User id")
+    expect(user).to_be_focused()
+    expect(user).to_have_accessible_description(
+        re.compile(r"This is not an id, which looks like 0199d3a5-[0-9a-f-]+\.$")
+    )
+    camera.take(page, "no user id")
+    windows.troubles.expect("422")
 
 
 def test_who_is_no_admin_is_sent_to_their_own_page(account: Account, windows: Windows) -> None:

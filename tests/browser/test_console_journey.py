@@ -35,6 +35,12 @@ def described(page: Page, concern: str) -> None:
     page.get_by_label("I have read and agree").check()
 
 
+def ended_by(page: Page) -> None:
+    """End the session, after being told what that does."""
+    page.get_by_role("button", name="End session").click()
+    page.get_by_role("dialog").get_by_role("button", name="End it now").click()
+
+
 def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None:
     """From the queue to the end, and the banner goes from the customer's page with it."""
     request = mechanic.locator("article", has_text=concern)
@@ -56,6 +62,9 @@ def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None
     camera.take(mechanic, "live at the mechanic's")
     banner_page.close()
     mechanic.get_by_role("button", name="End session").click()
+    expect(mechanic.get_by_role("dialog")).to_have_accessible_description(re.compile("you are paid for it"))
+    camera.take(mechanic, "sure to end it")
+    mechanic.get_by_role("button", name="End it now").click()
     for page in (customer, mechanic):
         expect(page.get_by_role("heading", name="Session over")).to_be_visible()
     expect(customer.get_by_text("New pads, soon.")).to_be_visible()
@@ -102,6 +111,71 @@ def test_a_session_that_is_paid_by_card_comes_back_to_the_waiting_room(
     camera.take(mechanic, "earnings")
 
 
+def test_a_mechanic_is_asked_for_by_name(account: Account, windows: Windows, camera: Camera) -> None:
+    mechanic = signed_in(account, windows.open(phone=True, dark=True), "Mia Moreno")
+    customer = signed_in(account, windows.open(phone=True), "Clara Costa")
+    described(customer, "It drips.")
+    customer.get_by_label("Free").check()
+    expect(customer.get_by_label("Mechanic", exact=True)).to_have_count(0)
+    customer.get_by_role("button", name="Ask now").click()
+    played(customer, mechanic, "It drips.", camera)
+    for page in (customer, mechanic):
+        page.get_by_role("link", name="Back").click()
+    customer.get_by_role("link", name="Sessions").click()
+    customer.get_by_role("link", name="Ask Mia Moreno again").click()
+    described(customer, "It drips again.")
+    customer.get_by_label("Free").check()
+    chosen = customer.get_by_label("Mechanic", exact=True)
+    expect(chosen.locator("option:checked")).to_have_text("Mia Moreno")
+    chosen.scroll_into_view_if_needed()
+    camera.take(customer, "asking for her")
+    customer.get_by_role("button", name="Ask now").click()
+    expect(customer.get_by_role("heading", name="Asking the mechanic you chose")).to_be_visible()
+    camera.take(customer, "she is asked")
+    offer = mechanic.locator("section", has=mechanic.get_by_role("heading", name="Asked for you"))
+    expect(offer.locator("article")).to_contain_text("It drips again.")
+    expect(offer.locator("time[data-direction='-1']")).to_have_text(re.compile(r"[01]:\d\d"))
+    camera.take(mechanic, "asked for by name")
+    offer.get_by_role("button", name="Decline").click()
+    expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
+    customer.get_by_role("button", name="Cancel this request").click()
+    customer.get_by_role("button", name="Cancel the request").click()
+    expect(customer.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
+
+
+def test_nothing_is_ended_before_its_end_was_confirmed(account: Account, windows: Windows, camera: Camera) -> None:
+    customer = signed_in(account, windows.open(phone=True, dark=True), "Somebody new")
+    described(customer, "It pulls to the left.")
+    customer.get_by_label("Free").check()
+    customer.get_by_role("button", name="Ask now").click()
+    cancel = customer.get_by_role("button", name="Cancel this request")
+    cancel.focus()
+    customer.keyboard.press("Enter")
+    dialog = customer.get_by_role("dialog", name="Cancel this request?")
+    expect(dialog).to_have_accessible_description(re.compile("Nothing is charged"))
+    expect(dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    camera.take(customer, "cancel this request")
+    customer.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(cancel).to_be_focused()
+    customer.reload()
+    cancel.click()
+    customer.keyboard.press("Enter")
+    expect(cancel).to_be_visible()
+    customer.get_by_role("button", name="Cancel this request").click()
+    customer.keyboard.press("Shift+Tab")
+    customer.keyboard.press("Enter")
+    expect(customer.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ["/", "/console", "/console/"], ids=["root", "console", "folder"])
+def test_every_address_of_the_console_leads_to_its_front(account: Account, windows: Windows, address: str) -> None:
+    page = windows.open()
+    page.goto(f"{account.cloud.api_url}{address}")
+    page.wait_for_url(re.compile(r"/console/index\.html$"))
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
 def test_what_is_wrong_is_said_where_it_is(account: Account, windows: Windows, camera: Camera) -> None:
     customer = signed_in(account, windows.open(), "Somebody new")
     described(customer, "It rattles.")
@@ -111,6 +185,7 @@ def test_what_is_wrong_is_said_where_it_is(account: Account, windows: Windows, c
     year = customer.get_by_label("Year")
     expect(year).to_have_attribute("aria-invalid", "true")
     expect(year).to_be_focused()
+    expect(year).to_have_accessible_description("This must be 1886 or more.")
     camera.take(customer, "refused")
     windows.troubles.expect("422")
 
@@ -134,7 +209,7 @@ def test_a_page_that_is_reloaded_while_live_is_in_the_session_again(account: Acc
     for page in pages:
         expect(page.get_by_role("button", name="Leave for a moment")).to_be_visible()
     expect(mechanic.get_by_label("Notes for the customer")).to_have_value("Clean the throttle.")
-    mechanic.get_by_role("button", name="End session").click()
+    ended_by(mechanic)
     expect(customer.get_by_text("Clean the throttle.")).to_be_visible()
 
 

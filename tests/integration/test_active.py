@@ -213,6 +213,8 @@ def test_a_past_session_shows_its_outcome(stage: Stage, mechanic: Mechanic, cust
     (seen,) = history(stage.app, "mechanic", mechanic.user_id).sessions
     assert (seen.status, seen.reason, seen.duration_seconds) == ("completed", "billable", 75)
     assert (seen.counterpart_name, seen.ended_at) == ("Cora", column(stage, session_id, "ended_at"))
+    (theirs,) = history(stage.app, "customer", customer).sessions
+    assert theirs.mechanic_id == mechanic.id
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "5"])

@@ -10,6 +10,7 @@ const KEEP_ALIVE_SECONDS = 300;
 const MOST_SECONDS_BETWEEN_TRIES = 60;
 const CALL_SECONDS = 15;
 const TYPES = { chat: "Chat", video: "Video call", diagnostic: "Diagnostic" };
+const BACK = "Nothing is charged: a payment goes back to the card, credits to the balance.";
 const STATES = { pending: "Pending", waiting: "Waiting", live: "Live", scheduled: "Scheduled" };
 
 const SHEET = new CSSStyleSheet();
@@ -36,7 +37,14 @@ SHEET.replaceSync(`
     border: 1px solid var(--asb-border, light-dark(#d4d9e0, #39414d)); background: none; color: inherit; }
   a { background: var(--asb-accent, light-dark(#0b5cad, #7db8ff)); color: var(--asb-on-accent, light-dark(#ffffff, #0d1a2b));
     border-color: transparent; font-weight: 600; }
-  button.sure { color: var(--asb-danger, light-dark(#b3261e, #ff8f87)); border-color: currentcolor; font-weight: 600; }
+  .confirm { color: var(--asb-danger, light-dark(#b3261e, #ff8f87)); border-color: currentcolor; font-weight: 600; }
+  dialog { box-sizing: border-box; max-width: min(30rem, calc(100vw - 2rem)); padding: 1rem; font: inherit;
+    background: var(--asb-background, light-dark(#ffffff, #1d2229)); color: var(--asb-text, light-dark(#14181f, #eceff4));
+    border: 1px solid var(--asb-border, light-dark(#d4d9e0, #39414d)); border-radius: var(--asb-radius, 0.6rem); }
+  dialog::backdrop { background: var(--asb-backdrop, #0008); }
+  dialog .choices { display: flex; flex-wrap: wrap; gap: 0.75rem; margin-top: 1rem; }
+  .question { font-weight: 600; font-size: 1.125em; }
+  .consequence { margin-top: 0.4rem; }
   :focus-visible { outline: 3px solid var(--asb-accent, light-dark(#0b5cad, #7db8ff)); outline-offset: 2px; }
   .message { flex-basis: 100%; color: var(--asb-danger, light-dark(#b3261e, #ff8f87)); }
 `);
@@ -143,14 +151,37 @@ export class ActiveSessionBanner extends HTMLElement {
     });
     const end = part("button", "end", "End session");
     end.type = "button";
-    end.addEventListener("click", () => this.#askedToEnd());
-    end.addEventListener("blur", () => this.#notSure());
+    end.setAttribute("aria-haspopup", "dialog");
+    end.addEventListener("click", () => this.#ask());
     const message = part("p", "message");
     message.className = "message";
     message.setAttribute("role", "alert");
     message.hidden = true;
     banner.append(what, back, end, message);
-    this.shadowRoot.append(banner);
+    this.shadowRoot.append(banner, this.#buildDialog(part));
+  }
+
+  #buildDialog(part) {
+    const dialog = part("dialog", "dialog");
+    for (const [name, attribute] of [["question", "aria-labelledby"], ["consequence", "aria-describedby"]]) {
+      const line = part("p", name);
+      line.id = line.className = name;
+      dialog.setAttribute(attribute, name);
+      dialog.append(line);
+    }
+    const choices = document.createElement("div");
+    choices.className = "choices";
+    for (const [name, text] of [["confirm", "End it now"], ["keep", "Keep it"]]) {
+      const button = part("button", name, text);
+      button.type = "button"; // no form: a page's policy may forbid them
+      button.className = name;
+      button.autofocus = name === "keep";
+      button.addEventListener("click", () => dialog.close(name));
+      choices.append(button);
+    }
+    dialog.append(choices);
+    dialog.addEventListener("close", () => dialog.returnValue === "confirm" && this.#end());
+    return dialog;
   }
 
   #seen = () => {
@@ -202,7 +233,9 @@ export class ActiveSessionBanner extends HTMLElement {
     this.#say("");
     const { banner, type, status, counterpart, return: back } = this.#parts;
     banner.hidden = session === null;
+    if (before && before.sessionId !== session?.sessionId) this.#parts.dialog.close();
     if (session) {
+      this.#sayConsequence(session);
       type.textContent = TYPES[session.sessionType] ?? session.sessionType;
       status.textContent = STATES[session.status] ?? session.status;
       status.dataset.status = session.status;
@@ -216,13 +249,27 @@ export class ActiveSessionBanner extends HTMLElement {
     if (before?.sessionId !== session?.sessionId || before?.status !== session?.status) this.#tell("change", { session, before });
   }
 
-  async #askedToEnd() {
+  #ask() {
+    const { dialog } = this.#parts;
+    dialog.returnValue = ""; // Escape leaves it as it is
+    dialog.showModal();
+  }
+
+  /** What ending it would do; said anew when its state changes while somebody is asked. */
+  #sayConsequence({ status }) {
+    const { question, consequence, confirm } = this.#parts;
+    const asked = status === "pending" || status === "scheduled";
+    question.textContent = asked ? "Cancel this request?" : "End this session?";
+    confirm.textContent = asked ? "Cancel the request" : "End it now";
+    const paid = this.#user === "mechanic" ? "you are paid for it; if not, the customer is charged nothing." : "it is paid for; if not, nothing is charged.";
+    consequence.textContent = {
+      live: `It ends for both of you and cannot be opened again. If you were together long enough, ${paid}`,
+      waiting: `It has not begun, and is cancelled for both of you. ${BACK}`,
+    }[status] ?? `It leaves the queue, and no mechanic will take it. ${BACK}`;
+  }
+
+  async #end() {
     const { end } = this.#parts;
-    if (!end.classList.contains("sure")) {
-      end.classList.add("sure");
-      end.textContent = "End it now?";
-      return;
-    }
     const session = this.#session;
     end.disabled = true;
     try {
@@ -235,13 +282,7 @@ export class ActiveSessionBanner extends HTMLElement {
       this.#tell("loaderror", { status: error.status ?? 0, message: error.message });
     } finally {
       end.disabled = false;
-      this.#notSure();
     }
-  }
-
-  #notSure() {
-    this.#parts.end.classList.remove("sure");
-    this.#parts.end.textContent = "End session";
   }
 
   #say(text) {

@@ -2,7 +2,7 @@
 
 import { get, patch, post } from "./api.js";
 import { deadLetters } from "./dead-letters.js";
-import { announce, duration, el, every, head, money, pill, time } from "./dom.js";
+import { announce, confirmed, duration, el, every, head, money, pill, time } from "./dom.js";
 import { field, showErrors, values } from "./form.js";
 import { health } from "./health.js";
 import { action, busy, start } from "./shell.js";
@@ -65,6 +65,8 @@ async function session(query) {
   const id = query.get("id");
   const detail = await get(`/api/sessions/${encodeURIComponent(id)}`);
   const end = async () => {
+    const detail = "It ends for customer and mechanic and cannot be opened again. Whether it is paid for follows from its evidence; that you ended it is recorded.";
+    if (!(await confirmed("End this session?", "End it now", { detail, no: "Leave it", kind: "danger" }))) return;
     const { status, reason } = await post(`/api/sessions/${id}/end`);
     announce(`It is ${status} (${reason.replaceAll("_", " ")}).`);
     await page.refresh();
@@ -85,7 +87,7 @@ async function session(query) {
     el("p.row", {}, pill(detail.status), pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
     el("section.card", {}, el("p", {}, detail.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => detail.vehicle[name]).filter(Boolean).join(" "))),
     el("dl.card.facts", {}, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-    detail.endedAt === null && el("p", {}, action("End this session", end, { kind: "danger" }), el("span.quiet", {}, " The outcome follows from its evidence; that you ended it is recorded.")),
+    detail.endedAt === null && el("p", {}, action("End this session", end, { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
     el("section.card", {}, el("h2", {}, "Timeline"), timeline(detail.timeline)),
   ];
 }

@@ -14,12 +14,12 @@ const PAYMENT = {
   unfulfillable: "You already had a session, so this payment is on its way back to your card.",
 };
 
-async function now() {
+async function now(query) {
   const { session } = await get("/api/customer/active-session");
   if (session) return waitingRoom(await get(`/api/sessions/${session.sessionId}`), page.refresh);
   const intakeId = location.pathname.match(/\/intakes\/([0-9a-f-]{36})$/)?.[1];
   const paid = intakeId ? await payment(intakeId) : null;
-  return [paid, await intakeForm(page)];
+  return [paid, await intakeForm(page, query.get("mechanic"))];
 }
 
 /** What became of the payment that the reader comes back from; looked at again until it is decided. */
@@ -51,11 +51,12 @@ async function past() {
       el("td", {}, session.sessionType),
       el("td", {}, session.counterpartName ?? "–"),
       el("td", {}, pill(session.status)),
+      el("td", {}, session.mechanicId && el("a", { href: `#now?mechanic=${session.mechanicId}`, "aria-label": `Ask ${session.counterpartName} again` }, "Ask again")),
     ),
   );
   return [
     el("h1", {}, "Your sessions"),
-    el("div.scroll", {}, el("table", {}, head("When", "What", "Mechanic", "State"), el("tbody", {}, ...rows))),
+    el("div.scroll", {}, el("table", {}, head("When", "What", "Mechanic", "State", "(Ask again)"), el("tbody", {}, ...rows))),
     nextCursor && el("p.quiet", {}, "The newest 50."),
   ];
 }
@@ -95,5 +96,5 @@ if (page) {
     if (last !== null && detail.session?.status !== last) page.refresh();
     last = detail.session?.status ?? "none";
   });
-  every(30, () => (location.hash === "" || location.hash === "#now") && document.querySelector("form") === null && page.refresh());
+  every(30, () => /^(#now.*)?$/.test(location.hash) && document.querySelector("form") === null && page.refresh());
 }

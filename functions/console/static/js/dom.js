@@ -108,15 +108,24 @@ export function count(number, thing) {
   return `${number} ${thing}${number === 1 ? "" : "s"}`;
 }
 
-/** Asks before something is done; true where the reader says so, false where they leave it. */
-export function confirmed(question, yes) {
-  const choices = el("p.row", {}, el("button.primary", { value: "yes" }, yes), el("button", { value: "no", autofocus: true }, "Cancel"));
-  const dialog = el("dialog.card", { "aria-labelledby": "question" }, el("form", { method: "dialog" }, el("p", { id: "question" }, question), choices));
+/**
+ * Asks before something is done; true where the reader says so, false where they leave it.
+ * @param {string} question
+ * @param {string} yes what the button says that does it
+ * @param {Object} [more] `detail`: what will come of it; `no`: what the button says that leaves it; `kind`: of the first
+ */
+export function confirmed(question, yes, { detail, no = "Cancel", kind = "primary" } = {}) {
+  const choices = el("p.row", {}, el(`button.${kind}`, { value: "yes" }, yes), el("button", { value: "no", autofocus: true }, no));
+  const asked = [el("h2", { id: "question" }, question), detail && el("p", { id: "consequence" }, detail)];
+  const dialog = el("dialog.card", { "aria-labelledby": "question", "aria-describedby": detail && "consequence" }, el("form", { method: "dialog" }, asked, choices));
+  const opener = document.activeElement;
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
+      // the page may have been built anew behind it
+      if (!opener.isConnected) (document.getElementById(opener.id) ?? document.getElementById("main")).focus({ preventScroll: true });
       resolve(dialog.returnValue === "yes");
     });
   });

@@ -39,6 +39,12 @@ export function values(form) {
   return found;
 }
 
+/** What the API says of a field, such as "must be 1886 or more", as a sentence. */
+function sentence(detail) {
+  const whole = /^(this|there) |^[A-Z]/.test(detail) ? detail : `this ${detail}`;
+  return `${whole[0].toUpperCase()}${whole.slice(1)}.`;
+}
+
 /** Shows a problem's `errors` at their fields and moves there; false where none of them is a field of this form. */
 export function showErrors(form, problem) {
   for (const control of form.elements) control.removeAttribute("aria-invalid");
@@ -49,7 +55,7 @@ export function showErrors(form, problem) {
     const line = control?.id && form.querySelector(`#${CSS.escape(`${control.id}-error`)}`);
     if (!line) continue;
     control.setAttribute("aria-invalid", "true");
-    line.textContent = detail;
+    line.textContent = sentence(detail);
     line.hidden = false;
     first ??= control;
   }

@@ -8,9 +8,14 @@ import { busy } from "./shell.js";
 const TYPES = { chat: "chat", video: "video call", diagnostic: "video diagnostic" };
 const KEPT = "autodoctor.intake"; // what was typed, in case the reader comes back from paying
 
-/** The form, as a customer without an active session sees it. */
-export async function intakeForm(page) {
-  const [{ plans }, { balance }] = await Promise.all([get("/api/plans"), get("/api/customer/credits")]);
+/**
+ * The form, as a customer without an active session sees it.
+ * @param {Object} page what is shown anew once it is sent
+ * @param {string|null} asked the id of the mechanic they already said they want
+ */
+export async function intakeForm(page, asked) {
+  const [{ plans }, { balance }, { sessions }] = await Promise.all([get("/api/plans"), get("/api/customer/credits"), get("/api/customer/sessions?limit=100")]);
+  const known = new Map(sessions.filter((each) => each.mechanicId).map((each) => [each.mechanicId, each.counterpartName]));
   const form = el("form", { id: "intake", novalidate: true });
   const ways = el("fieldset.card", {});
   const submit = el("button.primary", { type: "submit" }, "Continue");
@@ -37,6 +42,7 @@ export async function intakeForm(page) {
     box("urgent", "It is urgent: I cannot drive on"),
     el("fieldset.grid.plans", {}, el("legend", {}, el("strong", {}, "Plan")), plans.map((plan, index) => planCard(plan, index === 0))),
     ways,
+    known.size > 0 ? mechanicChoice(known) : "",
     el(
       "div.grid",
       {},
@@ -60,7 +66,15 @@ export async function intakeForm(page) {
   });
   offer();
   restore(form, offer);
+  if (known.has(asked)) form.elements.preferredMechanicId.value = asked;
   return form;
+}
+
+/** Those the customer has talked to: whoever else there is, only they themselves could name. */
+function mechanicChoice(known) {
+  const hint = "Who is asked by name has two minutes to answer; if they are away or do not, the next free mechanic gets it.";
+  const options = [...known].map(([id, name]) => el("option", { value: id }, name));
+  return field("preferredMechanicId", "Mechanic", { tag: "select", hint }, el("option", { value: "" }, "Whoever is free first"), options);
 }
 
 function planCard(plan, checked) {
@@ -132,14 +146,14 @@ function restore(form, offer) {
   for (const pass of [["plan"], Object.keys(kept)]) {
     for (const name of pass) {
       const control = form.elements[name];
-      if (!control || kept[name] === undefined || name === "agreed") continue;
+      if (!control || kept[name] === undefined || name === "agreed" || control.tagName === "SELECT") continue;
       if (control.type === "checkbox") control.checked = kept[name];
       else control.value = kept[name];
     }
     offer();
   }
-  for (const name of ["sessionType", "payWith"]) {
+  for (const name of ["sessionType", "payWith", "preferredMechanicId"]) {
     const control = form.elements[name];
-    if (kept[name] && [...control.options].some((option) => option.value === kept[name] && !option.disabled)) control.value = kept[name];
+    if (control && kept[name] && [...control.options].some((option) => option.value === kept[name] && !option.disabled)) control.value = kept[name];
   }
 }

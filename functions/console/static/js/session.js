@@ -3,6 +3,7 @@
 import { get, post } from "./api.js";
 import { homeOf, signedIn, signIn, signOut } from "./auth.js";
 import { announce, duration, el, fill, head, money, pill, time } from "./dom.js";
+import { sureToEnd } from "./ending.js";
 import { Feed } from "./feed.js";
 import { field } from "./form.js";
 import { action, failed } from "./shell.js";
@@ -54,7 +55,7 @@ function live(session) {
   const other = session.participants.find((each) => each !== mine);
   const join = action("Join", () => joined(), { kind: "primary", id: "join" });
   const leave = action("Leave for a moment", () => presence("leave"), { id: "leave" });
-  const end = action("End session", () => ended(), { kind: "danger", id: "end" });
+  const end = action("End session", () => ended(), { kind: "danger", id: "end", "aria-haspopup": "dialog" });
   const release = action("Give it back", () => presence("release").then(() => location.assign(homeOf(who.groups))), { id: "release" });
   const here = (each) => (each ? `${each.name}: ${each.present ? "here" : "not here yet"}` : "Nobody else yet");
   return el(
@@ -62,7 +63,7 @@ function live(session) {
     {},
     el("p.big.number", { id: "timer", role: "timer" }, session.startedAt ? "" : "Not started yet"),
     el("p", { role: "status" }, here(other)),
-    isMechanic && field("notes", "Notes for the customer", { tag: "textarea", hint: "They are in the summary the customer gets.", oninput: ({ target }) => sessionStorage.setItem(NOTES, target.value) }, sessionStorage.getItem(NOTES)),
+    isMechanic && field("notes", "Notes for the customer", { tag: "textarea", maxlength: 4000, hint: "They are in the summary the customer gets.", oninput: ({ target }) => sessionStorage.setItem(NOTES, target.value) }, sessionStorage.getItem(NOTES)),
     el("p.row", {}, mine?.present ? leave : join, end, isMechanic && session.status === "waiting" && release),
   );
 }
@@ -121,6 +122,7 @@ async function presence(verb) {
 }
 
 async function ended() {
+  if (!(await sureToEnd(shown, isMechanic))) return;
   const notes = document.getElementById("field-notes")?.value.trim();
   const { alreadyEnded } = await post(`/api/sessions/${SESSION}/end`, notes ? { mechanicNotes: notes } : {});
   sessionStorage.removeItem(JOINED);

@@ -2,7 +2,8 @@
 
 import { post } from "./api.js";
 import { announce, duration, el, pill, time } from "./dom.js";
-import { field, values } from "./form.js";
+import { sureToEnd } from "./ending.js";
+import { field, showErrors, values } from "./form.js";
 import { action, busy } from "./shell.js";
 
 /**
@@ -13,12 +14,13 @@ export function waitingRoom(session, refresh) {
   const withdraw = action(
     "Cancel this request",
     async () => {
+      if (!(await sureToEnd(session, false))) return;
       await post(`/api/sessions/${session.sessionId}/end`);
       announce("Your request is cancelled.");
       document.querySelector("active-session-banner")?.refresh();
       await refresh();
     },
-    { kind: "danger" },
+    { kind: "danger", id: "withdraw", "aria-haspopup": "dialog" },
   );
   return el(
     "section",
@@ -35,6 +37,7 @@ function headline({ status, assignmentStatus, counterpartName, scheduledFor }) {
   if (status === "scheduled") return `Booked for ${time(scheduledFor)}`;
   if (assignmentStatus === "pending_waiver") return "One signature to go";
   if (status === "waiting") return `${counterpartName} is ready for you`;
+  if (assignmentStatus === "offered") return "Asking the mechanic you chose";
   return status === "live" ? "Your session is live" : "Finding you a mechanic";
 }
 
@@ -44,6 +47,9 @@ function body(session, refresh) {
     return [el("p", {}, el("a.button.primary", { href: session.sessionUrl }, session.status === "live" ? "Return to the session" : "Go to the session"))];
   }
   if (!session.waiting) return [el("p.card", {}, "We will tell you when a mechanic can take it.")];
+  if (session.assignmentStatus === "offered") {
+    return [el("p.card", { role: "status" }, `They have until ${clock(session.offerExpiresAt)} to answer; if they do not, the next free mechanic gets your request.`)];
+  }
   const { position, mechanicsAvailable, estimatedWaitSeconds } = session.waiting;
   const tiles = [
     ["Your place", position === 1 ? "Next" : position],
@@ -69,11 +75,20 @@ function waiver(session, refresh) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(submit, async () => {
-      await post("/api/waiver/submit", { sessionId: session.sessionId, ...values(form) });
+      try {
+        await post("/api/waiver/submit", { sessionId: session.sessionId, ...values(form) });
+      } catch (problem) {
+        if (!showErrors(form, problem)) throw problem;
+        return;
+      }
       await refresh();
     });
   });
   return form;
+}
+
+function clock(instant) {
+  return new Date(instant).toLocaleTimeString(undefined, { timeStyle: "short" });
 }
 
 function vehicle({ year, make, model }) {

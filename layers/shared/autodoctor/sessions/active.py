@@ -35,11 +35,16 @@ class ActiveSession(Answer):
 
 
 class PastSession(SessionSummary):
-    """A session in a history."""
+    """A session in a history.
+
+    Attributes:
+        mechanic_id: whose it was in the end; what a customer asks for them with, as `preferredMechanicId`.
+    """
 
     ended_at: Utc | None
     reason: str | None
     duration_seconds: int | None
+    mechanic_id: UUID | None
 
 
 class History(Answer):
@@ -87,7 +92,7 @@ class SessionDetail(PastSession):
 
 _COLUMNS: Final[LiteralString] = """
        s.id AS session_id, s.status, i.session_type, i.plan_code AS plan, s.created_at, s.started_at, s.scheduled_for,
-       s.ended_at, s.end_reason AS reason,
+       s.ended_at, s.end_reason AS reason, s.mechanic_id,
        floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds
 """
 

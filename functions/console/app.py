@@ -7,6 +7,7 @@ from autodoctor.http import Content, Request, Router
 from autodoctor.settings import required
 from autodoctor.site import Site
 
+FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
 PAGES = {  # what SessionBaseUrl is followed by in answers, mails and at Stripe
     "chat": "session.html",
     "video": "session.html",
@@ -28,14 +29,14 @@ router = Router()
 @router.route("GET /", groups=[])
 @router.route("GET /console", groups=[])
 def front(_request: Request) -> Content:
-    return Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
+    return FRONT
 
 
 @router.route("GET /console/{file+}", groups=[])
 def file(request: Request) -> Content:
     name = request.path.get("file", "")
     if not name:  # /console/, for which there can be no route of its own
-        return front(request)
+        return FRONT
     found = site.file(name, request.headers.get("if-none-match"))
     if found is None:
         raise NotFound("The console has no such file.")

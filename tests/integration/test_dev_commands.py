@@ -71,6 +71,7 @@ def test_the_banner_walks_one_consultation_when_copied(dev: Dev) -> None:
 
 def test_demo_leaves_the_settings_of_a_running_server_alone(dev: Dev) -> None:
     done = command(dev, "demo")
+    assert "A talk counts here after 60 s, and this one lasts 3: it ends cancelled." in done.stdout
     assert "Outcome: cancelled (too_short)" in done.stdout
     assert "--billable-after" in done.stdout
 

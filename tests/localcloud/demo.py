@@ -58,6 +58,8 @@ def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own
         if minimum_seconds is not None:
             stack.enter_context(_minimum(server.owner_url, minimum_seconds))
             say(f"Setting {_MINIMUM} is {minimum_seconds} for this demo, so that it need not last a minute.")
+        elif story.outcome == "completed":
+            _warn(server.owner_url, story.pay, say)
         people = stack.enter_context(callers(server, say))
         till = None if story.pay == "free" else Till(server, story.pay, say)
         try:
@@ -100,6 +102,17 @@ def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
                 connection.execute("UPDATE settings SET value = %s WHERE key = %s", [before[0], _MINIMUM])
             else:
                 connection.execute("DELETE FROM settings WHERE key = %s", [_MINIMUM])
+
+
+def _warn(owner_url: str, pay: Pay, say: Callable[[str], None]) -> None:
+    """Say beforehand where the talk will be too short to count. Raises DemoStopped where the database goes before."""
+    with _gone_named("nothing was asked for"), psycopg.connect(owner_url, autocommit=True) as connection:
+        row = connection.execute("SELECT min_billable_seconds()").fetchone()
+    minimum = row[0] if row else 0
+    if minimum > TALK_SECONDS:
+        back = "" if pay == "free" else ", and what was paid goes back"
+        say(f"A talk counts here after {minimum} s, and this one lasts {TALK_SECONDS}: it ends cancelled{back}.")
+        say(f"`--billable-after {EPHEMERAL_MINIMUM_SECONDS}` lowers that while the demo lasts, and it is completed.")
 
 
 @contextlib.contextmanager

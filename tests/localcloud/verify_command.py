@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FAILED: Final = 2
 """The exit status where the database could not be looked at; 1 says that something is wrong with it."""
 _WIDE: Final = 160
+_ONE: Final = {"ledger": "ledger row"}
 
 
 def verify(
@@ -114,7 +115,9 @@ def print_report(report: "VerifyReport") -> None:
     if report.unreadable:
         console.print(f"nothing but the schema could be looked at: {report.unreadable}")
         return
-    examined = ", ".join(counted(count, name.removesuffix("s"), name) for name, count in report.examined.items())
+    examined = ", ".join(
+        counted(count, _ONE.get(name, name.removesuffix("s"))) for name, count in report.examined.items()
+    )
     recent = report.recent
     console.print(f"looked at {examined} in {report.seconds:.1f} s")
     console.print(

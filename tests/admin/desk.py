@@ -63,15 +63,12 @@ def at_once(stage: Stage, *moves: Callable[[Database], object]) -> list[object]:
     barrier = threading.Barrier(len(moves))
 
     def run(move: Callable[[Database], object]) -> object:
-        database = Database(lambda: stage.urls.app_url)
-        database.one("SELECT 1", ())
-        barrier.wait(timeout=30)
-        try:
-            return move(database)
-        except Problem as problem:
-            return problem
-        finally:
-            database.close()
+        with stage.elsewhere() as database:
+            barrier.wait(timeout=30)
+            try:
+                return move(database)
+            except Problem as problem:
+                return problem
 
     with ThreadPoolExecutor(len(moves)) as threads:
         return list(threads.map(run, moves))

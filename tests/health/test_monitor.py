@@ -185,13 +185,9 @@ def test_runs_at_the_same_time_tell_once(stage: Stage) -> None:
     stage.let_time_pass(700)
 
     def one() -> int:
-        database = Database(lambda: stage.urls.app_url)
-        database.one("SELECT 1", ())
-        barrier.wait(timeout=30)
-        try:
+        with stage.elsewhere() as database:
+            barrier.wait(timeout=30)
             return run(stage, inbox, database)
-        finally:
-            database.close()
 
     with ThreadPoolExecutor(4) as threads:
         assert sum(each.result() for each in [threads.submit(one) for _ in range(4)]) == 5

@@ -114,6 +114,16 @@ class Stage:
             if connection is not None:
                 connection.close()
 
+    @contextmanager
+    def elsewhere(self) -> Iterator[Database]:
+        """What another function uses at the same time: `app` over a connection of its own, open already."""
+        database = Database(lambda: self.urls.app_url)
+        try:
+            database.one("SELECT 1", ())
+            yield database
+        finally:
+            database.close()
+
     def one(self, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 (whatever type the column has)
         """The first column of the first row of an owner's query."""
         row = self.owner.execute(query, parameters).fetchone()

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.errors import (
     AssignmentNotFound,
     AssignmentUnavailable,
@@ -71,15 +70,12 @@ def test_of_two_mechanics_at_once_one_gets_it(stage: Stage) -> None:
     created, barrier = stage.queued(), threading.Barrier(2)
 
     def take(mechanic: Mechanic) -> str:
-        database = Database(lambda: stage.urls.app_url)
-        database.one("SELECT 1 AS connected", ())
-        barrier.wait()
-        try:
-            return accept(database, mechanic.user_id, created.assignment_id).session_status
-        except AssignmentUnavailable as refused:
-            return refused.slug
-        finally:
-            database.close()
+        with stage.elsewhere() as database:
+            barrier.wait()
+            try:
+                return accept(database, mechanic.user_id, created.assignment_id).session_status
+            except AssignmentUnavailable as refused:
+                return refused.slug
 
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(take, [stage.mechanic(), stage.mechanic()]))

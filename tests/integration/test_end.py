@@ -9,7 +9,6 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.ids import new_id
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
@@ -91,12 +90,9 @@ def test_ended_by_two_callers_at_once(stage: Stage) -> None:
     barrier = threading.Barrier(2)
 
     def end(user_id: UUID) -> Ended:
-        database = Database(lambda: stage.urls.app_url)
-        database.one("SELECT 1 AS connected", ())
-        barrier.wait()
-        ended = end_session(database, Ender(user_id), session_id)
-        database.close()
-        return ended
+        with stage.elsewhere() as database:
+            barrier.wait()
+            return end_session(database, Ender(user_id), session_id)
 
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(end, [customer, mechanic.user_id]))

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.errors import ActiveSessionExists, IdempotencyKeyReused, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.sessions.intake import SessionCreated, start_intake
@@ -106,11 +105,8 @@ def test_a_good_key_is_any_printable_text(stage: Stage, key: str) -> None:
 
 def test_the_same_key_at_once_creates_one_session(stage: Stage) -> None:
     def start(_number: int) -> SessionCreated:
-        database = Database(lambda: stage.urls.app_url)
-        try:
+        with stage.elsewhere() as database:
             return start_intake(database, CUSTOMER, intake_request(), "key")
-        finally:
-            database.close()
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(start, range(4)))

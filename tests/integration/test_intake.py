@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from autodoctor.db import Database
 from autodoctor.errors import (
     ActiveSessionExists,
     CustomerErased,
@@ -117,13 +116,11 @@ def test_of_two_intakes_at_once_one_is_refused(stage: Stage) -> None:
     customer = new_id()
 
     def start(_number: int) -> object:
-        database = Database(lambda: stage.urls.app_url)
-        try:
-            return start_intake(database, customer, intake_request()).session_id
-        except ActiveSessionExists as refused:
-            return refused.extras["activeSession"]
-        finally:
-            database.close()
+        with stage.elsewhere() as database:
+            try:
+                return start_intake(database, customer, intake_request()).session_id
+            except ActiveSessionExists as refused:
+                return refused.extras["activeSession"]
 
     with ThreadPoolExecutor(2) as pool:
         first, second = sorted(pool.map(start, range(2)), key=lambda answer: isinstance(answer, dict))

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.errors import SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import accept
@@ -61,12 +60,9 @@ def test_of_two_joins_at_once_the_second_starts_the_session(
     barrier = threading.Barrier(2)
 
     def come(user_id: UUID) -> str:
-        database = Database(lambda: stage.urls.app_url)
-        database.one("SELECT 1 AS connected", ())
-        barrier.wait()
-        joined = join(database, user_id, session_id)
-        database.close()
-        return joined.session_status
+        with stage.elsewhere() as database:
+            barrier.wait()
+            return join(database, user_id, session_id).session_status
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(come, [customer, mechanic.user_id])) == ["live", "waiting"]

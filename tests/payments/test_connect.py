@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.ids import new_id
 from autodoctor.payments.connect import account_updated, onboarding, start_onboarding
@@ -73,13 +72,11 @@ def test_an_account_is_made_once_whatever_fails(office: Office, mechanic: Mechan
 
 def test_two_at_once_make_one_account(office: Office, mechanic: Mechanic) -> None:
     def ask(_number: int) -> str:
-        own = Database(lambda: office.stage.urls.app_url)
-        try:
-            return start_onboarding(own, office.client, mechanic.user_id).url
-        except PaymentsUnavailable:  # its key is at work for the other one
-            return ""
-        finally:
-            own.close()
+        with office.stage.elsewhere() as own:
+            try:
+                return start_onboarding(own, office.client, mechanic.user_id).url
+            except PaymentsUnavailable:  # its key is at work for the other one
+                return ""
 
     with ThreadPoolExecutor(4) as pool:
         assert any(pool.map(ask, range(4)))

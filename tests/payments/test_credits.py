@@ -111,15 +111,12 @@ def test_two_intakes_at_once_cannot_spend_the_same_credit(stage: Stage) -> None:
     start = threading.Barrier(6)
 
     def one(_number: int) -> SessionCreated | Problem:
-        app = Database(lambda: stage.urls.app_url)
-        app.one("SELECT 1", ())
-        start.wait()
-        try:
-            return buy_on(app, CUSTOMER, "quick")
-        except Problem as problem:
-            return problem
-        finally:
-            app.close()
+        with stage.elsewhere() as app:
+            start.wait()
+            try:
+                return buy_on(app, CUSTOMER, "quick")
+            except Problem as problem:
+                return problem
 
     with ThreadPoolExecutor(6) as pool:
         results = list(pool.map(one, range(6)))
@@ -133,21 +130,18 @@ def test_the_last_credit_is_spent_once_also_without_the_rule_of_one_session(stag
     start = threading.Barrier(8)
 
     def one(number: int) -> bool:
-        app = Database(lambda: stage.urls.app_url)
-        app.one("SELECT 1", ())
-        start.wait()
-        try:
-            app.execute(
-                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
-                " VALUES (%s, %s, 'credits_spent', 1, 'credit', 'correction')",
-                [f"k{number}", accounts.customer_credits(CUSTOMER)],
-            )
-        except psycopg.errors.CheckViolation:
-            return False
-        else:
-            return True
-        finally:
-            app.close()
+        with stage.elsewhere() as app:
+            start.wait()
+            try:
+                app.execute(
+                    "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
+                    " VALUES (%s, %s, 'credits_spent', 1, 'credit', 'correction')",
+                    [f"k{number}", accounts.customer_credits(CUSTOMER)],
+                )
+            except psycopg.errors.CheckViolation:
+                return False
+            else:
+                return True
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(one, range(8))) == 3

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.payments.accounts import STRIPE, STRIPE_FEES
 from autodoctor.payments.fees import SweptFees, sweep_fees
@@ -60,11 +59,8 @@ def test_sweeps_at_once_book_each_fee_once(desk: Desk) -> None:
         desk.buy()
 
     def sweep(_number: int) -> SweptFees:
-        own = Database(lambda: desk.counter.stage.urls.app_url)
-        try:
+        with desk.counter.stage.elsewhere() as own:
             return sweep_fees(own, stripe_client(), lambda: 60.0)
-        finally:
-            own.close()
 
     with ThreadPoolExecutor(3) as pool:
         assert sum(each.booked for each in pool.map(sweep, range(3))) == 6

@@ -34,15 +34,12 @@ def at_once(case: Case, *calls: Callable[[Database], object]) -> list[str]:
     barrier = threading.Barrier(len(calls))
 
     def attempt(call: Callable[[Database], object]) -> str:
-        app = Database(lambda: case.stage.urls.app_url)
-        try:
-            app.one("SELECT 1", ())
-            barrier.wait()
-            return type(call(app)).__name__
-        except Problem as problem:
-            return type(problem).__name__
-        finally:
-            app.close()
+        with case.stage.elsewhere() as app:
+            try:
+                barrier.wait()
+                return type(call(app)).__name__
+            except Problem as problem:
+                return type(problem).__name__
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return sorted(pool.map(attempt, calls))

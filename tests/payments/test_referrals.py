@@ -6,7 +6,6 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.domain.money import ESCALATION_BP, REFERRAL_BP, Split
 from autodoctor.domain.referral import ALPHABET, canonical_code
 from autodoctor.errors import MechanicNotActive, OwnReferral, Problem, Unprocessable
@@ -126,13 +125,11 @@ def test_two_codes_at_once_and_one_counts(stage: Stage) -> None:
     give(stage, customer, 2)
 
     def attempt(code: str) -> str:
-        app = Database(lambda: stage.urls.app_url)
-        try:
-            return str(buy_on(app, customer, "quick", referralCode=code).session_id)
-        except Problem as lost:
-            return type(lost).__name__
-        finally:
-            app.close()
+        with stage.elsewhere() as app:
+            try:
+                return str(buy_on(app, customer, "quick", referralCode=code).session_id)
+            except Problem as lost:
+                return type(lost).__name__
 
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(attempt, codes))
@@ -208,11 +205,8 @@ def test_many_settle_at_once_and_it_is_paid_once(stage: Stage) -> None:
     session_id = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer)).session_id
 
     def attempt(_: int) -> bool:
-        app = Database(lambda: stage.urls.app_url)
-        try:
+        with stage.elsewhere() as app:
             return settle(app, session_id)
-        finally:
-            app.close()
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(attempt, range(4))) == [False, False, False, True]

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import stripe
 
-from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.payments.accounts import mechanic_payable, mechanic_receivable
 from autodoctor.payments.connect import account_updated, onboarding
@@ -32,11 +31,8 @@ def mechanic(stage: Stage) -> Mechanic:
 
 def sweep_elsewhere(office: Office) -> Sent:
     """Sweep over a connection of its own."""
-    own = Database(lambda: office.stage.urls.app_url)
-    try:
+    with office.stage.elsewhere() as own:
         return sweep_payouts(own, office.client, lambda: 60.0)
-    finally:
-        own.close()
 
 
 def paid_once(office: Office, mechanic: Mechanic) -> None:

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autodoctor.db import Database
 from autodoctor.payments.refunding import sweep_refunds
 from autodoctor.payments.sending import BACK_OFF, Sent, waiting
 from integration.invariants import violations
@@ -131,11 +130,8 @@ def test_sweeps_at_once_pay_back_once(office: Office) -> None:
         office.cancelled("quick")
 
     def sweep(_number: int) -> Sent:
-        own = Database(lambda: office.stage.urls.app_url)
-        try:
+        with office.stage.elsewhere() as own:
             return sweep_refunds(own, office.client, lambda: 60.0)
-        finally:
-            own.close()
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(each.sent for each in pool.map(sweep, range(4))) == 5

@@ -151,13 +151,9 @@ def test_many_at_once_settle_once(stage: Stage) -> None:
     start = threading.Barrier(6)
 
     def one(_number: int) -> bool:
-        app = Database(lambda: stage.urls.app_url)
-        app.one("SELECT 1", ())
-        start.wait()
-        try:
+        with stage.elsewhere() as app:
+            start.wait()
             return settle(app, session_id)
-        finally:
-            app.close()
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(one, range(6))) == 1

@@ -36,6 +36,16 @@ def sent(auditor: Auditor) -> str:
     return newest(auditor, "transfer")
 
 
+def disputed(auditor: Auditor) -> str:
+    """The dispute of a payment that was sent, all of which is booked."""
+    _, charge = auditor.earned(auditor.mechanic())
+    auditor.send()
+    dispute: str = auditor.counter.stripe.open_dispute(charge)["id"]
+    auditor.hear()
+    auditor.fees_booked()
+    return dispute
+
+
 def a_charge_lost(auditor: Auditor) -> None:
     _, created, _ = auditor.paid()
     auditor.fees_booked()
@@ -212,21 +222,11 @@ def a_dispute_nobody_heard_of(auditor: Auditor) -> None:
 
 
 def a_dispute_that_was_won(auditor: Auditor) -> None:
-    _, charge = auditor.earned(auditor.mechanic())
-    auditor.send()
-    dispute = auditor.counter.stripe.open_dispute(charge)["id"]
-    auditor.hear()
-    auditor.fees_booked()
-    auditor.counter.stripe.close_dispute(dispute, won=True)
+    auditor.counter.stripe.close_dispute(disputed(auditor), won=True)
 
 
 def a_dispute_that_was_lost(auditor: Auditor) -> None:
-    _, charge = auditor.earned(auditor.mechanic())
-    auditor.send()
-    dispute = auditor.counter.stripe.open_dispute(charge)["id"]
-    auditor.hear()
-    auditor.fees_booked()
-    auditor.counter.stripe.close_dispute(dispute, won=False)
+    auditor.counter.stripe.close_dispute(disputed(auditor), won=False)
 
 
 def a_fee_not_booked(auditor: Auditor) -> None:

@@ -16,7 +16,14 @@ from autodoctor.payments.plans import CreditPack, Plan, Plans
 from autodoctor.payments.quote_views import Quote, Quotes, QuoteStep, SessionQuotes
 from autodoctor.payments.referrals import Referral
 from autodoctor.sessions.accept import Accepted, Declined
-from autodoctor.sessions.active import ActiveSession, History, PastSession, SessionDetail, SessionSummary
+from autodoctor.sessions.active import (
+    ActiveSession,
+    History,
+    PastSession,
+    SessionDetail,
+    SessionOutcome,
+    SessionSummary,
+)
 from autodoctor.sessions.availability import Availability
 from autodoctor.sessions.end import Ended
 from autodoctor.sessions.intake import SessionCreated
@@ -66,11 +73,12 @@ def test_an_answer_has_exactly_the_fields_of_the_contract(model: type[Answer]) -
     assert [field.alias for field in model.model_fields.values()] == CONTRACT[model].split()
 
 
-def test_a_session_in_detail_is_a_past_one_with_its_participants_and_timeline() -> None:
+def test_a_session_in_detail_has_its_outcome_its_participants_and_timeline() -> None:
     fields = {field.alias for field in SessionDetail.model_fields.values()}
-    past = {field.alias for field in PastSession.model_fields.values()}
+    outcome = {field.alias for field in SessionOutcome.model_fields.values()}
     assert {"participants", "timeline"} <= fields
-    assert set(CONTRACT[SessionSummary].split()) < past < fields
+    assert set(CONTRACT[SessionSummary].split()) < outcome < fields
+    assert {field.alias for field in PastSession.model_fields.values()} == {*outcome, "mechanicId"}
 
 
 class Stamp(Answer):

@@ -34,16 +34,21 @@ class ActiveSession(Answer):
     session: SessionSummary | None
 
 
-class PastSession(SessionSummary):
+class SessionOutcome(SessionSummary):
+    """A session with what came of it."""
+
+    ended_at: Utc | None
+    reason: str | None
+    duration_seconds: int | None
+
+
+class PastSession(SessionOutcome):
     """A session in a history.
 
     Attributes:
         mechanic_id: whose it was in the end; what a customer asks for them with, as `preferredMechanicId`.
     """
 
-    ended_at: Utc | None
-    reason: str | None
-    duration_seconds: int | None
     mechanic_id: UUID | None
 
 
@@ -72,7 +77,7 @@ class TimelineEvent(Answer):
     assignment_id: UUID | None
 
 
-class SessionDetail(PastSession):
+class SessionDetail(SessionOutcome):
     """A session with everything its parties may know of it."""
 
     funding: str

@@ -122,7 +122,10 @@ def test_a_mechanic_is_asked_for_by_name(account: Account, windows: Windows, cam
     for page in (customer, mechanic):
         page.get_by_role("link", name="Back").click()
     customer.get_by_role("link", name="Sessions").click()
-    customer.get_by_role("link", name="Ask Mia Moreno again").click()
+    again = customer.get_by_role("link", name="Ask again: Mia Moreno")
+    expect(again).to_be_visible()
+    camera.take(customer, "whom she had")
+    again.click()
     described(customer, "It drips again.")
     customer.get_by_label("Free").check()
     chosen = customer.get_by_label("Mechanic", exact=True)

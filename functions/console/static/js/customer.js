@@ -49,16 +49,19 @@ async function past() {
       {},
       el("td", {}, el("a", { href: session.sessionUrl }, time(session.createdAt))),
       el("td", {}, session.sessionType),
-      el("td", {}, session.counterpartName ?? "–"),
+      el("td", {}, session.counterpartName ?? "–", session.mechanicId && askAgain(session)),
       el("td", {}, pill(session.status)),
-      el("td", {}, session.mechanicId && el("a", { href: `#now?mechanic=${session.mechanicId}`, "aria-label": `Ask ${session.counterpartName} again` }, "Ask again")),
     ),
   );
   return [
     el("h1", {}, "Your sessions"),
-    el("div.scroll", {}, el("table", {}, head("When", "What", "Mechanic", "State", "(Ask again)"), el("tbody", {}, ...rows))),
+    el("div.scroll", {}, el("table", {}, head("When", "What", "Mechanic", "State"), el("tbody", {}, ...rows))),
     nextCursor && el("p.quiet", {}, "The newest 50."),
   ];
+}
+
+function askAgain({ mechanicId, counterpartName }) {
+  return el("div", {}, el("a", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${counterpartName}` }, "Ask again"));
 }
 
 async function credits() {

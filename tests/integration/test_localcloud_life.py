@@ -127,6 +127,17 @@ def test_ends_every_process_when_it_stops(tmp_path: Path) -> None:
         socket.create_connection(address)
 
 
+def test_starts_no_process_any_more_once_it_stops(tmp_path: Path) -> None:
+    slow = {"do": "sleep", "seconds": 20}
+    with ThreadPoolExecutor(3) as threads:
+        with running_cloud(settings(tmp_path)) as cloud:
+            probe(cloud)
+            waiting = [threads.submit(cloud.invoke, "ProbeFunction", slow) for _ in range(3)]
+            time.sleep(0.018)  # one has the process; two wait whether it gets free before another one is started
+        ends = [each.result(timeout=5).error for each in waiting]
+    assert ends == ["Runtime.ExitError"] * 3
+
+
 def test_leaves_no_process_behind_when_it_is_killed(parent: subprocess.Popen[str]) -> None:
     assert parent.stdout is not None
     pids = []

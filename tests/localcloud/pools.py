@@ -23,7 +23,7 @@ ACCOUNT_CONCURRENCY = 1000
 # A process that is busy now is mostly free again long before a new one would be up.
 _PATIENCE_SECONDS = 0.02
 _SHOWN_LINES = 20
-_KILL_WAIT_SECONDS = 5.0
+_KILL_WAIT_SECONDS = 30.0
 
 
 class Throttled(Exception):
@@ -70,7 +70,10 @@ class FunctionPool:
                 worker.give(invocation)
             else:
                 self._queue.append(_Waiting(invocation, answer))
-                self._plan_growth()
+                if self._stopping:
+                    self._fail_queue()
+                else:
+                    self._plan_growth()
             return await answer
         finally:
             del self._answers[request_id]
@@ -119,8 +122,7 @@ class FunctionPool:
             self._idle.remove(worker)
         if worker.init_failure is not None:
             self._report_failed_start(worker.init_failure)
-        if not self._stopping:
-            self._grow()
+        self._grow()
 
     def printed(self, worker: Worker, line: str) -> None:
         """A function wrote a line to its log."""
@@ -149,6 +151,8 @@ class FunctionPool:
 
     def _grow(self) -> None:
         """Start as many processes as there are events waiting, as far as this machine carries them."""
+        if self._stopping:  # patience may end after the pool has
+            return
         usable = [worker for worker in self._workers if not worker.retiring]
         starting = sum(not worker.started for worker in usable)
         at_once = min(len(self._queue), os.cpu_count() or 1)

@@ -11,20 +11,11 @@ from autodoctor.errors import Problem
 from autodoctor.sessions.end import Ender, end_session
 from localcloud.cloud import CloudSettings, InvokeResult, running_cloud
 from localcloud.console import Console, Refusal, one_line
-from localcloud.datadir import DataDir, RunningServer, option
+from localcloud.datadir import DataDir, RunningServer
 from localcloud.dev import TEMPLATE
 from localcloud.issuer import PATH, Issuer
 from localcloud.roster import Group
 from localcloud.system import Options, prepared
-
-
-class NoServer(Refusal):
-    """No server runs on the data folder."""
-
-    def __init__(self, data_dir: DataDir) -> None:
-        super().__init__(
-            f"no server runs on {data_dir.folder}; start one with `autodoctor dev{option(data_dir.folder)}`"
-        )
 
 
 class NotEnded(Refusal):
@@ -36,10 +27,7 @@ class NotEnded(Refusal):
 
 def token(data_dir: DataDir, sub: str, group: Group, seconds: float) -> str:
     """Sign an access token that the running server accepts. Raises NoServer."""
-    server = data_dir.running_server()
-    if server is None:
-        raise NoServer(data_dir)
-    claims = jwt.decode(server.tokens["admin"], options={"verify_signature": False})
+    claims = jwt.decode(data_dir.server().tokens["admin"], options={"verify_signature": False})
     issuer = Issuer(data_dir.folder, claims["iss"].removesuffix(PATH), claims["client_id"])
     return issuer.token(sub, [group], expires_in=seconds)
 
@@ -49,10 +37,7 @@ def end(data_dir: DataDir, database_url: str | None, session_id: UUID) -> str:
 
     Raises NoServer or NotEnded.
     """
-    server = data_dir.running_server()
-    url = database_url or (server and server.app_url)
-    if not url:
-        raise NoServer(data_dir)
+    url = database_url or data_dir.server().app_url
     operator = Ender(any_session=True, actor=f"operator:{getpass.getuser()}")
     try:
         outcome = end_session(Database(lambda: url), operator, session_id)

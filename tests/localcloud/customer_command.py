@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 
-from localcloud.datadir import DEFAULT, DataDir
+from localcloud.datadir import DEFAULT, DataDir, NoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,13 +62,11 @@ def _as_owner(data_dir: Path, database_url: str | None) -> "Iterator[Database]":
 
     from autodoctor.db import Database
     from autodoctor.privacy import CustomerBusy, NoSuchCustomer
-    from localcloud.access import NoServer
 
-    folder = DataDir(data_dir)
-    server = folder.running_server()
-    url = database_url or (server and server.owner_url)
-    if not url:
-        _fail(NoServer(folder))
+    try:
+        url = database_url or DataDir(data_dir).server().owner_url
+    except NoServer as absent:
+        _fail(absent)
     database = Database(lambda: url)
     try:
         yield database

@@ -51,6 +51,13 @@ class FolderForeign(Refusal):
         )
 
 
+class NoServer(Refusal):
+    """No server runs on the data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"no server runs on {folder}; start one with `autodoctor dev{option(folder)}`")
+
+
 class FolderHeld(Exception):
     """Another process is using the data folder."""
 
@@ -142,6 +149,13 @@ class DataDir:
                 return None
         server = RunningServer(**json.loads(written))
         return server if server.pid == pid else None
+
+    def server(self) -> RunningServer:
+        """Return where the server that holds this folder is. Raises NoServer and FolderUnusable."""
+        server = self.running_server()
+        if server is None:
+            raise NoServer(self.folder)
+        return server
 
     def write_private(self, name: str, text: str) -> Path:
         """Write a file, readable by its owner only, replacing an older one whole."""

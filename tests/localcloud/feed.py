@@ -22,7 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from localcloud import access
 from localcloud.console import Refusal
-from localcloud.datadir import DataDir
+from localcloud.datadir import DataDir, NoServer
 from localcloud.roster import Group
 
 PING_SECONDS = 300.0
@@ -59,7 +59,7 @@ class Feed:
     _connected_before: bool = field(default=False, init=False)
 
     def run(self) -> None:
-        """Show messages until interrupted. Raises FeedRefused, and access.NoServer when none runs at the start."""
+        """Show messages until interrupted. Raises FeedRefused, and NoServer when none runs at the start."""
         while True:
             try:
                 with self._connection() as connection:
@@ -68,7 +68,7 @@ class Feed:
                     self._listen(connection)
             except (ConnectionClosed, InvalidHandshake, httpx.HTTPError, OSError) as lost:
                 self._pause(_reason(lost))
-            except access.NoServer as absent:
+            except NoServer as absent:
                 if not self._connected_before:
                     raise
                 self._pause(str(absent).partition(";")[0])
@@ -81,10 +81,8 @@ class Feed:
         )
 
     def _call(self, method: str, path: str) -> dict[str, Any]:
-        """Make one API call. Raises FeedRefused, access.NoServer or httpx.HTTPError."""
-        server = self.data_dir.running_server()
-        if server is None:
-            raise access.NoServer(self.data_dir)
+        """Make one API call. Raises FeedRefused, NoServer or httpx.HTTPError."""
+        server = self.data_dir.server()
         token = access.token(self.data_dir, self.sub, self.group, _TOKEN_SECONDS)
         response = httpx.request(
             method,

@@ -91,14 +91,10 @@ def _compared(
 def _database(data_dir: Path, database_url: str | None) -> "Database":
     """The database that is named, or the running server's with its own Stripe. Raises NoServer."""
     from autodoctor.db import Database
-    from localcloud.access import NoServer
 
     if database_url is not None:
         return Database(lambda: database_url)
-    folder = DataDir(data_dir)
-    server = folder.running_server()
-    if server is None:
-        raise NoServer(folder)
+    server = DataDir(data_dir).server()
     os.environ.update(_stand_in(server.api_url))
     return Database(lambda: server.app_url)
 

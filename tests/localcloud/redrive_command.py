@@ -45,16 +45,11 @@ def redrive(
 
 
 def _account(data_dir: Path, stack: str | None, region: str | None) -> "Account":
-    from localcloud.access import NoServer
     from localcloud.redrive import local_account, stack_account
 
     if stack is not None:
         return stack_account(stack, region)
-    folder = DataDir(data_dir)
-    server = folder.running_server()
-    if server is None:
-        raise NoServer(folder)
-    return local_account(server.api_url)
+    return local_account(DataDir(data_dir).server().api_url)
 
 
 def _show_queues(account: "Account") -> None:

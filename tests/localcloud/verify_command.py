@@ -62,15 +62,7 @@ def verify(
 
 def url_of(database_url: str | None, data_dir: Path) -> str:
     """The named database, or the running server's, as its owner. Raises NoServer."""
-    from localcloud.access import NoServer
-
-    if database_url is not None:
-        return database_url
-    folder = DataDir(data_dir)
-    server = folder.running_server()
-    if server is None:
-        raise NoServer(folder)
-    return server.owner_url
+    return DataDir(data_dir).server().owner_url if database_url is None else database_url
 
 
 @contextmanager

@@ -81,8 +81,12 @@ def test_a_folder_that_cannot_be_made_is_no_data_folder() -> None:
     assert "cannot be the data folder" in refused("dev", "--data-dir", "/proc/autodoctor")
 
 
-@pytest.mark.parametrize("more", [[], ["--billable-after", "2"]], ids=["API", "database"])
-def test_the_demo_says_that_the_server_has_gone(tmp_path: Path, more: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--outcome", "cancelled"], "did not answer"), (["--billable-after", "2"], "the database has gone")],
+    ids=["API", "database"],
+)
+def test_the_demo_says_that_the_server_has_gone(tmp_path: Path, options: list[str], said: str) -> None:
     data_dir = DataDir(tmp_path)
     with data_dir.hold():
         pid = data_dir.holder()
@@ -90,10 +94,10 @@ def test_the_demo_says_that_the_server_has_gone(tmp_path: Path, more: list[str])
         url = f"postgresql://{NOBODY_LISTENS}/x"
         tokens = {person.key: "token" for person in ROSTER}
         data_dir.announce(RunningServer(pid, f"http://{NOBODY_LISTENS}", url, url, embedded=True, tokens=tokens))
-        result = run("demo", "--data-dir", str(tmp_path), *more)
+        result = run("demo", "--data-dir", str(tmp_path), *options)
     assert isinstance(result.exception, SystemExit), result.exception
     assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
-    assert ("the database has gone" if more else "did not answer") in result.stderr
+    assert said in result.stderr
 
 
 @pytest.mark.parametrize("content", ["", "no key", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"])

@@ -32,7 +32,6 @@ ARCHIVED: Final = (
 """Kept word for word; so is every other table with a column of SESSION."""
 
 SESSION: Final = ("session_id", "diagnostic_session_id", "session_request_id", "parent_session_id")
-REQUEST: Final = ("session_request_id", "request_id")
 CUSTOMER: Final = ("customer_user_id", "customer_id", "user_id")
 MECHANIC: Final = ("mechanic_id", "assigned_mechanic_id", "mechanic_user_id")
 WORKSHOP: Final = ("workshop_id", "preferred_workshop_id", "organization_id")

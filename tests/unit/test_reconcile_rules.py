@@ -38,7 +38,6 @@ CHARGE = Pair(
     fee_booked=-59,
     checkout_status="paid",
     checkout_kind="intake",
-    checkout_intake_id=UUID(ID),
     payout_state=None,
     ours=True,
     in_flight=False,

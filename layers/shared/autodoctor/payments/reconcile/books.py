@@ -22,7 +22,7 @@ SELECT p.id, p.type, p.flow, p.source, p.subject, p.amount, p.fee, p.currency, p
        p.payment_intent_id, p.transfer_id, p.payout_id, p.intake_id, p.checkout_id, p.charge_id,
        stated.amount AS at_stripe, stated.sources, back.amount AS gone_back,
        booked.amount AS booked, fee.amount AS fee_booked,
-       checkout.status AS checkout_status, checkout.kind AS checkout_kind, checkout.intake_id AS checkout_intake_id,
+       checkout.status AS checkout_status, checkout.kind AS checkout_kind,
        payout.state AS payout_state,
        p.claimed OR CASE p.flow
          WHEN 'transfer' THEN payout.id IS NOT NULL
@@ -139,7 +139,6 @@ class Pair:
     fee_booked: int | None
     checkout_status: str | None
     checkout_kind: str | None
-    checkout_intake_id: UUID | None
     payout_state: str | None
     ours: bool
     in_flight: bool | None

@@ -139,7 +139,7 @@ def test_answers_503_when_the_function_is_throttled(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/nowhere"), ("GET", "/private/x"), ("GET", "/public/"), ("POST", "/broken/")],
+    [("GET", "/nowhere"), ("GET", "/private/x"), ("GET", "/public"), ("POST", "/broken/")],
 )
 def test_answers_404_where_there_is_no_route(engine: Engine, method: str, path: str) -> None:
     assert message(engine.http.request(method, path)) == (404, {"message": "Not Found"})

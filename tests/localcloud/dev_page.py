@@ -10,13 +10,12 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from localcloud.logline import LogLine
-from localcloud.traces import Trace, Traces
+from localcloud.traces import CHANGES, Trace, Traces
 
 PATH: Final = "/_dev"
 _SHOWN: Final = 60
-_CHANGES: Final = "change"
 _KINDS: Final = {
-    _CHANGES: "Changes",
+    CHANGES: "Changes",
     "request": "Requests",
     "bus": "Events",
     "stripe": "Stripe",
@@ -78,9 +77,8 @@ class DevPage:
 
     def _shown(self, kind: str | None) -> Iterator[Trace]:
         """The newest ones, without the console's files: these, and what only looks, would soon leave nothing else."""
-        found = self._traces.newest(kind if kind != _CHANGES else None)
-        of_kind = (each for each in found if kind != _CHANGES or _changes(each))
-        return islice((each for each in of_kind if not _asked(each).startswith("GET /console/")), _SHOWN)
+        found = self._traces.newest(kind)
+        return islice((each for each in found if not each.asked.startswith("GET /console/")), _SHOWN)
 
     def _page(self, kind: str | None) -> str:
         kinds = [("", "All"), *_KINDS.items()]
@@ -98,8 +96,14 @@ class DevPage:
             "no password is asked.</p>"
             f"<h2>Schedules</h2><p>{runs}</p>"
             f"<h2>What happened lately</h2><nav aria-label='Kinds'>{links}<a href='{PATH}'>Refresh</a></nav>"
-            f"{traces or '<p>Nothing yet.</p>'}"
+            f"{traces or self._nothing(kind)}"
         )
+
+    def _nothing(self, kind: str | None) -> str:
+        dropped = self._traces.forgotten
+        if kind in dropped or (kind in (None, CHANGES) and "request" in dropped):
+            return "<p>Nothing that is still kept: what was older has been dropped.</p>"
+        return "<p>Nothing yet.</p>"
 
 
 def _trace(trace: Trace) -> str:
@@ -114,17 +118,6 @@ def _trace(trace: Trace) -> str:
         f"<details><summary>{escape(_headline(trace.lines))} <small>{about}</small></summary>"
         f"<pre>{lines}</pre>{replays}</details>"
     )
-
-
-def _asked(trace: Trace) -> str:
-    """Method and path of the request it began with; nothing where it began otherwise."""
-    return next((line.text for line in trace.lines if line.kind == "request"), "")
-
-
-def _changes(trace: Trace) -> bool:
-    """Whether it began with a call of the API that may change something."""
-    verb, _, path = _asked(trace).partition(" ")
-    return verb != "GET" and path.startswith("/api/")
 
 
 def _headline(lines: list[LogLine]) -> str:

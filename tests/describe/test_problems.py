@@ -56,6 +56,28 @@ def test_every_problem_is_what_its_schema_says(kinds: list[type[Problem]], opena
         assert not wrong, (kind, wrong)
 
 
+@pytest.mark.parametrize(
+    ("slug", "name", "over"),
+    [
+        ("session-ended", "sessionStatus", {"completed", "cancelled", "expired"}),
+        ("quote-decided", "quoteStatus", {"approved", "declined", "superseded"}),
+        ("session-not-releasable", "sessionStatus", {"scheduled", "pending", "live"}),
+        ("session-not-escalatable", "sessionStatus", {"scheduled", "pending", "waiting", "cancelled", "expired"}),
+    ],
+)
+def test_an_example_is_of_a_state_in_which_the_problem_occurs(
+    openapi: Document, kinds: list[type[Problem]], slug: str, name: str, over: set[str]
+) -> None:
+    (schema,) = (openapi["components"]["schemas"][schema_name(kind)] for kind in kinds if kind.slug == slug)
+    assert set(schema["properties"][name]["x-extensible-enum"]) == over
+    assert schema["examples"][0][name] in over
+
+
+def test_the_example_of_too_few_credits_has_too_few(openapi: Document) -> None:
+    (example,) = openapi["components"]["schemas"]["InsufficientCreditsProblem"]["examples"]
+    assert example["balance"] < example["price"]
+
+
 def test_a_page_names_status_type_and_extras(description: Description) -> None:
     page = description.problem("insufficient-credits").body
     for told in ("402", "/problems/insufficient-credits", "balance", "price", "/api/docs#startIntake"):

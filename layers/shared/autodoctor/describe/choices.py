@@ -3,16 +3,23 @@
 Clients show a word that they do not know as it is. The tests take these lists for all there is.
 """
 
-from collections.abc import Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from autodoctor.domain.lifecycle import AssignmentStatus, EndReason, SessionStatus
 
 KEY: Final = "x-extensible-enum"
 
-_CHOICES: Final[Mapping[str, type[StrEnum]]] = {
+_NOT_LIVE: Final = (SessionStatus.SCHEDULED, SessionStatus.PENDING, SessionStatus.WAITING)
+_UNDONE: Final = (SessionStatus.CANCELLED, SessionStatus.EXPIRED)
+_OVER: Final = (SessionStatus.COMPLETED, *_UNDONE)
+_CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "sessionStatus": SessionStatus,
+    "SessionEnded.sessionStatus": _OVER,
+    "SessionNotOpen.sessionStatus": (SessionStatus.SCHEDULED, SessionStatus.PENDING),
+    "SessionNotReleasable.sessionStatus": (SessionStatus.SCHEDULED, SessionStatus.PENDING, SessionStatus.LIVE),
+    "SessionNotEscalatable.sessionStatus": (*_NOT_LIVE, *_UNDONE),
+    "QuoteDecided.quoteStatus": ("approved", "declined", "superseded"),
     "assignmentStatus": AssignmentStatus,
     **dict.fromkeys(("SessionSummary.status", "PastSession.status", "SessionDetail.status"), SessionStatus),
     **dict.fromkeys(("PastSession.reason", "SessionDetail.reason", "Ended.reason"), EndReason),

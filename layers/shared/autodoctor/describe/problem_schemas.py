@@ -61,14 +61,15 @@ def sample(kind: type[Problem]) -> Problem:
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             pairs = [(error["pointer"], error["detail"]) for error in VALUES["errors"]]
         elif parameter.kind is not inspect.Parameter.VAR_KEYWORD and parameter.default is inspect.Parameter.empty:
-            given[name] = _DETAILS[kind.slug] if name == "detail" else _argument(name, parameter.annotation)
+            given[name] = _DETAILS[kind.slug] if name == "detail" else _argument(kind, name, parameter.annotation)
     return kind(*pairs, **given)
 
 
-def _argument(name: str, annotation: object) -> object:
+def _argument(kind: type[Problem], name: str, annotation: object) -> object:
+    on_the_wire = to_camel(name)
     if annotation is UUID:
-        return UUID(VALUES.get(to_camel(name), VALUES["sessionId"]))
-    value = VALUES.get(to_camel(name))
+        return UUID(VALUES.get(on_the_wire, VALUES["sessionId"]))
+    value = VALUES.get(f"{kind.__name__}.{on_the_wire}", VALUES.get(on_the_wire))
     fallback = 1 if annotation is int else "text"
     return value if isinstance(annotation, type) and isinstance(value, annotation) else fallback
 

@@ -159,7 +159,7 @@ def test_parameters_are_found_where_the_code_reads_them(openapi: Document) -> No
         return {each["name"] for each in operation(openapi, key).get("parameters", [])}
 
     assert names("POST /api/intake/start") == {"Idempotency-Key"}
-    assert names("GET /api/admin/mechanics") == {"limit", "cursor", "status", "workshopId", "search"}
+    assert names("GET /api/admin/mechanics") == {"limit", "cursor", "status", "workshopId", "search", "standing"}
     assert names("POST /api/stripe/webhook") == {"Stripe-Signature"}
     assert names("GET /api/sessions/{sessionId}") == {"sessionId"}
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from autodoctor.admin.mechanics import mechanics
 from autodoctor.errors import Unprocessable
 from autodoctor.health.dashboard import SessionHealth, session_health
 from autodoctor.health.session_search import FoundSessions, Query, search
@@ -115,11 +116,21 @@ def test_what_operators_need_first(stage: Stage) -> None:
     assert second.session_id != first.session_id
     assert (now.waiting, now.offered, now.accepted, now.live, now.scheduled) == (4, 1, 1, 0, 1)
     assert (now.mechanics_available, now.mechanics_in_session) == (1, 1)
+    for standing, one in (("available", free_one), ("in_session", busy)):
+        assert [each.mechanic_id for each in mechanics(stage.app, {"standing": standing}).mechanics] == [one.id]
     assert (now.offers.accepted, now.offers.declined, now.offers.lapsed) == (0, 1, 1)
     for offer, count in (("accepted", 0), ("declined", 1), ("lapsed", 1)):
         assert len(search(stage.app, Query(offer=offer)).sessions) == count
     stage.let_time_pass(16 * 60)
     assert session_health(stage.app).now.offers.declined == 0
+
+
+def test_a_session_in_the_list_was_created_when_its_own_page_says(stage: Stage) -> None:
+    created = stage.queued()
+    stage.owner.execute("UPDATE intakes SET created_at = created_at - interval '5 minutes'")
+    (found,) = search(stage.app, Query(status="queued")).sessions
+    at = stage.one("SELECT created_at FROM sessions WHERE id = %s", created.session_id)
+    assert (found.created_at, found.session_id) == (at, created.session_id)
 
 
 def test_money_that_is_stuck_is_counted_and_listed(stage: Stage) -> None:

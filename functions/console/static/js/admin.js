@@ -17,6 +17,12 @@ const FILTERS = [
   ["status=expired", "Expired"],
 ];
 
+const STANDINGS = [
+  ["", "All"],
+  ["available", "Available now"],
+  ["in_session", "In a session"],
+];
+
 async function sessions(query) {
   const asked = query.size ? query : new URLSearchParams("status=active");
   const { sessions: found, nextCursor } = await get(`/api/admin/sessions?${asked}`);
@@ -36,7 +42,7 @@ async function sessions(query) {
     el(
       "tr",
       {},
-      el("td", {}, el("a", { href: `#session?id=${each.sessionId}` }, time(each.createdAt))),
+      el("td", {}, el("a", { href: `#session?id=${each.sessionId}` }, time(each.at))),
       el("td", {}, pill(each.status), each.severity && el("span.pill", { "data-severity": each.severity }, each.severity)),
       el("td", {}, each.customerName),
       el("td", {}, each.mechanicName ?? "–"),
@@ -113,10 +119,15 @@ async function mechanics(query) {
       el("td", {}, each.status === "active" ? action("Suspend", change(each, { status: "suspended" }), { id: `state-${each.mechanicId}`, "aria-label": `Suspend ${each.name}` }) : action("Reinstate", change(each, { status: "active" }), { id: `state-${each.mechanicId}`, "aria-label": `Reinstate ${each.name}` })),
     ),
   );
+  const standing = query.get("standing") ?? "";
+  const shown = STANDINGS.map(([value, label]) => el("option", { value, selected: value === standing }, label));
+  const filter = el("select", { id: "standing", onchange: ({ target }) => (location.hash = target.value ? `#mechanics?standing=${target.value}` : "#mechanics") }, shown);
+  const next = new URLSearchParams({ ...(standing && { standing }), cursor: nextCursor });
   return [
     el("h1", {}, "Mechanics"),
-    el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", "(Change)"), el("tbody", {}, rows))),
-    nextCursor && el("p", {}, el("a.button", { href: `#mechanics?cursor=${encodeURIComponent(nextCursor)}` }, "More")),
+    el("div.row", {}, el("div", {}, el("label", { for: "standing" }, "Show"), filter)),
+    found.length ? el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", "(Change)"), el("tbody", {}, rows))) : el("p.card", {}, "None."),
+    nextCursor && el("p", {}, el("a.button", { href: `#mechanics?${next}` }, "More")),
     newMechanic(workshops),
   ];
 }

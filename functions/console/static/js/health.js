@@ -10,7 +10,7 @@ export async function health() {
   return [
     el("h1.row", {}, "Session health", el("span.quiet.stamp", {}, `as of ${new Date(found.asOf).toLocaleTimeString()}`)),
     first(found),
-    el("div.grid.tiles", {}, score(found.score), tiles(found.metrics)),
+    el("div.grid.tiles", {}, score(found), tiles(found.metrics)),
     alerts(found.alerts),
     el("div.halves", {}, stuck(found.moneyStuck), revenue(found.revenueImpact)),
     lines("Sessions by state", found.statusDistribution.map(({ status, count, list }) => ({ label: status, count, href: listed(list) }))),
@@ -50,7 +50,7 @@ function first({ now }) {
       tile("Offered", now.offered, { href: listed("?status=offered") }),
       tile("Accepted, not begun", now.accepted, { href: listed("?status=waiting") }),
       tile("Live", now.live, { href: listed("?status=live") }),
-      tile("Mechanics available", now.mechanicsAvailable, { href: "#mechanics", kind: now.waiting > 0 && now.mechanicsAvailable === 0 ? "bad" : "", note: `${now.mechanicsInSession} in a session` }),
+      tile("Mechanics available", now.mechanicsAvailable, { href: "#mechanics?standing=available", kind: now.waiting > 0 && now.mechanicsAvailable === 0 ? "bad" : "", note: el("a", { href: "#mechanics?standing=in_session" }, `${now.mechanicsInSession} in a session`) }),
       tile("Offers accepted", offers.accepted, { href: recent("accepted"), note: since }),
       tile("Offers declined", offers.declined, { href: recent("declined"), note: since }),
       tile("Offers lapsed", offers.lapsed, { href: recent("lapsed"), kind: offers.lapsed > 0 ? "warn" : "", note: since }),
@@ -58,9 +58,15 @@ function first({ now }) {
   );
 }
 
-function score({ value, status, formula, sessions }) {
+/** The score; what it is made of are the sessions that ended in its time, and those that are active. */
+function score({ score: { value, status, formula, sessions }, metrics }) {
+  const ended = metrics.find(({ name }) => name === "ended");
+  const counted = [
+    el("a", { href: listed(ended.list) }, `${count(ended.value, "session")} ended`),
+    sessions > ended.value && [", ", el("a", { href: listed("?status=active") }, `${sessions - ended.value} active`)],
+  ];
   const kind = { excellent: "good", good: "good", fair: "warn", poor: "bad" }[status] ?? "";
-  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · ${count(sessions, "session")}`), el("details", {}, el("summary", {}, "How it is made"), el("p.quiet", {}, formula)));
+  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · `, counted.flat()), el("details", {}, el("summary", {}, "How it is made"), el("p.quiet", {}, formula)));
 }
 
 function tiles(metrics) {

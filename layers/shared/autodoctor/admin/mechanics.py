@@ -16,6 +16,9 @@ from autodoctor.wire import Answer, EmailAddress, Name, RequestBody, Utc, unstor
 MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
 
+STANDINGS: Final = ("available", "in_session")
+"""What mechanics can be asked for by, as GET /api/admin/session-health counts them."""
+
 _PERSONAL: Final = ("name", "email")
 _LONGEST_SEARCH: Final = 200
 
@@ -36,6 +39,12 @@ _PAGE: Final[LiteralString] = (
    AND (%(status)s::text IS NULL OR m.status = %(status)s)
    AND (%(workshop_id)s::uuid IS NULL OR m.workshop_id = %(workshop_id)s)
    AND (%(search)s::text IS NULL OR starts_with(lower(m.name), lower(%(search)s)))
+   AND CASE %(standing)s::text
+         WHEN 'available' THEN m.id IN (SELECT d.id FROM mechanics_on_duty d)
+                               AND NOT EXISTS (SELECT FROM sessions s WHERE s.mechanic_id = m.id AND s.ended_at IS NULL)
+         WHEN 'in_session' THEN EXISTS (SELECT FROM sessions s WHERE s.mechanic_id = m.id AND s.ended_at IS NULL)
+         ELSE true
+       END
  ORDER BY m.id LIMIT %(limit)s + 1
 """
 )
@@ -163,8 +172,8 @@ def mechanics(database: Database, query: Mapping[str, str]) -> Mechanics:
 
     Args:
         database: where.
-        query: of the URL: limit (1 to 100; 20 where absent), cursor, status, workshopId, and search, the beginning of
-            a name in any case.
+        query: of the URL: limit (1 to 100; 20 where absent), cursor, status, workshopId, search, the beginning of
+            a name in any case, and standing: available (who could take a request now) or in_session.
 
     Raises:
         Unprocessable: one of them is not what it should be.
@@ -176,6 +185,7 @@ def mechanics(database: Database, query: Mapping[str, str]) -> Mechanics:
         "status": _status(query.get("status")),
         "workshop_id": _workshop(query.get("workshopId")),
         "search": _search(query.get("search")),
+        "standing": _standing(query.get("standing")),
     }
     rows = database.all(_PAGE, parameters)
     return Mechanics(
@@ -261,6 +271,12 @@ def _status(status: str | None) -> str | None:
     if status not in (None, "active", "suspended"):
         raise Unprocessable(("/status", "must be active or suspended"))
     return status
+
+
+def _standing(standing: str | None) -> str | None:
+    if standing not in (None, *STANDINGS):
+        raise Unprocessable(("/standing", f"must be {' or '.join(STANDINGS)}"))
+    return standing
 
 
 def _workshop(workshop_id: str | None) -> UUID | None:

@@ -78,8 +78,8 @@ _OLDEST_FIRST: Final[tuple[LiteralString, LiteralString]] = (
 _SHOWN: Final[LiteralString] = """
 SELECT p.session_id, p.at, p.severity, coalesce(s.status, 'unfulfillable') AS status, s.end_reason, i.session_type,
        i.plan_code AS plan, i.funding, i.price_cents, i.credits, i.urgent, i.customer_name, i.workshop_id,
-       s.mechanic_id, m.name AS mechanic_name, i.created_at, s.started_at, s.ended_at, a.status AS assignment_status,
-       a.queued_at, a.attempt AS attempts
+       s.mechanic_id, m.name AS mechanic_name, coalesce(s.created_at, i.created_at) AS created_at, s.started_at,
+       s.ended_at, a.status AS assignment_status, a.queued_at, a.attempt AS attempts
   FROM page p
        CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = p.session_id LIMIT 1) AS i
        LEFT JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = p.session_id LIMIT 1) AS s ON true
@@ -140,6 +140,7 @@ class FoundSession(Answer):
         at: what the list is ordered by: when it was created, ended, queued, alerted or owed.
         severity: of the alert, where the list is one of an alert.
         status: unfulfillable: it was paid, and never became a session.
+        created_at: of the session, as its own page says; where there is none, of the intake.
     """
 
     session_id: UUID

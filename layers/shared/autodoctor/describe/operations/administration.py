@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from autodoctor.admin.mechanics import STANDINGS
 from autodoctor.describe.operation import Operation
 from autodoctor.describe.parameters import QUERY
 
@@ -10,7 +11,16 @@ _WORD: Final = {"type": "string"}
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/admin/mechanics": Operation(
-        "listMechanics", "List mechanics", "Administration", "In the order in which they joined."
+        "listMechanics",
+        "List mechanics",
+        "Administration",
+        "In the order in which they joined.",
+        query={
+            "standing": (
+                "Only those who could take a request now, or who have a session.",
+                {"type": "string", "enum": list(STANDINGS)},
+            )
+        },
     ),
     "GET /api/admin/mechanics/{mechanicId}": Operation("getMechanic", "See a mechanic", "Administration"),
     "POST /api/admin/mechanics": Operation(
@@ -76,7 +86,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "status": ("Sessions that are so, or ended so.", _WORD),
             "reason": ("Sessions that ended for this reason.", _WORD),
             "alert": ("Sessions with this alert.", _WORD),
-            "offer": ("Sessions whose offer was answered so: accepted, declined or expired.", _WORD),
+            "offer": ("Sessions whose offer was answered so: accepted, declined or lapsed.", _WORD),
             "money": ("Sessions whose money stands so.", _WORD),
             **{name: QUERY[name] for name in ("from", "to", "limit", "cursor")},
         },

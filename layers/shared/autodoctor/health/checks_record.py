@@ -52,6 +52,8 @@ class Session:
     status: str
     mechanic_id: UUID | None
     accepted_at: datetime | None
+    released_at: datetime | None
+    parted_at: datetime | None
     customer_joined_at: datetime | None
     mechanic_joined_at: datetime | None
     started_at: datetime | None
@@ -169,8 +171,8 @@ SELECT i.id, i.customer_id, i.funding, i.session_type, i.price_cents, i.currency
 """
 _SESSIONS: Final[LiteralString] = """
 SELECT s.id, s.customer_id, s.current_assignment_id, s.created_at, s.scheduled_for, s.customer_present,
-       s.mechanic_present, s.status, s.mechanic_id, s.accepted_at, s.customer_joined_at, s.mechanic_joined_at,
-       s.started_at, s.ended_at, s.end_reason, s.absent, s.min_billable_seconds, m.user_id AS mechanic_user_id
+       s.mechanic_present, s.status, s.mechanic_id, s.accepted_at, s.released_at, s.parted_at, s.customer_joined_at,
+       s.mechanic_joined_at, s.started_at, s.ended_at, s.end_reason, s.absent, s.min_billable_seconds, m.user_id AS mechanic_user_id
   FROM sessions s LEFT JOIN mechanics m ON m.id = s.mechanic_id
  WHERE s.id > %(after)s AND s.id <= %(upto)s
 """

@@ -1,4 +1,4 @@
-"""POST /api/sessions/{sessionId}/escalate, what follows of it under /api/quotes/{quoteId}, and the lists of quotes"""
+"""POST /api/sessions/{sessionId}/escalate, what follows under /api/quotes/{quoteId}, lists of quotes and workshops"""
 
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
@@ -7,6 +7,7 @@ from autodoctor.http import Request, Router
 from autodoctor.payments import quote_views, quotes
 from autodoctor.payments.quote_errors import QuoteNotFound
 from autodoctor.payments.quote_views import Quote, Quotes, SessionQuotes
+from autodoctor.payments.quote_workshops import AskableWorkshops, askable_workshops
 from autodoctor.wire import EmptyBody
 
 router = Router()
@@ -61,6 +62,12 @@ def of_mechanic(request: Request) -> Quotes:
     return quote_views.mechanic_quotes(
         db, request.caller.user_id, query.get("status"), query.get("limit"), query.get("cursor")
     )
+
+
+@router.route("GET /api/mechanic/workshops", groups=["mechanics"])
+def workshops(request: Request) -> AskableWorkshops:
+    query = request.query
+    return askable_workshops(db, request.caller.user_id, query.get("limit"), query.get("cursor"))
 
 
 handler = router.handler()

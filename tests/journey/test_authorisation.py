@@ -215,6 +215,7 @@ ROUTES = {
         "GET", "/api/sessions/{session}/quotes", live, session_of(200, 200, 404, admin=200)
     ),
     "see the mechanic's quotes": Route("GET", "/api/mechanic/quotes", live, ACTIVE_MECHANIC),
+    "see the workshops to ask": Route("GET", "/api/mechanic/workshops", live, ACTIVE_MECHANIC),
     # on a quote that there is: tests/payments/test_quotes_over_http.py
     "see a quote": Route("GET", "/api/quotes/{session}", live, dict.fromkeys(EVERYBODY, 404)),
     "quote": Route(

@@ -43,7 +43,11 @@ def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account)
     assert customer.post(f"{session}/end")["status"] == "completed"
     soon(lambda: kinds(referrer), [("referral", 60)])
 
-    assert [each["quoteId"] for each in foreman.get("/api/mechanic/quotes")["quotes"]] == [escalated["quoteId"]]
+    for asked_one, is_asked in ((foreman, True), (mechanic, False)):
+        (shown,) = asked_one.get("/api/mechanic/quotes")["quotes"]
+        assert (shown["quoteId"], shown["askedOfCaller"]) == (escalated["quoteId"], is_asked)
+    found = mechanic.get("/api/mechanic/workshops?limit=100")["workshops"]
+    assert {"workshopId": str(workshop_id), "name": "Wheelhouse"} in found
     path = f"/api/quotes/{escalated['quoteId']}"
     foreman.post(f"{path}/amount", {"amountCents": 48_000, "description": "Discs and pads"})
     (shown,) = customer.get(f"{session}/quotes")["quotes"]

@@ -60,6 +60,7 @@ PROTECTED = {
     "POST /api/sessions/{sessionId}/escalate",
     "GET /api/sessions/{sessionId}/quotes",
     "GET /api/mechanic/quotes",
+    "GET /api/mechanic/workshops",
     "GET /api/quotes/{quoteId}",
     "POST /api/quotes/{quoteId}/amount",
     "POST /api/quotes/{quoteId}/approve",

@@ -13,7 +13,8 @@ from autodoctor.ids import new_id
 from autodoctor.payments.credits import CreditMovement, Credits, CreditsGranted
 from autodoctor.payments.earnings import Earning, Earnings, Totals
 from autodoctor.payments.plans import CreditPack, Plan, Plans
-from autodoctor.payments.quote_views import Quote, Quotes, QuoteStep, SessionQuotes
+from autodoctor.payments.quote_views import MechanicQuote, Quote, Quotes, QuoteStep, SessionQuotes
+from autodoctor.payments.quote_workshops import AskableWorkshop, AskableWorkshops
 from autodoctor.payments.referrals import Referral
 from autodoctor.sessions.accept import Accepted, Declined
 from autodoctor.sessions.active import (
@@ -62,6 +63,10 @@ CONTRACT = {
     Referral: "referralCode referredCustomers earnedCents",
     SessionQuotes: "quotes",
     Quotes: "quotes nextCursor",
+    AskableWorkshops: "workshops nextCursor",
+    AskableWorkshop: "workshopId name",
+    MechanicQuote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle"
+    " vehicleSummary concern amountCents currency description requestedAt givenAt decidedAt timeline askedOfCaller",
     Quote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle vehicleSummary"
     " concern amountCents currency description requestedAt givenAt decidedAt timeline",
     QuoteStep: "at status actor amountCents",

@@ -3,6 +3,7 @@
 import { get, post } from "./api.js";
 import { announce, duration, el, every, head, money, pill, time } from "./dom.js";
 import { messages } from "./messages.js";
+import { quote, quotes } from "./quoting.js";
 import { action, start } from "./shell.js";
 
 const KINDS = { session: "Session", referral: "Referral", escalation: "Escalation" };
@@ -113,7 +114,9 @@ const page = start("mechanics", {
   queue: { title: "Queue", show: queue },
   earnings: { title: "Earnings", show: earnings },
   sessions: { title: "Sessions", show: past },
+  quotes: { title: "Quotes", show: quotes },
   messages: { title: "Messages", show: () => messages(page.refresh) },
+  quote: { title: "Quote", show: quote, hidden: true },
 });
 if (page) {
   if (location.pathname.includes("/onboarding/") && !location.hash) location.hash = "#earnings";
@@ -121,5 +124,5 @@ if (page) {
     announce("The session has ended.");
     page.refresh();
   });
-  every(30, () => ["", "#queue"].includes(location.hash) && page.refresh());
+  every(30, () => ["", "#queue", "#quotes"].includes(location.hash) && page.refresh());
 }

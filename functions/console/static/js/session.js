@@ -2,10 +2,11 @@
 
 import { get, post } from "./api.js";
 import { homeOf, signedIn, signIn, signOut } from "./auth.js";
-import { announce, duration, el, fill, head, money, pill, time } from "./dom.js";
+import { announce, duration, el, every, fill, head, money, pill, time } from "./dom.js";
 import { sureToEnd } from "./ending.js";
 import { Feed } from "./feed.js";
 import { field } from "./form.js";
+import { handOver } from "./quoting.js";
 import { action, failed } from "./shell.js";
 
 const REASONS = {
@@ -24,12 +25,14 @@ const isMechanic = who?.groups.includes("mechanics") ?? false;
 const main = document.getElementById("main");
 const feed = new Feed();
 let shown = null;
+let undecided = false; // whether a quote may still change
 let clock = null;
 
 async function refresh() {
   try {
     const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
     shown = session;
+    undecided = quotes.some(({ status }) => ["requested", "given"].includes(status));
     fill(main, view(session, quotes));
     tick();
   } catch (error) {
@@ -45,6 +48,7 @@ function view(session, quotes) {
     over ? outcome(session) : live(session),
     el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => session.vehicle[name]).filter(Boolean).join(" "))),
     ...quotes.map(quoteCard),
+    isMechanic && handOver(session, quotes, refresh),
     el("details.card", {}, el("summary", {}, "What happened when"), timeline(session.timeline)),
     el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")),
   ];
@@ -150,6 +154,5 @@ else {
   feed.addEventListener("resync", refresh);
   feed.addEventListener("connected", rejoined);
   feed.open();
-  setInterval(() => document.hidden || shown?.endedAt || refresh(), REFRESH_SECONDS * 1000);
-  await refresh();
+  every(REFRESH_SECONDS, () => (shown?.endedAt && !undecided) || refresh());
 }

@@ -57,6 +57,17 @@ class Quote(Answer):
     timeline: list[QuoteStep]
 
 
+class MechanicQuote(Quote):
+    """A quote in a mechanic's list.
+
+    Attributes:
+        asked_of_caller: whether its amount is the caller's to name: they work for the workshop, and it is neither their
+            own session nor one that they escalated.
+    """
+
+    asked_of_caller: bool
+
+
 class SessionQuotes(Answer):
     """All quotes of one session, oldest first."""
 
@@ -66,22 +77,27 @@ class SessionQuotes(Answer):
 class Quotes(Answer):
     """One page of a mechanic's quotes, newest first."""
 
-    quotes: list[Quote]
+    quotes: list[MechanicQuote]
     next_cursor: str | None
 
 
-_SHOWN: Final[LiteralString] = """
+_COLUMNS: Final[LiteralString] = """
 SELECT q.id AS quote_id, q.session_id, q.status, q.workshop_id, w.name AS workshop_name,
        q.mechanic_id, m.name AS mechanic_name, q.note, i.vehicle, i.concern,
        q.amount_cents, q.currency, q.description, q.requested_at, q.given_at, q.decided_at,
        (SELECT jsonb_agg(jsonb_build_object('at', e.occurred_at, 'status', e.to_status,
                                             'actor', split_part(e.actor, ':', 1), 'amountCents', e.amount_cents)
                          ORDER BY e.id) FROM quote_events e WHERE e.quote_id = q.id) AS timeline
+"""
+
+_QUOTES: Final[LiteralString] = """
   FROM quotes q
   JOIN workshops w ON w.id = q.workshop_id
   JOIN mechanics m ON m.id = q.mechanic_id
   JOIN intakes i ON i.id = q.session_id
 """
+
+_SHOWN: Final[LiteralString] = _COLUMNS + _QUOTES
 
 # Whoever works for the workshop now; the customer and who escalated, whatever became of them.
 _ONE: Final[LiteralString] = (
@@ -106,8 +122,16 @@ _ME: Final[LiteralString] = """
 SELECT id AS mechanic_id, workshop_id FROM mechanics WHERE user_id = %(user_id)s AND status = 'active'
 """
 
+_ASKED_OF_CALLER: Final[LiteralString] = """
+     , coalesce(q.workshop_id = %(workshop_id)s, false) AND q.mechanic_id <> %(mechanic_id)s
+       AND NOT EXISTS (SELECT FROM customers c WHERE c.id = i.customer_id AND c.user_id = %(user_id)s)
+       AS asked_of_caller
+"""
+
 _OF_MECHANIC: Final[LiteralString] = (
-    _SHOWN
+    _COLUMNS
+    + _ASKED_OF_CALLER
+    + _QUOTES
     + """
   JOIN ((SELECT a.id FROM quotes a WHERE a.workshop_id = %(workshop_id)s AND a.id < %(before)s
             AND (%(status)s::text IS NULL OR a.status = %(status)s) ORDER BY a.id DESC LIMIT %(limit)s + 1)
@@ -180,12 +204,18 @@ def mechanic_quotes(
     me = database.one(_ME, {"user_id": user_id})
     if me is None:
         raise MechanicNotActive
-    rows = database.all(_OF_MECHANIC, {**me, "status": status, "limit": size, "before": id_of(cursor, LAST)})
+    rows = database.all(
+        _OF_MECHANIC, {**me, "user_id": user_id, "status": status, "limit": size, "before": id_of(cursor, LAST)}
+    )
     return Quotes(
-        quotes=[_shown(row) for row in rows[:size]],
+        quotes=[MechanicQuote(**row, vehicle_summary=_vehicle(row)) for row in rows[:size]],
         next_cursor=str(rows[size - 1]["quote_id"]) if len(rows) > size else None,
     )
 
 
 def _shown(row: Row) -> Quote:
-    return Quote(**row, vehicle_summary=vehicle_summary(row["vehicle"]) if row["vehicle"] else "")
+    return Quote(**row, vehicle_summary=_vehicle(row))
+
+
+def _vehicle(row: Row) -> str:
+    return vehicle_summary(row["vehicle"]) if row["vehicle"] else ""

@@ -46,4 +46,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Those I asked for, and those my workshop was asked for; newest first.",
         query={"status": ("Only those that are so.", _STATUS)},
     ),
+    "GET /api/mechanic/workshops": Operation(
+        "listWorkshopsToAsk", "List the workshops to hand a session to", "Quotes", "In the order in which they joined."
+    ),
 }

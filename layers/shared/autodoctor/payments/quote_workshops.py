@@ -1,0 +1,56 @@
+"""The workshops that a session can be handed to, for mechanics to choose from."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database
+from autodoctor.errors import MechanicNotActive
+from autodoctor.ids import FIRST
+from autodoctor.paging import id_of, page_size
+from autodoctor.wire import Answer
+
+_PAGE: Final[LiteralString] = """
+SELECT w.id AS workshop_id, w.name FROM workshops w WHERE w.id > %(after)s ORDER BY w.id LIMIT %(limit)s + 1
+"""
+
+_ACTIVE: Final[LiteralString] = "SELECT FROM mechanics WHERE user_id = %(user_id)s AND status = 'active'"
+
+
+class AskableWorkshop(Answer):
+    """A workshop that can be asked for a quote."""
+
+    workshop_id: UUID
+    name: str
+
+
+class AskableWorkshops(Answer):
+    """One page, in the order in which they joined."""
+
+    workshops: list[AskableWorkshop]
+    next_cursor: str | None
+
+
+def askable_workshops(
+    database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None
+) -> AskableWorkshops:
+    """A page of all workshops.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+        limit: workshops a page, 1 to 100; 20 where absent.
+        cursor: `nextCursor` of the page before.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+        Unprocessable: limit or cursor is not one of ours.
+    """
+    size = page_size(limit)
+    parameters = {"user_id": user_id, "after": id_of(cursor, FIRST), "limit": size}
+    if database.one(_ACTIVE, parameters) is None:
+        raise MechanicNotActive
+    rows = database.all(_PAGE, parameters)
+    return AskableWorkshops(
+        workshops=[AskableWorkshop(**row) for row in rows[:size]],
+        next_cursor=str(rows[size - 1]["workshop_id"]) if len(rows) > size else None,
+    )

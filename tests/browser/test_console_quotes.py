@@ -1,0 +1,101 @@
+"""A session is handed to a workshop, which names an amount that the customer approves: three people in the console."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.console import running_console, signed_in
+from browser.test_console_journey import described
+from browser.window import Camera, Windows
+from journey.account import Account
+from localcloud.postgres import PostgresServer
+from localcloud.roster import WORKSHOP_NAME
+
+CONCERN = "It grinds when I brake."
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """The account that these tests play in."""
+    folder = tmp_path_factory.mktemp("console")
+    with running_console(postgres_server, template_database, "console_quotes", folder) as account:
+        yield account
+
+
+def live(customer: Page, mechanic: Page) -> None:
+    """From the intake until both are in the session."""
+    described(customer, CONCERN)
+    customer.get_by_label("Free").check()
+    customer.get_by_role("button", name="Ask now").click()
+    mechanic.locator("article", has_text=CONCERN).get_by_role("button", name="Accept").click()
+    customer.get_by_role("link", name="Go to the session").click()
+    for page in (customer, mechanic):
+        page.get_by_role("button", name="Join").click()
+    for page in (customer, mechanic):
+        expect(page.locator(".pill").first).to_have_text("live")
+
+
+def handed_over(mechanic: Page, camera: Camera) -> None:
+    """By its mechanic, who first forgets to say to whom."""
+    mechanic.get_by_text("Hand it to a workshop").click()
+    mechanic.get_by_role("button", name="Ask for a quote").click()
+    workshop = mechanic.get_by_label("Workshop", exact=True)
+    expect(workshop).to_be_focused()
+    expect(workshop).to_have_accessible_description("Choose a workshop.")
+    workshop.select_option(WORKSHOP_NAME)
+    mechanic.get_by_label("Note for the workshop").fill("Needs new front discs.")
+    camera.take(mechanic, "handing it over")
+    mechanic.get_by_role("button", name="Ask for a quote").click()
+    expect(mechanic.get_by_role("heading", name=f"Quote of {WORKSHOP_NAME}")).to_be_visible()
+    expect(mechanic.get_by_text("There is no other workshop to ask.")).to_be_visible()
+    camera.take(mechanic, "handed over")
+
+
+def amount_given(foreman: Page, camera: Camera) -> None:
+    """By the workshop's mechanic, who first types what is no amount."""
+    foreman.get_by_role("link", name="Quotes").click()
+    expect(foreman.locator("article")).to_contain_text("Needs new front discs.")
+    camera.take(foreman, "asked of the workshop")
+    foreman.get_by_role("link", name="Name an amount").click()
+    amount = foreman.get_by_label("Amount in dollars")
+    amount.fill("about 500")
+    foreman.get_by_role("button", name="Give this amount").click()
+    expect(amount).to_be_focused()
+    expect(amount).to_have_accessible_description(re.compile(r"an amount such as 480\.00, and at most"))
+    camera.take(foreman, "no amount")
+    amount.fill("480.50")
+    foreman.get_by_label("What it is for").fill("Discs and pads.")
+    foreman.get_by_role("button", name="Give this amount").click()
+    expect(foreman.get_by_role("heading", name="Asked of your workshop")).to_be_visible()
+    expect(foreman.locator("article")).to_contain_text("$480.50")
+    camera.take(foreman, "given")
+
+
+def test_a_session_is_handed_to_a_workshop_whose_quote_is_approved(
+    account: Account, windows: Windows, camera: Camera
+) -> None:
+    mechanic = signed_in(account, windows.open(phone=True), "Mia Moreno")
+    foreman = signed_in(account, windows.open(phone=True, dark=True), "Walt Weber")
+    customer = signed_in(account, windows.open(), "Somebody new")
+    live(customer, mechanic)
+    handed_over(mechanic, camera)
+    amount_given(foreman, camera)
+    customer.reload()
+    expect(customer.get_by_text("$480.50")).to_be_visible()
+    camera.take(customer, "a quote to decide on")
+    customer.get_by_role("button", name="Approve").click()
+    quote = customer.locator("section", has=customer.get_by_role("heading", name=f"Quote of {WORKSHOP_NAME}"))
+    expect(quote.locator(".pill")).to_have_text("approved")
+    for page in (foreman, mechanic):
+        page.reload()
+    expect(foreman.locator("article .pill")).to_have_text("approved")
+    expect(foreman.get_by_role("link", name=re.compile("amount"))).to_have_count(0)
+    expect(mechanic.get_by_text("Hand it to a workshop")).to_have_count(0)
+    mechanic.get_by_role("link", name="Back").click()
+    mechanic.get_by_role("link", name="Earnings").click()
+    expect(mechanic.get_by_role("row", name="Escalation")).to_contain_text("$24.02")
+    camera.take(mechanic, "what it earned")

@@ -38,3 +38,12 @@ def signed_in(account: Account, page: Page, name: str) -> Page:
     page.get_by_role("link", name=name).click()
     page.wait_for_url(re.compile(r"/console/(customer|mechanic|admin)\.html"))
     return page
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """Have the reader look at another tab, or come back; headless windows are never hidden by themselves."""
+    page.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', { configurable: true, get: () => hidden });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        hidden,
+    )

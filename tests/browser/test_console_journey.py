@@ -193,6 +193,48 @@ def test_what_is_wrong_is_said_where_it_is(account: Account, windows: Windows, c
     windows.troubles.expect("422")
 
 
+def test_an_empty_form_says_of_each_field_that_it_is_missing_until_it_is_not(
+    account: Account, windows: Windows, camera: Camera
+) -> None:
+    customer = signed_in(account, windows.open(phone=True), "Somebody new")
+    customer.get_by_role("button", name="Ask now").click()
+    missing = customer.locator("#intake [aria-invalid]")
+    expect(missing).to_have_count(7)
+    waiver = customer.get_by_label("I have read and agree")
+    expect(waiver).to_have_accessible_description("Please agree to this first.")
+    expect(customer.get_by_label("Make")).to_have_accessible_description("Please fill this in.")
+    expect(customer.get_by_label("Describe what it does")).to_be_focused()
+    camera.take(customer, "nothing filled in")
+    waiver.check()
+    expect(customer.get_by_text("Please agree to this first.")).to_have_count(0)
+    expect(missing).to_have_count(6)
+    described(customer, "It whistles.")
+    expect(missing).to_have_count(0)
+
+
+def test_credits_that_one_does_not_have_cannot_be_chosen(account: Account, windows: Windows) -> None:
+    customer = signed_in(account, windows.open(), "Somebody new")
+    for plan, price in (("Quick", "1 credit (you have 0)"), ("Video consultation", "3 credits (you have 0)")):
+        customer.get_by_label(plan).check()
+        option = customer.get_by_label("Paid with").get_by_role("option", name=price, exact=True)
+        expect(option).to_be_disabled()
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs", "others"),
+    [("Somebody new", "quote given", "payout sent"), ("Mia Moreno", "payout sent", "payment failed")],
+)
+def test_settings_offer_only_what_concerns_their_reader(  # noqa: PLR0913, PLR0917 (the fixtures, and who and what)
+    account: Account, windows: Windows, camera: Camera, name: str, theirs: str, others: str
+) -> None:
+    page = signed_in(account, windows.open(phone=True), name)
+    page.get_by_role("link", name="Messages").click()
+    page.get_by_role("link", name="What we may tell you").click()
+    expect(page.get_by_role("group", name=theirs)).to_be_visible()
+    expect(page.get_by_role("group", name=others)).to_have_count(0)
+    camera.take(page, "settings")
+
+
 def test_a_page_that_is_reloaded_while_live_is_in_the_session_again(account: Account, windows: Windows) -> None:
     mechanic = signed_in(account, windows.open(), "Mia Moreno")
     customer = signed_in(account, windows.open(), "Somebody new")

@@ -1,43 +1,21 @@
 /** The customer's page: ask for help, wait, pay; and what was before. */
 
-import { get, post, Problem } from "./api.js";
-import { announce, el, every, head, money, pill, time } from "./dom.js";
+import { get, post } from "./api.js";
+import { announce, count, el, every, head, money, pill, time } from "./dom.js";
 import { intakeForm } from "./intake.js";
 import { messages } from "./messages.js";
+import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "./payment.js";
 import { action, start } from "./shell.js";
 import { waitingRoom } from "./waiting-room.js";
 
-const PAYMENT = {
-  open: "The payment was not finished.",
-  failed: "The bank refused the payment. Nothing was charged.",
-  expired: "The payment page has expired. Nothing was charged.",
-  unfulfillable: "You already had a session, so this payment is on its way back to your card.",
-};
-
 async function now(query) {
   const { session } = await get("/api/customer/active-session");
-  if (session) return waitingRoom(await get(`/api/sessions/${session.sessionId}`), page.refresh);
-  const intakeId = location.pathname.match(/\/intakes\/([0-9a-f-]{36})$/)?.[1];
-  const paid = intakeId ? await payment(intakeId) : null;
-  return [paid, await intakeForm(page, query.get("mechanic"))];
-}
-
-/** What became of the payment that the reader comes back from; looked at again until it is decided. */
-async function payment(intakeId) {
-  const { status, sessionId } = await get(`/api/intakes/${intakeId}`).catch((problem) => {
-    if (problem instanceof Problem && problem.status === 404) return { status: "unknown" };
-    throw problem;
-  });
-  const cancelled = location.search === "?cancelled";
-  if (status === "processing" || (status === "open" && !cancelled)) {
-    setTimeout(page.refresh, 1500);
-    return el("section.card", { role: "status" }, el("h2", {}, "Confirming your payment …"), el("p", {}, "This takes a moment."));
+  if (session) {
+    intakeIsSession(session.sessionId);
+    return waitingRoom(await get(`/api/sessions/${session.sessionId}`), page.refresh);
   }
-  if (sessionId) {
-    history.replaceState(null, "", "/console/customer.html");
-    return el("section.card", {}, el("p", {}, "This session is over. ", el("a", { href: `/console/chat/${sessionId}` }, "See it")));
-  }
-  return PAYMENT[status] ? el("section.card", { role: "alert" }, el("p", {}, PAYMENT[status])) : null;
+  const { underWay, shown } = await intakePayment(page.refresh);
+  return underWay ? [shown] : [shown, await intakeForm(page, query.get("mechanic"))];
 }
 
 async function past() {
@@ -65,16 +43,22 @@ function askAgain({ mechanicId, counterpartName }) {
 }
 
 async function credits() {
-  const [{ balance, history: movements }, { creditPacks }] = await Promise.all([get("/api/customer/credits"), get("/api/plans")]);
-  const buy = async (pack) => location.assign((await post("/api/customer/credits/checkout", { pack })).checkoutUrl);
+  const [found, { creditPacks }] = await Promise.all([get("/api/customer/credits"), get("/api/plans")]);
+  const { balance, history: movements } = found;
+  const buy = async (pack) => {
+    const [{ checkoutUrl }, { notifications }] = await Promise.all([post("/api/customer/credits/checkout", { pack: pack.code }), get("/api/notifications?limit=1")]);
+    packToPay(pack, [...movements.slice(0, 1), ...notifications]);
+    location.assign(checkoutUrl);
+  };
   return [
     el("h1", {}, "Your credits"),
     el("p.big.number", { id: "balance" }, `${balance}`),
+    ...(await packPayments(found, page.refresh)),
     el(
       "div.grid",
       {},
       creditPacks.map((pack) =>
-        el("section.card", {}, el("h2", {}, pack.name), el("p", {}, `${pack.credits} credits for ${money(pack.priceCents, pack.currency)}`), action("Buy", () => buy(pack.code))),
+        el("section.card", {}, el("h2", {}, pack.name), el("p", {}, `${count(pack.credits, "credit")} for ${money(pack.priceCents, pack.currency)}`), action("Buy", () => buy(pack))),
       ),
     ),
     movements.length > 0 &&
@@ -89,7 +73,10 @@ const page = start("customers", {
   messages: { title: "Messages", show: () => messages(page.refresh) },
 });
 if (page) {
-  if (location.pathname.endsWith("/credits") && !location.hash) location.hash = "#credits";
+  if (location.pathname.endsWith("/credits")) {
+    backFromPack(location.search !== "?cancelled");
+    history.replaceState(null, "", `/console/customer.html${location.hash || "#credits"}`);
+  }
   document.querySelector("active-session-banner").addEventListener("autodoctor:ended", () => {
     announce("The session has ended.");
     page.refresh();
@@ -99,5 +86,5 @@ if (page) {
     if (last !== null && detail.session?.status !== last) page.refresh();
     last = detail.session?.status ?? "none";
   });
-  every(30, () => /^(#now.*)?$/.test(location.hash) && document.querySelector("form") === null && page.refresh());
+  every(30, () => /^(#now.*)?$/.test(location.hash) && document.querySelector("form, #payment") === null && page.refresh());
 }

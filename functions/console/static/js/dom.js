@@ -68,6 +68,7 @@ function knownBy(element) {
 /** Says something to screen readers, and shows it for a while at the foot of the page. */
 export function announce(text, kind = "info") {
   const region = document.getElementById("announcements");
+  for (const each of [...region.children]) if (each.textContent === text) each.remove();
   const line = el(`p.${kind}`, {}, text);
   region.append(line);
   setTimeout(() => line.remove(), 8000);

@@ -25,7 +25,9 @@ export function field(name, label, attributes = {}, ...children) {
 
 /** A box to tick. */
 export function box(name, label, attributes = {}) {
-  return el("p", {}, el("label.inline", {}, el("input", { type: "checkbox", name, ...attributes }), label));
+  const id = `field-${name}`;
+  const control = el("input", { type: "checkbox", id, name, "aria-describedby": `${id}-error`, ...attributes });
+  return el("div", {}, el("p", {}, el("label.inline", {}, control, label)), el("p.field-error", { id: `${id}-error`, hidden: true }));
 }
 
 /** What the fields hold: text trimmed, empty ones left out, boxes as true or false. */
@@ -45,10 +47,20 @@ function sentence(detail) {
   return `${whole[0].toUpperCase()}${whole.slice(1)}.`;
 }
 
-/** Shows a problem's `errors` at their fields and moves there; false where none of them is a field of this form. */
+/** A problem's document of the fields that must not be empty and are, each with its own words or the same for all. */
+export function missing(form, words = {}) {
+  const empty = [...form.elements].filter((control) => control.required && (control.type === "checkbox" ? !control.checked : !control.value.trim()));
+  return { document: { errors: empty.map(({ name }) => ({ pointer: `/${name}`, detail: words[name] ?? "Please fill this in" })) } };
+}
+
+/** Shows a problem's `errors` at their fields, each until its field is changed, and moves there; false where none of them is a field of this form. */
 export function showErrors(form, problem) {
-  for (const control of form.elements) control.removeAttribute("aria-invalid");
-  for (const line of form.querySelectorAll(".field-error")) line.hidden = true;
+  const clear = (control, line) => {
+    control?.removeAttribute("aria-invalid");
+    line.hidden = true;
+    line.textContent = ""; // a control is described by it also while it is hidden
+  };
+  for (const line of form.querySelectorAll(".field-error")) clear(form.querySelector(`[aria-describedby~="${CSS.escape(line.id)}"]`), line);
   let first = null;
   for (const { pointer, detail } of problem.document?.errors ?? []) {
     const control = form.elements[pointer.slice(1)];
@@ -57,6 +69,7 @@ export function showErrors(form, problem) {
     control.setAttribute("aria-invalid", "true");
     line.textContent = sentence(detail);
     line.hidden = false;
+    control.addEventListener("input", () => clear(control, line), { once: true });
     first ??= control;
   }
   first?.focus();

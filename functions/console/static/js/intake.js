@@ -1,8 +1,9 @@
 /** Asking for help: choose a plan, say what the car does, sign, pay. */
 
 import { get, post } from "./api.js";
-import { announce, el, money } from "./dom.js";
-import { box, field, showErrors, values } from "./form.js";
+import { announce, count, el, money } from "./dom.js";
+import { box, field, missing, showErrors, values } from "./form.js";
+import { intakeIsSession, intakeToPay } from "./payment.js";
 import { busy } from "./shell.js";
 
 const TYPES = { chat: "chat", video: "video call", diagnostic: "video diagnostic" };
@@ -94,7 +95,7 @@ function waysOf(plan, balance) {
   const free = plan.priceCents === 0;
   const ways = free
     ? [["free", "Free"]]
-    : [["card", `Card, ${money(plan.priceCents, plan.currency)}`], ...(plan.credits > 0 ? [["credit", `${plan.credits} credits (you have ${balance})`]] : [])];
+    : [["card", `Card, ${money(plan.priceCents, plan.currency)}`], ...(plan.credits > 0 ? [["credit", `${count(plan.credits, "credit")} (you have ${balance})`]] : [])];
   const options = ways.map(([value, label]) => el("option", { value, disabled: value === "credit" && balance < plan.credits }, label));
   return [
     field("sessionType", "By", { tag: "select" }, ...types),
@@ -103,13 +104,11 @@ function waysOf(plan, balance) {
 }
 
 async function send(form, plan, key, page) {
-  const typed = values(form);
-  if (!typed.agreed) {
-    announce("Please agree to the waiver first.", "error");
-    form.elements.agreed.focus();
+  if (showErrors(form, missing(form, { agreed: "Please agree to this first" }))) {
+    announce("Please look at the marked fields.", "error");
     return;
   }
-  const { agreed, ...rest } = typed;
+  const { agreed, ...rest } = values(form);
   const vehicle = Object.fromEntries(
     Object.entries(rest).filter(([name]) => name.startsWith("vehicle/")).map(([name, value]) => [name.slice(8), name === "vehicle/year" ? Number(value) : value]),
   );
@@ -123,10 +122,16 @@ async function send(form, plan, key, page) {
   try {
     const answer = await post("/api/intake/start", body, { "Idempotency-Key": key });
     if (answer.next === "pay") {
+      intakeToPay(answer.intakeId);
       location.assign(answer.checkoutUrl);
       return;
     }
   } catch (problem) {
+    if (problem.slug === "payment-processing") {
+      intakeToPay(problem.document.intakeId);
+      await shown(page);
+      return;
+    }
     if (problem.slug !== "active-session-exists") {
       if (!showErrors(form, problem)) throw problem;
       announce("Please look at the marked fields.", "error");
@@ -135,6 +140,12 @@ async function send(form, plan, key, page) {
     announce("You already have a session.");
   }
   sessionStorage.removeItem(KEPT);
+  intakeIsSession();
+  await shown(page);
+}
+
+/** Shows what came of it, from its beginning. */
+async function shown(page) {
   history.replaceState(null, "", "/console/customer.html");
   document.querySelector("active-session-banner").refresh();
   await page.refresh();

@@ -5,16 +5,26 @@ import { homeOf, signedIn, signIn, signOut } from "./auth.js";
 import { announce, el, fill } from "./dom.js";
 import { failed } from "./shell.js";
 
+const CONCERNS = {
+  customers: ["request_received", "mechanic_assigned", "session_completed", "session_cancelled", "payment_failed", "payment_unfulfillable", "quote_given"],
+  mechanics: ["payout_sent", "payout_failed", "quote_requested", "quote_approved"],
+};
 const main = document.getElementById("main");
 const who = signedIn();
 
 async function refresh() {
   try {
     const { preferences, locale } = await get("/api/notifications/preferences");
-    fill(main, el("h1", {}, "What we may tell you"), ...preferences.map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
+    fill(main, el("h1", {}, "What we may tell you"), ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
   } catch (error) {
     fill(main, failed(error, refresh));
   }
+}
+
+/** Whether somebody of these groups is ever told of it; a kind of which this page knows nothing is for everybody. */
+function concerns(kind, groups) {
+  const told = Object.keys(CONCERNS).filter((group) => CONCERNS[group].includes(kind));
+  return told.length === 0 || told.some((group) => groups.includes(group));
 }
 
 function row(preference) {

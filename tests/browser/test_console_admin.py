@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.console import running_console, signed_in
+from browser.console import hide, running_console, signed_in
 from browser.window import Camera, Windows
 from health.past import Past, Story, no_show, withdrawn
 from journey.account import Account
@@ -103,3 +103,27 @@ def test_who_is_no_admin_is_sent_to_their_own_page(account: Account, windows: Wi
     page = signed_in(account, windows.open(), "Cora Castillo")
     page.goto(f"{account.cloud.api_url}/console/admin.html")
     page.wait_for_url(re.compile(r"customer\.html"))
+
+
+def test_the_page_of_a_session_follows_it_while_it_is_looked_at(account: Account, windows: Windows) -> None:
+    created = account.stage.queued(name="Followed Fay")
+    page = signed_in(account, windows.open(), "Ada Adler")
+    page.clock.install()
+    page.goto(f"{account.cloud.api_url}/console/admin.html#session?id={created.session_id}")
+    page.reload()
+    state = page.locator(".pill").first
+    expect(state).to_have_text("pending")
+    mechanic = account.stage.mechanic()
+    account.stage.accept(mechanic, created)
+    page.clock.run_for(16_000)
+    expect(state).to_have_text("waiting")
+    hide(page, hidden=True)
+    account.stage.end(mechanic.user_id, created.session_id)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(60_000)
+    expect(state).to_have_text("waiting")
+    assert asked == []
+    hide(page, hidden=False)
+    expect(state).to_have_text("cancelled")
+    expect(page.get_by_role("button", name="End this session")).to_have_count(0)

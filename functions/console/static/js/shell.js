@@ -1,14 +1,17 @@
 /** What every page of a signed-in person has: tabs by the address's hash, the banner, one feed, and errors that are seen. */
 
 import { required, signedIn, signOut } from "./auth.js";
-import { announce, el, fill } from "./dom.js";
+import { announce, el, every, fill } from "./dom.js";
 import { Feed } from "./feed.js";
+
+const LOOK_AGAIN_SECONDS = 15;
 
 /**
  * Starts a page.
  * @param {string} group who may be here; others are sent away
  * @param {Object<string, {title: string, hidden?: boolean, show: function(URLSearchParams): Promise<*>}>} tabs by the hash
- *   before its "?", what follows is given to `show`; the first is the default, a hidden one is only linked to
+ *   before its "?", what follows is given to `show`; the first is the default, a hidden one is only linked to,
+ *   is about one thing, and is looked at again now and then while it is seen
  * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>}|null} null while the reader is sent elsewhere
  */
 export function start(group, tabs) {
@@ -19,10 +22,13 @@ export function start(group, tabs) {
   const feed = new Feed();
   let showing = 0;
 
+  const chosen = () => {
+    const [asked, query] = location.hash.slice(1).split("?");
+    return [tabs[asked] ? asked : Object.keys(tabs)[0], query];
+  };
   const refresh = async () => {
     const turn = ++showing;
-    const [asked, query] = location.hash.slice(1).split("?");
-    const name = tabs[asked] ? asked : Object.keys(tabs)[0];
+    const [name, query] = chosen();
     mark(tabs, name);
     try {
       const content = await tabs[name].show(new URLSearchParams(query));
@@ -43,6 +49,7 @@ export function start(group, tabs) {
   if (banner) banner.token = () => signedIn()?.token;
   feed.open();
   queueMicrotask(refresh); // tabs may use what is returned here
+  every(LOOK_AGAIN_SECONDS, () => showing > 0 && tabs[chosen()[0]].hidden && refresh());
   return { who, feed, refresh };
 }
 

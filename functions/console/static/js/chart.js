@@ -2,6 +2,7 @@
 
 import { el, head } from "./dom.js";
 
+const LABELS = 8;
 const SVG = "http://www.w3.org/2000/svg";
 
 function svg(name, attributes, ...children) {
@@ -18,30 +19,43 @@ function svg(name, attributes, ...children) {
  * @param {string[]} series names, which are classes too
  */
 export function stackedBars(title, bars, series) {
-  const [width, height, foot] = [720, 160, 22];
+  const [width, height] = [720, 140];
   const most = Math.max(1, ...bars.map(({ values }) => series.reduce((sum, name) => sum + (values[name] ?? 0), 0)));
   const step = width / Math.max(1, bars.length);
   const shapes = bars.flatMap(({ label, values }, index) => {
-    let top = height - foot;
-    const stack = series.map((name) => {
-      const tall = ((height - foot - 8) * (values[name] ?? 0)) / most;
+    let top = height;
+    return series.map((name) => {
+      const tall = ((height - 8) * (values[name] ?? 0)) / most;
       top -= tall;
       const bar = svg("rect", { class: `bar-${name}`, x: index * step + 1, y: top, width: Math.max(1, step - 2), height: tall });
       bar.append(svg("title", {}, `${label}: ${values[name] ?? 0} ${name}`));
       return bar;
     });
-    const shown = index % Math.ceil(bars.length / 8) === 0;
-    if (shown) stack.push(svg("text", { x: index * step + 2, y: height - 6 }, label));
-    return stack;
   });
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title }, ...shapes);
+  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": title }, ...shapes);
   const rows = bars.map(({ label, values }) => el("tr", {}, el("th", { scope: "row" }, label), series.map((name) => el("td.number", {}, values[name] ?? 0))));
   return el(
     "figure.card.chart",
     {},
     el("figcaption", {}, el("strong", {}, title), el("span.row.quiet", {}, series.map((name) => el(`span.key.key-${name}`, {}, name)))),
     picture,
+    axis(bars.map(({ label }) => label)),
     el("details", {}, el("summary", {}, "As a table"), el("div.scroll", {}, el("table", {}, head("Hour", ...series), el("tbody", {}, rows)))),
+  );
+}
+
+/** Below the bars, as text of the page: the picture is stretched to its width. As many as a phone has room for. */
+function axis(labels) {
+  const every = Math.ceil(labels.length / LABELS);
+  const shown = labels.map((label, index) => [label, index / labels.length]).filter(([, place], index) => index % every === 0 && place <= 1 - 1 / LABELS);
+  return el(
+    "div.axis",
+    { "aria-hidden": "true" },
+    shown.map(([label, place]) => {
+      const element = el("span", {}, label);
+      element.style.insetInlineStart = `${place * 100}%`;
+      return element;
+    }),
   );
 }
 

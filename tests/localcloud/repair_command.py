@@ -36,7 +36,8 @@ def repair(
     """Put right what has one right answer, then verify; exit with 1 where something is left.
 
     Stuck assignments of finished sessions, missing audit rows, outcomes that the evidence contradicts, ended sessions
-    that nobody is to settle. Every change is a row of the table repairs, with what was before and why.
+    that nobody is to settle. Where the rows contradict each other nothing is changed: that needs a person. Every change
+    is a row of the table repairs, with what was before and why.
     """
     import psycopg
 

@@ -9,19 +9,23 @@ the settlement of what was not settled is put on the list that the sweep works o
 """
 
 import getpass
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from autodoctor.health import checks_money
 from autodoctor.health.checks import Check
 from autodoctor.health.checks_record import Record, records, window_end
-from autodoctor.health.repair_plan import Change, MissingRow, place_of, plan
+from autodoctor.health.repair_gaps import MissingRow, place_of
+from autodoctor.health.repair_plan import Change, plan
 from autodoctor.health.verify import WINDOW, Progress, check_record, snapshot
 from autodoctor.ids import FIRST, LAST, new_id
 
@@ -46,11 +50,7 @@ UPDATE sessions
  WHERE id = %(id)s AND status = %(from_status)s
 """
 _ASSIGNMENT: Final[LiteralString] = """
-UPDATE session_assignments SET status = %(status)s, actor = %(actor)s, change_data = %(data)s
- WHERE id = %(id)s AND status = %(from_status)s
-"""
-_ASSIGNMENT_PAST_GUARDS: Final[LiteralString] = """
-UPDATE session_assignments SET status = %(status)s, ended_at = coalesce(%(ended_at)s, ended_at, clock_timestamp())
+UPDATE session_assignments SET status = %(status)s, ended_at = coalesce(%(ended_at)s, ended_at)
  WHERE id = %(id)s AND status = %(from_status)s
 """
 _AUDIT: Final[LiteralString] = """
@@ -66,12 +66,27 @@ VALUES (%(session_id)s, coalesce(%(event_id)s, nextval('event_sequence')), coale
 RETURNING id
 """
 _NO_NEWS: Final[LiteralString] = "DELETE FROM outbox WHERE subject_id = %(session_id)s AND id = %(event_id)s"
-_DUE: Final[LiteralString] = """
-INSERT INTO settlements_due (session_id)
+# Whose money did anything has been settled, whatever became of the row that says so.
+_TO_SETTLE: Final[LiteralString] = """
 SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
- WHERE s.id = %(session_id)s AND s.ended_at IS NOT NULL AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0)
+ WHERE s.id > %(after)s AND s.id <= %(upto)s AND s.ended_at IS NOT NULL
+   AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0)
    AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = s.id)
-ON CONFLICT DO NOTHING
+   AND NOT EXISTS (SELECT FROM settlements_due d WHERE d.session_id = s.id)
+   AND NOT EXISTS (SELECT FROM payouts p WHERE p.session_id = s.id AND p.kind <> 'escalation')
+   AND NOT EXISTS (SELECT FROM refunds r WHERE r.intake_id = s.id)
+   AND NOT EXISTS (SELECT FROM ledger_transfer l WHERE l.intake_id = s.id AND l.debit_account LIKE 'session:%%')
+"""
+_DUE: Final[LiteralString] = "INSERT INTO settlements_due (session_id) VALUES (%s) ON CONFLICT DO NOTHING"
+_MOVED: Final[LiteralString] = """
+SELECT session_id, outcome FROM settlements WHERE session_id > %(after)s AND session_id <= %(upto)s
+ UNION
+SELECT session_id, 'pay' FROM payouts WHERE session_id > %(after)s AND session_id <= %(upto)s AND kind <> 'escalation'
+ UNION
+SELECT intake_id, 'refund' FROM refunds WHERE intake_id > %(after)s AND intake_id <= %(upto)s AND kind = 'session'
+ UNION
+SELECT intake_id, CASE kind WHEN 'credit_return' THEN 'return' ELSE 'pay' END FROM ledger_transfer
+ WHERE intake_id > %(after)s AND intake_id <= %(upto)s AND kind IN ('credit_return', 'credit_spend', 'earning')
 """
 _RECORD: Final[LiteralString] = """
 INSERT INTO repairs (run_id, finding, subject, previous, now, reason, actor)
@@ -151,20 +166,61 @@ def repair(
     """
     after, seen = FIRST, 0
     while after != LAST:
-        with snapshot(reading):
+        with snapshot(reading) as now:
             upto = window_end(reading, after, window)
-            found = records(reading, after, upto)
-            changes = {record.id: [*plan(record)] for record in found.values()}
-            for finding in checks_money.check(reading, after, upto):
-                if finding.check is checks_money.NOT_DUE:
-                    changes.setdefault(UUID(finding.subject), []).append(_due(finding.subject))
-        for session_id, planned in changes.items():
+            found = _read(reading, after, upto)
+            steps = [_look(record, now, found) for record in found.records.values()]
+        for look in steps:
+            planned = look.changes
             if planned and writing is not None:
-                yield from _put_right(writing, session_id, operator)
+                yield from _put_right(writing, look.session_id, operator)
             else:
-                yield from (Repaired(session_id, change) for change in planned)
-        after, seen = upto, seen + len(found)
+                yield from (Repaired(look.session_id, change) for change in planned)
+            if look.unclear and not planned:
+                yield NotPossible(look.session_id, f"needs a person: {look.unclear}")
+        after, seen = upto, seen + len(found.records)
         progress("sessions", seen, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Records, what their money did, and whose nobody is going to settle."""
+
+    records: dict[UUID, Record]
+    moved: dict[UUID, set[str]]
+    to_settle: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is going to be done about a session, and what else of the repairable kind is wrong with it."""
+
+    session_id: UUID
+    changes: list[Change]
+    unclear: str
+    wrong: dict[str, str]
+
+
+def _read(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> _Window:
+    window = {"after": after, "upto": upto}
+    moved: dict[UUID, set[str]] = defaultdict(set)
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        for session_id, outcome in cursor.execute(_MOVED, window):
+            moved[session_id].add(outcome)
+        to_settle = frozenset(session_id for (session_id,) in cursor.execute(_TO_SETTLE, window))
+    return _Window(records(connection, after, upto), moved, to_settle)
+
+
+def _look(record: Record, now: datetime, window: _Window) -> _Looked:
+    changes = [*plan(record, now, window.moved.get(record.id, ()))]
+    wrong = [*check_record(record, now)]
+    if record.id in window.to_settle and not wrong:
+        changes.append(_due(str(record.id)))
+    told = [finding for finding in wrong if finding.check.repairable]
+    unclear = "; ".join(f"{finding.check.slug}: {finding.detail}" for finding in told)
+    if record.id in window.to_settle and wrong:
+        unclear = unclear or f"{checks_money.NOT_DUE.slug}: {wrong[0].check.slug} first"
+    return _Looked(record.id, changes, unclear, {finding.check.slug: finding.detail for finding in wrong})
 
 
 def _due(session_id: str) -> Change:
@@ -198,20 +254,22 @@ def _in_transaction(
 ) -> list[Change]:
     with _guards_out(connection) if past_guards else _guards_in_place():
         connection.execute(_LOCK, [session_id])
-        wrong_before = _wrong(connection, session_id)
-        changes = [*plan(_record(connection, session_id))]
+        before = _again(connection, session_id)
+        changes = [*before.changes]
         if any(change.past_guards for change in changes) and not past_guards:
             raise _GuardsNeeded
         for change in changes:
             _apply(connection, session_id, change, operator)
-        if connection.execute(_DUE, {"session_id": session_id}).rowcount:
-            changes.append(_due(str(session_id)))
+        due = [each for each in _again(connection, session_id).changes if each.check is checks_money.NOT_DUE]
+        if due:
+            connection.execute(_DUE, [session_id])
+        changes += [each for each in due if each not in changes]
         for change in changes:
             _note(connection, change, operator)
-    allowed = wrong_before.keys() - {change.check.slug for change in changes}
-    for slug, detail in _wrong(connection, session_id).items():
+    allowed = before.wrong.keys() - {change.check.slug for change in changes}
+    for slug, detail in _again(connection, session_id).wrong.items():
         if slug not in allowed:
-            raise NotRepaired(f"{slug} would remain: {detail}")
+            raise NotRepaired(f"needs a person: {slug} would remain: {detail}")
     return changes
 
 
@@ -251,14 +309,14 @@ def _apply(connection: psycopg.Connection[Any], session_id: UUID, change: Change
             "ended_at": outcome.ended_at,
         }
         _changed_one(connection.execute(_OUTCOME, parameters))
-        if source != outcome.status:
+        if source != outcome.status and not change.is_told:
             told = {**data, "reason": outcome.reason}
             _quietly(connection, _AUDIT, {**facts, **parameters, "data": Jsonb(told)})
     if change.assignment is not None:
         parameters = {"id": change.assignment.id, "from_status": change.assignment.status, **change.now}
         audited = {**facts, **parameters, "ended_at": change.ended_at, "data": Jsonb(data)}
-        _changed_one(connection.execute(_ASSIGNMENT_PAST_GUARDS if change.past_guards else _ASSIGNMENT, audited))
-        if change.past_guards and change.ended_at is None:
+        _changed_one(connection.execute(_ASSIGNMENT, audited))
+        if change.ended_at is None:
             _quietly(connection, _ASSIGNMENT_AUDIT, audited)
 
 
@@ -303,8 +361,8 @@ def _changed_one(cursor: psycopg.Cursor[Any]) -> None:
         raise NotRepaired("it changed under its lock")
 
 
-def _wrong(connection: psycopg.Connection[Any], session_id: UUID) -> dict[str, str]:
-    """What verify finds of a session."""
+def _again(connection: psycopg.Connection[Any], session_id: UUID) -> _Looked:
+    """What is wrong with a session, and to be done about it, as it is by now."""
     with snapshot(connection) as now:
-        found = [*check_record(_record(connection, session_id), now)]
-    return {finding.check.slug: finding.detail for finding in found}
+        window = _read(connection, UUID(int=session_id.int - 1), session_id)
+        return _look(window.records[session_id], now, window)

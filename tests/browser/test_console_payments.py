@@ -160,12 +160,17 @@ def test_credits_are_under_way_until_the_bank_has_answered(
     camera.take(page, "credits under way")
     page.reload()
     expect(page.get_by_role("heading", name=re.compile("is under way"))).to_be_visible()
+    if not paid:
+        hide(page, hidden=True)
+    seen = calls(page)
     account.cloud.stripe.bank_answers(payment, paid=paid)
     if paid:
         expect(page.get_by_text(re.compile(r"^\d+ credits added\.$"))).to_be_visible()
         expect(page.locator("#balance")).not_to_have_text("0")
     else:
         account.cloud.stripe.quiet()
+        page.wait_for_timeout(2_000)  # longer than until the first look of a page that is seen
+        assert not seen
         hide(page, hidden=False)
         expect(page.get_by_text(re.compile("^Your bank refused your payment"))).to_be_visible()
         expect(page.locator("#balance")).to_have_text("0")

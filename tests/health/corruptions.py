@@ -6,6 +6,8 @@ session of that name in marketplace.py.
 
 from typing import Final
 
+from health.corruptions_of_money import MONEY
+
 type Corruption = tuple[str, ...]
 
 SCHEMA: Final[dict[str, list[Corruption]]] = {
@@ -33,12 +35,52 @@ SCHEMA: Final[dict[str, list[Corruption]]] = {
             "CREATE TRIGGER meddle BEFORE UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION public.meddle()",
         ),
     ],
+    "schema_privileges": [
+        ("GRANT TRUNCATE, UPDATE, DELETE ON ledger_transfer TO autodoctor_app",),
+        ("GRANT SELECT ON customers TO PUBLIC",),
+        ("GRANT UPDATE (amount) ON ledger_transfer TO autodoctor_app",),
+        ("REVOKE INSERT (key) ON ledger_transfer FROM autodoctor_app",),
+        ("GRANT EXECUTE ON FUNCTION erase_customer(uuid, text) TO autodoctor_app",),
+        ("GRANT SELECT ON ledger_transfer TO autodoctor_app WITH GRANT OPTION",),
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
+        ("GRANT ALL ON SEQUENCE event_sequence TO PUBLIC",),
+    ],
+    "schema_owner": [
+        ("ALTER TABLE ledger_transfer OWNER TO autodoctor_app",),
+        ("ALTER TABLE sessions OWNER TO postgres",),
+        ("ALTER FUNCTION sessions_guard() OWNER TO autodoctor_app",),
+    ],
 }
 
 _NOW: Final = "clock_timestamp()"
 _A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
 
+HAPPENED: Final = (
+    ("intakes", "created_at"),
+    ("waivers", "signed_at"),
+    *(("sessions", each) for each in ("released_at", "accepted_at", "started_at", "parted_at", "ended_at")),
+    *(("sessions", each) for each in ("customer_joined_at", "mechanic_joined_at")),
+    *(("session_assignments", each) for each in ("queued_at", "available_at", "ended_at")),
+    *(("session_participants", each) for each in ("since", "until")),
+    ("session_events", "occurred_at"),
+    ("session_assignment_events", "occurred_at"),
+    ("settlements", "decided_at"),
+    *(("payouts", each) for each in ("created_at", "keyed_at", "asked_at", "sent_at")),
+    *(("payout_reversals", each) for each in ("created_at", "keyed_at", "done_at")),
+    *(("refunds", each) for each in ("created_at", "keyed_at", "sent_at")),
+    *(("quotes", each) for each in ("requested_at", "given_at", "decided_at")),
+    ("quote_events", "occurred_at"),
+    *(("checkouts", each) for each in ("created_at", "checked_at", "fee_booked_at")),
+    ("stripe_refunds", "created_at"),
+    *(("stripe_disputes", each) for each in ("created_at", "updated_at")),
+    ("ledger_transfer", "created_at"),
+    ("mechanics", "created_at"),
+    *(("mechanic_accounts", each) for each in ("keyed_at", "updated_at")),
+)
+"""Columns that say when something happened, of all that verify looks at: none of them lies in the future."""
+
 ROWS: Final[dict[str, list[Corruption]]] = {
+    **MONEY,
     "lonely_rows": [("DELETE FROM sessions WHERE id = '{completed}'",)],
     "intake_differs": [
         ("DELETE FROM intakes WHERE id = '{completed}'",),
@@ -178,8 +220,19 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "in_the_future": [
         (f"UPDATE session_events SET occurred_at = {_NOW} + interval '1 day' WHERE session_id = '{{completed}}'",),
         (f"UPDATE sessions SET created_at = {_NOW} + interval '1 day' WHERE id = '{{queued}}'",),
+        *((f"UPDATE {table} SET {column} = {_NOW} + interval '2 days'",) for table, column in HAPPENED),
     ],
-    "out_of_order": [("UPDATE sessions SET accepted_at = ended_at + interval '1 hour' WHERE id = '{completed}'",)],
+    "out_of_order": [
+        ("UPDATE sessions SET accepted_at = ended_at + interval '1 hour' WHERE id = '{completed}'",),
+        ("UPDATE settlements SET decided_at = '2020-01-01'",),
+        ("UPDATE waivers SET signed_at = '2020-01-01' WHERE session_id = '{completed}'",),
+        (
+            (
+                "UPDATE session_assignments SET available_at = available_at + interval '1 day'"
+                " WHERE session_id = '{scheduled}'"
+            ),
+        ),
+    ],
     "trail_out_of_order": [
         (
             (
@@ -191,105 +244,26 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "unlike_its_trail": [
         ("UPDATE session_assignments SET ended_at = ended_at - interval '1 hour' WHERE session_id = '{completed}'",),
         ("UPDATE sessions SET accepted_at = accepted_at - interval '20 seconds' WHERE id = '{waiting}'",),
-    ],
-    # --- money
-    "settlement_missing": [("DELETE FROM settlements_due WHERE session_id = '{just ended}'",)],
-    "settlement_late": [(f"UPDATE settlements_due SET ended_at = {_A_DAY_AGO}",)],
-    "due_wrongly": [
-        ("INSERT INTO settlements_due (session_id) VALUES ('{completed by card}')",),
-        ("INSERT INTO settlements_due (session_id) VALUES ('{live}')",),
-    ],
-    "settled_otherwise": [
-        ("UPDATE settlements SET outcome = 'refund' WHERE session_id = '{completed by card}'",),
-        ("INSERT INTO settlements (session_id, outcome, facts) VALUES ('{bought}', 'pay', '{{}}')",),
-    ],
-    "payout_differs": [
-        ("DELETE FROM payouts WHERE session_id = '{completed by card}'",),
-        ("UPDATE payouts SET amount_cents = amount_cents + 1 WHERE session_id = '{completed by card}'",),
-        ("UPDATE payouts SET mechanic_id = new_id() WHERE session_id = '{completed by card}'",),
+        ("UPDATE session_assignments SET queued_at = '2020-01-01' WHERE session_id = '{completed}'",),
+        ("UPDATE session_assignments SET queued_at = '2020-01-01' WHERE session_id = '{scheduled}'",),
+        (f"UPDATE session_assignments SET queued_at = {_NOW} + interval '2 days' WHERE session_id = '{{scheduled}}'",),
+        ("UPDATE session_assignments SET available_at = '2020-01-01' WHERE session_id = '{scheduled}'",),
         (
             (
-                "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)"
-                " SELECT session_id, mechanic_id, kind, 1 FROM payouts WHERE session_id = '{completed by card}'"
+                "UPDATE session_participants SET since = '2020-01-01'"
+                " WHERE session_id = '{completed}' AND role = 'mechanic'"
             ),
         ),
-    ],
-    "referral_differs": [
-        ("DELETE FROM payouts WHERE session_id = '{completed by credits, referred}' AND kind = 'referral'",),
-    ],
-    "escalation_differs": [
-        ("UPDATE payouts SET amount_cents = 1 WHERE session_id = '{escalated}' AND kind = 'escalation'",),
-    ],
-    "refund_differs": [
-        ("DELETE FROM refunds WHERE intake_id = '{cancelled by card}'",),
-        ("UPDATE refunds SET amount_cents = 1 WHERE intake_id = '{cancelled by card}'",),
-    ],
-    "paid_and_refunded": [
-        ("INSERT INTO refunds (intake_id, kind, amount_cents) VALUES ('{completed by card}', 'unfulfillable', 999)",),
-    ],
-    "credits_differ": [
-        ("DELETE FROM ledger_transfer WHERE intake_id = '{cancelled by credits}' AND kind = 'credit_return'",),
-        ("DELETE FROM ledger_transfer WHERE intake_id = '{just ended}' AND kind = 'credit_hold'",),
-    ],
-    "held_differs": [
         (
             (
-                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)"
-                " VALUES ('x', 'session:{bought}:held', 'stripe', 5000, 'usd', 'refund', '{bought}')"
+                "UPDATE session_participants SET since = '2020-01-01'"
+                " WHERE session_id = '{completed}' AND role = 'customer'"
             ),
         ),
+        ("UPDATE session_participants SET until = NULL WHERE session_id = '{declined, released, completed}'",),
+        ("UPDATE sessions SET created_at = '2020-01-01' WHERE id = '{completed}'",),
+        ("UPDATE sessions SET released_at = '2020-01-01' WHERE released_at IS NOT NULL",),
     ],
-    "money_given_up": [("UPDATE payouts SET state = 'failed' WHERE session_id = '{completed by card, not sent}'",)],
-    "money_stranded": [
-        (
-            (
-                f"UPDATE payouts SET state = 'sending', next_attempt_at = {_A_DAY_AGO}"
-                " WHERE session_id = '{completed by card, not sent}'"
-            ),
-        ),
-    ],
-    "loss_unbooked": [
-        (f"UPDATE stripe_refunds SET booked = 'nothing', created_at = {_A_DAY_AGO} WHERE amount_cents = 300",),
-    ],
-    # --- ledger
-    "ledger_row": [
-        ("UPDATE ledger_transfer SET amount = -1 WHERE kind = 'platform_share'",),
-        ("UPDATE ledger_transfer SET credit_account = debit_account WHERE kind = 'platform_share'",),
-        ("UPDATE ledger_transfer SET credit_account = 'eve' WHERE kind = 'platform_share'",),
-        ("UPDATE ledger_transfer SET credit_account = 'credits_spent' WHERE kind = 'platform_share'",),
-    ],
-    "ledger_whose": [
-        ("UPDATE ledger_transfer SET intake_id = '{queued}' WHERE kind = 'earning'",),
-        ("UPDATE ledger_transfer SET credit_account = 'mechanic:{queued}:payable' WHERE kind = 'earning'",),
-    ],
-    "credits_unlike_ledger": [("UPDATE credit_balances SET balance = balance + 1",)],
-    "credits_unknown": [("DELETE FROM credit_balances",)],
-    "payable_differs": [
-        ("DELETE FROM ledger_transfer WHERE kind = 'earning' AND intake_id = '{completed by card, not sent}'",),
-    ],
-    "sent_unlike_ledger": [
-        ("DELETE FROM ledger_transfer WHERE kind = 'transfer'",),
-        ("UPDATE payouts SET stripe_transfer_id = NULL WHERE state = 'sent'",),
-    ],
-    # --- inbox
-    "charge_differs": [
-        ("DELETE FROM ledger_transfer WHERE kind = 'charge' AND intake_id = '{bought}'",),
-        (
-            (
-                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)"
-                " VALUES ('x', 'stripe', 'session:{bought}:held', 999, 'usd', 'charge', '{bought}')"
-            ),
-        ),
-    ],
-    "payment_without_effect": [
-        ("DELETE FROM ledger_transfer WHERE kind = 'pack_sale'",),
-        ("DELETE FROM sessions WHERE id = '{bought}'",),
-    ],
-    "effect_twice": [
-        ("UPDATE checkouts SET stripe_payment_intent_id = 'pi_1' WHERE status = 'paid'",),
-        ("UPDATE checkouts SET status = 'expired' WHERE intake_id = '{bought}'",),
-    ],
-    "event_unhandled": [("UPDATE stripe_events SET handled_at = NULL, outcome = NULL",)],
     # --- metadata
     "unsigned": [("DELETE FROM waivers WHERE session_id = '{completed}'",)],
     "undescribed": [

@@ -6,6 +6,8 @@ from collections.abc import Callable  # noqa: TC003 - annotates local variables
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from psycopg import sql
+
 from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.payments import quotes
@@ -52,6 +54,12 @@ class Marketplace:
             superuser.execute(
                 "UPDATE session_assignments SET offer_expires_at = now() + interval '1 hour' WHERE status = 'offered'"
             )
+            for table in ("payouts", "refunds", "payout_reversals"):  # the sweeps come every minute
+                superuser.execute(
+                    sql.SQL("UPDATE {} SET next_attempt_at = now() WHERE next_attempt_at < now()").format(
+                        sql.Identifier(table)
+                    )
+                )
 
     # --- ended --------------------------------------------------------------------------------------
 
@@ -109,6 +117,10 @@ class Marketplace:
         self.stage.let_time_pass(200 * 60)
         sweep(self.stage.app, lambda: 60.0)
         self.sessions["past its maximum"] = created.session_id
+        soon = self.stage.queued(customer, scheduledFor=(datetime.now(UTC) + timedelta(minutes=5)).isoformat())
+        self.stage.accept_current(mechanic, soon.session_id)
+        self._consult(customer, mechanic, soon.session_id, 90)
+        self.sessions["scheduled, completed"] = soon.session_id
         created = self.stage.queued(customer)
         end_session(self.stage.app, Ender(any_session=True, actor="operator:test"), created.session_id)
         self.sessions["ended by an operator"] = created.session_id
@@ -147,6 +159,9 @@ class Marketplace:
             self.desk.payouts()
             self.desk.tell()
             self.desk.decide(self.desk.dispute(self.sessions[name]), won=won)
+        self.desk.reversals()
+        self.desk.tell()
+        self.desk.fees()
         self.sessions["refunded by hand"] = self.desk.earned()
         self.desk.refund(self.sessions["refunded by hand"], 300)
         self.sessions["disputed"] = self.desk.earned()

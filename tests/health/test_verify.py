@@ -13,6 +13,7 @@ from autodoctor.health import checks_schema
 from autodoctor.health.checks import Section
 from autodoctor.health.checks_schema import expected, present
 from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
+from autodoctor.health.verify_report import VerifyReport
 from autodoctor.ids import new_id
 from autodoctor.payments.settlement import settle
 from health.corruptions import ROWS, SCHEMA, Corruption
@@ -21,6 +22,7 @@ from health.multitude import multiply, size
 from integration.actors import Stage
 from integration.invariants import violations
 from localcloud.postgres import Database, PostgresServer
+from localcloud.verify_command import print_report
 
 # What a superuser takes away first: it stands for years of hands, restores and older releases.
 UNGUARDED = """
@@ -83,7 +85,8 @@ def test_a_marketplace_that_went_through_everything_raises_no_alarm(market: Mark
     outcome = of_database(market.stage.urls.app_url)
     assert wrong_with_rows(outcome) == {}
     assert outcome.stopped_at is None
-    assert outcome.examined["sessions"] == market.stage.one("SELECT count(*) FROM intakes")
+    assert outcome.examined["sessions"] == market.stage.one("SELECT count(*) FROM sessions")
+    assert outcome.looked_at == {check.slug for check in ALL_CHECKS}
     assert violations(market.stage.owner) == []  # the other checker says so too
 
 
@@ -169,19 +172,49 @@ def test_the_expected_schema_is_what_the_migrations_make(database: Database) -> 
 
 
 @pytest.mark.parametrize(
-    "statement",
+    "corruption",
     [
-        "DROP TABLE repairs CASCADE",
-        "ALTER TABLE payouts DROP COLUMN withheld_cents CASCADE",
-        "DROP FUNCTION account_currency(text) CASCADE",
-        "ALTER TABLE waivers RENAME TO signatures",
+        ("DROP TABLE repairs CASCADE",),
+        ("ALTER TABLE payouts DROP COLUMN withheld_cents CASCADE",),
+        ("DROP FUNCTION account_currency(text) CASCADE",),
+        ("ALTER TABLE waivers RENAME TO signatures",),
+        ("ALTER TABLE sessions OWNER TO postgres", "SET LOCAL ROLE autodoctor_owner"),
     ],
 )
-def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(market: Marketplace, statement: str) -> None:
+def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(
+    market: Marketplace, capsys: pytest.CaptureFixture[str], corruption: Corruption
+) -> None:
     with psycopg.connect(market.stage.urls.superuser_url) as superuser:
-        outcome = spoilt(superuser, market, (statement,))
+        outcome = spoilt(superuser, market, corruption)
     assert outcome.unreadable
     assert {tally.check.section for tally in outcome.tallies.values()} == {Section.SCHEMA}
+    report = VerifyReport.of(outcome)
+    assert not report.complete
+    seen = {section.section for section in report.sections if section.findings is not None}
+    unmade = {check.section for check in ALL_CHECKS if check.slug not in outcome.looked_at}
+    assert seen == set(Section) - unmade
+    assert unmade
+    print_report(report)
+    assert capsys.readouterr().out.count("not looked at") == len(Section) - len(seen)
+
+
+def test_a_foreign_database_is_not_looked_at_but_for_its_schema(postgres_server: PostgresServer) -> None:
+    foreign = postgres_server.create_database("foreign")
+    report = VerifyReport.of(of_database(foreign.superuser_url))
+    assert [section.section for section in report.sections if section.findings is not None] == [Section.SCHEMA]
+    assert report.findings > 0
+    assert not report.complete
+    assert report.examined == {}
+    postgres_server.drop_database("foreign")
+
+
+def test_who_may_not_read_is_no_drift(market: Marketplace) -> None:
+    with psycopg.connect(market.stage.urls.superuser_url) as superuser:
+        superuser.execute("CREATE ROLE stranger")
+        superuser.execute("SET LOCAL ROLE stranger")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            verify(superuser)
+        superuser.rollback()
 
 
 def test_nothing_looks_wrong_while_it_moves(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

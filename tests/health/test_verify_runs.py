@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from autodoctor.health.checks import Section
+from autodoctor.health.verify_report import VerifyReport
 from autodoctor.health.verify_runs import MARGIN_SECONDS, Standing, newest_runs, run
 from health.marketplace import Marketplace
 from integration.actors import Stage
@@ -36,6 +37,11 @@ def look(stage: Stage, topic: Topic, seconds: float = 60.0) -> Standing:
     """One run with so many seconds to spare, of which each look at the clock takes one."""
     clock = count()
     return run(stage.app, stage.urls.app_url, lambda: MARGIN_SECONDS + seconds - next(clock) / 10, topic.publish)
+
+
+def looked_at(report: VerifyReport) -> set[Section]:
+    """The sections that a report says anything of."""
+    return {each.section for each in report.sections if each.findings is not None}
 
 
 def shift_joins(stage: Stage, hours: int) -> None:
@@ -81,6 +87,8 @@ def test_runs_that_are_short_of_time_go_on_where_the_one_before_stopped(stage: S
     assert 1 < len(standings) < 20
     assert len({each.walk_id for each in runs}) == 1
     assert [each.report.complete for each in runs] == [True, *[False] * (len(runs) - 1)]
+    assert Section.LEDGER not in looked_at(runs[-1].report)
+    assert looked_at(runs[0].report) == set(Section)
     assert runs[0].report.examined == newest_runs(stage.app).runs[-1].report.examined
     assert whole.findings == standings[-1].findings == {}
     assert look(stage, topic, seconds=0.25).complete is False  # the next walk begins

@@ -105,7 +105,7 @@ def print_report(report: "VerifyReport") -> None:
         _add(table, section)
     console.print(table)
     if report.unreadable:
-        console.print(f"nothing but the schema could be looked at: {report.unreadable}")
+        console.print(f"not everything could be looked at: {report.unreadable}")
         return
     examined = ", ".join(
         counted(count, _ONE.get(name, name.removesuffix("s"))) for name, count in report.examined.items()
@@ -126,8 +126,9 @@ def _add(table: "Table", section: "SectionReport") -> None:
 
     numbers = ", ".join(map(str, section.invariants)) or "-"
     style = "red" if section.findings else ""
-    says = "" if section.findings else "ok"
-    table.add_row(section.section, numbers, str(section.checks), Text(f"{section.findings:,}", style), says)
+    count = "-" if section.findings is None else f"{section.findings:,}"
+    says = "not looked at" if section.findings is None else "" if section.findings else "ok"
+    table.add_row(section.section, numbers, str(section.checks), Text(count, style), says)
     for found in section.found:
         answer = " (autodoctor repair)" if found.repairable else ""
         table.add_row("", "", "", f"{found.count:,}", Text(f"{found.check}: {found.says}{answer}", "bold"))

@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import tuple_row
 
+from autodoctor.health import checks_origin, checks_times
 from autodoctor.health.checks import Check, Finding, Section
 from autodoctor.health.checks_now import Query, asked
 from autodoctor.ids import LAST
@@ -86,6 +87,8 @@ SELECT c.id, format('%%s, %%s, payment %%s', c.kind, c.status, c.stripe_payment_
                       'pack:' || c.id || ':credits')))
 """,
     ),
+    checks_origin.OF_CHECKOUTS,
+    checks_times.OF_CHECKOUTS,
 )
 
 _LEDGER: Final[tuple[Query, ...]] = (
@@ -122,6 +125,8 @@ SELECT DISTINCT split_part(a.account, ':', 2), 'credits were booked'
    AND NOT EXISTS (SELECT FROM credit_balances b WHERE b.user_id = split_part(a.account, ':', 2)::uuid)
 """,
     ),
+    checks_origin.OF_LEDGER,
+    checks_times.OF_LEDGER,
 )
 
 _CUSTOMERS: Final[tuple[Query, ...]] = (
@@ -157,6 +162,7 @@ SELECT m.id, format('%%s cents, owed and not sent are %%s', l.amount, p.owed)
  WHERE m.id > %(after)s AND m.id <= %(upto)s AND l.amount <> p.owed
 """,
     ),
+    checks_times.OF_MECHANICS,
 )
 
 _PAYOUTS: Final[tuple[Query, ...]] = (
@@ -170,16 +176,23 @@ SELECT p.session_id, format('payout %%s is %%s: %%s cents sent, %%s taken back, 
                        WHERE key = 'payout:' || p.id || ':transfer') AS t
  WHERE p.id > %(after)s AND p.id <= %(upto)s
    AND (t.amount <> p.sent_cents OR (p.state IN ('sent', 'reversed')) <> (p.stripe_transfer_id IS NOT NULL)
+        OR (p.state IN ('sent', 'reversed')) <> (p.sent_at IS NOT NULL)
         OR (p.sent_cents > 0) <> (p.state IN ('sent', 'reversed'))
         OR p.reversed_cents > p.sent_cents)
 """,
     ),
+    checks_origin.OF_PAYOUTS,
 )
 
 WALKS: Final = (
     Walk("checkouts", "SELECT id FROM checkouts WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _CHECKOUTS),
     Walk("ledger", "SELECT id FROM ledger_transfer WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _LEDGER),
     Walk("payouts", "SELECT id FROM payouts WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _PAYOUTS),
+    Walk(
+        "refunds",
+        "SELECT id FROM refunds WHERE id > %(after)s ORDER BY id LIMIT %(size)s",
+        (checks_origin.OF_REFUNDS,),
+    ),
     Walk(
         "customers",
         "SELECT user_id FROM credit_balances WHERE user_id > %(after)s ORDER BY user_id LIMIT %(size)s",

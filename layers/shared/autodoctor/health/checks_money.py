@@ -12,7 +12,9 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.domain.money import Split, share_of, split
+from autodoctor.health import checks_times
 from autodoctor.health.checks import Check, Finding, Section
+from autodoctor.health.checks_now import asked
 from autodoctor.health.checks_record import rows
 from autodoctor.words import counted
 
@@ -31,6 +33,7 @@ BOTH: Final = Check("paid_and_refunded", _IN_MONEY, "a payout and a refund were 
 CREDITS: Final = Check("credits_differ", _IN_MONEY, "credits were not held, spent or returned as it ended", 9)
 CHARGE: Final = Check("charge_differs", Section.INBOX, "a card session whose price was not taken in exactly once", 11)
 HELD: Final = Check("held_differs", _IN_MONEY, "what is still held for it is not what its outcome left", 10)
+SHARES: Final = Check("shares_differ", _IN_MONEY, "what is booked of it is not what its outcome gave whom", 10)
 CHECKS: Final = (
     NOT_DUE,
     LATE,
@@ -44,6 +47,7 @@ CHECKS: Final = (
     CREDITS,
     CHARGE,
     HELD,
+    SHARES,
 )
 
 _MONEY: Final[LiteralString] = """
@@ -56,7 +60,7 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
        r.session AS refunded, coalesce(r.times, 0) AS refunds,
        coalesce(t.charged, 0) AS charged, coalesce(t.charges, 0) AS charges, coalesce(t.held, 0) AS held,
        coalesce(t.credits_held, 0) AS credits_held, coalesce(t.holds, 0) AS holds, coalesce(t.spends, 0) AS spends,
-       coalesce(t.returns, 0) AS returns
+       coalesce(t.returns, 0) AS returns, t.shares
   FROM intakes i
   LEFT JOIN sessions s ON s.id = i.id
   LEFT JOIN settlements st ON st.session_id = i.id
@@ -80,6 +84,9 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
            count(*) FILTER (WHERE kind = 'credit_hold') AS holds,
            count(*) FILTER (WHERE kind = 'credit_spend') AS spends,
            count(*) FILTER (WHERE kind = 'credit_return') AS returns,
+           ARRAY[coalesce(sum(amount) FILTER (WHERE kind IN ('earning', 'fixed_pay')), 0),
+                 coalesce(sum(amount) FILTER (WHERE kind = 'referral'), 0),
+                 coalesce(sum(amount) FILTER (WHERE kind = 'platform_share'), 0)]::bigint[] AS shares,
            sum(CASE WHEN credit_account = 'session:' || intake_id || ':held' THEN amount
                     WHEN debit_account = 'session:' || intake_id || ':held' THEN -amount ELSE 0 END)::bigint AS held,
            sum(CASE WHEN credit_account = 'session:' || intake_id || ':credits' THEN amount
@@ -127,6 +134,7 @@ class Money:
     holds: int
     spends: int
     returns: int
+    shares: list[int] | None
 
     @property
     def is_at_stake(self) -> bool:
@@ -162,8 +170,10 @@ def check(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> Itera
         if money.is_session:
             yield from _settled(money)
             yield from _moved(money)
+            yield from _shared(money)
             yield from _credits(money)
         yield from _taken_in(money)
+    yield from asked(connection, checks_times.OF_SESSIONS, after=after, upto=upto)
 
 
 def _settled(money: Money) -> Iterator[Finding]:
@@ -199,6 +209,13 @@ def _moved(money: Money) -> Iterator[Finding]:
         yield BOTH.of(money.id, f"{counted(money.refunds, 'refund')}, payouts {money.paid or money.referred}")
     if money.held < 0 or (money.outcome == "pay" and money.held != 0):
         yield HELD.of(money.id, f"{money.held} cents, settled as {money.outcome}")
+
+
+def _shared(money: Money) -> Iterator[Finding]:
+    earned = money.earned
+    wanted = [earned.mechanic, earned.referral, earned.platform + earned.referral]  # the referrer's is out of the rest
+    if (money.shares or [0, 0, 0]) != wanted:
+        yield SHARES.of(money.id, f"booked for mechanic, referrer and platform {money.shares}, earned {wanted}")
 
 
 def _credits(money: Money) -> Iterator[Finding]:

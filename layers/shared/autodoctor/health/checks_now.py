@@ -43,7 +43,7 @@ GIVEN_UP: Final = Check(
     "money_given_up", Section.MONEY, "a payout or refund that was given up, for a person to decide", 9
 )
 STRANDED: Final = Check(
-    "money_stranded", Section.MONEY, "an attempt to send money that nobody took up again for an hour", 9
+    "money_stranded", Section.MONEY, "money to be sent that nobody has attempted to send for an hour", 9
 )
 LOSS_BEHIND: Final = Check(
     "loss_unbooked", Section.MONEY, "a refund by hand or lost dispute that the ledger does not have", 10
@@ -174,11 +174,15 @@ SELECT intake_id, format('refund %s of %s cents: %s', id, amount_cents, last_err
     (
         STRANDED,
         """
-SELECT session_id, format('payout %s, since %s', id, next_attempt_at) FROM payouts
- WHERE state = 'sending' AND next_attempt_at < now() - interval '1 hour'
+SELECT session_id, format('payout %s is %s, since %s', id, state, next_attempt_at) FROM payouts
+ WHERE state IN ('due', 'held', 'sending') AND (next_attempt_at < now() - interval '1 hour') IS NOT FALSE
 UNION ALL
-SELECT intake_id, format('refund %s, since %s', id, next_attempt_at) FROM refunds
- WHERE state = 'sending' AND next_attempt_at < now() - interval '1 hour'
+SELECT intake_id, format('refund %s is %s, since %s', id, state, next_attempt_at) FROM refunds
+ WHERE state IN ('due', 'held', 'sending') AND (next_attempt_at < now() - interval '1 hour') IS NOT FALSE
+UNION ALL
+SELECT p.session_id, format('reversal %s is %s, since %s', r.id, r.state, r.next_attempt_at)
+  FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id
+ WHERE r.state IN ('due', 'sending') AND (r.next_attempt_at < now() - interval '1 hour') IS NOT FALSE
 """,
     ),
     (
@@ -192,7 +196,8 @@ SELECT l.id, format('%s of %s cents, booked: %s', l.kind, l.cents, l.booked)
          WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'parted'))
        ) AS behind
   JOIN losses l ON l.id = behind.id
-  JOIN checkouts c ON c.stripe_payment_intent_id = l.payment_intent_id AND c.status = 'paid'
+  JOIN checkouts c ON c.stripe_payment_intent_id = l.payment_intent_id AND (c.status = 'paid'
+    OR EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'session:' || c.intake_id || ':charge'))
  WHERE l.created_at < now() - interval '1 hour' AND l.stands <> (l.booked IN ('held', 'parted'))
 """,
     ),

@@ -74,6 +74,7 @@ class Assignment:
     urgent: bool
     status: str
     mechanic_id: UUID | None
+    available_at: datetime
     queued_at: datetime | None
     ended_at: datetime | None
 
@@ -170,15 +171,16 @@ SELECT i.id, i.customer_id, i.funding, i.session_type, i.price_cents, i.currency
  WHERE i.id > %(after)s AND i.id <= %(upto)s
 """
 _SESSIONS: Final[LiteralString] = """
-SELECT s.id, s.customer_id, s.current_assignment_id, s.created_at, s.scheduled_for, s.customer_present,
-       s.mechanic_present, s.status, s.mechanic_id, s.accepted_at, s.released_at, s.parted_at, s.customer_joined_at,
-       s.mechanic_joined_at, s.started_at, s.ended_at, s.end_reason, s.absent, s.min_billable_seconds, m.user_id AS mechanic_user_id
+SELECT s.id, s.customer_id, s.current_assignment_id, s.created_at, s.scheduled_for, s.released_at, s.customer_present,
+       s.mechanic_present, s.status, s.mechanic_id, s.accepted_at, s.customer_joined_at, s.mechanic_joined_at,
+       s.started_at, s.parted_at, s.ended_at, s.end_reason, s.absent, s.min_billable_seconds,
+       m.user_id AS mechanic_user_id
   FROM sessions s LEFT JOIN mechanics m ON m.id = s.mechanic_id
  WHERE s.id > %(after)s AND s.id <= %(upto)s
 """
 _ASSIGNMENTS: Final[LiteralString] = """
-SELECT id, session_id, attempt, urgent, status, mechanic_id, queued_at, ended_at FROM session_assignments
- WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, attempt
+SELECT id, session_id, attempt, urgent, status, mechanic_id, available_at, queued_at, ended_at
+  FROM session_assignments WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, attempt
 """
 _EVENTS: Final[LiteralString] = """
 SELECT session_id, id, occurred_at, actor_id, mechanic_id, actor, type, from_status, to_status, role,

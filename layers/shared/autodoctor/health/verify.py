@@ -26,6 +26,7 @@ from autodoctor.health import (
     checks_metadata,
     checks_money,
     checks_now,
+    checks_origin,
     checks_outcome,
     checks_schema,
     checks_session,
@@ -45,6 +46,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *checks_times.CHECKS,
     *checks_money.CHECKS,
     *checks_ledger.CHECKS,
+    *checks_origin.CHECKS,
     *checks_metadata.CHECKS,
     *checks_now.CHECKS,
 )
@@ -54,7 +56,7 @@ SAMPLES: Final = 5
 _ATTEMPTS: Final = 5
 
 _NOW: Final[LiteralString] = "SELECT clock_timestamp()"
-_ROWS: Final[LiteralString] = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'intakes'::regclass"
+_ROWS: Final[LiteralString] = "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'sessions'::regclass"
 _ACCEPTED: Final[LiteralString] = "SELECT finding, subject FROM repairs WHERE now ? 'accepted'"
 _RECENT: Final[LiteralString] = """
 SELECT count(*), count(*) FILTER (WHERE status = 'completed'),
@@ -70,6 +72,7 @@ _UNREADABLE: Final = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
+    psycopg.errors.InsufficientPrivilege,  # of a table whose owner is another
 )
 
 type Progress = Callable[[str, int, int | None], None]
@@ -103,9 +106,10 @@ class Outcome:
         examined: how many sessions, checkouts, ledger rows, customers and mechanics were looked at.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
         tallies: by slug of the check, what was found.
+        looked_at: the slugs of the checks that were made, of all there is or of what time allowed.
         accepted: what a person has looked at and accepted (`autodoctor repair --accept`), by check and subject.
         left_out: how often something was found that is accepted.
-        unreadable: what of the schema is missing, so that the rest could not be looked at.
+        unreadable: what of the schema is missing or another's, so that the rest could not be looked at.
         stopped_at: where time ran out; None where everything was looked at.
     """
 
@@ -114,6 +118,7 @@ class Outcome:
     examined: dict[str, int] = field(default_factory=dict)
     recent: dict[str, int] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
+    looked_at: set[str] = field(default_factory=set)
     accepted: frozenset[tuple[str, str]] = frozenset()
     left_out: int = 0
     unreadable: str | None = None
@@ -134,6 +139,10 @@ class Outcome:
             tally.count += 1
             if len(tally.samples) < SAMPLES:
                 tally.samples.append(finding)
+
+    def made(self, checks: Iterable[Check]) -> None:
+        """Note that these checks were made."""
+        self.looked_at.update(check.slug for check in checks)
 
     def of(self, section: Section) -> list[Tally]:
         """What was found in a section."""
@@ -179,10 +188,12 @@ def verify(
     with snapshot(connection) as now:
         outcome = Outcome(now)
         outcome.add(checks_schema.check(connection))
+        outcome.made(checks_schema.CHECKS)
     try:
         with snapshot(connection):
             outcome.accepted, outcome.recent = _accepted(connection), _recent(connection)
             outcome.add(checks_now.check(connection))
+            outcome.made(checks_now.CHECKS)
             total = _estimate(connection)
         _walks(connection, outcome, start, seconds_left, progress, total, window)
     except _UNREADABLE as unreadable:
@@ -218,7 +229,7 @@ def check_record(record: Record, now: datetime) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A window that was looked at."""
+    """A window that was looked at: how many sessions or other rows, up to which key, and what is wrong."""
 
     rows: int
     upto: UUID
@@ -233,7 +244,8 @@ def _sessions(connection: psycopg.Connection[Any], after: UUID, size: int, now: 
     found = records(connection, after, upto)
     findings = [finding for record in found.values() for finding in check_record(record, now)]
     findings += checks_money.check(connection, after, upto)
-    return _Seen(len(found), upto, findings)
+    # an intake that became no session is looked at, and counts with its checkout
+    return _Seen(sum(record.session is not None for record in found.values()), upto, findings)
 
 
 def _by_key(walk: checks_ledger.Walk) -> _Look:
@@ -248,6 +260,19 @@ _WALKS: Final[dict[str, _Look]] = {
     "sessions": _sessions,
     **{walk.name: _by_key(walk) for walk in checks_ledger.WALKS},
 }
+MADE_BY: Final[dict[str, tuple[Check, ...]]] = {
+    "sessions": (
+        *checks_session.CHECKS,
+        *checks_trail.CHECKS,
+        *checks_outcome.CHECKS,
+        *checks_evidence.CHECKS,
+        *checks_times.CHECKS,
+        *checks_money.CHECKS,
+        *checks_metadata.CHECKS,
+    ),
+    **{walk.name: tuple(check for check, _ in walk.queries) for walk in checks_ledger.WALKS},
+}
+"""Which checks each walk makes."""
 
 
 def _walks(  # noqa: PLR0913, PLR0917 - what a run is made of
@@ -283,7 +308,6 @@ def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
 ) -> Place | None:
     """Go through a walk's windows; returns where time ran out."""
     look = _WALKS[name]
-    outcome.examined.setdefault(name, 0)
     slowest = 0.0
     while after != LAST:
         if seconds_left() < 2 * slowest:
@@ -291,7 +315,8 @@ def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
         began = time.monotonic()
         seen = _retried(connection, look, after, size)
         outcome.add(seen.findings)
-        outcome.examined[name] += seen.rows
+        outcome.made(MADE_BY[name])
+        outcome.examined[name] = outcome.examined.get(name, 0) + seen.rows
         after = seen.upto
         slowest = max(slowest, time.monotonic() - began)
         progress(name, outcome.examined[name], total)
@@ -324,7 +349,7 @@ def _recent(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 
 def _estimate(connection: psycopg.Connection[Any]) -> int | None:
-    """How many intakes there are, as far as the last ANALYZE knows."""
+    """How many sessions there are, as far as the last ANALYZE knows."""
     with connection.cursor(row_factory=tuple_row) as cursor:
         (rows,) = cursor.execute(_ROWS).fetchall()[0]
     return rows or None

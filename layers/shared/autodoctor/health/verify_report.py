@@ -1,11 +1,12 @@
 """What verify found, section by section, as JSON for `--json`, the stored runs and the admin's page; ids only."""
 
+from collections.abc import Collection
 from typing import Final, Self
 from uuid import UUID
 
 from autodoctor.health import checks_now, checks_schema
 from autodoctor.health.checks import Check, Finding, Section
-from autodoctor.health.verify import ALL_CHECKS, SAMPLES, Outcome
+from autodoctor.health.verify import ALL_CHECKS, MADE_BY, SAMPLES, Outcome
 from autodoctor.wire import Answer, Utc
 
 
@@ -37,12 +38,20 @@ class CheckFound(Answer):
 
 
 class SectionReport(Answer):
-    """A line of the report: how many checks there are, which invariants they prove, what they found."""
+    """A line of the report.
+
+    Attributes:
+        section: which.
+        invariants: which numbers in section 5 of the design its checks prove.
+        checks: how many checks there are.
+        findings: how many things they found; null where they found nothing and not all could be made, or were made yet.
+        found: of which kind.
+    """
 
     section: Section
     invariants: list[int]
     checks: int
-    findings: int
+    findings: int | None
     found: list[CheckFound]
 
 
@@ -58,7 +67,7 @@ class VerifyReport(Answer):
         examined: how many sessions, checkouts, ledger rows, payouts, customers and mechanics were looked at.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
         accepted: how often this run found what a person has accepted; not counted as findings.
-        unreadable: what of the schema is missing, so that only the schema could be looked at.
+        unreadable: what of the schema is missing or another's, so that not everything could be looked at.
         findings: how many things are wrong.
     """
 
@@ -83,8 +92,9 @@ class VerifyReport(Answer):
             before: of the run that it went on from, whose findings in what was looked at then still count.
         """
         earlier = {found.check: found for section in before.sections for found in section.found} if before else {}
-        sections = [_section(section, outcome, earlier) for section in Section]
         examined = dict(before.examined) if before else {}
+        made_before = {check.slug for walk in examined for check in MADE_BY.get(walk, ())}
+        sections = [_section(section, outcome, earlier, made_before | outcome.looked_at) for section in Section]
         for name, count in outcome.examined.items():
             examined[name] = examined.get(name, 0) + count
         place = outcome.stopped_at
@@ -98,7 +108,7 @@ class VerifyReport(Answer):
             recent=outcome.recent,
             accepted=outcome.left_out,
             unreadable=outcome.unreadable,
-            findings=sum(section.findings for section in sections),
+            findings=sum(section.findings or 0 for section in sections),
             sections=sections,
         )
 
@@ -107,14 +117,17 @@ _OF_NOW: Final = frozenset(check.slug for check in (*checks_schema.CHECKS, *chec
 """Looked at as a whole by every run: what was wrong an hour ago is not carried on."""
 
 
-def _section(section: Section, outcome: Outcome, earlier: dict[str, CheckFound]) -> SectionReport:
+def _section(
+    section: Section, outcome: Outcome, earlier: dict[str, CheckFound], made: Collection[str]
+) -> SectionReport:
     checks = [check for check in ALL_CHECKS if check.section is section]
     found = [one for check in checks if (one := _found(check, outcome, earlier)) is not None]
+    is_known = bool(found) or all(check.slug in made for check in checks)
     return SectionReport(
         section=section,
         invariants=sorted({check.invariant for check in checks if check.invariant is not None}),
         checks=len(checks),
-        findings=sum(one.count for one in found),
+        findings=sum(one.count for one in found) if is_known else None,
         found=found,
     )
 

@@ -85,6 +85,7 @@ def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
         current_assignment_id=moved.assignment_id,
         created_at=moved.old.created_at,
         scheduled_for=moved.scheduled_for,
+        released_at=fate.released_at,
         customer_present=moved.present("customer"),
         mechanic_present=moved.present("mechanic"),
         status=str(fate.status),
@@ -93,6 +94,7 @@ def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
         customer_joined_at=moved.joined_at("customer"),
         mechanic_joined_at=moved.joined_at("mechanic"),
         started_at=fate.started_at,
+        parted_at=fate.parted_at,
         ended_at=fate.ended_at,
         end_reason=None if fate.reason is None else str(fate.reason),
         absent=fate.absent,
@@ -109,6 +111,7 @@ def _assignment(moved: Moved) -> rec.Assignment:
         urgent=moved.old.urgent,
         status=moved.assignment_status,
         mechanic_id=moved.fate.mechanic_id,
+        available_at=moved.available_at,
         queued_at=moved.fate.queued_at,
         ended_at=moved.fate.decided_at if moved.fate.status not in ACTIVE else None,
     )

@@ -1,0 +1,179 @@
+"""Ways to spoil the money of a database: settlements, payouts, refunds, the ledger and Stripe's inbox, check by check.
+
+As in corruptions.py.
+"""
+
+from typing import Final
+
+_A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
+_KINDS: Final = ("pack_sale", "credit_issue", "charge", "refund", "transfer", "reversal", "earning", "dispute_lost")
+"""Flows one of whose rows is booked a second time, under a key of nothing."""
+
+MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
+    "settlement_missing": [("DELETE FROM settlements_due WHERE session_id = '{just ended}'",)],
+    "settlement_late": [(f"UPDATE settlements_due SET ended_at = {_A_DAY_AGO}",)],
+    "due_wrongly": [
+        ("INSERT INTO settlements_due (session_id) VALUES ('{completed by card}')",),
+        ("INSERT INTO settlements_due (session_id) VALUES ('{live}')",),
+    ],
+    "settled_otherwise": [
+        ("UPDATE settlements SET outcome = 'refund' WHERE session_id = '{completed by card}'",),
+        ("INSERT INTO settlements (session_id, outcome, facts) VALUES ('{bought}', 'pay', '{{}}')",),
+    ],
+    "payout_differs": [
+        ("DELETE FROM payouts WHERE session_id = '{completed by card}'",),
+        ("UPDATE payouts SET amount_cents = amount_cents + 1 WHERE session_id = '{completed by card}'",),
+        ("UPDATE payouts SET mechanic_id = new_id() WHERE session_id = '{completed by card}'",),
+        (
+            (
+                "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents)"
+                " SELECT session_id, mechanic_id, kind, 1 FROM payouts WHERE session_id = '{completed by card}'"
+            ),
+        ),
+    ],
+    "referral_differs": [
+        ("DELETE FROM payouts WHERE session_id = '{completed by credits, referred}' AND kind = 'referral'",),
+    ],
+    "escalation_differs": [
+        ("UPDATE payouts SET amount_cents = 1 WHERE session_id = '{escalated}' AND kind = 'escalation'",),
+    ],
+    "refund_differs": [
+        ("DELETE FROM refunds WHERE intake_id = '{cancelled by card}'",),
+        ("UPDATE refunds SET amount_cents = 1 WHERE intake_id = '{cancelled by card}'",),
+    ],
+    "paid_and_refunded": [
+        ("INSERT INTO refunds (intake_id, kind, amount_cents) VALUES ('{completed by card}', 'unfulfillable', 999)",),
+    ],
+    "credits_differ": [
+        ("DELETE FROM ledger_transfer WHERE intake_id = '{cancelled by credits}' AND kind = 'credit_return'",),
+        ("DELETE FROM ledger_transfer WHERE intake_id = '{just ended}' AND kind = 'credit_hold'",),
+    ],
+    "held_differs": [
+        (
+            (
+                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)"
+                " VALUES ('x', 'session:{bought}:held', 'stripe', 5000, 'usd', 'refund', '{bought}')"
+            ),
+        ),
+    ],
+    "shares_differ": [
+        (
+            (
+                "DELETE FROM ledger_transfer"
+                " WHERE kind = 'platform_share' AND intake_id = '{completed by credits, referred}'"
+            ),
+        ),
+        (
+            (
+                "UPDATE ledger_transfer SET amount = amount + 1"
+                " WHERE kind = 'earning' AND intake_id = '{completed by card}'"
+            ),
+        ),
+    ],
+    "money_given_up": [("UPDATE payouts SET state = 'failed' WHERE session_id = '{completed by card, not sent}'",)],
+    "money_stranded": [
+        (
+            (
+                f"UPDATE payouts SET state = 'sending', next_attempt_at = {_A_DAY_AGO}"
+                " WHERE session_id = '{completed by card, not sent}'"
+            ),
+        ),
+        (f"UPDATE payouts SET next_attempt_at = {_A_DAY_AGO} WHERE state = 'due'",),
+        (f"UPDATE payouts SET next_attempt_at = {_A_DAY_AGO} WHERE state = 'held'",),
+        ("UPDATE payouts SET next_attempt_at = NULL WHERE state = 'due'",),
+        (f"UPDATE refunds SET state = 'due', next_attempt_at = {_A_DAY_AGO}",),
+        (f"UPDATE refunds SET state = 'held', next_attempt_at = {_A_DAY_AGO}",),
+        (f"UPDATE payout_reversals SET state = 'due', next_attempt_at = {_A_DAY_AGO}",),
+    ],
+    "loss_unbooked": [
+        (f"UPDATE stripe_refunds SET booked = 'nothing', created_at = {_A_DAY_AGO} WHERE amount_cents = 300",),
+    ],
+    # --- ledger
+    "ledger_row": [
+        ("UPDATE ledger_transfer SET amount = -1 WHERE kind = 'platform_share'",),
+        ("UPDATE ledger_transfer SET credit_account = debit_account WHERE kind = 'platform_share'",),
+        ("UPDATE ledger_transfer SET credit_account = 'eve' WHERE kind = 'platform_share'",),
+        ("UPDATE ledger_transfer SET credit_account = 'credits_spent' WHERE kind = 'platform_share'",),
+    ],
+    "ledger_whose": [
+        ("UPDATE ledger_transfer SET intake_id = '{queued}' WHERE kind = 'earning'",),
+        ("UPDATE ledger_transfer SET credit_account = 'mechanic:{queued}:payable' WHERE kind = 'earning'",),
+    ],
+    "credits_unlike_ledger": [("UPDATE credit_balances SET balance = balance + 1",)],
+    "credits_unknown": [("DELETE FROM credit_balances",)],
+    "payable_differs": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'earning' AND intake_id = '{completed by card, not sent}'",),
+    ],
+    "sent_unlike_ledger": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'transfer'",),
+        ("UPDATE payouts SET stripe_transfer_id = NULL WHERE state = 'sent'",),
+        ("UPDATE payouts SET sent_at = NULL WHERE state = 'sent'",),
+    ],
+    "refunded_unlike_ledger": [
+        (
+            "DELETE FROM ledger_transfer WHERE kind = 'refund' AND intake_id = '{cancelled by card}'",
+            (
+                "DELETE FROM stripe_refunds WHERE id = (SELECT stripe_refund_id FROM refunds"
+                " WHERE intake_id = '{cancelled by card}')"
+            ),
+        ),
+        ("UPDATE refunds SET stripe_refund_id = NULL WHERE state = 'sent'",),
+        ("UPDATE refunds SET sent_at = NULL WHERE state = 'sent'",),
+        ("UPDATE stripe_refunds SET amount_cents = amount_cents - 1",),
+    ],
+    "loss_unlike_ledger": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'refund' AND intake_id = '{cancelled by card}'",),
+        ("DELETE FROM ledger_transfer WHERE key LIKE 'refund:%:platform'",),
+        ("DELETE FROM ledger_transfer WHERE key LIKE 'dispute:%:lost%' AND credit_account = 'disputed'",),
+        ("UPDATE stripe_disputes SET booked = 'nothing' WHERE booked = 'parted'",),
+    ],
+    "reversed_unlike_ledger": [
+        ("DELETE FROM ledger_transfer WHERE key LIKE 'reversal:%'",),
+        ("UPDATE payouts SET reversed_cents = 0 WHERE reversed_cents > 0",),
+        ("UPDATE payout_reversals SET done_at = NULL WHERE state = 'done'",),
+    ],
+    "ledger_origin": [
+        (
+            (
+                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
+                " VALUES ('pack:00000000-0000-4000-8000-000000000000:sale', 'stripe', 'credit_sales', 99999, 'usd',"
+                " 'pack_sale')"
+            ),
+        ),
+        *(
+            (
+                (
+                    "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind,"
+                    " intake_id) SELECT key || ':2', debit_account, credit_account, amount, currency, kind, intake_id"
+                    f" FROM ledger_transfer WHERE kind = '{kind}' LIMIT 1"
+                ),
+            )
+            for kind in _KINDS
+        ),
+        ("DELETE FROM checkouts WHERE kind = 'pack'",),
+        ("DELETE FROM stripe_refunds",),
+        ("DELETE FROM stripe_disputes",),
+        ("DELETE FROM payouts WHERE session_id = '{completed by card}'",),
+        ("DELETE FROM settlements WHERE session_id = '{completed by card}'",),
+        ("UPDATE ledger_transfer SET kind = 'fee' WHERE kind = 'transfer'",),
+    ],
+    # --- inbox
+    "charge_differs": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'charge' AND intake_id = '{bought}'",),
+        (
+            (
+                "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)"
+                " VALUES ('x', 'stripe', 'session:{bought}:held', 999, 'usd', 'charge', '{bought}')"
+            ),
+        ),
+    ],
+    "payment_without_effect": [
+        ("DELETE FROM ledger_transfer WHERE kind = 'pack_sale'",),
+        ("DELETE FROM sessions WHERE id = '{bought}'",),
+    ],
+    "effect_twice": [
+        ("UPDATE checkouts SET stripe_payment_intent_id = 'pi_1' WHERE status = 'paid'",),
+        ("UPDATE checkouts SET status = 'expired' WHERE intake_id = '{bought}'",),
+    ],
+    "event_unhandled": [("UPDATE stripe_events SET handled_at = NULL, outcome = NULL",)],
+}

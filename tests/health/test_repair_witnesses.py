@@ -192,6 +192,35 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
     "a row tells of a time that was never agreed": (
         "UPDATE session_events SET from_status = 'scheduled' WHERE session_id = '{C}' AND from_status IS NULL",
     ),
+    "a row tells of a start where nobody met": (
+        (
+            "UPDATE session_events SET to_status = 'live' WHERE session_id = '{no show of both}'"
+            " AND to_status = 'cancelled'"
+        ),
+    ),
+    "a row tells of an acceptance by nobody": (
+        (
+            "UPDATE session_assignment_events SET to_status = 'accepted' WHERE session_id = '{cancelled by card}'"
+            " AND to_status = 'cancelled'"
+        ),
+    ),
+    "a row tells of an offer in place of the end": (
+        (
+            "UPDATE session_assignment_events SET to_status = 'offered' WHERE session_id = '{cancelled by card}'"
+            " AND to_status = 'cancelled'"
+        ),
+    ),
+    "cancelled, and expired in its status alone": (
+        "UPDATE sessions SET status = 'expired' WHERE id = '{cancelled by card}'",
+    ),
+    "created a day earlier, and no row of it": (
+        "UPDATE sessions SET created_at = created_at - interval '1 day' WHERE id = '{C}'",
+        "DELETE FROM session_events WHERE session_id = '{C}' AND from_status IS NULL",
+    ),
+    "a completed session without its accepted assignment": (
+        "UPDATE session_participants SET mechanic_id = NULL WHERE session_id = '{C}' AND role = 'mechanic'",
+        "UPDATE session_assignments SET status = 'pending_waiver' WHERE session_id = '{C}'",
+    ),
     "over in its row alone": (
         (
             "UPDATE sessions SET status = 'cancelled', end_reason = 'no_show', ended_at = now(),"

@@ -240,13 +240,21 @@ def _put_right(
             past_guards = True
         except psycopg.errors.LockNotAvailable:
             continue
-        except (NotRepaired, psycopg.IntegrityError, psycopg.errors.RaiseException) as failure:
-            yield NotPossible(session_id, " ".join(str(failure).split()))
+        except (NotRepaired, psycopg.DatabaseError) as failure:
+            if not _is_refusal(failure):
+                raise
+            yield NotPossible(session_id, f"needs a person: {' '.join(str(failure).split())}")
             return
         else:
             yield from (Repaired(session_id, change) for change in changes)
             return
     yield NotPossible(session_id, "others held it all the time; try again")
+
+
+def _is_refusal(failure: Exception) -> bool:
+    """Whether it was refused by us, a constraint or a rule of the schema, whose errors have a class of their own."""
+    ours = isinstance(failure, NotRepaired | psycopg.IntegrityError | psycopg.errors.RaiseException)
+    return ours or (isinstance(failure, psycopg.Error) and (failure.sqlstate or "").startswith("AD"))
 
 
 def _in_transaction(
@@ -269,7 +277,7 @@ def _in_transaction(
     allowed = before.wrong.keys() - {change.check.slug for change in changes}
     for slug, detail in _again(connection, session_id).wrong.items():
         if slug not in allowed:
-            raise NotRepaired(f"needs a person: {slug} would remain: {detail}")
+            raise NotRepaired(f"{slug} would remain: {detail}")
     return changes
 
 

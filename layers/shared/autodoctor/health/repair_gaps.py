@@ -20,7 +20,10 @@ MOVES: Final = {(str(a), str(b)) for a, moves in SESSION_MOVES.items() for b in 
     (None, "pending"),
     (None, "scheduled"),
 }
-MOVES_OF_ASSIGNMENTS: Final = {(str(a), str(b)) for a, moves in ASSIGNMENT_MOVES.items() for b in moves} | {
+# Nothing of ours offers what is queued already: a row that says so is more likely to be wrong than right.
+MOVES_OF_ASSIGNMENTS: Final = {(str(a), str(b)) for a, moves in ASSIGNMENT_MOVES.items() for b in moves} - {
+    ("queued", "offered")
+} | {
     (None, "pending_waiver"),
     (None, "queued"),
     (None, "offered"),
@@ -63,8 +66,10 @@ def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[Mi
     """
     trail = record.transitions
     gaps = _gaps(trail, session.status, MOVES, now) if _is_sound(trail, MOVES, now) else []
-    dated = [_dated(row, trail, _of_session(record, session, row), session.created_at, now) for row in gaps]
-    yield from _all_or_none(dated)
+    if _is_borne_out(record, session, [*(each.to_status for each in trail), *(each.target for each in gaps)]):
+        yield from _all_or_none(
+            [_dated(row, trail, _of_session(record, session, row), session.created_at, now) for row in gaps]
+        )
     for assignment in record.assignments:
         own = trail_of(record, assignment)
         sound = _is_sound(own, MOVES_OF_ASSIGNMENTS, now)
@@ -72,10 +77,15 @@ def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[Mi
             replace(row, assignment=assignment)
             for row in (_gaps(own, assignment.status, MOVES_OF_ASSIGNMENTS, now) if sound else [])
         ]
-        told = [
-            _dated(row, own, _of_assignment(record, session, assignment, row), session.created_at, now) for row in gaps
-        ]
-        yield from _all_or_none(told)
+        accepted = _instants(record.assignment_events, None, "accepted")
+        if len(accepted) + sum(row.target == "accepted" for row in gaps) > len(_taken(record)):
+            continue  # it tells of an acceptance by nobody
+        yield from _all_or_none(
+            [
+                _dated(row, own, _of_assignment(record, session, assignment, row), session.created_at, now)
+                for row in gaps
+            ]
+        )
 
 
 def trail_of(record: Record, assignment: Assignment) -> list[AssignmentEvent]:
@@ -116,6 +126,12 @@ def _is_sound(trail: Trail, moves: Collection[tuple[str | None, str]], now: date
     return in_order and possible and all(each <= now for each in instants)
 
 
+def _is_borne_out(record: Record, session: Session, told: Sequence[str | None]) -> bool:
+    """Whether as many mechanics took part as the trail says took it, and the two met if it says so."""
+    met = first_together(presence_of(record, session)) is not None
+    return told.count("waiting") == len(_taken(record)) and ("live" in told) is met
+
+
 def _gaps(trail: Trail, status: str, moves: Collection[tuple[str | None, str]], now: datetime) -> list[MissingRow]:
     """The rows that are missing, not yet dated, if each is the only one that can be; else none at all."""
     missing: list[MissingRow] = []
@@ -123,7 +139,7 @@ def _gaps(trail: Trail, status: str, moves: Collection[tuple[str | None, str]], 
     last = 0
     for event in trail:
         if event.from_status != before:
-            if event.from_status is None or (before, event.from_status) not in moves:
+            if event.from_status in {None, event.to_status} or (before, event.from_status) not in moves:
                 return []
             missing.append(MissingRow(None, before, event.from_status, event.occurred_at, last, event.id))
         before, last = event.to_status, event.id
@@ -160,7 +176,7 @@ def _of_session(record: Record, session: Session, row: MissingRow) -> list[datet
     match row.source, row.target:
         case None, target:
             as_scheduled = (target == "scheduled") is (session.scheduled_for is not None)
-            return [session.created_at] if as_scheduled and record.assignments else []
+            return _of_creation(record, session) if as_scheduled and record.assignments else []
         case "scheduled", "pending":
             return [session.released_at]
         case _, "pending":
@@ -204,9 +220,17 @@ def _of_assignment(record: Record, session: Session, assignment: Assignment, row
     return []
 
 
+def _of_creation(record: Record, session: Session) -> list[datetime | None]:
+    """The session, its customer's participation and its first assignment begin in one transaction."""
+    births = [each.occurred_at for each in record.transitions if each.from_status is None]
+    first = [each for each in record.assignments if each.attempt == 1]
+    births += [trail[0].occurred_at for each in first if (trail := trail_of(record, each)) and not trail[0].from_status]
+    return [session.created_at, *births, *(each.since for each in record.participants if each.role == "customer")]
+
+
 def _of_birth(record: Record, session: Session, assignment: Assignment) -> list[datetime | None]:
     if assignment.attempt == 1:
-        return [session.created_at]
+        return _of_creation(record, session)
     previous = [each for each in record.assignments if each.attempt == assignment.attempt - 1]
     if any(each.status in OPEN_ASSIGNMENT for each in previous):
         return []

@@ -123,8 +123,6 @@ def _closing(record: Record, current: Assignment) -> list[datetime]:
 
 def _marks_allow(record: Record, session: Session, demanded: Judged) -> bool:
     """Whether both trails say what is demanded, or what stands and is wrong by more than a round trip."""
-    if demanded.status == session.status:
-        return True
     current = record.current
     own = trail_of(record, current) if current else []
     if not record.transitions or not own:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.errors import CheckViolation, InsufficientPrivilege
 
+from autodoctor.health.checks_schema import expected, present
 from autodoctor.migrations import migrate
 from localcloud import external, leftover, ports
 from localcloud.datadir import DataDir
@@ -199,6 +200,8 @@ def test_version_15_gets_the_same_schema(start: Start, database: Database) -> No
     assert migrate(fifteen)
     assert migrate(fifteen) == []
     assert schema_of(fifteen) == schema_of(database.owner_url)
+    with psycopg.connect(fifteen) as connection:
+        assert present(connection) == expected()  # to verify there is no drift either
 
 
 def test_a_database_of_the_users_own_gives_the_application_role_its_first_password(

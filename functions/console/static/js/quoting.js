@@ -130,8 +130,8 @@ function amount(found) {
     const plain = typed.replace(/[$,\s]/g, "");
     const cents = Math.round(Number(plain) * 100);
     if (!/^\d+(\.\d{1,2})?$/.test(plain) || cents < 1 || cents > MOST_DOLLARS * 100) return refused("amountCents", `This must be an amount such as 480.00, and at most ${money(MOST_DOLLARS * 100)}`);
-    await post(`/api/quotes/${found.quoteId}/amount`, { amountCents: cents, ...rest });
-    announce("The customer is told of your amount.");
+    const { status } = await post(`/api/quotes/${found.quoteId}/amount`, { amountCents: cents, ...rest });
+    announce(OPEN.includes(status) ? "The customer is told of your amount." : "It was decided already."); // the same again is no error
     location.hash = "#quotes";
   });
 }

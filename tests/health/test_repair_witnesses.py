@@ -204,6 +204,12 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
             " AND to_status = 'cancelled'"
         ),
     ),
+    "a row tells of a release in place of the end": (
+        (
+            "UPDATE session_events SET to_status = 'pending' WHERE session_id = '{expired waiting}'"
+            " AND to_status = 'expired'"
+        ),
+    ),
     "a row tells of an offer in place of the end": (
         (
             "UPDATE session_assignment_events SET to_status = 'offered' WHERE session_id = '{cancelled by card}'"

@@ -66,7 +66,8 @@ def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[Mi
     """
     trail = record.transitions
     gaps = _gaps(trail, session.status, MOVES, now) if _is_sound(trail, MOVES, now) else []
-    if _is_borne_out(record, session, [*(each.to_status for each in trail), *(each.target for each in gaps)]):
+    told = [(each.from_status, each.to_status) for each in trail]
+    if _is_borne_out(record, session, [*told, *((row.source, row.target) for row in gaps)]):
         yield from _all_or_none(
             [_dated(row, trail, _of_session(record, session, row), session.created_at, now) for row in gaps]
         )
@@ -126,10 +127,16 @@ def _is_sound(trail: Trail, moves: Collection[tuple[str | None, str]], now: date
     return in_order and possible and all(each <= now for each in instants)
 
 
-def _is_borne_out(record: Record, session: Session, told: Sequence[str | None]) -> bool:
-    """Whether as many mechanics took part as the trail says took it, and the two met if it says so."""
+def _is_borne_out(record: Record, session: Session, told: Sequence[tuple[str | None, str | None]]) -> bool:
+    """Whether as many mechanics took part, and gave it back, as the trail says, and the two met if it says so."""
     met = first_together(presence_of(record, session)) is not None
-    return told.count("waiting") == len(_taken(record)) and ("live" in told) is met
+    statuses = [status for _, status in told]
+    given_back = [each for each in record.participants if each.role == "mechanic" and each.until is not None]
+    return (
+        statuses.count("waiting") == len(_taken(record))
+        and told.count(("waiting", "pending")) == len(given_back)
+        and ("live" in statuses) is met
+    )
 
 
 def _gaps(trail: Trail, status: str, moves: Collection[tuple[str | None, str]], now: datetime) -> list[MissingRow]:

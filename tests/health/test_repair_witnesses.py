@@ -163,6 +163,13 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
     "another threshold": ("UPDATE sessions SET min_billable_seconds = 90000 WHERE id = '{long}'",),
     "a lower threshold": ("UPDATE sessions SET min_billable_seconds = 10 WHERE id = '{too short}'",),
     "another longest duration": ("UPDATE intakes SET max_minutes = 1 WHERE id = '{long}'",),
+    "a longer longest duration": ("UPDATE intakes SET max_minutes = 9999 WHERE id = '{past its maximum}'",),
+    "a row tells that it was shown unsigned": (
+        (
+            "UPDATE session_assignment_events SET to_status = 'queued' WHERE session_id = '{expired unsigned}'"
+            " AND to_status = 'expired'"
+        ),
+    ),
     "it is settled otherwise, and marked so": (
         (
             "UPDATE sessions SET status = 'cancelled', end_reason = 'too_short',"

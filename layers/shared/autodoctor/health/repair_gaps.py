@@ -81,6 +81,8 @@ def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[Mi
         accepted = _instants(record.assignment_events, None, "accepted")
         if len(accepted) + sum(row.target == "accepted" for row in gaps) > len(_taken(record)):
             continue  # it tells of an acceptance by nobody
+        if record.waiver is None and any(each.to_status in {"queued", "offered"} for each in own):
+            continue  # it was shown to mechanics, and nobody signed
         yield from _all_or_none(
             [
                 _dated(row, own, _of_assignment(record, session, assignment, row), session.created_at, now)

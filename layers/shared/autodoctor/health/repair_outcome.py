@@ -29,6 +29,7 @@ _UNSOUND: Final = frozenset(
 _PAID: Final = frozenset({"pay"})
 _PAID_BACK: Final = frozenset({"refund", "return"})
 _ENOUGH: Final = 2
+_MINUTE: Final = timedelta(minutes=1)
 
 
 def outcome_to_write(record: Record, now: datetime, moved: Collection[str]) -> Judged | None:
@@ -105,6 +106,8 @@ def _end_is_witnessed(record: Record, session: Session, demanded: Judged) -> boo
         return True
     start = demanded.started_at or session.accepted_at or session.created_at
     if demanded.ended_at == asked.occurred_at:
+        if start < ended < asked.occurred_at and not (ended - start) % _MINUTE:
+            return False  # it stands at a longest duration, and another one may be what is wrong
         others = [current.ended_at, *_closing(record, current)]
         return sum(each is not None and abs(each - asked.occurred_at) < ROUND_TRIP for each in others) >= _ENOUGH
     if demanded.ended_at == start + timedelta(minutes=record.intake.max_minutes):

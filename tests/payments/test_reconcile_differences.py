@@ -10,6 +10,7 @@ from threading import Barrier
 import pytest
 
 from autodoctor.db import Database
+from autodoctor.health.verify import verify
 from autodoctor.payments.reconcile import Difference
 from autodoctor.payments.reconcile.repair import Repairs, repair
 from integration.actors import Stage
@@ -77,9 +78,14 @@ def new_differences(auditor: Auditor, before: tuple[Difference, ...]) -> list[Di
     return [each for each in auditor.compared().differences if each not in before]
 
 
+def ill_booked(auditor: Auditor) -> set[str]:
+    """What verify finds wrong with rows of the ledger: their shape, their origin, and whose they are."""
+    return {slug for slug in verify(auditor.counter.stage.owner).tallies if slug.startswith("ledger_")}
+
+
 @pytest.mark.parametrize("wrong", BOOKED, ids=lambda wrong: wrong.__name__)
 def test_what_stripe_proves_is_named_and_booked_once(auditor: Auditor, wrong: Wrong) -> None:
-    before = auditor.compared().differences
+    before, ill_before = auditor.compared().differences, ill_booked(auditor)
     wrong(auditor)
     found = new_differences(auditor, before)
     assert kinds(found) == BOOKED[wrong], found
@@ -87,6 +93,7 @@ def test_what_stripe_proves_is_named_and_booked_once(auditor: Auditor, wrong: Wr
     done = repair(app, auditor.client, found)
     assert (len(done.keys) >= 1 or wrong is wrongs.a_dispute_that_was_lost, done.left) == (True, ())
     assert new_differences(auditor, before) == []
+    assert ill_booked(auditor) <= ill_before
     rows = auditor.counter.one("SELECT count(*) FROM ledger_transfer")
     assert repair(app, auditor.client, found).keys == ()
     assert auditor.counter.one("SELECT count(*) FROM ledger_transfer") == rows

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString
+from uuid import UUID
 
 import psycopg
 
@@ -211,20 +212,20 @@ def _correct(connection: psycopg.Connection[Row], difference: Difference) -> Non
         _insert(connection, difference.subject, missing, accounts.STRIPE_FEES, {"kind": Kind.FEE, "intake_id": None})
         return
     key = f"correction:{difference.subject}:{stands['corrections'] + 1}"
-    other = accounts.STRIPE_FEES if is_fee else _bears(connection, difference)
-    _insert(connection, key, missing, other, {"kind": Kind.CORRECTION, "intake_id": None})
+    other, intake_id = (accounts.STRIPE_FEES, None) if is_fee else _bears(connection, difference)
+    _insert(connection, key, missing, other, {"kind": Kind.CORRECTION, "intake_id": intake_id})
 
 
-def _bears(connection: psycopg.Connection[Row], difference: Difference) -> Account:
-    """Who bears a correction: who was sent too much owes it, what is still held is less; else the platform does."""
+def _bears(connection: psycopg.Connection[Row], difference: Difference) -> tuple[Account, UUID | None]:
+    """Who bears a correction, and whose session's: who was sent too much owes it, what is held is less; else we do."""
     if difference.kind == "transfer_duplicate":
         payout: Any = connection.execute(_PAYOUT, {"payout_id": difference.subject.split(":")[1]}).fetchone()
-        return accounts.mechanic_receivable(payout["mechanic_id"])
+        return accounts.mechanic_receivable(payout["mechanic_id"]), payout["session_id"]
     noted = connection.execute(_NOTED_AS, {"stripe_id": difference.stripe_id}).fetchone()
     if noted is not None and noted["booked"] == "held":
         moved: Any = connection.execute(_MOVEMENT, {"subject": difference.subject}).fetchone()
-        return accounts.session_held(moved["intake_id"])
-    return accounts.PLATFORM_REVENUE
+        return accounts.session_held(moved["intake_id"]), moved["intake_id"]
+    return accounts.PLATFORM_REVENUE, None
 
 
 def _insert(connection: psycopg.Connection[Row], key: str, came: int, other: Account, facts: Row) -> None:

@@ -71,9 +71,10 @@ SELECT l.id, format('%%s of %%s cents, booked: %%s, the ledger has %%s', l.kind,
     SELECT CASE l.kind WHEN 'refund' THEN 'refund:' || l.id ELSE 'dispute:' || l.id || ':lost' END AS base,
            CASE l.kind WHEN 'refund' THEN 'stripe' ELSE 'disputed' END AS gone_to) AS k
   CROSS JOIN LATERAL (
-    SELECT coalesce(sum(CASE WHEN t.credit_account = k.gone_to THEN t.amount ELSE -t.amount END), 0) AS cents
+    SELECT coalesce(sum(CASE k.gone_to WHEN t.credit_account THEN t.amount
+                                       WHEN t.debit_account THEN -t.amount ELSE 0 END), 0) AS cents
       FROM ledger_transfer t
-     WHERE k.gone_to IN (t.debit_account, t.credit_account) AND t.key = ANY (ARRAY[
+     WHERE t.key = ANY (ARRAY[ -- by its key alone: half the ledger is of account 'stripe'
        k.base, k.base || ':held', k.base || ':platform', k.base || ':mechanic', k.base || ':receivable',
        k.base || ':sale', k.base || ':sale:undone', k.base || ':undone', k.base || ':undone:platform',
        k.base || ':undone:mechanic', k.base || ':undone:receivable'])) AS booked

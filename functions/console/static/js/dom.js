@@ -65,6 +65,13 @@ function knownBy(element) {
   return [element.tagName, element.name, element.ariaLabel ?? (element.querySelector("summary") ?? element).textContent].join(" ");
 }
 
+/** Has a button of the page's own HTML do its work; until then it is disabled, as a click would be lost. */
+export function ready(id, work) {
+  const button = document.getElementById(id);
+  button.addEventListener("click", work);
+  button.disabled = false;
+}
+
 /** Says something to screen readers, and shows it for a while at the foot of the page. */
 export function announce(text, kind = "info") {
   const region = document.getElementById("announcements");

@@ -1,11 +1,11 @@
 /** The front door: signs in, and sends whoever is signed in to their page. */
 
 import { finishSignIn, homeOf, signedIn, signIn } from "./auth.js";
-import { announce } from "./dom.js";
+import { announce, ready } from "./dom.js";
 
 const HERE = new URL("/console/index.html", location.origin).href;
 
-document.getElementById("sign-in").addEventListener("click", () => signIn(HERE).catch((error) => announce(error.message, "error")));
+ready("sign-in", () => signIn(HERE).catch((error) => announce(error.message, "error")));
 
 try {
   const wanted = await finishSignIn();

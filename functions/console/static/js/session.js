@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { homeOf, signedIn, signIn, signOut } from "./auth.js";
-import { announce, duration, el, every, fill, head, money, pill, time } from "./dom.js";
+import { announce, duration, el, every, fill, head, money, pill, ready, time } from "./dom.js";
 import { sureToEnd } from "./ending.js";
 import { Feed } from "./feed.js";
 import { field } from "./form.js";
@@ -146,7 +146,7 @@ function tick() {
   clock = setInterval(show, 1000);
 }
 
-document.getElementById("sign-out").addEventListener("click", signOut);
+ready("sign-out", signOut);
 if (!who) signIn();
 else if (!SESSION) location.replace(homeOf(who.groups));
 else {

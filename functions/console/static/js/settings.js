@@ -2,7 +2,7 @@
 
 import { call, get } from "./api.js";
 import { homeOf, signedIn, signIn, signOut } from "./auth.js";
-import { announce, el, fill } from "./dom.js";
+import { announce, el, fill, ready } from "./dom.js";
 import { failed } from "./shell.js";
 
 const CONCERNS = {
@@ -43,6 +43,6 @@ function row(preference) {
   return el("fieldset.card.row", {}, el("legend", {}, preference.kind.replaceAll("_", " ")), toggle("email", "E-mail"), toggle("inApp", "In the application"));
 }
 
-document.getElementById("sign-out").addEventListener("click", signOut);
+ready("sign-out", signOut);
 if (who) refresh();
 else signIn();

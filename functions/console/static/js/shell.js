@@ -1,7 +1,7 @@
 /** What every page of a signed-in person has: tabs by the address's hash, the banner, one feed, and errors that are seen. */
 
 import { required, signedIn, signOut } from "./auth.js";
-import { announce, el, every, fill } from "./dom.js";
+import { announce, el, every, fill, ready } from "./dom.js";
 import { Feed } from "./feed.js";
 
 const LOOK_AGAIN_SECONDS = 15;
@@ -38,7 +38,7 @@ export function start(group, tabs) {
     }
   };
 
-  document.getElementById("sign-out").addEventListener("click", signOut);
+  ready("sign-out", signOut);
   addEventListener("hashchange", () => refresh().then(() => main.focus()));
   feed.addEventListener("message", () => {
     banner?.refresh();

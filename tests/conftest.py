@@ -72,8 +72,8 @@ def template_database(postgres_server: PostgresServer) -> Iterator[str]:
 def database(postgres_server: PostgresServer, template_database: str) -> Iterator[Database]:
     """Give the test a database of its own, migrated and otherwise empty."""
     name = f"test_{next(_numbers)}"
-    yield postgres_server.create_database(name, template=template_database)
-    postgres_server.drop_database(name)
+    with postgres_server.temporary_database(name, template_database) as database:
+        yield database
 
 
 @pytest.fixture
@@ -96,7 +96,9 @@ def account(
     from journey.account import running_account  # noqa: PLC0415 (a second that only these tests pay)
 
     name = request.module.__name__.rpartition(".")[2]
-    database = postgres_server.create_database(name, template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("account")) as account:
+    folder = tmp_path_factory.mktemp("account")
+    with (
+        postgres_server.temporary_database(name, template_database) as database,
+        running_account(database, folder) as account,
+    ):
         yield account
-    postgres_server.drop_database(name)

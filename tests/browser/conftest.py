@@ -97,8 +97,9 @@ def account(
     site: str,
 ) -> Iterator[Account]:
     """Run the functions of template.yaml on a database of this file's tests' own."""
-    name = request.path.stem
-    database = postgres_server.create_database(name, template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("account"), SessionBaseUrl=site) as account:
+    folder = tmp_path_factory.mktemp("account")
+    with (
+        postgres_server.temporary_database(request.path.stem, template_database) as database,
+        running_account(database, folder, SessionBaseUrl=site) as account,
+    ):
         yield account
-    postgres_server.drop_database(name)

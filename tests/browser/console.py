@@ -21,14 +21,13 @@ def running_console(
 
     `origins` may call its API from a browser, beside its own.
     """
-    database = server.create_database(name, template=template)
-    seed(database.owner_url)
     port = scattered_port()
     base = f"http://{LOOPBACK}:{port}/console"
-    with running_account(database, data_dir, port=port, SessionBaseUrl=base, AllowedOrigins=origins) as account:
-        account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
-        yield account
-    server.drop_database(name)
+    with server.temporary_database(name, template) as database:
+        seed(database.owner_url)
+        with running_account(database, data_dir, port=port, SessionBaseUrl=base, AllowedOrigins=origins) as account:
+            account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+            yield account
 
 
 def signed_in(account: Account, page: Page, name: str) -> Page:

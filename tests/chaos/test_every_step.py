@@ -155,13 +155,15 @@ def bank(
     postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bank]:
     """One world for all of it, which comes to rest after each."""
-    database = postgres_server.create_database("every_step", template=template_database)
-    with running_world(database, tmp_path_factory.mktemp("every_step"), 0, processes=2) as world:
+    folder = tmp_path_factory.mktemp("every_step")
+    with (
+        postgres_server.temporary_database("every_step", template_database) as database,
+        running_world(database, folder, 0, processes=2) as world,
+    ):
         bank = Bank(world)
         bank.open()
         bank.tell(100, CALM, None)
         yield bank
-    postgres_server.drop_database("every_step")
 
 
 @pytest.mark.slow

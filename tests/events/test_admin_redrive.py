@@ -20,10 +20,12 @@ PATH = "/api/admin/dead-letters"
 def account(
     postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Account]:
-    database = postgres_server.create_database("dead_letters", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("account"), longest_visibility_seconds=0.3) as account:
+    folder = tmp_path_factory.mktemp("account")
+    with (
+        postgres_server.temporary_database("dead_letters", template_database) as database,
+        running_account(database, folder, longest_visibility_seconds=0.3) as account,
+    ):
         yield account
-    postgres_server.drop_database("dead_letters")
 
 
 @pytest.fixture(scope="module")

@@ -208,12 +208,10 @@ def sent_mails(http: httpx.Client) -> list[dict[str, Any]]:
 @contextmanager
 def running_pipeline(server: PostgresServer, template: str, name: str, data_dir: Path) -> Iterator[Pipeline]:
     """Run the account on a database of its own, which is named."""
-    database = server.create_database(name, template=template)
-    with running_account(database, data_dir) as account:
+    with server.temporary_database(name, template) as database, running_account(database, data_dir) as account:
         pipeline = Pipeline(account, data_dir)
         yield pipeline
         pipeline.repair()
-    server.drop_database(name)
 
 
 def untold(stage: Stage) -> list[str]:

@@ -22,13 +22,13 @@ def past(stage: Stage) -> Past:
 @pytest.fixture(scope="session")
 def market(postgres_server: PostgresServer, template_database: str) -> Iterator[Marketplace]:
     """Give a marketplace that tests only look at, or copy: nothing of theirs is connected to it."""
-    stage = Stage(postgres_server.create_database("marketplace", template=template_database))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SESSION_BASE_URL", "https://sessions.example")
-        with opened_counter(stage, patch) as counter:
-            market = Marketplace(stage, Desk(counter), (datetime.now(UTC) + timedelta(days=7)).isoformat())
-            market.fill()
-    stage.close()
-    yield market
-    stage.close()
-    postgres_server.drop_database("marketplace")
+    with postgres_server.temporary_database("marketplace", template_database) as database:
+        stage = Stage(database)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SESSION_BASE_URL", "https://sessions.example")
+            with opened_counter(stage, patch) as counter:
+                market = Marketplace(stage, Desk(counter), (datetime.now(UTC) + timedelta(days=7)).isoformat())
+                market.fill()
+        stage.close()
+        yield market
+        stage.close()

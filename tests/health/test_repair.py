@@ -34,8 +34,8 @@ WRONGLY_CANCELLED = (
 def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Database]:
     """Give a copy of the marketplace to spoil and to repair."""
     market.stage.close()
-    yield postgres_server.create_database("to_repair", template="marketplace")
-    postgres_server.drop_database("to_repair")
+    with postgres_server.temporary_database("to_repair", template="marketplace") as copy:
+        yield copy
 
 
 @pytest.fixture

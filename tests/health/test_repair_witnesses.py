@@ -295,13 +295,14 @@ class Vandal:
 def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Vandal]:
     """Give a copy without constraints."""
     market.stage.close()
-    database = postgres_server.create_database("unwitnessed", template="marketplace")
     ids = {name: str(session_id) for name, session_id in market.sessions.items()}
-    with psycopg.connect(database.superuser_url) as superuser:
+    with (
+        postgres_server.temporary_database("unwitnessed", template="marketplace") as database,
+        psycopg.connect(database.superuser_url) as superuser,
+    ):
         superuser.execute(UNGUARDED)
         superuser.commit()
         yield Vandal(superuser, ids | {"C": ids[C]}, history(superuser))
-    postgres_server.drop_database("unwitnessed")
 
 
 @pytest.fixture

@@ -45,12 +45,13 @@ $$
 def vandal(postgres_server: PostgresServer, market: Marketplace) -> Iterator[psycopg.Connection[Any]]:
     """Give a superuser of a copy of it whom nothing holds up; what they do has to be rolled back."""
     market.stage.close()  # what is copied must not be in use
-    copy = postgres_server.create_database("unguarded", template="marketplace")
-    with psycopg.connect(copy.superuser_url) as superuser:
+    with (
+        postgres_server.temporary_database("unguarded", template="marketplace") as copy,
+        psycopg.connect(copy.superuser_url) as superuser,
+    ):
         superuser.execute(UNGUARDED)
         superuser.commit()
         yield superuser
-    postgres_server.drop_database("unguarded")
 
 
 def found(outcome: Outcome) -> dict[str, list[str]]:
@@ -156,13 +157,12 @@ def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
 def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Marketplace, rows: int) -> None:
     """Random sessions of everybody, many times over."""
     market.stage.close()
-    crowd = postgres_server.create_database("crowd", template="marketplace")
-    with psycopg.connect(crowd.superuser_url, autocommit=True) as superuser:
-        multiply(superuser, rows // size(superuser))
-        assert size(superuser) >= rows
-    outcome = of_database(crowd.app_url)
+    with postgres_server.temporary_database("crowd", template="marketplace") as crowd:
+        with psycopg.connect(crowd.superuser_url, autocommit=True) as superuser:
+            multiply(superuser, rows // size(superuser))
+            assert size(superuser) >= rows
+        outcome = of_database(crowd.app_url)
     assert wrong_with_rows(outcome) == {}
-    postgres_server.drop_database("crowd")
 
 
 def test_the_expected_schema_is_what_the_migrations_make(database: Database) -> None:
@@ -199,13 +199,12 @@ def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(
 
 
 def test_a_foreign_database_is_not_looked_at_but_for_its_schema(postgres_server: PostgresServer) -> None:
-    foreign = postgres_server.create_database("foreign")
-    report = VerifyReport.of(of_database(foreign.superuser_url))
+    with postgres_server.temporary_database("foreign") as foreign:
+        report = VerifyReport.of(of_database(foreign.superuser_url))
     assert [section.section for section in report.sections if section.findings is not None] == [Section.SCHEMA]
     assert report.findings > 0
     assert not report.complete
     assert report.examined == {}
-    postgres_server.drop_database("foreign")
 
 
 def test_who_may_not_read_is_no_drift(market: Marketplace) -> None:

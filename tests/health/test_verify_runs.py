@@ -17,10 +17,10 @@ from localcloud.postgres import PostgresServer
 def stage(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Stage]:
     """Give a copy of the marketplace."""
     market.stage.close()
-    stage = Stage(postgres_server.create_database("to_watch", template="marketplace"))
-    yield stage
-    stage.close()
-    postgres_server.drop_database("to_watch")
+    with postgres_server.temporary_database("to_watch", template="marketplace") as copy:
+        stage = Stage(copy)
+        yield stage
+        stage.close()
 
 
 class Topic:

@@ -20,10 +20,12 @@ def account(
     postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Account]:
     """Run the functions of template.yaml, once for all journeys, on a database that only they use."""
-    database = postgres_server.create_database("journey", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("account")) as account:
+    folder = tmp_path_factory.mktemp("account")
+    with (
+        postgres_server.temporary_database("journey", template_database) as database,
+        running_account(database, folder) as account,
+    ):
         yield account
-    postgres_server.drop_database("journey")
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ TALK_SECONDS = 1.2
 @pytest.fixture(scope="module")
 def database(postgres_server: PostgresServer) -> Iterator[Database]:
     """Give the artefact a database without any schema."""
-    yield postgres_server.create_database("artefact")
-    postgres_server.drop_database("artefact")
+    with postgres_server.temporary_database("artefact") as database:
+        yield database
 
 
 @pytest.fixture(scope="module")

@@ -125,10 +125,12 @@ def account(
     postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Account]:
     """An account of its own: what is sent here changes plans and packs, which other journeys buy."""
-    database = postgres_server.create_database("description", template=template_database)
-    with running_account(database, tmp_path_factory.mktemp("description")) as account:
+    folder = tmp_path_factory.mktemp("description")
+    with (
+        postgres_server.temporary_database("description", template_database) as database,
+        running_account(database, folder) as account,
+    ):
         yield account
-    postgres_server.drop_database("description")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -172,6 +173,15 @@ class PostgresServer:
         """Drop a database together with whatever is connected to it."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def temporary_database(self, name: str, template: str = "template1") -> Iterator[Database]:
+        """Create a database as `create_database` does, and drop it in the end."""
+        database = self.create_database(name, template)
+        try:
+            yield database
+        finally:
+            self.drop_database(name)
 
     def _passwords(self) -> dict[str, str]:
         """Return each role's password, made once and kept where only the server's account may read it."""

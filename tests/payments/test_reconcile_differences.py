@@ -24,16 +24,17 @@ from payments.wrongs import Wrong
 @pytest.fixture(scope="module")
 def auditor(postgres_server: PostgresServer, template_database: str) -> Iterator[Auditor]:
     """Give these tests books of their own."""
-    database = postgres_server.create_database("reconcile", template=template_database)
-    stage = Stage(database)
-    with pytest.MonkeyPatch.context() as patched:
+    with (
+        postgres_server.temporary_database("reconcile", template_database) as database,
+        pytest.MonkeyPatch.context() as patched,
+    ):
         patched.setenv("SESSION_BASE_URL", "https://sessions.example")
+        stage = Stage(database)
         with opened_counter(stage, patched) as counter:
             auditor = Auditor.of(counter)
             counter.stripe.add_funds(100_000)
             yield auditor
-    stage.close()
-    postgres_server.drop_database("reconcile")
+        stage.close()
 
 
 BOOKED: dict[Wrong, dict[str, int]] = {

@@ -9,11 +9,14 @@ from autodoctor.ids import FIRST
 from autodoctor.paging import id_of, page_size
 from autodoctor.wire import Answer
 
+# No row: no active mechanic. One without a workshop: no more of them.
 _PAGE: Final[LiteralString] = """
-SELECT w.id AS workshop_id, w.name FROM workshops w WHERE w.id > %(after)s ORDER BY w.id LIMIT %(limit)s + 1
+SELECT w.id AS workshop_id, w.name
+  FROM mechanics m LEFT JOIN LATERAL (
+    SELECT id, name FROM workshops WHERE id > %(after)s ORDER BY id LIMIT %(limit)s + 1) AS w ON true
+ WHERE m.user_id = %(user_id)s AND m.status = 'active'
+ ORDER BY w.id
 """
-
-_ACTIVE: Final[LiteralString] = "SELECT FROM mechanics WHERE user_id = %(user_id)s AND status = 'active'"
 
 
 class AskableWorkshop(Answer):
@@ -46,11 +49,11 @@ def askable_workshops(
         Unprocessable: limit or cursor is not one of ours.
     """
     size = page_size(limit)
-    parameters = {"user_id": user_id, "after": id_of(cursor, FIRST), "limit": size}
-    if database.one(_ACTIVE, parameters) is None:
+    rows = database.all(_PAGE, {"user_id": user_id, "after": id_of(cursor, FIRST), "limit": size})
+    if not rows:
         raise MechanicNotActive
-    rows = database.all(_PAGE, parameters)
+    found = [row for row in rows if row["workshop_id"] is not None]
     return AskableWorkshops(
-        workshops=[AskableWorkshop(**row) for row in rows[:size]],
-        next_cursor=str(rows[size - 1]["workshop_id"]) if len(rows) > size else None,
+        workshops=[AskableWorkshop(**row) for row in found[:size]],
+        next_cursor=str(found[size - 1]["workshop_id"]) if len(found) > size else None,
     )

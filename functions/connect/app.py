@@ -21,7 +21,7 @@ def start(request: Request) -> OnboardingLink:
 
 @router.route("GET /api/mechanic/onboarding", groups=["mechanics"])
 def status(request: Request) -> Onboarding:
-    return onboarding(db, request.caller.user_id)
+    return onboarding(db, stripe_client, request.caller.user_id)
 
 
 @router.route("POST /api/admin/mechanics/{mechanicId}/renew-account", groups=["admins"])

@@ -117,7 +117,7 @@ MAY_UPDATE = {
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),
-        "former_account_ids",
+        *("former_account_ids", "told_at", "doubtful"),
     },
     "stripe_statement": {"whole_until"},
     "payouts": {*SENDING, "stripe_transfer_id", "asked_at", "withheld_cents", "sent_cents", "reversed_cents"},

@@ -1,17 +1,15 @@
 """What tests of sending share: the stand-in, sessions that are paid there, and sweeps of a worker's length."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 from uuid import UUID
 
-import psycopg
 import stripe
 
 from autodoctor.db import Row
 from autodoctor.ids import new_id
 from autodoctor.payments.accounts import STRIPE, session_held
-from autodoctor.payments.connect import start_onboarding
+from autodoctor.payments.connect import account_updated, start_onboarding
 from autodoctor.payments.payouts import sweep_payouts
 from autodoctor.payments.refunding import sweep_refunds
 from autodoctor.payments.sending import Sent
@@ -90,16 +88,21 @@ class Office:
         self.later()
         return account_id
 
+    def call(self) -> stripe.StripeClient:
+        """The client, as the functions ask for it."""
+        return self.client
+
     def account(self, mechanic: Mechanic) -> Row:
         """The row of a mechanic's account."""
         query = "SELECT * FROM mechanic_accounts WHERE mechanic_id = %s"
         (row,) = self.stage.owner.execute(query, [mechanic.id]).fetchall()
         return row
 
-    def tell(self, account_id: str, updated: Callable[[psycopg.Connection[Row], dict[str, Any]], bool]) -> bool:
-        """Hand over what the webhook of an account carries."""
-        account = next(each for each in self.control.objects("account") if each["id"] == account_id)
-        return self.stage.app.transaction(lambda connection: updated(connection, account))
+    def tell(self, account_id: str) -> str:
+        """Hand over the newest event of an account, and return what it did."""
+        told = [each for each in self.control.events("account.updated") if each["account"] == account_id][-1]
+        account, told_at = told["data"]["object"], datetime.fromtimestamp(told["created"], UTC)
+        return self.stage.app.transaction(lambda connection: account_updated(connection, account, told_at))
 
     def payouts(self) -> Sent:
         """One sweep of payouts."""

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -22,20 +23,20 @@ def mechanic(stage: Stage) -> Mechanic:
 
 
 def test_a_mechanic_goes_through_onboarding(office: Office, mechanic: Mechanic) -> None:
-    assert onboarding(office.stage.app, mechanic.user_id).status == "not_started"
+    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "not_started"
     link = start_onboarding(office.stage.app, office.client, mechanic.user_id)
-    assert onboarding(office.stage.app, mechanic.user_id).status == "pending"
+    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "pending"
     with httpx.Client(trust_env=False) as browser:
         back = browser.post(link.url, data={"action": "finish"}).headers["location"]
     assert back.endswith("/mechanic/onboarding/done")
     (account,) = office.control.objects("account")
     assert account["metadata"] == {"mechanicId": str(mechanic.id)}
-    assert office.tell(account["id"], account_updated)
-    done = onboarding(office.stage.app, mechanic.user_id)
+    assert office.tell(account["id"]) == "account_updated"
+    done = onboarding(office.stage.app, office.call, mechanic.user_id)
     assert (done.status, done.payouts_enabled) == ("complete", True)
     office.control.restrict(account["id"])
-    assert office.tell(account["id"], account_updated)
-    assert onboarding(office.stage.app, mechanic.user_id).status == "restricted"
+    assert office.tell(account["id"]) == "account_updated"
+    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "restricted"
 
 
 def test_another_link_is_for_the_same_account(office: Office, mechanic: Mechanic) -> None:
@@ -48,7 +49,7 @@ def test_who_is_no_mechanic_has_no_onboarding(office: Office) -> None:
     with pytest.raises(MechanicNotActive):
         start_onboarding(office.stage.app, office.client, new_id())
     with pytest.raises(MechanicNotActive):
-        onboarding(office.stage.app, new_id())
+        onboarding(office.stage.app, office.call, new_id())
     assert office.control.objects("account") == []
 
 
@@ -84,4 +85,6 @@ def test_two_at_once_make_one_account(office: Office, mechanic: Mechanic) -> Non
 
 
 def test_accounts_that_are_not_ours_change_nothing(office: Office) -> None:
-    assert not office.stage.app.transaction(lambda connection: account_updated(connection, {"id": "acct_other"}))
+    now = datetime.now(UTC)
+    told = office.stage.app.transaction(lambda connection: account_updated(connection, {"id": "acct_other"}, now))
+    assert told == "not_ours"

@@ -51,29 +51,29 @@ def paid_out(counter: Counter, mechanic: Mechanic) -> str:
 
 
 def test_an_account_that_can_be_paid_is_known_to_be(counter: Counter, mechanic: Mechanic) -> None:
-    assert onboarding(counter.stage.app, mechanic.user_id).payouts_enabled
+    assert onboarding(counter.stage.app, stripe_client, mechanic.user_id).payouts_enabled
 
 
 def test_an_account_that_is_not_ours_changes_nothing(counter: Counter, mechanic: Mechanic) -> None:
     event_id = counter.stripe.emit("account.updated", {"id": "acct_x", "object": "account"}, account="acct_x")
     assert counter.deliver(counter.stripe.signed(event_id), "connect").json["outcome"] == "not_ours"
-    assert onboarding(counter.stage.app, mechanic.user_id).payouts_enabled
+    assert onboarding(counter.stage.app, stripe_client, mechanic.user_id).payouts_enabled
 
 
 def test_a_bank_that_refuses_a_payout_is_noted(counter: Counter, mechanic: Mechanic) -> None:
     """Unless Stripe has said since how the account stands."""
-    counter.stage.owner.execute("UPDATE mechanic_accounts SET updated_at = updated_at - interval '1 minute'")
     account = account_of(counter)
     event_id = counter.stripe.emit("payout.failed", {"id": "po_1", "object": "payout"}, account=account)
     signed = counter.stripe.signed(event_id)
     assert counter.deliver(signed, "connect").json["outcome"] == "bank_refused"
-    assert not onboarding(counter.stage.app, mechanic.user_id).payouts_enabled
+    assert not onboarding(counter.stage.app, stripe_client, mechanic.user_id).payouts_enabled
     counter.stripe.onboard(account)
     counter.deliver(counter.stripe.signed(counter.last("account.updated")), "connect")
     older = json.loads(signed.payload) | {"id": "evt_late"}
+    older["created"] -= 1
     late = counter.deliver(counter.sign(json.dumps(older).encode(), "connect"), "connect")
     assert late.json["outcome"] == "unchanged"
-    assert onboarding(counter.stage.app, mechanic.user_id).payouts_enabled
+    assert onboarding(counter.stage.app, stripe_client, mechanic.user_id).payouts_enabled
 
 
 def test_what_is_taken_back_of_a_transfer_is_owed_again_and_booked_once(counter: Counter, mechanic: Mechanic) -> None:

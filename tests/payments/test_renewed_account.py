@@ -27,14 +27,14 @@ def test_a_mechanic_begins_anew_and_is_sent_what_was_given_up(desk: Desk) -> Non
     assert (audit["actor_id"], audit["subject"], audit["changed"]) == (
         *(admin, str(desk.mechanic.id), ["stripe_account_id"]),
     )
-    assert onboarding(app, desk.mechanic.user_id).status == "not_started"
+    assert onboarding(app, stripe_client, desk.mechanic.user_id).status == "not_started"
     assert desk.payouts() == Sent(waiting=2)
     start_onboarding(app, stripe_client(), desk.mechanic.user_id)
     new = desk.counter.one("SELECT stripe_account_id FROM mechanic_accounts")
     assert new not in (lost, "acct_gone")
     stripe.onboard(new)
     desk.tell()
-    assert onboarding(app, desk.mechanic.user_id).status == "complete"
+    assert onboarding(app, stripe_client, desk.mechanic.user_id).status == "complete"
     assert desk.payouts() == Sent(sent=2)
     assert [each["destination"] for each in stripe.objects("transfer")] == [new, new]
     assert desk.sent() == [SHARE, SHARE]
@@ -48,7 +48,7 @@ def test_news_of_the_account_that_was_given_up_change_nothing(desk: Desk) -> Non
     desk.counter.stripe.restrict(lost)
     desk.counter.stripe.onboard(lost)
     assert desk.tell().count("not_ours") == 2
-    assert onboarding(desk.counter.stage.app, desk.mechanic.user_id).status == "pending"
+    assert onboarding(desk.counter.stage.app, stripe_client, desk.mechanic.user_id).status == "pending"
 
 
 def test_a_new_account_is_made_though_a_lost_answer_left_the_old_one_to_be_found(desk: Desk) -> None:

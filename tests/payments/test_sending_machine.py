@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from autodoctor.payments.connect import account_updated
 from autodoctor.payments.sending import Sent
 from integration.actors import Mechanic
 from integration.invariants import violations
@@ -72,7 +71,7 @@ class Chaos(RuleBasedStateMachine):
         with self.working():
             self.accounts[who] = self.office.onboarded(self.mechanics[who])
         if told:
-            self.office.tell(self.accounts[who], account_updated)
+            self.office.tell(self.accounts[who])
 
     @rule()
     def restrict(self) -> None:

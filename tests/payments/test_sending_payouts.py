@@ -8,7 +8,7 @@ import stripe
 
 from autodoctor.ids import new_id
 from autodoctor.payments.accounts import mechanic_payable, mechanic_receivable
-from autodoctor.payments.connect import account_updated, onboarding
+from autodoctor.payments.connect import onboarding
 from autodoctor.payments.hand_refunds import refund_told
 from autodoctor.payments.payouts import PaidTwice, sweep_payouts
 from autodoctor.payments.sending import BACK_OFF, Sent, waiting
@@ -171,10 +171,10 @@ def test_the_webhook_that_lifts_a_restriction_has_the_payout_sent(office: Office
     office.pay_first()
     office.control.restrict(account_id)
     assert office.payouts() == Sent(waiting=1)  # our books said that it could take money
-    assert onboarding(office.stage.app, mechanic.user_id).status == "restricted"
+    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "restricted"
     office.control.onboard(account_id)
     assert office.payouts() == Sent()
-    office.tell(account_id, account_updated)
+    office.tell(account_id)
     assert office.payouts() == Sent(sent=1)
     assert office.transfers() == [SHARE, SHARE]
     assert office.agrees()

@@ -8,11 +8,14 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
+from autodoctor.observability import logger
 from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
 from autodoctor.settings import session_base_url
 from autodoctor.wire import Answer, Utc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import stripe
 
 KEY_HOURS: Final = 23
@@ -52,7 +55,7 @@ _ACCOUNT: Final[LiteralString] = """
 SELECT m.id AS mechanic_id, a.idempotency_key, a.keyed_at, a.asked, a.stripe_account_id,
        a.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS key_is_old,
        coalesce(a.transfers_enabled, false) AS transfers_enabled, coalesce(a.payouts_enabled, false) AS payouts_enabled,
-       coalesce(a.details_submitted, false) AS details_submitted,
+       coalesce(a.details_submitted, false) AS details_submitted, coalesce(a.doubtful, false) AS doubtful,
        coalesce(a.former_account_ids, '{}') AS former_account_ids
   FROM mechanics m LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id
  WHERE m.user_id = %(user_id)s
@@ -75,12 +78,21 @@ UPDATE mechanic_accounts SET stripe_account_id = %(account_id)s, updated_at = cl
  WHERE mechanic_id = %(mechanic_id)s AND stripe_account_id IS NULL
 """
 
+# Events of one second that contradict each other have no order. What Stripe answers is newer than all that it told
+# before it was asked, whatever the clocks say, and is certain unless it told something meanwhile.
 _STANDING: Final[LiteralString] = """
 UPDATE mechanic_accounts
-   SET transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
-       updated_at = clock_timestamp()
- WHERE stripe_account_id = %(account_id)s RETURNING mechanic_id
+   SET doubtful = CASE WHEN %(asked_at)s::timestamptz IS NOT NULL THEN updated_at >= %(asked_at)s
+                       ELSE coalesce(told_at = %(told_at)s, false) AND (doubtful
+                            OR (transfers_enabled, payouts_enabled, details_submitted)
+                               <> (%(transfers)s, %(payouts)s, %(details)s)) END,
+       transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
+       told_at = greatest(told_at, %(told_at)s), updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s
+   AND (told_at IS NULL OR told_at <= %(told_at)s OR updated_at < %(asked_at)s) RETURNING mechanic_id
 """
+_OURS: Final[LiteralString] = "SELECT FROM mechanic_accounts WHERE stripe_account_id = %(account_id)s"
+_NOW: Final[LiteralString] = "SELECT clock_timestamp() AS now"
 
 _SEND_WHAT_WAITED: Final[LiteralString] = """
 UPDATE payouts SET next_attempt_at = clock_timestamp()
@@ -88,17 +100,24 @@ UPDATE payouts SET next_attempt_at = clock_timestamp()
 """
 
 
-def onboarding(database: Database, user_id: UUID) -> Onboarding:
+def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", user_id: UUID) -> Onboarding:
     """How far a mechanic's onboarding is, as far as Stripe has told.
 
     Args:
         database: where.
+        client: gives one of Stripe, which is asked where what it told contradicts itself.
         user_id: the mechanic's `sub`.
 
     Raises:
         MechanicNotActive: no such mechanic; a suspended one may still be paid what they earned.
     """
     account = _account(database, user_id)
+    if account["doubtful"]:
+        try:
+            look_up_account(database, client(), account["stripe_account_id"])
+        except (NotDone, Unknown) as failure:  # what was told last is shown then; the next one asks again
+            logger.warning("a doubtful account was not looked up", extra={"reason": failure.reason})
+        account = _account(database, user_id)
     return Onboarding(status=_status(account), payouts_enabled=account["payouts_enabled"])
 
 
@@ -123,20 +142,27 @@ def start_onboarding(database: Database, client: "stripe.StripeClient", user_id:
     return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
 
 
-def account_updated(connection: psycopg.Connection[Row], account: dict[str, Any]) -> bool:
+def account_updated(
+    connection: psycopg.Connection[Row], account: dict[str, Any], told_at: datetime, asked_at: datetime | None = None
+) -> Literal["account_updated", "outdated", "not_ours"]:
     """Take over what Stripe says of a connected account, and have sent what waited for it.
 
-    Late and out of order is harmless: a payout that is refused looks the account up, and so does one that waits.
+    Stripe does not promise to deliver events in order (docs.stripe.com/webhooks, "Event ordering"). A wrong standing
+    moves no money either: a payout that is refused looks the account up, and so does one that waits.
 
     Args:
         connection: in the transaction of the caller.
         account: Stripe's Account object.
+        told_at: when the account stood so, by Stripe's clock in whole seconds.
+        asked_at: where Stripe was asked and no event tells it: since when, by the database's clock.
 
     Returns:
-        Whether it is an account of ours.
+        `outdated` where Stripe has told something newer; `not_ours` where no mechanic has the account.
     """
     standing = {
         "account_id": account["id"],
+        "told_at": told_at,
+        "asked_at": asked_at,
         "transfers": account.get("capabilities", {}).get("transfers") == "active",
         "payouts": bool(account.get("payouts_enabled")),
         "details": bool(account.get("details_submitted")),
@@ -144,7 +170,9 @@ def account_updated(connection: psycopg.Connection[Row], account: dict[str, Any]
     row = connection.execute(_STANDING, standing).fetchone()
     if row is not None and standing["transfers"]:
         connection.execute(_SEND_WHAT_WAITED, row)
-    return row is not None
+    if row is not None:
+        return "account_updated"
+    return "not_ours" if connection.execute(_OURS, standing).fetchone() is None else "outdated"
 
 
 def look_up_account(database: Database, client: "stripe.StripeClient", account_id: str) -> bool:
@@ -157,8 +185,11 @@ def look_up_account(database: Database, client: "stripe.StripeClient", account_i
         NotDone: Stripe does not know it, or it is no longer connected to us.
         Unknown: no answer.
     """
+    (clock,) = database.all(_NOW, {})
+    now: datetime = clock["now"]
     found: Any = asked(lambda: client.v1.accounts.retrieve(account_id))
-    database.transaction(lambda connection: account_updated(connection, found.to_dict()))
+    told_at = now.replace(microsecond=0)
+    database.transaction(lambda connection: account_updated(connection, found.to_dict(), told_at, now))
     return bool(found.capabilities and found.capabilities.transfers == "active")
 
 

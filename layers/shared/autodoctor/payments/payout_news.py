@@ -22,10 +22,10 @@ UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents
  WHERE id = %(id)s AND state IN ('sent', 'reversed')
 """
 _BOOKED: Final[LiteralString] = "SELECT key FROM ledger_transfer WHERE key = ANY (%(keys)s)"
-# What we heard of the account since is newer than this event.
+# Only where Stripe has told nothing newer of the account.
 _BANK_REFUSED: Final[LiteralString] = """
-UPDATE mechanic_accounts SET payouts_enabled = false
- WHERE stripe_account_id = %(account_id)s AND updated_at <= %(happened_at)s
+UPDATE mechanic_accounts SET payouts_enabled = false, told_at = %(happened_at)s, updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s AND coalesce(told_at <= %(happened_at)s, true)
 """
 
 

@@ -32,9 +32,7 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
     if server := data_dir.running_server():
         if not server.embedded:
             raise UsersOwnDatabase
-        with psycopg.connect(server.owner_url) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
-            connection.execute("CREATE SCHEMA public")
+        empty(server.owner_url)
         migrate(server.owner_url)
         roster.seed(server.owner_url)
         _forget_the_rest(data_dir)
@@ -46,6 +44,24 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
         PostgresServer(PostgresSettings(data_dir.postgres, ports.DEFAULT_PORT), console.note).discard()
     with prepared(Options(data_dir=data_dir.folder), console):
         console.note("emptied and seeded again")
+
+
+def empty(owner_url: str) -> None:
+    """Drop the schema and make it anew, without anything in it.
+
+    Functions at work have locked tables in another order than this does: of two that wait for each other PostgreSQL
+    refuses one, and what was refused here has changed nothing. Raises psycopg.Error.
+    """
+    for last in (False, False, False, True):
+        try:
+            with psycopg.connect(owner_url) as connection:
+                connection.execute("DROP SCHEMA public CASCADE")
+                connection.execute("CREATE SCHEMA public")
+        except psycopg.errors.DeadlockDetected:
+            if last:
+                raise
+        else:
+            return
 
 
 def _forget_the_rest(data_dir: DataDir) -> None:

@@ -3,8 +3,8 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from events.shop import RunningShop, open_shop, wait_until
+from integration.engine import due_soon
 from localcloud.cli import app
 from localcloud.datadir import DataDir, RunningServer
 from localcloud.environment import service_endpoints
@@ -72,9 +73,13 @@ def test_sends_what_a_rule_could_not_deliver_to_its_target(shop: RunningShop, re
 
 
 def test_invokes_again_the_function_that_a_schedule_gave_up_on(tmp_path: Path) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
-    (tmp_path / "failures.json").write_text("{}")
-    with open_shop(tmp_path, FiringTime=soon) as shop:
+    def start(due: datetime) -> AbstractContextManager[RunningShop]:
+        folder = tmp_path / due.strftime("%H%M%S")
+        folder.mkdir()
+        (folder / "failures.json").write_text("{}")
+        return open_shop(folder, FiringTime=due.strftime("%Y-%m-%dT%H:%M:%S"))
+
+    with due_soon(start) as shop:
         wait_until(lambda: shop.depth("SweepDeadLetterQueue") == 1)
         account = local_account(shop.api_url)
         queue = account.letter_queue("SweepDeadLetterQueue")

@@ -1,6 +1,9 @@
 """What tests of the engine hold in their hands, and the stack they run."""
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -18,3 +21,18 @@ class Engine:
     cloud: RunningCloud
     http: httpx.Client
     lines: list[LogLine]
+
+
+@contextmanager
+def due_soon[T](start: Callable[[datetime], AbstractContextManager[T]]) -> Iterator[T]:
+    """Run a stack that has started before its schedule is due, which never fires else; a start may take seconds.
+
+    `start` runs one, in a folder of its own each time, that fires at a time it is given, a whole second.
+    """
+    for seconds in (2, 4, 8, 16, 32):
+        due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds)
+        with start(due) as running:
+            if datetime.now(UTC) < due:
+                yield running
+                return
+    raise AssertionError("no start took less than half a minute")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import httpx
 import pytest
 
 from integration.engine import ENGINE_TEMPLATE
-from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
+from localcloud.cloud import CloudSettings, InvokeResult, RunningCloud, running_cloud
 from localcloud.environment import MissingPackage
 
 PARENT = """
@@ -129,10 +130,17 @@ def test_ends_every_process_when_it_stops(tmp_path: Path) -> None:
 
 def test_starts_no_process_any_more_once_it_stops(tmp_path: Path) -> None:
     slow = {"do": "sleep", "seconds": 20}
+    asking = threading.Barrier(4)
+
+    def ask(cloud: RunningCloud) -> InvokeResult:
+        asking.wait()
+        return cloud.invoke("ProbeFunction", slow)
+
     with ThreadPoolExecutor(3) as threads:
         with running_cloud(settings(tmp_path)) as cloud:
             probe(cloud)
-            waiting = [threads.submit(cloud.invoke, "ProbeFunction", slow) for _ in range(3)]
+            waiting = [threads.submit(ask, cloud) for _ in range(3)]
+            asking.wait()
             time.sleep(0.018)  # one has the process; two wait whether it gets free before another one is started
         ends = [each.result(timeout=5).error for each in waiting]
     assert ends == ["Runtime.ExitError"] * 3

@@ -24,11 +24,13 @@ def test_keeps_its_process_and_module_state_between_events(engine: Engine) -> No
 
 
 def test_gives_one_process_one_event_at_a_time_and_starts_another_under_load(engine: Engine) -> None:
-    event = {"do": "sleep", "seconds": 0.8}
-    with ThreadPoolExecutor(3) as threads:
-        answers = [payload(result) for result in threads.map(_invoke, [engine] * 3, [event] * 3)]
+    event, answers = {"do": "sleep", "seconds": 0.3}, list[dict[str, Any]]()
+    give_up_at = time.monotonic() + 30
+    with ThreadPoolExecutor(4) as threads:
+        while len({answer["pid"] for answer in answers}) < 2 and time.monotonic() < give_up_at:  # one takes a while
+            answers += [payload(result) for result in threads.map(_invoke, [engine] * 4, [event] * 4)]
     assert len({answer["pid"] for answer in answers}) == 2
-    assert min(answer["remaining"] for answer in answers) > 50, "a waiting event has not begun its time"
+    assert min(answer["remaining"] for answer in answers) > 400, "a waiting event has not begun its time"
 
 
 def _invoke(engine: Engine, event: dict[str, Any]) -> InvokeResult:

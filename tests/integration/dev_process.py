@@ -81,8 +81,8 @@ def descendants(pid: int) -> set[int]:
 
 
 def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `autodoctor` to its end."""
-    return subprocess.run([*AUTODOCTOR, *arguments], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
+    """Run `autodoctor` to its end, which of a demo may be after everything that it waits for has come late."""
+    return subprocess.run([*AUTODOCTOR, *arguments], capture_output=True, text=True, cwd=cwd, timeout=600, check=False)
 
 
 @contextlib.contextmanager

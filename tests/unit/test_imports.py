@@ -19,14 +19,11 @@ COMMON = {
     *("typing_extensions", "typing_inspection"),
     *("asyncio", "email.message", "ssl"),  # psycopg imports the first two, powertools the third
 }
-SIGNING = {"certifi", "http.client", "xml", "dateutil", "six", "urllib3", "urllib.request"}
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
     **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "quotes", "settle"), COMMON),
     **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts", "reconcile"), COMMON),
-    # botocore's signer, without its clients
-    **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast"), COMMON | SIGNING),
-    **dict.fromkeys(("monitor", "verify", "dead_letters"), COMMON | SIGNING),
+    **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast", "monitor", "verify", "dead_letters"), COMMON),
     "health": COMMON,
     "analytics": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},
@@ -128,4 +125,4 @@ def test_a_function_loads_what_it_uses(function: str) -> None:
 
 @pytest.mark.parametrize("function", ["queue_fetch", "accept"])
 def test_the_busiest_paths_send_nothing_and_migrate_nothing(function: str) -> None:
-    assert not loaded(function) & {"boto3", "botocore.session", "stripe", "alembic", "sqlalchemy", "urllib.request"}
+    assert not loaded(function) & {"boto3", "botocore.auth", "stripe", "alembic", "sqlalchemy", "urllib.request"}

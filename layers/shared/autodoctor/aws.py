@@ -1,28 +1,16 @@
-"""Signed calls of AWS's HTTP APIs with what a cold start can afford: botocore's signer over one kept connection.
+"""Signed calls of AWS's HTTP APIs with what a cold start can afford: one kept connection, a signature of our own.
 
 boto3 costs a first use some 120 ms here, its signer 33 ms: what is sent after a customer's call, or a thousand
-times a broadcast, goes this way (DECISIONS.md). botocore is part of AWS's image.
+times a broadcast, goes this way (DECISIONS.md).
 """
 
-import http.client
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
-
+from autodoctor.exchange import HttpAnswer, HttpConnection
 from autodoctor.settings import required
-
-
-@dataclass(frozen=True, slots=True)
-class AwsAnswer:
-    """What came back."""
-
-    status: int
-    body: bytes
+from autodoctor.sigv4 import Credentials, Signer
 
 
 class AwsConnection:
@@ -34,21 +22,20 @@ class AwsConnection:
     """
 
     def __init__(self, service: str, endpoint: str) -> None:
-        self._endpoint = endpoint.rstrip("/")
-        self._parts = urlsplit(self._endpoint)
+        self._base = urlsplit(endpoint).path.rstrip("/")
+        self._http = HttpConnection(endpoint)
         session_token = os.environ.get("AWS_SESSION_TOKEN")
         credentials = Credentials(required("AWS_ACCESS_KEY_ID"), required("AWS_SECRET_ACCESS_KEY"), session_token)
-        self._signer = SigV4Auth(credentials, service, required("AWS_REGION"))
-        self._connection: http.client.HTTPConnection | None = None
+        self._signer = Signer(credentials, service, required("AWS_REGION"))
 
     def send(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float
-    ) -> AwsAnswer:
+    ) -> HttpAnswer:
         """Make one signed request.
 
         Args:
             method: HTTP method.
-            path: added to the endpoint.
+            path: added to the endpoint, percent-encoded, without a query.
             body: as it is to arrive.
             headers: beside those of the signature.
             timeout_seconds: for each wait for the network.
@@ -56,50 +43,22 @@ class AwsConnection:
         Raises:
             OSError: the endpoint did not answer in time, or not in HTTP.
         """
-        request = AWSRequest(method=method, url=self._endpoint + path, data=body, headers=dict(headers))
-        self._signer.add_auth(request)
+        target = self._base + path
+        whole = self._signer.signed(method, target, {"Host": self._http.host, **headers}, body)
         if trace := os.environ.get("_X_AMZN_TRACE_ID"):  # of this invocation: X-Ray follows it to what we call
-            request.headers["X-Amzn-Trace-Id"] = trace
-        target = self._parts.path + path
-        kept = self._connection is not None
+            whole["X-Amzn-Trace-Id"] = trace
+        kept = self._http.kept
         try:
-            return self._exchange(method, target, body, dict(request.headers.items()), timeout_seconds)
+            return self._http.ask(method, target, whole, body, timeout_seconds=timeout_seconds)
         except ConnectionError:
             if not kept:
                 raise
         # a kept connection that the other end had closed: what we send may be sent twice
-        return self._exchange(method, target, body, dict(request.headers.items()), timeout_seconds)
+        return self._http.ask(method, target, whole, body, timeout_seconds=timeout_seconds)
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _exchange(
-        self, method: str, target: str, body: bytes, headers: dict[str, str], timeout_seconds: float
-    ) -> AwsAnswer:
-        connection = self._connection or self._opened(timeout_seconds)
-        if connection.sock is not None:
-            connection.sock.settimeout(timeout_seconds)
-        try:
-            connection.request(method, target, body, headers)
-            response = connection.getresponse()
-            answer = AwsAnswer(response.status, response.read())
-        except http.client.HTTPException as garbled:
-            self.close()
-            if isinstance(garbled, OSError):  # closed without an answer
-                raise
-            raise OSError(f"no HTTP: {type(garbled).__name__}") from garbled
-        except BaseException:
-            self.close()  # what is left of this exchange must not be read as the next one's answer
-            raise
-        return answer
-
-    def _opened(self, timeout_seconds: float) -> http.client.HTTPConnection:
-        kind = http.client.HTTPConnection if self._parts.scheme == "http" else http.client.HTTPSConnection
-        self._connection = kind(self._parts.netloc, timeout=timeout_seconds)
-        return self._connection
+        self._http.close()
 
 
 def endpoint(service_id: str, host: str) -> str:

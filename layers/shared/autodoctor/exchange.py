@@ -1,0 +1,213 @@
+"""HTTP/1.1 over one kept connection, one request after the other, for small answers of AWS's services.
+
+`http.client` reads headers with the parser of e-mails: half of what a request costs the processor (DECISIONS.md).
+The rules: RFC 9112, sections 6 and 7 (where a message ends) and 9.3 (whether its connection is kept).
+"""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+from urllib.parse import urlsplit
+
+_PIECE: Final = 65536
+MOST_HEAD: Final = 65536
+"""Bytes of an answer's head, or of one line between chunks."""
+MOST_BODY: Final = 64 * 1024 * 1024
+_INFORMATIONAL: Final = range(100, 200)
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
+
+class Garbled(OSError):
+    """What came is not HTTP, or it ended in the middle."""
+
+
+class Closed(ConnectionError):
+    """The other end closed the connection before it sent anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What came back."""
+
+    status: int
+    body: bytes
+
+
+class HttpConnection:
+    """A connection to one server, opened at first use.
+
+    Args:
+        base: `http://host:port` or `https://host`; what follows is not looked at.
+    """
+
+    def __init__(self, base: str) -> None:
+        parts = urlsplit(base)
+        self._host = parts.hostname or ""
+        self._tls = parts.scheme == "https"
+        self._port = parts.port or (443 if self._tls else 80)
+        default = parts.port is None or parts.port == (443 if self._tls else 80)
+        self.host = self._host if default else f"{self._host}:{self._port}"
+        self._socket: socket.socket | None = None
+        self._received = b""
+        self._answering = False
+
+    @property
+    def kept(self) -> bool:
+        """Whether a connection is open, as far as we know."""
+        return self._socket is not None
+
+    def close(self) -> None:
+        """Close the connection; the next request opens a new one."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, *, timeout_seconds: float
+    ) -> HttpAnswer:
+        """Make one request. Whatever fails, the connection is closed.
+
+        Args:
+            method: HTTP method.
+            target: path, percent-encoded.
+            headers: with `Host`; the length is added.
+            body: as it is to arrive.
+            timeout_seconds: for each wait for the network.
+
+        Raises:
+            Closed: nothing came back; a kept connection may have been closed before the request came.
+            OSError: the server cannot be reached, did not answer in time, or not in HTTP.
+        """
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        request = f"{method} {target} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        try:
+            connection = self._opened(timeout_seconds)
+            connection.sendall(request)
+            self._received, self._answering = b"", False
+            return self._answer()
+        except BaseException:
+            self.close()  # what is left of this exchange must not be read as the next one's answer
+            raise
+
+    def _opened(self, timeout_seconds: float) -> socket.socket:
+        if self._socket is None:
+            plain = socket.create_connection((self._host, self._port), timeout_seconds)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            try:
+                self._socket = _tls().wrap_socket(plain, server_hostname=self._host) if self._tls else plain
+            except BaseException:
+                plain.close()
+                raise
+        self._socket.settimeout(timeout_seconds)
+        return self._socket
+
+    def _answer(self) -> HttpAnswer:
+        status, fields = self._head()
+        while status in _INFORMATIONAL:
+            status, fields = self._head()
+        closes = "close" in fields.get("connection", "").lower()
+        if status in _WITHOUT_BODY:
+            body = b""
+        elif "transfer-encoding" in fields:
+            if fields["transfer-encoding"].lower() != "chunked":
+                raise Garbled(f"transfer-encoding {fields['transfer-encoding'][:40]}")
+            body = self._chunks()
+        elif "content-length" in fields:
+            body = self._exactly(_number(fields["content-length"], 10))
+        else:
+            body, closes = self._rest(), True
+        if closes or self._received:  # more than was asked for: nothing after it can be trusted
+            self.close()
+        return HttpAnswer(status, body)
+
+    def _head(self) -> tuple[int, dict[str, str]]:
+        """The status and the fields, of which the last of each name counts."""
+        first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        version, _, rest = first.partition(" ")
+        if not version.startswith("HTTP/1.") or not rest[:3].isascii() or not rest[:3].isdigit():
+            raise Garbled("no HTTP")
+        fields = {}
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon:
+                raise Garbled("a header without a name")
+            fields[name.lower()] = value.strip(" \t")
+        if version == "HTTP/1.0":
+            fields.setdefault("connection", "close")
+        return int(rest[:3]), fields
+
+    def _chunks(self) -> bytes:
+        pieces, length = [], 0
+        while size := _number(self._until(b"\r\n").partition(b";")[0].decode("latin-1"), 16):
+            length += size
+            if length > MOST_BODY:
+                raise Garbled("a body without end")
+            pieces.append(self._exactly(size))
+            if self._until(b"\r\n"):
+                raise Garbled("a chunk is longer than it says")
+        while self._until(b"\r\n"):
+            continue  # trailer fields, which nobody asked for
+        return b"".join(pieces)
+
+    def _until(self, mark: bytes) -> bytes:
+        while (end := self._received.find(mark)) < 0:
+            if len(self._received) > MOST_HEAD:
+                raise Garbled("a head without end")
+            self._more()
+        found, self._received = self._received[:end], self._received[end + len(mark) :]
+        return found
+
+    def _exactly(self, length: int) -> bytes:
+        if length > MOST_BODY:
+            raise Garbled("a body without end")
+        pieces, left = [self._received], length - len(self._received)
+        while left > 0:
+            self._received = b""
+            self._more()
+            pieces.append(self._received)
+            left -= len(self._received)
+        whole = b"".join(pieces)
+        self._received = whole[length:]
+        return whole[:length]
+
+    def _rest(self) -> bytes:
+        """Everything until the other end closes."""
+        pieces, length = [self._received], len(self._received)
+        self._received = b""
+        while piece := self._piece():
+            pieces.append(piece)
+            length += len(piece)
+            if length > MOST_BODY:
+                raise Garbled("a body without end")
+        return b"".join(pieces)
+
+    def _more(self) -> None:
+        piece = self._piece()
+        if not piece:
+            raise Garbled("it ended in the middle") if self._answering else Closed("closed without an answer")
+        self._answering = True
+        self._received += piece
+
+    def _piece(self) -> bytes:
+        if self._socket is None:
+            raise Closed("closed by us")
+        return self._socket.recv(_PIECE)
+
+
+def _number(digits: str, base: int) -> int:
+    digits = digits.strip(" \t")
+    if not digits or not digits.isascii() or not digits.isalnum():
+        raise Garbled("a length that is none")
+    try:
+        return int(digits, base)
+    except ValueError:
+        raise Garbled("a length that is none") from None
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Certificates are checked, against the authorities of the system; reading those takes a while, so once."""
+    return ssl.create_default_context()

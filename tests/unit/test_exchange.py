@@ -1,0 +1,189 @@
+"""HTTP over one kept connection, against a server that answers byte for byte what a test says."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autodoctor.exchange import MOST_HEAD, Closed, Garbled, HttpAnswer, HttpConnection
+from localcloud.ports import LOOPBACK
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+HELLO = HttpAnswer(200, b"hello")
+
+
+@dataclass
+class Server:
+    """What it was asked, and over how many connections; a connection ends with the last of its answers."""
+
+    port: int
+    asked: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def base(self) -> str:
+        """Its address."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
+@contextmanager
+def serving(*connections: Sequence[bytes | list[bytes]]) -> Iterator[Server]:
+    """Answer the requests of each connection with these bytes; a list is sent in pieces."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        server = Server(listening.getsockname()[1])
+
+        def serve() -> None:
+            for answers in connections:
+                connection, _ = listening.accept()
+                server.connections += 1
+                with connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    for answer in answers:
+                        server.asked.append(connection.recv(65536))
+                        for piece in [answer] if isinstance(answer, bytes) else answer:
+                            connection.sendall(piece)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server
+        thread.join(10)
+
+
+def ask(http: HttpConnection, body: bytes = b"{}") -> HttpAnswer:
+    return http.ask("POST", "/a", {"Host": http.host, "X-Own": "1"}, body, timeout_seconds=5)
+
+
+def test_a_request_is_http_and_its_connection_is_kept() -> None:
+    with serving([OK, OK]) as server:
+        http = HttpConnection(server.base)
+        assert not http.kept
+        assert [ask(http), ask(http)] == [HELLO, HELLO]
+        assert http.kept
+        http.close()
+    assert server.connections == 1
+    host = f"{LOOPBACK}:{server.port}"
+    assert server.asked[0] == f"POST /a HTTP/1.1\r\nHost: {host}\r\nX-Own: 1\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+
+
+@pytest.mark.parametrize(
+    ("base", "host"),
+    [
+        ("https://events.eu-west-1.amazonaws.com", "events.eu-west-1.amazonaws.com"),
+        ("https://events.example:443/x", "events.example"),
+        ("http://localhost:80", "localhost"),
+        ("http://localhost:443", "localhost:443"),
+    ],
+)
+def test_the_host_has_its_port_where_it_is_unusual(base: str, host: str) -> None:
+    assert HttpConnection(base).host == host
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "kept"),
+    [
+        (b"HTTP/1.1 200\r\ncontent-length:5\r\n\r\nhello", HELLO, True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", HttpAnswer(204, b""), True),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", HttpAnswer(410, b""), True),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, HELLO, True),
+        (b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 5\r\n\r\nhello", HELLO, False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", HELLO, False),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", HELLO, False),
+        (OK + b"HTTP/1.1 500 Unasked\r\n\r\n", HELLO, False),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n",
+            HELLO,
+            True,
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", HttpAnswer(200, b""), True),
+    ],
+)
+def test_an_answer_ends_where_http_says(answer: bytes, expected: HttpAnswer, kept: bool) -> None:  # noqa: FBT001
+    with serving([answer]) as server:
+        http = HttpConnection(server.base)
+        assert ask(http) == expected
+        assert http.kept is kept
+        http.close()
+
+
+@given(cuts=st.lists(st.integers(1, 120), max_size=6), body=st.binary(max_size=60), chunked=st.booleans())
+def test_it_does_not_matter_in_which_pieces_an_answer_comes(cuts: list[int], body: bytes, chunked: bool) -> None:  # noqa: FBT001
+    if chunked:
+        pieces = [body[:7], body[7:]]
+        told = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces if each) + b"0\r\n\r\n"
+        whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + told
+    else:
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    edges = [0, *sorted(cuts), len(whole)]
+    with serving([[whole[a:b] for a, b in itertools.pairwise(edges)]]) as server:
+        http = HttpConnection(server.base)
+        assert ask(http) == HttpAnswer(200, body)
+        assert http.kept
+        http.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.9\r\n\r\n",
+        b"HTTP/1.1 2x0 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Len",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * (2 * MOST_HEAD),
+    ],
+)
+def test_what_is_not_http_is_refused_and_the_connection_closed(answer: bytes) -> None:
+    with serving([answer]) as server:
+        http = HttpConnection(server.base)
+        with pytest.raises(Garbled):
+            ask(http)
+        assert not http.kept
+
+
+def test_a_connection_that_was_closed_meanwhile_is_told_apart() -> None:
+    with serving([OK], [OK]) as server:
+        http = HttpConnection(server.base)
+        assert ask(http) == HELLO
+        with pytest.raises(ConnectionError):
+            ask(http)
+        assert not http.kept
+        assert ask(http) == HELLO
+        http.close()
+
+
+def test_no_answer_at_all_is_told_apart() -> None:
+    with serving([b""]) as server:
+        http = HttpConnection(server.base)
+        with pytest.raises(Closed):
+            ask(http)
+        assert not http.kept
+
+
+def test_who_does_not_answer_in_time_is_not_waited_for() -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        http = HttpConnection(f"http://{LOOPBACK}:{silent.getsockname()[1]}")
+        with pytest.raises(TimeoutError):
+            http.ask("GET", "/", {"Host": http.host}, b"", timeout_seconds=0.1)
+        assert not http.kept
+
+
+def test_over_tls_nothing_of_a_request_is_sent_in_the_clear() -> None:
+    with serving([OK]) as server:
+        http = HttpConnection(f"https://{LOOPBACK}:{server.port}")
+        with pytest.raises(OSError, match="SSL"):
+            ask(http)
+        assert not http.kept
+    assert b"X-Own" not in server.asked[0]

@@ -12,7 +12,14 @@ db = database()
 publish = Publisher(db)
 
 
-@router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined", after=publish)
+def publish_if_live(answer: presence.PresenceRecorded) -> None:
+    if answer.session_status == "live":  # else the join moved nothing, and there is nothing to tell
+        publish(answer)
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined", after=publish_if_live
+)
 def join(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id

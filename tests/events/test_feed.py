@@ -34,7 +34,7 @@ def connected(stage: Stage, user_id: UUID, *groups: str) -> str:
 def events_of(stage: Stage, session_id: UUID) -> list[Event]:
     """What the bus does not have of this session yet, taken out of the outbox."""
     rows = outbox.pending(stage.app, session_id)
-    outbox.mark(stage.app, rows)
+    outbox.mark_of(stage.app, session_id, rows)
     return [event_of(row) for row in rows]
 
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from autodoctor.errors import ActiveSessionExists, InsufficientCredits, Problem
 from autodoctor.events.model import Event, SessionEvent, detail, event_of, parse_event
-from autodoctor.events.outbox import mark, pending
+from autodoctor.events.outbox import mark_of, pending
 from autodoctor.ids import new_id
 from autodoctor.payments import accounts
 from autodoctor.payments.settlement import settle, sweep
@@ -137,7 +137,7 @@ class Till(RuleBasedStateMachine):
                 for made in map(event_of, waiting):
                     assert parse_event({"detail-type": made.type, "detail": json.loads(detail(made))}) == made
                     self.bag += [made] * 3
-                mark(self.stage.app, waiting)
+                mark_of(self.stage.app, subject, waiting)
 
     @precondition(lambda self: self.bag)
     @rule(shuffle=st.randoms(use_true_random=False), most=st.integers(1, 40))

@@ -74,7 +74,7 @@ def publish_subject(database: Database, subject_id: UUID, budget_seconds: float)
     taken = [row for row, error in zip(rows, errors, strict=True) if error is None]
     if taken:
         try:
-            outbox.mark(database, taken)
+            outbox.mark_of(database, subject_id, taken)
         except psycopg.errors.LockNotAvailable:
             _count("MarkingLeft")  # to the relay that holds these events, and publishes them once more
     if len(taken) < len(rows):

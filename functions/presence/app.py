@@ -12,14 +12,7 @@ db = database()
 publish = Publisher(db)
 
 
-def publish_if_live(answer: presence.PresenceRecorded) -> None:
-    if answer.session_status == "live":  # else the join moved nothing, and there is nothing to tell
-        publish(answer)
-
-
-@router.route(
-    "POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined", after=publish_if_live
-)
+@router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined", after=publish)
 def join(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id

@@ -1,7 +1,7 @@
 """The outbox: what the bus does not have yet."""
 
 from collections.abc import Sequence
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -43,6 +43,11 @@ SELECT (SELECT count(*) FROM outbox) AS depth,
 def pending(database: Database, subject_id: UUID) -> list[Row]:
     """The oldest ten events of a subject that the bus does not have yet, for `model.event_of`."""
     return database.all(_PENDING, {"subject_id": subject_id})
+
+
+def brought(events: Sequence[dict[str, Any]]) -> list[Row]:
+    """What `pending` returns, from the same as JSON, as the functions of the schema that move a session give it."""
+    return [{**event, "subject_id": UUID(event["subject_id"])} for event in events]
 
 
 def claim(

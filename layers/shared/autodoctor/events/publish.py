@@ -1,12 +1,13 @@
 """After the commit of a call: what it wrote goes to the bus at once, or else with the relay, a minute later."""
 
 import time
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import psycopg
 
 from autodoctor.db import Database
+from autodoctor.events.told import Told
 from autodoctor.observability import MetricUnit, log_failure, metrics
 from autodoctor.settings import required
 
@@ -40,34 +41,39 @@ class Publisher:
 
     def __call__(self, answer: AboutSession) -> None:
         """Publish the events of the session that an answer is about."""
-        self.publish(answer.session_id)
+        self.publish(answer.session_id, answer.unpublished if isinstance(answer, Told) else None)
 
-    def publish(self, subject_id: UUID) -> None:
-        """Publish the events about one row."""
+    def publish(self, subject_id: UUID, brought: list[dict[str, Any]] | None = None) -> None:
+        """Publish the events about one row, which are fetched unless the row's change brought them along."""
+        if brought == []:
+            return
         if time.monotonic() < self._paused_until:
             _count("PublishDeferred")
             return
         try:
-            publish_subject(self._database, subject_id, BUDGET_SECONDS)
+            publish_subject(self._database, subject_id, BUDGET_SECONDS, brought)
         except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the relay)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log_failure("not published", failure)
             _count("PublishFailed")
 
 
-def publish_subject(database: Database, subject_id: UUID, budget_seconds: float) -> None:
+def publish_subject(
+    database: Database, subject_id: UUID, budget_seconds: float, brought: list[dict[str, Any]] | None = None
+) -> None:
     """Publish the oldest events of one subject, and mark those that the bus took.
 
     Args:
         database: where the outbox is.
         subject_id: whose events.
         budget_seconds: for the bus; what a cold start still has to load is not the bus's fault.
+        brought: the events, where they are known; fetched otherwise.
     """
     from autodoctor.events import outbox  # noqa: PLC0415 (what a call needs after its commit does not delay its start)
     from autodoctor.events.bus import put_events  # noqa: PLC0415
     from autodoctor.events.model import event_of  # noqa: PLC0415
 
-    rows = outbox.pending(database, subject_id)
+    rows = outbox.pending(database, subject_id) if brought is None else outbox.brought(brought)
     if not rows:
         return
     errors = put_events([event_of(row) for row in rows], timeout_seconds=budget_seconds)

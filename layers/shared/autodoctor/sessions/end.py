@@ -13,7 +13,8 @@ from pydantic import StringConstraints
 from autodoctor.db import Database, Row
 from autodoctor.domain.ending import Evidence, Presence, Verdict, verdict
 from autodoctor.errors import SessionBusy, SessionNotFound
-from autodoctor.wire import Answer, RequestBody, Utc
+from autodoctor.events.told import Told
+from autodoctor.wire import RequestBody, Utc
 
 PATIENCE_SECONDS: Final = 1.5
 RETRY_SECONDS: Final = 0.03
@@ -25,7 +26,7 @@ class EndRequest(RequestBody):
     mechanic_notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
 
 
-class Ended(Answer):
+class Ended(Told):
     """The outcome."""
 
     session_id: UUID
@@ -79,11 +80,8 @@ UPDATE sessions SET mechanic_notes = %(mechanic_notes)s WHERE id = %(session_id)
 """
 
 _END: Final[LiteralString] = """
-UPDATE sessions
-   SET status = %(status)s, end_reason = %(reason)s, ended_at = %(ended_at)s, absent = %(absent)s,
-       mechanic_notes = %(mechanic_notes)s,
-       actor = %(actor)s, actor_id = %(actor_id)s
- WHERE id = %(session_id)s AND status = %(from_status)s
+SELECT finish_session(%(session_id)s, %(from_status)s, %(status)s, %(reason)s, %(ended_at)s, %(absent)s,
+                      %(mechanic_notes)s, %(actor)s, %(actor_id)s) AS unpublished
 """
 
 
@@ -138,15 +136,17 @@ def _end(connection: psycopg.Connection[Row], ender: Ender, session_id: UUID, me
         "mechanic_notes": mechanic_notes if is_mechanic else None,
     }
     if judged.started_at is not None and session["status"] == "waiting":
-        _changed_one(connection.execute(_START, change), session_id)
+        if connection.execute(_START, change).rowcount != 1:
+            raise _changed(session_id)
         change["from_status"] = "live"
-    _changed_one(connection.execute(_END, change), session_id)
-    return _outcome({**session, **change, "end_reason": judged.reason}, already_ended=False)
+    finished = connection.execute(_END, change).fetchone()
+    if finished is None or finished["unpublished"] is None:
+        raise _changed(session_id)
+    return _outcome({**session, **change, **finished, "end_reason": judged.reason}, already_ended=False)
 
 
-def _changed_one(cursor: psycopg.Cursor[Row], session_id: UUID) -> None:
-    if cursor.rowcount != 1:
-        raise RuntimeError(f"session {session_id} changed under its lock")
+def _changed(session_id: UUID) -> RuntimeError:
+    return RuntimeError(f"session {session_id} changed under its lock")
 
 
 def _judged(session: Row) -> Verdict:
@@ -179,4 +179,5 @@ def _outcome(session: Row, *, already_ended: bool) -> Ended:
         ended_at=ended_at,
         duration_seconds=None if started_at is None else (ended_at - started_at) // timedelta(seconds=1),
         already_ended=already_ended,
+        unpublished=session.get("unpublished"),
     )

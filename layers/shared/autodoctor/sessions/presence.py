@@ -9,6 +9,7 @@ from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
+from autodoctor.events.told import Told
 from autodoctor.wire import Answer, RequestBody, Utc
 
 
@@ -18,7 +19,7 @@ class PresenceRequest(RequestBody):
     connection_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
 
 
-class PresenceRecorded(Answer):
+class PresenceRecorded(Told):
     """Where the session stands now."""
 
     session_id: UUID
@@ -33,24 +34,8 @@ class Released(Answer):
     session_status: Literal["pending"] = "pending"
 
 
-# One row holds the presence of both, so that of two joins at once the second sees the first.
 _JOIN: Final[LiteralString] = """
-WITH recorded AS (
-UPDATE sessions s
-   SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
-       mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
-       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = %(user_id)s,
-       change_data = %(data)s
-  FROM (SELECT (SELECT id FROM customers WHERE user_id = %(user_id)s) AS customer_id,
-               (SELECT id FROM mechanics WHERE user_id = %(user_id)s) AS mechanic_id) AS party
- WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
-   AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
-RETURNING s.id AS session_id, s.status AS session_status, s.started_at
-), named AS (
-  UPDATE realtime_connections c SET joined = recorded.session_id FROM recorded
-   WHERE c.connection_id = %(connection_id)s AND c.user_id = %(user_id)s
-)
-SELECT * FROM recorded
+SELECT * FROM record_join(%(session_id)s, %(user_id)s, %(connection_id)s, %(data)s)
 """
 
 _LEAVE: Final[LiteralString] = """

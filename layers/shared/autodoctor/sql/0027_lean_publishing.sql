@@ -57,3 +57,51 @@ END
 $$;
 COMMENT ON FUNCTION mark_published_of(uuid, bigint[]) IS
   'mark_published() of one subject, which is what a call publishes. Raises 55P03 where another holds them.';
+
+-- What starts and ends a talk brings its events along: one trip to the database less, and plans that are kept.
+CREATE FUNCTION record_join(of_session uuid, by_user uuid, by_connection text, details jsonb)
+RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, unpublished json)
+LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+  -- One row holds the presence of both, so that of two joins at once the second sees the first.
+  UPDATE sessions s
+     SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
+         mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
+         actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = by_user,
+         change_data = details
+    FROM (SELECT (SELECT id FROM customers WHERE user_id = by_user) AS customer_id,
+                 (SELECT id FROM mechanics WHERE user_id = by_user) AS mechanic_id) AS party
+   WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
+     AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
+  RETURNING s.id, s.status, s.started_at INTO session_id, session_status, started_at;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
+  unpublished := '[]';
+  IF session_status = 'live' THEN  -- else the join moved nothing
+    SELECT coalesce(json_agg(v), '[]') INTO unpublished FROM pending_events(of_session) v;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION record_join(uuid, uuid, text, jsonb) IS
+  'Records that a party of a session is present, by which connection if by one; no row where they are none, or the session is not open. The session is live as soon as both are, and its events that the bus does not have come along.';
+
+CREATE FUNCTION finish_session(of_session uuid, was text, becomes text, why text, at timestamptz, who_was_absent text,
+                               notes text, by_actor text, by_id uuid) RETURNS json
+LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE sessions
+     SET status = becomes, end_reason = why, ended_at = at, absent = who_was_absent, mechanic_notes = notes,
+         actor = by_actor, actor_id = by_id
+   WHERE id = of_session AND status = was;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  RETURN (SELECT coalesce(json_agg(v), '[]') FROM pending_events(of_session) v);
+END
+$$;
+COMMENT ON FUNCTION finish_session(uuid, text, text, text, timestamptz, text, text, text, uuid) IS
+  'Ends a session that is in the given state, with a verdict, and returns its events that the bus does not have; null where it is not in that state.';

@@ -160,7 +160,7 @@ def _publishing_row(samples: dict[str, list[Taken]], refused: str) -> Row:
         reference=statistics.median(each.wall for each in without),
         reference_name="without",
         refused=refused,
-        cause=f"importing botocore's signer and opening a connection: {extra:.0f} ms of processor time, once a process",
+        cause=f"importing what publishes and opening a connection: {extra:.0f} ms of processor time, once a process",
         samples={"with": [each.wall for each in with_it], "without": [each.wall for each in without]},
     )
 

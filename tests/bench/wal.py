@@ -57,6 +57,7 @@ class WalMeter:
         if before == after:
             return Written(0, 0, 0)
         taken = int(self._server.value("SELECT pg_wal_lsn_diff(%s, %s)", after, before))
+        self._flush()
         read = records(self._printed(before, after))
         images = sum(record.images for record in read)
         relations = bytes_of(self._relations(), read)
@@ -65,6 +66,12 @@ class WalMeter:
 
     def _position(self) -> str:
         return str(self._server.value("SELECT pg_current_wal_insert_lsn()"))
+
+    def _flush(self) -> None:
+        """Have all of it on disk, where pg_waldump reads it: marks of published events commit without waiting for that."""
+        with self._server.superuser.transaction():
+            self._server.superuser.execute("SET LOCAL synchronous_commit TO on")
+            self._server.superuser.execute("SELECT pg_current_xact_id()")
 
     def _relations(self) -> dict[str, str]:
         found = self._server.superuser.execute("SELECT pg_relation_filenode(oid)::text, relname FROM pg_class")

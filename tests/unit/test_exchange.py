@@ -1,13 +1,24 @@
 """HTTP over one kept connection, against a server that answers byte for byte what a test says."""
 
 import itertools
+import os
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -187,3 +198,71 @@ def test_over_tls_nothing_of_a_request_is_sent_in_the_clear() -> None:
             ask(http)
         assert not http.kept
     assert b"X-Own" not in server.asked[0]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Give a certificate for the loopback address, with its key, that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "autodoctor test")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "certificate.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    return file
+
+
+@contextmanager
+def serving_tls(certificate: Path) -> Iterator[str]:
+    """Answer one request over TLS; give the address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with socket.create_server((LOOPBACK, 0)) as listening:
+
+        def serve() -> None:
+            plain, _ = listening.accept()
+            with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
+                connection.recv(65536)
+                connection.sendall(OK)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"{LOOPBACK}:{listening.getsockname()[1]}"
+        thread.join(10)
+
+
+PROBE = """
+import sys
+from autodoctor.exchange import HttpConnection
+http = HttpConnection("https://" + sys.argv[1])
+print(http.ask("POST", "/", {"Host": http.host}, b"{}", timeout_seconds=5))
+"""
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_certificate_counts_where_an_authority_of_the_system_signed_it(certificate: Path, trusted: bool) -> None:  # noqa: FBT001
+    with serving_tls(certificate) as address:
+        environment = {"PATH": os.environ["PATH"], **({"SSL_CERT_FILE": str(certificate)} if trusted else {})}
+        command = [sys.executable, "-c", PROBE, address]
+        done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=60)
+    if trusted:
+        assert done.stdout == f"{HELLO}\n", done.stderr
+    else:
+        assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+
+
+def test_a_certificate_counts_for_its_own_name_only(certificate: Path) -> None:
+    with serving_tls(certificate) as address:
+        other = address.replace(LOOPBACK, "localhost")
+        environment = {"PATH": os.environ["PATH"], "SSL_CERT_FILE": str(certificate)}
+        command = [sys.executable, "-c", PROBE, other]
+        done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False, timeout=60)
+    assert "Hostname mismatch" in done.stderr

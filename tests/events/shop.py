@@ -16,11 +16,13 @@ from localcloud.logline import LogLine
 
 TEMPLATE = Path(__file__).parent / "bus_stack" / "template.yaml"
 BUS = "autodoctor-local-events"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 CREDENTIALS = {"region_name": "eu-central-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 
 
-def settings(folder: Path, log: Callable[[LogLine], None], **overrides: str) -> CloudSettings:
+def settings(
+    folder: Path, log: Callable[[LogLine], None], longest_redelivery_seconds: float = 0.5, **overrides: str
+) -> CloudSettings:
     """Settings of a cloud that runs the stack, with its notebook and data in a folder."""
     return CloudSettings(
         template=TEMPLATE,
@@ -32,6 +34,7 @@ def settings(folder: Path, log: Callable[[LogLine], None], **overrides: str) -> 
         reload=False,
         overrides={"Notebook": str(folder / "notebook"), **overrides},
         retry_delay_seconds=0.1,
+        longest_redelivery_seconds=longest_redelivery_seconds,
     )
 
 
@@ -129,10 +132,10 @@ class RunningShop(Shop):
 
 
 @contextmanager
-def open_shop(folder: Path, **overrides: str) -> Iterator[RunningShop]:
-    """Run the stack with its files in a folder."""
+def open_shop(folder: Path, longest_redelivery_seconds: float = 0.5, **overrides: str) -> Iterator[RunningShop]:
+    """Run the stack with its files in a folder; what a function failed on comes again soon."""
     lines: list[LogLine] = []
-    with running_cloud(settings(folder, lines.append, **overrides)) as cloud:
+    with running_cloud(settings(folder, lines.append, longest_redelivery_seconds, **overrides)) as cloud:
         yield RunningShop(cloud, folder, lines)
 
 

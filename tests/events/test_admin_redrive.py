@@ -23,7 +23,7 @@ def account(
     folder = tmp_path_factory.mktemp("account")
     with (
         postgres_server.temporary_database("dead_letters", template_database) as database,
-        running_account(database, folder, longest_visibility_seconds=0.3) as account,
+        running_account(database, folder, longest_redelivery_seconds=0.3) as account,
     ):
         yield account
 
@@ -50,7 +50,7 @@ def redrive(admin: Caller, name: str) -> tuple[int, int]:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < give_up_at
         time.sleep(0.1)

@@ -1,6 +1,7 @@
 """Functions are fed from queues as Lambda's pollers do it, and no kill loses a message."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -87,7 +88,7 @@ def test_a_throttled_batch_is_tried_again_without_a_receive(shop: RunningShop) -
 
 
 def test_a_killed_worker_only_delays_its_batch_and_not_for_its_time_out(tmp_path: Path) -> None:
-    with open_shop(tmp_path, OrderedVisibility="600") as shop:
+    with open_shop(tmp_path, math.inf, OrderedVisibility="600") as shop:
         shop.tell_functions(seconds=30)
         shop.put("held")
         wait_until(lambda: bool(shop.noted()))

@@ -43,7 +43,7 @@ def test_lists_queues_with_their_attributes(shop: RunningShop) -> None:
         "Attributes"
     ]
     assert attributes["FifoQueue"] == attributes["ContentBasedDeduplication"] == "true"
-    assert attributes["VisibilityTimeout"] == "1"
+    assert attributes["VisibilityTimeout"] == "30"
     policy = json.loads(attributes["RedrivePolicy"])
     assert policy["maxReceiveCount"] == 2
     assert policy["deadLetterTargetArn"].endswith(":OrderedDeadLetterQueue.fifo")

@@ -1,5 +1,6 @@
 """The running account with what can go wrong in it: the bus, its processes, its queues, and the time they take."""
 
+import math
 import os
 import signal
 import sqlite3
@@ -220,10 +221,10 @@ def sent_mails(http: httpx.Client) -> list[dict[str, Any]]:
 
 @contextmanager
 def running_pipeline(server: PostgresServer, template: str, name: str, data_dir: Path) -> Iterator[Pipeline]:
-    """Run the account on a database of its own, which is named; tests relay themselves what calls leave."""
+    """Run the account on a database of its own, which is named; tests see to it themselves that time passes."""
     with (
         server.temporary_database(name, template) as database,
-        running_account(database, data_dir, relayed=False) as account,
+        running_account(database, data_dir, longest_redelivery_seconds=math.inf, relayed=False) as account,
     ):
         pipeline = Pipeline(account, data_dir)
         yield pipeline

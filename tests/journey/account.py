@@ -1,6 +1,5 @@
 """The whole account in the hands of a test: its HTTP API, tokens for anybody, and the database behind it."""
 
-import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,14 +117,15 @@ def running_account(
     data_dir: Path,
     *,
     port: int = 0,
-    longest_visibility_seconds: float = math.inf,
+    longest_redelivery_seconds: float = 5.0,
     relayed: bool = True,
     **parameters: str,
 ) -> Iterator[Account]:
     """Run template.yaml on a migrated database, with two processes a function at most and no schedule.
 
-    `port` is the API's, 0 any free one; `longest_visibility_seconds` bounds the visibility time-outs of queues;
-    `relayed` says whether what calls leave in the outbox is published; `parameters` are those of the template.
+    `port` is the API's, 0 any free one; `longest_redelivery_seconds` bounds how long a message waits on which its
+    function failed; `relayed` says whether what calls leave in the outbox is published; `parameters` are those of the
+    template.
     """
     lines: list[LogLine] = []
     settings = CloudSettings(
@@ -139,7 +139,7 @@ def running_account(
         schedules=False,
         overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000", **parameters},
         max_processes=2,
-        longest_visibility_seconds=longest_visibility_seconds,
+        longest_redelivery_seconds=longest_redelivery_seconds,
     )
     stage = Stage(database)
     with running_cloud(settings) as cloud, _client(cloud) as http:

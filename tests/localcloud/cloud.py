@@ -52,9 +52,10 @@ class CloudSettings:
     `max_processes` bounds the processes of one function on this machine; events beyond it wait.
     A process unused for `idle_seconds` ends. `retry_delay_seconds` is the pause before an asynchronous
     event's first retry (60 s on AWS); it doubles. Without `event_sources` queues fill and nobody reads them:
-    for a second process on a data folder whose server reads them. `longest_visibility_seconds` bounds what the
-    template says of queues, so that a failed message need not be waited for. `sockets_url` is the HTTP origin
-    of the cloud that holds the WebSocket connections, where that is another one: for a second process again.
+    for a second process on a data folder whose server reads them. `longest_redelivery_seconds` bounds for how much
+    longer a message stays out of sight once its function has failed on it, so that nobody need wait for its queue's
+    visibility time-out. `sockets_url` is the HTTP origin of the cloud that holds the WebSocket connections, where
+    that is another one: for a second process again.
     """
 
     template: Path
@@ -71,7 +72,7 @@ class CloudSettings:
     max_processes: int = 10
     idle_seconds: float = 300.0
     retry_delay_seconds: float = 60.0
-    longest_visibility_seconds: float = math.inf
+    longest_redelivery_seconds: float = math.inf
     sockets: Lifetime = field(default_factory=Lifetime)
     sockets_url: str = ""
 
@@ -133,7 +134,7 @@ class Cloud:
         self._gateway.mount(STRIPE_PREFIX, self._stripe.serve)
         self._pools.update(self._function_pools(self._stripe.control.environment()))
         self._messaging = Messaging(
-            self.stack.events, settings.data_dir, self._pools, settings.longest_visibility_seconds, settings.log
+            self.stack.events, settings.data_dir, self._pools, settings.longest_redelivery_seconds, settings.log
         )
         self._messaging.mount(self._gateway, self.api_url)
         self._mail = self._mail_service(self._gateway, self._messaging)

@@ -30,10 +30,17 @@ class EventSources:
     """Every mapping of a stack, running from `start` to `stop`."""
 
     def __init__(
-        self, sources: Iterable[EventSource], queues: Queues, pools: Mapping[str, FunctionPool], log: Log
+        self,
+        sources: Iterable[EventSource],
+        queues: Queues,
+        pools: Mapping[str, FunctionPool],
+        longest_redelivery_seconds: float,
+        log: Log,
     ) -> None:
         self._log = log
-        self._pollers = [_Poller(source, queues, pools[source.function], log) for source in sources]
+        self._pollers = [
+            _Poller(source, queues, pools[source.function], longest_redelivery_seconds, log) for source in sources
+        ]
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -57,10 +64,13 @@ class EventSources:
 
 
 class _Poller:
-    def __init__(self, source: EventSource, queues: Queues, pool: FunctionPool, log: Log) -> None:
+    def __init__(
+        self, source: EventSource, queues: Queues, pool: FunctionPool, longest_redelivery_seconds: float, log: Log
+    ) -> None:
         self._source = source
         self._queues = queues
         self._pool = pool
+        self._longest_redelivery_seconds = longest_redelivery_seconds
         self._log = log
         self._limit = source.max_concurrency or _USUAL_CONCURRENCY
         self._at_work: set[asyncio.Task[None]] = set()
@@ -109,9 +119,10 @@ class _Poller:
         began = time.monotonic()
         outcome = await self._invoke(batch)
         failed = self._failed(batch, outcome)
+        within_seconds = 0.0 if _was_killed(outcome) else self._longest_redelivery_seconds
         for message in batch:
             if message.message_id in failed:
-                self._queues.give_up(self._source.queue, message.receipt, at_once=_was_killed(outcome))
+                self._queues.give_up(self._source.queue, message.receipt, within_seconds)
             else:
                 self._delete(message)
         took = (time.monotonic() - began) * 1000

@@ -1,7 +1,6 @@
 """Bus, queues and event source mappings of one stack, and their HTTP APIs below `/_aws`."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from localcloud.message_file import MessageFile
 from localcloud.pools import FunctionPool
 from localcloud.queues import Queues
 from localcloud.sqs_api import sqs_service
-from localcloud.template_events import EventStack, QueueSpec
+from localcloud.template_events import EventStack
 
 
 class Messaging:
@@ -28,18 +27,18 @@ class Messaging:
         stack: EventStack,
         data_dir: Path,
         pools: Mapping[str, FunctionPool],
-        longest_visibility_seconds: float,
+        longest_redelivery_seconds: float,
         log: Log,
     ) -> None:
-        """`longest_visibility_seconds` bounds the visibility time-outs of all queues."""
+        """`longest_redelivery_seconds` bounds how long a message stays out of sight on which its function failed."""
         self.faults = BusFaults()
         self._file = MessageFile(data_dir)
         self._log = log
         self._pools = pools
-        self.queues = Queues(self._file, _bounded(stack.queues, longest_visibility_seconds), log)
+        self.queues = Queues(self._file, stack.queues, log)
         self.bus = EventBus(stack, self._file, self.queues, self.faults, log)
         self._asynchronous = Asynchronous(pools, self.queues, log)
-        self._sources = EventSources(stack.sources, self.queues, pools, log)
+        self._sources = EventSources(stack.sources, self.queues, pools, longest_redelivery_seconds, log)
         self._delivering: asyncio.Task[None] | None = None
 
     def queue_name(self, queue: str) -> str:
@@ -70,10 +69,3 @@ class Messaging:
     def _report(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
             self._log(LogLine("cloud", f"delivering has stopped: {error}"))
-
-
-def _bounded(specs: Mapping[str, QueueSpec], seconds: float) -> dict[str, QueueSpec]:
-    return {
-        name: dataclasses.replace(spec, visibility_seconds=min(spec.visibility_seconds, seconds))
-        for name, spec in specs.items()
-    }

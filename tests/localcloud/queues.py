@@ -120,10 +120,10 @@ class Queues:
         self._file.write("UPDATE message SET visible_at = ? WHERE sequence = ?", now + seconds, row["sequence"])
         self.wake(name)
 
-    def give_up(self, name: str, receipt: str, *, at_once: bool) -> None:
-        """Say that an event source mapping failed with a message: visible `at_once`, or at its time-out."""
+    def give_up(self, name: str, receipt: str, within_seconds: float) -> None:
+        """Say that an event source mapping failed with a message: visible at its time-out, or so soon."""
         if row := self._held(name, receipt):
-            visible_at = min(row["visible_at"], time.time()) if at_once else row["visible_at"]
+            visible_at = min(row["visible_at"], time.time() + within_seconds)
             self._file.write(
                 "UPDATE message SET polled = 0, visible_at = ? WHERE sequence = ?", visible_at, row["sequence"]
             )

@@ -159,6 +159,7 @@ def test_ending_it_asks_first_and_tells_the_outcome(
     end.click()
     page.get_by_role("button", name="Cancel the request").click()
     expect(page.locator("active-session-banner section")).to_be_hidden()
+    expect(page.locator("body")).to_have_attribute("data-told", re.compile("ended"))  # the push may be quicker
     (ended,) = told(page, "ended")
     assert ended["detail"]["reason"] == "withdrawn"  # type: ignore[index]
 

@@ -57,10 +57,23 @@ def calls(page: Page) -> Counter[str]:
 
 
 def pass_seconds(page: Page, seconds: int) -> None:
-    """Let the page's clock run, and its answers come in between."""
+    """Let the page's clock run, and its answers come in between, however long they take."""
+    unanswered: set[Request] = set()
+
+    def asked(request: Request) -> None:
+        unanswered.add(request)
+
+    def answered(request: Request) -> None:
+        unanswered.discard(request)
+
+    page.on("request", asked)
+    page.on("requestfinished", answered)
+    page.on("requestfailed", answered)
     for _ in range(seconds * 2):
         page.clock.run_for(500)
         page.wait_for_timeout(15)
+        while unanswered:
+            page.wait_for_timeout(15)
 
 
 def test_a_bank_is_waited_for_without_haste_and_told_of_in_every_tab(

@@ -9,8 +9,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
 SCREENSHOTS = Path(__file__).parents[2] / ".screenshots"
 """Ignored by git; a run replaces the pictures of the tests that it runs."""
 
-PATIENCE_MS = 15_000
-"""How long a page may take to do what a test waits for, on a machine that does other things too."""
+PATIENCE_MS = 45_000
+"""How long a page may take to do what a test waits for, on a machine that does other things too.
+
+A function's process may have to start first, and what was not published at once comes with the relay.
+"""
 
 
 @dataclass

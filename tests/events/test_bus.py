@@ -148,10 +148,13 @@ def test_can_deliver_everything_three_times_and_shuffled(shop: RunningShop) -> N
 def test_takes_events_quickly(shop: RunningShop) -> None:
     shop.put("warm")
     wait_until(lambda: shop.names() == ["warm"])
-    began = time.monotonic()
-    shop.put("measured")
-    wait_until(lambda: shop.names() == ["warm", "measured"])
-    assert time.monotonic() - began < 1.0  # a poller that looks once a second would take half of it on average
+    took = []
+    for number in range(5):
+        began = time.monotonic()
+        shop.put(number)
+        wait_until(lambda: len(shop.names()) == len(took) + 2)
+        took.append(time.monotonic() - began)
+    assert sum(sorted(took)[:3]) < 1.0  # a poller that looks once a second would take half of it on average, each time
 
 
 RULE = """

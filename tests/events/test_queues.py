@@ -53,12 +53,12 @@ def test_lists_queues_with_their_attributes(shop: RunningShop) -> None:
 
 def test_gives_a_message_once_until_its_time_out(shop: RunningShop) -> None:
     shop.send(PLAIN, "hello", MessageAttributes={"kind": {"DataType": "String", "StringValue": "greeting"}})
-    [message] = shop.receive(PLAIN, VisibilityTimeout=1)
+    [message] = shop.receive(PLAIN, VisibilityTimeout=2)
     assert message["Body"] == "hello"
     assert message["MessageAttributes"]["kind"]["StringValue"] == "greeting"
     assert message["Attributes"]["ApproximateReceiveCount"] == "1"
     assert shop.receive(PLAIN) == []
-    [again] = shop.receive(PLAIN, WaitTimeSeconds=3)
+    [again] = shop.receive(PLAIN, WaitTimeSeconds=10)
     assert again["MessageId"] == message["MessageId"]
     assert again["Attributes"]["ApproximateReceiveCount"] == "2"
     delete(shop, PLAIN, again)
@@ -80,7 +80,7 @@ def test_waits_for_a_message_without_polling(shop: RunningShop) -> None:
     shop.send(PLAIN, "later", DelaySeconds=1)
     assert shop.bodies(PLAIN) == []
     assert shop.bodies(PLAIN, WaitTimeSeconds=5) == ["later"]
-    assert 0.9 < time.monotonic() - began < 2.5
+    assert 0.9 < time.monotonic() - began < 5
 
 
 def test_keeps_the_order_of_a_group_and_blocks_it_while_one_is_in_flight(shop: RunningShop) -> None:

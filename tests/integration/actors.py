@@ -3,7 +3,7 @@
 import functools
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, LiteralString
 from uuid import UUID
@@ -206,6 +206,13 @@ class Stage:
 
     def let_time_pass(self, seconds: float) -> None:
         """Make everything that is recorded, evidence included, `seconds` older."""
+        shifted = False
+        while not shifted:
+            with suppress(psycopg.errors.DeadlockDetected):  # functions at work lock tables in another order
+                self._make_older(seconds)
+                shifted = True
+
+    def _make_older(self, seconds: float) -> None:
         with self.without_triggers() as connection:
             for table, columns in self._timestamps.items():
                 shifts = sql.SQL(", ").join(

@@ -158,7 +158,7 @@ def test_a_connection_lost_at_the_commit_runs_the_transaction_once_more(
 def test_an_environment_frozen_inside_a_transaction_starts_it_again(
     database: ScratchDatabase, superuser: psycopg.Connection
 ) -> None:
-    set_timeout(superuser, "idle_in_transaction_session_timeout", "100ms")
+    set_timeout(superuser, "idle_in_transaction_session_timeout", "500ms")
     frozen = Database(lambda: database.app_url)
     attempts = []
 
@@ -166,7 +166,7 @@ def test_an_environment_frozen_inside_a_transaction_starts_it_again(
         add_customer(connection)
         attempts.append(connection.info.backend_pid)
         if len(attempts) == 1:
-            time.sleep(0.5)
+            time.sleep(1)
         add_customer(connection)
 
     frozen.transaction(work)
@@ -256,7 +256,7 @@ def test_a_lock_held_too_long_is_409_session_busy(
 
 
 def test_a_statement_that_takes_too_long_is_503(database: ScratchDatabase, superuser: psycopg.Connection) -> None:
-    set_timeout(superuser, "statement_timeout", "100ms")
+    set_timeout(superuser, "statement_timeout", "500ms")
     slow = Database(lambda: database.app_url)
     status, problem, headers = answer_of(lambda: Count(**(slow.one("SELECT pg_sleep(9)", ()) or {})))
     assert (status, problem["type"], headers["Retry-After"]) == (503, "/problems/service-unavailable", "2")

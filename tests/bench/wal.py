@@ -68,10 +68,10 @@ class WalMeter:
         return str(self._server.value("SELECT pg_current_wal_insert_lsn()"))
 
     def _flush(self) -> None:
-        """Have all of it on disk, where pg_waldump reads it: marks of published events commit without waiting for that."""
+        """Have all of it on disk, where pg_waldump reads it: marks of published events do not wait for that."""
         with self._server.superuser.transaction():
             self._server.superuser.execute("SET LOCAL synchronous_commit TO on")
-            self._server.superuser.execute("SELECT pg_current_xact_id()")
+            self._server.superuser.execute("SELECT pg_logical_emit_message(true, '', '')")
 
     def _relations(self) -> dict[str, str]:
         found = self._server.superuser.execute("SELECT pg_relation_filenode(oid)::text, relname FROM pg_class")

@@ -148,7 +148,7 @@ def test_can_deliver_everything_three_times_and_shuffled(shop: RunningShop) -> N
 def test_takes_events_quickly(shop: RunningShop) -> None:
     shop.put("warm")
     wait_until(lambda: shop.names() == ["warm"])
-    took = []
+    took: list[float] = []
     for number in range(5):
         began = time.monotonic()
         shop.put(number)

@@ -21,9 +21,9 @@ def counter(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
 
 @pytest.fixture
 def office(stage: Stage) -> Iterator[Office]:
-    """Give the test what sends money: a stand-in with empty books, and a client that gives up after half a second."""
+    """Give the test what sends money: a stand-in with empty books, and a client that asks once."""
     with running_stripe() as control:
-        yield Office(stage, control, client_of(control, retries=0, timeout=0.5))
+        yield Office(stage, control, client_of(control, retries=0))
 
 
 @pytest.fixture

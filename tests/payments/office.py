@@ -1,5 +1,8 @@
 """What tests of sending share: the stand-in, sessions that are paid there, and sweeps of a worker's length."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,8 +21,10 @@ from autodoctor.sessions.intake import SessionCreated
 from integration.actors import Mechanic, Stage
 from localcloud.stripe.control import StripeControl
 from payments.purse import balance, complete, pay_by_card
-from stripe_standin.till import order
+from stripe_standin.till import client_of, order
 
+HANGS = 0.8
+"""Seconds. Long enough that what does not hang is answered meanwhile."""
 CHECKOUT = (
     "INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, request_hash,"
     "                       idempotency_key, stripe_session_id, stripe_payment_intent_id, status) "
@@ -42,7 +47,7 @@ OLDER = (
 
 @dataclass
 class Office:
-    """Our database, the stand-in, and a client that does not wait long."""
+    """Our database, the stand-in, and a client that asks once."""
 
     stage: Stage
     control: StripeControl
@@ -87,6 +92,21 @@ class Office:
         self.control.onboard(account_id)
         self.later()
         return account_id
+
+    @contextmanager
+    def hanging(self, mode: str, path: str) -> Iterator[None]:
+        """Let the one POST there go wrong; where it hangs, nobody waits for as long, and it is over at the end."""
+        fault = self.control.fail(mode=mode, method="POST", path=path, seconds=HANGS)
+        patient, hangs = self.client, mode.startswith("timeout")
+        if hangs:
+            self.client = client_of(self.control, retries=0, timeout=HANGS * 0.6)
+        try:
+            yield
+        finally:
+            self.client = patient
+        assert fault.struck == 1
+        if hangs:
+            time.sleep(HANGS)
 
     def call(self) -> stripe.StripeClient:
         """The client, as the functions ask for it."""

@@ -1,6 +1,5 @@
 """Onboarding at Stripe: one account a mechanic, whatever fails in between, and what Stripe says of it."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -57,10 +56,8 @@ def test_who_is_no_mechanic_has_no_onboarding(office: Office) -> None:
 @pytest.mark.parametrize("seconds", [0, 2 * DAY])
 def test_an_account_is_made_once_whatever_fails(office: Office, mechanic: Mechanic, mode: str, seconds: int) -> None:
     """Also days later, when Stripe has forgotten the key; before that, an answer of 500 is repeated."""
-    office.control.fail(mode=mode, method="POST", path="/v1/accounts", seconds=0.6)
-    with pytest.raises(PaymentsUnavailable):
+    with office.hanging(mode, "/v1/accounts"), pytest.raises(PaymentsUnavailable):
         start_onboarding(office.stage.app, office.client, mechanic.user_id)
-    time.sleep(0.3)  # a call that hung is over
     office.later(seconds)
     if mode == "error" and not seconds:
         with pytest.raises(PaymentsUnavailable):

@@ -84,11 +84,10 @@ def test_a_call_without_an_answer_is_looked_up_and_not_repeated(
 ) -> None:
     office.onboarded(mechanic)
     office.earned(mechanic)
-    office.control.fail(mode=mode, method="POST", path="/v1/transfers", seconds=0.6)
-    assert office.payouts() == Sent(waiting=1)
-    assert (office.payout()["state"], office.payout()["waits_for"]) == ("sending", "retry")
-    assert office.payouts() == Sent()
-    time.sleep(0.3)  # a call that hung is over
+    with office.hanging(mode, "/v1/transfers"):
+        assert office.payouts() == Sent(waiting=1)
+        assert (office.payout()["state"], office.payout()["waits_for"]) == ("sending", "retry")
+        assert office.payouts() == Sent()
     office.later(later)
     assert office.payouts() == Sent(sent=1)
     paid_once(office, mechanic)
@@ -254,12 +253,12 @@ def test_who_was_overtaken_finds_the_transfer_of_the_other(office: Office, mecha
     """A sweep whose lease ran out while it was away, and the one that took over, end with one transfer."""
     office.onboarded(mechanic)
     office.earned(mechanic)
-    office.control.fail(mode="slow", method="POST", path="/v1/transfers", seconds=0.4)
+    fault = office.control.fail(mode="slow", method="POST", path="/v1/transfers", seconds=1.5)
     with ThreadPoolExecutor(1) as pool:
         away = pool.submit(sweep_elsewhere, office)
-        while office.payout()["state"] != "sending":
+        while not fault.struck and not away.done():
             time.sleep(0.01)
-        time.sleep(0.1)
+        time.sleep(0.3)  # from when it is chosen until the key is held
         office.later()  # its lease is over
         assert office.payouts() == Sent(waiting=1)  # the key is at work for the first
         assert away.result() == Sent(sent=1)

@@ -1,6 +1,5 @@
 """Refunds on their way to Stripe: each customer gets back what they paid, once, whoever else pays back some of it."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,10 +35,9 @@ def test_a_cancelled_session_is_paid_back(office: Office) -> None:
 @pytest.mark.parametrize("later", [0, 2 * DAY])
 def test_a_call_without_an_answer_is_looked_up_and_not_repeated(office: Office, mode: str, later: int) -> None:
     office.cancelled()
-    office.control.fail(mode=mode, method="POST", path="/v1/refunds", seconds=0.6)
-    assert office.refunds() == Sent(waiting=1)
-    assert office.refund()["state"] == "sending"
-    time.sleep(0.3)  # a call that hung is over
+    with office.hanging(mode, "/v1/refunds"):
+        assert office.refunds() == Sent(waiting=1)
+        assert office.refund()["state"] == "sending"
     office.later(later)
     assert office.refunds() == Sent(sent=1)
     paid_back_once(office)

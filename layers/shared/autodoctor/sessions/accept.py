@@ -15,11 +15,12 @@ from autodoctor.errors import (
     MechanicNotActive,
     OwnSession,
 )
+from autodoctor.events.told import Told
 from autodoctor.sessions.queue import VISIBLE
 from autodoctor.wire import Answer, RequestBody
 
 
-class Accepted(Answer):
+class Accepted(Told):
     """The session is this mechanic's."""
 
     assignment_id: UUID
@@ -41,20 +42,7 @@ class Declined(Answer):
     assignment_status: Literal["declined"] = "declined"
 
 
-# The session's row is the lock; its trigger takes the assignment along, judging it again with a fresh snapshot.
-_ACCEPT: Final[LiteralString] = (
-    """
-UPDATE sessions s
-   SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = %(user_id)s
-  FROM mechanics m, session_assignments a
- WHERE m.user_id = %(user_id)s AND m.status = 'active'
-   AND a.id = %(assignment_id)s AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
-   AND """
-    + VISIBLE
-    + """
-RETURNING a.id AS assignment_id, s.id AS session_id, s.status AS session_status
-"""
-)
+_ACCEPT: Final[LiteralString] = "SELECT * FROM accept_assignment(%(user_id)s, %(assignment_id)s)"
 
 _COME_DUE: Final[LiteralString] = """
 UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id)s

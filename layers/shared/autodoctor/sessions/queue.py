@@ -13,12 +13,8 @@ from autodoctor.paging import cursor_of, page_size, place_of
 from autodoctor.wire import Answer, Utc
 
 VISIBLE: Final[LiteralString] = """
-(a.available_at <= now()
- AND CASE a.status
-       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id)
-                          AND m.id = ANY (a.declined_by) IS NOT TRUE
-       WHEN 'offered' THEN a.mechanic_id = m.id AND a.offer_expires_at > now()
-       ELSE false END)
+assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
+                   m.id, m.workshop_id)
 """
 """Whether assignment `a` is shown to mechanic `m`: the one predicate of the queue, the feed and accept."""
 

@@ -105,3 +105,43 @@ END
 $$;
 COMMENT ON FUNCTION finish_session(uuid, text, text, text, timestamptz, text, text, text, uuid) IS
   'Ends a session that is in the given state, with a verdict, and returns its events that the bus does not have; null where it is not in that state.';
+
+-- The one predicate of the queue, the feed and accept; PostgreSQL puts its text in the place of the call, so indexes
+-- serve it as before.
+CREATE FUNCTION assignment_visible(status text, available_at timestamptz, workshop uuid, declined_by uuid[],
+                                   offered_to uuid, offer_expires_at timestamptz,
+                                   to_mechanic uuid, of_workshop uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT available_at <= now()
+         AND CASE status
+               WHEN 'queued' THEN (workshop IS NULL OR workshop = of_workshop)
+                                  AND to_mechanic = ANY (declined_by) IS NOT TRUE
+               WHEN 'offered' THEN offered_to = to_mechanic AND offer_expires_at > now()
+               ELSE false END
+$$;
+COMMENT ON FUNCTION assignment_visible(text, timestamptz, uuid, uuid[], uuid, timestamptz, uuid, uuid) IS
+  'Whether an assignment with these columns is shown to this mechanic of this workshop.';
+
+CREATE FUNCTION accept_assignment(by_user uuid, of_assignment uuid)
+RETURNS TABLE (assignment_id uuid, session_id uuid, session_status text, unpublished json)
+LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+  -- The session's row is the lock; its trigger takes the assignment along, judging it again with a fresh snapshot.
+  UPDATE sessions s
+     SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = by_user
+    FROM mechanics m, session_assignments a
+   WHERE m.user_id = by_user AND m.status = 'active'
+     AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
+     AND assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
+                            m.id, m.workshop_id)
+  RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  SELECT coalesce(json_agg(v), '[]') INTO unpublished FROM pending_events(session_id) v;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION accept_assignment(uuid, uuid) IS
+  'Gives the session of an assignment to the mechanic of this user, with its events that the bus does not have; no row where they do not see it, or it is no longer to be had.';

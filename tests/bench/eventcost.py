@@ -56,6 +56,6 @@ def rows() -> Iterator[Row]:
             reference_name="off",
             target=target,
             refused=refused,
-            cause="5 of 8 requests publish before they answer: a fetch, a signed PutEvents, a mark",
+            cause="4 of 8 requests publish before they answer: a signed PutEvents and a mark, intakes a fetch too",
             samples={name: samples[name], "off": samples["off"]},
         )

@@ -1,6 +1,6 @@
 """Rows: how many statements and commits each call takes, and how many follow its commit.
 
-What follows fetches the events that the call wrote and, once the bus has them, marks them as published.
+What follows fetches the events that the call wrote, unless it brought them along, and marks them once the bus has them.
 """
 
 from collections.abc import Callable, Iterator

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -89,6 +90,9 @@ def test_a_request_is_http_and_its_connection_is_kept() -> None:
         ("https://events.example:443/x", "events.example"),
         ("http://localhost:80", "localhost"),
         ("http://localhost:443", "localhost:443"),
+        ("http://[::1]:4000/x", "[::1]:4000"),
+        ("https://[2001:db8::1]:443", "[2001:db8::1]"),
+        ("wss://events.example:443", "events.example"),
     ],
 )
 def test_the_host_has_its_port_where_it_is_unusual(base: str, host: str) -> None:
@@ -164,8 +168,8 @@ def test_what_is_not_http_is_refused_and_the_connection_closed(answer: bytes) ->
         assert not http.kept
 
 
-def test_a_connection_that_was_closed_meanwhile_is_told_apart() -> None:
-    with serving([OK], [OK]) as server:
+def test_a_connection_that_is_closed_with_our_request_is_told_apart() -> None:
+    with serving([OK, b""], [OK]) as server:
         http = HttpConnection(server.base)
         assert ask(http) == HELLO
         with pytest.raises(ConnectionError):
@@ -173,6 +177,50 @@ def test_a_connection_that_was_closed_meanwhile_is_told_apart() -> None:
         assert not http.kept
         assert ask(http) == HELLO
         http.close()
+
+
+@pytest.mark.parametrize("unasked", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
+def test_what_comes_between_two_requests_answers_neither(unasked: bytes) -> None:
+    """Closed, or told that it will be, as while an environment is frozen: the next request has another connection."""
+    with serving_late(unasked) as (base, sent):
+        http = HttpConnection(base)
+        assert ask(http) == HELLO
+        assert sent.wait(5)
+        assert ask(http) == HELLO
+        http.close()
+
+
+@contextmanager
+def serving_late(unasked: bytes) -> Iterator[tuple[str, threading.Event]]:
+    """Answer a request on each of two connections; once the first is answered, send this over it and close it."""
+    with socket.create_server((LOOPBACK, 0)) as listening:
+        sent = threading.Event()
+
+        def serve() -> None:
+            first, _ = listening.accept()
+            with first:
+                first.recv(65536)
+                first.sendall(OK)
+                time.sleep(0.1)  # so that it is not read together with the answer
+                first.sendall(unasked)
+            sent.set()
+            second, _ = listening.accept()
+            with second:
+                second.recv(65536)
+                second.sendall(OK)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://{LOOPBACK}:{listening.getsockname()[1]}", sent
+        thread.join(10)
+
+
+@pytest.mark.parametrize("headers", [{"X-Own": "a\r\nX-Smuggled: b"}, {"X-Own": "a\n"}, {"X-Own\r": "a"}])
+def test_no_value_makes_another_line(headers: dict[str, str]) -> None:
+    http = HttpConnection("http://127.0.0.1:1")
+    with pytest.raises(ValueError, match="line break") as refused:
+        http.ask("POST", "/", headers, b"", timeout_seconds=1)
+    assert "X-" not in str(refused.value), "a header may be a secret"
 
 
 def test_no_answer_at_all_is_told_apart() -> None:

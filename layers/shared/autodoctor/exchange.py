@@ -4,6 +4,8 @@
 The rules: RFC 9112, sections 6 and 7 (where a message ends) and 9.3 (whether its connection is kept).
 """
 
+import re
+import select
 import socket
 import ssl
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ MOST_HEAD: Final = 65536
 """Bytes of an answer's head, or of one line between chunks."""
 MOST_BODY: Final = 64 * 1024 * 1024
 _INFORMATIONAL: Final = range(100, 200)
+_LINE_BREAK: Final = re.compile(r"[\r\n]")
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
@@ -40,16 +43,17 @@ class HttpConnection:
     """A connection to one server, opened at first use.
 
     Args:
-        base: `http://host:port` or `https://host`; what follows is not looked at.
+        base: `http://host:port` or `https://host`; what follows is not looked at. All but `http` is over TLS.
     """
 
     def __init__(self, base: str) -> None:
         parts = urlsplit(base)
         self._host = parts.hostname or ""
-        self._tls = parts.scheme == "https"
-        self._port = parts.port or (443 if self._tls else 80)
-        default = parts.port is None or parts.port == (443 if self._tls else 80)
-        self.host = self._host if default else f"{self._host}:{self._port}"
+        self._tls = parts.scheme != "http"
+        usual = 443 if self._tls else 80
+        self._port = parts.port or usual
+        named = f"[{self._host}]" if ":" in self._host else self._host
+        self.host = named if self._port == usual else f"{named}:{self._port}"
         self._socket: socket.socket | None = None
         self._received = b""
         self._answering = False
@@ -80,9 +84,12 @@ class HttpConnection:
         Raises:
             Closed: nothing came back; a kept connection may have been closed before the request came.
             OSError: the server cannot be reached, did not answer in time, or not in HTTP.
+            ValueError: a line break in what makes one line.
         """
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        request = f"{method} {target} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        if _LINE_BREAK.search("".join(lines)):
+            raise ValueError("a line break in a request's head")  # which, is not told: one of them is a secret
+        request = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode() + body
         try:
             connection = self._opened(timeout_seconds)
             connection.sendall(request)
@@ -93,6 +100,8 @@ class HttpConnection:
             raise
 
     def _opened(self, timeout_seconds: float) -> socket.socket:
+        if self._socket is not None and _has_news(self._socket):
+            self.close()  # closed meanwhile, as while Lambda froze us, or it tells what nobody asked
         if self._socket is None:
             plain = socket.create_connection((self._host, self._port), timeout_seconds)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -195,6 +204,12 @@ class HttpConnection:
         if self._socket is None:
             raise Closed("closed by us")
         return self._socket.recv(_PIECE)
+
+
+def _has_news(connection: socket.socket) -> bool:
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _number(digits: str, base: int) -> int:

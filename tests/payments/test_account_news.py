@@ -34,6 +34,14 @@ def news(counter: Counter, apart: int) -> dict[str, dict[str, Any]]:
     return {name: each | {"created": first + apart * place} for place, (name, each) in enumerate(told.items())}
 
 
+def refusal(counter: Counter, created: int) -> dict[str, Any]:
+    """What Stripe tells where the mechanic's bank refuses a payout."""
+    account = counter.one("SELECT stripe_account_id FROM mechanic_accounts")
+    emitted = counter.stripe.emit("payout.failed", {"id": "po_1", "object": "payout"}, account=account)
+    told = next(each for each in counter.stripe.events("payout.failed") if each["id"] == emitted)
+    return told | {"created": created}
+
+
 def deliver(counter: Counter, event: dict[str, Any]) -> str:
     """Deliver an event, and return what it did."""
     told = counter.deliver(counter.sign(json.dumps(event).encode(), "connect"), "connect")
@@ -109,10 +117,17 @@ def test_a_refused_payout_counts_though_older_news_of_the_account_come_after_it(
     counter: Counter, mechanic: Mechanic
 ) -> None:
     told = news(counter, apart=2)
-    account = counter.one("SELECT stripe_account_id FROM mechanic_accounts")
-    emitted = counter.stripe.emit("payout.failed", {"id": "po_1", "object": "payout"}, account=account)
-    refused = next(each for each in counter.stripe.events("payout.failed") if each["id"] == emitted)
     deliver(counter, told["new"])
-    assert deliver(counter, refused | {"created": told["onboarded"]["created"] + 1}) == "bank_refused"
+    assert deliver(counter, refusal(counter, told["onboarded"]["created"] + 1)) == "bank_refused"
     assert deliver(counter, told["onboarded"]) == "outdated"
     assert not onboarding(counter.stage.app, nobody, mechanic.user_id).payouts_enabled
+
+
+def test_a_restriction_that_a_refused_payout_overtook_is_not_lost(counter: Counter, mechanic: Mechanic) -> None:
+    """The refusal says nothing of the rest of the account."""
+    told = news(counter, apart=2)
+    deliver(counter, told["onboarded"])
+    assert deliver(counter, refusal(counter, told["restricted"]["created"] + 1)) == "bank_refused"
+    assert onboarding(counter.stage.app, nobody, mechanic.user_id).status == "complete"
+    assert deliver(counter, told["restricted"]) == "outdated"
+    assert onboarding(counter.stage.app, stripe_client, mechanic.user_id).status == "restricted"

@@ -91,6 +91,13 @@ UPDATE mechanic_accounts
  WHERE stripe_account_id = %(account_id)s
    AND (told_at IS NULL OR told_at <= %(told_at)s OR updated_at < %(asked_at)s) RETURNING mechanic_id
 """
+# Payouts off while transfers are on is also what a bank's refusal leaves, which is told of nothing else: what Stripe
+# told of the account shortly before it may only come now.
+_DOUBT: Final[LiteralString] = """
+UPDATE mechanic_accounts SET doubtful = true
+ WHERE stripe_account_id = %(account_id)s AND transfers_enabled AND NOT payouts_enabled
+   AND (transfers_enabled, details_submitted) <> (%(transfers)s, %(details)s)
+"""
 _OURS: Final[LiteralString] = "SELECT FROM mechanic_accounts WHERE stripe_account_id = %(account_id)s"
 _NOW: Final[LiteralString] = "SELECT clock_timestamp() AS now"
 
@@ -172,6 +179,7 @@ def account_updated(
         connection.execute(_SEND_WHAT_WAITED, row)
     if row is not None:
         return "account_updated"
+    connection.execute(_DOUBT, standing)
     return "not_ours" if connection.execute(_OURS, standing).fetchone() is None else "outdated"
 
 

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 OPEN_SECONDS = 30.0
+WAIT_SECONDS = 30.0
 
 
 class Poster(Protocol):
@@ -99,7 +100,7 @@ class FeedClient:
         """Return what came of one type so far."""
         return [frame for frame in list(self.received) if frame.type == kind]
 
-    def wait_for(self, predicate: Callable[[Received], bool], seconds: float = 10.0) -> Received:
+    def wait_for(self, predicate: Callable[[Received], bool], seconds: float = WAIT_SECONDS) -> Received:
         """Return the first frame, also of those that came before, that fits; fail when none comes in time."""
         deadline = time.monotonic() + seconds
         with self._news:
@@ -114,11 +115,11 @@ class FeedClient:
                     raise AssertionError(f"not among {[frame.text for frame in self.received]}; {self.closed_with}")
                 self._news.wait(left)
 
-    def wait_for_type(self, kind: str, seconds: float = 10.0) -> Received:
+    def wait_for_type(self, kind: str, seconds: float = WAIT_SECONDS) -> Received:
         """Return the first frame of a type; fail when none comes in time."""
         return self.wait_for(lambda frame: frame.type == kind, seconds)
 
-    def wait_closed(self, seconds: float = 10.0) -> tuple[int, str]:
+    def wait_closed(self, seconds: float = WAIT_SECONDS) -> tuple[int, str]:
         """Return code and reason of the close (1006 without a handshake); fail when it stays open."""
         with self._news:
             assert self._news.wait_for(lambda: self.closed_with is not None, seconds), "still open"

@@ -17,7 +17,7 @@ from localcloud.logline import LogLine
 from localcloud.socket_connection import Lifetime
 
 TEMPLATE = Path(__file__).parent / "socket_stack" / "template.yaml"
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

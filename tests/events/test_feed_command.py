@@ -17,7 +17,7 @@ from integration.dev_process import AUTODOCTOR, Dev, discard, run, running_dev
 from localcloud.roster import ROSTER
 from localcloud.samples import INTAKE_WITH_WAIVER
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 100.0
 
 
 @pytest.fixture(scope="module")

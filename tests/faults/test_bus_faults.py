@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,7 @@ from faults.pipeline import Pipeline, kill_workers, workers
 from integration.dev_process import eventually
 from journey.account import Caller
 from localcloud.bus_faults import Mode
+from localcloud.cloud import InvokeResult
 
 # The budget is 0.3 s; the rest is what two shared cores need for a cold start or two.
 A_CALL_SECONDS = 8.0
@@ -155,8 +157,14 @@ def test_two_relays_at_once_are_two_processes_and_leave_nothing(pipeline: Pipeli
         pipeline.account.queued(customer)
     pipeline.repair()
     pipeline.stage.let_time_pass(10)
+    both = threading.Barrier(2)
+
+    def relay(_number: int) -> InvokeResult:
+        both.wait()
+        return pipeline.account.cloud.invoke("RelayFunction", {})
+
     with ThreadPoolExecutor(2) as threads:
-        runs = list(threads.map(lambda _: pipeline.account.cloud.invoke("RelayFunction", {}), range(2)))
+        runs = list(threads.map(relay, range(2)))
     assert len(workers(os.getpid(), "relay")) == 2
     payloads = [run.payload for run in runs]
     assert all(isinstance(payload, dict) for payload in payloads)

@@ -22,6 +22,7 @@ from integration.engine import ENGINE_TEMPLATE
 from localcloud.cloud import CloudSettings, InvokeResult, RunningCloud, running_cloud
 from localcloud.environment import MissingPackage
 
+PATIENCE_SECONDS = 30.0
 PARENT = """
 import sys, time
 from pathlib import Path
@@ -64,7 +65,7 @@ def probe(cloud: RunningCloud) -> dict[str, Any]:
 
 
 def wait_for_greeting(cloud: RunningCloud, greeting: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (seen := probe(cloud))["greeting"] != greeting:
         assert time.monotonic() < deadline, "the change was not noticed"
         time.sleep(0.05)
@@ -111,7 +112,7 @@ def _address(cloud: RunningCloud) -> tuple[str, int]:
 def test_ends_processes_that_nobody_uses(tmp_path: Path) -> None:
     with running_cloud(dataclasses.replace(settings(tmp_path), idle_seconds=0.3)) as cloud:
         pid = probe(cloud)["pid"]
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while alive(pid):
             assert time.monotonic() < deadline, "it idles on"
             time.sleep(0.05)
@@ -142,7 +143,7 @@ def test_starts_no_process_any_more_once_it_stops(tmp_path: Path) -> None:
             waiting = [threads.submit(ask, cloud) for _ in range(3)]
             asking.wait()
             time.sleep(0.018)  # one has the process; two wait whether it gets free before another one is started
-        ends = [each.result(timeout=5).error for each in waiting]
+        ends = [each.result(timeout=PATIENCE_SECONDS).error for each in waiting]
     assert ends == ["Runtime.ExitError"] * 3
 
 
@@ -157,7 +158,7 @@ def test_leaves_no_process_behind_when_it_is_killed(parent: subprocess.Popen[str
     time.sleep(0.2)  # by now one of the processes sleeps over its event
     assert [alive(pid) for pid in pids] == [True, True]
     parent.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while any(map(alive, pids)):
         assert time.monotonic() < deadline, "processes outlive their parent"
         time.sleep(0.05)

@@ -7,7 +7,7 @@ import pytest
 from events.feed_client import FeedClient
 from journey.account import Account, Caller
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def identified(caller: Caller) -> tuple[FeedClient, str]:

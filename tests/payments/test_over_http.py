@@ -11,7 +11,7 @@ from integration.invariants import violations
 from journey.account import Account, Caller
 from localcloud.samples import INTAKE_WITH_WAIVER
 
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 VIDEO: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "payWith": "credit", "sessionType": "video"}
 
 

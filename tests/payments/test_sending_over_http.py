@@ -13,7 +13,7 @@ from localcloud.stripe.webhooks import EVENTS
 from payments.purse import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 def bought(account: Account, customer: Caller) -> str:

@@ -190,7 +190,7 @@ class StripeControl:
         """Count the deliveries that are still to come."""
         return self._webhooks.pending()
 
-    def quiet(self, within_seconds: float = 30.0) -> None:
+    def quiet(self, within_seconds: float = 60.0) -> None:
         """Wait until every webhook is taken, given up or dropped. Raises NotQuiet."""
         give_up = time.monotonic() + within_seconds
         while pending := self.pending_webhooks():

@@ -7,7 +7,7 @@ ALTER TABLE mechanic_accounts
 COMMENT ON COLUMN mechanic_accounts.told_at IS
   'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
 COMMENT ON COLUMN mechanic_accounts.doubtful IS
-  'Whether two events of that second contradict each other: Stripe is asked when it is next looked at.';
+  'Whether what Stripe told contradicts itself in a way that its order does not settle: Stripe is asked when it is next looked at.';
 
 CREATE OR REPLACE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE sql AS $$
   WITH given_up AS (

@@ -2,6 +2,7 @@
 
 import functools
 import random
+import time
 from collections.abc import Callable  # noqa: TC003 - annotates local variables
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -30,11 +31,13 @@ class Marketplace:
     Attributes:
         stage: the database.
         sessions: by what became of them.
+        filled_at: when what is active in it was, by time.monotonic().
     """
 
     def __init__(self, stage: Stage, desk: Desk, next_week: str) -> None:
         self.stage, self.desk, self.next_week = stage, desk, next_week
         self.sessions: dict[str, UUID] = {}
+        self.filled_at = time.monotonic()
         self.mechanic = desk.mechanic
 
     def fill(self) -> None:
@@ -60,6 +63,18 @@ class Marketplace:
                         sql.Identifier(table)
                     )
                 )
+
+        self.filled_at = time.monotonic()
+
+    def renew(self) -> None:
+        """Move all of it up to now, and leave nobody connected, so that it may be copied.
+
+        In a long run its active sessions would else be stuck: a mechanic has ten minutes to come.
+        """
+        passed = time.monotonic() - self.filled_at
+        self.stage.let_time_pass(-passed)
+        self.filled_at += passed
+        self.stage.close()
 
     # --- ended --------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ WRONGLY_CANCELLED = (
 @pytest.fixture
 def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Database]:
     """Give a copy of the marketplace to spoil and to repair."""
-    market.stage.close()
+    market.renew()
     with postgres_server.temporary_database("to_repair", template="marketplace") as copy:
         yield copy
 

@@ -294,7 +294,7 @@ class Vandal:
 @pytest.fixture(scope="module")
 def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Vandal]:
     """Give a copy without constraints."""
-    market.stage.close()
+    market.renew()
     ids = {name: str(session_id) for name, session_id in market.sessions.items()}
     with (
         postgres_server.temporary_database("unwitnessed", template="marketplace") as database,

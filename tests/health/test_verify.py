@@ -44,7 +44,7 @@ $$
 @pytest.fixture(scope="module")
 def vandal(postgres_server: PostgresServer, market: Marketplace) -> Iterator[psycopg.Connection[Any]]:
     """Give a superuser of a copy of it whom nothing holds up; what they do has to be rolled back."""
-    market.stage.close()  # what is copied must not be in use
+    market.renew()
     with (
         postgres_server.temporary_database("unguarded", template="marketplace") as copy,
         psycopg.connect(copy.superuser_url) as superuser,
@@ -83,12 +83,20 @@ def spoilt(superuser: psycopg.Connection[Any], market: Marketplace, corruption: 
 
 
 def test_a_marketplace_that_went_through_everything_raises_no_alarm(market: Marketplace) -> None:
+    market.renew()
     outcome = of_database(market.stage.urls.app_url)
     assert wrong_with_rows(outcome) == {}
     assert outcome.stopped_at is None
     assert outcome.examined["sessions"] == market.stage.one("SELECT count(*) FROM sessions")
     assert outcome.looked_at == {check.slug for check in ALL_CHECKS}
     assert violations(market.stage.owner) == []  # the other checker says so too
+
+
+def test_nor_does_it_where_an_hour_of_tests_lies_in_between(market: Marketplace) -> None:
+    market.stage.let_time_pass(3600)
+    market.filled_at -= 3600
+    market.renew()
+    assert wrong_with_rows(of_database(market.stage.urls.app_url)) == {}
 
 
 def test_every_check_has_its_corruptions() -> None:
@@ -156,7 +164,7 @@ def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
 @pytest.mark.parametrize("rows", [5_000, pytest.param(1_000_000, marks=pytest.mark.chaos)])
 def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Marketplace, rows: int) -> None:
     """Random sessions of everybody, many times over."""
-    market.stage.close()
+    market.renew()
     with postgres_server.temporary_database("crowd", template="marketplace") as crowd:
         with psycopg.connect(crowd.superuser_url, autocommit=True) as superuser:
             multiply(superuser, rows // size(superuser))

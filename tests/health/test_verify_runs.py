@@ -16,7 +16,7 @@ from localcloud.postgres import PostgresServer
 @pytest.fixture
 def stage(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Stage]:
     """Give a copy of the marketplace."""
-    market.stage.close()
+    market.renew()
     with postgres_server.temporary_database("to_watch", template="marketplace") as copy:
         stage = Stage(copy)
         yield stage

@@ -58,6 +58,14 @@ $$;
 COMMENT ON FUNCTION mark_published_of(uuid, bigint[]) IS
   'mark_published() of one subject, which is what a call publishes. Raises 55P03 where another holds them.';
 
+CREATE FUNCTION unpublished_events(subject uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT coalesce(json_agg(v), '[]')
+            FROM (SELECT o.* FROM outbox_events o WHERE o.subject_id = subject ORDER BY o.id LIMIT 10) AS v);
+END
+$$;
+COMMENT ON FUNCTION unpublished_events(uuid) IS 'What pending_events() returns, as JSON.';
+
 -- What starts and ends a talk brings its events along: one trip to the database less, and plans that are kept.
 CREATE FUNCTION record_join(of_session uuid, by_user uuid, by_connection text, details jsonb)
 RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, unpublished json)
@@ -81,7 +89,7 @@ BEGIN
   UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
   unpublished := '[]';
   IF session_status = 'live' THEN  -- else the join moved nothing
-    SELECT coalesce(json_agg(v), '[]') INTO unpublished FROM pending_events(of_session) v;
+    unpublished := unpublished_events(of_session);
   END IF;
   RETURN NEXT;
 END
@@ -100,7 +108,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
-  RETURN (SELECT coalesce(json_agg(v), '[]') FROM pending_events(of_session) v);
+  RETURN unpublished_events(of_session);
 END
 $$;
 COMMENT ON FUNCTION finish_session(uuid, text, text, text, timestamptz, text, text, text, uuid) IS
@@ -139,7 +147,7 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  SELECT coalesce(json_agg(v), '[]') INTO unpublished FROM pending_events(session_id) v;
+  unpublished := unpublished_events(session_id);
   RETURN NEXT;
 END
 $$;

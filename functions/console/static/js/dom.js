@@ -20,11 +20,36 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
+let pressed = null; // what the pointer is pressed on: replaced before it is let go, its click would be lost
+const postponed = new Map(); // what to do, by the element that is to be filled then
+
+addEventListener("pointerdown", ({ isPrimary, button, target }) => (pressed = isPrimary && button === 0 ? target : null), true);
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, letGo, true);
+addEventListener("blur", letGo); // of the window
+
+function letGo() {
+  setTimeout(() => {
+    pressed = null;
+    const left = [...postponed.values()];
+    postponed.clear();
+    for (const work of left) work(true);
+  }); // after the click that this may be the end of
+}
+
 /**
  * Replaces what an element contains, and keeps what the reader did there: the focus, what they typed, which details
  * they opened, and how far they scrolled a table. Where what had the focus is gone, the element itself gets it.
+ * @returns {Promise<void>} until it is done, or left to a newer call: it waits for a pointer that is pressed on it
  */
 export function fill(element, ...children) {
+  if (!pressed || !element.contains(pressed)) return Promise.resolve(replace(element, children));
+  return new Promise((resolve) => {
+    postponed.get(element)?.(false);
+    postponed.set(element, (really) => resolve(really && replace(element, children)));
+  });
+}
+
+function replace(element, children) {
   const hadFocus = element !== document.activeElement && element.contains(document.activeElement);
   const kept = KINDS.map(([selector, restorer]) => [selector, keyed(element, selector).map(([key, each]) => [key, restorer(each)])]);
   element.replaceChildren(...children.flat(2).filter((child) => child !== null && child !== undefined && child !== false));

@@ -33,10 +33,10 @@ async function refresh() {
     const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
     shown = session;
     undecided = quotes.some(({ status }) => ["requested", "given"].includes(status));
-    fill(main, view(session, quotes));
+    await fill(main, view(session, quotes));
     tick();
   } catch (error) {
-    fill(main, failed(error, refresh));
+    await fill(main, failed(error, refresh));
   }
 }
 

@@ -15,9 +15,9 @@ const who = signedIn();
 async function refresh() {
   try {
     const { preferences, locale } = await get("/api/notifications/preferences");
-    fill(main, el("h1", {}, "What we may tell you"), ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
+    await fill(main, el("h1", {}, "What we may tell you"), ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
   } catch (error) {
-    fill(main, failed(error, refresh));
+    await fill(main, failed(error, refresh));
   }
 }
 

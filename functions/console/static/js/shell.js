@@ -32,9 +32,9 @@ export function start(group, tabs) {
     mark(tabs, name);
     try {
       const content = await tabs[name].show(new URLSearchParams(query));
-      if (turn === showing && content) fill(main, content);
+      if (turn === showing && content) await fill(main, content);
     } catch (error) {
-      if (turn === showing) fill(main, failed(error, refresh));
+      if (turn === showing) await fill(main, failed(error, refresh));
     }
   };
 

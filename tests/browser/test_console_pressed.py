@@ -1,0 +1,67 @@
+"""What is pressed while its page is built anew: the click counts, and the news come right after it."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, Response, expect
+
+from browser.console import running_console, signed_in
+from browser.test_console_journey import ended_by
+from browser.test_console_quotes import CONCERN, live
+from browser.window import Windows
+from journey.account import Account
+from localcloud.postgres import PostgresServer
+
+SESSION = re.compile(r"/api/sessions/[0-9a-f-]{36}$")
+
+
+@pytest.fixture(scope="module")
+def account(
+    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    """The account that these tests play in."""
+    folder = tmp_path_factory.mktemp("console")
+    with running_console(postgres_server, template_database, "console_pressed", folder) as account:
+        yield account
+
+
+def together(account: Account, windows: Windows) -> tuple[Page, Page]:
+    """A mechanic and a customer in a session that is live."""
+    mechanic = signed_in(account, windows.open(), "Mia Moreno")
+    customer = signed_in(account, windows.open(), "Somebody new")
+    live(customer, mechanic)
+    return mechanic, customer
+
+
+def press(page: Page, what: Locator) -> None:
+    """Press on it, and not let go yet."""
+    what.scroll_into_view_if_needed()
+    box = what.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+
+
+def ends(session: Response) -> bool:
+    """Whether it tells a page that its session is over."""
+    return bool(SESSION.search(session.url)) and session.json()["endedAt"] is not None
+
+
+def test_a_link_that_is_pressed_while_news_come_is_followed(account: Account, windows: Windows) -> None:
+    mechanic, customer = together(account, windows)
+    press(mechanic, mechanic.get_by_role("link", name="Back"))
+    with mechanic.expect_response(ends):
+        ended_by(customer)
+    mechanic.mouse.up()
+    mechanic.wait_for_url(re.compile(r"/console/mechanic\.html"))
+
+
+def test_what_came_while_something_was_pressed_is_shown_when_it_is_let_go(account: Account, windows: Windows) -> None:
+    mechanic, customer = together(account, windows)
+    press(mechanic, mechanic.get_by_text(CONCERN))
+    with mechanic.expect_response(ends):
+        ended_by(customer)
+    expect(mechanic.locator(".pill").first).to_have_text("live")
+    mechanic.mouse.up()
+    expect(mechanic.get_by_role("heading", name="Session over")).to_be_visible()

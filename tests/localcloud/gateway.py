@@ -17,6 +17,7 @@ from aiohttp import web
 from localcloud import edge
 from localcloud.authorizer import Authorization, Authorizer, Insufficient, Refused
 from localcloud.http_payload import BadAnswer, HttpAnswer, HttpRequest, answer_of, event_of
+from localcloud.listening import stop_listening
 from localcloud.logline import Log, LogLine
 from localcloud.pools import FunctionPool, Throttled
 from localcloud.processes import allow_many_files
@@ -114,7 +115,7 @@ class Gateway:
     async def close(self) -> None:
         """Stop listening and drop open connections."""
         if self._listener is not None:
-            self._listener.close()
+            await stop_listening(self._listener)
         await self._server.shutdown(_CLOSE_SECONDS)  # 0 would mean to wait for idle connections for ever
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:

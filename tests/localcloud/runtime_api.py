@@ -12,6 +12,7 @@ from aiohttp import web
 
 from localcloud.causes import header_of
 from localcloud.environment import function_arn
+from localcloud.listening import stop_listening
 
 _PREFIX = "/2018-06-01/runtime"
 _ACCEPTED = b'{"status":"OK"}'
@@ -61,7 +62,7 @@ class RuntimeApi:
     async def close(self) -> None:
         """Stop listening and drop the worker's connections."""
         if self._listener is not None:
-            self._listener.close()
+            await stop_listening(self._listener)
         await self._server.shutdown(timeout=0)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from localcloud.listening import stop_listening
 from localcloud.logline import Log, LogLine
 from localcloud.stripe import control_api, params
 from localcloud.stripe.api import Api
@@ -101,7 +102,7 @@ class _Server:
 
     async def stop(self) -> None:
         """Stop listening and delivering."""
-        self._listener.close()
+        await stop_listening(self._listener)
         await self._server.shutdown(_CLOSE_SECONDS)
         await self.service.stop()
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Self
@@ -155,19 +156,25 @@ def linked_packages(folder: Path, requirements: Iterable[Requirement]) -> Path:
 
     Raises MissingPackage.
     """
-    found: dict[str, metadata.Distribution] = {}
-    for requirement in requirements:
-        _collect(requirement, found)
-    links = {
-        name: Path(str(distribution.locate_file(name)))
-        for distribution in found.values()
-        for name in _top_names(distribution)
-    }
+    links = dict(_links(tuple(requirements)))
     digest = hashlib.sha256(repr(sorted(links.items())).encode()).hexdigest()[:16]
     target = folder / digest
     if not target.is_dir():
         _link(target, links)
     return target
+
+
+@cache
+def _links(requirements: tuple[Requirement, ...]) -> tuple[tuple[str, Path], ...]:
+    """Name and place of what a folder links to. Walking the metadata costs 0.2 s; 70 launches ask for the same few."""
+    found: dict[str, metadata.Distribution] = {}
+    for requirement in requirements:
+        _collect(requirement, found)
+    return tuple(
+        (name, Path(str(distribution.locate_file(name))))
+        for distribution in found.values()
+        for name in _top_names(distribution)
+    )
 
 
 def _collect(requirement: Requirement, found: dict[str, metadata.Distribution]) -> None:

@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from autodoctor.migrations import migrate
 from integration.actors import Stage
-from localcloud import ports
-from localcloud.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
+from localcloud.database.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
+from localcloud.host import ports
 from statement_log import LOG_LINE_PREFIX, pinning, statements
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from localcloud.postgres import APP_ROLE
+from localcloud.database.postgres import APP_ROLE
 
 LOG_LINE_PREFIX = "%m [%p] %q%u@%d/%a "
 """Tells the functions' own connections, which all say who they are, from those of tests."""

@@ -2,9 +2,9 @@
 
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
-from autodoctor.http import Request, Router
 from autodoctor.sessions import active
 from autodoctor.settings import session_base_url
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

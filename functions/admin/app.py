@@ -6,9 +6,9 @@ from autodoctor.admin import mechanics, packs, plans, workshops
 from autodoctor.admin.changes import code_of
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
-from autodoctor.health import verify_runs
-from autodoctor.http import Group, Request, Router
+from autodoctor.integrity import runs as verify_runs
 from autodoctor.payments.reconcile.runs import Runs, newest_runs
+from autodoctor.web.http import Group, Request, Router
 
 ADMINS: Final[tuple[Group, ...]] = ("admins",)
 

@@ -1,9 +1,9 @@
 """GET /api/admin/analytics"""
 
 from autodoctor.db import database
-from autodoctor.health.analytics import Analytics, analytics
-from autodoctor.health.analytics_csv import as_content, wants_csv
-from autodoctor.http import Content, Request, Router
+from autodoctor.monitoring.analytics import Analytics, analytics
+from autodoctor.monitoring.analytics_csv import as_content, wants_csv
+from autodoctor.web.http import Content, Request, Router
 
 router = Router()
 db = database()

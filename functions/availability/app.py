@@ -2,9 +2,9 @@
 
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
-from autodoctor.http import Request, Router
 from autodoctor.sessions import availability as use_case
 from autodoctor.sessions.availability import Availability, AvailabilityRequest
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

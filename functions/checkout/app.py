@@ -5,16 +5,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from autodoctor.card_intake import IntakeStatus, intake_status
 from autodoctor.db import database
 from autodoctor.errors import IntakeNotFound
 from autodoctor.events.publish import Publisher
-from autodoctor.health.runs import noted
-from autodoctor.http import Request, Router
+from autodoctor.intake.card import IntakeStatus, intake_status
+from autodoctor.monitoring.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
-from autodoctor.payments.checkout import PackCheckout, PackRequest, buy_pack
-from autodoctor.payments.checkout_sweep import sweep_checkouts
-from autodoctor.payments.stripe_client import check_stripe
+from autodoctor.payments.checkout.checkout import PackCheckout, PackRequest, buy_pack
+from autodoctor.payments.checkout.sweep import sweep_checkouts
+from autodoctor.payments.stripe.client import check_stripe
+from autodoctor.web.http import Request, Router
 
 check_stripe()
 router = Router()

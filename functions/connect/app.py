@@ -3,10 +3,10 @@
 from autodoctor.admin.accounts import AccountRenewed, renew_account
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import database
-from autodoctor.http import Request, Router
-from autodoctor.payments.connect import Onboarding, OnboardingLink, onboarding, start_onboarding
-from autodoctor.payments.stripe_client import check_stripe, stripe_client
+from autodoctor.payments.stripe.client import check_stripe, stripe_client
+from autodoctor.payments.stripe.connect import Onboarding, OnboardingLink, onboarding, start_onboarding
 from autodoctor.settings import session_base_url
+from autodoctor.web.http import Request, Router
 
 session_base_url()
 check_stripe()

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from autodoctor.errors import NotFound
-from autodoctor.http import Content, Request, Router
 from autodoctor.settings import required
-from autodoctor.site import Site
+from autodoctor.web.http import Content, Request, Router
+from autodoctor.web.static_files import Site
 
 FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
 PAGES = {  # what SessionBaseUrl is followed by in answers, mails and at Stripe

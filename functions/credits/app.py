@@ -1,8 +1,8 @@
 """GET /api/customer/credits and POST /api/admin/credits"""
 
 from autodoctor.db import database
-from autodoctor.http import Request, Router
-from autodoctor.payments import credits as credit_account
+from autodoctor.payments.ledger import credits as credit_account
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

@@ -1,9 +1,10 @@
 """GET /api/admin/dead-letters, POST /api/admin/dead-letters/{queue}/redrive"""
 
 from autodoctor.db import database
-from autodoctor.events import dead_letters, redriving
-from autodoctor.http import Request, Router
+from autodoctor.events.dead_letters import queues
+from autodoctor.events.dead_letters import redrive as redriving
 from autodoctor.settings import required
+from autodoctor.web.http import Request, Router
 
 required("DEAD_LETTER_QUEUES")
 router = Router()
@@ -11,8 +12,8 @@ db = database()
 
 
 @router.route("GET /api/admin/dead-letters", groups=["admins"])
-def look(_request: Request) -> dead_letters.DeadLetterQueues:
-    return dead_letters.dead_letters()
+def look(_request: Request) -> queues.DeadLetterQueues:
+    return queues.dead_letters()
 
 
 @router.route("POST /api/admin/dead-letters/{queue}/redrive", groups=["admins"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autodoctor.describe.pages import Description
-from autodoctor.http import Content, Request, Router
+from autodoctor.web.http import Content, Request, Router
 
 description = Description(Path(__file__).parent)
 router = Router()

@@ -1,9 +1,9 @@
 """GET /api/mechanic/earnings and /api/mechanic/referral-code"""
 
 from autodoctor.db import database
-from autodoctor.http import Request, Router
-from autodoctor.payments.earnings import Earnings, earnings
-from autodoctor.payments.referrals import Referral, referral_code
+from autodoctor.payments.ledger.earnings import Earnings, earnings
+from autodoctor.payments.ledger.referrals import Referral, referral_code
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

@@ -3,8 +3,8 @@
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
 from autodoctor.events.publish import Publisher
-from autodoctor.http import Request, Router
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
 from autodoctor.events.relay import relay
-from autodoctor.health.runs import noted
+from autodoctor.monitoring.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.sessions.expiry import sweep
 from autodoctor.settings import required

@@ -1,9 +1,9 @@
 """GET /api/admin/session-health, /api/admin/sessions"""
 
 from autodoctor.db import database
-from autodoctor.health.dashboard import SessionHealth, session_health
-from autodoctor.health.session_search import FoundSessions, Query, search
-from autodoctor.http import Request, Router
+from autodoctor.monitoring.dashboard import SessionHealth, session_health
+from autodoctor.monitoring.session_search import FoundSessions, Query, search
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

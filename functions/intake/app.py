@@ -1,13 +1,13 @@
 """POST /api/intake/start"""
 
-from autodoctor.card_intake import CheckoutOpened
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
-from autodoctor.funded_intake import start_funded_intake
-from autodoctor.http import Request, Router
-from autodoctor.payments.stripe_client import check_stripe
-from autodoctor.sessions.intake import SessionCreated
-from autodoctor.sessions.intake_request import IntakeRequest
+from autodoctor.intake.card import CheckoutOpened
+from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.intake.request import IntakeRequest
+from autodoctor.payments.stripe.client import check_stripe
+from autodoctor.web.http import Request, Router
 
 check_stripe()
 router = Router()

@@ -5,10 +5,10 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
-from autodoctor.health.dashboard import session_health
-from autodoctor.health.monitor import measurements, observe, tell
-from autodoctor.health.runs import noted
-from autodoctor.health.topic import publish
+from autodoctor.monitoring.dashboard import session_health
+from autodoctor.monitoring.monitor import measurements, observe, tell
+from autodoctor.monitoring.runs import noted
+from autodoctor.monitoring.topic import publish
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import required
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 from autodoctor.db import database
-from autodoctor.http import Group, Request, Router
 from autodoctor.notifications import inbox, preferences
-from autodoctor.wire import EmptyBody
+from autodoctor.web.http import Group, Request, Router
+from autodoctor.web.schemas import EmptyBody
 
 EVERYBODY: Final[tuple[Group, ...]] = ("customers", "mechanics", "admins")
 

@@ -5,16 +5,16 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
-from autodoctor.health.runs import noted
+from autodoctor.monitoring.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
-from autodoctor.payments.fees import sweep_fees
-from autodoctor.payments.losses import sweep_losses
-from autodoctor.payments.payouts import sweep_payouts
-from autodoctor.payments.refund_lookups import lookups_unanswered, sweep_refund_lookups
-from autodoctor.payments.refunding import sweep_refunds
-from autodoctor.payments.reversals import sweep_reversals
-from autodoctor.payments.sending import waiting
-from autodoctor.payments.stripe_client import check_stripe, stripe_client
+from autodoctor.payments.ledger.fees import sweep_fees
+from autodoctor.payments.losses.losses import sweep_losses
+from autodoctor.payments.losses.refund_lookups import lookups_unanswered, sweep_refund_lookups
+from autodoctor.payments.outgoing.lease import waiting
+from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.outgoing.reversals import sweep_reversals
+from autodoctor.payments.stripe.client import check_stripe, stripe_client
 
 check_stripe()
 db = database()

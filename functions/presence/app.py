@@ -3,9 +3,9 @@
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
 from autodoctor.events.publish import Publisher
-from autodoctor.http import Request, Router
 from autodoctor.sessions import presence
-from autodoctor.wire import EmptyBody
+from autodoctor.web.http import Request, Router
+from autodoctor.web.schemas import EmptyBody
 
 router = Router()
 db = database()

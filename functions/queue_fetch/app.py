@@ -1,8 +1,8 @@
 """GET /api/mechanic/queue"""
 
 from autodoctor.db import database
-from autodoctor.http import Request, Router
 from autodoctor.sessions.queue import Queue, fetch_queue
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

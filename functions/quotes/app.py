@@ -3,12 +3,13 @@
 from autodoctor.db import database
 from autodoctor.errors import SessionNotFound
 from autodoctor.events.publish import Publisher
-from autodoctor.http import Request, Router
-from autodoctor.payments import quote_views, quotes
-from autodoctor.payments.quote_errors import QuoteNotFound
-from autodoctor.payments.quote_views import Quote, Quotes, SessionQuotes
-from autodoctor.payments.quote_workshops import AskableWorkshops, askable_workshops
-from autodoctor.wire import EmptyBody
+from autodoctor.quotes import quotes
+from autodoctor.quotes import views as quote_views
+from autodoctor.quotes.errors import QuoteNotFound
+from autodoctor.quotes.views import Quote, Quotes, SessionQuotes
+from autodoctor.quotes.workshops import AskableWorkshops, askable_workshops
+from autodoctor.web.http import Request, Router
+from autodoctor.web.schemas import EmptyBody
 
 router = Router()
 db = database()

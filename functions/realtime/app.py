@@ -1,10 +1,10 @@
 """POST /api/realtime/ticket"""
 
 from autodoctor.db import database
-from autodoctor.events.tickets import Ticket, issue_ticket
-from autodoctor.http import Request, Router
+from autodoctor.events.feed.tickets import Ticket, issue_ticket
 from autodoctor.settings import required
-from autodoctor.wire import EmptyBody
+from autodoctor.web.http import Request, Router
+from autodoctor.web.schemas import EmptyBody
 
 required("WEBSOCKET_URL")
 router = Router()

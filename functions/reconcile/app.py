@@ -5,11 +5,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
-from autodoctor.health.runs import noted
+from autodoctor.monitoring.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.reconcile import reconcile
 from autodoctor.payments.reconcile.runs import keep, log
-from autodoctor.payments.stripe_client import LIST_ANSWER_SECONDS, check_stripe, stripe_client, stripe_secrets
+from autodoctor.payments.stripe.client import LIST_ANSWER_SECONDS, check_stripe, stripe_client, stripe_secrets
 
 check_stripe()
 db = database()

@@ -6,10 +6,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
 from autodoctor.events import outbox
-from autodoctor.events.connections import drop_expired
-from autodoctor.events.feed import prune
+from autodoctor.events.feed.connections import drop_expired
+from autodoctor.events.feed.messages import prune
 from autodoctor.events.relay import relay
-from autodoctor.health.runs import noted
+from autodoctor.monitoring.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import required
 

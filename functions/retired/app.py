@@ -3,7 +3,7 @@
 from typing import Final, NoReturn
 
 from autodoctor.errors import Retired
-from autodoctor.http import Request, Router
+from autodoctor.web.http import Request, Router
 
 SUCCESSORS: Final = {
     "ANY /api/mechanics/requests": "/api/mechanic/queue",

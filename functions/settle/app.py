@@ -8,9 +8,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from autodoctor.db import database
 from autodoctor.events.consumer import consumer
 from autodoctor.events.model import Event, SessionEvent
-from autodoctor.health.runs import noted
+from autodoctor.monitoring.runs import noted
 from autodoctor.observability import MetricUnit, logger, metrics
-from autodoctor.payments.settlement import settle, sweep
+from autodoctor.payments.ledger.settlement import settle, sweep
 
 db = database()
 

@@ -1,7 +1,7 @@
 """WebSocket routes $connect (with ?ticket= and perhaps &since=), $disconnect, and $default for what keeps one alive"""
 
 from autodoctor.db import database
-from autodoctor.events import sockets
+from autodoctor.events.feed import sockets
 from autodoctor.settings import required
 
 required("FEED_QUEUE_URL")

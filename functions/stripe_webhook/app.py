@@ -2,9 +2,9 @@
 
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
-from autodoctor.http import Request, Router
-from autodoctor.payments.inbox import Received, receive
-from autodoctor.payments.stripe_client import check_stripe
+from autodoctor.payments.stripe.client import check_stripe
+from autodoctor.payments.stripe.inbox import Received, receive
+from autodoctor.web.http import Request, Router
 
 check_stripe()
 router = Router()

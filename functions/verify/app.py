@@ -5,9 +5,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
-from autodoctor.health.runs import noted
-from autodoctor.health.topic import publish
-from autodoctor.health.verify_runs import run
+from autodoctor.integrity.runs import run
+from autodoctor.monitoring.runs import noted
+from autodoctor.monitoring.topic import publish
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import database_url, required
 

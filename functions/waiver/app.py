@@ -2,8 +2,8 @@
 
 from autodoctor.db import database
 from autodoctor.events.publish import Publisher
-from autodoctor.http import Request, Router
-from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
+from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
+from autodoctor.web.http import Request, Router
 
 router = Router()
 db = database()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from journey.account import Account, running_account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")

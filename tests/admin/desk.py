@@ -12,7 +12,7 @@ from autodoctor.admin.plans import NewPlan, Plan, PlanPatch, add_plan, change_pl
 from autodoctor.db import Database
 from autodoctor.errors import Problem
 from autodoctor.ids import new_id
-from autodoctor.wire import RequestBody
+from autodoctor.web.schemas import RequestBody
 from integration.actors import Stage
 
 ADMIN = new_id()

@@ -19,11 +19,11 @@ from autodoctor.admin.packs import (
 )
 from autodoctor.admin.plans import NewPlan, Plan, PlanExists, PlanNotFound, PlanPatch, all_plans
 from autodoctor.errors import Unprocessable
-from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.plans import plans as sold
-from autodoctor.payments.settlement import settle
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.payments.checkout.price_list import plans as sold
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.settlement import settle
 from integration.actors import Stage, intake_request
 from payments.purse import balance, buy, complete, give, spendable
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from autodoctor.db import database
-from autodoctor.events.told import Told
+from autodoctor.prefetched import Told
 from unit.lambda_event import Handler, call, claims, event
 
 if TYPE_CHECKING:

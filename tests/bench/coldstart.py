@@ -26,10 +26,10 @@ from bench.judge import Row, Target, noise
 from bench.server import BenchServer, bench_server
 from bench.stacks import without_publishing
 from bench.walks import Walks
-from localcloud.environment import Databases, Launch, launch_of
-from localcloud.runtime_api import Invocation
-from localcloud.template import FunctionSpec, LayerSpec, read_stack
-from localcloud.workers import Outcome, Worker
+from localcloud.compute.environment import Databases, Launch, launch_of
+from localcloud.compute.runtime_api import Invocation
+from localcloud.compute.workers import Outcome, Worker
+from localcloud.stack.template import FunctionSpec, LayerSpec, read_stack
 from unit.lambda_event import claims, event
 
 ROUNDS: Final = 11

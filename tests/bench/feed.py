@@ -22,7 +22,7 @@ from bench.audience import Audience, BareServer, mechanics
 from bench.judge import Row, noise, percentile
 from bench.server import bench_server
 from bench.stacks import Deployed, Variant, deployed
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 FEW: Final = {1: 40, 100: 12}
 """How many requests are made, by how many mechanics are connected."""

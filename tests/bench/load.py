@@ -8,7 +8,7 @@ from typing import Any, Final
 import aiohttp
 
 from bench.stacks import Deployed
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 CLIENTS: Final = 8
 REQUESTS_PER_WALK: Final = 8

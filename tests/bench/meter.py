@@ -10,7 +10,7 @@ from psycopg import sql
 
 from autodoctor.db import database
 from bench.server import BenchServer
-from localcloud.postgres import APP_ROLE
+from localcloud.database.postgres import APP_ROLE
 
 # Statistics of a connection reach the shared counters when it says so, or at some later time.
 _FLUSH: Final = "SELECT pg_stat_force_next_flush()"

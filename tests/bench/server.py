@@ -12,8 +12,9 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from autodoctor.migrations import migrate
-from localcloud import binaries, ports
-from localcloud.postgres import SUPERUSER, Database, PostgresServer, PostgresSettings
+from localcloud.database import binaries
+from localcloud.database.postgres import SUPERUSER, Database, PostgresServer, PostgresSettings
+from localcloud.host import ports
 
 _OPTIONS: Final = {
     # Nothing may run beside what is measured.

@@ -20,9 +20,9 @@ from autodoctor.ids import new_id
 from autodoctor.migrations import migrate
 from bench.calls import ROOT
 from bench.server import BenchServer
-from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
-from localcloud.logline import LogLine
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
+from localcloud.host.logline import LogLine
+from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 _GLOBALS: Final = "        POWERTOOLS_SERVICE_NAME: autodoctor\n"
 _AFTER: Final = re.compile(r",\s*after=publish\b")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from browser.site import running_site
 from browser.window import PATIENCE_MS, SCREENSHOTS, Camera, Troubles, Windows
 from journey.account import Account, running_account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 INSTALL_SECONDS = 600

@@ -8,9 +8,9 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from journey.account import Account, running_account
-from localcloud.ports import LOOPBACK, scattered_port
-from localcloud.postgres import PostgresServer
-from localcloud.roster import seed
+from localcloud.database.postgres import PostgresServer
+from localcloud.host.ports import LOOPBACK, scattered_port
+from localcloud.identity.roster import seed
 
 
 @contextmanager

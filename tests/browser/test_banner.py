@@ -13,7 +13,7 @@ from browser.console import running_console
 from browser.window import Camera, Windows
 from integration.actors import Mechanic
 from journey.account import Account, Caller
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 SHOP = """<!doctype html><html lang="en"><title>A shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">

@@ -11,7 +11,7 @@ from browser.console import hide, running_console, signed_in
 from browser.window import Camera, Windows
 from health.past import Past, Story, no_show, withdrawn
 from journey.account import Account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")

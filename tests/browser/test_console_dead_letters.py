@@ -11,7 +11,7 @@ from browser.console import running_console, signed_in
 from browser.window import Camera, Windows
 from events.letter_box import LetterBox
 from journey.account import Account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
 BETWEEN = "Between the bus and its consumers"

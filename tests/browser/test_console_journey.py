@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from browser.console import running_console, signed_in
 from browser.window import Camera, Windows
 from journey.account import Account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 BANNER = "active-session-banner section"
 

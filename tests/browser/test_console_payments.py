@@ -12,7 +12,7 @@ from browser.console import hide, running_console, signed_in
 from browser.test_console_journey import described
 from browser.window import Camera, Windows
 from journey.account import Account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 UNDER_WAY = "Your payment is under way"
 

@@ -11,7 +11,7 @@ from browser.test_console_journey import ended_by
 from browser.test_console_quotes import CONCERN, live
 from browser.window import Windows
 from journey.account import Account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 SESSION = re.compile(r"/api/sessions/[0-9a-f-]{36}$")
 

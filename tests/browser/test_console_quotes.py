@@ -10,8 +10,8 @@ from browser.console import running_console, signed_in
 from browser.test_console_journey import described
 from browser.window import Camera, Windows
 from journey.account import Account
-from localcloud.postgres import PostgresServer
-from localcloud.roster import WORKSHOP_NAME
+from localcloud.database.postgres import PostgresServer
+from localcloud.identity.roster import WORKSHOP_NAME
 
 CONCERN = "It grinds when I brake."
 

@@ -10,8 +10,8 @@ from autodoctor.ids import new_id
 from browser.window import Camera, Windows
 from events.mailbox import kinds_to
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE, INTAKE_WITH_WAIVER
-from localcloud.stripe.control import StripeControl
+from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
+from localcloud.stripe.pages.control import StripeControl
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "quick", "payWith": "card"}
 

@@ -15,8 +15,8 @@ from chaos.pool import Document
 from chaos.stand_in import RemoteRefused
 from chaos.world import World
 from integration.actors import Mechanic
-from localcloud.samples import INTAKE_WITH_WAIVER
-from localcloud.stripe.webhooks import EVENTS
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.stripe.state.webhooks import EVENTS
 
 WANTED = tuple(itertools.chain.from_iterable(EVENTS.values()))
 

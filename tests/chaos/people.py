@@ -11,7 +11,7 @@ from autodoctor.ids import new_id
 from chaos.stand_in import RemoteRefused
 from chaos.world import MIN_BILLABLE_SECONDS, Abandoned, World
 from integration.actors import Mechanic
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 SOLD_AS: Final = {"free": "chat", "quick": "chat", "standard": "video", "diagnostic": "diagnostic"}
 FUNDINGS: Final = {"card": 5, "credit": 3, "free": 2}

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from localcloud.stripe.control_api import PREFIX
-from localcloud.stripe.service import PREFIX as SERVICE
-from localcloud.stripe.service import running_stripe
-from localcloud.stripe.store import FILE
+from localcloud.stripe.http.service import PREFIX as SERVICE
+from localcloud.stripe.http.service import running_stripe
+from localcloud.stripe.pages.control_api import PREFIX
+from localcloud.stripe.state.store import FILE
 
 _SELF: Final = Path(__file__)
 _PATIENCE_SECONDS: Final = 120.0

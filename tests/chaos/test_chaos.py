@@ -12,7 +12,7 @@ import pytest
 
 from chaos.run import play
 from chaos.world import running_world
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 KILL_EVERY_SECONDS = 0.2
 

@@ -16,7 +16,7 @@ from chaos.audit import Audit
 from chaos.bank import Bank
 from chaos.clockwork import come_to_rest
 from chaos.world import running_world
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 MOST_STEPS = 60
 

@@ -18,7 +18,7 @@ from chaos.bank import Bank
 from chaos.clockwork import come_to_rest
 from chaos.world import World, running_world
 from integration.invariants import violations
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 WHO = st.integers(0, 2)
 PICK = st.integers(0, 9)

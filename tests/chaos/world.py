@@ -17,7 +17,7 @@ from autodoctor.db import Row
 from chaos.pool import Pool, running_functions
 from chaos.stand_in import RemoteStripe, running_stand_in
 from integration.actors import Mechanic, Stage
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 PROCESSES: Final = 10
 MIN_BILLABLE_SECONDS: Final = 1

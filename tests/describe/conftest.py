@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from autodoctor.describe.pages import Description
-from autodoctor.http import Route
-from localcloud import handlers
+from autodoctor.web.http import Route
 from localcloud.describe_command import SERVED, documents
-from localcloud.template import Stack, read_stack
+from localcloud.stack import handlers
+from localcloud.stack.template import Stack, read_stack
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 

@@ -8,7 +8,8 @@ import jsonschema_rs
 import pytest
 
 from autodoctor.describe.feed_messages import MESSAGES
-from autodoctor.events import broadcast, feed, waiting
+from autodoctor.events.feed import broadcast, queue_position
+from autodoctor.events.feed import messages as feed
 from autodoctor.events.model import json_schemas
 from autodoctor.ids import new_id
 from describe.conformity import closed
@@ -48,7 +49,7 @@ def frames() -> Iterator[bytes]:
     gone = set(feed._GONE.values())  # noqa: SLF001 (what it may send is known nowhere else)
     for kind in ("new_assignment", "session_updated", *sorted(gone)):
         yield feed.frame({**ROW, "type": kind})
-    yield feed.envelope("waiting_updated", 8, waiting._payload(PLACE))  # noqa: SLF001 (as above)
+    yield feed.envelope("waiting_updated", 8, queue_position._payload(PLACE))  # noqa: SLF001 (as above)
     yield feed.envelope("connected", 9, {"connectionId": "JKJaXmPLvHcESHA="})
     yield broadcast._RESYNC  # noqa: SLF001 (as above)
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from autodoctor.describe.openapi import Undescribed, openapi
-from autodoctor.http import Route
+from autodoctor.web.http import Route
 from localcloud.cli import app
 from localcloud.describe_command import written
 

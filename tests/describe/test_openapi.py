@@ -9,9 +9,9 @@ import pytest
 import schemathesis
 
 from autodoctor.describe.operations import OPERATIONS
-from autodoctor.http import Route
+from autodoctor.web.http import Route
 from localcloud.describe_command import SERVED, written
-from localcloud.template import Stack
+from localcloud.stack.template import Stack
 
 type Document = Mapping[str, Any]
 

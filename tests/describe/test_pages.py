@@ -12,7 +12,7 @@ import pytest
 from autodoctor.describe.pages import Description
 from autodoctor.describe.problems import GUIDES
 from autodoctor.describe.reading import prose
-from localcloud.template import Stack
+from localcloud.stack.template import Stack
 
 VOID: Final = {"meta", "br", "link", "img", "input", "hr"}
 HEADING: Final = re.compile(r"h([1-6])")

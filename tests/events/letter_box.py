@@ -4,8 +4,8 @@ from typing import Any
 
 import boto3
 
-from localcloud.cloudformation import ACCOUNT, REGION
-from localcloud.environment import service_endpoints
+from localcloud.compute.environment import service_endpoints
+from localcloud.stack.cloudformation import ACCOUNT, REGION
 
 
 def arn(service: str, name: str) -> str:

@@ -17,9 +17,9 @@ from autodoctor.notifications import sender
 from autodoctor.notifications.notify import notify
 from autodoctor.observability import metrics
 from autodoctor.sessions.end import Ender, end_session
-from autodoctor.wire import now
+from autodoctor.web.schemas import now
 from integration.actors import Mechanic, Stage
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 type Conduct = Literal["take", "throttle", "reject", "fail", "hang", "drop"]
 

@@ -11,8 +11,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
-from localcloud.logline import LogLine
+from localcloud.host.logline import LogLine
+from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 TEMPLATE = Path(__file__).parent / "bus_stack" / "template.yaml"
 BUS = "autodoctor-local-events"

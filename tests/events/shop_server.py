@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from events.shop import settings
-from localcloud.cloud import running_cloud
+from localcloud.services.cloud import running_cloud
 
 with running_cloud(settings(Path(sys.argv[1]), lambda _line: None)) as cloud:
     print(cloud.api_url, flush=True)

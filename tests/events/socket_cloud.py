@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 import boto3
 
 from events.feed_client import FeedClient
-from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
-from localcloud.logline import LogLine
-from localcloud.socket_connection import Lifetime
+from localcloud.gateway.socket_connection import Lifetime
+from localcloud.host.logline import LogLine
+from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 TEMPLATE = Path(__file__).parent / "socket_stack" / "template.yaml"
 WAIT_SECONDS = 30.0

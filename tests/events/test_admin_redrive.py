@@ -10,7 +10,7 @@ import pytest
 from autodoctor.ids import new_id
 from events.letter_box import LetterBox, arn
 from journey.account import Account, Caller, running_account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
 PATH = "/api/admin/dead-letters"

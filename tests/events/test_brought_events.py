@@ -2,8 +2,8 @@
 
 from autodoctor.events import outbox
 from autodoctor.events.model import event_of
-from autodoctor.events.told import Told
 from autodoctor.ids import new_id
+from autodoctor.prefetched import Told
 from autodoctor.sessions.presence import join, leave
 from integration.actors import Stage
 

@@ -10,10 +10,10 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from events.shop import BUS, RunningShop, open_shop, wait_until
-from localcloud.bus_faults import Mode
-from localcloud.cloudformation import TemplateError
-from localcloud.event_bus import BusEvent
-from localcloud.template import read_stack
+from localcloud.messaging.bus_faults import Mode
+from localcloud.messaging.event_bus import BusEvent
+from localcloud.stack.cloudformation import TemplateError
+from localcloud.stack.template import read_stack
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from localcloud.cloudformation import TemplateError, Value
-from localcloud.event_pattern import compiled
+from localcloud.stack.cloudformation import TemplateError, Value
+from localcloud.stack.event_pattern import compiled
 
 EVENT = {
     "source": "autodoctor",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from events.shop import RunningShop, Shop, open_shop, wait_until
-from localcloud.event_sources import failures_named
+from localcloud.messaging.event_sources import failures_named
 
 TESTS = Path(__file__).parents[1]
 

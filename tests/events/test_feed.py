@@ -7,12 +7,13 @@ from uuid import UUID
 import pytest
 
 from autodoctor.db import Row
-from autodoctor.events import connections, feed, outbox
+from autodoctor.events import outbox
+from autodoctor.events.feed import connections, messages
+from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.events.model import Event, event_of
-from autodoctor.events.tickets import issue_ticket
 from autodoctor.ids import new_id
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.wire import now
+from autodoctor.web.schemas import now
 from integration.actors import Mechanic, Stage
 
 
@@ -41,9 +42,9 @@ def events_of(stage: Stage, session_id: UUID) -> list[Event]:
 def told(stage: Stage, session_id: UUID) -> list[Row]:
     """To whom the session's news go, as a broadcast finds it out."""
     events = events_of(stage, session_id)
-    feed.record(stage.app, events)
-    rows = feed.unsent(stage.app, events)
-    feed.mark_sent(stage.app, events)
+    messages.record(stage.app, events)
+    rows = messages.unsent(stage.app, events)
+    messages.mark_sent(stage.app, events)
     return rows
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from integration.dev_process import AUTODOCTOR, Dev, discard, run, running_dev
-from localcloud.roster import ROSTER
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.identity.roster import ROSTER
 
 WAIT_SECONDS = 100.0
 

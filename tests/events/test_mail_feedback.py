@@ -9,7 +9,7 @@ import pytest
 from autodoctor.db import database as layer_database
 from autodoctor.observability import metrics
 from integration.actors import Stage
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 from unit.lambda_event import Context, loaded
 
 ADDRESS = "Cora@Example.com"

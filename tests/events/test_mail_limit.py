@@ -11,7 +11,7 @@ from autodoctor.ids import new_id
 from autodoctor.notifications.notify import MOST_A_DAY, MOST_AN_HOUR
 from autodoctor.notifications.sender import NotSent
 from events.post_office import PostOffice, payout, post_office
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 VICTIM = "victim@example.org"
 

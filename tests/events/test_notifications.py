@@ -10,7 +10,7 @@ from autodoctor.db import database as layer_database
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind
 from events.post_office import PostOffice, payout, post_office
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 from unit.lambda_event import Answer, call, claims, event, loaded
 
 LIST = "GET /api/notifications"

@@ -25,8 +25,8 @@ from autodoctor.notifications.recipients import NobodyConcerned
 from autodoctor.notifications.sender import CONNECT_SECONDS, READ_SECONDS, NotSent, SesSender
 from autodoctor.sessions.presence import release
 from events.post_office import PostOffice, environment, payout, post_office
-from localcloud.postgres import Database
-from localcloud.template import read_stack
+from localcloud.database.postgres import Database
+from localcloud.stack.template import read_stack
 
 ROOT = Path(__file__).parents[2]
 

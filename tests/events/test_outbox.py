@@ -22,7 +22,7 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.wire import now
+from autodoctor.web.schemas import now
 from faults.scripted_bus import ScriptedBus, scripted_bus
 from integration.actors import Stage
 from integration.test_state_machine import Consultations

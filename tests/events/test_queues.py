@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from events.shop import RunningShop, open_shop, settings, wait_until
-from localcloud.cloud import running_cloud
-from localcloud.message_file import forget_messages
+from localcloud.messaging.message_file import forget_messages
+from localcloud.services.cloud import running_cloud
 
 PLAIN, ORDERED = "UnreadQueue", "UnreadOrderedQueue.fifo"
 numbers = count()

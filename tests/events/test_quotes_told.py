@@ -9,9 +9,9 @@ from autodoctor.events.model import PayoutEvent, QuoteEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.inbox import notifications
 from autodoctor.notifications.sender import NotSent
-from autodoctor.wire import now
+from autodoctor.web.schemas import now
 from events.post_office import PostOffice, post_office
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 from payments.quoting import Case, live_case
 
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner, Result
 from events.shop import RunningShop, open_shop, wait_until
 from integration.engine import due_soon
 from localcloud.cli import app
-from localcloud.datadir import DataDir, RunningServer
-from localcloud.environment import service_endpoints
-from localcloud.redrive import local_account
+from localcloud.compute.environment import service_endpoints
+from localcloud.host.datadir import DataDir, RunningServer
+from localcloud.messaging.redrive import local_account
 
 type Redrive = Callable[..., Result]
 

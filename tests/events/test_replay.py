@@ -8,14 +8,14 @@ import pytest
 
 from autodoctor.db import Database as Connections
 from autodoctor.errors import Unauthenticated, Unprocessable
-from autodoctor.events import connections, feed
-from autodoctor.events.tickets import issue_ticket
+from autodoctor.events.feed import connections, messages
+from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import join, release
 from events.test_feed import connected, events_of, told
 from integration.actors import Stage
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def missed(stage: Stage, connection_id: str) -> list[tuple[str, str]]:
     owed = connections.owed(stage.app, connection_id)
     assert owed is not None
     assert not owed.lost
-    return [(row["type"], row["status"]) for row in feed.missed(stage.app, connection_id, owed.since, 100)]
+    return [(row["type"], row["status"]) for row in messages.missed(stage.app, connection_id, owed.since, 100)]
 
 
 def head(stage: Stage) -> int:
@@ -89,7 +89,7 @@ def test_who_comes_back_with_a_number_that_is_forgotten_or_none_of_ours_has_to_s
     old = opened(stage, new_id(), "mechanics", 0)
     ahead = opened(stage, new_id(), "mechanics", head(stage) + 1)
     stage.owner.execute("UPDATE feed SET created_at = created_at - interval '61 minutes'")
-    feed.prune(stage.app)
+    messages.prune(stage.app)
     for connection in (old, ahead):
         owed = connections.owed(stage.app, connection)
         assert owed is not None
@@ -110,14 +110,14 @@ def test_what_happens_while_a_connection_is_opened_is_not_missed(stage: Stage) -
 def test_an_event_that_comes_again_is_told_once_and_one_that_was_not_sent_is_told_again(stage: Stage) -> None:
     connected(stage, stage.mechanic().user_id, "mechanics")
     events = events_of(stage, stage.queued().session_id)
-    feed.record(stage.app, events)
-    first = feed.unsent(stage.app, events)
-    feed.record(stage.app, events)
-    again = feed.unsent(stage.app, events)
+    messages.record(stage.app, events)
+    first = messages.unsent(stage.app, events)
+    messages.record(stage.app, events)
+    again = messages.unsent(stage.app, events)
     assert [row["seq"] for row in first] == [row["seq"] for row in again] != []
-    feed.mark_sent(stage.app, events)
-    feed.record(stage.app, events)
-    assert feed.unsent(stage.app, events) == []
+    messages.mark_sent(stage.app, events)
+    messages.record(stage.app, events)
+    assert messages.unsent(stage.app, events) == []
 
 
 def test_an_event_that_comes_late_tells_nothing_any_more(stage: Stage) -> None:
@@ -127,9 +127,9 @@ def test_an_event_that_comes_late_tells_nothing_any_more(stage: Stage) -> None:
     created = stage.live(mechanic, customer)
     events = events_of(stage, created.session_id)
     live = [event for event in events if event.type == "session.live"]
-    feed.record(stage.app, live)
-    feed.record(stage.app, [event for event in events if event.type != "session.live"])
-    kinds = [(row["type"], row["status"]) for row in feed.unsent(stage.app, events)]
+    messages.record(stage.app, live)
+    messages.record(stage.app, [event for event in events if event.type != "session.live"])
+    kinds = [(row["type"], row["status"]) for row in messages.unsent(stage.app, events)]
     assert ("session_updated", "waiting") not in kinds
     assert kinds.count(("session_updated", "live")) == 2
 
@@ -237,9 +237,9 @@ def test_an_older_event_is_still_told_to_whom_the_newer_one_is_not_for(stage: St
     told(stage, created.session_id)
     release(stage.app, mechanic.user_id, created.session_id)
     events = events_of(stage, created.session_id)
-    feed.record(stage.app, [event for event in events if event.type != "session.pending"])
-    feed.record(stage.app, [event for event in events if event.type == "session.pending"])
-    mine = [row["type"] for row in feed.unsent(stage.app, events) if row["connection_id"] == connection]
+    messages.record(stage.app, [event for event in events if event.type != "session.pending"])
+    messages.record(stage.app, [event for event in events if event.type == "session.pending"])
+    mine = [row["type"] for row in messages.unsent(stage.app, events) if row["connection_id"] == connection]
     assert "session_updated" in mine
 
 

@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from events.feed_client import FeedClient
 from events.socket_cloud import Probe, running_probe
-from localcloud.socket_connection import Lifetime
+from localcloud.gateway.socket_connection import Lifetime
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from faults.pipeline import Pipeline, running_pipeline
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 
 @pytest.fixture(scope="module")

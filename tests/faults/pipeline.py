@@ -18,10 +18,10 @@ from autodoctor.db import Row
 from integration.actors import Stage
 from integration.dev_process import descendants, eventually
 from journey.account import Account, running_account
-from localcloud.bus_faults import BusFaults
-from localcloud.message_file import FILE
-from localcloud.postgres import PostgresServer
-from localcloud.redrive import local_account
+from localcloud.database.postgres import PostgresServer
+from localcloud.messaging.bus_faults import BusFaults
+from localcloud.messaging.message_file import FILE
+from localcloud.messaging.redrive import local_account
 
 PATIENCE_SECONDS = 90.0
 STALLED_SECONDS = 2.0

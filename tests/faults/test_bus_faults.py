@@ -15,8 +15,8 @@ from events.feed_client import FeedClient
 from faults.pipeline import Pipeline, kill_workers, workers
 from integration.dev_process import eventually
 from journey.account import Caller
-from localcloud.bus_faults import Mode
-from localcloud.cloud import InvokeResult
+from localcloud.messaging.bus_faults import Mode
+from localcloud.services.cloud import InvokeResult
 
 # The budget is 0.3 s; the rest is what two shared cores need for a cold start or two.
 A_CALL_SECONDS = 8.0

@@ -15,7 +15,7 @@ from faults.pipeline import Pipeline, let_queues_wait, untold, waiting_messages
 from integration.dev_process import eventually
 from integration.invariants import violations
 from journey.account import Caller
-from localcloud.redrive import local_account
+from localcloud.messaging.redrive import local_account
 
 CUSTOMERS = 6
 WITHIN = 30.0

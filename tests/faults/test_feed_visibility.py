@@ -13,13 +13,13 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from autodoctor.db import Row
 from autodoctor.errors import MechanicNotActive
-from autodoctor.events import connections, feed
+from autodoctor.events.feed import connections, messages
+from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.events.model import AssignmentEvent, Event, event_of
-from autodoctor.events.tickets import issue_ticket
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions import active
 from autodoctor.sessions.end import Ender, end_session
-from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.queue import fetch_queue
 from integration.actors import Stage
 from integration.test_state_machine import CUSTOMERS, MECHANICS, Consultations, Wish
@@ -35,7 +35,7 @@ def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 class Listeners(Consultations):
-    """The random people of the state machine, each with an open feed."""
+    """The random people of the state machine, each with an open messages."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
@@ -60,15 +60,15 @@ class Listeners(Consultations):
     def everybody_is_told_what_is_theirs_and_nothing_else(self) -> None:
         listening = self.listening()
         events = self.happened()
-        feed.record(self.stage.app, events)
+        messages.record(self.stage.app, events)
         told: defaultdict[tuple[str, UUID], set[UUID]] = defaultdict(set)
-        for row in feed.unsent(self.stage.app, events):
+        for row in messages.unsent(self.stage.app, events):
             user = listening[row["connection_id"]]
             if row["type"] == "session_updated":
                 assert user in self.parties_of(row), "a stranger was told of a session"
             else:
                 told[row["type"], row["assignment_id"]].add(user)
-        feed.mark_sent(self.stage.app, events)
+        messages.mark_sent(self.stage.app, events)
         self.compare(events, told, self.shown())
 
     def compare(

@@ -21,8 +21,8 @@ from integration.actors import Stage
 from integration.dev_process import Dev, discard, run, running_dev
 from integration.invariants import violations
 from journey.account import Caller
-from localcloud.postgres import PostgresServer, PostgresSettings
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.database.postgres import PostgresServer, PostgresSettings
 
 FUNCTIONS = ("intake", "accept", "presence", "end_session", "relay", "broadcast", "notify", "socket")
 AGAIN_SECONDS = 60.0

@@ -8,7 +8,7 @@ import pytest
 from health.marketplace import Marketplace
 from health.past import Past
 from integration.actors import Stage
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 from payments.counter import opened_counter
 from payments.desk import Desk
 

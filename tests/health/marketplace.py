@@ -11,10 +11,10 @@ from psycopg import sql
 
 from autodoctor.db import Database
 from autodoctor.ids import new_id
-from autodoctor.payments import quotes
-from autodoctor.payments.quotes import AmountRequest, ApprovalRequest, EscalationRequest
-from autodoctor.payments.settlement import settle
-from autodoctor.privacy import erase_customer
+from autodoctor.operations.privacy import erase_customer
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.quotes import quotes
+from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.payments.settlement import settle
+from autodoctor.payments.ledger.settlement import settle
 from autodoctor.sessions.presence import join, leave
 from health.past import Past, Story, free, no_show
 from integration.actors import Stage

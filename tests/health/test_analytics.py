@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from autodoctor.errors import Unprocessable
-from autodoctor.health.analytics import RANGES, Analytics, analytics
-from autodoctor.health.analytics_csv import as_content, to_csv, wants_csv
 from autodoctor.ids import new_id
+from autodoctor.monitoring.analytics import RANGES, Analytics, analytics
+from autodoctor.monitoring.analytics_csv import as_content, to_csv, wants_csv
 from autodoctor.sessions.accept import accept, decline
 from health.past import NOON, Past, Story, free, no_show, withdrawn
 from integration.actors import Mechanic, Stage

@@ -8,14 +8,14 @@ import pytest
 
 from autodoctor.admin.mechanics import mechanics
 from autodoctor.errors import Unprocessable
-from autodoctor.health.dashboard import SessionHealth, session_health
-from autodoctor.health.session_search import FoundSessions, Query, search
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.accounts import Kind
-from autodoctor.payments.ledger import Transfer, book
-from autodoctor.payments.sending import waiting
-from autodoctor.payments.settlement import settle
+from autodoctor.monitoring.dashboard import SessionHealth, session_health
+from autodoctor.monitoring.session_search import FoundSessions, Query, search
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.payments.outgoing.lease import waiting
 from autodoctor.sessions.accept import decline
 from health.past import NOON, Past, Story, free, no_show, withdrawn
 from integration.actors import Stage

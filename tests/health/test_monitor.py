@@ -14,10 +14,10 @@ from uuid import UUID
 import pytest
 
 from autodoctor.db import Database
-from autodoctor.health.alerts import latest
-from autodoctor.health.dashboard import session_health
-from autodoctor.health.monitor import CLAIM_SECONDS, measurements, observe, tell
 from autodoctor.ids import new_id
+from autodoctor.monitoring.alerts import latest
+from autodoctor.monitoring.dashboard import session_health
+from autodoctor.monitoring.monitor import CLAIM_SECONDS, measurements, observe, tell
 from health.past import Past, free, no_show
 from integration.actors import Stage
 
@@ -146,7 +146,7 @@ def test_a_topic_that_is_down_is_told_later(stage: Stage) -> None:
 DIES = """
 import os, signal, sys
 from autodoctor.db import Database
-from autodoctor.health.monitor import observe, tell
+from autodoctor.monitoring.monitor import observe, tell
 
 def publish(subject, message, attributes):
     if sys.argv[2] == "after":

@@ -11,13 +11,13 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
-from autodoctor.health.repair import NotPossible, Operator, Repaired, repair
-from autodoctor.health.verify import Outcome, reader, verify
-from autodoctor.payments.settlement import settle
+from autodoctor.integrity.repair.run import NotPossible, Operator, Repaired, repair
+from autodoctor.integrity.verify import Outcome, reader, verify
+from autodoctor.payments.ledger.settlement import settle
 from health.marketplace import Marketplace
 from integration.actors import Stage
 from localcloud.cli import app
-from localcloud.postgres import Database, PostgresServer
+from localcloud.database.postgres import Database, PostgresServer
 
 WRONGLY_CANCELLED = (
     (

@@ -14,12 +14,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row, tuple_row
 
-from autodoctor.health.repair import NotPossible, Operator, Repaired, repair
-from autodoctor.health.verify import verify
+from autodoctor.integrity.repair.run import NotPossible, Operator, Repaired, repair
+from autodoctor.integrity.verify import verify
 from health.corruptions import ROWS, Corruption
 from health.marketplace import Marketplace
 from health.test_verify import UNGUARDED
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 SAME: Final = timedelta(seconds=1)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from autodoctor.health.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, noted, schedules
+from autodoctor.monitoring.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, noted, schedules
 from integration.actors import Stage
-from localcloud.template import read_stack
+from localcloud.stack.template import read_stack
 
 ROOT = Path(__file__).parents[2]
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400}

@@ -9,19 +9,19 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from autodoctor.health import checks_schema
-from autodoctor.health.checks import Section
-from autodoctor.health.checks_schema import expected, present
-from autodoctor.health.verify import ALL_CHECKS, Outcome, Place, reader, verify
-from autodoctor.health.verify_report import VerifyReport
 from autodoctor.ids import new_id
-from autodoctor.payments.settlement import settle
+from autodoctor.integrity.checks import schema as checks_schema
+from autodoctor.integrity.checks.base import Section
+from autodoctor.integrity.checks.schema import expected, present
+from autodoctor.integrity.report import VerifyReport
+from autodoctor.integrity.verify import ALL_CHECKS, Outcome, Place, reader, verify
+from autodoctor.payments.ledger.settlement import settle
 from health.corruptions import ROWS, SCHEMA, Corruption
 from health.marketplace import Marketplace
 from health.multitude import multiply, size
 from integration.actors import Stage
 from integration.invariants import violations
-from localcloud.postgres import Database, PostgresServer
+from localcloud.database.postgres import Database, PostgresServer
 from localcloud.verify_command import print_report
 
 # What a superuser takes away first: it stands for years of hands, restores and older releases.
@@ -176,7 +176,7 @@ def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Ma
 def test_the_expected_schema_is_what_the_migrations_make(database: Database) -> None:
     with psycopg.connect(database.app_url) as connection:
         made = present(connection)
-    assert made == expected(), "after a migration: uv run python -m localcloud.expected_schema"
+    assert made == expected(), "after a migration: uv run python -m localcloud.database.expected_schema"
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from itertools import count
 
 import pytest
 
-from autodoctor.health.checks import Section
-from autodoctor.health.verify_report import VerifyReport
-from autodoctor.health.verify_runs import MARGIN_SECONDS, Standing, newest_runs, run
+from autodoctor.integrity.checks.base import Section
+from autodoctor.integrity.report import VerifyReport
+from autodoctor.integrity.runs import MARGIN_SECONDS, Standing, newest_runs, run
 from health.marketplace import Marketplace
 from integration.actors import Stage
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 
 @pytest.fixture

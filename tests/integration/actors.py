@@ -14,13 +14,13 @@ from psycopg.rows import dict_row
 
 from autodoctor.db import Database, Row
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated, start_intake
+from autodoctor.intake.request import IntakeRequest
+from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from autodoctor.sessions.accept import Accepted, accept
 from autodoctor.sessions.end import Ended, Ender, end_session
-from autodoctor.sessions.intake import SessionCreated, start_intake
-from autodoctor.sessions.intake_request import IntakeRequest
 from autodoctor.sessions.presence import join
-from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
-from localcloud.postgres import Database as DatabaseUrls
+from localcloud.database.postgres import Database as DatabaseUrls
 
 # Children first.
 TABLES = (

@@ -6,13 +6,13 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated, start_intake
+from autodoctor.intake.waiver import WaiverRequest, sign_waiver
 from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
-from autodoctor.sessions.intake import SessionCreated, start_intake
 from autodoctor.sessions.presence import join, leave, release
-from autodoctor.sessions.waiver import WaiverRequest, sign_waiver
-from autodoctor.wire import now
+from autodoctor.web.schemas import now
 from integration.actors import Stage, intake_request
 from integration.stepper import Operation, Run, Stepper
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from integration.engine import ENGINE_TEMPLATE, Engine
-from localcloud.cloud import CloudSettings, running_cloud
-from localcloud.logline import LogLine  # noqa: TC001 - annotates a local variable
+from localcloud.host.logline import LogLine  # noqa: TC001 - annotates a local variable
+from localcloud.services.cloud import CloudSettings, running_cloud
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from localcloud import ports
-from localcloud.postgres import PostgresServer, PostgresSettings
-from localcloud.processes import command_of
+from localcloud.database.postgres import PostgresServer, PostgresSettings
+from localcloud.host import ports
+from localcloud.host.processes import command_of
 
 AUTODOCTOR = (str(Path(sys.executable).with_name("autodoctor")),)
 READY_SECONDS = 60.0

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from localcloud.cloud import RunningCloud
-from localcloud.logline import LogLine
+from localcloud.host.logline import LogLine
+from localcloud.services.cloud import RunningCloud
 
 ENGINE_TEMPLATE = Path(__file__).parent / "engine_stack" / "template.yaml"
 

@@ -16,7 +16,7 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, release
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.sessions.waiting import waiting_places
+from autodoctor.sessions.queue_position import waiting_places
 from integration.actors import Mechanic, Stage
 
 LEAD = timedelta(minutes=15)

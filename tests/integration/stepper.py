@@ -21,8 +21,8 @@ import psycopg
 from psycopg.rows import dict_row
 
 from autodoctor.db import Database, Parameters, Row
-from localcloud.postgres import APP_ROLE
-from localcloud.postgres import Database as ScratchDatabase
+from localcloud.database.postgres import APP_ROLE
+from localcloud.database.postgres import Database as ScratchDatabase
 
 HANG_SECONDS = 20.0
 POLL_SECONDS = 0.004

@@ -19,8 +19,8 @@ from autodoctor.sessions.accept import decline
 from integration.actors import Stage
 from integration.attacks import ATTACKS, NO_MOVE, Attack
 from integration.invariants import violations
-from localcloud import ports
-from localcloud.postgres import PostgresServer, PostgresSettings
+from localcloud.database.postgres import PostgresServer, PostgresSettings
+from localcloud.host import ports
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 

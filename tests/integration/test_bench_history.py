@@ -5,7 +5,7 @@ import pytest
 
 from bench import history
 from integration.invariants import violations
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 
 @pytest.mark.parametrize("through_queue", [False, True])

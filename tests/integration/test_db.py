@@ -12,10 +12,10 @@ from psycopg.pq import TransactionStatus
 from pydantic import BaseModel
 
 from autodoctor.db import Database, Refused, Row
-from autodoctor.http import Router
-from localcloud import ports
-from localcloud.postgres import APP_ROLE, PostgresServer, PostgresSettings
-from localcloud.postgres import Database as ScratchDatabase
+from autodoctor.web.http import Router
+from localcloud.database.postgres import APP_ROLE, PostgresServer, PostgresSettings
+from localcloud.database.postgres import Database as ScratchDatabase
+from localcloud.host import ports
 
 type Work[T] = Callable[[psycopg.Connection[Row]], T]
 

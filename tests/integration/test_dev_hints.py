@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from integration.dev_process import discard, run
-from localcloud import ports
-from localcloud.postgres import PostgresServer, PostgresSettings
+from localcloud.database.postgres import PostgresServer, PostgresSettings
+from localcloud.host import ports
 
 
 @pytest.fixture

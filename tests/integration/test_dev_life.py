@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from integration.dev_process import AUTODOCTOR, Dev, NotReady, descendants, discard, ended, eventually, run, running_dev
-from localcloud import ports
-from localcloud.binaries import home_for, server_account
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.database.binaries import home_for, server_account
+from localcloud.host import ports
 
 
 @pytest.fixture

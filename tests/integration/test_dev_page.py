@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from journey.account import Account
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 PATIENCE_SECONDS = 60.0
 
@@ -44,7 +44,7 @@ def test_a_request_its_events_their_consumers_and_the_mail_are_one_trace(account
 
 
 def test_what_changes_something_is_found_among_what_only_looks(account: Account) -> None:
-    account.http.get("/console/js/dom.js")
+    account.http.get("/console/js/lib/dom.js")
     account.customer().get("/api/customer/credits")
     account.customer().post("/api/intake/start", INTAKE_WITH_WAIVER, 201)
     changes, everything = (account.http.get(f"/_dev{query}").text for query in ("?kind=change", ""))

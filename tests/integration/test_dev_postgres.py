@@ -12,12 +12,13 @@ import psycopg
 import pytest
 from psycopg.errors import CheckViolation, InsufficientPrivilege
 
-from autodoctor.health.checks_schema import expected, present
+from autodoctor.integrity.checks.schema import expected, present
 from autodoctor.migrations import migrate
-from localcloud import external, leftover, ports
-from localcloud.datadir import DataDir
-from localcloud.postgres import Database, PostgresFailed, PostgresServer, PostgresSettings
-from localcloud.processes import command_of
+from localcloud.database import external, leftover
+from localcloud.database.postgres import Database, PostgresFailed, PostgresServer, PostgresSettings
+from localcloud.host import ports
+from localcloud.host.datadir import DataDir
+from localcloud.host.processes import command_of
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -170,9 +171,9 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from localcloud import external, leftover, ports
-from localcloud.datadir import DataDir
-from localcloud.processes import command_of
-from localcloud.postgres import PostgresServer, PostgresSettings
+from localcloud.host.datadir import DataDir
+from localcloud.host.processes import command_of
+from localcloud.database.postgres import PostgresServer, PostgresSettings
 folder = Path(sys.argv[1])
 settings = PostgresSettings(folder, ports.scattered_port(), durable=False, delete=folder)
 server = PostgresServer(settings, progress=lambda sentence: None)

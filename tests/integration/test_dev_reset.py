@@ -7,8 +7,8 @@ import psycopg
 from psycopg import sql
 
 from integration.dev_process import eventually
-from localcloud.postgres import Database
-from localcloud.reset import empty
+from localcloud.commands.reset import empty
+from localcloud.database.postgres import Database
 
 # The tables that a transaction holds for itself alone while it waits for another one.
 HELD = """

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from autodoctor.db import Database
 from autodoctor.errors import CustomerErased
 from autodoctor.ids import new_id
-from autodoctor.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
+from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ender, end_session
 from integration.actors import Stage

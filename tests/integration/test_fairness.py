@@ -9,11 +9,11 @@ import pytest
 from hypothesis import Phase
 
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.expiry import sweep
-from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.presence import release
-from autodoctor.sessions.waiting import waiting_places
+from autodoctor.sessions.queue_position import waiting_places
 from integration.actors import Mechanic, Stage
 from integration.market import explore, listed
 

@@ -10,7 +10,7 @@ import pytest
 
 from autodoctor.errors import ActiveSessionExists, IdempotencyKeyReused, Unprocessable
 from autodoctor.ids import new_id
-from autodoctor.sessions.intake import SessionCreated, start_intake
+from autodoctor.intake.create import SessionCreated, start_intake
 from integration.actors import Stage, intake_request
 
 CUSTOMER = UUID("c0000000-0000-4000-8000-000000000001")

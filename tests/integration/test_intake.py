@@ -16,7 +16,7 @@ from autodoctor.errors import (
     Unprocessable,
 )
 from autodoctor.ids import new_id
-from autodoctor.sessions.intake import SessionCreated, start_intake
+from autodoctor.intake.create import SessionCreated, start_intake
 from autodoctor.sessions.queue import fetch_queue
 from integration.actors import Mechanic, Stage, intake_request
 from integration.evidence import column, events

@@ -5,8 +5,8 @@ import gc
 import socket
 import warnings
 
-from localcloud.listening import stop_listening
-from localcloud.ports import LOOPBACK
+from localcloud.host.listening import stop_listening
+from localcloud.host.ports import LOOPBACK
 
 
 async def ended_while_somebody_connects() -> bool:

@@ -19,14 +19,14 @@ import httpx
 import pytest
 
 from integration.engine import ENGINE_TEMPLATE
-from localcloud.cloud import CloudSettings, InvokeResult, RunningCloud, running_cloud
-from localcloud.environment import MissingPackage
+from localcloud.compute.environment import MissingPackage
+from localcloud.services.cloud import CloudSettings, InvokeResult, RunningCloud, running_cloud
 
 PATIENCE_SECONDS = 30.0
 PARENT = """
 import sys, time
 from pathlib import Path
-from localcloud.cloud import CloudSettings, running_cloud
+from localcloud.services.cloud import CloudSettings, running_cloud
 
 template, data_dir = map(Path, sys.argv[1:])
 settings = CloudSettings(template, data_dir, "", "", 0, print, reload=False, schedules=False)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from integration.engine import Engine
-from localcloud.cloud import InvokeResult, UnknownFunction
+from localcloud.services.cloud import InvokeResult, UnknownFunction
 
 
 def payload(result: InvokeResult) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from psycopg import sql
 from autodoctor.migrations import ADVISORY_LOCK, migrate
 from autodoctor.migrations.login import let_in
 from autodoctor.migrations.sql_file import SQL
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 
 EVERY = sorted(file.stem for file in SQL.glob("*.sql"))
 MIGRATE = "import sys; from autodoctor.migrations import migrate; print(*migrate(sys.argv[1]))"

@@ -12,7 +12,7 @@ from autodoctor.db import database
 from autodoctor.ids import new_id
 from autodoctor.observability import logger
 from integration.actors import Stage
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from unit.lambda_event import Answer, Handler, call, claims, event, loaded
 
 PERSONAL = ("Cora", "Castillo", "cora@example.com", "555 0100", "squeals", "Toyota", "1HGCM82633A004352")
@@ -48,7 +48,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the function writes to its log."""
     lines = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", lines)
-    monkeypatch.setattr("autodoctor.http.metrics.namespace", "AutoDoctor")
+    monkeypatch.setattr("autodoctor.web.http.metrics.namespace", "AutoDoctor")
     return lines
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from autodoctor.errors import MechanicNotActive, Unprocessable
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions.accept import decline
-from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.queue import Queue, fetch_queue
 from integration.actors import Mechanic, Stage
 

@@ -24,12 +24,12 @@ from autodoctor.errors import (
     SessionNotReleasable,
 )
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated, start_intake
+from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from autodoctor.sessions.accept import Accepted, Declined, accept, decline
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.expiry import Swept, sweep
-from autodoctor.sessions.intake import SessionCreated, start_intake
 from autodoctor.sessions.presence import PresenceRecorded, Released, join, leave, release
-from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from integration.actors import Stage, intake_request
 from integration.invariants import violations
 

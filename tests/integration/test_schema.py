@@ -17,7 +17,7 @@ from autodoctor.domain.lifecycle import (
     SessionStatus,
 )
 from integration.actors import Stage
-from localcloud.postgres import APP_ROLE, Database
+from localcloud.database.postgres import APP_ROLE, Database
 
 CONSTRAINT = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s"
 INDEX = "SELECT pg_get_indexdef(%s::regclass)"

@@ -28,11 +28,11 @@ from autodoctor.db import Row
 from autodoctor.domain.lifecycle import AssignmentStatus, SessionStatus
 from autodoctor.errors import MechanicBusy, Problem, SessionBusy
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated, start_intake
 from autodoctor.sessions import active, presence
 from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.expiry import sweep
-from autodoctor.sessions.intake import SessionCreated, start_intake
 from autodoctor.sessions.queue import fetch_queue
 from integration.actors import Stage, intake_request
 from integration.invariants import violations

@@ -14,15 +14,16 @@ import pytest
 
 from autodoctor import sessions
 from autodoctor.errors import Problem
+from autodoctor.intake import create, factory, waiver
 from autodoctor.sessions import active, queue
 from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.presence import forget_connection
-from autodoctor.sessions.waiting import waiting_places
+from autodoctor.sessions.queue_position import waiting_places
 from integration.actors import Stage
 from integration.conflicts import OPERATIONS, STATES, Scene
 from integration.evidence import plant_meeting
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 from statement_log import FUNCTIONS, Statement, pinning, statements
 
 PLANTED = "planted"
@@ -58,10 +59,15 @@ def play_everything(stage: Stage) -> None:
 
 
 def sql_of_the_layer() -> dict[str, str]:
-    """Every statement that stands in a module of autodoctor.sessions, by where it stands."""
+    """Every statement that stands in a module of a session's life, by where it stands."""
     modules = [
-        importlib.import_module(f"{sessions.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(sessions.__path__)
+        create,
+        factory,
+        waiver,
+        *(
+            importlib.import_module(f"{sessions.__name__}.{module.name}")
+            for module in pkgutil.iter_modules(sessions.__path__)
+        ),
     ]
     return {
         f"{module.__name__}.{name}": value

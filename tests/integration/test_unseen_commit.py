@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from autodoctor.db import Database
-from autodoctor.sessions.intake import start_intake
+from autodoctor.intake.create import start_intake
 from integration.actors import Stage, intake_request
 from integration.conflicts import OPERATIONS, Scene
 from integration.cutting_proxy import cutting_proxy

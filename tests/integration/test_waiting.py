@@ -10,12 +10,12 @@ import psycopg
 import pytest
 
 from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.active import session_detail
-from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.sessions.waiting import Waiting, WaitingPlace, waiting_places
+from autodoctor.sessions.queue_position import Waiting, WaitingPlace, waiting_places
 from bench import history
 from integration.actors import Mechanic, Stage
 

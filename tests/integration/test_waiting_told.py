@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.events import waiting
+from autodoctor.events.feed import queue_position
 from autodoctor.ids import new_id
 from autodoctor.sessions.availability import AvailabilityRequest, set_availability
 from integration.actors import Stage
@@ -21,9 +21,9 @@ def connect(stage: Stage, customer: UUID, *, ready: bool = True, groups: str = "
 
 def told(stage: Stage) -> dict[str, tuple[int, int]]:
     """Place and mechanics of the messages that are due now, by connection; they count as sent."""
-    rows = waiting.changed(stage.app)
-    frames = waiting.frames(stage.app, rows)
-    waiting.told(stage.app, rows)
+    rows = queue_position.changed(stage.app)
+    frames = queue_position.frames(stage.app, rows)
+    queue_position.told(stage.app, rows)
     payloads = {connection: json.loads(sent[0])["payload"] for connection, sent in frames.items()}
     return {name: (payload["position"], payload["mechanicsAvailable"]) for name, payload in payloads.items()}
 
@@ -47,7 +47,7 @@ def test_who_waits_is_told_each_change_once(stage: Stage) -> None:
 def test_a_message_names_the_session_and_three_numbers(stage: Stage) -> None:
     created = stage.queued(customer := new_id())
     connect(stage, customer)
-    ((frame,),) = waiting.frames(stage.app, waiting.changed(stage.app)).values()
+    ((frame,),) = queue_position.frames(stage.app, queue_position.changed(stage.app)).values()
     message = json.loads(frame)
     assert message["type"] == "waiting_updated"
     assert message["payload"] == {

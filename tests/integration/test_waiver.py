@@ -7,8 +7,8 @@ import pytest
 
 from autodoctor.errors import SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.ids import new_id
+from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.sessions.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from integration.actors import Mechanic, Stage
 from integration.evidence import assignments
 

@@ -16,10 +16,10 @@ from autodoctor.events.relay import GRACE_SECONDS
 from autodoctor.ids import new_id
 from describe import conformity
 from integration.actors import Mechanic, Stage
-from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
-from localcloud.logline import LogLine
-from localcloud.postgres import Database
-from localcloud.samples import INTAKE, INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
+from localcloud.database.postgres import Database
+from localcloud.host.logline import LogLine
+from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 

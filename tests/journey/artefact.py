@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import psycopg
 
-from localcloud.cloud import CloudSettings, RunningCloud, running_cloud
-from localcloud.environment import Launch
-from localcloud.logline import LogLine
-from localcloud.postgres import Database, PostgresServer
-from localcloud.roster import ROSTER, Person, seed
+from localcloud.compute.environment import Launch
+from localcloud.database.postgres import Database, PostgresServer
+from localcloud.host.logline import LogLine
+from localcloud.identity.roster import ROSTER, Person, seed
+from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 # Prints the file of every module that importing the handler brought in; those without one are built in.
 IMPORTS = """

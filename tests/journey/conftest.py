@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from journey.account import Account, running_account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".aws-sam" / "build"

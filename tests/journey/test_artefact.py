@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from journey.artefact import Artefact, imported_files, running_artefact, set_minimum
-from localcloud.environment import Databases, launch_of
-from localcloud.postgres import Database, PostgresServer
-from localcloud.template import read_stack
+from localcloud.compute.environment import Databases, launch_of
+from localcloud.database.postgres import Database, PostgresServer
+from localcloud.stack.template import read_stack
 
 pytestmark = pytest.mark.artefact
 

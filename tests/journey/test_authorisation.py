@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from autodoctor.ids import new_id
-from autodoctor.sessions.intake import SessionCreated
+from autodoctor.intake.create import SessionCreated
 from integration.actors import Mechanic
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE
+from localcloud.commands.samples import INTAKE
 
 
 @dataclass(frozen=True)

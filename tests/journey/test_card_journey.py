@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from autodoctor.payments.accounts import session_held
+from autodoctor.payments.ledger.accounts import session_held
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE, INTAKE_WITH_WAIVER
-from localcloud.stripe.control import StripeControl
+from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
+from localcloud.stripe.pages.control import StripeControl
 from payments.purse import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "quick", "payWith": "card"}

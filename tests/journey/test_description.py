@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 
 from describe import conformity
 from journey.account import Account, Caller, running_account
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
 LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "50"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autodoctor.ids import new_id
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 fuzzed = settings(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from journey.account import Account, Caller, document
-from localcloud.samples import INTAKE, INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
 
 
 def outcome(ended: dict[str, Any]) -> tuple[str, str, int | None, bool]:

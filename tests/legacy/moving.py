@@ -6,8 +6,8 @@ from uuid import UUID
 
 import psycopg
 
-from autodoctor.health.checks import Section
-from autodoctor.health.verify import reader, verify
+from autodoctor.integrity.checks.base import Section
+from autodoctor.integrity.verify import reader, verify
 from autodoctor.legacy.report import ImportReport, Remark
 from autodoctor.legacy.run import import_legacy
 from integration.actors import Stage

@@ -9,7 +9,7 @@ import pytest
 from autodoctor.db import Database
 from autodoctor.legacy.run import ImportGoingOn
 from autodoctor.legacy.source import NoOldSystem
-from autodoctor.privacy import erase_customer, export_customer
+from autodoctor.operations.privacy import erase_customer, export_customer
 from autodoctor.sessions.active import Role, history
 from integration.actors import Mechanic, Stage
 from journey.account import running_account

@@ -18,20 +18,20 @@ from uuid import UUID
 
 import typer
 
-from localcloud import bench_command
-from localcloud.console import Console, Refusal, StepFailed, one_line
+from localcloud.commands import bench as bench_command
+from localcloud.commands.feed_command import feed
 from localcloud.customer_command import customer_app
-from localcloud.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.describe_command import asyncapi, openapi
 from localcloud.events_command import events_app
-from localcloud.feed_command import feed
+from localcloud.host.console import Console, Refusal, StepFailed, one_line
+from localcloud.host.datadir import DEFAULT, DataDir, FolderHeld, option
+from localcloud.host.ports import NoFreePort, PortTaken, free_block
+from localcloud.host.supervise import ToldToStop
 from localcloud.import_command import import_legacy
 from localcloud.mail_command import mail_app
-from localcloud.ports import NoFreePort, PortTaken, free_block
 from localcloud.reconcile_command import reconcile
 from localcloud.redrive_command import redrive
 from localcloud.repair_command import repair
-from localcloud.supervise import ToldToStop
 from localcloud.verify_command import verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -125,8 +125,8 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     context.obj = data_dir
     if context.invoked_subcommand:
         return
-    from localcloud.dev import serve
-    from localcloud.system import Options
+    from localcloud.commands.dev import serve
+    from localcloud.commands.system import Options
 
     options = Options(port, data_dir, ephemeral, database_url, app_database_url)
     with _failures_explained(DEFAULT if ephemeral else data_dir):
@@ -143,7 +143,7 @@ def reset(
     data_dir: Annotated[Path | None, typer.Option(help="The data folder to empty.")] = None,
 ) -> None:
     """Empty the database and load the demo roster again, also under a running server."""
-    from localcloud.reset import empty_and_seed
+    from localcloud.commands.reset import empty_and_seed
 
     with _failures_explained():
         empty_and_seed(DataDir(data_dir or context.obj), Console(sys.stdout))
@@ -171,7 +171,7 @@ def demo(
     ] = "completed",
 ) -> None:
     """Run one consultation over HTTP, on the running server or on one of its own; print its timeline."""
-    from localcloud.demo import Story, run_demo
+    from localcloud.commands.demo import Story, run_demo
 
     with _failures_explained():
         run_demo(DataDir(data_dir), typer.echo, Story(pay, outcome, billable_after), own=ephemeral)
@@ -187,7 +187,7 @@ def token(
     ] = 12,
 ) -> None:
     """Print an access token that the running server accepts."""
-    from localcloud import access
+    from localcloud.commands import access
 
     with _failures_explained():
         typer.echo(access.token(DataDir(data_dir), str(sub), group, hours * 3600))
@@ -200,9 +200,9 @@ def invoke(
     data_dir: DataFolder = DEFAULT,
 ) -> None:
     """Run one function on one event and print what it answers."""
-    from localcloud import access
-    from localcloud.cloud import UnknownFunction
-    from localcloud.system import Options
+    from localcloud.commands import access
+    from localcloud.commands.system import Options
+    from localcloud.services.cloud import UnknownFunction
 
     with _failures_explained():
         payload = _event(event) if event else {}
@@ -244,7 +244,7 @@ def end(
     data_dir: DataFolder = DEFAULT,
 ) -> None:
     """End a session as an operator. The outcome follows from its evidence, as for everybody else."""
-    from localcloud import access
+    from localcloud.commands import access
 
     with _failures_explained():
         typer.echo(access.end(DataDir(data_dir), database_url, session))

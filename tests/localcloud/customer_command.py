@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 
-from localcloud.datadir import DEFAULT, DataDir, NoServer
+from localcloud.host.datadir import DEFAULT, DataDir, NoServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ Folder = Annotated[Path, typer.Option("--data-dir", help="The data folder of the
 @customer_app.command()
 def export(sub: Sub, *, database_url: Url = None, data_dir: Folder = DEFAULT) -> None:
     """Write everything that is known of a customer as JSON."""
-    from autodoctor.privacy import export_customer
+    from autodoctor.operations.privacy import export_customer
 
     with _as_owner(data_dir, database_url) as database:
         typer.echo(json.dumps(export_customer(database, sub), indent=2, ensure_ascii=False))
@@ -43,7 +43,7 @@ def erase(
     data_dir: Folder = DEFAULT,
 ) -> None:
     """Take a customer's personal data out of every row, for ever. The ledger and the audit trail stay."""
-    from autodoctor.privacy import erase_customer
+    from autodoctor.operations.privacy import erase_customer
 
     if not yes:
         typer.confirm(f"Erase the personal data of customer {sub}? It cannot be brought back", abort=True)
@@ -61,7 +61,7 @@ def _as_owner(data_dir: Path, database_url: str | None) -> "Iterator[Database]":
     import psycopg
 
     from autodoctor.db import Database
-    from autodoctor.privacy import CustomerBusy, NoSuchCustomer
+    from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer
 
     try:
         url = database_url or DataDir(data_dir).server().owner_url
@@ -77,7 +77,7 @@ def _as_owner(data_dir: Path, database_url: str | None) -> "Iterator[Database]":
 
 
 def _fail(why: Exception) -> NoReturn:
-    from localcloud.console import one_line
+    from localcloud.host.console import one_line
 
     typer.echo(one_line(why), err=True)
     raise typer.Exit(1)

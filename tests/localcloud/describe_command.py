@@ -43,7 +43,7 @@ def documents() -> Mapping[str, Mapping[str, Any]]:
     """
     from autodoctor.describe.asyncapi import asyncapi as events  # noqa: PLC0415 - as in cli.py
     from autodoctor.describe.openapi import openapi as api  # noqa: PLC0415
-    from localcloud.handlers import routes  # noqa: PLC0415
+    from localcloud.stack.handlers import routes  # noqa: PLC0415
 
     return {"openapi": api(routes()), "asyncapi": events()}
 

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from localcloud.console import Refusal, one_line
-from localcloud.datadir import DEFAULT
+from localcloud.host.console import Refusal, one_line
+from localcloud.host.datadir import DEFAULT
 from localcloud.verify_command import fail, url_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _imported(
     """Run it with a progress bar; what an operator can act on is said in a line, and ends the command."""
     import psycopg
 
-    from autodoctor.health.verify import reader
+    from autodoctor.integrity.verify import reader
     from autodoctor.legacy import run
     from autodoctor.legacy.source import NoOldSystem
     from autodoctor.legacy.writer import Interrupted

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from localcloud.console import Refusal, one_line
-from localcloud.datadir import DEFAULT, DataDir
+from localcloud.host.console import Refusal, one_line
+from localcloud.host.datadir import DEFAULT, DataDir
 
 if TYPE_CHECKING:
     from autodoctor.db import Database
@@ -51,7 +51,7 @@ def reconcile(  # noqa: PLR0913 - each is an option of the command
     import psycopg
 
     from autodoctor.payments.reconcile import TooManyDifferences
-    from autodoctor.payments.stripe_calls import NotDone, Unknown
+    from autodoctor.payments.stripe.calls import NotDone, Unknown
     from autodoctor.settings import SettingMissing
 
     try:
@@ -75,7 +75,7 @@ def _compared(
     from autodoctor.payments.reconcile import reconcile as compare
     from autodoctor.payments.reconcile.repair import Repairs
     from autodoctor.payments.reconcile.repair import repair as book
-    from autodoctor.payments.stripe_client import LIST_ANSWER_SECONDS, stripe_client, stripe_secrets
+    from autodoctor.payments.stripe.client import LIST_ANSWER_SECONDS, stripe_client, stripe_secrets
 
     client = stripe_client(LIST_ANSWER_SECONDS)
     young, fees = timedelta(minutes=grace), timedelta(hours=fee_grace)
@@ -103,8 +103,8 @@ def _stand_in(api_url: str) -> Mapping[str, str]:
     """The variables that lead to the running server's Stripe."""
     import httpx
 
-    from localcloud.stripe.control_api import PREFIX
-    from localcloud.stripe.service import PREFIX as SERVICE
+    from localcloud.stripe.http.service import PREFIX as SERVICE
+    from localcloud.stripe.pages.control_api import PREFIX
 
     url = f"{api_url}{SERVICE}{PREFIX}environment"
     with httpx.Client(trust_env=False, timeout=_ANSWER_SECONDS) as server:
@@ -153,7 +153,7 @@ def _table(report: "Report") -> object:
 
 
 def _sums(report: "Report") -> list[str]:
-    from autodoctor.words import counted
+    from autodoctor.integrity.plural import counted
 
     totals = report.totals
     movements, bookings = counted(report.movements, "movement"), counted(report.bookings, "row")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from localcloud.console import Refusal
-from localcloud.datadir import DEFAULT, DataDir
+from localcloud.host.console import Refusal
+from localcloud.host.datadir import DEFAULT, DataDir
 
 if TYPE_CHECKING:
-    from localcloud.redrive import Account
+    from localcloud.messaging.redrive import Account
 
 
 def redrive(
@@ -45,7 +45,7 @@ def redrive(
 
 
 def _account(data_dir: Path, stack: str | None, region: str | None) -> "Account":
-    from localcloud.redrive import local_account, stack_account
+    from localcloud.messaging.redrive import local_account, stack_account
 
     if stack is not None:
         return stack_account(stack, region)

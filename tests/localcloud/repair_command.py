@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from localcloud.console import Refusal, one_line
-from localcloud.datadir import DEFAULT
+from localcloud.host.console import Refusal, one_line
+from localcloud.host.datadir import DEFAULT
 from localcloud.verify_command import fail, print_report, progress_bar, url_of
 
 if TYPE_CHECKING:
-    from autodoctor.health.repair import NotPossible, Repaired
+    from autodoctor.integrity.repair.run import NotPossible, Repaired
 
 _LONGEST_REASON: Final = 500
 
@@ -41,9 +41,9 @@ def repair(
     """
     import psycopg
 
-    from autodoctor.health import repair as repairing
-    from autodoctor.health.verify import reader, verify
-    from autodoctor.health.verify_report import VerifyReport
+    from autodoctor.integrity.repair import run as repairing
+    from autodoctor.integrity.report import VerifyReport
+    from autodoctor.integrity.verify import reader, verify
 
     try:
         if accept is not None:
@@ -70,8 +70,8 @@ def repair(
 def _accept(url: str, slug: str, subject: str, reason: str) -> None:
     import psycopg
 
-    from autodoctor.health import repair as repairing
-    from autodoctor.health.verify import ALL_CHECKS
+    from autodoctor.integrity.repair import run as repairing
+    from autodoctor.integrity.verify import ALL_CHECKS
 
     check = next((each for each in ALL_CHECKS if each.slug == slug), None)
     if check is None:
@@ -84,7 +84,7 @@ def _accept(url: str, slug: str, subject: str, reason: str) -> None:
 
 
 def _told(step: "Repaired | NotPossible", *, applied: bool) -> str:
-    from autodoctor.health.repair import NotPossible
+    from autodoctor.integrity.repair.run import NotPossible
 
     if isinstance(step, NotPossible):
         return f"{step.session_id}  left: {step.why}"

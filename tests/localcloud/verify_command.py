@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
-from localcloud.console import Refusal, one_line
-from localcloud.datadir import DEFAULT, DataDir
+from localcloud.host.console import Refusal, one_line
+from localcloud.host.datadir import DEFAULT, DataDir
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from autodoctor.health.verify import Progress
-    from autodoctor.health.verify_report import SectionReport, VerifyReport
+    from autodoctor.integrity.report import SectionReport, VerifyReport
+    from autodoctor.integrity.verify import Progress
 
 FAILED: Final = 2
 """The exit status where the database could not be looked at; 1 says that something is wrong with it."""
@@ -42,9 +42,9 @@ def verify(
     """
     import psycopg
 
-    from autodoctor.health.verify import reader
-    from autodoctor.health.verify import verify as look_at
-    from autodoctor.health.verify_report import VerifyReport
+    from autodoctor.integrity.report import VerifyReport
+    from autodoctor.integrity.verify import reader
+    from autodoctor.integrity.verify import verify as look_at
 
     try:
         with reader(url_of(database_url, data_dir), "autodoctor-verify") as connection, progress_bar() as progress:
@@ -90,7 +90,7 @@ def print_report(report: "VerifyReport") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from autodoctor.words import counted
+    from autodoctor.integrity.plural import counted
 
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:

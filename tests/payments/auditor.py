@@ -9,15 +9,15 @@ from uuid import UUID
 import stripe
 
 from autodoctor.ids import new_id
-from autodoctor.payments.checkout import PackRequest, buy_pack
-from autodoctor.payments.fees import sweep_fees
-from autodoctor.payments.losses import sweep_losses
-from autodoctor.payments.payouts import sweep_payouts
+from autodoctor.intake.create import SessionCreated
+from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
+from autodoctor.payments.ledger.fees import sweep_fees
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.losses.losses import sweep_losses
+from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.outgoing.reversals import sweep_reversals
 from autodoctor.payments.reconcile import Difference, Report, reconcile
-from autodoctor.payments.refunding import sweep_refunds
-from autodoctor.payments.reversals import sweep_reversals
-from autodoctor.payments.settlement import settle
-from autodoctor.sessions.intake import SessionCreated
 from integration.actors import Mechanic
 from payments.counter import Counter
 from payments.office import Office

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from integration.actors import Stage
-from localcloud.stripe.service import running_stripe
+from localcloud.stripe.http.service import running_stripe
 from payments.counter import Counter, opened_counter
 from payments.desk import Desk
 from payments.office import Office

@@ -10,15 +10,15 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.card_intake import CheckoutOpened
 from autodoctor.db import database
-from autodoctor.funded_intake import start_funded_intake
-from autodoctor.payments.checkout_sweep import SweptCheckouts, sweep_checkouts
-from autodoctor.sessions.intake import SessionCreated
+from autodoctor.intake.card import CheckoutOpened
+from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.payments.checkout.sweep import SweptCheckouts, sweep_checkouts
 from integration.actors import Stage, intake_request
-from localcloud.stripe.control import SignedEvent, StripeControl
-from localcloud.stripe.service import running_stripe
-from localcloud.stripe.webhooks import signature
+from localcloud.stripe.http.service import running_stripe
+from localcloud.stripe.pages.control import SignedEvent, StripeControl
+from localcloud.stripe.state.webhooks import signature
 from unit.lambda_event import Answer, Handler, call, event, loaded
 
 ROUTES = {"platform": "POST /api/stripe/webhook", "connect": "POST /api/stripe/connect-webhook"}

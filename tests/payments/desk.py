@@ -10,26 +10,20 @@ import stripe
 
 from autodoctor.db import Row
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import (
-    DISPUTED,
-    STRIPE,
-    Account,
-    mechanic_payable,
-    mechanic_receivable,
-)
-from autodoctor.payments.checkout import PackRequest, buy_pack
-from autodoctor.payments.connect import start_onboarding
-from autodoctor.payments.fees import SweptFees, sweep_fees
-from autodoctor.payments.losses import sweep_losses
-from autodoctor.payments.payouts import sweep_payouts
-from autodoctor.payments.refund_lookups import LookedUp, sweep_refund_lookups
-from autodoctor.payments.refunding import sweep_refunds
-from autodoctor.payments.reversals import sweep_reversals
-from autodoctor.payments.sending import Sent
-from autodoctor.payments.settlement import settle
+from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
+from autodoctor.payments.ledger.accounts import DISPUTED, STRIPE, Account, mechanic_payable, mechanic_receivable
+from autodoctor.payments.ledger.fees import SweptFees, sweep_fees
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.losses.losses import sweep_losses
+from autodoctor.payments.losses.refund_lookups import LookedUp, sweep_refund_lookups
+from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.outgoing.reversals import sweep_reversals
+from autodoctor.payments.stripe.connect import start_onboarding
 from integration.actors import Mechanic
 from integration.invariants import violations
-from localcloud.stripe.webhooks import EVENTS
+from localcloud.stripe.state.webhooks import EVENTS
 from payments.counter import SIGNED, Counter
 from payments.office import DUE_NOW, OLDER
 from payments.purse import balance, complete

@@ -11,15 +11,15 @@ import stripe
 
 from autodoctor.db import Row
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import STRIPE, session_held
-from autodoctor.payments.connect import account_updated, start_onboarding
-from autodoctor.payments.payouts import sweep_payouts
-from autodoctor.payments.refunding import sweep_refunds
-from autodoctor.payments.sending import Sent
-from autodoctor.payments.settlement import settle
-from autodoctor.sessions.intake import SessionCreated
+from autodoctor.intake.create import SessionCreated
+from autodoctor.payments.ledger.accounts import STRIPE, session_held
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.stripe.connect import account_updated, start_onboarding
 from integration.actors import Mechanic, Stage
-from localcloud.stripe.control import StripeControl
+from localcloud.stripe.pages.control import StripeControl
 from payments.purse import balance, complete, pay_by_card
 from stripe_standin.till import client_of, order
 

@@ -4,13 +4,13 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database
-from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.accounts import Account, Kind
-from autodoctor.payments.credits import CreditsGranted, GrantRequest, grant_credits
-from autodoctor.payments.ledger import Transfer, book
-from autodoctor.sessions.intake import Funding, SessionCreated, start_intake
+from autodoctor.intake.create import Funding, SessionCreated, start_intake
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Account, Kind
+from autodoctor.payments.ledger.credits import CreditsGranted, GrantRequest, grant_credits
+from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.sessions.presence import join
 from integration.actors import Mechanic, Stage, intake_request
 

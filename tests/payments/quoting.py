@@ -7,9 +7,9 @@ from autodoctor.db import Database
 from autodoctor.events.model import event_of
 from autodoctor.events.outbox import pending
 from autodoctor.ids import new_id
-from autodoctor.payments import quotes
-from autodoctor.payments.quote_views import Quote
-from autodoctor.payments.quotes import AmountRequest, ApprovalRequest, EscalationRequest
+from autodoctor.quotes import quotes
+from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
+from autodoctor.quotes.views import Quote
 from integration.actors import Mechanic, Stage
 
 OWED = "SELECT session_id, mechanic_id, kind, amount_cents, state FROM payouts ORDER BY id"

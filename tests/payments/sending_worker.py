@@ -3,9 +3,9 @@
 import os
 
 from autodoctor.db import Database
-from autodoctor.payments.payouts import sweep_payouts
-from autodoctor.payments.refunding import sweep_refunds
-from autodoctor.payments.stripe_client import stripe_client
+from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.stripe.client import stripe_client
 
 
 def main() -> None:

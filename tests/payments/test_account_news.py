@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from autodoctor.payments.connect import OnboardingStatus, onboarding, start_onboarding
-from autodoctor.payments.stripe_client import stripe_client
+from autodoctor.payments.stripe.client import stripe_client
+from autodoctor.payments.stripe.connect import OnboardingStatus, onboarding, start_onboarding
 from integration.actors import Mechanic
 from payments.counter import Counter
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import CREDIT_SALES, PLATFORM_REVENUE, session_held
-from autodoctor.payments.refund_lookups import LookedUp, lookups_unanswered, sweep_refund_lookups
-from autodoctor.payments.sending import Sent
+from autodoctor.payments.ledger.accounts import CREDIT_SALES, PLATFORM_REVENUE, session_held
+from autodoctor.payments.losses.refund_lookups import LookedUp, lookups_unanswered, sweep_refund_lookups
+from autodoctor.payments.outgoing.lease import Sent
 from payments.desk import PRICE, SHARE, Desk
 from payments.purse import spendable
 

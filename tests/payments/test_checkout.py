@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autodoctor.card_intake import intake_status
 from autodoctor.errors import (
     ActiveSessionExists,
     IdempotencyKeyReused,
@@ -13,12 +12,13 @@ from autodoctor.errors import (
     PaymentsUnavailable,
     Unprocessable,
 )
-from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import CREDIT_SALES, STRIPE
-from autodoctor.payments.checkout import PackRequest, buy_pack
-from autodoctor.payments.checkout_sweep import sweep_checkouts
-from autodoctor.sessions.intake import SessionCreated
+from autodoctor.intake.card import intake_status
+from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
+from autodoctor.payments.checkout.sweep import sweep_checkouts
+from autodoctor.payments.ledger.accounts import CREDIT_SALES, STRIPE
 from integration.actors import intake_request
 from payments.counter import Counter
 from payments.purse import balance, give, spendable, take_free

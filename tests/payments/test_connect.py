@@ -8,7 +8,7 @@ import pytest
 
 from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.ids import new_id
-from autodoctor.payments.connect import account_updated, onboarding, start_onboarding
+from autodoctor.payments.stripe.connect import account_updated, onboarding, start_onboarding
 from integration.actors import Mechanic, Stage
 from payments.office import Office
 

@@ -15,12 +15,12 @@ from autodoctor.errors import (
     Problem,
     Unprocessable,
 )
-from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.credits import credits_of
-from autodoctor.payments.settlement import settle
-from autodoctor.sessions.intake import SessionCreated
+from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.credits import credits_of
+from autodoctor.payments.ledger.settlement import settle
 from integration.actors import Stage, intake_request
 from integration.cutting_proxy import cutting_proxy
 from payments.purse import balance, buy, buy_on, give, rows, spendable, take_free

@@ -5,8 +5,14 @@ import json
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import CREDIT_SALES, DISPUTED, PLATFORM_REVENUE, customer_receivable, session_held
-from autodoctor.payments.sending import BACK_OFF, Sent, waiting
+from autodoctor.payments.ledger.accounts import (
+    CREDIT_SALES,
+    DISPUTED,
+    PLATFORM_REVENUE,
+    customer_receivable,
+    session_held,
+)
+from autodoctor.payments.outgoing.lease import BACK_OFF, Sent, waiting
 from payments.desk import PRICE, SHARE, Desk, Order
 from payments.purse import buy, spendable
 

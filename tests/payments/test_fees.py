@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import STRIPE, STRIPE_FEES
-from autodoctor.payments.fees import SweptFees, sweep_fees
-from autodoctor.payments.stripe_client import stripe_client
+from autodoctor.payments.ledger.accounts import STRIPE, STRIPE_FEES
+from autodoctor.payments.ledger.fees import SweptFees, sweep_fees
+from autodoctor.payments.stripe.client import stripe_client
 from payments.desk import DISPUTE_FEE, PRICE, Desk
 
 FEE = 59  # 2.9 % of 999 and 30 cents

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import CREDIT_SALES, PLATFORM_REVENUE, customer_receivable, session_held
-from autodoctor.payments.earnings import earnings
-from autodoctor.payments.sending import Sent
+from autodoctor.payments.ledger.accounts import CREDIT_SALES, PLATFORM_REVENUE, customer_receivable, session_held
+from autodoctor.payments.ledger.earnings import earnings
+from autodoctor.payments.outgoing.lease import Sent
 from payments.desk import PRICE, SHARE, Desk, Order
 from payments.purse import buy, give, spendable
 

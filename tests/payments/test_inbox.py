@@ -9,9 +9,9 @@ import pytest
 from stripe import WebhookSignature
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import STRIPE, session_held
+from autodoctor.payments.ledger.accounts import STRIPE, session_held
 from integration.actors import Stage
-from localcloud.stripe.control import SignedEvent
+from localcloud.stripe.pages.control import SignedEvent
 from payments.counter import SIGNED, Counter
 from payments.purse import balance
 
@@ -129,7 +129,7 @@ def test_two_deliveries_at_once_fulfil_once(counter: Counter) -> None:
     signed = paid(counter)
     again = counter.sign(json.dumps(json.loads(signed.payload) | {"id": "evt_other"}).encode())
     stages = [Stage(counter.stage.urls) for _ in range(3)]
-    from autodoctor.payments.inbox import receive  # noqa: PLC0415 (three connections, so not through the one handler)
+    from autodoctor.payments.stripe.inbox import receive  # noqa: PLC0415 (three connections, so not through the one handler)
 
     def deliver(stage: Stage, delivery: SignedEvent) -> str:
         return receive(stage.app, "platform", delivery.payload, delivery.signature).outcome

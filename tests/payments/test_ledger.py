@@ -8,9 +8,9 @@ import pytest
 from psycopg import sql
 
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.accounts import Account, Kind
-from autodoctor.payments.ledger import Transfer, book
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Account, Kind
+from autodoctor.payments.ledger.transfers import Transfer, book
 from integration.actors import Stage
 from payments.purse import balance, buy, give, rows, spendable
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import session_held
-from autodoctor.payments.losses import sweep_losses
-from autodoctor.payments.settlement import settle
+from autodoctor.payments.ledger.accounts import session_held
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.losses.losses import sweep_losses
 from integration.actors import Stage
 from integration.invariants import violations
-from localcloud.stripe.errors import ApiError
+from localcloud.stripe.http.errors import ApiError
 from payments.counter import opened_counter
 from payments.desk import Desk
 from payments.purse import complete, rows

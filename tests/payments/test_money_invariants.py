@@ -4,7 +4,7 @@ import pytest
 from psycopg import sql
 
 from autodoctor.ids import new_id
-from autodoctor.payments.settlement import settle
+from autodoctor.payments.ledger.settlement import settle
 from integration.actors import Stage
 from integration.invariants import violations
 from payments.purse import buy, complete, give, pay_by_card

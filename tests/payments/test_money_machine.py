@@ -24,12 +24,12 @@ from autodoctor.errors import ActiveSessionExists, InsufficientCredits, Problem
 from autodoctor.events.model import Event, SessionEvent, detail, event_of, parse_event
 from autodoctor.events.outbox import mark_of, pending
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.settlement import settle, sweep
+from autodoctor.intake.create import SessionCreated  # noqa: TC001 - annotates an attribute
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.settlement import settle, sweep
 from autodoctor.sessions import presence
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep as expire
-from autodoctor.sessions.intake import SessionCreated  # noqa: TC001 - annotates an attribute
 from integration.actors import Mechanic, Stage
 from integration.invariants import violations
 from payments.purse import balance, buy, give, pay_by_card, rows, spendable

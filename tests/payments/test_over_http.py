@@ -9,7 +9,7 @@ import pytest
 from autodoctor.ids import new_id
 from integration.invariants import violations
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 WAIT_SECONDS = 60
 VIDEO: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "payWith": "credit", "sessionType": "video"}

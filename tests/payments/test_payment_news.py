@@ -6,15 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.card_intake import CheckoutOpened
 from autodoctor.events.model import PaymentEvent, event_of
 from autodoctor.ids import new_id
+from autodoctor.intake.card import CheckoutOpened
 from autodoctor.notifications.inbox import notifications
 from autodoctor.notifications.notify import MOST_AN_HOUR
 from autodoctor.notifications.preferences import PreferencesRequest, choose
-from autodoctor.payments.checkout import PackRequest, buy_pack
+from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
 from events.post_office import PostOffice, post_office
-from localcloud.postgres import Database
+from localcloud.database.postgres import Database
 from payments.counter import Counter
 
 DONE = "checkout.session.completed"

@@ -5,12 +5,12 @@ import json
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import STRIPE, mechanic_payable
-from autodoctor.payments.connect import onboarding, start_onboarding
-from autodoctor.payments.payouts import sweep_payouts
-from autodoctor.payments.sending import Sent
-from autodoctor.payments.settlement import settle
-from autodoctor.payments.stripe_client import stripe_client
+from autodoctor.payments.ledger.accounts import STRIPE, mechanic_payable
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.stripe.client import stripe_client
+from autodoctor.payments.stripe.connect import onboarding, start_onboarding
 from integration.actors import Mechanic
 from integration.invariants import violations
 from payments.counter import SIGNED, Counter

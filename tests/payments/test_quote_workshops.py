@@ -4,7 +4,7 @@ import pytest
 
 from autodoctor.errors import MechanicNotActive, Unprocessable
 from autodoctor.ids import new_id
-from autodoctor.payments.quote_workshops import askable_workshops
+from autodoctor.quotes.workshops import askable_workshops
 from integration.actors import Stage
 
 

@@ -8,9 +8,11 @@ from autodoctor.errors import MechanicNotActive, SessionNotFound, Unprocessable
 from autodoctor.events.model import QuoteEvent, event_of, json_schemas
 from autodoctor.events.outbox import pending
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts, quotes
-from autodoctor.payments.earnings import earnings
-from autodoctor.payments.quote_errors import (
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.earnings import earnings
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.quotes import quotes
+from autodoctor.quotes.errors import (
     OwnQuote,
     QuoteApproved,
     QuoteChanged,
@@ -19,9 +21,8 @@ from autodoctor.payments.quote_errors import (
     QuoteNotGiven,
     SessionNotEscalatable,
 )
-from autodoctor.payments.quote_views import mechanic_quotes, quote, session_quotes
-from autodoctor.payments.quotes import AmountRequest, ApprovalRequest, EscalationRequest
-from autodoctor.payments.settlement import settle
+from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
+from autodoctor.quotes.views import mechanic_quotes, quote, session_quotes
 from integration.actors import Stage
 from integration.invariants import violations
 from payments.purse import balance, complete, rows

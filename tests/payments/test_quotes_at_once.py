@@ -10,7 +10,7 @@ import pytest
 
 from autodoctor.db import Database
 from autodoctor.errors import Problem
-from autodoctor.payments.quote_views import quote
+from autodoctor.quotes.views import quote
 from integration.actors import Stage
 from integration.cutting_proxy import cutting_proxy
 from integration.invariants import violations

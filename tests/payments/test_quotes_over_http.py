@@ -10,7 +10,7 @@ import pytest
 from integration.actors import Mechanic
 from integration.invariants import violations
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE_WITH_WAIVER
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from payments.purse import rows
 from payments.test_over_http import soon
 

@@ -10,14 +10,14 @@ from autodoctor.payments.reconcile import reconcile, statement
 from autodoctor.payments.reconcile.runs import newest_runs
 from integration.actors import Stage
 from localcloud.cli import app
-from localcloud.stripe.service import running_stripe
+from localcloud.stripe.http.service import running_stripe
 from payments.auditor import NOW, Auditor
 from payments.counter import Counter
 from stripe_standin.till import client_of
 from unit.lambda_event import Context, loaded
 
 if TYPE_CHECKING:
-    from localcloud.logline import LogLine
+    from localcloud.host.logline import LogLine
 
 DAY = 24 * 3600
 AT_ONCE = ("--grace", "0", "--fee-grace", "0")

@@ -10,11 +10,11 @@ from threading import Barrier
 import pytest
 
 from autodoctor.db import Database
-from autodoctor.health.verify import verify
+from autodoctor.integrity.verify import verify
 from autodoctor.payments.reconcile import Difference
 from autodoctor.payments.reconcile.repair import Repairs, repair
 from integration.actors import Stage
-from localcloud.postgres import PostgresServer
+from localcloud.database.postgres import PostgresServer
 from payments import wrongs
 from payments.auditor import Auditor, kinds
 from payments.counter import opened_counter

@@ -9,14 +9,14 @@ import pytest
 from autodoctor.domain.money import ESCALATION_BP, REFERRAL_BP, Split
 from autodoctor.domain.referral import ALPHABET, canonical_code
 from autodoctor.errors import MechanicNotActive, OwnReferral, Problem, Unprocessable
-from autodoctor.funded_intake import start_funded_intake
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.accounts import Kind
-from autodoctor.payments.earnings import earnings
-from autodoctor.payments.referrals import referral_code
-from autodoctor.payments.settlement import decide, settle
-from autodoctor.sessions.intake import SessionCreated
+from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.funded import start_funded_intake
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.earnings import earnings
+from autodoctor.payments.ledger.referrals import referral_code
+from autodoctor.payments.ledger.settlement import decide, settle
 from integration.actors import Mechanic, Stage, intake_request
 from integration.invariants import violations
 from payments.counter import Counter

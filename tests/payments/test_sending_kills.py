@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from autodoctor.payments.sending import Sent
+from autodoctor.payments.outgoing.lease import Sent
 from integration.invariants import violations
 from payments.office import Office
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from autodoctor.payments.sending import Sent
+from autodoctor.payments.outgoing.lease import Sent
 from integration.actors import Mechanic
 from integration.invariants import violations
 from payments.office import Office

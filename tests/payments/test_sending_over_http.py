@@ -5,11 +5,11 @@ from typing import Any
 
 import httpx
 
-from autodoctor.payments.accounts import STRIPE, mechanic_payable, mechanic_receivable
+from autodoctor.payments.ledger.accounts import STRIPE, mechanic_payable, mechanic_receivable
 from integration.invariants import violations
 from journey.account import Account, Caller
-from localcloud.samples import INTAKE_WITH_WAIVER
-from localcloud.stripe.webhooks import EVENTS
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.stripe.state.webhooks import EVENTS
 from payments.purse import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}

@@ -7,12 +7,12 @@ import pytest
 import stripe
 
 from autodoctor.ids import new_id
-from autodoctor.payments.accounts import mechanic_payable, mechanic_receivable
-from autodoctor.payments.connect import onboarding
-from autodoctor.payments.hand_refunds import refund_told
-from autodoctor.payments.payouts import PaidTwice, sweep_payouts
-from autodoctor.payments.sending import BACK_OFF, Sent, waiting
-from autodoctor.payments.settlement import settle
+from autodoctor.payments.ledger.accounts import mechanic_payable, mechanic_receivable
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.losses.dashboard_refunds import refund_told
+from autodoctor.payments.outgoing.lease import BACK_OFF, Sent, waiting
+from autodoctor.payments.outgoing.payouts import PaidTwice, sweep_payouts
+from autodoctor.payments.stripe.connect import onboarding
 from integration.actors import Mechanic, Stage
 from integration.invariants import violations
 from payments.office import Office

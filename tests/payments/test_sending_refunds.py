@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autodoctor.payments.refunding import sweep_refunds
-from autodoctor.payments.sending import BACK_OFF, Sent, waiting
+from autodoctor.payments.outgoing.lease import BACK_OFF, Sent, waiting
+from autodoctor.payments.outgoing.refunds import sweep_refunds
 from integration.invariants import violations
 from payments.office import Office
 

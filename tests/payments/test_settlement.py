@@ -10,9 +10,9 @@ import pytest
 
 from autodoctor.db import Database
 from autodoctor.ids import new_id
-from autodoctor.payments import accounts
-from autodoctor.payments.earnings import earnings
-from autodoctor.payments.settlement import SessionNotOver, decide, settle, sweep
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.earnings import earnings
+from autodoctor.payments.ledger.settlement import SessionNotOver, decide, settle, sweep
 from integration.actors import Mechanic, Stage
 from integration.cutting_proxy import cutting_proxy
 from integration.invariants import violations

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from localcloud.stripe.service import running_stripe
+from localcloud.stripe.http.service import running_stripe
 from stripe_standin.till import Mailbox, Till, client_of, mailbox
 
 

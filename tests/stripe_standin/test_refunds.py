@@ -3,7 +3,7 @@
 import pytest
 import stripe
 
-from localcloud.stripe.errors import ApiError
+from localcloud.stripe.http.errors import ApiError
 from stripe_standin.till import FEE, PRICE, Till
 
 

@@ -4,8 +4,8 @@ import httpx
 import pytest
 import stripe
 
-from localcloud.stripe import forms, params, routes
-from localcloud.stripe.errors import ApiError
+from localcloud.stripe.http import forms, params, routes
+from localcloud.stripe.http.errors import ApiError
 from stripe_standin.till import Till, client_of
 
 

@@ -14,14 +14,14 @@ from random import Random
 import httpx
 import stripe
 
-from localcloud.stripe.errors import ApiError
-from localcloud.stripe.service import running_stripe
+from localcloud.stripe.http.errors import ApiError
+from localcloud.stripe.http.service import running_stripe
 from stripe_standin.till import FEE, PRICE, Mailbox, Till, client_of, order
 
 SERVER = """
 import sys, threading
 from pathlib import Path
-from localcloud.stripe.service import running_stripe
+from localcloud.stripe.http.service import running_stripe
 with running_stripe(Path(sys.argv[1]), webhooks_to=sys.argv[2]) as control:
     control.set_retries(first=0.1, longest=0.2)
     print(control.url, control.api_key, flush=True)

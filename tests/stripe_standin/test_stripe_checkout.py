@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from localcloud.stripe.checkout import NotOpen
+from localcloud.stripe.objects.checkout import NotOpen
 from stripe_standin.till import FEE, PRICE, Till, order
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 
-from localcloud.cloud import CloudSettings, running_cloud
-from localcloud.stripe.store import forget_books
+from localcloud.services.cloud import CloudSettings, running_cloud
+from localcloud.stripe.state.store import forget_books
 from stripe_standin.till import Till, client_of
 
 TEMPLATE = Path(__file__).parent / "till_stack" / "template.yaml"

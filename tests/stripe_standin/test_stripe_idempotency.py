@@ -7,7 +7,7 @@ import httpx
 import pytest
 import stripe
 
-from localcloud.stripe.service import running_stripe
+from localcloud.stripe.http.service import running_stripe
 from stripe_standin.till import Till, client_of
 
 DAY = 24 * 3600

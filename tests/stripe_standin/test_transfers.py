@@ -4,7 +4,7 @@ import httpx
 import pytest
 import stripe
 
-from localcloud.stripe.errors import ApiError
+from localcloud.stripe.http.errors import ApiError
 from stripe_standin.till import FEE, PRICE, Till
 
 DAYS = 24 * 3600

@@ -6,7 +6,7 @@ import time
 import pytest
 import stripe
 
-from localcloud.stripe.control import NotQuiet
+from localcloud.stripe.pages.control import NotQuiet
 from stripe_standin.till import Mailbox, Till
 
 DONE = "checkout.session.completed"

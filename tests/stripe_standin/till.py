@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import stripe
 from stripe.params.checkout import SessionCreateParams
 
-from localcloud.stripe.control import StripeControl
+from localcloud.stripe.pages.control import StripeControl
 
 PRICE = 2999
 FEE = 117  # 2.9 % and 30 cents

@@ -11,8 +11,8 @@ from cfnlint.decode import decode
 from samtranslator.public.parser import Parser
 from samtranslator.public.translator import Translator
 
-from autodoctor.http import Router
-from localcloud import handlers
+from autodoctor.web.http import Router
+from localcloud.stack import handlers
 
 ROOT = Path(__file__).parents[2]
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder

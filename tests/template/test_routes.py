@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from autodoctor.http import Router
+from autodoctor.web.http import Router
 
 type Document = dict[str, Any]
 

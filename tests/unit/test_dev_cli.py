@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from localcloud.cli import app
-from localcloud.console import Console
-from localcloud.datadir import DataDir, RunningServer
-from localcloud.issuer import Issuer, KeyUnusable
-from localcloud.roster import ROSTER
+from localcloud.host.console import Console
+from localcloud.host.datadir import DataDir, RunningServer
+from localcloud.identity.issuer import Issuer, KeyUnusable
+from localcloud.identity.roster import ROSTER
 
 SESSION = "c0000000-0000-4000-8000-0000000000ff"
 NOBODY_LISTENS = "127.0.0.1:1"

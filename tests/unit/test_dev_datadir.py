@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.datadir import DataDir, FolderForeign, FolderHeld, RunningServer
+from localcloud.host.datadir import DataDir, FolderForeign, FolderHeld, RunningServer
 
 SERVER = RunningServer(os.getpid(), "http://127.0.0.1:1", "postgresql://o", "postgresql://a", embedded=True, tokens={})
 

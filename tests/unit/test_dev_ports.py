@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud import ports
+from localcloud.host import ports
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodoctor.exchange import MOST_HEAD, Closed, Garbled, HttpAnswer, HttpConnection
-from localcloud.ports import LOOPBACK
+from autodoctor.aws.http_client import MOST_HEAD, Closed, Garbled, HttpAnswer, HttpConnection
+from localcloud.host.ports import LOOPBACK
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 HELLO = HttpAnswer(200, b"hello")
@@ -289,7 +289,7 @@ def serving_tls(certificate: Path) -> Iterator[str]:
 
 PROBE = """
 import sys
-from autodoctor.exchange import HttpConnection
+from autodoctor.aws.http_client import HttpConnection
 http = HttpConnection("https://" + sys.argv[1])
 print(http.ask("POST", "/", {"Host": http.host}, b"{}", timeout_seconds=5))
 """

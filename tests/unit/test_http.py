@@ -9,10 +9,10 @@ import pytest
 from pydantic import Field
 
 from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBusy, SessionNotFound
-from autodoctor.http import Content, Request, Router
 from autodoctor.observability import logger, metrics
-from autodoctor.wire import Answer as Model
-from autodoctor.wire import RequestBody
+from autodoctor.web.http import Content, Request, Router
+from autodoctor.web.schemas import Answer as Model
+from autodoctor.web.schemas import RequestBody
 from unit.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 
 WISH = "POST /wishes/{wishId}"

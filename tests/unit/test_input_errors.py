@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from autodoctor.admin.mechanics import NewMechanic
 from autodoctor.admin.plans import NewPlan
-from autodoctor.input_errors import in_words
-from autodoctor.sessions.intake_request import IntakeRequest
-from autodoctor.wire import RequestBody
+from autodoctor.intake.request import IntakeRequest
+from autodoctor.web.schemas import RequestBody
+from autodoctor.web.validation_messages import in_words
 
 PYDANTICS = re.compile(r"Input|Field|String|List|valid |Value error|\{|\}")
 

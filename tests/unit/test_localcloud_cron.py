@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localcloud.cron import BadExpression, next_times
+from localcloud.stack.cron import BadExpression, next_times
 
 
 def at(text: str) -> datetime:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.mail import FILE as MAIL_FILE
-from localcloud.mail import SentMail, mail_store
-from localcloud.message_file import FILE as MESSAGE_FILE
-from localcloud.message_file import MessageFile, forget_messages
-from localcloud.open_sockets import OpenSockets
-from localcloud.socket_events import Link
-from localcloud.stripe.store import Store
-from localcloud.topics import FILE as ALERT_FILE
-from localcloud.topics import Published, published_store
+from localcloud.gateway.open_sockets import OpenSockets
+from localcloud.gateway.socket_events import Link
+from localcloud.messaging.message_file import FILE as MESSAGE_FILE
+from localcloud.messaging.message_file import MessageFile, forget_messages
+from localcloud.services.mail import FILE as MAIL_FILE
+from localcloud.services.mail import SentMail, mail_store
+from localcloud.services.topics import FILE as ALERT_FILE
+from localcloud.services.topics import Published, published_store
+from localcloud.stripe.state.store import Store
 
 MAIL = SentMail("1", "2026-01-01T00:00:00.000Z", "a@example.com", ("b@example.com",), "Hi", "Hi", "<p>Hi", None)
 ALERT = Published("1", "2026-01-01T00:00:00.000Z", "alerts", "Hi", "Hi")

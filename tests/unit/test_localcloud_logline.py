@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from localcloud.logline import LogLine, from_function
+from localcloud.host.logline import LogLine, from_function
 
 EMF = (
     '{"_aws":{"CloudWatchMetrics":[{"Namespace":"A","Metrics":[{"Name":"SessionsCreated","Unit":"Count"}]}]},'

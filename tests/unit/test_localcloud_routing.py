@@ -2,8 +2,8 @@
 
 import pytest
 
-from localcloud.routing import Router
-from localcloud.template import Route
+from localcloud.gateway.routing import Router
+from localcloud.stack.template import Route
 
 KEYS = (
     "ANY /pets/{proxy+}",

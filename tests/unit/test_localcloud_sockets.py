@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.cloudformation import TemplateError
-from localcloud.template import read_stack
-from localcloud.template_sockets import SocketApi, localized
+from localcloud.stack.cloudformation import TemplateError
+from localcloud.stack.sockets import SocketApi, localized
+from localcloud.stack.template import read_stack
 
 REPOSITORY = Path(__file__).parents[2]
 PROBE = REPOSITORY / "tests" / "events" / "socket_stack" / "template.yaml"

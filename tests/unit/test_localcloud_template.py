@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.cloudformation import QUEUES_URL, Resolver, TemplateError, Value, load
-from localcloud.template import AsyncPolicy, Stack, Throttle, read_stack
+from localcloud.stack.cloudformation import QUEUES_URL, Resolver, TemplateError, Value, load
+from localcloud.stack.template import AsyncPolicy, Stack, Throttle, read_stack
 
 HEADER = """
 Parameters:

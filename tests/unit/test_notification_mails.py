@@ -57,10 +57,15 @@ def test_each_language_has_its_own_words(kind: Kind) -> None:
     assert len(words_of(english.text) & words_of(spanish.text)) < len(words_of(english.text)) / 2
 
 
+def files_of(locale: str) -> set[str]:
+    folder = LOCALES / locale
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
 @pytest.mark.parametrize("locale", sorted(locales()))
 def test_a_language_has_every_template_and_message(locale: str) -> None:
     assert set(catalogue(locale)) == set(catalogue("en"))
-    assert {file.name for file in (LOCALES / locale).iterdir()} == {file.name for file in (LOCALES / "en").iterdir()}
+    assert files_of(locale) == files_of("en")
     assert len(catalogue(locale)["months"].split()) == 12
 
 

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodoctor.sigv4 import Credentials, Signer
+from autodoctor.aws.sigv4 import Credentials, Signer
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105 (of AWS's documentation)
 HOST = "events.eu-west-1.amazonaws.com"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autodoctor.site import Site
+from autodoctor.web.static_files import Site
 
 
 @pytest.fixture

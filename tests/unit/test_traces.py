@@ -1,8 +1,8 @@
 """What `/_dev` keeps: the newest of every kind, whole, however often something else is asked for."""
 
-from localcloud.causes import key_of
-from localcloud.logline import LogLine
-from localcloud.traces import CHANGES, KEPT, Replayable, Traces
+from localcloud.host.logline import LogLine
+from localcloud.services.causes import key_of
+from localcloud.services.traces import CHANGES, KEPT, Replayable, Traces
 
 
 def quiet(_line: LogLine) -> None:

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from autodoctor.ids import new_id
-from autodoctor.payments.credits import CreditMovement, Credits, CreditsGranted
-from autodoctor.payments.earnings import Earning, Earnings, Totals
-from autodoctor.payments.plans import CreditPack, Plan, Plans
-from autodoctor.payments.quote_views import MechanicQuote, Quote, Quotes, QuoteStep, SessionQuotes
-from autodoctor.payments.quote_workshops import AskableWorkshop, AskableWorkshops
-from autodoctor.payments.referrals import Referral
+from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.waiver import WaiverSigned
+from autodoctor.payments.checkout.price_list import CreditPack, Plan, Plans
+from autodoctor.payments.ledger.credits import CreditMovement, Credits, CreditsGranted
+from autodoctor.payments.ledger.earnings import Earning, Earnings, Totals
+from autodoctor.payments.ledger.referrals import Referral
+from autodoctor.quotes.views import MechanicQuote, Quote, Quotes, QuoteStep, SessionQuotes
+from autodoctor.quotes.workshops import AskableWorkshop, AskableWorkshops
 from autodoctor.sessions.accept import Accepted, Declined
 from autodoctor.sessions.active import (
     ActiveSession,
@@ -27,12 +29,10 @@ from autodoctor.sessions.active import (
 )
 from autodoctor.sessions.availability import Availability
 from autodoctor.sessions.end import Ended
-from autodoctor.sessions.intake import SessionCreated
 from autodoctor.sessions.presence import PresenceRecorded, Released
 from autodoctor.sessions.queue import Queue, QueuedAssignment
-from autodoctor.sessions.waiting import Waiting
-from autodoctor.sessions.waiver import WaiverSigned
-from autodoctor.wire import Answer, Name, RequestBody, Utc, unstorable
+from autodoctor.sessions.queue_position import Waiting
+from autodoctor.web.schemas import Answer, Name, RequestBody, Utc, unstorable
 
 # Design, section 6, the column "answers".
 CONTRACT = {

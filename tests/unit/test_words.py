@@ -2,7 +2,7 @@
 
 import pytest
 
-from autodoctor.words import counted
+from autodoctor.integrity.plural import counted
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from uuid import UUID
 from autodoctor.admin.changes import AUDIT, OWN, audited
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import Database
-from autodoctor.wire import Answer
+from autodoctor.web.schemas import Answer
 
 _RENEW: Final[LiteralString] = (
     """

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.errors import Problem
 from autodoctor.ids import new_id
-from autodoctor.wire import RequestBody
+from autodoctor.web.schemas import RequestBody
 
 ABSENT: Final[Any] = None
 """Default of a field that a PATCH may leave out: only what was sent is read, and a null that was sent is refused."""

@@ -10,8 +10,8 @@ from autodoctor.admin.changes import ABSENT, AUDIT, OWN, audited, columns
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
-from autodoctor.paging import id_of, page_size
-from autodoctor.wire import Answer, EmailAddress, Name, RequestBody, Utc, unstorable
+from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.schemas import Answer, EmailAddress, Name, RequestBody, Utc, unstorable
 
 MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""

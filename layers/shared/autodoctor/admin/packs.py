@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
 from autodoctor.db import Database
 from autodoctor.errors import Conflict, NotFound
-from autodoctor.wire import Answer, Name, RequestBody
+from autodoctor.web.schemas import Answer, Name, RequestBody
 
 type Price = Annotated[int, Field(ge=LEAST_CENTS, le=MOST_CENTS)]
 type Credits = Annotated[int, Field(ge=1, le=10_000)]

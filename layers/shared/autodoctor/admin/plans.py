@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
-from autodoctor.wire import Answer, Name, RequestBody
+from autodoctor.web.schemas import Answer, Name, RequestBody
 
 FREE: Final = "free"
 """The plan that costs nothing, for ever; the schema says so too."""

@@ -7,8 +7,8 @@ from autodoctor.admin.changes import ABSENT, AUDIT, audited, columns
 from autodoctor.db import Database
 from autodoctor.errors import NotFound
 from autodoctor.ids import FIRST, new_id
-from autodoctor.paging import id_of, page_size
-from autodoctor.wire import Answer, Name, RequestBody, Utc
+from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.schemas import Answer, Name, RequestBody, Utc
 
 _SHOWN: Final[LiteralString] = """
        w.id AS workshop_id, w.name, w.created_at,

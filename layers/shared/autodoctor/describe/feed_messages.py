@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from autodoctor.wire import Answer
+from autodoctor.web.schemas import Answer
 
 
 class NewAssignment(Answer):

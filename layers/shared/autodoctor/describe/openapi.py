@@ -7,16 +7,16 @@ from typing import Any, Final, get_args, get_type_hints
 
 from pydantic import BaseModel
 
+from autodoctor.describe.introspection import Reach, reach
 from autodoctor.describe.operation import TAGS, Operation
 from autodoctor.describe.operations import OPERATIONS
 from autodoctor.describe.parameters import BY_HTTP, HEADERS, PATH, QUERY
 from autodoctor.describe.problem_schemas import problem_schemas
-from autodoctor.describe.reach import Reach, reach
 from autodoctor.describe.responses import COMPONENT_HEADERS, GATEWAY_SCHEMAS, Answers, Call, responses
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import Mode, Schema, resolve, schemas
-from autodoctor.http import Content, Route
-from autodoctor.wire import EmptyBody, RequestBody
+from autodoctor.web.http import Content, Route
+from autodoctor.web.schemas import EmptyBody, RequestBody
 
 VERSION: Final = "1.0.0"
 _METHODS: Final = {"ANY": ("get", "post", "put", "patch", "delete")}

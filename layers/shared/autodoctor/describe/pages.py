@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from autodoctor.describe.reading import Chapter, ProblemPage, chapters, prose, type_of
 from autodoctor.describe.reading import problems as problem_pages
-from autodoctor.http import Content
+from autodoctor.web.http import Content
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _HTML: Final = "text/html; charset=utf-8"

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from autodoctor.describe.introspection import Reach
 from autodoctor.describe.operation import Operation
 from autodoctor.describe.problem_schemas import reference, sample
-from autodoctor.describe.reach import Reach
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import REF, Schema, one_sentence
 from autodoctor.errors import (
@@ -22,7 +22,7 @@ from autodoctor.errors import (
     Unauthenticated,
     Unprocessable,
 )
-from autodoctor.http import Route
+from autodoctor.web.http import Route
 
 PROBLEM: Final = "application/problem+json"
 

@@ -7,7 +7,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Final
 
-from autodoctor.aws import AwsConnection, endpoint
+from autodoctor.aws.client import AwsConnection, endpoint
 from autodoctor.events.model import SOURCE, Event, detail
 from autodoctor.settings import required
 

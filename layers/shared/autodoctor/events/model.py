@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from pydantic import Field, TypeAdapter
 
 from autodoctor.db import Row
-from autodoctor.wire import Answer, Utc
+from autodoctor.web.schemas import Answer, Utc
 
 SOURCE: Final = "autodoctor"
 """The `source` of every event of ours."""

@@ -7,8 +7,8 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database
-from autodoctor.events.told import Told
 from autodoctor.observability import MetricUnit, log_failure, metrics
+from autodoctor.prefetched import Told
 from autodoctor.settings import required
 
 BUDGET_SECONDS: Final = 0.3

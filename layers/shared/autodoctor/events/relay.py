@@ -14,7 +14,7 @@ from autodoctor.events import outbox
 from autodoctor.events.bus import MOST_ENTRIES, put_events
 from autodoctor.events.model import Event, event_of
 from autodoctor.observability import log_failure
-from autodoctor.wire import Answer
+from autodoctor.web.schemas import Answer
 
 GRACE_SECONDS: Final = 5.0
 """Younger events are about to be published by the call that wrote them."""

@@ -6,8 +6,8 @@ from typing import Final
 from uuid import UUID
 
 from autodoctor.legacy import names
-from autodoctor.legacy.cells import Cells, cents, derived_id, first, flag, identity, instant, minutes, text
 from autodoctor.legacy.names import Meaning
+from autodoctor.legacy.parsing import Cells, cents, derived_id, first, flag, identity, instant, minutes, text
 from autodoctor.legacy.source import OldRow
 
 UNKNOWN: Final = "[not recorded]"

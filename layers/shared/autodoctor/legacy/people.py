@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from autodoctor.legacy import names
-from autodoctor.legacy.cells import Cells, identity, instant, text
 from autodoctor.legacy.old import UNKNOWN
+from autodoctor.legacy.parsing import Cells, identity, instant, text
 from autodoctor.legacy.source import Source
 from autodoctor.legacy.target import Target
 

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from autodoctor.legacy.fate import Notice
+from autodoctor.legacy.target_state import Notice
 
 SAMPLES: Final = 5
 

@@ -11,17 +11,17 @@ from autodoctor.domain.lifecycle import SessionStatus
 from autodoctor.domain.money import share_of
 from autodoctor.ids import new_id
 from autodoctor.legacy import names
-from autodoctor.legacy.cells import as_uuid, derived_id, identity
-from autodoctor.legacy.families import Clash, PartOf, gather, orphans, siblings
-from autodoctor.legacy.fate import ACTIVE, Fate, Notice, Terms, closed, fate_of, requeued
+from autodoctor.legacy.audit_rows import Moved
+from autodoctor.legacy.grouping import Clash, PartOf, gather, orphans, siblings
 from autodoctor.legacy.names import Meaning, known_states
 from autodoctor.legacy.old import Family, Old, Unmovable, read
+from autodoctor.legacy.parsing import as_uuid, derived_id, identity
 from autodoctor.legacy.people import People
-from autodoctor.legacy.proof import prove
 from autodoctor.legacy.report import ImportReport, Tally
 from autodoctor.legacy.source import OldRow, Source
 from autodoctor.legacy.target import Target
-from autodoctor.legacy.trail import Moved
+from autodoctor.legacy.target_state import ACTIVE, Fate, Notice, Terms, closed, fate_of, requeued
+from autodoctor.legacy.verification import prove
 from autodoctor.legacy.writer import Kept, Writer
 
 BATCH: Final = 200

@@ -8,8 +8,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from autodoctor.legacy.cells import Cells, as_uuid
 from autodoctor.legacy.names import ARCHIVED, CONSULTATIONS, SESSION, USERS
+from autodoctor.legacy.parsing import Cells, as_uuid
 
 _COLUMNS: Final[LiteralString] = """
 SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL)

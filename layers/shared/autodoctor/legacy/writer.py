@@ -16,9 +16,9 @@ import psycopg
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
-from autodoctor.legacy.fate import ACTIVE
+from autodoctor.legacy.audit_rows import ACTOR, Moved
 from autodoctor.legacy.people import NewMechanic, NewWorkshop
-from autodoctor.legacy.trail import ACTOR, Moved
+from autodoctor.legacy.target_state import ACTIVE
 
 ATTEMPTS: Final = 20
 _PAUSE: Final = 0.1

@@ -11,8 +11,8 @@ from autodoctor.errors import NotFound, Unprocessable
 from autodoctor.ids import LAST
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.notifications.words import FALLBACK, in_app
-from autodoctor.paging import cursor_of, page_size, place_of
-from autodoctor.wire import Answer, Utc
+from autodoctor.web.paging import cursor_of, page_size, place_of
+from autodoctor.web.schemas import Answer, Utc
 
 _PAGE: Final[LiteralString] = """
 WITH page AS MATERIALIZED (

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
-from autodoctor.wire import Answer, Utc
+from autodoctor.web.schemas import Answer, Utc
 
 
 class Kind(StrEnum):

@@ -55,8 +55,8 @@ def render(kind: Kind, locale: str, facts: Facts, base_url: str) -> Mail:
         "preferences_url": base_url + PREFERENCES_PATH,
     }
     text, html = (
-        _environment().select_template([f"{each}/{kind}.{part}" for each in (locale, FALLBACK)]).render(values)
-        for part in ("txt", "html")
+        _environment().select_template([f"{each}/{part}/{kind}.{suffix}" for each in (locale, FALLBACK)]).render(values)
+        for part, suffix in (("text", "txt"), ("html", "html"))
     )
     return Mail(written, text, html)
 

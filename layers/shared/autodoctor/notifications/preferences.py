@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from autodoctor.db import Database
 from autodoctor.notifications.kinds import Kind
 from autodoctor.notifications.words import FALLBACK, locales
-from autodoctor.wire import Answer, RequestBody
+from autodoctor.web.schemas import Answer, RequestBody
 
 _CHOSEN: Final[LiteralString] = """
 SELECT (SELECT l.locale FROM notification_locales l WHERE l.user_id = %(user_id)s) AS locale,

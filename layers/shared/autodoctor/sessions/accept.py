@@ -15,9 +15,9 @@ from autodoctor.errors import (
     MechanicNotActive,
     OwnSession,
 )
-from autodoctor.events.told import Told
+from autodoctor.prefetched import Told
 from autodoctor.sessions.queue import VISIBLE
-from autodoctor.wire import Answer, RequestBody
+from autodoctor.web.schemas import Answer, RequestBody
 
 
 class Accepted(Told):

@@ -6,10 +6,10 @@ from uuid import UUID
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionNotFound
 from autodoctor.ids import FIRST, LAST
-from autodoctor.paging import id_of, page_size
-from autodoctor.sessions.waiting import WAITING, Waiting
+from autodoctor.sessions.queue_position import WAITING, Waiting
 from autodoctor.settings import session_base_url
-from autodoctor.wire import Answer, Utc
+from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.schemas import Answer, Utc
 
 type Role = Literal["customer", "mechanic"]
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive
-from autodoctor.wire import Answer, RequestBody, Utc
+from autodoctor.web.schemas import Answer, RequestBody, Utc
 
 DEFAULT_MINUTES: Final = 60
 MAX_MINUTES: Final = 720

@@ -13,8 +13,8 @@ from pydantic import StringConstraints
 from autodoctor.db import Database, Row
 from autodoctor.domain.ending import Evidence, Presence, Verdict, verdict
 from autodoctor.errors import SessionBusy, SessionNotFound
-from autodoctor.events.told import Told
-from autodoctor.wire import RequestBody, Utc
+from autodoctor.prefetched import Told
+from autodoctor.web.schemas import RequestBody, Utc
 
 PATIENCE_SECONDS: Final = 1.5
 RETRY_SECONDS: Final = 0.03

@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 import psycopg
 
 from autodoctor.db import Database, Refused
-from autodoctor.wire import Answer
+from autodoctor.web.schemas import Answer
 
 BATCH: Final = 200
 MARGIN_SECONDS: Final = 5.0

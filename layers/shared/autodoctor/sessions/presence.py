@@ -9,8 +9,8 @@ from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
-from autodoctor.events.told import Told
-from autodoctor.wire import Answer, RequestBody, Utc
+from autodoctor.prefetched import Told
+from autodoctor.web.schemas import Answer, RequestBody, Utc
 
 
 class PresenceRequest(RequestBody):

@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, TypeAdapter
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive
 from autodoctor.ids import FIRST
-from autodoctor.paging import cursor_of, page_size, place_of
-from autodoctor.wire import Answer, Utc
+from autodoctor.web.paging import cursor_of, page_size, place_of
+from autodoctor.web.schemas import Answer, Utc
 
 VISIBLE: Final[LiteralString] = """
 assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,

@@ -17,7 +17,7 @@ from autodoctor.payments.reconcile.statement import (
     copy_statement,
     forget_extent,
 )
-from autodoctor.payments.reconcile.stripe_side import balance_of, lost_disputes
+from autodoctor.payments.reconcile.stripe_api import balance_of, lost_disputes
 
 if TYPE_CHECKING:
     import stripe

@@ -15,15 +15,15 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database, Refused, Row
-from autodoctor.payments import accounts
-from autodoctor.payments.accounts import Account, Kind
-from autodoctor.payments.disputes import dispute_told
-from autodoctor.payments.hand_refunds import refund_told
-from autodoctor.payments.losses import book_losses
-from autodoctor.payments.payout_news import TransferNotStored, transfer_reversed
-from autodoctor.payments.payouts import PaidTwice, note_sent
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Account, Kind
+from autodoctor.payments.losses.dashboard_refunds import refund_told
+from autodoctor.payments.losses.disputes import dispute_told
+from autodoctor.payments.losses.losses import book_losses
+from autodoctor.payments.outgoing.payouts import PaidTwice, note_sent
+from autodoctor.payments.outgoing.transfer_events import TransferNotStored, transfer_reversed
 from autodoctor.payments.reconcile.report import Difference
-from autodoctor.payments.stripe_calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
 
 if TYPE_CHECKING:
     import stripe

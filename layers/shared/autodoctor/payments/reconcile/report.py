@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from autodoctor.wire import Answer, Utc
+from autodoctor.web.schemas import Answer, Utc
 
 SERIOUS: Final = frozenset(
     {

@@ -6,9 +6,9 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
 from autodoctor.observability import logger
-from autodoctor.paging import page_size
 from autodoctor.payments.reconcile.report import Report, StoredRun
-from autodoctor.wire import Answer
+from autodoctor.web.paging import page_size
+from autodoctor.web.schemas import Answer
 
 KEPT_DIFFERENCES: Final = 500
 SHOWN_SUBJECTS: Final = 5

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from autodoctor.db import Database
-from autodoctor.payments.stripe_calls import asked
+from autodoctor.payments.stripe.calls import asked
 
 if TYPE_CHECKING:
     import stripe

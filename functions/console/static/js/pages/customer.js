@@ -1,0 +1,90 @@
+/** The customer's page: ask for help, wait, pay; and what was before. */
+
+import { get, post } from "../lib/api.js";
+import { announce, count, el, every, head, money, pill, time } from "../lib/dom.js";
+import { intakeForm } from "../parts/intake.js";
+import { messages } from "../parts/messages.js";
+import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
+import { action, start } from "../lib/shell.js";
+import { waitingRoom } from "../parts/waiting-room.js";
+
+async function now(query) {
+  const { session } = await get("/api/customer/active-session");
+  if (session) {
+    intakeIsSession(session.sessionId);
+    return waitingRoom(await get(`/api/sessions/${session.sessionId}`), page.refresh);
+  }
+  const { underWay, shown } = await intakePayment(page.refresh);
+  return underWay ? [shown] : [shown, await intakeForm(page, query.get("mechanic"))];
+}
+
+async function past() {
+  const { sessions, nextCursor } = await get(`/api/customer/sessions?limit=50`);
+  if (!sessions.length) return [el("h1", {}, "Your sessions"), el("p.card", {}, "No sessions yet.")];
+  const rows = sessions.map((session) =>
+    el(
+      "tr",
+      {},
+      el("td", {}, el("a", { href: session.sessionUrl }, time(session.createdAt))),
+      el("td", {}, session.sessionType),
+      el("td", {}, session.counterpartName ?? "–", session.mechanicId && askAgain(session)),
+      el("td", {}, pill(session.status)),
+    ),
+  );
+  return [
+    el("h1", {}, "Your sessions"),
+    el("div.scroll", {}, el("table", {}, head("When", "What", "Mechanic", "State"), el("tbody", {}, ...rows))),
+    nextCursor && el("p.quiet", {}, "The newest 50."),
+  ];
+}
+
+function askAgain({ mechanicId, counterpartName }) {
+  return el("div", {}, el("a", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${counterpartName}` }, "Ask again"));
+}
+
+async function credits() {
+  const [found, { creditPacks }] = await Promise.all([get("/api/customer/credits"), get("/api/plans")]);
+  const { balance, history: movements } = found;
+  const buy = async (pack) => {
+    const [{ checkoutUrl }, { notifications }] = await Promise.all([post("/api/customer/credits/checkout", { pack: pack.code }), get("/api/notifications?limit=1")]);
+    packToPay(pack, [...movements.slice(0, 1), ...notifications]);
+    location.assign(checkoutUrl);
+  };
+  return [
+    el("h1", {}, "Your credits"),
+    el("p.big.number", { id: "balance" }, `${balance}`),
+    ...(await packPayments(found, page.refresh)),
+    el(
+      "div.grid",
+      {},
+      creditPacks.map((pack) =>
+        el("section.card", {}, el("h2", {}, pack.name), el("p", {}, `${count(pack.credits, "credit")} for ${money(pack.priceCents, pack.currency)}`), action("Buy", () => buy(pack))),
+      ),
+    ),
+    movements.length > 0 &&
+      el("div.scroll", {}, el("table", {}, head("When", "What", "Credits"), el("tbody", {}, movements.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, each.movement.replaceAll("_", " ")), el("td.number", {}, each.credits > 0 ? `+${each.credits}` : each.credits)))))),
+  ];
+}
+
+const page = start("customers", {
+  now: { title: "Get help", show: now },
+  sessions: { title: "Sessions", show: past },
+  credits: { title: "Credits", show: credits },
+  messages: { title: "Messages", show: () => messages(page.refresh) },
+});
+if (page) {
+  if (location.pathname.endsWith("/credits")) {
+    backFromPack(location.search !== "?cancelled");
+    history.replaceState(null, "", `/console/customer.html${location.hash || "#credits"}`);
+  }
+  document.querySelector("active-session-banner").addEventListener("autodoctor:ended", () => {
+    announce("The session has ended.");
+    page.refresh();
+  });
+  let last = null;
+  document.querySelector("active-session-banner").addEventListener("autodoctor:change", ({ detail }) => {
+    if (last !== null && detail.session?.status !== last) page.refresh();
+    last = detail.session?.status ?? "none";
+  });
+  every(30, () => /^(#now.*)?$/.test(location.hash) && document.querySelector("form, #payment") === null && page.refresh());
+}

@@ -1,0 +1,128 @@
+/** The mechanic's page: who waits, accept or decline, earnings, and what was before. */
+
+import { get, post } from "../lib/api.js";
+import { announce, duration, el, every, head, money, pill, time } from "../lib/dom.js";
+import { messages } from "../parts/messages.js";
+import { quote, quotes } from "../parts/quoting.js";
+import { action, start } from "../lib/shell.js";
+
+const KINDS = { session: "Session", referral: "Referral", escalation: "Escalation" };
+
+async function queue() {
+  const [{ assignments, nextCursor }, availability] = await Promise.all([get("/api/mechanic/queue?limit=50"), get("/api/mechanic/availability")]);
+  const offers = assignments.filter((each) => each.status === "offered");
+  const others = assignments.filter((each) => each.status !== "offered");
+  return [
+    el("h1", {}, "Who waits for help"),
+    duty(availability),
+    offers.length > 0 && el("section", {}, el("h2", {}, "Asked for you"), offers.map(request)),
+    others.length > 0 && el("section", {}, el("h2", {}, `In the queue (${others.length}${nextCursor ? " and more" : ""})`), others.map(request)),
+    !assignments.length && el("p.card", {}, "Nobody waits just now. New requests appear here by themselves."),
+  ];
+}
+
+function duty({ available, availableUntil, keptAliveByFeed }) {
+  const say = (to) => async () => {
+    await post("/api/mechanic/availability", { available: to });
+    await page.refresh();
+  };
+  const until = keptAliveByFeed ? "while this page is open" : availableUntil && `until ${time(availableUntil)}`;
+  return el(
+    "section.card.row",
+    { id: "duty" },
+    el("p", { role: "status" }, available ? `You are available ${until ?? ""}` : "You are not available: nobody is offered to you by name."),
+    available ? action("Take a break", say(false), { id: "duty-switch" }) : action("I am available", say(true), { kind: "primary", id: "duty-switch" }),
+  );
+}
+
+function request(each) {
+  const accept = async () => {
+    await post(`/api/mechanic/assignments/${each.assignmentId}/accept`);
+    const { session } = await get("/api/mechanic/active-session");
+    location.assign(session?.sessionUrl ?? "/console/mechanic.html");
+  };
+  const decline = async () => {
+    await post(`/api/mechanic/assignments/${each.assignmentId}/decline`);
+    await page.refresh();
+  };
+  return el(
+    "article.card",
+    { "data-assignment": each.assignmentId },
+    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), el("span.quiet", {}, `${each.sessionType} · ${each.plan}`)),
+    el("p", {}, each.concern),
+    el("p.quiet", {}, `${each.customerName}, waiting `, ticking(each.queuedAt, 1), each.offerExpiresAt && [" · yours for ", ticking(each.offerExpiresAt, -1)]),
+    el("p.row", {}, action("Accept", accept, { kind: "primary" }), each.status === "offered" && action("Decline", decline)),
+  );
+}
+
+/** A time that runs: since an instant (1), or until it (-1). */
+function ticking(instant, direction) {
+  return el("time.number", { datetime: instant, "data-direction": direction }, elapsed(instant, direction));
+}
+
+function elapsed(instant, direction) {
+  return duration((direction * (Date.now() - new Date(instant))) / 1000);
+}
+
+setInterval(() => {
+  for (const each of document.querySelectorAll("time[data-direction]")) {
+    each.textContent = elapsed(each.dateTime, Number(each.dataset.direction));
+  }
+}, 1000);
+
+async function earnings() {
+  const [{ earnings: rows, totals }, onboarding, { referralCode }] = await Promise.all([
+    get("/api/mechanic/earnings?limit=50"),
+    get("/api/mechanic/onboarding"),
+    get("/api/mechanic/referral-code"),
+  ]);
+  const onboard = async () => location.assign((await post("/api/mechanic/onboarding")).url);
+  const tiles = [
+    ["On its way", totals.pendingCents],
+    ["Paid", totals.paidCents],
+    ["Failed", totals.failedCents],
+  ];
+  return [
+    el("h1", {}, "Earnings"),
+    !onboarding.payoutsEnabled && el("section.card", {}, el("p", {}, "To be paid, tell Stripe who you are and where your money goes."), action("Set up payouts", onboard, { kind: "primary" })),
+    el("div.grid", {}, tiles.map(([label, cents]) => el("div.card", {}, el("p.quiet", {}, label), el("p.big.number", {}, money(cents))))),
+    el("p.card", {}, "Customers who give your referral code ", el("strong", { id: "referral-code" }, referralCode), " earn you a share of what they pay."),
+    rows.length > 0 &&
+      el(
+        "div.scroll",
+        {},
+        el(
+          "table",
+          {},
+          head("When", "For", "Amount", "State"),
+          el("tbody", {}, rows.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, KINDS[each.kind]), el("td.number", {}, money(each.amountCents, each.currency)), el("td", {}, pill(each.status))))),
+        ),
+      ),
+  ];
+}
+
+async function past() {
+  const { sessions } = await get("/api/mechanic/sessions?limit=50");
+  if (!sessions.length) return [el("h1", {}, "Your sessions"), el("p.card", {}, "No sessions yet.")];
+  const rows = sessions.map((session) =>
+    el("tr", {}, el("td", {}, el("a", { href: session.sessionUrl }, time(session.createdAt))), el("td", {}, session.counterpartName), el("td", {}, pill(session.status)), el("td.number", {}, session.durationSeconds === null ? "–" : duration(session.durationSeconds))),
+  );
+  return [el("h1", {}, "Your sessions"), el("div.scroll", {}, el("table", {}, head("When", "Customer", "State", "Length"), el("tbody", {}, rows)))];
+}
+
+const page = start("mechanics", {
+  queue: { title: "Queue", show: queue },
+  earnings: { title: "Earnings", show: earnings },
+  sessions: { title: "Sessions", show: past },
+  quotes: { title: "Quotes", show: quotes },
+  messages: { title: "Messages", show: () => messages(page.refresh) },
+  quote: { title: "Quote", show: quote, hidden: true },
+});
+if (page) {
+  if (location.pathname.includes("/onboarding/") && !location.hash) location.hash = "#earnings";
+  document.querySelector("active-session-banner").addEventListener("autodoctor:ended", () => {
+    announce("The session has ended.");
+    page.refresh();
+  });
+  every(30, () => ["", "#queue", "#quotes"].includes(location.hash) && page.refresh());
+}

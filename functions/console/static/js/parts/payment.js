@@ -1,0 +1,182 @@
+/**
+ * Payments under way: what this browser remembers of them, how they are looked after, and what is said meanwhile.
+ * A card takes a moment and a bank may take days, so what is remembered outlives the tab; it is ids, of each person.
+ */
+
+import { get, Problem } from "../lib/api.js";
+import { signedIn } from "../lib/auth.js";
+import { announce, count, el } from "../lib/dom.js";
+import { action } from "../lib/shell.js";
+
+const FIRST_SECONDS = 1.5;
+const MOST_SECONDS = 30;
+const INTAKE_SECONDS = 60; // then the feed and the banner tell of its session, and whoever comes back to the tab looks
+const KEPT_DAYS = 30;
+const OUTCOME = {
+  open: "The payment was not finished.",
+  failed: "The bank refused the payment. Nothing was charged.",
+  expired: "The payment page has expired. Nothing was charged.",
+  unfulfillable: "You already had a session, so this payment is on its way back to your card.",
+};
+
+let decided = null; // the intake whose outcome this page has shown, so that the next refresh still does
+const notices = []; // what became of packs of credits since this page was opened
+
+const key = () => `autodoctor.payments.${signedIn()?.sub}`;
+const remembered = () => JSON.parse(localStorage.getItem(key()) ?? "{}");
+const remember = (changes) => localStorage.setItem(key(), JSON.stringify({ ...remembered(), ...changes }));
+
+/** An intake that its customer goes to pay, or that the API says is being paid. */
+export function intakeToPay(intakeId) {
+  decided = null;
+  remember({ intakeId });
+}
+
+/** What was asked for is a session, or something else was asked for: its payment is nothing to tell of any more. */
+export function intakeIsSession(sessionId) {
+  if (!sessionId || remembered().intakeId === sessionId) remember({ intakeId: undefined });
+  decided = null;
+}
+
+/**
+ * What there is to say of the payment that the reader comes back from, or that was under way when they left.
+ * @param {function(): Promise<void>} refresh shows the page anew
+ * @returns {Promise<{underWay: boolean, shown: Node|null}>} `underWay`: nothing else can be asked for meanwhile
+ */
+export async function intakePayment(refresh) {
+  const address = location.pathname.match(/\/intakes\/([0-9a-f-]{36})$/)?.[1];
+  const intakeId = address ?? decided ?? remembered().intakeId;
+  if (!intakeId) return { underWay: false, shown: null };
+  const { status, sessionId } = await standing(intakeId);
+  const cameBack = address && location.search !== "?cancelled";
+  if (status === "processing" || (status === "open" && cameBack)) {
+    intakeToPay(intakeId);
+    return { underWay: true, shown: intakeUnderWay(intakeId, status, refresh) };
+  }
+  if (status !== "open") remember({ intakeId: undefined });
+  decided = OUTCOME[status] ? intakeId : null;
+  if (sessionId) {
+    history.replaceState(null, "", "/console/customer.html");
+    return { underWay: false, shown: el("section.card", {}, el("p", {}, "This session is over. ", el("a", { href: `/console/chat/${sessionId}` }, "See it"))) };
+  }
+  return { underWay: false, shown: OUTCOME[status] ? el("section.card", { role: "alert" }, el("p", {}, OUTCOME[status])) : null };
+}
+
+async function standing(intakeId) {
+  return get(`/api/intakes/${intakeId}`).catch((problem) => {
+    if (problem instanceof Problem && problem.status === 404) return { status: "unknown" };
+    throw problem;
+  });
+}
+
+function intakeUnderWay(intakeId, status, refresh) {
+  const look = async () => (await standing(intakeId)).status === status || refresh();
+  const asked = async () => (await look()) === true && announce("Nothing new yet.");
+  const [title, ...words] =
+    status === "open"
+      ? [
+          "Confirming your payment …",
+          "With a card this takes a moment. Your bank may take longer; then you need not wait here: you get an e-mail as soon as your request is in.",
+          ["You have not paid? ", el("a", { href: "/console/customer.html" }, "Back to your request")],
+        ]
+      : [
+          "Your payment is under way",
+          "Your bank has still to confirm it, which can take some days. You need not wait here: you get an e-mail when your request is in, and also if the bank refuses.",
+          "Until then you cannot ask for anything else.",
+        ];
+  const said = words.map((each) => el("p", {}, ...[each].flat()));
+  const card = el("section", { id: "payment" }, el("h1", {}, title), el("div.card", { role: "status" }, said), el("p", {}, action("Look again", asked, { id: "look-again" })));
+  lookAfter(card, look, { seconds: INTAKE_SECONDS });
+  return card;
+}
+
+/** A pack of credits that its customer goes to pay; `known` is what they were told of before. */
+export function packToPay({ credits }, known) {
+  remember({ buying: { credits, at: Date.now(), since: Math.max(0, ...known.map(({ createdAt }) => Date.parse(createdAt))) } });
+}
+
+/** They come back from where it is paid. */
+export function backFromPack(paid) {
+  const { buying, packs = [] } = remembered();
+  remember({ buying: undefined, packs: buying && paid ? [...packs, buying] : packs });
+}
+
+/**
+ * What there is to say of packs of credits that were paid for: that they are under way, or what became of them.
+ * @param {{balance: number, history: Object[]}} credits as GET /api/customer/credits answers
+ * @param {function(): Promise<void>} refresh shows the page anew
+ */
+export async function packPayments({ balance, history }, refresh) {
+  const refusals = remembered().packs?.length ? await refused() : [];
+  const kept = (remembered().packs ?? []).filter(({ at }) => Date.now() - at < KEPT_DAYS * 86_400_000);
+  const packs = settled(kept, [...arrived(history), ...refusals]);
+  remember({ packs });
+  return [...notices.map((text) => el("p.card", { role: "status" }, text)), packs.length > 0 && packsUnderWay(packs, balance, refresh)];
+}
+
+function arrived(history) {
+  const bought = history.filter(({ movement }) => movement === "bought");
+  return bought.map(({ credits, createdAt }) => ({ credits, at: Date.parse(createdAt), text: `${count(credits, "credit")} added.` }));
+}
+
+async function refused() {
+  const { notifications } = await get("/api/notifications?limit=50");
+  const ofPacks = notifications.filter(({ kind, intakeId }) => ["payment_failed", "payment_unfulfillable"].includes(kind) && !intakeId);
+  return ofPacks.map(({ text, createdAt }) => ({ at: Date.parse(createdAt), text }));
+}
+
+/** Those of which nothing is known yet; each outcome is of one of them, the oldest that it can be of. */
+function settled(packs, outcomes) {
+  let left = packs;
+  for (const { at, credits, text } of outcomes.sort((one, other) => one.at - other.at)) {
+    const pack = left.find((each) => each.since < at && (!credits || each.credits === credits));
+    if (!pack) continue;
+    notices.push(text);
+    left = left.filter((each) => each !== pack).map((each) => ({ ...each, since: Math.max(each.since, at) }));
+  }
+  return left;
+}
+
+function packsUnderWay(packs, balance, refresh) {
+  const credits = packs.reduce((sum, each) => sum + each.credits, 0);
+  const card = el(
+    "section.card",
+    { id: "payment", role: "status" },
+    el("h2", {}, `Your payment for ${count(credits, "credit")} is under way`),
+    el("p", {}, "With a card this takes a moment. A bank can take some days: come back then, the credits appear here by themselves. If the bank refuses, you find it under Messages."),
+  );
+  const look = async () => (await get("/api/customer/credits")).balance === balance || refresh();
+  lookAfter(card, look, { back: refresh });
+  return card;
+}
+
+/**
+ * Looks again while an element is shown and the reader can see it, ever less often; at once when they come back to it.
+ * @param {Element} element
+ * @param {function(): Promise<*>} look
+ * @param {Object} [more] `seconds`: for how long, then only on coming back; `back`: how it is looked on coming back
+ */
+function lookAfter(element, look, { seconds = Infinity, back = look } = {}) {
+  let timer = null;
+  const turn = async (work, next, left) => {
+    if (!element.isConnected) return stop();
+    try {
+      await work();
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem; // else the next look may get through
+    }
+    wait(next, left);
+  };
+  const wait = (next, left) => {
+    clearTimeout(timer);
+    if (document.hidden || next > left) return;
+    timer = setTimeout(() => turn(look, Math.min(next * 2, MOST_SECONDS), left - next), next * 1000);
+  };
+  const seen = () => {
+    clearTimeout(timer);
+    if (!document.hidden) turn(back, FIRST_SECONDS, seconds);
+  };
+  const stop = () => document.removeEventListener("visibilitychange", seen);
+  document.addEventListener("visibilitychange", seen);
+  wait(FIRST_SECONDS, seconds);
+}

@@ -1,0 +1,154 @@
+/** A mechanic's half of quotes: handing a session to a workshop, and naming an amount for the workshop that was asked. */
+
+import { get, post } from "../lib/api.js";
+import { announce, el, money, pill, time } from "../lib/dom.js";
+import { field, showErrors, values } from "../lib/form.js";
+import { busy } from "../lib/shell.js";
+
+const ESCALATABLE = ["live", "completed"];
+const OPEN = ["requested", "given"];
+const MOST_DOLLARS = 100_000;
+let workshops = null; // fetched when somebody first wants to choose one
+let chosen = "";
+
+/**
+ * Where the session's mechanic hands it to a workshop; null where that cannot be.
+ * @param {Object} session as the API shows it
+ * @param {Object[]} quotes of the session
+ * @param {function(): Promise<void>} again builds the page anew
+ */
+export function handOver(session, quotes, again) {
+  if (!ESCALATABLE.includes(session.status) || quotes.some(({ status }) => status === "approved")) return null;
+  const open = async ({ target }) => {
+    if (!target.open || workshops) return;
+    try {
+      workshops = await everyWorkshop();
+      await again();
+    } catch (error) {
+      announce(error.message, "error");
+    }
+  };
+  const asked = new Set(quotes.map(({ workshopId }) => workshopId));
+  const left = workshops?.filter(({ workshopId }) => !asked.has(workshopId));
+  const content = !left ? el("p.quiet", {}, "Loading …") : left.length ? escalation(session.sessionId, left, again) : el("p", {}, "There is no other workshop to ask.");
+  return el("details.card", { id: "hand-over", ontoggle: open }, el("summary", {}, "Hand it to a workshop"), content);
+}
+
+async function everyWorkshop() {
+  const found = [];
+  for (let cursor = ""; cursor !== null; ) {
+    const page = await get(`/api/mechanic/workshops?limit=100${cursor && `&cursor=${cursor}`}`);
+    found.push(...page.workshops);
+    cursor = page.nextCursor;
+  }
+  return found.sort((one, other) => one.name.localeCompare(other.name));
+}
+
+function escalation(sessionId, found, again) {
+  const choices = [el("option", { value: "" }, "Choose …"), ...found.map((each) => el("option", { value: each.workshopId, selected: each.workshopId === chosen }, each.name))];
+  const submit = el("button.primary", { type: "submit" }, "Ask for a quote");
+  const form = el(
+    "form",
+    { novalidate: true },
+    el("p", {}, "For repairs that need a workshop: it names an amount, and the customer decides. You earn a share of what they approve."),
+    field("workshopId", "Workshop", { tag: "select", required: true, onchange: ({ target }) => (chosen = target.value) }, ...choices),
+    field("note", "Note for the workshop (optional)", { tag: "textarea", maxlength: 2000, hint: "It gets the problem and the car with it. The customer may read it too." }),
+    el("p", {}, submit),
+  );
+  return sending(form, submit, async () => {
+    const body = values(form);
+    if (!body.workshopId) return refused("workshopId", "Choose a workshop");
+    const { workshopName } = await post(`/api/sessions/${sessionId}/escalate`, body);
+    chosen = "";
+    announce(`${workshopName} is asked for a quote.`);
+    form.reset();
+    await again();
+  });
+}
+
+/** The tab of quotes: what the mechanic's workshop is asked for, and what they asked others for. */
+export async function quotes(query) {
+  const { quotes: found, nextCursor } = await get(`/api/mechanic/quotes?${query}`);
+  const mine = ({ askedOfCaller, status }) => askedOfCaller && OPEN.includes(status);
+  const toAnswer = found.filter(mine);
+  const others = found.filter((each) => !mine(each));
+  return [
+    el("h1", {}, "Quotes"),
+    toAnswer.length > 0 && el("section", {}, el("h2", {}, "Asked of your workshop"), toAnswer.map(listed)),
+    others.length > 0 && el("section", {}, el("h2", {}, toAnswer.length ? "Others" : "All"), others.map(listed)),
+    !found.length && el("p.card", {}, "No quotes yet. Hand a session to a workshop from the session's page; what your workshop is asked for appears here too."),
+    nextCursor && el("p", {}, el("a.button", { href: `#quotes?cursor=${encodeURIComponent(nextCursor)}` }, "More")),
+  ];
+}
+
+function listed(each) {
+  const named = each.status === "given" ? "Change the amount" : "Name an amount";
+  const answers = each.askedOfCaller && OPEN.includes(each.status);
+  return el(
+    "article.card",
+    { "data-quote": each.quoteId },
+    el("h3.row", {}, each.vehicleSummary || "A car", pill(each.status), each.amountCents !== null && el("span.number", {}, money(each.amountCents, each.currency))),
+    about(each),
+    answers && el("p", {}, el("a.button.primary", { href: `#quote?id=${each.quoteId}`, "aria-label": `${named}: ${each.vehicleSummary}` }, named)),
+  );
+}
+
+function about(each) {
+  return [
+    el("p", {}, each.concern),
+    each.note && el("p", {}, `${each.mechanicName}: “${each.note}”`),
+    each.description && el("p", {}, `${each.workshopName}: “${each.description}”`),
+    el("p.quiet", {}, `${each.mechanicName} asked ${each.workshopName}, ${time(each.requestedAt)}`),
+  ];
+}
+
+/** One quote, with the form for its amount while it is open. */
+export async function quote(query) {
+  const id = query.get("id");
+  const found = await get(`/api/quotes/${encodeURIComponent(id)}`);
+  return [
+    el("h1", {}, `Quote for ${found.vehicleSummary || "a car"}`),
+    el("section.card", {}, el("p.row", {}, pill(found.status), found.amountCents !== null && el("strong.number", {}, money(found.amountCents, found.currency))), about(found)),
+    OPEN.includes(found.status) ? amount(found) : el("p.card", {}, "It is decided and cannot change any more."),
+    el("p", {}, el("a", { href: "#quotes" }, "All quotes")),
+  ];
+}
+
+function amount(found) {
+  const submit = el("button.primary", { type: "submit" }, found.status === "given" ? "Change the amount" : "Give this amount");
+  const dollars = found.amountCents === null ? "" : (found.amountCents / 100).toFixed(2);
+  const form = el(
+    "form.card",
+    { novalidate: true },
+    el("h2", {}, "Your amount"),
+    field("amountCents", "Amount in dollars", { inputmode: "decimal", autocomplete: "off", required: true, value: dollars, hint: "Everything included. You may change it until the customer decides." }),
+    field("description", "What it is for (optional)", { tag: "textarea", maxlength: 2000 }, found.description ?? ""),
+    el("p", {}, submit),
+  );
+  return sending(form, submit, async () => {
+    const { amountCents: typed = "", ...rest } = values(form);
+    const plain = typed.replace(/[$,\s]/g, "");
+    const cents = Math.round(Number(plain) * 100);
+    if (!/^\d+(\.\d{1,2})?$/.test(plain) || cents < 1 || cents > MOST_DOLLARS * 100) return refused("amountCents", `This must be an amount such as 480.00, and at most ${money(MOST_DOLLARS * 100)}`);
+    const { status } = await post(`/api/quotes/${found.quoteId}/amount`, { amountCents: cents, ...rest });
+    announce(OPEN.includes(status) ? "The customer is told of your amount." : "It was decided already."); // the same again is no error
+    location.hash = "#quotes";
+  });
+}
+
+/** Has a form do something when it is sent; what is refused is said beside its field, returned or thrown. */
+function sending(form, submit, work) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(submit, async () => {
+      const problem = await work().catch((error) => error);
+      if (problem && !showErrors(form, problem)) throw problem;
+    });
+  });
+  return form;
+}
+
+/** What the API would answer to such a value. */
+function refused(name, detail) {
+  return { document: { errors: [{ pointer: `/${name}`, detail }] } };
+}

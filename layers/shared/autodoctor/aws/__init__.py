@@ -1,0 +1,1 @@
+"""AWS's services for the functions: signed requests over kept connections."""

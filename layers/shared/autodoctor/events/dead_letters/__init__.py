@@ -1,0 +1,1 @@
+"""Events that failed after every retry: listed, and sent again."""

@@ -1,0 +1,171 @@
+"""The consumer behind the feed's queue: tells whoever is connected what happened.
+
+The queue is FIFO with one message group, so that one broadcast runs at a time: numbers, commits and pushes agree.
+Besides the bus's events it carries a note for each new connection, which can be sent to only once API Gateway
+has finished its handshake, and for each that asks who it is: API Gateway tells a client nothing of its id.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import ValidationError
+
+from autodoctor.db import Database, Row
+from autodoctor.events.consumer import BatchAnswer
+from autodoctor.events.feed import connections, messages, queue_position
+from autodoctor.events.feed.connections import CONNECT_NOTE, IDENTIFY_NOTE
+from autodoctor.events.feed.push import Pushed, PushFailed, push
+from autodoctor.events.model import Event, parse_event
+from autodoctor.observability import MetricUnit, log_failure, logger, metrics
+
+HANDSHAKE_SECONDS: Final = 1.0
+MOST_MISSED: Final = 200
+"""Who missed more fetches everything anew, which is quicker for them and for everybody behind them."""
+_LOOK_AGAIN_SECONDS: Final = 0.05
+_RESYNC: Final = json.dumps({"type": "resync"}).encode()
+
+
+def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]:
+    """The Lambda handler of the feed's queue.
+
+    Where a batch fails, its records are tried one by one: those before the failing one are done, it and all
+    after it come again, in order.
+    """
+
+    def handle(batch: Mapping[str, Any], _context: LambdaContext) -> BatchAnswer:
+        records = batch["Records"]
+        try:
+            broadcast(database, records)
+        except Exception as failure:  # noqa: BLE001 (tried again one by one; logged)
+            log_failure("batch not broadcast", failure)
+            return {"batchItemFailures": [{"itemIdentifier": left["messageId"]} for left in _left(database, records)]}
+        return {"batchItemFailures": []}
+
+    return logger.inject_lambda_context(clear_state=True)(handle)
+
+
+def _left(database: Database, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    for done, record in enumerate(records):
+        try:
+            broadcast(database, [record])
+        except Exception as failure:  # noqa: BLE001 (SQS keeps it and what follows; logged)
+            log_failure("event not broadcast", failure)
+            return records[done:]
+    return []
+
+
+def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
+    """Handle a batch of the feed's queue.
+
+    Args:
+        database: where.
+        records: SQS records, each an event of the bus or the note of a new connection.
+
+    Raises:
+        PushFailed: somebody is connected and cannot be reached; the batch has to come again.
+    """
+    bodies = [json.loads(record["body"]) for record in records]
+    opened = [body[CONNECT_NOTE] for body in bodies if CONNECT_NOTE in body]
+    asking = [body[IDENTIFY_NOTE] for body in bodies if IDENTIFY_NOTE in body]
+    events, unreadable = _read(body for body in bodies if CONNECT_NOTE not in body and IDENTIFY_NOTE not in body)
+    tell(database, sorted(events, key=lambda event: event.sequence))
+    if unreadable:
+        metrics.add_metric(name="UnreadableEvents", unit=MetricUnit.Count, value=unreadable)
+        metrics.flush_metrics()
+        _push(database, {connection_id: [_RESYNC] for connection_id in connections.all_ready(database)})
+    for connection_id in opened:
+        welcome(database, connection_id)
+    for connection_id in asking:
+        identify(database, connection_id)
+    tell_waiting(database)
+
+
+def _read(bodies: Iterable[Mapping[str, Any]]) -> tuple[list[Event], int]:
+    """The events, and how many could not be read: a later release's, perhaps; they must not hold up the messages."""
+    events, unreadable = [], 0
+    for body in bodies:
+        try:
+            events.append(parse_event(body))
+        except (ValidationError, KeyError) as failure:
+            log_failure("unreadable event", failure)
+            unreadable += 1
+    return events, unreadable
+
+
+def tell(database: Database, events: Sequence[Event]) -> None:
+    """Push what these events mean to everybody who is connected and may see it.
+
+    Idempotent: what is marked as sent is not sent again; what a broadcast died over is, with the same seq.
+
+    Raises:
+        PushFailed: somebody is connected and cannot be reached.
+    """
+    if not events:
+        return
+    messages.record(database, events)
+    _send(database, messages.unsent(database, events))
+    messages.mark_sent(database, events)
+
+
+def tell_waiting(database: Database) -> None:
+    """Push their place in the queue to the waiting customers for whom it has changed.
+
+    Raises:
+        PushFailed: somebody is connected and cannot be reached.
+    """
+    rows = queue_position.changed(database)
+    if rows:
+        _push(database, queue_position.frames(database, rows))
+        queue_position.told(database, rows)
+
+
+def welcome(database: Database, connection_id: str) -> None:
+    """Send a new connection what it is owed, and have it take part from now on.
+
+    Everybody's news wait behind this: who missed much is told to start afresh instead, and who is not there a
+    moment after the handshake began is taken for gone.
+
+    Raises:
+        PushFailed: it is open and cannot be reached.
+    """
+    while (owed := connections.owed(database, connection_id)) is not None:
+        missed = [] if owed.lost else messages.missed(database, connection_id, owed.since, MOST_MISSED + 1)
+        frames = [_RESYNC] if owed.lost or len(missed) > MOST_MISSED else [messages.frame(row) for row in missed]
+        pushed = push({connection_id: frames}) if frames else Pushed()
+        if pushed.failed:
+            raise PushFailed(1)
+        if not pushed.gone:
+            connections.ready(database, connection_id)
+            return
+        if owed.age_seconds > HANDSHAKE_SECONDS:
+            connections.drop(database, [connection_id])
+            return
+        time.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def identify(database: Database, connection_id: str) -> None:
+    """Tell a connection its id, which a join may name, and the present seq, from which it can ask for more later.
+
+    Raises:
+        PushFailed: it is open and cannot be reached.
+    """
+    about = messages.envelope("connected", messages.head(database), {"connectionId": connection_id})
+    _push(database, {connection_id: [about]})
+
+
+def _send(database: Database, rows: Sequence[Row]) -> None:
+    frames: defaultdict[str, list[bytes]] = defaultdict(list)
+    for row in rows:
+        frames[row["connection_id"]].append(messages.frame(row))
+    _push(database, frames)
+
+
+def _push(database: Database, frames: Mapping[str, Sequence[bytes]]) -> None:
+    pushed = push(frames)
+    connections.drop(database, pushed.gone)
+    if pushed.failed:
+        raise PushFailed(len(pushed.failed))

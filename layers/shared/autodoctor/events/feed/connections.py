@@ -1,0 +1,117 @@
+"""Open WebSocket connections: a ticket makes one, and the end of one may mean that a party left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, LiteralString
+
+from autodoctor.db import Database
+from autodoctor.errors import Unauthenticated, Unprocessable
+from autodoctor.events.feed.tickets import ticket_hash
+from autodoctor.sessions.presence import forget_connection
+
+# API Gateway ends a connection after two hours.
+LONGEST_MINUTES: Final = 125
+_DIGITS: Final = 20
+CONNECT_NOTE: Final = "connectionOpened"
+"""The key of the note in the feed's queue that a connection was opened."""
+IDENTIFY_NOTE: Final = "connectionAsks"
+"""The key of the note that a connection asks who it is."""
+
+_CONNECT: Final[LiteralString] = """
+WITH ticket AS (
+  DELETE FROM realtime_tickets WHERE ticket_hash = %(ticket_hash)s AND expires_at > clock_timestamp()
+  RETURNING user_id, groups
+)
+INSERT INTO realtime_connections (connection_id, user_id, groups, mechanic_id, workshop_id, since, expires_at)
+SELECT %(connection_id)s, t.user_id, t.groups, m.id, m.workshop_id,
+       coalesce(%(since)s, (SELECT seq FROM feed_head)),
+       clock_timestamp() + make_interval(mins => %(longest_minutes)s)
+  FROM ticket t LEFT JOIN mechanics m ON m.user_id = t.user_id AND 'mechanics' = ANY (t.groups)
+RETURNING connection_id
+"""
+
+_OWED: Final[LiteralString] = """
+SELECT c.since, c.ready, c.since NOT BETWEEN h.pruned_through AND h.seq AS lost,
+       extract(epoch FROM clock_timestamp() - c.connected_at)::float AS age_seconds
+  FROM realtime_connections c, feed_head h
+ WHERE c.connection_id = %(connection_id)s AND c.expires_at > now()
+"""
+
+_READY: Final[LiteralString] = """
+UPDATE realtime_connections SET ready = true WHERE connection_id = %(connection_id)s
+"""
+
+_EXPIRED: Final[LiteralString] = "SELECT connection_id FROM realtime_connections WHERE expires_at <= now() LIMIT 1000"
+
+_ALL_READY: Final[LiteralString] = "SELECT connection_id FROM realtime_connections WHERE ready AND expires_at > now()"
+
+_KNOWN: Final[LiteralString] = "SELECT 1 FROM realtime_connections WHERE connection_id = %(connection_id)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a new connection is to get first.
+
+    Attributes:
+        since: messages with a greater seq.
+        lost: whether some of those are forgotten, or the number is not one of ours.
+        age_seconds: how long ago it was opened.
+    """
+
+    since: int
+    lost: bool
+    age_seconds: float
+
+
+def connect(database: Database, connection_id: str, ticket: str | None, since: str | None) -> None:
+    """Register a connection that a ticket opens; the ticket is used up.
+
+    Args:
+        database: where.
+        connection_id: API Gateway's.
+        ticket: from the query string.
+        since: the last seq the client has, from the query string; None where it starts afresh.
+
+    Raises:
+        Unauthenticated: no ticket, or one that is unknown, used or too old.
+        Unprocessable: `since` is not a number of the feed.
+    """
+    if since is not None and not (since.isascii() and since.isdecimal() and int(since[:_DIGITS]) < 1 << 63):
+        raise Unprocessable(("/since", "must be the seq of a message"))
+    parameters = {
+        "ticket_hash": ticket_hash(ticket or ""),
+        "connection_id": connection_id,
+        "since": None if since is None else int(since),
+        "longest_minutes": LONGEST_MINUTES,
+    }
+    # The second look recognises our own work, where the first attempt's commit was not seen.
+    if database.one(_CONNECT, parameters) is None and database.one(_KNOWN, parameters) is None:
+        raise Unauthenticated("A ticket that is unused and not older than a minute is required.")
+
+
+def owed(database: Database, connection_id: str) -> Owed | None:
+    """What a connection is to get before it takes part; None where it is gone or has had it."""
+    row = database.one(_OWED, {"connection_id": connection_id})
+    return None if row is None or row["ready"] else Owed(row["since"], row["lost"], row["age_seconds"])
+
+
+def ready(database: Database, connection_id: str) -> bool:
+    """Have a connection take part from now on; False where it has just gone, which changes nothing."""
+    return database.execute(_READY, {"connection_id": connection_id}) == 1
+
+
+def all_ready(database: Database) -> list[str]:
+    """Every connection that takes part."""
+    return [row["connection_id"] for row in database.all(_ALL_READY, {})]
+
+
+def drop(database: Database, connection_ids: Sequence[str]) -> None:
+    """Take leave of connections that are gone: whose presence stood on one alone has left its session."""
+    for connection_id in connection_ids:
+        database.transaction(partial(forget_connection, connection_id=connection_id))
+
+
+def drop_expired(database: Database) -> None:
+    """Take leave of connections whose end nobody told us of."""
+    drop(database, [row["connection_id"] for row in database.all(_EXPIRED, {})])

@@ -1,0 +1,110 @@
+"""API Gateway's @connections: sends messages to WebSocket connections, many at once, each connection's in order."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cache
+from http import HTTPStatus
+from queue import Empty, SimpleQueue
+from typing import Final
+from urllib.parse import quote
+
+from autodoctor.aws.client import AwsConnection
+from autodoctor.settings import required
+
+AT_ONCE: Final = 32
+# Sending and then closing in vain takes 6.5 s, well within the function's time.
+TRIES: Final = 2
+TIMEOUT_SECONDS: Final = 1.5
+_PAUSE_SECONDS: Final = 0.1
+
+
+class PushFailed(Exception):
+    """Connections that could neither be reached nor closed; what is owed to them has to be sent again."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} connections could not be reached")
+
+
+@dataclass(slots=True)
+class Pushed:
+    """What became of a broadcast.
+
+    Attributes:
+        gone: connections that are no more.
+        failed: connections that stay open although nothing reaches them.
+    """
+
+    gone: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+
+class _Pool:
+    """Kept connections to the management API: as many as were ever in use at once."""
+
+    def __init__(self) -> None:
+        self._idle: SimpleQueue[AwsConnection] = SimpleQueue()
+
+    def send(self, method: str, connection_id: str, body: bytes) -> int:
+        """Make one call; returns its HTTP status, or 0 where nothing answered."""
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = AwsConnection("execute-api", required("WEBSOCKET_ENDPOINT"))
+        path = f"/%40connections/{quote(connection_id, safe='')}"
+        try:
+            return connection.send(method, path, body, {}, timeout_seconds=TIMEOUT_SECONDS).status
+        except OSError:
+            return 0
+        finally:
+            self._idle.put(connection)
+
+
+@cache
+def _pool() -> _Pool:
+    return _Pool()
+
+
+def push(frames: Mapping[str, Sequence[bytes]]) -> Pushed:
+    """Send each connection its messages, in order.
+
+    A connection that takes nothing although it is open is closed: its client comes back and asks for what it
+    missed.
+
+    Args:
+        frames: messages by connection id.
+    """
+    pushed = Pushed()
+    if len(frames) == 1:
+        outcomes = [_push_to(*item) for item in frames.items()]
+    else:
+        with ThreadPoolExecutor(min(AT_ONCE, max(1, len(frames)))) as threads:
+            outcomes = list(threads.map(lambda item: _push_to(*item), frames.items()))
+    for connection_id, outcome in zip(frames, outcomes, strict=True):
+        if outcome == "gone":
+            pushed.gone.append(connection_id)
+        elif outcome == "failed":
+            pushed.failed.append(connection_id)
+    return pushed
+
+
+def _push_to(connection_id: str, messages: Sequence[bytes]) -> str:
+    for message in messages:
+        status = _insist("POST", connection_id, message)
+        if status == HTTPStatus.GONE:
+            return "gone"
+        if status != HTTPStatus.OK:
+            closed = _insist("DELETE", connection_id, b"")
+            return "gone" if closed in (HTTPStatus.NO_CONTENT, HTTPStatus.GONE) else "failed"
+    return "sent"
+
+
+def _insist(method: str, connection_id: str, body: bytes) -> int:
+    status = 0
+    for attempt in range(TRIES):
+        status = _pool().send(method, connection_id, body)
+        if status and status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
+            break
+        time.sleep(_PAUSE_SECONDS * 2**attempt)
+    return status

@@ -1,0 +1,63 @@
+"""Tells waiting customers who are connected their place in the queue, whenever it has changed."""
+
+import json
+from collections import defaultdict
+from typing import Any, Final, LiteralString
+
+from psycopg.types.json import Jsonb
+
+from autodoctor.db import Database, Row
+from autodoctor.events.feed import messages
+
+# An estimate moves with the clock; only a change that somebody would notice is told.
+NOTICED_SECONDS: Final = 30
+
+_CHANGED: Final[LiteralString] = """
+WITH listener AS MATERIALIZED (
+  SELECT c.connection_id, c.user_id, c.waiting FROM realtime_connections c
+   WHERE c.ready AND c.expires_at > now() AND 'customers' = ANY (c.groups)
+)
+SELECT l.connection_id, w.session_id, w.place, w.mechanics_available, w.estimated_wait_seconds
+  FROM waiting_places(ARRAY(SELECT DISTINCT user_id FROM listener)) AS w
+  JOIN listener l ON l.user_id = w.user_id
+ WHERE l.waiting IS NULL
+    OR (l.waiting ->> 'sessionId')::uuid <> w.session_id
+    OR (l.waiting ->> 'position')::integer <> w.place
+    OR (l.waiting ->> 'mechanicsAvailable')::integer <> w.mechanics_available
+    OR (l.waiting ->> 'estimatedWaitSeconds' IS NULL) <> (w.estimated_wait_seconds IS NULL)
+    OR abs((l.waiting ->> 'estimatedWaitSeconds')::integer - w.estimated_wait_seconds) >= %(noticed_seconds)s
+"""
+
+_TOLD: Final[LiteralString] = """
+UPDATE realtime_connections c SET waiting = told.payload
+  FROM jsonb_to_recordset(%(told)s) AS told (connection_id text, payload jsonb)
+ WHERE c.connection_id = told.connection_id
+"""
+
+
+def changed(database: Database) -> list[Row]:
+    """The connections whose customers have not been told where they stand now."""
+    return database.all(_CHANGED, {"noticed_seconds": NOTICED_SECONDS})
+
+
+def frames(database: Database, rows: list[Row]) -> dict[str, list[bytes]]:
+    """A `waiting_updated` message for each of `changed()`, by connection, numbered like all messages."""
+    made: defaultdict[str, list[bytes]] = defaultdict(list)
+    for seq, row in enumerate(rows, start=messages.numbers(database, len(rows))):
+        made[row["connection_id"]].append(messages.envelope("waiting_updated", seq, _payload(row)))
+    return made
+
+
+def told(database: Database, rows: list[Row]) -> None:
+    """Remember what was sent."""
+    listed = [{"connection_id": row["connection_id"], "payload": _payload(row)} for row in rows]
+    database.execute(_TOLD, {"told": Jsonb(listed, dumps=lambda value: json.dumps(value, default=str))})
+
+
+def _payload(row: Row) -> dict[str, Any]:
+    return {
+        "sessionId": row["session_id"],
+        "position": row["place"],
+        "mechanicsAvailable": row["mechanics_available"],
+        "estimatedWaitSeconds": row["estimated_wait_seconds"],
+    }

@@ -1,1 +1,0 @@
-"""What operators look at: verification and repair, alerts, score and analytics."""

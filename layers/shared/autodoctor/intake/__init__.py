@@ -1,0 +1,1 @@
+"""From a customer's request to a session with an assignment, signed and paid."""

@@ -1,0 +1,147 @@
+"""Intake paid by card: the use case above sessions and payments that stores it and sends the customer to pay.
+
+The session is created when Stripe says that the money is there (payments/checkout/fulfilment.py).
+"""
+
+from typing import Final, Literal, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import IntakeNotFound, PaymentProcessing, SessionBusy
+from autodoctor.ids import new_id
+from autodoctor.intake.create import ATTEMPTS, Funding, attempt_intake, intake_parameters
+from autodoctor.intake.request import IntakeRequest
+from autodoctor.payments.checkout.checkout import given_up, page_of, withdraw
+from autodoctor.web.schemas import Answer
+
+_STORE: Final[LiteralString] = """
+, checkout AS (
+  INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, request_hash,
+                         signed_name, waiver_version, idempotency_key)
+  SELECT %(checkout_id)s, 'intake', %(user_id)s, intake.id, allowed.name, intake.price_cents, intake.currency,
+         %(request_hash)s, %(signed_name)s,
+         CASE WHEN %(signed_name)s::text IS NOT NULL THEN coalesce(%(waiver_version)s, current_waiver_version()) END,
+         'checkout:' || %(checkout_id)s::uuid
+    FROM intake, allowed
+  RETURNING *
+)
+"""
+_STORED: Final[LiteralString] = "SELECT * FROM checkout"
+_STORED_BEFORE: Final[LiteralString] = """
+SELECT c.* FROM checkouts c
+ WHERE c.intake_id = %(intake_id)s
+    OR c.intake_id = (SELECT k.intake_id FROM idempotency_keys k WHERE k.user_id = %(user_id)s AND k.key = %(key)s
+                         AND k.created_at >= now() - make_interval(hours => %(idempotency_hours)s))
+"""
+_UNFINISHED: Final[LiteralString] = """
+SELECT * FROM checkouts WHERE user_id = %(user_id)s AND kind = 'intake' AND status IN ('open', 'processing')
+"""
+NOTHING_PROCESSING: Final[LiteralString] = """
+NOT EXISTS (SELECT FROM checkouts b WHERE b.user_id = %(user_id)s AND b.kind = 'intake' AND b.status = 'processing')
+"""
+_INTAKE: Final[LiteralString] = """
+SELECT i.id AS intake_id, coalesce(c.status, 'paid') AS status, s.id AS session_id
+  FROM intakes i
+  JOIN customers u ON u.id = i.customer_id
+  LEFT JOIN checkouts c ON c.intake_id = i.id
+  LEFT JOIN sessions s ON s.id = i.id
+ WHERE i.id = %(intake_id)s AND u.user_id = %(user_id)s
+"""
+
+CARD: Final = Funding(
+    "card",
+    "p.price_cents > 0",
+    "this plan is free",
+    only_if="""NOT EXISTS (SELECT FROM sessions a JOIN customers c ON c.id = a.customer_id
+                            WHERE c.user_id = %(user_id)s AND a.ended_at IS NULL)""",
+    makes=_STORE,
+    answer=_STORED,
+    first_answer=_STORED_BEFORE,
+)
+
+
+class CheckoutOpened(Answer):
+    """Where the intake is paid."""
+
+    intake_id: UUID
+    checkout_url: str
+    next: Literal["pay"] = "pay"
+
+
+class IntakeStatus(Answer):
+    """How far an intake is.
+
+    Attributes:
+        status: open: to be paid; processing: the bank has still to say so; paid; failed; expired; unfulfillable:
+            paid, could not become a session, and is paid back.
+        session_id: the session it has become.
+    """
+
+    intake_id: UUID
+    status: Literal["open", "processing", "paid", "failed", "expired", "unfulfillable"]
+    session_id: UUID | None
+
+
+def start_card_intake(
+    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+) -> CheckoutOpened:
+    """Store what the customer asks for, and have Stripe make the page where it is paid.
+
+    Args:
+        database: where.
+        user_id: the customer's `sub`.
+        intake: what they ask for; the same request gives the same page while that is open, another one closes it.
+        idempotency_key: the same key and request within 24 hours give the first page again.
+
+    Raises:
+        PaymentProcessing: an intake is paid, and not yet confirmed.
+        PaymentsUnavailable: Stripe gave no page; asking again is safe.
+        Problem: whatever `sessions.intake.start_intake` raises.
+    """
+    parameters = {**intake_parameters(user_id, intake, idempotency_key), "checkout_id": new_id()}
+    for _ in range(ATTEMPTS):
+        checkout = attempt_intake(database, parameters, CARD) or _unfinished(database, parameters)
+        if checkout is not None and not given_up(database, checkout):
+            return CheckoutOpened(intake_id=checkout["intake_id"], checkout_url=page_of(database, checkout))
+    raise SessionBusy
+
+
+def intake_status(database: Database, user_id: UUID, intake_id: UUID) -> IntakeStatus:
+    """How far an intake of this customer (the `sub`) is.
+
+    Raises:
+        IntakeNotFound: there is none, or it is not theirs.
+    """
+    found = database.one(_INTAKE, {"user_id": user_id, "intake_id": intake_id})
+    if found is None:
+        raise IntakeNotFound
+    return IntakeStatus(**found)
+
+
+def refuse_while_processing(database: Database, parameters: Row) -> None:
+    """Tell of NOTHING_PROCESSING: who has paid an intake gets that session, once the bank has said so, and no other.
+
+    Raises:
+        PaymentProcessing: it is being paid.
+    """
+    _checkout_in_the_way(database, parameters)
+
+
+def _unfinished(database: Database, parameters: Row) -> Row | None:
+    """The checkout in the way, if it is of the same request; another one is withdrawn.
+
+    Raises:
+        PaymentProcessing: it is being paid.
+    """
+    unfinished = _checkout_in_the_way(database, parameters)
+    if unfinished is None or unfinished["request_hash"] == parameters["request_hash"]:
+        return unfinished
+    withdraw(database, unfinished)
+    return None
+
+
+def _checkout_in_the_way(database: Database, parameters: Row) -> Row | None:
+    unfinished = database.one(_UNFINISHED, parameters)
+    if unfinished is not None and unfinished["status"] == "processing":
+        raise PaymentProcessing(unfinished["intake_id"])
+    return unfinished

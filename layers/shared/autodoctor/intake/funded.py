@@ -1,0 +1,59 @@
+"""Intake with whatever pays for it: the use case above sessions and payments, which know nothing of each other."""
+
+from dataclasses import replace
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from autodoctor.db import Database
+from autodoctor.intake import create as session_intake
+from autodoctor.intake.card import NOTHING_PROCESSING, CheckoutOpened, refuse_while_processing, start_card_intake
+from autodoctor.intake.create import Funding, SessionCreated, start_intake
+from autodoctor.intake.request import IntakeRequest
+from autodoctor.payments.ledger import credits as credit_account
+
+# A page that is still open does not keep anybody: the sweep closes it (payments/checkout/sweep.py).
+FREE: Final = replace(session_intake.FREE, only_if=NOTHING_PROCESSING, objects=refuse_while_processing)
+CREDIT: Final = Funding(
+    "credit",
+    "p.credits > 0",
+    "this plan is not sold for credits",
+    credit_account.HOLD_CTES,
+    NOTHING_PROCESSING,
+    objects=refuse_while_processing,
+)
+
+
+def start_funded_intake(
+    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+) -> SessionCreated | CheckoutOpened:
+    """Create the customer's session, free or paid with credits, which are taken in the same statement; or have it paid.
+
+    Args:
+        database: where.
+        user_id: the customer's `sub`.
+        intake: what they ask for and how they pay.
+        idempotency_key: the same key and request within 24 hours give the first answer again, and take nothing.
+
+    Raises:
+        InsufficientCredits: the customer has fewer credits than the plan costs; nothing was created.
+        PaymentProcessing: an intake is paid, and not yet confirmed.
+        Problem: whatever `start_intake` and `start_card_intake` raise.
+    """
+    match intake.pay_with:
+        case "free":
+            return start_intake(database, user_id, intake, idempotency_key, FREE)
+        case "credit":
+            return _paid_with_credits(database, user_id, intake, idempotency_key)
+        case "card":
+            return start_card_intake(database, user_id, intake, idempotency_key)
+
+
+def _paid_with_credits(database: Database, user_id: UUID, intake: IntakeRequest, key: str | None) -> SessionCreated:
+    try:
+        return start_intake(database, user_id, intake, key, CREDIT)
+    except psycopg.errors.CheckViolation as refused:
+        if refused.diag.constraint_name != credit_account.NEVER_NEGATIVE:
+            raise
+        raise credit_account.insufficient_credits(database, user_id, intake.plan) from None

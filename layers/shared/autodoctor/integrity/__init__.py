@@ -1,0 +1,1 @@
+"""Proves on live data that the invariants hold, and repairs what has one right answer."""

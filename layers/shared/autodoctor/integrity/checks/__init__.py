@@ -1,0 +1,1 @@
+"""What verify looks for, one module a subject."""

@@ -1,0 +1,228 @@
+"""What is going on now: the queue, the sweeps' work, the outbox, the inbox, and who has more than one session.
+
+Each check is one statement that reads by the partial index of what is open, never the history; of a long backlog of
+events it counts the first thousand.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from autodoctor.integrity.checks.base import Check, Finding, Section
+
+type Query = tuple[Check, LiteralString]
+"""A check and the statement that finds what is wrong: rows of subject and detail."""
+
+TWO_SESSIONS: Final = Check("two_active_sessions", Section.SESSIONS, "a customer has more than one active session", 1)
+MECHANIC_TWICE: Final = Check(
+    "mechanic_twice", Section.SESSIONS, "a mechanic has more than one waiting or live session", 8
+)
+ORPHAN: Final = Check("orphan_left", Section.ACTIVITY, "pending or waiting for more than 2 hours: no sweep took it")
+LIVE_TOO_LONG: Final = Check(
+    "live_too_long", Section.ACTIVITY, "live past its plan's maximum, or 10 minutes after they parted"
+)
+OFFER_LAPSED: Final = Check("offer_lapsed", Section.ACTIVITY, "an offer past its deadline: no sweep took it")
+OVERDUE: Final = Check("scheduled_overdue", Section.ACTIVITY, "still scheduled after it came due")
+NEVER_CAME: Final = Check(
+    "mechanic_never_came", Section.ACTIVITY, "waiting for a mechanic who has not joined in 10 minutes"
+)
+QUEUED_OVER: Final = Check("queued_and_over", Section.QUEUE, "in the queue, and its session is not to be accepted")
+QUEUED_WRONGLY: Final = Check(
+    "queued_wrongly", Section.QUEUE, "in the queue without a place, or offered without a mechanic and a deadline"
+)
+OFFERED_IN_VAIN: Final = Check(
+    "offered_in_vain", Section.QUEUE, "offered to a mechanic who is suspended or declined it"
+)
+UNREACHABLE: Final = Check("unreachable", Section.QUEUE, "for a workshop none of whose mechanics can take it")
+LAG: Final = Check("outbox_lag", Section.OUTBOX, "an event that the bus does not have after 5 minutes", 12)
+POISON: Final = Check("outbox_poison", Section.OUTBOX, "an event that was set aside", 12)
+EMPTY_EVENT: Final = Check("outbox_of_nothing", Section.OUTBOX, "an event whose audit row does not exist", 12)
+GIVEN_UP: Final = Check(
+    "money_given_up", Section.MONEY, "a payout or refund that was given up, for a person to decide", 9
+)
+STRANDED: Final = Check(
+    "money_stranded", Section.MONEY, "money to be sent that nobody has attempted to send for an hour", 9
+)
+LOSS_BEHIND: Final = Check(
+    "loss_unbooked", Section.MONEY, "a refund by hand or lost dispute that the ledger does not have", 10
+)
+UNHANDLED: Final = Check("event_unhandled", Section.INBOX, "a Stripe event was stored without its effect", 11)
+
+# The sweeps run every minute: what they have not taken ten minutes after its time is left behind.
+_QUERIES: Final[tuple[Query, ...]] = (
+    (
+        TWO_SESSIONS,
+        """
+SELECT customer_id, format('%s active sessions', count(*)) FROM sessions
+ WHERE ended_at IS NULL AND status IN ('scheduled', 'pending', 'waiting', 'live')
+ GROUP BY customer_id HAVING count(*) > 1
+""",
+    ),
+    (
+        MECHANIC_TWICE,
+        """
+SELECT mechanic_id, format('%s sessions', count(*)) FROM sessions WHERE ended_at IS NULL
+ AND status IN ('waiting', 'live') AND mechanic_id IS NOT NULL GROUP BY mechanic_id HAVING count(*) > 1
+""",
+    ),
+    (
+        ORPHAN,
+        """
+SELECT id, format('%s since %s', status, coalesce(released_at, created_at)) FROM sessions
+ WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
+ AND coalesce(released_at, created_at) < now() - interval '2 hours 10 minutes'
+""",
+    ),
+    (
+        LIVE_TOO_LONG,
+        """
+SELECT s.id, format('live since %s, parted %s', s.started_at, s.parted_at)
+  FROM sessions s JOIN intakes i ON i.id = s.id
+ WHERE s.ended_at IS NULL AND s.status = 'live' AND (s.parted_at < now() - interval '20 minutes'
+   OR s.started_at < now() - make_interval(mins => i.max_minutes + 10))
+""",
+    ),
+    (
+        OFFER_LAPSED,
+        """
+SELECT session_id, format('offered until %s', offer_expires_at) FROM session_assignments
+ WHERE status = 'offered' AND offer_expires_at < now() - interval '10 minutes'
+""",
+    ),
+    (
+        OVERDUE,
+        """
+SELECT id, format('scheduled for %s', scheduled_for) FROM sessions
+ WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for < now() + interval '5 minutes'
+""",
+    ),
+    (
+        NEVER_CAME,
+        """
+SELECT id, format('accepted at %s', accepted_at) FROM sessions
+ WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
+   AND greatest(accepted_at, scheduled_for) < now() - interval '20 minutes'
+""",
+    ),
+    (
+        QUEUED_OVER,
+        """
+SELECT a.session_id, format('assignment %s is %s, its session %s', a.id, a.status, s.status)
+  FROM session_assignments a LEFT JOIN sessions s ON s.id = a.session_id
+ WHERE a.status IN ('queued', 'offered') AND (s.status IN ('pending', 'scheduled')) IS NOT TRUE
+""",
+    ),
+    (
+        QUEUED_WRONGLY,
+        """
+SELECT a.session_id, format('assignment %s: queued at %s, mechanic %s, until %s',
+                            a.id, a.queued_at, a.mechanic_id, a.offer_expires_at)
+  FROM session_assignments a
+ WHERE a.status IN ('queued', 'offered') AND (a.queued_at IS NULL
+    OR (a.status = 'offered') <> (a.mechanic_id IS NOT NULL AND a.offer_expires_at IS NOT NULL)
+    OR a.status = 'queued' AND num_nonnulls(a.mechanic_id, a.offer_expires_at) > 0)
+""",
+    ),
+    (
+        OFFERED_IN_VAIN,
+        """
+SELECT a.session_id, format('assignment %s, mechanic %s', a.id, a.mechanic_id)
+  FROM session_assignments a LEFT JOIN mechanics m ON m.id = a.mechanic_id
+ WHERE a.status = 'offered' AND ((m.status = 'active') IS NOT TRUE OR a.mechanic_id = ANY (a.declined_by))
+""",
+    ),
+    (
+        UNREACHABLE,
+        """
+SELECT session_id, format('workshop %s', workshop_id) FROM session_assignments
+ WHERE status = 'queued' AND workshop_id IS NOT NULL AND queued_at < now() - interval '10 minutes'
+   AND reachable_workshop(workshop_id, declined_by, session_id) IS NULL
+""",
+    ),
+    (
+        LAG,
+        """
+SELECT subject_id, format('event %s of %s, %s attempts', id, occurred_at, coalesce(attempts, 0))
+  FROM outbox_events WHERE occurred_at < now() - interval '5 minutes' LIMIT 1000
+""",
+    ),
+    (
+        POISON,
+        """
+SELECT subject_id, format('event %s, set aside at %s', id, set_aside_at) FROM outbox_poison ORDER BY id
+""",
+    ),
+    (
+        EMPTY_EVENT,
+        """
+SELECT o.subject_id, format('event %s', o.id) FROM outbox o
+ WHERE o.type IS NULL
+   AND NOT EXISTS (SELECT FROM session_events e WHERE e.session_id = o.subject_id AND e.id = o.id)
+   AND NOT EXISTS (SELECT FROM session_assignment_events e WHERE e.session_id = o.subject_id AND e.id = o.id)
+""",
+    ),
+    (
+        GIVEN_UP,
+        """
+SELECT session_id, format('payout %s of %s cents: %s', id, amount_cents, last_error) FROM payouts WHERE state = 'failed'
+UNION ALL
+SELECT intake_id, format('refund %s of %s cents: %s', id, amount_cents, last_error) FROM refunds WHERE state = 'failed'
+""",
+    ),
+    (
+        STRANDED,
+        """
+SELECT session_id, format('payout %s is %s, since %s', id, state, next_attempt_at) FROM payouts
+ WHERE state IN ('due', 'held', 'sending') AND (next_attempt_at < now() - interval '1 hour') IS NOT FALSE
+UNION ALL
+SELECT intake_id, format('refund %s is %s, since %s', id, state, next_attempt_at) FROM refunds
+ WHERE state IN ('due', 'held', 'sending') AND (next_attempt_at < now() - interval '1 hour') IS NOT FALSE
+UNION ALL
+SELECT p.session_id, format('reversal %s is %s, since %s', r.id, r.state, r.next_attempt_at)
+  FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id
+ WHERE r.state IN ('due', 'sending') AND (r.next_attempt_at < now() - interval '1 hour') IS NOT FALSE
+""",
+    ),
+    (
+        LOSS_BEHIND,
+        """
+SELECT l.id, format('%s of %s cents, booked: %s', l.kind, l.cents, l.booked)
+  FROM (SELECT id, payment_intent_id FROM stripe_refunds
+         WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'parted'))
+        UNION ALL
+        SELECT id, payment_intent_id FROM stripe_disputes
+         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'parted'))
+       ) AS behind
+  JOIN losses l ON l.id = behind.id
+  JOIN checkouts c ON c.stripe_payment_intent_id = l.payment_intent_id AND (c.status = 'paid'
+    OR EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'session:' || c.intake_id || ':charge'))
+ WHERE l.created_at < now() - interval '1 hour' AND l.stands <> (l.booked IN ('held', 'parted'))
+""",
+    ),
+    (
+        UNHANDLED,
+        """
+SELECT id, format('%s, received at %s', type, received_at) FROM stripe_events WHERE handled_at IS NULL
+""",
+    ),
+)
+CHECKS: Final = tuple(check for check, _ in _QUERIES)
+
+
+def check(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
+    """What is wrong with what is going on now.
+
+    Args:
+        connection: in a transaction with one snapshot.
+    """
+    yield from asked(connection, _QUERIES)
+
+
+def asked(connection: psycopg.Connection[Any], queries: tuple[Query, ...], **parameters: object) -> Iterator[Finding]:
+    """What the statements find."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        for kind, query in queries:
+            for subject, detail in cursor.execute(query, parameters or None):
+                yield kind.of(subject, detail)

@@ -1,0 +1,1 @@
+"""Puts right what has one right answer."""

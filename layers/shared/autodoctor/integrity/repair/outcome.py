@@ -1,0 +1,145 @@
+"""What an ended session has to become, where its evidence demands another outcome than the one that stands.
+
+The verdict on the evidence is written only where nothing that is sound contradicts it: who joined and left, the first
+joins, the presence and the participants that the rows tell of, the start and the end in both audit trails, and what its
+money did. What was marked in both trails alike is a decision that was wrong only if the evidence is positive: nobody's
+completed session is taken from them because evidence is missing. Everything else is for a person to decide.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Final
+
+from autodoctor.domain.lifecycle import ACTIVE_SESSION, OPEN_ASSIGNMENT
+from autodoctor.integrity.checks import evidence, times, trail
+from autodoctor.integrity.checks import session as checks_session
+from autodoctor.integrity.checks.outcome import ROUND_TRIP, Judged, first_together, judge, presence_of
+from autodoctor.integrity.checks.record import Assignment, Event, Record, Session
+from autodoctor.integrity.repair.gaps import SLACK, trail_of
+
+_UNSOUND: Final = frozenset(
+    {
+        *evidence.CHECKS,
+        checks_session.ASSIGNMENT_MISSING,
+        checks_session.INTAKE_DIFFERS,
+        trail.MOVE,
+        trail.ASSIGNMENT_MOVE,
+        times.TRAIL_DISORDER,
+    }
+)
+_PAID: Final = frozenset({"pay"})
+_PAID_BACK: Final = frozenset({"refund", "return"})
+_ENOUGH: Final = 2
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def outcome_to_write(record: Record, now: datetime, moved: Collection[str]) -> Judged | None:
+    """What the evidence of an ended session demands instead of what stands.
+
+    Args:
+        record: of the session.
+        now: by the database's clock; nothing later is written or believed.
+        moved: what its money did: pay, refund, return.
+
+    Returns:
+        The outcome; None where what stands is right, and where a person has to decide.
+    """
+    session, demanded = record.session, judge(record)
+    if session is None or demanded is None or demanded == stands(session, demanded):
+        return None
+    agreed = (
+        max(filter(None, (demanded.started_at, demanded.ended_at))) <= now
+        and money_agrees(demanded.status, moved)
+        and _is_whole(record, session, now)
+        and _start_is_witnessed(record, session, demanded)
+        and _end_is_witnessed(record, session, demanded)
+        and _marks_allow(record, session, demanded)
+    )
+    return demanded if agreed else None
+
+
+def stands(session: Session, demanded: Judged) -> Judged:
+    """The outcome that stands, to be compared with what is demanded."""
+    return Judged(
+        session.status,
+        session.end_reason or "",
+        session.absent,
+        session.started_at,
+        session.ended_at or demanded.ended_at,
+    )
+
+
+def money_agrees(status: str, moved: Collection[str]) -> bool:
+    """Whether what the money did is what follows from an outcome."""
+    return _PAID_BACK.isdisjoint(moved) if status == "completed" else _PAID.isdisjoint(moved)
+
+
+def _is_whole(record: Record, session: Session, now: datetime) -> bool:
+    """Whether nothing that tells of joins, of who held it, or of the order of events is unsound."""
+    found = {
+        finding.check for check in (evidence.check, checks_session.check, trail.check) for finding in check(record)
+    } | {finding.check for finding in times.check(record, now)}
+    current = record.current
+    by_another = session.mechanic_id is not None and current is not None and current.mechanic_id != session.mechanic_id
+    in_the_future = any(each.occurred_at > now for each in record.everything)
+    met = first_together(presence_of(record, session)) is not None
+    told = any("live" in {each.from_status, each.to_status} for each in record.transitions)
+    return _UNSOUND.isdisjoint(found) and not by_another and not in_the_future and met is told
+
+
+def _start_is_witnessed(record: Record, session: Session, demanded: Judged) -> bool:
+    start = demanded.started_at
+    if start in {None, session.started_at}:
+        return True
+    told = [each.occurred_at for each in record.transitions if each.to_status == "live"]
+    joined = (session.customer_joined_at, session.mechanic_joined_at)
+    return start in joined or any(abs(each - start) <= SLACK for each in told)
+
+
+def _end_is_witnessed(record: Record, session: Session, demanded: Judged) -> bool:
+    """Whether others than the session's row know the end that is demanded, and it alone says otherwise."""
+    ended, asked, current = session.ended_at, _asked(record), record.current
+    if ended is None or asked is None or current is None or record.intake is None:
+        return False
+    if demanded.ended_at == ended:
+        return True
+    start = demanded.started_at or session.accepted_at or session.created_at
+    if demanded.ended_at == asked.occurred_at:
+        if start < ended < asked.occurred_at and not (ended - start) % _MINUTE:
+            return False  # it stands at a longest duration, and another one may be what is wrong
+        others = [current.ended_at, *_closing(record, current)]
+        return sum(each is not None and abs(each - asked.occurred_at) < ROUND_TRIP for each in others) >= _ENOUGH
+    if demanded.ended_at == start + timedelta(minutes=record.intake.max_minutes):
+        return not start <= ended <= asked.occurred_at  # else the longest duration may be what is wrong
+    return demanded.ended_at == session.parted_at
+
+
+def _asked(record: Record) -> Event | None:
+    ends = [each for each in record.transitions if each.to_status not in ACTIVE_SESSION]
+    return ends[0] if ends else None
+
+
+def _closing(record: Record, current: Assignment) -> list[datetime]:
+    return [each.occurred_at for each in trail_of(record, current) if each.to_status not in OPEN_ASSIGNMENT][-1:]
+
+
+def _marks_allow(record: Record, session: Session, demanded: Judged) -> bool:
+    """Whether both trails say what is demanded, or what stands and is wrong by more than a round trip."""
+    current = record.current
+    own = trail_of(record, current) if current else []
+    if not record.transitions or not own:
+        return False
+    told = {record.transitions[-1].to_status, own[-1].to_status}
+    if told == {demanded.status}:
+        return True
+    return told == {session.status} and session.status != "completed" and _is_clear(session, demanded)
+
+
+def _is_clear(session: Session, demanded: Judged) -> bool:
+    """Whether the row obeys its own threshold, and the demanded duration is not about it."""
+    minimum = timedelta(seconds=session.min_billable_seconds or 0)
+    started, ended = session.started_at, session.ended_at
+    lasted = started is not None and ended is not None and ended - started >= minimum
+    if lasted is not (session.status == "completed"):
+        return False
+    return demanded.started_at is None or demanded.ended_at - demanded.started_at >= minimum + ROUND_TRIP

@@ -1,0 +1,376 @@
+"""Puts right what has one right answer (repair_plan.py says what that is); dry unless told to apply.
+
+Each session is put right in a transaction of its own: locked, read again, planned again, changed, audited in `repairs`
+(and in its own trail, by rows that name the run), and checked again; what verify would still find rolls all of it back.
+A finished session's outcome is fixed by guards that have no door for anybody, so its owner takes them out for the
+length of that one transaction, under a lock that lets nobody else write meanwhile; constraints and the consistency
+check at commit stay. Nothing that was put right past them is told to the bus: what happened long ago is no news, and
+the settlement of what was not settled is put on the list that the sweep works off.
+"""
+
+import getpass
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from autodoctor.ids import FIRST, LAST, new_id
+from autodoctor.integrity.checks import money as checks_money
+from autodoctor.integrity.checks.base import Check
+from autodoctor.integrity.checks.record import Record, records, window_end
+from autodoctor.integrity.repair.gaps import MissingRow, place_of
+from autodoctor.integrity.repair.plan import Change, plan
+from autodoctor.integrity.verify import WINDOW, Progress, check_record, snapshot
+
+ATTEMPTS: Final = 20
+
+_LOCK: Final[LiteralString] = "SELECT id FROM sessions WHERE id = %s FOR NO KEY UPDATE"
+_GUARDS_OUT: Final[tuple[LiteralString, ...]] = (
+    "SET LOCAL lock_timeout = '300ms'",
+    "ALTER TABLE sessions DISABLE TRIGGER sessions_guard, DISABLE TRIGGER sessions_follow",
+    "ALTER TABLE session_assignments DISABLE TRIGGER assignments_guard, DISABLE TRIGGER open_next_assignment",
+)
+_GUARDS_IN: Final[tuple[LiteralString, ...]] = (
+    "SET CONSTRAINTS ALL IMMEDIATE",  # a table with deferred checks to come cannot be altered
+    "ALTER TABLE sessions ENABLE TRIGGER sessions_guard, ENABLE TRIGGER sessions_follow",
+    "ALTER TABLE session_assignments ENABLE TRIGGER assignments_guard, ENABLE TRIGGER open_next_assignment",
+)
+_OUTCOME: Final[LiteralString] = """
+UPDATE sessions
+   SET status = %(status)s, end_reason = %(reason)s, absent = %(absent)s, started_at = %(started_at)s,
+       ended_at = %(ended_at)s, customer_joined_at = coalesce(customer_joined_at, %(started_at)s),
+       mechanic_joined_at = coalesce(mechanic_joined_at, %(started_at)s)
+ WHERE id = %(id)s AND status = %(from_status)s
+"""
+_ASSIGNMENT: Final[LiteralString] = """
+UPDATE session_assignments SET status = %(status)s, ended_at = coalesce(%(ended_at)s, ended_at)
+ WHERE id = %(id)s AND status = %(from_status)s
+"""
+_AUDIT: Final[LiteralString] = """
+INSERT INTO session_events (session_id, id, occurred_at, type, from_status, to_status, actor, data)
+VALUES (%(session_id)s, coalesce(%(event_id)s, nextval('event_sequence')), coalesce(%(at)s, clock_timestamp()),
+        'transition', %(from_status)s, %(status)s, %(actor)s, %(data)s)
+RETURNING id
+"""
+_ASSIGNMENT_AUDIT: Final[LiteralString] = """
+INSERT INTO session_assignment_events (session_id, id, occurred_at, assignment_id, from_status, to_status, actor, data)
+VALUES (%(session_id)s, coalesce(%(event_id)s, nextval('event_sequence')), coalesce(%(at)s, clock_timestamp()),
+        %(id)s, %(from_status)s, %(status)s, %(actor)s, %(data)s)
+RETURNING id
+"""
+_NO_NEWS: Final[LiteralString] = "DELETE FROM outbox WHERE subject_id = %(session_id)s AND id = %(event_id)s"
+# Whose money did anything has been settled, whatever became of the row that says so.
+_TO_SETTLE: Final[LiteralString] = """
+SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
+ WHERE s.id > %(after)s AND s.id <= %(upto)s AND s.ended_at IS NOT NULL
+   AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0)
+   AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = s.id)
+   AND NOT EXISTS (SELECT FROM settlements_due d WHERE d.session_id = s.id)
+   AND NOT EXISTS (SELECT FROM payouts p WHERE p.session_id = s.id AND p.kind <> 'escalation')
+   AND NOT EXISTS (SELECT FROM refunds r WHERE r.intake_id = s.id)
+   AND NOT EXISTS (SELECT FROM ledger_transfer l WHERE l.intake_id = s.id AND l.debit_account LIKE 'session:%%')
+"""
+_DUE: Final[LiteralString] = "INSERT INTO settlements_due (session_id) VALUES (%s) ON CONFLICT DO NOTHING"
+_MOVED: Final[LiteralString] = """
+SELECT session_id, outcome FROM settlements WHERE session_id > %(after)s AND session_id <= %(upto)s
+ UNION
+SELECT session_id, 'pay' FROM payouts WHERE session_id > %(after)s AND session_id <= %(upto)s AND kind <> 'escalation'
+ UNION
+SELECT intake_id, 'refund' FROM refunds WHERE intake_id > %(after)s AND intake_id <= %(upto)s AND kind = 'session'
+ UNION
+SELECT intake_id, CASE kind WHEN 'credit_return' THEN 'return' ELSE 'pay' END FROM ledger_transfer
+ WHERE intake_id > %(after)s AND intake_id <= %(upto)s AND kind IN ('credit_return', 'credit_spend', 'earning')
+"""
+_RECORD: Final[LiteralString] = """
+INSERT INTO repairs (run_id, finding, subject, previous, now, reason, actor)
+VALUES (%(run_id)s, %(finding)s, %(subject)s, %(previous)s, %(now)s, %(reason)s, %(actor)s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who repairs: the run's id and the name for the audit rows."""
+
+    run_id: UUID
+    actor: str
+
+    @classmethod
+    def here(cls) -> "Operator":
+        """A new run of whoever is logged in."""
+        return cls(new_id(), f"operator:{getpass.getuser()}")
+
+
+def accept(connection: psycopg.Connection[Any], operator: Operator, check: Check, subject: str, reason: str) -> None:
+    """Take a finding as it is, because a person has decided about it: verify does not report it again.
+
+    Args:
+        connection: an autocommit connection of the owner of the tables.
+        operator: who says so.
+        check: what was found.
+        subject: with what, as verify names it.
+        reason: what was decided, 1 to 500 characters, without personal data.
+    """
+    change = Change(check, subject, {"accepted": False}, {"accepted": True}, reason)
+    _note(connection, change, operator)
+
+
+class NotRepaired(Exception):
+    """What was changed did not put the session right; nothing was changed."""
+
+
+class _GuardsNeeded(Exception):
+    """Read again under its lock, the session needs more than was prepared for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """One thing that was (or would be) put right."""
+
+    session_id: UUID
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class NotPossible:
+    """A session that could not be put right, and why."""
+
+    session_id: UUID
+    why: str
+
+
+def repair(
+    reading: psycopg.Connection[Any],
+    writing: psycopg.Connection[Any] | None,
+    operator: Operator,
+    progress: Progress = lambda _what, _done, _total: None,
+    window: int = WINDOW,
+) -> Iterator[Repaired | NotPossible]:
+    """Go through all sessions and put right what has one right answer.
+
+    Args:
+        reading: as `verify.reader` makes it; a replica will do.
+        writing: an autocommit connection of the owner of the tables; None: only say what would be done.
+        operator: who does it.
+        progress: called after every window.
+        window: how many sessions are read together.
+
+    Yields:
+        Each change, and each session that could not be changed.
+    """
+    after, seen = FIRST, 0
+    while after != LAST:
+        with snapshot(reading) as now:
+            upto = window_end(reading, after, window)
+            found = _read(reading, after, upto)
+            steps = [_look(record, now, found) for record in found.records.values()]
+        for look in steps:
+            planned = look.changes
+            if planned and writing is not None:
+                yield from _put_right(writing, look.session_id, operator)
+            else:
+                yield from (Repaired(look.session_id, change) for change in planned)
+            if look.unclear and not planned:
+                yield NotPossible(look.session_id, f"needs a person: {look.unclear}")
+        after, seen = upto, seen + len(found.records)
+        progress("sessions", seen, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Records, what their money did, and whose nobody is going to settle."""
+
+    records: dict[UUID, Record]
+    moved: dict[UUID, set[str]]
+    to_settle: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is going to be done about a session, and what else of the repairable kind is wrong with it."""
+
+    session_id: UUID
+    changes: list[Change]
+    unclear: str
+    wrong: dict[str, str]
+
+
+def _read(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> _Window:
+    window = {"after": after, "upto": upto}
+    moved: dict[UUID, set[str]] = defaultdict(set)
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        for session_id, outcome in cursor.execute(_MOVED, window):
+            moved[session_id].add(outcome)
+        to_settle = frozenset(session_id for (session_id,) in cursor.execute(_TO_SETTLE, window))
+    return _Window(records(connection, after, upto), moved, to_settle)
+
+
+def _look(record: Record, now: datetime, window: _Window) -> _Looked:
+    changes = [*plan(record, now, window.moved.get(record.id, ()))]
+    wrong = [*check_record(record, now)]
+    if record.id in window.to_settle and not wrong:
+        changes.append(_due(str(record.id)))
+    told = [finding for finding in wrong if finding.check.repairable]
+    unclear = "; ".join(f"{finding.check.slug}: {finding.detail}" for finding in told)
+    if record.id in window.to_settle and wrong:
+        unclear = unclear or f"{checks_money.NOT_DUE.slug}: {wrong[0].check.slug} first"
+    return _Looked(record.id, changes, unclear, {finding.check.slug: finding.detail for finding in wrong})
+
+
+def _due(session_id: str) -> Change:
+    reason = "its end moves money or credits, and nobody has settled it"
+    return Change(checks_money.NOT_DUE, session_id, {"due": False}, {"due": True}, reason)
+
+
+def _put_right(
+    connection: psycopg.Connection[Any], session_id: UUID, operator: Operator
+) -> Iterator[Repaired | NotPossible]:
+    past_guards = False
+    for _ in range(ATTEMPTS):
+        try:
+            with connection.transaction():
+                changes = _in_transaction(connection, session_id, operator, past_guards=past_guards)
+        except _GuardsNeeded:
+            past_guards = True
+        except psycopg.errors.LockNotAvailable:
+            continue
+        except (NotRepaired, psycopg.DatabaseError) as failure:
+            if not _is_refusal(failure):
+                raise
+            yield NotPossible(session_id, f"needs a person: {' '.join(str(failure).split())}")
+            return
+        else:
+            yield from (Repaired(session_id, change) for change in changes)
+            return
+    yield NotPossible(session_id, "others held it all the time; try again")
+
+
+def _is_refusal(failure: Exception) -> bool:
+    """Whether it was refused by us, a constraint or a rule of the schema, whose errors have a class of their own."""
+    ours = isinstance(failure, NotRepaired | psycopg.IntegrityError | psycopg.errors.RaiseException)
+    return ours or (isinstance(failure, psycopg.Error) and (failure.sqlstate or "").startswith("AD"))
+
+
+def _in_transaction(
+    connection: psycopg.Connection[Any], session_id: UUID, operator: Operator, *, past_guards: bool
+) -> list[Change]:
+    with _guards_out(connection) if past_guards else _guards_in_place():
+        connection.execute(_LOCK, [session_id])
+        before = _again(connection, session_id)
+        changes = [*before.changes]
+        if any(change.past_guards for change in changes) and not past_guards:
+            raise _GuardsNeeded
+        for change in changes:
+            _apply(connection, session_id, change, operator)
+        due = [each for each in _again(connection, session_id).changes if each.check is checks_money.NOT_DUE]
+        if due:
+            connection.execute(_DUE, [session_id])
+        changes += [each for each in due if each not in changes]
+        for change in changes:
+            _note(connection, change, operator)
+    allowed = before.wrong.keys() - {change.check.slug for change in changes}
+    for slug, detail in _again(connection, session_id).wrong.items():
+        if slug not in allowed:
+            raise NotRepaired(f"{slug} would remain: {detail}")
+    return changes
+
+
+@contextmanager
+def _guards_out(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Without the guards of finished sessions; nobody else writes to the two tables until the transaction ends."""
+    for statement in _GUARDS_OUT:
+        connection.execute(statement)
+    yield
+    for statement in _GUARDS_IN:
+        connection.execute(statement)
+
+
+@contextmanager
+def _guards_in_place() -> Iterator[None]:
+    yield
+
+
+def _record(connection: psycopg.Connection[Any], session_id: UUID) -> Record:
+    return records(connection, UUID(int=session_id.int - 1), session_id)[session_id]
+
+
+def _apply(connection: psycopg.Connection[Any], session_id: UUID, change: Change, operator: Operator) -> None:
+    facts = {"session_id": session_id, "actor": operator.actor, "event_id": None, "at": None}
+    data = {"repair": str(operator.run_id), "previous": change.previous}
+    if change.row is not None:
+        _write(connection, change.row, {**facts, "data": Jsonb(data)})
+    if change.outcome is not None:
+        outcome, source = change.outcome, change.previous["status"]
+        parameters = {
+            "id": session_id,
+            "from_status": source,
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "absent": outcome.absent,
+            "started_at": outcome.started_at,
+            "ended_at": outcome.ended_at,
+        }
+        _changed_one(connection.execute(_OUTCOME, parameters))
+        if source != outcome.status and not change.is_told:
+            told = {**data, "reason": outcome.reason}
+            _quietly(connection, _AUDIT, {**facts, **parameters, "data": Jsonb(told)})
+    if change.assignment is not None:
+        parameters = {"id": change.assignment.id, "from_status": change.assignment.status, **change.now}
+        audited = {**facts, **parameters, "ended_at": change.ended_at, "data": Jsonb(data)}
+        _changed_one(connection.execute(_ASSIGNMENT, audited))
+        if change.ended_at is None:
+            _quietly(connection, _ASSIGNMENT_AUDIT, audited)
+
+
+def _write(connection: psycopg.Connection[Any], row: MissingRow, facts: dict[str, Any]) -> None:
+    """Write a missing audit row where it belongs in the order of ids."""
+    place = place_of(row, _record(connection, facts["session_id"]))
+    if place is None:
+        raise NotRepaired(f"there is no place before event {row.before}")
+    event_id, at = place
+    parameters = {
+        **facts,
+        "event_id": event_id,
+        "at": at,
+        "from_status": row.source,
+        "status": row.target,
+        "id": row.assignment.id if row.assignment else None,
+    }
+    _quietly(connection, _AUDIT if row.assignment is None else _ASSIGNMENT_AUDIT, parameters)
+
+
+def _quietly(connection: psycopg.Connection[Any], audit: LiteralString, parameters: dict[str, Any]) -> None:
+    """Write an audit row, and tell nobody."""
+    ((event_id,),) = connection.execute(audit, parameters).fetchall()
+    connection.execute(_NO_NEWS, {**parameters, "event_id": event_id})
+
+
+def _note(connection: psycopg.Connection[Any], change: Change, operator: Operator) -> None:
+    parameters = {
+        "run_id": operator.run_id,
+        "finding": change.check.slug,
+        "subject": change.subject,
+        "previous": Jsonb(change.previous),
+        "now": Jsonb(change.now),
+        "reason": change.reason,
+        "actor": operator.actor,
+    }
+    connection.execute(_RECORD, parameters)
+
+
+def _changed_one(cursor: psycopg.Cursor[Any]) -> None:
+    if cursor.rowcount != 1:
+        raise NotRepaired("it changed under its lock")
+
+
+def _again(connection: psycopg.Connection[Any], session_id: UUID) -> _Looked:
+    """What is wrong with a session, and to be done about it, as it is by now."""
+    with snapshot(connection) as now:
+        window = _read(connection, UUID(int=session_id.int - 1), session_id)
+        return _look(window.records[session_id], now, window)

@@ -1,0 +1,163 @@
+"""Which old rows belong together: those that name a consultation, and those that are it under another id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from autodoctor.legacy import names
+from autodoctor.legacy.old import Family
+from autodoctor.legacy.parsing import Cells, as_uuid, derived_id, first, instant, text
+from autodoctor.legacy.source import OldRow, Source
+
+SAME: Final = timedelta(minutes=10)
+"""A request and a session of one customer that begin so close together are one consultation: the old code wrote both
+and, more often than not, forgot to link them."""
+
+_SESSIONS, _DIAGNOSTIC, _REQUESTS = names.CONSULTATIONS
+_OF_SESSION: Final = ("session_id", "diagnostic_session_id")
+_LINKS: Final = ("parent_session_id", "session_id")
+
+
+@dataclass(frozen=True, slots=True)
+class PartOf:
+    """A row that is a consultation which stands in another table too, or tells of one."""
+
+    session_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """A row whose id another customer's consultation has in a table before it."""
+
+
+def gather(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, Family]:
+    """What belongs to each of these consultations, by key; one query per table, however many they are."""
+    families = {row.key: Family() for row in rows}
+    keys = list(families)
+    of_intake = _by_value(rows, ("intake_id",))
+    of_customer = _by_value(rows, names.CUSTOMER)
+    for row in source.related(names.INTAKES, ("id",), list(of_intake)):
+        for key in of_intake[row.key]:
+            families[key].intake = row.cells
+            if (customer := text(row.cells, names.CUSTOMER)) is not None:
+                of_customer.setdefault(customer, []).append(key)
+    _gather_children(source, families, keys)
+    _gather_waivers(source, families, of_intake)
+    if table != _REQUESTS:
+        _gather_requests(source, rows, families, of_customer)
+    _gather_profiles(source, families, of_customer)
+    return families
+
+
+def _gather_children(source: Source, families: dict[str, Family], keys: list[str]) -> None:
+    for child in (names.ASSIGNMENTS, names.PARTICIPANTS, names.EVENTS, *names.PAYOUTS):
+        for row in source.related(child, _OF_SESSION, keys):
+            for key in _named(row.cells, _OF_SESSION, families):
+                family = families[key]
+                if child in names.PAYOUTS:
+                    family.paid_out = True
+                else:
+                    of_kind = {
+                        names.ASSIGNMENTS: family.assignments,
+                        names.PARTICIPANTS: family.participants,
+                        names.EVENTS: family.events,
+                    }
+                    of_kind[child].append(row.cells)
+
+
+def _gather_waivers(source: Source, families: dict[str, Family], of_intake: dict[str, list[str]]) -> None:
+    for child in names.WAIVERS:
+        for row in source.related(child, (*_OF_SESSION, "intake_id"), [*families, *of_intake]):
+            named = _named(row.cells, _OF_SESSION, families) or of_intake.get(str(row.cells.get("intake_id")), [])
+            for key in named:
+                families[key].waivers.append(row.cells)
+
+
+def _gather_requests(
+    source: Source, rows: Sequence[OldRow], families: dict[str, Family], of_customer: dict[str, list[str]]
+) -> None:
+    cells = {row.key: row.cells for row in rows}
+    found = source.related(_REQUESTS, names.CUSTOMER, list(of_customer)) + source.related(
+        _REQUESTS, _LINKS, list(cells)
+    )
+    for request in {row.key: row for row in found}.values():
+        linked = text(request.cells, _LINKS)
+        for key in (
+            {linked} & cells.keys() if linked else of_customer.get(text(request.cells, names.CUSTOMER) or "", [])
+        ):
+            if linked or _is_same(request.cells, cells[key]):
+                families[key].requests.append(request.cells)
+
+
+def _gather_profiles(source: Source, families: dict[str, Family], of_customer: dict[str, list[str]]) -> None:
+    known = {key: dict(cells) for key, cells in source.users(list(of_customer)).items()}
+    for row in source.related(names.PROFILES, ("id",), list(of_customer)):
+        known[row.key] = known.get(row.key, {}) | {
+            name: value for name, value in row.cells.items() if value is not None
+        }
+    for customer, keys in of_customer.items():
+        for key in keys:
+            families[key].profile = known.get(customer, families[key].profile)
+
+
+def siblings(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, PartOf | Clash]:
+    """Which of these rows are no consultations of their own, because a table before theirs has it."""
+    found: dict[str, PartOf | Clash] = {}
+    before = names.CONSULTATIONS[: names.CONSULTATIONS.index(table)]
+    by_key = {row.key: row.cells for row in rows}
+    of_customer = _by_value(rows, names.CUSTOMER)
+    for other in before:
+        for row in source.related(other, ("id",), list(by_key)):
+            same = text(row.cells, names.CUSTOMER) == text(by_key[row.key], names.CUSTOMER)
+            found.setdefault(row.key, PartOf(_id_of(other, row.key)) if same else Clash())
+        if table != _REQUESTS:
+            continue
+        links = _by_value(rows, _LINKS)
+        for row in source.related(other, ("id",), list(links)):
+            for key in links[row.key]:
+                found.setdefault(key, PartOf(_id_of(other, row.key)))
+        linked = {key for keys in links.values() for key in keys}
+        for row in source.related(other, names.CUSTOMER, list(of_customer)):
+            for key in of_customer.get(text(row.cells, names.CUSTOMER) or "", []):
+                if key not in linked and _is_same(by_key[key], row.cells):
+                    found.setdefault(key, PartOf(_id_of(other, row.key)))
+    return found
+
+
+def orphans(source: Source, rows: Sequence[OldRow]) -> set[str]:
+    """Which of these rows name a consultation that is nowhere."""
+    named = _by_value(rows, names.SESSION)
+    for table in names.CONSULTATIONS:
+        for row in source.related(table, ("id",), list(named)):
+            named.pop(row.key, None)
+    return {key for keys in named.values() for key in keys}
+
+
+def _is_same(request: Cells, session: Cells) -> bool:
+    asked, begun = instant(request, names.CREATED), instant(session, names.CREATED)
+    return (
+        asked is not None
+        and begun is not None
+        and abs(asked - begun) <= SAME
+        and text(request, names.CUSTOMER) == text(session, names.CUSTOMER)
+    )
+
+
+def _id_of(table: str, key: str) -> UUID:
+    return as_uuid(key) or derived_id(table, key)
+
+
+def _by_value(rows: Sequence[OldRow], columns: Sequence[str]) -> dict[str, list[str]]:
+    """Keys of rows by what they hold in these columns."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        value = first(row.cells, columns)
+        if value is not None:
+            found.setdefault(str(value), []).append(row.key)
+    return found
+
+
+def _named(cells: Cells, columns: Sequence[str], families: dict[str, Family]) -> list[str]:
+    return [value for column in columns if (value := str(cells.get(column))) in families]

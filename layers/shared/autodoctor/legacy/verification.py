@@ -1,0 +1,123 @@
+"""Has verify's own checks look at a moved session before it is written: what they would find does not move."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from autodoctor.integrity.checks import record as rec
+from autodoctor.integrity.verify import check_record
+from autodoctor.legacy.audit_rows import ACTOR, Moved
+from autodoctor.legacy.old import Unmovable
+from autodoctor.legacy.target_state import ACTIVE
+
+NOBODY: Final = UUID(int=0)
+
+
+def prove(moved: Moved, mechanic_user_id: UUID | None, now: datetime) -> None:
+    """Check what is about to be written.
+
+    Args:
+        moved: the session and its rows.
+        mechanic_user_id: whom its mechanic signs in as.
+        now: by the new database's clock.
+
+    Raises:
+        Unmovable: verify would find something.
+    """
+    findings = list(check_record(_record(moved, mechanic_user_id), now))
+    if findings:
+        raise Unmovable("would_not_verify", "; ".join(f"{each.check.slug}: {each.detail}" for each in findings)[:500])
+
+
+def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
+    record = rec.Record(moved.id)
+    record.intake = _intake(moved)
+    record.session = _session(moved, mechanic_user_id)
+    record.waiver = rec.Waiver(moved.id, moved.waiver[2]) if moved.waiver else None
+    record.assignments = [_assignment(moved)]
+    record.participants = list(_participants(moved))
+    for number, step in enumerate(moved.steps(), start=1):
+        if step.of_assignment:
+            record.assignment_events.append(
+                rec.AssignmentEvent(
+                    *(moved.id, number, step.at, moved.assignment_id, None, ACTOR, step.source, str(step.target)),
+                    False,  # noqa: FBT003
+                )
+            )
+        else:
+            who = moved.fate.mechanic_id if step.role == "mechanic" else None
+            record.events.append(
+                rec.Event(
+                    *(moved.id, number, step.at, None, who, ACTOR, step.type, step.source, step.target, step.role),
+                    False,  # noqa: FBT003
+                )
+            )
+    return record
+
+
+def _intake(moved: Moved) -> rec.Intake:
+    return rec.Intake(
+        id=moved.id,
+        customer_id=NOBODY,
+        funding="free",
+        session_type=moved.terms.session_type,
+        price_cents=0,
+        currency="usd",
+        credits=0,
+        mechanic_share_bp=0,
+        mechanic_fixed_pay_cents=moved.fixed_pay_cents,
+        max_minutes=moved.terms.max_minutes,
+        urgent=moved.old.urgent,
+        scheduled_for=moved.scheduled_for,
+        created_at=moved.old.created_at,
+        customer_user_id=moved.old.user_id,
+        plan_allows_type=True,
+        is_described=True,
+    )
+
+
+def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
+    fate = moved.fate
+    return rec.Session(
+        id=moved.id,
+        customer_id=NOBODY,
+        current_assignment_id=moved.assignment_id,
+        created_at=moved.old.created_at,
+        scheduled_for=moved.scheduled_for,
+        released_at=fate.released_at,
+        customer_present=moved.present("customer"),
+        mechanic_present=moved.present("mechanic"),
+        status=str(fate.status),
+        mechanic_id=fate.mechanic_id,
+        accepted_at=fate.accepted_at,
+        customer_joined_at=moved.joined_at("customer"),
+        mechanic_joined_at=moved.joined_at("mechanic"),
+        started_at=fate.started_at,
+        parted_at=fate.parted_at,
+        ended_at=fate.ended_at,
+        end_reason=None if fate.reason is None else str(fate.reason),
+        absent=fate.absent,
+        min_billable_seconds=moved.terms.minimum_seconds if fate.status not in ACTIVE else None,
+        mechanic_user_id=mechanic_user_id if fate.mechanic_id else None,
+    )
+
+
+def _assignment(moved: Moved) -> rec.Assignment:
+    return rec.Assignment(
+        id=moved.assignment_id,
+        session_id=moved.id,
+        attempt=1,
+        urgent=moved.old.urgent,
+        status=moved.assignment_status,
+        mechanic_id=moved.fate.mechanic_id,
+        available_at=moved.available_at,
+        queued_at=moved.fate.queued_at,
+        ended_at=moved.fate.decided_at if moved.fate.status not in ACTIVE else None,
+    )
+
+
+def _participants(moved: Moved) -> Iterator[rec.Participant]:
+    yield rec.Participant(moved.id, "customer", moved.old.created_at, None, NOBODY, None)
+    if moved.fate.mechanic_id is not None and moved.fate.accepted_at is not None:
+        yield rec.Participant(moved.id, "mechanic", moved.fate.accepted_at, None, None, moved.fate.mechanic_id)

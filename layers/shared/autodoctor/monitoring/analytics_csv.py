@@ -1,0 +1,68 @@
+"""The analytics as CSV: one number a line, so that sections of different columns fit into one file.
+
+A spreadsheet takes a cell that begins with =, +, -, @, a tab or a line's end for a formula. Names are typed by people,
+so such a one gets an apostrophe in front (OWASP, CSV Injection).
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Final
+
+from autodoctor.errors import Unprocessable
+from autodoctor.monitoring.analytics import Analytics
+from autodoctor.web.http import Content
+
+_COLUMNS: Final = (
+    *("section", "period_start", "funding", "plan", "session_type", "mechanic_id", "mechanic_name"),
+    *("workshop_id", "workshop_name", "hour", "stage", "measure", "value"),
+)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_SECTIONS: Final = (*("created", "durations", "mechanics", "workshops", "queue", "queue_by_hour", "stages", "funnel"),)
+
+type Line = dict[str, object]
+
+
+def to_csv(report: Analytics) -> str:
+    """The report as CSV (RFC 4180), with a heading; a measure that is null has no line."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\r\n")
+    writer.writeheader()
+    for line in _lines(report):
+        writer.writerow({name: _safe(value) for name, value in line.items()})
+    return text.getvalue()
+
+
+def as_content(report: Analytics) -> Content:
+    """The report as a file to keep."""
+    name = f"analytics-{report.since:%Y-%m-%d}-{report.until:%Y-%m-%d}-{report.bucket}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Content(to_csv(report), "text/csv; charset=utf-8", headers=headers)
+
+
+def wants_csv(chosen: str | None, accept: str | None) -> bool:
+    """Whether `format` of the query says csv or, where it is absent, the header Accept asks for text/csv first.
+
+    Raises:
+        Unprocessable: a format that is neither csv nor json.
+    """
+    if chosen is None:
+        return (accept or "").partition(",")[0].partition(";")[0].strip().lower() == "text/csv"
+    if chosen not in ("csv", "json"):
+        raise Unprocessable(("/format", "must be csv or json"))
+    return chosen == "csv"
+
+
+def _lines(report: Analytics) -> Iterator[Line]:
+    document = report.model_dump(mode="json")
+    for section in _SECTIONS:
+        for row in document[section]:
+            about = {name: value for name, value in row.items() if name in _COLUMNS and name != "measure"}
+            prefix = f"{row['measure']}_" if "measure" in row else ""
+            for name, value in row.items():
+                if name not in _COLUMNS and value is not None:
+                    yield {"section": section, **about, "measure": prefix + name, "value": value}
+
+
+def _safe(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -1,0 +1,168 @@
+"""The monitor: keeps the table of alerts equal to what is wrong, and tells of each when it comes and when it is over.
+
+What is to be told is stored first, in the statement that saw it; then it is claimed, published, and marked as told. Who
+dies in between leaves it to the next run, once the claim is over: every alert is told at least once, and twice only
+where somebody died, or was too slow, between SNS's answer and the mark. Messages name the alerts' ids, so a reader can
+tell a second telling from news.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from typing import Final, LiteralString
+
+from autodoctor.db import Database, Row
+from autodoctor.monitoring.dashboard import SessionHealth
+from autodoctor.web.schemas import Answer, Utc
+
+CLAIM_SECONDS: Final = 55
+"""Longer than a run of the function lasts."""
+MOST_AT_ONCE: Final = 100
+"""Alerts claimed together; those of one kind share a message, which SNS limits to 256 KB."""
+MARGIN_SECONDS: Final = 10.0
+
+type Publish = Callable[[str, str, Mapping[str, str]], None]
+
+_OBSERVE: Final[LiteralString] = """
+WITH wrong AS MATERIALIZED (
+  SELECT r.alert, r.session_id::text AS subject, r.severity, r.since, r.facts FROM sessions_needing_review r
+  UNION ALL
+  SELECT p.alert, coalesce(p.mechanic_id::text, 'all'), p.severity, now(),
+         jsonb_build_object('percent', p.percent, 'limit', p.passed, 'sessions', p.sessions)
+    FROM health_limits_passed() AS p
+), stored AS (
+  INSERT INTO health_alerts AS h (alert, subject, severity, since, facts)
+  SELECT w.alert, w.subject, w.severity, w.since, w.facts FROM wrong w
+  ON CONFLICT (alert, subject) WHERE cleared_at IS NULL
+  DO UPDATE SET severity = excluded.severity, facts = excluded.facts
+   WHERE (h.severity, h.facts) IS DISTINCT FROM (excluded.severity, excluded.facts)
+  RETURNING h.opened_told_at IS NULL AND h.opened_at >= statement_timestamp() AS opened
+), cleared AS (
+  UPDATE health_alerts h SET cleared_at = clock_timestamp()
+   WHERE h.cleared_at IS NULL
+     AND NOT EXISTS (SELECT FROM wrong w WHERE w.alert = h.alert AND w.subject = h.subject)
+  RETURNING h.id
+)
+SELECT (SELECT count(*) FROM wrong WHERE severity = 'critical') AS critical,
+       (SELECT count(*) FROM wrong WHERE severity = 'warning') AS warning,
+       (SELECT count(*) FROM stored WHERE opened) AS opened, (SELECT count(*) FROM cleared) AS cleared
+"""
+
+_CLAIM: Final[LiteralString] = """
+WITH due AS MATERIALIZED (
+  SELECT h.id FROM health_alerts h
+   WHERE (h.opened_told_at IS NULL OR (h.cleared_at IS NOT NULL AND h.cleared_told_at IS NULL))
+     AND coalesce(h.claimed_until, '-infinity') < clock_timestamp()
+   ORDER BY h.id LIMIT %(most)s
+     FOR UPDATE SKIP LOCKED
+)
+UPDATE health_alerts h SET claimed_until = clock_timestamp() + %(seconds)s * interval '1 second'
+  FROM due WHERE h.id = due.id
+RETURNING h.id, h.alert, h.subject, h.severity, h.since, h.facts, h.opened_at, h.claimed_until,
+          CASE WHEN h.opened_told_at IS NULL THEN NULL ELSE h.cleared_at END AS cleared_at,
+          CASE WHEN h.opened_told_at IS NULL THEN 'opened' ELSE 'cleared' END AS news
+"""
+
+# Only under one's own claim: who was too slow has been followed, and what it knows is old.
+_TOLD: Final[dict[str, LiteralString]] = {
+    "opened": """
+UPDATE health_alerts h SET opened_told_at = clock_timestamp(), claimed_until = NULL
+  FROM unnest(%(ids)s::uuid[], %(claims)s::timestamptz[]) AS mine (id, claimed_until)
+ WHERE h.id = mine.id AND h.claimed_until = mine.claimed_until AND h.opened_told_at IS NULL
+""",
+    "cleared": """
+UPDATE health_alerts h SET cleared_told_at = clock_timestamp(), claimed_until = NULL
+  FROM unnest(%(ids)s::uuid[], %(claims)s::timestamptz[]) AS mine (id, claimed_until)
+ WHERE h.id = mine.id AND h.claimed_until = mine.claimed_until AND h.cleared_told_at IS NULL
+""",
+}
+
+
+class Observed(Answer):
+    """What is wrong now, and what has changed since the last run."""
+
+    critical: int
+    warning: int
+    opened: int
+    cleared: int
+
+
+def observe(database: Database) -> Observed:
+    """Store what is wrong and was not, and that what was wrong no longer is; nothing is told yet."""
+    row = database.one(_OBSERVE, ())
+    if row is None:
+        raise RuntimeError("a query of one row gave none")
+    return Observed(**row)
+
+
+def measurements(page: SessionHealth) -> dict[str, float]:
+    """What is published as metrics of the last 24 hours and of this minute; without sessions there is no percentage."""
+    oldest = page.now.oldest_waiting
+    found = {
+        "HealthScore": page.score.value,
+        "CompletionPercent": page.score.completion_percent,
+        "NoShowPercent": page.score.no_show_percent,
+        "SessionsWaiting": page.now.waiting + page.now.offered,
+        "OldestWaitingSeconds": oldest.seconds if oldest else 0,
+        "SessionsLive": page.now.live,
+        "MechanicsAvailable": page.now.mechanics_available,
+        "AlertsCritical": page.alerts.critical,
+        "AlertsWarning": page.alerts.warning,
+        "MoneyStuck": sum(each.count for each in page.money_stuck if each.kind.endswith("failed")),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def tell(database: Database, publish: Publish, seconds_left: Callable[[], float]) -> int:
+    """Tell of every alert that was not told, or whose end was not.
+
+    Args:
+        database: where.
+        publish: sends a subject, a text and attributes to the topic.
+        seconds_left: how many seconds this run still has.
+
+    Returns:
+        How many tellings there were: an alert that came and went counts twice.
+
+    Raises:
+        OSError: the topic did not take a message; the next run tries again.
+    """
+    told = 0
+    while seconds_left() > MARGIN_SECONDS:
+        rows = database.all(_CLAIM, {"most": MOST_AT_ONCE, "seconds": CLAIM_SECONDS})
+        if not rows:
+            break
+        rows.sort(key=lambda row: (row["news"] == "cleared", row["severity"], row["alert"], row["id"]))
+        for (news, _, alert), group in groupby(rows, key=lambda row: (row["news"], row["severity"], row["alert"])):
+            told += _tell_together(database, publish, news, alert, list(group))
+    return told
+
+
+def _tell_together(database: Database, publish: Publish, news: str, alert: str, rows: Sequence[Row]) -> int:
+    severity = rows[0]["severity"]
+    publish(*_message(news, alert, severity, rows))
+    claims = {"ids": [row["id"] for row in rows], "claims": [row["claimed_until"] for row in rows]}
+    return database.execute(_TOLD[news], claims)
+
+
+def _message(news: str, alert: str, severity: str, rows: Sequence[Row]) -> tuple[str, str, dict[str, str]]:
+    """Subject, text and attributes; the text is JSON that a person can read."""
+    count = "" if len(rows) == 1 else f" ({len(rows)})"
+    subject = f"AutoDoctor {severity} {'over' if news == 'cleared' else 'alert'}: {alert.replace('_', ' ')}{count}"
+    alerts = [
+        {
+            "alertId": str(row["id"]),
+            "subject": row["subject"],
+            "since": _wire(row["since"]),
+            "openedAt": _wire(row["opened_at"]),
+            "clearedAt": _wire(row["cleared_at"]),
+            "facts": row["facts"],
+        }
+        for row in rows
+    ]
+    body = {"news": news, "alert": alert, "severity": severity, "count": len(rows), "alerts": alerts}
+    return subject, json.dumps(body, indent=1), {"news": news, "alert": alert, "severity": severity}
+
+
+def _wire(at: Utc | None) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")

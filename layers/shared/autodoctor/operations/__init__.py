@@ -1,0 +1,1 @@
+"""What operators run against a database: their commands and what those do."""

@@ -1,0 +1,134 @@
+"""Personal data on request: a copy of everything about a customer, and its erasure.
+
+For operators who act as the owner of the database (`autodoctor customer`); no function may do either. The right to
+either is the GDPR's, articles 15, 17 and 20; the ledger is kept as article 17(3)(b) and (e) allow.
+"""
+
+from typing import Any, Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database, Refused
+from autodoctor.web.schemas import Answer, Utc
+
+_BUSY: Final = "AD010"
+
+_EXPORT: Final[LiteralString] = """
+SELECT jsonb_build_object(
+  'customer', to_jsonb(c) - 'id',
+  'sessions', (
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+      'intake', to_jsonb(i) - 'customer_id',
+      'session', to_jsonb(s) - '{customer_id,current_assignment_id,actor,actor_id,change_data}'::text[],
+      'waiver', to_jsonb(w) - 'session_id',
+      'events', (SELECT jsonb_agg(jsonb_build_object(
+                   'at', e.occurred_at, 'type', e.type, 'from', e.from_status, 'to', e.to_status, 'role', e.role)
+                   ORDER BY e.id) FROM session_events e WHERE e.session_id = i.id)
+    ) ORDER BY i.id), '[]')
+      FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN waivers w ON w.session_id = i.id
+     WHERE i.customer_id = c.id),
+  'payments', (SELECT coalesce(jsonb_agg(to_jsonb(k) - '{user_id,request_hash,idempotency_key}'::text[]
+                                         ORDER BY k.id), '[]')
+                 FROM checkouts k WHERE k.user_id = c.user_id),
+  'refunds', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'intakeId', r.intake_id, 'amountCents', r.amount_cents, 'currency', r.currency, 'state', r.state,
+                'since', r.created_at) ORDER BY r.id), '[]')
+                FROM refunds r JOIN intakes i ON i.id = r.intake_id WHERE i.customer_id = c.id),
+  'ledger', (SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.id), '[]') FROM ledger_transfer t
+              WHERE t.debit_account = ANY (own.accounts) OR t.credit_account = ANY (own.accounts)),
+  'notifications', (SELECT coalesce(jsonb_agg(to_jsonb(n) - '{user_id,event_id}'::text[] ORDER BY n.id), '[]')
+                      FROM notifications n WHERE n.user_id = c.user_id),
+  'mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', d.kind, 'state', d.state, 'at', d.claimed_at)
+                                      ORDER BY d.claimed_at), '[]')
+              FROM mail_deliveries d WHERE d.user_id = c.user_id),
+  'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
+               FROM quotes q JOIN intakes i ON i.id = q.session_id WHERE i.customer_id = c.id),
+  'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
+                    FROM notification_preferences p WHERE p.user_id = c.user_id),
+  'oldSystem', (SELECT coalesce(jsonb_agg(jsonb_build_object('table', r.table_name, 'row', r.content)
+                                          ORDER BY r.table_name, r.row_key), '[]')
+                  FROM legacy_rows r
+                 WHERE r.user_id = c.user_id OR r.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id))
+) AS document
+  FROM customers c
+ CROSS JOIN LATERAL (
+   SELECT ARRAY['customer:' || c.user_id || ':credits', 'customer:' || c.user_id || ':receivable'] AS accounts) AS own
+ WHERE c.user_id = %(user_id)s
+"""
+
+_ERASE: Final[LiteralString] = """
+SELECT e.user_id, e.erased_at, e.erased_by, e.sessions FROM erase_customer(%(user_id)s, %(operator)s) AS e
+ WHERE e.user_id IS NOT NULL
+"""
+
+
+class NoSuchCustomer(Exception):
+    """Nobody with this `sub` ever began an intake."""
+
+    def __init__(self, user_id: UUID) -> None:
+        super().__init__(f"there is no customer {user_id}")
+
+
+class CustomerBusy(Exception):
+    """The customer has an active session or an open payment, which has to end first."""
+
+    def __init__(self, user_id: UUID) -> None:
+        super().__init__(f"customer {user_id} has an active session or an open payment; end it first")
+
+
+class Erasure(Answer):
+    """The proof of an erasure.
+
+    Attributes:
+        erased_by: the database role, and the operator.
+        sessions: how many sessions it took the words and names from.
+    """
+
+    user_id: UUID
+    erased_at: Utc
+    erased_by: str
+    sessions: int
+
+
+def export_customer(database: Database, user_id: UUID) -> dict[str, Any]:
+    """Everything that is known of a customer, as one document of JSON values.
+
+    Args:
+        database: as its owner.
+        user_id: the `sub` of the customer's token.
+
+    Raises:
+        NoSuchCustomer: there is none.
+    """
+    row = database.one(_EXPORT, {"user_id": user_id})
+    if row is None:
+        raise NoSuchCustomer(user_id)
+    document: dict[str, Any] = row["document"]
+    return document
+
+
+def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
+    """Take a customer's personal data out of every row, for ever; a second time changes nothing.
+
+    Stripe and whoever runs the sign-in keep records of their own, which are erased there.
+
+    Args:
+        database: as its owner.
+        user_id: the `sub` of the customer's token.
+        operator: who does it, for the record.
+
+    Returns:
+        The proof; where it was done before, that one's.
+
+    Raises:
+        NoSuchCustomer: there is none.
+        CustomerBusy: a session is active or a payment open.
+    """
+    try:
+        row = database.one(_ERASE, {"user_id": user_id, "operator": operator})
+    except Refused as refused:
+        if refused.code != _BUSY:
+            raise
+        raise CustomerBusy(user_id) from refused
+    if row is None:
+        raise NoSuchCustomer(user_id)
+    return Erasure(**row)

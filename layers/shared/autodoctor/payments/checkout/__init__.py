@@ -1,0 +1,1 @@
+"""What is bought by card: prices, Stripe's pages, and what a payment brings."""

@@ -1,0 +1,228 @@
+"""What a Checkout Session's state means for us: the one code behind Stripe's events and the sweep that asks itself.
+
+Stripe says things late, twice and in any order, so each step is a guarded move of the checkout's row, which is locked
+first; whoever comes second finds it done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict
+
+from autodoctor.db import Row
+from autodoctor.ids import new_id
+from autodoctor.intake.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.transfers import Transfer, book
+
+type Outcome = Literal[
+    "fulfilled", "unfulfillable", "mismatch", "processing", "failed", "expired", "unchanged", "not_ours"
+]
+ONE_ACTIVE_SESSION: Final = "uq_active_session_per_customer"
+
+_LOCK: Final[LiteralString] = """
+SELECT c.*, i.customer_id FROM checkouts c LEFT JOIN intakes i ON i.id = c.intake_id
+ WHERE c.id = %(checkout_id)s FOR NO KEY UPDATE OF c
+"""
+_MOVE: Final[LiteralString] = """
+UPDATE checkouts SET status = %(status)s, stripe_session_id = %(stripe_session_id)s,
+       stripe_payment_intent_id = coalesce(%(payment_intent)s, stripe_payment_intent_id)
+ WHERE id = %(checkout_id)s AND checkout_may_move(status, %(status)s)
+"""
+_SESSION: Final[LiteralString] = (
+    "WITH intake AS MATERIALIZED (SELECT * FROM intakes WHERE id = %(intake_id)s)"
+    + FACTORY_CTES
+    + "SELECT id FROM session"
+)
+_OWE_CUSTOMER: Final[LiteralString] = """
+INSERT INTO refunds (intake_id, kind, amount_cents, currency)
+VALUES (%(intake_id)s, 'unfulfillable', %(amount_cents)s, %(currency)s)
+"""
+_TELL: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(subject)s)"
+
+
+class CheckoutPage(BaseModel):
+    """A Checkout Session as Stripe shows it, as far as we use it: no personal data.
+
+    Attributes:
+        payment_failed: the bank has refused a payment that was to come later; Stripe says so beside the object.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    amount_total: int | None
+    currency: str | None
+    livemode: bool
+    metadata: dict[str, str] | None = None
+    payment_intent: str | None = None
+    payment_status: str
+    status: str | None
+    payment_failed: bool = False
+
+    @property
+    def checkout_id(self) -> UUID | None:
+        """Our row; None where the page is not ours."""
+        try:
+            return UUID((self.metadata or {}).get("checkoutId", ""))
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What was done, and the row whose events are to be published now."""
+
+    outcome: Outcome
+    subject_id: UUID | None = None
+
+
+def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: bool) -> Effect:
+    """Bring our checkout to where Stripe's is: fulfil it once where it is paid, close it where it is over.
+
+    Args:
+        connection: in the transaction that records why.
+        page: what Stripe says.
+        livemode: whether our key moves real money.
+    """
+    checkout = connection.execute(_LOCK, {"checkout_id": page.checkout_id}).fetchone()
+    if checkout is None:
+        return Effect("not_ours")
+    if page.payment_status == "unpaid" and checkout["stripe_session_id"] not in (None, page.id):
+        return Effect("unchanged")  # made by a call that Stripe answered with an error: nobody knows its URL
+    sold_for_nothing = page.payment_status not in ("paid", "unpaid")
+    if page.livemode is not livemode or checkout["stripe_session_id"] not in (None, page.id) or sold_for_nothing:
+        return Effect("mismatch")
+    if page.payment_status == "paid":
+        return _fulfil(connection, checkout, page)
+    status = _unpaid_status(page)
+    if checkout["status"] not in _BEFORE[status]:
+        return Effect("unchanged")
+    _move(connection, checkout, page, status)
+    refused = status == "failed"
+    return Effect(status, _tell(connection, checkout, "payment.failed", "refused", page) if refused else None)
+
+
+type _Unpaid = Literal["processing", "failed", "expired", "unchanged"]
+_BEFORE: Final[Mapping[_Unpaid, tuple[str, ...]]] = {
+    "processing": ("open", "expired"),  # late news of it must not bring back what has failed since
+    "failed": ("open", "processing", "expired"),
+    "expired": ("open",),
+    "unchanged": (),
+}
+
+
+def _unpaid_status(page: CheckoutPage) -> _Unpaid:
+    if page.status == "expired":
+        return "expired"
+    if page.payment_failed:
+        return "failed"
+    return "processing" if page.status == "complete" else "unchanged"
+
+
+def _move(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage, status: str) -> None:
+    parameters = {
+        "checkout_id": checkout["id"],
+        "status": status,
+        "stripe_session_id": page.id,
+        "payment_intent": page.payment_intent,
+    }
+    if connection.execute(_MOVE, parameters).rowcount != 1:
+        raise RuntimeError(f"checkout {checkout['id']} did not move from {checkout['status']} to {status}")
+
+
+def _fulfil(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect:
+    if checkout["status"] in ("paid", "unfulfillable"):
+        return Effect("unchanged")
+    if (page.amount_total, page.currency) != (checkout["amount_cents"], checkout["currency"]):
+        return _unfulfillable(connection, checkout, page, "mismatch")
+    if checkout["kind"] == "pack":
+        _move(connection, checkout, page, "paid")
+        book(connection, _pack_sold(checkout))
+        return Effect("fulfilled")
+    if not _session_created(connection, checkout):
+        return _unfulfillable(connection, checkout, page, "active_session")
+    _move(connection, checkout, page, "paid")
+    book(connection, [_charge(checkout, checkout["amount_cents"])])
+    return Effect("fulfilled", checkout["intake_id"])
+
+
+def _session_created(connection: psycopg.Connection[Row], checkout: Row) -> bool:
+    """Have the factory create the session; False, and nothing done, where the customer has an active one by now."""
+    parameters = {
+        "intake_id": checkout["intake_id"],
+        "assignment_id": new_id(),
+        "signed_name": checkout["signed_name"],
+        "waiver_version": checkout["waiver_version"],
+        "signed_at": checkout["created_at"],
+        "actor": "customer",
+        "actor_id": checkout["user_id"],
+        "lead_minutes": LEAD_MINUTES,
+        "offer_seconds": OFFER_SECONDS,
+    }
+    try:
+        with connection.transaction():  # a savepoint: what else the event does survives the conflict
+            if connection.execute(_SESSION, parameters).fetchone() is None:
+                raise RuntimeError(f"intake {checkout['intake_id']} made no session")
+    except psycopg.errors.UniqueViolation as conflict:
+        if conflict.diag.constraint_name != ONE_ACTIVE_SESSION:
+            raise
+        return False
+    return True
+
+
+def _unfulfillable(
+    connection: psycopg.Connection[Row],
+    checkout: Row,
+    page: CheckoutPage,
+    reason: Literal["active_session", "mismatch"],
+) -> Effect:
+    """Keep the money apart and owe it back, in full: what came, not what was asked for.
+
+    What came for a pack, or in another currency, is in no account of ours and owed by no row: a person is told.
+    """
+    _move(connection, checkout, page, "unfulfillable")
+    came = page.amount_total or 0
+    if checkout["intake_id"] is not None and page.currency == checkout["currency"] and came > 0:
+        book(connection, [_charge(checkout, came)])
+        connection.execute(
+            _OWE_CUSTOMER, {"intake_id": checkout["intake_id"], "amount_cents": came, "currency": page.currency}
+        )
+    subject = _tell(connection, checkout, "payment.unfulfillable", reason, page)
+    return Effect("mismatch" if reason == "mismatch" else "unfulfillable", subject)
+
+
+def _tell(connection: psycopg.Connection[Row], checkout: Row, event_type: str, reason: str, page: CheckoutPage) -> UUID:
+    """Have an event published, and return the row it is about."""
+    subject: UUID = checkout["intake_id"] or checkout["id"]
+    facts = {
+        "checkoutId": str(checkout["id"]),
+        "intakeId": checkout["intake_id"] and str(checkout["intake_id"]),
+        "customerId": checkout["customer_id"] and str(checkout["customer_id"]),
+        "amountCents": page.amount_total or 0,
+        "currency": page.currency or checkout["currency"],
+        "reason": reason,
+    }
+    connection.execute(_TELL, {"type": event_type, "facts": Jsonb(facts), "subject": subject})
+    return subject
+
+
+def _charge(checkout: Row, amount: int) -> Transfer:
+    intake_id = checkout["intake_id"]
+    held = accounts.session_held(intake_id)
+    return Transfer(Kind.CHARGE, f"session:{intake_id}:charge", accounts.STRIPE, held, amount, intake_id)
+
+
+def _pack_sold(checkout: Row) -> tuple[Transfer, Transfer]:
+    key = f"pack:{checkout['id']}"
+    purse = accounts.customer_credits(checkout["user_id"])
+    sale = Transfer(Kind.PACK_SALE, f"{key}:sale", accounts.STRIPE, accounts.CREDIT_SALES, checkout["amount_cents"])
+    issue = Transfer(
+        Kind.CREDIT_ISSUE, f"{key}:credits", accounts.CREDITS_ISSUED, purse, checkout["credits"], currency="credit"
+    )
+    return sale, issue

@@ -1,0 +1,53 @@
+"""GET /api/plans: what can be bought, for anybody to read."""
+
+from typing import Final, LiteralString
+
+from autodoctor.db import Database
+from autodoctor.web.schemas import Answer
+
+_PLANS: Final[LiteralString] = """
+SELECT code, name, session_types, price_cents, currency, credits, included_minutes, max_minutes, uses_per_customer
+  FROM plans ORDER BY price_cents, code
+"""
+_PACKS: Final[LiteralString] = """
+SELECT code, name, credits, price_cents, currency FROM credit_packs WHERE active ORDER BY credits, code
+"""
+
+
+class Plan(Answer):
+    """One plan: its price in cents and in credits, and how many sessions of it a customer may have (null: any)."""
+
+    code: str
+    name: str
+    session_types: list[str]
+    price_cents: int
+    currency: str
+    credits: int
+    included_minutes: int
+    max_minutes: int
+    uses_per_customer: int | None
+
+
+class CreditPack(Answer):
+    """Credits that can be bought at once."""
+
+    code: str
+    name: str
+    credits: int
+    price_cents: int
+    currency: str
+
+
+class Plans(Answer):
+    """Everything that can be bought, cheapest first."""
+
+    plans: list[Plan]
+    credit_packs: list[CreditPack]
+
+
+def plans(database: Database) -> Plans:
+    """What can be bought now."""
+    return Plans(
+        plans=[Plan(**row) for row in database.all(_PLANS, {})],
+        credit_packs=[CreditPack(**row) for row in database.all(_PACKS, {})],
+    )

@@ -1,0 +1,92 @@
+"""Credits that come back to a customer who owes for some: a pack was paid back while a session held its credits.
+
+The pack's loss could take what was spendable at that moment only. What a cancelled session gives back later is taken
+then, as far as it is owed, so that nobody has both the money and the credits. Both sides hold the customer's row.
+"""
+
+from collections.abc import Sequence
+from typing import Final, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from autodoctor.db import Row
+from autodoctor.domain.loss_shares import part_of
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.transfers import Transfer, book
+
+_LOCK: Final[LiteralString] = "SELECT id FROM customers WHERE user_id = %(user_id)s FOR NO KEY UPDATE"
+
+# `part` is how many credits the loss is for; those not withdrawn then, nor since, are owed.
+_OWED: Final[LiteralString] = """
+WITH loss AS MATERIALIZED (
+  SELECT CASE l.kind WHEN 'refund' THEN 'refund:' || l.id ELSE 'dispute:' || l.id || ':lost' END AS base,
+         l.part, l.created_at
+    FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
+   WHERE c.user_id = %(user_id)s AND c.kind = 'pack' AND l.booked = 'parted'
+), debt AS (
+  SELECT loss.base, loss.created_at,
+         loss.part - coalesce((SELECT sum(t.amount) FROM ledger_transfer t
+                                WHERE t.debit_account = %(spendable)s AND t.kind = 'credit_withdrawal'
+                                  AND (t.key = loss.base || ':credits' OR starts_with(t.key, loss.base || ':repaid:'))
+                             ), 0) AS credits,
+         (SELECT coalesce(sum(CASE WHEN t.debit_account = %(debt)s THEN t.amount ELSE -t.amount END), 0)
+            FROM ledger_transfer t
+           WHERE (t.debit_account = %(debt)s AND t.key = loss.base || ':receivable')
+              OR (t.credit_account = %(debt)s AND starts_with(t.key, loss.base || ':repaid:'))) AS cents
+    FROM loss
+)
+SELECT base, credits::bigint AS credits, cents::bigint AS cents FROM debt
+ WHERE credits > 0 AND cents > 0 ORDER BY created_at, base
+"""
+
+_REPAID: Final[LiteralString] = """
+SELECT key, debit_account, credit_account, amount, currency FROM ledger_transfer
+ WHERE (debit_account = %(spendable)s OR credit_account = %(debt)s) AND starts_with(key, %(base)s || ':repaid:')
+"""
+
+
+def hold_customer(connection: psycopg.Connection[Row], user_id: UUID) -> None:
+    """Let nobody else change what a customer owes; who never had an intake has no row, and nothing to come back."""
+    connection.execute(_LOCK, {"user_id": user_id})
+
+
+def repay(connection: psycopg.Connection[Row], user_id: UUID, session_id: UUID, came_back: int) -> None:
+    """Take what is owed for from credits that have just come back.
+
+    Args:
+        connection: in the transaction that returned them, which holds the customer.
+        user_id: the customer's `sub`.
+        session_id: whose credits they were.
+        came_back: how many.
+    """
+    for owed in connection.execute(_OWED, _accounts(user_id)).fetchall():
+        taken = min(came_back, owed["credits"])
+        came_back -= taken
+        book(connection, _repaid(user_id, f"{owed['base']}:repaid:{session_id}", owed, taken))
+
+
+def repaid_for(connection: psycopg.Connection[Row], user_id: UUID, base: str) -> Sequence[Row]:
+    """The rows that repaid a loss, which go back with it where its money came back after all."""
+    return connection.execute(_REPAID, {**_accounts(user_id), "base": base}).fetchall()
+
+
+def _accounts(user_id: UUID) -> Row:
+    return {
+        "user_id": user_id,
+        "spendable": accounts.customer_credits(user_id),
+        "debt": accounts.customer_receivable(user_id),
+    }
+
+
+def _repaid(user_id: UUID, key: str, owed: Row, taken: int) -> tuple[Transfer, Transfer]:
+    """What was owed for the credits is owed no more; rounding falls to the last of them."""
+    spendable, debt = accounts.customer_credits(user_id), accounts.customer_receivable(user_id)
+    cents = part_of(owed["cents"], taken, owed["credits"])
+    return (
+        Transfer(
+            Kind.CREDIT_WITHDRAWAL, f"{key}:credits", spendable, accounts.CREDITS_ISSUED, taken, currency="credit"
+        ),
+        Transfer(Kind.RECEIVABLE, key, accounts.CREDIT_SALES, debt, cents),
+    )

@@ -1,0 +1,183 @@
+"""Credits: spent at intake, granted by admins, and what a customer sees of them."""
+
+from typing import Annotated, Any, Final, Literal, LiteralString
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import InsufficientCredits, Unprocessable
+from autodoctor.ids import LAST
+from autodoctor.payments.ledger.accounts import CREDITS_ISSUED, Kind, customer_credits
+from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.schemas import Answer, RequestBody, Utc
+
+NEVER_NEGATIVE: Final = "credit_balances_not_negative"
+"""The constraint that refuses what would overdraw a customer's credits."""
+
+HOLD_CTES: Final[LiteralString] = """
+, held AS (
+  INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
+  SELECT 'session:' || intake.id || ':credit_hold', 'customer:' || %(user_id)s::uuid || ':credits',
+         'session:' || intake.id || ':credits', intake.credits, 'credit', 'credit_hold', intake.id
+    FROM intake
+)
+"""
+"""Continues the factory's WITH: takes the session's price in credits. The balance is judged at the end of the
+statement, so that a customer who has an active session is told that, and not that the credits are short."""
+
+type Movement = Literal["bought", "granted", "spent", "returned", "withdrawn", "corrected"]
+_MOVEMENTS: Final[dict[str, Movement]] = {
+    Kind.CREDIT_ISSUE: "bought",
+    Kind.CREDIT_GRANT: "granted",
+    Kind.CREDIT_HOLD: "spent",
+    Kind.CREDIT_RETURN: "returned",
+    Kind.CREDIT_WITHDRAWAL: "withdrawn",
+    Kind.CORRECTION: "corrected",
+}
+
+_STANDING: Final[LiteralString] = """
+SELECT coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance,
+       (SELECT p.credits FROM plans p WHERE p.code = %(plan)s) AS price
+"""
+
+_HISTORY: Final[LiteralString] = """
+WITH page AS (
+  (SELECT id, kind, -amount AS credits, intake_id, created_at FROM ledger_transfer
+    WHERE debit_account = %(account)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s + 1)
+  UNION ALL
+  (SELECT id, kind, amount, intake_id, created_at FROM ledger_transfer
+    WHERE credit_account = %(account)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s + 1)
+)
+SELECT page.id, page.kind, page.credits, page.intake_id AS session_id, page.created_at,
+       coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance
+  FROM (SELECT) AS always LEFT JOIN page ON true
+ ORDER BY page.id DESC LIMIT %(limit)s + 1
+"""
+
+_WHOSE: Final[LiteralString] = """
+SELECT coalesce((SELECT c.user_id FROM customers c WHERE c.id = %(customer_id)s), %(customer_id)s) AS user_id
+"""
+
+_GRANT: Final[LiteralString] = """
+INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, actor_id, reason)
+VALUES (%(key)s, %(debit)s, %(account)s, %(credits)s, 'credit', %(kind)s, %(admin_id)s, %(reason)s)
+ON CONFLICT (key) DO NOTHING
+"""
+
+_GRANTED: Final[LiteralString] = """
+SELECT t.credit_account = %(account)s AND t.amount = %(credits)s AS same,
+       (SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s) AS balance
+  FROM ledger_transfer t WHERE t.key = %(key)s
+"""
+
+
+class GrantRequest(RequestBody):
+    """Credits for a customer, and why.
+
+    Attributes:
+        customer_id: the `sub` of the customer's token, also before their first intake; or their row of `customers`.
+        key: the same key grants once.
+    """
+
+    customer_id: Annotated[UUID, Field(strict=False)]
+    credits: Annotated[int, Field(ge=1, le=10_000)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    key: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class CreditsGranted(Answer):
+    """What was granted under this key, and what the customer has now; `customer_id` is the `sub`."""
+
+    customer_id: UUID
+    credits: int
+    balance: int
+
+
+class CreditMovement(Answer):
+    """One change of the balance; `credits` is negative where they were spent or withdrawn."""
+
+    movement: Movement
+    credits: int
+    session_id: UUID | None
+    created_at: Utc
+
+
+class Credits(Answer):
+    """What a customer can spend, and how it came to be, newest first."""
+
+    balance: int
+    history: list[CreditMovement]
+    next_cursor: str | None
+
+
+def insufficient_credits(database: Database, user_id: UUID, plan: str) -> InsufficientCredits:
+    """The problem that says how many credits there are and how many the plan costs."""
+    standing: Any = database.one(_STANDING, {"user_id": user_id, "plan": plan})
+    return InsufficientCredits(standing["balance"], standing["price"])
+
+
+def credits_of(database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None) -> Credits:
+    """A customer's credits.
+
+    Args:
+        database: where.
+        user_id: the customer's `sub`.
+        limit: movements a page, 1 to 100; 20 where absent.
+        cursor: `nextCursor` of the page before.
+
+    Raises:
+        Unprocessable: limit or cursor is not one of ours.
+    """
+    size = page_size(limit)
+    rows = database.all(
+        _HISTORY,
+        {
+            "user_id": user_id,
+            "account": customer_credits(user_id),
+            "limit": size,
+            "before": id_of(cursor, LAST),
+        },
+    )
+    shown = [row for row in rows[:size] if row["id"] is not None]
+    return Credits(
+        balance=rows[0]["balance"],
+        history=[_movement(row) for row in shown],
+        next_cursor=str(shown[-1]["id"]) if len(rows) > size else None,
+    )
+
+
+def grant_credits(database: Database, admin_id: UUID, grant: GrantRequest) -> CreditsGranted:
+    """Give a customer credits; who and why stand in the ledger.
+
+    Args:
+        database: where.
+        admin_id: the admin's `sub`.
+        grant: to whom, how many and why.
+
+    Returns:
+        The grant; the same one where its key comes again.
+
+    Raises:
+        Unprocessable: the key was used for another grant.
+    """
+    whose: Any = database.one(_WHOSE, {"customer_id": grant.customer_id})
+    parameters = {
+        "key": f"grant:{grant.key}",
+        "debit": CREDITS_ISSUED,
+        "account": customer_credits(whose["user_id"]),
+        "user_id": whose["user_id"],
+        "credits": grant.credits,
+        "kind": Kind.CREDIT_GRANT,
+        "admin_id": admin_id,
+        "reason": grant.reason,
+    }
+    database.execute(_GRANT, parameters)  # no row where the key was used: what it was used for decides
+    granted: Any = database.one(_GRANTED, parameters)
+    if not granted["same"]:
+        raise Unprocessable(("/key", "was used for another grant"))
+    return CreditsGranted(customer_id=whose["user_id"], credits=grant.credits, balance=granted["balance"])
+
+
+def _movement(row: Row) -> CreditMovement:
+    return CreditMovement(**row, movement=_MOVEMENTS[row["kind"]])

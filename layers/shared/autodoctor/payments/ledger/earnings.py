@@ -1,0 +1,102 @@
+"""GET /api/mechanic/earnings: what a mechanic has earned, a row for each amount, and in all."""
+
+from typing import Final, Literal, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database
+from autodoctor.ids import LAST
+from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.schemas import Answer, Utc
+
+_PAGE: Final[LiteralString] = """
+WITH page AS MATERIALIZED (
+  SELECT p.* FROM payouts p
+   WHERE p.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s) AND p.id < %(before)s
+   ORDER BY p.id DESC LIMIT %(limit)s + 1
+), mine AS (
+  SELECT p.state, p.kind, p.amount_cents, p.amount_cents - p.withheld_cents AS left_cents
+    FROM payouts p WHERE p.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s)
+), total AS (
+  SELECT coalesce(sum(left_cents) FILTER (WHERE state IN ('due', 'held', 'sending')), 0)::bigint AS pending_cents,
+         coalesce(sum(left_cents) FILTER (WHERE state = 'sent'), 0)::bigint AS paid_cents,
+         coalesce(sum(left_cents) FILTER (WHERE state = 'failed'), 0)::bigint AS failed_cents,
+         coalesce(sum(CASE state WHEN 'reversed' THEN amount_cents ELSE amount_cents - left_cents END), 0)::bigint
+           AS reversed_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind = 'session' AND state <> 'reversed'), 0)::bigint AS session_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind = 'referral' AND state <> 'reversed'), 0)::bigint
+           AS referral_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind = 'escalation' AND state <> 'reversed'), 0)::bigint
+           AS escalation_cents
+    FROM mine
+)
+SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_cents, page.currency, page.created_at,
+       CASE page.state WHEN 'sent' THEN 'paid' WHEN 'failed' THEN 'failed' WHEN 'reversed' THEN 'reversed'
+                       WHEN 'cancelled' THEN 'reversed' ELSE 'pending' END AS status
+  FROM total LEFT JOIN page ON true
+ ORDER BY page.id DESC
+"""
+
+type EarningStatus = Literal["pending", "paid", "failed", "reversed"]
+
+
+class Earning(Answer):
+    """One amount: for holding a session, referring its customer or escalating it."""
+
+    payout_id: UUID
+    session_id: UUID
+    kind: Literal["session", "referral", "escalation"]
+    amount_cents: int
+    currency: str
+    status: EarningStatus
+    created_at: Utc
+
+
+class Totals(Answer):
+    """Cents over all earnings, also those of other pages: by how far they are, and by what they are for.
+
+    Attributes:
+        reversed_cents: taken back after it was sent, or never sent since the customer got it back.
+        session_cents: for sessions held; like the next two without what was reversed, so that those three add up to
+            the pending, the paid and the failed.
+        referral_cents: for customers referred.
+        escalation_cents: for sessions escalated.
+    """
+
+    pending_cents: int
+    paid_cents: int
+    failed_cents: int
+    reversed_cents: int
+    session_cents: int
+    referral_cents: int
+    escalation_cents: int
+
+
+class Earnings(Answer):
+    """One page, newest first, and the totals."""
+
+    earnings: list[Earning]
+    totals: Totals
+    next_cursor: str | None
+
+
+def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None) -> Earnings:
+    """What a mechanic has earned; suspended ones see theirs too.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`; one who is no mechanic has earned nothing.
+        limit: earnings a page, 1 to 100; 20 where absent.
+        cursor: `nextCursor` of the page before.
+
+    Raises:
+        Unprocessable: limit or cursor is not one of ours.
+    """
+    size = page_size(limit)
+    before = id_of(cursor, LAST)
+    rows = database.all(_PAGE, {"user_id": user_id, "limit": size, "before": before})
+    shown = [row for row in rows[:size] if row["payout_id"] is not None]
+    return Earnings(
+        earnings=[Earning(**row) for row in shown],
+        totals=Totals(**rows[0]),
+        next_cursor=str(shown[-1]["payout_id"]) if len(rows) > size else None,
+    )

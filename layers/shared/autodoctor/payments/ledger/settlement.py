@@ -1,0 +1,246 @@
+"""Settlement: what an ended session's money does, decided once and booked in one transaction.
+
+The first to insert the session's row of `settlements` decides and books; whoever comes later finds it and does
+nothing. Nothing is sent from here: what is owed waits as a row of `payouts` or `refunds` in state `due`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from autodoctor.db import Database, Refused, Row
+from autodoctor.domain.money import Split, split
+from autodoctor.payments.ledger import accounts
+from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.credit_debts import hold_customer, repay
+from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.payments.losses.losses import book_losses_of, lock_payment_of
+from autodoctor.web.schemas import Answer
+
+type Outcome = Literal["pay", "refund", "return", "nothing"]
+
+NOBODY: Final = Split(0, 0, 0)
+BATCH: Final = 20
+MARGIN_SECONDS: Final = 5.0
+
+_FACTS: Final[LiteralString] = """
+SELECT s.id, s.status, s.mechanic_id, c.user_id AS customer_user_id,
+       i.funding, i.price_cents, i.currency, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents,
+       i.referrer_id, i.referral_bp
+  FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id
+ WHERE s.id = %(session_id)s AND s.ended_at IS NOT NULL
+"""
+
+_DECIDE: Final[LiteralString] = """
+INSERT INTO settlements (session_id, outcome, facts) VALUES (%(session_id)s, %(outcome)s, %(facts)s)
+ON CONFLICT DO NOTHING
+"""
+
+_OWE_MECHANIC: Final[LiteralString] = """
+INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents, currency)
+VALUES (%(session_id)s, %(mechanic_id)s, 'session', %(amount_cents)s, %(currency)s)
+"""
+
+_OWE_REFERRER: Final[LiteralString] = """
+INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents, currency)
+VALUES (%(session_id)s, %(referrer_id)s, 'referral', %(amount_cents)s, %(currency)s)
+"""
+
+_OWE_CUSTOMER: Final[LiteralString] = """
+INSERT INTO refunds (intake_id, kind, amount_cents, currency)
+VALUES (%(session_id)s, 'session', %(amount_cents)s, %(currency)s)
+"""
+
+_NO_LONGER_DUE: Final[LiteralString] = "DELETE FROM settlements_due WHERE session_id = %(session_id)s"
+
+_MISSED: Final[LiteralString] = """
+SELECT claim_missed_settlements(%(batch)s, make_interval(secs => %(grace_seconds)s)) AS session_id
+"""
+
+
+class SessionNotOver(Exception):
+    """There is no such session, or it has not ended: the event came from nowhere, or is retried."""
+
+    def __init__(self, session_id: UUID) -> None:
+        super().__init__(f"session {session_id} has not ended")
+
+
+class SweptSettlements(Answer):
+    """How many sessions were settled whose event never did it."""
+
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with an ended session's money.
+
+    Attributes:
+        outcome: pay, refund, return or nothing.
+        split: of the price among mechanic, referrer and platform, in cents; all 0 unless it pays.
+        refund_cents: to the card.
+        bookings: rows of the ledger.
+    """
+
+    outcome: Outcome
+    split: Split = NOBODY
+    refund_cents: int = 0
+    bookings: tuple[Transfer, ...] = ()
+
+    def facts(self, session: Row) -> dict[str, object]:
+        """What it was decided from, and the amounts."""
+        return {
+            "status": session["status"],
+            "funding": session["funding"],
+            "priceCents": session["price_cents"],
+            "credits": session["credits"],
+            "mechanicCents": self.split.mechanic,
+            "referralCents": self.split.referral,
+            "platformCents": self.split.platform,
+            "refundCents": self.refund_cents,
+        }
+
+
+def settle(database: Database, session_id: UUID) -> bool:
+    """Settle an ended session, unless it is settled already.
+
+    Args:
+        database: where.
+        session_id: an ended session.
+
+    Returns:
+        Whether this call settled it.
+
+    Raises:
+        SessionNotOver: there is no such ended session.
+    """
+    return database.transaction(lambda connection: _settle(connection, session_id))
+
+
+def sweep(database: Database, seconds_left: Callable[[], float], grace_seconds: float = 600) -> SweptSettlements:
+    """Settle the sessions whose events never did it, until it is done or time runs short.
+
+    One that cannot be settled does not keep the others from it.
+
+    Args:
+        database: where.
+        seconds_left: how many seconds this run still has.
+        grace_seconds: younger ends are left to their events.
+
+    Raises:
+        ExceptionGroup: what failed, after all had their turn.
+    """
+    failures: list[Exception] = []
+    settled = 0
+    while seconds_left() > MARGIN_SECONDS:
+        missed = database.all(_MISSED, {"batch": BATCH, "grace_seconds": grace_seconds})
+        for row in missed:
+            try:
+                settled += settle(database, row["session_id"])
+            except (psycopg.Error, Refused, SessionNotOver, ValueError) as failure:
+                failures.append(failure)
+        if len(missed) < BATCH:
+            break
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} sessions could not be settled", failures)
+    return SweptSettlements(settled=settled)
+
+
+def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
+    session = connection.execute(_FACTS, {"session_id": session_id}).fetchone()
+    if session is None:
+        raise SessionNotOver(session_id)
+    decision = decide(session)
+    parameters = {
+        **session,
+        "session_id": session_id,
+        "outcome": decision.outcome,
+        "facts": Jsonb(decision.facts(session)),
+    }
+    if session["funding"] == "card":
+        lock_payment_of(connection, session_id)
+    if decision.outcome == "return":
+        hold_customer(connection, session["customer_user_id"])
+    first = connection.execute(_DECIDE, parameters).rowcount == 1
+    if first:
+        book(connection, decision.bookings)
+        if decision.outcome == "return":
+            repay(connection, session["customer_user_id"], session_id, session["credits"])
+        if decision.split.mechanic:
+            connection.execute(_OWE_MECHANIC, {**parameters, "amount_cents": decision.split.mechanic})
+        if decision.split.referral:
+            connection.execute(_OWE_REFERRER, {**parameters, "amount_cents": decision.split.referral})
+        if decision.refund_cents:
+            connection.execute(_OWE_CUSTOMER, {**parameters, "amount_cents": decision.refund_cents})
+        connection.execute(_NO_LONGER_DUE, parameters)
+        if session["funding"] == "card":
+            book_losses_of(connection, session_id)  # what went back before it was settled
+    return first
+
+
+def decide(session: Row) -> Decision:
+    """What an ended session's money does: a pure function of what its intake was sold for and how it ended.
+
+    Args:
+        session: id, status, mechanic_id and the intake's funding, price, credits, share, fixed pay and referrer.
+    """
+    completed = session["status"] == "completed"
+    match session["funding"], completed:
+        case "card", True:
+            return _paid(session, accounts.session_held(session["id"]))
+        case "credit", True:
+            spent = _credits(session, Kind.CREDIT_SPEND, accounts.CREDITS_SPENT)
+            return _paid(session, accounts.CREDIT_SALES, spent)
+        case "card", False:
+            # The ledger follows when Stripe has paid it back: until then the money is still held.
+            return Decision("refund", refund_cents=session["price_cents"])
+        case "credit", False:
+            back = accounts.customer_credits(session["customer_user_id"])
+            return Decision("return", bookings=(_credits(session, Kind.CREDIT_RETURN, back),))
+        case "free", True if session["mechanic_fixed_pay_cents"]:
+            return _paid_free(session)
+        case "free", _:
+            return Decision("nothing")
+        case unknown:
+            raise ValueError(f"session {session['id']} is paid by {unknown}")
+
+
+def _paid(session: Row, source: accounts.Account, *before: Transfer) -> Decision:
+    """The price is divided, from where it is held; the referrer's part comes out of what the platform got."""
+    parts = split(session["price_cents"], session["mechanic_share_bp"], session["referral_bp"] or 0)
+    kept = parts.platform + parts.referral
+    bookings = (
+        *before,
+        _booking(session, Kind.EARNING, source, _mechanic(session), parts.mechanic),
+        _booking(session, Kind.PLATFORM_SHARE, source, accounts.PLATFORM_REVENUE, kept),
+    )
+    if parts.referral:
+        referrer = accounts.mechanic_payable(session["referrer_id"])
+        bookings += (_booking(session, Kind.REFERRAL, accounts.PLATFORM_REVENUE, referrer, parts.referral),)
+    return Decision("pay", parts, bookings=bookings)
+
+
+def _paid_free(session: Row) -> Decision:
+    """The customer paid nothing; the platform pays the mechanic what the plan says."""
+    pay = session["mechanic_fixed_pay_cents"]
+    earned = _booking(session, Kind.FIXED_PAY, accounts.FREE_SESSIONS, _mechanic(session), pay)
+    return Decision("pay", Split(pay, 0, 0), bookings=(earned,))
+
+
+def _mechanic(session: Row) -> accounts.Account:
+    return accounts.mechanic_payable(session["mechanic_id"])
+
+
+def _credits(session: Row, kind: Kind, to: accounts.Account) -> Transfer:
+    session_id = session["id"]
+    held = accounts.session_credits(session_id)
+    return Transfer(kind, f"session:{session_id}:{kind}", held, to, session["credits"], session_id, "credit")
+
+
+def _booking(session: Row, kind: Kind, debit: accounts.Account, credit: accounts.Account, amount: int) -> Transfer:
+    session_id = session["id"]
+    return Transfer(kind, f"session:{session_id}:{kind}", debit, credit, amount, session_id)

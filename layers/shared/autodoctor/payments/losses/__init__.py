@@ -1,0 +1,1 @@
+"""Money that went back: refunds, disputes, and who bears them."""

@@ -1,0 +1,1 @@
+"""What is sent to Stripe once it is due: payouts, refunds, reversals."""

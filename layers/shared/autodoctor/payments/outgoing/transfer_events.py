@@ -1,0 +1,118 @@
+"""What Stripe says of money on its way to mechanics: transfers taken back, and payouts their banks refused."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from pydantic import BaseModel, Field
+
+from autodoctor.db import Row
+from autodoctor.payments.ledger.accounts import STRIPE, Kind, mechanic_payable, mechanic_receivable
+from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.payments.losses.booking import owed_of, withhold
+
+_PAYOUT: Final[LiteralString] = """
+SELECT id, session_id, mechanic_id, state, kind FROM payouts
+ WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL) FOR NO KEY UPDATE
+"""
+_TAKEN_BACK: Final[LiteralString] = """
+UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents)s
+ WHERE id = %(id)s AND state IN ('sent', 'reversed')
+"""
+_BOOKED: Final[LiteralString] = "SELECT key FROM ledger_transfer WHERE key = ANY (%(keys)s)"
+# Only where Stripe has told nothing newer of the account.
+_BANK_REFUSED: Final[LiteralString] = """
+UPDATE mechanic_accounts SET payouts_enabled = false, told_at = %(happened_at)s, updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s AND coalesce(told_at <= %(happened_at)s, true)
+"""
+
+
+class _Reversal(BaseModel):
+    id: str
+    amount: int = Field(gt=0)
+
+
+class _Reversals(BaseModel):
+    data: list[_Reversal]
+
+
+class _Transfer(BaseModel):
+    id: str
+    currency: str
+    transfer_group: str | None = None
+    reversals: _Reversals
+
+    @property
+    def payout_id(self) -> UUID | None:
+        try:
+            return UUID(self.transfer_group or "")
+        except ValueError:
+            return None
+
+
+class TransferNotStored(Exception):
+    """A transfer was taken back before we have noted that it was sent: Stripe has to say so again."""
+
+
+def transfer_reversed(connection: psycopg.Connection[Row], transfer: dict[str, Any]) -> Literal["reversed", "not_ours"]:
+    """Book what was taken back of a transfer, each reversal once: the mechanic is owed it again, and no more is sent.
+
+    Args:
+        connection: in the transaction of the event.
+        transfer: Stripe's Transfer object, with its last reversals.
+
+    Raises:
+        TransferNotStored: the payout is still being sent.
+        pydantic.ValidationError: it is no transfer.
+    """
+    told = _Transfer.model_validate(transfer)
+    if told.currency != "usd":
+        return "not_ours"
+    payout = connection.execute(_PAYOUT, {"transfer_id": told.id, "payout_id": told.payout_id}).fetchone()
+    if payout is None:
+        return "not_ours"
+    if payout["state"] not in ("sent", "reversed"):
+        raise TransferNotStored
+    book_reversals(connection, payout, {each.id: each.amount for each in told.reversals.data})
+    return "reversed"
+
+
+def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapping[str, int]) -> None:
+    """Book what was taken back of a payout that was sent; what its mechanic owes of the same session is paid with it.
+
+    Args:
+        connection: in a transaction that holds the payout's row.
+        payout: that row.
+        cents: of each reversal, by Stripe's id; those booked before are left out.
+    """
+    keys = {f"reversal:{each}": amount for each, amount in cents.items()}
+    booked = {row["key"] for row in connection.execute(_BOOKED, {"keys": list(keys)})}
+    payable = mechanic_payable(payout["mechanic_id"])
+    for key, amount in keys.items():
+        if key in booked:
+            continue
+        book(connection, [Transfer(Kind.REVERSAL, key, STRIPE, payable, amount, payout["session_id"])])
+        if connection.execute(_TAKEN_BACK, {**payout, "cents": amount}).rowcount != 1:
+            raise TransferNotStored
+        owed = min(amount, owed_of(connection, payout)) if payout["kind"] == "session" else 0
+        if owed > 0:
+            receivable = mechanic_receivable(payout["mechanic_id"])
+            paid = Transfer(Kind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["session_id"])
+            book(connection, [paid])
+            withhold(connection, payout, owed)
+
+
+def bank_refused(
+    connection: psycopg.Connection[Row], account_id: str, happened_at: datetime
+) -> Literal["bank_refused", "unchanged"]:
+    """Note that a mechanic's bank took no payout, until Stripe says of the account that it can be paid out again.
+
+    Args:
+        connection: in the transaction of the event.
+        account_id: Stripe's, of the connected account.
+        happened_at: by Stripe's clock.
+    """
+    values = {"account_id": account_id, "happened_at": happened_at}
+    return "bank_refused" if connection.execute(_BANK_REFUSED, values).rowcount else "unchanged"

@@ -1,0 +1,276 @@
+"""Connected accounts of mechanics: made once, led through onboarding, and what Stripe says they may do."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
+from autodoctor.observability import logger
+from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.settings import session_base_url
+from autodoctor.web.schemas import Answer, Utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import stripe
+
+KEY_HOURS: Final = 23
+"""For how long an idempotency key of ours counts: Stripe keeps them for at least a day."""
+_CLOCKS_APART: Final = timedelta(minutes=15)
+
+type OnboardingStatus = Literal["not_started", "pending", "restricted", "complete"]
+
+
+class OnboardingLink(Answer):
+    """Where the mechanic tells Stripe about themselves; good for one visit until `expires_at`."""
+
+    url: str
+    expires_at: Utc
+
+
+class Onboarding(Answer):
+    """How far it is.
+
+    Attributes:
+        status: not_started; pending: the mechanic has not told Stripe everything; restricted: told everything, but
+            Stripe takes no money for them; complete: money can be sent to them.
+        payouts_enabled: whether Stripe passes money on to their bank.
+    """
+
+    status: OnboardingStatus
+    payouts_enabled: bool
+
+
+_BEGIN: Final[LiteralString] = """
+INSERT INTO mechanic_accounts (mechanic_id, idempotency_key)
+SELECT m.id, 'account:' || m.id || ':' || new_id() FROM mechanics m WHERE m.user_id = %(user_id)s
+ON CONFLICT (mechanic_id) DO NOTHING
+"""
+
+_ACCOUNT: Final[LiteralString] = """
+SELECT m.id AS mechanic_id, a.idempotency_key, a.keyed_at, a.asked, a.stripe_account_id,
+       a.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS key_is_old,
+       coalesce(a.transfers_enabled, false) AS transfers_enabled, coalesce(a.payouts_enabled, false) AS payouts_enabled,
+       coalesce(a.details_submitted, false) AS details_submitted, coalesce(a.doubtful, false) AS doubtful,
+       coalesce(a.former_account_ids, '{}') AS former_account_ids
+  FROM mechanics m LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id
+ WHERE m.user_id = %(user_id)s
+"""
+
+# The old key is compared, so that of two callers at once both go on with the one that was stored.
+_NEW_KEY: Final[LiteralString] = """
+UPDATE mechanic_accounts SET idempotency_key = 'account:' || mechanic_id || ':' || new_id(),
+                             keyed_at = clock_timestamp(), asked = false
+ WHERE mechanic_id = %(mechanic_id)s AND idempotency_key = %(idempotency_key)s AND stripe_account_id IS NULL
+"""
+
+_ASK: Final[LiteralString] = """
+UPDATE mechanic_accounts SET asked = true
+ WHERE mechanic_id = %(mechanic_id)s AND idempotency_key = %(idempotency_key)s AND stripe_account_id IS NULL
+"""
+
+_MADE: Final[LiteralString] = """
+UPDATE mechanic_accounts SET stripe_account_id = %(account_id)s, updated_at = clock_timestamp()
+ WHERE mechanic_id = %(mechanic_id)s AND stripe_account_id IS NULL
+"""
+
+# Events of one second that contradict each other have no order. What Stripe answers is newer than all that it told
+# before it was asked, whatever the clocks say, and is certain unless it told something meanwhile.
+_STANDING: Final[LiteralString] = """
+UPDATE mechanic_accounts
+   SET doubtful = CASE WHEN %(asked_at)s::timestamptz IS NOT NULL THEN updated_at >= %(asked_at)s
+                       ELSE coalesce(told_at = %(told_at)s, false) AND (doubtful
+                            OR (transfers_enabled, payouts_enabled, details_submitted)
+                               <> (%(transfers)s, %(payouts)s, %(details)s)) END,
+       transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
+       told_at = greatest(told_at, %(told_at)s), updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s
+   AND (told_at IS NULL OR told_at <= %(told_at)s OR updated_at < %(asked_at)s) RETURNING mechanic_id
+"""
+# Payouts off while transfers are on is also what a bank's refusal leaves, which is told of nothing else: what Stripe
+# told of the account shortly before it may only come now.
+_DOUBT: Final[LiteralString] = """
+UPDATE mechanic_accounts SET doubtful = true
+ WHERE stripe_account_id = %(account_id)s AND transfers_enabled AND NOT payouts_enabled
+   AND (transfers_enabled, details_submitted) <> (%(transfers)s, %(details)s)
+"""
+_OURS: Final[LiteralString] = "SELECT FROM mechanic_accounts WHERE stripe_account_id = %(account_id)s"
+_NOW: Final[LiteralString] = "SELECT clock_timestamp() AS now"
+
+_SEND_WHAT_WAITED: Final[LiteralString] = """
+UPDATE payouts SET next_attempt_at = clock_timestamp()
+ WHERE mechanic_id = %(mechanic_id)s AND state = 'due' AND waits_for = 'onboarding'
+"""
+
+
+def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", user_id: UUID) -> Onboarding:
+    """How far a mechanic's onboarding is, as far as Stripe has told.
+
+    Args:
+        database: where.
+        client: gives one of Stripe, which is asked where what it told contradicts itself.
+        user_id: the mechanic's `sub`.
+
+    Raises:
+        MechanicNotActive: no such mechanic; a suspended one may still be paid what they earned.
+    """
+    account = _account(database, user_id)
+    if account["doubtful"]:
+        try:
+            look_up_account(database, client(), account["stripe_account_id"])
+        except (NotDone, Unknown) as failure:  # what was told last is shown then; the next one asks again
+            logger.warning("a doubtful account was not looked up", extra={"reason": failure.reason})
+        account = _account(database, user_id)
+    return Onboarding(status=_status(account), payouts_enabled=account["payouts_enabled"])
+
+
+def start_onboarding(database: Database, client: "stripe.StripeClient", user_id: UUID) -> OnboardingLink:
+    """A link to Stripe's pages; the first one creates the account, once.
+
+    Args:
+        database: where.
+        client: of Stripe.
+        user_id: the mechanic's `sub`.
+
+    Raises:
+        MechanicNotActive: no such mechanic.
+        PaymentsUnavailable: Stripe does not answer, or refuses; asking again goes on from there.
+    """
+    database.execute(_BEGIN, {"user_id": user_id})  # no row where it began before, or where there is no mechanic
+    account = _account(database, user_id)
+    try:
+        link = _link(client, account["stripe_account_id"] or _created(database, client, user_id))
+    except (NotDone, Unknown) as failure:
+        raise PaymentsUnavailable from failure
+    return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
+
+
+def account_updated(
+    connection: psycopg.Connection[Row], account: dict[str, Any], told_at: datetime, asked_at: datetime | None = None
+) -> Literal["account_updated", "outdated", "not_ours"]:
+    """Take over what Stripe says of a connected account, and have sent what waited for it.
+
+    Stripe does not promise to deliver events in order (docs.stripe.com/webhooks, "Event ordering"). A wrong standing
+    moves no money either: a payout that is refused looks the account up, and so does one that waits.
+
+    Args:
+        connection: in the transaction of the caller.
+        account: Stripe's Account object.
+        told_at: when the account stood so, by Stripe's clock in whole seconds.
+        asked_at: where Stripe was asked and no event tells it: since when, by the database's clock.
+
+    Returns:
+        `outdated` where Stripe has told something newer; `not_ours` where no mechanic has the account.
+    """
+    standing = {
+        "account_id": account["id"],
+        "told_at": told_at,
+        "asked_at": asked_at,
+        "transfers": account.get("capabilities", {}).get("transfers") == "active",
+        "payouts": bool(account.get("payouts_enabled")),
+        "details": bool(account.get("details_submitted")),
+    }
+    row = connection.execute(_STANDING, standing).fetchone()
+    if row is not None and standing["transfers"]:
+        connection.execute(_SEND_WHAT_WAITED, row)
+    if row is not None:
+        return "account_updated"
+    connection.execute(_DOUBT, standing)
+    return "not_ours" if connection.execute(_OURS, standing).fetchone() is None else "outdated"
+
+
+def look_up_account(database: Database, client: "stripe.StripeClient", account_id: str) -> bool:
+    """Ask Stripe how an account stands, and store it.
+
+    Returns:
+        Whether it can take transfers.
+
+    Raises:
+        NotDone: Stripe does not know it, or it is no longer connected to us.
+        Unknown: no answer.
+    """
+    (clock,) = database.all(_NOW, {})
+    now: datetime = clock["now"]
+    found: Any = asked(lambda: client.v1.accounts.retrieve(account_id))
+    told_at = now.replace(microsecond=0)
+    database.transaction(lambda connection: account_updated(connection, found.to_dict(), told_at, now))
+    return bool(found.capabilities and found.capabilities.transfers == "active")
+
+
+def _account(database: Database, user_id: UUID) -> Row:
+    account = database.one(_ACCOUNT, {"user_id": user_id, "key_hours": KEY_HOURS})
+    if account is None:
+        raise MechanicNotActive
+    return account
+
+
+def _status(account: Row) -> OnboardingStatus:
+    if account["stripe_account_id"] is None:
+        return "not_started"
+    if account["transfers_enabled"]:
+        return "complete"
+    return "restricted" if account["details_submitted"] else "pending"
+
+
+def _created(database: Database, client: "stripe.StripeClient", user_id: UUID) -> str:
+    """Create the account, or find the one that an attempt without an answer created."""
+    account = _account(database, user_id)
+    account_id = _found(client, account) if account["asked"] else None
+    if account_id is None and account["key_is_old"]:
+        database.execute(_NEW_KEY, account)  # no row where another call did it; its key is read then
+        account = _account(database, user_id)
+    if account_id is None and account["stripe_account_id"] is None:
+        database.execute(_ASK, account)  # no row where another call has the account by now: the key gives it to both
+        account_id = _create(database, client, account)
+    if account_id is not None:
+        database.execute(_MADE, {**account, "account_id": account_id})  # no row where another call stored it
+    stored: str = _account(database, user_id)["stripe_account_id"]
+    return stored
+
+
+def _create(database: Database, client: "stripe.StripeClient", account: Row) -> str:
+    try:
+        created = asked(
+            lambda: client.v1.accounts.create(
+                params={
+                    "type": "express",
+                    "capabilities": {"transfers": {"requested": True}},
+                    "metadata": {"mechanicId": str(account["mechanic_id"])},
+                },
+                options={"idempotency_key": account["idempotency_key"]},
+            )
+        )
+    except NotDone:
+        database.execute(_NEW_KEY, account)  # Stripe would repeat the refusal for a day
+        raise
+    return created.id
+
+
+def _found(client: "stripe.StripeClient", account: Row) -> str | None:
+    """The account that Stripe created for this mechanic, though we did not hear of it."""
+    since = int((account["keyed_at"] - _CLOCKS_APART).timestamp())
+    listed = asked(lambda: client.v1.accounts.list(params={"created": {"gte": since}, "limit": 100}))
+    for each in asked(lambda: list(listed.auto_paging_iter())):
+        if each.id in account["former_account_ids"]:
+            continue
+        if each.metadata is not None and each.metadata.to_dict().get("mechanicId") == str(account["mechanic_id"]):
+            return each.id
+    return None
+
+
+def _link(client: "stripe.StripeClient", account_id: str) -> "stripe.AccountLink":
+    base = session_base_url()
+    return asked(
+        lambda: client.v1.account_links.create(
+            params={
+                "account": account_id,
+                "type": "account_onboarding",
+                "return_url": f"{base}/mechanic/onboarding/done",
+                "refresh_url": f"{base}/mechanic/onboarding/again",
+            }
+        )
+    )

@@ -1,0 +1,192 @@
+"""The inbox of Stripe's webhooks: verified, recorded once, acted on and stamped in one transaction.
+
+A failure rolls all of it back and answers 500, and Stripe sends the event again. Nothing here calls Stripe.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from autodoctor.db import Database, Row
+from autodoctor.errors import MalformedBody
+from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
+from autodoctor.payments.losses.dashboard_refunds import charge_refunded, refund_told
+from autodoctor.payments.losses.disputes import dispute_told
+from autodoctor.payments.losses.losses import book_losses
+from autodoctor.payments.outgoing.transfer_events import bank_refused, transfer_reversed
+from autodoctor.payments.stripe.client import stripe_secrets
+from autodoctor.payments.stripe.connect import account_updated
+from autodoctor.payments.stripe.signature import verify_signature
+from autodoctor.web.schemas import Answer, unstorable
+
+type Endpoint = Literal["platform", "connect"]
+ALARMING: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
+REFUND_EVENTS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
+"""They carry a refund; `charge.refunded` carries the charge."""
+
+_RECORD: Final[LiteralString] = """
+INSERT INTO stripe_events (id, endpoint, type, account, object_id, livemode, created_at)
+VALUES (%(id)s, %(endpoint)s, %(type)s, %(account)s, %(object_id)s, %(livemode)s, %(created_at)s)
+ON CONFLICT (id) DO NOTHING
+"""
+_STAMP: Final[LiteralString] = """
+UPDATE stripe_events SET handled_at = clock_timestamp(), outcome = %(outcome)s WHERE id = %(id)s AND handled_at IS NULL
+"""
+
+type StripeId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
+class _Data(BaseModel):
+    object: dict[str, Any]
+
+
+class StripeEvent(BaseModel):
+    """An event as Stripe sends it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    object: Literal["event"]
+    id: StripeId
+    type: StripeId
+    account: StripeId | None = None
+    livemode: bool
+    created: Annotated[int, Field(ge=0, le=253_402_300_799)]
+    data: _Data
+
+
+class Received(Answer):
+    """The answer to Stripe.
+
+    Attributes:
+        outcome: what the event did.
+        subject_id: the row whose events are to be published; not told.
+    """
+
+    received: Literal[True] = True
+    outcome: str
+    subject_id: UUID | None = Field(default=None, exclude=True)
+
+
+def receive(database: Database, endpoint: Endpoint, body: bytes, signature: str) -> Received:
+    """Take an event of Stripe's.
+
+    Args:
+        database: where.
+        endpoint: of the platform, or of connected accounts, which has secrets of its own.
+        body: the raw bytes.
+        signature: the header `Stripe-Signature`.
+
+    Returns:
+        What it did: `duplicate` where it was taken before, `ignored` where its type does nothing here.
+
+    Raises:
+        BadSignature: Stripe did not sign it with a secret of this endpoint, or not just now.
+        MalformedBody: signed, and no event all the same.
+    """
+    secrets = stripe_secrets()
+    verify_signature(
+        body, signature, secrets.webhook_secrets if endpoint == "platform" else secrets.connect_webhook_secrets
+    )
+    event = _parsed(body)
+    effect, outcome = database.transaction(
+        lambda connection: _handle(connection, endpoint, event, livemode=secrets.livemode)
+    )
+    if outcome in ALARMING:
+        alarm(outcome, event.id)
+    return Received(outcome=outcome, subject_id=effect.subject_id)
+
+
+def alarm(outcome: str, stripe_id: str) -> None:
+    """Have a person look at what Stripe says and we did not ask for."""
+    logger.error("payment mismatch", extra={"outcome": outcome, "stripeId": stripe_id})
+    metrics.add_metric(name="PaymentMismatch", unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()
+
+
+def _parsed(body: bytes) -> StripeEvent:
+    try:
+        document = json.loads(body)
+        event = StripeEvent.model_validate(document)
+    except (ValueError, RecursionError):  # pydantic's ValidationError is a ValueError
+        raise MalformedBody("The body is not an event.") from None
+    if unstorable(document) is not None:
+        raise MalformedBody("The body has text that cannot be stored.")
+    return event
+
+
+def _handle(
+    connection: psycopg.Connection[Row], endpoint: Endpoint, event: StripeEvent, *, livemode: bool
+) -> tuple[Effect, str]:
+    object_id = event.data.object.get("id")
+    parameters = {
+        **event.model_dump(include={"id", "type", "account", "livemode"}),
+        "endpoint": endpoint,
+        "object_id": object_id if isinstance(object_id, str) else None,
+        "created_at": datetime.fromtimestamp(event.created, UTC),
+    }
+    if connection.execute(_RECORD, parameters).rowcount == 0:
+        return Effect("unchanged"), "duplicate"
+    effect, outcome = _act(connection, endpoint, event, livemode=livemode)
+    if connection.execute(_STAMP, {"id": event.id, "outcome": outcome}).rowcount != 1:
+        raise RuntimeError(f"event {event.id} was stamped by somebody else")
+    return effect, outcome
+
+
+def _act(
+    connection: psycopg.Connection[Row], endpoint: Endpoint, event: StripeEvent, *, livemode: bool
+) -> tuple[Effect, str]:
+    nothing = Effect("unchanged")
+    if event.livemode is not livemode:  # a connected account's endpoint gets the events of both modes
+        return nothing, "other_mode"
+    if (event.account is not None) is not (endpoint == "connect"):
+        return nothing, "other_endpoint"
+    if endpoint == "connect":
+        return nothing, _of_account(connection, event)
+    if event.type.startswith("checkout.session."):
+        page = _page(event)
+        effect = apply(connection, page, livemode=livemode)
+        if page.payment_intent is not None:
+            book_losses(connection, page.payment_intent)  # what was told of it before it
+        return effect, effect.outcome
+    return nothing, _of_money_that_goes_back(connection, event)
+
+
+def _of_money_that_goes_back(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
+    """What refunds, disputes and reversals do, by us, by hand or by a customer's bank."""
+    if event.type == "transfer.reversed":
+        return transfer_reversed(connection, event.data.object)
+    if event.type in REFUND_EVENTS:
+        return refund_told(connection, event.data.object)
+    if event.type == "charge.refunded":
+        return charge_refunded(connection, event.data.object)
+    if event.type.startswith("charge.dispute."):
+        return dispute_told(connection, event.data.object)
+    return "ignored"
+
+
+def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
+    """What an event of a connected account does to its mechanic's standing."""
+    told_at = datetime.fromtimestamp(event.created, UTC)
+    if event.type == "account.updated" and event.data.object.get("id") == event.account:
+        return account_updated(connection, event.data.object, told_at)
+    if event.type == "payout.failed" and event.account is not None:
+        return bank_refused(connection, event.account, told_at)
+    return "ignored"
+
+
+def _page(event: StripeEvent) -> CheckoutPage:
+    """The event's Checkout Session.
+
+    Raises:
+        MalformedBody: it is none.
+    """
+    failed = event.type == "checkout.session.async_payment_failed"
+    try:
+        return CheckoutPage.model_validate({**event.data.object, "payment_failed": failed})
+    except ValidationError:
+        raise MalformedBody("The event has no Checkout Session.") from None

@@ -1,0 +1,1 @@
+"""Quotes: repairs that a workshop offers after a session."""

@@ -1,0 +1,306 @@
+"""Escalation and quotes: a mechanic hands a session to a workshop, which quotes; the customer approves or declines.
+
+The session's row is the lock between escalating and approving, the quote's own between its amount and the decision.
+What is approved earns the mechanic who escalated a share of it, in the same transaction and from the platform's
+account, whatever the session's settlement says.
+"""
+
+from typing import Annotated, Final, LiteralString
+from uuid import UUID
+
+import psycopg
+from pydantic import Field, StringConstraints
+
+from autodoctor.db import Database, Refused, Row
+from autodoctor.domain.money import share_of
+from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound, Unprocessable
+from autodoctor.ids import new_id
+from autodoctor.payments.ledger.accounts import PLATFORM_REVENUE, Kind, mechanic_payable
+from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.quotes.errors import (
+    OwnQuote,
+    QuoteApproved,
+    QuoteChanged,
+    QuoteDecided,
+    QuoteNotFound,
+    QuoteNotGiven,
+    SessionNotEscalatable,
+)
+from autodoctor.quotes.views import Quote, quote
+from autodoctor.web.schemas import RequestBody
+
+MOST_CENTS: Final = 10_000_000
+"""As the schema says: what a typing error must not exceed, as the platform pays a share of it."""
+ESCALATABLE: Final = frozenset({"live", "completed"})
+OPEN: Final = frozenset({"requested", "given"})
+ATTEMPTS: Final = 3
+
+type Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+type Cents = Annotated[int, Field(ge=1, le=MOST_CENTS)]
+
+
+class EscalationRequest(RequestBody):
+    """To which workshop, and what it should know."""
+
+    workshop_id: Annotated[UUID, Field(strict=False)]
+    note: Text | None = None
+
+
+class AmountRequest(RequestBody):
+    """What the workshop would do it for."""
+
+    amount_cents: Cents
+    description: Text | None = None
+
+
+class ApprovalRequest(RequestBody):
+    """The amount that the customer saw: another one is not approved. Without it whatever stands is."""
+
+    amount_cents: Cents | None = None
+
+
+# Not ON CONFLICT DO NOTHING: the guard would have audited what then is not inserted.
+_ESCALATE: Final[LiteralString] = """
+INSERT INTO quotes (id, session_id, mechanic_id, workshop_id, note, actor, actor_id)
+SELECT %(quote_id)s, s.id, m.id, w.id, %(note)s, 'mechanic', %(user_id)s
+  FROM mechanics m JOIN sessions s ON s.mechanic_id = m.id CROSS JOIN workshops w
+ WHERE m.user_id = %(user_id)s AND m.status = 'active'
+   AND s.id = %(session_id)s AND s.status IN ('live', 'completed') AND w.id = %(workshop_id)s
+   AND NOT EXISTS (SELECT FROM quotes q
+                    WHERE q.session_id = s.id AND (q.workshop_id = w.id OR q.status = 'approved'))
+RETURNING id
+"""
+
+_WHY_NOT_ESCALATED: Final[LiteralString] = """
+SELECT coalesce(m.status = 'active', false) AS active, s.status, w.id IS NOT NULL AS workshop_known,
+       q.id AS quote_id, a.id AS approved_id
+  FROM (SELECT) AS one
+  LEFT JOIN mechanics m ON m.user_id = %(user_id)s
+  LEFT JOIN sessions s ON s.id = %(session_id)s AND s.mechanic_id = m.id
+  LEFT JOIN workshops w ON w.id = %(workshop_id)s
+  LEFT JOIN quotes q ON q.session_id = s.id AND q.workshop_id = w.id
+  LEFT JOIN quotes a ON a.approved_session_id = s.id
+"""
+
+_OWN: Final[LiteralString] = """
+(q.mechanic_id = m.id OR EXISTS (SELECT FROM intakes i JOIN customers c ON c.id = i.customer_id
+                                  WHERE i.id = q.session_id AND c.user_id = %(user_id)s))
+"""
+
+_GIVE: Final[LiteralString] = (
+    """
+UPDATE quotes q
+   SET status = 'given', amount_cents = %(amount_cents)s, description = %(description)s, given_by_id = m.id,
+       actor = 'mechanic', actor_id = %(user_id)s
+  FROM mechanics m
+ WHERE q.id = %(quote_id)s AND q.status IN ('requested', 'given')
+   AND m.user_id = %(user_id)s AND m.status = 'active' AND m.workshop_id = q.workshop_id
+   AND (q.amount_cents, q.description) IS DISTINCT FROM (%(amount_cents)s::integer, %(description)s::text)
+   AND NOT """
+    + _OWN
+)
+
+_WHY_NOT_GIVEN: Final[LiteralString] = (
+    """
+SELECT coalesce(m.status = 'active', false) AS active, q.status, """
+    + _OWN
+    + """ AS own,
+       (q.amount_cents, q.description) IS NOT DISTINCT FROM (%(amount_cents)s::integer, %(description)s::text) AS same
+  FROM (SELECT) AS one
+  LEFT JOIN mechanics m ON m.user_id = %(user_id)s
+  LEFT JOIN quotes q ON q.id = %(quote_id)s AND q.workshop_id = m.workshop_id
+"""
+)
+
+_LOCK: Final[LiteralString] = """
+SELECT s.id FROM sessions s
+ WHERE s.id = (SELECT q.session_id FROM quotes q WHERE q.id = %(quote_id)s)
+   AND s.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = %(user_id)s)
+   FOR NO KEY UPDATE
+"""
+
+_APPROVE: Final[LiteralString] = """
+UPDATE quotes SET status = 'approved', actor = 'customer', actor_id = %(user_id)s
+ WHERE id = %(quote_id)s AND status = 'given'
+   AND (%(amount_cents)s::integer IS NULL OR amount_cents = %(amount_cents)s)
+RETURNING session_id, mechanic_id, amount_cents, currency, escalation_bp
+"""
+
+_SUPERSEDE: Final[LiteralString] = """
+UPDATE quotes SET status = 'superseded', actor = 'customer', actor_id = %(user_id)s
+ WHERE session_id = %(session_id)s AND status IN ('requested', 'given')
+"""
+
+_OWE_MECHANIC: Final[LiteralString] = """
+INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents, currency)
+VALUES (%(session_id)s, %(mechanic_id)s, 'escalation', %(earned_cents)s, %(currency)s)
+"""
+
+_DECLINE: Final[LiteralString] = """
+UPDATE quotes q SET status = 'declined', actor = 'customer', actor_id = %(user_id)s
+  FROM intakes i JOIN customers c ON c.id = i.customer_id
+ WHERE q.id = %(quote_id)s AND q.status IN ('requested', 'given')
+   AND i.id = q.session_id AND c.user_id = %(user_id)s
+"""
+
+_STANDS: Final[LiteralString] = """
+SELECT q.status, q.amount_cents
+  FROM quotes q JOIN intakes i ON i.id = q.session_id JOIN customers c ON c.id = i.customer_id
+ WHERE q.id = %(quote_id)s AND c.user_id = %(user_id)s
+"""
+
+
+def escalate(database: Database, user_id: UUID, session_id: UUID, asked: EscalationRequest) -> Quote:
+    """Ask a workshop for a quote; asking it again gives the same one, whatever became of it.
+
+    Args:
+        database: where.
+        user_id: the `sub` of the session's mechanic.
+        session_id: a live or completed session.
+        asked: of whom.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+        SessionNotFound: no such session of this mechanic.
+        Unprocessable: no such workshop.
+        QuoteApproved: the customer has approved another workshop's quote.
+        SessionNotEscalatable: the session never went live, or was not completed.
+        SessionBusy: another request held the session for too long.
+    """
+    parameters = {**asked.model_dump(), "quote_id": new_id(), "session_id": session_id, "user_id": user_id}
+    for _ in range(ATTEMPTS):
+        try:
+            made = database.one(_ESCALATE, parameters)
+        except (psycopg.errors.UniqueViolation, Refused):  # another call was quicker: what it did is read below
+            made = None
+        quote_id = made["id"] if made else _escalated_before(database, parameters)
+        if quote_id is not None:
+            return quote(database, user_id, quote_id)
+    raise SessionBusy
+
+
+def _escalated_before(database: Database, parameters: Row) -> UUID | None:
+    """The quote that stands in the way of this one; None where what did is gone.
+
+    Raises:
+        Problem: why there can be none.
+    """
+    why = database.one(_WHY_NOT_ESCALATED, parameters)
+    if why is None or not why["active"]:
+        raise MechanicNotActive
+    if why["status"] is None:
+        raise SessionNotFound
+    if not why["workshop_known"]:
+        raise Unprocessable(("/workshopId", "is not a workshop"))
+    if why["quote_id"] is None and why["approved_id"] is not None:
+        raise QuoteApproved(why["approved_id"])
+    if why["quote_id"] is None and why["status"] not in ESCALATABLE:
+        raise SessionNotEscalatable(why["status"])
+    found: UUID | None = why["quote_id"]
+    return found
+
+
+def give_amount(database: Database, user_id: UUID, quote_id: UUID, given: AmountRequest) -> Quote:
+    """Name an amount for what was escalated, or another one in place of it; the same again changes nothing.
+
+    Args:
+        database: where.
+        user_id: the `sub` of a mechanic of the quote's workshop.
+        quote_id: which quote.
+        given: how much, for what.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+        QuoteNotFound: there is none, or it is another workshop's.
+        OwnQuote: the mechanic is the customer, or escalated it: an approved amount would pay who named it.
+        QuoteDecided: it was approved, declined or superseded.
+    """
+    parameters = {**given.model_dump(), "quote_id": quote_id, "user_id": user_id}
+    if database.execute(_GIVE, parameters) == 0:
+        _refuse_amount(database.one(_WHY_NOT_GIVEN, parameters))
+    return quote(database, user_id, quote_id)
+
+
+def _refuse_amount(why: Row | None) -> None:
+    """Say why an amount was not taken, unless it is the one that stands."""
+    if why is None or not why["active"]:
+        raise MechanicNotActive
+    if why["status"] is None:
+        raise QuoteNotFound
+    if why["own"]:
+        raise OwnQuote
+    if not why["same"]:
+        raise QuoteDecided(why["status"]) if why["status"] not in OPEN else SessionBusy
+
+
+def approve(database: Database, user_id: UUID, quote_id: UUID, approval: ApprovalRequest) -> Quote:
+    """Approve the amount: the others of the session are superseded, and who escalated has earned; again: the same.
+
+    Args:
+        database: where.
+        user_id: the `sub` of the session's customer.
+        quote_id: which quote.
+        approval: the amount that they saw.
+
+    Raises:
+        QuoteNotFound: there is none, or the session is another's.
+        QuoteNotGiven: there is no amount yet.
+        QuoteChanged: it is not the amount that they saw.
+        QuoteDecided: it was declined or superseded.
+    """
+    parameters = {"quote_id": quote_id, "user_id": user_id, "amount_cents": approval.amount_cents}
+    database.transaction(lambda connection: _approve(connection, parameters))
+    return quote(database, user_id, quote_id)
+
+
+def _approve(connection: psycopg.Connection[Row], parameters: Row) -> None:
+    if connection.execute(_LOCK, parameters).fetchone() is None:
+        raise QuoteNotFound
+    approved = connection.execute(_APPROVE, parameters).fetchone()
+    if approved is None:
+        _refuse_approval(connection.execute(_STANDS, parameters).fetchone(), parameters["amount_cents"])
+        return
+    connection.execute(_SUPERSEDE, {**parameters, **approved})  # as many as there are
+    session_id, mechanic_id = approved["session_id"], approved["mechanic_id"]
+    earned = share_of(approved["amount_cents"], approved["escalation_bp"])
+    key = f"session:{session_id}:{Kind.ESCALATION}"
+    payable = mechanic_payable(mechanic_id)
+    book(connection, [Transfer(Kind.ESCALATION, key, PLATFORM_REVENUE, payable, earned, session_id)])
+    if earned:
+        connection.execute(_OWE_MECHANIC, {**approved, "earned_cents": earned})
+
+
+def _refuse_approval(stands: Row | None, seen: int | None) -> None:
+    """Say why it was not approved, unless it was before."""
+    if stands is None:
+        raise QuoteNotFound
+    if stands["status"] == "requested":
+        raise QuoteNotGiven
+    if stands["status"] not in ("given", "approved"):
+        raise QuoteDecided(stands["status"])
+    if seen is not None and seen != stands["amount_cents"]:
+        raise QuoteChanged(stands["amount_cents"])
+    if stands["status"] == "given":
+        raise SessionBusy  # it was given while we looked
+
+
+def decline(database: Database, user_id: UUID, quote_id: UUID) -> Quote:
+    """Decline a quote, with or without an amount; again: the same.
+
+    Args:
+        database: where.
+        user_id: the `sub` of the session's customer.
+        quote_id: which quote.
+
+    Raises:
+        QuoteNotFound: there is none, or the session is another's.
+        QuoteDecided: it was approved or superseded.
+    """
+    parameters = {"quote_id": quote_id, "user_id": user_id}
+    if database.execute(_DECLINE, parameters) == 0:
+        stands = database.one(_STANDS, parameters)
+        if stands is None:
+            raise QuoteNotFound
+        if stands["status"] != "declined":
+            raise QuoteDecided(stands["status"])
+    return quote(database, user_id, quote_id)

@@ -1,0 +1,59 @@
+"""The workshops that a session can be handed to, for mechanics to choose from."""
+
+from typing import Final, LiteralString
+from uuid import UUID
+
+from autodoctor.db import Database
+from autodoctor.errors import MechanicNotActive
+from autodoctor.ids import FIRST
+from autodoctor.web.paging import id_of, page_size
+from autodoctor.web.schemas import Answer
+
+# No row: no active mechanic. One without a workshop: no more of them.
+_PAGE: Final[LiteralString] = """
+SELECT w.id AS workshop_id, w.name
+  FROM mechanics m LEFT JOIN LATERAL (
+    SELECT id, name FROM workshops WHERE id > %(after)s ORDER BY id LIMIT %(limit)s + 1) AS w ON true
+ WHERE m.user_id = %(user_id)s AND m.status = 'active'
+ ORDER BY w.id
+"""
+
+
+class AskableWorkshop(Answer):
+    """A workshop that can be asked for a quote."""
+
+    workshop_id: UUID
+    name: str
+
+
+class AskableWorkshops(Answer):
+    """One page, in the order in which they joined."""
+
+    workshops: list[AskableWorkshop]
+    next_cursor: str | None
+
+
+def askable_workshops(
+    database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None
+) -> AskableWorkshops:
+    """A page of all workshops.
+
+    Args:
+        database: where.
+        user_id: the mechanic's `sub`.
+        limit: workshops a page, 1 to 100; 20 where absent.
+        cursor: `nextCursor` of the page before.
+
+    Raises:
+        MechanicNotActive: no such mechanic, or suspended.
+        Unprocessable: limit or cursor is not one of ours.
+    """
+    size = page_size(limit)
+    rows = database.all(_PAGE, {"user_id": user_id, "after": id_of(cursor, FIRST), "limit": size})
+    if not rows:
+        raise MechanicNotActive
+    found = [row for row in rows if row["workshop_id"] is not None]
+    return AskableWorkshops(
+        workshops=[AskableWorkshop(**row) for row in found[:size]],
+        next_cursor=str(found[size - 1]["workshop_id"]) if len(found) > size else None,
+    )

@@ -1,0 +1,99 @@
+"""A small web application's files with the headers they are served with, and its one generated file, config.json.
+
+Nothing is compiled, bundled or loaded from elsewhere: what lies in the folder is what a browser runs.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from autodoctor.web.http import Content
+
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".md": "text/markdown; charset=utf-8",
+}
+_CONFIG: Final = "config.json"
+_ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
+
+
+class Site:
+    """The files by name, read once.
+
+    Args:
+        folder: where they lie.
+        issuer: URL of the issuer whose tokens the API takes, where users sign in.
+        pages: which file answers for an address that is no file, by its first segment: where mails and Stripe lead to.
+        client_id: as whom the console asks it for tokens.
+        connects_to: what the console may speak to beside its own origin, URLs separated by spaces: issuer and feed.
+    """
+
+    def __init__(
+        self, folder: Path, pages: Mapping[str, str], *, issuer: str, client_id: str, connects_to: str
+    ) -> None:
+        self._files = _read(folder)
+        self._pages = pages
+        self._config = json.dumps({"issuer": issuer, "clientId": client_id})
+        self._headers = {
+            "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
+            "Content-Security-Policy": _policy(connects_to),
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+
+    def file(self, name: str, known: str | None) -> Content | None:
+        """One file; None where there is none of that name.
+
+        Args:
+            name: its path below the folder.
+            known: `If-None-Match`: the ETags of the copies that the browser has.
+        """
+        if name != _CONFIG and name not in self._files:
+            name = self._pages.get(name.partition("/")[0], name)
+        body = self._config if name == _CONFIG else self._files.get(name)
+        if body is None:
+            return None
+        etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+        headers = {**self._headers, "ETag": etag}
+        if name.startswith("banner/"):
+            headers["Access-Control-Allow-Origin"] = "*"  # the banner is made for other sites' pages
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        if known is not None and _has(known, etag):
+            return Content("", _type(name), 304, headers)
+        return Content(body, _type(name), headers=headers)
+
+
+def _read(folder: Path) -> dict[str, str]:
+    """Every file's text by its name: only what is listed here can ever be answered."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*")
+        if path.suffix in _TYPES
+    }
+
+
+def _has(known: str, etag: str) -> bool:
+    """Whether `If-None-Match` names it: `*`, or one of a list, weak or not (RFC 9110, section 13.1.2)."""
+    return known.strip() == "*" or etag in _ETAG.findall(known)
+
+
+def _type(name: str) -> str:
+    return _TYPES.get(Path(name).suffix, "application/json")
+
+
+def _policy(connects_to: str) -> str:
+    addresses = [urlsplit(each) for each in connects_to.split()]
+    origins = " ".join(sorted({f"{address.scheme}://{address.netloc}" for address in addresses}))
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        f"connect-src 'self' {origins}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )

@@ -1,0 +1,1 @@
+"""What `autodoctor` does on one machine: dev, demo, feed, token, invoke."""

@@ -1,0 +1,172 @@
+"""`autodoctor demo`: one consultation over HTTP, from intake to its end, and what the server made of it."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import httpx
+import psycopg
+
+from localcloud.commands.demo_money import Till
+from localcloud.commands.demo_people import Caller, DemoStopped, callers, idle
+from localcloud.commands.dev import announced, cloud
+from localcloud.commands.samples import INTAKE
+from localcloud.commands.system import Options, prepared
+from localcloud.host.console import Console, one_line
+from localcloud.host.datadir import DataDir, RunningServer
+from localcloud.host.supervise import signals_raise
+
+TALK_SECONDS = 3
+EPHEMERAL_MINIMUM_SECONDS = 2
+_MINIMUM = "min_billable_seconds"
+
+
+type Pay = Literal["free", "card", "credit"]
+type Outcome = Literal["completed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the demo is to show.
+
+    Attributes:
+        pay: how the session is paid.
+        outcome: completed: they talk; cancelled: the customer withdraws before anybody has accepted.
+        minimum_seconds: the setting min_billable_seconds for the length of the demo; None: as it is on a running
+            server, EPHEMERAL_MINIMUM_SECONDS on a system of our own, so that nobody has to wait.
+    """
+
+    pay: Pay = "free"
+    outcome: Outcome = "completed"
+    minimum_seconds: int | None = None
+
+
+def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own: bool) -> None:
+    """Run one consultation on the running server, or on a system of its own when none runs or `own` is set.
+
+    Raises DemoStopped, and what `system.prepared` raises.
+    """
+    with contextlib.ExitStack() as stack:
+        server = None if own else data_dir.running_server()
+        minimum_seconds = story.minimum_seconds
+        if server is None:
+            server = stack.enter_context(_own_server(say))
+            minimum_seconds = EPHEMERAL_MINIMUM_SECONDS if minimum_seconds is None else minimum_seconds
+        if minimum_seconds is not None:
+            stack.enter_context(_minimum(server.owner_url, minimum_seconds))
+            say(f"Setting {_MINIMUM} is {minimum_seconds} for this demo, so that it need not last a minute.")
+        elif story.outcome == "completed":
+            _warn(server.owner_url, story.pay, say)
+        people = stack.enter_context(callers(server, say))
+        till = None if story.pay == "free" else Till(server, story.pay, say)
+        try:
+            session = _consultation(people, story, till, say)
+            _report(session, say)
+            if till is not None:
+                till.settled(session["sessionId"])
+        except httpx.TransportError as error:
+            raise DemoStopped(f"the server at {server.api_url} did not answer: {error}") from error
+
+
+@contextlib.contextmanager
+def _own_server(say: Callable[[str], None]) -> Iterator[RunningServer]:
+    say("No running server: starting a system of its own, which leaves nothing behind ...")
+    quiet = Console(None)
+    with (
+        signals_raise(),
+        prepared(Options(ephemeral=True), quiet) as system,
+        cloud(system, quiet) as running,
+    ):
+        yield announced(system, running)
+
+
+@contextlib.contextmanager
+def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
+    """Set the minimum, and put back what was there. Raises DemoStopped where the database goes before."""
+    with (
+        _gone_named(f"setting {_MINIMUM} may have stayed at {seconds}"),
+        psycopg.connect(owner_url, autocommit=True) as connection,
+    ):
+        before = connection.execute("SELECT value FROM settings WHERE key = %s", [_MINIMUM]).fetchone()
+        connection.execute(
+            "INSERT INTO settings (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            [_MINIMUM, str(seconds)],
+        )
+        try:
+            yield
+        finally:
+            if before:
+                connection.execute("UPDATE settings SET value = %s WHERE key = %s", [before[0], _MINIMUM])
+            else:
+                connection.execute("DELETE FROM settings WHERE key = %s", [_MINIMUM])
+
+
+def _warn(owner_url: str, pay: Pay, say: Callable[[str], None]) -> None:
+    """Say beforehand where the talk will be too short to count. Raises DemoStopped where the database goes before."""
+    with _gone_named("nothing was asked for"), psycopg.connect(owner_url, autocommit=True) as connection:
+        row = connection.execute("SELECT min_billable_seconds()").fetchone()
+    minimum = row[0] if row else 0
+    if minimum > TALK_SECONDS:
+        back = "" if pay == "free" else ", and what was paid goes back"
+        say(f"A talk counts here after {minimum} s, and this one lasts {TALK_SECONDS}: it ends cancelled{back}.")
+        say(f"`--billable-after {EPHEMERAL_MINIMUM_SECONDS}` lowers that while the demo lasts, and it is completed.")
+
+
+@contextlib.contextmanager
+def _gone_named(consequence: str) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise DemoStopped(f"the database has gone; {consequence}: {one_line(error)}") from error
+
+
+def _consultation(people: list[Caller], story: Story, till: Till | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """Walk one session from intake to its end and return what the API then tells of it."""
+    customer = idle(people, "customers")
+    mechanic = idle(people, "mechanics")
+    name = customer.person.name
+    say(f"{name} has a problem with a car; {mechanic.person.name} is a mechanic.")
+    body = {**INTAKE, "name": name}
+    if till is None:
+        session_id = customer.call("POST", "/api/intake/start", body)["sessionId"]
+    else:
+        till.onboard(mechanic)
+        session_id = till.intake(customer, body)
+    signed = customer.call("POST", "/api/waiver/submit", {"sessionId": session_id, "signedName": name})
+    session = f"/api/sessions/{session_id}"
+    if story.outcome == "cancelled":
+        say(f"  ... {name} thinks better of it ...")
+        customer.call("POST", f"{session}/end")
+    else:
+        _talk(customer, mechanic, session, signed["assignmentId"], say)
+    return customer.call("GET", session)
+
+
+def _talk(customer: Caller, mechanic: Caller, session: str, assignment_id: str, say: Callable[[str], None]) -> None:
+    mechanic.call("GET", "/api/mechanic/queue")
+    mechanic.call("POST", f"/api/mechanic/assignments/{assignment_id}/accept")
+    customer.call("POST", f"{session}/join")
+    mechanic.call("POST", f"{session}/join")
+    say(f"  ... they talk for {TALK_SECONDS} s ...")
+    time.sleep(TALK_SECONDS)
+    mechanic.call("POST", f"{session}/end", {"mechanicNotes": "New brake pads, soon."})
+
+
+def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
+    """Print the timeline and the outcome."""
+    begin = datetime.fromisoformat(session["createdAt"])
+    say("\n  seconds  event                      by")
+    for event in session["timeline"]:
+        offset = (datetime.fromisoformat(event["at"]) - begin).total_seconds()
+        say(f"  {offset:7.3f}  {event['event']:<25}  {event['actor']}")
+    together = session["durationSeconds"]
+    say(
+        f"\nOutcome: {session['status']} ({session['reason']})"
+        + (f", {together} s together." if together is not None else ".")
+    )
+    if session["reason"] == "too_short":
+        say("A talk has to last longer to count. `autodoctor demo --billable-after 2` lowers that setting for")
+        say("the length of the demo; `autodoctor demo --ephemeral` uses a system of its own.")

@@ -1,0 +1,97 @@
+"""`autodoctor dev`: the whole system up, until told to stop."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from localcloud.commands.banner import banner, ready_line, sample_files
+from localcloud.commands.system import Options, System, prepared
+from localcloud.database.postgres import PostgresFailed
+from localcloud.host.console import Console, StepFailed, last_lines
+from localcloud.host.datadir import RunningServer, option
+from localcloud.host.ports import LOOPBACK
+from localcloud.host.supervise import Launcher, ToldToStop, signals_raise, wait_until_over
+from localcloud.identity import roster
+from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
+
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+TOKEN_SECONDS = 12 * 3600
+
+
+def serve(options: Options, console: Console, ready: Console | None = None) -> int:
+    """Run until a signal, and return the exit code. `ready` gets the line of `--json` in place of the banner.
+
+    Raises what `system.prepared` raises.
+    """
+    launcher = Launcher()
+    with signals_raise():
+        try:
+            with prepared(options, console) as system, cloud(system, console) as running:
+                server = announced(system, running)
+                if ready:
+                    ready.line(ready_line(server))
+                else:
+                    console.line(banner(server, system.data_dir.folder))
+                try:
+                    wait_until_over(launcher, system.database_runs)
+                    _require_database(system)
+                finally:
+                    system.data_dir.withdraw()
+        except ToldToStop as told:
+            console.line(f"stopped: {told}")
+            return 0
+    console.line("stopped: uv ended")
+    return 1
+
+
+def _require_database(system: System) -> None:
+    """Raise StepFailed when our PostgreSQL has ended under us."""
+    if system.embedded and not system.database_runs():
+        raise StepFailed(
+            "keeping PostgreSQL running",
+            PostgresFailed("stay up", "it ended by itself"),
+            last_lines(system.embedded.log_file),
+            f"autodoctor dev{option(system.data_dir.folder)} again, which recovers its data",
+        )
+
+
+@contextlib.contextmanager
+def cloud(system: System, console: Console, *, port: int | None = None) -> Iterator[RunningCloud]:
+    """Put functions, gateway and schedules of template.yaml on top of a system. Raises StepFailed."""
+    port = system.port if port is None else port
+    here = {"SessionBaseUrl": f"http://{LOOPBACK}:{port}/console"} if port else {}
+    settings = CloudSettings(
+        template=TEMPLATE,
+        data_dir=system.data_dir.folder,
+        app_database_url=system.app_url,
+        owner_database_url=system.owner_url,
+        port=port,
+        log=console.line,
+        overrides=here,
+    )
+    with contextlib.ExitStack() as stack:
+        with console.step("functions and gateway", "uv sync, then look at template.yaml"):
+            running = stack.enter_context(running_cloud(settings))
+        yield running
+
+
+def announced(system: System, running: RunningCloud) -> RunningServer:
+    """Write down where everything is, with everybody's tokens, for curl and for our other commands."""
+    tokens = {
+        person.key: running.issuer.token(str(person.sub), [person.group], expires_in=TOKEN_SECONDS)
+        for person in roster.ROSTER
+    }
+    server = RunningServer(
+        pid=os.getpid(),
+        api_url=running.api_url,
+        owner_url=system.owner_url,
+        app_url=system.app_url,
+        embedded=system.embedded is not None,
+        tokens=tokens,
+        realtime_url=running.realtime_url,
+    )
+    for name, text in sample_files(server).items():
+        system.data_dir.write_private(name, text)
+    system.data_dir.announce(server)
+    return server

@@ -1,0 +1,73 @@
+"""`autodoctor dev reset`: an empty database with the demo roster, whether or not a server is running."""
+
+import psycopg
+
+from autodoctor.migrations import migrate
+from localcloud.commands.system import Options, prepared
+from localcloud.database.postgres import PostgresServer, PostgresSettings
+from localcloud.gateway import connections_api
+from localcloud.host import ports
+from localcloud.host.console import Console, Refusal
+from localcloud.host.datadir import DataDir
+from localcloud.identity import roster
+from localcloud.messaging.message_file import forget_messages
+from localcloud.services.mail import mail_store
+from localcloud.services.topics import published_store
+from localcloud.stripe.state.store import forget_books
+
+
+class UsersOwnDatabase(Refusal):
+    """The running server does not use the embedded database."""
+
+    def __init__(self) -> None:
+        super().__init__("the running server uses a database of your own, which is yours to empty")
+
+
+def empty_and_seed(data_dir: DataDir, console: Console) -> None:
+    """Empty the database and seed it again; what lies in queues, in mailboxes and in Stripe's books goes too.
+
+    Under a running server only the schema goes and comes back, so that nothing has to be restarted; WebSockets,
+    which it knows nothing of any more, are closed. Otherwise the whole cluster is made anew, which also helps when
+    it no longer starts. Raises UsersOwnDatabase, datadir.FolderHeld while a server is starting, and httpx.HTTPError
+    when the running server does not answer.
+    """
+    if server := data_dir.running_server():
+        if not server.embedded:
+            raise UsersOwnDatabase
+        empty(server.owner_url)
+        migrate(server.owner_url)
+        roster.seed(server.owner_url)
+        _forget_the_rest(data_dir)
+        connections_api.close_all(data_dir.folder, server.api_url)
+        console.note(f"emptied and seeded again; {server.api_url} goes on")
+        return
+    with data_dir.hold():
+        _forget_the_rest(data_dir)
+        PostgresServer(PostgresSettings(data_dir.postgres, ports.DEFAULT_PORT), console.note).discard()
+    with prepared(Options(data_dir=data_dir.folder), console):
+        console.note("emptied and seeded again")
+
+
+def empty(owner_url: str) -> None:
+    """Drop the schema and make it anew, without anything in it.
+
+    Functions at work have locked tables in another order than this does: of two that wait for each other PostgreSQL
+    refuses one, and what was refused here has changed nothing. Raises psycopg.Error.
+    """
+    for last in (False, False, False, True):
+        try:
+            with psycopg.connect(owner_url) as connection:
+                connection.execute("DROP SCHEMA public CASCADE")
+                connection.execute("CREATE SCHEMA public")
+        except psycopg.errors.DeadlockDetected:
+            if last:
+                raise
+        else:
+            return
+
+
+def _forget_the_rest(data_dir: DataDir) -> None:
+    forget_messages(data_dir.folder)
+    forget_books(data_dir.folder)
+    mail_store(data_dir.folder).forget()
+    published_store(data_dir.folder).forget()

@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL, or one of the user's own."""

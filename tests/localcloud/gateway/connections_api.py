@@ -1,0 +1,131 @@
+"""The management API of WebSocket connections, `POST`, `GET` and `DELETE /@connections/ID`.
+
+Plain boto3 (`apigatewaymanagementapi` with an endpoint URL) speaks to it. A signature has to be there, as the
+SDK makes one, but nobody's secret is known here to check it with. Errors as AWS's:
+PayloadTooLargeException 413, GoneException 410 (also while `$connect` still runs), LimitExceededException 429
+for a client that does not read, BadRequestException 400 for what is no connection id.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from aiohttp import web
+
+from localcloud.gateway.http_payload import HttpAnswer
+from localcloud.gateway.open_sockets import OpenSockets
+from localcloud.gateway.socket_connection import MESSAGE_BYTES, BufferFull, Gone, SocketConnection
+from localcloud.gateway.socket_events import Link
+from localcloud.stack.sockets import PREFIX
+
+INFIX = "/@connections/"
+_CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
+_SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=\S+, ?SignedHeaders=\S+, ?Signature=[0-9a-f]{64}")
+
+_SIGNED = f"AWS4-HMAC-SHA256 Credential=local, SignedHeaders=host, Signature={'0' * 64}"
+_TIMEOUT_SECONDS = 10.0
+
+
+class _Refused(Exception):
+    """The call fails with an error of this name."""
+
+    def __init__(self, status: HTTPStatus, name: str, message: str) -> None:
+        super().__init__(message)
+        headers = [("content-type", "application/json"), ("x-amzn-errortype", name)]
+        self.answer = HttpAnswer(status, headers, json.dumps({"message": message}).encode())
+
+
+def close_all(data_dir: Path, api_url: str) -> int:
+    """Close every connection of the cloud that runs on a data folder, and return how many that were.
+
+    Clients come back by themselves, with a ticket of their own. Raises httpx.HTTPError.
+    """
+    with contextlib.closing(OpenSockets(data_dir)) as sockets, httpx.Client(trust_env=False) as http:
+        answers = [
+            http.delete(
+                f"{api_url}{PREFIX}/{link.api}/{link.stage}{INFIX}{quote(link.connection_id)}",
+                headers={"Authorization": _SIGNED},
+                timeout=_TIMEOUT_SECONDS,
+            )
+            for link in sockets.listed()
+        ]
+    return sum(each.status_code == HTTPStatus.NO_CONTENT for each in answers)
+
+
+async def answer(
+    request: web.BaseRequest, connection_id: str, connections: Mapping[str, tuple[Link, SocketConnection]]
+) -> HttpAnswer:
+    """Answer one call about a connection."""
+    try:
+        _check_signature(request.headers.get("Authorization", ""))
+        body = await request.read()
+        link, connection = _find(connection_id, connections)
+        return _act(request.method, body, link, connection)
+    except _Refused as refused:
+        return refused.answer
+    except Gone:
+        return _gone().answer
+
+
+def _check_signature(header: str) -> None:
+    if not _SIGNATURE.match(header):
+        raise _Refused(HTTPStatus.FORBIDDEN, "MissingAuthenticationTokenException", "Missing Authentication Token")
+
+
+def _gone() -> _Refused:
+    return _Refused(HTTPStatus.GONE, "GoneException", "Gone")
+
+
+def _find(
+    connection_id: str, connections: Mapping[str, tuple[Link, SocketConnection]]
+) -> tuple[Link, SocketConnection]:
+    if not _CONNECTION_ID.fullmatch(connection_id):
+        raise _Refused(HTTPStatus.BAD_REQUEST, "BadRequestException", f"Invalid connectionId: {connection_id}")
+    found = connections.get(connection_id)
+    if found is None or found[1].ended.done():
+        raise _gone()
+    return found
+
+
+def _act(method: str, body: bytes, link: Link, connection: SocketConnection) -> HttpAnswer:
+    match method:
+        case "POST":
+            _post(body, connection)
+            return HttpAnswer(HTTPStatus.OK, [], b"")
+        case "GET":
+            return HttpAnswer(HTTPStatus.OK, [("content-type", "application/json")], _described(link, connection))
+        case "DELETE":
+            connection.close()
+            return HttpAnswer(HTTPStatus.NO_CONTENT, [], b"")
+        case _:
+            raise _Refused(HTTPStatus.FORBIDDEN, "ForbiddenException", "Forbidden")
+
+
+def _post(body: bytes, connection: SocketConnection) -> None:
+    if len(body) > MESSAGE_BYTES:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "PayloadTooLargeException", "Message too long")
+    try:
+        connection.send(body.decode(errors="replace").encode())
+    except BufferFull as full:
+        raise _Refused(HTTPStatus.TOO_MANY_REQUESTS, "LimitExceededException", "the client does not read") from full
+
+
+def _described(link: Link, connection: SocketConnection) -> bytes:
+    now = datetime.now(UTC).timestamp()
+    return json.dumps(
+        {
+            "connectedAt": _instant(link.connected_at / 1000),
+            "identity": {"sourceIp": link.source_ip, "userAgent": link.user_agent},
+            "lastActiveAt": _instant(now - connection.idle_for()),
+        }
+    ).encode()
+
+
+def _instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Cognito on one machine: issuer, sign-in, people."""

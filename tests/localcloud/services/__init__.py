@@ -1,0 +1,1 @@
+"""The account as a whole, and its smaller services: SES, SNS, pages for the developer."""

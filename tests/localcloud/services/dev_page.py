@@ -1,0 +1,148 @@
+"""`/_dev`: where to begin, and what happened lately, as one trace by request; with Replay and Run now."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from html import escape
+from itertools import islice
+from typing import Final
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from localcloud.host.logline import LogLine
+from localcloud.services.traces import CHANGES, Trace, Traces
+
+PATH: Final = "/_dev"
+_SHOWN: Final = 60
+_KINDS: Final = {
+    CHANGES: "Changes",
+    "request": "Requests",
+    "bus": "Events",
+    "stripe": "Stripe",
+    "mail": "Mails",
+    "schedule": "Schedules",
+    "dead": "Dead letters",
+}
+_POLICY: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_STYLE: Final = (
+    ":root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}"
+    "body{max-width:75rem;margin:1.5rem auto;padding:0 1rem}form{display:inline}"
+    "nav a,.start a{margin-right:1rem}pre{overflow-x:auto;margin:.4rem 0;font-size:.85rem}"
+    "details{border:1px solid #8886;border-radius:.5rem;padding:.4rem .7rem;margin:.35rem 0}"
+    "summary{cursor:pointer}summary small{opacity:.75}button{font:inherit;padding:.15rem .7rem}"
+    ".start a{display:inline-block;padding:.5rem 1rem;border:1px solid #8886;border-radius:.5rem;text-decoration:none}"
+    "[aria-current]{font-weight:700}"
+)
+
+type Run = Callable[[str], Awaitable[bool]]
+
+
+class DevPage:
+    """Serves the page and does what its buttons say.
+
+    Attributes:
+        schedules: their names.
+        run: fires one of them now; false where there is none of that name.
+        replay: invokes a function again with the payload of an invocation; false where it is forgotten.
+    """
+
+    def __init__(self, traces: Traces, origin: str, schedules: Iterable[str], run: Run, replay: Run) -> None:
+        self._traces = traces
+        self._origin = origin
+        self._schedules = sorted(schedules)
+        self._run = run
+        self._replay = replay
+
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request for the page or one of its buttons."""
+        if request.method == "POST":
+            return await self._press(request)
+        if request.path != PATH:
+            return web.Response(status=404, text="no such page")
+        if "application/json" in request.headers.get("Accept", ""):
+            return web.json_response({"traces": [_document(each) for each in self._shown(None)]})
+        return _answer(self._page(request.query.get("kind")))
+
+    async def _press(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.headers.get("Origin") != self._origin:  # another site's page must not press our buttons
+            return web.Response(status=403, text="not from this page")
+        verb, _, subject = request.path.removeprefix(f"{PATH}/").partition("/")
+        press = {"run": self._run, "replay": self._replay}.get(verb)
+        if press is None or not await press(unquote(subject)):
+            return web.Response(status=404, text="no such schedule or invocation")
+        await asyncio.sleep(0.3)  # most are over by then, and on the page
+        return web.Response(status=303, headers={"Location": PATH})
+
+    def _shown(self, kind: str | None) -> Iterator[Trace]:
+        """The newest ones, without the console's files: these, and what only looks, would soon leave nothing else."""
+        found = self._traces.newest(kind)
+        return islice((each for each in found if not each.asked.startswith("GET /console/")), _SHOWN)
+
+    def _page(self, kind: str | None) -> str:
+        kinds = [("", "All"), *_KINDS.items()]
+        links = "".join(
+            f'<a href="{PATH}{f"?kind={name}" if name else ""}"{" aria-current=page" if (kind or "") == name else ""}>'
+            f"{label}</a>"
+            for name, label in kinds
+        )
+        runs = " ".join(_button(f"run/{quote(name)}", f"Run {name} now") for name in self._schedules)
+        traces = "".join(_trace(each) for each in self._shown(kind))
+        return (
+            '<p class="start"><a href="/">Open the console</a> <a href="/_dev/mail">Mails</a> '
+            '<a href="/_stripe">Stripe</a> <a href="/api/docs">The API</a></p>'
+            "<p>Sign in as a customer in one tab, as a mechanic in another and as an admin in a third; "
+            "no password is asked.</p>"
+            f"<h2>Schedules</h2><p>{runs}</p>"
+            f"<h2>What happened lately</h2><nav aria-label='Kinds'>{links}<a href='{PATH}'>Refresh</a></nav>"
+            f"{traces or self._nothing(kind)}"
+        )
+
+    def _nothing(self, kind: str | None) -> str:
+        dropped = self._traces.forgotten
+        if kind in dropped or (kind in (None, CHANGES) and "request" in dropped):
+            return "<p>Nothing that is still kept: what was older has been dropped.</p>"
+        return "<p>Nothing yet.</p>"
+
+
+def _trace(trace: Trace) -> str:
+    first, last = trace.lines[0], trace.lines[-1]
+    took = (last.at - first.at).total_seconds()
+    about = f"{len(trace.lines)} lines, {took:.1f} s" if len(trace.lines) > 1 else ""
+    lines = "\n".join(escape(str(line)) for line in trace.lines)
+    replays = " ".join(
+        _button(f"replay/{quote(each.request_id)}", f"Replay {each.function}") for each in trace.invocations
+    )
+    return (
+        f"<details><summary>{escape(_headline(trace.lines))} <small>{about}</small></summary>"
+        f"<pre>{lines}</pre>{replays}</details>"
+    )
+
+
+def _headline(lines: list[LogLine]) -> str:
+    """The line that says what it was: a request or a firing before what these led to."""
+    leading = next((line for line in lines if line.kind in ("request", "schedule")), lines[0])
+    return str(leading)
+
+
+def _button(path: str, label: str) -> str:
+    return f'<form method="post" action="{PATH}/{path}"><button>{escape(label)}</button></form>'
+
+
+def _document(trace: Trace) -> dict[str, object]:
+    return {
+        "id": trace.id,
+        "lines": [{"kind": line.kind, "text": line.text, "status": line.status} for line in trace.lines],
+        "invocations": [{"requestId": each.request_id, "function": each.function} for each in trace.invocations],
+    }
+
+
+def _answer(body: str) -> web.Response:
+    text = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>AutoDoctor here</title><style>{_STYLE}</style>"
+        f"<main><h1>AutoDoctor on this machine</h1>{body}</main></html>"
+    )
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": _POLICY, "Referrer-Policy": "same-origin"}
+    return web.Response(text=text, content_type="text/html", headers=headers)

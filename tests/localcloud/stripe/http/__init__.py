@@ -1,0 +1,1 @@
+"""Stripe's API over HTTP: forms, errors, idempotency, lists."""

@@ -1,0 +1,1 @@
+"""What Stripe keeps: payments, refunds, transfers, accounts, disputes."""

@@ -1,0 +1,1 @@
+"""The stand-in's pages for people: checkout, dashboard, control."""

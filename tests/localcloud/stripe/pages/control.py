@@ -1,0 +1,281 @@
+"""What a test, or a person at the dashboard, can do to the stand-in. Every method may be called from any thread."""
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import Final
+
+from localcloud.stripe.http.errors import ApiError, Json
+from localcloud.stripe.http.faults import Fault, Faults, WebhookFaults
+from localcloud.stripe.objects import checkout, connect, disputes, funds, payouts, refunds, transfers
+from localcloud.stripe.objects.balance import DEFAULT_CURRENCY
+from localcloud.stripe.objects.checkout import Choice
+from localcloud.stripe.objects.payments import AVAILABLE_AFTER, Payer
+from localcloud.stripe.state import books
+from localcloud.stripe.state.state import Call, State
+from localcloud.stripe.state.webhooks import Delivered, Name, Order, Retries, Webhooks, signature
+
+_POLL_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class SignedEvent:
+    """A delivery as it goes over the wire: `payload` is the raw body, `signature` the Stripe-Signature header."""
+
+    payload: bytes
+    signature: str
+
+
+class NotQuiet(Exception):
+    """Webhooks are still pending."""
+
+    def __init__(self, pending: int) -> None:
+        super().__init__(f"{pending} webhooks are still pending")
+
+
+class StripeControl:
+    """The hand that moves the stand-in. Methods that name an object raise ApiError where it cannot be."""
+
+    def __init__(self, state: State, faults: Faults, webhooks: Webhooks, loop: asyncio.AbstractEventLoop) -> None:
+        self.faults = faults
+        self._state = state
+        self._webhooks = webhooks
+        self._loop = loop
+
+    @property
+    def url(self) -> str:
+        """What goes into `base_addresses={"api": ...}` of a StripeClient."""
+        return self._state.public_url
+
+    @property
+    def api_key(self) -> str:
+        """The one secret key that is accepted."""
+        return self._state.api_key
+
+    @property
+    def platform_account(self) -> str:
+        """The id of the platform's own account."""
+        return self._state.platform
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that lead a worker here; production has the same JSON in Secrets Manager."""
+        secret = {
+            "apiKey": self.api_key,
+            "webhookSecrets": self.secrets("platform"),
+            "connectWebhookSecrets": self.secrets("connect"),
+        }
+        return {"STRIPE_API_BASE": self.url, "STRIPE_SECRETS": json.dumps(secret)}
+
+    # Customers
+
+    def pay(self, session_id: str, choice: Choice = "pay", email: str | None = None, name: str | None = None) -> Json:
+        """Do at the checkout page what a customer does. Raises checkout.NotOpen."""
+        with self._state.store.transaction():
+            return self._shown(checkout.choose(self._state, session_id, choice, Payer(email, name)))
+
+    def bank_answers(self, session_id: str, *, paid: bool = True) -> Json:
+        """Let the bank answer a payment that was to come later. Raises checkout.NotOpen."""
+        with self._state.store.transaction():
+            return self._shown(checkout.answer_of_bank(self._state, session_id, paid=paid))
+
+    def open_dispute(self, charge: str, reason: str = "fraudulent") -> Json:
+        """Let a customer's bank take a charge back (by charge or PaymentIntent)."""
+        with self._state.store.transaction():
+            return self._shown(disputes.open_dispute(self._state, self._charge(charge), reason))
+
+    def close_dispute(self, dispute: str, *, won: bool) -> Json:
+        """Let the bank decide a dispute."""
+        with self._state.store.transaction():
+            return self._shown(disputes.close_dispute(self._state, dispute, won=won))
+
+    # The dashboard
+
+    def refund(self, charge: str, amount: int | None = None) -> Json:
+        """Refund a charge (by charge or PaymentIntent) by hand: all that is left, or so many cents."""
+        params: Json = {"charge": self._charge(charge), **({} if amount is None else {"amount": amount})}
+        with self._state.store.transaction():
+            return self._shown(refunds.create_refund(self._state, Call(params)))
+
+    def left_of(self, charge: str) -> int:
+        """Return the cents of a charge (by charge or PaymentIntent) that were not refunded."""
+        found = self._state.require("charge", self._charge(charge))
+        return int(found["amount"]) - int(found["amount_refunded"])
+
+    def fail_refund(self, refund: str) -> Json:
+        """Let a refund come back from the customer's bank."""
+        with self._state.store.transaction():
+            return self._shown(refunds.fail_refund(self._state, refund))
+
+    def reverse(self, transfer: str, amount: int | None = None) -> Json:
+        """Reverse a transfer by hand: all that is left, or so many cents."""
+        params: Json = {} if amount is None else {"amount": amount}
+        with self._state.store.transaction():
+            return self._shown(transfers.create_reversal(self._state, Call(params, (transfer,))))
+
+    def add_funds(self, amount: int, currency: str = DEFAULT_CURRENCY) -> Json:
+        """Add cents of the platform's own to its available balance."""
+        with self._state.store.transaction():
+            return self._shown(funds.add_funds(self._state, amount, currency))
+
+    # Connected accounts
+
+    def onboard(self, account: str) -> Json:
+        """Finish an account's onboarding, or lift its restriction: it can take transfers and pay out."""
+        with self._state.store.transaction():
+            return self._shown(connect.put_standing(self._state, account, "onboarded"))
+
+    def restrict(self, account: str) -> Json:
+        """Let an account's checks fail: no more transfers to it, no payouts."""
+        with self._state.store.transaction():
+            return self._shown(connect.put_standing(self._state, account, "restricted"))
+
+    def pay_out(self, account: str, amount: int | None = None) -> Json:
+        """Send an account's available balance (or so many cents) to its bank."""
+        with self._state.store.transaction():
+            return self._shown(payouts.pay_out(self._state, account, amount))
+
+    def arrive(self, payout: str) -> Json:
+        """Let a payout arrive."""
+        with self._state.store.transaction():
+            return self._shown(payouts.arrive(self._state, payout))
+
+    def fail_payout(self, payout: str) -> Json:
+        """Let the bank refuse a payout."""
+        with self._state.store.transaction():
+            return self._shown(payouts.fail_payout(self._state, payout))
+
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        """Let everything become so many seconds older: sessions expire, balances become available, keys lapse.
+
+        Callers' clocks stay right: what was made before is shown as made earlier.
+        """
+        with self._state.store.transaction():
+            self._state.advance(seconds)
+            checkout.expire_due(self._state)
+        self._webhooks.wake()
+
+    def available_after(self, seconds: float) -> None:
+        """Let charges from now on become available after so many seconds (two days out of the box)."""
+        self._state.store.settle(AVAILABLE_AFTER, seconds)
+
+    # Webhooks
+
+    def secrets(self, endpoint: Name) -> list[str]:
+        """Return the active secrets of an endpoint, the newest first."""
+        return list(self._webhooks.endpoint(endpoint).secrets)
+
+    def rotate_secret(self, endpoint: Name) -> str:
+        """Add a secret, which signs beside the others from now on; workers learn of it when they start."""
+        return self._webhooks.rotate(endpoint)
+
+    def retire_secrets(self, endpoint: Name) -> None:
+        """Let only the newest secret sign."""
+        self._webhooks.retire(endpoint)
+
+    def configure_endpoint(self, endpoint: Name, url: str | None = None, events: tuple[str, ...] | None = None) -> None:
+        """Send an endpoint's events elsewhere, or others: types, with `*` for anything."""
+        before = self._webhooks.endpoint(endpoint)
+        self._webhooks.configure(
+            replace(before, url=url or before.url, events=before.events if events is None else tuple(events))
+        )
+
+    def set_retries(self, **retries: float) -> None:
+        """Change how failed deliveries are tried again: fields of `webhooks.Retries`."""
+        self._webhooks.retries = replace(Retries(), **retries)  # type: ignore[arg-type] # attempts is whole anyway
+
+    def pending_webhooks(self) -> int:
+        """Count the deliveries that are still to come."""
+        return self._webhooks.pending()
+
+    def quiet(self, within_seconds: float = 60.0) -> None:
+        """Wait until every webhook is taken, given up or dropped. Raises NotQuiet."""
+        give_up = time.monotonic() + within_seconds
+        while pending := self.pending_webhooks():
+            if time.monotonic() > give_up:
+                raise NotQuiet(pending)
+            time.sleep(_POLL_SECONDS)
+
+    def release(self, order: Order = "as_made") -> list[Delivered]:
+        """Deliver all that is pending now, one after the other, also while held; what fails is tried again later."""
+        return self._wait(self._webhooks.release(order, self.faults.chance))
+
+    def resend(self, event_id: str) -> Delivered:
+        """Deliver an event once more, also one that was dropped."""
+        return self._wait(self._webhooks.resend(event_id))
+
+    def signed(self, event_id: str, secret: str | None = None, timestamp: int | None = None) -> SignedEvent:
+        """Return an event as it would be delivered now, for a test that calls the handler itself.
+
+        `secret`, and `timestamp` in seconds since the epoch, stand in for the endpoint's own and for now.
+        """
+        event = self._event(event_id)
+        name: Name = "connect" if "account" in event else "platform"
+        payload = self._webhooks.payload(event)
+        keys = self.secrets(name) if secret is None else [secret]
+        return SignedEvent(payload.encode(), signature(payload, keys, timestamp))
+
+    def emit(self, kind: str, about: Json, account: str | None = None) -> str:
+        """Make an event of any type about anything, and return its id."""
+        with self._state.store.transaction():
+            event = self._state.emit(kind, about, account=account)
+        return str(event["id"])
+
+    def events(self, kind: str | None = None) -> list[Json]:
+        """Return events, the oldest first, of one type or all; also those of connected accounts."""
+        found = self._state.store.everything("event")
+        return [self._shown(each) for each in found if kind in (None, each["type"])]
+
+    # Faults
+
+    def fail(self, **fault: object) -> Fault:
+        """Let calls fail: fields of `faults.Fault`. Returns the fault, which counts how often it struck."""
+        made = Fault(**fault)  # type: ignore[arg-type] # also from JSON
+        self.faults.calls.append(made)
+        return made
+
+    def disturb(self, **webhooks: object) -> None:
+        """Let webhooks misbehave: fields of `faults.WebhookFaults`; what is not named is as it should be."""
+        self.faults.webhooks = WebhookFaults(**webhooks)  # type: ignore[arg-type] # also from JSON
+        self._webhooks.wake()
+
+    def clear_faults(self) -> None:
+        """Let everything work again."""
+        self.faults.calls.clear()
+        self.disturb()
+
+    # Books
+
+    def books(self) -> books.Books:
+        """Add everything up."""
+        with self._state.store.transaction():
+            return books.books(self._state)
+
+    def imbalances(self) -> list[str]:
+        """Say what does not add up; nothing ever should."""
+        with self._state.store.transaction():
+            return books.imbalances(self._state)
+
+    def objects(self, kind: str) -> list[Json]:
+        """Return all objects of a kind (`charge`, `checkout.session`, ...), the oldest first, of all accounts."""
+        return [self._shown(each) for each in self._state.store.everything(kind)]
+
+    def _charge(self, charge: str) -> str:
+        if not charge.startswith("pi_"):
+            return charge
+        return str(self._state.require("payment_intent", charge)["latest_charge"])
+
+    def _event(self, event_id: str) -> Json:
+        found = self._state.store.get(event_id)
+        if found is None:
+            raise ApiError(f"No such event: '{event_id}'", status=404, code="resource_missing")
+        return found[1]
+
+    def _shown(self, body: Json) -> Json:
+        return self._state.shown(body)
+
+    def _wait[T](self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()

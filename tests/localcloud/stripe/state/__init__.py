@@ -1,0 +1,1 @@
+"""The stand-in's memory and the webhooks that follow from it."""

@@ -1,4 +1,4 @@
-"""The template as written, as SAM hands it to CloudFormation, and the routes its handlers serve."""
+"""The template with its loops written out, as SAM hands it to CloudFormation, and the routes its handlers serve."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 import pytest
 from cfnlint.decode import decode
+from cfnlint.template import Template
+from cfnlint.template.transforms.transform import language_extension
 from samtranslator.public.parser import Parser
 from samtranslator.public.translator import Translator
 
@@ -15,6 +17,7 @@ from autodoctor.web.http import Router
 from localcloud.stack import handlers
 
 ROOT = Path(__file__).parents[2]
+REGION = "eu-central-1"
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
 
 type Document = dict[str, Any]
@@ -28,16 +31,20 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def template() -> Document:
-    """Return template.yaml as written, intrinsic functions in their long form."""
-    parsed, problems = decode(str(ROOT / "template.yaml"))
+    """Return template.yaml with its loops (Fn::ForEach) and anchors written out, intrinsics in their long form."""
+    file = str(ROOT / "template.yaml")
+    parsed, problems = decode(file)
     assert not problems
-    document: Document = json.loads(json.dumps(parsed))
+    # CloudFormation runs AWS::LanguageExtensions before SAM's transform; aws-sam-translator does not know it.
+    refused, expanded = language_extension(Template(file, parsed, [REGION]))
+    assert not refused
+    document: Document = json.loads(json.dumps(expanded))
     return document
 
 
 @pytest.fixture(scope="session")
 def resources(template: Document) -> Document:
-    """Return the resources as written."""
+    """Return the resources before SAM's transform."""
     written: Document = template["Resources"]
     return written
 
@@ -50,7 +57,7 @@ def deployed(template: Document) -> Document:
         for key in ("CodeUri", "ContentUri"):
             if key in resource["Properties"]:
                 resource["Properties"][key] = UPLOADED
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="eu-central-1"))
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     made: Document = translator.translate(document, {})
     return made
 

@@ -1,5 +1,6 @@
 """House rules of every function: its alarms, its log group, its code, and where its failures go."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,27 @@ def test_an_alarm_exists_when_what_it_watches_exists(transformed: Document, alar
                 assert transformed[name].get("Condition") == transformed[watched_name].get("Condition"), name
 
 
-def test_every_function_writes_to_a_log_group_of_its_own_that_forgets(
-    functions: Document, transformed: Document
+def test_every_function_writes_to_a_log_group_that_has_its_name(
+    template: Document, functions: Document, transformed: Document
 ) -> None:
-    groups = [function["LoggingConfig"]["LogGroup"]["Ref"] for function in functions.values()]
-    assert len(set(groups)) == len(functions)
-    for resource in transformed.values():
-        if resource["Type"] == "AWS::Logs::LogGroup":
-            assert resource["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    named = set()
+    for name, function in functions.items():
+        group = function["LoggingConfig"]["LogGroup"]["Ref"]
+        assert group == f"{name.removesuffix('Function')}LogGroup"
+        assert group in transformed, f"{name} is not in the loop"
+        words = re.findall("[A-Z][a-z]+", name.removesuffix("Function"))
+        pattern = transformed[group]["Properties"]["LogGroupName"]["Fn::Sub"]
+        if isinstance(pattern, list):  # of the loop: a pattern and the part that it looks up
+            named.add(name.removesuffix("Function"))
+            pattern = pattern[0].replace("${Suffix}", str(pattern[1]["Suffix"]))
+        assert pattern == f"/aws/lambda/${{AWS::StackName}}-{'-'.join(words).lower()}"
+    assert named == set(template["Mappings"]["LogGroups"])
+
+
+def test_every_log_group_forgets(transformed: Document) -> None:
+    groups = [each["Properties"] for each in transformed.values() if each["Type"] == "AWS::Logs::LogGroup"]
+    assert groups
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups)
 
 
 def test_what_fails_asynchronously_ends_in_an_encrypted_queue(resources: Document, transformed: Document) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 type Document = dict[str, Any]
 
 GROUPS = {"customers", "mechanics", "admins"}
+# CloudFormation takes 500 resources. A function costs five to seven: at 450 split the stack, not at 500.
+RESOURCES = 450
 
 
 def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - any part of a template
@@ -72,10 +74,15 @@ def test_the_pool_has_the_three_groups_of_the_design(transformed: Document) -> N
     assert trigger == {"Fn::GetAtt": ["PostConfirmationFunction", "Arn"]}
 
 
+def test_the_stack_stays_well_below_what_cloudformation_takes(transformed: Document) -> None:
+    assert len(transformed) < RESOURCES
+
+
 def test_what_cloudformation_gets_passes_its_linter(deployed: Document, tmp_path: Path) -> None:
     file = tmp_path / "template.json"
-    # AllowedOrigins is "not used" there, because SAM wrote its value into the definition of the API.
+    # "Not used" there are AllowedOrigins, which SAM wrote into the definition of the API, and LogGroups, which the
+    # loop has looked up.
     file.write_text(json.dumps(deployed), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("cfn-lint")), "--ignore-checks", "W1030", "W2001", "--", str(file)]
+    command = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", "W1030", "W2001", "W7001", "--", file]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout

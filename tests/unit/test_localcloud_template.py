@@ -112,6 +112,62 @@ def test_refuses_what_is_no_template(tmp_path: Path, content: str) -> None:
         load(template)
 
 
+LOOP = """
+Resources:
+  Fn::ForEach::Queues:
+    - Name
+    - %s
+    - ${Name}Queue:
+        Type: AWS::SQS::Queue
+        Properties: {QueueName: !Sub "${AWS::StackName}-${Name}"}
+      ${Name}Policy:
+        Type: AWS::SQS::QueuePolicy
+        Properties: {Queues: [{Ref: !Sub "${Name}Queue"}], Arn: !GetAtt [!Sub "${Name}Queue", Arn], Name: !Ref Name}
+"""
+
+
+def written(tmp_path: Path, text: str) -> dict[str, Value]:
+    template = tmp_path / "template.yaml"
+    template.write_text(text)
+    resources = load(template)["Resources"]
+    assert isinstance(resources, dict)
+    return resources
+
+
+def test_writes_loops_out(tmp_path: Path) -> None:
+    resources = written(tmp_path, LOOP % "[Feed, Settle]")
+    assert list(resources) == ["FeedQueue", "FeedPolicy", "SettleQueue", "SettlePolicy"]
+    assert resources["FeedQueue"] == {
+        "Type": "AWS::SQS::Queue",
+        "Properties": {"QueueName": {"Fn::Sub": "${AWS::StackName}-Feed"}},
+    }
+    assert resources["SettlePolicy"] == {
+        "Type": "AWS::SQS::QueuePolicy",
+        "Properties": {
+            "Queues": [{"Ref": "SettleQueue"}],
+            "Arn": {"Fn::GetAtt": ["SettleQueue", "Arn"]},
+            "Name": "Settle",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (LOOP % "!Ref Names", "Fn::ForEach::Queues: expected a list"),
+        (LOOP % "[!Ref Name]", "expected a scalar"),
+        (LOOP % "[Feed, Feed]", "Fn::ForEach::Queues: one name twice"),
+        ((LOOP % "[Feed]").replace("${Name}Policy", "Policy") + "  Policy: {}", "there is a Policy already"),
+        ((LOOP % "[Feed]").replace('!Sub "${AWS', '"${AWS'), "only a Ref"),
+        ((LOOP % "[Feed]").replace("    - Name\n", ""), "expected an identifier, a list of values"),
+        ((LOOP % "[Feed]").replace("Type: AWS::SQS::Queue\n", "Fn::ForEach::More: []\n"), "a loop inside a loop"),
+    ],
+)
+def test_refuses_a_loop_that_it_cannot_write_out(tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(TemplateError, match=complaint):
+        written(tmp_path, text)
+
+
 def stack(tmp_path: Path, text: str, **overrides: str) -> Stack:
     template = tmp_path / "template.yaml"
     template.write_text(text)

@@ -19,6 +19,7 @@ STAND_IN = "local-"
 QUEUES_URL = f"https://sqs.{REGION}.amazonaws.com/"
 
 _NO_VALUE = "AWS::NoValue"
+_FOR_EACH = "Fn::ForEach::"
 _PSEUDO: Mapping[str, str] = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
@@ -57,14 +58,65 @@ _Loader.add_multi_constructor("!", _short_tag)
 
 
 def load(path: Path) -> dict[str, Value]:
-    """Parse the template at `path`, short tags turned into their long form. Raises TemplateError."""
+    """Parse the template at `path`, short tags turned into their long form, loops written out.
+
+    Raises:
+        TemplateError: it cannot be parsed, has no Resources, or has a loop that we cannot write out.
+    """
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - derives from SafeLoader
     except (OSError, yaml.YAMLError) as error:
         raise TemplateError(f"{path}: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise TemplateError(f"{path}: not a template, it has no Resources")
+    document["Resources"] = _written_out(document["Resources"])
     return document
+
+
+def _written_out(resources: Mapping[str, Value]) -> dict[str, Value]:
+    """Replace every Fn::ForEach among the resources by what it makes."""
+    found: dict[str, Value] = {}
+    for key, value in resources.items():
+        made = _iterations(key, value) if key.startswith(_FOR_EACH) else {key: value}
+        if twice := sorted(found.keys() & made):
+            raise TemplateError(f"{key}: there is a {', '.join(twice)} already")
+        found |= made
+    return found
+
+
+def _iterations(place: str, loop: Value) -> dict[str, Value]:
+    parts = sequence(loop, place)
+    if len(parts) != 3:
+        raise TemplateError(f"{place}: expected an identifier, a list of values, and what to make of each")
+    identifier, body = text(parts[0]), mapping(parts[2], place)
+    values = [text(value) for value in sequence(parts[1], place)]
+    made = {
+        key.replace(f"${{{identifier}}}", value): _iteration(template, identifier, value, place)
+        for value in values
+        for key, template in body.items()
+    }
+    if len(made) < len(values) * len(body):
+        raise TemplateError(f"{place}: one name twice; is ${{{identifier}}} in each name, and each value there once?")
+    return made
+
+
+def _iteration(template: Value, identifier: str, value: str, place: str) -> Value:
+    """What `template` is for this value of the loop."""
+    if isinstance(template, list):
+        return [_iteration(item, identifier, value, place) for item in template]
+    if isinstance(template, dict):
+        if template == {"Ref": identifier}:
+            return value
+        sub = template.get("Fn::Sub")
+        if isinstance(sub, str):
+            filled = sub.replace(f"${{{identifier}}}", value)
+            return {"Fn::Sub": filled} if _SUB_VARIABLE.search(filled) else filled
+        if any(key.startswith(_FOR_EACH) for key in template):
+            raise TemplateError(f"{place}: a loop inside a loop is not supported here")
+        return {key: _iteration(item, identifier, value, place) for key, item in template.items()}
+    if isinstance(template, str) and f"{{{identifier}}}" in template:
+        raise TemplateError(f"{place}: {template!r}: only a Ref, and a Fn::Sub that is one text, see {identifier} here")
+    return template
 
 
 def mapping(value: Value, place: str) -> dict[str, Value]:

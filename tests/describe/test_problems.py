@@ -16,8 +16,6 @@ from autodoctor.errors import Problem
 
 type Document = Mapping[str, Any]
 
-BY_ALEMBIC = ("autodoctor.migrations.",)
-
 
 def below(kind: type[Problem]) -> Iterator[type[Problem]]:
     for each in kind.__subclasses__():
@@ -30,8 +28,7 @@ def below(kind: type[Problem]) -> Iterator[type[Problem]]:
 def kinds() -> list[type[Problem]]:
     """Every error class of the layer, wherever it stands."""
     for module in pkgutil.walk_packages(autodoctor.__path__, "autodoctor."):
-        if not module.name.startswith(BY_ALEMBIC):
-            importlib.import_module(module.name)
+        importlib.import_module(module.name)
     return list(below(Problem))
 
 

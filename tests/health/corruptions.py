@@ -11,7 +11,7 @@ from health.corruptions_of_money import MONEY
 type Corruption = tuple[str, ...]
 
 SCHEMA: Final[dict[str, list[Corruption]]] = {
-    "schema_revision": [("UPDATE alembic_version SET version_num = '0001'",), ("DROP TABLE alembic_version",)],
+    "schema_revision": [("DELETE FROM schema_migrations WHERE name > '0001'",), ("DROP TABLE schema_migrations",)],
     "schema_missing": [
         ("DROP FUNCTION requeue_poison()",),
         ("DROP TRIGGER sessions_consistent ON sessions",),

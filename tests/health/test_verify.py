@@ -21,9 +21,11 @@ from health.marketplace import Marketplace
 from health.multitude import multiply, size
 from integration.actors import Stage
 from integration.invariants import violations
+from localcloud.database.expected_schema import WHOLE, dumped
 from localcloud.database.postgres import Database, PostgresServer
 from localcloud.verify_command import print_report
 
+WRITE_ANEW = "after a change of autodoctor/sql: uv run python -m localcloud.database.expected_schema"
 # What a superuser takes away first: it stands for years of hands, restores and older releases.
 UNGUARDED = """
 DO $$
@@ -176,7 +178,11 @@ def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Ma
 def test_the_expected_schema_is_what_the_migrations_make(database: Database) -> None:
     with psycopg.connect(database.app_url) as connection:
         made = present(connection)
-    assert made == expected(), "after a migration: uv run python -m localcloud.database.expected_schema"
+    assert made == expected(), WRITE_ANEW
+
+
+def test_schema_sql_shows_what_the_migrations_make(database: Database) -> None:
+    assert dumped(database.owner_url) == WHOLE.read_text(encoding="utf-8"), WRITE_ANEW
 
 
 @pytest.mark.parametrize(

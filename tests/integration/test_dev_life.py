@@ -9,11 +9,13 @@ import termios
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from integration.dev_process import AUTODOCTOR, Dev, NotReady, descendants, discard, ended, eventually, run, running_dev
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.database.binaries import home_for, server_account
+from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.host import ports
 
 
@@ -143,6 +145,23 @@ def test_a_start_that_fails_shows_step_log_and_a_way_out(data_dir: Path) -> None
     assert "autodoctor failed at: PostgreSQL on port" in report
     assert "pg_control" in report
     assert "try: look into" in report
+    assert run("dev", "reset", "--data-dir", str(data_dir)).returncode == 0
+
+
+def test_data_from_before_the_first_release_is_kept_until_its_owner_resets_it(data_dir: Path) -> None:
+    data_dir.mkdir(parents=True)
+    server = PostgresServer(PostgresSettings(data_dir / "postgres", ports.scattered_port()), lambda _sentence: None)
+    server.start()
+    old = "CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0027')"
+    with psycopg.connect(server.database().owner_url, autocommit=True) as owner:
+        owner.execute(old)
+    server.stop()
+    for _ in range(2):  # the second start finds it as the first one did
+        refused = run("dev", "--data-dir", str(data_dir))
+        assert refused.returncode == 1
+        assert "autodoctor failed at: schema" in refused.stderr
+        assert "from before the first release (revision 0027)" in refused.stderr
+        assert f"try: autodoctor dev reset --data-dir {data_dir}" in refused.stderr
     assert run("dev", "reset", "--data-dir", str(data_dir)).returncode == 0
 
 

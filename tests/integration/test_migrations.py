@@ -8,9 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from autodoctor.migrations import ADVISORY_LOCK, migrate
+from autodoctor.migrations import ADVISORY_LOCK, SQL, FileChanged, UnreleasedSchema, migrate
 from autodoctor.migrations.login import let_in
-from autodoctor.migrations.sql_file import SQL
 from localcloud.database.postgres import Database
 
 EVERY = sorted(file.stem for file in SQL.glob("*.sql"))
@@ -45,12 +44,47 @@ def test_of_three_at_once_one_does_the_work_and_all_succeed(empty: str) -> None:
 
 def test_one_that_fails_leaves_nothing_behind(empty: str) -> None:
     with psycopg.connect(empty, autocommit=True) as owner:
-        owner.execute("CREATE TABLE idempotency_keys ()")  # in the way of the second migration
+        owner.execute("CREATE TABLE idempotency_keys ()")  # in the way of the third file
         with pytest.raises(psycopg.errors.DuplicateTable, match="idempotency_keys"):
             migrate(empty)
         assert owner.execute("SELECT to_regclass('settings'), to_regclass('sessions')").fetchone() == (None, None)
         owner.execute("DROP TABLE idempotency_keys")
     assert migrate(empty) == EVERY
+
+
+def test_a_schema_from_before_the_first_release_is_refused_and_kept(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as owner:
+        owner.execute("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('0027')")
+        with pytest.raises(UnreleasedSchema, match=r"revision 0027.*Make a new, empty database and migrate that"):
+            migrate(empty)
+        assert owner.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace").fetchall() == [
+            ("alembic_version",)
+        ]
+
+
+def test_a_neighbour_may_use_alembic(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as owner:
+        owner.execute("CREATE TABLE alembic_version (version_num text); INSERT INTO alembic_version VALUES ('3f2a9c')")
+    assert migrate(empty) == EVERY
+
+
+def test_a_file_that_was_changed_after_it_was_applied_is_noticed(database: Database) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE schema_migrations SET checksum = repeat('0', 64) WHERE name = %s", [EVERY[2]])
+        owner.execute("DELETE FROM schema_migrations WHERE name = %s", [EVERY[-1]])
+        with pytest.raises(FileChanged, match=rf"{EVERY[2]}\.sql.*Nothing was changed"):
+            migrate(database.owner_url)
+        assert owner.execute("SELECT count(*) FROM schema_migrations").fetchone() == (len(EVERY) - 1,)
+
+
+def test_what_only_a_later_release_knows_is_left_alone(database: Database) -> None:
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("INSERT INTO schema_migrations (name, checksum) VALUES ('9999_later', repeat('0', 64))")
+    assert migrate(database.owner_url) == []
+
+
+def test_every_file_has_a_number_of_its_own() -> None:
+    assert [name.partition("_")[0] for name in EVERY] == [f"{n:04}" for n in range(1, len(EVERY) + 1)]
 
 
 def test_one_that_was_killed_keeps_nobody_out(empty: str, database: Database) -> None:

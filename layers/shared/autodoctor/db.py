@@ -22,7 +22,7 @@ class Refused(Exception):
     """A rule of the schema said no.
 
     Attributes:
-        code: its SQLSTATE, of our own class AD (sql/0003_lifecycle.sql lists them).
+        code: its SQLSTATE, of our own class AD (sql/0009_lifecycle.sql lists them).
     """
 
     def __init__(self, code: str) -> None:

@@ -1,19 +1,37 @@
-"""Writes the layer's `expected_schema.json` anew from a freshly migrated database, after a migration was added.
+"""Writes anew what a freshly migrated database holds, after a file of `sql/` was added or changed.
+
+`expected_schema.json` has the fingerprints that `verify` compares with, `migrations/schema.sql` the whole as it is.
 
 uv run python -m localcloud.database.expected_schema
 """
 
 import json
+import re
+import subprocess
 import tempfile
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 import psycopg
 
 from autodoctor.integrity.checks.schema import present
 from autodoctor.migrations import migrate
+from localcloud.database import binaries
 from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.host import ports
+
+FINGERPRINTS: Final = Path(str(files("autodoctor.integrity").joinpath("expected_schema.json")))
+WHOLE: Final = Path(str(files("autodoctor.migrations").joinpath("schema.sql")))
+_HEADER: Final = """\
+-- The schema as pg_dump shows it, for reading; what makes it are the files of ../sql.
+-- Written by `uv run python -m localcloud.database.expected_schema`.
+
+"""
+# What differs from run to run or says nothing: settings of the session, headings, a token of psql's.
+_NOISE: Final = re.compile(
+    r"^(--\n-- .*\n--|-- Dumped .*|SET .*;|SELECT pg_catalog\.set_config.*;|\\(un)?restrict .*)\n", re.MULTILINE
+)
 
 
 def main() -> None:
@@ -27,15 +45,19 @@ def main() -> None:
         database = server.create_database("expected")
         migrate(database.owner_url)
         with psycopg.connect(database.owner_url) as connection:
-            write(present(connection))
+            made = present(connection)
+        FINGERPRINTS.write_text(json.dumps(made, indent=0) + "\n", encoding="utf-8")
+        WHOLE.write_text(dumped(database.owner_url), encoding="utf-8")
     finally:
         server.stop()
 
 
-def write(made: dict[str, str]) -> None:
-    """Write the fingerprints where the layer reads them."""
-    target = Path(str(files("autodoctor.integrity").joinpath("expected_schema.json")))
-    target.write_text(json.dumps(made, indent=0) + "\n", encoding="utf-8")
+def dumped(owner_url: str) -> str:
+    """The schema of a database of the embedded server, the same for the same files however often it is asked for."""
+    program = binaries.programs(None, binaries.server_account()) / "pg_dump"
+    options = ("--schema-only", "--no-owner", "--schema=public", f"--dbname={owner_url}")
+    text = subprocess.run([program, *options], capture_output=True, text=True, check=True).stdout
+    return _HEADER + re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", text)).strip("\n") + "\n"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ MAX_KEY_LENGTH: Final = 255
 ATTEMPTS: Final = 3
 """A contest may be lost to a session that is over by the time we look: then there is nothing in the way."""
 PLAN_USED_UP: Final = "AD006"
-"""SQLSTATE of check_plan_uses() (sql/0010_ledger.sql)."""
+"""SQLSTATE of check_plan_uses() (sql/0003_intakes.sql)."""
 
 
 class SessionCreated(Answer):

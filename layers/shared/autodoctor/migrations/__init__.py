@@ -1,15 +1,49 @@
-"""Brings a database to the schema this release needs: the plain .sql files of `sql/`, run by Alembic."""
+"""Brings a database to the schema this release needs: the files of `sql/`, in the order of their names.
 
+The name of a file is the only place of its number. What was applied stands in the table `schema_migrations`, with the
+SHA-256 of its text, so that a file that was changed afterwards is noticed.
+"""
+
+from hashlib import sha256
 from pathlib import Path
+from typing import Any, Final, LiteralString
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import NullPool, create_engine, text
+import psycopg
 
+SQL: Final = Path(__file__).parent.parent / "sql"
 # Any number will do, as long as nothing else on the database uses it: "auto" in ASCII.
-ADVISORY_LOCK = 0x6175746F
+ADVISORY_LOCK: Final = 0x6175746F
+
+_LOCK: Final[LiteralString] = "SELECT pg_advisory_xact_lock(%s)"
+_TABLES: Final[LiteralString] = "SELECT to_regclass('public.schema_migrations'), to_regclass('public.alembic_version')"
+# Alembic revisions 0001 to 0027 made the schema before it was written down by subject.
+_UNRELEASED: Final[LiteralString] = "SELECT version_num FROM alembic_version WHERE version_num ~ '^00[0-9]{2}$'"
+_APPLIED: Final[LiteralString] = "SELECT name, checksum FROM schema_migrations"
+_RECORD: Final[LiteralString] = "INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)"
+
+
+class SchemaRefused(Exception):
+    """The database cannot be brought to this release's schema; nothing was changed."""
+
+
+class UnreleasedSchema(SchemaRefused):
+    """Its schema was made before the first release, by other files."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"this database has a schema from before the first release (revision {revision}), which cannot be brought"
+            " to this one. Nothing was changed. Make a new, empty database and migrate that."
+        )
+
+
+class FileChanged(SchemaRefused):
+    """A file was changed after it was applied: what the database has is not what the file says."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"this database had {name}.sql applied with another text than this release has. Nothing was changed."
+            " Migrate with the release that applied it, or make a new, empty database and migrate that."
+        )
 
 
 def migrate(database_url: str) -> list[str]:
@@ -17,26 +51,40 @@ def migrate(database_url: str) -> list[str]:
 
     Safe to run twice and at once: an advisory lock of the transaction lets one caller in at a time,
     the others wait and then find nothing to do. It goes with its connection, so a migration that is
-    killed leaves no lock behind.
+    killed leaves no lock behind. Files that only a later release knows are left alone, so that going
+    back to this one is not refused.
 
     Args:
         database_url: the owner's `postgresql://` URL, direct and not through RDS Proxy.
 
     Returns:
-        The names of the migrations that were applied now, oldest first.
+        The names of the files that were applied now, in order.
 
     Raises:
-        psycopg.Error: a migration failed; nothing was changed.
-        sqlalchemy.exc.OperationalError: the database cannot be reached.
+        SchemaRefused: the database has another schema than these files make; nothing was changed.
+        psycopg.Error: a file failed, or the database cannot be reached; nothing was changed.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    scripts = ScriptDirectory.from_config(config)
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": ADVISORY_LOCK})
-        before = MigrationContext.configure(connection).get_current_revision()
-        applied = [script.module.__name__ for script in scripts.iterate_revisions("head", before or "base")]
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return [name.removesuffix("_py") for name in reversed(applied)]
+    with psycopg.connect(database_url) as connection:
+        connection.execute(_LOCK, (ADVISORY_LOCK,))
+        applied = _applied(connection)
+        missing = []
+        for file in sorted(SQL.glob("*.sql")):
+            text = file.read_bytes()
+            checksum = sha256(text).hexdigest()
+            if file.stem not in applied:
+                connection.execute(text)  # whole and without parameters: no parser of SQL but PostgreSQL's own
+                connection.execute(_RECORD, (file.stem, checksum))
+                missing.append(file.stem)
+            elif applied[file.stem] != checksum:
+                raise FileChanged(file.stem)
+    return missing
+
+
+def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """The checksum of every file that was applied, by its name. Raises UnreleasedSchema."""
+    ours, alembics = connection.execute(_TABLES).fetchall()[0]
+    if ours:
+        return dict(connection.execute(_APPLIED).fetchall())
+    if alembics and (revision := connection.execute(_UNRELEASED).fetchone()):
+        raise UnreleasedSchema(revision[0])
+    return {}

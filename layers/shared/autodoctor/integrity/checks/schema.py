@@ -106,10 +106,10 @@ SELECT 'owner of ' || o.name, pg_get_userbyid(o.owner)
  WHERE o.name <> 'schema public' AND (o.owner <> usual.owner OR pg_get_userbyid(o.owner) = %(application)s)
 """
 _APPLICATION: Final = "autodoctor_app"
-_REVISION: Final[LiteralString] = "SELECT version_num FROM alembic_version"
+_REVISION: Final[LiteralString] = "SELECT max(name) FROM schema_migrations"
 _EXISTS: Final[LiteralString] = """
 SELECT known IS NOT NULL, coalesce(has_table_privilege(known, 'SELECT'), true)
-  FROM to_regclass('public.alembic_version') AS known
+  FROM to_regclass('public.schema_migrations') AS known
 """
 _OF_PRIVILEGES: Final = ("privileges ", "owner ")
 """How the names begin whose definitions are kept in words, so that it can be said what is too much."""
@@ -117,7 +117,7 @@ _OF_PRIVILEGES: Final = ("privileges ", "owner ")
 
 @cache
 def expected() -> Mapping[str, str]:
-    """The fingerprint of every object that the migrations make, by its kind and name, privileges, and `revision`."""
+    """By kind and name the fingerprint of every object, privileges, and `revision`: the last file that is applied."""
     text = files("autodoctor.integrity").joinpath("expected_schema.json").read_text(encoding="utf-8")
     known: dict[str, str] = json.loads(text)
     return known
@@ -152,7 +152,7 @@ def check(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     made, wanted = present(connection), expected()
     revision = made.get("revision", wanted["revision"])
     if revision != wanted["revision"]:
-        yield REVISION.of("alembic_version", f"it is {revision or 'missing'}, expected {wanted['revision']}")
+        yield REVISION.of("schema_migrations", f"it is {revision or 'missing'}, expected {wanted['revision']}")
     for name, wants in wanted.items():
         if name == "revision":
             continue

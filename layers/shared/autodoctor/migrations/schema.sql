@@ -1,0 +1,5112 @@
+-- The schema as pg_dump shows it, for reading; what makes it are the files of ../sql.
+-- Written by `uv run python -m localcloud.database.expected_schema`.
+
+CREATE SCHEMA public;
+
+COMMENT ON SCHEMA public IS 'standard public schema';
+
+CREATE FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) RETURNS TABLE(assignment_id uuid, session_id uuid, session_status text, unpublished json)
+    LANGUAGE plpgsql ROWS 1
+    AS $$
+#variable_conflict use_column
+BEGIN
+  -- The session's row is the lock; its trigger takes the assignment along, judging it again with a fresh snapshot.
+  UPDATE sessions s
+     SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = by_user
+    FROM mechanics m, session_assignments a
+   WHERE m.user_id = by_user AND m.status = 'active'
+     AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
+     AND assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
+                            m.id, m.workshop_id)
+  RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  unpublished := unpublished_events(session_id);
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) IS 'Gives the session of an assignment to the mechanic of this user, with its events that the bus does not have; no row where they do not see it, or it is no longer to be had.';
+
+CREATE FUNCTION public.account_currency(account text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT CASE
+    WHEN account IN ('stripe', 'stripe_fees', 'disputed', 'platform_revenue', 'credit_sales', 'free_sessions') THEN 'usd'
+    WHEN account IN ('credits_issued', 'credits_spent') THEN 'credit'
+    WHEN split_part(account, ':', 2) !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NULL
+    WHEN account ~ '^(customer|session):[^:]*:credits$' THEN 'credit'
+    WHEN account ~ '^(session:[^:]*:held|mechanic:[^:]*:payable|(mechanic|customer):[^:]*:receivable)$' THEN 'usd'
+  END
+$_$;
+
+COMMENT ON FUNCTION public.account_currency(account text) IS 'usd or credit; null: no account of ours. autodoctor/payments/accounts.py lists the same accounts.';
+
+CREATE FUNCTION public.address_hash(address text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT sha256(convert_to(lower(address COLLATE "C"), 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION public.address_hash(address text) IS 'SHA-256 of the address in lower case, by which the suppression list knows it.';
+
+CREATE FUNCTION public.assignment_may_move(source text, target text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT (source, target) IN (
+    ('pending_waiver', 'queued'), ('pending_waiver', 'offered'),
+    ('queued', 'offered'), ('queued', 'accepted'),
+    ('offered', 'accepted'), ('offered', 'declined'),
+    ('accepted', 'completed'))
+    OR (source IN ('pending_waiver', 'queued', 'offered', 'accepted') AND target IN ('cancelled', 'expired'))
+$$;
+
+COMMENT ON FUNCTION public.assignment_may_move(source text, target text) IS 'Whether an assignment may go from one status to the other; autodoctor.domain.lifecycle says the same.';
+
+CREATE FUNCTION public.assignment_opened() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO session_assignment_events (session_id, assignment_id, from_status, to_status, actor)
+  VALUES (NEW.session_id, NEW.id, NEW.status, NEW.status, 'system:workshop-unavailable');
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.assignment_opened() IS 'Audits that a workshop''s queued request became general.';
+
+CREATE FUNCTION public.assignment_visible(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, offer_expires_at timestamp with time zone, to_mechanic uuid, of_workshop uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT available_at <= now()
+         AND CASE status
+               WHEN 'queued' THEN (workshop IS NULL OR workshop = of_workshop)
+                                  AND to_mechanic = ANY (declined_by) IS NOT TRUE
+               WHEN 'offered' THEN offered_to = to_mechanic AND offer_expires_at > now()
+               ELSE false END
+$$;
+
+COMMENT ON FUNCTION public.assignment_visible(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, offer_expires_at timestamp with time zone, to_mechanic uuid, of_workshop uuid) IS 'Whether an assignment with these columns is shown to this mechanic of this workshop.';
+
+CREATE FUNCTION public.assignments_consistent() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM check_session(NEW.session_id);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.assignments_consistent() IS 'At commit: check_session() for the session whose assignment was written.';
+
+CREATE FUNCTION public.assignments_guard() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  source text;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status NOT IN ('pending_waiver', 'queued', 'offered') THEN
+      RAISE EXCEPTION 'an assignment starts pending_waiver, queued or offered, not %', NEW.status USING ERRCODE = 'AD001';
+    END IF;
+  ELSE
+    source := OLD.status;
+    PERFORM check_assignment_move(OLD, NEW, at);
+  END IF;
+  IF NEW.status IS DISTINCT FROM source THEN
+    IF NEW.status IN ('queued', 'offered') THEN
+      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- nobody waits before their lead time
+      IF NEW.workshop_id IS NOT NULL THEN
+        -- a workshop's request that none of its mechanics can still take becomes general
+        NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
+      END IF;
+    ELSIF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
+      NEW.ended_at := at;
+    END IF;
+    INSERT INTO session_assignment_events
+      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id,
+            NEW.change_data);
+  END IF;
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  NEW.change_data := NULL;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, opens what nobody could take, writes the audit row.';
+
+CREATE FUNCTION public.availability_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  was boolean := OLD.status = 'active' AND is_available(OLD.id, OLD.available_until);
+  is_now boolean := NEW.status = 'active' AND is_available(NEW.id, NEW.available_until);
+BEGIN
+  IF was <> is_now THEN
+    PERFORM emit_event('mechanic.availability_changed',
+                       jsonb_build_object('mechanicId', NEW.id, 'available', is_now), NEW.id);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.availability_changed() IS 'An event where a mechanic became available or stopped being so, by their own word or an operator''s; a longer lease changes nothing, and one that lapses by itself sends nothing.';
+
+CREATE FUNCTION public.bring_due_sessions(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH due AS MATERIALIZED (
+    SELECT id FROM sessions
+     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + interval '15 minutes'
+     ORDER BY customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED)
+  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+    FROM due WHERE s.id = due.id AND s.status = 'scheduled';
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.bring_due_sessions(batch integer) IS 'Makes up to batch scheduled sessions pending, 15 minutes ahead of their time; returns how many.';
+
+CREATE FUNCTION public.calculate_session_health_score(since timestamp with time zone DEFAULT (date_trunc('hour'::text, now(), 'UTC'::text) - '23:00:00'::interval), until timestamp with time zone DEFAULT now()) RETURNS TABLE(period_start timestamp with time zone, created bigint, ended bigint, completed bigint, cancelled bigint, expired bigint, accepted bigint, no_shows bigint, wrongly_marked bigint, unsettled bigint, average_seconds integer, completion_percent numeric, no_show_percent numeric, score numeric, status text)
+    LANGUAGE sql STABLE
+    AS $$
+  WITH hour AS (
+    SELECT generate_series(date_trunc('hour', since, 'UTC'), until - interval '1 microsecond', interval '1 hour') AS at
+  ), begun AS (
+    SELECT date_trunc('hour', e.occurred_at, 'UTC') AS at, count(*) AS created
+      FROM session_events e
+     WHERE e.type = 'transition' AND e.from_status IS NULL AND e.occurred_at >= since AND e.occurred_at < until
+     GROUP BY 1
+  ), wrong AS (
+    SELECT date_trunc('hour', w.decided_at, 'UTC') AS at, count(*) AS wrongly_marked
+      FROM wrongly_marked_between(since, until) AS w GROUP BY 1
+  ), outcome AS (
+    SELECT date_trunc('hour', x.decided_at, 'UTC') AS at, count(*) AS ended,
+           count(*) FILTER (WHERE x.status = 'completed') AS completed,
+           count(*) FILTER (WHERE x.status = 'cancelled') AS cancelled,
+           count(*) FILTER (WHERE x.status = 'expired') AS expired,
+           count(*) FILTER (WHERE x.mechanic_id IS NOT NULL) AS accepted,
+           count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows,
+           avg(extract(epoch FROM x.ended_at - x.started_at)) FILTER (WHERE x.status = 'completed') AS average_seconds,
+           count(*) FILTER (WHERE x.status = 'completed' AND x.at_stake
+             AND x.decided_at < now() - health_setting('settlement_seconds_max') * interval '1 second'
+             AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id OFFSET 0)) AS unsettled
+      FROM sessions_ended_between(since, until) AS x GROUP BY 1
+  ), counted AS (
+    SELECT h.at, coalesce(b.created, 0) AS created, coalesce(o.ended, 0) AS ended, coalesce(o.completed, 0) AS completed,
+           coalesce(o.cancelled, 0) AS cancelled, coalesce(o.expired, 0) AS expired, coalesce(o.accepted, 0) AS accepted,
+           coalesce(o.no_shows, 0) AS no_shows, coalesce(w.wrongly_marked, 0) AS wrongly_marked,
+           coalesce(o.unsettled, 0) AS unsettled, o.average_seconds::integer AS average_seconds,
+           percentage(o.completed, o.ended) AS completion, percentage(o.no_shows, o.accepted) AS no_show
+      FROM hour h LEFT JOIN begun b USING (at) LEFT JOIN outcome o USING (at) LEFT JOIN wrong w USING (at)
+  )
+  SELECT c.at, c.created, c.ended, c.completed, c.cancelled, c.expired, c.accepted, c.no_shows, c.wrongly_marked,
+         c.unsettled, c.average_seconds, c.completion, c.no_show, p.points, health_status(p.points)
+    FROM counted c
+         CROSS JOIN LATERAL (SELECT health_score(c.completion, c.no_show, c.wrongly_marked + c.unsettled, c.ended)) AS p (points)
+   ORDER BY c.at
+$$;
+
+COMMENT ON FUNCTION public.calculate_session_health_score(since timestamp with time zone, until timestamp with time zone) IS 'One row for each hour (UTC), of the last 24 hours unless it is said which: sessions that began, how those ended whose end was decided then, and the score of health_score(), in which the alerts are those wrongly marked or not settled. accepted: ended with a mechanic.';
+
+CREATE FUNCTION public.changed_columns(was jsonb, is_now jsonb, personal text[], OUT changed text[], OUT before jsonb, OUT after jsonb) RETURNS record
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  SELECT array_agg(key ORDER BY key),
+         coalesce(jsonb_object_agg(key, w.value) FILTER (WHERE w.value IS NOT NULL AND key <> ALL (personal)), '{}'),
+         coalesce(jsonb_object_agg(key, n.value) FILTER (WHERE n.value IS NOT NULL AND key <> ALL (personal)), '{}')
+    FROM jsonb_each(was) AS w (key, value) FULL JOIN jsonb_each(is_now) AS n (key, value) USING (key)
+   WHERE w.value IS DISTINCT FROM n.value
+$$;
+
+COMMENT ON FUNCTION public.changed_columns(was jsonb, is_now jsonb, personal text[], OUT changed text[], OUT before jsonb, OUT after jsonb) IS 'Which columns of a row differ, and what they were and are, leaving out the values of those that are personal data; a new row was {}.';
+
+CREATE FUNCTION public.new_id() RETURNS uuid
+    LANGUAGE sql PARALLEL SAFE
+    AS $$ SELECT uuidv7() $$;
+
+COMMENT ON FUNCTION public.new_id() IS 'A UUIDv7: ordered by time, so that index pages stay warm.';
+
+CREATE TABLE public.session_assignments (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    session_id uuid NOT NULL,
+    attempt integer DEFAULT 1 NOT NULL,
+    urgent boolean DEFAULT false NOT NULL,
+    available_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    workshop_id uuid,
+    declined_by uuid[],
+    queued_at timestamp with time zone,
+    status text NOT NULL,
+    mechanic_id uuid,
+    offer_expires_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    actor text,
+    actor_id uuid,
+    change_data jsonb,
+    CONSTRAINT session_assignments_accepted_by_somebody CHECK (((status <> ALL (ARRAY['accepted'::text, 'completed'::text])) OR (mechanic_id IS NOT NULL))),
+    CONSTRAINT session_assignments_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
+    CONSTRAINT session_assignments_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT session_assignments_end_is_stamped CHECK (((status = ANY (ARRAY['declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT session_assignments_offer_is_complete CHECK (((status <> ALL (ARRAY['offered'::text, 'declined'::text])) OR ((mechanic_id IS NOT NULL) AND (offer_expires_at IS NOT NULL)))),
+    CONSTRAINT session_assignments_queued_has_a_time CHECK (((status <> ALL (ARRAY['queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text])) OR (queued_at IS NOT NULL))),
+    CONSTRAINT session_assignments_queued_is_unassigned CHECK (((status <> ALL (ARRAY['pending_waiver'::text, 'queued'::text])) OR ((mechanic_id IS NULL) AND (offer_expires_at IS NULL)))),
+    CONSTRAINT session_assignments_status_known CHECK ((status = ANY (ARRAY['pending_waiver'::text, 'queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+
+COMMENT ON TABLE public.session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
+
+COMMENT ON COLUMN public.session_assignments.attempt IS '1 for the first, one more for each that follows a decline, a lapsed offer or a release.';
+
+COMMENT ON COLUMN public.session_assignments.urgent IS 'Listed before all that is not urgent.';
+
+COMMENT ON COLUMN public.session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
+
+COMMENT ON COLUMN public.session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
+
+COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
+
+COMMENT ON COLUMN public.session_assignments.queued_at IS 'Since when the customer waits; inherited by the next assignment.';
+
+COMMENT ON COLUMN public.session_assignments.status IS 'pending_waiver, queued, offered, accepted, declined, completed, cancelled or expired; moves only as assignment_may_move() says.';
+
+COMMENT ON COLUMN public.session_assignments.mechanic_id IS 'Who it is offered to, or who accepted.';
+
+COMMENT ON COLUMN public.session_assignments.offer_expires_at IS 'Until when it is reserved for mechanic_id; set on every assignment that was an offer.';
+
+COMMENT ON COLUMN public.session_assignments.ended_at IS 'When it stopped being open.';
+
+COMMENT ON COLUMN public.session_assignments.actor IS 'Write-only, as in sessions.';
+
+COMMENT ON COLUMN public.session_assignments.actor_id IS 'Write-only, as in sessions.';
+
+COMMENT ON COLUMN public.session_assignments.change_data IS 'Write-only, as in sessions.';
+
+CREATE FUNCTION public.check_assignment_move(was public.session_assignments, row_now public.session_assignments, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF row_now.id <> was.id OR row_now.session_id <> was.session_id OR row_now.attempt <> was.attempt THEN
+    RAISE EXCEPTION 'the identity of assignment % is fixed', was.id USING ERRCODE = 'AD004';
+  ELSIF row_now.status = was.status THEN
+    IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
+      RAISE EXCEPTION 'the mechanic of assignment % changes with its status only', was.id USING ERRCODE = 'AD004';
+    END IF;
+  ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
+    RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
+  ELSIF was.status IN ('offered', 'accepted') AND row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
+    RAISE EXCEPTION 'assignment % is another mechanic''s', was.id USING ERRCODE = 'AD002';
+  ELSIF was.status = 'offered' AND row_now.status IN ('accepted', 'declined') AND was.offer_expires_at <= at THEN
+    RAISE EXCEPTION 'the offer of assignment % has lapsed', was.id USING ERRCODE = 'AD002';
+  ELSIF row_now.status = 'offered' AND NOT EXISTS (
+      SELECT FROM mechanics m WHERE m.id = row_now.mechanic_id AND m.status = 'active') THEN
+    RAISE EXCEPTION 'assignment % cannot be offered to a mechanic who is not active', was.id USING ERRCODE = 'AD002';
+  ELSIF row_now.status = 'accepted' AND row_now.mechanic_id = ANY (was.declined_by) THEN
+    RAISE EXCEPTION 'assignment % was declined by this mechanic', was.id USING ERRCODE = 'AD002';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.check_assignment_move(was public.session_assignments, row_now public.session_assignments, at timestamp with time zone) IS 'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
+
+CREATE FUNCTION public.escalation_bp() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'escalation_bp'), 500)
+$$;
+
+COMMENT ON FUNCTION public.escalation_bp() IS 'Of an approved quote, to the mechanic who escalated the session, in basis points: the settings table, then 500.';
+
+CREATE TABLE public.quotes (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    session_id uuid NOT NULL,
+    mechanic_id uuid NOT NULL,
+    workshop_id uuid NOT NULL,
+    escalation_bp integer DEFAULT public.escalation_bp() NOT NULL,
+    note text,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    status text DEFAULT 'requested'::text NOT NULL,
+    amount_cents integer,
+    description text,
+    given_by_id uuid,
+    given_at timestamp with time zone,
+    decided_at timestamp with time zone,
+    actor text,
+    actor_id uuid,
+    approved_session_id uuid GENERATED ALWAYS AS (
+CASE status
+    WHEN 'approved'::text THEN session_id
+    ELSE NULL::uuid
+END) STORED,
+    CONSTRAINT quotes_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id) = 0)),
+    CONSTRAINT quotes_amount_cents_check CHECK (((amount_cents >= 1) AND (amount_cents <= 10000000))),
+    CONSTRAINT quotes_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT quotes_described_with_an_amount CHECK (((description IS NULL) OR (amount_cents IS NOT NULL))),
+    CONSTRAINT quotes_description_check CHECK (((length(description) >= 1) AND (length(description) <= 2000))),
+    CONSTRAINT quotes_end_is_stamped CHECK (((status = ANY (ARRAY['approved'::text, 'declined'::text, 'superseded'::text])) = (decided_at IS NOT NULL))),
+    CONSTRAINT quotes_escalation_bp_check CHECK (((escalation_bp >= 0) AND (escalation_bp <= 10000))),
+    CONSTRAINT quotes_given_with_an_amount CHECK (((num_nonnulls(amount_cents, given_by_id, given_at) = ANY (ARRAY[0, 3])) AND
+CASE status
+    WHEN 'requested'::text THEN (amount_cents IS NULL)
+    WHEN 'given'::text THEN (amount_cents IS NOT NULL)
+    WHEN 'approved'::text THEN (amount_cents IS NOT NULL)
+    ELSE true
+END)),
+    CONSTRAINT quotes_note_check CHECK (((length(note) >= 1) AND (length(note) <= 2000))),
+    CONSTRAINT quotes_status_known CHECK ((status = ANY (ARRAY['requested'::text, 'given'::text, 'approved'::text, 'declined'::text, 'superseded'::text])))
+);
+
+COMMENT ON TABLE public.quotes IS 'What a workshop offers to do for how much, after a mechanic escalated a session to it: one for each session and workshop. The repair and its payment are no business of ours.';
+
+COMMENT ON COLUMN public.quotes.mechanic_id IS 'Who escalated: the session''s mechanic.';
+
+COMMENT ON COLUMN public.quotes.escalation_bp IS 'What they get of the amount once it is approved, in basis points: the setting when they escalated.';
+
+COMMENT ON COLUMN public.quotes.note IS 'What the mechanic tells the workshop; may hold personal data.';
+
+COMMENT ON COLUMN public.quotes.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.quotes.requested_at IS 'When it was escalated.';
+
+COMMENT ON COLUMN public.quotes.status IS 'requested: the workshop has not answered; given: an amount stands and may be changed; approved or declined: by the customer; superseded: they approved another workshop''s.';
+
+COMMENT ON COLUMN public.quotes.amount_cents IS 'Cents of the currency.';
+
+COMMENT ON COLUMN public.quotes.description IS 'What the amount is for, in the workshop''s words; may hold personal data.';
+
+COMMENT ON COLUMN public.quotes.given_by_id IS 'The mechanic of the workshop who named the amount that stands.';
+
+COMMENT ON COLUMN public.quotes.given_at IS 'When they did.';
+
+COMMENT ON COLUMN public.quotes.decided_at IS 'When it was approved, declined or superseded.';
+
+COMMENT ON COLUMN public.quotes.actor IS 'Write-only, as in sessions.';
+
+COMMENT ON COLUMN public.quotes.actor_id IS 'Write-only, as in sessions.';
+
+COMMENT ON COLUMN public.quotes.approved_session_id IS 'Its session where it is approved: a session has one approved quote at most, and an escalation is paid for no other.';
+
+CREATE FUNCTION public.check_escalation(asked public.quotes) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  -- the session's row is the lock between who escalates and who approves; each query below sees what waited for it
+  PERFORM FROM sessions s WHERE s.id = asked.session_id FOR NO KEY UPDATE;
+  IF asked.status <> 'requested' THEN
+    RAISE EXCEPTION 'a quote starts requested, not %', asked.status USING ERRCODE = 'AD001';
+  ELSIF NOT EXISTS (SELECT FROM sessions s WHERE s.id = asked.session_id AND s.mechanic_id = asked.mechanic_id
+                       AND s.status IN ('live', 'completed')) THEN
+    RAISE EXCEPTION 'session % cannot be escalated by mechanic %', asked.session_id, asked.mechanic_id USING ERRCODE = 'AD001';
+  ELSIF EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = asked.session_id) THEN
+    RAISE EXCEPTION 'session % has an approved quote', asked.session_id USING ERRCODE = 'AD001';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.check_escalation(asked public.quotes) IS 'Refuses an escalation of a session that is neither live nor completed, by another than its mechanic, or after a quote was approved.';
+
+CREATE FUNCTION public.check_plan_uses(customer uuid, plan text, allowed integer) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF (SELECT count(*) FROM intakes i JOIN sessions s ON s.id = i.id
+       WHERE i.customer_id = customer AND i.plan_code = plan AND s.status NOT IN ('cancelled', 'expired')) >= allowed THEN
+    RAISE EXCEPTION 'plan % was used % times', plan, allowed USING ERRCODE = 'AD006';
+  END IF;
+  RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION public.check_plan_uses(customer uuid, plan text, allowed integer) IS 'True where the customer may have another session of this plan, else raises AD006; null allows any number. The caller holds the customer''s row, so that no two intakes count at once.';
+
+CREATE FUNCTION public.check_quote_move(was public.quotes, row_now public.quotes) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF (row_now.id, row_now.session_id, row_now.mechanic_id, row_now.workshop_id, row_now.escalation_bp, row_now.note,
+      row_now.currency, row_now.requested_at)
+     IS DISTINCT FROM (was.id, was.session_id, was.mechanic_id, was.workshop_id, was.escalation_bp, was.note,
+                       was.currency, was.requested_at) THEN
+    RAISE EXCEPTION 'what was asked with quote % is fixed', was.id USING ERRCODE = 'AD004';
+  ELSIF NOT quote_may_move(was.status, row_now.status) THEN
+    RAISE EXCEPTION 'quote % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
+  ELSIF row_now.status <> 'given'
+    AND (row_now.amount_cents, row_now.description, row_now.given_by_id, row_now.given_at)
+        IS DISTINCT FROM (was.amount_cents, was.description, was.given_by_id, was.given_at) THEN
+    RAISE EXCEPTION 'the amount of quote % is what is decided on', was.id USING ERRCODE = 'AD004';
+  ELSIF row_now.status = 'given' AND NOT EXISTS (
+      SELECT FROM mechanics m WHERE m.id = row_now.given_by_id AND m.workshop_id = was.workshop_id) THEN
+    RAISE EXCEPTION 'quote % is another workshop''s', was.id USING ERRCODE = 'AD002';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.check_quote_move(was public.quotes, row_now public.quotes) IS 'Refuses moves that do not exist, amounts that change as they are decided on, and those of other workshops.';
+
+CREATE FUNCTION public.check_session(checked uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  s record;
+BEGIN
+  SELECT x.status, x.mechanic_id, a.session_id AS assigned_session, a.status AS assignment, a.mechanic_id AS assigned_to,
+         (SELECT count(*) FROM session_assignments o WHERE o.session_id = x.id AND o.ended_at IS NULL) AS open_assignments,
+         x.mechanic_id IS NULL OR EXISTS (
+           SELECT FROM session_participants p WHERE p.session_id = x.id AND p.role = 'mechanic'
+              AND p.mechanic_id = x.mechanic_id AND p.until IS NULL) AS takes_part
+    INTO s
+    FROM sessions x LEFT JOIN session_assignments a ON a.id = x.current_assignment_id
+   WHERE x.id = checked;
+  IF s.assigned_session IS DISTINCT FROM checked THEN
+    RAISE EXCEPTION 'session % has no assignment of its own', checked USING ERRCODE = 'AD005';
+  ELSIF s.open_assignments <> (s.status IN ('scheduled', 'pending', 'waiting', 'live'))::integer THEN
+    RAISE EXCEPTION 'session % is % and has % open assignments', checked, s.status, s.open_assignments USING ERRCODE = 'AD005';
+  ELSIF NOT (CASE s.status
+      WHEN 'scheduled' THEN s.assignment IN ('pending_waiver', 'queued', 'offered')
+      WHEN 'pending' THEN s.assignment IN ('pending_waiver', 'queued', 'offered')
+      WHEN 'waiting' THEN s.assignment = 'accepted'
+      WHEN 'live' THEN s.assignment = 'accepted'
+      ELSE s.assignment = s.status END) THEN
+    RAISE EXCEPTION 'session % is % and its assignment %', checked, s.status, s.assignment USING ERRCODE = 'AD005';
+  ELSIF s.mechanic_id IS NOT NULL AND (s.assigned_to IS DISTINCT FROM s.mechanic_id OR NOT s.takes_part) THEN
+    RAISE EXCEPTION 'session % and its assignment name different mechanics', checked USING ERRCODE = 'AD005';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.check_session(checked uuid) IS 'Raises AD005 where a session and its assignments do not agree.';
+
+CREATE FUNCTION public.checkout_may_move(source text, target text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  -- Stripe may say in any order what happened, and the money of a page that we gave up is money all the same
+  SELECT CASE source
+    WHEN 'open' THEN target IN ('processing', 'paid', 'failed', 'expired', 'unfulfillable')
+    WHEN 'processing' THEN target IN ('paid', 'failed', 'unfulfillable')
+    WHEN 'failed' THEN target IN ('paid', 'unfulfillable')
+    WHEN 'expired' THEN target IN ('processing', 'paid', 'failed', 'unfulfillable')
+    ELSE false END
+$$;
+
+COMMENT ON FUNCTION public.checkout_may_move(source text, target text) IS 'Whether a checkout may go from one status to another; what was paid stays paid.';
+
+CREATE SEQUENCE public.event_sequence
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.outbox (
+    subject_id uuid NOT NULL,
+    id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
+    type text,
+    payload jsonb,
+    attempts smallint,
+    error text,
+    CONSTRAINT outbox_type_with_payload CHECK (((type IS NULL) = (payload IS NULL)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_insert_threshold='-1', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='20000');
+
+COMMENT ON TABLE public.outbox IS 'Events that the bus does not have yet. A row of a transition has no content of its own: that is its audit row''s.';
+
+COMMENT ON COLUMN public.outbox.subject_id IS 'What the event is about, usually a session; order is kept within it.';
+
+COMMENT ON COLUMN public.outbox.id IS 'The sequence of events; of a transition the id of its audit row.';
+
+COMMENT ON COLUMN public.outbox.type IS 'The bus''s detail-type, where the event is no transition.';
+
+COMMENT ON COLUMN public.outbox.payload IS 'The facts, where the event is no transition.';
+
+COMMENT ON COLUMN public.outbox.attempts IS 'How often the bus refused this entry while it took others; null: never.';
+
+COMMENT ON COLUMN public.outbox.error IS 'Why, the last time: the bus''s error code.';
+
+CREATE TABLE public.session_assignment_events (
+    session_id uuid NOT NULL,
+    id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    assignment_id uuid NOT NULL,
+    actor_id uuid,
+    actor text DEFAULT ('db:'::text || (SESSION_USER)::text) NOT NULL,
+    from_status text,
+    to_status text NOT NULL,
+    data jsonb
+);
+
+COMMENT ON TABLE public.session_assignment_events IS 'The audit trail of assignments, written by triggers only.';
+
+COMMENT ON COLUMN public.session_assignment_events.id IS 'Order of writing.';
+
+COMMENT ON COLUMN public.session_assignment_events.occurred_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.session_assignment_events.actor_id IS 'The user''s id (sub), where a user acted.';
+
+COMMENT ON COLUMN public.session_assignment_events.actor IS 'As what they acted, as in sessions.actor.';
+
+COMMENT ON COLUMN public.session_assignment_events.from_status IS 'Null for the creation.';
+
+COMMENT ON COLUMN public.session_assignment_events.data IS 'What else is known of it.';
+
+CREATE TABLE public.session_events (
+    session_id uuid NOT NULL,
+    id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor_id uuid,
+    mechanic_id uuid,
+    actor text DEFAULT ('db:'::text || (SESSION_USER)::text) NOT NULL,
+    type text NOT NULL,
+    from_status text,
+    to_status text,
+    role text,
+    data jsonb,
+    CONSTRAINT session_events_fits_type CHECK ((((type = 'transition'::text) = (to_status IS NOT NULL)) AND ((type <> 'transition'::text) = (role IS NOT NULL)) AND (((role = 'mechanic'::text) IS TRUE) = (mechanic_id IS NOT NULL)))),
+    CONSTRAINT session_events_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text]))),
+    CONSTRAINT session_events_type_check CHECK ((type = ANY (ARRAY['transition'::text, 'joined'::text, 'left'::text])))
+);
+
+COMMENT ON TABLE public.session_events IS 'The audit trail of sessions and the evidence of presence. Written by triggers only: the application role cannot insert, and nobody can change or delete rows.';
+
+COMMENT ON COLUMN public.session_events.id IS 'Order of writing.';
+
+COMMENT ON COLUMN public.session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
+
+COMMENT ON COLUMN public.session_events.actor_id IS 'The user''s id (sub), where a user acted.';
+
+COMMENT ON COLUMN public.session_events.mechanic_id IS 'Which mechanic came or left, where the role is mechanic.';
+
+COMMENT ON COLUMN public.session_events.actor IS 'As what they acted, as in sessions.actor.';
+
+COMMENT ON COLUMN public.session_events.type IS 'transition (from, to), or joined or left (role).';
+
+COMMENT ON COLUMN public.session_events.from_status IS 'Null for the creation.';
+
+COMMENT ON COLUMN public.session_events.to_status IS 'Null where presence changed.';
+
+COMMENT ON COLUMN public.session_events.role IS 'Whose presence this is evidence of.';
+
+COMMENT ON COLUMN public.session_events.data IS 'What else is known of it.';
+
+CREATE TABLE public.sessions (
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    current_assignment_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    scheduled_for timestamp with time zone,
+    released_at timestamp with time zone,
+    customer_present boolean DEFAULT false NOT NULL,
+    mechanic_present boolean DEFAULT false NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    mechanic_id uuid,
+    accepted_at timestamp with time zone,
+    customer_joined_at timestamp with time zone,
+    mechanic_joined_at timestamp with time zone,
+    started_at timestamp with time zone,
+    parted_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    end_reason text,
+    absent text,
+    min_billable_seconds integer,
+    mechanic_notes text,
+    actor text,
+    actor_id uuid,
+    change_data jsonb,
+    CONSTRAINT sessions_absent_known CHECK ((absent = ANY (ARRAY['customer'::text, 'mechanic'::text, 'both'::text]))),
+    CONSTRAINT sessions_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
+    CONSTRAINT sessions_completed_iff_long_enough CHECK (((status <> ALL (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) OR ((status = 'completed'::text) = ((started_at IS NOT NULL) AND ((ended_at - started_at) >= make_interval(secs => (min_billable_seconds)::double precision)))))),
+    CONSTRAINT sessions_end_is_complete CHECK (((status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) = ((ended_at IS NOT NULL) AND (end_reason IS NOT NULL) AND (min_billable_seconds IS NOT NULL)))),
+    CONSTRAINT sessions_mechanic_fits_status CHECK (
+CASE status
+    WHEN 'scheduled'::text THEN (mechanic_id IS NULL)
+    WHEN 'pending'::text THEN (mechanic_id IS NULL)
+    WHEN 'waiting'::text THEN (mechanic_id IS NOT NULL)
+    WHEN 'live'::text THEN (mechanic_id IS NOT NULL)
+    WHEN 'completed'::text THEN (mechanic_id IS NOT NULL)
+    ELSE true
+END),
+    CONSTRAINT sessions_reason_fits_history CHECK (
+CASE end_reason
+    WHEN 'too_short'::text THEN (started_at IS NOT NULL)
+    WHEN 'no_show'::text THEN ((started_at IS NULL) AND (mechanic_id IS NOT NULL) AND (absent IS NOT NULL))
+    WHEN 'withdrawn'::text THEN ((started_at IS NULL) AND (mechanic_id IS NULL))
+    WHEN 'expired'::text THEN (started_at IS NULL)
+    ELSE true
+END),
+    CONSTRAINT sessions_reason_fits_status CHECK (
+CASE status
+    WHEN 'completed'::text THEN (end_reason = 'billable'::text)
+    WHEN 'cancelled'::text THEN (end_reason = ANY (ARRAY['too_short'::text, 'no_show'::text, 'withdrawn'::text]))
+    WHEN 'expired'::text THEN (end_reason = 'expired'::text)
+    ELSE (end_reason IS NULL)
+END),
+    CONSTRAINT sessions_scheduled_has_a_time CHECK (((status <> 'scheduled'::text) OR (scheduled_for IS NOT NULL))),
+    CONSTRAINT sessions_start_is_proven CHECK ((((status <> 'live'::text) OR (started_at IS NOT NULL)) AND ((started_at IS NULL) OR ((customer_joined_at IS NOT NULL) AND (mechanic_joined_at IS NOT NULL))) AND ((started_at IS NULL) OR (status = ANY (ARRAY['live'::text, 'completed'::text, 'cancelled'::text]))))),
+    CONSTRAINT sessions_status_known CHECK ((status = ANY (ARRAY['scheduled'::text, 'pending'::text, 'waiting'::text, 'live'::text, 'completed'::text, 'cancelled'::text, 'expired'::text]))),
+    CONSTRAINT sessions_times_in_order CHECK ((ended_at >= started_at))
+);
+
+COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock; triggers keep the assignment, the participants and the audit trail in step.';
+
+COMMENT ON COLUMN public.sessions.id IS 'The same as its intake''s.';
+
+COMMENT ON COLUMN public.sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
+
+COMMENT ON COLUMN public.sessions.created_at IS 'When the intake committed.';
+
+COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
+
+COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
+
+COMMENT ON COLUMN public.sessions.customer_present IS 'Joined and not left since.';
+
+COMMENT ON COLUMN public.sessions.mechanic_present IS 'Joined and not left since.';
+
+COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
+
+COMMENT ON COLUMN public.sessions.mechanic_id IS 'Who accepted; null before, and again after a release.';
+
+COMMENT ON COLUMN public.sessions.accepted_at IS 'When the present mechanic accepted.';
+
+COMMENT ON COLUMN public.sessions.customer_joined_at IS 'First join of the customer.';
+
+COMMENT ON COLUMN public.sessions.mechanic_joined_at IS 'First join of the present mechanic.';
+
+COMMENT ON COLUMN public.sessions.started_at IS 'First instant at which both were present.';
+
+COMMENT ON COLUMN public.sessions.parted_at IS 'Last instant at which both were present; null while both are.';
+
+COMMENT ON COLUMN public.sessions.ended_at IS 'The end that counts for duration and money: the last instant both were present, or the plan''s maximum.';
+
+COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
+
+COMMENT ON COLUMN public.sessions.absent IS 'Who never came, where the reason is no_show: customer, mechanic or both.';
+
+COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
+
+COMMENT ON COLUMN public.sessions.mechanic_notes IS 'What the mechanic wrote when ending the session.';
+
+COMMENT ON COLUMN public.sessions.actor IS 'Write-only: as what whoever changes the row does so: customer, mechanic, admin, system: and the job, operator: and the name. The guard moves it to the audit row and leaves null; a statement that says nothing is recorded as db: and the role.';
+
+COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), where a user acts.';
+
+COMMENT ON COLUMN public.sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
+
+CREATE VIEW public.outbox_events AS
+ SELECT o.subject_id,
+    o.id,
+    o.type,
+    o.payload,
+    o.attempts,
+    COALESCE(t.occurred_at, ((o.payload ->> 'occurredAt'::text))::timestamp with time zone) AS occurred_at,
+    t.actor,
+    t.data,
+    t.from_status AS previous_status,
+    t.to_status AS status,
+    t.assignment_id,
+    t.workshop_id,
+    t.urgent,
+    s.customer_id,
+        CASE
+            WHEN (t.assignment_id IS NOT NULL) THEN
+            CASE
+                WHEN (t.to_status <> ALL (ARRAY['pending_waiver'::text, 'queued'::text])) THEN t.mechanic_id
+                ELSE NULL::uuid
+            END
+            WHEN ((t.to_status = 'waiting'::text) OR (t.from_status = ANY (ARRAY['waiting'::text, 'live'::text]))) THEN ( SELECT a.mechanic_id
+               FROM (public.session_assignment_events y
+                 JOIN public.session_assignments a ON ((a.id = y.assignment_id)))
+              WHERE ((y.session_id = o.subject_id) AND (y.to_status = 'accepted'::text) AND
+                    CASE t.to_status
+                        WHEN 'waiting'::text THEN (y.id > o.id)
+                        ELSE (y.id < o.id)
+                    END)
+              ORDER BY (abs((y.id - o.id)))
+             LIMIT 1)
+            ELSE NULL::uuid
+        END AS mechanic_id,
+    (( SELECT count(*) AS count
+           FROM public.session_events y
+          WHERE ((y.session_id = o.subject_id) AND (y.id <= o.id) AND (y.type = 'transition'::text))) + ( SELECT count(*) AS count
+           FROM public.session_assignment_events y
+          WHERE ((y.session_id = o.subject_id) AND (y.id <= o.id)))) AS session_seq
+   FROM ((public.outbox o
+     LEFT JOIN LATERAL ( SELECT e.occurred_at,
+            e.actor,
+            e.data,
+            e.from_status,
+            e.to_status,
+            NULL::uuid AS assignment_id,
+            NULL::uuid AS workshop_id,
+            NULL::boolean AS urgent,
+            NULL::uuid AS mechanic_id
+           FROM public.session_events e
+          WHERE ((e.session_id = o.subject_id) AND (e.id = o.id))
+        UNION ALL
+         SELECT x.occurred_at,
+            x.actor,
+            x.data,
+            x.from_status,
+            x.to_status,
+            x.assignment_id,
+            a.workshop_id,
+            a.urgent,
+            a.mechanic_id
+           FROM (public.session_assignment_events x
+             JOIN public.session_assignments a ON ((a.id = x.assignment_id)))
+          WHERE ((x.session_id = o.subject_id) AND (x.id = o.id))) t ON (true))
+     LEFT JOIN public.sessions s ON ((s.id = o.subject_id)));
+
+COMMENT ON VIEW public.outbox_events IS 'What the bus does not have yet, with all its facts; the same however late it is read.';
+
+CREATE FUNCTION public.claim_events(after uuid, subjects integer, grace interval, each integer DEFAULT 50) RETURNS SETOF public.outbox_events
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN QUERY
+    WITH head AS MATERIALIZED (
+      -- Whoever holds the oldest event of a subject holds them all, so two relays never share a subject.
+      SELECT o.subject_id FROM outbox o
+       WHERE o.subject_id > after
+         AND NOT EXISTS (SELECT FROM outbox p WHERE p.subject_id = o.subject_id AND p.id < o.id)
+         AND (SELECT v.occurred_at FROM outbox_events v WHERE v.subject_id = o.subject_id AND v.id = o.id)
+             <= clock_timestamp() - grace
+       ORDER BY o.subject_id LIMIT subjects
+         FOR UPDATE OF o SKIP LOCKED)
+    SELECT v.* FROM head CROSS JOIN LATERAL (
+             SELECT e.* FROM outbox_events e WHERE e.subject_id = head.subject_id ORDER BY e.id LIMIT each) AS v
+     ORDER BY v.subject_id, v.id;
+END
+$$;
+
+COMMENT ON FUNCTION public.claim_events(after uuid, subjects integer, grace interval, each integer) IS 'Locks up to so many subjects beyond the given one, whose oldest event is older than the grace, and returns the first so many events of each, in order; the lock lasts as long as the transaction.';
+
+CREATE FUNCTION public.claim_missed_settlements(batch integer DEFAULT 100, grace interval DEFAULT '00:10:00'::interval) RETURNS SETOF uuid
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN QUERY
+    WITH missed AS MATERIALIZED (
+      SELECT d.session_id FROM settlements_due d WHERE d.retry_at <= clock_timestamp() - grace
+       ORDER BY d.retry_at LIMIT batch
+         FOR UPDATE SKIP LOCKED)
+    UPDATE settlements_due d SET retry_at = clock_timestamp() FROM missed
+     WHERE d.session_id = missed.session_id RETURNING d.session_id;
+END
+$$;
+
+COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace and are not settled; each is given out again only after another grace, so that one that cannot be settled does not hold up the others.';
+
+CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NEW.debit_account LIKE 'customer:%' THEN
+    UPDATE credit_balances SET balance = balance - NEW.amount WHERE user_id = split_part(NEW.debit_account, ':', 2)::uuid;
+    IF NOT FOUND THEN -- who has no row has nothing: the constraint says so, as it does to who has too little
+      INSERT INTO credit_balances (user_id, balance) VALUES (split_part(NEW.debit_account, ':', 2)::uuid, -NEW.amount);
+    END IF;
+  END IF;
+  IF NEW.credit_account LIKE 'customer:%' THEN
+    INSERT INTO credit_balances AS b (user_id, balance)
+    VALUES (split_part(NEW.credit_account, ':', 2)::uuid, NEW.amount)
+    ON CONFLICT (user_id) DO UPDATE SET balance = b.balance + excluded.balance;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; refuses by constraint what would overdraw a customer''s credits.';
+
+CREATE FUNCTION public.current_waiver_version() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT (waiver_versions())[cardinality(waiver_versions())]
+$$;
+
+COMMENT ON FUNCTION public.current_waiver_version() IS 'The version a signature without a version is for.';
+
+CREATE FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  INSERT INTO outbox (subject_id, type, payload)
+  VALUES (subject, event_type, facts || jsonb_build_object('occurredAt', clock_timestamp()))
+$$;
+
+COMMENT ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) IS 'Has an event published that is no transition: its detail-type, its facts, and the row it is about, within which order is kept.';
+
+CREATE FUNCTION public.end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH abandoned AS MATERIALIZED (
+    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
+     WHERE s.ended_at IS NULL AND s.status = 'live'
+       AND (s.parted_at <= now() - interval '10 minutes'
+            OR s.started_at <= now() - make_interval(mins => i.max_minutes))
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE sessions s
+     SET status = CASE
+           WHEN latest_end(s.id, s.started_at, clock_timestamp()) - s.started_at
+                >= make_interval(secs => min_billable_seconds()) THEN 'completed' ELSE 'cancelled' END,
+         actor = 'system:expire-orphans'
+    FROM abandoned a WHERE s.id = a.id AND s.status = 'live' AND (s.parted_at IS NOT NULL OR s.started_at <= now()
+      - make_interval(mins => (SELECT i.max_minutes FROM intakes i WHERE i.id = s.id)));
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for 10 minutes, or that are past their plan''s longest duration; returns how many.';
+
+CREATE TABLE public.erasures (
+    user_id uuid NOT NULL,
+    erased_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    erased_by text NOT NULL,
+    sessions integer NOT NULL
+);
+
+COMMENT ON TABLE public.erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
+
+COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.erasures.erased_at IS 'When.';
+
+COMMENT ON COLUMN public.erasures.erased_by IS 'The database role, and the operator it acted for.';
+
+COMMENT ON COLUMN public.erasures.sessions IS 'How many sessions it took the words and names from.';
+
+CREATE FUNCTION public.erase_customer(customer_user uuid, operator text) RETURNS public.erasures
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  done erasures;
+  erased uuid;
+  touched integer;
+BEGIN
+  SELECT id INTO erased FROM customers WHERE user_id = customer_user FOR NO KEY UPDATE; -- no intake begins meanwhile
+  IF erased IS NULL THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO done FROM erasures WHERE user_id = customer_user;
+  IF FOUND THEN
+    RETURN done;
+  END IF;
+  IF EXISTS (SELECT FROM sessions WHERE customer_id = erased AND ended_at IS NULL)
+     OR EXISTS (SELECT FROM checkouts WHERE user_id = customer_user AND status IN ('open', 'processing')) THEN
+    RAISE EXCEPTION 'customer % has an active session or an open payment', customer_user USING ERRCODE = 'AD010';
+  END IF;
+
+  UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = clock_timestamp() WHERE id = erased;
+  UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
+  GET DIAGNOSTICS touched = ROW_COUNT;
+  UPDATE sessions SET mechanic_notes = NULL WHERE customer_id = erased AND mechanic_notes IS NOT NULL;
+  UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
+  UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = customer_user;
+  DELETE FROM notification_preferences WHERE user_id = customer_user;
+  DELETE FROM notification_locales WHERE user_id = customer_user;
+  DELETE FROM idempotency_keys WHERE user_id = customer_user;
+  DELETE FROM realtime_tickets WHERE user_id = customer_user;
+  DELETE FROM realtime_connections WHERE user_id = customer_user;
+  INSERT INTO erasures (user_id, erased_by, sessions)
+  VALUES (customer_user, session_user || ':' || operator, touched) RETURNING * INTO done;
+  RETURN done;
+END
+$$;
+
+COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Takes a customer''s personal data out of every row, for ever, and returns the proof; null where there is no such customer, the first proof where it was done before. Raises AD010 while a session is active or a payment is open. For the owner.';
+
+CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT
+    AS $$
+  SELECT ceil(least(place / (per_second * share), ceil(place / greatest(free, 1)::numeric)::float8 * usual_wait, 7200))::integer
+$$;
+
+COMMENT ON FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision) IS 'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most 2 hours, when the session expires; null without a pace.';
+
+CREATE FUNCTION public.expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH lapsed AS MATERIALIZED (
+    SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE a.status = 'offered' AND a.offer_expires_at <= now()
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE session_assignments a SET status = 'expired', actor = 'system:expire-orphans'
+    FROM lapsed WHERE a.id = lapsed.id AND a.status = 'offered' AND a.offer_expires_at <= now();
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.expire_lapsed_offers(batch integer) IS 'Ends up to batch offers past their deadline, which queues their sessions for the others; returns how many.';
+
+CREATE FUNCTION public.expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  expired integer;
+BEGIN
+  WITH orphan AS MATERIALIZED (
+    SELECT id FROM sessions
+     WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
+       AND coalesce(released_at, created_at) < now() - interval '2 hours'
+     ORDER BY customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED)
+  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
+    FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
+     AND coalesce(s.released_at, s.created_at) < now() - interval '2 hours';
+  GET DIAGNOSTICS expired = ROW_COUNT;
+  RETURN expired;
+END
+$$;
+
+COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for more than 2 hours; returns how many. Safe to call by hand and at once.';
+
+CREATE FUNCTION public.finish_session(of_session uuid, was text, becomes text, why text, at timestamp with time zone, who_was_absent text, notes text, by_actor text, by_id uuid) RETURNS json
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  UPDATE sessions
+     SET status = becomes, end_reason = why, ended_at = at, absent = who_was_absent, mechanic_notes = notes,
+         actor = by_actor, actor_id = by_id
+   WHERE id = of_session AND status = was;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  RETURN unpublished_events(of_session);
+END
+$$;
+
+COMMENT ON FUNCTION public.finish_session(of_session uuid, was text, becomes text, why text, at timestamp with time zone, who_was_absent text, notes text, by_actor text, by_id uuid) IS 'Ends a session that is in the given state, with a verdict, and returns its events that the bus does not have; null where it is not in that state.';
+
+CREATE FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  ends timestamptz;
+BEGIN
+  IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
+    row_now.released_at := coalesce(row_now.released_at, at);
+  ELSIF row_now.status = 'waiting' THEN
+    row_now.accepted_at := at;
+    row_now.mechanic_present := false;
+    row_now.mechanic_joined_at := NULL;
+    IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
+               WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
+      RAISE EXCEPTION 'nobody is mechanic and customer of one session' USING ERRCODE = 'AD003';
+    END IF;
+  ELSIF row_now.status = 'pending' THEN
+    row_now.mechanic_id := NULL;
+    row_now.mechanic_present := false;
+    row_now.mechanic_joined_at := NULL;
+    row_now.accepted_at := NULL;
+    row_now.parted_at := NULL;
+  ELSIF row_now.status = 'live' THEN
+    row_now.started_at := (together(was.id, at)).since;
+    IF row_now.started_at IS NULL THEN
+      RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
+    END IF;
+    -- Evidence that was moved in from elsewhere has left no trace in the row.
+    row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
+    row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
+  ELSE
+    row_now.started_at := was.started_at;
+    row_now.min_billable_seconds := min_billable_seconds();
+    IF was.started_at IS NOT NULL THEN
+      ends := latest_end(was.id, was.started_at, at);
+      -- While both are there, the verdict was given an instant ago, in this transaction; else the end is what it is.
+      row_now.ended_at := CASE WHEN ends = at AND row_now.ended_at BETWEEN transaction_timestamp() AND at
+                               THEN row_now.ended_at ELSE ends END;
+    ELSE
+      row_now.ended_at := least(row_now.ended_at, at);
+    END IF;
+    row_now.end_reason := coalesce(row_now.end_reason, CASE
+      WHEN row_now.status = 'completed' THEN 'billable'
+      WHEN row_now.status = 'expired' THEN 'expired'
+      WHEN row_now.started_at IS NOT NULL THEN 'too_short'
+      WHEN row_now.mechanic_id IS NOT NULL THEN 'no_show'
+      ELSE 'withdrawn' END);
+    IF row_now.end_reason = 'no_show' THEN
+      row_now.absent := coalesce(row_now.absent, CASE
+        WHEN row_now.customer_joined_at IS NOT NULL AND row_now.mechanic_joined_at IS NULL THEN 'mechanic'
+        WHEN row_now.mechanic_joined_at IS NOT NULL AND row_now.customer_joined_at IS NULL THEN 'customer'
+        ELSE 'both' END);
+    END IF;
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the party that follow from its new status.';
+
+CREATE FUNCTION public.forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH old AS MATERIALIZED (
+    SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+     LIMIT batch
+       FOR UPDATE SKIP LOCKED)
+  DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_idempotency_keys(batch integer) IS 'Deletes up to batch Idempotency-Keys older than 24 hours; returns how many.';
+
+CREATE FUNCTION public.guard_checkout() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NOT checkout_may_move(OLD.status, NEW.status) THEN
+    RAISE EXCEPTION 'checkout % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.guard_checkout() IS 'Keeps a checkout''s status on its way.';
+
+CREATE FUNCTION public.health_limits_passed() RETURNS TABLE(alert text, severity text, mechanic_id uuid, percent numeric, passed integer, sessions bigint)
+    LANGUAGE sql STABLE
+    AS $$
+  WITH everything AS (
+    SELECT count(*) AS ended, count(*) FILTER (WHERE x.status = 'completed') AS completed,
+           count(*) FILTER (WHERE x.mechanic_id IS NOT NULL) AS accepted,
+           count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows
+      FROM sessions_ended_between(now() - interval '24 hours', 'infinity') AS x
+  ), measured AS (
+    SELECT 'completion_low' AS alert, NULL::uuid AS mechanic_id, percentage(e.completed, e.ended) AS percent, e.ended AS sessions,
+           health_setting('completion_percent_min') AS low, NULL::integer AS high FROM everything e
+    UNION ALL
+    SELECT 'no_show_high', NULL, percentage(e.no_shows, e.accepted), e.accepted, NULL, health_setting('no_show_percent_max')
+      FROM everything e
+    UNION ALL
+    SELECT v.alert, m.mechanic_id, v.percent, m.sessions, v.low, v.high
+      FROM mechanic_health(now() - interval '24 hours', 'infinity') AS m
+           CROSS JOIN LATERAL (VALUES
+             ('mechanic_completion_low', m.completion_percent, health_setting('mechanic_completion_percent_min'), NULL::integer),
+             ('mechanic_no_show_high', m.no_show_percent, NULL, health_setting('mechanic_no_show_percent_max'))
+           ) AS v (alert, percent, low, high)
+  )
+  SELECT m.alert, CASE WHEN m.mechanic_id IS NULL THEN 'critical' ELSE 'warning' END, m.mechanic_id, m.percent,
+         coalesce(m.low, m.high), m.sessions
+    FROM measured m
+   WHERE m.sessions >= coalesce(health_setting('sample_min'), 1) AND (m.percent < m.low OR m.percent > m.high)
+$$;
+
+COMMENT ON FUNCTION public.health_limits_passed() IS 'The percentages of the last 24 hours, of all sessions and of each mechanic''s, that are beyond a limit of the settings table: critical of all, a warning of one mechanic.';
+
+CREATE FUNCTION public.health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint) RETURNS numeric
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE WHEN sessions > 0 THEN 100
+    - least(40, greatest(0, health_setting('completion_percent_min') - completion))
+    - least(30, greatest(0, no_show - health_setting('no_show_percent_max')))
+    - least(30, round(100.0 * alerts / sessions, 1)) END
+$$;
+
+COMMENT ON FUNCTION public.health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint) IS '0 to 100: from 100 is taken a point for each per cent of completion below health_completion_percent_min (40 at most), a point for each per cent of no-shows above health_no_show_percent_max (30 at most), and a point for each per cent of the sessions that have an alert (30 at most). Null where there is no session; a percentage that is null takes nothing.';
+
+CREATE FUNCTION public.health_setting(name text) RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name
+$$;
+
+COMMENT ON FUNCTION public.health_setting(name text) IS 'A limit of the settings table, without its health_; null: not checked.';
+
+CREATE FUNCTION public.health_status(score numeric) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN score IS NULL THEN 'no_data' WHEN score >= 95 THEN 'excellent' WHEN score >= 85 THEN 'good'
+              WHEN score >= 70 THEN 'fair' WHEN score >= 50 THEN 'poor' ELSE 'critical' END
+$$;
+
+COMMENT ON FUNCTION public.health_status(score numeric) IS 'The word for a score: excellent from 95, good from 85, fair from 70, poor from 50, else critical; no_data without one.';
+
+CREATE FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT coalesce(lease > now(), false) OR kept_by_feed(mechanic, lease)
+$$;
+
+COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether a lease has not lapsed, or an open feed keeps it.';
+
+CREATE FUNCTION public.keep_newest_reconcile_runs() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  DELETE FROM reconcile_runs WHERE id IN (SELECT id FROM reconcile_runs ORDER BY id DESC OFFSET 400 LIMIT 100);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.keep_newest_reconcile_runs() IS 'Bounds reconcile_runs.';
+
+CREATE FUNCTION public.keep_newest_verify_runs() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  DELETE FROM verify_runs WHERE id IN (SELECT id FROM verify_runs ORDER BY id DESC OFFSET 500 LIMIT 100);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.keep_newest_verify_runs() IS 'Bounds verify_runs.';
+
+CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT EXISTS (SELECT FROM realtime_connections c
+                  WHERE c.mechanic_id = mechanic AND c.connected_at <= lease AND c.expires_at > now())
+$$;
+
+COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed keeps this lease: one that was open while the lease was on. A row past its expires_at is no feed, so that one left behind keeps nothing for ever.';
+
+CREATE FUNCTION public.latest_end(wanted uuid, started_at timestamp with time zone, present timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql
+    AS $$
+  SELECT least(coalesce(greatest((together(wanted, present)).until, started_at), started_at),
+               started_at + make_interval(mins => i.max_minutes))
+    FROM intakes i WHERE i.id = wanted
+$$;
+
+COMMENT ON FUNCTION public.latest_end(wanted uuid, started_at timestamp with time zone, present timestamp with time zone) IS 'When a started session ended: the last instant both were present, but not past the plan''s longest duration.';
+
+CREATE FUNCTION public.lease_follows_feed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    -- the new feed takes over from one that is open: whichever closes first, the other one keeps the lease
+    UPDATE mechanics m SET available_until = NEW.connected_at
+     WHERE m.id = NEW.mechanic_id AND m.available_until < NEW.connected_at AND kept_by_feed(m.id, m.available_until);
+  ELSE
+    UPDATE mechanics m SET available_until = least(OLD.expires_at, clock_timestamp()) + interval '60 seconds'
+     WHERE m.id = OLD.mechanic_id AND m.available_until >= OLD.connected_at
+       AND m.available_until < least(OLD.expires_at, clock_timestamp()) + interval '60 seconds';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.lease_follows_feed() IS 'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; one that an open feed keeps is handed to the next feed. A feed alone makes nobody available.';
+
+CREATE FUNCTION public.legacy_rows_forget() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $_$
+BEGIN
+  UPDATE legacy_rows SET content = '{}'
+   WHERE user_id = NEW.user_id
+      OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
+      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, where it is part of a session
+                         WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
+                           AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+  RETURN NULL;
+END
+$_$;
+
+COMMENT ON FUNCTION public.legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
+
+CREATE FUNCTION public.mark_published(subjects uuid[], ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+  marked integer;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  DELETE FROM outbox o USING unnest(subjects, ids) AS d (subject_id, id)
+   WHERE o.subject_id = d.subject_id AND o.id = d.id;
+  GET DIAGNOSTICS marked = ROW_COUNT;
+  RETURN marked;
+END
+$$;
+
+COMMENT ON FUNCTION public.mark_published(subjects uuid[], ids bigint[]) IS 'Removes events that the bus has; returns how many. Raises 55P03 where another holds them.';
+
+CREATE FUNCTION public.mark_published_of(subject uuid, ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '200ms'
+    AS $$
+DECLARE
+  marked integer;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  DELETE FROM outbox o WHERE o.subject_id = subject AND o.id = ANY (ids);
+  GET DIAGNOSTICS marked = ROW_COUNT;
+  RETURN marked;
+END
+$$;
+
+COMMENT ON FUNCTION public.mark_published_of(subject uuid, ids bigint[]) IS 'mark_published() of one subject, which is what a call publishes. Raises 55P03 where another holds them.';
+
+CREATE FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT EXISTS (
+    SELECT FROM mechanics m
+     WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
+       AND (shown_at > clock_timestamp() -- who is away or busy now may be there and free by then
+            OR is_available(m.id, m.available_until)
+               AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
+$$;
+
+COMMENT ON FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at timestamp with time zone) IS 'Whether a request for this mechanic, of this workshop or general, shown from then on, is offered or goes straight to the queue.';
+
+CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(mechanic_id uuid, sessions bigint, completed bigint, too_short bigint, no_shows bigint, given_back bigint, completion_percent numeric, no_show_percent numeric)
+    LANGUAGE sql STABLE
+    AS $$
+  WITH part AS (
+    SELECT x.mechanic_id, x.end_reason, x.end_reason = 'no_show' AND x.absent <> 'customer' AS missed, false AS gave_back
+      FROM sessions_ended_between(since, until) AS x
+     WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
+    UNION ALL
+    -- the sweep takes a session from a mechanic who does not come, so most of their no-shows are no ends
+    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE 'system:%'
+      FROM session_participants p
+           CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
+                                WHERE v.session_id = p.session_id AND v.from_status = 'waiting' AND v.to_status = 'pending'
+                                  AND v.occurred_at <= p.until ORDER BY v.id DESC LIMIT 1) AS e
+     WHERE p.until >= mechanic_health.since AND p.until < mechanic_health.until AND p.mechanic_id IS NOT NULL
+  )
+  SELECT c.*, percentage(c.completed, c.sessions), percentage(c.no_shows, c.sessions)
+    FROM (SELECT part.mechanic_id, count(*) FILTER (WHERE NOT part.gave_back) AS sessions,
+                 count(*) FILTER (WHERE part.end_reason = 'billable') AS completed,
+                 count(*) FILTER (WHERE part.end_reason = 'too_short') AS too_short,
+                 count(*) FILTER (WHERE part.missed) AS no_shows, count(*) FILTER (WHERE part.gave_back) AS given_back
+            FROM part GROUP BY part.mechanic_id) AS c
+$$;
+
+COMMENT ON FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) IS 'Each mechanic''s sessions that ended in this time or were taken from them because they did not come (a no-show too); those to which only the customer did not come are not counted, and those that the mechanic gave back are counted apart.';
+
+CREATE FUNCTION public.mechanics_requeue() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  held record;
+BEGIN
+  FOR held IN
+    SELECT a.id, a.session_id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
+      FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE (a.status = 'offered' AND a.mechanic_id = NEW.id)
+        OR (a.status IN ('queued', 'offered') AND a.workshop_id = OLD.workshop_id)
+     ORDER BY s.id
+       FOR NO KEY UPDATE OF s -- sessions first, as everywhere
+  LOOP
+    IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
+      UPDATE session_assignments
+         SET status = 'expired',
+             actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
+       WHERE id = held.id AND status = 'offered';
+    ELSIF held.status = 'queued'
+       AND reachable_workshop(held.workshop_id, held.declined_by, held.session_id) IS NULL THEN
+      UPDATE session_assignments SET workshop_id = NULL, actor = 'system:workshop-unavailable'
+       WHERE id = held.id AND status = 'queued';
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.mechanics_requeue() IS 'Runs when a mechanic is suspended or leaves a workshop.';
+
+CREATE FUNCTION public.min_billable_seconds() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+  SELECT coalesce(
+    (SELECT value::integer FROM settings WHERE key = 'min_billable_seconds'),
+    -- what is no count of seconds there counts as not set: nobody could end a session otherwise
+    substring(current_setting('app.min_billable_seconds', true) FROM '^[0-9]{1,6}$')::integer,
+    60)
+$_$;
+
+COMMENT ON FUNCTION public.min_billable_seconds() IS 'Seconds a session must have lasted to be completed: the settings table, then app.min_billable_seconds, then 60.';
+
+CREATE FUNCTION public.new_referral_code() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  code text;
+BEGIN
+  LOOP
+    -- the last seven bytes of a UUIDv4 are random, without bits of its version
+    SELECT string_agg(substr('0123456789ABCDEFGHJKMNPQRSTVWXYZ', get_byte(r.bytes, n) % 32 + 1, 1), '') INTO code
+      FROM (SELECT substring(uuid_send(gen_random_uuid()) FROM 10) || substring(uuid_send(gen_random_uuid()) FROM 16)) AS r (bytes),
+           generate_series(0, 7) AS n;
+    EXIT WHEN NOT EXISTS (SELECT FROM mechanics m WHERE m.referral_code = code);
+  END LOOP;
+  RETURN code;
+END
+$$;
+
+COMMENT ON FUNCTION public.new_referral_code() IS 'A referral code that no mechanic has.';
+
+CREATE FUNCTION public.open_next_assignment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  cause record;
+  refused uuid[] := NEW.declined_by;
+  next_id uuid := new_id();
+BEGIN
+  IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status IN ('pending', 'scheduled')) THEN
+    RETURN NULL; -- it ended with its session
+  END IF;
+  SELECT e.actor, e.actor_id INTO STRICT cause FROM session_assignment_events e
+   WHERE e.session_id = NEW.session_id ORDER BY e.id DESC LIMIT 1;
+  IF NEW.status = 'declined' THEN
+    refused := refused || NEW.mechanic_id;
+  END IF;
+  INSERT INTO session_assignments
+    (id, session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor, actor_id)
+  VALUES
+    (next_id, NEW.session_id, NEW.attempt + 1,
+     CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
+     NEW.workshop_id, NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+  UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session whose assignment was declined or lapsed for the others, with the old queued_at.';
+
+CREATE FUNCTION public.open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  opened integer;
+BEGIN
+  -- A suspension and an intake that commit at the same moment do not see each other.
+  WITH hidden AS MATERIALIZED (
+    SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE a.status = 'queued' AND a.workshop_id IS NOT NULL
+       AND reachable_workshop(a.workshop_id, a.declined_by, a.session_id) IS NULL
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE session_assignments a SET workshop_id = NULL, actor = 'system:workshop-unavailable'
+    FROM hidden WHERE a.id = hidden.id AND a.status = 'queued';
+  GET DIAGNOSTICS opened = ROW_COUNT;
+  RETURN opened;
+END
+$$;
+
+COMMENT ON FUNCTION public.open_unreachable_requests(batch integer) IS 'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
+
+CREATE FUNCTION public.participants_consistent() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM check_session(OLD.session_id);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.participants_consistent() IS 'At commit: check_session() for the session whose participant was changed or removed.';
+
+CREATE FUNCTION public.pending_events(subject uuid) RETURNS SETOF public.outbox_events
+    LANGUAGE plpgsql STABLE ROWS 10
+    AS $$
+BEGIN
+  RETURN QUERY SELECT v.* FROM outbox_events v WHERE v.subject_id = subject ORDER BY v.id LIMIT 10;
+END
+$$;
+
+COMMENT ON FUNCTION public.pending_events(subject uuid) IS 'The oldest events of a subject that the bus does not have yet: as many as it takes at once.';
+
+CREATE FUNCTION public.percentage(part bigint, whole bigint) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT round(100.0 * part / nullif(whole, 0), 1)
+$$;
+
+COMMENT ON FUNCTION public.percentage(part bigint, whole bigint) IS 'Per cent with one decimal; null of nothing.';
+
+CREATE FUNCTION public.prune_realtime(batch integer DEFAULT 5000) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  pruned bigint;
+  changed integer;
+BEGIN
+  DELETE FROM realtime_tickets WHERE expires_at < now();
+  WITH old AS (SELECT seq FROM feed WHERE created_at < now() - interval '1 hour' ORDER BY seq LIMIT batch),
+       gone AS (DELETE FROM feed f USING old WHERE f.seq = old.seq RETURNING f.seq)
+  SELECT max(seq), count(*) INTO pruned, changed FROM gone;
+  IF changed > 0 THEN
+    UPDATE feed_head SET pruned_through = greatest(pruned_through, pruned);
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'feed_head has lost its row';
+    END IF;
+  END IF;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.prune_realtime(batch integer) IS 'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
+
+CREATE FUNCTION public.quote_may_move(source text, target text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE source
+    WHEN 'requested' THEN target IN ('given', 'declined', 'superseded')
+    WHEN 'given' THEN target IN ('given', 'approved', 'declined', 'superseded')
+    ELSE false END
+$$;
+
+COMMENT ON FUNCTION public.quote_may_move(source text, target text) IS 'Whether a quote may go from one status to another; what was decided stays.';
+
+CREATE FUNCTION public.quotes_forget() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE quotes q SET note = NULL, description = NULL
+    FROM intakes i WHERE i.customer_id = NEW.id AND q.session_id = i.id AND num_nonnulls(q.note, q.description) > 0;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.quotes_forget() IS 'Takes the words out of the quotes of a customer whose data is erased.';
+
+CREATE FUNCTION public.quotes_guard() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  source text;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM check_escalation(NEW);
+  ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
+    AND num_nonnulls(NEW.note, NEW.description) = 0
+    -- the generated column has no value yet
+    AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
+        = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN
+    RETURN NEW; -- what may be personal data is erased: nothing happened to the quote
+  ELSE
+    source := OLD.status;
+    IF NEW.status = 'given' THEN
+      NEW.given_at := at;
+    ELSIF NEW.status <> source THEN
+      NEW.decided_at := at;
+    END IF;
+    PERFORM check_quote_move(OLD, NEW);
+  END IF;
+  INSERT INTO quote_events (quote_id, occurred_at, actor, actor_id, from_status, to_status, amount_cents)
+  VALUES (NEW.id, at, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id, source, NEW.status, NEW.amount_cents);
+  PERFORM emit_event('quote.' || NEW.status, jsonb_build_object(
+    'quoteId', NEW.id, 'sessionId', NEW.session_id, 'workshopId', NEW.workshop_id, 'mechanicId', NEW.mechanic_id,
+    'customerId', (SELECT s.customer_id FROM sessions s WHERE s.id = NEW.session_id),
+    'amountCents', NEW.amount_cents, 'currency', NEW.currency), NEW.id);
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.quotes_guard() IS 'Refuses what the checks refuse, stamps times, writes the audit row and the event.';
+
+CREATE FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT m.workshop_id FROM mechanics m
+   WHERE m.workshop_id = wanted AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE
+     AND m.user_id IS DISTINCT FROM (
+       SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = session)
+   LIMIT 1
+$$;
+
+COMMENT ON FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session uuid) IS 'The workshop, or null where none of its mechanics can take the session: suspended, refused before, or the customer.';
+
+CREATE FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) RETURNS record
+    LANGUAGE sql STABLE
+    AS $$
+  WITH newest AS (
+    SELECT s.accepted_at, s.current_assignment_id
+      FROM (SELECT * FROM sessions
+             WHERE id BETWEEN (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
+                               || repeat('0', 20))::uuid
+                          AND (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
+                               || repeat('f', 20))::uuid -- ids that were moved in may be of any kind
+             ORDER BY id DESC LIMIT 1000) AS s
+     WHERE s.accepted_at > now() - interval '6 hours'
+     LIMIT 20
+  ), accepted AS MATERIALIZED (
+    SELECT n.accepted_at, greatest(n.accepted_at - (
+             SELECT a.queued_at FROM session_assignments a WHERE a.id = n.current_assignment_id), interval '0') AS waited
+      FROM newest n
+  )
+  SELECT count(*) / nullif(extract(epoch FROM now() - min(accepted_at)), 0),
+         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM waited))
+    FROM accepted HAVING count(*) >= 3
+$$;
+
+COMMENT ON FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) IS 'Of the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null of fewer than 3.';
+
+CREATE FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, unpublished json)
+    LANGUAGE plpgsql ROWS 1
+    AS $$
+#variable_conflict use_column
+BEGIN
+  -- One row holds the presence of both, so that of two joins at once the second sees the first.
+  UPDATE sessions s
+     SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
+         mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
+         actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = by_user,
+         change_data = details
+    FROM (SELECT (SELECT id FROM customers WHERE user_id = by_user) AS customer_id,
+                 (SELECT id FROM mechanics WHERE user_id = by_user) AS mechanic_id) AS party
+   WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
+     AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
+  RETURNING s.id, s.status, s.started_at INTO session_id, session_status, started_at;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
+  unpublished := '[]';
+  IF session_status = 'live' THEN  -- else the join moved nothing
+    unpublished := unpublished_events(of_session);
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) IS 'Records that a party of a session is present, by which connection if by one; no row where they are none, or the session is not open. The session is live as soon as both are, and its events that the bus does not have come along.';
+
+CREATE FUNCTION public.referral_bp() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'referral_bp'), 200)
+$$;
+
+COMMENT ON FUNCTION public.referral_bp() IS 'Of the price of a session, to the mechanic who referred its customer, in basis points: the settings table, then 200.';
+
+CREATE FUNCTION public.referral_stands() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF TG_OP = 'UPDATE' AND OLD.referrer_id IS NOT NULL THEN
+    RAISE EXCEPTION 'who referred customer % is fixed', OLD.id USING ERRCODE = 'AD004';
+  ELSIF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.referrer_id AND m.user_id = NEW.user_id) THEN
+    RAISE EXCEPTION 'nobody refers themselves' USING ERRCODE = 'AD003';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.referral_stands() IS 'Keeps a customer''s first referral, and refuses one of oneself.';
+
+CREATE FUNCTION public.release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH deserted AS MATERIALIZED (
+    SELECT id FROM sessions
+     WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
+       AND greatest(accepted_at, scheduled_for) <= now() - interval '10 minutes'
+     ORDER BY customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED)
+  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+    FROM deserted d WHERE s.id = d.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
+     AND greatest(s.accepted_at, s.scheduled_for) <= now() - interval '10 minutes';
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined 10 minutes after accepting (or after the scheduled time); returns how many.';
+
+CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  WITH given_up AS (
+    UPDATE mechanic_accounts
+       SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
+           transfers_enabled = false, payouts_enabled = false, details_submitted = false,
+           told_at = NULL, doubtful = false,
+           idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
+           updated_at = clock_timestamp()
+     WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id
+  ), owed AS (
+    UPDATE payouts SET state = 'due', waits_for = 'onboarding', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE mechanic_id = (SELECT g.mechanic_id FROM given_up g)
+       AND (state = 'failed' OR state = 'due' AND coalesce(waits_for, 'retry') IN ('onboarding', 'retry'))
+  )
+  SELECT EXISTS (SELECT FROM given_up)
+$$;
+
+COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'For operators, where Stripe rejected a mechanic''s account or it is gone: the mechanic goes through onboarding anew, and what they are owed is sent to the new account, failed payouts too; false where there is no account.';
+
+CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  queued integer;
+BEGIN
+  INSERT INTO outbox (subject_id, id)
+  SELECT session_id, id FROM session_events WHERE type = 'transition' AND occurred_at >= since
+  UNION ALL
+  SELECT session_id, id FROM session_assignment_events WHERE occurred_at >= since
+  ON CONFLICT DO NOTHING;
+  GET DIAGNOSTICS queued = ROW_COUNT;
+  RETURN queued;
+END
+$$;
+
+COMMENT ON FUNCTION public.republish_events(since timestamp with time zone) IS 'Has every transition since then published again, as the same events, after a bus was lost with what it held; returns how many. Consumers are idempotent; pushes older than an hour are made again.';
+
+CREATE FUNCTION public.requeue_poison() RETURNS integer
+    LANGUAGE sql
+    AS $$
+  WITH again AS (DELETE FROM outbox_poison RETURNING subject_id, id, type, payload),
+       queued AS (INSERT INTO outbox (subject_id, id, type, payload) SELECT * FROM again RETURNING 1)
+  SELECT count(*)::integer FROM queued
+$$;
+
+COMMENT ON FUNCTION public.requeue_poison() IS 'Puts every event that was set aside back into the outbox, after its cause was mended; returns how many.';
+
+CREATE FUNCTION public.retry_payout(payout uuid) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  WITH again AS (
+    UPDATE payouts SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = payout AND state = 'failed' RETURNING id)
+  SELECT EXISTS (SELECT FROM again)
+$$;
+
+COMMENT ON FUNCTION public.retry_payout(payout uuid) IS 'Has a failed payout sent after all, for operators; false where it has not failed.';
+
+CREATE FUNCTION public.retry_refund(refund uuid) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  WITH again AS (
+    UPDATE refunds SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = refund AND state = 'failed' RETURNING id)
+  SELECT EXISTS (SELECT FROM again)
+$$;
+
+COMMENT ON FUNCTION public.retry_refund(refund uuid) IS 'Has a failed refund sent after all, for operators; false where it has not failed.';
+
+CREATE FUNCTION public.retry_reversal(reversal uuid) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  WITH again AS (
+    UPDATE payout_reversals SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = reversal AND state = 'impossible' RETURNING id)
+  SELECT EXISTS (SELECT FROM again)
+$$;
+
+COMMENT ON FUNCTION public.retry_reversal(reversal uuid) IS 'Has a reversal that was impossible tried again, for operators; false where it was not.';
+
+CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint, refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT x.end_reason, count(*),
+         coalesce(sum(x.price_cents) FILTER (WHERE x.funding = 'card'), 0)::bigint,
+         coalesce(sum(x.price_cents - x.price_cents::bigint * x.mechanic_share_bp / 10000) FILTER (WHERE x.funding = 'card'), 0)::bigint,
+         coalesce(sum(x.credits) FILTER (WHERE x.funding = 'credit'), 0)::bigint,
+         coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('sent', 'returned')), 0)::bigint,
+         coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('due', 'held', 'sending')), 0)::bigint,
+         coalesce(sum(r.amount_cents) FILTER (WHERE r.state = 'failed'), 0)::bigint
+    FROM sessions_ended_between(since, until) AS x
+    LEFT JOIN LATERAL (SELECT * FROM refunds f WHERE f.intake_id = x.session_id AND f.kind = 'session' LIMIT 1) AS r ON true
+   WHERE x.status IN ('cancelled', 'expired')
+   GROUP BY x.end_reason
+  UNION ALL
+  -- the ledger's ids are in the order of time (UUIDv7)
+  SELECT s.end_reason, count(DISTINCT s.id), 0, 0, 0, sum(l.amount)::bigint, 0, 0
+    FROM ledger_transfer l CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = l.intake_id LIMIT 1) AS s
+   WHERE l.id >= (lpad(to_hex(floor(extract(epoch FROM since - interval '1 minute') * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+     AND l.created_at >= since AND l.created_at < until AND s.status = 'completed'
+     AND l.kind IN ('refund', 'receivable', 'dispute_lost') AND l.credit_account IN ('stripe', 'disputed')
+   GROUP BY s.end_reason
+$$;
+
+COMMENT ON FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) IS 'What the sessions cost that were cancelled or expired in this time, by reason: their card prices in cents, how much of that would have been the platform''s, the credits that go back, and how far their refunds are; billable: what was paid back in this time of sessions that were completed, by hand or in a lost dispute.';
+
+CREATE FUNCTION public.rows_are_kept() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION '% of % is refused: its rows are kept', TG_OP, TG_TABLE_NAME USING ERRCODE = 'AD004';
+END
+$$;
+
+COMMENT ON FUNCTION public.rows_are_kept() IS 'Refuses the statement it is a trigger of.';
+
+CREATE FUNCTION public.session_evidence(wanted uuid) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(jsonb_build_array(e.role, e.type, e.occurred_at) ORDER BY e.id), '[]')
+      FROM session_events e JOIN sessions s ON s.id = e.session_id
+     WHERE e.session_id = wanted AND e.type IN ('joined', 'left')
+       AND (e.role = 'customer' OR e.mechanic_id = s.mechanic_id AND e.id > coalesce(
+         (SELECT max(r.id) FROM session_events r WHERE r.session_id = wanted AND r.from_status = 'waiting'
+             AND r.to_status = 'pending'), 0))); -- who gave it back and took it again has to come again
+END
+$$;
+
+COMMENT ON FUNCTION public.session_evidence(wanted uuid) IS 'Joins and leaves of the customer and the present mechanic, oldest first: [[role, type, at], ...].';
+
+CREATE FUNCTION public.session_health_dashboard() RETURNS TABLE(section text, metric text, value numeric, unit text, status text)
+    LANGUAGE sql STABLE
+    AS $$
+  WITH hours AS MATERIALIZED (SELECT * FROM calculate_session_health_score()), day AS (
+    SELECT sum(h.ended)::bigint AS ended, sum(h.completed)::bigint AS completed, sum(h.accepted)::bigint AS accepted,
+           sum(h.no_shows)::bigint AS no_shows, sum(h.created)::bigint AS created,
+           sum(h.wrongly_marked + h.unsettled)::bigint AS broken FROM hours h
+  ), alert AS MATERIALIZED (SELECT r.alert, r.severity, r.session_id FROM sessions_needing_review r
+  ), active AS (SELECT s.status, count(*) AS n FROM sessions s WHERE s.ended_at IS NULL GROUP BY s.status
+  ), total AS (
+    SELECT percentage(d.completed, d.ended) AS completion, percentage(d.no_shows, d.accepted) AS no_show,
+           d.broken + (SELECT count(*) FROM alert a WHERE a.alert IN ('stuck_live', 'waiting_too_long')) AS alerts,
+           d.ended + (SELECT coalesce(sum(a.n), 0)::bigint FROM active a) AS sessions, d.* FROM day d
+  ), points AS (SELECT health_score(t.completion, t.no_show, t.alerts, t.sessions) AS score FROM total t)
+  SELECT 'score', 'score', p.score, 'points', health_status(p.score) FROM points p
+  UNION ALL
+  SELECT 'metric', m.* FROM total t CROSS JOIN LATERAL (VALUES
+    ('created', t.created::numeric, 'sessions', NULL), ('ended', t.ended::numeric, 'sessions', NULL),
+    ('completion', t.completion, 'per cent', CASE WHEN t.completion < health_setting('completion_percent_min') THEN 'low' ELSE 'ok' END),
+    ('no_show', t.no_show, 'per cent', CASE WHEN t.no_show > health_setting('no_show_percent_max') THEN 'high' ELSE 'ok' END)
+  ) AS m (metric, value, unit, status)
+  UNION ALL SELECT 'alert', a.alert, count(*)::numeric, 'sessions', min(a.severity) FROM alert a GROUP BY a.alert -- critical before warning
+  UNION ALL SELECT 'active', a.status, a.n::numeric, 'sessions', NULL FROM active a
+  UNION ALL
+  SELECT 'revenue', r.end_reason, r.card_cents::numeric, 'cents', NULL FROM revenue_impact(now() - interval '24 hours', now()) AS r
+$$;
+
+COMMENT ON FUNCTION public.session_health_dashboard() IS 'The last 24 hours for a reader at psql; GET /api/admin/session-health has more.';
+
+CREATE FUNCTION public.session_may_move(source text, target text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT (source, target) IN (
+    ('scheduled', 'pending'), ('scheduled', 'cancelled'), ('scheduled', 'expired'),
+    ('pending', 'waiting'), ('pending', 'cancelled'), ('pending', 'expired'),
+    ('waiting', 'live'), ('waiting', 'pending'), ('waiting', 'cancelled'), ('waiting', 'expired'),
+    ('live', 'completed'), ('live', 'cancelled'))
+$$;
+
+COMMENT ON FUNCTION public.session_may_move(source text, target text) IS 'Whether a session may go from one status to the other; autodoctor.domain.lifecycle says the same.';
+
+CREATE FUNCTION public.sessions_consistent() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM check_session(NEW.id);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.sessions_consistent() IS 'At commit: check_session() for the session that was written.';
+
+CREATE FUNCTION public.sessions_ended_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, absent text, mechanic_id uuid, started_at timestamp with time zone, ended_at timestamp with time zone, min_billable_seconds integer, created_at timestamp with time zone, funding text, plan_code text, session_type text, price_cents integer, credits integer, mechanic_share_bp integer, max_minutes integer, at_stake boolean)
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT s.id, e.occurred_at, s.status, s.end_reason, s.absent, s.mechanic_id, s.started_at, s.ended_at,
+         s.min_billable_seconds, s.created_at, i.funding, i.plan_code, i.session_type, i.price_cents, i.credits,
+         i.mechanic_share_bp, i.max_minutes, i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
+    FROM session_events e
+         CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = e.session_id LIMIT 1) AS s
+         CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = e.session_id LIMIT 1) AS i
+   WHERE e.to_status IN ('completed', 'cancelled', 'expired')
+     AND (e.from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE
+     AND e.occurred_at >= since AND e.occurred_at < until
+$$;
+
+COMMENT ON FUNCTION public.sessions_ended_between(since timestamp with time zone, until timestamp with time zone) IS 'Sessions whose end was decided from since on and before until; at_stake: there is something to settle.';
+
+CREATE FUNCTION public.sessions_follow() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  cause record;
+  target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
+BEGIN
+  IF OLD.status = 'scheduled' AND NEW.status = 'pending' THEN
+    -- Brought forward by hand it is shown at once; on time this changes nothing.
+    UPDATE session_assignments SET available_at = clock_timestamp(), queued_at = least(queued_at, clock_timestamp())
+     WHERE id = NEW.current_assignment_id AND available_at > clock_timestamp();
+    RETURN NULL;
+  END IF;
+  SELECT e.actor, e.actor_id INTO STRICT cause FROM session_events e
+   WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
+  UPDATE session_assignments a
+     SET status = target, mechanic_id = CASE target WHEN 'accepted' THEN NEW.mechanic_id ELSE a.mechanic_id END,
+         actor = cause.actor, actor_id = cause.actor_id
+   WHERE a.id = NEW.current_assignment_id AND assignment_may_move(a.status, target);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'assignment % cannot follow its session to %', NEW.current_assignment_id, NEW.status
+      USING ERRCODE = CASE target WHEN 'accepted' THEN 'AD002' ELSE 'AD005' END;
+  END IF;
+  IF NEW.status = 'waiting' THEN
+    INSERT INTO session_participants (session_id, role, since, mechanic_id)
+    VALUES (NEW.id, 'mechanic', NEW.accepted_at, NEW.mechanic_id);
+  ELSIF NEW.status = 'pending' THEN
+    UPDATE session_participants SET until = clock_timestamp()
+     WHERE session_id = NEW.id AND role = 'mechanic' AND until IS NULL;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.sessions_follow() IS 'Moves the current assignment and the participants as the session moved, whoever moved it.';
+
+CREATE FUNCTION public.sessions_guard() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  -- A BEFORE ROW trigger runs when the row is locked, so this instant is after any wait for it.
+  at timestamptz := clock_timestamp();
+  source text;
+  comes_or_goes boolean;
+BEGIN
+  NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
+      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody there' USING ERRCODE = 'AD001';
+    END IF;
+  ELSE
+    source := OLD.status;
+    IF NEW.id <> OLD.id OR NEW.customer_id <> OLD.customer_id THEN
+      RAISE EXCEPTION 'the id and the customer of session % are fixed', OLD.id USING ERRCODE = 'AD004';
+    ELSIF NEW.status <> source AND NOT session_may_move(source, NEW.status) THEN
+      RAISE EXCEPTION 'session % cannot go from % to %', OLD.id, source, NEW.status USING ERRCODE = 'AD001';
+    ELSIF NEW.started_at > at THEN
+      RAISE EXCEPTION 'session % cannot have started in the future', OLD.id USING ERRCODE = 'AD004';
+    ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
+      RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
+    ELSIF source IN ('completed', 'cancelled', 'expired')
+       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
+           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
+      RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
+    END IF;
+    comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
+    IF comes_or_goes AND (NEW.status <> source OR source IN ('completed', 'cancelled', 'expired')) THEN
+      RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
+    END IF;
+    IF NEW.status <> source THEN
+      NEW := follow_move(OLD, NEW, at);
+      comes_or_goes := NEW.mechanic_present <> OLD.mechanic_present; -- with a release, or a new mechanic
+    END IF;
+    IF comes_or_goes THEN
+      NEW := track_presence(OLD, NEW, at);
+    END IF;
+  END IF;
+  IF NEW.status IS DISTINCT FROM source THEN
+    INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
+            nullif(coalesce(NEW.change_data, '{}') || jsonb_strip_nulls(jsonb_build_object(
+              'reason', NEW.end_reason, 'absent', NEW.absent)), '{}'));
+  END IF;
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  NEW.change_data := NULL;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.sessions_guard() IS 'Refuses moves that do not exist, fills in what follows from a move, writes the audit row.';
+
+CREATE FUNCTION public.settlement_is_due() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO settlements_due (session_id)
+  SELECT i.id FROM intakes i WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.settlement_is_due() IS 'Notes that a session with something at stake has ended.';
+
+CREATE FUNCTION public.statement_subject(key text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT CASE
+    WHEN key ~ '^(refund|dispute):' THEN split_part(key, ':', 1) || ':' || split_part(key, ':', 2)
+    WHEN key ~ '^correction:.+:[0-9]+$' THEN regexp_replace(key, '^correction:(.+):[0-9]+$', '\1')
+    ELSE key END
+$_$;
+
+COMMENT ON FUNCTION public.statement_subject(key text) IS 'What a row of the ledger is about, by its key, so that several rows answer for one object of Stripe''s: the parts of a refund, a dispute and its end, and correction:SUBJECT:NUMBER for whatever it corrects.';
+
+CREATE FUNCTION public.together(wanted uuid, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  e record;
+  customer_here boolean := false;
+  mechanic_here boolean := false;
+BEGIN
+  FOR e IN SELECT x ->> 0 AS role, x ->> 1 AS type, (x ->> 2)::timestamptz AS at
+             FROM jsonb_array_elements(session_evidence(wanted)) WITH ORDINALITY AS t (x, n) ORDER BY n
+  LOOP
+    IF customer_here AND mechanic_here AND e.type = 'left' THEN
+      until := e.at;
+    END IF;
+    customer_here := CASE e.role WHEN 'customer' THEN e.type = 'joined' ELSE customer_here END;
+    mechanic_here := CASE e.role WHEN 'mechanic' THEN e.type = 'joined' ELSE mechanic_here END;
+    IF customer_here AND mechanic_here THEN
+      since := coalesce(since, e.at);
+    END IF;
+  END LOOP;
+  IF customer_here AND mechanic_here THEN
+    until := present;
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.together(wanted uuid, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone) IS 'The first and the last instant at which both were present, by the evidence; the last is the given present while they still are. autodoctor.domain.ending says the same.';
+
+CREATE FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF row_now.customer_present <> was.customer_present THEN
+    INSERT INTO session_events (session_id, occurred_at, type, role, actor, actor_id, data)
+    VALUES (was.id, at, CASE WHEN row_now.customer_present THEN 'joined' ELSE 'left' END, 'customer',
+            row_now.actor, row_now.actor_id, row_now.change_data);
+    IF row_now.customer_present THEN
+      row_now.customer_joined_at := coalesce(row_now.customer_joined_at, at);
+    END IF;
+  END IF;
+  IF row_now.mechanic_present <> was.mechanic_present THEN
+    INSERT INTO session_events (session_id, occurred_at, type, role, mechanic_id, actor, actor_id, data)
+    VALUES (was.id, at, CASE WHEN row_now.mechanic_present THEN 'joined' ELSE 'left' END, 'mechanic',
+            coalesce(row_now.mechanic_id, was.mechanic_id), row_now.actor, row_now.actor_id, row_now.change_data);
+    IF row_now.mechanic_present THEN
+      row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, at);
+    END IF;
+  END IF;
+  IF row_now.customer_present AND row_now.mechanic_present THEN
+    row_now.parted_at := NULL;
+    IF row_now.status = 'waiting' THEN
+      row_now.status := 'live';
+      row_now.started_at := coalesce(row_now.started_at, at);
+    END IF;
+  ELSIF was.customer_present AND was.mechanic_present AND row_now.status = was.status THEN
+    row_now.parted_at := at;
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'Writes the evidence; returns the row with join times, start and parting time that follow from who is present.';
+
+CREATE FUNCTION public.transition_to_outbox() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO outbox (subject_id, id) VALUES (NEW.session_id, NEW.id);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.transition_to_outbox() IS 'Every audit row of a transition is an event to be published.';
+
+CREATE FUNCTION public.unpublished_events(subject uuid) RETURNS json
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+  RETURN (SELECT coalesce(json_agg(v), '[]')
+            FROM (SELECT o.* FROM outbox_events o WHERE o.subject_id = subject ORDER BY o.id LIMIT 10) AS v);
+END
+$$;
+
+COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'What pending_events() returns, as JSON.';
+
+CREATE FUNCTION public.waiting_places(user_ids uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE(user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+  wanted uuid[];
+  last_calm boolean := true;
+  last_queued_at timestamptz := 'infinity';
+  last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+BEGIN
+  IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
+    wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
+                     WHERE c.user_id = ANY (user_ids));
+    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
+      FROM session_assignments a
+     WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
+       AND a.status IN ('queued', 'offered') AND a.available_at <= now()
+     ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1;
+    IF NOT FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  RETURN QUERY
+  WITH listed AS MATERIALIZED (
+    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.workshop_id, a.declined_by,
+           -- a lapsed offer is about to be queued again
+           CASE WHEN a.status = 'offered' AND a.offer_expires_at > now() THEN a.mechanic_id END AS reserved_for
+      FROM (SELECT * FROM session_assignments q
+             WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
+               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
+             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
+    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
+  ), duty AS MATERIALIZED (
+    SELECT m.id, m.workshop_id,
+           NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,
+           (SELECT o.id FROM sessions o
+             WHERE o.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = m.user_id)
+               AND o.ended_at IS NULL) AS own_session_id
+      FROM mechanics_on_duty m
+  ), personal AS (
+    -- where a mechanic's list differs from that of the others of the workshop
+    SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
+      FROM (SELECT l.reserved_for AS mechanic_id, l.n FROM listed l WHERE l.reserved_for IS NOT NULL
+            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.reserved_for IS NULL
+            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.reserved_for IS NULL) AS x
+     GROUP BY x.mechanic_id
+  ), list AS MATERIALIZED (
+    -- mechanics whose lists are the same count once
+    SELECT row_number() OVER () AS id, d.workshop_id, p.numbers, count(*) AS mechanics,
+           count(*) FILTER (WHERE d.free) AS free
+      FROM duty d LEFT JOIN personal p ON p.mechanic_id = d.id
+     GROUP BY d.workshop_id, p.numbers
+  ), shown AS (
+    SELECT l.n, list.mechanics, list.free, row_number() OVER (PARTITION BY list.id ORDER BY l.n) AS place
+      FROM list JOIN listed l
+        ON CASE WHEN l.reserved_for IS NULL
+                THEN (l.workshop_id IS NULL OR l.workshop_id = list.workshop_id) AND l.n = ANY (list.numbers) IS NOT TRUE
+                ELSE l.n = ANY (list.numbers) END
+  ), placed AS (
+    SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
+      FROM shown GROUP BY shown.n
+  ), unseen AS (
+    -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
+    SELECT l.n, 1 + count(*) FILTER (WHERE l.reserved_for IS NULL AND l.workshop_id IS NULL)
+                      OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                  + CASE WHEN l.workshop_id IS NULL THEN 0
+                         ELSE count(*) FILTER (WHERE l.reserved_for IS NULL)
+                      OVER (PARTITION BY l.workshop_id ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                    END AS place
+      FROM listed l
+  ), place AS (
+    SELECT l.id, coalesce(placed.place, unseen.place) AS place, coalesce(placed.free, 0) AS free,
+           coalesce(placed.mechanics / nullif((SELECT count(*) FROM duty), 0)::float8, 1) AS share
+      FROM listed l JOIN unseen USING (n) LEFT JOIN placed USING (n)
+  ), who AS (
+    -- no join: its plan might walk the history
+    SELECT place.*, (SELECT c.user_id FROM customers c
+                      WHERE c.id = (SELECT s.customer_id FROM sessions s WHERE s.id = place.id)) AS customer
+      FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
+  )
+  SELECT who.customer, who.id, who.place::integer, who.free::integer,
+         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
+    FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
+   ORDER BY who.place, who.id;
+END
+$$;
+
+COMMENT ON FUNCTION public.waiting_places(user_ids uuid[]) IS 'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';
+
+CREATE FUNCTION public.waiver_versions() RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT string_to_array(value, ' ') FROM settings WHERE key = 'waiver_versions'), '{1.0}')
+$$;
+
+COMMENT ON FUNCTION public.waiver_versions() IS 'The versions of the waiver that may be signed; the last one is current.';
+
+CREATE FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, expected text)
+    LANGUAGE sql STABLE
+    AS $$
+  WITH ended AS MATERIALIZED (
+    SELECT x.session_id, x.decided_at, x.status, x.end_reason, x.mechanic_id, x.ended_at,
+           make_interval(secs => x.min_billable_seconds) AS least_time, make_interval(mins => x.max_minutes) AS most_time
+      FROM sessions_ended_between(since, until) AS x
+  ), step AS (
+    SELECT x.session_id, x.ended_at, e.occurred_at AS at, lead(e.occurred_at) OVER in_order AS next_at,
+           sum(CASE WHEN e.role <> 'customer' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS customers,
+           sum(CASE WHEN e.role <> 'mechanic' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS mechanics
+      FROM ended x CROSS JOIN LATERAL (SELECT * FROM session_events r WHERE r.session_id = x.session_id OFFSET 0) AS e
+     WHERE e.type IN ('joined', 'left') AND (e.role = 'customer' OR e.mechanic_id = x.mechanic_id)
+    WINDOW in_order AS (PARTITION BY e.session_id ORDER BY e.id)
+  ), together AS (
+    SELECT step.session_id, min(step.at) AS began, max(coalesce(step.next_at, step.ended_at)) AS parted
+      FROM step WHERE step.customers > 0 AND step.mechanics > 0 GROUP BY step.session_id
+  ), judged AS (
+    SELECT x.*, CASE WHEN t.began IS NULL THEN CASE x.status WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
+                     WHEN least(t.parted, t.began + x.most_time) - t.began >= x.least_time THEN 'completed'
+                     ELSE 'cancelled' END AS expected,
+           t.began IS NOT NULL AND x.end_reason IN ('no_show', 'withdrawn') AS met_after_all
+      FROM ended x LEFT JOIN together t ON t.session_id = x.session_id
+  )
+  SELECT j.session_id, j.decided_at, j.status, j.end_reason, j.expected
+    FROM judged j WHERE j.status <> j.expected OR j.met_after_all
+$$;
+
+COMMENT ON FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) IS 'Sessions that ended in this time and whose evidence of presence says another outcome than their row: completed that were not together long enough, cancelled or expired that were, no-shows who met.';
+
+CREATE TABLE public.admin_changes (
+    id uuid NOT NULL,
+    actor_id uuid NOT NULL,
+    kind text NOT NULL,
+    subject text NOT NULL,
+    changed text[] NOT NULL,
+    before jsonb NOT NULL,
+    after jsonb NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
+);
+
+COMMENT ON TABLE public.admin_changes IS 'Every change that an admin made, never changed afterwards; one that changed nothing has no row.';
+
+COMMENT ON COLUMN public.admin_changes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+
+COMMENT ON COLUMN public.admin_changes.actor_id IS 'The sub of the admin''s token.';
+
+COMMENT ON COLUMN public.admin_changes.kind IS 'What was added or changed, e.g. plan.changed. A dead_letter_queue.redriven is written before its letters are sent.';
+
+COMMENT ON COLUMN public.admin_changes.subject IS 'Its id, or its code where that is its key.';
+
+COMMENT ON COLUMN public.admin_changes.changed IS 'The columns that are not what they were; also those that are personal data.';
+
+COMMENT ON COLUMN public.admin_changes.before IS 'What they were, without personal data; empty where it was added. Of a dead_letter_queue, how many letters it held.';
+
+COMMENT ON COLUMN public.admin_changes.after IS 'What they are, without personal data.';
+
+COMMENT ON COLUMN public.admin_changes.at IS 'When, by the database''s clock.';
+
+CREATE TABLE public.health_alerts (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    alert text NOT NULL,
+    subject text NOT NULL,
+    severity text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    facts jsonb NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    cleared_at timestamp with time zone,
+    opened_told_at timestamp with time zone,
+    cleared_told_at timestamp with time zone,
+    claimed_until timestamp with time zone,
+    CONSTRAINT health_alerts_cleared_before_told CHECK (((cleared_told_at IS NULL) OR (cleared_at IS NOT NULL))),
+    CONSTRAINT health_alerts_opening_told_first CHECK (((cleared_told_at IS NULL) OR (opened_told_at IS NOT NULL))),
+    CONSTRAINT health_alerts_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text])))
+);
+
+COMMENT ON TABLE public.health_alerts IS 'Every alert that the monitor saw, and what it has told of it: stored before it is told, so that none is lost.';
+
+COMMENT ON COLUMN public.health_alerts.alert IS 'As in sessions_needing_review and health_limits_passed().';
+
+COMMENT ON COLUMN public.health_alerts.subject IS 'The session''s or mechanic''s id, or all.';
+
+COMMENT ON COLUMN public.health_alerts.severity IS 'The present one, warning or critical; a change of it is not told again.';
+
+COMMENT ON COLUMN public.health_alerts.since IS 'Since when it is so; of limits, when it was first seen.';
+
+COMMENT ON COLUMN public.health_alerts.facts IS 'What else is known of it, no personal data.';
+
+COMMENT ON COLUMN public.health_alerts.opened_at IS 'When the monitor saw it first.';
+
+COMMENT ON COLUMN public.health_alerts.cleared_at IS 'When the monitor saw it no more; if it comes back, that is another row.';
+
+COMMENT ON COLUMN public.health_alerts.opened_told_at IS 'When the topic took the message that it is there.';
+
+COMMENT ON COLUMN public.health_alerts.cleared_told_at IS 'When the topic took the message that it is over.';
+
+COMMENT ON COLUMN public.health_alerts.claimed_until IS 'Until then whoever claimed it is telling of it; who dies is followed by the next one.';
+
+CREATE TABLE public.intakes (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    customer_id uuid NOT NULL,
+    plan_code text NOT NULL,
+    funding text NOT NULL,
+    session_type text NOT NULL,
+    price_cents integer NOT NULL,
+    currency text NOT NULL,
+    credits integer NOT NULL,
+    mechanic_share_bp integer NOT NULL,
+    max_minutes integer NOT NULL,
+    mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
+    uses_per_customer integer,
+    referrer_id uuid,
+    referral_bp integer,
+    customer_name text NOT NULL,
+    vehicle jsonb NOT NULL,
+    concern text NOT NULL,
+    urgent boolean NOT NULL,
+    preferred_mechanic_id uuid,
+    workshop_id uuid,
+    scheduled_for timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
+    CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
+    CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
+    CONSTRAINT intakes_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
+    CONSTRAINT intakes_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
+    CONSTRAINT intakes_price_cents_check CHECK ((price_cents >= 0)),
+    CONSTRAINT intakes_referral_bp_check CHECK (((referral_bp >= 0) AND (referral_bp <= 10000))),
+    CONSTRAINT intakes_referral_is_complete CHECK (((referrer_id IS NULL) = (referral_bp IS NULL))),
+    CONSTRAINT intakes_session_type_check CHECK ((session_type = ANY (ARRAY['chat'::text, 'video'::text, 'diagnostic'::text])))
+);
+
+COMMENT ON TABLE public.intakes IS 'What the customer asked for and at which price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
+
+COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+
+COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
+
+COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
+
+COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
+
+COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit that this intake was held against; null: none.';
+
+COMMENT ON COLUMN public.intakes.referrer_id IS 'The customer''s at that moment.';
+
+COMMENT ON COLUMN public.intakes.referral_bp IS 'What the referrer gets of the price, in basis points: the setting at that moment.';
+
+COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
+
+COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
+
+COMMENT ON COLUMN public.intakes.urgent IS 'Urgent requests are listed before all others.';
+
+COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
+
+CREATE TABLE public.settlements (
+    session_id uuid NOT NULL,
+    outcome text NOT NULL,
+    decided_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    facts jsonb NOT NULL,
+    CONSTRAINT settlements_outcome_check CHECK ((outcome = ANY (ARRAY['pay'::text, 'refund'::text, 'return'::text, 'nothing'::text])))
+);
+
+COMMENT ON TABLE public.settlements IS 'The one decision about an ended session''s money, never changed: a payout needs pay and a refund needs refund, so both can never start.';
+
+COMMENT ON COLUMN public.settlements.outcome IS 'pay: it was completed, and somebody earns; refund: the card is paid back; return: the credits are; nothing: there is nothing to move.';
+
+COMMENT ON COLUMN public.settlements.decided_at IS 'When.';
+
+COMMENT ON COLUMN public.settlements.facts IS 'What it was decided from, and the amounts.';
+
+CREATE TABLE public.settlements_due (
+    session_id uuid NOT NULL,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retry_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
+
+COMMENT ON TABLE public.settlements_due IS 'Ended sessions with money or credits at stake that are not settled yet.';
+
+COMMENT ON COLUMN public.settlements_due.ended_at IS 'When the transaction ran that ended it.';
+
+COMMENT ON COLUMN public.settlements_due.retry_at IS 'The sweep leaves it alone until a while after this.';
+
+CREATE VIEW public.alert_completed_without_settlement AS
+ WITH missed AS (
+         SELECT d.session_id,
+            d.ended_at AS since
+           FROM public.settlements_due d
+          WHERE (( SELECT s.status
+                   FROM public.sessions s
+                  WHERE (s.id = d.session_id)) = 'completed'::text)
+        UNION
+         SELECT x.session_id,
+            x.decided_at
+           FROM public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, min_billable_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+          WHERE ((x.status = 'completed'::text) AND x.at_stake AND (NOT (EXISTS ( SELECT
+                   FROM public.settlements t
+                  WHERE (t.session_id = x.session_id)
+                 OFFSET 0))) AND (NOT (EXISTS ( SELECT
+                   FROM public.settlements_due d
+                  WHERE (d.session_id = x.session_id)))))
+        UNION
+         SELECT (h.subject)::uuid AS subject,
+            h.since
+           FROM public.health_alerts h
+          WHERE ((h.alert = 'completed_without_settlement'::text) AND (h.cleared_at IS NULL) AND (NOT (EXISTS ( SELECT
+                   FROM public.settlements t
+                  WHERE (t.session_id = (h.subject)::uuid)))) AND (NOT (EXISTS ( SELECT
+                   FROM public.settlements_due d
+                  WHERE (d.session_id = (h.subject)::uuid)))))
+        )
+ SELECT m.session_id,
+        CASE
+            WHEN (m.since < (now() - (((4 * public.health_setting('settlement_seconds_max'::text)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
+            ELSE 'warning'::text
+        END AS severity,
+    m.since,
+    i.funding,
+    i.price_cents,
+    i.credits
+   FROM (missed m
+     CROSS JOIN LATERAL ( SELECT r.id,
+            r.customer_id,
+            r.plan_code,
+            r.funding,
+            r.session_type,
+            r.price_cents,
+            r.currency,
+            r.credits,
+            r.mechanic_share_bp,
+            r.max_minutes,
+            r.mechanic_fixed_pay_cents,
+            r.uses_per_customer,
+            r.referrer_id,
+            r.referral_bp,
+            r.customer_name,
+            r.vehicle,
+            r.concern,
+            r.urgent,
+            r.preferred_mechanic_id,
+            r.workshop_id,
+            r.scheduled_for,
+            r.created_at
+           FROM public.intakes r
+          WHERE (r.id = m.session_id)
+         LIMIT 1) i)
+  WHERE (m.since < (now() - ((public.health_setting('settlement_seconds_max'::text))::double precision * '00:00:01'::interval)));
+
+COMMENT ON VIEW public.alert_completed_without_settlement IS 'Completed with something to settle longer ago than health_settlement_seconds_max, and not settled; of what is not even noted as due, the last 24 hours and what was alerted then. Critical from 4 times that on.';
+
+CREATE VIEW public.alert_stuck_live AS
+ SELECT s.id AS session_id,
+        CASE
+            WHEN (o.at < (now() - (((6 * public.health_setting('overdue_seconds_max'::text)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
+            ELSE 'warning'::text
+        END AS severity,
+    o.at AS since,
+    s.started_at,
+    s.parted_at,
+    i.max_minutes
+   FROM ((public.sessions s
+     CROSS JOIN LATERAL ( SELECT r.id,
+            r.customer_id,
+            r.plan_code,
+            r.funding,
+            r.session_type,
+            r.price_cents,
+            r.currency,
+            r.credits,
+            r.mechanic_share_bp,
+            r.max_minutes,
+            r.mechanic_fixed_pay_cents,
+            r.uses_per_customer,
+            r.referrer_id,
+            r.referral_bp,
+            r.customer_name,
+            r.vehicle,
+            r.concern,
+            r.urgent,
+            r.preferred_mechanic_id,
+            r.workshop_id,
+            r.scheduled_for,
+            r.created_at
+           FROM public.intakes r
+          WHERE (r.id = s.id)
+         LIMIT 1) i)
+     CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + '00:10:00'::interval), (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
+  WHERE ((s.ended_at IS NULL) AND (s.status = 'live'::text) AND (o.at < (now() - ((public.health_setting('overdue_seconds_max'::text))::double precision * '00:00:01'::interval))));
+
+COMMENT ON VIEW public.alert_stuck_live IS 'Live, although the sweep should have ended it (10 minutes after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
+
+CREATE VIEW public.alert_waiting_too_long AS
+ SELECT session_id,
+        CASE
+            WHEN (queued_at < (now() - (((3 * public.health_setting('waiting_seconds_max'::text)))::double precision * '00:00:01'::interval))) THEN 'critical'::text
+            ELSE 'warning'::text
+        END AS severity,
+    queued_at AS since,
+    status AS assignment_status,
+    urgent,
+    workshop_id
+   FROM public.session_assignments a
+  WHERE ((status = ANY (ARRAY['queued'::text, 'offered'::text])) AND (available_at <= now()) AND (queued_at < (now() - ((public.health_setting('waiting_seconds_max'::text))::double precision * '00:00:01'::interval))));
+
+COMMENT ON VIEW public.alert_waiting_too_long IS 'In the queue, or offered, for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that on.';
+
+CREATE VIEW public.alert_wrongly_marked AS
+ SELECT w.session_id,
+    'critical'::text AS severity,
+    w.decided_at AS since,
+    w.status,
+    w.end_reason,
+    w.expected
+   FROM public.wrongly_marked_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) w(session_id, decided_at, status, end_reason, expected)
+UNION
+ SELECT w.session_id,
+    'critical'::text AS severity,
+    w.decided_at AS since,
+    w.status,
+    w.end_reason,
+    w.expected
+   FROM (public.health_alerts h
+     CROSS JOIN LATERAL public.wrongly_marked_between(h.since, (h.since + '00:00:00.000001'::interval)) w(session_id, decided_at, status, end_reason, expected))
+  WHERE ((h.alert = 'wrongly_marked'::text) AND (h.cleared_at IS NULL) AND (h.subject = (w.session_id)::text));
+
+COMMENT ON VIEW public.alert_wrongly_marked IS 'Ended in the last 24 hours, or alerted and not mended since, as something else than their evidence says. Always critical: money follows the outcome.';
+
+CREATE TABLE public.checkouts (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid NOT NULL,
+    intake_id uuid,
+    pack_code text,
+    credits integer,
+    title text NOT NULL,
+    amount_cents integer NOT NULL,
+    currency text NOT NULL,
+    request_hash bytea,
+    signed_name text,
+    waiver_version text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
+    idempotency_key text NOT NULL,
+    stripe_session_id text,
+    stripe_payment_intent_id text,
+    url text,
+    status text DEFAULT 'open'::text NOT NULL,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fee_due_at timestamp with time zone,
+    fee_booked_at timestamp with time zone,
+    refunds_due_at timestamp with time zone,
+    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT checkouts_buy_one_thing CHECK (
+CASE kind
+    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
+    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
+    ELSE NULL::boolean
+END),
+    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
+    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text]))),
+    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
+    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
+    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
+    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
+);
+
+COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked for the page.';
+
+COMMENT ON COLUMN public.checkouts.kind IS 'What it pays for: intake or pack.';
+
+COMMENT ON COLUMN public.checkouts.user_id IS 'Whose: the sub of the customer''s token.';
+
+COMMENT ON COLUMN public.checkouts.pack_code IS 'Which pack.';
+
+COMMENT ON COLUMN public.checkouts.credits IS 'How many it had when it was offered.';
+
+COMMENT ON COLUMN public.checkouts.title IS 'What the page calls it.';
+
+COMMENT ON COLUMN public.checkouts.amount_cents IS 'What Stripe is to take, in cents of the currency.';
+
+COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.checkouts.request_hash IS 'Of the intake''s request, to know it when it comes again.';
+
+COMMENT ON COLUMN public.checkouts.signed_name IS 'The waiver, where it was signed with the intake, at created_at; personal data.';
+
+COMMENT ON COLUMN public.checkouts.waiver_version IS 'Which text was signed.';
+
+COMMENT ON COLUMN public.checkouts.created_at IS 'When.';
+
+COMMENT ON COLUMN public.checkouts.expires_at IS 'Until when the page can be paid; part of what Stripe is asked, so fixed here.';
+
+COMMENT ON COLUMN public.checkouts.idempotency_key IS 'Of the call that makes the page; another one only after Stripe answered the first with an error, which it would repeat.';
+
+COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
+
+COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Of what was paid; its charge is what a transfer draws on.';
+
+COMMENT ON COLUMN public.checkouts.url IS 'Of the page.';
+
+COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, and the bank has still to say so; paid: and fulfilled; failed: the bank refused, or Stripe never made the page; expired; unfulfillable: paid, and cannot be given, see refunds.';
+
+COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was made or the sweep last asked Stripe about it.';
+
+COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is asked next for its fee; null: as soon as it is paid.';
+
+COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
+
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is asked next which refunds its payment has; null: as far as Stripe told, we know them all.';
+
+CREATE TABLE public.credit_balances (
+    user_id uuid NOT NULL,
+    balance bigint NOT NULL,
+    CONSTRAINT credit_balances_not_negative CHECK ((balance >= 0))
+);
+
+COMMENT ON TABLE public.credit_balances IS 'What each customer''s credit account holds: the sum of its ledger rows, kept by their trigger; the row''s lock is what keeps two intakes from spending the same credit.';
+
+COMMENT ON COLUMN public.credit_balances.user_id IS 'The sub of the customer''s token, as in the account''s name: credits may come before the first intake.';
+
+COMMENT ON COLUMN public.credit_balances.balance IS 'Credits that can be spent.';
+
+CREATE TABLE public.credit_packs (
+    code text NOT NULL,
+    name text NOT NULL,
+    credits integer NOT NULL,
+    price_cents integer NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    CONSTRAINT credit_packs_credits_check CHECK ((credits > 0)),
+    CONSTRAINT credit_packs_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT credit_packs_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT credit_packs_price_cents_check CHECK ((price_cents > 0))
+);
+
+COMMENT ON TABLE public.credit_packs IS 'Credits that a customer can buy at once.';
+
+COMMENT ON COLUMN public.credit_packs.code IS 'As sent by clients.';
+
+COMMENT ON COLUMN public.credit_packs.name IS 'As shown to customers.';
+
+COMMENT ON COLUMN public.credit_packs.credits IS 'How many credits.';
+
+COMMENT ON COLUMN public.credit_packs.price_cents IS 'Price of the pack in cents of the currency.';
+
+COMMENT ON COLUMN public.credit_packs.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.credit_packs.active IS 'Whether it is shown and sold.';
+
+CREATE TABLE public.customers (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    phone text,
+    referrer_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    erased_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.customers IS 'Who asks. Created by the first intake, kept up to date by the next ones.';
+
+COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
+
+COMMENT ON COLUMN public.customers.name IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.email IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.phone IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
+
+COMMENT ON COLUMN public.customers.created_at IS 'First intake.';
+
+COMMENT ON COLUMN public.customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
+
+CREATE TABLE public.feed (
+    seq bigint NOT NULL,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    session_id uuid NOT NULL,
+    assignment_id uuid,
+    session_seq integer NOT NULL,
+    status text NOT NULL,
+    previous_status text,
+    reason text,
+    mechanic_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    sent_at timestamp with time zone,
+    CONSTRAINT feed_assignment_named CHECK (((type = 'session_updated'::text) = (assignment_id IS NULL))),
+    CONSTRAINT feed_type_check CHECK ((type = ANY (ARRAY['new_assignment'::text, 'assignment_accepted'::text, 'assignment_cancelled'::text, 'assignment_expired'::text, 'session_updated'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
+
+COMMENT ON TABLE public.feed IS 'What was pushed in the last hour, so that a client that was away gets what it missed. Names and words are looked up when it is sent.';
+
+COMMENT ON COLUMN public.feed.seq IS 'Given at broadcast; grows.';
+
+COMMENT ON COLUMN public.feed.event_id IS 'The event it tells of.';
+
+COMMENT ON COLUMN public.feed.type IS 'As the client gets it.';
+
+COMMENT ON COLUMN public.feed.session_id IS 'What it is about.';
+
+COMMENT ON COLUMN public.feed.assignment_id IS 'What it is about, for mechanics.';
+
+COMMENT ON COLUMN public.feed.session_seq IS 'The event''s place within its session; an older one that comes later is not pushed.';
+
+COMMENT ON COLUMN public.feed.status IS 'The state the event tells of.';
+
+COMMENT ON COLUMN public.feed.previous_status IS 'The state before, which says who could see the assignment.';
+
+COMMENT ON COLUMN public.feed.reason IS 'Of an end.';
+
+COMMENT ON COLUMN public.feed.mechanic_id IS 'The mechanic of the session at that moment, a party.';
+
+COMMENT ON COLUMN public.feed.created_at IS 'When it was recorded.';
+
+COMMENT ON COLUMN public.feed.sent_at IS 'When it had been sent to everybody connected; null: a broadcast died over it and its redelivery sends it again.';
+
+CREATE TABLE public.feed_head (
+    single boolean DEFAULT true NOT NULL,
+    seq bigint NOT NULL,
+    pruned_through bigint NOT NULL,
+    CONSTRAINT feed_head_single_check CHECK (single)
+);
+
+COMMENT ON TABLE public.feed_head IS 'One row: its lock gives out the feed''s numbers one broadcast at a time, so that they are committed in order.';
+
+COMMENT ON COLUMN public.feed_head.single IS 'There is one row.';
+
+COMMENT ON COLUMN public.feed_head.seq IS 'The last number given.';
+
+COMMENT ON COLUMN public.feed_head.pruned_through IS 'Messages up to this one are forgotten; who missed one of them fetches everything anew.';
+
+CREATE TABLE public.idempotency_keys (
+    user_id uuid NOT NULL,
+    key text NOT NULL,
+    request_hash bytea NOT NULL,
+    intake_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+COMMENT ON TABLE public.idempotency_keys IS 'Successful intakes by Idempotency-Key, kept 24 hours.';
+
+COMMENT ON COLUMN public.idempotency_keys.user_id IS 'Keys are per customer: the sub of the token.';
+
+COMMENT ON COLUMN public.idempotency_keys.key IS 'As sent in the header.';
+
+COMMENT ON COLUMN public.idempotency_keys.request_hash IS 'SHA-256 of the canonical request; the same key with another body is refused.';
+
+COMMENT ON COLUMN public.idempotency_keys.intake_id IS 'What it created; the first answer is read again from the audit trail.';
+
+COMMENT ON COLUMN public.idempotency_keys.created_at IS 'From when the 24 hours count.';
+
+CREATE TABLE public.ledger_transfer (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    key text NOT NULL,
+    debit_account text NOT NULL,
+    credit_account text NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    kind text NOT NULL,
+    intake_id uuid,
+    actor_id uuid,
+    reason text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
+    CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
+    CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
+    CONSTRAINT ledger_transfer_moves_something CHECK ((debit_account <> credit_account)),
+    CONSTRAINT ledger_transfer_one_currency CHECK ((((public.account_currency(debit_account) = currency) AND (public.account_currency(credit_account) = currency)) IS TRUE)),
+    CONSTRAINT ledger_transfer_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
+
+COMMENT ON COLUMN public.ledger_transfer.key IS 'What the row stands for; a second booking of the same is refused.';
+
+COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'Where the amount comes from, as payments/accounts.py names accounts.';
+
+COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'Where it goes.';
+
+COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credits.';
+
+COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
+
+COMMENT ON COLUMN public.ledger_transfer.kind IS 'Which flow of payments/accounts.py it belongs to.';
+
+COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'What it is about; a session has its intake''s id, and money may come for an intake that never becomes one.';
+
+COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, where a user did.';
+
+COMMENT ON COLUMN public.ledger_transfer.reason IS 'Why, in the words of whoever had it booked by hand.';
+
+COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
+
+CREATE TABLE public.legacy_imports (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    source text NOT NULL,
+    actor text NOT NULL,
+    began_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    progress_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    written bigint DEFAULT 0 NOT NULL,
+    finished_at timestamp with time zone,
+    report jsonb,
+    CONSTRAINT legacy_imports_finished_says_what CHECK (((finished_at IS NULL) = (report IS NULL))),
+    CONSTRAINT legacy_imports_written_check CHECK ((written >= 0))
+);
+
+COMMENT ON TABLE public.legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next one goes on.';
+
+COMMENT ON COLUMN public.legacy_imports.source IS 'Host, database and schema the rows came from; never a password.';
+
+COMMENT ON COLUMN public.legacy_imports.actor IS 'operator: and the name.';
+
+COMMENT ON COLUMN public.legacy_imports.began_at IS 'When it began.';
+
+COMMENT ON COLUMN public.legacy_imports.progress_at IS 'When its last batch was committed.';
+
+COMMENT ON COLUMN public.legacy_imports.written IS 'How many old rows it archived, counted in the transactions that did.';
+
+COMMENT ON COLUMN public.legacy_imports.finished_at IS 'When it was done; null: it was interrupted.';
+
+COMMENT ON COLUMN public.legacy_imports.report IS 'What it said at the end: counts, and the first few ids of each kind.';
+
+CREATE TABLE public.legacy_rows (
+    table_name text NOT NULL,
+    row_key text NOT NULL,
+    import_id uuid NOT NULL,
+    became text NOT NULL,
+    note text,
+    session_id uuid,
+    user_id uuid,
+    archived_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    content jsonb NOT NULL,
+    CONSTRAINT legacy_rows_became_check CHECK ((became = ANY (ARRAY['moved'::text, 'part'::text, 'kept'::text, 'refused'::text]))),
+    CONSTRAINT legacy_rows_refused_says_why CHECK (((became <> 'refused'::text) OR (note IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.legacy_rows IS 'The archive: every row of the old system word for word, and what became of it.';
+
+COMMENT ON COLUMN public.legacy_rows.table_name IS 'The old table.';
+
+COMMENT ON COLUMN public.legacy_rows.row_key IS 'The old row''s id, or a digest of a row that has none.';
+
+COMMENT ON COLUMN public.legacy_rows.import_id IS 'The run that archived it.';
+
+COMMENT ON COLUMN public.legacy_rows.became IS 'moved: a session of its own, or a person; part: told of a session that moved; kept: only kept here; refused: could not be moved, and is tried again by every run.';
+
+COMMENT ON COLUMN public.legacy_rows.note IS 'Why, where it was refused; what was noticed, elsewhere.';
+
+COMMENT ON COLUMN public.legacy_rows.session_id IS 'The session it became or belongs to.';
+
+COMMENT ON COLUMN public.legacy_rows.user_id IS 'The customer''s user (sub) it tells of, so that it can be erased with them.';
+
+COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When.';
+
+COMMENT ON COLUMN public.legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
+
+CREATE TABLE public.stripe_disputes (
+    id text NOT NULL,
+    payment_intent_id text NOT NULL,
+    amount_cents bigint NOT NULL,
+    status text NOT NULL,
+    withdrawn_cents bigint DEFAULT 0 NOT NULL,
+    reinstated_cents bigint DEFAULT 0 NOT NULL,
+    booked text DEFAULT 'nothing'::text NOT NULL,
+    lost_cents bigint DEFAULT 0 NOT NULL,
+    part bigint DEFAULT 0 NOT NULL,
+    fees_due_at timestamp with time zone DEFAULT clock_timestamp(),
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT stripe_disputes_amount_cents_check CHECK ((amount_cents >= 0)),
+    CONSTRAINT stripe_disputes_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'parted'::text, 'undone'::text]))),
+    CONSTRAINT stripe_disputes_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255))),
+    CONSTRAINT stripe_disputes_lost_cents_check CHECK ((lost_cents >= 0)),
+    CONSTRAINT stripe_disputes_part_check CHECK ((part >= 0)),
+    CONSTRAINT stripe_disputes_payment_intent_id_check CHECK (((length(payment_intent_id) >= 1) AND (length(payment_intent_id) <= 255))),
+    CONSTRAINT stripe_disputes_reinstated_cents_check CHECK ((reinstated_cents >= 0)),
+    CONSTRAINT stripe_disputes_status_check CHECK (((length(status) >= 1) AND (length(status) <= 64))),
+    CONSTRAINT stripe_disputes_withdrawn_cents_check CHECK ((withdrawn_cents >= 0))
+);
+
+COMMENT ON TABLE public.stripe_disputes IS 'Every dispute that Stripe told of.';
+
+COMMENT ON COLUMN public.stripe_disputes.id IS 'Stripe''s.';
+
+COMMENT ON COLUMN public.stripe_disputes.payment_intent_id IS 'As in stripe_refunds.';
+
+COMMENT ON COLUMN public.stripe_disputes.amount_cents IS 'What is disputed, in cents of usd.';
+
+COMMENT ON COLUMN public.stripe_disputes.status IS 'Stripe''s, as far as it ever was: late news of an earlier one changes nothing.';
+
+COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'What Stripe took out of our balance for it, its fee apart.';
+
+COMMENT ON COLUMN public.stripe_disputes.reinstated_cents IS 'What of that came back.';
+
+COMMENT ON COLUMN public.stripe_disputes.booked IS 'As in stripe_refunds, of what was lost; what is only withdrawn is in the account disputed.';
+
+COMMENT ON COLUMN public.stripe_disputes.lost_cents IS 'What was booked as lost.';
+
+COMMENT ON COLUMN public.stripe_disputes.part IS 'As in stripe_refunds.';
+
+COMMENT ON COLUMN public.stripe_disputes.fees_due_at IS 'When Stripe is asked for its fees next; null: they are booked, as far as it moved money.';
+
+COMMENT ON COLUMN public.stripe_disputes.created_at IS 'When we heard of it.';
+
+COMMENT ON COLUMN public.stripe_disputes.updated_at IS 'When we last heard something new of it.';
+
+CREATE TABLE public.stripe_refunds (
+    id text NOT NULL,
+    payment_intent_id text NOT NULL,
+    amount_cents bigint NOT NULL,
+    failed boolean DEFAULT false NOT NULL,
+    booked text DEFAULT 'nothing'::text NOT NULL,
+    part bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT stripe_refunds_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT stripe_refunds_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'parted'::text, 'undone'::text]))),
+    CONSTRAINT stripe_refunds_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255))),
+    CONSTRAINT stripe_refunds_part_check CHECK ((part >= 0)),
+    CONSTRAINT stripe_refunds_payment_intent_id_check CHECK (((length(payment_intent_id) >= 1) AND (length(payment_intent_id) <= 255)))
+);
+
+COMMENT ON TABLE public.stripe_refunds IS 'Every refund that Stripe told of, ours and those made by hand.';
+
+COMMENT ON COLUMN public.stripe_refunds.id IS 'Stripe''s.';
+
+COMMENT ON COLUMN public.stripe_refunds.payment_intent_id IS 'Of which payment; it may be none of ours, or one that we have not heard of yet.';
+
+COMMENT ON COLUMN public.stripe_refunds.amount_cents IS 'Cents of usd.';
+
+COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank did not take it, or it was cancelled: the money came back. Final.';
+
+COMMENT ON COLUMN public.stripe_refunds.booked IS 'What of it the ledger has. nothing; held: it came out of what was held; parted: the platform and the mechanic bear their parts, or the pack''s sale does; undone: that was booked back.';
+
+COMMENT ON COLUMN public.stripe_refunds.part IS 'Once parted: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
+
+COMMENT ON COLUMN public.stripe_refunds.created_at IS 'When we heard of it.';
+
+CREATE VIEW public.losses AS
+ SELECT 'refund'::text AS kind,
+    stripe_refunds.id,
+    stripe_refunds.payment_intent_id,
+    stripe_refunds.amount_cents AS cents,
+    (NOT stripe_refunds.failed) AS stands,
+    stripe_refunds.booked,
+    stripe_refunds.part,
+    stripe_refunds.created_at
+   FROM public.stripe_refunds
+UNION ALL
+ SELECT 'dispute'::text AS kind,
+    stripe_disputes.id,
+    stripe_disputes.payment_intent_id,
+        CASE
+            WHEN (stripe_disputes.booked = ANY (ARRAY['held'::text, 'parted'::text])) THEN stripe_disputes.lost_cents
+            ELSE GREATEST((stripe_disputes.withdrawn_cents - stripe_disputes.reinstated_cents), (0)::bigint)
+        END AS cents,
+    ((stripe_disputes.status = 'lost'::text) AND (stripe_disputes.withdrawn_cents > stripe_disputes.reinstated_cents)) AS stands,
+    stripe_disputes.booked,
+    stripe_disputes.part,
+    stripe_disputes.created_at
+   FROM public.stripe_disputes;
+
+COMMENT ON VIEW public.losses IS 'What of payments is gone: refunds that stand, and disputes that are lost. Where stands and booked do not fit, the ledger is behind.';
+
+CREATE TABLE public.mail_deliveries (
+    event_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    claim_id uuid NOT NULL,
+    claimed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL,
+    state text NOT NULL,
+    address_hash bytea,
+    message_id text,
+    error text,
+    settled_at timestamp with time zone,
+    CONSTRAINT mail_deliveries_address_hash_check CHECK ((length(address_hash) = 32)),
+    CONSTRAINT mail_deliveries_sent_has_a_message CHECK (((state <> 'sent'::text) OR (message_id IS NOT NULL))),
+    CONSTRAINT mail_deliveries_settled_has_a_time CHECK (((state = 'claimed'::text) = (settled_at IS NULL))),
+    CONSTRAINT mail_deliveries_state_known CHECK ((state = ANY (ARRAY['claimed'::text, 'sent'::text, 'failed'::text, 'suppressed'::text, 'unknown'::text]))),
+    CONSTRAINT mail_deliveries_why_not CHECK (((state <> ALL (ARRAY['failed'::text, 'suppressed'::text, 'unknown'::text])) OR (error IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.mail_deliveries IS 'One row per mail, committed before SES is asked to send it: whoever finds one does not send another.';
+
+COMMENT ON COLUMN public.mail_deliveries.user_id IS 'To whom: the sub of the token, never an address.';
+
+COMMENT ON COLUMN public.mail_deliveries.claim_id IS 'Who claimed it last: one attempt to handle the event, which alone may say how it ended.';
+
+COMMENT ON COLUMN public.mail_deliveries.claimed_at IS 'When it was last claimed.';
+
+COMMENT ON COLUMN public.mail_deliveries.kind IS 'As in notifications.';
+
+COMMENT ON COLUMN public.mail_deliveries.state IS 'claimed: SES is being asked; sent: SES took it; failed: SES surely did not, so it may be claimed again; suppressed: not to be sent (see error); unknown: SES may or may not have taken it, never sent again.';
+
+COMMENT ON COLUMN public.mail_deliveries.address_hash IS 'Where it goes, as address_hash() makes it, for counting; null: it does not count (payouts, payments that are paid back, what is suppressed).';
+
+COMMENT ON COLUMN public.mail_deliveries.message_id IS 'SES''s id of the message, by which its events name it.';
+
+COMMENT ON COLUMN public.mail_deliveries.error IS 'failed, unknown: the type of the error. suppressed: preference, superseded, erased, no_address, unusable_address, bounce, complaint or too_many.';
+
+COMMENT ON COLUMN public.mail_deliveries.settled_at IS 'When it stopped being claimed.';
+
+CREATE TABLE public.mail_suppressions (
+    address_hash bytea NOT NULL,
+    reason text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    feedback jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT mail_suppressions_address_hash_check CHECK ((length(address_hash) = 32)),
+    CONSTRAINT mail_suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text])))
+);
+
+COMMENT ON TABLE public.mail_suppressions IS 'Addresses that are not written to again. An operator who knows better deletes the row of address_hash(''...'').';
+
+COMMENT ON COLUMN public.mail_suppressions.address_hash IS 'As address_hash() makes it; the address itself is not kept, so that erasing a customer leaves nothing of it.';
+
+COMMENT ON COLUMN public.mail_suppressions.reason IS 'bounce: no such mailbox; complaint: the reader called it spam.';
+
+COMMENT ON COLUMN public.mail_suppressions.at IS 'When, by SES.';
+
+COMMENT ON COLUMN public.mail_suppressions.feedback IS 'What SES said: the ids of feedback and message, the type and subtype.';
+
+COMMENT ON COLUMN public.mail_suppressions.created_at IS 'When it was entered.';
+
+CREATE TABLE public.mechanic_accounts (
+    mechanic_id uuid NOT NULL,
+    idempotency_key text NOT NULL,
+    keyed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    asked boolean DEFAULT false NOT NULL,
+    stripe_account_id text,
+    former_account_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    transfers_enabled boolean DEFAULT false NOT NULL,
+    payouts_enabled boolean DEFAULT false NOT NULL,
+    details_submitted boolean DEFAULT false NOT NULL,
+    told_at timestamp with time zone,
+    doubtful boolean DEFAULT false NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT mechanic_accounts_standing_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
+);
+
+COMMENT ON TABLE public.mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and what Stripe last said of it.';
+
+COMMENT ON COLUMN public.mechanic_accounts.idempotency_key IS 'Of the call that creates the account, stored before it.';
+
+COMMENT ON COLUMN public.mechanic_accounts.keyed_at IS 'When that key was made: Stripe forgets keys after a day.';
+
+COMMENT ON COLUMN public.mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked for before it is asked again.';
+
+COMMENT ON COLUMN public.mechanic_accounts.stripe_account_id IS 'Null until Stripe''s answer to the creation is known.';
+
+COMMENT ON COLUMN public.mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up: the mechanic is led to a new one.';
+
+COMMENT ON COLUMN public.mechanic_accounts.transfers_enabled IS 'Whether we can send it money (capability transfers).';
+
+COMMENT ON COLUMN public.mechanic_accounts.payouts_enabled IS 'Whether Stripe passes it on to the mechanic''s bank.';
+
+COMMENT ON COLUMN public.mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
+
+COMMENT ON COLUMN public.mechanic_accounts.told_at IS 'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
+
+COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether what Stripe told contradicts itself in a way that its order does not settle: Stripe is asked when it is next looked at.';
+
+COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe was last heard about it.';
+
+CREATE TABLE public.mechanics (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    email text,
+    workshop_id uuid,
+    status text DEFAULT 'active'::text NOT NULL,
+    available_until timestamp with time zone,
+    referral_code text DEFAULT public.new_referral_code() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mechanics_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT mechanics_referral_code_is_one CHECK ((referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$'::text)),
+    CONSTRAINT mechanics_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
+);
+
+COMMENT ON TABLE public.mechanics IS 'Who answers. Sessions refer to mechanics.id, never to the user of the token.';
+
+COMMENT ON COLUMN public.mechanics.user_id IS 'The sub of the token this mechanic signs in with.';
+
+COMMENT ON COLUMN public.mechanics.name IS 'As shown to customers.';
+
+COMMENT ON COLUMN public.mechanics.email IS 'Where mails about payouts go; personal data; null: nowhere.';
+
+COMMENT ON COLUMN public.mechanics.workshop_id IS 'The workshop that employs the mechanic; null for an independent one.';
+
+COMMENT ON COLUMN public.mechanics.status IS 'suspended: may not fetch the queue, accept, or be offered anything.';
+
+COMMENT ON COLUMN public.mechanics.available_until IS 'The lease: until then requests for this mechanic are offered, and for as long after it as a feed stays open that was open by then; infinity until the mechanic says otherwise; null: not available.';
+
+COMMENT ON COLUMN public.mechanics.referral_code IS 'What the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It says who referred, and opens nothing.';
+
+COMMENT ON COLUMN public.mechanics.created_at IS 'When the mechanic joined.';
+
+CREATE TABLE public.realtime_connections (
+    connection_id text NOT NULL,
+    user_id uuid NOT NULL,
+    groups text[] NOT NULL,
+    mechanic_id uuid,
+    workshop_id uuid,
+    since bigint NOT NULL,
+    ready boolean DEFAULT false NOT NULL,
+    connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    joined uuid,
+    waiting jsonb
+);
+
+COMMENT ON TABLE public.realtime_connections IS 'Open WebSocket connections.';
+
+COMMENT ON COLUMN public.realtime_connections.connection_id IS 'As API Gateway names it.';
+
+COMMENT ON COLUMN public.realtime_connections.user_id IS 'Whose.';
+
+COMMENT ON COLUMN public.realtime_connections.groups IS 'The groups of the token behind the ticket; the feed follows them.';
+
+COMMENT ON COLUMN public.realtime_connections.mechanic_id IS 'The user''s row of mechanics, for one in that group.';
+
+COMMENT ON COLUMN public.realtime_connections.workshop_id IS 'The mechanic''s workshop when the connection was opened; what is shown follows mechanics.workshop_id.';
+
+COMMENT ON COLUMN public.realtime_connections.since IS 'The feed''s seq from which this connection is owed messages.';
+
+COMMENT ON COLUMN public.realtime_connections.ready IS 'False until what is owed was sent: API Gateway takes no message before the handshake is over.';
+
+COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opened.';
+
+COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway ends it by then; a row past it counts as gone.';
+
+COMMENT ON COLUMN public.realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
+
+COMMENT ON COLUMN public.realtime_connections.waiting IS 'What a waiting customer was last told: place, mechanics, estimate.';
+
+CREATE VIEW public.mechanics_on_duty AS
+ SELECT m.id,
+    m.user_id,
+    m.workshop_id
+   FROM public.mechanics m
+  WHERE ((m.status = 'active'::text) AND (m.available_until > now()))
+UNION
+ SELECT m.id,
+    m.user_id,
+    m.workshop_id
+   FROM (public.realtime_connections c
+     JOIN public.mechanics m ON ((m.id = c.mechanic_id)))
+  WHERE ((m.status = 'active'::text) AND (c.connected_at <= m.available_until) AND (c.expires_at > now()));
+
+COMMENT ON VIEW public.mechanics_on_duty IS 'Active mechanics for whom is_available() holds, busy or not.';
+
+CREATE VIEW public.metric_completion AS
+ SELECT period_start,
+    ended,
+    completed,
+    completion_percent,
+    (completion_percent < (public.health_setting('completion_percent_min'::text))::numeric) AS below_limit
+   FROM public.calculate_session_health_score() h(period_start, created, ended, completed, cancelled, expired, accepted, no_shows, wrongly_marked, unsettled, average_seconds, completion_percent, no_show_percent, score, status);
+
+COMMENT ON VIEW public.metric_completion IS 'How many of the sessions that ended in each hour were completed, in per cent.';
+
+CREATE VIEW public.metric_duration AS
+ SELECT date_trunc('hour'::text, x.decided_at, 'UTC'::text) AS period_start,
+    count(*) AS completed,
+    (avg(d.seconds))::integer AS average_seconds,
+    percentile_disc((0.5)::double precision) WITHIN GROUP (ORDER BY d.seconds) AS median_seconds,
+    percentile_disc((0.9)::double precision) WITHIN GROUP (ORDER BY d.seconds) AS p90_seconds,
+    max(d.seconds) AS longest_seconds
+   FROM (public.sessions_ended_between((date_trunc('hour'::text, now(), 'UTC'::text) - '23:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, min_billable_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+     CROSS JOIN LATERAL ( SELECT (floor(EXTRACT(epoch FROM (x.ended_at - x.started_at))))::integer AS floor) d(seconds))
+  WHERE (x.status = 'completed'::text)
+  GROUP BY (date_trunc('hour'::text, x.decided_at, 'UTC'::text));
+
+COMMENT ON VIEW public.metric_duration IS 'How long the sessions lasted that were completed in each hour; no row for an hour without.';
+
+CREATE VIEW public.metric_no_show AS
+ SELECT period_start,
+    accepted,
+    no_shows,
+    no_show_percent,
+    (no_show_percent > (public.health_setting('no_show_percent_max'::text))::numeric) AS above_limit
+   FROM public.calculate_session_health_score() h(period_start, created, ended, completed, cancelled, expired, accepted, no_shows, wrongly_marked, unsettled, average_seconds, completion_percent, no_show_percent, score, status);
+
+COMMENT ON VIEW public.metric_no_show IS 'How many of the sessions that ended in each hour with a mechanic never started, in per cent.';
+
+CREATE TABLE public.notification_locales (
+    user_id uuid NOT NULL,
+    locale text NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT notification_locales_locale_check CHECK ((locale ~ '^[a-z]{2}$'::text))
+);
+
+COMMENT ON TABLE public.notification_locales IS 'The language a user is written to in; English without a row.';
+
+COMMENT ON COLUMN public.notification_locales.locale IS 'A folder of autodoctor/notifications/locales.';
+
+COMMENT ON COLUMN public.notification_locales.updated_at IS 'When it was last set.';
+
+CREATE TABLE public.notification_preferences (
+    user_id uuid NOT NULL,
+    kind text NOT NULL,
+    email boolean NOT NULL,
+    in_app boolean NOT NULL,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.notification_preferences IS 'What a user wants to be told and how; what has no row is told both ways.';
+
+COMMENT ON COLUMN public.notification_preferences.kind IS 'As in notifications.';
+
+COMMENT ON COLUMN public.notification_preferences.email IS 'By e-mail.';
+
+COMMENT ON COLUMN public.notification_preferences.in_app IS 'In the application.';
+
+COMMENT ON COLUMN public.notification_preferences.updated_at IS 'When it was last set.';
+
+CREATE TABLE public.notifications (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    kind text NOT NULL,
+    session_id uuid,
+    checkout_id uuid,
+    data jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    read_at timestamp with time zone,
+    CONSTRAINT notifications_tell_of_one_thing CHECK ((num_nonnulls(session_id, checkout_id) = 1))
+);
+
+COMMENT ON TABLE public.notifications IS 'What a user is told in the application; the text is made from kind and data when it is read.';
+
+COMMENT ON COLUMN public.notifications.user_id IS 'The sub of the user''s token.';
+
+COMMENT ON COLUMN public.notifications.event_id IS 'What it tells of; a second delivery of the event adds nothing.';
+
+COMMENT ON COLUMN public.notifications.kind IS 'As autodoctor.notifications.kinds lists them.';
+
+COMMENT ON COLUMN public.notifications.session_id IS 'The session it tells of; null where it tells of a payment that became none.';
+
+COMMENT ON COLUMN public.notifications.checkout_id IS 'The payment it tells of; null where it tells of a session.';
+
+COMMENT ON COLUMN public.notifications.data IS 'Ids and facts as they were then, no names.';
+
+COMMENT ON COLUMN public.notifications.created_at IS 'When it happened, not when it was told: events may arrive out of order.';
+
+COMMENT ON COLUMN public.notifications.read_at IS 'When the user first marked it as read; null: unread.';
+
+CREATE TABLE public.outbox_poison (
+    subject_id uuid NOT NULL,
+    id bigint NOT NULL,
+    type text,
+    payload jsonb,
+    error text NOT NULL,
+    set_aside_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.outbox_poison IS 'Events set aside because the bus refuses them, or they cannot be built; requeue_poison() tries them again.';
+
+COMMENT ON COLUMN public.outbox_poison.subject_id IS 'As in outbox.';
+
+COMMENT ON COLUMN public.outbox_poison.id IS 'As in outbox.';
+
+COMMENT ON COLUMN public.outbox_poison.type IS 'As in outbox.';
+
+COMMENT ON COLUMN public.outbox_poison.payload IS 'As in outbox.';
+
+COMMENT ON COLUMN public.outbox_poison.error IS 'Why it was set aside.';
+
+COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When.';
+
+CREATE TABLE public.payout_reversals (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    payout_id uuid NOT NULL,
+    dispute_id text NOT NULL,
+    amount_cents bigint NOT NULL,
+    state text DEFAULT 'due'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
+    idempotency_key text,
+    keyed_at timestamp with time zone,
+    asked_cents bigint,
+    lease_id uuid,
+    stripe_reversal_id text,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    done_at timestamp with time zone,
+    CONSTRAINT payout_reversals_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT payout_reversals_asked_cents_check CHECK ((asked_cents > 0)),
+    CONSTRAINT payout_reversals_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
+    CONSTRAINT payout_reversals_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT payout_reversals_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
+    CONSTRAINT payout_reversals_state_known CHECK ((state = ANY (ARRAY['due'::text, 'sending'::text, 'done'::text, 'impossible'::text, 'cancelled'::text])))
+);
+
+COMMENT ON TABLE public.payout_reversals IS 'What is to be taken back of payouts that were sent, since a dispute was lost; what cannot be stays a receivable.';
+
+COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'Which was lost.';
+
+COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of what was lost, in cents of usd.';
+
+COMMENT ON COLUMN public.payout_reversals.state IS 'due: to be asked for; sending: Stripe is being asked; done: it was taken back, by us or by hand; impossible: given up, see last_error, and the mechanic owes it; cancelled: the dispute was won after all.';
+
+COMMENT ON COLUMN public.payout_reversals.attempts IS 'As in payouts.';
+
+COMMENT ON COLUMN public.payout_reversals.next_attempt_at IS 'As in payouts.';
+
+COMMENT ON COLUMN public.payout_reversals.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call counts.';
+
+COMMENT ON COLUMN public.payout_reversals.keyed_at IS 'As in payouts.';
+
+COMMENT ON COLUMN public.payout_reversals.asked_cents IS 'What is asked for under the key: the amount, or what was left of the transfer.';
+
+COMMENT ON COLUMN public.payout_reversals.lease_id IS 'As in payouts.';
+
+COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Ours; null where it was taken back by hand.';
+
+COMMENT ON COLUMN public.payout_reversals.last_error IS 'Why it was not taken back the last time.';
+
+COMMENT ON COLUMN public.payout_reversals.created_at IS 'When the dispute was lost.';
+
+COMMENT ON COLUMN public.payout_reversals.done_at IS 'When it was found to be taken back.';
+
+CREATE TABLE public.payouts (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    session_id uuid NOT NULL,
+    mechanic_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount_cents bigint NOT NULL,
+    withheld_cents bigint DEFAULT 0 NOT NULL,
+    sent_cents bigint DEFAULT 0 NOT NULL,
+    reversed_cents bigint DEFAULT 0 NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    state text DEFAULT 'due'::text NOT NULL,
+    waits_for text,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
+    lease_id uuid,
+    idempotency_key text,
+    keyed_at timestamp with time zone,
+    asked_at timestamp with time zone,
+    stripe_transfer_id text,
+    sent_at timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    settled_outcome text GENERATED ALWAYS AS (
+CASE
+    WHEN (kind <> 'escalation'::text) THEN 'pay'::text
+    ELSE NULL::text
+END) STORED,
+    approved_session_id uuid GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'escalation'::text THEN session_id
+    ELSE NULL::uuid
+END) STORED,
+    CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT payouts_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT payouts_cancelled_is_withheld CHECK (((state <> 'cancelled'::text) OR (withheld_cents = amount_cents))),
+    CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND ((withheld_cents + sent_cents) <= (amount_cents + reversed_cents)))),
+    CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text]))),
+    CONSTRAINT payouts_sending_has_a_key CHECK (((state <> 'sending'::text) OR (idempotency_key IS NOT NULL))),
+    CONSTRAINT payouts_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
+    CONSTRAINT payouts_sent_has_a_transfer CHECK (((state <> ALL (ARRAY['sent'::text, 'reversed'::text])) OR (stripe_transfer_id IS NOT NULL))),
+    CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text]))),
+    CONSTRAINT payouts_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text])))
+);
+
+COMMENT ON TABLE public.payouts IS 'What a mechanic is owed, and how far its way to them is.';
+
+COMMENT ON COLUMN public.payouts.kind IS 'session: held it; referral: referred its customer; escalation: escalated it to the workshop whose quote was approved.';
+
+COMMENT ON COLUMN public.payouts.amount_cents IS 'What was earned, in cents of the currency.';
+
+COMMENT ON COLUMN public.payouts.withheld_cents IS 'What of it went back to the customer: not sent, or kept of what was taken back.';
+
+COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: what was earned less what was withheld by then.';
+
+COMMENT ON COLUMN public.payouts.reversed_cents IS 'What of the transfer was taken back at Stripe.';
+
+COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.payouts.state IS 'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent; failed: given up, see last_error; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
+
+COMMENT ON COLUMN public.payouts.waits_for IS 'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
+
+COMMENT ON COLUMN public.payouts.attempts IS 'How often sending was tried.';
+
+COMMENT ON COLUMN public.payouts.next_attempt_at IS 'Not before; while it is sending: when whoever holds the lease is surely gone, and the next one asks Stripe what became of it.';
+
+COMMENT ON COLUMN public.payouts.lease_id IS 'Of the attempt under way: whoever was overtaken by another one changes nothing any more.';
+
+COMMENT ON COLUMN public.payouts.idempotency_key IS 'Of the call to Stripe, stored before it; null: never called.';
+
+COMMENT ON COLUMN public.payouts.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
+
+COMMENT ON COLUMN public.payouts.asked_at IS 'When an attempt first began; from then on Stripe is asked for the transfer before it is sent.';
+
+COMMENT ON COLUMN public.payouts.sent_at IS 'When it was found to be sent.';
+
+COMMENT ON COLUMN public.payouts.last_error IS 'Why it was not sent the last time.';
+
+COMMENT ON COLUMN public.payouts.created_at IS 'When it was earned.';
+
+COMMENT ON COLUMN public.payouts.settled_outcome IS 'What its session''s settlement must be; null: whatever it is.';
+
+COMMENT ON COLUMN public.payouts.approved_session_id IS 'Of an escalation: the session that must have an approved quote.';
+
+CREATE TABLE public.plans (
+    code text NOT NULL,
+    name text NOT NULL,
+    session_types text[] NOT NULL,
+    price_cents integer NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    credits integer NOT NULL,
+    included_minutes integer NOT NULL,
+    max_minutes integer DEFAULT 180 NOT NULL,
+    mechanic_share_bp integer NOT NULL,
+    mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
+    uses_per_customer integer,
+    CONSTRAINT plans_check CHECK ((max_minutes >= included_minutes)),
+    CONSTRAINT plans_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT plans_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT plans_free_costs_nothing CHECK (((code <> 'free'::text) OR ((price_cents = 0) AND (credits = 0)))),
+    CONSTRAINT plans_included_minutes_check CHECK ((included_minutes > 0)),
+    CONSTRAINT plans_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
+    CONSTRAINT plans_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
+    CONSTRAINT plans_price_cents_check CHECK ((price_cents >= 0)),
+    CONSTRAINT plans_session_types_check CHECK (((session_types <@ ARRAY['chat'::text, 'video'::text, 'diagnostic'::text]) AND (session_types <> '{}'::text[]))),
+    CONSTRAINT plans_uses_per_customer_check CHECK ((uses_per_customer > 0))
+);
+
+COMMENT ON TABLE public.plans IS 'What a customer can choose.';
+
+COMMENT ON COLUMN public.plans.code IS 'As sent by clients.';
+
+COMMENT ON COLUMN public.plans.name IS 'As shown to customers.';
+
+COMMENT ON COLUMN public.plans.session_types IS 'The kinds of session this plan allows.';
+
+COMMENT ON COLUMN public.plans.price_cents IS 'Price in cents of the currency; only a price of 0 can be taken with payWith free.';
+
+COMMENT ON COLUMN public.plans.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.plans.credits IS 'Price in credits.';
+
+COMMENT ON COLUMN public.plans.included_minutes IS 'Minutes the price covers.';
+
+COMMENT ON COLUMN public.plans.max_minutes IS 'A live session is ended at its start plus this many minutes.';
+
+COMMENT ON COLUMN public.plans.mechanic_share_bp IS 'The mechanic''s share of the price in basis points (1/100 of a per cent).';
+
+COMMENT ON COLUMN public.plans.mechanic_fixed_pay_cents IS 'What the mechanic of a completed session gets that was paid with free.';
+
+COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this plan a customer may have, cancelled and expired ones not counted; null: no limit.';
+
+CREATE TABLE public.quote_events (
+    quote_id uuid NOT NULL,
+    id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    actor_id uuid,
+    from_status text,
+    to_status text NOT NULL,
+    amount_cents integer
+);
+
+COMMENT ON TABLE public.quote_events IS 'The audit trail of quotes, written by their trigger only; no foreign key, as that trigger runs before the row is there.';
+
+COMMENT ON COLUMN public.quote_events.id IS 'Order of writing.';
+
+COMMENT ON COLUMN public.quote_events.occurred_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.quote_events.actor IS 'As what they acted, as in sessions.actor.';
+
+COMMENT ON COLUMN public.quote_events.actor_id IS 'The user''s id (sub), where a user acted.';
+
+COMMENT ON COLUMN public.quote_events.from_status IS 'Null for the creation; given to given where the amount or its description changed.';
+
+COMMENT ON COLUMN public.quote_events.to_status IS 'What it became.';
+
+COMMENT ON COLUMN public.quote_events.amount_cents IS 'The amount from then on.';
+
+CREATE TABLE public.realtime_tickets (
+    ticket_hash bytea NOT NULL,
+    user_id uuid NOT NULL,
+    groups text[] NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.realtime_tickets IS 'Tickets that are still unused: one opens one connection, once, within a minute.';
+
+COMMENT ON COLUMN public.realtime_tickets.ticket_hash IS 'SHA-256 of the ticket, so that a reader of this table cannot use it.';
+
+COMMENT ON COLUMN public.realtime_tickets.user_id IS 'Whose: the sub of the token it was asked for with.';
+
+COMMENT ON COLUMN public.realtime_tickets.groups IS 'The groups of that token.';
+
+COMMENT ON COLUMN public.realtime_tickets.expires_at IS 'Until when it can be used.';
+
+CREATE VIEW public.receivables AS
+ SELECT intake_id AS session_id,
+    min(created_at) AS since,
+    (sum(
+        CASE
+            WHEN (debit_account ~~ 'mechanic:%:receivable'::text) THEN amount
+            ELSE (- amount)
+        END))::bigint AS cents
+   FROM public.ledger_transfer
+  WHERE (((debit_account ~~ 'mechanic:%:receivable'::text) OR (credit_account ~~ 'mechanic:%:receivable'::text)) AND (intake_id IS NOT NULL))
+  GROUP BY intake_id
+ HAVING (sum(
+        CASE
+            WHEN (debit_account ~~ 'mechanic:%:receivable'::text) THEN amount
+            ELSE (- amount)
+        END) > (0)::numeric);
+
+COMMENT ON VIEW public.receivables IS 'Sessions of which the mechanic was sent what went back to the customer since, and has not given it back.';
+
+COMMENT ON COLUMN public.receivables.session_id IS 'Which.';
+
+COMMENT ON COLUMN public.receivables.since IS 'Since when.';
+
+COMMENT ON COLUMN public.receivables.cents IS 'What is owed, in cents of usd.';
+
+CREATE TABLE public.reconcile_runs (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    since timestamp with time zone,
+    finished boolean NOT NULL,
+    found integer NOT NULL,
+    report jsonb NOT NULL,
+    CONSTRAINT reconcile_runs_found_check CHECK ((found >= 0))
+);
+
+COMMENT ON TABLE public.reconcile_runs IS 'What each comparison of the ledger with Stripe found; the newest 400 are kept.';
+
+COMMENT ON COLUMN public.reconcile_runs.started_at IS 'When it began: what was booked later was left to the next one.';
+
+COMMENT ON COLUMN public.reconcile_runs.finished_at IS 'When it ended.';
+
+COMMENT ON COLUMN public.reconcile_runs.since IS 'What is older was not compared; null: everything was.';
+
+COMMENT ON COLUMN public.reconcile_runs.finished IS 'Whether all was compared; false: its time was over, and the next one goes on where it stopped.';
+
+COMMENT ON COLUMN public.reconcile_runs.found IS 'How many differences there were.';
+
+COMMENT ON COLUMN public.reconcile_runs.report IS 'Counts, sums, and the first 500 differences; ids and cents only.';
+
+CREATE TABLE public.refunds (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    intake_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount_cents bigint NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    state text DEFAULT 'due'::text NOT NULL,
+    waits_for text,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
+    lease_id uuid,
+    idempotency_key text,
+    keyed_at timestamp with time zone,
+    asked_cents bigint,
+    stripe_refund_id text,
+    sent_at timestamp with time zone,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    settled_outcome text GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'session'::text THEN 'refund'::text
+    ELSE NULL::text
+END) STORED,
+    CONSTRAINT refunds_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT refunds_asked_cents_check CHECK ((asked_cents > 0)),
+    CONSTRAINT refunds_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
+    CONSTRAINT refunds_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT refunds_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT refunds_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'unfulfillable'::text]))),
+    CONSTRAINT refunds_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
+    CONSTRAINT refunds_sent_has_an_id CHECK (((state <> 'sent'::text) OR (stripe_refund_id IS NOT NULL))),
+    CONSTRAINT refunds_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'returned'::text, 'failed'::text]))),
+    CONSTRAINT refunds_waits_for_known CHECK ((waits_for = ANY (ARRAY['dispute'::text, 'payment'::text, 'retry'::text])))
+);
+
+COMMENT ON TABLE public.refunds IS 'What a customer gets back on their card, and how far its way is.';
+
+COMMENT ON COLUMN public.refunds.intake_id IS 'What was paid for; a session has its intake''s id.';
+
+COMMENT ON COLUMN public.refunds.kind IS 'session: it was cancelled or expired; unfulfillable: the payment never became a session.';
+
+COMMENT ON COLUMN public.refunds.amount_cents IS 'Cents of the currency.';
+
+COMMENT ON COLUMN public.refunds.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.refunds.state IS 'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost; failed: given up, see last_error.';
+
+COMMENT ON COLUMN public.refunds.waits_for IS 'Why it is not sent yet, as in payouts.';
+
+COMMENT ON COLUMN public.refunds.attempts IS 'How often sending was tried.';
+
+COMMENT ON COLUMN public.refunds.next_attempt_at IS 'As in payouts.';
+
+COMMENT ON COLUMN public.refunds.lease_id IS 'As in payouts.';
+
+COMMENT ON COLUMN public.refunds.idempotency_key IS 'Of the call to Stripe, stored before it; null: never called.';
+
+COMMENT ON COLUMN public.refunds.keyed_at IS 'As in payouts.';
+
+COMMENT ON COLUMN public.refunds.asked_cents IS 'What is asked for under the key: the amount, less what was paid back by hand before.';
+
+COMMENT ON COLUMN public.refunds.stripe_refund_id IS 'Where others had paid back all of it before us: the last of theirs.';
+
+COMMENT ON COLUMN public.refunds.sent_at IS 'When it was found to be paid back.';
+
+COMMENT ON COLUMN public.refunds.last_error IS 'Why it was not sent the last time.';
+
+COMMENT ON COLUMN public.refunds.created_at IS 'Since when it is owed.';
+
+COMMENT ON COLUMN public.refunds.settled_outcome IS 'What its session''s settlement must be; null: there is no session.';
+
+CREATE TABLE public.repairs (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    run_id uuid NOT NULL,
+    finding text NOT NULL,
+    subject text NOT NULL,
+    previous jsonb NOT NULL,
+    now jsonb NOT NULL,
+    reason text NOT NULL,
+    actor text NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT repairs_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+COMMENT ON TABLE public.repairs IS 'Every change that repair made, never changed afterwards; the owner alone can.';
+
+COMMENT ON COLUMN public.repairs.run_id IS 'The same for all that one run changed.';
+
+COMMENT ON COLUMN public.repairs.finding IS 'Which check of verify had found it.';
+
+COMMENT ON COLUMN public.repairs.subject IS 'The id of what was changed: a session or an assignment.';
+
+COMMENT ON COLUMN public.repairs.previous IS 'What it was: its status, and what else was changed.';
+
+COMMENT ON COLUMN public.repairs.now IS 'What it is.';
+
+COMMENT ON COLUMN public.repairs.reason IS 'Why that is the one right answer.';
+
+COMMENT ON COLUMN public.repairs.actor IS 'operator: and the name.';
+
+COMMENT ON COLUMN public.repairs.at IS 'When, by the database''s clock.';
+
+CREATE TABLE public.schedule_runs (
+    name text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    failed boolean DEFAULT false NOT NULL
+);
+
+COMMENT ON TABLE public.schedule_runs IS 'The last run of each scheduled function, noted by itself.';
+
+COMMENT ON COLUMN public.schedule_runs.name IS 'The schedule''s, without the stack''s.';
+
+COMMENT ON COLUMN public.schedule_runs.started_at IS 'When the last run began.';
+
+COMMENT ON COLUMN public.schedule_runs.finished_at IS 'When it was done; null while it runs, and of one that was cut short.';
+
+COMMENT ON COLUMN public.schedule_runs.failed IS 'Whether it raised.';
+
+CREATE TABLE public.schema_migrations (
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_migrations_checksum_check CHECK ((checksum ~ '^[0-9a-f]{64}$'::text))
+);
+
+COMMENT ON TABLE public.schema_migrations IS 'The files of autodoctor/sql that were applied, written by the transaction that did.';
+
+COMMENT ON COLUMN public.schema_migrations.name IS 'Of the file, without its ending.';
+
+COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; a file that was applied is never changed.';
+
+COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When.';
+
+CREATE TABLE public.session_participants (
+    session_id uuid NOT NULL,
+    role text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    customer_id uuid,
+    mechanic_id uuid,
+    until timestamp with time zone,
+    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
+    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
+);
+
+COMMENT ON TABLE public.session_participants IS 'Who belongs to a session, and from when to when; a mechanic who gave it back has an until.';
+
+COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
+
+COMMENT ON COLUMN public.session_participants.since IS 'From when.';
+
+COMMENT ON COLUMN public.session_participants.until IS 'Until when; null while it lasts.';
+
+CREATE VIEW public.sessions_needing_review AS
+ SELECT 'wrongly_marked'::text AS alert,
+    a.severity,
+    a.session_id,
+    a.since,
+    jsonb_build_object('status', a.status, 'reason', a.end_reason, 'expected', a.expected) AS facts
+   FROM public.alert_wrongly_marked a
+UNION ALL
+ SELECT 'stuck_live'::text AS alert,
+    a.severity,
+    a.session_id,
+    a.since,
+    jsonb_build_object('startedAt', a.started_at, 'partedAt', a.parted_at, 'maxMinutes', a.max_minutes) AS facts
+   FROM public.alert_stuck_live a
+UNION ALL
+ SELECT 'completed_without_settlement'::text AS alert,
+    a.severity,
+    a.session_id,
+    a.since,
+    jsonb_build_object('funding', a.funding, 'priceCents', a.price_cents, 'credits', a.credits) AS facts
+   FROM public.alert_completed_without_settlement a
+UNION ALL
+ SELECT 'waiting_too_long'::text AS alert,
+    a.severity,
+    a.session_id,
+    a.since,
+    jsonb_build_object('assignmentStatus', a.assignment_status, 'urgent', a.urgent) AS facts
+   FROM public.alert_waiting_too_long a;
+
+COMMENT ON VIEW public.sessions_needing_review IS 'The sessions of the four alert views; one with two alerts stands here twice.';
+
+CREATE TABLE public.settings (
+    key text NOT NULL,
+    value text NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
+    CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
+);
+
+COMMENT ON TABLE public.settings IS 'What operators may change without a deployment.';
+
+COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+
+COMMENT ON COLUMN public.settings.value IS 'The value as text.';
+
+COMMENT ON COLUMN public.settings.updated_at IS 'When it was last set.';
+
+CREATE TABLE public.stripe_events (
+    id text NOT NULL,
+    endpoint text NOT NULL,
+    type text NOT NULL,
+    account text,
+    object_id text,
+    livemode boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    handled_at timestamp with time zone,
+    outcome text,
+    CONSTRAINT stripe_events_endpoint_check CHECK ((endpoint = ANY (ARRAY['platform'::text, 'connect'::text]))),
+    CONSTRAINT stripe_events_handled_with_an_outcome CHECK (((handled_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT stripe_events_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255)))
+);
+
+COMMENT ON TABLE public.stripe_events IS 'The inbox: every event that Stripe signed, once. A row commits together with what the event did; ids and facts only, no personal data.';
+
+COMMENT ON COLUMN public.stripe_events.id IS 'Stripe''s.';
+
+COMMENT ON COLUMN public.stripe_events.endpoint IS 'Where it came in: platform, or connect for those of connected accounts.';
+
+COMMENT ON COLUMN public.stripe_events.type IS 'As Stripe names it.';
+
+COMMENT ON COLUMN public.stripe_events.account IS 'The connected account it is about; null: our own.';
+
+COMMENT ON COLUMN public.stripe_events.object_id IS 'Stripe''s id of what it is about.';
+
+COMMENT ON COLUMN public.stripe_events.livemode IS 'Whether it is about real money.';
+
+COMMENT ON COLUMN public.stripe_events.created_at IS 'When it happened, by Stripe''s clock.';
+
+COMMENT ON COLUMN public.stripe_events.received_at IS 'When it came the first time.';
+
+COMMENT ON COLUMN public.stripe_events.handled_at IS 'When what it does was done.';
+
+COMMENT ON COLUMN public.stripe_events.outcome IS 'What it did, as the answer to Stripe says it.';
+
+CREATE TABLE public.stripe_movements (
+    id text NOT NULL,
+    type text NOT NULL,
+    flow text,
+    source text,
+    subject text,
+    claimed boolean DEFAULT false NOT NULL,
+    amount bigint NOT NULL,
+    fee bigint NOT NULL,
+    currency text NOT NULL,
+    livemode boolean,
+    happened_at timestamp with time zone NOT NULL,
+    charge_id text,
+    payment_intent_id text,
+    transfer_id text,
+    destination text,
+    checkout_id uuid,
+    intake_id uuid,
+    refund_id uuid,
+    payout_id uuid,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT stripe_movements_check CHECK (((subject IS NULL) = (flow IS NULL))),
+    CONSTRAINT stripe_movements_flow_check CHECK ((flow = ANY (ARRAY['charge'::text, 'refund'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text])))
+);
+
+COMMENT ON TABLE public.stripe_movements IS 'Our copy of Stripe''s balance transactions, which never change: each movement of the account''s money, ours or not. Ids and cents only.';
+
+COMMENT ON COLUMN public.stripe_movements.type IS 'As Stripe names it.';
+
+COMMENT ON COLUMN public.stripe_movements.flow IS 'Which kind of object moved the money; null: one that our books do not know, such as a payout to the bank.';
+
+COMMENT ON COLUMN public.stripe_movements.source IS 'Stripe''s id of that object.';
+
+COMMENT ON COLUMN public.stripe_movements.subject IS 'What statement_subject() makes of the keys that would book it.';
+
+COMMENT ON COLUMN public.stripe_movements.claimed IS 'Whether the object has our metadata. Refunds and disputes of a charge of ours count as ours without.';
+
+COMMENT ON COLUMN public.stripe_movements.amount IS 'What came (above 0) or went, in cents, fees apart.';
+
+COMMENT ON COLUMN public.stripe_movements.fee IS 'What Stripe kept of it, in cents.';
+
+COMMENT ON COLUMN public.stripe_movements.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.stripe_movements.livemode IS 'Whether the object is about real money; null: it does not say.';
+
+COMMENT ON COLUMN public.stripe_movements.happened_at IS 'By Stripe''s clock.';
+
+COMMENT ON COLUMN public.stripe_movements.destination IS 'Of a transfer: the connected account.';
+
+COMMENT ON COLUMN public.stripe_movements.seen_at IS 'When it was copied.';
+
+CREATE TABLE public.stripe_statement (
+    account text DEFAULT 'platform'::text NOT NULL,
+    whole_until timestamp with time zone,
+    CONSTRAINT stripe_statement_account_check CHECK ((account = 'platform'::text))
+);
+
+COMMENT ON TABLE public.stripe_statement IS 'How far the copy goes; one row.';
+
+COMMENT ON COLUMN public.stripe_statement.account IS 'Whose statement: the platform''s.';
+
+COMMENT ON COLUMN public.stripe_statement.whole_until IS 'From the account''s beginning until then no movement is missing in stripe_movements; null: it has to be listed from the beginning.';
+
+CREATE TABLE public.verify_runs (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    walk_id uuid NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    stopped_in text,
+    stopped_at uuid,
+    findings integer NOT NULL,
+    report jsonb NOT NULL,
+    CONSTRAINT verify_runs_findings_check CHECK ((findings >= 0)),
+    CONSTRAINT verify_runs_stopped_somewhere CHECK (((stopped_in IS NULL) = (stopped_at IS NULL)))
+);
+
+COMMENT ON TABLE public.verify_runs IS 'What each scheduled run of verify found; the newest 500 are kept.';
+
+COMMENT ON COLUMN public.verify_runs.walk_id IS 'The same for the runs that together look at everything: the first one''s id.';
+
+COMMENT ON COLUMN public.verify_runs.began_at IS 'When it began.';
+
+COMMENT ON COLUMN public.verify_runs.finished_at IS 'When it ended.';
+
+COMMENT ON COLUMN public.verify_runs.stopped_in IS 'Which table it was looking at when its time was over; null: all of the walk was looked at.';
+
+COMMENT ON COLUMN public.verify_runs.stopped_at IS 'The last key it had looked at; the next run goes on there.';
+
+COMMENT ON COLUMN public.verify_runs.findings IS 'How many things are wrong, of this walk so far.';
+
+COMMENT ON COLUMN public.verify_runs.report IS 'By section: how many, of which kind, and the first few; of this walk so far. Ids only.';
+
+CREATE TABLE public.waivers (
+    session_id uuid NOT NULL,
+    signed_name text NOT NULL,
+    version text NOT NULL,
+    signed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT waivers_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200)))
+);
+
+COMMENT ON TABLE public.waivers IS 'The signature without which no mechanic sees the session; the first one stands.';
+
+COMMENT ON COLUMN public.waivers.signed_name IS 'Personal data, as typed.';
+
+COMMENT ON COLUMN public.waivers.version IS 'Which text was signed; one of the setting waiver_versions.';
+
+COMMENT ON COLUMN public.waivers.signed_at IS 'When; of a session paid by card and signed with its intake, that is before the session was created.';
+
+CREATE TABLE public.workshops (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workshops_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
+);
+
+COMMENT ON TABLE public.workshops IS 'A business that employs mechanics; its own requests are seen by its mechanics only.';
+
+COMMENT ON COLUMN public.workshops.name IS 'As shown to customers.';
+
+COMMENT ON COLUMN public.workshops.created_at IS 'When it joined.';
+
+ALTER TABLE ONLY public.admin_changes
+    ADD CONSTRAINT admin_changes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_idempotency_key_key UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_intake_id_key UNIQUE (intake_id);
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_stripe_payment_intent_id_key UNIQUE (stripe_payment_intent_id);
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_stripe_session_id_key UNIQUE (stripe_session_id);
+
+ALTER TABLE ONLY public.credit_balances
+    ADD CONSTRAINT credit_balances_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.credit_packs
+    ADD CONSTRAINT credit_packs_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_user_id_key UNIQUE (user_id);
+
+ALTER TABLE ONLY public.erasures
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.feed_head
+    ADD CONSTRAINT feed_head_pkey PRIMARY KEY (single);
+
+ALTER TABLE ONLY public.feed
+    ADD CONSTRAINT feed_once_per_event UNIQUE (event_id, type);
+
+ALTER TABLE ONLY public.feed
+    ADD CONSTRAINT feed_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY public.health_alerts
+    ADD CONSTRAINT health_alerts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (user_id, key);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_by_customer UNIQUE (customer_id, id);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.ledger_transfer
+    ADD CONSTRAINT ledger_transfer_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.ledger_transfer
+    ADD CONSTRAINT ledger_transfer_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.legacy_imports
+    ADD CONSTRAINT legacy_imports_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.legacy_rows
+    ADD CONSTRAINT legacy_rows_pkey PRIMARY KEY (table_name, row_key);
+
+ALTER TABLE ONLY public.mail_deliveries
+    ADD CONSTRAINT mail_deliveries_pkey PRIMARY KEY (event_id, user_id);
+
+ALTER TABLE ONLY public.mail_suppressions
+    ADD CONSTRAINT mail_suppressions_pkey PRIMARY KEY (address_hash);
+
+ALTER TABLE ONLY public.mechanic_accounts
+    ADD CONSTRAINT mechanic_accounts_idempotency_key_key UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY public.mechanic_accounts
+    ADD CONSTRAINT mechanic_accounts_pkey PRIMARY KEY (mechanic_id);
+
+ALTER TABLE ONLY public.mechanic_accounts
+    ADD CONSTRAINT mechanic_accounts_stripe_account_id_key UNIQUE (stripe_account_id);
+
+ALTER TABLE ONLY public.mechanics
+    ADD CONSTRAINT mechanics_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.mechanics
+    ADD CONSTRAINT mechanics_referral_code_once UNIQUE (referral_code);
+
+ALTER TABLE ONLY public.mechanics
+    ADD CONSTRAINT mechanics_user_id_key UNIQUE (user_id);
+
+ALTER TABLE ONLY public.notification_locales
+    ADD CONSTRAINT notification_locales_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.notification_preferences
+    ADD CONSTRAINT notification_preferences_pkey PRIMARY KEY (user_id, kind);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_once_per_event UNIQUE (event_id, user_id);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (subject_id, id);
+
+ALTER TABLE ONLY public.outbox_poison
+    ADD CONSTRAINT outbox_poison_pkey PRIMARY KEY (subject_id, id);
+
+ALTER TABLE ONLY public.payout_reversals
+    ADD CONSTRAINT payout_reversals_idempotency_key_key UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY public.payout_reversals
+    ADD CONSTRAINT payout_reversals_once UNIQUE (payout_id, dispute_id);
+
+ALTER TABLE ONLY public.payout_reversals
+    ADD CONSTRAINT payout_reversals_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payout_reversals
+    ADD CONSTRAINT payout_reversals_stripe_reversal_id_key UNIQUE (stripe_reversal_id);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_idempotency_key_key UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_once UNIQUE (session_id, kind);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_stripe_transfer_id_key UNIQUE (stripe_transfer_id);
+
+ALTER TABLE ONLY public.plans
+    ADD CONSTRAINT plans_pkey PRIMARY KEY (code);
+
+ALTER TABLE ONLY public.quote_events
+    ADD CONSTRAINT quote_events_pkey PRIMARY KEY (quote_id, id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_once_a_workshop UNIQUE (session_id, workshop_id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_one_approved UNIQUE (approved_session_id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.realtime_connections
+    ADD CONSTRAINT realtime_connections_pkey PRIMARY KEY (connection_id);
+
+ALTER TABLE ONLY public.realtime_tickets
+    ADD CONSTRAINT realtime_tickets_pkey PRIMARY KEY (ticket_hash);
+
+ALTER TABLE ONLY public.reconcile_runs
+    ADD CONSTRAINT reconcile_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_idempotency_key_key UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_once UNIQUE (intake_id, kind);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_stripe_refund_id_key UNIQUE (stripe_refund_id);
+
+ALTER TABLE ONLY public.repairs
+    ADD CONSTRAINT repairs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schedule_runs
+    ADD CONSTRAINT schedule_runs_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.session_assignment_events
+    ADD CONSTRAINT session_assignment_events_pkey PRIMARY KEY (session_id, id);
+
+ALTER TABLE ONLY public.session_assignments
+    ADD CONSTRAINT session_assignments_attempt UNIQUE (session_id, attempt);
+
+ALTER TABLE ONLY public.session_assignments
+    ADD CONSTRAINT session_assignments_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.session_events
+    ADD CONSTRAINT session_events_pkey PRIMARY KEY (session_id, id);
+
+ALTER TABLE ONLY public.session_participants
+    ADD CONSTRAINT session_participants_pkey PRIMARY KEY (session_id, role, since);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY public.settlements_due
+    ADD CONSTRAINT settlements_due_pkey PRIMARY KEY (session_id);
+
+ALTER TABLE ONLY public.settlements
+    ADD CONSTRAINT settlements_outcome UNIQUE (session_id, outcome);
+
+ALTER TABLE ONLY public.settlements
+    ADD CONSTRAINT settlements_pkey PRIMARY KEY (session_id);
+
+ALTER TABLE ONLY public.stripe_disputes
+    ADD CONSTRAINT stripe_disputes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stripe_events
+    ADD CONSTRAINT stripe_events_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stripe_movements
+    ADD CONSTRAINT stripe_movements_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stripe_refunds
+    ADD CONSTRAINT stripe_refunds_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.stripe_statement
+    ADD CONSTRAINT stripe_statement_pkey PRIMARY KEY (account);
+
+ALTER TABLE ONLY public.verify_runs
+    ADD CONSTRAINT verify_runs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.waivers
+    ADD CONSTRAINT waivers_pkey PRIMARY KEY (session_id);
+
+ALTER TABLE ONLY public.workshops
+    ADD CONSTRAINT workshops_pkey PRIMARY KEY (id);
+
+CREATE INDEX admin_changes_by_subject ON public.admin_changes USING btree (subject, id);
+
+CREATE INDEX checkouts_fee_due ON public.checkouts USING btree (COALESCE(fee_due_at, created_at)) WHERE ((fee_booked_at IS NULL) AND (status = ANY (ARRAY['paid'::text, 'unfulfillable'::text])));
+
+CREATE UNIQUE INDEX checkouts_one_intake_at_once ON public.checkouts USING btree (user_id) WHERE ((kind = 'intake'::text) AND (status = ANY (ARRAY['open'::text, 'processing'::text])));
+
+CREATE UNIQUE INDEX checkouts_one_offer_of_a_pack ON public.checkouts USING btree (user_id, pack_code) WHERE ((kind = 'pack'::text) AND (status = 'open'::text));
+
+CREATE INDEX checkouts_refunds_due ON public.checkouts USING btree (refunds_due_at) WHERE (refunds_due_at IS NOT NULL);
+
+CREATE INDEX checkouts_unfinished ON public.checkouts USING btree (checked_at) WHERE (status = ANY (ARRAY['open'::text, 'processing'::text]));
+
+CREATE INDEX customers_by_referrer ON public.customers USING btree (referrer_id) WHERE (referrer_id IS NOT NULL);
+
+CREATE INDEX feed_by_session ON public.feed USING btree (session_id, session_seq);
+
+CREATE UNIQUE INDEX health_alerts_open ON public.health_alerts USING btree (alert, subject) WHERE (cleared_at IS NULL);
+
+CREATE INDEX health_alerts_untold ON public.health_alerts USING btree (id) WHERE ((opened_told_at IS NULL) OR ((cleared_at IS NOT NULL) AND (cleared_told_at IS NULL)));
+
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX ledger_transfer_by_credit ON public.ledger_transfer USING btree (credit_account, id);
+
+CREATE INDEX ledger_transfer_by_debit ON public.ledger_transfer USING btree (debit_account, id);
+
+CREATE INDEX ledger_transfer_by_intake ON public.ledger_transfer USING btree (intake_id) WHERE (intake_id IS NOT NULL);
+
+CREATE INDEX ledger_transfer_by_statement_subject ON public.ledger_transfer USING btree (public.statement_subject(key)) WHERE ((debit_account = 'stripe'::text) OR (credit_account = 'stripe'::text));
+
+CREATE INDEX ledger_transfer_owed ON public.ledger_transfer USING btree (intake_id) WHERE ((debit_account ~~ 'mechanic:%:receivable'::text) OR (credit_account ~~ 'mechanic:%:receivable'::text));
+
+CREATE INDEX legacy_rows_by_session ON public.legacy_rows USING btree (session_id) WHERE (session_id IS NOT NULL);
+
+CREATE INDEX legacy_rows_by_user ON public.legacy_rows USING btree (user_id) WHERE (user_id IS NOT NULL);
+
+CREATE INDEX mail_deliveries_to_address ON public.mail_deliveries USING btree (address_hash, claimed_at) WHERE (address_hash IS NOT NULL);
+
+CREATE INDEX mail_deliveries_to_user ON public.mail_deliveries USING btree (user_id, claimed_at) WHERE (address_hash IS NOT NULL);
+
+CREATE INDEX mail_deliveries_unknown ON public.mail_deliveries USING btree (claimed_at) WHERE (state = 'unknown'::text);
+
+CREATE INDEX mechanics_by_lease ON public.mechanics USING btree (available_until) WHERE (available_until IS NOT NULL);
+
+CREATE INDEX mechanics_by_workshop ON public.mechanics USING btree (workshop_id) WHERE (workshop_id IS NOT NULL);
+
+CREATE INDEX notifications_by_user ON public.notifications USING btree (user_id, created_at, id);
+
+CREATE INDEX notifications_unread ON public.notifications USING btree (user_id) WHERE (read_at IS NULL);
+
+CREATE INDEX payout_reversals_by_dispute ON public.payout_reversals USING btree (dispute_id);
+
+CREATE INDEX payout_reversals_impossible ON public.payout_reversals USING btree (created_at) WHERE (state = 'impossible'::text);
+
+CREATE INDEX payout_reversals_open ON public.payout_reversals USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'sending'::text]));
+
+CREATE INDEX payouts_by_mechanic ON public.payouts USING btree (mechanic_id, id);
+
+CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
+
+CREATE INDEX payouts_unsent ON public.payouts USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
+
+CREATE INDEX quotes_by_mechanic ON public.quotes USING btree (mechanic_id, id);
+
+CREATE INDEX quotes_by_workshop ON public.quotes USING btree (workshop_id, id);
+
+CREATE INDEX realtime_connections_by_mechanic ON public.realtime_connections USING btree (mechanic_id) WHERE (mechanic_id IS NOT NULL);
+
+CREATE INDEX realtime_connections_by_user ON public.realtime_connections USING btree (user_id);
+
+CREATE INDEX refunds_open ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
+
+CREATE INDEX refunds_unsent ON public.refunds USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
+
+CREATE INDEX repairs_by_subject ON public.repairs USING btree (subject, id);
+
+CREATE INDEX session_assignment_events_answers ON public.session_assignment_events USING btree (occurred_at, session_id) WHERE ((from_status = 'offered'::text) AND (to_status = ANY (ARRAY['accepted'::text, 'declined'::text, 'expired'::text])));
+
+CREATE INDEX session_assignments_queue ON public.session_assignments USING btree (((NOT urgent)), queued_at, id) WHERE (status = ANY (ARRAY['queued'::text, 'offered'::text]));
+
+CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE ((type = 'transition'::text) AND (from_status IS NULL));
+
+CREATE INDEX session_events_ended ON public.session_events USING btree (occurred_at, session_id) WHERE ((to_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) AND ((from_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) IS NOT TRUE));
+
+CREATE INDEX session_participants_by_mechanic ON public.session_participants USING btree (mechanic_id, session_id) WHERE (mechanic_id IS NOT NULL);
+
+CREATE INDEX session_participants_given_back ON public.session_participants USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (payment_intent_id);
+
+CREATE INDEX stripe_disputes_fees_due ON public.stripe_disputes USING btree (fees_due_at) WHERE (fees_due_at IS NOT NULL);
+
+CREATE INDEX stripe_disputes_unbooked ON public.stripe_disputes USING btree (payment_intent_id) WHERE (((status = 'lost'::text) AND (booked = 'nothing'::text)) OR ((status <> 'lost'::text) AND (booked = ANY (ARRAY['held'::text, 'parted'::text]))));
+
+CREATE INDEX stripe_events_by_object ON public.stripe_events USING btree (object_id, created_at) WHERE (object_id IS NOT NULL);
+
+CREATE INDEX stripe_events_unhandled ON public.stripe_events USING btree (id) WHERE (handled_at IS NULL);
+
+CREATE INDEX stripe_movements_by_charge ON public.stripe_movements USING btree (charge_id) WHERE (charge_id IS NOT NULL);
+
+CREATE INDEX stripe_movements_by_source ON public.stripe_movements USING btree (source) WHERE (source IS NOT NULL);
+
+CREATE INDEX stripe_movements_by_subject ON public.stripe_movements USING btree (subject) WHERE (subject IS NOT NULL);
+
+CREATE INDEX stripe_movements_in_order ON public.stripe_movements USING btree (happened_at, id);
+
+CREATE INDEX stripe_refunds_by_payment ON public.stripe_refunds USING btree (payment_intent_id);
+
+CREATE INDEX stripe_refunds_unbooked ON public.stripe_refunds USING btree (payment_intent_id) WHERE (((NOT failed) AND (booked = 'nothing'::text)) OR (failed AND (booked = ANY (ARRAY['held'::text, 'parted'::text]))));
+
+CREATE UNIQUE INDEX uq_active_session_per_customer ON public.sessions USING btree (customer_id) WHERE (ended_at IS NULL);
+
+CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON public.sessions USING btree (mechanic_id) WHERE ((ended_at IS NULL) AND (mechanic_id IS NOT NULL));
+
+CREATE UNIQUE INDEX uq_open_assignment_per_session ON public.session_assignments USING btree (session_id) WHERE (ended_at IS NULL);
+
+CREATE TRIGGER admin_changes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.admin_changes FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER assignment_opened AFTER UPDATE OF workshop_id ON public.session_assignments FOR EACH ROW WHEN (((old.status = 'queued'::text) AND (new.status = 'queued'::text) AND (old.workshop_id IS NOT NULL) AND (new.workshop_id IS NULL))) EXECUTE FUNCTION public.assignment_opened();
+
+CREATE CONSTRAINT TRIGGER assignments_consistent AFTER INSERT OR UPDATE OF status, mechanic_id ON public.session_assignments DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.assignments_consistent();
+
+CREATE TRIGGER assignments_guard BEFORE INSERT OR UPDATE ON public.session_assignments FOR EACH ROW EXECUTE FUNCTION public.assignments_guard();
+
+CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON public.mechanics FOR EACH ROW WHEN (((old.available_until IS DISTINCT FROM new.available_until) OR (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.availability_changed();
+
+CREATE TRIGGER credit_balance_follows AFTER INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.currency = 'credit'::text)) EXECUTE FUNCTION public.credit_balance_follows();
+
+CREATE TRIGGER credit_balances_are_kept BEFORE TRUNCATE ON public.credit_balances FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER credit_balances_follow_the_ledger BEFORE INSERT OR DELETE OR UPDATE ON public.credit_balances FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER guard_checkout BEFORE UPDATE OF status ON public.checkouts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.guard_checkout();
+
+CREATE TRIGGER keep_newest_reconcile_runs AFTER INSERT ON public.reconcile_runs FOR EACH STATEMENT EXECUTE FUNCTION public.keep_newest_reconcile_runs();
+
+CREATE TRIGGER keep_newest_verify_runs AFTER INSERT ON public.verify_runs FOR EACH STATEMENT EXECUTE FUNCTION public.keep_newest_verify_runs();
+
+CREATE TRIGGER lease_outlasts_feed AFTER DELETE ON public.realtime_connections FOR EACH ROW WHEN (((old.mechanic_id IS NOT NULL) AND (old.expires_at > (clock_timestamp() - '00:01:00'::interval)))) EXECUTE FUNCTION public.lease_follows_feed();
+
+CREATE TRIGGER lease_taken_over AFTER INSERT ON public.realtime_connections FOR EACH ROW WHEN ((new.mechanic_id IS NOT NULL)) EXECUTE FUNCTION public.lease_follows_feed();
+
+CREATE TRIGGER ledger_transfer_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.ledger_transfer FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.legacy_rows_forget();
+
+CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.mechanics FOR EACH ROW WHEN ((((old.status = 'active'::text) AND (new.status = 'suspended'::text)) OR (old.workshop_id IS DISTINCT FROM new.workshop_id))) EXECUTE FUNCTION public.mechanics_requeue();
+
+CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
+
+CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
+
+CREATE TRIGGER quote_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.quote_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER quotes_are_kept BEFORE DELETE OR TRUNCATE ON public.quotes FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.quotes_forget();
+
+CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON public.quotes FOR EACH ROW EXECUTE FUNCTION public.quotes_guard();
+
+CREATE TRIGGER referral_is_anothers BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((new.referrer_id IS NOT NULL)) EXECUTE FUNCTION public.referral_stands();
+
+CREATE TRIGGER referral_stands BEFORE UPDATE OF referrer_id, user_id ON public.customers FOR EACH ROW WHEN ((old.referrer_id IS DISTINCT FROM new.referrer_id)) EXECUTE FUNCTION public.referral_stands();
+
+CREATE TRIGGER repairs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.repairs FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER session_assignment_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.session_assignment_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER session_assignment_events_to_outbox AFTER INSERT ON public.session_assignment_events FOR EACH ROW EXECUTE FUNCTION public.transition_to_outbox();
+
+CREATE TRIGGER session_assignments_are_kept BEFORE DELETE OR TRUNCATE ON public.session_assignments FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER session_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.session_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FOR EACH ROW WHEN ((new.type = 'transition'::text)) EXECUTE FUNCTION public.transition_to_outbox();
+
+CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON public.sessions FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE CONSTRAINT TRIGGER sessions_consistent AFTER INSERT OR UPDATE OF status, mechanic_id, current_assignment_id ON public.sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.sessions_consistent();
+
+CREATE TRIGGER sessions_follow AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status <> 'live'::text))) EXECUTE FUNCTION public.sessions_follow();
+
+CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON public.sessions FOR EACH ROW EXECUTE FUNCTION public.sessions_guard();
+
+CREATE TRIGGER settlement_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.settlement_is_due();
+
+CREATE TRIGGER settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settlements FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
+ALTER TABLE ONLY public.checkouts
+    ADD CONSTRAINT checkouts_pack_code_fkey FOREIGN KEY (pack_code) REFERENCES public.credit_packs(code);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_referrer_id_fkey FOREIGN KEY (referrer_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_plan_code_fkey FOREIGN KEY (plan_code) REFERENCES public.plans(code);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_preferred_mechanic_id_fkey FOREIGN KEY (preferred_mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_referrer_id_fkey FOREIGN KEY (referrer_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.intakes
+    ADD CONSTRAINT intakes_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.ledger_transfer
+    ADD CONSTRAINT ledger_transfer_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
+ALTER TABLE ONLY public.legacy_rows
+    ADD CONSTRAINT legacy_rows_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.legacy_imports(id);
+
+ALTER TABLE ONLY public.mechanic_accounts
+    ADD CONSTRAINT mechanic_accounts_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.mechanics
+    ADD CONSTRAINT mechanics_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.checkouts(id);
+
+ALTER TABLE ONLY public.notifications
+    ADD CONSTRAINT notifications_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.payout_reversals
+    ADD CONSTRAINT payout_reversals_dispute_id_fkey FOREIGN KEY (dispute_id) REFERENCES public.stripe_disputes(id);
+
+ALTER TABLE ONLY public.payout_reversals
+    ADD CONSTRAINT payout_reversals_payout_id_fkey FOREIGN KEY (payout_id) REFERENCES public.payouts(id);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_of_a_paying_session FOREIGN KEY (session_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_of_an_approved_quote FOREIGN KEY (approved_session_id) REFERENCES public.quotes(approved_session_id);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_given_by_id_fkey FOREIGN KEY (given_by_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.quotes
+    ADD CONSTRAINT quotes_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_of_a_refunded_session FOREIGN KEY (intake_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
+
+ALTER TABLE ONLY public.session_assignments
+    ADD CONSTRAINT session_assignments_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.session_assignments
+    ADD CONSTRAINT session_assignments_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.session_assignments
+    ADD CONSTRAINT session_assignments_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.session_participants
+    ADD CONSTRAINT session_participants_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.session_participants
+    ADD CONSTRAINT session_participants_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.session_participants
+    ADD CONSTRAINT session_participants_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_current_assignment_exists FOREIGN KEY (current_assignment_id) REFERENCES public.session_assignments(id) DEFERRABLE INITIALLY DEFERRED;
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_intake_of_the_customer FOREIGN KEY (customer_id, id) REFERENCES public.intakes(customer_id, id);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.settlements
+    ADD CONSTRAINT settlements_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.waivers
+    ADD CONSTRAINT waivers_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+GRANT USAGE ON SCHEMA public TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(attempt) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(urgent) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(available_at) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(workshop_id) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(status),UPDATE(status) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(mechanic_id),UPDATE(mechanic_id) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(offer_expires_at),UPDATE(offer_expires_at) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(actor),UPDATE(actor) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT UPDATE(change_data) ON TABLE public.session_assignments TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(mechanic_id) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(workshop_id) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(note) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT UPDATE(status) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT UPDATE(amount_cents) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT UPDATE(description) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT UPDATE(given_by_id) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(actor),UPDATE(actor) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.quotes TO autodoctor_app;
+
+GRANT SELECT,DELETE ON TABLE public.outbox TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.outbox TO autodoctor_app;
+
+GRANT UPDATE(error) ON TABLE public.outbox TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_assignment_events TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_events TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(customer_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(current_assignment_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(scheduled_for) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(customer_present) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(mechanic_present) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(status),UPDATE(status) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(mechanic_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(ended_at) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(end_reason) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(absent) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(mechanic_notes) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(actor),UPDATE(actor) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.outbox_events TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.republish_events(since timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.requeue_poison() FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(actor_id) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(subject) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(changed) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(before) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT INSERT(after) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT INSERT(alert) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT INSERT(subject) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT INSERT(severity),UPDATE(severity) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT INSERT(since) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT INSERT(facts),UPDATE(facts) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT UPDATE(cleared_at) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT UPDATE(opened_told_at) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT UPDATE(cleared_told_at) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT UPDATE(claimed_until) ON TABLE public.health_alerts TO autodoctor_app;
+
+GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.settlements TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.settlements TO autodoctor_app;
+
+GRANT INSERT(outcome) ON TABLE public.settlements TO autodoctor_app;
+
+GRANT INSERT(facts) ON TABLE public.settlements TO autodoctor_app;
+
+GRANT SELECT,DELETE ON TABLE public.settlements_due TO autodoctor_app;
+
+GRANT UPDATE(retry_at) ON TABLE public.settlements_due TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.alert_completed_without_settlement TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.alert_stuck_live TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.alert_waiting_too_long TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.alert_wrongly_marked TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.credit_balances TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT INSERT(code) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT INSERT(credits),UPDATE(credits) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT INSERT(price_cents),UPDATE(price_cents) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT INSERT(active),UPDATE(active) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(email),UPDATE(email) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(phone),UPDATE(phone) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(referrer_id),UPDATE(referrer_id) ON TABLE public.customers TO autodoctor_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.feed TO autodoctor_app;
+
+GRANT UPDATE(sent_at) ON TABLE public.feed TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.feed_head TO autodoctor_app;
+
+GRANT UPDATE(seq) ON TABLE public.feed_head TO autodoctor_app;
+
+GRANT UPDATE(pruned_through) ON TABLE public.feed_head TO autodoctor_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(key) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(debit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(credit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(amount) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT INSERT(payment_intent_id) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT INSERT(status),UPDATE(status) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT INSERT(withdrawn_cents),UPDATE(withdrawn_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT INSERT(reinstated_cents),UPDATE(reinstated_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT UPDATE(booked) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT UPDATE(lost_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT UPDATE(part) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT UPDATE(fees_due_at) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT UPDATE(updated_at) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT INSERT(payment_intent_id) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT INSERT(failed),UPDATE(failed) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT UPDATE(booked) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT UPDATE(part) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.losses TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(event_id) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(claim_id),UPDATE(claim_id) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT UPDATE(claimed_at) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(state),UPDATE(state) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(address_hash),UPDATE(address_hash) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT UPDATE(message_id) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(error),UPDATE(error) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT INSERT(settled_at),UPDATE(settled_at) ON TABLE public.mail_deliveries TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.mail_suppressions TO autodoctor_app;
+
+GRANT INSERT(address_hash) ON TABLE public.mail_suppressions TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.mail_suppressions TO autodoctor_app;
+
+GRANT INSERT(at) ON TABLE public.mail_suppressions TO autodoctor_app;
+
+GRANT INSERT(feedback) ON TABLE public.mail_suppressions TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT INSERT(mechanic_id) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(asked) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(stripe_account_id) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(former_account_ids) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(transfers_enabled) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(payouts_enabled) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(details_submitted) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(told_at) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(doubtful) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(updated_at) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT INSERT(email),UPDATE(email) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT INSERT(workshop_id),UPDATE(workshop_id) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT UPDATE(status) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT UPDATE(available_until) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_app;
+
+GRANT UPDATE(ready) ON TABLE public.realtime_connections TO autodoctor_app;
+
+GRANT UPDATE(joined) ON TABLE public.realtime_connections TO autodoctor_app;
+
+GRANT UPDATE(waiting) ON TABLE public.realtime_connections TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.mechanics_on_duty TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.metric_completion TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.metric_duration TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.metric_no_show TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.notification_locales TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.notification_locales TO autodoctor_app;
+
+GRANT INSERT(locale),UPDATE(locale) ON TABLE public.notification_locales TO autodoctor_app;
+
+GRANT UPDATE(updated_at) ON TABLE public.notification_locales TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.notification_preferences TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.notification_preferences TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.notification_preferences TO autodoctor_app;
+
+GRANT INSERT(email),UPDATE(email) ON TABLE public.notification_preferences TO autodoctor_app;
+
+GRANT INSERT(in_app),UPDATE(in_app) ON TABLE public.notification_preferences TO autodoctor_app;
+
+GRANT UPDATE(updated_at) ON TABLE public.notification_preferences TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(event_id) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(checkout_id) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(data) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT INSERT(created_at) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
+
+GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT INSERT(payout_id) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT INSERT(dispute_id) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(asked_cents) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(lease_id) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(stripe_reversal_id) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(done_at) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(mechanic_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(withheld_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(sent_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(reversed_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(lease_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(asked_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_transfer_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(code) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(session_types) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(price_cents),UPDATE(price_cents) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(credits),UPDATE(credits) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(included_minutes),UPDATE(included_minutes) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(max_minutes),UPDATE(max_minutes) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(mechanic_share_bp),UPDATE(mechanic_share_bp) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(mechanic_fixed_pay_cents),UPDATE(mechanic_fixed_pay_cents) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(uses_per_customer),UPDATE(uses_per_customer) ON TABLE public.plans TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.quote_events TO autodoctor_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_tickets TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.receivables TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.reconcile_runs TO autodoctor_app;
+
+GRANT INSERT(started_at) ON TABLE public.reconcile_runs TO autodoctor_app;
+
+GRANT INSERT(since) ON TABLE public.reconcile_runs TO autodoctor_app;
+
+GRANT INSERT(finished) ON TABLE public.reconcile_runs TO autodoctor_app;
+
+GRANT INSERT(found) ON TABLE public.reconcile_runs TO autodoctor_app;
+
+GRANT INSERT(report) ON TABLE public.reconcile_runs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(lease_id) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(asked_cents) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(stripe_refund_id) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(sent_at) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.repairs TO autodoctor_app;
+
+GRANT SELECT,INSERT ON TABLE public.schedule_runs TO autodoctor_app;
+
+GRANT UPDATE(started_at) ON TABLE public.schedule_runs TO autodoctor_app;
+
+GRANT UPDATE(finished_at) ON TABLE public.schedule_runs TO autodoctor_app;
+
+GRANT UPDATE(failed) ON TABLE public.schedule_runs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.schema_migrations TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.sessions_needing_review TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.settings TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(endpoint) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(type) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(account) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(object_id) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(livemode) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT INSERT(created_at) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT UPDATE(handled_at) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT UPDATE(outcome) ON TABLE public.stripe_events TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(type) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(flow) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(source) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(subject) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(claimed) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(amount) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(fee) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(livemode) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(happened_at) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(charge_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(payment_intent_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(transfer_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(destination) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(checkout_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(refund_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT INSERT(payout_id) ON TABLE public.stripe_movements TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.stripe_statement TO autodoctor_app;
+
+GRANT INSERT(whole_until),UPDATE(whole_until) ON TABLE public.stripe_statement TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT INSERT(walk_id) ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT INSERT(began_at) ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT INSERT(stopped_in) ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT INSERT(stopped_at) ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT INSERT(findings) ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT INSERT(report) ON TABLE public.verify_runs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.waivers TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.waivers TO autodoctor_app;
+
+GRANT INSERT(signed_name) ON TABLE public.waivers TO autodoctor_app;
+
+GRANT INSERT(version) ON TABLE public.waivers TO autodoctor_app;
+
+GRANT INSERT(signed_at) ON TABLE public.waivers TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.workshops TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.workshops TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.workshops TO autodoctor_app;

@@ -1,0 +1,125 @@
+-- What the rest of the schema stands on: the application's role, ids, settings, and the list of what was applied.
+--
+-- Every table stands once, in its final shape, with its comments, indexes and grants beside it; every function once. The
+-- files are applied in the order of their names (autodoctor.migrations). Functions may be executed by everybody but
+-- where it is revoked.
+
+-- The role the functions log in as. A deployment gives it LOGIN and a password; the owner keeps the schema.
+DO $role$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'autodoctor_app') THEN
+    CREATE ROLE autodoctor_app NOLOGIN;
+  END IF;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+  NULL; -- another database of the same cluster created it at this very moment
+END
+$role$;
+-- Time-outs stand on the role: a SET by the client would pin the connection of RDS Proxy.
+ALTER ROLE autodoctor_app SET statement_timeout = '5s';
+ALTER ROLE autodoctor_app SET lock_timeout = '2s';
+ALTER ROLE autodoctor_app SET idle_in_transaction_session_timeout = '10s';
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+-- A temporary table pins the connection of RDS Proxy, and it would stand before ours in a search path.
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
+GRANT USAGE ON SCHEMA public TO autodoctor_app;
+
+-- UUIDv7 (RFC 9562): PostgreSQL 18 has it, older ones get the same layout from core functions.
+DO $new_id$
+BEGIN
+  IF current_setting('server_version_num')::integer >= 180000 THEN
+    EXECUTE 'CREATE FUNCTION new_id() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $f$ SELECT uuidv7() $f$';
+  ELSE
+    EXECUTE $create$
+      CREATE FUNCTION new_id() RETURNS uuid LANGUAGE sql VOLATILE PARALLEL SAFE AS $f$
+        SELECT encode(
+          set_bit(set_bit(
+            overlay(uuid_send(gen_random_uuid())
+                    PLACING substring(int8send(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+                    FROM 1 FOR 6),
+            52, 1), 53, 1),
+          'hex')::uuid
+      $f$
+    $create$;
+  END IF;
+END
+$new_id$;
+COMMENT ON FUNCTION new_id() IS 'A UUIDv7: ordered by time, so that index pages stay warm.';
+
+CREATE TABLE schema_migrations (
+  name        text PRIMARY KEY,
+  checksum    text NOT NULL CHECK (checksum ~ '^[0-9a-f]{64}$'),
+  applied_at  timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE schema_migrations IS 'The files of autodoctor/sql that were applied, written by the transaction that did.';
+COMMENT ON COLUMN schema_migrations.name IS 'Of the file, without its ending.';
+COMMENT ON COLUMN schema_migrations.checksum IS 'SHA-256 of its text; a file that was applied is never changed.';
+COMMENT ON COLUMN schema_migrations.applied_at IS 'When.';
+GRANT SELECT ON schema_migrations TO autodoctor_app;
+
+CREATE TABLE settings (
+  key         text PRIMARY KEY,
+  value       text NOT NULL,
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT settings_min_billable_seconds_is_a_count
+    CHECK (key <> 'min_billable_seconds' OR value ~ '^[0-9]{1,6}$'),
+  CONSTRAINT settings_waiver_versions_are_words
+    CHECK (key <> 'waiver_versions' OR value ~ '^[^ ]+( [^ ]+)*$'),
+  CONSTRAINT settings_shares_are_basis_points
+    CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
+  CONSTRAINT settings_health_thresholds_are_numbers
+    CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
+);
+COMMENT ON TABLE settings IS 'What operators may change without a deployment.';
+COMMENT ON COLUMN settings.key IS
+  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+COMMENT ON COLUMN settings.value IS 'The value as text.';
+COMMENT ON COLUMN settings.updated_at IS 'When it was last set.';
+GRANT SELECT ON settings TO autodoctor_app;
+INSERT INTO settings (key, value) VALUES
+  ('waiver_versions', '1.0'),
+  ('health_completion_percent_min', '70'), ('health_mechanic_completion_percent_min', '60'),
+  ('health_no_show_percent_max', '15'), ('health_mechanic_no_show_percent_max', '20'), ('health_sample_min', '10'),
+  ('health_waiting_seconds_max', '600'), ('health_overdue_seconds_max', '300'), ('health_settlement_seconds_max', '900');
+
+CREATE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce(
+    (SELECT value::integer FROM settings WHERE key = 'min_billable_seconds'),
+    -- what is no count of seconds there counts as not set: nobody could end a session otherwise
+    substring(current_setting('app.min_billable_seconds', true) FROM '^[0-9]{1,6}$')::integer,
+    60)
+$$;
+COMMENT ON FUNCTION min_billable_seconds() IS
+  'Seconds a session must have lasted to be completed: the settings table, then app.min_billable_seconds, then 60.';
+
+CREATE FUNCTION waiver_versions() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT string_to_array(value, ' ') FROM settings WHERE key = 'waiver_versions'), '{1.0}')
+$$;
+COMMENT ON FUNCTION waiver_versions() IS 'The versions of the waiver that may be signed; the last one is current.';
+CREATE FUNCTION current_waiver_version() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT (waiver_versions())[cardinality(waiver_versions())]
+$$;
+COMMENT ON FUNCTION current_waiver_version() IS 'The version a signature without a version is for.';
+
+CREATE FUNCTION referral_bp() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'referral_bp'), 200)
+$$;
+COMMENT ON FUNCTION referral_bp() IS
+  'Of the price of a session, to the mechanic who referred its customer, in basis points: the settings table, then 200.';
+CREATE FUNCTION escalation_bp() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'escalation_bp'), 500)
+$$;
+COMMENT ON FUNCTION escalation_bp() IS
+  'Of an approved quote, to the mechanic who escalated the session, in basis points: the settings table, then 500.';
+
+CREATE FUNCTION health_setting(name text) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name
+$$;
+COMMENT ON FUNCTION health_setting(text) IS 'A limit of the settings table, without its health_; null: not checked.';
+
+-- Audit trails are append-only and no session is deleted, also by the owner's careless hand.
+CREATE FUNCTION rows_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION '% of % is refused: its rows are kept', TG_OP, TG_TABLE_NAME USING ERRCODE = 'AD004';
+END
+$$;
+COMMENT ON FUNCTION rows_are_kept() IS 'Refuses the statement it is a trigger of.';

@@ -1,0 +1,136 @@
+-- What can be bought, and what customers asked for.
+
+CREATE TABLE plans (
+  code                      text PRIMARY KEY,
+  name                      text NOT NULL,
+  session_types             text[] NOT NULL CHECK (session_types <@ ARRAY['chat', 'video', 'diagnostic'] AND session_types <> '{}'),
+  price_cents               integer NOT NULL CHECK (price_cents >= 0),
+  currency                  text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
+  credits                   integer NOT NULL CHECK (credits >= 0),
+  included_minutes          integer NOT NULL CHECK (included_minutes > 0),
+  max_minutes               integer NOT NULL DEFAULT 180 CHECK (max_minutes >= included_minutes),
+  mechanic_share_bp         integer NOT NULL CHECK (mechanic_share_bp BETWEEN 0 AND 10000),
+  mechanic_fixed_pay_cents  integer NOT NULL DEFAULT 0 CHECK (mechanic_fixed_pay_cents >= 0),
+  uses_per_customer         integer CHECK (uses_per_customer > 0),
+  -- whatever an admin does to it: what the free plan is for stays true
+  CONSTRAINT plans_free_costs_nothing CHECK (code <> 'free' OR (price_cents = 0 AND credits = 0))
+);
+COMMENT ON TABLE plans IS 'What a customer can choose.';
+COMMENT ON COLUMN plans.code IS 'As sent by clients.';
+COMMENT ON COLUMN plans.name IS 'As shown to customers.';
+COMMENT ON COLUMN plans.session_types IS 'The kinds of session this plan allows.';
+COMMENT ON COLUMN plans.price_cents IS 'Price in cents of the currency; only a price of 0 can be taken with payWith free.';
+COMMENT ON COLUMN plans.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+COMMENT ON COLUMN plans.credits IS 'Price in credits.';
+COMMENT ON COLUMN plans.included_minutes IS 'Minutes the price covers.';
+COMMENT ON COLUMN plans.max_minutes IS 'A live session is ended at its start plus this many minutes.';
+COMMENT ON COLUMN plans.mechanic_share_bp IS 'The mechanic''s share of the price in basis points (1/100 of a per cent).';
+COMMENT ON COLUMN plans.mechanic_fixed_pay_cents IS 'What the mechanic of a completed session gets that was paid with free.';
+COMMENT ON COLUMN plans.uses_per_customer IS 'How many sessions of this plan a customer may have, cancelled and expired ones not counted; null: no limit.';
+GRANT SELECT,
+      INSERT (code, name, session_types, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp,
+              mechanic_fixed_pay_cents, uses_per_customer),
+      UPDATE (name, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp, mechanic_fixed_pay_cents,
+              uses_per_customer)
+  ON plans TO autodoctor_app;
+INSERT INTO plans (code, name, session_types, price_cents, credits, included_minutes, mechanic_share_bp) VALUES
+  ('free',       'Free consultation', '{chat,video,diagnostic}',    0, 0,  5,    0),
+  ('quick',      'Quick chat',        '{chat}',                   999, 1, 30, 7000),
+  ('standard',   'Video consultation','{video}',                 2999, 3, 45, 7000),
+  ('diagnostic', 'Diagnostic',        '{diagnostic}',            4999, 5, 60, 7000);
+
+CREATE TABLE credit_packs (
+  code         text PRIMARY KEY,
+  name         text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+  credits      integer NOT NULL CHECK (credits > 0),
+  price_cents  integer NOT NULL CHECK (price_cents > 0),
+  currency     text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
+  active       boolean NOT NULL DEFAULT true
+);
+COMMENT ON TABLE credit_packs IS 'Credits that a customer can buy at once.';
+COMMENT ON COLUMN credit_packs.code IS 'As sent by clients.';
+COMMENT ON COLUMN credit_packs.name IS 'As shown to customers.';
+COMMENT ON COLUMN credit_packs.credits IS 'How many credits.';
+COMMENT ON COLUMN credit_packs.price_cents IS 'Price of the pack in cents of the currency.';
+COMMENT ON COLUMN credit_packs.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+COMMENT ON COLUMN credit_packs.active IS 'Whether it is shown and sold.';
+GRANT SELECT,
+      INSERT (code, name, credits, price_cents, active),
+      UPDATE (name, credits, price_cents, active)
+  ON credit_packs TO autodoctor_app;
+INSERT INTO credit_packs (code, name, credits, price_cents) VALUES
+  ('five', '5 credits', 5, 4499), ('ten', '10 credits', 10, 8499), ('twenty', '20 credits', 20, 15999);
+
+CREATE TABLE intakes (
+  id                        uuid PRIMARY KEY DEFAULT new_id(),
+  customer_id               uuid NOT NULL REFERENCES customers (id),
+  plan_code                 text NOT NULL REFERENCES plans (code),
+  funding                   text NOT NULL CHECK (funding IN ('free', 'credit', 'card')),
+  session_type              text NOT NULL CHECK (session_type IN ('chat', 'video', 'diagnostic')),
+  price_cents               integer NOT NULL CHECK (price_cents >= 0),
+  currency                  text NOT NULL,
+  credits                   integer NOT NULL CHECK (credits >= 0),
+  mechanic_share_bp         integer NOT NULL CHECK (mechanic_share_bp BETWEEN 0 AND 10000),
+  max_minutes               integer NOT NULL CHECK (max_minutes > 0),
+  mechanic_fixed_pay_cents  integer NOT NULL DEFAULT 0 CHECK (mechanic_fixed_pay_cents >= 0),
+  uses_per_customer         integer,
+  referrer_id               uuid REFERENCES mechanics (id),
+  referral_bp               integer CHECK (referral_bp BETWEEN 0 AND 10000),
+  customer_name             text NOT NULL,
+  vehicle                   jsonb NOT NULL,
+  concern                   text NOT NULL,
+  urgent                    boolean NOT NULL,
+  preferred_mechanic_id     uuid REFERENCES mechanics (id),
+  workshop_id               uuid REFERENCES workshops (id),
+  scheduled_for             timestamptz,
+  created_at                timestamptz NOT NULL DEFAULT now(),
+  -- found by customer, and the key by which a session names its intake together with its customer
+  CONSTRAINT intakes_by_customer UNIQUE (customer_id, id),
+  CONSTRAINT intakes_free_costs_nothing CHECK (funding <> 'free' OR price_cents = 0),
+  CONSTRAINT intakes_referral_is_complete CHECK ((referrer_id IS NULL) = (referral_bp IS NULL))
+);
+COMMENT ON TABLE intakes IS
+  'What the customer asked for and at which price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
+COMMENT ON COLUMN intakes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+COMMENT ON COLUMN intakes.funding IS 'free, credit or card.';
+COMMENT ON COLUMN intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
+COMMENT ON COLUMN intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
+COMMENT ON COLUMN intakes.uses_per_customer IS 'The plan''s limit that this intake was held against; null: none.';
+COMMENT ON COLUMN intakes.referrer_id IS 'The customer''s at that moment.';
+COMMENT ON COLUMN intakes.referral_bp IS 'What the referrer gets of the price, in basis points: the setting at that moment.';
+COMMENT ON COLUMN intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
+COMMENT ON COLUMN intakes.concern IS 'The problem in the customer''s words; personal data.';
+COMMENT ON COLUMN intakes.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
+GRANT SELECT, INSERT ON intakes TO autodoctor_app;
+
+-- VOLATILE, so that its query takes a snapshot of its own, after the customer's row was locked.
+CREATE FUNCTION check_plan_uses(customer uuid, plan text, allowed integer) RETURNS boolean
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  IF (SELECT count(*) FROM intakes i JOIN sessions s ON s.id = i.id
+       WHERE i.customer_id = customer AND i.plan_code = plan AND s.status NOT IN ('cancelled', 'expired')) >= allowed THEN
+    RAISE EXCEPTION 'plan % was used % times', plan, allowed USING ERRCODE = 'AD006';
+  END IF;
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION check_plan_uses(uuid, text, integer) IS
+  'True where the customer may have another session of this plan, else raises AD006; null allows any number. The caller holds the customer''s row, so that no two intakes count at once.';
+
+CREATE TABLE idempotency_keys (
+  user_id       uuid NOT NULL,
+  key           text NOT NULL CHECK (length(key) BETWEEN 1 AND 255),
+  request_hash  bytea NOT NULL,
+  intake_id     uuid NOT NULL REFERENCES intakes (id),
+  created_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (user_id, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+COMMENT ON TABLE idempotency_keys IS 'Successful intakes by Idempotency-Key, kept 24 hours.';
+COMMENT ON COLUMN idempotency_keys.user_id IS 'Keys are per customer: the sub of the token.';
+COMMENT ON COLUMN idempotency_keys.key IS 'As sent in the header.';
+COMMENT ON COLUMN idempotency_keys.request_hash IS 'SHA-256 of the canonical request; the same key with another body is refused.';
+COMMENT ON COLUMN idempotency_keys.intake_id IS 'What it created; the first answer is read again from the audit trail.';
+COMMENT ON COLUMN idempotency_keys.created_at IS 'From when the 24 hours count.';
+GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO autodoctor_app;

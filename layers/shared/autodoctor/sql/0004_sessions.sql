@@ -1,0 +1,269 @@
+-- Sessions, their assignments, who took part, what was signed, and the audit trail.
+
+-- Columns that a transition changes stand last: WAL holds what differs from the old row, counted from both ends.
+CREATE TABLE sessions (
+  id                     uuid PRIMARY KEY,
+  customer_id            uuid NOT NULL REFERENCES customers (id),
+  current_assignment_id  uuid NOT NULL,
+  created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+  scheduled_for          timestamptz,
+  released_at            timestamptz,
+  customer_present       boolean NOT NULL DEFAULT false,
+  mechanic_present       boolean NOT NULL DEFAULT false,
+  status                 text NOT NULL DEFAULT 'pending',
+  mechanic_id            uuid REFERENCES mechanics (id),
+  accepted_at            timestamptz,
+  customer_joined_at     timestamptz,
+  mechanic_joined_at     timestamptz,
+  started_at             timestamptz,
+  parted_at              timestamptz,
+  ended_at               timestamptz,
+  end_reason             text,
+  absent                 text,
+  min_billable_seconds   integer,
+  mechanic_notes         text,
+  actor                  text,
+  actor_id               uuid,
+  change_data            jsonb,
+
+  CONSTRAINT sessions_intake_of_the_customer FOREIGN KEY (customer_id, id) REFERENCES intakes (customer_id, id),
+  CONSTRAINT sessions_status_known CHECK (status IN
+    ('scheduled', 'pending', 'waiting', 'live', 'completed', 'cancelled', 'expired')),
+  CONSTRAINT sessions_end_is_complete CHECK (
+    (status IN ('completed', 'cancelled', 'expired'))
+    = (ended_at IS NOT NULL AND end_reason IS NOT NULL AND min_billable_seconds IS NOT NULL)),
+  CONSTRAINT sessions_reason_fits_status CHECK (CASE status
+    WHEN 'completed' THEN end_reason = 'billable'
+    WHEN 'cancelled' THEN end_reason IN ('too_short', 'no_show', 'withdrawn')
+    WHEN 'expired'   THEN end_reason = 'expired'
+    ELSE end_reason IS NULL END),
+  CONSTRAINT sessions_completed_iff_long_enough CHECK (
+    status NOT IN ('completed', 'cancelled', 'expired')
+    OR (status = 'completed')
+       = (started_at IS NOT NULL AND ended_at - started_at >= make_interval(secs => min_billable_seconds))),
+  CONSTRAINT sessions_reason_fits_history CHECK (CASE end_reason
+    WHEN 'too_short' THEN started_at IS NOT NULL
+    WHEN 'no_show'   THEN started_at IS NULL AND mechanic_id IS NOT NULL AND absent IS NOT NULL
+    WHEN 'withdrawn' THEN started_at IS NULL AND mechanic_id IS NULL
+    WHEN 'expired'   THEN started_at IS NULL
+    ELSE true END),
+  CONSTRAINT sessions_mechanic_fits_status CHECK (CASE status
+    WHEN 'scheduled' THEN mechanic_id IS NULL
+    WHEN 'pending'   THEN mechanic_id IS NULL
+    WHEN 'waiting'   THEN mechanic_id IS NOT NULL
+    WHEN 'live'      THEN mechanic_id IS NOT NULL
+    WHEN 'completed' THEN mechanic_id IS NOT NULL
+    ELSE true END),
+  CONSTRAINT sessions_start_is_proven CHECK (
+    (status <> 'live' OR started_at IS NOT NULL)
+    AND (started_at IS NULL OR (customer_joined_at IS NOT NULL AND mechanic_joined_at IS NOT NULL))
+    AND (started_at IS NULL OR status IN ('live', 'completed', 'cancelled'))),
+  CONSTRAINT sessions_times_in_order CHECK (ended_at >= started_at),
+  CONSTRAINT sessions_scheduled_has_a_time CHECK (status <> 'scheduled' OR scheduled_for IS NOT NULL),
+  CONSTRAINT sessions_absent_known CHECK (absent IN ('customer', 'mechanic', 'both')),
+  CONSTRAINT sessions_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
+);
+-- One active session per customer, one session at a time per mechanic (invariants 1 and 8).
+-- Not by status: a session is active while ended_at is null, and a predicate that a transition does not touch
+-- lets waiting -> live be a HOT update.
+CREATE UNIQUE INDEX uq_active_session_per_customer ON sessions (customer_id) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON sessions (mechanic_id)
+  WHERE ended_at IS NULL AND mechanic_id IS NOT NULL;
+-- Histories are found through intakes and session_participants, whose rows do not change with every transition.
+COMMENT ON TABLE sessions IS
+  'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock; triggers keep the assignment, the participants and the audit trail in step.';
+COMMENT ON COLUMN sessions.id IS 'The same as its intake''s.';
+COMMENT ON COLUMN sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
+COMMENT ON COLUMN sessions.created_at IS 'When the intake committed.';
+COMMENT ON COLUMN sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
+COMMENT ON COLUMN sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
+COMMENT ON COLUMN sessions.customer_present IS 'Joined and not left since.';
+COMMENT ON COLUMN sessions.mechanic_present IS 'Joined and not left since.';
+COMMENT ON COLUMN sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
+COMMENT ON COLUMN sessions.mechanic_id IS 'Who accepted; null before, and again after a release.';
+COMMENT ON COLUMN sessions.accepted_at IS 'When the present mechanic accepted.';
+COMMENT ON COLUMN sessions.customer_joined_at IS 'First join of the customer.';
+COMMENT ON COLUMN sessions.mechanic_joined_at IS 'First join of the present mechanic.';
+COMMENT ON COLUMN sessions.started_at IS 'First instant at which both were present.';
+COMMENT ON COLUMN sessions.parted_at IS 'Last instant at which both were present; null while both are.';
+COMMENT ON COLUMN sessions.ended_at IS 'The end that counts for duration and money: the last instant both were present, or the plan''s maximum.';
+COMMENT ON COLUMN sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
+COMMENT ON COLUMN sessions.absent IS 'Who never came, where the reason is no_show: customer, mechanic or both.';
+COMMENT ON COLUMN sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
+COMMENT ON COLUMN sessions.mechanic_notes IS 'What the mechanic wrote when ending the session.';
+COMMENT ON COLUMN sessions.actor IS 'Write-only: as what whoever changes the row does so: customer, mechanic, admin, system: and the job, operator: and the name. The guard moves it to the audit row and leaves null; a statement that says nothing is recorded as db: and the role.';
+COMMENT ON COLUMN sessions.actor_id IS 'Write-only: the user''s id (sub), where a user acts.';
+COMMENT ON COLUMN sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
+CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON sessions
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT,
+      INSERT (id, customer_id, current_assignment_id, scheduled_for, status, actor, actor_id),
+      UPDATE (customer_present, mechanic_present, status, mechanic_id, ended_at, end_reason, absent, mechanic_notes,
+              actor, actor_id, change_data)
+  ON sessions TO autodoctor_app;
+
+CREATE TABLE session_assignments (
+  id                uuid PRIMARY KEY DEFAULT new_id(),
+  session_id        uuid NOT NULL REFERENCES sessions (id),
+  attempt           integer NOT NULL DEFAULT 1 CHECK (attempt > 0),
+  urgent            boolean NOT NULL DEFAULT false,
+  available_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  workshop_id       uuid REFERENCES workshops (id),
+  declined_by       uuid[],
+  queued_at         timestamptz,
+  status            text NOT NULL,
+  mechanic_id       uuid REFERENCES mechanics (id),
+  offer_expires_at  timestamptz,
+  ended_at          timestamptz,
+  actor             text,
+  actor_id          uuid,
+  change_data       jsonb,
+
+  CONSTRAINT session_assignments_attempt UNIQUE (session_id, attempt),
+  CONSTRAINT session_assignments_status_known CHECK (status IN
+    ('pending_waiver', 'queued', 'offered', 'accepted', 'declined', 'completed', 'cancelled', 'expired')),
+  CONSTRAINT session_assignments_queued_is_unassigned CHECK (
+    status NOT IN ('pending_waiver', 'queued') OR (mechanic_id IS NULL AND offer_expires_at IS NULL)),
+  CONSTRAINT session_assignments_queued_has_a_time CHECK (
+    status NOT IN ('queued', 'offered', 'accepted', 'declined', 'completed') OR queued_at IS NOT NULL),
+  CONSTRAINT session_assignments_offer_is_complete CHECK (
+    status NOT IN ('offered', 'declined') OR (mechanic_id IS NOT NULL AND offer_expires_at IS NOT NULL)),
+  CONSTRAINT session_assignments_accepted_by_somebody CHECK (
+    status NOT IN ('accepted', 'completed') OR mechanic_id IS NOT NULL),
+  CONSTRAINT session_assignments_end_is_stamped CHECK (
+    (status IN ('declined', 'completed', 'cancelled', 'expired')) = (ended_at IS NOT NULL)),
+  CONSTRAINT session_assignments_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
+);
+-- Who has left the queue stands in its index until a vacuum: let one come after so many, not after a fifth of the table.
+ALTER TABLE session_assignments SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
+-- One open assignment per session (invariant 2). Not by status, or the planner would take this index for the
+-- queue's, read every open assignment and sort.
+CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (session_id)
+  WHERE ended_at IS NULL;
+-- The queue, in the order it is shown.
+CREATE INDEX session_assignments_queue ON session_assignments ((NOT urgent), queued_at, id)
+  WHERE status IN ('queued', 'offered');
+ALTER TABLE sessions ADD CONSTRAINT sessions_current_assignment_exists
+  FOREIGN KEY (current_assignment_id) REFERENCES session_assignments (id) DEFERRABLE INITIALLY DEFERRED;
+COMMENT ON TABLE session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
+COMMENT ON COLUMN session_assignments.attempt IS '1 for the first, one more for each that follows a decline, a lapsed offer or a release.';
+COMMENT ON COLUMN session_assignments.urgent IS 'Listed before all that is not urgent.';
+COMMENT ON COLUMN session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
+COMMENT ON COLUMN session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
+COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
+COMMENT ON COLUMN session_assignments.queued_at IS 'Since when the customer waits; inherited by the next assignment.';
+COMMENT ON COLUMN session_assignments.status IS 'pending_waiver, queued, offered, accepted, declined, completed, cancelled or expired; moves only as assignment_may_move() says.';
+COMMENT ON COLUMN session_assignments.mechanic_id IS 'Who it is offered to, or who accepted.';
+COMMENT ON COLUMN session_assignments.offer_expires_at IS 'Until when it is reserved for mechanic_id; set on every assignment that was an offer.';
+COMMENT ON COLUMN session_assignments.ended_at IS 'When it stopped being open.';
+COMMENT ON COLUMN session_assignments.actor IS 'Write-only, as in sessions.';
+COMMENT ON COLUMN session_assignments.actor_id IS 'Write-only, as in sessions.';
+COMMENT ON COLUMN session_assignments.change_data IS 'Write-only, as in sessions.';
+CREATE TRIGGER session_assignments_are_kept BEFORE DELETE OR TRUNCATE ON session_assignments
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT,
+      INSERT (id, session_id, attempt, urgent, available_at, workshop_id, status, mechanic_id, offer_expires_at,
+              actor, actor_id),
+      UPDATE (status, mechanic_id, offer_expires_at, actor, actor_id, change_data)
+  ON session_assignments TO autodoctor_app;
+
+CREATE TABLE session_participants (
+  session_id   uuid NOT NULL REFERENCES sessions (id),
+  role         text NOT NULL CHECK (role IN ('customer', 'mechanic')),
+  since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+  customer_id  uuid REFERENCES customers (id),
+  mechanic_id  uuid REFERENCES mechanics (id),
+  until        timestamptz,
+  PRIMARY KEY (session_id, role, since),
+  CONSTRAINT session_participants_fits_role CHECK (
+    (role = 'customer') = (customer_id IS NOT NULL) AND (role = 'mechanic') = (mechanic_id IS NOT NULL))
+);
+CREATE INDEX session_participants_by_mechanic ON session_participants (mechanic_id, session_id) WHERE mechanic_id IS NOT NULL;
+CREATE INDEX session_participants_given_back ON session_participants (until) WHERE until IS NOT NULL;
+COMMENT ON TABLE session_participants IS 'Who belongs to a session, and from when to when; a mechanic who gave it back has an until.';
+COMMENT ON COLUMN session_participants.role IS 'customer or mechanic.';
+COMMENT ON COLUMN session_participants.since IS 'From when.';
+COMMENT ON COLUMN session_participants.until IS 'Until when; null while it lasts.';
+GRANT SELECT, INSERT (session_id, role, customer_id) ON session_participants TO autodoctor_app;
+
+CREATE TABLE waivers (
+  session_id   uuid PRIMARY KEY REFERENCES sessions (id),
+  signed_name  text NOT NULL CHECK (length(signed_name) BETWEEN 1 AND 200),
+  version      text NOT NULL,
+  signed_at    timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE waivers IS 'The signature without which no mechanic sees the session; the first one stands.';
+COMMENT ON COLUMN waivers.signed_name IS 'Personal data, as typed.';
+COMMENT ON COLUMN waivers.version IS 'Which text was signed; one of the setting waiver_versions.';
+COMMENT ON COLUMN waivers.signed_at IS 'When; of a session paid by card and signed with its intake, that is before the session was created.';
+GRANT SELECT, INSERT (session_id, signed_name, version, signed_at) ON waivers TO autodoctor_app;
+
+-- One order for both audit tables, so that a session's transitions can be told apart by it: the session's row is
+-- locked while a number is drawn, so within a session the order of numbers is the order of commits.
+CREATE SEQUENCE event_sequence;
+
+-- The audit tables have no foreign keys: their only writers are triggers on the rows they tell of, which
+-- also run before such a row is inserted, and no session is ever deleted.
+CREATE TABLE session_events (
+  session_id   uuid NOT NULL,
+  id           bigint NOT NULL DEFAULT nextval('event_sequence'),
+  occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor_id     uuid,
+  mechanic_id  uuid,
+  actor        text NOT NULL DEFAULT 'db:' || session_user,
+  type         text NOT NULL CHECK (type IN ('transition', 'joined', 'left')),
+  from_status  text,
+  to_status    text,
+  role         text CHECK (role IN ('customer', 'mechanic')),
+  data         jsonb,
+  PRIMARY KEY (session_id, id),
+  CONSTRAINT session_events_fits_type CHECK (
+    (type = 'transition') = (to_status IS NOT NULL) AND (type <> 'transition') = (role IS NOT NULL)
+    AND (role = 'mechanic' IS TRUE) = (mechanic_id IS NOT NULL))
+);
+CREATE INDEX session_events_begun ON session_events (occurred_at, session_id)
+  WHERE type = 'transition' AND from_status IS NULL;
+CREATE INDEX session_events_ended ON session_events (occurred_at, session_id)
+  WHERE to_status IN ('completed', 'cancelled', 'expired')
+    AND (from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE; -- a correction is no second end
+COMMENT ON TABLE session_events IS
+  'The audit trail of sessions and the evidence of presence. Written by triggers only: the application role cannot insert, and nobody can change or delete rows.';
+COMMENT ON COLUMN session_events.id IS 'Order of writing.';
+COMMENT ON COLUMN session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
+COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN session_events.mechanic_id IS 'Which mechanic came or left, where the role is mechanic.';
+COMMENT ON COLUMN session_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN session_events.type IS 'transition (from, to), or joined or left (role).';
+COMMENT ON COLUMN session_events.from_status IS 'Null for the creation.';
+COMMENT ON COLUMN session_events.to_status IS 'Null where presence changed.';
+COMMENT ON COLUMN session_events.role IS 'Whose presence this is evidence of.';
+COMMENT ON COLUMN session_events.data IS 'What else is known of it.';
+CREATE TRIGGER session_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_events
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT ON session_events TO autodoctor_app;
+
+CREATE TABLE session_assignment_events (
+  session_id     uuid NOT NULL,
+  id             bigint NOT NULL DEFAULT nextval('event_sequence'),
+  occurred_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  assignment_id  uuid NOT NULL,
+  actor_id       uuid,
+  actor          text NOT NULL DEFAULT 'db:' || session_user,
+  from_status    text,
+  to_status      text NOT NULL,
+  data           jsonb,
+  PRIMARY KEY (session_id, id)
+);
+-- Few rows each: most requests are taken from the queue, and most mechanics who accept come.
+CREATE INDEX session_assignment_events_answers ON session_assignment_events (occurred_at, session_id)
+  WHERE from_status = 'offered' AND to_status IN ('accepted', 'declined', 'expired');
+COMMENT ON TABLE session_assignment_events IS 'The audit trail of assignments, written by triggers only.';
+COMMENT ON COLUMN session_assignment_events.id IS 'Order of writing.';
+COMMENT ON COLUMN session_assignment_events.occurred_at IS 'When, by the database''s clock.';
+COMMENT ON COLUMN session_assignment_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN session_assignment_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN session_assignment_events.from_status IS 'Null for the creation.';
+COMMENT ON COLUMN session_assignment_events.data IS 'What else is known of it.';
+CREATE TRIGGER session_assignment_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_assignment_events
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT ON session_assignment_events TO autodoctor_app;

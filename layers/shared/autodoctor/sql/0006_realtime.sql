@@ -1,0 +1,110 @@
+-- Tickets, connections and the feed of what was pushed to them.
+
+CREATE TABLE realtime_tickets (
+  ticket_hash  bytea PRIMARY KEY,
+  user_id      uuid NOT NULL,
+  groups       text[] NOT NULL,
+  expires_at   timestamptz NOT NULL
+);
+COMMENT ON TABLE realtime_tickets IS 'Tickets that are still unused: one opens one connection, once, within a minute.';
+COMMENT ON COLUMN realtime_tickets.ticket_hash IS 'SHA-256 of the ticket, so that a reader of this table cannot use it.';
+COMMENT ON COLUMN realtime_tickets.user_id IS 'Whose: the sub of the token it was asked for with.';
+COMMENT ON COLUMN realtime_tickets.groups IS 'The groups of that token.';
+COMMENT ON COLUMN realtime_tickets.expires_at IS 'Until when it can be used.';
+GRANT SELECT, INSERT, DELETE ON realtime_tickets TO autodoctor_app;
+
+CREATE TABLE realtime_connections (
+  connection_id  text PRIMARY KEY,
+  user_id        uuid NOT NULL,
+  groups         text[] NOT NULL,
+  mechanic_id    uuid,
+  workshop_id    uuid,
+  since          bigint NOT NULL,
+  ready          boolean NOT NULL DEFAULT false,
+  connected_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  expires_at     timestamptz NOT NULL,
+  joined         uuid,
+  waiting        jsonb
+);
+CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
+CREATE INDEX realtime_connections_by_mechanic ON realtime_connections (mechanic_id) WHERE mechanic_id IS NOT NULL;
+COMMENT ON TABLE realtime_connections IS 'Open WebSocket connections.';
+COMMENT ON COLUMN realtime_connections.connection_id IS 'As API Gateway names it.';
+COMMENT ON COLUMN realtime_connections.user_id IS 'Whose.';
+COMMENT ON COLUMN realtime_connections.groups IS 'The groups of the token behind the ticket; the feed follows them.';
+COMMENT ON COLUMN realtime_connections.mechanic_id IS 'The user''s row of mechanics, for one in that group.';
+COMMENT ON COLUMN realtime_connections.workshop_id IS 'The mechanic''s workshop when the connection was opened; what is shown follows mechanics.workshop_id.';
+COMMENT ON COLUMN realtime_connections.since IS 'The feed''s seq from which this connection is owed messages.';
+COMMENT ON COLUMN realtime_connections.ready IS 'False until what is owed was sent: API Gateway takes no message before the handshake is over.';
+COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
+COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway ends it by then; a row past it counts as gone.';
+COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
+COMMENT ON COLUMN realtime_connections.waiting IS 'What a waiting customer was last told: place, mechanics, estimate.';
+GRANT SELECT, INSERT, UPDATE (ready, joined, waiting), DELETE ON realtime_connections TO autodoctor_app;
+
+CREATE TABLE feed (
+  seq              bigint PRIMARY KEY,
+  event_id         uuid NOT NULL,
+  type             text NOT NULL CHECK (type IN
+    ('new_assignment', 'assignment_accepted', 'assignment_cancelled', 'assignment_expired', 'session_updated')),
+  session_id       uuid NOT NULL,
+  assignment_id    uuid,
+  session_seq      integer NOT NULL,
+  status           text NOT NULL,
+  previous_status  text,
+  reason           text,
+  mechanic_id      uuid,
+  created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+  sent_at          timestamptz,
+  CONSTRAINT feed_once_per_event UNIQUE (event_id, type),
+  CONSTRAINT feed_assignment_named CHECK ((type = 'session_updated') = (assignment_id IS NULL))
+);
+ALTER TABLE feed SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX feed_by_session ON feed (session_id, session_seq);
+COMMENT ON TABLE feed IS 'What was pushed in the last hour, so that a client that was away gets what it missed. Names and words are looked up when it is sent.';
+COMMENT ON COLUMN feed.seq IS 'Given at broadcast; grows.';
+COMMENT ON COLUMN feed.event_id IS 'The event it tells of.';
+COMMENT ON COLUMN feed.type IS 'As the client gets it.';
+COMMENT ON COLUMN feed.session_id IS 'What it is about.';
+COMMENT ON COLUMN feed.assignment_id IS 'What it is about, for mechanics.';
+COMMENT ON COLUMN feed.session_seq IS 'The event''s place within its session; an older one that comes later is not pushed.';
+COMMENT ON COLUMN feed.status IS 'The state the event tells of.';
+COMMENT ON COLUMN feed.previous_status IS 'The state before, which says who could see the assignment.';
+COMMENT ON COLUMN feed.reason IS 'Of an end.';
+COMMENT ON COLUMN feed.mechanic_id IS 'The mechanic of the session at that moment, a party.';
+COMMENT ON COLUMN feed.created_at IS 'When it was recorded.';
+COMMENT ON COLUMN feed.sent_at IS 'When it had been sent to everybody connected; null: a broadcast died over it and its redelivery sends it again.';
+GRANT SELECT, INSERT, UPDATE (sent_at), DELETE ON feed TO autodoctor_app;
+
+CREATE TABLE feed_head (
+  single          boolean PRIMARY KEY DEFAULT true CHECK (single),
+  seq             bigint NOT NULL,
+  pruned_through  bigint NOT NULL
+);
+COMMENT ON TABLE feed_head IS 'One row: its lock gives out the feed''s numbers one broadcast at a time, so that they are committed in order.';
+COMMENT ON COLUMN feed_head.single IS 'There is one row.';
+COMMENT ON COLUMN feed_head.seq IS 'The last number given.';
+COMMENT ON COLUMN feed_head.pruned_through IS 'Messages up to this one are forgotten; who missed one of them fetches everything anew.';
+GRANT SELECT, UPDATE (seq, pruned_through) ON feed_head TO autodoctor_app;
+INSERT INTO feed_head (seq, pruned_through) VALUES (0, 0);
+
+CREATE FUNCTION prune_realtime(batch integer DEFAULT 5000) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  pruned bigint;
+  changed integer;
+BEGIN
+  DELETE FROM realtime_tickets WHERE expires_at < now();
+  WITH old AS (SELECT seq FROM feed WHERE created_at < now() - interval '1 hour' ORDER BY seq LIMIT batch),
+       gone AS (DELETE FROM feed f USING old WHERE f.seq = old.seq RETURNING f.seq)
+  SELECT max(seq), count(*) INTO pruned, changed FROM gone;
+  IF changed > 0 THEN
+    UPDATE feed_head SET pruned_through = greatest(pruned_through, pruned);
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'feed_head has lost its row';
+    END IF;
+  END IF;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION prune_realtime(integer) IS
+  'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';

@@ -1,0 +1,194 @@
+-- Who is shown a request, and in which place of the queue it is.
+
+-- The one predicate of the queue, the feed and accept; PostgreSQL puts its text in the place of the call, so indexes
+-- serve it as before.
+CREATE FUNCTION assignment_visible(status text, available_at timestamptz, workshop uuid, declined_by uuid[],
+                                   offered_to uuid, offer_expires_at timestamptz,
+                                   to_mechanic uuid, of_workshop uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT available_at <= now()
+         AND CASE status
+               WHEN 'queued' THEN (workshop IS NULL OR workshop = of_workshop)
+                                  AND to_mechanic = ANY (declined_by) IS NOT TRUE
+               WHEN 'offered' THEN offered_to = to_mechanic AND offer_expires_at > now()
+               ELSE false END
+$$;
+COMMENT ON FUNCTION assignment_visible(text, timestamptz, uuid, uuid[], uuid, timestamptz, uuid, uuid) IS
+  'Whether an assignment with these columns is shown to this mechanic of this workshop.';
+
+CREATE FUNCTION reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
+  SELECT m.workshop_id FROM mechanics m
+   WHERE m.workshop_id = wanted AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE
+     AND m.user_id IS DISTINCT FROM (
+       SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = session)
+   LIMIT 1
+$$;
+COMMENT ON FUNCTION reachable_workshop(uuid, uuid[], uuid) IS
+  'The workshop, or null where none of its mechanics can take the session: suspended, refused before, or the customer.';
+
+CREATE FUNCTION may_be_offered(mechanic uuid, workshop uuid, shown_at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (
+    SELECT FROM mechanics m
+     WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
+       AND (shown_at > clock_timestamp() -- who is away or busy now may be there and free by then
+            OR is_available(m.id, m.available_until)
+               AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
+$$;
+COMMENT ON FUNCTION may_be_offered(uuid, uuid, timestamptz) IS
+  'Whether a request for this mechanic, of this workshop or general, shown from then on, is offered or goes straight to the queue.';
+
+-- A suspended mechanic's offers go back to the queue, and what only they could have taken becomes general.
+CREATE FUNCTION mechanics_requeue() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  held record;
+BEGIN
+  FOR held IN
+    SELECT a.id, a.session_id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
+      FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE (a.status = 'offered' AND a.mechanic_id = NEW.id)
+        OR (a.status IN ('queued', 'offered') AND a.workshop_id = OLD.workshop_id)
+     ORDER BY s.id
+       FOR NO KEY UPDATE OF s -- sessions first, as everywhere
+  LOOP
+    IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
+      UPDATE session_assignments
+         SET status = 'expired',
+             actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
+       WHERE id = held.id AND status = 'offered';
+    ELSIF held.status = 'queued'
+       AND reachable_workshop(held.workshop_id, held.declined_by, held.session_id) IS NULL THEN
+      UPDATE session_assignments SET workshop_id = NULL, actor = 'system:workshop-unavailable'
+       WHERE id = held.id AND status = 'queued';
+    END IF;
+  END LOOP;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION mechanics_requeue() IS 'Runs when a mechanic is suspended or leaves a workshop.';
+CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON mechanics
+  FOR EACH ROW WHEN ((OLD.status = 'active' AND NEW.status = 'suspended') OR OLD.workshop_id IS DISTINCT FROM NEW.workshop_id)
+  EXECUTE FUNCTION mechanics_requeue();
+
+-- How long a customer waits, from the last accepts. Sessions are read backwards by id, which is in the order of
+-- time (UUIDv7): no index of accept times, which every accept would have to write.
+CREATE FUNCTION recent_pace(OUT per_second double precision, OUT usual_wait double precision)
+LANGUAGE sql STABLE AS $$
+  WITH newest AS (
+    SELECT s.accepted_at, s.current_assignment_id
+      FROM (SELECT * FROM sessions
+             WHERE id BETWEEN (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
+                               || repeat('0', 20))::uuid
+                          AND (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
+                               || repeat('f', 20))::uuid -- ids that were moved in may be of any kind
+             ORDER BY id DESC LIMIT 1000) AS s
+     WHERE s.accepted_at > now() - interval '6 hours'
+     LIMIT 20
+  ), accepted AS MATERIALIZED (
+    SELECT n.accepted_at, greatest(n.accepted_at - (
+             SELECT a.queued_at FROM session_assignments a WHERE a.id = n.current_assignment_id), interval '0') AS waited
+      FROM newest n
+  )
+  SELECT count(*) / nullif(extract(epoch FROM now() - min(accepted_at)), 0),
+         percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM waited))
+    FROM accepted HAVING count(*) >= 3
+$$;
+COMMENT ON FUNCTION recent_pace() IS
+  'Of the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null of fewer than 3.';
+
+CREATE FUNCTION estimated_wait(place bigint, free bigint, share double precision, per_second double precision,
+                               usual_wait double precision) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT ceil(least(place / (per_second * share), ceil(place / greatest(free, 1)::numeric)::float8 * usual_wait, 7200))::integer
+$$;
+COMMENT ON FUNCTION estimated_wait(bigint, bigint, double precision, double precision, double precision) IS
+  'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most 2 hours, when the session expires; null without a pace.';
+
+CREATE FUNCTION waiting_places(user_ids uuid[] DEFAULT NULL)
+RETURNS TABLE (user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
+LANGUAGE plpgsql STABLE AS $$
+#variable_conflict use_column
+DECLARE
+  wanted uuid[];
+  last_calm boolean := true;
+  last_queued_at timestamptz := 'infinity';
+  last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+BEGIN
+  IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
+    wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
+                     WHERE c.user_id = ANY (user_ids));
+    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
+      FROM session_assignments a
+     WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
+       AND a.status IN ('queued', 'offered') AND a.available_at <= now()
+     ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1;
+    IF NOT FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  RETURN QUERY
+  WITH listed AS MATERIALIZED (
+    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.workshop_id, a.declined_by,
+           -- a lapsed offer is about to be queued again
+           CASE WHEN a.status = 'offered' AND a.offer_expires_at > now() THEN a.mechanic_id END AS reserved_for
+      FROM (SELECT * FROM session_assignments q
+             WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
+               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
+             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
+    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
+  ), duty AS MATERIALIZED (
+    SELECT m.id, m.workshop_id,
+           NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,
+           (SELECT o.id FROM sessions o
+             WHERE o.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = m.user_id)
+               AND o.ended_at IS NULL) AS own_session_id
+      FROM mechanics_on_duty m
+  ), personal AS (
+    -- where a mechanic's list differs from that of the others of the workshop
+    SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
+      FROM (SELECT l.reserved_for AS mechanic_id, l.n FROM listed l WHERE l.reserved_for IS NOT NULL
+            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.reserved_for IS NULL
+            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.reserved_for IS NULL) AS x
+     GROUP BY x.mechanic_id
+  ), list AS MATERIALIZED (
+    -- mechanics whose lists are the same count once
+    SELECT row_number() OVER () AS id, d.workshop_id, p.numbers, count(*) AS mechanics,
+           count(*) FILTER (WHERE d.free) AS free
+      FROM duty d LEFT JOIN personal p ON p.mechanic_id = d.id
+     GROUP BY d.workshop_id, p.numbers
+  ), shown AS (
+    SELECT l.n, list.mechanics, list.free, row_number() OVER (PARTITION BY list.id ORDER BY l.n) AS place
+      FROM list JOIN listed l
+        ON CASE WHEN l.reserved_for IS NULL
+                THEN (l.workshop_id IS NULL OR l.workshop_id = list.workshop_id) AND l.n = ANY (list.numbers) IS NOT TRUE
+                ELSE l.n = ANY (list.numbers) END
+  ), placed AS (
+    SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
+      FROM shown GROUP BY shown.n
+  ), unseen AS (
+    -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
+    SELECT l.n, 1 + count(*) FILTER (WHERE l.reserved_for IS NULL AND l.workshop_id IS NULL)
+                      OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                  + CASE WHEN l.workshop_id IS NULL THEN 0
+                         ELSE count(*) FILTER (WHERE l.reserved_for IS NULL)
+                      OVER (PARTITION BY l.workshop_id ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                    END AS place
+      FROM listed l
+  ), place AS (
+    SELECT l.id, coalesce(placed.place, unseen.place) AS place, coalesce(placed.free, 0) AS free,
+           coalesce(placed.mechanics / nullif((SELECT count(*) FROM duty), 0)::float8, 1) AS share
+      FROM listed l JOIN unseen USING (n) LEFT JOIN placed USING (n)
+  ), who AS (
+    -- no join: its plan might walk the history
+    SELECT place.*, (SELECT c.user_id FROM customers c
+                      WHERE c.id = (SELECT s.customer_id FROM sessions s WHERE s.id = place.id)) AS customer
+      FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
+  )
+  SELECT who.customer, who.id, who.place::integer, who.free::integer,
+         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
+    FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
+   ORDER BY who.place, who.id;
+END
+$$;
+COMMENT ON FUNCTION waiting_places(uuid[]) IS
+  'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';

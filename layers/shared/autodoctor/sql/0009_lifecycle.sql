@@ -1,0 +1,376 @@
+-- The rules that hold whoever writes: moves, presence, assignments in step, audit rows, consistency at commit.
+--
+-- Errors of our own have SQLSTATE class AD, so that no caller has to read their text:
+-- AD001 no such move, AD002 assignment unavailable, AD003 mechanic and customer are the same user,
+-- AD004 what is fixed was changed or deleted, AD005 session and assignments disagree at commit,
+-- AD006 a plan was used as often as a customer may, AD010 a customer with something open cannot be erased.
+--
+-- pg_temp stands last in their search path: unnamed it would come first, and a caller's temporary table of the
+-- same name would catch the audit rows.
+
+CREATE FUNCTION session_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT (source, target) IN (
+    ('scheduled', 'pending'), ('scheduled', 'cancelled'), ('scheduled', 'expired'),
+    ('pending', 'waiting'), ('pending', 'cancelled'), ('pending', 'expired'),
+    ('waiting', 'live'), ('waiting', 'pending'), ('waiting', 'cancelled'), ('waiting', 'expired'),
+    ('live', 'completed'), ('live', 'cancelled'))
+$$;
+COMMENT ON FUNCTION session_may_move(text, text) IS 'Whether a session may go from one status to the other; autodoctor.domain.lifecycle says the same.';
+
+CREATE FUNCTION assignment_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT (source, target) IN (
+    ('pending_waiver', 'queued'), ('pending_waiver', 'offered'),
+    ('queued', 'offered'), ('queued', 'accepted'),
+    ('offered', 'accepted'), ('offered', 'declined'),
+    ('accepted', 'completed'))
+    OR (source IN ('pending_waiver', 'queued', 'offered', 'accepted') AND target IN ('cancelled', 'expired'))
+$$;
+COMMENT ON FUNCTION assignment_may_move(text, text) IS 'Whether an assignment may go from one status to the other; autodoctor.domain.lifecycle says the same.';
+
+-- A change of presence, its evidence, and the start that follows from it: live as soon as both are present.
+CREATE FUNCTION track_presence(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+  IF row_now.customer_present <> was.customer_present THEN
+    INSERT INTO session_events (session_id, occurred_at, type, role, actor, actor_id, data)
+    VALUES (was.id, at, CASE WHEN row_now.customer_present THEN 'joined' ELSE 'left' END, 'customer',
+            row_now.actor, row_now.actor_id, row_now.change_data);
+    IF row_now.customer_present THEN
+      row_now.customer_joined_at := coalesce(row_now.customer_joined_at, at);
+    END IF;
+  END IF;
+  IF row_now.mechanic_present <> was.mechanic_present THEN
+    INSERT INTO session_events (session_id, occurred_at, type, role, mechanic_id, actor, actor_id, data)
+    VALUES (was.id, at, CASE WHEN row_now.mechanic_present THEN 'joined' ELSE 'left' END, 'mechanic',
+            coalesce(row_now.mechanic_id, was.mechanic_id), row_now.actor, row_now.actor_id, row_now.change_data);
+    IF row_now.mechanic_present THEN
+      row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, at);
+    END IF;
+  END IF;
+  IF row_now.customer_present AND row_now.mechanic_present THEN
+    row_now.parted_at := NULL;
+    IF row_now.status = 'waiting' THEN
+      row_now.status := 'live';
+      row_now.started_at := coalesce(row_now.started_at, at);
+    END IF;
+  ELSIF was.customer_present AND was.mechanic_present AND row_now.status = was.status THEN
+    row_now.parted_at := at;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes the evidence; returns the row with join times, start and parting time that follow from who is present.';
+
+-- What follows from a move within the row itself.
+CREATE FUNCTION follow_move(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  ends timestamptz;
+BEGIN
+  IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
+    row_now.released_at := coalesce(row_now.released_at, at);
+  ELSIF row_now.status = 'waiting' THEN
+    row_now.accepted_at := at;
+    row_now.mechanic_present := false;
+    row_now.mechanic_joined_at := NULL;
+    IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
+               WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
+      RAISE EXCEPTION 'nobody is mechanic and customer of one session' USING ERRCODE = 'AD003';
+    END IF;
+  ELSIF row_now.status = 'pending' THEN
+    row_now.mechanic_id := NULL;
+    row_now.mechanic_present := false;
+    row_now.mechanic_joined_at := NULL;
+    row_now.accepted_at := NULL;
+    row_now.parted_at := NULL;
+  ELSIF row_now.status = 'live' THEN
+    row_now.started_at := (together(was.id, at)).since;
+    IF row_now.started_at IS NULL THEN
+      RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
+    END IF;
+    -- Evidence that was moved in from elsewhere has left no trace in the row.
+    row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
+    row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
+  ELSE
+    row_now.started_at := was.started_at;
+    row_now.min_billable_seconds := min_billable_seconds();
+    IF was.started_at IS NOT NULL THEN
+      ends := latest_end(was.id, was.started_at, at);
+      -- While both are there, the verdict was given an instant ago, in this transaction; else the end is what it is.
+      row_now.ended_at := CASE WHEN ends = at AND row_now.ended_at BETWEEN transaction_timestamp() AND at
+                               THEN row_now.ended_at ELSE ends END;
+    ELSE
+      row_now.ended_at := least(row_now.ended_at, at);
+    END IF;
+    row_now.end_reason := coalesce(row_now.end_reason, CASE
+      WHEN row_now.status = 'completed' THEN 'billable'
+      WHEN row_now.status = 'expired' THEN 'expired'
+      WHEN row_now.started_at IS NOT NULL THEN 'too_short'
+      WHEN row_now.mechanic_id IS NOT NULL THEN 'no_show'
+      ELSE 'withdrawn' END);
+    IF row_now.end_reason = 'no_show' THEN
+      row_now.absent := coalesce(row_now.absent, CASE
+        WHEN row_now.customer_joined_at IS NOT NULL AND row_now.mechanic_joined_at IS NULL THEN 'mechanic'
+        WHEN row_now.mechanic_joined_at IS NOT NULL AND row_now.customer_joined_at IS NULL THEN 'customer'
+        ELSE 'both' END);
+    END IF;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION follow_move(sessions, sessions, timestamptz) IS 'The row with the times, the reason and the party that follow from its new status.';
+
+CREATE FUNCTION sessions_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  -- A BEFORE ROW trigger runs when the row is locked, so this instant is after any wait for it.
+  at timestamptz := clock_timestamp();
+  source text;
+  comes_or_goes boolean;
+BEGIN
+  NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
+      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody there' USING ERRCODE = 'AD001';
+    END IF;
+  ELSE
+    source := OLD.status;
+    IF NEW.id <> OLD.id OR NEW.customer_id <> OLD.customer_id THEN
+      RAISE EXCEPTION 'the id and the customer of session % are fixed', OLD.id USING ERRCODE = 'AD004';
+    ELSIF NEW.status <> source AND NOT session_may_move(source, NEW.status) THEN
+      RAISE EXCEPTION 'session % cannot go from % to %', OLD.id, source, NEW.status USING ERRCODE = 'AD001';
+    ELSIF NEW.started_at > at THEN
+      RAISE EXCEPTION 'session % cannot have started in the future', OLD.id USING ERRCODE = 'AD004';
+    ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
+      RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
+    ELSIF source IN ('completed', 'cancelled', 'expired')
+       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
+           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
+      RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
+    END IF;
+    comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
+    IF comes_or_goes AND (NEW.status <> source OR source IN ('completed', 'cancelled', 'expired')) THEN
+      RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
+    END IF;
+    IF NEW.status <> source THEN
+      NEW := follow_move(OLD, NEW, at);
+      comes_or_goes := NEW.mechanic_present <> OLD.mechanic_present; -- with a release, or a new mechanic
+    END IF;
+    IF comes_or_goes THEN
+      NEW := track_presence(OLD, NEW, at);
+    END IF;
+  END IF;
+  IF NEW.status IS DISTINCT FROM source THEN
+    INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
+            nullif(coalesce(NEW.change_data, '{}') || jsonb_strip_nulls(jsonb_build_object(
+              'reason', NEW.end_reason, 'absent', NEW.absent)), '{}'));
+  END IF;
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  NEW.change_data := NULL;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION sessions_guard() IS 'Refuses moves that do not exist, fills in what follows from a move, writes the audit row.';
+CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON sessions
+  FOR EACH ROW EXECUTE FUNCTION sessions_guard();
+
+CREATE FUNCTION check_assignment_move(was session_assignments, row_now session_assignments, at timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF row_now.id <> was.id OR row_now.session_id <> was.session_id OR row_now.attempt <> was.attempt THEN
+    RAISE EXCEPTION 'the identity of assignment % is fixed', was.id USING ERRCODE = 'AD004';
+  ELSIF row_now.status = was.status THEN
+    IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
+      RAISE EXCEPTION 'the mechanic of assignment % changes with its status only', was.id USING ERRCODE = 'AD004';
+    END IF;
+  ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
+    RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
+  ELSIF was.status IN ('offered', 'accepted') AND row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
+    RAISE EXCEPTION 'assignment % is another mechanic''s', was.id USING ERRCODE = 'AD002';
+  ELSIF was.status = 'offered' AND row_now.status IN ('accepted', 'declined') AND was.offer_expires_at <= at THEN
+    RAISE EXCEPTION 'the offer of assignment % has lapsed', was.id USING ERRCODE = 'AD002';
+  ELSIF row_now.status = 'offered' AND NOT EXISTS (
+      SELECT FROM mechanics m WHERE m.id = row_now.mechanic_id AND m.status = 'active') THEN
+    RAISE EXCEPTION 'assignment % cannot be offered to a mechanic who is not active', was.id USING ERRCODE = 'AD002';
+  ELSIF row_now.status = 'accepted' AND row_now.mechanic_id = ANY (was.declined_by) THEN
+    RAISE EXCEPTION 'assignment % was declined by this mechanic', was.id USING ERRCODE = 'AD002';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION check_assignment_move(session_assignments, session_assignments, timestamptz) IS
+  'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
+
+CREATE FUNCTION assignments_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  source text;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.status NOT IN ('pending_waiver', 'queued', 'offered') THEN
+      RAISE EXCEPTION 'an assignment starts pending_waiver, queued or offered, not %', NEW.status USING ERRCODE = 'AD001';
+    END IF;
+  ELSE
+    source := OLD.status;
+    PERFORM check_assignment_move(OLD, NEW, at);
+  END IF;
+  IF NEW.status IS DISTINCT FROM source THEN
+    IF NEW.status IN ('queued', 'offered') THEN
+      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- nobody waits before their lead time
+      IF NEW.workshop_id IS NOT NULL THEN
+        -- a workshop's request that none of its mechanics can still take becomes general
+        NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
+      END IF;
+    ELSIF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
+      NEW.ended_at := at;
+    END IF;
+    INSERT INTO session_assignment_events
+      (session_id, occurred_at, assignment_id, from_status, to_status, actor, actor_id, data)
+    VALUES (NEW.session_id, at, NEW.id, source, NEW.status, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id,
+            NEW.change_data);
+  END IF;
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  NEW.change_data := NULL;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, opens what nobody could take, writes the audit row.';
+CREATE TRIGGER assignments_guard BEFORE INSERT OR UPDATE ON session_assignments
+  FOR EACH ROW EXECUTE FUNCTION assignments_guard();
+
+-- What follows a session's move elsewhere: the assignment goes with it, the mechanic becomes a participant.
+CREATE FUNCTION sessions_follow() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  cause record;
+  target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
+BEGIN
+  IF OLD.status = 'scheduled' AND NEW.status = 'pending' THEN
+    -- Brought forward by hand it is shown at once; on time this changes nothing.
+    UPDATE session_assignments SET available_at = clock_timestamp(), queued_at = least(queued_at, clock_timestamp())
+     WHERE id = NEW.current_assignment_id AND available_at > clock_timestamp();
+    RETURN NULL;
+  END IF;
+  SELECT e.actor, e.actor_id INTO STRICT cause FROM session_events e
+   WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
+  UPDATE session_assignments a
+     SET status = target, mechanic_id = CASE target WHEN 'accepted' THEN NEW.mechanic_id ELSE a.mechanic_id END,
+         actor = cause.actor, actor_id = cause.actor_id
+   WHERE a.id = NEW.current_assignment_id AND assignment_may_move(a.status, target);
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'assignment % cannot follow its session to %', NEW.current_assignment_id, NEW.status
+      USING ERRCODE = CASE target WHEN 'accepted' THEN 'AD002' ELSE 'AD005' END;
+  END IF;
+  IF NEW.status = 'waiting' THEN
+    INSERT INTO session_participants (session_id, role, since, mechanic_id)
+    VALUES (NEW.id, 'mechanic', NEW.accepted_at, NEW.mechanic_id);
+  ELSIF NEW.status = 'pending' THEN
+    UPDATE session_participants SET until = clock_timestamp()
+     WHERE session_id = NEW.id AND role = 'mechanic' AND until IS NULL;
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sessions_follow() IS 'Moves the current assignment and the participants as the session moved, whoever moved it.';
+CREATE TRIGGER sessions_follow AFTER UPDATE ON sessions FOR EACH ROW
+  WHEN (OLD.status <> NEW.status AND NEW.status <> 'live')
+  EXECUTE FUNCTION sessions_follow();
+
+-- After a decline, a lapsed offer or a release the customer keeps their place in the queue.
+CREATE FUNCTION open_next_assignment() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  cause record;
+  refused uuid[] := NEW.declined_by;
+  next_id uuid := new_id();
+BEGIN
+  IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status IN ('pending', 'scheduled')) THEN
+    RETURN NULL; -- it ended with its session
+  END IF;
+  SELECT e.actor, e.actor_id INTO STRICT cause FROM session_assignment_events e
+   WHERE e.session_id = NEW.session_id ORDER BY e.id DESC LIMIT 1;
+  IF NEW.status = 'declined' THEN
+    refused := refused || NEW.mechanic_id;
+  END IF;
+  INSERT INTO session_assignments
+    (id, session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor, actor_id)
+  VALUES
+    (next_id, NEW.session_id, NEW.attempt + 1,
+     CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
+     NEW.workshop_id, NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+  UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION open_next_assignment() IS 'Queues a session whose assignment was declined or lapsed for the others, with the old queued_at.';
+CREATE TRIGGER open_next_assignment AFTER UPDATE ON session_assignments FOR EACH ROW
+  WHEN (OLD.status <> NEW.status AND NEW.status IN ('declined', 'expired'))
+  EXECUTE FUNCTION open_next_assignment();
+
+-- Invariants 2, 3 and 5, judged on what the transaction is about to commit.
+CREATE FUNCTION check_session(checked uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  s record;
+BEGIN
+  SELECT x.status, x.mechanic_id, a.session_id AS assigned_session, a.status AS assignment, a.mechanic_id AS assigned_to,
+         (SELECT count(*) FROM session_assignments o WHERE o.session_id = x.id AND o.ended_at IS NULL) AS open_assignments,
+         x.mechanic_id IS NULL OR EXISTS (
+           SELECT FROM session_participants p WHERE p.session_id = x.id AND p.role = 'mechanic'
+              AND p.mechanic_id = x.mechanic_id AND p.until IS NULL) AS takes_part
+    INTO s
+    FROM sessions x LEFT JOIN session_assignments a ON a.id = x.current_assignment_id
+   WHERE x.id = checked;
+  IF s.assigned_session IS DISTINCT FROM checked THEN
+    RAISE EXCEPTION 'session % has no assignment of its own', checked USING ERRCODE = 'AD005';
+  ELSIF s.open_assignments <> (s.status IN ('scheduled', 'pending', 'waiting', 'live'))::integer THEN
+    RAISE EXCEPTION 'session % is % and has % open assignments', checked, s.status, s.open_assignments USING ERRCODE = 'AD005';
+  ELSIF NOT (CASE s.status
+      WHEN 'scheduled' THEN s.assignment IN ('pending_waiver', 'queued', 'offered')
+      WHEN 'pending' THEN s.assignment IN ('pending_waiver', 'queued', 'offered')
+      WHEN 'waiting' THEN s.assignment = 'accepted'
+      WHEN 'live' THEN s.assignment = 'accepted'
+      ELSE s.assignment = s.status END) THEN
+    RAISE EXCEPTION 'session % is % and its assignment %', checked, s.status, s.assignment USING ERRCODE = 'AD005';
+  ELSIF s.mechanic_id IS NOT NULL AND (s.assigned_to IS DISTINCT FROM s.mechanic_id OR NOT s.takes_part) THEN
+    RAISE EXCEPTION 'session % and its assignment name different mechanics', checked USING ERRCODE = 'AD005';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION check_session(uuid) IS 'Raises AD005 where a session and its assignments do not agree.';
+
+CREATE FUNCTION sessions_consistent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM check_session(NEW.id);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION sessions_consistent() IS 'At commit: check_session() for the session that was written.';
+CREATE CONSTRAINT TRIGGER sessions_consistent
+  AFTER INSERT OR UPDATE OF status, mechanic_id, current_assignment_id ON sessions
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION sessions_consistent();
+
+CREATE FUNCTION assignments_consistent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM check_session(NEW.session_id);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION assignments_consistent() IS 'At commit: check_session() for the session whose assignment was written.';
+-- Inside a trigger the session's row changes too, and brings its own check.
+CREATE CONSTRAINT TRIGGER assignments_consistent
+  AFTER INSERT OR UPDATE OF status, mechanic_id ON session_assignments
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION assignments_consistent();
+
+CREATE FUNCTION participants_consistent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM check_session(OLD.session_id);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION participants_consistent() IS 'At commit: check_session() for the session whose participant was changed or removed.';
+CREATE CONSTRAINT TRIGGER participants_consistent
+  AFTER UPDATE OR DELETE ON session_participants
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION participants_consistent();

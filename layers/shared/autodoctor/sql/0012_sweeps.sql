@@ -1,0 +1,137 @@
+-- The sweeps: whatever was left behind. The schedule calls each, and so can anybody with psql; all are safe at once.
+--
+-- Each takes a bounded batch: sessions are locked first, what others hold is skipped, the UPDATE checks the state
+-- again. The order is that of the index that holds active sessions only, so that no plan walks the history.
+
+CREATE FUNCTION expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  expired integer;
+BEGIN
+  WITH orphan AS MATERIALIZED (
+    SELECT id FROM sessions
+     WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
+       AND coalesce(released_at, created_at) < now() - interval '2 hours'
+     ORDER BY customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED)
+  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
+    FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
+     AND coalesce(s.released_at, s.created_at) < now() - interval '2 hours';
+  GET DIAGNOSTICS expired = ROW_COUNT;
+  RETURN expired;
+END
+$$;
+COMMENT ON FUNCTION expire_orphaned_sessions(integer) IS
+  'Expires up to batch sessions that were pending or waiting for more than 2 hours; returns how many. Safe to call by hand and at once.';
+
+CREATE FUNCTION expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH lapsed AS MATERIALIZED (
+    SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE a.status = 'offered' AND a.offer_expires_at <= now()
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE session_assignments a SET status = 'expired', actor = 'system:expire-orphans'
+    FROM lapsed WHERE a.id = lapsed.id AND a.status = 'offered' AND a.offer_expires_at <= now();
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION expire_lapsed_offers(integer) IS 'Ends up to batch offers past their deadline, which queues their sessions for the others; returns how many.';
+
+CREATE FUNCTION bring_due_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH due AS MATERIALIZED (
+    SELECT id FROM sessions
+     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + interval '15 minutes'
+     ORDER BY customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED)
+  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+    FROM due WHERE s.id = due.id AND s.status = 'scheduled';
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION bring_due_sessions(integer) IS 'Makes up to batch scheduled sessions pending, 15 minutes ahead of their time; returns how many.';
+
+CREATE FUNCTION release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH deserted AS MATERIALIZED (
+    SELECT id FROM sessions
+     WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
+       AND greatest(accepted_at, scheduled_for) <= now() - interval '10 minutes'
+     ORDER BY customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED)
+  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+    FROM deserted d WHERE s.id = d.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
+     AND greatest(s.accepted_at, s.scheduled_for) <= now() - interval '10 minutes';
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not joined 10 minutes after accepting (or after the scheduled time); returns how many.';
+
+CREATE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH abandoned AS MATERIALIZED (
+    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
+     WHERE s.ended_at IS NULL AND s.status = 'live'
+       AND (s.parted_at <= now() - interval '10 minutes'
+            OR s.started_at <= now() - make_interval(mins => i.max_minutes))
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE sessions s
+     SET status = CASE
+           WHEN latest_end(s.id, s.started_at, clock_timestamp()) - s.started_at
+                >= make_interval(secs => min_billable_seconds()) THEN 'completed' ELSE 'cancelled' END,
+         actor = 'system:expire-orphans'
+    FROM abandoned a WHERE s.id = a.id AND s.status = 'live' AND (s.parted_at IS NOT NULL OR s.started_at <= now()
+      - make_interval(mins => (SELECT i.max_minutes FROM intakes i WHERE i.id = s.id)));
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION end_abandoned_sessions(integer) IS 'Ends up to batch live sessions whose parties have not been together for 10 minutes, or that are past their plan''s longest duration; returns how many.';
+
+CREATE FUNCTION open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  opened integer;
+BEGIN
+  -- A suspension and an intake that commit at the same moment do not see each other.
+  WITH hidden AS MATERIALIZED (
+    SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
+     WHERE a.status = 'queued' AND a.workshop_id IS NOT NULL
+       AND reachable_workshop(a.workshop_id, a.declined_by, a.session_id) IS NULL
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED)
+  UPDATE session_assignments a SET workshop_id = NULL, actor = 'system:workshop-unavailable'
+    FROM hidden WHERE a.id = hidden.id AND a.status = 'queued';
+  GET DIAGNOSTICS opened = ROW_COUNT;
+  RETURN opened;
+END
+$$;
+COMMENT ON FUNCTION open_unreachable_requests(integer) IS
+  'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
+
+CREATE FUNCTION forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH old AS MATERIALIZED (
+    SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours'
+     LIMIT batch
+       FOR UPDATE SKIP LOCKED)
+  DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION forget_idempotency_keys(integer) IS 'Deletes up to batch Idempotency-Keys older than 24 hours; returns how many.';

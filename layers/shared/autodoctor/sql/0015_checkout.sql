@@ -1,0 +1,130 @@
+-- What is bought by card: the pages at Stripe where it is paid, and the inbox of what Stripe says of it.
+
+CREATE TABLE checkouts (
+  id                        uuid PRIMARY KEY,
+  kind                      text NOT NULL CHECK (kind IN ('intake', 'pack')),
+  user_id                   uuid NOT NULL,
+  intake_id                 uuid UNIQUE REFERENCES intakes (id),
+  pack_code                 text REFERENCES credit_packs (code),
+  credits                   integer CHECK (credits > 0),
+  title                     text NOT NULL,
+  amount_cents              integer NOT NULL CHECK (amount_cents > 0),
+  currency                  text NOT NULL CHECK (currency = 'usd'),
+  request_hash              bytea,
+  signed_name               text CHECK (length(signed_name) BETWEEN 1 AND 200),
+  waiver_version            text,
+  created_at                timestamptz NOT NULL DEFAULT clock_timestamp(),
+  expires_at                timestamptz NOT NULL DEFAULT clock_timestamp() + interval '1 hour',
+  idempotency_key           text NOT NULL UNIQUE,
+  stripe_session_id         text UNIQUE,
+  stripe_payment_intent_id  text UNIQUE,
+  url                       text,
+  status                    text NOT NULL DEFAULT 'open',
+  checked_at                timestamptz NOT NULL DEFAULT clock_timestamp(),
+  fee_due_at                timestamptz,
+  fee_booked_at             timestamptz,
+  refunds_due_at            timestamptz,
+  CONSTRAINT checkouts_buy_one_thing CHECK (CASE kind
+    WHEN 'intake' THEN num_nonnulls(intake_id, request_hash) = 2 AND num_nonnulls(pack_code, credits) = 0
+    WHEN 'pack' THEN num_nonnulls(pack_code, credits) = 2
+                     AND num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0 END),
+  CONSTRAINT checkouts_signature_is_complete CHECK ((signed_name IS NULL) = (waiver_version IS NULL)),
+  CONSTRAINT checkouts_status_known CHECK (status IN ('open', 'processing', 'paid', 'failed', 'expired', 'unfulfillable')),
+  CONSTRAINT checkouts_paid_at_stripe CHECK (status NOT IN ('processing', 'paid', 'unfulfillable') OR stripe_session_id IS NOT NULL)
+);
+CREATE UNIQUE INDEX checkouts_one_intake_at_once ON checkouts (user_id)
+  WHERE kind = 'intake' AND status IN ('open', 'processing');
+CREATE UNIQUE INDEX checkouts_one_offer_of_a_pack ON checkouts (user_id, pack_code) WHERE kind = 'pack' AND status = 'open';
+CREATE INDEX checkouts_unfinished ON checkouts (checked_at) WHERE status IN ('open', 'processing');
+CREATE INDEX checkouts_fee_due ON checkouts (coalesce(fee_due_at, created_at))
+  WHERE fee_booked_at IS NULL AND status IN ('paid', 'unfulfillable');
+CREATE INDEX checkouts_refunds_due ON checkouts (refunds_due_at) WHERE refunds_due_at IS NOT NULL;
+COMMENT ON TABLE checkouts IS
+  'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked for the page.';
+COMMENT ON COLUMN checkouts.kind IS 'What it pays for: intake or pack.';
+COMMENT ON COLUMN checkouts.user_id IS 'Whose: the sub of the customer''s token.';
+COMMENT ON COLUMN checkouts.pack_code IS 'Which pack.';
+COMMENT ON COLUMN checkouts.credits IS 'How many it had when it was offered.';
+COMMENT ON COLUMN checkouts.title IS 'What the page calls it.';
+COMMENT ON COLUMN checkouts.amount_cents IS 'What Stripe is to take, in cents of the currency.';
+COMMENT ON COLUMN checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+COMMENT ON COLUMN checkouts.request_hash IS 'Of the intake''s request, to know it when it comes again.';
+-- The row is stored by the statement of the intake, so its creation is the signature's instant.
+COMMENT ON COLUMN checkouts.signed_name IS 'The waiver, where it was signed with the intake, at created_at; personal data.';
+COMMENT ON COLUMN checkouts.waiver_version IS 'Which text was signed.';
+COMMENT ON COLUMN checkouts.created_at IS 'When.';
+COMMENT ON COLUMN checkouts.expires_at IS 'Until when the page can be paid; part of what Stripe is asked, so fixed here.';
+COMMENT ON COLUMN checkouts.idempotency_key IS
+  'Of the call that makes the page; another one only after Stripe answered the first with an error, which it would repeat.';
+COMMENT ON COLUMN checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
+COMMENT ON COLUMN checkouts.stripe_payment_intent_id IS 'Of what was paid; its charge is what a transfer draws on.';
+COMMENT ON COLUMN checkouts.url IS 'Of the page.';
+COMMENT ON COLUMN checkouts.status IS
+  'open: can be paid; processing: paid, and the bank has still to say so; paid: and fulfilled; failed: the bank refused, or Stripe never made the page; expired; unfulfillable: paid, and cannot be given, see refunds.';
+COMMENT ON COLUMN checkouts.checked_at IS 'When it was made or the sweep last asked Stripe about it.';
+COMMENT ON COLUMN checkouts.fee_due_at IS 'When Stripe is asked next for its fee; null: as soon as it is paid.';
+COMMENT ON COLUMN checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
+COMMENT ON COLUMN checkouts.refunds_due_at IS
+  'When Stripe is asked next which refunds its payment has; null: as far as Stripe told, we know them all.';
+GRANT SELECT,
+      INSERT (id, kind, user_id, intake_id, pack_code, credits, title, amount_cents, currency, request_hash,
+              signed_name, waiver_version, idempotency_key),
+      UPDATE (idempotency_key, stripe_session_id, stripe_payment_intent_id, url, status, checked_at, fee_due_at,
+              fee_booked_at, refunds_due_at)
+  ON checkouts TO autodoctor_app;
+
+CREATE FUNCTION checkout_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  -- Stripe may say in any order what happened, and the money of a page that we gave up is money all the same
+  SELECT CASE source
+    WHEN 'open' THEN target IN ('processing', 'paid', 'failed', 'expired', 'unfulfillable')
+    WHEN 'processing' THEN target IN ('paid', 'failed', 'unfulfillable')
+    WHEN 'failed' THEN target IN ('paid', 'unfulfillable')
+    WHEN 'expired' THEN target IN ('processing', 'paid', 'failed', 'unfulfillable')
+    ELSE false END
+$$;
+COMMENT ON FUNCTION checkout_may_move(text, text) IS 'Whether a checkout may go from one status to another; what was paid stays paid.';
+
+CREATE FUNCTION guard_checkout() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT checkout_may_move(OLD.status, NEW.status) THEN
+    RAISE EXCEPTION 'checkout % cannot go from % to %', OLD.id, OLD.status, NEW.status USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION guard_checkout() IS 'Keeps a checkout''s status on its way.';
+CREATE TRIGGER guard_checkout BEFORE UPDATE OF status ON checkouts FOR EACH ROW
+  WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION guard_checkout();
+
+CREATE TABLE stripe_events (
+  id           text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 255),
+  endpoint     text NOT NULL CHECK (endpoint IN ('platform', 'connect')),
+  type         text NOT NULL,
+  account      text,
+  object_id    text,
+  livemode     boolean NOT NULL,
+  created_at   timestamptz NOT NULL,
+  received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  handled_at   timestamptz,
+  outcome      text,
+  CONSTRAINT stripe_events_handled_with_an_outcome CHECK ((handled_at IS NULL) = (outcome IS NULL))
+);
+CREATE INDEX stripe_events_by_object ON stripe_events (object_id, created_at) WHERE object_id IS NOT NULL;
+-- So that verify finds an event without its effect without a walk through all that Stripe ever said.
+CREATE INDEX stripe_events_unhandled ON stripe_events (id) WHERE handled_at IS NULL;
+COMMENT ON TABLE stripe_events IS
+  'The inbox: every event that Stripe signed, once. A row commits together with what the event did; ids and facts only, no personal data.';
+COMMENT ON COLUMN stripe_events.id IS 'Stripe''s.';
+COMMENT ON COLUMN stripe_events.endpoint IS 'Where it came in: platform, or connect for those of connected accounts.';
+COMMENT ON COLUMN stripe_events.type IS 'As Stripe names it.';
+COMMENT ON COLUMN stripe_events.account IS 'The connected account it is about; null: our own.';
+COMMENT ON COLUMN stripe_events.object_id IS 'Stripe''s id of what it is about.';
+COMMENT ON COLUMN stripe_events.livemode IS 'Whether it is about real money.';
+COMMENT ON COLUMN stripe_events.created_at IS 'When it happened, by Stripe''s clock.';
+COMMENT ON COLUMN stripe_events.received_at IS 'When it came the first time.';
+COMMENT ON COLUMN stripe_events.handled_at IS 'When what it does was done.';
+COMMENT ON COLUMN stripe_events.outcome IS 'What it did, as the answer to Stripe says it.';
+GRANT SELECT,
+      INSERT (id, endpoint, type, account, object_id, livemode, created_at),
+      UPDATE (handled_at, outcome)
+  ON stripe_events TO autodoctor_app;

@@ -50,7 +50,7 @@ app.command()(import_legacy)
 app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100
-_MOST_BILLABLE_SECONDS = 999_999  # sql/0001_people.sql: six digits
+_MOST_BILLABLE_SECONDS = 999_999  # sql/0001_foundation.sql: six digits
 _BENCH_MODULES = ("fastapi", "mangum", "procrastinate")
 
 DataFolder = Annotated[Path, typer.Option("--data-dir", help="Where database, keys and tokens are kept.")]

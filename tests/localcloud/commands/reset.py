@@ -1,11 +1,17 @@
 """`autodoctor dev reset`: an empty database with the demo roster, whether or not a server is running."""
 
+import contextlib
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
 import psycopg
 
 from autodoctor.migrations import migrate
 from localcloud.commands.system import Options, prepared
 from localcloud.database.postgres import PostgresServer, PostgresSettings
-from localcloud.gateway import connections_api
+from localcloud.gateway.connections_api import INFIX
+from localcloud.gateway.open_sockets import OpenSockets
 from localcloud.host import ports
 from localcloud.host.console import Console, Refusal
 from localcloud.host.datadir import DataDir
@@ -13,7 +19,12 @@ from localcloud.identity import roster
 from localcloud.messaging.message_file import forget_messages
 from localcloud.services.mail import mail_store
 from localcloud.services.topics import published_store
+from localcloud.stack.sockets import PREFIX
 from localcloud.stripe.state.store import forget_books
+
+# The API of connections asks for a signature and cannot check its secret.
+_SIGNED = f"AWS4-HMAC-SHA256 Credential=local, SignedHeaders=host, Signature={'0' * 64}"
+_TIMEOUT_SECONDS = 10.0
 
 
 class UsersOwnDatabase(Refusal):
@@ -38,7 +49,7 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
         migrate(server.owner_url)
         roster.seed(server.owner_url)
         _forget_the_rest(data_dir)
-        connections_api.close_all(data_dir.folder, server.api_url)
+        _close_connections(data_dir.folder, server.api_url)
         console.note(f"emptied and seeded again; {server.api_url} goes on")
         return
     with data_dir.hold():
@@ -71,3 +82,17 @@ def _forget_the_rest(data_dir: DataDir) -> None:
     forget_books(data_dir.folder)
     mail_store(data_dir.folder).forget()
     published_store(data_dir.folder).forget()
+
+
+def _close_connections(data_dir: Path, api_url: str) -> None:
+    """Close every connection of the cloud that runs on a data folder.
+
+    Clients come back by themselves, with a ticket of their own. Raises httpx.HTTPError.
+    """
+    with contextlib.closing(OpenSockets(data_dir)) as sockets, httpx.Client(trust_env=False) as http:
+        for link in sockets.listed():
+            http.delete(
+                f"{api_url}{PREFIX}/{link.api}/{link.stage}{INFIX}{quote(link.connection_id)}",
+                headers={"Authorization": _SIGNED},
+                timeout=_TIMEOUT_SECONDS,
+            )

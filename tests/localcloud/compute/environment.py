@@ -194,7 +194,9 @@ def _collect(requirement: Requirement, found: dict[str, metadata.Distribution]) 
 
 
 def _top_names(distribution: metadata.Distribution) -> set[str]:
-    tops = {file.parts[0] for file in distribution.files or []}
+    # RECORD itself: `files` makes a path object of every one of botocore's 2,000
+    lines = (distribution.read_text("RECORD") or "").splitlines()
+    tops = {line.partition(",")[0].strip('"').partition("/")[0] for line in lines if line}
     return {name for name in tops if name not in ("..", "__pycache__") and not name.endswith(".pth")}
 
 

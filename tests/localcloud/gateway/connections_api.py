@@ -6,30 +6,21 @@ PayloadTooLargeException 413, GoneException 410 (also while `$connect` still run
 for a client that does not read, BadRequestException 400 for what is no connection id.
 """
 
-import contextlib
 import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from pathlib import Path
-from urllib.parse import quote
 
-import httpx
 from aiohttp import web
 
 from localcloud.gateway.http_payload import HttpAnswer
-from localcloud.gateway.open_sockets import OpenSockets
 from localcloud.gateway.socket_connection import MESSAGE_BYTES, BufferFull, Gone, SocketConnection
 from localcloud.gateway.socket_events import Link
-from localcloud.stack.sockets import PREFIX
 
 INFIX = "/@connections/"
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=\S+, ?SignedHeaders=\S+, ?Signature=[0-9a-f]{64}")
-
-_SIGNED = f"AWS4-HMAC-SHA256 Credential=local, SignedHeaders=host, Signature={'0' * 64}"
-_TIMEOUT_SECONDS = 10.0
 
 
 class _Refused(Exception):
@@ -39,23 +30,6 @@ class _Refused(Exception):
         super().__init__(message)
         headers = [("content-type", "application/json"), ("x-amzn-errortype", name)]
         self.answer = HttpAnswer(status, headers, json.dumps({"message": message}).encode())
-
-
-def close_all(data_dir: Path, api_url: str) -> int:
-    """Close every connection of the cloud that runs on a data folder, and return how many that were.
-
-    Clients come back by themselves, with a ticket of their own. Raises httpx.HTTPError.
-    """
-    with contextlib.closing(OpenSockets(data_dir)) as sockets, httpx.Client(trust_env=False) as http:
-        answers = [
-            http.delete(
-                f"{api_url}{PREFIX}/{link.api}/{link.stage}{INFIX}{quote(link.connection_id)}",
-                headers={"Authorization": _SIGNED},
-                timeout=_TIMEOUT_SECONDS,
-            )
-            for link in sockets.listed()
-        ]
-    return sum(each.status_code == HTTPStatus.NO_CONTENT for each in answers)
 
 
 async def answer(

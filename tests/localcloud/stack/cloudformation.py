@@ -35,7 +35,7 @@ class TemplateError(Exception):
     """The template asks for something we cannot read; the message names the place."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with CloudFormation's short tags."""
 
 
@@ -64,7 +64,7 @@ def load(path: Path) -> dict[str, Value]:
         TemplateError: it cannot be parsed, has no Resources, or has a loop that we cannot write out.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - derives from SafeLoader
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - derives from CSafeLoader
     except (OSError, yaml.YAMLError) as error:
         raise TemplateError(f"{path}: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):

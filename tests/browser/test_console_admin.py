@@ -51,7 +51,7 @@ def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
     account: Account, windows: Windows, camera: Camera
 ) -> None:
     page = signed_in(account, windows.open(dark=True), "Ada Adler")
-    page.get_by_role("link", name="Go to them").click()
+    page.get_by_role("link", name="Open the session").click()
     expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
     expect(page.locator("dl")).to_contain_text("Longwait Larry")
     camera.take(page, "who waits longest")

@@ -59,7 +59,7 @@ def test_letters_are_seen_without_what_they_say_and_sent_again_when_confirmed(
     assert account.cloud.depth("BusDeadLetterQueue").visible == 2
     again.click()
     page.get_by_role("dialog").get_by_role("button", name="Send again").click()
-    expect(page.get_by_role("status")).to_contain_text("1 letter sent again. 1 could not be sent and stay.")
+    expect(page.get_by_role("status")).to_contain_text("1 event sent again. 1 could not be sent and stay here.")
     expect(page.get_by_role("row", name="session.ended")).to_have_count(0)
     expect(again).to_be_focused()
     camera.take(page, "one stays")
@@ -79,7 +79,7 @@ def test_it_fits_a_phone(account: Account, letters: LetterBox, windows: Windows,
 
 def test_a_refresh_keeps_open_details_and_the_focus(account: Account, windows: Windows) -> None:
     page = signed_in(account, windows.open(), "Ada Adler")
-    page.get_by_text("How it is made").click()
+    page.get_by_text("How it is computed").click()
     page.get_by_text("As a table").focus()
     before = page.locator(".stamp").inner_text()
     page.wait_for_timeout(1100)

@@ -74,7 +74,7 @@ def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None
 
 def test_a_free_session_from_the_first_word_to_the_summary(account: Account, windows: Windows, camera: Camera) -> None:
     mechanic = signed_in(account, windows.open(), "Mia Moreno")
-    expect(mechanic.get_by_text("Nobody waits just now")).to_be_visible()
+    expect(mechanic.get_by_text("No requests right now")).to_be_visible()
     customer = signed_in(account, windows.open(phone=True), "Somebody new")
     concern = "It squeals when I brake."
     described(customer, concern)

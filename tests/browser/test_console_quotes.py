@@ -70,7 +70,7 @@ def amount_given(foreman: Page, camera: Camera) -> None:
     amount.fill("480.50")
     foreman.get_by_label("What it is for").fill("Discs and pads.")
     foreman.get_by_role("button", name="Give this amount").click()
-    expect(foreman.get_by_role("heading", name="Asked of your workshop")).to_be_visible()
+    expect(foreman.get_by_role("heading", name="Waiting for your workshop")).to_be_visible()
     expect(foreman.locator("article")).to_contain_text("$480.50")
     camera.take(foreman, "given")
 

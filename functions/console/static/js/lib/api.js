@@ -1,8 +1,8 @@
-/** Calls of the API, with the token of whoever is signed in; what it refuses is a Problem that can be shown. */
+/** Calls the API with the token of the person signed in; a refusal is a Problem that can be shown. */
 
 import { signedIn, signIn, signInAgain } from "./auth.js";
 
-/** What the API refused: a problem document of RFC 9457. */
+/** A refusal by the API: a problem document of RFC 9457. */
 export class Problem extends Error {
   /** @param {Object} document `type`, `title`, `status`, `detail`, and extras such as `errors` or `activeSession` */
   constructor(document, requestId) {

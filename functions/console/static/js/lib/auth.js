@@ -22,7 +22,7 @@ async function discovered() {
   return issuer;
 }
 
-/** Who is signed in in this tab: {token, sub, groups, expiresAt}; null for nobody. */
+/** The person signed in in this tab: {token, sub, groups, expiresAt}, or null. */
 export function signedIn() {
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   return kept && kept.expiresAt > Date.now() ? kept : null;
@@ -30,7 +30,7 @@ export function signedIn() {
 
 /** Goes to the issuer's page; afterwards the reader is back where they were. */
 export async function signIn(returnTo = location.href) {
-  if (leaving) return; // two calls may find at once that nobody is signed in: one verifier, one way there
+  if (leaving) return; // two calls may find the token gone at once: one redirect, one verifier
   leaving = true;
   const { authorization_endpoint: page, clientId } = await discovered().catch((error) => {
     leaving = false;
@@ -80,7 +80,7 @@ export async function finishSignIn() {
   return new URL(pending.returnTo).origin === location.origin ? pending.returnTo : HOME;
 }
 
-/** Has a token that the API refuses replaced; false where it is so fresh that another would be refused too. */
+/** Signs in again after the API refused the token; false when the token is so fresh that a new one would be refused too. */
 export function signInAgain() {
   const who = signedIn();
   if (who && Date.now() - who.since < FRESH_SECONDS * 1000) return false;
@@ -89,10 +89,10 @@ export function signInAgain() {
   return true;
 }
 
-/** Forgets who was signed in in this tab, and what they typed: the next one may be somebody else. */
+/** Signs out, and forgets what was typed in this tab: the next person may be somebody else. */
 export async function signOut() {
   for (const key of Object.keys(sessionStorage).filter((each) => each.startsWith("autodoctor."))) sessionStorage.removeItem(key);
-  // the issuer's page remembers them too, and would let the next one in without asking
+  // the issuer keeps a session of its own, which would let the next person in without asking
   const { end_session_endpoint: page, clientId } = await discovered().catch(() => ({}));
   location.assign(page ? `${page}?${new URLSearchParams({ client_id: clientId, logout_uri: HOME })}` : HOME);
 }
@@ -103,7 +103,7 @@ export function homeOf(groups) {
   return groups.includes("mechanics") ? "/console/mechanic.html" : "/console/customer.html";
 }
 
-/** Whoever is signed in, if they are of the group; else they are sent to sign in, or to their own page. */
+/** The person signed in, if they belong to the group; anybody else is sent to sign in, or to their own page. */
 export function required(group) {
   const who = signedIn();
   if (!who) {

@@ -1,4 +1,4 @@
-/** Small charts as SVG, with the same numbers as a table for who does not see them. */
+/** Small SVG charts, each with the same numbers as a table for readers who cannot see it. */
 
 import { el, head } from "./dom.js";
 
@@ -44,7 +44,7 @@ export function stackedBars(title, bars, series) {
   );
 }
 
-/** Below the bars, as text of the page: the picture is stretched to its width. As many as a phone has room for. */
+/** The labels below the bars, as HTML text because the SVG is stretched; no more than fit on a phone. */
 function axis(labels) {
   const every = Math.ceil(labels.length / LABELS);
   const shown = labels.map((label, index) => [label, index / labels.length]).filter(([, place], index) => index % every === 0 && place <= 1 - 1 / LABELS);
@@ -59,7 +59,7 @@ function axis(labels) {
   );
 }
 
-/** One bar a line: label, share of the most, and the number as a link. */
+/** One row per label: a bar relative to the largest count, and the count as a link. */
 export function lines(title, counts) {
   const most = Math.max(1, ...counts.map(({ count }) => count));
   const rows = counts.map(({ label, count, href }) =>

@@ -164,7 +164,7 @@ export function confirmed(question, yes, { detail, no = "Cancel", kind = "primar
   });
 }
 
-/** Runs something now and then every so many seconds, but not while nobody looks; returns what stops it. */
+/** Runs something now and then every so many seconds, but not while the page is hidden; returns a function that stops it. */
 export function every(seconds, work) {
   let timer = null;
   const run = () => {

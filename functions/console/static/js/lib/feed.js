@@ -1,6 +1,6 @@
 /**
- * The feed: a WebSocket that tells when to look again. After a loss it comes back by itself and asks for what it
- * missed; a push is a hint, so listeners fetch what they show (README, "What happens when something happens").
+ * The feed: a WebSocket that says when to fetch again. It reconnects by itself and asks for what it missed;
+ * a push is a hint, so listeners fetch what they show (README, "What happens when something happens").
  */
 
 import { post } from "./api.js";
@@ -17,7 +17,7 @@ export class Feed extends EventTarget {
 
   /**
    * Opens it; events: `message` (detail: {type, seq, payload}), `resync`, `state` (detail: open or lost), and
-   * `connected` whenever `connectionId` is another one.
+   * `connected` whenever `connectionId` has changed.
    */
   async open() {
     try {

@@ -41,19 +41,19 @@ export function values(form) {
   return found;
 }
 
-/** What the API says of a field, such as "must be 1886 or more", as a sentence. */
+/** Makes a sentence of the API's words about a field, such as "must be 1886 or more". */
 function sentence(detail) {
   const whole = /^(this|there) |^[A-Z]/.test(detail) ? detail : `this ${detail}`;
   return `${whole[0].toUpperCase()}${whole.slice(1)}.`;
 }
 
-/** A problem's document of the fields that must not be empty and are, each with its own words or the same for all. */
+/** A problem document that names every required field left empty, with the words given for it or the usual ones. */
 export function missing(form, words = {}) {
   const empty = [...form.elements].filter((control) => control.required && (control.type === "checkbox" ? !control.checked : !control.value.trim()));
   return { document: { errors: empty.map(({ name }) => ({ pointer: `/${name}`, detail: words[name] ?? "Please fill this in" })) } };
 }
 
-/** Shows a problem's `errors` at their fields, each until its field is changed, and moves there; false where none of them is a field of this form. */
+/** Shows a problem's `errors` at their fields until the field is changed, and focuses the first; false when this form has none of the fields. */
 export function showErrors(form, problem) {
   const clear = (control, line) => {
     control?.removeAttribute("aria-invalid");

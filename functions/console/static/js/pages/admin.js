@@ -1,4 +1,4 @@
-/** The admin's page: how it goes now, what needs somebody, sessions, mechanics. */
+/** The operators' page: health, sessions, mechanics, dead letters. */
 
 import { get, patch, post } from "../lib/api.js";
 import { deadLetters } from "../parts/dead-letters.js";
@@ -62,7 +62,7 @@ async function sessions(query) {
     ),
     found.length
       ? el("div.scroll", {}, el("table", {}, head("Since", "State", "Customer", "Mechanic", "Plan", "Price", "Why"), el("tbody", {}, rows)))
-      : el("p.card", {}, "None."),
+      : el("p.card", {}, "No sessions match."),
     next && el("p", {}, el("a.button", { href: `#sessions?${next}` }, "More")),
   ];
 }
@@ -71,10 +71,10 @@ async function session(query) {
   const id = query.get("id");
   const detail = await get(`/api/sessions/${encodeURIComponent(id)}`);
   const end = async () => {
-    const detail = "It ends for customer and mechanic and cannot be opened again. Whether it is paid for follows from its evidence; that you ended it is recorded.";
+    const detail = "It ends for the customer and the mechanic and cannot be reopened. The recorded evidence decides whether it is paid for. Your name is recorded as the one who ended it.";
     if (!(await confirmed("End this session?", "End it now", { detail, no: "Leave it", kind: "danger" }))) return;
     const { status, reason } = await post(`/api/sessions/${id}/end`);
-    announce(`It is ${status} (${reason.replaceAll("_", " ")}).`);
+    announce(`The session is ${status} (${reason.replaceAll("_", " ")}).`);
     await page.refresh();
   };
   const facts = [
@@ -126,7 +126,7 @@ async function mechanics(query) {
   return [
     el("h1", {}, "Mechanics"),
     el("div.row", {}, el("div", {}, el("label", { for: "standing" }, "Show"), filter)),
-    found.length ? el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", "(Change)"), el("tbody", {}, rows))) : el("p.card", {}, "None."),
+    found.length ? el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", "(Change)"), el("tbody", {}, rows))) : el("p.card", {}, "No mechanics match."),
     nextCursor && el("p", {}, el("a.button", { href: `#mechanics?${next}` }, "More")),
     newMechanic(workshops),
   ];
@@ -139,7 +139,7 @@ function newMechanic(workshops) {
     "form.card",
     {},
     el("h2", {}, "Add a mechanic"),
-    el("div.grid", {}, field("userId", "User id (sub of their token)", { required: true, autocomplete: "off" }), field("name", "Name, as customers see it", { required: true }), field("email", "E-mail (for payouts)", { type: "email" }), field("workshopId", "Workshop", { tag: "select" }, ...choices)),
+    el("div.grid", {}, field("userId", "User id (the sub of their token)", { required: true, autocomplete: "off" }), field("name", "Name, as customers see it", { required: true }), field("email", "E-mail (for payouts)", { type: "email" }), field("workshopId", "Workshop", { tag: "select" }, ...choices)),
     el("p", {}, submit),
   );
   form.addEventListener("submit", (event) => {

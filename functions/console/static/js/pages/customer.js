@@ -1,4 +1,4 @@
-/** The customer's page: ask for help, wait, pay; and what was before. */
+/** The customer's page: asking for help, waiting, paying, and past sessions. */
 
 import { get, post } from "../lib/api.js";
 import { announce, count, el, every, head, money, pill, time } from "../lib/dom.js";

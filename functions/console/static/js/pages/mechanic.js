@@ -1,4 +1,4 @@
-/** The mechanic's page: who waits, accept or decline, earnings, and what was before. */
+/** The mechanic's page: the queue, accepting and declining, earnings, quotes and past sessions. */
 
 import { get, post } from "../lib/api.js";
 import { announce, duration, el, every, head, money, pill, time } from "../lib/dom.js";
@@ -13,11 +13,11 @@ async function queue() {
   const offers = assignments.filter((each) => each.status === "offered");
   const others = assignments.filter((each) => each.status !== "offered");
   return [
-    el("h1", {}, "Who waits for help"),
+    el("h1", {}, "Requests waiting for help"),
     duty(availability),
     offers.length > 0 && el("section", {}, el("h2", {}, "Asked for you"), offers.map(request)),
     others.length > 0 && el("section", {}, el("h2", {}, `In the queue (${others.length}${nextCursor ? " and more" : ""})`), others.map(request)),
-    !assignments.length && el("p.card", {}, "Nobody waits just now. New requests appear here by themselves."),
+    !assignments.length && el("p.card", {}, "No requests right now. New ones appear here automatically."),
   ];
 }
 
@@ -30,7 +30,7 @@ function duty({ available, availableUntil, keptAliveByFeed }) {
   return el(
     "section.card.row",
     { id: "duty" },
-    el("p", { role: "status" }, available ? `You are available ${until ?? ""}` : "You are not available: nobody is offered to you by name."),
+    el("p", { role: "status" }, available ? `You are available ${until ?? ""}` : "You are away: customers cannot ask for you by name."),
     available ? action("Take a break", say(false), { id: "duty-switch" }) : action("I am available", say(true), { kind: "primary", id: "duty-switch" }),
   );
 }

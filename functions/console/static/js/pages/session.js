@@ -14,7 +14,7 @@ const REASONS = {
   too_short: "It was too short to count; nothing is charged.",
   no_show: "Somebody did not come; nothing is charged.",
   withdrawn: "It was cancelled before a mechanic had it; nothing is charged.",
-  expired: "Nobody could take it in time; nothing is charged.",
+  expired: "No mechanic could take it in time. Nothing is charged.",
 };
 const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
 const JOINED = "autodoctor.joined"; // the session this tab is in: reloaded, or after a loss, it comes back into it

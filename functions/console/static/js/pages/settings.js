@@ -21,10 +21,10 @@ async function refresh() {
   }
 }
 
-/** Whether somebody of these groups is ever told of it; a kind of which this page knows nothing is for everybody. */
+/** Whether people in these groups ever get this kind; a kind that this page does not know is for everybody. */
 function concerns(kind, groups) {
-  const told = Object.keys(CONCERNS).filter((group) => CONCERNS[group].includes(kind));
-  return told.length === 0 || told.some((group) => groups.includes(group));
+  const concerned = Object.keys(CONCERNS).filter((group) => CONCERNS[group].includes(kind));
+  return concerned.length === 0 || concerned.some((group) => groups.includes(group));
 }
 
 function row(preference) {

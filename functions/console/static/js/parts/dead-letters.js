@@ -1,4 +1,4 @@
-/** The tab of dead letters: what was given up after every try, and sending it again. */
+/** The dead letters tab: events that failed after every retry, and sending them again. */
 
 import { get, post } from "../lib/api.js";
 import { announce, confirmed, count, duration, el, head, time } from "../lib/dom.js";
@@ -13,16 +13,16 @@ const WHOSE = {
   SweepDeadLetterQueue: "Schedules",
 };
 
-/** Fetches and shows every queue, those that hold something first. */
+/** Fetches and shows every queue, the ones with dead letters first. */
 export async function deadLetters(refresh) {
   const { asOf, queues } = await get("/api/admin/dead-letters");
   const full = queues.filter((queue) => queue.count > 0);
   const empty = queues.filter((queue) => queue.count === 0);
   return [
     el("h1.row", {}, "Dead letters", el("span.quiet.stamp", {}, `as of ${new Date(asOf).toLocaleTimeString()}`)),
-    el("p.quiet", {}, "Events that were given up after every try. Once what failed them is repaired, send them again: what gets an event twice does it once."),
+    el("p.quiet", {}, "Events that failed after every retry. Fix the cause, then send them again; receiving one twice is harmless."),
     full.map((queue) => card(queue, refresh)),
-    empty.length > 0 && el("section.card", {}, el("h2", {}, full.length ? "Nothing lies in the others" : "None."), el("ul", {}, empty.map(({ name }) => el("li", {}, WHOSE[name] ?? name)))),
+    empty.length > 0 && el("section.card", {}, el("h2", {}, full.length ? "Empty queues" : "No dead letters."), el("ul", {}, empty.map(({ name }) => el("li", {}, WHOSE[name] ?? name)))),
   ];
 }
 
@@ -30,9 +30,9 @@ function card(queue, refresh) {
   const { name, count: letters, oldestSeconds } = queue;
   const whose = WHOSE[name] ?? name;
   const again = async () => {
-    if (!(await confirmed(`Send ${count(letters, "letter")} of “${whose}” again?`, "Send again"))) return;
+    if (!(await confirmed(`Send ${count(letters, "event")} of “${whose}” again?`, "Send again"))) return;
     const { sending, kept } = await post(`/api/admin/dead-letters/${name}/redrive`);
-    announce(`${count(sending, "letter")} sent again.${kept ? ` ${kept} could not be sent and stay.` : ""}`, kept ? "warn" : "info");
+    announce(`${count(sending, "event")} sent again.${kept ? ` ${kept} could not be sent and stay here.` : ""}`, kept ? "warn" : "info");
     await refresh();
   };
   const more = letters - queue.letters.length;
@@ -40,8 +40,8 @@ function card(queue, refresh) {
     "section.card",
     { id: name },
     el("h2.row", {}, whose, el("span.pill.bad", {}, letters), el("code.quiet.stamp", {}, name)),
-    el("p", {}, oldestSeconds === null ? "Somebody else is looking at them." : `Oldest: ${duration(oldestSeconds)} ago.`),
-    queue.letters.length > 0 && el("div.scroll", {}, el("table", {}, head("Sent", "What", "Session", "Meant for", "Why it failed"), el("tbody", {}, queue.letters.map(row)))),
+    el("p", {}, oldestSeconds === null ? "Another reader has them at the moment." : `Oldest: ${duration(oldestSeconds)} ago.`),
+    queue.letters.length > 0 && el("div.scroll", {}, el("table", {}, head("Sent", "Event", "Session", "Consumer", "Why it failed"), el("tbody", {}, queue.letters.map(row)))),
     more > 0 && queue.letters.length > 0 && el("p.quiet", {}, `and ${more} more`),
     el("p", {}, action("Send again", again, { "aria-label": `Send again: ${whose}`, id: `again-${name}` })),
   );
@@ -56,6 +56,6 @@ function row(letter) {
     el("td", {}, letter.detailType ?? letter.origin),
     el("td", {}, session ?? "–"),
     el("td", {}, letter.target ?? "unknown"),
-    el("td.quiet", {}, letter.error ?? (letter.origin === "queue" ? "see the log of its consumer" : "unknown")),
+    el("td.quiet", {}, letter.error ?? (letter.origin === "queue" ? "see the consumer's log" : "unknown")),
   );
 }

@@ -1,4 +1,4 @@
-/** Asking before a session or a request is ended, and saying what will come of it. */
+/** Asks before a session or a request is ended, and says what will happen. */
 
 import { confirmed } from "../lib/dom.js";
 
@@ -9,7 +9,7 @@ const BACK = {
 };
 
 /**
- * What ending it now does, as its parties read it.
+ * What ending it now does, in words for its parties.
  * @param {Object} session as GET /api/sessions/{sessionId} answers it
  * @param {boolean} isMechanic who reads it
  */
@@ -22,7 +22,7 @@ function consequence({ status, startedAt, funding }, isMechanic) {
   return ["Cancel this request?", `It leaves the queue, and no mechanic will take it. ${BACK[funding]}`, "Cancel the request", "Keep it"];
 }
 
-/** True where the reader still wants to end it once they know what that does. */
+/** Resolves to true when the reader confirms, knowing what ending it does. */
 export function sureToEnd(session, isMechanic) {
   const [question, detail, yes, no] = consequence(session, isMechanic);
   return confirmed(question, yes, { detail, no, kind: "danger" });

@@ -1,10 +1,10 @@
-/** The tab of session health: first what operators need first, then the score, alerts, money and how the hours went. */
+/** The session health tab: what operators need first, then score, alerts, money and the hourly course. */
 
 import { get } from "../lib/api.js";
 import { lines, stackedBars } from "../lib/chart.js";
 import { count, duration, el, head, money, time } from "../lib/dom.js";
 
-/** Fetches and shows it all; every number leads to the list that it was counted from. */
+/** Fetches and shows everything; every number links to the sessions it counts. */
 export async function health() {
   const found = await get("/api/admin/session-health");
   return [
@@ -19,7 +19,7 @@ export async function health() {
   ];
 }
 
-/** Where in this page the list of a route of the API is. */
+/** The address in this page of a list that the API names by its route. */
 function listed(route) {
   return route ? `#sessions?${route.split("?")[1] ?? ""}` : null;
 }
@@ -40,8 +40,8 @@ function first({ now }) {
       "div.card.row",
       { id: "oldest" },
       oldest
-        ? [el("p", {}, "Longest waiting: ", el("strong", {}, oldest.customerName), `, ${duration(oldest.seconds)}`, oldest.urgent && el("span.pill.bad", {}, "urgent")), el("a.button.primary", { href: `#session?id=${oldest.sessionId}` }, "Go to them")]
-        : el("p.good", {}, "Nobody waits."),
+        ? [el("p", {}, "Longest waiting: ", el("strong", {}, oldest.customerName), `, ${duration(oldest.seconds)}`, oldest.urgent && el("span.pill.bad", {}, "urgent")), el("a.button.primary", { href: `#session?id=${oldest.sessionId}` }, "Open the session")]
+        : el("p.good", {}, "Nobody is waiting."),
     ),
     el(
       "div.grid.tiles",
@@ -58,7 +58,7 @@ function first({ now }) {
   );
 }
 
-/** The score; what it is made of are the sessions that ended in its time, and those that are active. */
+/** The score, computed from the sessions that ended in its period and the active ones. */
 function score({ score: { value, status, formula, sessions }, metrics }) {
   const ended = metrics.find(({ name }) => name === "ended");
   const counted = [
@@ -66,7 +66,7 @@ function score({ score: { value, status, formula, sessions }, metrics }) {
     sessions > ended.value && [", ", el("a", { href: listed("?status=active") }, `${sessions - ended.value} active`)],
   ];
   const kind = { excellent: "good", good: "good", fair: "warn", poor: "bad" }[status] ?? "";
-  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · `, counted.flat()), el("details", {}, el("summary", {}, "How it is made"), el("p.quiet", {}, formula)));
+  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · `, counted.flat()), el("details", {}, el("summary", {}, "How it is computed"), el("p.quiet", {}, formula)));
 }
 
 function tiles(metrics) {
@@ -83,7 +83,7 @@ function label(name) {
 }
 
 function alerts({ critical, warning, sessions, limits }) {
-  if (!sessions.length && !limits.length) return el("section.card", { id: "alerts" }, el("h2", {}, "Alerts"), el("p.good", {}, "None."));
+  if (!sessions.length && !limits.length) return el("section.card", { id: "alerts" }, el("h2", {}, "Alerts"), el("p.good", {}, "No alerts."));
   const rank = { critical: 0, warning: 1 };
   const severity = (each) => el("span.pill", { "data-severity": each.severity }, each.severity);
   const rows = [
@@ -100,7 +100,7 @@ function alerts({ critical, warning, sessions, limits }) {
 
 function stuck(kinds) {
   const rows = kinds.map((each) => el("tr", {}, el("th", { scope: "row" }, label(each.kind)), el("td.number", {}, el("a", { href: listed(each.list) }, each.count)), el("td.number", {}, each.cents === null ? "–" : money(each.cents)), el("td", {}, each.since ? `since ${time(each.since)}` : "")));
-  return el("section.card", {}, el("h2", {}, "Money not where it belongs"), el("div.scroll", {}, el("table", {}, el("tbody", {}, rows))));
+  return el("section.card", {}, el("h2", {}, "Money that is stuck"), el("div.scroll", {}, el("table", {}, el("tbody", {}, rows))));
 }
 
 function revenue(impact) {
@@ -109,7 +109,7 @@ function revenue(impact) {
     "section.card",
     {},
     el("h2", {}, "Revenue impact"),
-    el("p", {}, `${impact.sessions} sessions not completed: ${money(impact.cardCents)} of cards, ${impact.credits} credits.`),
+    el("p", {}, `${impact.sessions} sessions not completed: ${money(impact.cardCents)} in card payments, ${impact.credits} credits.`),
     el("div.scroll", {}, el("table", {}, head("Why", "Sessions", "Prices", "Refunded"), el("tbody", {}, rows))),
   );
 }

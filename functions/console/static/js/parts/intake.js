@@ -53,7 +53,7 @@ export async function intakeForm(page, asked) {
       field("referralCode", "Referral code (optional)", { autocomplete: "off" }),
     ),
     field("scheduledFor", "Later instead of now (optional)", { type: "datetime-local" }),
-    el("section.card", {}, el("h2", {}, "Waiver"), el("p", {}, "Advice over a distance cannot replace an inspection. You act on it at your own risk."), box("agreed", "I have read and agree to this", { required: true })),
+    el("section.card", {}, el("h2", {}, "Waiver"), el("p", {}, "Remote advice cannot replace an inspection. You act on it at your own risk."), box("agreed", "I have read and agree to this", { required: true })),
     el("p", {}, submit),
   );
   form.addEventListener("change", (event) => event.target.name === "plan" && offer());

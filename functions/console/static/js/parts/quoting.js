@@ -1,4 +1,4 @@
-/** A mechanic's half of quotes: handing a session to a workshop, and naming an amount for the workshop that was asked. */
+/** Quotes as a mechanic sees them: handing a session to a workshop, and naming an amount for one's own workshop. */
 
 import { get, post } from "../lib/api.js";
 import { announce, el, money, pill, time } from "../lib/dom.js";
@@ -8,11 +8,11 @@ import { busy } from "../lib/shell.js";
 const ESCALATABLE = ["live", "completed"];
 const OPEN = ["requested", "given"];
 const MOST_DOLLARS = 100_000;
-let workshops = null; // fetched when somebody first wants to choose one
+let workshops = null; // fetched when the form is first opened
 let chosen = "";
 
 /**
- * Where the session's mechanic hands it to a workshop; null where that cannot be.
+ * The form with which the session's mechanic hands it to a workshop; null when that is not possible.
  * @param {Object} session as the API shows it
  * @param {Object[]} quotes of the session
  * @param {function(): Promise<void>} again builds the page anew
@@ -50,9 +50,9 @@ function escalation(sessionId, found, again) {
   const form = el(
     "form",
     { novalidate: true },
-    el("p", {}, "For repairs that need a workshop: it names an amount, and the customer decides. You earn a share of what they approve."),
+    el("p", {}, "For repairs that need a workshop. The workshop names an amount and the customer decides. You earn a share of an approved quote."),
     field("workshopId", "Workshop", { tag: "select", required: true, onchange: ({ target }) => (chosen = target.value) }, ...choices),
-    field("note", "Note for the workshop (optional)", { tag: "textarea", maxlength: 2000, hint: "It gets the problem and the car with it. The customer may read it too." }),
+    field("note", "Note for the workshop (optional)", { tag: "textarea", maxlength: 2000, hint: "The workshop also gets the problem and the car. The customer can read this note." }),
     el("p", {}, submit),
   );
   return sending(form, submit, async () => {
@@ -60,13 +60,13 @@ function escalation(sessionId, found, again) {
     if (!body.workshopId) return refused("workshopId", "Choose a workshop");
     const { workshopName } = await post(`/api/sessions/${sessionId}/escalate`, body);
     chosen = "";
-    announce(`${workshopName} is asked for a quote.`);
+    announce(`${workshopName} has been asked for a quote.`);
     form.reset();
     await again();
   });
 }
 
-/** The tab of quotes: what the mechanic's workshop is asked for, and what they asked others for. */
+/** The quotes tab: requests to the mechanic's own workshop, and the mechanic's requests to others. */
 export async function quotes(query) {
   const { quotes: found, nextCursor } = await get(`/api/mechanic/quotes?${query}`);
   const mine = ({ askedOfCaller, status }) => askedOfCaller && OPEN.includes(status);
@@ -74,9 +74,9 @@ export async function quotes(query) {
   const others = found.filter((each) => !mine(each));
   return [
     el("h1", {}, "Quotes"),
-    toAnswer.length > 0 && el("section", {}, el("h2", {}, "Asked of your workshop"), toAnswer.map(listed)),
+    toAnswer.length > 0 && el("section", {}, el("h2", {}, "Waiting for your workshop"), toAnswer.map(listed)),
     others.length > 0 && el("section", {}, el("h2", {}, toAnswer.length ? "Others" : "All"), others.map(listed)),
-    !found.length && el("p.card", {}, "No quotes yet. Hand a session to a workshop from the session's page; what your workshop is asked for appears here too."),
+    !found.length && el("p.card", {}, "No quotes yet. You can hand a session to a workshop on the session's page. Requests to your own workshop also appear here."),
     nextCursor && el("p", {}, el("a.button", { href: `#quotes?cursor=${encodeURIComponent(nextCursor)}` }, "More")),
   ];
 }
@@ -109,7 +109,7 @@ export async function quote(query) {
   return [
     el("h1", {}, `Quote for ${found.vehicleSummary || "a car"}`),
     el("section.card", {}, el("p.row", {}, pill(found.status), found.amountCents !== null && el("strong.number", {}, money(found.amountCents, found.currency))), about(found)),
-    OPEN.includes(found.status) ? amount(found) : el("p.card", {}, "It is decided and cannot change any more."),
+    OPEN.includes(found.status) ? amount(found) : el("p.card", {}, "The customer has decided, so the amount can no longer change."),
     el("p", {}, el("a", { href: "#quotes" }, "All quotes")),
   ];
 }
@@ -131,12 +131,12 @@ function amount(found) {
     const cents = Math.round(Number(plain) * 100);
     if (!/^\d+(\.\d{1,2})?$/.test(plain) || cents < 1 || cents > MOST_DOLLARS * 100) return refused("amountCents", `This must be an amount such as 480.00, and at most ${money(MOST_DOLLARS * 100)}`);
     const { status } = await post(`/api/quotes/${found.quoteId}/amount`, { amountCents: cents, ...rest });
-    announce(OPEN.includes(status) ? "The customer is told of your amount." : "It was decided already."); // the same again is no error
+    announce(OPEN.includes(status) ? "The customer has been told your amount." : "The customer has already decided."); // the same again is no error
     location.hash = "#quotes";
   });
 }
 
-/** Has a form do something when it is sent; what is refused is said beside its field, returned or thrown. */
+/** Runs `work` when the form is sent; a refusal, returned or thrown, is shown at its field. */
 function sending(form, submit, work) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -148,7 +148,7 @@ function sending(form, submit, work) {
   return form;
 }
 
-/** What the API would answer to such a value. */
+/** A refusal in the shape in which the API answers one. */
 function refused(name, detail) {
   return { document: { errors: [{ pointer: `/${name}`, detail }] } };
 }

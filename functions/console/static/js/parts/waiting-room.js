@@ -46,9 +46,9 @@ function body(session, refresh) {
   if (session.status === "waiting" || session.status === "live") {
     return [el("p", {}, el("a.button.primary", { href: session.sessionUrl }, session.status === "live" ? "Return to the session" : "Go to the session"))];
   }
-  if (!session.waiting) return [el("p.card", {}, "We will tell you when a mechanic can take it.")];
+  if (!session.waiting) return [el("p.card", {}, "We will let you know when a mechanic can take it.")];
   if (session.assignmentStatus === "offered") {
-    return [el("p.card", { role: "status" }, `They have until ${clock(session.offerExpiresAt)} to answer; if they do not, the next free mechanic gets your request.`)];
+    return [el("p.card", { role: "status" }, `They have until ${clock(session.offerExpiresAt)} to answer. After that, the next available mechanic gets your request.`)];
   }
   const { position, mechanicsAvailable, estimatedWaitSeconds } = session.waiting;
   const tiles = [
@@ -58,7 +58,7 @@ function body(session, refresh) {
   ];
   return [
     el("div.grid", { role: "status" }, tiles.map(([label, value]) => el("div.card", {}, el("p.quiet", {}, label), el("p.big.number", {}, value)))),
-    el("p.quiet", {}, "You may leave this page; your place is kept, and you get an e-mail when a mechanic has it."),
+    el("p.quiet", {}, "You may leave this page: your place is kept, and we e-mail you when a mechanic accepts."),
   ];
 }
 
@@ -68,7 +68,7 @@ function waiver(session, refresh) {
     "form.card",
     {},
     el("h2", {}, "Waiver"),
-    el("p", {}, "Advice over a distance cannot replace an inspection. You act on it at your own risk."),
+    el("p", {}, "Remote advice cannot replace an inspection. You act on it at your own risk."),
     field("signedName", "Sign with your full name", { required: true, autocomplete: "name" }),
     el("p", {}, submit),
   );

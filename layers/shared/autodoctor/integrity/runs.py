@@ -1,8 +1,8 @@
-"""The scheduled runs of verify: each looks at what is going on now, and walks on through the history while it may.
+"""The scheduled runs of verify: each checks the present, and continues through the history while time allows.
 
-A database that one run cannot look at as a whole is looked at by several, each going on where the one before stopped;
-together they are a walk. What stands as wrong is what the last whole walk found and what this one has found so far,
-so that a finding is not forgotten while the walk is elsewhere.
+If one run cannot check the whole database, several do, each continuing where the one before stopped; together they are
+a walk. The open findings are those of the last complete walk and those of the current one so far, so that a finding is
+not forgotten while the walk is elsewhere.
 """
 
 import json

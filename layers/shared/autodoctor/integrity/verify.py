@@ -73,7 +73,7 @@ type Progress = Callable[[str, int, int | None], None]
 
 @dataclass(slots=True)
 class Tally:
-    """How often something was found, and the first few."""
+    """The number of findings of one kind, and the first few."""
 
     check: Check
     count: int = 0
@@ -82,7 +82,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a run stopped: which walk, and after which key."""
+    """Where a run stopped: the walk, and the last key."""
 
     walk: str
     after: UUID
@@ -205,7 +205,7 @@ def snapshot(connection: psycopg.Connection[Any]) -> Iterator[datetime]:
 
 
 def check_record(record: Record, now: datetime) -> Iterator[Finding]:
-    """All that is wrong with one session.
+    """All findings about one session.
 
     Args:
         record: everything that belongs to it.
@@ -221,7 +221,7 @@ def check_record(record: Record, now: datetime) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A window that was looked at: how many sessions or other rows, up to which key, and what is wrong."""
+    """A checked window: the number of rows, the last key, and the findings."""
 
     rows: int
     upto: UUID
@@ -341,7 +341,7 @@ def _recent(connection: psycopg.Connection[Any]) -> dict[str, int]:
 
 
 def _estimate(connection: psycopg.Connection[Any]) -> int | None:
-    """How many sessions there are, as far as the last ANALYZE knows."""
+    """The number of sessions, as estimated by the last ANALYZE."""
     with connection.cursor(row_factory=tuple_row) as cursor:
         (rows,) = cursor.execute(_ROWS).fetchall()[0]
     return rows or None

@@ -1,11 +1,11 @@
 """Moving in: the old system's database becomes sessions of ours, ids kept, every old row archived word for word.
 
-`names` says what the old tables, columns and states are called, `source` reads them (one read-only snapshot, a
-server-side cursor), `old` makes one value of all rows that tell of a consultation, `evidence` and `fate` decide what
-it becomes, `trail` says which rows that takes, `proof` has verify's checks look at them before they are written,
-`writer` writes a batch in one transaction together with its archive, `run` goes through it all and reports.
+`names` lists the old tables, columns and states, `source` reads them (one read-only snapshot, a server-side cursor),
+`grouping` finds the rows that belong together, `old` makes one value of them, `evidence` and `target_state` decide what
+it becomes, `audit_rows` makes its rows, `verification` runs verify's checks on them before they are written, `writer`
+writes a batch and its archive in one transaction, and `run` drives it all and reports.
 
-Decided so: an outcome follows from evidence, as everywhere here; money that the old system moved stays its own (a
-moved session is free of charge for us, so that nothing of it is ever paid or refunded again); nothing that happened
-there is told to the bus; who still waits keeps their place in the queue.
+Rules: an outcome follows from evidence, as everywhere here. Money that the old system moved stays there: a moved
+session is free of charge here, so that it is never paid or refunded again. Moved history publishes no events. A
+customer who is still in the queue keeps their position.
 """

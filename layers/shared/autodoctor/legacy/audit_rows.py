@@ -12,7 +12,7 @@ from autodoctor.legacy.target_state import ACTIVE, LEAD, Fate, Terms
 
 ACTOR: Final = "system:import-legacy"
 NO_WAIVER: Final = "none-on-record"
-"""The version of a waiver that was never found: it says so in place of a signature."""
+"""The version that stands for a waiver that was not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Moved:
 
     @property
     def waiver(self) -> tuple[str, str, datetime] | None:
-        """Its waiver, or the words that none was found where somebody accepted all the same."""
+        """Its waiver, or the placeholder if a mechanic accepted without one on record."""
         if self.old.waiver is not None:
             name, version, at = self.old.waiver
             return name, version, max(at, self.old.created_at)
@@ -127,7 +127,7 @@ class Moved:
             yield Step(True, fate.decided_at, "transition", held, str(fate.status), data=told)  # noqa: FBT003
 
     def _met(self, event: object) -> bool:
-        """Whether with this event both are there for the first time."""
+        """Whether this event makes both present for the first time."""
         here: set[str] = set()
         for each in self.fate.presence:
             (here.add if each.kind == "joined" else here.discard)(each.role)

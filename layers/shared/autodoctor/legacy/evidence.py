@@ -1,4 +1,4 @@
-"""Who was there and when, as far as the old system recorded it, in the form that our verdict reads."""
+"""Presence as the old system recorded it, in the form that our verdict reads."""
 
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, cast
@@ -11,7 +11,7 @@ _ROLES: Final = ("customer", "mechanic")
 
 
 class Meeting(NamedTuple):
-    """Joins and leaves, and the first instant at which both were there, if there was one.
+    """Joins and leaves, and the first instant at which both were present, if any.
 
     Attributes:
         presence: oldest first, per role a leave after each join; open ends only where nothing was recorded.
@@ -27,11 +27,11 @@ class Meeting(NamedTuple):
 
 
 def meeting(old: Old, *, has_mechanic: bool) -> Meeting:
-    """What the rows prove.
+    """The evidence in the old rows.
 
-    Times of coming and going count first. Where nobody wrote those of a party down, the old server's own start and
-    end stand for them: it set a start when both had come, whatever its client said later. A start without any end
-    lasted as long as the row says it did.
+    Recorded joins and leaves count first. Where a party has none, the old server's own start and end stand for them: it
+    set the start when both had joined, whatever its client said later. A start without an end lasted as long as the
+    row's duration says.
 
     Args:
         old: the consultation.
@@ -68,7 +68,7 @@ def _span(old: Old) -> tuple[datetime | None, datetime | None]:
 
 
 def _accepted(old: Old, visits: list[Visit], started: datetime | None) -> datetime:
-    """When the mechanic took it: not before it was asked for, not after they came."""
+    """When the mechanic accepted: not before the request, not after they joined."""
     came = [visit.since for visit in visits if visit.role == "mechanic"]
     latest = min([*came, *([started] if started else [])], default=None)
     said = old.accepted_at or latest or old.ended_at or old.updated_at or old.created_at
@@ -76,7 +76,7 @@ def _accepted(old: Old, visits: list[Visit], started: datetime | None) -> dateti
 
 
 def _alternating(role: str, visits: list[Visit], earliest: datetime, closed_at: datetime | None) -> list[Presence]:
-    """Visits that overlap are one; nobody comes before `earliest`, nobody stays after `closed_at`."""
+    """Merge overlapping visits, cut to the time between `earliest` and `closed_at`."""
     merged: list[tuple[datetime, datetime | None]] = []
     for visit in sorted(visits, key=lambda each: each.since):
         since = max(visit.since, earliest)

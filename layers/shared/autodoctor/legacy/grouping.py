@@ -1,4 +1,4 @@
-"""Which old rows belong together: those that name a consultation, and those that are it under another id."""
+"""Groups the old rows of one consultation: rows that name it, and rows that are the same one under another id."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ _LINKS: Final = ("parent_session_id", "session_id")
 
 @dataclass(frozen=True, slots=True)
 class PartOf:
-    """A row that is a consultation which stands in another table too, or tells of one."""
+    """A row that duplicates a consultation of another table, or refers to one."""
 
     session_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """A row whose id another customer's consultation has in a table before it."""
+    """A row whose id belongs to another customer's consultation in an earlier table."""
 
 
 def gather(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, Family]:
-    """What belongs to each of these consultations, by key; one query per table, however many they are."""
+    """The rows of each of these consultations, by key; one query per table for the whole batch."""
     families = {row.key: Family() for row in rows}
     keys = list(families)
     of_intake = _by_value(rows, ("intake_id",))
@@ -103,7 +103,7 @@ def _gather_profiles(source: Source, families: dict[str, Family], of_customer: d
 
 
 def siblings(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, PartOf | Clash]:
-    """Which of these rows are no consultations of their own, because a table before theirs has it."""
+    """The rows that are not consultations of their own, because an earlier table has them."""
     found: dict[str, PartOf | Clash] = {}
     before = names.CONSULTATIONS[: names.CONSULTATIONS.index(table)]
     by_key = {row.key: row.cells for row in rows}
@@ -127,7 +127,7 @@ def siblings(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, Pa
 
 
 def orphans(source: Source, rows: Sequence[OldRow]) -> set[str]:
-    """Which of these rows name a consultation that is nowhere."""
+    """The rows that name a consultation which does not exist."""
     named = _by_value(rows, names.SESSION)
     for table in names.CONSULTATIONS:
         for row in source.related(table, ("id",), list(named)):
@@ -150,7 +150,7 @@ def _id_of(table: str, key: str) -> UUID:
 
 
 def _by_value(rows: Sequence[OldRow], columns: Sequence[str]) -> dict[str, list[str]]:
-    """Keys of rows by what they hold in these columns."""
+    """The keys of rows by their values in these columns."""
     found: dict[str, list[str]] = {}
     for row in rows:
         value = first(row.cells, columns)

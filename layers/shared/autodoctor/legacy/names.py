@@ -1,4 +1,4 @@
-"""What the old system called its tables, columns and states; a database of it may lack any of them but the ids."""
+"""The old system's tables, columns and states; one of its databases may lack any of them but the ids."""
 
 from enum import StrEnum
 from typing import Final
@@ -108,7 +108,7 @@ PAID_OUT: Final = frozenset({"paid", "sent", "transferred", "completed"})
 
 
 def known_states(added: dict[str, str]) -> dict[str, Meaning]:
-    """What each old state means, with those that an operator added.
+    """The meaning of each old state, including the operator's additions.
 
     Args:
         added: old state -> one of the meanings.

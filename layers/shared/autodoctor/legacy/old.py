@@ -1,4 +1,4 @@
-"""One consultation of the old system: what all rows that tell of it say together, however few they are."""
+"""One consultation of the old system, merged from all of its rows, however few they are."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,8 +19,8 @@ class Unmovable(Exception):
     """A row that cannot become a session of ours.
 
     Attributes:
-        reason: which kind of obstacle.
-        detail: in which way, without personal data.
+        reason: the kind of obstacle.
+        detail: the obstacle itself, without personal data.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -44,7 +44,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody was there from when to when; None: no end was recorded."""
+    """A stay of one party; its end is None if none was recorded."""
 
     role: str
     since: datetime
@@ -53,20 +53,20 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Old:
-    """What is known of a consultation.
+    """The known facts of a consultation.
 
     Attributes:
         id: the one it keeps.
         user_id: its customer's.
-        mechanic: whatever it names its mechanic by.
-        state: as the old system wrote it.
-        meaning: what that says.
-        price_cents: what it cost, in cents.
-        paid: that sum came in.
-        paid_out: it was recorded as paid to the mechanic.
-        assignment_id: of its last assignment.
-        stuck: it is over, and its assignment still says accepted.
-        has_assignment: there is one at all.
+        mechanic: the mechanic, as the old row names them.
+        state: the state as the old system wrote it.
+        meaning: the meaning of that state.
+        price_cents: the price in cents.
+        paid: whether the price was received.
+        paid_out: whether it was recorded as paid to the mechanic.
+        assignment_id: the last assignment's id.
+        stuck: whether it is over while its assignment is still accepted.
+        has_assignment: whether it has an assignment at all.
     """
 
     table: str
@@ -166,7 +166,7 @@ def read(table: str, row: OldRow, family: Family, states: dict[str, Meaning], *,
 
 
 def _created_at(cells: Cells, family: Family) -> datetime:
-    """The earliest of what says when it was asked for, else the first instant that is known at all."""
+    """The earliest recorded time of the request, else the earliest known instant."""
     found = (
         min(_all(names.CREATED, cells, *family.requests), default=None)
         or instant(cells, names.STARTED)
@@ -191,7 +191,7 @@ def _plan(code: str | None) -> str | None:
 
 
 def _visits(family: Family, user_id: UUID) -> tuple[Visit, ...]:
-    """Who was recorded as present: columns of participants, and events of coming and going."""
+    """The recorded presence: columns of participants, and join and leave events."""
     found = [
         Visit(role, since, instant(each, ("left_at",)))
         for each in family.participants

@@ -1,4 +1,4 @@
-"""Cells of an old row, whose columns may be missing, of another type, or hidden in its `metadata`."""
+"""Parses the cells of an old row: a column may be missing, of another type, or inside `metadata`."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ type Cells = dict[str, Any]
 
 
 def first(row: Cells, names: Iterable[str]) -> Any:  # noqa: ANN401 (whatever the old column holds)
-    """The first of these columns that holds something, else the first such entry of `metadata`; None without."""
+    """The first of these columns with a value, else the first such entry of `metadata`, else None."""
     hidden = row.get("metadata")
     for place in (row, hidden if isinstance(hidden, dict) else {}):
         for name in names:
@@ -22,7 +22,7 @@ def first(row: Cells, names: Iterable[str]) -> Any:  # noqa: ANN401 (whatever th
 
 
 def text(row: Cells, names: Iterable[str], limit: int = 4000) -> str | None:
-    """Words, at most so many characters of them."""
+    """A text, cut to at most so many characters."""
     value = first(row, names)
     if value is None or isinstance(value, dict | list):
         return None
@@ -30,7 +30,7 @@ def text(row: Cells, names: Iterable[str], limit: int = 4000) -> str | None:
 
 
 def instant(row: Cells, names: Iterable[str]) -> datetime | None:
-    """A point in time; one without a zone is UTC, one that is none (infinity, words) is missing."""
+    """An instant; without a zone it is UTC, and anything else (infinity, words) counts as missing."""
     value = first(row, names)
     if not isinstance(value, str):
         return None
@@ -45,12 +45,12 @@ def instant(row: Cells, names: Iterable[str]) -> datetime | None:
 
 
 def identity(row: Cells, names: Iterable[str]) -> UUID | None:
-    """An id; what is no UUID is missing."""
+    """An id; a value that is not a UUID counts as missing."""
     return as_uuid(first(row, names))
 
 
 def as_uuid(value: object) -> UUID | None:
-    """The UUID that is written there; None where it is none."""
+    """The UUID in a text; None if it is not one."""
     try:
         return UUID(str(value)) if value is not None else None
     except ValueError:
@@ -58,17 +58,17 @@ def as_uuid(value: object) -> UUID | None:
 
 
 def derived_id(table: str, key: str) -> UUID:
-    """An id of ours for an old row whose own one cannot be kept; the same in every run."""
+    """A new id for an old row that cannot keep its own; the same in every run."""
     return uuid5(NAMESPACE_URL, f"autodoctor:legacy:{table}:{key}")
 
 
 def flag(row: Cells, names: Iterable[str]) -> bool:
-    """Yes or no; missing is no."""
+    """A yes or no; missing is no."""
     return str(first(row, names)).lower() in {"true", "t", "1", "yes"}
 
 
 def minutes(row: Cells) -> timedelta | None:
-    """How long it says it lasted."""
+    """The recorded duration."""
     for name, unit in (("duration_seconds", 1), ("duration_minutes", 60), ("duration", 60)):
         value = first(row, (name,))
         if isinstance(value, int | float) and 0 < value < 10**7:

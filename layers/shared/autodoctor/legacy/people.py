@@ -36,13 +36,13 @@ class NewMechanic:
 
 @dataclass(slots=True)
 class People:
-    """Who holds sessions, by whatever the old rows call them.
+    """The mechanics and workshops, found by whatever the old rows call them.
 
     Attributes:
-        users: by mechanic's id, whom they sign in as.
-        new_workshops: to be written before the first session.
-        new_mechanics: likewise.
-        former: placeholders for mechanics whom the old system itself does not know any more, by id.
+        users: the user id of each mechanic, by the mechanic's id.
+        new_workshops: workshops to write before the first session.
+        new_mechanics: mechanics to write before the first session.
+        former: placeholders for mechanics that the old system no longer has, by id.
     """
 
     now: datetime
@@ -59,7 +59,7 @@ class People:
         """The mechanic whom an old row names by id, or wrongly by user.
 
         Returns:
-            Our mechanic's id, and whether it was named by user. Nobody: a suspended placeholder of that id.
+            Our mechanic's id, and whether the row named them by user id. An unknown id gets a suspended placeholder.
         """
         if reference in self._by_id:
             return self._by_id[reference], False
@@ -92,7 +92,7 @@ class People:
             self._at_work.setdefault(mechanic.workshop_id, set()).add(mechanic.user_id)
 
     def learn(self, source: Source, target: Target) -> None:
-        """Know who is there already, and who comes from the old system."""
+        """Read the mechanics and workshops that are here already, and those of the old system."""
         for row in target.mechanics():
             self._know(NewMechanic(row["id"], row["user_id"], "", row["workshop_id"], row["status"], self.now))
         self._workshops = target.workshops()

@@ -1,4 +1,4 @@
-"""What an import did or would do: how many rows of each kind, what becomes of each, what cannot be moved and why."""
+"""The report of an import, done or planned: rows by kind, what becomes of them, and what cannot be moved and why."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ class TableReport(_Wire):
 
 
 class Remark(_Wire):
-    """Something about some of the rows, and the first few ids."""
+    """A remark about some of the rows, with the first few ids."""
 
     kind: str
     says: str
@@ -76,7 +76,7 @@ class Remark(_Wire):
 
 
 class Became(_Wire):
-    """How many rows of a table with an old state became what."""
+    """The number of rows of a table and old state, by what they became."""
 
     table: str
     old_status: str
@@ -106,11 +106,11 @@ class Tally:
     _samples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def count(self, table: str, what: str, rows: int = 1) -> None:
-        """So many rows of a table became that."""
+        """Count rows of a table by what became of them."""
         self.tables.setdefault(table, Counter())[what] += rows
 
     def notice(self, kind: str, subject: str) -> None:
-        """Something to know about a row that moved."""
+        """Add a remark about a row that moved."""
         self.noticed[kind] += 1
         self._sample("noticed", kind, subject)
 
@@ -125,7 +125,7 @@ class Tally:
             samples.append(subject)
 
     def report(self, source: str, *, applied: bool) -> ImportReport:
-        """What the counts say."""
+        """Make the report of the counts."""
         tables = [
             TableReport(
                 table=table,

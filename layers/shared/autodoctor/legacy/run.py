@@ -1,4 +1,4 @@
-"""Goes through the old system once: decides about every row, and writes what it decided, or only says it."""
+"""Goes through the old system once: decides about every row, and writes or only reports the result."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,7 +41,7 @@ class ImportGoingOn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A consultation that may move, with what it is held under."""
+    """A consultation that may move, with its terms."""
 
     row: OldRow
     old: Old
@@ -174,7 +174,7 @@ class Import:
         return moved, kept
 
     def _active(self) -> None:
-        """Those that go on, when all are known: who talks stays, then who waits for a mechanic, then the newest."""
+        """Decide about active sessions once all are known: live ones stay, then waiting ones, then the newest."""
         self.target.look_again()
         users, mechanics = self.target.busy()
         taken = self.target.taken(each.old.assignment_id for each in self.active if each.old.assignment_id is not None)
@@ -300,10 +300,10 @@ def import_legacy(  # noqa: PLR0913 - what a run is made of
     batch: int = BATCH,
     progress: Progress = lambda _table, _done, _total: None,
 ) -> ImportReport:
-    """Move the old system in, or say what that would do.
+    """Import the old system, or report what that would do.
 
-    It may be interrupted at any moment and started again: what is archived is not looked at again, what was refused
-    is. Old tables that lack columns are read for what they have.
+    It may be interrupted at any moment and started again: archived rows are skipped, refused ones are tried again.
+    Missing columns in old tables are tolerated.
 
     Args:
         reading: of the old database, autocommit, whose transactions are read only with one snapshot (verify.reader).

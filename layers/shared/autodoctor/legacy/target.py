@@ -1,4 +1,4 @@
-"""What the new database holds already, and the few things that an import asks it."""
+"""The new database: what it holds already, and the few lookups that an import makes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ _WORKSHOPS: Final[LiteralString] = "SELECT id FROM workshops"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What matters of a plan of ours."""
+    """The columns of a plan that an import needs."""
 
     code: str
     session_types: list[str]
@@ -76,7 +76,7 @@ class Target:
         raise Unmovable("no_plan", f"no plan allows {session_type}")
 
     def archived(self, table: str, keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-        """What became of rows that an earlier run archived, and its note."""
+        """The outcome of rows that an earlier run archived, with its note."""
         rows = self._asked(_ARCHIVED, {"table": table, "keys": list(keys)})
         return {row["row_key"]: (row["became"], row["note"]) for row in rows}
 

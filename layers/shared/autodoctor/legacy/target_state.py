@@ -60,7 +60,7 @@ class Notice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a moved session is held under.
+    """The terms of a moved session.
 
     Attributes:
         minimum_seconds: to be billable.
@@ -76,7 +76,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a consultation; times are the session's columns of the same name.
+    """The target state of a consultation; times are the session's columns of the same name.
 
     Attributes:
         notices: what a reader should know.
@@ -101,7 +101,7 @@ class Fate:
 
 
 def fate_of(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime) -> Fate:
-    """What an old consultation becomes.
+    """Decide the target state of an old consultation.
 
     Args:
         old: what is known of it.
@@ -117,7 +117,7 @@ def fate_of(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime) -> 
 
 
 def closed(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime, notice: Notice) -> Fate:
-    """What an active one becomes that must give way to another: the verdict if it had begun, else expired, now."""
+    """The end of an active session that must give way to another: the verdict if it had begun, else expired."""
     met = meeting(old, has_mechanic=mechanic_id is not None)
     begun = met.since is not None
     left = tuple(_leaving(met.presence, now))
@@ -125,7 +125,7 @@ def closed(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime, noti
 
 
 def requeued(old: Old, now: datetime, notice: Notice) -> Fate:
-    """What a waiting one becomes whose mechanic is busy elsewhere: queued again, with its old place."""
+    """A waiting session whose mechanic is busy elsewhere is queued again with its old place."""
     met = meeting(old, has_mechanic=False)
     fate = _active(old, met, None, SessionStatus.PENDING, now)
     return replace(fate, notices=fate.notices | {notice})

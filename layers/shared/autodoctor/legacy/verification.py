@@ -1,4 +1,4 @@
-"""Has verify's own checks look at a moved session before it is written: what they would find does not move."""
+"""Runs verify's own checks on a session before it is written; one with a finding is not moved."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -1,9 +1,9 @@
 """Writes moved sessions and the archive, a batch in one transaction.
 
-A moved session is written as it is by now, in the past tense: the guards, which let a session only begin and go on
-from here, have no door for that, so the owner takes them out for the length of one transaction, under a lock that lets
-nobody else write meanwhile (as `autodoctor repair` does). Constraints, foreign keys and the consistency check at
-commit stay. So do not the triggers that fill the outbox: what happened in another system is no news.
+A moved session is written in its final state. The guards only let a session begin and move on, so the table owner
+disables them for one transaction, under a lock that keeps everybody else from writing (as `autodoctor repair` does).
+Constraints, foreign keys and the consistency check at commit stay. The outbox triggers are disabled too: what happened
+in another system publishes no events.
 """
 
 import time

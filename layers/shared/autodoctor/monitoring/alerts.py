@@ -1,4 +1,4 @@
-"""What is wrong now: the sessions of the four alert views, and the percentages beyond a limit."""
+"""Current alerts: the sessions of the four alert views, and the percentages beyond their limits."""
 
 from typing import Final, Literal, LiteralString, get_args
 from uuid import UUID
@@ -47,7 +47,7 @@ class SessionsAlert(Answer):
 
 
 class LimitPassed(Answer):
-    """A percentage of the last 24 hours that is beyond its limit, of all sessions or of one mechanic's."""
+    """A percentage of the last 24 hours beyond its limit, over all sessions or one mechanic's."""
 
     alert: LimitAlert
     severity: Severity
@@ -59,7 +59,7 @@ class LimitPassed(Answer):
 
 
 class PastAlert(Answer):
-    """One alert and what was told of it."""
+    """One stored alert, and when it was notified."""
 
     alert: str
     subject: str
@@ -72,7 +72,7 @@ class PastAlert(Answer):
 
 
 class Alerts(Answer):
-    """What is wrong now, critical first, and the alerts that the monitor stored last, newest first."""
+    """Current alerts, critical first, and the newest stored ones."""
 
     critical: int
     warning: int
@@ -82,7 +82,7 @@ class Alerts(Answer):
 
 
 def alerts(database: Database) -> Alerts:
-    """What is wrong now, whatever time a report is about."""
+    """Current alerts; they do not depend on the period of a report."""
     sessions = [
         SessionsAlert(**row, list=f"/api/admin/sessions?alert={row['alert']}")
         for row in database.all(_SESSIONS, {"shown": SHOWN})

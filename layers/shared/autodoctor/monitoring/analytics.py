@@ -1,4 +1,4 @@
-"""GET /api/admin/analytics: how sessions went over a time, by hour, day, week or month (UTC)."""
+"""GET /api/admin/analytics: the course of sessions over a period, by hour, day, week or month (UTC)."""
 
 from datetime import timedelta
 from typing import Final, Literal, LiteralString
@@ -117,7 +117,7 @@ class Funnel(Answer):
 
 
 class Analytics(Answer):
-    """How sessions went that began from `from` on and before `to`.
+    """The course of the sessions that began from `from` on and before `to`.
 
     Attributes:
         jams: the hours of the day in which the queue is deepest, deepest first.
@@ -142,7 +142,7 @@ class Analytics(Answer):
 def analytics(
     database: Database, since: str | None = None, until: str | None = None, bucket: str | None = None
 ) -> Analytics:
-    """How sessions went.
+    """Report the course of sessions.
 
     Args:
         database: where.

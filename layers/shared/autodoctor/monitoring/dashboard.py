@@ -1,4 +1,4 @@
-"""GET /api/admin/session-health: all that an operator looks at, each number with the route that lists its sessions."""
+"""GET /api/admin/session-health: the operators' dashboard; each number has the route that lists its sessions."""
 
 from datetime import timedelta
 from typing import Final, Literal, LiteralString
@@ -23,8 +23,8 @@ class Tile(Answer):
     """One number.
 
     Attributes:
-        status: ok, low or high against `limit`; none: there is no limit.
-        list: the route that lists what was counted.
+        status: ok, low or high against `limit`; none when there is no limit.
+        list: the route that lists the sessions counted.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Tile(Answer):
 
 
 class Lost(Answer):
-    """What the sessions cost that ended for one reason without being completed; cents of usd.
+    """The cost of sessions that ended for one reason without being completed, in cents of usd.
 
     Attributes:
-        card_cents: their prices, of those paid by card.
-        platform_cents: what of that would have been the platform's.
-        credits: returned to customers.
-        refunded_cents: paid back; likewise what waits to be, and what failed to be.
+        card_cents: the prices of those paid by card.
+        platform_cents: the platform's share of these prices.
+        credits: credits returned to customers.
+        refunded_cents: the amount refunded; the next two are refunds still due, and refunds that failed.
     """
 
     end_reason: str
@@ -70,7 +70,7 @@ class Revenue(Answer):
 
 
 class Count(Answer):
-    """How many sessions have a status: of active ones now, of the others those that ended in this time."""
+    """The number of sessions by status: active ones now, the others if they ended in the period."""
 
     status: str
     count: int
@@ -78,7 +78,7 @@ class Count(Answer):
 
 
 class SessionHealth(Answer):
-    """The page of an operator; times are UTC, what is counted is from `from` on and before `to`."""
+    """The dashboard; times are UTC, and sessions count from `from` on and before `to`."""
 
     as_of: Utc
     since: Utc = Field(serialization_alias="from")
@@ -95,7 +95,7 @@ class SessionHealth(Answer):
 
 
 def session_health(database: Database, since: str | None = None, until: str | None = None) -> SessionHealth:
-    """Everything an operator looks at.
+    """Assemble the dashboard.
 
     Args:
         database: where.

@@ -1,9 +1,9 @@
-"""The monitor: keeps the table of alerts equal to what is wrong, and tells of each when it comes and when it is over.
+"""The monitor: keeps the table of alerts equal to the current problems, and notifies of each when it opens and clears.
 
-What is to be told is stored first, in the statement that saw it; then it is claimed, published, and marked as told. Who
-dies in between leaves it to the next run, once the claim is over: every alert is told at least once, and twice only
-where somebody died, or was too slow, between SNS's answer and the mark. Messages name the alerts' ids, so a reader can
-tell a second telling from news.
+The statement that sees a change stores the notification that is due; it is then claimed, published, and marked as sent.
+If a run dies in between, the next one takes over once the claim has lapsed. So every alert is notified at least once,
+and twice only when a run died, or was too slow, between SNS's answer and the mark. Messages name the alerts' ids, so
+that a reader can recognise a repeated one.
 """
 
 import json
@@ -88,7 +88,7 @@ class Observed(Answer):
 
 
 def observe(database: Database) -> Observed:
-    """Store what is wrong and was not, and that what was wrong no longer is; nothing is told yet."""
+    """Store alerts that opened or cleared; nothing is published yet."""
     row = database.one(_OBSERVE, ())
     if row is None:
         raise RuntimeError("a query of one row gave none")
@@ -96,7 +96,7 @@ def observe(database: Database) -> Observed:
 
 
 def measurements(page: SessionHealth) -> dict[str, float]:
-    """What is published as metrics of the last 24 hours and of this minute; without sessions there is no percentage."""
+    """The metrics of the last 24 hours and of this minute; a percentage without sessions is left out."""
     oldest = page.now.oldest_waiting
     found = {
         "HealthScore": page.score.value,

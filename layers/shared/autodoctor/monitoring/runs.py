@@ -1,4 +1,4 @@
-"""When each schedule ran last and runs next: every scheduled function notes its own run."""
+"""The last and the next run of each schedule; every scheduled function records its own runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,7 +67,7 @@ class ScheduleRun(Answer):
 
 
 class ScheduleFailed(Exception):
-    """What the database refused, without its words: the runtime logs them, and they may quote a row."""
+    """The database refused something. PostgreSQL's message is left out: it may quote a row, and errors are logged."""
 
     def __init__(self, name: str, failure: psycopg.Error) -> None:
         super().__init__(f"{name}: {type(failure).__name__} {failure.sqlstate or ''}".rstrip())

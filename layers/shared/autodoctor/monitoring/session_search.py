@@ -1,6 +1,6 @@
 """GET /api/admin/sessions: the list behind each number that operators see.
 
-What is counted by time is found through the audit trail's indexes, newest first; what is open is few, oldest first.
+Lists over a period read the audit trail's indexes, newest first; lists of open sessions are short, oldest first.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is going on this minute: who waits, who answers, what became of offers, and what money does not move."""
+"""The state of this minute: the queue, mechanics, recent offers, and money that is stuck."""
 
 from typing import Final, LiteralString
 from uuid import UUID
@@ -77,7 +77,7 @@ class OldestWaiting(Answer):
 
 
 class Offers(Answer):
-    """What became of offers to one mechanic, in the last so many minutes."""
+    """The answers to offers in the last minutes."""
 
     minutes: int = OFFER_MINUTES
     accepted: int
@@ -110,7 +110,7 @@ class Standing(Answer):
 
 
 class MoneyStuck(Answer):
-    """Money that has not moved; `list` is the route that lists its sessions. Cents are None where not decided yet."""
+    """Money that has not moved; `list` is the route that lists its sessions. Cents are None while undecided."""
 
     kind: str
     count: int

@@ -1,4 +1,4 @@
-"""The time that a report is about: from an instant on and before another one, and never longer than it may be."""
+"""The period of a report: from one instant on and before another, and limited in length."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

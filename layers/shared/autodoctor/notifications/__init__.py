@@ -1,1 +1,1 @@
-"""Notifications: which event tells whom what, the words in each language, and each sent once at most."""
+"""Notifications: which event notifies whom, the texts by language, and sending each at most once."""

@@ -1,7 +1,7 @@
-"""What SES reports of mails that were sent: bounces and complaints stop further mail to that address.
+"""Bounces and complaints that SES reports: both stop further mail to that address.
 
-SES publishes to the account's default bus, best effort and perhaps twice. The envelope's detail is documented as
-"SES events schema reference" in the developer guide.
+SES publishes them to the account's default bus, best effort and possibly twice. The detail's schema is the "SES events
+schema reference" of the developer guide.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class _Bounce(BaseModel):
 
 
 class _Complaint(BaseModel):
-    """`detail.complaint`; the type is the mail provider's word for it, often absent."""
+    """`detail.complaint`; the type is the mail provider's and often absent."""
 
     type: str | None = Field(None, alias="complaintFeedbackType")
     subtype: str | None = Field(None, alias="complaintSubType")

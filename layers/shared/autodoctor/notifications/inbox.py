@@ -1,4 +1,4 @@
-"""What a user is told in the application: a page of it, and marking it as read."""
+"""A user's in-app notifications: listing them by page, and marking them as read."""
 
 from datetime import datetime
 from typing import Any, Final, LiteralString
@@ -42,17 +42,17 @@ WITH marked AS (
 )
 SELECT count(*) AS marked FROM marked
 """
-# Where a page ends: when it happened, id.
+# The cursor: creation time and id of a page's last notification.
 _PLACE: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
 _NEWEST: Final = (datetime.fromisoformat("9999-12-31T00:00:00Z"), LAST)
 
 
 class Notification(Answer):
-    """One thing the user was told, in the language they chose.
+    """One notification, in the language that the user chose.
 
     Attributes:
-        session_id: what it is about; null where it is about a payment.
-        intake_id: what a payment that became no session was for; null where it was for credits, or is about a session.
+        session_id: the session it is about; null when it is about a payment.
+        intake_id: the intake whose payment led to no session; null for credits and for notifications about a session.
     """
 
     notification_id: UUID
@@ -66,7 +66,7 @@ class Notification(Answer):
 
 
 class Notifications(Answer):
-    """One page, newest first, and how many there are in all that are not read."""
+    """One page, newest first, and the number of all unread notifications."""
 
     notifications: list[Notification]
     unread_count: int
@@ -74,20 +74,20 @@ class Notifications(Answer):
 
 
 class MarkedAsRead(Answer):
-    """When the user first read it."""
+    """The notification, and when the user first read it."""
 
     notification_id: UUID
     read_at: Utc
 
 
 class AllMarkedAsRead(Answer):
-    """How many there were to mark."""
+    """How many unread notifications were marked."""
 
     marked: int
 
 
 class NotificationNotFound(NotFound):
-    """No such notification, or somebody else's: both look the same."""
+    """The user has no such notification; somebody else's gets the same answer."""
 
     def __init__(self) -> None:
         super().__init__("There is no such notification.")
@@ -96,14 +96,14 @@ class NotificationNotFound(NotFound):
 def notifications(
     database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None, unread: str | None = None
 ) -> Notifications:
-    """What the user was told, newest first.
+    """List a user's notifications, newest first.
 
     Args:
         database: where.
         user_id: whose.
         limit: notifications a page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
-        unread: `true` leaves out what was read; `false` or absent does not.
+        unread: `true` lists unread ones only; `false` or absent lists all.
 
     Raises:
         Unprocessable: limit, cursor or unread is not one of ours.
@@ -125,7 +125,7 @@ def notifications(
 
 
 def mark_as_read(database: Database, user_id: UUID, notification_id: UUID) -> MarkedAsRead:
-    """Mark one as read; again changes nothing.
+    """Mark one as read; repeating it changes nothing.
 
     Raises:
         NotificationNotFound: the user has no such notification.

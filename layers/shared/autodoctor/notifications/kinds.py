@@ -1,4 +1,4 @@
-"""What users are told of, which event says so, and the facts that each text is made of."""
+"""The kinds of notification, the event that causes each, and the facts that its text uses."""
 
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -9,7 +9,7 @@ from autodoctor.web.schemas import Answer, Utc
 
 
 class Kind(StrEnum):
-    """One thing that a user is told, by e-mail and in the application."""
+    """A kind of notification, sent by e-mail and shown in the application."""
 
     REQUEST_RECEIVED = "request_received"
     MECHANIC_ASSIGNED = "mechanic_assigned"
@@ -25,24 +25,24 @@ class Kind(StrEnum):
 
 
 class Facts(Answer):
-    """What a text may mention; each kind has those it needs.
+    """What a text may mention; each kind uses some of it.
 
     Attributes:
         name: the reader's.
         mechanic: the mechanic's name.
         session_url: where the parties meet.
-        needs_waiver: whether no mechanic sees the request before it is signed.
+        needs_waiver: whether the waiver must be signed before mechanics see the request.
         concern: the problem in the customer's words.
         vehicle: the car in a few words.
         notes: what the mechanic wrote at the end.
-        reason: of an end: billable, too_short, no_show, withdrawn or expired; of a payment, as its event says.
-        absent: who never came, where the reason is no_show: customer, mechanic or both.
-        price_cents: what the session costs, in cents of the currency; `credits`: in credits.
-        amount_cents: of a payout, payment or quote, in cents of the currency.
+        reason: why the session ended (billable, too_short, no_show, withdrawn, expired) or the payment failed.
+        absent: who never joined, when the reason is no_show: customer, mechanic or both.
+        price_cents: the session's price in cents of the currency; `credits` is the same in credits.
+        amount_cents: the amount of a payout, payment or quote, in cents of the currency.
         workshop: the name of the workshop that quotes.
         earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
         bought: what a payment was for: session or credits.
-        refunded: whether a payment is paid back in full; where not, a person looks at it.
+        refunded: whether a payment is refunded in full; if not, an operator looks at it.
     """
 
     name: str | None = None
@@ -99,7 +99,7 @@ _OF_QUOTES: Final = {
 
 
 def kind_of(event: Event) -> Kind | None:
-    """What the event has to be told as; None where nobody is told of it."""
+    """The kind of notification that the event causes; None when it causes none."""
     if isinstance(event, PayoutEvent):
         return Kind.PAYOUT_SENT if event.type == "payout.sent" else Kind.PAYOUT_FAILED
     if isinstance(event, PaymentEvent):
@@ -114,5 +114,5 @@ def kind_of(event: Event) -> Kind | None:
 
 
 def to_keep(kind: Kind, facts: Facts) -> dict[str, Any]:
-    """The facts that a notification in the application is made of, as JSON: neither names nor anybody's words."""
+    """The facts stored with an in-app notification, as JSON; they hold no names and nothing that a user wrote."""
     return facts.model_dump(mode="json", by_alias=True, exclude_none=True, include=_KEPT[kind])

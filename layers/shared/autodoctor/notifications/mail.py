@@ -1,4 +1,4 @@
-"""A mail as subject, text and HTML, from the templates of a language. The only module that needs Jinja2."""
+"""Renders a mail's subject, text and HTML from a language's templates. The only module here that imports Jinja2."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -14,12 +14,12 @@ PREFERENCES_PATH: Final = "/settings/notifications"
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """What SES is given to send.
+    """A mail as it is handed to SES.
 
     Attributes:
         subject: one line.
         text: the plain part.
-        html: the same as a document.
+        html: the same content as an HTML document.
     """
 
     subject: str
@@ -28,17 +28,17 @@ class Mail:
 
 
 class MissingFact(Exception):
-    """A template says something that is not known of this event."""
+    """A template uses a fact that this event does not have."""
 
 
 def render(kind: Kind, locale: str, facts: Facts, base_url: str) -> Mail:
-    """Write a mail.
+    """Render a mail.
 
     Args:
-        kind: which.
-        locale: language; one we do not have falls back to English, as does a template that it lacks.
-        facts: what it is about; words of users are escaped in HTML.
-        base_url: of the pages the mail links to, without a slash at the end.
+        kind: the kind of notification.
+        locale: the language; an unknown language, or a missing template, falls back to English.
+        facts: the values of the text; user input is escaped in HTML.
+        base_url: the base of the links in the mail, without a slash at the end.
 
     Raises:
         MissingFact, jinja2.UndefinedError, KeyError: a fact that the mail mentions is missing.

@@ -1,9 +1,9 @@
-"""One event, told once: noted in the application, and mailed at most once.
+"""Notifies the people whom an event concerns: an in-app entry each, and at most one mail each.
 
-The claim on a mail is committed before SES is asked. What SES surely did not take frees the claim, and the queue
-tries again; what nobody knows (no answer, or a process that died in between) is never sent again, but counted.
-A mail is sent only while what it says is still true, and not to an address that has had many; the entry in the
-application is kept in any case.
+A mail is claimed, and the claim committed, before SES is called. If SES certainly did not accept it, the claim is
+released and the queue retries. If the outcome is unknown (no answer, a killed process), the mail is counted and never
+sent again. A mail is sent only while its content is still true, and only below the limit of mails per address; the
+in-app entry is kept in any case.
 """
 
 from collections.abc import Callable
@@ -24,21 +24,21 @@ from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import session_base_url
 
 CLAIM_SECONDS: Final = 30
-"""A claim older than this is nobody's any more: SES is asked for 7 seconds at most."""
+"""A claim older than this has lapsed: a call of SES takes 7 seconds at most."""
 
 MOST_AN_HOUR: Final = 10
-"""Mails to one address, or for one user: three whole consultations, which are three mails each, and one more."""
+"""The limit of mails to one address, or for one user: three consultations of three mails each, and one more."""
 
 MOST_A_DAY: Final = 30
-"""Likewise: ten whole consultations. Customers type addresses, and nobody has asked the owner of one."""
+"""The same for ten consultations. Customers type addresses, which nobody has confirmed."""
 
 _UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED, Kind.PAYMENT_UNFULFILLABLE})
-"""Caused by our paying, to an address that an admin entered; or paid for each time, and about money we had."""
+"""Exempt from the limit: an admin enters the addresses of payouts, and an unfulfillable payment cost its sender."""
 
 type _Told = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent
 
-# One statement: the note, and the claim on the mail. Another's fresh claim gives no row; another's old one is unknown.
-# Claims of the same instant do not see each other: as many as notify at once may go beyond the limit.
+# The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
+# Concurrent claims do not see each other, so the limit may be exceeded by as many as run at once.
 _NOTE_AND_CLAIM: Final[LiteralString] = """
 WITH noted AS (
   INSERT INTO notifications (user_id, event_id, kind, session_id, checkout_id, data, created_at)
@@ -87,22 +87,22 @@ RETURNING state
 
 
 class Sender(Protocol):
-    """What can send a mail; `sender.SesSender` says how it may fail."""
+    """Sends mails; `sender.SesSender` says how that may fail."""
 
     def send(self, address: str, mail: Mail, kind: str) -> str:
         """Send one mail and return its id."""
 
 
 class BeingSent(Exception):
-    """Somebody claimed this mail an instant ago; the queue asks again later how that ended."""
+    """Another delivery claimed this mail a moment ago; the queue retries later."""
 
 
 class ClaimLost(Exception):
-    """How a mail ended could not be noted: its claim is gone."""
+    """The outcome of a mail could not be recorded: its claim is gone."""
 
 
 def notify(database: Database, sender: Sender, event: Event) -> None:
-    """Tell whoever the event concerns; once, however often it is delivered and in whatever order.
+    """Notify the people whom the event concerns; once, however often and in whatever order it is delivered.
 
     Raises:
         NotSent: the mail was surely not sent: deliver the event again.
@@ -123,7 +123,7 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
 
 
 def _tell_all(database: Database, sender: Sender, kind: Kind, event: _Told, recipients: list[Recipient]) -> None:
-    """Tell each; one who could not be told keeps nobody else from it, and has the event delivered again."""
+    """Notify each; a failure does not keep the others waiting, and has the event delivered again."""
     failed: NotSent | BeingSent | None = None
     for recipient in recipients:
         try:
@@ -135,7 +135,7 @@ def _tell_all(database: Database, sender: Sender, kind: Kind, event: _Told, reci
 
 
 def _tell(database: Database, sender: Sender, kind: Kind, event: _Told, recipient: Recipient) -> None:
-    # Written before it is claimed: a template that fails must not leave a claim behind.
+    # Rendered before it is claimed: a failing template must not leave a claim behind.
     mail = None if recipient.no_mail else render(kind, recipient.locale, recipient.facts, session_base_url())
     claim_id = new_id()
     state = _note_and_claim(database, kind, event, recipient, claim_id)
@@ -147,7 +147,7 @@ def _tell(database: Database, sender: Sender, kind: Kind, event: _Told, recipien
 
 
 def _note_and_claim(database: Database, kind: Kind, event: _Told, recipient: Recipient, claim_id: UUID) -> str | None:
-    """The state that this delivery of the event put the mail into; None where it was settled before."""
+    """The state into which this delivery put the mail; None if it was settled before."""
     key = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
     row = database.one(
         _NOTE_AND_CLAIM,
@@ -168,7 +168,7 @@ def _note_and_claim(database: Database, kind: Kind, event: _Told, recipient: Rec
     ) or database.one(_STATE, key)
     if row is None:
         raise ClaimLost
-    if row.get("own", True):  # ours, also where the answer to the first attempt was lost with its connection
+    if row.get("own", True):  # our own claim, even if the answer to the first attempt was lost with its connection
         return str(row["state"])
     if row["state"] == "claimed":
         raise BeingSent

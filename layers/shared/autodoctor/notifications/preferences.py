@@ -1,4 +1,4 @@
-"""What a user wants to be told, how, and in which language."""
+"""A user's notification preferences: which kinds, by mail or in the application, and the language."""
 
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
@@ -16,7 +16,7 @@ SELECT (SELECT l.locale FROM notification_locales l WHERE l.user_id = %(user_id)
        (SELECT coalesce(jsonb_object_agg(w.kind, jsonb_build_array(w.email, w.in_app)), '{}')
           FROM notification_preferences w WHERE w.user_id = %(user_id)s) AS chosen
 """
-# What the statement writes it does not see itself: the rest of the answer is what stood there before.
+# A statement does not see its own writes, so the answer merges the new rows with the rows read.
 _CHOOSE: Final[LiteralString] = """
 WITH wanted AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(%(wanted)s) AS t (kind text, email boolean, in_app boolean)
@@ -44,7 +44,7 @@ SELECT coalesce((SELECT locale FROM spoken),
 
 
 class Wish(RequestBody):
-    """How the user wants to be told of one kind."""
+    """The channels that a user chooses for one kind."""
 
     kind: str
     email: bool
@@ -59,7 +59,7 @@ class Wish(RequestBody):
 
 
 class PreferencesRequest(RequestBody):
-    """What to change; what is not named stays as it is."""
+    """The changes; whatever is left out stays as it is."""
 
     locale: str | None = None
     preferences: tuple[Wish, ...] = Field((), strict=False)
@@ -79,7 +79,7 @@ class PreferencesRequest(RequestBody):
 
 
 class Preference(Answer):
-    """How the user is told of one kind."""
+    """The channels of one kind."""
 
     kind: Kind
     email: bool
@@ -87,19 +87,19 @@ class Preference(Answer):
 
 
 class Preferences(Answer):
-    """The language, and every kind there is."""
+    """The language, and the channels of every kind."""
 
     locale: str
     preferences: list[Preference]
 
 
 def preferences(database: Database, user_id: UUID) -> Preferences:
-    """What the user chose; where they chose nothing, everything in both ways and in English."""
+    """A user's preferences; by default every kind goes out on both channels, in English."""
     return _preferences(database.one(_CHOSEN, {"user_id": user_id}))
 
 
 def choose(database: Database, user_id: UUID, request: PreferencesRequest) -> Preferences:
-    """Change what is named, and return everything as it is now."""
+    """Apply the changes, and return all preferences."""
     wanted = Jsonb([wish.model_dump() for wish in request.preferences])
     return _preferences(database.one(_CHOOSE, {"user_id": user_id, "locale": request.locale, "wanted": wanted}))
 

@@ -1,4 +1,4 @@
-"""Whom an event concerns: their address and wishes, and what their text may mention, looked up when it is told."""
+"""The people whom an event concerns, with address, preferences and the facts of their text, read when it is sent."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
 
-# What SES takes without quoting or punycode, and nothing that could be read as two addresses.
+# Addresses that SES accepts without quoting or punycode, and nothing that could be read as two addresses.
 _USABLE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 _WISHES: Final[LiteralString] = """
@@ -64,7 +64,7 @@ SELECT u.user_id, u.email, u.name, false AS erased, s.id AS session_id, i.sessio
     + " WHERE u.id = %(mechanic_id)s"
 )
 
-# Who buys credits may have had no intake yet, and then has no address.
+# A customer who buys credits before any intake has no stored address.
 _PAYER: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS checkout_kind, i.session_type,
@@ -82,7 +82,7 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS 
     + " WHERE c.id = %(checkout_id)s"
 )
 
-# Who has to act next, or earned. What the quote has become since is not mailed any more.
+# The people who have to act next, or who earned. A mail is not sent once the quote has moved on.
 _OF_QUOTE: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, u.erased, m.name AS mechanic, shop.name AS workshop, i.session_type, i.vehicle,
@@ -112,15 +112,15 @@ SELECT u.user_id, u.email, u.name, u.erased, m.name AS mechanic, shop.name AS wo
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Who is told, and what.
+    """A person to notify, and the facts of the text.
 
     Attributes:
-        user_id: the sub of their token.
-        address: where a mail would go.
+        user_id: the `sub` of their token.
+        address: the address for a mail.
         locale: the language they chose.
         wants_in_app: whether they want it in the application.
-        no_mail: why they get no mail; None: they get one. `mail_deliveries.error` lists the reasons.
-        erased: their data was erased on request; they are told nothing at all.
+        no_mail: why they get no mail, one of the reasons of `mail_deliveries.error`; None when they get one.
+        erased: their data was erased on request, so they are not notified at all.
         facts: what the text may mention.
     """
 
@@ -211,7 +211,7 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
 
 
 def parties_of(database: Database, kind: Kind, event: QuoteEvent) -> list[Recipient]:
-    """Whom a quote's event concerns: the workshop's active mechanics, the customer, or who escalated."""
+    """The people whom a quote's event concerns: the workshop's active mechanics, the customer, or the mechanic."""
     rows = database.all(_OF_QUOTE, {"kind": kind, "quote_id": event.quote_id, "amount_cents": event.amount_cents})
     return [_recipient(row, _quoted(row, event)) for row in rows]
 

@@ -1,4 +1,4 @@
-"""Made-up facts of every kind, so that a translator sees each mail (`autodoctor mail preview`)."""
+"""Invented facts for every kind, so that a translator can see each mail (`autodoctor mail preview`)."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -59,5 +59,5 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
 
 
 def sample(kind: Kind) -> Facts:
-    """Facts of that kind which nobody ever had."""
+    """Invented facts for one kind."""
     return Facts.model_validate({**_COMMON, **_OWN[kind]})

@@ -1,4 +1,4 @@
-"""The e-mail service: one attempt to hand a mail to SES, and what is known of it afterwards."""
+"""One attempt to hand a mail to SES, with an error that says whether SES may have accepted it."""
 
 from functools import cache
 from typing import Any, Final
@@ -12,10 +12,10 @@ _SERVER_ERROR: Final = 500
 
 
 class NotSent(Exception):
-    """SES surely did not take the mail; it may be tried again.
+    """SES certainly did not accept the mail; it may be tried again.
 
     Attributes:
-        error: SES's error code, or what kept us from reaching it.
+        error: SES's error code, or the type of the connection error.
     """
 
     def __init__(self, error: str) -> None:
@@ -24,10 +24,10 @@ class NotSent(Exception):
 
 
 class MaybeSent(Exception):
-    """Nobody knows whether SES took the mail.
+    """It is unknown whether SES accepted the mail.
 
     Attributes:
-        error: the type of what went wrong, or SES's error code.
+        error: SES's error code, or the type of the error.
     """
 
     def __init__(self, error: str) -> None:
@@ -46,9 +46,9 @@ class SesSender:
         """Hand over one mail; returns SES's id of it.
 
         Args:
-            address: of the one recipient, as `recipients` found it usable.
-            mail: what to send.
-            kind: a tag of the message, by which SES's statistics can be told apart.
+            address: the recipient's, already found usable by `recipients`.
+            mail: the mail to send.
+            kind: the message tag that separates the kinds in SES's statistics.
 
         Raises:
             NotSent: refused or throttled, or SES was not reached.
@@ -97,6 +97,6 @@ def _client() -> Any:  # noqa: ANN401 (boto3's clients have no types)
     import boto3  # noqa: PLC0415 (a second of CPU that an event without mail need not pay)
     from botocore.config import Config  # noqa: PLC0415
 
-    # No retries in here: the queue retries, and only what surely was not sent.
+    # No retries here: the queue retries, and only mails that were certainly not sent.
     config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
     return boto3.client("sesv2", config=config)

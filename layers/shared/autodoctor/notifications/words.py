@@ -1,4 +1,4 @@
-"""The words in each language: catalogues, and how money, times and outcomes are written. No template engine here."""
+"""The texts of each language: catalogues, and the formats of money, times and outcomes. No template engine here."""
 
 import json
 import re
@@ -19,13 +19,13 @@ _WEB: Final = re.compile(r"://|www\.", re.IGNORECASE)
 
 @cache
 def locales() -> frozenset[str]:
-    """The languages there are: the folders of `locales`."""
+    """The languages: the folders of `locales`."""
     return frozenset(folder.name for folder in LOCALES.iterdir() if (folder / "messages.json").is_file())
 
 
 @cache
 def catalogue(locale: str) -> Mapping[str, str]:
-    """Every message of a language; what it lacks, or all of an unknown one, in English."""
+    """Every message of a language; English fills the gaps, and stands in for an unknown language."""
     messages: dict[str, str] = json.loads((LOCALES / FALLBACK / "messages.json").read_text(encoding="utf-8"))
     if locale in locales():
         messages |= json.loads((LOCALES / locale / "messages.json").read_text(encoding="utf-8"))
@@ -43,14 +43,14 @@ def money(locale: str, cents: int, currency: str) -> str:
 
 
 def instant(locale: str, at: datetime) -> str:
-    """A time in UTC, and says so."""
+    """A time in UTC, with the words that say so."""
     words, utc = catalogue(locale), at.astimezone(UTC)
     month = words["months"].split()[utc.month - 1]
     return words["instant"].format(day=utc.day, month=month, year=utc.year, time=f"{utc:%H:%M}")
 
 
 def phrases(locale: str, facts: Facts) -> dict[str, str]:
-    """What can be said of the facts, ready to be put into a message; a fact that is missing has no phrase."""
+    """Phrases made of the facts, to be put into a message; a missing fact has none."""
     words = catalogue(locale)
     found = {name: value for name in ("name", "mechanic") if (value := getattr(facts, name)) is not None}
     if facts.session_type is not None:
@@ -83,7 +83,7 @@ def _instants(locale: str, facts: Facts) -> dict[str, str]:
 
 
 def hello(locale: str, facts: Facts) -> str:
-    """How a mail begins. A name that looks like an address of the web is an advertisement, and not repeated."""
+    """The greeting of a mail. A name that looks like a web address is an advertisement, and is left out."""
     words = catalogue(locale)
     if facts.name is None or _WEB.search(facts.name):
         return words["hello.unnamed"]

@@ -29,7 +29,7 @@ class Finding(NamedTuple):
     Attributes:
         check: what was checked.
         subject: the id (or name) of what it is wrong with: usually a session.
-        detail: in which way, without personal data.
+        detail: what is wrong with it, without personal data.
     """
 
     check: "Check"

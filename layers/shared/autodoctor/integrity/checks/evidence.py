@@ -1,4 +1,4 @@
-"""Who took part and who came when: participants, joins and leaves, and what the session's row says of them."""
+"""Participants, joins and leaves, and what the session's row says about them."""
 
 from collections.abc import Iterator
 from typing import Final

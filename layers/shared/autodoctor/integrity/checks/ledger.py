@@ -1,4 +1,4 @@
-"""Payments, the ledger, and what its accounts hold: invariants 10 and 11, window by window of each table's key."""
+"""Payments, the ledger and its accounts (invariants 10 and 11), in windows of each table's key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ CHECKS: Final = (ROW, WHOSE, BALANCE, NO_BALANCE, PAYABLE, SENT, FULFILLED, TWIC
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A table that is looked at in the order of its key.
+    """A table that is checked in the order of its key.
 
     Attributes:
-        name: of the walk, in progress and results.
-        keys: the next keys after %(after)s, so many as %(size)s.
-        queries: what is wrong with those up to %(upto)s.
-        heavy: how many times smaller its windows are: behind a mechanic stand many rows of the ledger.
+        name: the name of the walk in progress and results.
+        keys: the statement for the next %(size)s keys after %(after)s.
+        queries: the statements that find what is wrong up to %(upto)s.
+        heavy: the factor by which its windows are smaller: one mechanic stands for many rows of the ledger.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Walk:
     heavy: int = 1
 
     def window(self, connection: psycopg.Connection[Any], after: UUID, size: int) -> tuple[int, UUID]:
-        """How many rows the next window has, and its last key; LAST where nothing comes after it."""
+        """The number of rows in the next window, and its last key; LAST when nothing comes after it."""
         size = max(1, size // self.heavy)
         with connection.cursor(row_factory=tuple_row) as cursor:
             keys = cursor.execute(self.keys, {"after": after, "size": size}).fetchall()

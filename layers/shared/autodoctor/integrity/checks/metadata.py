@@ -1,4 +1,4 @@
-"""What a session was sold as and copied from its intake: plan, price, funding, waiver, urgency, time."""
+"""The terms that a session copied from its intake: plan, price, funding, waiver, urgency, time."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -19,7 +19,7 @@ CHECKS: Final = (UNSIGNED, UNDESCRIBED, PLAN_MISMATCH, FUNDING_MISMATCH, COPY_DI
 
 
 def check(record: Record) -> Iterator[Finding]:
-    """What is wrong with what is known of a session's request."""
+    """Check the terms of a session against its intake."""
     session, intake = record.session, record.intake
     # an operator may queue a session by hand whose customer cannot sign
     by_hand = any(

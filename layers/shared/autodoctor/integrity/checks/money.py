@@ -1,7 +1,7 @@
-"""What an ended session's money did: settled once and rightly, paid or paid back once, never both (invariant 9).
+"""An ended session's money: settled once and rightly, paid out or refunded once, never both (invariant 9).
 
-Only what the database alone can prove: whether Stripe agrees is `autodoctor reconcile`'s to say. What an outcome is
-worth is worked out here with the same pure functions that settled it (domain.money), from the intake's own figures.
+These checks need only the database; `autodoctor reconcile` compares with Stripe. The worth of an outcome is computed
+from the intake's own figures with the pure functions that settled it (domain.money).
 """
 
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What is at stake in a session and what became of it, in cents or credits; lists where there should be one."""
+    """The money of a session and where it went, in cents or credits; a list where exactly one entry is expected."""
 
     id: UUID
     is_session: bool
@@ -150,7 +150,7 @@ class Money:
 
     @property
     def earned(self) -> Split:
-        """What its settlement gives whom."""
+        """The parts of its settlement, by recipient."""
         if self.outcome != "pay":
             return Split(0, 0, 0)
         if self.funding == "free":

@@ -1,4 +1,4 @@
-"""What is going on now: the queue, the sweeps' work, the outbox, the inbox, and who has more than one session.
+"""The present: the queue, the sweeps' work, the outbox, the inbox, and people with more than one session.
 
 Each check is one statement that reads by the partial index of what is open, never the history; of a long backlog of
 events it counts the first thousand.
@@ -50,7 +50,7 @@ LOSS_BEHIND: Final = Check(
 )
 UNHANDLED: Final = Check("event_unhandled", Section.INBOX, "a Stripe event was stored without its effect", 11)
 
-# The sweeps run every minute: what they have not taken ten minutes after its time is left behind.
+# The sweeps run every minute: a row still there ten minutes after its time was missed.
 _QUERIES: Final[tuple[Query, ...]] = (
     (
         TWO_SESSIONS,
@@ -212,7 +212,7 @@ CHECKS: Final = tuple(check for check, _ in _QUERIES)
 
 
 def check(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
-    """What is wrong with what is going on now.
+    """Check the present state.
 
     Args:
         connection: in a transaction with one snapshot.

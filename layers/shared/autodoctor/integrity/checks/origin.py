@@ -1,4 +1,4 @@
-"""Money that moved stands beside what moved it: each row of the ledger has its origin, each refund and loss its rows.
+"""Every row of the ledger has an origin, and every refund and loss has its rows.
 
 The families of keys, and what each flow books, are those of payments/ledger/accounts.py. What Stripe has is `autodoctor
 reconcile`'s to compare; where it corrected what a loss had booked, the loss is left to it.

@@ -1,7 +1,7 @@
-"""Sessions marked wrongly: every outcome is judged again from its events, with the verdict that judged it first.
+"""Wrong outcomes: every outcome is judged again from its evidence, with the verdict that judged it first.
 
-What was typed by hand (actor `db:`) is taken at its word where there is no evidence: when it started, and why a
-session ended in which nobody met.
+A change typed by hand (actor `db:`) is believed where there is no evidence: the start, and the reason for the end of a
+session in which the parties never met.
 """
 
 from collections.abc import Iterator
@@ -62,10 +62,10 @@ def check(record: Record) -> Iterator[Finding]:
 
 
 def judge(record: Record) -> Judged | None:
-    """What the evidence demands of a session that is over; None where nothing can be said.
+    """The outcome that the evidence of an ended session demands; None when it demands none.
 
-    The threshold is the one stored with the session. The instant of the end is the one that stands where the
-    evidence leaves it open (nobody met, or both were still there), as long as its audit row bears it out.
+    The threshold is the one stored with the session. Where the evidence leaves the instant of the end open (they never
+    met, or both were still present), the stored instant counts, provided that its audit row agrees.
     """
     session, intake = record.session, record.intake
     if session is None or intake is None or session.status not in _ENDED or session.ended_at is None:
@@ -118,7 +118,7 @@ def first_together(presence: tuple[Presence, ...]) -> datetime | None:
 
 
 def _asked_at(record: Record, session: Session, ended: Event | None) -> datetime:
-    """When the verdict was given: the end that stands, unless its audit row contradicts it."""
+    """When the verdict was given: the stored end, unless its audit row contradicts it."""
     stands = cast("datetime", session.ended_at)
     if ended is None or ended.repaired or timedelta() <= ended.occurred_at - stands < ROUND_TRIP:
         return stands

@@ -18,7 +18,7 @@ from autodoctor.ids import LAST
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """A row of `intakes`, with what its customer and plan say."""
+    """A row of `intakes`, with columns of its customer and its plan."""
 
     id: UUID
     customer_id: UUID
@@ -133,7 +133,7 @@ class Waiver:
 
 @dataclass(slots=True)
 class Record:
-    """All rows of one session; those without a session or an intake are here too."""
+    """All rows of one session, also when its session or its intake is missing."""
 
     id: UUID
     intake: Intake | None = None
@@ -212,7 +212,7 @@ def window_end(connection: psycopg.Connection[Any], after: UUID, size: int) -> U
 
 
 def records(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> dict[UUID, Record]:
-    """The records of all sessions and intakes with `after` < id <= `upto`, whatever table knows them.
+    """The records of all sessions and intakes with `after` < id <= `upto`, from whichever table has the id.
 
     Args:
         connection: in a transaction with one snapshot, so that the rows of a session belong together.

@@ -172,7 +172,7 @@ def check(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
 
 
 def _privileges(name: str, made: str, wants: str) -> Iterator[Finding]:
-    """What may be done with an object and no migration granted, and what was granted and may not be done."""
+    """Privileges on an object that no migration granted, and granted privileges that are missing."""
     may, granted = set(made.split()), set(wants.split())
     for says, which in (("too much", may - granted), ("no longer", granted - may)):
         if which:

@@ -1,7 +1,7 @@
-"""Timestamps: nothing in the future, everything in the order in which it must have happened, as its audit rows say.
+"""Timestamps: none in the future, all in the order in which things must have happened, and equal to their audit rows.
 
-What a session's record does not hold (money, quotes, the ledger) is asked of each table by its window: an instant that
-tells of what happened lies in the past, by whatever clock. Deadlines and next attempts may lie ahead.
+Tables outside a session's record (money, quotes, the ledger) are checked in windows of their own: the instant of an
+event lies in the past, by whatever clock. Deadlines and next attempts may lie ahead.
 """
 
 from collections.abc import Iterator
@@ -120,7 +120,7 @@ def check(record: Record, now: datetime) -> Iterator[Finding]:
 
 
 def _instants(record: Record) -> Iterator[datetime]:
-    """Every instant at which something happened; who waits for a scheduled session waits from its lead time on."""
+    """Every instant at which something happened; a scheduled session enters the queue at its lead time."""
     found: list[datetime | None] = [each.occurred_at for each in record.everything]
     if (session := record.session) is not None:
         found += [session.created_at, session.released_at, session.accepted_at, session.started_at, session.ended_at]
@@ -185,7 +185,7 @@ def _assignments_like_trail(record: Record) -> Iterator[Finding]:
 
 
 def _queued(record: Record, assignment: Assignment, shown_at: datetime) -> Iterator[Finding]:
-    """Their place is since the session was first in the queue, or its lead time; later attempts keep it."""
+    """The queue position counts from the first queueing, or from the lead time; later attempts keep it."""
     since = max(shown_at, assignment.available_at)
     if assignment.queued_at is not None and _differ(assignment.queued_at, since):
         yield UNLIKE_TRAIL.of(
@@ -194,7 +194,7 @@ def _queued(record: Record, assignment: Assignment, shown_at: datetime) -> Itera
 
 
 def _participants_like_trail(record: Record) -> Iterator[Finding]:
-    """A mechanic takes part from an accept on, until they gave it back or it was taken from them."""
+    """A mechanic takes part from the accept until the release or the removal."""
     mechanics = [each for each in record.participants if each.role == "mechanic"]
     accepted = [each for each in record.assignment_events if each.to_status == "accepted"]
     given_back = [each for each in record.transitions if (each.from_status, each.to_status) == ("waiting", "pending")]

@@ -1,4 +1,4 @@
-"""The audit trail tells, without a gap, how every row came to be what it is: invariants 4 and 7."""
+"""The audit trail explains the status of every row without a gap (invariants 4 and 7)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -107,6 +107,6 @@ def _follows(record: Record, cause: Event, status: str) -> bool:
 
 
 def _is_nobody(event: Event | AssignmentEvent) -> bool:
-    """Whether it is no job, operator or role of the database with a name, or names a user it cannot have."""
+    """Whether the actor is not a named job, operator or database role, or names an impossible user."""
     kind, _, name = event.actor.partition(":")
     return event.actor_id is not None or f"{kind}:" not in _OTHERS or not name

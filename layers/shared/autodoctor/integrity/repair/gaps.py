@@ -1,9 +1,9 @@
-"""Audit rows that are missing: which they are, and the instant that the other rows of the session know: pure functions.
+"""Finds missing audit rows, and their instants from the other rows of the session; pure functions.
 
-A row is written where exactly one move leads from the row before to the row after (or to the status that stands), and
-where another row tells of that move: of an acceptance the assignment, the participant or the session, of an end the
-other trail. What tells of another time than its neighbours in the trail allow, or of the future, is no witness; where
-witnesses contradict each other, or there is none, or the trail itself is unsound, a person has to decide.
+A row is restored only if exactly one move leads from the row before to the row after (or to the current status), and
+another row confirms that move: for an acceptance the assignment, the participant or the session, for an end the other
+trail. A row is not accepted as confirmation if its time is in the future or outside its neighbours' in the trail. If
+confirmations contradict each other or are missing, or the trail itself is unsound, a person has to decide.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ class MissingRow:
 
 
 def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[MissingRow]:
-    """The rows that are missing in the trails of a session and its assignments, of each trail all or none.
+    """The rows missing in the trails of a session and its assignments; of each trail all or none.
 
     Args:
         record: of the session.
@@ -97,9 +97,9 @@ def trail_of(record: Record, assignment: Assignment) -> list[AssignmentEvent]:
 
 
 def place_of(row: MissingRow, record: Record) -> tuple[int | None, datetime] | None:
-    """A free id for a missing row and its instant, in the order of both; None where there is no place for it.
+    """A free id for a missing row and its instant, in the order of both; None when there is no room for it.
 
-    The id is null for a row that is the last.
+    The id is None for a row that comes last.
     """
     newest = max((each.id for each in record.everything), default=0)
     if row.before is None and all(each.occurred_at <= row.at for each in record.everything):
@@ -142,7 +142,7 @@ def _is_borne_out(record: Record, session: Session, told: Sequence[tuple[str | N
 
 
 def _gaps(trail: Trail, status: str, moves: Collection[tuple[str | None, str]], now: datetime) -> list[MissingRow]:
-    """The rows that are missing, not yet dated, if each is the only one that can be; else none at all."""
+    """The missing rows, not yet dated, if each is the only possible one; else none."""
     missing: list[MissingRow] = []
     before: str | None = None
     last = 0
@@ -167,7 +167,7 @@ def _all_or_none(rows: list[MissingRow | None]) -> list[MissingRow]:
 def _dated(
     row: MissingRow, trail: Trail, witnesses: Iterable[datetime | None], born_at: datetime, now: datetime
 ) -> MissingRow | None:
-    """The row with the instant that its witnesses agree on, between its neighbours; None where they do not."""
+    """The row with the instant on which its confirmations agree, between its neighbours; None when they differ."""
     low = max((each.occurred_at for each in trail if each.id <= row.after), default=born_at)
     high = min((each.occurred_at for each in trail if row.before is not None and each.id >= row.before), default=now)
     sound = [each for each in witnesses if each is not None and each <= now]
@@ -250,7 +250,7 @@ def _of_birth(record: Record, session: Session, assignment: Assignment) -> list[
 def _of_closing(
     record: Record, session: Session, assignment: Assignment, source: str | None, target: str
 ) -> Iterator[datetime]:
-    """Who else knows of its end: the session, where it ended or was given back with it, or the next assignment."""
+    """Other rows that confirm its end: the session, if it ended or was released with it, or the next assignment."""
     if assignment is record.current and session.status not in ACTIVE_SESSION:
         yield from _instants(record.transitions, None, target)
         return
@@ -267,5 +267,5 @@ def _taken(record: Record) -> list[datetime]:
 
 
 def _instants(trail: Trail, source: str | None, target: str) -> list[datetime]:
-    """When the trail tells of moves to a status; `source` None: from whichever."""
+    """The instants at which the trail moved to a status; any source when `source` is None."""
     return [each.occurred_at for each in trail if each.to_status == target and source in {None, each.from_status}]

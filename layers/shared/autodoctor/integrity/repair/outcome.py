@@ -1,9 +1,8 @@
-"""What an ended session has to become, where its evidence demands another outcome than the one that stands.
+"""Corrects the outcome of an ended session whose evidence demands another one.
 
-The verdict on the evidence is written only where nothing that is sound contradicts it: who joined and left, the first
-joins, the presence and the participants that the rows tell of, the start and the end in both audit trails, and what its
-money did. What was marked in both trails alike is a decision that was wrong only if the evidence is positive: nobody's
-completed session is taken from them because evidence is missing. Everything else is for a person to decide.
+The verdict is written only if no sound row contradicts it: joins and leaves, first joins, presence, participants, start
+and end in both audit trails, and where its money went. An outcome that both trails agree on is overruled only by
+positive evidence: a completed session is never taken away because evidence is missing. A person decides the rest.
 """
 
 from collections.abc import Collection
@@ -34,7 +33,7 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def outcome_to_write(record: Record, now: datetime, moved: Collection[str]) -> Judged | None:
-    """What the evidence of an ended session demands instead of what stands.
+    """The outcome that the evidence of an ended session demands instead of the stored one.
 
     Args:
         record: of the session.
@@ -42,7 +41,7 @@ def outcome_to_write(record: Record, now: datetime, moved: Collection[str]) -> J
         moved: what its money did: pay, refund, return.
 
     Returns:
-        The outcome; None where what stands is right, and where a person has to decide.
+        The outcome; None if the stored one is right or a person has to decide.
     """
     session, demanded = record.session, judge(record)
     if session is None or demanded is None or demanded == stands(session, demanded):
@@ -59,7 +58,7 @@ def outcome_to_write(record: Record, now: datetime, moved: Collection[str]) -> J
 
 
 def stands(session: Session, demanded: Judged) -> Judged:
-    """The outcome that stands, to be compared with what is demanded."""
+    """The stored outcome, for comparison."""
     return Judged(
         session.status,
         session.end_reason or "",
@@ -70,12 +69,12 @@ def stands(session: Session, demanded: Judged) -> Judged:
 
 
 def money_agrees(status: str, moved: Collection[str]) -> bool:
-    """Whether what the money did is what follows from an outcome."""
+    """Whether the money went where the outcome sends it."""
     return _PAID_BACK.isdisjoint(moved) if status == "completed" else _PAID.isdisjoint(moved)
 
 
 def _is_whole(record: Record, session: Session, now: datetime) -> bool:
-    """Whether nothing that tells of joins, of who held it, or of the order of events is unsound."""
+    """Whether all rows about joins, mechanics and the order of events are sound."""
     found = {
         finding.check for check in (evidence.check, checks_session.check, trail.check) for finding in check(record)
     } | {finding.check for finding in times.check(record, now)}
@@ -97,7 +96,7 @@ def _start_is_witnessed(record: Record, session: Session, demanded: Judged) -> b
 
 
 def _end_is_witnessed(record: Record, session: Session, demanded: Judged) -> bool:
-    """Whether others than the session's row know the end that is demanded, and it alone says otherwise."""
+    """Whether the session's row alone contradicts the demanded end, and other rows confirm it."""
     ended, asked, current = session.ended_at, _asked(record), record.current
     if ended is None or asked is None or current is None or record.intake is None:
         return False
@@ -124,7 +123,7 @@ def _closing(record: Record, current: Assignment) -> list[datetime]:
 
 
 def _marks_allow(record: Record, session: Session, demanded: Judged) -> bool:
-    """Whether both trails say what is demanded, or what stands and is wrong by more than a round trip."""
+    """Whether both trails have the demanded outcome, or a stored one that is off by more than a round trip."""
     current = record.current
     own = trail_of(record, current) if current else []
     if not record.transitions or not own:
@@ -136,7 +135,7 @@ def _marks_allow(record: Record, session: Session, demanded: Judged) -> bool:
 
 
 def _is_clear(session: Session, demanded: Judged) -> bool:
-    """Whether the row obeys its own threshold, and the demanded duration is not about it."""
+    """Whether the row obeys its own threshold, and the demanded duration is clear of it."""
     minimum = timedelta(seconds=session.min_billable_seconds or 0)
     started, ended = session.started_at, session.ended_at
     lasted = started is not None and ended is not None and ended - started >= minimum

@@ -1,13 +1,12 @@
-"""What has one right answer, worked out from a session's own record: pure functions, nothing is changed here.
+"""Plans the repairs that have one right answer, from a session's own record; pure functions, nothing is changed here.
 
-- An audit row that is missing where exactly one move leads from the row before to the row after (or to the status that
-  stands), and another row knows when (repair_gaps.py). Two missing moves in a row have more than one story.
-- A session whose evidence demands another outcome, start or end than the one that stands, and nothing sound says
-  otherwise (repair_outcome.py).
-- A finished session's assignment that is still open, or ended as something else: as and when its session ended, where
-  the session's own trail says that it did.
+- A missing audit row, if exactly one move leads from the row before to the row after (or to the current status) and
+  another row gives its instant (gaps.py). Two missing moves in a row could have happened in more than one way.
+- A session whose evidence demands another outcome, start or end, if no sound row contradicts that (outcome.py).
+- A finished session's assignment that is still open, or ended differently: it takes the session's end, if the session's
+  own trail confirms that end.
 
-A witness that verify reports as unsound wins nowhere; where sound ones contradict each other, a person decides.
+A row that verify reports as unsound confirms nothing; if sound rows contradict each other, a person decides.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -27,19 +26,19 @@ from autodoctor.integrity.repair.outcome import money_agrees, outcome_to_write, 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to put right.
+    """One repair.
 
     Attributes:
-        check: which check found it.
+        check: the check that found the problem.
         subject: the id of the session or assignment.
-        previous: what it is.
-        now: what it becomes.
+        previous: the value before.
+        now: the value after.
         reason: why that is the one right answer.
         row: an audit row to write.
-        outcome: what the session becomes, past its guards.
-        is_told: whether the session's trail says so already.
-        assignment: whose status follows that of the session, past its guards.
-        ended_at: when its trail says it ended so; None: the trail said otherwise, and the correction is audited.
+        outcome: the session's new outcome, written with its guards disabled.
+        is_told: whether the session's trail has it already.
+        assignment: the assignment whose status follows the session's, written with its guards disabled.
+        ended_at: when its trail says it ended so; None if the trail said otherwise and the correction is audited.
     """
 
     check: Check
@@ -55,12 +54,12 @@ class Change:
 
     @property
     def past_guards(self) -> bool:
-        """Whether the guards of finished sessions stand in its way."""
+        """Whether the guards of finished sessions have to be disabled for it."""
         return self.outcome is not None or self.assignment is not None
 
 
 def plan(record: Record, now: datetime, moved: Collection[str] = ()) -> Iterator[Change]:
-    """What can be put right with one session, in the order in which it has to be done.
+    """The repairs of one session, in the order in which they have to be done.
 
     Args:
         record: everything that belongs to it.
@@ -166,7 +165,7 @@ def _assignment(  # noqa: PLR0913, PLR0917 - all that may contradict it
 
 
 def _ended_at(record: Record, status: str, missing: Sequence[MissingRow]) -> datetime | None:
-    """When the session ended so, as its own trail says or is going to say."""
+    """When the session ended so, according to its own trail as it is or will be."""
     trail = record.transitions
     if trail and trail[-1].to_status == status:
         return trail[-1].occurred_at

@@ -1,11 +1,10 @@
-"""Puts right what has one right answer (repair_plan.py says what that is); dry unless told to apply.
+"""Makes the repairs that have one right answer (see plan.py); a dry run unless told to apply them.
 
-Each session is put right in a transaction of its own: locked, read again, planned again, changed, audited in `repairs`
-(and in its own trail, by rows that name the run), and checked again; what verify would still find rolls all of it back.
-A finished session's outcome is fixed by guards that have no door for anybody, so its owner takes them out for the
-length of that one transaction, under a lock that lets nobody else write meanwhile; constraints and the consistency
-check at commit stay. Nothing that was put right past them is told to the bus: what happened long ago is no news, and
-the settlement of what was not settled is put on the list that the sweep works off.
+Each session is repaired in a transaction of its own: locked, read again, planned again, changed, audited in `repairs`
+(and in its own trail, by rows that name the run), and checked again; if verify would still find something, all of it is
+rolled back. Triggers make a finished session's outcome immutable, so the table owner disables them for this one
+transaction, under a lock that keeps everybody else from writing; constraints and the consistency check at commit stay.
+Such repairs publish no events, because the change happened long ago; a missing settlement is queued for the sweep.
 """
 
 import getpass
@@ -96,7 +95,7 @@ VALUES (%(run_id)s, %(finding)s, %(subject)s, %(previous)s, %(now)s, %(reason)s,
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who repairs: the run's id and the name for the audit rows."""
+    """A run: its id, and the operator's name for the audit rows."""
 
     run_id: UUID
     actor: str
@@ -108,7 +107,7 @@ class Operator:
 
 
 def accept(connection: psycopg.Connection[Any], operator: Operator, check: Check, subject: str, reason: str) -> None:
-    """Take a finding as it is, because a person has decided about it: verify does not report it again.
+    """Accept a finding that a person has decided about: verify does not report it again.
 
     Args:
         connection: an autocommit connection of the owner of the tables.
@@ -122,16 +121,16 @@ def accept(connection: psycopg.Connection[Any], operator: Operator, check: Check
 
 
 class NotRepaired(Exception):
-    """What was changed did not put the session right; nothing was changed."""
+    """The repair would not have made the session sound, so it was rolled back."""
 
 
 class _GuardsNeeded(Exception):
-    """Read again under its lock, the session needs more than was prepared for."""
+    """Read again under its lock, the session needs more than was planned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """One thing that was (or would be) put right."""
+    """One repair that was, or would be, made."""
 
     session_id: UUID
     change: Change
@@ -139,7 +138,7 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class NotPossible:
-    """A session that could not be put right, and why."""
+    """A session that could not be repaired, and why."""
 
     session_id: UUID
     why: str
@@ -152,7 +151,7 @@ def repair(
     progress: Progress = lambda _what, _done, _total: None,
     window: int = WINDOW,
 ) -> Iterator[Repaired | NotPossible]:
-    """Go through all sessions and put right what has one right answer.
+    """Go through all sessions and make the repairs that have one right answer.
 
     Args:
         reading: as `verify.reader` makes it; a replica will do.
@@ -184,7 +183,7 @@ def repair(
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """Records, what their money did, and whose nobody is going to settle."""
+    """The records of a window, what their money did, and the sessions that no sweep would settle."""
 
     records: dict[UUID, Record]
     moved: dict[UUID, set[str]]
@@ -193,7 +192,7 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What is going to be done about a session, and what else of the repairable kind is wrong with it."""
+    """The plan for a session, and the repairable findings that it leaves."""
 
     session_id: UUID
     changes: list[Change]
@@ -252,7 +251,7 @@ def _put_right(
 
 
 def _is_refusal(failure: Exception) -> bool:
-    """Whether it was refused by us, a constraint or a rule of the schema, whose errors have a class of their own."""
+    """Whether our code, a constraint or a rule of the schema (SQLSTATE class AD) refused it."""
     ours = isinstance(failure, NotRepaired | psycopg.IntegrityError | psycopg.errors.RaiseException)
     return ours or (isinstance(failure, psycopg.Error) and (failure.sqlstate or "").startswith("AD"))
 
@@ -283,7 +282,7 @@ def _in_transaction(
 
 @contextmanager
 def _guards_out(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Without the guards of finished sessions; nobody else writes to the two tables until the transaction ends."""
+    """Run with the guards of finished sessions disabled; the two tables are locked until the transaction ends."""
     for statement in _GUARDS_OUT:
         connection.execute(statement)
     yield
@@ -329,7 +328,7 @@ def _apply(connection: psycopg.Connection[Any], session_id: UUID, change: Change
 
 
 def _write(connection: psycopg.Connection[Any], row: MissingRow, facts: dict[str, Any]) -> None:
-    """Write a missing audit row where it belongs in the order of ids."""
+    """Write a missing audit row at its place in the order of ids."""
     place = place_of(row, _record(connection, facts["session_id"]))
     if place is None:
         raise NotRepaired(f"there is no place before event {row.before}")
@@ -346,7 +345,7 @@ def _write(connection: psycopg.Connection[Any], row: MissingRow, facts: dict[str
 
 
 def _quietly(connection: psycopg.Connection[Any], audit: LiteralString, parameters: dict[str, Any]) -> None:
-    """Write an audit row, and tell nobody."""
+    """Write an audit row without publishing an event."""
     ((event_id,),) = connection.execute(audit, parameters).fetchall()
     connection.execute(_NO_NEWS, {**parameters, "event_id": event_id})
 
@@ -370,7 +369,7 @@ def _changed_one(cursor: psycopg.Cursor[Any]) -> None:
 
 
 def _again(connection: psycopg.Connection[Any], session_id: UUID) -> _Looked:
-    """What is wrong with a session, and to be done about it, as it is by now."""
+    """The findings about a session and the plan for it, read again."""
     with snapshot(connection) as now:
         window = _read(connection, UUID(int=session_id.int - 1), session_id)
         return _look(window.records[session_id], now, window)

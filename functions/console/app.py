@@ -5,7 +5,7 @@ from pathlib import Path
 from autodoctor.errors import NotFound
 from autodoctor.settings import required
 from autodoctor.web.http import Content, Request, Router
-from autodoctor.web.static_files import Site
+from autodoctor.web.static_files import StaticFiles
 
 FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
 PAGES = {  # what SessionBaseUrl is followed by in answers, mails and at Stripe
@@ -16,7 +16,7 @@ PAGES = {  # what SessionBaseUrl is followed by in answers, mails and at Stripe
     "mechanic": "mechanic.html",
     "settings": "settings.html",
 }
-site = Site(
+site = StaticFiles(
     Path(__file__).parent / "static",
     PAGES,
     issuer=required("CONSOLE_ISSUER"),

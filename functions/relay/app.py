@@ -35,7 +35,7 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _report() -> None:
     """The outbox's metrics, written before the work: a run that is cut short must not silence their alarms."""
-    standing = outbox.standing(db)
-    metrics.add_metric(name="OutboxDepth", unit=MetricUnit.Count, value=standing["depth"])
-    metrics.add_metric(name="OutboxAge", unit=MetricUnit.Seconds, value=standing["age_seconds"])
+    backlog = outbox.backlog(db)
+    metrics.add_metric(name="OutboxDepth", unit=MetricUnit.Count, value=backlog["depth"])
+    metrics.add_metric(name="OutboxAge", unit=MetricUnit.Seconds, value=backlog["age_seconds"])
     metrics.flush_metrics()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from autodoctor.db import database
-from autodoctor.prefetched import Told
+from autodoctor.prefetched import WithEvents
 from unit.lambda_event import Handler, call, claims, event
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
 PUBLISH_SECONDS: Final = 10.0
 
-type Brought = list[dict[str, Any]] | None
+type Prefetched = list[dict[str, Any]] | None
 
 
 class Api:
@@ -45,7 +45,7 @@ class Api:
             *("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"),
             *("health", "analytics"),
         )
-        self._committed: list[tuple[UUID, Brought]] = []
+        self._committed: list[tuple[UUID, Prefetched]] = []
         self._held = False
         self._handlers = {folder: self._handler(folder) for folder in folders}
         self._publish_subject(UUID(int=0))  # imports what only a first publication does
@@ -142,9 +142,9 @@ class Api:
         return handler
 
     def _committed_one(self, answer: "AboutSession") -> None:
-        self._committed.append((answer.session_id, answer.unpublished if isinstance(answer, Told) else None))
+        self._committed.append((answer.session_id, answer.unpublished if isinstance(answer, WithEvents) else None))
 
-    def _publish_subject(self, subject_id: UUID, brought: Brought = None) -> None:
+    def _publish_subject(self, subject_id: UUID, prefetched: Prefetched = None) -> None:
         from autodoctor.events.publish import publish_subject  # noqa: PLC0415 (metrics read the environment)
 
-        publish_subject(database(), subject_id, PUBLISH_SECONDS, brought)
+        publish_subject(database(), subject_id, PUBLISH_SECONDS, prefetched)

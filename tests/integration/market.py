@@ -16,7 +16,7 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, release
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.sessions.queue_position import waiting_places
+from autodoctor.sessions.queue_position import queue_positions
 from integration.actors import Mechanic, Stage
 
 LEAD = timedelta(minutes=15)
@@ -211,7 +211,7 @@ class Market(RuleBasedStateMachine):
             for place, session_id in enumerate(lists[mechanic], 1):
                 best[session_id] = min(place, best.get(session_id, place))
                 free[session_id] = free.get(session_id, 0) + (mechanic in idle)
-        told = {shown.session_id: shown for shown in waiting_places(self.stage.app)}
+        told = {shown.session_id: shown for shown in queue_positions(self.stage.app)}
         assert best == {one: shown.position for one, shown in told.items() if one in best}
         assert free == {one: shown.mechanics_available for one, shown in told.items() if one in best}
         assert all(shown.mechanics_available == 0 for one, shown in told.items() if one not in best)

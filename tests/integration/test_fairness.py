@@ -13,7 +13,7 @@ from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import release
-from autodoctor.sessions.queue_position import waiting_places
+from autodoctor.sessions.queue_position import queue_positions
 from integration.actors import Mechanic, Stage
 from integration.market import explore, listed
 
@@ -159,7 +159,7 @@ def test_the_longest_waiting_is_seen_first(scene: Scene, way: Callable[[Scene], 
             assert seen in ([early.session_id, later.session_id], [later.session_id])
             seen_by_both += len(seen) == 2
     assert seen_by_both > 0
-    place = {shown.session_id: shown.position for shown in waiting_places(scene.stage.app)}
+    place = {shown.session_id: shown.position for shown in queue_positions(scene.stage.app)}
     assert place[early.session_id] == 1
 
 

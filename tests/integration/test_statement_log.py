@@ -19,7 +19,7 @@ from autodoctor.sessions import active, queue
 from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.presence import forget_connection
-from autodoctor.sessions.queue_position import waiting_places
+from autodoctor.sessions.queue_position import queue_positions
 from integration.actors import Stage
 from integration.conflicts import OPERATIONS, STATES, Scene
 from integration.evidence import plant_meeting
@@ -45,7 +45,7 @@ def play_everything(stage: Stage) -> None:
     queue.fetch_queue(stage.app, scene.mechanic.user_id)
     availability(stage.app, scene.mechanic.user_id)
     set_availability(stage.app, scene.mechanic.user_id, AvailabilityRequest(available=False))
-    waiting_places(stage.app)
+    queue_positions(stage.app)
     stage.owner.execute(
         "INSERT INTO realtime_connections (connection_id, user_id, groups, since, joined, expires_at)"
         " VALUES ('a connection', %s, '{customers}', 0, %s, now() + interval '1 hour')",

@@ -11,8 +11,8 @@ from pydantic import Field
 from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBusy, SessionNotFound
 from autodoctor.observability import logger, metrics
 from autodoctor.web.http import Content, Request, Router
-from autodoctor.web.schemas import Answer as Model
 from autodoctor.web.schemas import RequestBody
+from autodoctor.web.schemas import ResponseModel as Model
 from unit.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 
 WISH = "POST /wishes/{wishId}"

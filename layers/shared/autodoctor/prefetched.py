@@ -1,18 +1,18 @@
-"""Answers of transitions that bring their events along, so that publishing them need not fetch them."""
+"""Answers of transitions that carry their events, so that publishing them needs no query."""
 
 from typing import Any
 
 from pydantic import Field
 
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 
-class Told(Answer):
-    """An answer about a session; two are equal where the caller is shown the same.
+class WithEvents(ResponseModel):
+    """An answer about a session; two are equal where their JSON is.
 
     Attributes:
-        unpublished: events of the session that the bus does not have, as `outbox.brought` takes them; None where they
-            are still to be fetched. The caller is not shown them.
+        unpublished: the session's events that the bus does not have yet, as `outbox.prefetched` takes them; None:
+            they have to be fetched. Never part of the JSON.
     """
 
     unpublished: list[dict[str, Any]] | None = Field(default=None, exclude=True, repr=False)

@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from autodoctor.events.dead_letters.model import Letter, letter_of
+from autodoctor.events.dead_letters.model import DeadLetterMessage, parse_message
 from localcloud.compute.environment import service_endpoints
 from localcloud.host.console import Refusal
 from localcloud.stack.cloudformation import REGION
@@ -84,7 +84,7 @@ class Account:
                 return queue
         raise NoSuchLetters(name, (queue.name for queue in queues))
 
-    def letters(self, queue: LetterQueue) -> list[Letter]:
+    def letters(self, queue: LetterQueue) -> list[DeadLetterMessage]:
         """Look at every letter of a queue, and leave them all there, the oldest first."""
         found = [letter for batch in self._batches(queue, _PEEK_SECONDS) for letter in batch]
         self._let_go(queue, found)
@@ -124,7 +124,7 @@ class Account:
         self._let_go(queue, [letter for letter, _ in kept])
         return Redriven(sent, tuple(reason for _, reason in kept))
 
-    def _send(self, letter: Letter) -> str:
+    def _send(self, letter: DeadLetterMessage) -> str:
         """Send one letter to where it was meant to go; return why it could not, or nothing."""
         try:
             if ":lambda:" in letter.target:
@@ -137,13 +137,13 @@ class Account:
             return str(error)
         return f"nobody knows where it was meant to go ({letter.origin})"
 
-    def _enqueue(self, letter: Letter) -> None:
+    def _enqueue(self, letter: DeadLetterMessage) -> None:
         owner, name = letter.target.split(":")[4:6]
         url = self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=owner)["QueueUrl"]
         group = self._group(letter) if name.endswith(".fifo") else {}
         self._sqs.send_message(QueueUrl=url, MessageBody=letter.payload, **group)
 
-    def _group(self, letter: Letter) -> dict[str, str]:
+    def _group(self, letter: DeadLetterMessage) -> dict[str, str]:
         """The message group that the rule gives to what it sends."""
         *bus, rule = letter.rule.partition(":rule/")[2].split("/")
         where = {"EventBusName": bus[0]} if bus else {}
@@ -151,7 +151,7 @@ class Account:
         groups = [each["SqsParameters"]["MessageGroupId"] for each in targets if each["Arn"] == letter.target]
         return {"MessageGroupId": groups[0]} if groups else {}
 
-    def _batches(self, queue: LetterQueue, hold_seconds: int) -> Iterator[list[Letter]]:
+    def _batches(self, queue: LetterQueue, hold_seconds: int) -> Iterator[list[DeadLetterMessage]]:
         """Receive until nothing more comes; SQS may give few or none although there are some."""
         empty = 0
         while empty < _SCANTY_PAGES:
@@ -162,12 +162,12 @@ class Account:
                 MessageSystemAttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-            batch = [letter_of(message) for message in answer.get("Messages", [])]
+            batch = [parse_message(message) for message in answer.get("Messages", [])]
             empty = 0 if batch else empty + 1
             if batch:
                 yield batch
 
-    def _let_go(self, queue: LetterQueue, letters: Iterable[Letter]) -> None:
+    def _let_go(self, queue: LetterQueue, letters: Iterable[DeadLetterMessage]) -> None:
         for letter in letters:
             self._sqs.change_message_visibility(QueueUrl=queue.url, ReceiptHandle=letter.receipt, VisibilityTimeout=0)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from autodoctor.admin.changes import AUDIT, OWN, audited
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import Database
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 _RENEW: Final[LiteralString] = (
     """
@@ -25,7 +25,7 @@ WITH renewed AS MATERIALIZED (
 )
 
 
-class AccountRenewed(Answer):
+class AccountRenewed(ResponseModel):
     """Whether an account was given up; false where the mechanic has none, so that nothing is in their way."""
 
     mechanic_id: UUID

@@ -11,7 +11,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer, EmailAddress, Name, RequestBody, Utc, unstorable
+from autodoctor.web.schemas import EmailAddress, Name, RequestBody, ResponseModel, Utc, unstorable
 
 MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
@@ -122,7 +122,7 @@ class MechanicPatch(RequestBody):
     status: Literal["active", "suspended"] = ABSENT
 
 
-class Mechanic(Answer):
+class Mechanic(ResponseModel):
     """A mechanic as an admin sees them.
 
     Attributes:
@@ -144,7 +144,7 @@ class Mechanic(Answer):
     offered: tuple[UUID, ...] = Field(default=(), exclude=True)
 
 
-class Mechanics(Answer):
+class Mechanics(ResponseModel):
     """One page, in the order in which they joined."""
 
     mechanics: list[Mechanic]

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
 from autodoctor.db import Database
 from autodoctor.errors import Conflict, NotFound
-from autodoctor.web.schemas import Answer, Name, RequestBody
+from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 type Price = Annotated[int, Field(ge=LEAST_CENTS, le=MOST_CENTS)]
 type Credits = Annotated[int, Field(ge=1, le=10_000)]
@@ -78,7 +78,7 @@ class CreditPackPatch(RequestBody):
     active: bool = ABSENT
 
 
-class CreditPack(Answer):
+class CreditPack(ResponseModel):
     """A pack, and whether it is sold."""
 
     code: str
@@ -89,7 +89,7 @@ class CreditPack(Answer):
     active: bool
 
 
-class CreditPacks(Answer):
+class CreditPacks(ResponseModel):
     """All packs, smallest first, also those that are not sold."""
 
     credit_packs: list[CreditPack]

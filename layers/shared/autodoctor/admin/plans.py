@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
-from autodoctor.web.schemas import Answer, Name, RequestBody
+from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 FREE: Final = "free"
 """The plan that costs nothing, for ever; the schema says so too."""
@@ -106,7 +106,7 @@ class PlanPatch(RequestBody):
     uses_per_customer: Uses | None = None
 
 
-class Plan(Answer):
+class Plan(ResponseModel):
     """A plan with all its terms; `mechanic_fixed_pay_cents` is for sessions that were paid with free."""
 
     code: str
@@ -122,7 +122,7 @@ class Plan(Answer):
     uses_per_customer: int | None
 
 
-class Plans(Answer):
+class Plans(ResponseModel):
     """All plans, cheapest first."""
 
     plans: list[Plan]

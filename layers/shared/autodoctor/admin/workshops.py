@@ -8,7 +8,7 @@ from autodoctor.db import Database
 from autodoctor.errors import NotFound
 from autodoctor.ids import FIRST, new_id
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer, Name, RequestBody, Utc
+from autodoctor.web.schemas import Name, RequestBody, ResponseModel, Utc
 
 _SHOWN: Final[LiteralString] = """
        w.id AS workshop_id, w.name, w.created_at,
@@ -68,7 +68,7 @@ class WorkshopPatch(RequestBody):
     name: Name = ABSENT
 
 
-class Workshop(Answer):
+class Workshop(ResponseModel):
     """A workshop, and how many mechanics it has, suspended ones among them."""
 
     workshop_id: UUID
@@ -77,7 +77,7 @@ class Workshop(Answer):
     created_at: Utc
 
 
-class Workshops(Answer):
+class Workshops(ResponseModel):
     """One page, in the order in which they joined."""
 
     workshops: list[Workshop]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from autodoctor.aws.http_client import HttpAnswer, HttpConnection
+from autodoctor.aws.http_client import HttpConnection, HttpResponse
 from autodoctor.aws.sigv4 import Credentials, Signer
 from autodoctor.settings import required
 
@@ -30,7 +30,7 @@ class AwsConnection:
 
     def send(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float
-    ) -> HttpAnswer:
+    ) -> HttpResponse:
         """Make one signed request.
 
         Args:
@@ -49,12 +49,12 @@ class AwsConnection:
             whole["X-Amzn-Trace-Id"] = trace
         kept = self._http.kept
         try:
-            return self._http.ask(method, target, whole, body, timeout_seconds=timeout_seconds)
+            return self._http.request(method, target, whole, body, timeout_seconds=timeout_seconds)
         except ConnectionError:
             if not kept:
                 raise
         # a kept connection that the other end had closed: what we send may be sent twice
-        return self._http.ask(method, target, whole, body, timeout_seconds=timeout_seconds)
+        return self._http.request(method, target, whole, body, timeout_seconds=timeout_seconds)
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""

@@ -23,7 +23,7 @@ _LINE_BREAK: Final = re.compile(r"[\r\n]")
 _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
-class Garbled(OSError):
+class ProtocolError(OSError):
     """What came is not HTTP, or it ended in the middle."""
 
 
@@ -32,7 +32,7 @@ class Closed(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpResponse:
     """What came back."""
 
     status: int
@@ -69,9 +69,9 @@ class HttpConnection:
             self._socket.close()
             self._socket = None
 
-    def ask(
+    def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, *, timeout_seconds: float
-    ) -> HttpAnswer:
+    ) -> HttpResponse:
         """Make one request. Whatever fails, the connection is closed.
 
         Args:
@@ -113,7 +113,7 @@ class HttpConnection:
         self._socket.settimeout(timeout_seconds)
         return self._socket
 
-    def _answer(self) -> HttpAnswer:
+    def _answer(self) -> HttpResponse:
         status, fields = self._head()
         while status in _INFORMATIONAL:
             status, fields = self._head()
@@ -122,7 +122,7 @@ class HttpConnection:
             body = b""
         elif "transfer-encoding" in fields:
             if fields["transfer-encoding"].lower() != "chunked":
-                raise Garbled(f"transfer-encoding {fields['transfer-encoding'][:40]}")
+                raise ProtocolError(f"transfer-encoding {fields['transfer-encoding'][:40]}")
             body = self._chunks()
         elif "content-length" in fields:
             body = self._exactly(_number(fields["content-length"], 10))
@@ -130,19 +130,19 @@ class HttpConnection:
             body, closes = self._rest(), True
         if closes or self._received:  # more than was asked for: nothing after it can be trusted
             self.close()
-        return HttpAnswer(status, body)
+        return HttpResponse(status, body)
 
     def _head(self) -> tuple[int, dict[str, str]]:
         """The status and the fields, of which the last of each name counts."""
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         if not version.startswith("HTTP/1.") or not rest[:3].isascii() or not rest[:3].isdigit():
-            raise Garbled("no HTTP")
+            raise ProtocolError("no HTTP")
         fields = {}
         for line in lines:
             name, colon, value = line.partition(":")
             if not colon:
-                raise Garbled("a header without a name")
+                raise ProtocolError("a header without a name")
             fields[name.lower()] = value.strip(" \t")
         if version == "HTTP/1.0":
             fields.setdefault("connection", "close")
@@ -153,10 +153,10 @@ class HttpConnection:
         while size := _number(self._until(b"\r\n").partition(b";")[0].decode("latin-1"), 16):
             length += size
             if length > MOST_BODY:
-                raise Garbled("a body without end")
+                raise ProtocolError("a body without end")
             pieces.append(self._exactly(size))
             if self._until(b"\r\n"):
-                raise Garbled("a chunk is longer than it says")
+                raise ProtocolError("a chunk is longer than it says")
         while self._until(b"\r\n"):
             continue  # trailer fields, which nobody asked for
         return b"".join(pieces)
@@ -164,14 +164,14 @@ class HttpConnection:
     def _until(self, mark: bytes) -> bytes:
         while (end := self._received.find(mark)) < 0:
             if len(self._received) > MOST_HEAD:
-                raise Garbled("a head without end")
+                raise ProtocolError("a head without end")
             self._more()
         found, self._received = self._received[:end], self._received[end + len(mark) :]
         return found
 
     def _exactly(self, length: int) -> bytes:
         if length > MOST_BODY:
-            raise Garbled("a body without end")
+            raise ProtocolError("a body without end")
         pieces, left = [self._received], length - len(self._received)
         while left > 0:
             self._received = b""
@@ -190,13 +190,13 @@ class HttpConnection:
             pieces.append(piece)
             length += len(piece)
             if length > MOST_BODY:
-                raise Garbled("a body without end")
+                raise ProtocolError("a body without end")
         return b"".join(pieces)
 
     def _more(self) -> None:
         piece = self._piece()
         if not piece:
-            raise Garbled("it ended in the middle") if self._answering else Closed("closed without an answer")
+            raise ProtocolError("it ended in the middle") if self._answering else Closed("closed without an answer")
         self._answering = True
         self._received += piece
 
@@ -215,11 +215,11 @@ def _has_news(connection: socket.socket) -> bool:
 def _number(digits: str, base: int) -> int:
     digits = digits.strip(" \t")
     if not digits or not digits.isascii() or not digits.isalnum():
-        raise Garbled("a length that is none")
+        raise ProtocolError("a length that is none")
     try:
         return int(digits, base)
     except ValueError:
-        raise Garbled("a length that is none") from None
+        raise ProtocolError("a length that is none") from None
 
 
 @cache

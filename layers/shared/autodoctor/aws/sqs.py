@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from autodoctor.aws.client import AwsConnection, endpoint
-from autodoctor.events.dead_letters.model import Letter, letter_of
+from autodoctor.events.dead_letters.model import DeadLetterMessage, parse_message
 
 MOST_AT_ONCE: Final = 10
 """As many as ReceiveMessage gives at once."""
@@ -45,7 +45,7 @@ class SqsQueue:
         counts = self._call("GetQueueAttributes", {"AttributeNames": names}).get("Attributes", {})
         return sum(int(counts.get(name, 0)) for name in names)
 
-    def receive(self, hold_seconds: int) -> list[Letter]:
+    def receive(self, hold_seconds: int) -> list[DeadLetterMessage]:
         """Take up to ten messages, the oldest first as far as SQS keeps order.
 
         Args:
@@ -61,13 +61,13 @@ class SqsQueue:
                 "MessageAttributeNames": ["All"],
             },
         )
-        return [letter_of(message) for message in answer.get("Messages", [])]
+        return [parse_message(message) for message in answer.get("Messages", [])]
 
-    def delete(self, letter: Letter) -> None:
+    def delete(self, letter: DeadLetterMessage) -> None:
         """Delete a received message."""
         self._call("DeleteMessage", {"ReceiptHandle": letter.receipt})
 
-    def let_go(self, letter: Letter) -> None:
+    def let_go(self, letter: DeadLetterMessage) -> None:
         """Let others have a message that was received."""
         self._call("ChangeMessageVisibility", {"ReceiptHandle": letter.receipt, "VisibilityTimeout": 0})
 

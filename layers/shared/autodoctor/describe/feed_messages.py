@@ -7,10 +7,10 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 
-class NewAssignment(Answer):
+class NewAssignment(ResponseModel):
     """A request that the mechanic's queue shows from now on, or an offer to them."""
 
     assignment_id: UUID
@@ -21,7 +21,7 @@ class NewAssignment(Answer):
     urgent: bool
 
 
-class AssignmentGone(Answer):
+class AssignmentGone(ResponseModel):
     """A request that the mechanic's queue showed, and shows no longer."""
 
     assignment_id: UUID
@@ -29,7 +29,7 @@ class AssignmentGone(Answer):
     status: str
 
 
-class SessionUpdated(Answer):
+class SessionUpdated(ResponseModel):
     """A session of the user's is somewhere else now; fetch it.
 
     Attributes:
@@ -41,7 +41,7 @@ class SessionUpdated(Answer):
     reason: str | None
 
 
-class WaitingUpdated(Answer):
+class WaitingUpdated(ResponseModel):
     """The customer's place in the queue has changed.
 
     Attributes:
@@ -56,13 +56,13 @@ class WaitingUpdated(Answer):
     estimated_wait_seconds: int | None
 
 
-class Connected(Answer):
+class Connected(ResponseModel):
     """What this connection is called, which a join may name as its `connectionId`."""
 
     connection_id: str
 
 
-class Identify(Answer):
+class Identify(ResponseModel):
     """Asks for `connected`; anything else that is sent only keeps the connection open."""
 
     action: Literal["identify"]

@@ -26,7 +26,7 @@ _ANY: Final = "ANY"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ShownResponse:
     """What an operation may answer: the models of a success, or the problems of a refusal."""
 
     status: str
@@ -44,7 +44,7 @@ class Shown:
     method: str
     path: str
     operation: Document
-    answers: list[Answer]
+    answers: list[ShownResponse]
     groups: list[str]
 
 
@@ -139,12 +139,14 @@ def _shown(openapi: Document, method: str, path: str, operation: Document) -> Sh
     return Shown(operation["operationId"], method, path, operation, answers, groups)
 
 
-def _answer(openapi: Document, status: str, response: Document) -> Answer:
+def _answer(openapi: Document, status: str, response: Document) -> ShownResponse:
     if "$ref" in response:
         name = response["$ref"].removeprefix(_RESPONSES)
         slugs = [slug for slug in name.split(".")[1:] if slug != "gateway"]
         text = openapi["components"]["responses"][name]["description"]
-        return Answer(status, text.partition(".")[2] if slugs else text, slugs, None, None)  # the links say the rest
+        return ShownResponse(
+            status, text.partition(".")[2] if slugs else text, slugs, None, None
+        )  # the links say the rest
     kind, medium = next(iter(response["content"].items()))
     text = response["description"] if kind == "application/json" else f"{response['description']} ({kind})"
-    return Answer(status, text, [], medium["schema"], medium.get("example"))
+    return ShownResponse(status, text, [], medium["schema"], medium.get("example"))

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 from pydantic import Field, TypeAdapter
 
 from autodoctor.db import Row
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 SOURCE: Final = "autodoctor"
 """The `source` of every event of ours."""
@@ -33,7 +33,7 @@ type AssignmentType = Literal[
 ]
 
 
-class _Event(Answer):
+class _Event(ResponseModel):
     """What every event has.
 
     Attributes:

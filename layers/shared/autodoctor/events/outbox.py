@@ -32,7 +32,7 @@ INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT subject_id, id, type, payload, %(error)s FROM poison
 """
 
-_STANDING: Final[LiteralString] = """
+_BACKLOG: Final[LiteralString] = """
 SELECT (SELECT count(*) FROM outbox) AS depth,
        coalesce((SELECT extract(epoch FROM clock_timestamp() - v.occurred_at)
                    FROM outbox_events v WHERE v.id = (SELECT min(id) FROM outbox)), 0)::float AS age_seconds,
@@ -45,7 +45,7 @@ def pending(database: Database, subject_id: UUID) -> list[Row]:
     return database.all(_PENDING, {"subject_id": subject_id})
 
 
-def brought(events: Sequence[dict[str, Any]]) -> list[Row]:
+def prefetched(events: Sequence[dict[str, Any]]) -> list[Row]:
     """What `pending` returns, from the same as JSON, as the functions of the schema that move a session give it."""
     return [{**event, "subject_id": UUID(event["subject_id"])} for event in events]
 
@@ -111,9 +111,9 @@ def refuse(connection: psycopg.Connection[Row], row: Row, error: str, most_attem
     return aside
 
 
-def standing(database: Database) -> Row:
+def backlog(database: Database) -> Row:
     """How many events wait (`depth`), how old the oldest is (`age_seconds`), how many are set aside (`poison`)."""
-    row = database.one(_STANDING, {})
+    row = database.one(_BACKLOG, {})
     if row is None:
         raise RuntimeError("a query of one row gave none")
     return row

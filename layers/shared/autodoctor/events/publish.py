@@ -8,7 +8,7 @@ import psycopg
 
 from autodoctor.db import Database
 from autodoctor.observability import MetricUnit, log_failure, metrics
-from autodoctor.prefetched import Told
+from autodoctor.prefetched import WithEvents
 from autodoctor.settings import required
 
 BUDGET_SECONDS: Final = 0.3
@@ -41,17 +41,17 @@ class Publisher:
 
     def __call__(self, answer: AboutSession) -> None:
         """Publish the events of the session that an answer is about."""
-        self.publish(answer.session_id, answer.unpublished if isinstance(answer, Told) else None)
+        self.publish(answer.session_id, answer.unpublished if isinstance(answer, WithEvents) else None)
 
-    def publish(self, subject_id: UUID, brought: list[dict[str, Any]] | None = None) -> None:
+    def publish(self, subject_id: UUID, prefetched: list[dict[str, Any]] | None = None) -> None:
         """Publish the events about one row, which are fetched unless the row's change brought them along."""
-        if brought == []:
+        if prefetched == []:
             return
         if time.monotonic() < self._paused_until:
             _count("PublishDeferred")
             return
         try:
-            publish_subject(self._database, subject_id, BUDGET_SECONDS, brought)
+            publish_subject(self._database, subject_id, BUDGET_SECONDS, prefetched)
         except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the relay)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log_failure("not published", failure)
@@ -59,7 +59,7 @@ class Publisher:
 
 
 def publish_subject(
-    database: Database, subject_id: UUID, budget_seconds: float, brought: list[dict[str, Any]] | None = None
+    database: Database, subject_id: UUID, budget_seconds: float, prefetched: list[dict[str, Any]] | None = None
 ) -> None:
     """Publish the oldest events of one subject, and mark those that the bus took.
 
@@ -67,13 +67,13 @@ def publish_subject(
         database: where the outbox is.
         subject_id: whose events.
         budget_seconds: for the bus; what a cold start still has to load is not the bus's fault.
-        brought: the events, where they are known; fetched otherwise.
+        prefetched: the events, where they are known; fetched otherwise.
     """
     from autodoctor.events import outbox  # noqa: PLC0415 (what a call needs after its commit does not delay its start)
     from autodoctor.events.bus import put_events  # noqa: PLC0415
     from autodoctor.events.model import event_of  # noqa: PLC0415
 
-    rows = outbox.pending(database, subject_id) if brought is None else outbox.brought(brought)
+    rows = outbox.pending(database, subject_id) if prefetched is None else outbox.prefetched(prefetched)
     if not rows:
         return
     errors = put_events([event_of(row) for row in rows], timeout_seconds=budget_seconds)

@@ -14,7 +14,7 @@ from autodoctor.events import outbox
 from autodoctor.events.bus import MOST_ENTRIES, put_events
 from autodoctor.events.model import Event, event_of
 from autodoctor.observability import log_failure
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 GRACE_SECONDS: Final = 5.0
 """Younger events are about to be published by the call that wrote them."""
@@ -27,7 +27,7 @@ PUT_SECONDS: Final = 2.0
 _BEFORE_ALL: Final = UUID(int=0)
 
 
-class Relayed(Answer):
+class Relayed(ResponseModel):
     """What one run did, and how the outbox stands after it.
 
     Attributes:
@@ -151,5 +151,5 @@ def relay(database: Database, seconds_left: Callable[[], float], grace_seconds: 
         refused=run.refused,
         set_aside=run.set_aside,
         failed=run.failed,
-        **outbox.standing(database),
+        **outbox.backlog(database),
     )

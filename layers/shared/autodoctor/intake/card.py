@@ -12,7 +12,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import ATTEMPTS, Funding, attempt_intake, intake_parameters
 from autodoctor.intake.request import IntakeRequest
 from autodoctor.payments.checkout.checkout import given_up, page_of, withdraw
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 _STORE: Final[LiteralString] = """
 , checkout AS (
@@ -60,7 +60,7 @@ CARD: Final = Funding(
 )
 
 
-class CheckoutOpened(Answer):
+class CheckoutOpened(ResponseModel):
     """Where the intake is paid."""
 
     intake_id: UUID
@@ -68,7 +68,7 @@ class CheckoutOpened(Answer):
     next: Literal["pay"] = "pay"
 
 
-class IntakeStatus(Answer):
+class IntakeStatus(ResponseModel):
     """How far an intake is.
 
     Attributes:

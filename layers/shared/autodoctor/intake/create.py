@@ -23,7 +23,7 @@ from autodoctor.errors import (
 from autodoctor.ids import new_id
 from autodoctor.intake.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
 from autodoctor.intake.request import IntakeRequest
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
@@ -34,7 +34,7 @@ PLAN_USED_UP: Final = "AD006"
 """SQLSTATE of check_plan_uses() (sql/0003_intakes.sql)."""
 
 
-class SessionCreated(Answer):
+class SessionCreated(ResponseModel):
     """The session that the intake became."""
 
     session_id: UUID

@@ -6,7 +6,7 @@ from uuid import UUID
 from autodoctor.db import Database, Refused
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.intake.factory import OFFER_SECONDS, PreferredMechanic
-from autodoctor.web.schemas import Answer, Name, RequestBody
+from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 
 class WaiverRequest(RequestBody):
@@ -17,7 +17,7 @@ class WaiverRequest(RequestBody):
     waiver_version: str | None = None
 
 
-class WaiverSigned(Answer):
+class WaiverSigned(ResponseModel):
     """Where the session stands now."""
 
     session_id: UUID
@@ -61,7 +61,7 @@ WITH session AS MATERIALIZED (
 SELECT * FROM assignment
 """
 
-_STANDING: Final[LiteralString] = """
+_LOOKUP: Final[LiteralString] = """
 SELECT s.id AS session_id, s.status, a.id AS assignment_id, a.status AS assignment_status,
        EXISTS (SELECT FROM waivers w WHERE w.session_id = s.id) AS signed,
        coalesce(%(waiver_version)s::text = ANY (waiver_versions()), true) AS version_known,
@@ -107,13 +107,13 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
         signed = database.one(_SIGN, parameters)  # the mechanic was suspended just now: this look queues it
     if signed is not None:
         return WaiverSigned(**signed)
-    standing = database.one(_STANDING, parameters)
-    if standing is None:
+    found = database.one(_LOOKUP, parameters)
+    if found is None:
         raise SessionNotFound
-    if not standing["version_known"]:
+    if not found["version_known"]:
         raise Unprocessable(("/waiverVersion", "is not a version of the waiver"))
-    if standing["status"] in {"completed", "cancelled", "expired"}:
-        raise SessionEnded(standing["status"])
-    if not standing["signed"]:
+    if found["status"] in {"completed", "cancelled", "expired"}:
+        raise SessionEnded(found["status"])
+    if not found["signed"]:
         raise SessionBusy
-    return WaiverSigned(**standing)
+    return WaiverSigned(**found)

@@ -7,17 +7,17 @@ from uuid import UUID
 from autodoctor.integrity.checks import now, schema
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.verify import ALL_CHECKS, MADE_BY, SAMPLES, Outcome
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 
-class Sample(Answer):
+class Sample(ResponseModel):
     """One thing that is wrong: the id (or name) of what, and in which way."""
 
     subject: str
     detail: str
 
 
-class CheckFound(Answer):
+class CheckFound(ResponseModel):
     """A kind of thing that is wrong.
 
     Attributes:
@@ -37,7 +37,7 @@ class CheckFound(Answer):
     samples: list[Sample]
 
 
-class SectionReport(Answer):
+class SectionReport(ResponseModel):
     """A line of the report.
 
     Attributes:
@@ -55,7 +55,7 @@ class SectionReport(Answer):
     found: list[CheckFound]
 
 
-class VerifyReport(Answer):
+class VerifyReport(ResponseModel):
     """What a run found, with what the runs before it found of the same walk.
 
     Attributes:

@@ -19,7 +19,7 @@ from autodoctor.integrity.plural import counted
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Place, reader, verify
 from autodoctor.web.paging import page_size
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 MARGIN_SECONDS: Final = 20.0
 """Left for keeping and telling what was found."""
@@ -38,7 +38,7 @@ type Publish = Callable[[str, str, Mapping[str, str]], None]
 """Sends a subject, a text and attributes to the topic."""
 
 
-class VerifyRun(Answer):
+class VerifyRun(ResponseModel):
     """One run: of which walk, when it ended, and what was found of that walk by then."""
 
     run_id: UUID
@@ -47,13 +47,13 @@ class VerifyRun(Answer):
     report: VerifyReport
 
 
-class VerifyRuns(Answer):
+class VerifyRuns(ResponseModel):
     """The newest runs of verify, the newest first."""
 
     runs: list[VerifyRun]
 
 
-class Standing(Answer):
+class Standing(ResponseModel):
     """What stands as wrong after a run: by check, and whether the walk is whole."""
 
     complete: bool

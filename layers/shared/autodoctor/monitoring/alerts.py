@@ -4,7 +4,7 @@ from typing import Final, Literal, LiteralString, get_args
 from uuid import UUID
 
 from autodoctor.db import Database
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 type SessionAlert = Literal["wrongly_marked", "stuck_live", "completed_without_settlement", "waiting_too_long"]
 type LimitAlert = Literal["completion_low", "no_show_high", "mechanic_completion_low", "mechanic_no_show_high"]
@@ -35,7 +35,7 @@ SELECT h.alert, h.subject, h.severity, h.since, h.opened_at, h.cleared_at, h.ope
 """
 
 
-class SessionsAlert(Answer):
+class SessionsAlert(ResponseModel):
     """Sessions with the same trouble, oldest first; `list` is the route that lists them all."""
 
     alert: SessionAlert
@@ -46,7 +46,7 @@ class SessionsAlert(Answer):
     list: str
 
 
-class LimitPassed(Answer):
+class LimitPassed(ResponseModel):
     """A percentage of the last 24 hours beyond its limit, over all sessions or one mechanic's."""
 
     alert: LimitAlert
@@ -58,7 +58,7 @@ class LimitPassed(Answer):
     sessions: int
 
 
-class PastAlert(Answer):
+class PastAlert(ResponseModel):
     """One stored alert, and when it was notified."""
 
     alert: str
@@ -71,7 +71,7 @@ class PastAlert(Answer):
     cleared_told_at: Utc | None
 
 
-class Alerts(Answer):
+class Alerts(ResponseModel):
     """Current alerts, critical first, and the newest stored ones."""
 
     critical: int

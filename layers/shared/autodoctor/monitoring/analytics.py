@@ -10,7 +10,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Unprocessable
 from autodoctor.monitoring import analytics_sql
 from autodoctor.monitoring.window import counted, window
-from autodoctor.web.schemas import Answer, Utc, now
+from autodoctor.web.schemas import ResponseModel, Utc, now
 
 type Bucket = Literal["hour", "day", "week", "month"]
 
@@ -24,7 +24,7 @@ RANGES: Final[dict[Bucket, tuple[timedelta, timedelta]]] = {
 JAMS: Final = 3
 
 
-class Created(Answer):
+class Created(ResponseModel):
     """Sessions that began in a period, of one funding, plan and type."""
 
     period_start: Utc
@@ -34,7 +34,7 @@ class Created(Answer):
     sessions: int
 
 
-class Duration(Answer):
+class Duration(ResponseModel):
     """Seconds, of the sessions that began in a period, or in all periods where it is None.
 
     Attributes:
@@ -50,7 +50,7 @@ class Duration(Answer):
     p99: int
 
 
-class Answers(Answer):
+class Answers(ResponseModel):
     """What a mechanic, or all of a workshop, did with requests; a request that its customer took back is none.
 
     Attributes:
@@ -71,7 +71,7 @@ class Answers(Answer):
     completed: int
 
 
-class QueuePeriod(Answer):
+class QueuePeriod(ResponseModel):
     """The queue in one period: its depth over time, and who entered it, was accepted or gave up."""
 
     period_start: Utc
@@ -82,7 +82,7 @@ class QueuePeriod(Answer):
     lost: int
 
 
-class QueueHour(Answer):
+class QueueHour(ResponseModel):
     """The queue in one hour of the day (0 to 23, UTC), over all days of the window."""
 
     hour: int
@@ -93,7 +93,7 @@ class QueueHour(Answer):
     lost: int
 
 
-class Stage(Answer):
+class Stage(ResponseModel):
     """How long sessions stood before one step, and how many ended there; where most time goes comes first."""
 
     stage: Literal["waiver", "queue", "join"]
@@ -103,7 +103,7 @@ class Stage(Answer):
     lost: int
 
 
-class Funnel(Answer):
+class Funnel(ResponseModel):
     """How far the intakes of the window came, of one funding or of all (None)."""
 
     funding: str | None
@@ -116,7 +116,7 @@ class Funnel(Answer):
     conversion_percent: float | None
 
 
-class Analytics(Answer):
+class Analytics(ResponseModel):
     """The course of the sessions that began from `from` on and before `to`.
 
     Attributes:

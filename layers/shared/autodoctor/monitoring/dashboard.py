@@ -11,7 +11,7 @@ from autodoctor.monitoring.runs import ScheduleRun, schedules
 from autodoctor.monitoring.score import Hour, Score, score
 from autodoctor.monitoring.snapshot import MoneyStuck, Standing, money_stuck, standing
 from autodoctor.monitoring.window import Window, counted, window
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 LONGEST: Final = timedelta(days=31)
 DEFAULT: Final = timedelta(hours=24)
@@ -19,7 +19,7 @@ DEFAULT: Final = timedelta(hours=24)
 _REVENUE: Final[LiteralString] = "SELECT * FROM revenue_impact(%(since)s, %(until)s) ORDER BY end_reason"
 
 
-class Tile(Answer):
+class Tile(ResponseModel):
     """One number.
 
     Attributes:
@@ -35,7 +35,7 @@ class Tile(Answer):
     list: str | None = None
 
 
-class Lost(Answer):
+class Lost(ResponseModel):
     """The cost of sessions that ended for one reason without being completed, in cents of usd.
 
     Attributes:
@@ -56,7 +56,7 @@ class Lost(Answer):
     list: str
 
 
-class Revenue(Answer):
+class Revenue(ResponseModel):
     """The revenue impact of cancelled, expired and refunded sessions: in all and by reason."""
 
     sessions: int
@@ -69,7 +69,7 @@ class Revenue(Answer):
     by_reason: list[Lost]
 
 
-class Count(Answer):
+class Count(ResponseModel):
     """The number of sessions by status: active ones now, the others if they ended in the period."""
 
     status: str
@@ -77,7 +77,7 @@ class Count(Answer):
     list: str
 
 
-class SessionHealth(Answer):
+class SessionHealth(ResponseModel):
     """The dashboard; times are UTC, and sessions count from `from` on and before `to`."""
 
     as_of: Utc

@@ -13,7 +13,7 @@ from typing import Final, LiteralString
 
 from autodoctor.db import Database, Row
 from autodoctor.monitoring.dashboard import SessionHealth
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 CLAIM_SECONDS: Final = 55
 """Longer than a run of the function lasts."""
@@ -78,7 +78,7 @@ UPDATE health_alerts h SET cleared_told_at = clock_timestamp(), claimed_until = 
 }
 
 
-class Observed(Answer):
+class Observed(ResponseModel):
     """What is wrong now, and what has changed since the last run."""
 
     critical: int

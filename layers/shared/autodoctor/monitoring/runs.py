@@ -8,7 +8,7 @@ import psycopg
 
 from autodoctor.db import Database
 from autodoctor.observability import log_failure
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 EVERY_SECONDS: Final = {
     "checkout-unfinished": 60,
@@ -49,7 +49,7 @@ SELECT n.name, n.seconds AS every_seconds, r.started_at AS last_run, r.finished_
 """
 
 
-class ScheduleRun(Answer):
+class ScheduleRun(ResponseModel):
     """One schedule.
 
     Attributes:

@@ -4,7 +4,7 @@ from typing import Final, Literal, LiteralString
 
 from autodoctor.db import Database, Row
 from autodoctor.monitoring.window import Window, counted
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 type Status = Literal["excellent", "good", "fair", "poor", "critical", "no_data"]
 
@@ -46,7 +46,7 @@ SELECT s.*, health_status(s.score) AS status, now() AS as_of,
 """
 
 
-class Hour(Answer):
+class Hour(ResponseModel):
     """One hour (UTC): what was created in it, how those ended whose end was decided in it, and its score."""
 
     period_start: Utc
@@ -66,7 +66,7 @@ class Hour(Answer):
     status: Status
 
 
-class Score(Answer):
+class Score(ResponseModel):
     """The score, with what it was made of.
 
     Attributes:

@@ -16,7 +16,7 @@ from autodoctor.ids import FIRST, LAST
 from autodoctor.monitoring.alerts import SESSION_ALERTS
 from autodoctor.monitoring.window import Window, counted, window
 from autodoctor.web.paging import cursor_of, page_size, place_of
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 LONGEST: Final = timedelta(days=31)
 DEFAULT: Final = timedelta(hours=24)
@@ -133,7 +133,7 @@ _PLACE: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
 _EVER: Final = Window(datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
-class FoundSession(Answer):
+class FoundSession(ResponseModel):
     """One session of the list.
 
     Attributes:
@@ -166,7 +166,7 @@ class FoundSession(Answer):
     attempts: int | None
 
 
-class FoundSessions(Answer):
+class FoundSessions(ResponseModel):
     """One page of a list."""
 
     sessions: list[FoundSession]

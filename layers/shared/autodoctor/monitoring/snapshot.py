@@ -4,7 +4,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 OFFER_MINUTES: Final = 15
 
@@ -65,7 +65,7 @@ SELECT 'settlements_waiting', count(*), NULL, min(d.ended_at) FROM settlements_d
 """
 
 
-class OldestWaiting(Answer):
+class OldestWaiting(ResponseModel):
     """The customer who has waited longest in the queue, urgent or not."""
 
     session_id: UUID
@@ -76,7 +76,7 @@ class OldestWaiting(Answer):
     status: str
 
 
-class Offers(Answer):
+class Offers(ResponseModel):
     """The answers to offers in the last minutes."""
 
     minutes: int = OFFER_MINUTES
@@ -85,7 +85,7 @@ class Offers(Answer):
     lapsed: int
 
 
-class Standing(Answer):
+class Standing(ResponseModel):
     """This minute.
 
     Attributes:
@@ -109,7 +109,7 @@ class Standing(Answer):
     offers: Offers
 
 
-class MoneyStuck(Answer):
+class MoneyStuck(ResponseModel):
     """Money that has not moved; `list` is the route that lists its sessions. Cents are None while undecided."""
 
     kind: str

@@ -12,7 +12,7 @@ from autodoctor.ids import LAST
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.notifications.words import FALLBACK, in_app
 from autodoctor.web.paging import cursor_of, page_size, place_of
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 _PAGE: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
@@ -47,7 +47,7 @@ _PLACE: Final = TypeAdapter[tuple[datetime, UUID]](tuple[AwareDatetime, UUID])
 _NEWEST: Final = (datetime.fromisoformat("9999-12-31T00:00:00Z"), LAST)
 
 
-class Notification(Answer):
+class Notification(ResponseModel):
     """One notification, in the language that the user chose.
 
     Attributes:
@@ -65,7 +65,7 @@ class Notification(Answer):
     read_at: Utc | None
 
 
-class Notifications(Answer):
+class Notifications(ResponseModel):
     """One page, newest first, and the number of all unread notifications."""
 
     notifications: list[Notification]
@@ -73,14 +73,14 @@ class Notifications(Answer):
     next_cursor: str | None
 
 
-class MarkedAsRead(Answer):
+class MarkedAsRead(ResponseModel):
     """The notification, and when the user first read it."""
 
     notification_id: UUID
     read_at: Utc
 
 
-class AllMarkedAsRead(Answer):
+class AllMarkedAsRead(ResponseModel):
     """How many unread notifications were marked."""
 
     marked: int

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 
 class Kind(StrEnum):
@@ -24,7 +24,7 @@ class Kind(StrEnum):
     QUOTE_APPROVED = "quote_approved"
 
 
-class Facts(Answer):
+class Facts(ResponseModel):
     """What a text may mention; each kind uses some of it.
 
     Attributes:

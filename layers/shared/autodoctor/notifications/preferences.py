@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from autodoctor.db import Database
 from autodoctor.notifications.kinds import Kind
 from autodoctor.notifications.words import FALLBACK, locales
-from autodoctor.web.schemas import Answer, RequestBody
+from autodoctor.web.schemas import RequestBody, ResponseModel
 
 _CHOSEN: Final[LiteralString] = """
 SELECT (SELECT l.locale FROM notification_locales l WHERE l.user_id = %(user_id)s) AS locale,
@@ -78,7 +78,7 @@ class PreferencesRequest(RequestBody):
         return self
 
 
-class Preference(Answer):
+class Preference(ResponseModel):
     """The channels of one kind."""
 
     kind: Kind
@@ -86,7 +86,7 @@ class Preference(Answer):
     in_app: bool
 
 
-class Preferences(Answer):
+class Preferences(ResponseModel):
     """The language, and the channels of every kind."""
 
     locale: str

@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Refused
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 _BUSY: Final = "AD010"
 
@@ -75,7 +75,7 @@ class CustomerBusy(Exception):
         super().__init__(f"customer {user_id} has an active session or an open payment; end it first")
 
 
-class Erasure(Answer):
+class Erasure(ResponseModel):
     """The proof of an erasure.
 
     Attributes:

@@ -9,12 +9,12 @@ from autodoctor.ids import LAST
 from autodoctor.quotes.errors import QuoteNotFound
 from autodoctor.sessions.queue import vehicle_summary
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 type QuoteStatus = Literal["requested", "given", "approved", "declined", "superseded"]
 
 
-class QuoteStep(Answer):
+class QuoteStep(ResponseModel):
     """One step of a quote's life: who did what, when."""
 
     at: Utc
@@ -23,7 +23,7 @@ class QuoteStep(Answer):
     amount_cents: int | None
 
 
-class Quote(Answer):
+class Quote(ResponseModel):
     """A quote as each of its parties sees it.
 
     Attributes:
@@ -68,13 +68,13 @@ class MechanicQuote(Quote):
     asked_of_caller: bool
 
 
-class SessionQuotes(Answer):
+class SessionQuotes(ResponseModel):
     """All quotes of one session, oldest first."""
 
     quotes: list[Quote]
 
 
-class Quotes(Answer):
+class Quotes(ResponseModel):
     """One page of a mechanic's quotes, newest first."""
 
     quotes: list[MechanicQuote]

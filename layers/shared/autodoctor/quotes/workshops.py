@@ -7,7 +7,7 @@ from autodoctor.db import Database
 from autodoctor.errors import MechanicNotActive
 from autodoctor.ids import FIRST
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 # No row: no active mechanic. One without a workshop: no more of them.
 _PAGE: Final[LiteralString] = """
@@ -19,14 +19,14 @@ SELECT w.id AS workshop_id, w.name
 """
 
 
-class AskableWorkshop(Answer):
+class AskableWorkshop(ResponseModel):
     """A workshop that can be asked for a quote."""
 
     workshop_id: UUID
     name: str
 
 
-class AskableWorkshops(Answer):
+class AskableWorkshops(ResponseModel):
     """One page, in the order in which they joined."""
 
     workshops: list[AskableWorkshop]

@@ -15,12 +15,12 @@ from autodoctor.errors import (
     MechanicNotActive,
     OwnSession,
 )
-from autodoctor.prefetched import Told
+from autodoctor.prefetched import WithEvents
 from autodoctor.sessions.queue import VISIBLE
-from autodoctor.web.schemas import Answer, RequestBody
+from autodoctor.web.schemas import RequestBody, ResponseModel
 
 
-class Accepted(Told):
+class Accepted(WithEvents):
     """The session is this mechanic's."""
 
     assignment_id: UUID
@@ -34,7 +34,7 @@ class DeclineRequest(RequestBody):
     reason: Annotated[str, StringConstraints(max_length=500)] | None = None
 
 
-class Declined(Answer):
+class Declined(ResponseModel):
     """The session is queued again for the others."""
 
     assignment_id: UUID
@@ -65,7 +65,7 @@ UPDATE session_assignments a
 RETURNING a.id AS assignment_id, a.session_id
 """
 
-_STANDING: Final[LiteralString] = (
+_LOOKUP: Final[LiteralString] = (
     """
 SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, a.session_id, a.status,
        a.mechanic_id = m.id AS mine, s.status AS session_status, c.user_id = %(user_id)s AS own_session, """
@@ -155,7 +155,7 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
             raise
         declined = None
     if declined is None:
-        declined = _standing(database, parameters)
+        declined = _lookup(database, parameters)
         if not declined["visible_once"]:
             raise AssignmentNotFound
         if not (declined["mine"] and declined["status"] == "declined"):
@@ -169,30 +169,30 @@ def _held(database: Database, parameters: Row) -> Row | None:
     Raises:
         Problem: why this mechanic cannot have it.
     """
-    standing = _standing(database, parameters)
-    if standing["mechanic_status"] != "active":
+    found = _lookup(database, parameters)
+    if found["mechanic_status"] != "active":
         raise MechanicNotActive
-    if not standing["visible_once"]:
+    if not found["visible_once"]:
         raise AssignmentNotFound
-    if standing["mine"] and standing["status"] == "accepted":
-        return standing
-    if standing["own_session"]:
+    if found["mine"] and found["status"] == "accepted":
+        return found
+    if found["own_session"]:
         raise OwnSession
-    if standing["visible"]:
+    if found["visible"]:
         return None
-    raise AssignmentUnavailable(standing["assignment_id"])
+    raise AssignmentUnavailable(found["assignment_id"])
 
 
-def _standing(database: Database, parameters: Row) -> Row:
+def _lookup(database: Database, parameters: Row) -> Row:
     """How the assignment stands, and how this mechanic does.
 
     Raises:
         MechanicNotActive: no such mechanic.
     """
-    standing = database.one(_STANDING, parameters)
-    if standing is None:
+    found = database.one(_LOOKUP, parameters)
+    if found is None:
         raise MechanicNotActive
-    return standing
+    return found
 
 
 def _accept_scheduled(connection: psycopg.Connection[Row], parameters: Row) -> Row | None:

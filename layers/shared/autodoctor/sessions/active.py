@@ -6,15 +6,15 @@ from uuid import UUID
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionNotFound
 from autodoctor.ids import FIRST, LAST
-from autodoctor.sessions.queue_position import WAITING, Waiting
+from autodoctor.sessions.queue_position import QUEUE_POSITION, QueuePosition
 from autodoctor.settings import session_base_url
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 type Role = Literal["customer", "mechanic"]
 
 
-class SessionSummary(Answer):
+class SessionSummary(ResponseModel):
     """A session as one of its parties sees it."""
 
     session_id: UUID
@@ -28,7 +28,7 @@ class SessionSummary(Answer):
     session_url: str
 
 
-class ActiveSession(Answer):
+class ActiveSession(ResponseModel):
     """The active session, if there is one."""
 
     session: SessionSummary | None
@@ -52,14 +52,14 @@ class PastSession(SessionOutcome):
     mechanic_id: UUID | None
 
 
-class History(Answer):
+class History(ResponseModel):
     """One page of a party's sessions, newest first."""
 
     sessions: list[PastSession]
     next_cursor: str | None
 
 
-class Participant(Answer):
+class Participant(ResponseModel):
     """Who takes part."""
 
     role: Role
@@ -68,7 +68,7 @@ class Participant(Answer):
     present: bool
 
 
-class TimelineEvent(Answer):
+class TimelineEvent(ResponseModel):
     """One event of a session's life."""
 
     at: Utc
@@ -90,7 +90,7 @@ class SessionDetail(SessionOutcome):
     offer_expires_at: Utc | None
     accepted_at: Utc | None
     mechanic_notes: str | None
-    waiting: Waiting | None
+    waiting: QueuePosition | None
     participants: list[Participant]
     timeline: list[TimelineEvent]
 
@@ -189,7 +189,7 @@ _DETAIL: Final[LiteralString] = (
                 SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
                   FROM session_assignment_events WHERE session_id = s.id) AS e) AS timeline,
 """
-    + WAITING
+    + QUEUE_POSITION
     + """ AS waiting
   FROM sessions s
   JOIN intakes i ON i.id = s.id

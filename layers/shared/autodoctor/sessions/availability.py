@@ -7,7 +7,7 @@ from pydantic import Field
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive
-from autodoctor.web.schemas import Answer, RequestBody, Utc
+from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 DEFAULT_MINUTES: Final = 60
 MAX_MINUTES: Final = 720
@@ -20,7 +20,7 @@ class AvailabilityRequest(RequestBody):
     minutes: Annotated[int, Field(ge=1, le=MAX_MINUTES)] = DEFAULT_MINUTES
 
 
-class Availability(Answer):
+class Availability(ResponseModel):
     """Whether requests for this mechanic are offered.
 
     Attributes:
@@ -45,7 +45,7 @@ _LEASE: Final[LiteralString] = """
             WHEN is_available(m.id, m.available_until) THEN nullif(m.available_until, 'infinity') END AS available_until
 """
 
-_STANDING: Final[LiteralString] = (
+_LOOKUP: Final[LiteralString] = (
     "SELECT " + _LEASE + " FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'"
 )
 
@@ -70,7 +70,7 @@ def availability(database: Database, user_id: UUID) -> Availability:
     Raises:
         MechanicNotActive: no such mechanic, or suspended.
     """
-    return _answer(database.one(_STANDING, {"user_id": user_id}))
+    return _answer(database.one(_LOOKUP, {"user_id": user_id}))
 
 
 def set_availability(database: Database, user_id: UUID, wish: AvailabilityRequest) -> Availability:

@@ -13,7 +13,7 @@ from pydantic import StringConstraints
 from autodoctor.db import Database, Row
 from autodoctor.domain.ending import Evidence, Presence, Verdict, verdict
 from autodoctor.errors import SessionBusy, SessionNotFound
-from autodoctor.prefetched import Told
+from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, Utc
 
 PATIENCE_SECONDS: Final = 1.5
@@ -26,7 +26,7 @@ class EndRequest(RequestBody):
     mechanic_notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
 
 
-class Ended(Told):
+class Ended(WithEvents):
     """The outcome."""
 
     session_id: UUID

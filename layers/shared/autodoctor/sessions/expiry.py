@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 import psycopg
 
 from autodoctor.db import Database, Refused
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 200
 MARGIN_SECONDS: Final = 5.0
@@ -20,7 +20,7 @@ _ABANDONED: Final[LiteralString] = "SELECT end_abandoned_sessions(%(batch)s) AS 
 _OLD_KEYS: Final[LiteralString] = "SELECT forget_idempotency_keys(%(batch)s) AS changed"
 
 
-class Swept(Answer):
+class Swept(ResponseModel):
     """How many of each were found and dealt with."""
 
     orphans: int

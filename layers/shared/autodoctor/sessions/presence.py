@@ -9,8 +9,8 @@ from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
-from autodoctor.prefetched import Told
-from autodoctor.web.schemas import Answer, RequestBody, Utc
+from autodoctor.prefetched import WithEvents
+from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 
 class PresenceRequest(RequestBody):
@@ -19,7 +19,7 @@ class PresenceRequest(RequestBody):
     connection_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
 
 
-class PresenceRecorded(Told):
+class PresenceRecorded(WithEvents):
     """Where the session stands now."""
 
     session_id: UUID
@@ -27,7 +27,7 @@ class PresenceRecorded(Told):
     started_at: Utc | None
 
 
-class Released(Answer):
+class Released(ResponseModel):
     """The session waits for another mechanic."""
 
     session_id: UUID
@@ -88,7 +88,7 @@ UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id
 RETURNING id AS session_id
 """
 
-_STANDING: Final[LiteralString] = """
+_LOOKUP: Final[LiteralString] = """
 SELECT s.id AS session_id, s.status AS session_status, s.started_at,
        c.user_id = %(user_id)s OR m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_party,
        m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_mechanic,
@@ -123,11 +123,11 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
     parameters = _parameters(user_id, session_id, connection_id)
     recorded = database.one(_JOIN, parameters)
     if recorded is None:
-        standing = _standing(database, parameters)
-        if standing["session_status"] in _OVER:
-            raise SessionEnded(standing["session_status"])
-        if standing["session_status"] == "scheduled":
-            raise SessionNotOpen(standing["session_status"])
+        found = _lookup(database, parameters)
+        if found["session_status"] in _OVER:
+            raise SessionEnded(found["session_status"])
+        if found["session_status"] == "scheduled":
+            raise SessionNotOpen(found["session_status"])
         raise SessionBusy
     return PresenceRecorded(**recorded)
 
@@ -138,7 +138,7 @@ def leave(database: Database, user_id: UUID, session_id: UUID, connection_id: st
     Arguments and `SessionNotFound` as for `join`; a session that is over is left without a trace.
     """
     parameters = _parameters(user_id, session_id, connection_id)
-    recorded = database.one(_LEAVE, parameters) or _standing(database, parameters)
+    recorded = database.one(_LEAVE, parameters) or _lookup(database, parameters)
     return PresenceRecorded(**recorded)
 
 
@@ -176,7 +176,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
     parameters = {"user_id": user_id, "session_id": session_id}
     released = database.one(_RELEASE, parameters)
     if released is None:
-        released = database.one(_STANDING, parameters)
+        released = database.one(_LOOKUP, parameters)
         if released is None:
             raise SessionNotFound
         if not (released["gave_it_back"] and released["session_status"] == "pending"):
@@ -193,8 +193,8 @@ def _parameters(user_id: UUID, session_id: UUID, connection_id: str | None) -> R
     return {"user_id": user_id, "session_id": session_id, "connection_id": connection_id, "data": data}
 
 
-def _standing(database: Database, parameters: Row) -> Row:
-    standing = database.one(_STANDING, parameters)
-    if standing is None or not standing["is_party"]:
+def _lookup(database: Database, parameters: Row) -> Row:
+    found = database.one(_LOOKUP, parameters)
+    if found is None or not found["is_party"]:
         raise SessionNotFound
-    return standing
+    return found

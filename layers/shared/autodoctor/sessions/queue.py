@@ -10,7 +10,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive
 from autodoctor.ids import FIRST
 from autodoctor.web.paging import cursor_of, page_size, place_of
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 VISIBLE: Final[LiteralString] = """
 assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
@@ -55,7 +55,7 @@ _PLACE: Final = TypeAdapter[tuple[bool, datetime, UUID]](tuple[bool, AwareDateti
 _START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
 
 
-class QueuedAssignment(Answer):
+class QueuedAssignment(ResponseModel):
     """One request in the queue."""
 
     assignment_id: UUID
@@ -72,7 +72,7 @@ class QueuedAssignment(Answer):
     offer_expires_at: Utc | None
 
 
-class Queue(Answer):
+class Queue(ResponseModel):
     """One page of the queue."""
 
     assignments: list[QueuedAssignment]

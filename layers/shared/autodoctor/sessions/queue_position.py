@@ -1,15 +1,15 @@
-"""What a waiting customer is told: place in the queue, mechanics available, an estimated wait."""
+"""A customer's place in the queue, the mechanics available, and the estimated wait."""
 
 from collections.abc import Sequence
 from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 
-class Waiting(Answer):
-    """How a customer's wait goes; numbers only, nothing of anybody else.
+class QueuePosition(ResponseModel):
+    """A customer's place in the queue; numbers only, nothing of anybody else.
 
     Attributes:
         position: the best place the request has in the list of a mechanic on duty who is shown it; 1 is next.
@@ -22,20 +22,20 @@ class Waiting(Answer):
     estimated_wait_seconds: int | None
 
 
-class WaitingPlace(Waiting):
-    """The same, with whose it is: the customer's `sub`, and the session."""
+class CustomerQueuePosition(QueuePosition):
+    """The same, with the customer's `sub` and the session."""
 
     user_id: UUID
     session_id: UUID
 
 
-WAITING: Final[LiteralString] = """
+QUEUE_POSITION: Final[LiteralString] = """
 CASE WHEN s.status IN ('pending', 'scheduled') AND a.status IN ('queued', 'offered') AND a.available_at <= now()
      THEN (SELECT jsonb_build_object('position', w.place, 'mechanicsAvailable', w.mechanics_available,
                                      'estimatedWaitSeconds', w.estimated_wait_seconds)
              FROM waiting_places(ARRAY[c.user_id]) AS w) END
 """
-"""What the customer `c` of session `s`, whose current assignment is `a`, is told; null where nobody waits."""
+"""The place of customer `c`, whose session `s` has the current assignment `a`; null unless it is in the queue."""
 
 _PLACES: Final[LiteralString] = """
 SELECT user_id, session_id, place AS position, mechanics_available, estimated_wait_seconds
@@ -43,12 +43,12 @@ SELECT user_id, session_id, place AS position, mechanics_available, estimated_wa
 """
 
 
-def waiting_places(database: Database, user_ids: Sequence[UUID] | None = None) -> list[WaitingPlace]:
-    """What each waiting customer is told now, the first 1,000 of the queue at most, in one statement.
+def queue_positions(database: Database, user_ids: Sequence[UUID] | None = None) -> list[CustomerQueuePosition]:
+    """The places of the customers in the queue, of its first 1,000 at most, in one statement.
 
     Args:
         database: where.
         user_ids: only these customers, by their `sub`; None: all.
     """
     wanted = None if user_ids is None else list(user_ids)
-    return [WaitingPlace(**row) for row in database.all(_PLACES, {"user_ids": wanted})]
+    return [CustomerQueuePosition(**row) for row in database.all(_PLACES, {"user_ids": wanted})]

@@ -26,7 +26,7 @@ from autodoctor.errors import (
 )
 from autodoctor.observability import MetricUnit, log_failure, logger, metrics
 from autodoctor.web.schemas import RequestBody, unstorable
-from autodoctor.web.validation_messages import in_words
+from autodoctor.web.validation_messages import validation_message
 
 type Group = Literal["customers", "mechanics", "admins"]
 type Event = Mapping[str, Any]
@@ -81,7 +81,9 @@ class Request:
         except ValidationError as invalid:
             if invalid.errors()[0]["type"] == "json_invalid":  # nested more than 200 deep
                 raise MalformedBody(_NOT_JSON) from None
-            raise Unprocessable(*((_pointer(error["loc"]), in_words(error)) for error in invalid.errors())) from None
+            raise Unprocessable(
+                *((_pointer(error["loc"]), validation_message(error)) for error in invalid.errors())
+            ) from None
 
     def id(self, name: str, absent: Callable[[], Problem]) -> UUID:
         """The UUID in the path.

@@ -22,7 +22,7 @@ class RequestBody(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, strict=True, frozen=True, extra="ignore")
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """A JSON answer, built from rows with snake_case columns."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True, extra="ignore")

@@ -24,7 +24,7 @@ _CONFIG: Final = "config.json"
 _ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
-class Site:
+class StaticFiles:
     """The files by name, read once.
 
     Args:

@@ -29,7 +29,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-def in_words(error: ErrorDetails) -> str:
+def validation_message(error: ErrorDetails) -> str:
     """What follows the field's name to make a sentence, such as "must be 1886 or more".
 
     Args:

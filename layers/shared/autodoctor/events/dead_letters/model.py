@@ -13,7 +13,7 @@ _SHOWN_IN_DETAIL = ("eventId", "sessionId", "assignmentId", "payoutId")
 
 
 @dataclass(frozen=True)
-class Letter:
+class DeadLetterMessage:
     """One dead letter.
 
     Attributes:
@@ -47,7 +47,7 @@ class Letter:
         return f"{self.sent_at:%Y-%m-%d %H:%M:%S}Z {self.origin:<8} {self.message_id} {told} ({why})"
 
 
-def letter_of(message: Mapping[str, Any]) -> Letter:
+def parse_message(message: Mapping[str, Any]) -> DeadLetterMessage:
     """Read a message as ReceiveMessage gives it, all its attributes included."""
     system: Mapping[str, str] = message["Attributes"]
     own = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
@@ -64,7 +64,7 @@ def letter_of(message: Mapping[str, Any]) -> Letter:
         origin, target = "function", str(context.get("functionArn", "")).removesuffix(":$LATEST")
         payload, error = json.dumps(body.get("requestPayload")), _failure(body, context)
         body = {}
-    return Letter(
+    return DeadLetterMessage(
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         origin=origin,

@@ -5,12 +5,12 @@ from functools import cache
 from uuid import UUID
 
 from autodoctor.aws.sqs import SqsQueue
-from autodoctor.events.dead_letters.model import Letter
+from autodoctor.events.dead_letters.model import DeadLetterMessage
 from autodoctor.settings import required
-from autodoctor.web.schemas import Answer, Utc, now
+from autodoctor.web.schemas import ResponseModel, Utc, now
 
 
-class DeadLetter(Answer):
+class DeadLetter(ResponseModel):
     """What is told of a letter: ids and kinds, never what it says.
 
     Attributes:
@@ -36,7 +36,7 @@ class DeadLetter(Answer):
     error: str | None
 
 
-class DeadLetterQueue(Answer):
+class DeadLetterQueue(ResponseModel):
     """One dead-letter queue.
 
     Attributes:
@@ -52,7 +52,7 @@ class DeadLetterQueue(Answer):
     letters: list[DeadLetter]
 
 
-class DeadLetterQueues(Answer):
+class DeadLetterQueues(ResponseModel):
     """Every dead-letter queue, by name."""
 
     as_of: Utc
@@ -90,7 +90,7 @@ def _looked_into(name: str, queue: SqsQueue) -> DeadLetterQueue:
     )
 
 
-def _shown(letter: Letter) -> DeadLetter:
+def _shown(letter: DeadLetterMessage) -> DeadLetter:
     return DeadLetter(
         letter_id=letter.message_id,
         sent_at=letter.sent_at,

@@ -18,11 +18,11 @@ from autodoctor.aws.client import AwsConnection, endpoint
 from autodoctor.aws.sqs import QueueRefused, SqsQueue
 from autodoctor.db import Database
 from autodoctor.errors import NotFound
-from autodoctor.events.dead_letters.model import Letter
+from autodoctor.events.dead_letters.model import DeadLetterMessage
 from autodoctor.events.dead_letters.queues import queues
 from autodoctor.ids import new_id
 from autodoctor.observability import log_failure
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 SENDING_SECONDS: Final = 15.0
 """What one call spends on sending letters itself; the rest waits for the next call."""
@@ -38,7 +38,7 @@ ON CONFLICT (id) DO NOTHING
 """
 
 
-class Redriven(Answer):
+class Redriven(ResponseModel):
     """What was begun.
 
     Attributes:
@@ -90,7 +90,7 @@ def _sent_each(name: str, queue: SqsQueue, most: int) -> Redriven:
     """Send `most` letters at most: one that fails again at once is back before this ends, and would go round."""
     give_up_at = time.monotonic() + SENDING_SECONDS
     sent = 0
-    kept: list[Letter] = []
+    kept: list[DeadLetterMessage] = []
     while sent + len(kept) < most and time.monotonic() < give_up_at:
         batch = queue.receive(_HOLD_SECONDS)
         if not batch:
@@ -106,7 +106,7 @@ def _sent_each(name: str, queue: SqsQueue, most: int) -> Redriven:
     return Redriven(queue=name, sending=sent, kept=len(kept))
 
 
-def _is_sent(letter: Letter) -> bool:
+def _is_sent(letter: DeadLetterMessage) -> bool:
     """Send one letter to where it was meant to go; the role's policy says where that may be."""
     try:
         if ":sqs:" in letter.target:
@@ -126,7 +126,7 @@ def _functions() -> AwsConnection:
     return AwsConnection("lambda", endpoint("LAMBDA", "lambda"))
 
 
-def _invoke(letter: Letter) -> None:
+def _invoke(letter: DeadLetterMessage) -> None:
     """Have Lambda run a function with the letter's event as soon as it can."""
     function = quote(letter.target.partition(":function:")[2], safe="")
     path, headers = f"/2015-03-31/functions/{function}/invocations", {"X-Amz-Invocation-Type": "Event"}

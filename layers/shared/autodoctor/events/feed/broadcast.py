@@ -81,7 +81,7 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
         welcome(database, connection_id)
     for connection_id in asking:
         identify(database, connection_id)
-    tell_waiting(database)
+    push_queue_positions(database)
 
 
 def _read(bodies: Iterable[Mapping[str, Any]]) -> tuple[list[Event], int]:
@@ -111,7 +111,7 @@ def tell(database: Database, events: Sequence[Event]) -> None:
     messages.mark_sent(database, events)
 
 
-def tell_waiting(database: Database) -> None:
+def push_queue_positions(database: Database) -> None:
     """Push their place in the queue to the waiting customers for whom it has changed.
 
     Raises:
@@ -120,7 +120,7 @@ def tell_waiting(database: Database) -> None:
     rows = queue_position.changed(database)
     if rows:
         _push(database, queue_position.frames(database, rows))
-        queue_position.told(database, rows)
+        queue_position.mark_sent(database, rows)
 
 
 def welcome(database: Database, connection_id: str) -> None:

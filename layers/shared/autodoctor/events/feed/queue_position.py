@@ -1,4 +1,4 @@
-"""Tells waiting customers who are connected their place in the queue, whenever it has changed."""
+"""Sends connected customers in the queue their place, whenever it has changed."""
 
 import json
 from collections import defaultdict
@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database, Row
 from autodoctor.events.feed import messages
 
-# An estimate moves with the clock; only a change that somebody would notice is told.
+# An estimate moves with the clock; only a change that somebody would notice is sent.
 NOTICED_SECONDS: Final = 30
 
 _CHANGED: Final[LiteralString] = """
@@ -28,15 +28,15 @@ SELECT l.connection_id, w.session_id, w.place, w.mechanics_available, w.estimate
     OR abs((l.waiting ->> 'estimatedWaitSeconds')::integer - w.estimated_wait_seconds) >= %(noticed_seconds)s
 """
 
-_TOLD: Final[LiteralString] = """
-UPDATE realtime_connections c SET waiting = told.payload
-  FROM jsonb_to_recordset(%(told)s) AS told (connection_id text, payload jsonb)
- WHERE c.connection_id = told.connection_id
+_MARK_SENT: Final[LiteralString] = """
+UPDATE realtime_connections c SET waiting = sent.payload
+  FROM jsonb_to_recordset(%(sent)s) AS sent (connection_id text, payload jsonb)
+ WHERE c.connection_id = sent.connection_id
 """
 
 
 def changed(database: Database) -> list[Row]:
-    """The connections whose customers have not been told where they stand now."""
+    """The connections to which the customer's present place has not been sent."""
     return database.all(_CHANGED, {"noticed_seconds": NOTICED_SECONDS})
 
 
@@ -48,10 +48,10 @@ def frames(database: Database, rows: list[Row]) -> dict[str, list[bytes]]:
     return made
 
 
-def told(database: Database, rows: list[Row]) -> None:
+def mark_sent(database: Database, rows: list[Row]) -> None:
     """Remember what was sent."""
     listed = [{"connection_id": row["connection_id"], "payload": _payload(row)} for row in rows]
-    database.execute(_TOLD, {"told": Jsonb(listed, dumps=lambda value: json.dumps(value, default=str))})
+    database.execute(_MARK_SENT, {"sent": Jsonb(listed, dumps=lambda value: json.dumps(value, default=str))})
 
 
 def _payload(row: Row) -> dict[str, Any]:

@@ -21,7 +21,7 @@ QUEUE_SECONDS: Final = 2.0
 IDENTIFY: Final = "identify"
 """The `action` of a client's message that is answered with `connected`: the connection's id and the present seq."""
 
-type Answer = dict[str, int]
+type SocketResponse = dict[str, int]
 
 
 class QueueRefused(OSError):
@@ -31,10 +31,10 @@ class QueueRefused(OSError):
         super().__init__(f"SendMessage answered {status}")
 
 
-def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], Answer]:
+def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], SocketResponse]:
     """The Lambda handler of the WebSocket API's routes; a refused `$connect` refuses the handshake with its status."""
 
-    def handle(event: Mapping[str, Any], _context: LambdaContext) -> Answer:
+    def handle(event: Mapping[str, Any], _context: LambdaContext) -> SocketResponse:
         request = event["requestContext"]
         logger.set_correlation_id(request["requestId"])
         try:

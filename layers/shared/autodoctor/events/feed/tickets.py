@@ -10,7 +10,7 @@ from uuid import UUID
 
 from autodoctor.db import Database
 from autodoctor.settings import required
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 TICKET_SECONDS: Final = 60
 _TICKET_BYTES: Final = 32
@@ -21,7 +21,7 @@ VALUES (%(ticket_hash)s, %(user_id)s, %(groups)s, clock_timestamp() + make_inter
 """
 
 
-class Ticket(Answer):
+class Ticket(ResponseModel):
     """How to connect.
 
     Attributes:

@@ -9,7 +9,7 @@ from autodoctor.ids import new_id
 from autodoctor.observability import log_failure
 from autodoctor.payments.stripe.client import stripe_client
 from autodoctor.settings import session_base_url
-from autodoctor.web.schemas import Answer, RequestBody, now
+from autodoctor.web.schemas import RequestBody, ResponseModel, now
 
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
@@ -69,7 +69,7 @@ class PackRequest(RequestBody):
     pack: str
 
 
-class PackCheckout(Answer):
+class PackCheckout(ResponseModel):
     """Where the pack is paid."""
 
     checkout_id: UUID

@@ -3,7 +3,7 @@
 from typing import Final, LiteralString
 
 from autodoctor.db import Database
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 _PLANS: Final[LiteralString] = """
 SELECT code, name, session_types, price_cents, currency, credits, included_minutes, max_minutes, uses_per_customer
@@ -14,7 +14,7 @@ SELECT code, name, credits, price_cents, currency FROM credit_packs WHERE active
 """
 
 
-class Plan(Answer):
+class Plan(ResponseModel):
     """One plan: its price in cents and in credits, and how many sessions of it a customer may have (null: any)."""
 
     code: str
@@ -28,7 +28,7 @@ class Plan(Answer):
     uses_per_customer: int | None
 
 
-class CreditPack(Answer):
+class CreditPack(ResponseModel):
     """Credits that can be bought at once."""
 
     code: str
@@ -38,7 +38,7 @@ class CreditPack(Answer):
     currency: str
 
 
-class Plans(Answer):
+class Plans(ResponseModel):
     """Everything that can be bought, cheapest first."""
 
     plans: list[Plan]

@@ -16,7 +16,7 @@ from autodoctor.payments.checkout.checkout import UNASKED_TOO_LONG, withdraw
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
 from autodoctor.payments.stripe.client import stripe_client, stripe_secrets
 from autodoctor.payments.stripe.inbox import ALARMING, alarm
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 20
 GRACE_SECONDS: Final = 120.0
@@ -57,7 +57,7 @@ RETURNING c.*
 """
 
 
-class SweptCheckouts(Answer):
+class SweptCheckouts(ResponseModel):
     """What the sweep did.
 
     Attributes:

@@ -10,7 +10,7 @@ from autodoctor.errors import InsufficientCredits, Unprocessable
 from autodoctor.ids import LAST
 from autodoctor.payments.ledger.accounts import CREDITS_ISSUED, Kind, customer_credits
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer, RequestBody, Utc
+from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 NEVER_NEGATIVE: Final = "credit_balances_not_negative"
 """The constraint that refuses what would overdraw a customer's credits."""
@@ -86,7 +86,7 @@ class GrantRequest(RequestBody):
     key: Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-class CreditsGranted(Answer):
+class CreditsGranted(ResponseModel):
     """What was granted under this key, and what the customer has now; `customer_id` is the `sub`."""
 
     customer_id: UUID
@@ -94,7 +94,7 @@ class CreditsGranted(Answer):
     balance: int
 
 
-class CreditMovement(Answer):
+class CreditMovement(ResponseModel):
     """One change of the balance; `credits` is negative where they were spent or withdrawn."""
 
     movement: Movement
@@ -103,7 +103,7 @@ class CreditMovement(Answer):
     created_at: Utc
 
 
-class Credits(Answer):
+class Credits(ResponseModel):
     """What a customer can spend, and how it came to be, newest first."""
 
     balance: int

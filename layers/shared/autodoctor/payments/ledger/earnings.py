@@ -6,7 +6,7 @@ from uuid import UUID
 from autodoctor.db import Database
 from autodoctor.ids import LAST
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 _PAGE: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
@@ -39,7 +39,7 @@ SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_ce
 type EarningStatus = Literal["pending", "paid", "failed", "reversed"]
 
 
-class Earning(Answer):
+class Earning(ResponseModel):
     """One amount: for holding a session, referring its customer or escalating it."""
 
     payout_id: UUID
@@ -51,7 +51,7 @@ class Earning(Answer):
     created_at: Utc
 
 
-class Totals(Answer):
+class Totals(ResponseModel):
     """Cents over all earnings, also those of other pages: by how far they are, and by what they are for.
 
     Attributes:
@@ -71,7 +71,7 @@ class Totals(Answer):
     escalation_cents: int
 
 
-class Earnings(Answer):
+class Earnings(ResponseModel):
     """One page, newest first, and the totals."""
 
     earnings: list[Earning]

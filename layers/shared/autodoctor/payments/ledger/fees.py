@@ -15,7 +15,7 @@ from autodoctor.db import Database, Row
 from autodoctor.payments.ledger.accounts import STRIPE, STRIPE_FEES, Kind
 from autodoctor.payments.outgoing.lease import MARGIN_SECONDS
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:
     import stripe
@@ -60,7 +60,7 @@ ON CONFLICT (key) DO NOTHING
 """
 
 
-class SweptFees(Answer):
+class SweptFees(ResponseModel):
     """How many payments and disputes were looked at, and of how many the fees are booked now."""
 
     asked: int = 0

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from autodoctor.db import Database
 from autodoctor.errors import MechanicNotActive
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 _STANDING: Final[LiteralString] = """
 SELECT m.referral_code,
@@ -16,7 +16,7 @@ SELECT m.referral_code,
 """
 
 
-class Referral(Answer):
+class Referral(ResponseModel):
     """What a mechanic shares, and what came of it.
 
     Attributes:

@@ -19,7 +19,7 @@ from autodoctor.payments.ledger.accounts import Kind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repay
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment_of
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 type Outcome = Literal["pay", "refund", "return", "nothing"]
 
@@ -69,7 +69,7 @@ class SessionNotOver(Exception):
         super().__init__(f"session {session_id} has not ended")
 
 
-class SweptSettlements(Answer):
+class SweptSettlements(ResponseModel):
     """How many sessions were settled whose event never did it."""
 
     settled: int

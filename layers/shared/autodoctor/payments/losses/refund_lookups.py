@@ -16,7 +16,7 @@ from autodoctor.payments.losses.dashboard_refunds import refund_told
 from autodoctor.payments.losses.losses import lock_payment
 from autodoctor.payments.outgoing.lease import MARGIN_SECONDS
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:
     import stripe
@@ -45,7 +45,7 @@ SELECT count(*) AS unanswered FROM checkouts WHERE refunds_due_at IS NOT NULL AN
 """
 
 
-class LookedUp(Answer):
+class LookedUp(ResponseModel):
     """Of how many payments Stripe was asked for the refunds, and how many of these were news."""
 
     asked: int = 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, LiteralString
 from autodoctor.db import Database, Row
 from autodoctor.observability import logger
 from autodoctor.payments.stripe.connect import KEY_HOURS
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:
     import stripe
@@ -36,7 +36,7 @@ class Overtaken(Exception):
     """Another attempt holds the row by now."""
 
 
-class Sent(Answer):
+class Sent(ResponseModel):
     """How many rows came to which end in one sweep; overtaken: another attempt had decided by then."""
 
     sent: int = 0
@@ -45,7 +45,7 @@ class Sent(Answer):
     overtaken: int = 0
 
 
-class Waiting(Answer):
+class Waiting(ResponseModel):
     """What is not sent.
 
     Attributes:

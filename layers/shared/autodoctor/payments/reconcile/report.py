@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 SERIOUS: Final = frozenset(
     {
@@ -22,7 +22,7 @@ SERIOUS: Final = frozenset(
 """Money that may be with the wrong person, or books that contradict themselves: a person has to look at once."""
 
 
-class Difference(Answer):
+class Difference(ResponseModel):
     """One thing that the books say otherwise than Stripe, or than they say elsewhere.
 
     Attributes:
@@ -49,7 +49,7 @@ class Difference(Answer):
         return self.kind in SERIOUS
 
 
-class Totals(Answer):
+class Totals(ResponseModel):
     """Sums in cents of US dollars, of everything that was compared.
 
     Attributes:
@@ -71,7 +71,7 @@ class Totals(Answer):
     disputed: int = 0
 
 
-class Report(Answer):
+class Report(ResponseModel):
     """What one comparison found.
 
     Attributes:
@@ -104,7 +104,7 @@ class Report(Answer):
         return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
 
-class StoredRun(Answer):
+class StoredRun(ResponseModel):
     """A comparison of some time, as an admin reads it."""
 
     run_id: UUID

@@ -8,7 +8,7 @@ from autodoctor.db import Database
 from autodoctor.observability import logger
 from autodoctor.payments.reconcile.report import Report, StoredRun
 from autodoctor.web.paging import page_size
-from autodoctor.web.schemas import Answer
+from autodoctor.web.schemas import ResponseModel
 
 KEPT_DIFFERENCES: Final = 500
 SHOWN_SUBJECTS: Final = 5
@@ -23,7 +23,7 @@ SELECT id AS run_id, started_at, finished_at, since, finished, found, report
 """
 
 
-class Runs(Answer):
+class Runs(ResponseModel):
     """The newest comparisons of the ledger with Stripe, the newest first."""
 
     runs: list[StoredRun]

@@ -11,7 +11,7 @@ from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.observability import logger
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
 from autodoctor.settings import session_base_url
-from autodoctor.web.schemas import Answer, Utc
+from autodoctor.web.schemas import ResponseModel, Utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,14 +25,14 @@ _CLOCKS_APART: Final = timedelta(minutes=15)
 type OnboardingStatus = Literal["not_started", "pending", "restricted", "complete"]
 
 
-class OnboardingLink(Answer):
+class OnboardingLink(ResponseModel):
     """Where the mechanic tells Stripe about themselves; good for one visit until `expires_at`."""
 
     url: str
     expires_at: Utc
 
 
-class Onboarding(Answer):
+class Onboarding(ResponseModel):
     """How far it is.
 
     Attributes:

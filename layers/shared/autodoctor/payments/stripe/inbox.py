@@ -22,7 +22,7 @@ from autodoctor.payments.outgoing.transfer_events import bank_refused, transfer_
 from autodoctor.payments.stripe.client import stripe_secrets
 from autodoctor.payments.stripe.connect import account_updated
 from autodoctor.payments.stripe.signature import verify_signature
-from autodoctor.web.schemas import Answer, unstorable
+from autodoctor.web.schemas import ResponseModel, unstorable
 
 type Endpoint = Literal["platform", "connect"]
 ALARMING: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
@@ -59,7 +59,7 @@ class StripeEvent(BaseModel):
     data: _Data
 
 
-class Received(Answer):
+class Received(ResponseModel):
     """The answer to Stripe.
 
     Attributes:

@@ -31,8 +31,8 @@ from autodoctor.sessions.availability import Availability
 from autodoctor.sessions.end import Ended
 from autodoctor.sessions.presence import PresenceRecorded, Released
 from autodoctor.sessions.queue import Queue, QueuedAssignment
-from autodoctor.sessions.queue_position import Waiting
-from autodoctor.web.schemas import Answer, Name, RequestBody, Utc, unstorable
+from autodoctor.sessions.queue_position import QueuePosition
+from autodoctor.web.schemas import Name, RequestBody, ResponseModel, Utc, unstorable
 
 # Design, section 6, the column "answers".
 CONTRACT = {
@@ -46,7 +46,7 @@ CONTRACT = {
     PresenceRecorded: "sessionId sessionStatus startedAt",
     Released: "sessionId sessionStatus",
     Availability: "mechanicId available availableUntil keptAliveByFeed",
-    Waiting: "position mechanicsAvailable estimatedWaitSeconds",
+    QueuePosition: "position mechanicsAvailable estimatedWaitSeconds",
     Ended: "sessionId status reason startedAt endedAt durationSeconds alreadyEnded",
     ActiveSession: "session",
     SessionSummary: "sessionId status sessionType plan createdAt startedAt scheduledFor counterpartName sessionUrl",
@@ -74,7 +74,7 @@ CONTRACT = {
 
 
 @pytest.mark.parametrize("model", CONTRACT, ids=lambda model: model.__name__)
-def test_an_answer_has_exactly_the_fields_of_the_contract(model: type[Answer]) -> None:
+def test_an_answer_has_exactly_the_fields_of_the_contract(model: type[ResponseModel]) -> None:
     assert [field.alias for field in model.model_fields.values() if not field.exclude] == CONTRACT[model].split()
 
 
@@ -86,7 +86,7 @@ def test_a_session_in_detail_has_its_outcome_its_participants_and_timeline() -> 
     assert {field.alias for field in PastSession.model_fields.values()} == {*outcome, "mechanicId"}
 
 
-class Stamp(Answer):
+class Stamp(ResponseModel):
     """An answer with an instant."""
 
     some_time: Utc | None

@@ -9,7 +9,7 @@ from autodoctor.admin.mechanics import NewMechanic
 from autodoctor.admin.plans import NewPlan
 from autodoctor.intake.request import IntakeRequest
 from autodoctor.web.schemas import RequestBody
-from autodoctor.web.validation_messages import in_words
+from autodoctor.web.validation_messages import validation_message
 
 PYDANTICS = re.compile(r"Input|Field|String|List|valid |Value error|\{|\}")
 
@@ -17,7 +17,7 @@ PYDANTICS = re.compile(r"Input|Field|String|List|valid |Value error|\{|\}")
 def found(model: type[RequestBody], raw: str) -> dict[str, str]:
     with pytest.raises(ValidationError) as invalid:
         model.model_validate_json(raw)
-    return {"/".join(map(str, error["loc"])): in_words(error) for error in invalid.value.errors()}
+    return {"/".join(map(str, error["loc"])): validation_message(error) for error in invalid.value.errors()}
 
 
 def test_a_mechanic_without_a_user() -> None:

@@ -3,14 +3,14 @@
 from autodoctor.events import outbox
 from autodoctor.events.model import event_of
 from autodoctor.ids import new_id
-from autodoctor.prefetched import Told
+from autodoctor.prefetched import WithEvents
 from autodoctor.sessions.presence import join, leave
 from integration.actors import Stage
 
 
-def types(answer: Told) -> list[str]:
+def types(answer: WithEvents) -> list[str]:
     """The types of what an answer brings along."""
-    return [event_of(row).type for row in outbox.brought(answer.unpublished or [])]
+    return [event_of(row).type for row in outbox.prefetched(answer.unpublished or [])]
 
 
 def test_it_is_the_same_as_what_is_fetched(stage: Stage) -> None:
@@ -21,8 +21,8 @@ def test_it_is_the_same_as_what_is_fetched(stage: Stage) -> None:
         answer = move()
         assert answer.unpublished
         fetched = [event_of(row) for row in outbox.pending(stage.app, session)]
-        assert [event_of(row) for row in outbox.brought(answer.unpublished)] == fetched
-        assert outbox.mark_of(stage.app, session, outbox.brought(answer.unpublished)) == len(fetched)
+        assert [event_of(row) for row in outbox.prefetched(answer.unpublished)] == fetched
+        assert outbox.mark_of(stage.app, session, outbox.prefetched(answer.unpublished)) == len(fetched)
         assert outbox.pending(stage.app, session) == []
 
 

@@ -23,7 +23,7 @@ def told(stage: Stage) -> dict[str, tuple[int, int]]:
     """Place and mechanics of the messages that are due now, by connection; they count as sent."""
     rows = queue_position.changed(stage.app)
     frames = queue_position.frames(stage.app, rows)
-    queue_position.told(stage.app, rows)
+    queue_position.mark_sent(stage.app, rows)
     payloads = {connection: json.loads(sent[0])["payload"] for connection, sent in frames.items()}
     return {name: (payload["position"], payload["mechanicsAvailable"]) for name, payload in payloads.items()}
 

@@ -15,18 +15,18 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
-from autodoctor.sessions.queue_position import Waiting, WaitingPlace, waiting_places
+from autodoctor.sessions.queue_position import CustomerQueuePosition, QueuePosition, queue_positions
 from bench import history
 from integration.actors import Mechanic, Stage
 
 
-def waiting(stage: Stage, customer: UUID, created: SessionCreated) -> Waiting | None:
+def waiting(stage: Stage, customer: UUID, created: SessionCreated) -> QueuePosition | None:
     return session_detail(stage.app, customer, created.session_id).waiting
 
 
 def places(stage: Stage) -> dict[UUID, int]:
     """The place of each waiting session."""
-    return {place.session_id: place.position for place in waiting_places(stage.app)}
+    return {place.session_id: place.position for place in queue_positions(stage.app)}
 
 
 def place(stage: Stage, created: SessionCreated) -> int:
@@ -34,7 +34,7 @@ def place(stage: Stage, created: SessionCreated) -> int:
 
 
 def available(stage: Stage, created: SessionCreated) -> int:
-    return {shown.session_id: shown.mechanics_available for shown in waiting_places(stage.app)}[created.session_id]
+    return {shown.session_id: shown.mechanics_available for shown in queue_positions(stage.app)}[created.session_id]
 
 
 def listed(stage: Stage, mechanic: Mechanic) -> list[UUID]:
@@ -134,7 +134,7 @@ def test_while_nobody_is_on_duty_the_place_is_that_in_the_queue(stage: Stage) ->
     stage.mechanic(available_until=None)
     first, of_workshop, third = stage.queued(), stage.queued(workshopId=workshop), stage.queued()
     assert [place(stage, created) for created in (first, of_workshop, third)] == [1, 2, 2]
-    assert {shown.mechanics_available for shown in waiting_places(stage.app)} == {0}
+    assert {shown.mechanics_available for shown in queue_positions(stage.app)} == {0}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ NOT_WAITING: dict[str, Callable[[Stage, UUID], SessionCreated]] = {
 def test_who_does_not_wait_is_told_nothing(stage: Stage, state: str) -> None:
     created = NOT_WAITING[state](stage, customer := new_id())
     assert waiting(stage, customer, created) is None
-    assert waiting_places(stage.app) == []
+    assert queue_positions(stage.app) == []
 
 
 def test_who_has_ended_is_told_nothing(stage: Stage) -> None:
@@ -209,11 +209,13 @@ def test_the_detail_says_the_same_as_the_broadcast(stage: Stage) -> None:
     stage.mechanic()
     customers = [new_id() for _ in range(3)]
     sessions = [stage.queued(customer, urgent=customer == customers[2]) for customer in customers]
-    told = {shown.user_id: shown for shown in waiting_places(stage.app)}
+    told = {shown.user_id: shown for shown in queue_positions(stage.app)}
     for customer, created in zip(customers, sessions, strict=True):
         shown = waiting(stage, customer, created)
         assert shown is not None
-        assert told[customer] == WaitingPlace(**shown.model_dump(), user_id=customer, session_id=created.session_id)
+        assert told[customer] == CustomerQueuePosition(
+            **shown.model_dump(), user_id=customer, session_id=created.session_id
+        )
     assert [told[customer].position for customer in customers] == [2, 3, 1]
 
 
@@ -221,9 +223,9 @@ def test_only_those_asked_for_are_looked_up(stage: Stage) -> None:
     customers = [new_id() for _ in range(3)]
     for customer in customers:
         stage.queued(customer)
-    assert [shown.user_id for shown in waiting_places(stage.app, customers[1:2])] == customers[1:2]
-    assert {shown.user_id for shown in waiting_places(stage.app, customers[::2])} == set(customers[::2])
-    assert waiting_places(stage.app, [new_id()]) == waiting_places(stage.app, []) == []
+    assert [shown.user_id for shown in queue_positions(stage.app, customers[1:2])] == customers[1:2]
+    assert {shown.user_id for shown in queue_positions(stage.app, customers[::2])} == set(customers[::2])
+    assert queue_positions(stage.app, [new_id()]) == queue_positions(stage.app, []) == []
 
 
 def test_on_the_wire_it_is_three_numbers(stage: Stage) -> None:
@@ -276,7 +278,7 @@ def accepts(stage: Stage, mechanic: Mechanic, count: int, after_seconds: float =
 
 
 def estimates(stage: Stage) -> list[int | None]:
-    return [shown.estimated_wait_seconds for shown in waiting_places(stage.app)]
+    return [shown.estimated_wait_seconds for shown in queue_positions(stage.app)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

@@ -4,22 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from autodoctor.web.static_files import Site
+from autodoctor.web.static_files import StaticFiles
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> StaticFiles:
     (tmp_path / "page.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
-    return Site(tmp_path, {}, issuer="https://issuer.example", client_id="client", connects_to="https://issuer.example")
+    return StaticFiles(
+        tmp_path, {}, issuer="https://issuer.example", client_id="client", connects_to="https://issuer.example"
+    )
 
 
-def status(site: Site, known: str | None) -> int | None:
+def status(site: StaticFiles, known: str | None) -> int | None:
     answer = site.file("page.html", known)
     assert answer is not None
     return answer.status
 
 
-def etag(site: Site) -> str:
+def etag(site: StaticFiles) -> str:
     answer = site.file("page.html", None)
     assert answer is not None
     return answer.headers["ETag"]
@@ -29,16 +31,16 @@ def etag(site: Site) -> str:
     "known",
     ["{etag}", "W/{etag}", '"older", {etag}', 'W/"with,a-comma",W/{etag}', "*", " * "],
 )
-def test_a_copy_that_is_still_it_is_not_sent_again(site: Site, known: str) -> None:
+def test_a_copy_that_is_still_it_is_not_sent_again(site: StaticFiles, known: str) -> None:
     answer = site.file("page.html", known.format(etag=etag(site)))
     assert answer is not None
     assert (answer.status, answer.body, answer.headers["ETag"]) == (304, "", etag(site))
 
 
 @pytest.mark.parametrize("known", [None, "", '"older"', 'W/"older", "oldest"', '"*"', "older"])
-def test_another_copy_is_replaced(site: Site, known: str | None) -> None:
+def test_another_copy_is_replaced(site: StaticFiles, known: str | None) -> None:
     assert status(site, known) is None
 
 
-def test_a_file_that_is_not_there_is_not_there_whatever_is_known(site: Site) -> None:
+def test_a_file_that_is_not_there_is_not_there_whatever_is_known(site: StaticFiles) -> None:
     assert site.file("other.html", "*") is None

@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodoctor.aws.http_client import MOST_HEAD, Closed, Garbled, HttpAnswer, HttpConnection
+from autodoctor.aws.http_client import MOST_HEAD, Closed, HttpConnection, HttpResponse, ProtocolError
 from localcloud.host.ports import LOOPBACK
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-HELLO = HttpAnswer(200, b"hello")
+HELLO = HttpResponse(200, b"hello")
 
 
 @dataclass
@@ -67,8 +67,8 @@ def serving(*connections: Sequence[bytes | list[bytes]]) -> Iterator[Server]:
         thread.join(10)
 
 
-def ask(http: HttpConnection, body: bytes = b"{}") -> HttpAnswer:
-    return http.ask("POST", "/a", {"Host": http.host, "X-Own": "1"}, body, timeout_seconds=5)
+def ask(http: HttpConnection, body: bytes = b"{}") -> HttpResponse:
+    return http.request("POST", "/a", {"Host": http.host, "X-Own": "1"}, body, timeout_seconds=5)
 
 
 def test_a_request_is_http_and_its_connection_is_kept() -> None:
@@ -103,8 +103,8 @@ def test_the_host_has_its_port_where_it_is_unusual(base: str, host: str) -> None
     ("answer", "expected", "kept"),
     [
         (b"HTTP/1.1 200\r\ncontent-length:5\r\n\r\nhello", HELLO, True),
-        (b"HTTP/1.1 204 No Content\r\n\r\n", HttpAnswer(204, b""), True),
-        (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", HttpAnswer(410, b""), True),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", HttpResponse(204, b""), True),
+        (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", HttpResponse(410, b""), True),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, HELLO, True),
         (b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 5\r\n\r\nhello", HELLO, False),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", HELLO, False),
@@ -115,10 +115,10 @@ def test_the_host_has_its_port_where_it_is_unusual(base: str, host: str) -> None
             HELLO,
             True,
         ),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", HttpAnswer(200, b""), True),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", HttpResponse(200, b""), True),
     ],
 )
-def test_an_answer_ends_where_http_says(answer: bytes, expected: HttpAnswer, kept: bool) -> None:  # noqa: FBT001
+def test_an_answer_ends_where_http_says(answer: bytes, expected: HttpResponse, kept: bool) -> None:  # noqa: FBT001
     with serving([answer]) as server:
         http = HttpConnection(server.base)
         assert ask(http) == expected
@@ -137,7 +137,7 @@ def test_it_does_not_matter_in_which_pieces_an_answer_comes(cuts: list[int], bod
     edges = [0, *sorted(cuts), len(whole)]
     with serving([[whole[a:b] for a, b in itertools.pairwise(edges)]]) as server:
         http = HttpConnection(server.base)
-        assert ask(http) == HttpAnswer(200, body)
+        assert ask(http) == HttpResponse(200, body)
         assert http.kept
         http.close()
 
@@ -163,7 +163,7 @@ def test_it_does_not_matter_in_which_pieces_an_answer_comes(cuts: list[int], bod
 def test_what_is_not_http_is_refused_and_the_connection_closed(answer: bytes) -> None:
     with serving([answer]) as server:
         http = HttpConnection(server.base)
-        with pytest.raises(Garbled):
+        with pytest.raises(ProtocolError):
             ask(http)
         assert not http.kept
 
@@ -219,7 +219,7 @@ def serving_late(unasked: bytes) -> Iterator[tuple[str, threading.Event]]:
 def test_no_value_makes_another_line(headers: dict[str, str]) -> None:
     http = HttpConnection("http://127.0.0.1:1")
     with pytest.raises(ValueError, match="line break") as refused:
-        http.ask("POST", "/", headers, b"", timeout_seconds=1)
+        http.request("POST", "/", headers, b"", timeout_seconds=1)
     assert "X-" not in str(refused.value), "a header may be a secret"
 
 
@@ -235,7 +235,7 @@ def test_who_does_not_answer_in_time_is_not_waited_for() -> None:
     with socket.create_server((LOOPBACK, 0)) as silent:
         http = HttpConnection(f"http://{LOOPBACK}:{silent.getsockname()[1]}")
         with pytest.raises(TimeoutError):
-            http.ask("GET", "/", {"Host": http.host}, b"", timeout_seconds=0.1)
+            http.request("GET", "/", {"Host": http.host}, b"", timeout_seconds=0.1)
         assert not http.kept
 
 
@@ -291,7 +291,7 @@ PROBE = """
 import sys
 from autodoctor.aws.http_client import HttpConnection
 http = HttpConnection("https://" + sys.argv[1])
-print(http.ask("POST", "/", {"Host": http.host}, b"{}", timeout_seconds=5))
+print(http.request("POST", "/", {"Host": http.host}, b"{}", timeout_seconds=5))
 """
 
 

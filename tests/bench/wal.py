@@ -20,7 +20,7 @@ from bench.walks import Consultation, Walks
 CALLS: Final = 200
 AT_MOST: Final = 1.5
 KEPT: Final = 1330
-"""Bytes per transition that CI holds us to while the target is missed, at 1,282 (DECISIONS.md)."""
+"""Bytes per transition that CI holds us to while the target is missed, at 1,282 (DECISIONS.md#d36)."""
 # What a consultation moves: the session and its assignment, each with an audit row and an event of its own.
 _MOVES: Final = {
     "intake: session and assignment are created": 2,

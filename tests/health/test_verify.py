@@ -3,16 +3,19 @@
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from autodoctor.domain.invariants import INVARIANTS
 from autodoctor.ids import new_id
 from autodoctor.integrity.checks import schema as checks_schema
 from autodoctor.integrity.checks.base import Section
 from autodoctor.integrity.checks.schema import expected, present
+from autodoctor.integrity.checks.session import STUCK_ASSIGNMENT
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Outcome, Place, reader, verify
 from autodoctor.payments.ledger.settlement import settle
@@ -210,6 +213,14 @@ def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(
     assert unmade
     print_report(report)
     assert capsys.readouterr().out.count("not looked at") == len(Section) - len(seen)
+
+
+def test_the_report_says_in_words_which_invariant_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    recent = dict.fromkeys(("created", "completed", "notCompleted", "active"), 0)
+    outcome = Outcome(datetime.now(UTC), recent=recent)
+    outcome.add([STUCK_ASSIGNMENT.of(new_id(), "queued")])
+    print_report(VerifyReport.of(outcome))
+    assert f"breaks invariant 3: {INVARIANTS[3]}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_foreign_database_is_not_looked_at_but_for_its_schema(postgres_server: PostgresServer) -> None:

@@ -1,4 +1,4 @@
-"""The checker: proves invariants 1 to 10 (design, section 5) on whatever a database holds, from the audit trail up.
+"""The checker: proves invariants 1 to 10 (SPEC.md#invariants) on whatever a database holds, from the audit trail up.
 
 It trusts no trigger and no function of the schema. The moves that exist come from `domain.lifecycle`, the
 outcome of an ended session is judged again from its evidence by `domain.ending`, and the audit trail has to

@@ -124,6 +124,8 @@ def print_report(report: "VerifyReport") -> None:
 def _add(table: "Table", section: "SectionReport") -> None:
     from rich.text import Text
 
+    from autodoctor.domain.invariants import INVARIANTS
+
     numbers = ", ".join(map(str, section.invariants)) or "-"
     style = "red" if section.findings else ""
     count = "-" if section.findings is None else f"{section.findings:,}"
@@ -132,6 +134,9 @@ def _add(table: "Table", section: "SectionReport") -> None:
     for found in section.found:
         answer = " (autodoctor repair)" if found.repairable else ""
         table.add_row("", "", "", f"{found.count:,}", Text(f"{found.check}: {found.says}{answer}", "bold"))
+        if found.invariant is not None:
+            broken = f"breaks invariant {found.invariant}: {INVARIANTS[found.invariant]}"
+            table.add_row("", "", "", "", broken)
         for sample in found.samples:
             table.add_row("", "", "", "", Text(f"{sample.subject}: {sample.detail}"))
 

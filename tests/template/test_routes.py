@@ -1,4 +1,4 @@
-"""Every route is in the contract, has its function, and asks for a token unless it is meant to be public."""
+"""Every route is one of SPEC.md#http, has its function, and asks for a token unless it is meant to be public."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from autodoctor.web.http import Router
 
 type Document = dict[str, Any]
 
-# Design, section 6, as far as it is built, with the histories of section 11, realtime and notifications.
 PROTECTED = {
     "POST /api/intake/start",
     "POST /api/waiver/submit",

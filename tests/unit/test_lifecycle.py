@@ -1,4 +1,4 @@
-"""The states of design section 4, spelled out a second time: who changes a move has to change it here too."""
+"""SPEC.md#states, spelled out a second time: who changes a move has to change it here too."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Shares of a price: the table reads like the ruling, the properties hold for every price."""
+"""Shares of a price: the table reads like SPEC.md#money, the properties hold for every price."""
 
 from fractions import Fraction
 

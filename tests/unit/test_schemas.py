@@ -1,4 +1,4 @@
-"""Names, instants and text on the wire, and that every answer has exactly the fields of the contract."""
+"""Names, instants and text on the wire, and that every answer has exactly its fields of SPEC.md#http."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -34,7 +34,6 @@ from autodoctor.sessions.queue import Queue, QueuedAssignment
 from autodoctor.sessions.queue_position import QueuePosition
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel, Utc, unstorable
 
-# Design, section 6, the column "answers".
 CONTRACT = {
     SessionCreated: "sessionId assignmentId sessionStatus assignmentStatus next preferredMechanic",
     WaiverSigned: "sessionId assignmentId assignmentStatus preferredMechanic",

@@ -1,4 +1,7 @@
-"""One PostgreSQL connection per execution environment, without pool, ping or session state (design, section 10)."""
+"""One PostgreSQL connection per execution environment, without pool, ping or session state.
+
+The rules: SPEC.md#connections.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -22,7 +25,7 @@ class Refused(Exception):
     """A rule of the schema said no.
 
     Attributes:
-        code: its SQLSTATE, of our own class AD (sql/0009_lifecycle.sql lists them).
+        code: its SQLSTATE, of our own class AD (SPEC.md#invariants lists them).
     """
 
     def __init__(self, code: str) -> None:

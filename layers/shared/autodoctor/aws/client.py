@@ -1,7 +1,7 @@
 """Signed calls of AWS's HTTP APIs with what a cold start can afford: one kept connection, a signature of our own.
 
 boto3 costs a first use some 120 ms here, its signer 33 ms: what is sent after a customer's call, or a thousand
-times a broadcast, goes this way (DECISIONS.md).
+times a broadcast, goes this way (DECISIONS.md#d62).
 """
 
 import os

@@ -1,6 +1,6 @@
 """HTTP/1.1 over one kept connection, one request after the other, for small answers of AWS's services.
 
-`http.client` reads headers with the parser of e-mails: half of what a request costs the processor (DECISIONS.md).
+`http.client` reads headers with the parser of e-mails: half of what a request costs the processor (DECISIONS.md#d62).
 The rules: RFC 9112, sections 6 and 7 (where a message ends) and 9.3 (whether its connection is kept).
 """
 

@@ -1,4 +1,4 @@
-"""The verdict on an ended session, from recorded evidence alone (design, section 4)."""
+"""The verdict on an ended session, from recorded evidence alone (SPEC.md#verdict)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,13 +1,20 @@
 """What verify found, section by section, as JSON for `--json`, the stored runs and the admin's page; ids only."""
 
 from collections.abc import Collection
-from typing import Final, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
+from pydantic import Field
+
+from autodoctor.domain.invariants import INVARIANTS
 from autodoctor.integrity.checks import now, schema
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.verify import ALL_CHECKS, MADE_BY, SAMPLES, Outcome
 from autodoctor.web.schemas import ResponseModel, Utc
+
+_WHICH_INVARIANT: Final = "The invariant that is broken; null where it is none of them. " + " ".join(
+    f"{number}: {sentence}" for number, sentence in INVARIANTS.items()
+)
 
 
 class Sample(ResponseModel):
@@ -23,7 +30,6 @@ class CheckFound(ResponseModel):
     Attributes:
         check: its slug.
         says: what is not as it should be.
-        invariant: the number in section 5 of the design, if it is one of those.
         repairable: whether `autodoctor repair` has the one right answer.
         count: how often.
         samples: the first few.
@@ -31,7 +37,7 @@ class CheckFound(ResponseModel):
 
     check: str
     says: str
-    invariant: int | None
+    invariant: Annotated[int | None, Field(description=_WHICH_INVARIANT)]
     repairable: bool
     count: int
     samples: list[Sample]
@@ -42,7 +48,7 @@ class SectionReport(ResponseModel):
 
     Attributes:
         section: which.
-        invariants: which numbers in section 5 of the design its checks prove.
+        invariants: those that its checks prove, by number; `CheckFound.invariant` says what each number means.
         checks: how many checks there are.
         findings: how many things they found; null where they found nothing and not all could be made, or were made yet.
         found: of which kind.

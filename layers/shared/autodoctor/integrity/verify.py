@@ -1,4 +1,4 @@
-"""Proves on live data what the design says is always true, and says where it is not.
+"""Proves on live data what is always true (SPEC.md#invariants, and more), and says where it is not.
 
 One pass in the order of the keys: sessions with everything that belongs to them in windows of a thousand (one
 statement per table and window), then checkouts, the ledger, and the accounts of customers and mechanics, each in

@@ -1,4 +1,4 @@
-"""What a consultation of the old system becomes: which state, when and why, by the rules of design section 4.
+"""What a consultation of the old system becomes: which state, when and why, by the rules of SPEC.md#verdict.
 
 | the old row says | and | it becomes |
 |---|---|---|

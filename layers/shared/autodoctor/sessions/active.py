@@ -266,5 +266,5 @@ def _place(cursor: str | None) -> dict[str, UUID | None]:
     if cursor is None:
         return {"before": LAST, "moved": None}
     last = id_of(cursor, LAST)
-    is_ours = str(last)[14] == "7"  # as _OURS says
+    is_ours = str(last)[14] == "7"  # UUIDv7, which we make; imported ids may be of any version
     return {"before": last, "moved": None} if is_ours else {"before": FIRST, "moved": last}

@@ -1,7 +1,7 @@
 """From an API Gateway HTTP API event (payload 2.0) to a function of the layer, and back to an answer.
 
-Ours instead of powertools' resolver: that one costs every cold start some 100 ms of imports, and the
-contract's problem documents would have to be wrapped around it anyway (DECISIONS.md).
+Ours instead of powertools' resolver: that one costs every cold start some 100 ms of imports, and
+problem documents would have to be wrapped around it anyway (DECISIONS.md#d10).
 """
 
 import base64
@@ -189,7 +189,7 @@ class Router:
             log_failure("database unavailable", failure)
             unavailable = ServiceUnavailable()
             return unavailable.status, json.dumps(unavailable.body()), unavailable.headers
-        except Exception as failure:  # noqa: BLE001 (the last resort of design section 6: a bare 500, logged)
+        except Exception as failure:  # noqa: BLE001 (the last resort: a bare 500, logged; SPEC.md#problems)
             log_failure("unexpected", failure)
             return 500, None, {}
         if route.after:

@@ -45,7 +45,7 @@ class Check:
         slug: its name in the report, in the audit of repairs and in metrics.
         section: where it is reported.
         says: what is not as it should be.
-        invariant: the number in section 5 of the design that it proves, if it is one of those.
+        invariant: the one of SPEC.md#invariants that it proves, by its number; None for what no invariant says.
         repairable: whether it has one right answer, which `autodoctor repair` gives.
     """
 

@@ -1,4 +1,4 @@
-"""Payments, the ledger and its accounts (invariants 10 and 11), in windows of each table's key."""
+"""Payments, the ledger and its accounts (SPEC.md#invariants, 10 and 11), in windows of each table's key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

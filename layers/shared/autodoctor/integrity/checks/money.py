@@ -1,4 +1,4 @@
-"""An ended session's money: settled once and rightly, paid out or refunded once, never both (invariant 9).
+"""An ended session's money: settled once and rightly, paid out or refunded once, never both (SPEC.md#invariant-9).
 
 These checks need only the database; `autodoctor reconcile` compares with Stripe. The worth of an outcome is computed
 from the intake's own figures with the pure functions that settled it (domain.money).

@@ -1,4 +1,7 @@
-"""Sessions and their assignments agree: invariants 2, 3 and 5, and 6 as far as the row itself says."""
+"""Sessions and their assignments agree: invariants 2, 3 and 5, and 6 as far as the row itself says.
+
+In words: SPEC.md#invariants.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The audit trail explains the status of every row without a gap (invariants 4 and 7)."""
+"""The audit trail explains the status of every row without a gap (SPEC.md#invariants, 4 and 7)."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence

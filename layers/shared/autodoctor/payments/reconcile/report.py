@@ -26,7 +26,7 @@ class Difference(ResponseModel):
     """One thing that the books say otherwise than Stripe, or than they say elsewhere.
 
     Attributes:
-        kind: what sort; README.md lists them.
+        kind: which flow and what is wrong with it, such as `charge_missing` or `negative_balance`.
         subject: the key of the ledger that would book it, shortened to one object of Stripe's; or what row it is.
         at_stripe: cents that came to us there (below 0: that went), fees apart; None where Stripe has nothing to say.
         booked: the same in our books; None: nothing is booked.

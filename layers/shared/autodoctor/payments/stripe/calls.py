@@ -1,4 +1,4 @@
-"""Calls that end in one of three ways: done, surely not done, or unknown (shared/facts: money calls)."""
+"""Calls that end in one of three ways: done, surely not done, or unknown (SPEC.md#stripe-calls)."""
 
 from collections.abc import Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 in headers, for the one kind of request that aws.py makes.
+"""AWS Signature Version 4 in headers, for the one kind of request that client.py makes.
 
 Ours instead of botocore's signer, which costs 33 ms of a cold start and a fifth of what publishing costs a call
 (DECISIONS.md#d62); the tests compare the two. The rules: docs.aws.amazon.com/IAM, "Create a signed AWS API request".

@@ -1,7 +1,7 @@
 -- The ledger: every movement of money and credits is one row, for ever; and what an ended session's money does, decided
 -- once and owed from then on.
 --
--- autodoctor/payments/accounts.py has the chart of accounts and what each flow books.
+-- payments/ledger/accounts.py has the chart of accounts and what each flow books.
 
 CREATE FUNCTION account_currency(account text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE
@@ -13,7 +13,7 @@ CREATE FUNCTION account_currency(account text) RETURNS text LANGUAGE sql IMMUTAB
   END
 $$;
 COMMENT ON FUNCTION account_currency(text) IS
-  'usd or credit; null: no account of ours. autodoctor/payments/accounts.py lists the same accounts.';
+  'usd or credit; null: no account of ours. payments/ledger/accounts.py lists the same accounts.';
 
 CREATE FUNCTION statement_subject(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE
@@ -56,11 +56,11 @@ CREATE INDEX ledger_transfer_owed ON ledger_transfer (intake_id)
 COMMENT ON TABLE ledger_transfer IS
   'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
 COMMENT ON COLUMN ledger_transfer.key IS 'What the row stands for; a second booking of the same is refused.';
-COMMENT ON COLUMN ledger_transfer.debit_account IS 'Where the amount comes from, as payments/accounts.py names accounts.';
+COMMENT ON COLUMN ledger_transfer.debit_account IS 'Where the amount comes from, as payments/ledger/accounts.py names accounts.';
 COMMENT ON COLUMN ledger_transfer.credit_account IS 'Where it goes.';
 COMMENT ON COLUMN ledger_transfer.amount IS 'Cents of usd, or whole credits.';
 COMMENT ON COLUMN ledger_transfer.currency IS 'usd or credit; that of both accounts.';
-COMMENT ON COLUMN ledger_transfer.kind IS 'Which flow of payments/accounts.py it belongs to.';
+COMMENT ON COLUMN ledger_transfer.kind IS 'Which flow of payments/ledger/accounts.py it belongs to.';
 COMMENT ON COLUMN ledger_transfer.intake_id IS 'What it is about; a session has its intake''s id, and money may come for an intake that never becomes one.';
 COMMENT ON COLUMN ledger_transfer.actor_id IS 'The user (sub) who had it booked, where a user did.';
 COMMENT ON COLUMN ledger_transfer.reason IS 'Why, in the words of whoever had it booked by hand.';

@@ -22,7 +22,7 @@ BATCH: Final = 20
 GRACE_SECONDS: Final = 120.0
 """What was made or asked about more recently is left to Stripe's events."""
 MARGIN_SECONDS: Final = 20.0
-"""One look-up takes at most about 15 seconds (stripe_client.py)."""
+"""One look-up takes at most about 15 seconds (stripe/client.py)."""
 CLOSING_MARGIN_SECONDS: Final = 35.0
 """Closing a page takes two calls where Stripe refuses the first."""
 

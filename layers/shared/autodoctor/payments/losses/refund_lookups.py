@@ -1,4 +1,4 @@
-"""Which refunds a payment has, asked of Stripe where `charge.refunded` said only how much went back (hand_refunds.py).
+"""Which refunds a payment has, looked up where `charge.refunded` said only how much (dashboard_refunds.py).
 
 That it is to be asked stands in the payment's row, so a run that ends early goes on from there, and a payment whose
 look-up failed waits a while without holding up the others.

@@ -30,7 +30,7 @@ MOST_PAGES: Final = 20
 """Of one stretch of time; one that has more is listed in smaller ones, so that what is done is never lost."""
 SHORTEST: Final = timedelta(seconds=2)
 MARGIN_SECONDS: Final = 120.0
-"""One call takes at most about 100 seconds, its retries included (stripe_client.py)."""
+"""One call takes at most about 100 seconds, its retries included (stripe/client.py)."""
 
 _FLOWS: Final[dict[str, Flow]] = {
     "charge": "charge",

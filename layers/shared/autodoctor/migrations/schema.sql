@@ -41,7 +41,7 @@ CREATE FUNCTION public.account_currency(account text) RETURNS text
   END
 $_$;
 
-COMMENT ON FUNCTION public.account_currency(account text) IS 'usd or credit; null: no account of ours. autodoctor/payments/accounts.py lists the same accounts.';
+COMMENT ON FUNCTION public.account_currency(account text) IS 'usd or credit; null: no account of ours. payments/ledger/accounts.py lists the same accounts.';
 
 CREATE FUNCTION public.address_hash(address text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2748,7 +2748,7 @@ COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amoun
 
 COMMENT ON COLUMN public.ledger_transfer.key IS 'What the row stands for; a second booking of the same is refused.';
 
-COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'Where the amount comes from, as payments/accounts.py names accounts.';
+COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'Where the amount comes from, as payments/ledger/accounts.py names accounts.';
 
 COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'Where it goes.';
 
@@ -2756,7 +2756,7 @@ COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credi
 
 COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
 
-COMMENT ON COLUMN public.ledger_transfer.kind IS 'Which flow of payments/accounts.py it belongs to.';
+COMMENT ON COLUMN public.ledger_transfer.kind IS 'Which flow of payments/ledger/accounts.py it belongs to.';
 
 COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'What it is about; a session has its intake''s id, and money may come for an intake that never becomes one.';
 

@@ -63,7 +63,7 @@ CREATE TABLE sessions (
   CONSTRAINT sessions_absent_known CHECK (absent IN ('customer', 'mechanic', 'both')),
   CONSTRAINT sessions_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
--- One active session per customer, one session at a time per mechanic (invariants 1 and 8).
+-- One active session per customer, one session at a time per mechanic (SPEC.md#invariant-1, SPEC.md#invariant-8).
 -- Not by status: a session is active while ended_at is null, and a predicate that a transition does not touch
 -- lets waiting -> live be a HOT update.
 CREATE UNIQUE INDEX uq_active_session_per_customer ON sessions (customer_id) WHERE ended_at IS NULL;
@@ -136,7 +136,7 @@ CREATE TABLE session_assignments (
 );
 -- Who has left the queue stands in its index until a vacuum: let one come after so many, not after a fifth of the table.
 ALTER TABLE session_assignments SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
--- One open assignment per session (invariant 2). Not by status, or the planner would take this index for the
+-- One open assignment per session (SPEC.md#invariant-2). Not by status, or the planner would take this index for the
 -- queue's, read every open assignment and sort.
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (session_id)
   WHERE ended_at IS NULL;

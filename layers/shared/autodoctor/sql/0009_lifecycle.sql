@@ -309,7 +309,7 @@ CREATE TRIGGER open_next_assignment AFTER UPDATE ON session_assignments FOR EACH
   WHEN (OLD.status <> NEW.status AND NEW.status IN ('declined', 'expired'))
   EXECUTE FUNCTION open_next_assignment();
 
--- Invariants 2, 3 and 5, judged on what the transaction is about to commit.
+-- SPEC.md#invariants 2, 3 and 5, judged on what the transaction is about to commit.
 CREATE FUNCTION check_session(checked uuid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE

@@ -87,3 +87,12 @@ def test_the_paths_are_those_of_the_api() -> None:
     named = set(re.findall(r"`(?:[A-Z]+`, `)?(?:[A-Z]+ )?(/api/[^`.+ ]+)(?:\.\.\.)?`", SPEC))
     assert len(named) > 30
     assert named <= set(document["paths"])
+
+
+def test_the_functions_and_columns_it_names_exist() -> None:
+    code = SQL + "".join(path.read_text() for path in (ROOT / "layers/shared/autodoctor").rglob("*.py"))
+    functions = set(re.findall(r"`(\w+)\(\)`", SPEC))
+    names = set(re.findall(r"`(?:\w+\.)?([a-z]+(?:_[a-z]+)+)`", SPEC))
+    retired = {"end_session_with_semantics"}
+    assert [name for name in functions if not re.search(rf"\b(?:FUNCTION|def) {name}\b", code)] == []
+    assert [name for name in names - retired if not re.search(rf"\b{name}\b", code)] == []

@@ -16,6 +16,7 @@ GOOD: Final = (
     "payments: retry a refund\n\nThe bank may take it tomorrow.\n",
     "docs: say it once\n# Please enter the commit message for your changes.\n",
     "events/feed: forget old pushes\n",
+    "integrity, legacy: say it once",
     "ci: " + "x" * 68,
     "Merge branch 'main' into payments",
     'Revert "payments: retry a refund that the bank refused, and more words than a subject of ours may have"',

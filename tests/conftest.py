@@ -6,7 +6,9 @@ the server and removes its files even when pytest is killed.
 """
 
 import itertools
+import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,13 @@ from statement_log import LOG_LINE_PREFIX, pinning, statements
 
 if TYPE_CHECKING:
     from journey.account import Account
+
+# A container may forbid to keep bytecode: each of hundreds of processes would compile everything it imports.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in every run, and no deadline, which a slow machine would miss.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
@@ -52,6 +61,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             "log_parameter_max_length": "0",
             "max_wal_size": "128MB",
             "min_wal_size": "32MB",
+            "scram_iterations": "1",  # each test logs in three or four times
         },
     )
     server = PostgresServer(settings, progress=lambda _sentence: None)

@@ -21,6 +21,8 @@ from localcloud.host.processes import command_of
 
 AUTODOCTOR = (str(Path(sys.executable).with_name("autodoctor")),)
 READY_SECONDS = 60.0
+# Less than 5 on a machine that has nothing else to do.
+GONE_SECONDS = 60.0
 
 
 class NotReady(Exception):
@@ -54,12 +56,12 @@ class Dev:
         """Return every process of it, the one we started included."""
         return {self.process.pid} | descendants(self.process.pid)
 
-    def leaves_nothing(self, family: set[int], within: float = 5.0) -> bool:
-        """Say whether processes and ports are gone within so many seconds."""
-        return eventually(lambda: all(map(ended, family)) and all(map(ports.is_free, self.ports)), within=within)
+    def leaves_nothing(self, family: set[int]) -> bool:
+        """Say whether processes and ports are gone."""
+        return eventually(lambda: all(map(ended, family)) and all(map(ports.is_free, self.ports)))
 
 
-def eventually(condition: Callable[[], bool], within: float) -> bool:
+def eventually(condition: Callable[[], bool], within: float = GONE_SECONDS) -> bool:
     """Say whether `condition` came true within so many seconds."""
     deadline = time.monotonic() + within
     while not condition() and time.monotonic() < deadline:
@@ -110,11 +112,11 @@ def running_dev(
             select.select([process.stdout], [], [], READY_SECONDS)
             line = process.stdout.readline() if process.poll() is None else ""
             if not line:
-                raise NotReady(f"exit code {process.wait(20)}: {log.read_text()}")
+                raise NotReady(f"exit code {process.wait(GONE_SECONDS)}: {log.read_text()}")
             yield Dev(process, data_dir, json.loads(line))
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(GONE_SECONDS)
 
 
 def discard(data_dir: Path) -> None:

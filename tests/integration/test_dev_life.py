@@ -12,7 +12,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integration.dev_process import AUTODOCTOR, Dev, NotReady, descendants, discard, ended, eventually, run, running_dev
+from integration.dev_process import (
+    AUTODOCTOR,
+    GONE_SECONDS,
+    Dev,
+    NotReady,
+    descendants,
+    discard,
+    ended,
+    eventually,
+    run,
+    running_dev,
+)
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.database.binaries import home_for, server_account
 from localcloud.database.postgres import PostgresServer, PostgresSettings
@@ -86,7 +97,7 @@ def test_nothing_is_left_after_the_terminal_was_closed(data_dir: Path) -> None:
             assert any("AutoDoctor is ready" in line for line in shown)
             family = {process.pid} | descendants(process.pid)
             shown.close()
-            assert eventually(lambda: all(map(ended, family)), within=5)
+            assert eventually(lambda: all(map(ended, family)))
             assert process.wait() == 0
         finally:
             process.kill()
@@ -121,14 +132,14 @@ def test_an_ephemeral_server_that_is_killed_leaves_no_files(tmp_path: Path, data
             (folder,) = home.iterdir()
             database = home_for(folder / "postgres", server_account())
             dev.process.kill()
-            assert eventually(lambda: not folder.exists() and not database.exists(), within=5)
+            assert eventually(lambda: not folder.exists() and not database.exists())
 
 
 def test_when_postgresql_dies_the_reason_is_shown(data_dir: Path) -> None:
     with running_dev(data_dir) as dev:
         server = next(pid for pid in dev.family() if Path(f"/proc/{pid}/cmdline").read_text().split("\0")[1] == "-D")
         os.kill(server, signal.SIGKILL)
-        assert dev.process.wait(20) == 1
+        assert dev.process.wait(GONE_SECONDS) == 1
     report = data_dir.with_suffix(".stderr").read_text()
     assert "keeping PostgreSQL running" in report
     assert f"try: autodoctor dev --data-dir {data_dir} again" in report
@@ -170,7 +181,7 @@ def test_a_taken_port_names_its_holder(data_dir: Path) -> None:
     with subprocess.Popen(
         ["python3", "-m", "http.server", "--bind", "127.0.0.1", str(port)], stderr=subprocess.DEVNULL
     ) as holder:
-        assert eventually(lambda: not ports.is_free(port), within=10)
+        assert eventually(lambda: not ports.is_free(port))
         refused = run("dev", "--data-dir", str(data_dir), "--port", str(port))
         holder.kill()
     assert refused.returncode == 1

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege
 
 from autodoctor.integrity.checks.schema import expected, present
 from autodoctor.migrations import migrate
+from integration.dev_process import ended, eventually
 from localcloud.database import external, leftover
 from localcloud.database.postgres import Database, PostgresFailed, PostgresServer, PostgresSettings
 from localcloud.host import ports
 from localcloud.host.datadir import DataDir
-from localcloud.host.processes import command_of
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -69,19 +68,6 @@ def postmaster(server: PostgresServer) -> int:
     found = leftover.read_postmaster(server.home / "pgdata")
     assert found
     return found.pid
-
-
-def eventually(condition: Callable[[], bool], within: float) -> bool:
-    """Say whether `condition` came true within so many seconds."""
-    deadline = time.monotonic() + within
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return condition()
-
-
-def ended(pid: int) -> bool:
-    """Say whether a process has ended; one that nobody has waited for yet has no command line left."""
-    return command_of(pid) == ""
 
 
 def remember(server: PostgresServer) -> None:
@@ -142,7 +128,7 @@ def test_a_killed_server_recovers_its_data(start: Start) -> None:
     first = start(durable=True)
     remember(first)
     os.kill(postmaster(first), signal.SIGKILL)
-    assert eventually(lambda: not first.running, within=5)
+    assert eventually(lambda: not first.running)
     assert remembers(start())
 
 
@@ -163,14 +149,15 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert parent.stdout
         home, pid = parent.stdout.readline().split()
         parent.kill()
-    assert eventually(lambda: ended(int(pid)), within=5)
-    assert eventually(lambda: not Path(home).exists(), within=2)
+    assert eventually(lambda: ended(int(pid)))
+    assert eventually(lambda: not Path(home).exists())
 
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from localcloud import external, leftover, ports
+from localcloud.database import leftover
+from localcloud.host import ports
 from localcloud.host.datadir import DataDir
 from localcloud.host.processes import command_of
 from localcloud.database.postgres import PostgresServer, PostgresSettings

@@ -83,6 +83,7 @@ def test_what_cloudformation_gets_passes_its_linter(deployed: Document, tmp_path
     # "Not used" there are AllowedOrigins, which SAM wrote into the definition of the API, and LogGroups, which the
     # loop has looked up.
     file.write_text(json.dumps(deployed), encoding="utf-8")
-    command = [Path(sys.executable).with_name("cfn-lint"), "--ignore-checks", "W1030", "W2001", "W7001", "--", file]
+    linter = str(Path(sys.executable).with_name("cfn-lint"))
+    command = [linter, "--ignore-checks", "W1030", "W2001", "W7001", "--", str(file)]
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
     assert linted.returncode == 0, linted.stdout

@@ -6,11 +6,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
+from autodoctor.deadline import SecondsLeft
 from autodoctor.errors import IntakeNotFound
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import IntakeStatus, intake_status
-from autodoctor.monitoring.runs import noted
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.monitoring.scheduled import scheduled
+from autodoctor.observability import MetricUnit, metrics
 from autodoctor.payments.checkout.checkout import PackCheckout, PackRequest, buy_pack
 from autodoctor.payments.checkout.sweep import sweep_checkouts
 from autodoctor.payments.stripe.client import check_stripe
@@ -35,14 +36,11 @@ def buy(request: Request) -> PackCheckout:
 serve = router.handler()
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@noted(db, "checkout-unfinished")
-def sweep(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
-    done = sweep_checkouts(db, lambda: context.get_remaining_time_in_millis() / 1000, publish.publish)
+@scheduled(db, "checkout-unfinished")
+def sweep(seconds_left: SecondsLeft) -> dict[str, Any]:
+    done = sweep_checkouts(db, seconds_left, publish.publish)
     swept = done.model_dump(by_alias=True)
     metrics.add_metric(name="CheckoutsFoundPaid", unit=MetricUnit.Count, value=swept["fulfilled"])
-    logger.info("swept", extra=swept)
     return swept
 
 

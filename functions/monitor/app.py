@@ -2,33 +2,28 @@
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from autodoctor.db import database
+from autodoctor.deadline import SecondsLeft
 from autodoctor.monitoring.dashboard import session_health
 from autodoctor.monitoring.monitor import measurements, observe, tell
-from autodoctor.monitoring.runs import noted
+from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.monitoring.topic import publish
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.observability import MetricUnit, metrics
 from autodoctor.settings import required
 
 required("ALERT_TOPIC_ARN")
 db = database()
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@noted(db, "monitor")
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+@scheduled(db, "monitor")
+def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     observed = observe(db)
     try:
         _report()
     finally:
-        told = tell(db, publish, lambda: context.get_remaining_time_in_millis() / 1000)
+        told = tell(db, publish, seconds_left)
     metrics.add_metric(name="AlertsTold", unit=MetricUnit.Count, value=told)
-    answer = {**observed.model_dump(by_alias=True), "told": told}
-    logger.info("observed", extra=answer)
-    return answer
+    return {**observed.model_dump(by_alias=True), "told": told}
 
 
 def _report() -> None:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from autodoctor.db import database
-from autodoctor.monitoring.runs import noted
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.deadline import SecondsLeft
+from autodoctor.monitoring.scheduled import scheduled
+from autodoctor.observability import MetricUnit, metrics
 from autodoctor.payments.ledger.fees import sweep_fees
 from autodoctor.payments.losses.losses import sweep_losses
 from autodoctor.payments.losses.refund_lookups import lookups_unanswered, sweep_refund_lookups
@@ -20,13 +19,8 @@ check_stripe()
 db = database()
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@noted(db, "payouts")
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    def seconds_left() -> float:
-        return context.get_remaining_time_in_millis() / 1000
-
+@scheduled(db, "payouts")
+def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     sweeps = {
         "lookups": sweep_refund_lookups,  # first: what went back by hand is neither sent nor paid back once more
         "refunds": sweep_refunds,
@@ -40,11 +34,9 @@ def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     metrics.add_metric(name="SendingAge", unit=MetricUnit.Seconds, value=left.age_seconds)
     unanswered = lookups_unanswered(db)
     metrics.add_metric(name="RefundLookupsUnanswered", unit=MetricUnit.Count, value=unanswered)
-    answer = {
+    return {
         **swept,
         "losses": sweep_losses(db, seconds_left),
         "left": left.model_dump(by_alias=True),
         "unanswered": unanswered,
     }
-    logger.info("swept", extra=answer)
-    return answer

@@ -2,35 +2,30 @@
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from autodoctor.db import database
+from autodoctor.deadline import SecondsLeft
 from autodoctor.events import outbox
 from autodoctor.events.feed.connections import drop_expired
 from autodoctor.events.feed.messages import prune
 from autodoctor.events.relay import relay
-from autodoctor.monitoring.runs import noted
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.monitoring.scheduled import scheduled
+from autodoctor.observability import MetricUnit, metrics
 from autodoctor.settings import required
 
 required("EVENT_BUS_NAME")
 db = database()
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@noted(db, "relay")
-def handler(_event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+@scheduled(db, "relay")
+def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     _report()
     drop_expired(db)
     prune(db)
-    relayed = relay(db, lambda: context.get_remaining_time_in_millis() / 1000)
+    relayed = relay(db, seconds_left)
     metrics.add_metric(name="Relayed", unit=MetricUnit.Count, value=relayed.published)
     metrics.add_metric(name="PublishFailed", unit=MetricUnit.Count, value=int(relayed.failed))
     metrics.add_metric(name="PoisonEvents", unit=MetricUnit.Count, value=relayed.poison)
-    answer = relayed.model_dump(by_alias=True)
-    logger.info("relayed", extra=answer)
-    return answer
+    return relayed.model_dump(by_alias=True)
 
 
 def _report() -> None:

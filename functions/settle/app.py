@@ -6,10 +6,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
+from autodoctor.deadline import SecondsLeft
 from autodoctor.events.consumer import consumer
 from autodoctor.events.model import Event, SessionEvent
-from autodoctor.monitoring.runs import noted
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.monitoring.scheduled import scheduled
+from autodoctor.observability import MetricUnit, metrics
 from autodoctor.payments.ledger.settlement import settle, sweep
 
 db = database()
@@ -23,13 +24,10 @@ def settle_ended(event: Event) -> None:
 consume = consumer(settle_ended)
 
 
-@metrics.log_metrics
-@logger.inject_lambda_context(clear_state=True)
-@noted(db, "settle-missed")
-def sweep_missed(_event: Mapping[str, Any], context: LambdaContext) -> dict[str, int]:
-    swept = sweep(db, lambda: context.get_remaining_time_in_millis() / 1000).model_dump(by_alias=True)
+@scheduled(db, "settle-missed")
+def sweep_missed(seconds_left: SecondsLeft) -> dict[str, Any]:
+    swept = sweep(db, seconds_left).model_dump(by_alias=True)
     metrics.add_metric(name="SettlementsMissed", unit=MetricUnit.Count, value=swept["settled"])
-    logger.info("swept", extra=swept)
     return swept
 
 

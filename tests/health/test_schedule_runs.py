@@ -1,15 +1,21 @@
-"""When schedules ran and run next: the list is that of the template, and each handler notes its own run."""
+"""When schedules ran and run next: the list is that of the template, and each handler records its own run."""
 
+import json
 import re
 import traceback
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from autodoctor.monitoring.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, noted, schedules
+from autodoctor.deadline import SecondsLeft
+from autodoctor.monitoring.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, recorded_run, schedules
+from autodoctor.monitoring.scheduled import scheduled
+from autodoctor.observability import MetricUnit, metrics
 from integration.actors import Stage
 from localcloud.stack.template import read_stack
+from unit.lambda_event import Context
 
 ROOT = Path(__file__).parents[2]
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -31,9 +37,9 @@ def test_every_schedule_of_the_template_is_known_with_its_interval() -> None:
 
 
 @pytest.mark.parametrize("name", EVERY_SECONDS)
-def test_a_handler_notes_its_run(name: str) -> None:
-    noting = [file for file in (ROOT / "functions").glob("*/app.py") if f'@noted(db, "{name}")' in file.read_text()]
-    assert len(noting) == 1
+def test_a_handler_records_its_run(name: str) -> None:
+    decorator = f'@scheduled(db, "{name}")'
+    assert [decorator in file.read_text() for file in (ROOT / "functions").glob("*/app.py")].count(True) == 1
 
 
 def states(stage: Stage) -> dict[str, str]:
@@ -42,11 +48,11 @@ def states(stage: Stage) -> dict[str, str]:
 
 def test_a_run_is_running_ok_failed_or_overdue(stage: Stage) -> None:
     assert set(states(stage).values()) == {"never"}
-    with noted(stage.app, "relay"):
+    with recorded_run(stage.app, "relay"):
         assert states(stage)["relay"] == "running"
     assert states(stage)["relay"] == "ok"
 
-    @noted(stage.app, "relay")
+    @recorded_run(stage.app, "relay")
     def fails() -> None:
         raise ZeroDivisionError
 
@@ -58,8 +64,27 @@ def test_a_run_is_running_ok_failed_or_overdue(stage: Stage) -> None:
     assert states(stage)["relay"] == "overdue"
 
 
+def test_a_scheduled_function_is_told_its_time_and_logs_what_it_did(
+    stage: Stage, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
+    context = Context(seconds=9.5)
+
+    @scheduled(stage.app, "relay")
+    def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
+        metrics.add_metric(name="Relayed", unit=MetricUnit.Count, value=3)
+        return {"seconds": seconds_left(), "meanwhile": states(stage)["relay"]}
+
+    result = {"seconds": 9.5, "meanwhile": "running"}
+    assert handler({}, context) == result
+    assert states(stage)["relay"] == "ok"
+    (line,) = (vars(record) for record in caplog.records)
+    assert (line["message"], line["schedule"], line["result"]) == ("schedule done", "relay", result)
+    assert json.loads(capsys.readouterr().out)["Relayed"] == [3.0]
+
+
 def test_the_next_run_is_an_interval_after_the_last(stage: Stage) -> None:
-    with noted(stage.app, "settle-missed"):
+    with recorded_run(stage.app, "settle-missed"):
         pass
     (run,) = (each for each in schedules(stage.app) if each.last_run)
     assert run.last_run
@@ -84,9 +109,12 @@ def test_every_time_of_day_is_the_templates() -> None:
     assert times == DAILY_AT
 
 
-def test_what_the_database_refuses_is_told_without_its_words(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ScheduleFailed) as told, noted(stage.app, "relay"):
-        stage.app.one("SELECT %s::integer", ["Cora Castillo"])  # PostgreSQL repeats what it could not read
+def test_what_the_database_refuses_is_told_without_its_words(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    personal = ["Cora Castillo"]  # in a frame's source line stands the name of the variable
+    with pytest.raises(ScheduleFailed) as told, recorded_run(stage.app, "relay"):
+        stage.app.one("SELECT %s::integer", personal)  # PostgreSQL repeats what it could not read
     assert str(told.value) == "relay: InvalidTextRepresentation 22P02"
-    assert "Cora" not in "".join(traceback.format_exception(told.value)) + capsys.readouterr().out
+    (logged,) = (vars(record) for record in caplog.records)
+    assert logged["sqlstate"] == "22P02"
+    assert "Cora" not in "".join(traceback.format_exception(told.value)) + str(logged)
     assert states(stage)["relay"] == "failed"

@@ -1,7 +1,7 @@
 """The relay: publishes what calls left in the outbox, subject by subject and in order."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import batched
 from typing import Final
 from uuid import UUID
@@ -10,6 +10,7 @@ import psycopg
 from pydantic import ValidationError
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.events import outbox
 from autodoctor.events.bus import MOST_ENTRIES, put_events
 from autodoctor.events.model import Event, event_of
@@ -52,7 +53,7 @@ class Relayed(ResponseModel):
 class _Run:
     """The tally of one run, which goes on while there is time and the bus answers."""
 
-    def __init__(self, seconds_left: Callable[[], float], grace_seconds: float) -> None:
+    def __init__(self, seconds_left: SecondsLeft, grace_seconds: float) -> None:
         self.published = self.refused = self.set_aside = 0
         self.failed = False
         self._seconds_left = seconds_left
@@ -126,7 +127,7 @@ class _Run:
         self.published += len(taken)
 
 
-def relay(database: Database, seconds_left: Callable[[], float], grace_seconds: float = GRACE_SECONDS) -> Relayed:
+def relay(database: Database, seconds_left: SecondsLeft, grace_seconds: float = GRACE_SECONDS) -> Relayed:
     """Publish what is left in the outbox, turn by turn, until it is empty or time runs short.
 
     Safe at once: a subject belongs to one relay at a time. One that is killed between the bus's answer and its

@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
+from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import new_id
 from autodoctor.integrity.checks.base import Section
 from autodoctor.integrity.plural import counted
@@ -68,7 +69,7 @@ class Standing(ResponseModel):
         }
 
 
-def run(database: Database, url: str, seconds_left: Callable[[], float], publish: Publish) -> Standing:
+def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publish) -> Standing:
     """Look on, keep what was found, and tell the topic where it is not what it was.
 
     Args:

@@ -20,6 +20,7 @@ import psycopg
 from psycopg import IsolationLevel
 from psycopg.rows import tuple_row
 
+from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST, LAST
 from autodoctor.integrity.checks import evidence, ledger, metadata, money, origin, times, trail
 from autodoctor.integrity.checks import now as checks_now
@@ -160,7 +161,7 @@ def verify(
     connection: psycopg.Connection[Any],
     *,
     start: Place | None = None,
-    seconds_left: Callable[[], float] = lambda: float("inf"),
+    seconds_left: SecondsLeft = lambda: float("inf"),
     progress: Progress = lambda _what, _done, _total: None,
     window: int = WINDOW,
 ) -> Outcome:
@@ -271,7 +272,7 @@ def _walks(  # noqa: PLR0913, PLR0917 - what a run is made of
     connection: psycopg.Connection[Any],
     outcome: Outcome,
     start: Place | None,
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
     progress: Progress,
     total: int | None,
     window: int,
@@ -293,7 +294,7 @@ def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
     outcome: Outcome,
     name: str,
     after: UUID,
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
     progress: Progress,
     total: int | None,
     size: int,

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Final, LiteralString
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.monitoring.dashboard import SessionHealth
 from autodoctor.web.schemas import ResponseModel, Utc
 
@@ -113,7 +114,7 @@ def measurements(page: SessionHealth) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def tell(database: Database, publish: Publish, seconds_left: Callable[[], float]) -> int:
+def tell(database: Database, publish: Publish, seconds_left: SecondsLeft) -> int:
     """Tell of every alert that was not told, or whose end was not.
 
     Args:

@@ -74,8 +74,8 @@ class ScheduleFailed(Exception):
 
 
 @contextmanager
-def noted(database: Database, name: str) -> Iterator[None]:
-    """Note that the schedule of this name runs, and how it ended; also as a decorator of a handler.
+def recorded_run(database: Database, name: str) -> Iterator[None]:
+    """Record that the schedule of this name runs, and how it ended; also as a decorator.
 
     Raises:
         ScheduleFailed: the database refused something.

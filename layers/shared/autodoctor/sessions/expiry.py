@@ -1,11 +1,11 @@
 """The sweep: whatever was left behind is expired, queued again, brought due or ended, in bounded batches."""
 
-from collections.abc import Callable
 from typing import Final, LiteralString
 
 import psycopg
 
 from autodoctor.db import Database, Refused
+from autodoctor.deadline import SecondsLeft
 from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 200
@@ -32,7 +32,7 @@ class Swept(ResponseModel):
     forgotten_keys: int
 
 
-def sweep(database: Database, seconds_left: Callable[[], float]) -> Swept:
+def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
     """Deal with everything that was left behind, until it is done or time runs short.
 
     Safe to run twice and at once. What does not fit into this run is left for the next. A sweep that

@@ -11,6 +11,7 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.errors import PaymentProcessing, PaymentsUnavailable
 from autodoctor.payments.checkout.checkout import UNASKED_TOO_LONG, withdraw
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
@@ -73,7 +74,7 @@ class SweptCheckouts(ResponseModel):
 
 def sweep_checkouts(
     database: Database,
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
     publish: Callable[[UUID], None],
     grace_seconds: float = GRACE_SECONDS,
 ) -> SweptCheckouts:
@@ -99,7 +100,7 @@ def sweep_checkouts(
 
 def _look_all_up(
     database: Database,
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
     publish: Callable[[UUID], None],
     grace_seconds: float,
     failures: list[Exception],
@@ -123,7 +124,7 @@ def _look_all_up(
     return asked, fulfilled
 
 
-def _close_overtaken(database: Database, seconds_left: Callable[[], float], failures: list[Exception]) -> int:
+def _close_overtaken(database: Database, seconds_left: SecondsLeft, failures: list[Exception]) -> int:
     """Close the pages whose customer has a session; returns how many, and adds what fails to `failures`."""
     closed = 0
     began = database.one(_CLOCK, {})

@@ -4,7 +4,7 @@ What is due stands beside what it is a fee of (`checkouts`, `stripe_disputes`), 
 there, and a row whose look-up failed waits an hour without holding up the others.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString
 import psycopg
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.ledger.accounts import STRIPE, STRIPE_FEES, Kind
 from autodoctor.payments.outgoing.lease import MARGIN_SECONDS
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
@@ -71,7 +72,7 @@ type _Transaction = tuple[str, int]
 """Of a balance transaction: its id, and Stripe's fee in cents; below 0 where Stripe gave one back."""
 
 
-def sweep_fees(database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]) -> SweptFees:
+def sweep_fees(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> SweptFees:
     """Book the fees that are not booked yet, until none is left or time runs short.
 
     Args:

@@ -4,7 +4,6 @@ The first to insert the session's row of `settlements` decides and books; whoeve
 nothing. Nothing is sent from here: what is owed waits as a row of `payouts` or `refunds` in state `due`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, LiteralString
 from uuid import UUID
@@ -13,6 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database, Refused, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.domain.money import Split, split
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Kind
@@ -121,7 +121,7 @@ def settle(database: Database, session_id: UUID) -> bool:
     return database.transaction(lambda connection: _settle(connection, session_id))
 
 
-def sweep(database: Database, seconds_left: Callable[[], float], grace_seconds: float = 600) -> SweptSettlements:
+def sweep(database: Database, seconds_left: SecondsLeft, grace_seconds: float = 600) -> SweptSettlements:
     """Settle the sessions whose events never did it, until it is done or time runs short.
 
     One that cannot be settled does not keep the others from it.

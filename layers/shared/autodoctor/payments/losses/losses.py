@@ -6,7 +6,6 @@ are, and with it the payout or refund that was not sent yet. Who does holds the 
 the payout after it. While a payout is being sent nobody knows whose its money is: its losses wait until that is known.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Final, LiteralString
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database, Refused, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST
 from autodoctor.payments.ledger.accounts import DISPUTED, STRIPE, Kind
 from autodoctor.payments.losses.booking import book_held, book_pack, book_parts, undo
@@ -159,7 +159,7 @@ def gone(connection: psycopg.Connection[Row], payment_intent_id: str) -> int:
     return 0 if row is None else int(row["cents"])
 
 
-def sweep_losses(database: Database, seconds_left: Callable[[], float]) -> int:
+def sweep_losses(database: Database, seconds_left: SecondsLeft) -> int:
     """Book what could not be booked when it was told: its payment was not known yet, or its payout was on its way.
 
     Args:

@@ -4,7 +4,6 @@ That it is to be asked stands in the payment's row, so a run that ends early goe
 look-up failed waits a while without holding up the others.
 """
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, LiteralString
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final, LiteralString
 import psycopg
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.losses.dashboard_refunds import refund_told
 from autodoctor.payments.losses.losses import lock_payment
 from autodoctor.payments.outgoing.lease import MARGIN_SECONDS
@@ -19,6 +19,8 @@ from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
 from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import stripe
 
 AGAIN_AFTER: Final = timedelta(minutes=10)
@@ -52,9 +54,7 @@ class LookedUp(ResponseModel):
     news: int = 0
 
 
-def sweep_refund_lookups(
-    database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]
-) -> LookedUp:
+def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> LookedUp:
     """Learn of the refunds that are not known yet, until none is left or time runs short.
 
     Args:

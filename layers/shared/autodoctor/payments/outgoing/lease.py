@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.observability import logger
 from autodoctor.payments.stripe.connect import KEY_HOURS
 from autodoctor.web.schemas import ResponseModel
@@ -83,7 +84,7 @@ SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
 def sweep_due(
     database: Database,
     client: "stripe.StripeClient",
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
     claim: LiteralString,
     attempt: Callable[[Database, "stripe.StripeClient", Row], Ending],
 ) -> Sent:

@@ -1,6 +1,5 @@
 """Sending payouts: each is one transfer to the mechanic's connected account, found again by its `transfer_group`."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, LiteralString
@@ -10,6 +9,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.ledger.accounts import STRIPE, Kind, mechanic_payable
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.disputes import OPEN, behind, disputes_of, note_dispute
@@ -95,7 +95,7 @@ class PaidTwice(Exception):
         super().__init__(f"payout {payout_id} was sent as two transfers")
 
 
-def sweep_payouts(database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]) -> Sent:
+def sweep_payouts(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> Sent:
     """Send the payouts that are due, until none is left or time runs short.
 
     Args:

@@ -1,12 +1,12 @@
 """Sending refunds: what is left of the amount after what was paid back by hand, once, and booked when Stripe has it."""
 
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.losses.dashboard_refunds import CAME_BACK, note_refund
 from autodoctor.payments.losses.disputes import disputes_of, note_dispute
 from autodoctor.payments.losses.losses import book_losses, gone, lock_payment
@@ -14,6 +14,8 @@ from autodoctor.payments.outgoing.lease import WAIT, Ending, Overtaken, Sent, is
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import stripe
 
 _ALREADY: Final = "charge_already_refunded"
@@ -73,7 +75,7 @@ UPDATE refunds SET state = 'failed', waits_for = NULL, last_error = %(error)s, n
 """
 
 
-def sweep_refunds(database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]) -> Sent:
+def sweep_refunds(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> Sent:
     """Send the refunds that are due, until none is left or time runs short.
 
     Args:

@@ -3,13 +3,13 @@
 As with payouts and refunds: the intent is stored before the call, and what an earlier attempt did is looked up first.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, LiteralString
 
 import psycopg
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.outgoing.lease import Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.outgoing.transfer_events import book_reversals
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
@@ -70,7 +70,7 @@ SELECT id, session_id, mechanic_id, state, kind FROM payouts WHERE id = %(payout
 """
 
 
-def sweep_reversals(database: Database, client: "stripe.StripeClient", seconds_left: Callable[[], float]) -> Sent:
+def sweep_reversals(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> Sent:
     """Take back what is due, until none is left or time runs short; `failed` are those that are impossible.
 
     Args:

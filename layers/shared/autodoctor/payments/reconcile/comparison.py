@@ -1,11 +1,12 @@
 """One comparison of the ledger with Stripe, from the first movement to the report."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from autodoctor.db import Database, Row
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.reconcile import books, compare, internal
 from autodoctor.payments.reconcile.books import Booking, Pair, Span
 from autodoctor.payments.reconcile.report import Difference, Report, Totals
@@ -109,7 +110,7 @@ def reconcile(  # noqa: PLR0913 (each bounds the comparison in its own way)
     since: datetime | None = None,
     grace: timedelta = GRACE,
     fee_grace: timedelta = FEE_GRACE,
-    seconds_left: Callable[[], float] = lambda: float("inf"),
+    seconds_left: SecondsLeft = lambda: float("inf"),
 ) -> Report:
     """Compare the ledger with Stripe and with itself. Stripe is only read; of ours its statement's copy alone grows.
 
@@ -156,7 +157,7 @@ class _Run:
     client: "stripe.StripeClient"
     span: Span
     since: datetime | None
-    seconds_left: Callable[[], float]
+    seconds_left: SecondsLeft
     livemode: bool
 
     def copy(self) -> bool:

@@ -5,7 +5,7 @@ the object that moved it. So one list, a hundred a call with those objects in it
 reversals, disputes, fees and whatever else the account does, and what was copied once need not be asked for again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
 from uuid import UUID
@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict
 
 from autodoctor.db import Database
+from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.stripe.calls import asked
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def copy_statement(
     client: "stripe.StripeClient",
     as_of: datetime,
     since: datetime | None,
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
 ) -> bool:
     """Copy what is new, from where the copy ends, or from `since` where that is given.
 
@@ -172,7 +173,7 @@ def _copy_stretch(
     client: "stripe.StripeClient",
     stretch: tuple[datetime, datetime | None],
     most: int | None,
-    seconds_left: Callable[[], float],
+    seconds_left: SecondsLeft,
 ) -> int | None:
     """Copy what happened in a stretch of time, the newest first.
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import jsonschema_rs
 
 from autodoctor.describe.choices import KEY
-from localcloud.describe_command import SERVED
+from autodoctor.operations.commands.describe import SERVED
 
 type Document = Mapping[str, Any]
 

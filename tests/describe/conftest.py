@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from autodoctor.describe.pages import Description
+from autodoctor.operations import handlers
+from autodoctor.operations.commands.describe import SERVED, documents
 from autodoctor.web.http import Route
-from localcloud.describe_command import SERVED, documents
-from localcloud.stack import handlers
 from localcloud.stack.template import Stack, read_stack
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from autodoctor.describe.openapi import Undescribed, openapi
+from autodoctor.operations.commands.describe import written
 from autodoctor.web.http import Route
 from localcloud.cli import app
-from localcloud.describe_command import written
 
 
 @pytest.mark.parametrize(("command", "version"), [("openapi", "3.1.0"), ("asyncapi", "3.0.0")])

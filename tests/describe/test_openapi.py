@@ -9,8 +9,8 @@ import pytest
 import schemathesis
 
 from autodoctor.describe.operations import OPERATIONS
+from autodoctor.operations.commands.describe import SERVED, written
 from autodoctor.web.http import Route
-from localcloud.describe_command import SERVED, written
 from localcloud.stack.template import Stack
 
 type Document = Mapping[str, Any]

@@ -82,8 +82,8 @@ def test_invokes_again_the_function_that_a_schedule_gave_up_on(tmp_path: Path) -
     with due_soon(start) as shop:
         wait_until(lambda: shop.depth("SweepDeadLetterQueue") == 1)
         account = local_account(shop.api_url)
-        queue = account.letter_queue("SweepDeadLetterQueue")
-        [letter] = account.letters(queue)
+        queue = account.dead_letter_queue("SweepDeadLetterQueue")
+        [letter] = account.messages(queue)
         assert (letter.origin, letter.error) == ("function", "RetriesExhausted RuntimeError")
         outcome = account.redrive(queue)
         assert outcome.sent == 0

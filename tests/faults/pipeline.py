@@ -130,7 +130,7 @@ class Backlog:
     def redrive(self) -> int:
         """What `autodoctor redrive` does for each dead-letter queue; return how many letters there were."""
         account = local_account(self.api_url)
-        return sum(account.redrive(queue).sent for queue in account.letter_queues() if queue.depth)
+        return sum(account.redrive(queue).sent for queue in account.dead_letter_queues() if queue.depth)
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def test_a_consumer_that_fails_until_its_dead_letter_queue_does_its_work_once_wh
             give_up(pipeline, queue)
         assert pipeline.account.cloud.depth(letters).visible == events
         account = local_account(pipeline.account.cloud.api_url)
-        assert account.redrive(account.letter_queue(letters)).sent == events
+        assert account.redrive(account.dead_letter_queue(letters)).sent == events
         pipeline.backlog.work_off()
         assert [frame.payload["status"] for frame in feed.of_type("session_updated")] == ["pending"]
     assert pipeline.notified(customer.user_id) == ["request_received"]

@@ -18,6 +18,7 @@ from autodoctor.integrity.checks.schema import expected, present
 from autodoctor.integrity.checks.session import STUCK_ASSIGNMENT
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Outcome, Place, reader, verify
+from autodoctor.operations.commands.verify import print_report
 from autodoctor.payments.ledger.settlement import settle
 from health.corruptions import ROWS, SCHEMA, Corruption
 from health.marketplace import Marketplace
@@ -26,7 +27,6 @@ from integration.actors import Stage
 from integration.invariants import violations
 from localcloud.database.expected_schema import WHOLE, dumped
 from localcloud.database.postgres import Database, PostgresServer
-from localcloud.verify_command import print_report
 
 WRITE_ANEW = "after a change of autodoctor/sql: uv run python -m localcloud.database.expected_schema"
 # What a superuser takes away first: it stands for years of hands, restores and older releases.

@@ -1,7 +1,7 @@
 """The command `autodoctor`: the whole system on this machine, and single pieces of it by hand.
 
-Each command imports what it needs when it runs: all of it takes seconds on a slow machine, and `--help`
-should not.
+The operators' commands come from `autodoctor.operations.cli`; here they also find the running server's database.
+Each command imports what it needs when it runs: all of it takes seconds on a slow machine, and `--help` should not.
 """
 
 # ruff: noqa: PLC0415 - imports inside commands, as said above
@@ -18,35 +18,25 @@ from uuid import UUID
 
 import typer
 
+from autodoctor.operations.cli import app as operations
+from autodoctor.operations.console import Console, Refusal, StepFailed, one_line
 from localcloud.commands import bench as bench_command
+from localcloud.commands import running_server
 from localcloud.commands.feed_command import feed
-from localcloud.customer_command import customer_app
-from localcloud.describe_command import asyncapi, openapi
-from localcloud.events_command import events_app
-from localcloud.host.console import Console, Refusal, StepFailed, one_line
 from localcloud.host.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.host.ports import NoFreePort, PortTaken, free_block
 from localcloud.host.supervise import ToldToStop
-from localcloud.import_command import import_legacy
-from localcloud.mail_command import mail_app
-from localcloud.reconcile_command import reconcile
-from localcloud.redrive_command import redrive
-from localcloud.repair_command import repair
-from localcloud.verify_command import verify
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Run the whole system on this machine, and look after a deployment: its database, its events, its money.",
+    pretty_exceptions_enable=False,
+    context_settings={"obj": running_server.find},
+)
 dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
-app.add_typer(events_app, name="events")
-app.add_typer(mail_app, name="mail")
-app.add_typer(customer_app, name="customer")
-app.command()(openapi)
-app.command()(asyncapi)
-app.command()(redrive)
-app.command()(reconcile)
-app.command()(verify)
-app.command()(repair)
-app.command()(import_legacy)
+app.add_typer(operations)
 app.command()(feed)
 
 _MOST_HOURS = 24 * 365 * 100
@@ -221,33 +211,6 @@ def _event(file: Path) -> object:
         _fail(f"{file} cannot be read: {error.strerror}")
     except ValueError as error:
         _fail(f"{file} is no JSON: {error}")
-
-
-@app.command()
-def migrate(
-    database_url: Annotated[str, typer.Option(help="The database to migrate, as the owner role.")],
-) -> None:
-    """Bring a database to the present schema."""
-    from autodoctor.migrations import migrate as run_migrations
-
-    console = Console(sys.stdout)
-    with _failures_explained(), console.step("schema", "look at --database-url, which is the owner's"):
-        console.line("\n".join(run_migrations(database_url)) or "the schema is up to date")
-
-
-@app.command()
-def end(
-    session: Annotated[UUID, typer.Argument(help="The session's id.")],
-    database_url: Annotated[
-        str | None, typer.Option(help="The database; by default that of the running server.")
-    ] = None,
-    data_dir: DataFolder = DEFAULT,
-) -> None:
-    """End a session as an operator. The outcome follows from its evidence, as for everybody else."""
-    from localcloud.commands import access
-
-    with _failures_explained():
-        typer.echo(access.end(DataDir(data_dir), database_url, session))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

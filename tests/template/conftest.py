@@ -13,8 +13,8 @@ from cfnlint.template.transforms.transform import language_extension
 from samtranslator.public.parser import Parser
 from samtranslator.public.translator import Translator
 
+from autodoctor.operations import handlers
 from autodoctor.web.http import Router
-from localcloud.stack import handlers
 
 ROOT = Path(__file__).parents[2]
 REGION = "eu-central-1"

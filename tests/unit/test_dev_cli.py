@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from autodoctor.operations.console import Console
 from localcloud.cli import app
-from localcloud.host.console import Console
 from localcloud.host.datadir import DataDir, RunningServer
 from localcloud.identity.issuer import Issuer, KeyUnusable
 from localcloud.identity.roster import ROSTER

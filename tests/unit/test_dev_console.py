@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.host.console import Console, StepFailed
+from autodoctor.operations.console import Console, StepFailed
 
 
 def test_a_failed_step_reports_the_last_twenty_lines_of_its_log(tmp_path: Path) -> None:

@@ -120,6 +120,12 @@ def test_a_function_loads_what_it_uses(function: str) -> None:
     assert counted(loaded(function)) == BUDGET[function]
 
 
+@pytest.mark.parametrize("function", BUDGET)
+def test_the_operators_commands_cost_no_function_anything(function: str) -> None:
+    ours = {name for name in loaded(function) if name.startswith("autodoctor.operations")}
+    assert not ours | (loaded(function) & {"typer", "click", "rich"})
+
+
 @pytest.mark.parametrize("function", ["queue_fetch", "accept"])
 def test_the_busiest_paths_send_nothing(function: str) -> None:
     assert not loaded(function) & {"boto3", "botocore.auth", "stripe", "urllib.request"}

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import httpx
 import psycopg
 
+from autodoctor.operations.console import Console, one_line
 from localcloud.commands.demo_money import Till
 from localcloud.commands.demo_people import Caller, DemoStopped, callers, idle
 from localcloud.commands.dev import announced, cloud
 from localcloud.commands.samples import INTAKE
 from localcloud.commands.system import Options, prepared
-from localcloud.host.console import Console, one_line
 from localcloud.host.datadir import DataDir, RunningServer
 from localcloud.host.supervise import signals_raise
 

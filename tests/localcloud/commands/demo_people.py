@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from localcloud.host.console import Refusal
+from autodoctor.operations.console import Refusal
 from localcloud.host.datadir import RunningServer
 from localcloud.identity.roster import ROSTER, Person
 

@@ -5,10 +5,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from autodoctor.operations.console import Console, StepFailed, last_lines
 from localcloud.commands.banner import banner, ready_line, sample_files
 from localcloud.commands.system import Options, System, prepared
 from localcloud.database.postgres import PostgresFailed
-from localcloud.host.console import Console, StepFailed, last_lines
 from localcloud.host.datadir import RunningServer, option
 from localcloud.host.ports import LOOPBACK
 from localcloud.host.supervise import Launcher, ToldToStop, signals_raise, wait_until_over

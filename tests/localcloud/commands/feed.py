@@ -20,8 +20,8 @@ import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
+from autodoctor.operations.console import Refusal
 from localcloud.commands import access
-from localcloud.host.console import Refusal
 from localcloud.host.datadir import DataDir, NoServer
 from localcloud.identity.roster import Group
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import typer
 
-from localcloud.host.console import Console, Refusal
+from autodoctor.operations.console import Console, Refusal
 from localcloud.host.datadir import DEFAULT, DataDir
 from localcloud.host.supervise import ToldToStop, signals_raise
 

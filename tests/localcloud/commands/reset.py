@@ -8,12 +8,12 @@ import httpx
 import psycopg
 
 from autodoctor.migrations import migrate
+from autodoctor.operations.console import Console, Refusal
 from localcloud.commands.system import Options, prepared
 from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.gateway.connections_api import INFIX
 from localcloud.gateway.open_sockets import OpenSockets
 from localcloud.host import ports
-from localcloud.host.console import Console, Refusal
 from localcloud.host.datadir import DataDir
 from localcloud.identity import roster
 from localcloud.messaging.message_file import forget_messages

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autodoctor.migrations import migrate
+from autodoctor.operations.console import Console
 from localcloud.database import external
 from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.host import ports
-from localcloud.host.console import Console
 from localcloud.host.datadir import DEFAULT, DataDir, option
 from localcloud.identity import roster
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from localcloud.host.console import Refusal
+from autodoctor.operations.console import Refusal
 from localcloud.host.processes import command_of, is_alive
 
 DEFAULT = Path(".autodoctor")

@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from localcloud.host.console import Refusal
+from autodoctor.operations.console import Refusal
 
 PATH = "/_dev/issuer"
 _KEY_FILE = "issuer-key.pem"

@@ -2,7 +2,7 @@
 
 What the consumer of a queue gave up goes back to that queue, which SQS does itself. What a rule could not deliver is
 sent to the rule's target, and what a schedule or a function gave up invokes the function once more, asynchronously:
-what fails again comes back as a new letter. `autodoctor redrive` does the same from outside (tests/localcloud).
+what fails again comes back as a new letter. `autodoctor redrive` (autodoctor.operations) does the same.
 """
 
 import time

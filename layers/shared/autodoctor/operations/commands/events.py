@@ -1,4 +1,4 @@
-"""`autodoctor events`: the types of events on the bus, and the JSON Schema of each."""
+"""`autodoctor events`: the types of the events on the bus, and the JSON Schema of each."""
 
 import json
 from pathlib import Path
@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-events_app = typer.Typer(no_args_is_help=True, help="What is on the event bus.")
+events_app = typer.Typer(no_args_is_help=True, help="Describe the events on the bus.")
 
 
 @events_app.command("list")
 def list_types() -> None:
     """Print the detail-type of every event, for the rule of a consumer of your own."""
-    from autodoctor.events.model import json_schemas  # noqa: PLC0415 - as in cli.py
+    from autodoctor.events.model import json_schemas
 
     for name, _ in json_schemas():
         typer.echo(name)
@@ -21,10 +21,10 @@ def list_types() -> None:
 @events_app.command()
 def schema(
     detail_type: Annotated[str | None, typer.Argument(help="Only this one, such as session.ended.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write a file for each into this folder instead.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write one file a type into this folder instead.")] = None,
 ) -> None:
     """Print the JSON Schema (2020-12) of the `detail` of events, by detail-type."""
-    from autodoctor.events.model import json_schemas  # noqa: PLC0415 - as in cli.py
+    from autodoctor.events.model import json_schemas
 
     schemas = dict(json_schemas())
     if detail_type is not None:

@@ -1,6 +1,4 @@
-"""`autodoctor mail`: every mail as a translator has to see it, written from made-up facts."""
-
-# ruff: noqa: PLC0415 - imports inside commands, as localcloud.cli says
+"""`autodoctor mail`: every mail as its readers get it, with made-up facts; for translators above all."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -9,14 +7,14 @@ import typer
 if TYPE_CHECKING:
     from autodoctor.notifications.kinds import Kind
 
-mail_app = typer.Typer(no_args_is_help=True, help="Show every mail as its readers get it, from made-up facts.")
+mail_app = typer.Typer(no_args_is_help=True, help="Show every mail as its readers get it, with made-up facts.")
 
 _BASE_URL: Final = "https://sessions.example.com"
 
 
 @mail_app.command("list")
 def list_mails() -> None:
-    """Name every kind of mail with its subject in each language."""
+    """List every kind of mail with its subject in each language."""
     from autodoctor.notifications.kinds import Kind
     from autodoctor.notifications.samples import sample
     from autodoctor.notifications.words import locales, subject
@@ -28,12 +26,12 @@ def list_mails() -> None:
 
 @mail_app.command()
 def preview(
-    kind: Annotated[str, typer.Argument(help="As `autodoctor mail list` names them.")],
+    kind: Annotated[str, typer.Argument(help="One that `autodoctor mail list` names.")],
     *,
     locale: Annotated[str, typer.Option(help="The language.")] = "en",
-    html: Annotated[bool, typer.Option("--html", help="The HTML part alone, for a browser.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Only the HTML part, for a browser.")] = False,
 ) -> None:
-    """Write one mail, and what the application says of the same."""
+    """Print one mail, and the message in the application that goes with it."""
     from autodoctor.notifications.mail import render
     from autodoctor.notifications.samples import sample
     from autodoctor.notifications.words import in_app

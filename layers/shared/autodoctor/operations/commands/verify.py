@@ -1,31 +1,23 @@
-"""`autodoctor verify`: proves on any database what is always true; exit status 1 where it is not."""
+"""`autodoctor verify`: check on any database what must always hold; exit status 1 where something does not."""
 
-# ruff: noqa: PLC0415 - imports inside commands, as localcloud.cli says
-
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from localcloud.host.console import Refusal, one_line
-from localcloud.host.datadir import DEFAULT, DataDir
+from autodoctor.operations.console import Refusal, one_line
+from autodoctor.operations.local_server import DataFolder, owner_url
+from autodoctor.operations.output import fail, progress_bar, report_console
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from autodoctor.integrity.report import SectionReport, VerifyReport
-    from autodoctor.integrity.verify import Progress
 
-FAILED: Final = 2
-"""The exit status where the database could not be looked at; 1 says that something is wrong with it."""
-_WIDE: Final = 160
-_ONE: Final = {"ledger": "ledger row"}
+_SINGULAR: Final = {"ledger": "ledger row"}
 
 
 def verify(
+    context: typer.Context,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
     database_url: Annotated[
@@ -34,9 +26,9 @@ def verify(
             help="The database or a replica of it, as any role that may read; by default that of the running server."
         ),
     ] = None,
-    data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
+    data_dir: DataFolder = None,
 ) -> None:
-    """Prove the invariants on a database, and whatever else can be proved; exit with 1 where something is wrong.
+    """Check the invariants of a database, and whatever else can be checked; exit with 1 where something is wrong.
 
     It only reads, in many short transactions: a replica will do.
     """
@@ -44,11 +36,12 @@ def verify(
 
     from autodoctor.integrity.report import VerifyReport
     from autodoctor.integrity.verify import reader
-    from autodoctor.integrity.verify import verify as look_at
+    from autodoctor.integrity.verify import verify as run_checks
 
     try:
-        with reader(url_of(database_url, data_dir), "autodoctor-verify") as connection, progress_bar() as progress:
-            report = VerifyReport.of(look_at(connection, progress=progress))
+        url = owner_url(context, database_url, data_dir)
+        with reader(url, "autodoctor-verify") as connection, progress_bar("schema") as progress:
+            report = VerifyReport.of(run_checks(connection, progress=progress))
     except Refusal as refused:
         fail(str(refused))
     except psycopg.Error as error:
@@ -60,41 +53,14 @@ def verify(
     raise typer.Exit(1 if report.findings else 0)
 
 
-def url_of(database_url: str | None, data_dir: Path) -> str:
-    """The named database, or the running server's, as its owner. Raises NoServer."""
-    return DataDir(data_dir).server().owner_url if database_url is None else database_url
-
-
-@contextmanager
-def progress_bar() -> Iterator["Progress"]:
-    """What is being read and how far, on a terminal's standard error; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        tasks = {"schema": bar.add_task("schema", total=1)}
-
-        def told(what: str, done: int, total: int | None) -> None:
-            if what not in tasks:
-                bar.update(tasks["schema"], completed=1)
-                tasks[what] = bar.add_task(what, total=total)
-            bar.update(tasks[what], completed=done, total=max(total or 0, done))
-
-        yield told
-
-
 def print_report(report: "VerifyReport") -> None:
-    """The sections, what is wrong in each, then what was looked at."""
+    """Print the sections with what is wrong in each, then how much was read."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from autodoctor.integrity.plural import counted
 
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_WIDE)
+    console = report_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("section", no_wrap=True)
     table.add_column("invariants", no_wrap=True)
@@ -108,7 +74,7 @@ def print_report(report: "VerifyReport") -> None:
         console.print(f"not everything could be looked at: {report.unreadable}")
         return
     examined = ", ".join(
-        counted(count, _ONE.get(name, name.removesuffix("s"))) for name, count in report.examined.items()
+        counted(count, _SINGULAR.get(name, name.removesuffix("s"))) for name, count in report.examined.items()
     )
     recent = report.recent
     console.print(f"looked at {examined} in {report.seconds:.1f} s")
@@ -139,9 +105,3 @@ def _add(table: "Table", section: "SectionReport") -> None:
             table.add_row("", "", "", "", broken)
         for sample in found.samples:
             table.add_row("", "", "", "", Text(f"{sample.subject}: {sample.detail}"))
-
-
-def fail(message: str) -> NoReturn:
-    """Say why nothing could be done, and exit with 2."""
-    typer.echo(message, err=True)
-    raise typer.Exit(FAILED)

@@ -1,4 +1,4 @@
-"""The routes that the functions of this repository serve, from their own modules, without running any."""
+"""The routes that the functions of this checkout serve, read from their modules without calling any."""
 
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -12,7 +12,7 @@ from typing import Final
 from autodoctor.settings import SettingMissing, session_base_url
 from autodoctor.web.http import Route, Router
 
-FUNCTIONS: Final = Path(__file__).parents[3] / "functions"
+FUNCTIONS: Final = Path(__file__).parents[4] / "functions"
 _ENVIRONMENT: Final = {
     "AWS_DEFAULT_REGION": "eu-central-1",  # Lambda always gives one
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nowhere",  # never connected to
@@ -20,20 +20,20 @@ _ENVIRONMENT: Final = {
 
 
 def routers() -> Mapping[str, Router]:
-    """The router of every function that has one, by its folder."""
+    """Return the router of every function that has one, by its folder."""
     with _environment() as settings:
-        modules = {file.parent.name: _started(file, settings) for file in sorted(FUNCTIONS.glob("*/app.py"))}
+        modules = {file.parent.name: _import(file, settings) for file in sorted(FUNCTIONS.glob("*/app.py"))}
     return {folder: module.router for folder, module in modules.items() if hasattr(module, "router")}
 
 
 def routes() -> Mapping[str, Route]:
-    """Every route of every function, by its key."""
+    """Return every route of every function, by its key."""
     return {key: route for router in routers().values() for key, route in router.routes.items()}
 
 
 @contextmanager
 def _environment() -> Iterator[MutableMapping[str, str]]:
-    """The environment, to be changed; what stood there before, stands there after."""
+    """Give the environment to be changed, and restore it afterwards."""
     before = dict(environ)
     environ.update(_ENVIRONMENT)
     try:
@@ -44,8 +44,8 @@ def _environment() -> Iterator[MutableMapping[str, str]]:
         session_base_url.cache_clear()
 
 
-def _started(file: Path, settings: MutableMapping[str, str]) -> ModuleType:
-    """A handler's module, with whatever setting it refuses to start without."""
+def _import(file: Path, settings: MutableMapping[str, str]) -> ModuleType:
+    """Import a handler's module, with a made-up value for every setting that it requires."""
     while True:
         try:
             return _load(file)
@@ -54,7 +54,7 @@ def _started(file: Path, settings: MutableMapping[str, str]) -> ModuleType:
 
 
 def _load(file: Path) -> ModuleType:
-    """A handler's module under a name of its own, with the modules beside it, which Lambda finds in its folder."""
+    """Import a handler under a unique name, with the modules of its folder, as Lambda would find them."""
     beside = {each.stem: _module(each, each.stem) for each in file.parent.glob("*.py") if each != file}
     hidden = {name: sys.modules.pop(name, None) for name in beside}
     try:

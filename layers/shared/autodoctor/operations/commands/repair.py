@@ -1,17 +1,15 @@
-"""`autodoctor repair`: puts right what has one right answer, and lists what is left for a person."""
-
-# ruff: noqa: PLC0415 - imports inside commands, as localcloud.cli says
+"""`autodoctor repair`: mend what has one right answer, and list what is left for a person."""
 
 import json
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from localcloud.host.console import Refusal, one_line
-from localcloud.host.datadir import DEFAULT
-from localcloud.verify_command import fail, print_report, progress_bar, url_of
+from autodoctor.operations.commands.verify import print_report
+from autodoctor.operations.console import Refusal, one_line
+from autodoctor.operations.local_server import DataFolder, owner_url
+from autodoctor.operations.output import fail, progress_bar
 
 if TYPE_CHECKING:
     from autodoctor.integrity.repair.run import NotPossible, Repaired
@@ -19,11 +17,12 @@ if TYPE_CHECKING:
 _LONGEST_REASON: Final = 500
 
 
-def repair(
+def repair(  # noqa: PLR0913 - each is an option of the command
+    context: typer.Context,
     *,
     accept: Annotated[
         tuple[str, str] | None,
-        typer.Option(help="CHECK and SUBJECT of a finding that a person has decided about: verify leaves it out."),
+        typer.Option(help="CHECK and SUBJECT of a finding that a person has decided about; verify then leaves it out."),
     ] = None,
     reason: Annotated[str, typer.Option(help="With --accept: what was decided, without personal data.")] = "",
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is changed.")] = False,
@@ -31,13 +30,13 @@ def repair(
         str | None,
         typer.Option(help="The database, as the owner role; by default that of the running server."),
     ] = None,
-    data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
+    data_dir: DataFolder = None,
 ) -> None:
-    """Put right what has one right answer, then verify; exit with 1 where something is left.
+    """Mend what has one right answer, then verify; exit with 1 where something is left.
 
-    Stuck assignments of finished sessions, missing audit rows, outcomes that the evidence contradicts, ended sessions
-    that nobody is to settle. Where the rows contradict each other nothing is changed: that needs a person. Every change
-    is a row of the table repairs, with what was before and why.
+    Mends stuck assignments of finished sessions, missing audit rows, outcomes that the evidence contradicts, and ended
+    sessions that were never queued for settlement. Where rows contradict each other it changes nothing: that needs a
+    person. Every change is recorded in the table repairs, with the previous value and the reason.
     """
     import psycopg
 
@@ -47,16 +46,16 @@ def repair(
 
     try:
         if accept is not None:
-            _accept(url_of(database_url, data_dir), *accept, reason)
+            _accept(owner_url(context, database_url, data_dir), *accept, reason)
             return
         with ExitStack() as stack:
-            url = url_of(database_url, data_dir)
+            url = owner_url(context, database_url, data_dir)
             reading = stack.enter_context(reader(url, "autodoctor-repair"))
             writing = stack.enter_context(psycopg.connect(url, autocommit=True)) if apply else None
             operator = repairing.Operator.here()
             for step in repairing.repair(reading, writing, operator):
-                typer.echo(_told(step, applied=apply))
-            progress = stack.enter_context(progress_bar())
+                typer.echo(_line(step, applied=apply))
+            progress = stack.enter_context(progress_bar("schema"))
             report = VerifyReport.of(verify(reading, progress=progress))
     except Refusal as refused:
         fail(str(refused))
@@ -83,7 +82,7 @@ def _accept(url: str, slug: str, subject: str, reason: str) -> None:
     typer.echo(f"accepted: {slug} of {subject}")
 
 
-def _told(step: "Repaired | NotPossible", *, applied: bool) -> str:
+def _line(step: "Repaired | NotPossible", *, applied: bool) -> str:
     from autodoctor.integrity.repair.run import NotPossible
 
     if isinstance(step, NotPossible):

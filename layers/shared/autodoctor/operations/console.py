@@ -1,4 +1,7 @@
-"""What `autodoctor dev` says: one line at a time; at a failure the step, the last lines, one thing to try."""
+"""Progress as lines of text; when a step fails, its name, the last lines and one thing to try.
+
+What the operators' commands and `autodoctor dev` print.
+"""
 
 import contextlib
 import os
@@ -13,11 +16,11 @@ _LAST_LINES = 20
 
 
 class Refusal(Exception):
-    """Something was asked for that cannot be; its sentence is all that a user needs to know."""
+    """What the user asked for cannot be done. The message says why, in one sentence for the user."""
 
 
 class StepFailed(Exception):
-    """A step failed. `report` says step, cause, last log lines, one thing to try."""
+    """A step failed. `report` names the step, its cause, the last log lines and one thing to try."""
 
     def __init__(self, step: str, cause: Exception, lines: list[str], hint: str) -> None:
         self.report = "\n".join(
@@ -32,15 +35,15 @@ class StepFailed(Exception):
 
 
 class Console:
-    """Writes lines to a terminal, a file or a pipe that may be gone at any moment."""
+    """Writes lines to a terminal, a file or a pipe that may close at any moment."""
 
     def __init__(self, stream: TextIO | None) -> None:
-        """Write to `stream`; None only remembers the last lines, for the report of a failure."""
+        """Write to `stream`; with None only keep the last lines, for the report of a failure."""
         self._stream = stream
         self._recent: deque[str] = deque(maxlen=_LAST_LINES)
 
     def line(self, text: object) -> None:
-        """Write one line. A closed terminal or pipe is no error: its reader has gone, the server stays."""
+        """Write one line. A closed terminal or pipe is no error: the reader has gone, the server stays."""
         self._recent.append(str(text))
         if self._stream is None:
             return
@@ -51,15 +54,15 @@ class Console:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def note(self, text: str) -> None:
-        """Write one line of our own, with the time, as the lines about requests have it."""
+        """Write one line with the time in front, in the form of the lines about requests."""
         self.line(f"{datetime.now().astimezone():%H:%M:%S.%f}"[:-3] + f" start    {text}")
 
     @contextlib.contextmanager
     def step(self, name: str, hint: str, log: Path | None = None) -> Iterator[None]:
-        """Say that a step begins, and how long it took.
+        """Announce a step, and afterwards how long it took.
 
-        Raises StepFailed from whatever goes wrong, with the end of `log` (or else of what was written here)
-        and `hint`, one thing to try. A Refusal passes: it says itself what to do.
+        Raises StepFailed for any exception, with the last lines of `log` (or else of this console) and `hint`, one
+        thing to try. A Refusal passes through: it says itself what to do.
         """
         self.note(f"{name} ...")
         started = time.monotonic()
@@ -74,10 +77,10 @@ class Console:
 
 
 def one_line(error: Exception) -> str:
-    """Return what an error says, which for PostgreSQL's may be several lines."""
+    """Return an error's message in one line; PostgreSQL's messages may have several."""
     return " ".join(str(error).split())
 
 
 def last_lines(log: Path) -> list[str]:
-    """Return the end of a log file, nothing where there is none."""
+    """Return the last lines of a log file, none where there is no file."""
     return log.read_text(errors="replace").splitlines()[-_LAST_LINES:] if log.exists() else []

@@ -1,4 +1,4 @@
-"""`autodoctor openapi` and `autodoctor asyncapi`: the API's description, from the code that serves it."""
+"""`autodoctor openapi` and `autodoctor asyncapi`: the API's description, read from the code in a checkout."""
 
 import json
 from collections.abc import Mapping
@@ -7,49 +7,50 @@ from typing import Annotated, Any, Final
 
 import typer
 
-SERVED: Final = Path(__file__).parents[2] / "functions" / "docs"
-"""Where the documents lie that `GET /api/openapi.json` and `/api/asyncapi.json` answer."""
+from autodoctor.operations.output import fail
 
-Write = Annotated[bool, typer.Option("--write", help="Write it to where it is served from, functions/docs.")]
+SERVED: Final = Path(__file__).parents[5] / "functions" / "docs"
+"""Where the documents are that `GET /api/openapi.json` and `/api/asyncapi.json` serve."""
+
+Write = Annotated[bool, typer.Option("--write", help="Write it to functions/docs, from where it is served.")]
 _ONE_A_LINE: Final = 2
-"""How deep the members stand that have a line of their own: a path, a schema, a message."""
+"""The depth of the members that get a line of their own: a path, a schema, a message."""
 
 
 def openapi(*, write: Write = False) -> None:
     """Print the OpenAPI 3.1 document of the HTTP API, read from the functions' code."""
-    from autodoctor.describe.openapi import Undescribed  # noqa: PLC0415 - as in cli.py
-    from autodoctor.describe.problem_schemas import Unexplained  # noqa: PLC0415
+    from autodoctor.describe.openapi import Undescribed
+    from autodoctor.describe.problem_schemas import Unexplained
 
     try:
-        _give("openapi", documents()["openapi"], write=write)
+        _deliver("openapi", documents()["openapi"], write=write)
     except (Undescribed, Unexplained) as missing:
-        typer.echo(str(missing), err=True)
-        raise typer.Exit(1) from None
+        fail(str(missing), status=1)
 
 
 def asyncapi(*, write: Write = False) -> None:
     """Print the AsyncAPI 3.0 document of the event bus and the WebSocket feed."""
-    from autodoctor.describe.asyncapi import asyncapi as document  # noqa: PLC0415 - as in cli.py
+    from autodoctor.describe.asyncapi import asyncapi as document
 
-    _give("asyncapi", document(), write=write)
+    _deliver("asyncapi", document(), write=write)
 
 
 def documents() -> Mapping[str, Mapping[str, Any]]:
-    """Both documents as the code would have them now.
+    """Make both documents from the present code.
 
     Raises:
         Undescribed: a route is not described, or not all of it.
         Unexplained: a type of problem has no text.
     """
-    from autodoctor.describe.asyncapi import asyncapi as events  # noqa: PLC0415 - as in cli.py
-    from autodoctor.describe.openapi import openapi as api  # noqa: PLC0415
-    from localcloud.stack.handlers import routes  # noqa: PLC0415
+    from autodoctor.describe.asyncapi import asyncapi as events
+    from autodoctor.describe.openapi import openapi as api
+    from autodoctor.operations.handlers import routes
 
     return {"openapi": api(routes()), "asyncapi": events()}
 
 
 def written(document: Mapping[str, Any]) -> str:
-    """The document with a line for each path, schema and message: short to serve, and a diff shows what changed."""
+    """Write a document with one line a path, schema and message: short to serve, and a diff shows what changed."""
     return f"{_lines(document, _ONE_A_LINE)}\n"
 
 
@@ -60,7 +61,7 @@ def _lines(value: Any, depth: int) -> str:  # noqa: ANN401 (any JSON)
     return "{\n" + ",\n".join(members) + "\n}"
 
 
-def _give(name: str, document: Mapping[str, Any], *, write: bool) -> None:
+def _deliver(name: str, document: Mapping[str, Any], *, write: bool) -> None:
     if not write:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return

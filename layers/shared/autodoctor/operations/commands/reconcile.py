@@ -1,52 +1,50 @@
-"""`autodoctor reconcile`: the ledger against Stripe, here or with one's own key; exit status 1 where they differ."""
-
-# ruff: noqa: PLC0415 - imports inside commands, as localcloud.cli says
+"""`autodoctor reconcile`: compare the ledger with Stripe; exit status 1 where they differ."""
 
 import json
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from localcloud.host.console import Refusal, one_line
-from localcloud.host.datadir import DEFAULT, DataDir
+from autodoctor.operations.console import Refusal, one_line
+from autodoctor.operations.local_server import DataFolder, local_server
+from autodoctor.operations.output import fail, report_console
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from autodoctor.db import Database
     from autodoctor.payments.reconcile import Report
     from autodoctor.payments.reconcile.repair import Repairs
 
-FAILED: Final = 2
-"""The exit status where nothing could be compared; 1 says that there are differences."""
 _WIDE: Final = 180
-_ANSWER_SECONDS: Final = 10.0
 
 
 def reconcile(  # noqa: PLR0913 - each is an option of the command
+    context: typer.Context,
     *,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Book what Stripe proves, by new rows of the ledger.")
+        bool, typer.Option("--repair", help="Book what Stripe proves, as new rows of the ledger.")
     ] = False,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC: leave out what ended before."),
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC: leave out sessions that ended before."),
     ] = None,
-    grace: Annotated[float, typer.Option(min=0, help="Minutes: what is younger may still be on its way.")] = 60,
-    fee_grace: Annotated[float, typer.Option(min=0, help="Hours: the same of Stripe's fees.")] = 24,
+    grace: Annotated[float, typer.Option(min=0, help="Minutes: leave out what is younger and may be on its way.")] = 60,
+    fee_grace: Annotated[float, typer.Option(min=0, help="Hours: the same for Stripe's fees.")] = 24,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
     database_url: Annotated[
         str | None,
-        typer.Option(help="A database, as the application role, and the Stripe account of STRIPE_SECRETS."),
+        typer.Option(help="The database, as the application role; its Stripe account is that of STRIPE_SECRETS."),
     ] = None,
-    data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
+    data_dir: DataFolder = None,
 ) -> None:
-    """Compare the ledger with Stripe: every difference, and exit status 1 if there is one.
+    """Compare the ledger with Stripe and list every difference; exit with 1 if there is one.
 
-    Stripe is only read. Of the database only the copy of Stripe's statement grows, unless --repair.
+    Only reads Stripe. Without --repair it writes nothing to the database but its copy of Stripe's statement.
     """
     import psycopg
 
@@ -55,13 +53,13 @@ def reconcile(  # noqa: PLR0913 - each is an option of the command
     from autodoctor.settings import SettingMissing
 
     try:
-        with closing(_database(data_dir, database_url)) as database:
+        with closing(_database(context, database_url, data_dir)) as database:
             start = None if since is None else since.replace(tzinfo=UTC)
             report, repairs = _compared(database, start, grace, fee_grace, repair=repair)
     except (Refusal, SettingMissing, NotDone, Unknown, TooManyDifferences) as refused:
-        _fail(str(refused))
+        fail(f"reconcile: {refused}")
     except psycopg.Error as error:
-        _fail(f"the database did not answer: {one_line(error)}")
+        fail(f"reconcile: the database did not answer: {one_line(error)}")
     if as_json:
         _print_json(report, repairs)
     else:
@@ -88,28 +86,15 @@ def _compared(
     return report.model_copy(update={"repaired": repairs.keys}), repairs
 
 
-def _database(data_dir: Path, database_url: str | None) -> "Database":
-    """The database that is named, or the running server's with its own Stripe. Raises NoServer."""
+def _database(context: typer.Context, database_url: str | None, data_dir: Path | None) -> "Database":
+    """Open the named database, or the running server's and its Stripe. Raises Refusal."""
     from autodoctor.db import Database
 
     if database_url is not None:
         return Database(lambda: database_url)
-    server = DataDir(data_dir).server()
-    os.environ.update(_stand_in(server.api_url))
+    server = local_server(context, data_dir)
+    os.environ.update(server.stripe_environment())
     return Database(lambda: server.app_url)
-
-
-def _stand_in(api_url: str) -> Mapping[str, str]:
-    """The variables that lead to the running server's Stripe."""
-    import httpx
-
-    from localcloud.stripe.http.service import PREFIX as SERVICE
-    from localcloud.stripe.pages.control_api import PREFIX
-
-    url = f"{api_url}{SERVICE}{PREFIX}environment"
-    with httpx.Client(trust_env=False, timeout=_ANSWER_SECONDS) as server:
-        variables: dict[str, str] = server.post(url).raise_for_status().json()
-    return variables
 
 
 def _print_json(report: "Report", repairs: "Repairs") -> None:
@@ -119,23 +104,19 @@ def _print_json(report: "Report", repairs: "Repairs") -> None:
 
 
 def _print(report: "Report", repairs: "Repairs") -> None:
-    """A table of every difference, then what was compared."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDE)
+    """Print a table of every difference, then what was compared."""
+    console = report_console(_WIDE)
     if report.differences:
         console.print(_table(report))
     for key in repairs.keys:
         console.print(f"booked {key}", soft_wrap=True)
     for subject, why in repairs.left:
-        console.print(f"not booked {subject}: {why}", soft_wrap=True, markup=False)
+        console.print(f"not booked {subject}: {why}", soft_wrap=True)
     for line in _sums(report):
         console.print(line, soft_wrap=True)
 
 
-def _table(report: "Report") -> object:
+def _table(report: "Report") -> "Table":
     from rich import box
     from rich.table import Table
 
@@ -174,8 +155,3 @@ def _money(cents: int | None) -> str:
     if cents is None:
         return "-"
     return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02}"
-
-
-def _fail(reason: str) -> NoReturn:
-    typer.echo(f"reconcile: {reason}", err=True)
-    raise typer.Exit(FAILED)

@@ -1,31 +1,27 @@
-"""`autodoctor import-legacy`: moves a database of the old system in; dry unless told to apply."""
-
-# ruff: noqa: PLC0415 - imports inside commands, as localcloud.cli says
+"""`autodoctor import-legacy`: move a database of the old system in; a dry run without `--apply`."""
 
 import getpass
-import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 
-from localcloud.host.console import Refusal, one_line
-from localcloud.host.datadir import DEFAULT
-from localcloud.verify_command import fail, url_of
+from autodoctor.operations.console import Refusal, one_line
+from autodoctor.operations.local_server import DataFolder, owner_url
+from autodoctor.operations.output import fail, progress_bar, report_console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from rich.table import Table
 
     from autodoctor.legacy.report import ImportReport, Remark
-    from autodoctor.legacy.run import Progress
-
-_WIDE = 160
 
 
 def import_legacy(  # noqa: PLR0913 - each is an option of the command
+    context: typer.Context,
     *,
     source: Annotated[
         str | None,
@@ -37,23 +33,22 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is written.")] = False,
     map_status: Annotated[
         list[str] | None,
-        typer.Option(help="old=new: what a state means that we do not know; may be given more than once."),
+        typer.Option(help="old=new: what an unknown old status means; may be given more than once."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
     database_url: Annotated[
         str | None, typer.Option(help="The new database, as its owner; by default that of the running server.")
     ] = None,
-    data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
+    data_dir: DataFolder = None,
 ) -> None:
-    """Move sessions of the old system in, ids kept, every old row archived; say first what would become of them.
+    """Move the old system's sessions in, with their ids, and archive every old row; without --apply only show the plan.
 
-    Reads one snapshot of the old tables, whichever of them and of their columns there are. Interrupted, it goes on
-    where it was when started again; run again, it adds only what came in between. Exits with 1 where rows are left
-    that cannot be moved.
+    Reads one snapshot of the old tables; tables and columns may be missing. After an interruption start it again and
+    it continues; run again later, it adds only what is new. Exits with 1 where rows are left that cannot be moved.
     """
     schema = schema or ("public" if source else "legacy")
     states = dict(_pair(each) for each in map_status or [])
-    report = _imported(partial(url_of, database_url, data_dir), source, schema, states, apply=apply)
+    report = _imported(partial(owner_url, context, database_url, data_dir), source, schema, states, apply=apply)
     if as_json:
         typer.echo(report.model_dump_json(by_alias=True, indent=2))
     else:
@@ -64,7 +59,7 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
 def _imported(
     target: "Callable[[], str]", source: str | None, schema: str, states: dict[str, str], *, apply: bool
 ) -> "ImportReport":
-    """Run it with a progress bar; what an operator can act on is said in a line, and ends the command."""
+    """Run the import with a progress bar; print in one line what an operator can act on, and exit."""
     import psycopg
 
     from autodoctor.integrity.verify import reader
@@ -87,7 +82,7 @@ def _imported(
                 actor=f"operator:{getpass.getuser()}",
                 apply=apply,
                 map_status=states,
-                progress=stack.enter_context(_progress_bar()),
+                progress=stack.enter_context(progress_bar()),
             )
     except (Refusal, NoOldSystem, run.ImportGoingOn, Interrupted, ValueError) as refused:
         fail(one_line(refused))
@@ -103,38 +98,17 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _label(url: str, schema: str) -> str:
-    """Where the rows come from, in words that may be kept."""
+    """Name where the rows come from, without the password, so that it may be stored."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'local'}{parts.path}, schema {schema}"
 
 
-@contextmanager
-def _progress_bar() -> "Iterator[Progress]":
-    """Which table is read and how far, on a terminal's standard error; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        tasks = {}
-
-        def told(table: str, done: int, total: int | None) -> None:
-            if table not in tasks:
-                tasks[table] = bar.add_task(table, total=total)
-            bar.update(tasks[table], completed=done)
-
-        yield told
-
-
 def _print(report: "ImportReport") -> None:
-    """What there is, what becomes of it, what to know of it, and what is left."""
+    """Print what was found, what becomes of it, what to know about it, and what cannot be moved."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_WIDE)
+    console = report_console()
     verb = "became" if report.applied else "would become"
     tables = Table("old table", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("rows", "moved before", "moved", "part of another", "archived only", "refused"):
@@ -154,7 +128,7 @@ def _print(report: "ImportReport") -> None:
     console.print("done" if report.applied else "nothing was written; --apply does it")
 
 
-def _remarks(title: str, remarks: "list[Remark]") -> object:
+def _remarks(title: str, remarks: "list[Remark]") -> "Table":
     from rich import box
     from rich.table import Table
     from rich.text import Text

@@ -1,0 +1,1 @@
+"""One module a command: its options, what it prints and its exit status. The work is done elsewhere."""

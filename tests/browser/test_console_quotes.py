@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browser.console import running_console, signed_in
-from browser.test_console_journey import described
+from browser.test_console_journey import described, ended_by
 from browser.window import Camera, Windows
 from journey.account import Account
 from localcloud.database.postgres import PostgresServer
@@ -53,6 +53,25 @@ def handed_over(mechanic: Page, camera: Camera) -> None:
     expect(mechanic.get_by_role("heading", name=f"Quote of {WORKSHOP_NAME}")).to_be_visible()
     expect(mechanic.get_by_text("There is no other workshop to ask.")).to_be_visible()
     camera.take(mechanic, "handed over")
+
+
+def test_a_field_keeps_its_error_when_a_push_rebuilds_the_page(account: Account, windows: Windows) -> None:
+    mechanic = signed_in(account, windows.open(), "Mia Moreno")
+    customer = signed_in(account, windows.open(), "Somebody new")
+    live(customer, mechanic)
+    mechanic.get_by_text("Hand it to a workshop").click()
+    mechanic.get_by_role("button", name="Ask for a quote").click()
+    workshop = mechanic.get_by_label("Workshop", exact=True)
+    expect(workshop).to_have_accessible_description("Choose a workshop.")
+    customer.get_by_role("button", name="Leave for a moment").click()
+    expect(mechanic.get_by_text("not here yet")).to_be_visible()
+    expect(workshop).to_have_accessible_description("Choose a workshop.")
+    expect(workshop).to_have_attribute("aria-invalid", "true")
+    workshop.select_option(WORKSHOP_NAME)
+    expect(workshop).to_have_accessible_description("")
+    expect(workshop).not_to_have_attribute("aria-invalid", "true")
+    ended_by(mechanic)
+    expect(mechanic.get_by_role("heading", name="Session over")).to_be_visible()
 
 
 def amount_given(foreman: Page, camera: Camera) -> None:

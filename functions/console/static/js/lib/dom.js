@@ -38,7 +38,8 @@ function letGo() {
 
 /**
  * Replaces what an element contains, and keeps what the reader did there: the focus, what they typed, which details
- * they opened, and how far they scrolled a table. Where what had the focus is gone, the element itself gets it.
+ * they opened, and how far they scrolled a table; also what was wrong with a field. Where what had the focus is gone,
+ * the element itself gets it.
  * @returns {Promise<void>} until it is done, or left to a newer call: it waits for a pointer that is pressed on it
  */
 export function fill(element, ...children) {
@@ -65,6 +66,8 @@ const KINDS = [
   ["details", ({ open }) => (each) => (each.open = open)],
   [".scroll", ({ scrollLeft }) => (each) => (each.scrollLeft = scrollLeft)],
   ["input:not([type=checkbox], [type=radio]), textarea", ({ value, defaultValue }) => value !== defaultValue && ((each) => (each.value = value))],
+  [".field-error", ({ hidden, textContent }) => !hidden && ((each) => Object.assign(each, { hidden, textContent }))],
+  ["input, select, textarea", ({ ariaInvalid }) => ariaInvalid && ((each) => (each.ariaInvalid = ariaInvalid))],
   ["a, button, input, select, textarea, summary", (old) => old === document.activeElement && ((each) => refocus(each, old))],
 ];
 

@@ -53,25 +53,41 @@ export function missing(form, words = {}) {
   return { document: { errors: empty.map(({ name }) => ({ pointer: `/${name}`, detail: words[name] ?? "Please fill this in" })) } };
 }
 
-/** Shows a problem's `errors` at their fields until the field is changed, and focuses the first; false when this form has none of the fields. */
+/**
+ * Shows a problem's `errors` at their fields until the field is changed, and focuses the first. A form that was rebuilt
+ * while its answer was awaited is found again by its fields.
+ * @returns {boolean} false when this form has none of the fields
+ */
 export function showErrors(form, problem) {
-  const clear = (control, line) => {
-    control?.removeAttribute("aria-invalid");
-    line.hidden = true;
-    line.textContent = ""; // a control is described by it also while it is hidden
-  };
-  for (const line of form.querySelectorAll(".field-error")) clear(form.querySelector(`[aria-describedby~="${CSS.escape(line.id)}"]`), line);
+  const shown = (control) => (control?.id && document.getElementById(control.id)) || control;
+  for (const control of form.elements) clear(shown(control));
   let first = null;
   for (const { pointer, detail } of problem.document?.errors ?? []) {
-    const control = form.elements[pointer.slice(1)];
-    const line = control?.id && form.querySelector(`#${CSS.escape(`${control.id}-error`)}`);
+    const control = shown(form.elements[pointer.slice(1)]);
+    const line = errorOf(control);
     if (!line) continue;
     control.setAttribute("aria-invalid", "true");
     line.textContent = sentence(detail);
     line.hidden = false;
-    control.addEventListener("input", () => clear(control, line), { once: true });
     first ??= control;
   }
   first?.focus();
   return first !== null;
 }
+
+/** The line for a control's error; null when it has none. */
+function errorOf(control) {
+  return control?.id ? document.getElementById(`${control.id}-error`) : null;
+}
+
+function clear(control) {
+  const line = errorOf(control);
+  if (!line) return;
+  control.removeAttribute("aria-invalid");
+  line.hidden = true;
+  line.textContent = ""; // a control is described by it also while it is hidden
+}
+
+// Not at each control: a form that is rebuilt keeps its errors (dom.js) and would lose its listeners.
+addEventListener("input", ({ target }) => clear(target));
+addEventListener("reset", ({ target }) => [...target.elements].forEach(clear));

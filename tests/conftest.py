@@ -19,13 +19,13 @@ import pytest
 from hypothesis import settings
 
 from autodoctor.migrations import migrate
-from integration.actors import Stage
 from localcloud.database.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from localcloud.host import ports
-from statement_log import LOG_LINE_PREFIX, pinning, statements
+from support.database.statement_log import LOG_LINE_PREFIX, pinning, statements
+from support.world import World
 
 if TYPE_CHECKING:
-    from journey.account import Account
+    from support.account import Account
 
 # A container may forbid to keep bytecode: each of hundreds of processes would compile everything it imports.
 if sys.dont_write_bytecode:
@@ -97,12 +97,12 @@ def database(postgres_server: PostgresServer, template_database: str) -> Iterato
 
 
 @pytest.fixture
-def stage(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    """Give the test an empty database of its own with hands on it, and use cases the one setting they read."""
+def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Give the test an empty database of its own to put people into, and use cases the one setting they read."""
     monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
-    stage = Stage(database)
-    yield stage
-    stage.close()
+    world = World(database)
+    yield world
+    world.close()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def account(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator["Account"]:
     """Run the functions of template.yaml on a database that only the tests of this file use."""
-    from journey.account import running_account  # noqa: PLC0415 (a second that only these tests pay)
+    from support.account import running_account  # noqa: PLC0415 (a second that only these tests pay)
 
     name = request.module.__name__.rpartition(".")[2]
     folder = tmp_path_factory.mktemp("account")

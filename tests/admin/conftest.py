@@ -1,11 +1,11 @@
-"""Fixtures of the tests of the admin routes: a database with people in it, and a running account."""
+"""Fixtures of the tests of the admin routes: a running account."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from journey.account import Account, running_account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account, running_account
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admin.desk import NEW_PLAN
 from autodoctor.ids import new_id
-from journey.account import Account
 from journey.test_fuzz import check, contents, fuzzed, segments, texts
+from support.account import Account
+from support.admin_changes import NEW_PLAN
 
 PACK = {"code": "two", "name": "Two", "credits": 2, "priceCents": 1900, "active": True}
 MECHANIC = {"name": "Mona", "email": "mona@example.com", "workshopId": None}
@@ -31,7 +31,7 @@ queries = st.dictionaries(
 @pytest.mark.parametrize("what", ROUTES)
 def test_any_body_of_an_admin(account: Account, what: str) -> None:
     method, path, good = ROUTES[what]
-    path = f"/api/admin/{path}".format(mechanic=account.stage.mechanic().id)
+    path = f"/api/admin/{path}".format(mechanic=account.world.mechanic().id)
 
     @fuzzed
     @given(content=contents(good))

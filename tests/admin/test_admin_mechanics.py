@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from admin.desk import ADMIN, at_once, body, changes, new_mechanic, patch_mechanic
 from autodoctor.admin.mechanics import (
     Mechanic,
     MechanicExists,
@@ -30,8 +29,9 @@ from autodoctor.admin.workshops import (
 from autodoctor.errors import AssignmentUnavailable, MechanicNotActive, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import Accepted, accept
-from integration.actors import Stage
-from integration.invariants import violations
+from support.admin_changes import ADMIN, at_once, body, changes, new_mechanic, patch_mechanic
+from support.invariants.sessions import violations
+from support.world import World
 
 RACES = 20
 
@@ -43,17 +43,17 @@ def names(page: Mechanics) -> list[str]:
 # --- adding ---------------------------------------------------------------------------------------
 
 
-def test_a_new_mechanic_is_active_and_not_available_before_saying_so(stage: Stage) -> None:
-    workshop = stage.workshop()
-    added = new_mechanic(stage.app, workshopId=workshop)
+def test_a_new_mechanic_is_active_and_not_available_before_saying_so(world: World) -> None:
+    workshop = world.workshop()
+    added = new_mechanic(world.app, workshopId=workshop)
     assert (added.status, added.available, added.workshop_id, added.session_id) == ("active", False, workshop, None)
     assert (added.name, added.email, added.workshop_name) == ("Mona Marsh", "mona@example.com", "Wheelhouse")
-    assert mechanic(stage.app, added.mechanic_id) == added
+    assert mechanic(world.app, added.mechanic_id) == added
 
 
-def test_who_added_whom_is_written_down_without_personal_data(stage: Stage) -> None:
-    added = new_mechanic(stage.app)
-    (change,) = changes(stage)
+def test_who_added_whom_is_written_down_without_personal_data(world: World) -> None:
+    added = new_mechanic(world.app)
+    (change,) = changes(world)
     assert (change["actor_id"], change["kind"]) == (ADMIN, "mechanic.added")
     assert (change["subject"], change["before"]) == (str(added.mechanic_id), {})
     assert {"name", "email", "user_id", "status"} <= set(change["changed"])
@@ -62,23 +62,23 @@ def test_who_added_whom_is_written_down_without_personal_data(stage: Stage) -> N
     assert "mona@" not in str(change)
 
 
-def test_a_user_is_one_mechanic(stage: Stage) -> None:
-    added = new_mechanic(stage.app)
+def test_a_user_is_one_mechanic(world: World) -> None:
+    added = new_mechanic(world.app)
     with pytest.raises(MechanicExists) as refused:
-        new_mechanic(stage.app, userId=added.user_id, name="Another")
+        new_mechanic(world.app, userId=added.user_id, name="Another")
     assert refused.value.extras == {"mechanicId": str(added.mechanic_id)}
-    assert mechanic(stage.app, added.mechanic_id) == added
-    assert len(changes(stage)) == 1
+    assert mechanic(world.app, added.mechanic_id) == added
+    assert len(changes(world)) == 1
 
 
-def test_an_unknown_workshop_is_refused(stage: Stage) -> None:
-    known = new_mechanic(stage.app)
+def test_an_unknown_workshop_is_refused(world: World) -> None:
+    known = new_mechanic(world.app)
     with pytest.raises(Unprocessable):
-        new_mechanic(stage.app, workshopId=new_id())
+        new_mechanic(world.app, workshopId=new_id())
     with pytest.raises(Unprocessable):
-        patch_mechanic(stage.app, known.mechanic_id, workshopId=new_id(), name="Another")
-    assert mechanic(stage.app, known.mechanic_id) == known
-    assert len(changes(stage)) == 1
+        patch_mechanic(world.app, known.mechanic_id, workshopId=new_id(), name="Another")
+    assert mechanic(world.app, known.mechanic_id) == known
+    assert len(changes(world)) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,31 +96,31 @@ def test_what_is_no_mechanic_is_refused(fields: dict[str, object]) -> None:
 # --- changing -------------------------------------------------------------------------------------
 
 
-def test_what_a_patch_leaves_out_stays(stage: Stage) -> None:
-    added = new_mechanic(stage.app, workshopId=stage.workshop())
-    renamed = patch_mechanic(stage.app, added.mechanic_id, name="Mona Miller")
+def test_what_a_patch_leaves_out_stays(world: World) -> None:
+    added = new_mechanic(world.app, workshopId=world.workshop())
+    renamed = patch_mechanic(world.app, added.mechanic_id, name="Mona Miller")
     assert renamed == added.model_copy(update={"name": "Mona Miller"})
-    independent = patch_mechanic(stage.app, added.mechanic_id, workshopId=None, email=None)
+    independent = patch_mechanic(world.app, added.mechanic_id, workshopId=None, email=None)
     expected = {"workshop_id": None, "workshop_name": None, "email": None}
     assert independent == renamed.model_copy(update=expected)
-    assert mechanic(stage.app, added.mechanic_id) == independent
+    assert mechanic(world.app, added.mechanic_id) == independent
 
 
-def test_a_change_says_what_was_and_what_is_but_not_of_people(stage: Stage) -> None:
-    added = new_mechanic(stage.app, workshopId=(workshop := stage.workshop()))
-    patch_mechanic(stage.app, added.mechanic_id, other := new_id(), name="Moritz", status="suspended", workshopId=None)
-    change = changes(stage)[-1]
+def test_a_change_says_what_was_and_what_is_but_not_of_people(world: World) -> None:
+    added = new_mechanic(world.app, workshopId=(workshop := world.workshop()))
+    patch_mechanic(world.app, added.mechanic_id, other := new_id(), name="Moritz", status="suspended", workshopId=None)
+    change = changes(world)[-1]
     assert (change["actor_id"], change["kind"]) == (other, "mechanic.changed")
     assert change["changed"] == ["name", "status", "workshop_id"]
     assert change["before"] == {"status": "active", "workshop_id": str(workshop)}
     assert change["after"] == {"status": "suspended", "workshop_id": None}
 
 
-def test_what_changes_nothing_leaves_no_row(stage: Stage) -> None:
-    added = new_mechanic(stage.app)
-    assert patch_mechanic(stage.app, added.mechanic_id, name=added.name, status="active") == added
-    assert patch_mechanic(stage.app, added.mechanic_id, price=5) == added
-    assert [change["kind"] for change in changes(stage)] == ["mechanic.added"]
+def test_what_changes_nothing_leaves_no_row(world: World) -> None:
+    added = new_mechanic(world.app)
+    assert patch_mechanic(world.app, added.mechanic_id, name=added.name, status="active") == added
+    assert patch_mechanic(world.app, added.mechanic_id, price=5) == added
+    assert [change["kind"] for change in changes(world)] == ["mechanic.added"]
 
 
 @pytest.mark.parametrize("fields", [{"name": None}, {"status": None}, {"status": "gone"}, {"email": "x"}, {"name": ""}])
@@ -129,75 +129,75 @@ def test_what_is_no_patch_is_refused(fields: dict[str, object]) -> None:
         body(MechanicPatch, fields)
 
 
-def test_there_is_nothing_to_see_or_change_of_an_unknown_one(stage: Stage) -> None:
+def test_there_is_nothing_to_see_or_change_of_an_unknown_one(world: World) -> None:
     with pytest.raises(MechanicNotFound):
-        mechanic(stage.app, new_id())
+        mechanic(world.app, new_id())
     with pytest.raises(MechanicNotFound):
-        patch_mechanic(stage.app, new_id(), name="Nobody")
-    assert changes(stage) == []
+        patch_mechanic(world.app, new_id(), name="Nobody")
+    assert changes(world) == []
 
 
 # --- suspending -----------------------------------------------------------------------------------
 
 
-def test_suspending_queues_an_offer_again_and_names_its_session(stage: Stage) -> None:
-    held = stage.mechanic()
-    created = stage.queued(preferredMechanicId=held.id)
-    suspended = patch_mechanic(stage.app, held.id, status="suspended")
+def test_suspending_queues_an_offer_again_and_names_its_session(world: World) -> None:
+    held = world.mechanic()
+    created = world.queued(preferredMechanicId=held.id)
+    suspended = patch_mechanic(world.app, held.id, status="suspended")
     assert (suspended.status, suspended.available, suspended.offered) == ("suspended", False, (created.session_id,))
     assert "offered" not in suspended.model_dump_json()
-    assert stage.one(
+    assert world.one(
         "SELECT array_agg(status ORDER BY attempt) FROM session_assignments WHERE session_id = %s", created.session_id
     ) == ["expired", "queued"]
-    assert violations(stage.owner) == []
+    assert violations(world.owner) == []
 
 
-def test_suspending_is_an_event_and_ends_no_session(stage: Stage) -> None:
-    busy, customer = stage.mechanic(), new_id()
-    created = stage.live(busy, customer)
-    suspended = patch_mechanic(stage.app, busy.id, status="suspended")
-    assert (suspended.session_id, stage.status(created.session_id)) == (created.session_id, "live")
-    assert stage.one("SELECT type FROM outbox WHERE subject_id = %s", busy.id) == "mechanic.availability_changed"
-    assert stage.end(busy.user_id, created.session_id).status == "cancelled"
-    again = patch_mechanic(stage.app, busy.id, status="active")
+def test_suspending_is_an_event_and_ends_no_session(world: World) -> None:
+    busy, customer = world.mechanic(), new_id()
+    created = world.live(busy, customer)
+    suspended = patch_mechanic(world.app, busy.id, status="suspended")
+    assert (suspended.session_id, world.status(created.session_id)) == (created.session_id, "live")
+    assert world.one("SELECT type FROM outbox WHERE subject_id = %s", busy.id) == "mechanic.availability_changed"
+    assert world.end(busy.user_id, created.session_id).status == "cancelled"
+    again = patch_mechanic(world.app, busy.id, status="active")
     assert (again.status, again.available, again.session_id) == ("active", True, None)
 
 
-def test_who_leaves_a_workshop_leaves_its_requests(stage: Stage) -> None:
-    workshop = stage.workshop()
-    only = stage.mechanic(workshop)
-    created = stage.queued(workshopId=workshop, preferredMechanicId=only.id)
-    assert patch_mechanic(stage.app, only.id, workshopId=None).offered == (created.session_id,)
-    assert stage.accept_current(stage.mechanic(), created.session_id).session_status == "waiting"
-    assert violations(stage.owner) == []
+def test_who_leaves_a_workshop_leaves_its_requests(world: World) -> None:
+    workshop = world.workshop()
+    only = world.mechanic(workshop)
+    created = world.queued(workshopId=workshop, preferredMechanicId=only.id)
+    assert patch_mechanic(world.app, only.id, workshopId=None).offered == (created.session_id,)
+    assert world.accept_current(world.mechanic(), created.session_id).session_status == "waiting"
+    assert violations(world.owner) == []
 
 
 # --- the list -------------------------------------------------------------------------------------
 
 
-def test_the_list_is_paged_in_the_order_of_joining(stage: Stage) -> None:
+def test_the_list_is_paged_in_the_order_of_joining(world: World) -> None:
     for name in ("C", "A", "B", "D", "E"):
-        new_mechanic(stage.app, name=name)
+        new_mechanic(world.app, name=name)
     found: list[str] = []
     cursor: str | None = None
     for size in (2, 2, 1):
-        page = mechanics(stage.app, {"limit": "2"} | ({"cursor": cursor} if cursor else {}))
+        page = mechanics(world.app, {"limit": "2"} | ({"cursor": cursor} if cursor else {}))
         assert len(page.mechanics) == size
         found, cursor = found + names(page), page.next_cursor
     assert (found, cursor) == (["C", "A", "B", "D", "E"], None)
 
 
-def test_the_list_is_filtered(stage: Stage) -> None:
-    workshop = stage.workshop()
-    new_mechanic(stage.app, name="Anna_1", workshopId=workshop)
-    patch_mechanic(stage.app, new_mechanic(stage.app, name="anna").mechanic_id, status="suspended")
-    new_mechanic(stage.app, name="Bert % Anna", workshopId=workshop)
-    assert names(mechanics(stage.app, {"search": "ANN"})) == ["Anna_1", "anna"]
-    assert names(mechanics(stage.app, {"search": "Anna_"})) == ["Anna_1"]
-    assert names(mechanics(stage.app, {"search": "%"})) == []
-    assert names(mechanics(stage.app, {"status": "suspended"})) == ["anna"]
-    assert names(mechanics(stage.app, {"workshopId": str(workshop), "status": "active"})) == ["Anna_1", "Bert % Anna"]
-    assert names(mechanics(stage.app, {"workshopId": str(new_id())})) == []
+def test_the_list_is_filtered(world: World) -> None:
+    workshop = world.workshop()
+    new_mechanic(world.app, name="Anna_1", workshopId=workshop)
+    patch_mechanic(world.app, new_mechanic(world.app, name="anna").mechanic_id, status="suspended")
+    new_mechanic(world.app, name="Bert % Anna", workshopId=workshop)
+    assert names(mechanics(world.app, {"search": "ANN"})) == ["Anna_1", "anna"]
+    assert names(mechanics(world.app, {"search": "Anna_"})) == ["Anna_1"]
+    assert names(mechanics(world.app, {"search": "%"})) == []
+    assert names(mechanics(world.app, {"status": "suspended"})) == ["anna"]
+    assert names(mechanics(world.app, {"workshopId": str(workshop), "status": "active"})) == ["Anna_1", "Bert % Anna"]
+    assert names(mechanics(world.app, {"workshopId": str(new_id())})) == []
 
 
 @pytest.mark.parametrize(
@@ -207,86 +207,86 @@ def test_the_list_is_filtered(stage: Stage) -> None:
         *({"search": "\x00"}, {"search": "\ud800"}, {"search": "x" * 201}),
     ],
 )
-def test_what_is_no_query_is_refused(stage: Stage, query: dict[str, str]) -> None:
+def test_what_is_no_query_is_refused(world: World, query: dict[str, str]) -> None:
     with pytest.raises(Unprocessable) as refused:
-        mechanics(stage.app, query)
+        mechanics(world.app, query)
     assert refused.value.extras["errors"][0]["pointer"] == f"/{next(iter(query))}"  # type: ignore[index]
 
 
 # --- at once --------------------------------------------------------------------------------------
 
 
-def test_of_two_admins_who_add_one_user_one_is_told_that_there_is_one(stage: Stage) -> None:
+def test_of_two_admins_who_add_one_user_one_is_told_that_there_is_one(world: World) -> None:
     for _ in range(RACES):
         user = new_id()
-        answers = at_once(stage, *(lambda db, user=user: new_mechanic(db, userId=user),) * 2)
+        answers = at_once(world, *(lambda db, user=user: new_mechanic(db, userId=user),) * 2)
         assert sorted(type(answer).__name__ for answer in answers) == ["Mechanic", "MechanicExists"]
         (added,) = (answer for answer in answers if isinstance(answer, Mechanic))
         (refused,) = (answer for answer in answers if isinstance(answer, MechanicExists))
         assert refused.extras == {"mechanicId": str(added.mechanic_id)}
-    assert stage.one("SELECT count(*) FROM mechanics") == RACES
-    assert [change["kind"] for change in changes(stage)] == ["mechanic.added"] * RACES
+    assert world.one("SELECT count(*) FROM mechanics") == RACES
+    assert [change["kind"] for change in changes(world)] == ["mechanic.added"] * RACES
 
 
-def test_two_admins_who_change_different_things_undo_nothing_of_each_other(stage: Stage) -> None:
-    workshop = stage.workshop()
-    held = stage.mechanic()
+def test_two_admins_who_change_different_things_undo_nothing_of_each_other(world: World) -> None:
+    workshop = world.workshop()
+    held = world.mechanic()
     for _ in range(RACES):
         at_once(
-            stage,
+            world,
             lambda db: patch_mechanic(db, held.id, status="suspended"),
             lambda db: patch_mechanic(db, held.id, workshopId=workshop),
         )
-        shown = mechanic(stage.app, held.id)
+        shown = mechanic(world.app, held.id)
         assert (shown.status, shown.workshop_id) == ("suspended", workshop)
-        patch_mechanic(stage.app, held.id, status="active", workshopId=None)
-    told = Counter(tuple(change["changed"]) for change in changes(stage))
+        patch_mechanic(world.app, held.id, status="active", workshopId=None)
+    told = Counter(tuple(change["changed"]) for change in changes(world))
     assert told == {("status",): RACES, ("workshop_id",): RACES, ("status", "workshop_id"): RACES}
 
 
-def test_two_admins_who_change_the_same_thing_each_say_what_they_found(stage: Stage) -> None:
+def test_two_admins_who_change_the_same_thing_each_say_what_they_found(world: World) -> None:
     """Whoever comes second replaces what the first one wrote, not what stood there before."""
-    shops = [stage.workshop() for _ in range(2)]
-    held = stage.mechanic()
+    shops = [world.workshop() for _ in range(2)]
+    held = world.mechanic()
     for _ in range(RACES):
-        at_once(stage, *(lambda db, to=shop: patch_mechanic(db, held.id, workshopId=to) for shop in shops))
-        patch_mechanic(stage.app, held.id, workshopId=None)
-    chain = changes(stage)
+        at_once(world, *(lambda db, to=shop: patch_mechanic(db, held.id, workshopId=to) for shop in shops))
+        patch_mechanic(world.app, held.id, workshopId=None)
+    chain = changes(world)
     moves: list[tuple[Any, Any]] = [(each["before"]["workshop_id"], each["after"]["workshop_id"]) for each in chain]
     assert len(moves) == 3 * RACES
     assert moves[0][0] is None
     assert all(left[1] == right[0] for left, right in pairwise(moves))
 
 
-def test_a_suspension_and_an_accept_at_once_leave_nobody_waiting_for_ever(stage: Stage) -> None:
+def test_a_suspension_and_an_accept_at_once_leave_nobody_waiting_for_ever(world: World) -> None:
     outcomes = Counter[str]()
     for _ in range(RACES):
-        held = stage.mechanic()
-        created = stage.queued(preferredMechanicId=held.id)
+        held = world.mechanic()
+        created = world.queued(preferredMechanicId=held.id)
         accepted, suspended = at_once(
-            stage,
+            world,
             partial(accept, user_id=held.user_id, assignment_id=created.assignment_id),
             partial(patch_mechanic, mechanic_id=held.id, status="suspended"),
         )
         assert isinstance(suspended, Mechanic)
         assert isinstance(accepted, Accepted | AssignmentUnavailable | MechanicNotActive)
-        assert stage.status(created.session_id) == ("waiting" if isinstance(accepted, Accepted) else "pending")
+        assert world.status(created.session_id) == ("waiting" if isinstance(accepted, Accepted) else "pending")
         outcomes[type(accepted).__name__] += 1
-    assert violations(stage.owner) == [], outcomes
+    assert violations(world.owner) == [], outcomes
 
 
 # --- workshops ------------------------------------------------------------------------------------
 
 
-def test_workshops_are_added_renamed_and_listed(stage: Stage) -> None:
-    first, second = (add_workshop(stage.app, ADMIN, NewWorkshop(name=name)) for name in ("Piston", "Gear"))
-    new_mechanic(stage.app, workshopId=first.workshop_id)
-    renamed = change_workshop(stage.app, ADMIN, first.workshop_id, WorkshopPatch(name="Pistons"))
+def test_workshops_are_added_renamed_and_listed(world: World) -> None:
+    first, second = (add_workshop(world.app, ADMIN, NewWorkshop(name=name)) for name in ("Piston", "Gear"))
+    new_mechanic(world.app, workshopId=first.workshop_id)
+    renamed = change_workshop(world.app, ADMIN, first.workshop_id, WorkshopPatch(name="Pistons"))
     assert (renamed.name, renamed.mechanic_count) == ("Pistons", 1)
-    page = workshops(stage.app, limit="1")
+    page = workshops(world.app, limit="1")
     assert page.workshops == [renamed]
-    assert workshops(stage.app, cursor=page.next_cursor).workshops == [second]
-    said = [(change["kind"], change["subject"], change["after"].get("name")) for change in changes(stage)]
+    assert workshops(world.app, cursor=page.next_cursor).workshops == [second]
+    said = [(change["kind"], change["subject"], change["after"].get("name")) for change in changes(world)]
     assert [kind for kind in said if kind[0].startswith("workshop")] == [
         ("workshop.added", str(first.workshop_id), "Piston"),
         ("workshop.added", str(second.workshop_id), "Gear"),
@@ -294,6 +294,6 @@ def test_workshops_are_added_renamed_and_listed(stage: Stage) -> None:
     ]
 
 
-def test_an_unknown_workshop_has_no_name_to_change(stage: Stage) -> None:
+def test_an_unknown_workshop_has_no_name_to_change(world: World) -> None:
     with pytest.raises(WorkshopNotFound):
-        change_workshop(stage.app, ADMIN, new_id(), WorkshopPatch(name="Nowhere"))
+        change_workshop(world.app, ADMIN, new_id(), WorkshopPatch(name="Nowhere"))

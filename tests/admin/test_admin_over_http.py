@@ -5,10 +5,10 @@ from uuid import UUID
 
 import pytest
 
-from admin.desk import NEW_PLAN
 from autodoctor.ids import new_id
-from integration.invariants import violations
-from journey.account import Account, Caller, document
+from support.account import Account, Caller, document
+from support.admin_changes import NEW_PLAN
+from support.invariants.sessions import violations
 
 MECHANICS, WORKSHOPS, PLANS, PACKS = (
     f"/api/admin/{path}" for path in ("mechanics", "workshops", "plans", "credit-packs")
@@ -33,7 +33,7 @@ def refusal(admin: Caller, method: str, path: str, body: object = None) -> tuple
 
 def published(account: Account, *subjects: object) -> bool:
     """Whether the bus has all their events, or a call has said that the bus was too slow for it."""
-    waiting = account.stage.one("SELECT count(*) FROM outbox WHERE subject_id::text = ANY (%s)", list(subjects))
+    waiting = account.world.one("SELECT count(*) FROM outbox WHERE subject_id::text = ANY (%s)", list(subjects))
     return waiting == 0 or any(f"Publish{fate}=1" in line.text for line in account.lines for fate in GIVEN_UP)
 
 
@@ -60,7 +60,7 @@ def test_a_mechanic_is_added_to_a_workshop_and_answers_a_customer(account: Accou
     assert "Pistons" in {each["name"] for each in all_pages(admin, WORKSHOPS, "workshops")}
     assert [
         (row["actor_id"], row["changed"])
-        for row in account.stage.owner.execute(
+        for row in account.world.owner.execute(
             "SELECT actor_id, changed FROM admin_changes WHERE subject = %s AND kind = 'mechanic.changed'",
             [added["mechanicId"]],
         )
@@ -79,7 +79,7 @@ def all_pages(admin: Caller, path: str, name: str) -> list[dict[str, Any]]:
 
 
 def test_suspending_one_with_an_offer_tells_the_bus_at_once_and_the_queue(account: Account) -> None:
-    admin, held, other = account.admin(), account.stage.mechanic(), account.mechanic()
+    admin, held, other = account.admin(), account.world.mechanic(), account.mechanic()
     customer = account.customer()
     intake = account.queued(customer, preferredMechanicId=str(held.id))
     assert intake["assignmentStatus"] == "offered"
@@ -94,11 +94,11 @@ def test_suspending_one_with_an_offer_tells_the_bus_at_once_and_the_queue(accoun
     )
     other.post(f"/api/mechanic/assignments/{queued['assignmentId']}/accept")
     assert customer.get(f"/api/sessions/{intake['sessionId']}")["status"] == "waiting"
-    assert violations(account.stage.owner) == []
+    assert violations(account.world.owner) == []
 
 
 def test_suspending_one_in_a_live_session_lets_them_finish_it(account: Account) -> None:
-    admin, held, customer = account.admin(), account.stage.mechanic(), account.customer()
+    admin, held, customer = account.admin(), account.world.mechanic(), account.customer()
     mechanic = account.mechanic(held)
     session = account.live(customer, mechanic)
     path = f"{MECHANICS}/{held.id}"
@@ -132,7 +132,7 @@ def test_a_price_is_changed_for_those_who_come_after(account: Account) -> None:
     sold = [account.queued(before, **asked)["sessionId"]]
     assert patch(admin, f"{PLANS}/platinum", credits=11, priceCents=10999)["credits"] == 11
     sold.append(account.queued(after, **asked)["sessionId"])
-    assert [account.stage.one("SELECT price_cents FROM intakes WHERE id = %s", each) for each in sold] == [9999, 10999]
+    assert [account.world.one("SELECT price_cents FROM intakes WHERE id = %s", each) for each in sold] == [9999, 10999]
     assert [who.get("/api/customer/credits")["balance"] for who in (before, after)] == [11, 9]
 
 

@@ -6,12 +6,12 @@ from functools import partial
 import pytest
 from pydantic import BaseModel
 
-from admin.desk import ADMIN, body, changes, new_mechanic, new_plan, patch_mechanic, patch_plan
 from autodoctor.admin.packs import NewCreditPack, add_pack
 from autodoctor.admin.workshops import NewWorkshop, add_workshop
 from autodoctor.db import Database
-from integration.actors import Stage
-from integration.cutting_proxy import cutting_proxy
+from support.admin_changes import ADMIN, body, changes, new_mechanic, new_plan, patch_mechanic, patch_plan
+from support.database.cutting_proxy import cutting_proxy
+from support.world import World
 
 PACK = body(NewCreditPack, {"code": "two", "name": "Two", "credits": 2, "priceCents": 1900})
 ADDITIONS: dict[str, Callable[[Database], BaseModel]] = {
@@ -22,9 +22,9 @@ ADDITIONS: dict[str, Callable[[Database], BaseModel]] = {
 }
 
 
-def with_unseen_commit(stage: Stage, change: Callable[[Database], BaseModel]) -> BaseModel:
+def with_unseen_commit(world: World, change: Callable[[Database], BaseModel]) -> BaseModel:
     """What is answered when the server's answer to the commit is lost."""
-    with cutting_proxy(stage.urls.app_url) as proxy:
+    with cutting_proxy(world.urls.app_url) as proxy:
         warm = Database(lambda: proxy.url)
         warm.one("SELECT 1", ())
         proxy.lose_next_commit()
@@ -35,17 +35,17 @@ def with_unseen_commit(stage: Stage, change: Callable[[Database], BaseModel]) ->
 
 
 @pytest.mark.parametrize("what", ADDITIONS)
-def test_what_was_added_unseen_is_added_once(stage: Stage, what: str) -> None:
-    added = with_unseen_commit(stage, ADDITIONS[what])
-    (change,) = changes(stage)
+def test_what_was_added_unseen_is_added_once(world: World, what: str) -> None:
+    added = with_unseen_commit(world, ADDITIONS[what])
+    (change,) = changes(world)
     assert change["kind"] == f"{what.replace(' ', '_')}.added"
     assert change["subject"] in added.model_dump_json()
 
 
-def test_what_was_changed_unseen_is_changed_once(stage: Stage) -> None:
-    held = stage.mechanic()
-    suspended = with_unseen_commit(stage, partial(patch_mechanic, mechanic_id=held.id, status="suspended"))
-    dearer = with_unseen_commit(stage, partial(patch_plan, code="quick", priceCents=1299))
-    assert [change["kind"] for change in changes(stage)] == ["mechanic.changed", "plan.changed"]
+def test_what_was_changed_unseen_is_changed_once(world: World) -> None:
+    held = world.mechanic()
+    suspended = with_unseen_commit(world, partial(patch_mechanic, mechanic_id=held.id, status="suspended"))
+    dearer = with_unseen_commit(world, partial(patch_plan, code="quick", priceCents=1299))
+    assert [change["kind"] for change in changes(world)] == ["mechanic.changed", "plan.changed"]
     assert '"suspended"' in suspended.model_dump_json()
     assert "1299" in dearer.model_dump_json()

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from autodoctor.db import database
 from autodoctor.prefetched import WithEvents
-from unit.lambda_event import Handler, call, claims, event
+from support.lambda_event import Handler, call, claims, event
 
 if TYPE_CHECKING:
     from autodoctor.events.publish import AboutSession

@@ -30,7 +30,7 @@ from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.runtime_api import Invocation
 from localcloud.compute.workers import Outcome, Worker
 from localcloud.stack.template import FunctionSpec, LayerSpec, read_stack
-from unit.lambda_event import claims, event
+from support.lambda_event import claims, event
 
 ROUNDS: Final = 11
 COLD: Final = Path(__file__).parent / "cold"

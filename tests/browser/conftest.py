@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from browser.site import running_site
-from browser.window import PATIENCE_MS, SCREENSHOTS, Camera, Troubles, Windows
-from journey.account import Account, running_account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account, running_account
+from support.browser.site import running_site
+from support.browser.window import PATIENCE_MS, SCREENSHOTS, Camera, Troubles, Windows
 
 ROOT = Path(__file__).parents[2]
 INSTALL_SECONDS = 600

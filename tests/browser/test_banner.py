@@ -9,11 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.console import running_console
-from browser.window import Camera, Windows
-from integration.actors import Mechanic
-from journey.account import Account, Caller
 from localcloud.database.postgres import PostgresServer
+from support.account import Account, Caller
+from support.browser.console import running_console
+from support.browser.window import Camera, Windows
+from support.world import Mechanic
 
 SHOP = """<!doctype html><html lang="en"><title>A shop</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -117,7 +117,7 @@ def test_it_shows_nothing_where_there_is_no_session(account: Account, page: Page
 def test_it_follows_every_state_by_push_and_is_gone_with_the_session(
     account: Account, windows: Windows, camera: Camera, visit: Visit
 ) -> None:
-    customer, person = account.customer(), account.stage.mechanic()
+    customer, person = account.customer(), account.world.mechanic()
     mechanic = account.mechanic(Mechanic(person.id, person.user_id))
     intake = account.queued(customer)
     page = visit(windows.open(), customer)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.console import hide, running_console, signed_in
-from browser.window import Camera, Windows
-from health.past import Past, Story, no_show, withdrawn
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account
+from support.browser.console import hide, running_console, signed_in
+from support.browser.window import Camera, Windows
+from support.past_sessions import PastSessions, Story, no_show, withdrawn
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +21,13 @@ def account(
     """Ten completed, two cancelled, and two customers who wait, one of them for a quarter of an hour."""
     folder = tmp_path_factory.mktemp("console")
     with running_console(postgres_server, template_database, "console_admin", folder) as account:
-        past, now = Past(account.stage), datetime.now(UTC)
-        past.sessions(10, now - timedelta(hours=5), Story())
-        past.session(now - timedelta(hours=3), withdrawn())
-        past.session(now - timedelta(hours=2), no_show())
-        account.stage.queued(name="Longwait Larry")
-        account.stage.let_time_pass(900)
-        account.stage.queued(name="Newer Nora", urgent=False)
+        past_sessions, now = PastSessions(account.world), datetime.now(UTC)
+        past_sessions.sessions(10, now - timedelta(hours=5), Story())
+        past_sessions.session(now - timedelta(hours=3), withdrawn())
+        past_sessions.session(now - timedelta(hours=2), no_show())
+        account.world.queued(name="Longwait Larry")
+        account.world.let_time_pass(900)
+        account.world.queued(name="Newer Nora", urgent=False)
         yield account
 
 
@@ -106,19 +106,19 @@ def test_who_is_no_admin_is_sent_to_their_own_page(account: Account, windows: Wi
 
 
 def test_the_page_of_a_session_follows_it_while_it_is_looked_at(account: Account, windows: Windows) -> None:
-    created = account.stage.queued(name="Followed Fay")
+    created = account.world.queued(name="Followed Fay")
     page = signed_in(account, windows.open(), "Ada Adler")
     page.clock.install()
     page.goto(f"{account.cloud.api_url}/console/admin.html#session?id={created.session_id}")
     page.reload()
     state = page.locator(".pill").first
     expect(state).to_have_text("pending")
-    mechanic = account.stage.mechanic()
-    account.stage.accept(mechanic, created)
+    mechanic = account.world.mechanic()
+    account.world.accept(mechanic, created)
     page.clock.run_for(16_000)
     expect(state).to_have_text("waiting")
     hide(page, hidden=True)
-    account.stage.end(mechanic.user_id, created.session_id)
+    account.world.end(mechanic.user_id, created.session_id)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.clock.run_for(60_000)

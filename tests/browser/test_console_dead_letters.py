@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autodoctor.ids import new_id
-from browser.console import running_console, signed_in
-from browser.window import Camera, Windows
-from events.letter_box import LetterBox
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account
+from support.browser.console import running_console, signed_in
+from support.browser.window import Camera, Windows
+from support.events.dead_letter_queues import DeadLetterQueues
 
 SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
 BETWEEN = "Between the bus and its consumers"
@@ -27,8 +27,8 @@ def account(
 
 
 @pytest.fixture(scope="module")
-def letters(account: Account) -> LetterBox:
-    return LetterBox(account.cloud.api_url)
+def letters(account: Account) -> DeadLetterQueues:
+    return DeadLetterQueues(account.cloud.api_url)
 
 
 def opened(page: Page) -> Page:
@@ -38,7 +38,7 @@ def opened(page: Page) -> Page:
 
 
 def test_letters_are_seen_without_what_they_say_and_sent_again_when_confirmed(
-    account: Account, letters: LetterBox, windows: Windows, camera: Camera
+    account: Account, letters: DeadLetterQueues, windows: Windows, camera: Camera
 ) -> None:
     session_id = str(new_id())
     detail = {"eventId": str(new_id()), "sessionId": session_id, "customerName": SECRET}
@@ -65,7 +65,7 @@ def test_letters_are_seen_without_what_they_say_and_sent_again_when_confirmed(
     camera.take(page, "one stays")
 
 
-def test_it_fits_a_phone(account: Account, letters: LetterBox, windows: Windows, camera: Camera) -> None:
+def test_it_fits_a_phone(account: Account, letters: DeadLetterQueues, windows: Windows, camera: Camera) -> None:
     letters.put("SettleDeadLetterQueue", json.dumps({"detail-type": "session.ended", "detail": {}}))
     page = opened(signed_in(account, windows.open(phone=True, dark=True), "Ada Adler"))
     expect(page.get_by_role("heading", name="Payouts and refunds")).to_be_visible()

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.console import running_console, signed_in
-from browser.window import Camera, Windows
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account
+from support.browser.console import running_console, signed_in
+from support.browser.window import Camera, Windows
 
 BANNER = "active-session-banner section"
 

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.console import running_console, signed_in
-from browser.window import Camera, Windows
-from health.past import Past, Story
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account
+from support.browser.console import running_console, signed_in
+from support.browser.window import Camera, Windows
+from support.past_sessions import PastSessions, Story
 
 LONG = "Wolfeschlegelsteinhausenbergerdorff" * 5
 
@@ -23,12 +23,12 @@ def account(
     """Four completed sessions; two mechanics who are available, one who is away, one in a session; the long name."""
     folder = tmp_path_factory.mktemp("console")
     with running_console(postgres_server, template_database, "console_looks", folder) as account:
-        stage = account.stage
-        Past(stage).sessions(4, datetime.now(UTC) - timedelta(hours=5), Story())
-        stage.owner.execute("UPDATE mechanics SET available_until = NULL")
-        stage.mechanic(), stage.mechanic(), stage.mechanic(available_until=None)
-        stage.owner.execute("UPDATE mechanics SET name = %s WHERE id = %s", [LONG, (busy := stage.mechanic()).id])
-        stage.accept(busy, stage.queued(name=LONG))
+        world = account.world
+        PastSessions(world).sessions(4, datetime.now(UTC) - timedelta(hours=5), Story())
+        world.owner.execute("UPDATE mechanics SET available_until = NULL")
+        world.mechanic(), world.mechanic(), world.mechanic(available_until=None)
+        world.owner.execute("UPDATE mechanics SET name = %s WHERE id = %s", [LONG, (busy := world.mechanic()).id])
+        world.accept(busy, world.queued(name=LONG))
         yield account
 
 
@@ -50,7 +50,7 @@ def test_no_page_is_wider_than_its_window(
         expect(page.locator("h1")).not_to_have_text("That did not work")
         camera.take(page, tab)
         assert overflow(page) == 0, tab
-    session_id = account.stage.one("SELECT id FROM sessions WHERE ended_at IS NULL")
+    session_id = account.world.one("SELECT id FROM sessions WHERE ended_at IS NULL")
     page.goto(f"{account.cloud.api_url}/console/admin.html#session?id={session_id}")
     expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
     camera.take(page, "session")

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from browser.console import hide, running_console, signed_in
 from browser.test_console_journey import described
-from browser.window import Camera, Windows
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account
+from support.browser.console import hide, running_console, signed_in
+from support.browser.window import Camera, Windows
 
 UNDER_WAY = "Your payment is under way"
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, Response, expect
 
-from browser.console import running_console, signed_in
 from browser.test_console_journey import ended_by
 from browser.test_console_quotes import CONCERN, live
-from browser.window import Windows
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account
+from support.browser.console import running_console, signed_in
+from support.browser.window import Windows
 
 SESSION = re.compile(r"/api/sessions/[0-9a-f-]{36}$")
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.console import running_console, signed_in
 from browser.test_console_journey import described, ended_by
-from browser.window import Camera, Windows
-from journey.account import Account
 from localcloud.database.postgres import PostgresServer
 from localcloud.identity.roster import WORKSHOP_NAME
+from support.account import Account
+from support.browser.console import running_console, signed_in
+from support.browser.window import Camera, Windows
 
 CONCERN = "It grinds when I brake."
 

@@ -7,11 +7,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autodoctor.ids import new_id
-from browser.window import Camera, Windows
-from events.mailbox import kinds_to
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
 from localcloud.stripe.pages.control import StripeControl
+from support.account import Account, Caller
+from support.browser.window import Camera, Windows
+from support.events.sent_mails import kinds_to
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "quick", "payWith": "card"}
 

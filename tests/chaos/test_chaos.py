@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from chaos.run import play
-from chaos.world import running_world
 from localcloud.database.postgres import Database
+from support.chaos.chaos_env import running_chaos_env
+from support.chaos.run import play
 
 KILL_EVERY_SECONDS = 0.2
 
@@ -21,8 +21,8 @@ def chaos(database: Database, folder: Path, sessions: int, lanes: int = 16) -> N
     """Play a run, so many sessions at once; the ledger has to be what the stand-in's books are, to the cent."""
     seed = int(os.environ.get("CHAOS_SEED", secrets.randbelow(1_000_000)))
     print(f"CHAOS_SEED={seed}")
-    with running_world(database, folder, seed, processes=lanes * 3 // 4) as world:
-        outcome = play(world, sessions, KILL_EVERY_SECONDS, lanes)
+    with running_chaos_env(database, folder, seed, processes=lanes * 3 // 4) as env:
+        outcome = play(env, sessions, KILL_EVERY_SECONDS, lanes)
     print(outcome)
     assert outcome.findings == []
     assert outcome.kills["busy"] > 0

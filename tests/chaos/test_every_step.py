@@ -12,122 +12,122 @@ from uuid import UUID
 import pytest
 
 from autodoctor.ids import new_id
-from chaos.audit import Audit
-from chaos.bank import Bank
-from chaos.clockwork import come_to_rest
-from chaos.world import running_world
 from localcloud.database.postgres import PostgresServer
+from support.chaos.audit import Audit
+from support.chaos.background import come_to_rest
+from support.chaos.chaos_env import running_chaos_env
+from support.chaos.money_driver import MoneyDriver
 
 MOST_STEPS = 60
 
-type Scene = Callable[[Bank, UUID], Callable[[int | None], object]]
-"""Sets the scene for a new customer, and gives what is done in it, by a process that dies before a step."""
+type Scenario = Callable[[MoneyDriver, UUID], Callable[[int | None], object]]
+"""Sets the scenario up for a new customer, and gives what is done in it, by a process that dies before a step."""
 
 
-def intake_by_card(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    return lambda die: bank.ask(customer, "standard", "card", die)
+def intake_by_card(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    return lambda die: money.ask(customer, "standard", "card", die)
 
 
-def another_page(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.ask(customer, "quick", "card", None)
-    return lambda die: bank.ask(customer, "standard", "card", die)
+def another_page(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.ask(customer, "quick", "card", None)
+    return lambda die: money.ask(customer, "standard", "card", die)
 
 
-def pack(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    return lambda die: bank.buy_credits(customer, die)
+def pack(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    return lambda die: money.buy_credits(customer, die)
 
 
-def intake_by_credit(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.have_credits(customer)
-    return lambda die: bank.ask(customer, "standard", "credit", die)
+def intake_by_credit(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.have_credits(customer)
+    return lambda die: money.ask(customer, "standard", "credit", die)
 
 
-def news_of_a_payment(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.ask(customer, "standard", "card", None)
-    bank.at_page(bank.pages[-1], "pay")
-    return lambda die: bank.tell(100, CALM, die)
+def news_of_a_payment(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.ask(customer, "standard", "card", None)
+    money.at_page(money.pages[-1], "pay")
+    return lambda die: money.tell(100, CALM, die)
 
 
-def news_of_a_pack(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.buy_credits(customer, None)
-    bank.at_page(bank.pages[-1], "pay")
-    return lambda die: bank.tell(100, CALM, die)
+def news_of_a_pack(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.buy_credits(customer, None)
+    money.at_page(money.pages[-1], "pay")
+    return lambda die: money.tell(100, CALM, die)
 
 
-def news_of_a_payment_too_many(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.ask(customer, "standard", "card", None)
-    bank.ask(customer, "free", "free", None)
-    bank.at_page(bank.pages[-1], "pay")
-    return lambda die: bank.tell(100, CALM, die)
+def news_of_a_payment_too_many(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.ask(customer, "standard", "card", None)
+    money.ask(customer, "free", "free", None)
+    money.at_page(money.pages[-1], "pay")
+    return lambda die: money.tell(100, CALM, die)
 
 
-def look_up_of_a_payment(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.ask(customer, "standard", "card", None)
-    bank.at_page(bank.pages[-1], "pay")
-    return lambda die: bank.sweep("checkout", die)
+def look_up_of_a_payment(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.ask(customer, "standard", "card", None)
+    money.at_page(money.pages[-1], "pay")
+    return lambda die: money.sweep("checkout", die)
 
 
-def end_of_a_session(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.have_credits(customer)
-    bank.ask(customer, "standard", "credit", None)
-    return lambda die: bank.go_on(customer, bank.mechanics[1], "completed", die)
+def end_of_a_session(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.have_credits(customer)
+    money.ask(customer, "standard", "credit", None)
+    return lambda die: money.go_on(customer, money.mechanics[1], "completed", die)
 
 
-def settlement_that_pays(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "card", "completed", settled=False)
-    return lambda die: bank.settle(CALM, die)
+def settlement_that_pays(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "card", "completed", settled=False)
+    return lambda die: money.settle(CALM, die)
 
 
-def settlement_that_returns(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "credit", "withdrawn", settled=False)
-    return lambda die: bank.settle(CALM, die)
+def settlement_that_returns(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "credit", "withdrawn", settled=False)
+    return lambda die: money.settle(CALM, die)
 
 
-def payout(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "card", "completed")
-    return lambda die: bank.sweep("payouts", die)
+def payout(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "card", "completed")
+    return lambda die: money.sweep("payouts", die)
 
 
-def payout_from_the_balance(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
+def payout_from_the_balance(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
     """No charge bounds what is sent for it."""
-    bank.whole(customer, bank.mechanics[1], "credit", "completed")
-    return lambda die: bank.sweep("payouts", die)
+    money.whole(customer, money.mechanics[1], "credit", "completed")
+    return lambda die: money.sweep("payouts", die)
 
 
-def refund(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "card", "withdrawn")
-    return lambda die: bank.sweep("payouts", die)
+def refund(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "card", "withdrawn")
+    return lambda die: money.sweep("payouts", die)
 
 
-def reversal(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "card", "completed")
-    bank.sweep("payouts", None)
-    bank.take_back(bank.pages[-1], "dispute lost")
-    bank.tell(100, CALM, None)
-    return lambda die: bank.sweep("payouts", die)
+def reversal(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "card", "completed")
+    money.sweep("payouts", None)
+    money.take_back(money.pages[-1], "dispute lost")
+    money.tell(100, CALM, None)
+    return lambda die: money.sweep("payouts", die)
 
 
-def news_of_a_lost_dispute(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "card", "completed")
-    bank.take_back(bank.pages[-1], "dispute lost")
-    return lambda die: bank.tell(100, CALM, die)
+def news_of_a_lost_dispute(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "card", "completed")
+    money.take_back(money.pages[-1], "dispute lost")
+    return lambda die: money.tell(100, CALM, die)
 
 
-def approval_of_a_quote(bank: Bank, customer: UUID) -> Callable[[int | None], object]:
-    bank.whole(customer, bank.mechanics[1], "card", "completed")
-    (row,) = bank.world.by_hand(
+def approval_of_a_quote(money: MoneyDriver, customer: UUID) -> Callable[[int | None], object]:
+    money.whole(customer, money.mechanics[1], "card", "completed")
+    (row,) = money.env.by_hand(
         "SELECT s.id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE c.user_id = %s", customer
     )
-    quote_id = bank.world.quoted(row["id"], bank.mechanics[1], 10_000)
-    return lambda die: bank.world.approve(quote_id, customer, die)
+    quote_id = money.env.quoted(row["id"], money.mechanics[1], 10_000)
+    return lambda die: money.env.approve(quote_id, customer, die)
 
 
-def onboarding(bank: Bank, _customer: UUID) -> Callable[[int | None], object]:
-    return bank.world.new_mechanic
+def onboarding(money: MoneyDriver, _customer: UUID) -> Callable[[int | None], object]:
+    return money.env.new_mechanic
 
 
 CALM = random.Random(0)
-SCENES: dict[Scene, int] = {
+SCENARIOS: dict[Scenario, int] = {
     intake_by_card: 5,
     another_page: 7,
     pack: 4,
@@ -151,36 +151,36 @@ SCENES: dict[Scene, int] = {
 
 
 @pytest.fixture(scope="module")
-def bank(
+def money(
     postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Bank]:
+) -> Iterator[MoneyDriver]:
     """One world for all of it, which comes to rest after each."""
     folder = tmp_path_factory.mktemp("every_step")
     with (
         postgres_server.temporary_database("every_step", template_database) as database,
-        running_world(database, folder, 0, processes=2) as world,
+        running_chaos_env(database, folder, 0, processes=2) as env,
     ):
-        bank = Bank(world)
-        bank.open()
-        bank.tell(100, CALM, None)
-        yield bank
+        money = MoneyDriver(env)
+        money.open()
+        money.tell(100, CALM, None)
+        yield money
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.__name__)
-def test_a_death_before_any_step_changes_nothing_in_the_end(bank: Bank, scene: Scene) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_death_before_any_step_changes_nothing_in_the_end(money: MoneyDriver, scenario: Scenario) -> None:
     for step in itertools.count():
         assert step < MOST_STEPS
         customer = new_id()
-        bank.customers.append(customer)
-        bank.tell(100, CALM, None)
-        act = scene(bank, customer)
-        before = bank.world.pool.dropped
+        money.customers.append(customer)
+        money.tell(100, CALM, None)
+        act = scenario(money, customer)
+        before = money.env.pool.dropped
         act(step)
-        if bank.world.pool.dropped == before:
+        if money.env.pool.dropped == before:
             break
         act(None)
-    assert step >= SCENES[scene]
-    come_to_rest(bank.world)
-    bank.world.stripe.ask("disturb", held=True)
-    assert Audit(bank.world).findings() == []
+    assert step >= SCENARIOS[scenario]
+    come_to_rest(money.env)
+    money.env.stripe.ask("disturb", held=True)
+    assert Audit(money.env).findings() == []

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from chaos.audit import Audit
-from chaos.bank import Bank
-from chaos.clockwork import come_to_rest
-from chaos.world import World, running_world
-from integration.invariants import violations
 from localcloud.database.postgres import Database
+from support.chaos.audit import Audit
+from support.chaos.background import come_to_rest
+from support.chaos.chaos_env import ChaosEnv, running_chaos_env
+from support.chaos.money_driver import MoneyDriver
+from support.invariants.sessions import violations
 
 WHO = st.integers(0, 2)
 PICK = st.integers(0, 9)
@@ -37,101 +37,101 @@ REGRETS = st.sampled_from(["refund", "refund a part", "dispute", "dispute won", 
 class Killing(RuleBasedStateMachine):
     """Three customers and two mechanics of their own for each walk, in a world that goes on."""
 
-    world: World
-    bank: Bank
+    env: ChaosEnv
+    money: MoneyDriver
 
     @initialize()
     def open(self) -> None:
-        self.bank = Bank(self.world)
-        self.bank.open()
-        first, second, third = self.bank.customers
-        self.bank.whole(first, self.bank.mechanics[1], "card", "completed")
-        self.bank.whole(second, self.bank.mechanics[1], "card", "withdrawn")
-        self.bank.ask(third, "standard", "card", None)
-        self.bank.at_page(self.bank.pages[-1], "pay")
+        self.money = MoneyDriver(self.env)
+        self.money.open()
+        first, second, third = self.money.customers
+        self.money.whole(first, self.money.mechanics[1], "card", "completed")
+        self.money.whole(second, self.money.mechanics[1], "card", "withdrawn")
+        self.money.ask(third, "standard", "card", None)
+        self.money.at_page(self.money.pages[-1], "pay")
 
     @rule(who=WHO, by=st.integers(0, 1), ending=ENDINGS, way=WAYS)
     def have_a_session(self, who: int, by: int, ending: str, way: str) -> None:
-        self.bank.whole(self.bank.customers[who], self.bank.mechanics[by], way, ending)
+        self.money.whole(self.money.customers[who], self.money.mechanics[by], way, ending)
 
     @rule(die=st.integers(0, 16))
     def be_killed_while_sending(self, die: int) -> None:
-        self.bank.sweep("payouts", die)
+        self.money.sweep("payouts", die)
 
     @rule(who=WHO, plan=PLANS, die=DIES, way=WAYS, referred=st.booleans())
     def ask(self, who: int, plan: str, die: int | None, way: str, *, referred: bool) -> None:
-        code = self.world.codes[-1] if referred else None
-        self.bank.ask(self.bank.customers[who], "free" if way == "free" else plan, way, die, code)
+        code = self.env.codes[-1] if referred else None
+        self.money.ask(self.money.customers[who], "free" if way == "free" else plan, way, die, code)
 
     @rule(who=WHO, die=DIES)
     def buy_credits(self, who: int, die: int | None) -> None:
-        self.bank.buy_credits(self.bank.customers[who], die)
+        self.money.buy_credits(self.money.customers[who], die)
 
     @rule(pick=PICK, choice=CHOICES)
     def be_at_a_page(self, pick: int, choice: str) -> None:
-        self.bank.at_page(self.bank.pages[-1 - pick % len(self.bank.pages)], choice)
+        self.money.at_page(self.money.pages[-1 - pick % len(self.money.pages)], choice)
 
     @rule(who=WHO, by=st.integers(0, 1), ending=ENDINGS, die=DIES)
     def go_on(self, who: int, by: int, ending: str, die: int | None) -> None:
-        self.bank.go_on(self.bank.customers[who], self.bank.mechanics[by], ending, die)
+        self.money.go_on(self.money.customers[who], self.money.mechanics[by], ending, die)
 
     @rule(die=DIES)
     def hire(self, die: int | None) -> None:
-        self.bank.mechanics[0] = self.world.new_mechanic(die)
-        self.world.stripe.ask("onboard", account=self.world.accounts[-1])
+        self.money.mechanics[0] = self.env.new_mechanic(die)
+        self.env.stripe.ask("onboard", account=self.env.accounts[-1])
 
     @rule(most=st.integers(1, 12), shuffle=SHUFFLE, die=DIES)
     def tell(self, most: int, shuffle: random.Random, die: int | None) -> None:
-        self.bank.tell(most, shuffle, die)
+        self.money.tell(most, shuffle, die)
 
     @rule(shuffle=SHUFFLE, die=DIES)
     def settle(self, shuffle: random.Random, die: int | None) -> None:
-        self.bank.settle(shuffle, die)
+        self.money.settle(shuffle, die)
 
     @rule(name=FUNCTIONS, die=DIES)
     def sweep(self, name: str, die: int | None) -> None:
-        self.bank.sweep(name, die)
+        self.money.sweep(name, die)
 
     @rule(mode=MODES, path=PATHS, times=st.integers(1, 2))
     def break_something(self, mode: str, path: str, times: int) -> None:
-        self.world.stripe.ask("fail", mode=mode, path=path, times=times)
+        self.env.stripe.ask("fail", mode=mode, path=path, times=times)
 
     @rule(pick=PICK, how=REGRETS)
     def take_back(self, pick: int, how: str) -> None:
-        self.bank.take_back(self.bank.pages[-1 - pick % len(self.bank.pages)], how)
+        self.money.take_back(self.money.pages[-1 - pick % len(self.money.pages)], how)
 
     @rule()
     def restrict(self) -> None:
-        self.world.stripe.ask("restrict", account=self.world.accounts[-1])
+        self.env.stripe.ask("restrict", account=self.env.accounts[-1])
 
     @invariant()
     def nothing_is_violated(self) -> None:
-        assert violations(self.world.stage.owner) == []
+        assert violations(self.env.world.owner) == []
 
     def teardown(self) -> None:
-        come_to_rest(self.world)
-        assert Audit(self.world).findings() == []
+        come_to_rest(self.env)
+        assert Audit(self.env).findings() == []
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> Iterator[World]:
+def env(database: Database, tmp_path: Path) -> Iterator[ChaosEnv]:
     """One world for all walks of a test, so that a walk costs no start; each comes to rest before the next."""
-    with running_world(database, tmp_path, 0, processes=2) as world:
-        yield world
+    with running_chaos_env(database, tmp_path, 0, processes=2) as env:
+        yield env
 
 
-def walk(world: World, examples: int, steps: int) -> None:
+def walk(env: ChaosEnv, examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        type("Killing", (Killing,), {"world": world}),
+        type("Killing", (Killing,), {"world": env}),
         settings=settings(max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck)),
     )
 
 
-def test_a_function_may_die_between_any_two_steps(world: World) -> None:
-    walk(world, 6, 15)
-    assert world.pool.kills["itself"] > 0
+def test_a_function_may_die_between_any_two_steps(env: ChaosEnv) -> None:
+    walk(env, 6, 15)
+    assert env.pool.kills["itself"] > 0
 
 
 @pytest.mark.slow
-def test_a_function_may_die_between_any_two_steps_for_a_long_time(world: World) -> None:
-    walk(world, 10, 25)
+def test_a_function_may_die_between_any_two_steps_for_a_long_time(env: ChaosEnv) -> None:
+    walk(env, 10, 25)

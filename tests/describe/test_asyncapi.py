@@ -12,7 +12,7 @@ from autodoctor.events.feed import broadcast, queue_position
 from autodoctor.events.feed import messages as feed
 from autodoctor.events.model import json_schemas
 from autodoctor.ids import new_id
-from describe.conformity import closed
+from support.openapi_conformance import closed
 
 type Document = Mapping[str, Any]
 

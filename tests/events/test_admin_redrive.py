@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from autodoctor.ids import new_id
-from events.letter_box import LetterBox, arn
-from journey.account import Account, Caller, running_account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account, Caller, running_account
+from support.events.dead_letter_queues import DeadLetterQueues, arn
 
 SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
 PATH = "/api/admin/dead-letters"
@@ -29,8 +29,8 @@ def account(
 
 
 @pytest.fixture(scope="module")
-def letters(account: Account) -> LetterBox:
-    return LetterBox(account.cloud.api_url)
+def letters(account: Account) -> DeadLetterQueues:
+    return DeadLetterQueues(account.cloud.api_url)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def failure_of(function: str, **payload: str) -> str:
     return json.dumps({"requestContext": context, "requestPayload": payload, "responsePayload": answer})
 
 
-def test_shows_every_queue_and_its_letters_without_what_they_say(admin: Caller, letters: LetterBox) -> None:
+def test_shows_every_queue_and_its_letters_without_what_they_say(admin: Caller, letters: DeadLetterQueues) -> None:
     event_id, session_id = str(new_id()), str(new_id())
     detail = {"eventId": event_id, "sessionId": session_id, "customerName": SECRET}
     letters.put("SettleDeadLetterQueue", json.dumps({"detail-type": "session.ended", "detail": detail}))
@@ -82,7 +82,7 @@ def test_shows_every_queue_and_its_letters_without_what_they_say(admin: Caller, 
 
 
 def test_what_a_consumer_gave_up_goes_back_to_its_queue_and_comes_again_if_it_fails_again(
-    account: Account, admin: Caller, letters: LetterBox
+    account: Account, admin: Caller, letters: DeadLetterQueues
 ) -> None:
     letters.put("NotifyQueue", json.dumps({"detail-type": "session.ended", "detail": SECRET}))
     eventually(lambda: account.cloud.depth("NotifyDeadLetterQueue").visible == 1)
@@ -95,7 +95,7 @@ def test_what_a_consumer_gave_up_goes_back_to_its_queue_and_comes_again_if_it_fa
 
 
 def test_what_a_rule_could_not_deliver_goes_to_its_target_and_what_has_none_stays(
-    account: Account, admin: Caller, letters: LetterBox
+    account: Account, admin: Caller, letters: DeadLetterQueues
 ) -> None:
     event = {"detail-type": "notify.nobody", "detail": {"eventId": str(new_id())}}
     letters.undelivered(json.dumps(event), "SettleQueue")
@@ -111,7 +111,9 @@ def test_what_a_rule_could_not_deliver_goes_to_its_target_and_what_has_none_stay
     assert account.cloud.depth("BusDeadLetterQueue").visible == 1  # let go at once
 
 
-def test_what_a_function_gave_up_invokes_it_once_more(account: Account, admin: Caller, letters: LetterBox) -> None:
+def test_what_a_function_gave_up_invokes_it_once_more(
+    account: Account, admin: Caller, letters: DeadLetterQueues
+) -> None:
     letters.put("SweepDeadLetterQueue", failure_of("ExpireOrphansFunction"))
     letters.put("SweepDeadLetterQueue", failure_of("NoFunction", secret=SECRET))
     letters.put("SweepDeadLetterQueue", failure_of("SettleFunction", Records="cannot be"))
@@ -130,12 +132,12 @@ def test_what_a_function_gave_up_invokes_it_once_more(account: Account, admin: C
 
 
 def test_every_redrive_is_written_down_and_one_of_nothing_is_none(
-    account: Account, admin: Caller, letters: LetterBox
+    account: Account, admin: Caller, letters: DeadLetterQueues
 ) -> None:
     letters.put("MailFeedbackDeadLetterQueue", "{}")
     assert redrive(admin, "MailFeedbackDeadLetterQueue") == (1, 0)
     assert redrive(admin, "FeedDeadLetterQueue") == (0, 0)
-    rows = account.stage.owner.execute(
+    rows = account.world.owner.execute(
         "SELECT kind, subject, changed, before, after FROM admin_changes WHERE actor_id = %s", (admin.user_id,)
     ).fetchall()
     assert rows == [

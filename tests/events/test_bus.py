@@ -9,26 +9,26 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
-from events.shop import BUS, RunningShop, open_shop, wait_until
 from localcloud.messaging.bus_faults import Mode
 from localcloud.messaging.event_bus import BusEvent
 from localcloud.stack.cloudformation import TemplateError
 from localcloud.stack.template import read_stack
+from support.events.bus_app import BUS, RunningBusApp, open_bus_app, wait_until
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[RunningShop]:
-    with open_shop(tmp_path) as shop:
-        yield shop
+def bus_app(tmp_path: Path) -> Iterator[RunningBusApp]:
+    with open_bus_app(tmp_path) as bus_app:
+        yield bus_app
 
 
-def test_delivers_the_envelope_to_the_queue_of_each_rule_that_matches(shop: RunningShop) -> None:
-    answer = shop.put("first", plain=True)
+def test_delivers_the_envelope_to_the_queue_of_each_rule_that_matches(bus_app: RunningBusApp) -> None:
+    answer = bus_app.put("first", plain=True)
     assert answer["FailedEntryCount"] == 0
-    wait_until(lambda: len(shop.noted()) == 2)
+    wait_until(lambda: len(bus_app.noted()) == 2)
     bodies = {
         record["eventSourceARN"].rpartition(":")[2]: json.loads(record["body"])
-        for entry in shop.noted()
+        for entry in bus_app.noted()
         for record in entry["records"]
     }
     envelope = bodies["OrderedQueue.fifo"]
@@ -46,7 +46,7 @@ def test_delivers_the_envelope_to_the_queue_of_each_rule_that_matches(shop: Runn
     assert bodies["PlainQueue"] == {"name": "first", "plain": True}  # its rule has an InputPath
 
 
-def test_answers_for_each_entry(shop: RunningShop) -> None:
+def test_answers_for_each_entry(bus_app: RunningBusApp) -> None:
     good = {"Source": "shop", "DetailType": "order.made", "Detail": '{"name": 1}', "EventBusName": BUS}
     entries = [
         good,
@@ -55,7 +55,7 @@ def test_answers_for_each_entry(shop: RunningShop) -> None:
         {**good, "Source": "aws.ses"},
         {key: value for key, value in good.items() if key != "DetailType"},
     ]
-    answer = shop.events.put_events(Entries=entries)
+    answer = bus_app.events.put_events(Entries=entries)
     assert answer["FailedEntryCount"] == 4
     assert [entry.get("ErrorCode") for entry in answer["Entries"]] == [
         None,
@@ -64,36 +64,36 @@ def test_answers_for_each_entry(shop: RunningShop) -> None:
         "NotAuthorizedForSourceException",
         "InvalidArgument",
     ]
-    wait_until(lambda: shop.names() == [1])
+    wait_until(lambda: bus_app.names() == [1])
 
 
-def test_loses_what_is_put_on_a_bus_that_is_not_there_without_a_word(shop: RunningShop) -> None:
-    assert shop.put("lost", bus="no-such-bus")["FailedEntryCount"] == 0
-    [line] = [line for line in shop.lines if line.kind == "bus"]
+def test_loses_what_is_put_on_a_bus_that_is_not_there_without_a_word(bus_app: RunningBusApp) -> None:
+    assert bus_app.put("lost", bus="no-such-bus")["FailedEntryCount"] == 0
+    [line] = [line for line in bus_app.lines if line.kind == "bus"]
     assert "no bus no-such-bus, lost" in line.text
-    with pytest.raises(shop.events.exceptions.ResourceNotFoundException):
-        shop.events.describe_event_bus(Name="no-such-bus")
-    assert shop.events.describe_event_bus(Name=BUS)["Arn"].endswith(f":event-bus/{BUS}")
+    with pytest.raises(bus_app.events.exceptions.ResourceNotFoundException):
+        bus_app.events.describe_event_bus(Name="no-such-bus")
+    assert bus_app.events.describe_event_bus(Name=BUS)["Arn"].endswith(f":event-bus/{BUS}")
 
 
-def test_takes_ten_entries_and_a_megabyte_at_most(shop: RunningShop) -> None:
+def test_takes_ten_entries_and_a_megabyte_at_most(bus_app: RunningBusApp) -> None:
     with pytest.raises(ClientError, match="ValidationException"):
-        shop.put(*range(11))
+        bus_app.put(*range(11))
     with pytest.raises(ClientError, match="over the limit"):
-        shop.put("large", text="x" * 1_048_576)
+        bus_app.put("large", text="x" * 1_048_576)
 
 
-def test_gives_events_of_services_to_rules_of_the_default_bus(shop: RunningShop) -> None:
+def test_gives_events_of_services_to_rules_of_the_default_bus(bus_app: RunningBusApp) -> None:
     bounced = BusEvent("aws.ses", "Email Bounced", {"mail": "id"})
-    shop.cloud.put_events([bounced, BusEvent("aws.ses", "Email Opened", {})])
-    [body] = shop.bodies("UnreadQueue", WaitTimeSeconds=2)
+    bus_app.cloud.put_events([bounced, BusEvent("aws.ses", "Email Opened", {})])
+    [body] = bus_app.bodies("UnreadQueue", WaitTimeSeconds=2)
     assert json.loads(body)["detail"] == {"mail": "id"}
 
 
-def test_tries_again_and_gives_up_to_the_dead_letters_of_the_rule(shop: RunningShop) -> None:
-    shop.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
-    shop.put("stuck")
-    [letter] = shop.receive("BusDeadLetterQueue", WaitTimeSeconds=8)
+def test_tries_again_and_gives_up_to_the_dead_letters_of_the_rule(bus_app: RunningBusApp) -> None:
+    bus_app.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
+    bus_app.put("stuck")
+    [letter] = bus_app.receive("BusDeadLetterQueue", WaitTimeSeconds=8)
     said = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
     assert said["RULE_ARN"].endswith(f":rule/{BUS}/OrderedRule")
     assert said["TARGET_ARN"].endswith(":OrderedQueue.fifo")
@@ -102,11 +102,11 @@ def test_tries_again_and_gives_up_to_the_dead_letters_of_the_rule(shop: RunningS
     assert json.loads(letter["Body"])["detail"] == {"name": "stuck"}
 
 
-def test_delivers_late_what_failed_for_a_moment(shop: RunningShop) -> None:
-    shop.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
-    shop.put("late")
-    shop.faults.undeliverable = frozenset()
-    wait_until(lambda: shop.names() == ["late"])
+def test_delivers_late_what_failed_for_a_moment(bus_app: RunningBusApp) -> None:
+    bus_app.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
+    bus_app.put("late")
+    bus_app.faults.undeliverable = frozenset()
+    wait_until(lambda: bus_app.names() == ["late"])
 
 
 @pytest.mark.parametrize(
@@ -118,41 +118,41 @@ def test_delivers_late_what_failed_for_a_moment(shop: RunningShop) -> None:
         ("cuts_after_taking", ConnectionClosedError, True),
     ],
 )
-def test_can_be_broken(shop: RunningShop, mode: Mode, error: type[Exception], taken: bool) -> None:  # noqa: FBT001 - a column of the table
-    shop.faults.mode = mode
+def test_can_be_broken(bus_app: RunningBusApp, mode: Mode, error: type[Exception], taken: bool) -> None:  # noqa: FBT001 - a column of the table
+    bus_app.faults.mode = mode
     with pytest.raises(error):
-        shop.put("during")
-    shop.faults.mode = "works"
-    shop.put("after")
-    wait_until(lambda: "after" in shop.names())
-    assert ("during" in shop.names()) == taken
+        bus_app.put("during")
+    bus_app.faults.mode = "works"
+    bus_app.put("after")
+    wait_until(lambda: "after" in bus_app.names())
+    assert ("during" in bus_app.names()) == taken
 
 
-def test_can_refuse_single_entries(shop: RunningShop) -> None:
-    shop.faults.refuse_entry = lambda entry: '"odd"' in str(entry["Detail"])
-    answer = shop.put("even", "odd")
+def test_can_refuse_single_entries(bus_app: RunningBusApp) -> None:
+    bus_app.faults.refuse_entry = lambda entry: '"odd"' in str(entry["Detail"])
+    answer = bus_app.put("even", "odd")
     assert answer["FailedEntryCount"] == 1
     assert answer["Entries"][1]["ErrorCode"] == "InternalFailure"
-    wait_until(lambda: shop.names() == ["even"])
+    wait_until(lambda: bus_app.names() == ["even"])
 
 
-def test_can_deliver_everything_three_times_and_shuffled(shop: RunningShop) -> None:
-    shop.faults.copies = 3
-    shop.faults.spread_seconds = 0.5
-    shop.put(*range(10))
-    wait_until(lambda: len(shop.names()) == 30)
-    assert sorted(shop.names(), key=str) == sorted([*range(10)] * 3, key=str)
-    assert shop.names() != sorted(shop.names(), key=str)
+def test_can_deliver_everything_three_times_and_shuffled(bus_app: RunningBusApp) -> None:
+    bus_app.faults.copies = 3
+    bus_app.faults.spread_seconds = 0.5
+    bus_app.put(*range(10))
+    wait_until(lambda: len(bus_app.names()) == 30)
+    assert sorted(bus_app.names(), key=str) == sorted([*range(10)] * 3, key=str)
+    assert bus_app.names() != sorted(bus_app.names(), key=str)
 
 
-def test_takes_events_quickly(shop: RunningShop) -> None:
-    shop.put("warm")
-    wait_until(lambda: shop.names() == ["warm"])
+def test_takes_events_quickly(bus_app: RunningBusApp) -> None:
+    bus_app.put("warm")
+    wait_until(lambda: bus_app.names() == ["warm"])
     took: list[float] = []
     for number in range(5):
         began = time.monotonic()
-        shop.put(number)
-        wait_until(lambda: len(shop.names()) == len(took) + 2)
+        bus_app.put(number)
+        wait_until(lambda: len(bus_app.names()) == len(took) + 2)
         took.append(time.monotonic() - began)
     assert sum(sorted(took)[:3]) < 1.0  # a poller that looks once a second would take half of it on average, each time
 

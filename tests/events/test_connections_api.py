@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from websockets.sync.client import connect
 
-from events.feed_client import FeedClient
-from events.socket_cloud import Probe, running_probe
+from support.events.feed_client import FeedClient
+from support.events.socket_probe import Probe, running_probe
 
 
 @pytest.fixture(scope="module")

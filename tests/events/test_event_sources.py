@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from events.shop import RunningShop, Shop, open_shop, wait_until
 from localcloud.messaging.event_sources import failures_named
+from support.events.bus_app import BusApp, RunningBusApp, open_bus_app, wait_until
 
 TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[RunningShop]:
-    with open_shop(tmp_path) as shop:
-        yield shop
+def bus_app(tmp_path: Path) -> Iterator[RunningBusApp]:
+    with open_bus_app(tmp_path) as bus_app:
+        yield bus_app
 
 
-def test_gives_records_as_lambda_does(shop: RunningShop) -> None:
+def test_gives_records_as_lambda_does(bus_app: RunningBusApp) -> None:
     kind = {"DataType": "String", "StringValue": "greeting"}
-    sent = shop.send("OrderedQueue.fifo", '{"name": 1}', MessageGroupId="g", MessageAttributes={"kind": kind})
-    wait_until(lambda: shop.names() == [1])
-    [record] = shop.noted()[0]["records"]
+    sent = bus_app.send("OrderedQueue.fifo", '{"name": 1}', MessageGroupId="g", MessageAttributes={"kind": kind})
+    wait_until(lambda: bus_app.names() == [1])
+    [record] = bus_app.noted()[0]["records"]
     assert record["messageId"] == sent["MessageId"]
     assert record["md5OfBody"] == sent["MD5OfMessageBody"]
     assert record["md5OfMessageAttributes"] == sent["MD5OfMessageAttributes"]
@@ -39,63 +39,63 @@ def test_gives_records_as_lambda_does(shop: RunningShop) -> None:
     assert record["attributes"]["MessageGroupId"] == "g"
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
     assert record["attributes"]["SequenceNumber"] == sent["SequenceNumber"]
-    wait_until(lambda: shop.cloud.depth("OrderedQueue").in_flight == 0)
+    wait_until(lambda: bus_app.cloud.depth("OrderedQueue").in_flight == 0)
 
 
-def test_works_on_one_batch_of_a_group_at_a_time_in_order(shop: RunningShop) -> None:
-    shop.tell_functions(seconds=0.2)
-    shop.put(0)
-    wait_until(lambda: shop.names() == [0])
-    shop.put(*range(1, 8))
-    wait_until(lambda: len(shop.names()) == 8)
-    assert shop.batches() == [[0], [1, 2, 3, 4, 5, 6, 7]]
+def test_works_on_one_batch_of_a_group_at_a_time_in_order(bus_app: RunningBusApp) -> None:
+    bus_app.tell_functions(seconds=0.2)
+    bus_app.put(0)
+    wait_until(lambda: bus_app.names() == [0])
+    bus_app.put(*range(1, 8))
+    wait_until(lambda: len(bus_app.names()) == 8)
+    assert bus_app.batches() == [[0], [1, 2, 3, 4, 5, 6, 7]]
 
 
-def test_keeps_only_the_messages_that_the_answer_names(shop: RunningShop) -> None:
-    shop.tell_functions(names=["bad"])
-    shop.put("good", "bad", "fine")
-    wait_until(lambda: shop.cloud.depth("OrderedDeadLetterQueue").visible == 1)
-    assert shop.names().count("bad") == 2  # its maxReceiveCount
-    assert (shop.names().count("good"), shop.names().count("fine")) == (1, 1)
+def test_keeps_only_the_messages_that_the_answer_names(bus_app: RunningBusApp) -> None:
+    bus_app.tell_functions(names=["bad"])
+    bus_app.put("good", "bad", "fine")
+    wait_until(lambda: bus_app.cloud.depth("OrderedDeadLetterQueue").visible == 1)
+    assert bus_app.names().count("bad") == 2  # its maxReceiveCount
+    assert (bus_app.names().count("good"), bus_app.names().count("fine")) == (1, 1)
 
 
 @pytest.mark.parametrize("wish", [{"raise": True}, {"die": True}, {"answer": {"batchItemFailures": [{"id": "x"}]}}])
-def test_gives_the_whole_batch_again_when_all_of_it_failed(shop: RunningShop, wish: dict[str, object]) -> None:
-    shop.tell_functions(**wish)
-    shop.put("a", "b")
-    wait_until(lambda: bool(shop.names()))
-    shop.tell_functions()
-    wait_until(lambda: len(shop.names()) >= 4)
-    assert shop.names() == ["a", "b", "a", "b"]
+def test_gives_the_whole_batch_again_when_all_of_it_failed(bus_app: RunningBusApp, wish: dict[str, object]) -> None:
+    bus_app.tell_functions(**wish)
+    bus_app.put("a", "b")
+    wait_until(lambda: bool(bus_app.names()))
+    bus_app.tell_functions()
+    wait_until(lambda: len(bus_app.names()) >= 4)
+    assert bus_app.names() == ["a", "b", "a", "b"]
 
 
-def test_runs_no_more_at_once_than_the_mapping_allows(shop: RunningShop) -> None:
-    shop.tell_functions(seconds=0.3)
+def test_runs_no_more_at_once_than_the_mapping_allows(bus_app: RunningBusApp) -> None:
+    bus_app.tell_functions(seconds=0.3)
     for name in range(4):
-        shop.send("PlainQueue", json.dumps({"name": name}))
-    wait_until(lambda: len(shop.names()) == 2)
-    assert shop.cloud.depth("PlainQueue").visible == 2
-    wait_until(lambda: len(shop.names()) == 4)
+        bus_app.send("PlainQueue", json.dumps({"name": name}))
+    wait_until(lambda: len(bus_app.names()) == 2)
+    assert bus_app.cloud.depth("PlainQueue").visible == 2
+    wait_until(lambda: len(bus_app.names()) == 4)
 
 
-def test_a_throttled_batch_is_tried_again_without_a_receive(shop: RunningShop) -> None:
-    shop.tell_functions(seconds=0.5)
+def test_a_throttled_batch_is_tried_again_without_a_receive(bus_app: RunningBusApp) -> None:
+    bus_app.tell_functions(seconds=0.5)
     for group in ("one", "two"):  # each a batch of its own; the function's concurrency is 1
-        shop.send("OrderedQueue.fifo", json.dumps({"name": group}), MessageGroupId=group)
-        wait_until(lambda: bool(shop.noted()))
-    wait_until(lambda: shop.names() == ["one", "two"])
-    assert shop.noted()[1]["records"][0]["attributes"]["ApproximateReceiveCount"] == "1"
+        bus_app.send("OrderedQueue.fifo", json.dumps({"name": group}), MessageGroupId=group)
+        wait_until(lambda: bool(bus_app.noted()))
+    wait_until(lambda: bus_app.names() == ["one", "two"])
+    assert bus_app.noted()[1]["records"][0]["attributes"]["ApproximateReceiveCount"] == "1"
 
 
 def test_a_killed_worker_only_delays_its_batch_and_not_for_its_time_out(tmp_path: Path) -> None:
-    with open_shop(tmp_path, math.inf, OrderedVisibility="600") as shop:
-        shop.tell_functions(seconds=30)
-        shop.put("held")
-        wait_until(lambda: bool(shop.noted()))
-        shop.tell_functions()
-        os.kill(shop.noted()[0]["pid"], signal.SIGKILL)
-        wait_until(lambda: shop.names() == ["held", "held"])
-        wait_until(lambda: shop.cloud.depth("OrderedQueue").in_flight == 0)
+    with open_bus_app(tmp_path, math.inf, OrderedVisibility="600") as bus_app:
+        bus_app.tell_functions(seconds=30)
+        bus_app.put("held")
+        wait_until(lambda: bool(bus_app.noted()))
+        bus_app.tell_functions()
+        os.kill(bus_app.noted()[0]["pid"], signal.SIGKILL)
+        wait_until(lambda: bus_app.names() == ["held", "held"])
+        wait_until(lambda: bus_app.cloud.depth("OrderedQueue").in_flight == 0)
 
 
 @pytest.mark.parametrize(
@@ -122,38 +122,38 @@ def test_reads_partial_answers_as_lambda_documents_them(answer: bytes, failed: s
     assert failures_named(answer) == failed
 
 
-def test_workers_reach_bus_and_queues_with_plain_boto3(shop: RunningShop) -> None:
-    result = shop.cloud.invoke("PublisherFunction", {"DetailType": "order.made", "Detail": '{"name": "worker"}'})
+def test_workers_reach_bus_and_queues_with_plain_boto3(bus_app: RunningBusApp) -> None:
+    result = bus_app.cloud.invoke("PublisherFunction", {"DetailType": "order.made", "Detail": '{"name": "worker"}'})
     assert result.payload == 0, result.log
-    assert shop.bodies("UnreadQueue") == ["from a worker"]
-    wait_until(lambda: shop.names() == ["worker"])
+    assert bus_app.bodies("UnreadQueue") == ["from a worker"]
+    wait_until(lambda: bus_app.names() == ["worker"])
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[Shop, "subprocess.Popen[str]"]]:
+def server(folder: Path) -> Iterator[tuple[BusApp, "subprocess.Popen[str]"]]:
     """Run the stack in a process of its own, which is gone at the end, however."""
-    command = [sys.executable, "-m", "events.shop_server", str(folder)]
+    command = [sys.executable, "-m", "support.events.bus_app_server", str(folder)]
     with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            yield Shop(process.stdout.readline().strip(), folder), process
+            yield BusApp(process.stdout.readline().strip(), folder), process
         finally:
             process.kill()
 
 
 def test_a_killed_localcloud_only_delays_what_it_had(tmp_path: Path) -> None:
-    with server(tmp_path) as (shop, process):
-        shop.tell_functions(seconds=30)
-        shop.put("at work")
-        wait_until(lambda: bool(shop.noted()))
-        shop.put("waiting", "last")
-        shop.send("UnreadQueue", "kept")
-        shop.tell_functions()
+    with server(tmp_path) as (bus_app, process):
+        bus_app.tell_functions(seconds=30)
+        bus_app.put("at work")
+        wait_until(lambda: bool(bus_app.noted()))
+        bus_app.put("waiting", "last")
+        bus_app.send("UnreadQueue", "kept")
+        bus_app.tell_functions()
         process.send_signal(signal.SIGKILL)
         process.wait()
-    with server(tmp_path) as (shop, _):
-        wait_until(lambda: len(shop.names()) >= 4)
-        assert shop.names() == ["at work", "at work", "waiting", "last"]
-        counts = [record["attributes"]["ApproximateReceiveCount"] for record in shop.noted()[1]["records"]]
+    with server(tmp_path) as (bus_app, _):
+        wait_until(lambda: len(bus_app.names()) >= 4)
+        assert bus_app.names() == ["at work", "at work", "waiting", "last"]
+        counts = [record["attributes"]["ApproximateReceiveCount"] for record in bus_app.noted()[1]["records"]]
         assert counts == ["1", "1", "1"]  # our kill does not count against a message
-        assert shop.bodies("UnreadQueue") == ["kept"]
+        assert bus_app.bodies("UnreadQueue") == ["kept"]

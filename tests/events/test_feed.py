@@ -14,71 +14,71 @@ from autodoctor.events.model import Event, event_of
 from autodoctor.ids import new_id
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.web.schemas import now
-from integration.actors import Mechanic, Stage
+from support.world import Mechanic, World
 
 
 @pytest.fixture
-def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
-    return stage
+    return world
 
 
-def connected(stage: Stage, user_id: UUID, *groups: str) -> str:
+def connected(world: World, user_id: UUID, *groups: str) -> str:
     """A connection of this user that takes part."""
     connection_id = str(new_id())
-    ticket = issue_ticket(stage.app, user_id, frozenset(groups)).ticket
-    connections.connect(stage.app, connection_id, ticket, None)
-    assert connections.ready(stage.app, connection_id)
+    ticket = issue_ticket(world.app, user_id, frozenset(groups)).ticket
+    connections.connect(world.app, connection_id, ticket, None)
+    assert connections.ready(world.app, connection_id)
     return connection_id
 
 
-def events_of(stage: Stage, session_id: UUID) -> list[Event]:
+def events_of(world: World, session_id: UUID) -> list[Event]:
     """What the bus does not have of this session yet, taken out of the outbox."""
-    rows = outbox.pending(stage.app, session_id)
-    outbox.mark_of(stage.app, session_id, rows)
+    rows = outbox.pending(world.app, session_id)
+    outbox.mark_of(world.app, session_id, rows)
     return [event_of(row) for row in rows]
 
 
-def told(stage: Stage, session_id: UUID) -> list[Row]:
+def told(world: World, session_id: UUID) -> list[Row]:
     """To whom the session's news go, as a broadcast finds it out."""
-    events = events_of(stage, session_id)
-    messages.record(stage.app, events)
-    rows = messages.unsent(stage.app, events)
-    messages.mark_sent(stage.app, events)
+    events = events_of(world, session_id)
+    messages.record(world.app, events)
+    rows = messages.unsent(world.app, events)
+    messages.mark_sent(world.app, events)
     return rows
 
 
 class Garage:
     """One of every kind of mechanic, each connected."""
 
-    def __init__(self, stage: Stage, customer: UUID) -> None:
-        self.workshop, elsewhere = stage.workshop(), stage.workshop()
+    def __init__(self, world: World, customer: UUID) -> None:
+        self.workshop, elsewhere = world.workshop(), world.workshop()
         self.mechanics = {
-            "independent": stage.mechanic(),
-            "of the workshop": stage.mechanic(self.workshop),
-            "of another workshop": stage.mechanic(elsewhere),
-            "asked for": stage.mechanic(),
-            "asked for at the workshop": stage.mechanic(self.workshop),
-            "busy": stage.mechanic(),
-            "suspended": stage.mechanic(),
-            "the customer": stage.mechanic(user_id=customer),
+            "independent": world.mechanic(),
+            "of the workshop": world.mechanic(self.workshop),
+            "of another workshop": world.mechanic(elsewhere),
+            "asked for": world.mechanic(),
+            "asked for at the workshop": world.mechanic(self.workshop),
+            "busy": world.mechanic(),
+            "suspended": world.mechanic(),
+            "the customer": world.mechanic(user_id=customer),
         }
-        stage.waiting(self.mechanics["busy"])
-        stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [self["suspended"].id])
+        world.waiting(self.mechanics["busy"])
+        world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [self["suspended"].id])
         self.connections = {
-            connected(stage, mechanic.user_id, "mechanics"): kind for kind, mechanic in self.mechanics.items()
+            connected(world, mechanic.user_id, "mechanics"): kind for kind, mechanic in self.mechanics.items()
         }
 
     def __getitem__(self, kind: str) -> Mechanic:
         return self.mechanics[kind]
 
-    def shown(self, stage: Stage, session_id: UUID) -> set[str]:
+    def shown(self, world: World, session_id: UUID) -> set[str]:
         """Whose queue shows the session."""
         return {
             kind
             for kind, mechanic in self.mechanics.items()
             if kind != "suspended"
-            and session_id in {each.session_id for each in fetch_queue(stage.app, mechanic.user_id, "100").assignments}
+            and session_id in {each.session_id for each in fetch_queue(world.app, mechanic.user_id, "100").assignments}
         }
 
     def told(self, rows: list[Row], kind: str) -> set[str]:
@@ -98,7 +98,7 @@ REQUESTS: dict[str, dict[str, str | bool]] = {
 }
 
 
-def requested(stage: Stage, garage: Garage, customer: UUID, kind: str) -> UUID:
+def requested(world: World, garage: Garage, customer: UUID, kind: str) -> UUID:
     """A request of this kind; returns its session."""
     wish = REQUESTS[kind]
     fields: dict[str, object] = {"urgent": bool(wish.get("urgent"))}
@@ -108,38 +108,38 @@ def requested(stage: Stage, garage: Garage, customer: UUID, kind: str) -> UUID:
         fields["preferredMechanicId"] = garage[str(wish["preferred"])].id
     if wish.get("scheduled"):
         fields["scheduledFor"] = (now() + timedelta(hours=3)).isoformat()
-    make = stage.pending if wish.get("unsigned") else stage.queued
+    make = world.pending if wish.get("unsigned") else world.queued
     return make(customer, **fields).session_id
 
 
 @pytest.mark.parametrize("kind", REQUESTS)
-def test_a_new_request_is_told_to_exactly_those_whose_queue_shows_it(stage: Stage, kind: str) -> None:
+def test_a_new_request_is_told_to_exactly_those_whose_queue_shows_it(world: World, kind: str) -> None:
     customer = new_id()
-    garage = Garage(stage, customer)
-    session_id = requested(stage, garage, customer, kind)
-    rows = told(stage, session_id)
-    assert garage.told(rows, "new_assignment") == garage.shown(stage, session_id)
+    garage = Garage(world, customer)
+    session_id = requested(world, garage, customer, kind)
+    rows = told(world, session_id)
+    assert garage.told(rows, "new_assignment") == garage.shown(world, session_id)
 
 
 HAPPENINGS = ("accepted", "cancelled", "expired")
 
 
 @pytest.mark.parametrize(("kind", "happening"), list(product(REQUESTS, HAPPENINGS)))
-def test_its_end_is_told_to_exactly_those_whose_queue_showed_it(stage: Stage, kind: str, happening: str) -> None:
+def test_its_end_is_told_to_exactly_those_whose_queue_showed_it(world: World, kind: str, happening: str) -> None:
     customer = new_id()
-    garage = Garage(stage, customer)
-    session_id = requested(stage, garage, customer, kind)
-    events_of(stage, session_id)
-    shown = garage.shown(stage, session_id)
+    garage = Garage(world, customer)
+    session_id = requested(world, garage, customer, kind)
+    events_of(world, session_id)
+    shown = garage.shown(world, session_id)
     if happening == "accepted":
         takers = sorted(shown - {"busy"})
         if not takers:
             return
-        stage.accept_current(garage[takers[0]], session_id)
+        world.accept_current(garage[takers[0]], session_id)
     elif happening == "cancelled":
-        stage.end(customer, session_id)
+        world.end(customer, session_id)
     else:
-        stage.owner.execute("UPDATE sessions SET status = 'expired' WHERE id = %s", [session_id])
-    rows = told(stage, session_id)
+        world.owner.execute("UPDATE sessions SET status = 'expired' WHERE id = %s", [session_id])
+    rows = told(world, session_id)
     assert garage.told(rows, f"assignment_{happening}") == shown
     assert garage.told(rows, "new_assignment") == set()

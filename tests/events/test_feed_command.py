@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from integration.dev_process import AUTODOCTOR, Dev, discard, run, running_dev
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.identity.roster import ROSTER
+from support.cloud.dev_process import AUTODOCTOR, Dev, discard, run, running_dev
 
 WAIT_SECONDS = 100.0
 

@@ -8,9 +8,9 @@ import pytest
 
 from autodoctor.db import database as layer_database
 from autodoctor.observability import metrics
-from integration.actors import Stage
 from localcloud.database.postgres import Database
-from unit.lambda_event import Context, loaded
+from support.lambda_event import Context, loaded
+from support.world import World
 
 ADDRESS = "Cora@Example.com"
 MAIL = {
@@ -71,8 +71,8 @@ def complaint(**facts: object) -> dict[str, Any]:
 class Feedback:
     """MailFeedbackFunction on the test's database."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, world: World) -> None:
+        self.world = world
         self._handler = loaded("mail_feedback").handler
 
     def take(self, *envelopes: object) -> list[str]:
@@ -82,12 +82,12 @@ class Feedback:
         return [failed["itemIdentifier"] for failed in answer["batchItemFailures"]]
 
     def suppressed(self) -> list[tuple[str, dict[str, Any]]]:
-        rows = self.stage.owner.execute("SELECT reason, feedback FROM mail_suppressions ORDER BY reason")
+        rows = self.world.owner.execute("SELECT reason, feedback FROM mail_suppressions ORDER BY reason")
         return [(row["reason"], row["feedback"]) for row in rows]
 
     def is_suppressed(self, address: str) -> bool:
         query = "SELECT count(*) FROM mail_suppressions WHERE address_hash = address_hash(%s)"
-        return bool(self.stage.one(query, address))
+        return bool(self.world.one(query, address))
 
 
 @pytest.fixture
@@ -95,9 +95,9 @@ def feedback(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fe
     monkeypatch.setenv("DATABASE_URL", database.app_url)
     monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
     layer_database.cache_clear()
-    stage = Stage(database)
-    yield Feedback(stage)
-    stage.close()
+    world = World(database)
+    yield Feedback(world)
+    world.close()
     layer_database().close()
     layer_database.cache_clear()
 
@@ -131,9 +131,9 @@ def test_a_complaint_without_a_type_counts_too(feedback: Feedback) -> None:
 def test_what_is_reported_again_changes_nothing(feedback: Feedback) -> None:
     report = bounce("Permanent")
     assert feedback.take(report, report) == []
-    before = feedback.stage.owner.execute("SELECT * FROM mail_suppressions").fetchall()
+    before = feedback.world.owner.execute("SELECT * FROM mail_suppressions").fetchall()
     assert feedback.take(report, complaint()) == []
-    assert feedback.stage.owner.execute("SELECT * FROM mail_suppressions").fetchall() == before
+    assert feedback.world.owner.execute("SELECT * FROM mail_suppressions").fetchall() == before
 
 
 def test_every_recipient_of_a_bounce_is_suppressed(feedback: Feedback) -> None:
@@ -156,7 +156,7 @@ def test_neither_table_nor_log_holds_the_address(
     broken = bounce("Permanent")
     broken["detail"]["bounce"]["bouncedRecipients"] = ADDRESS
     feedback.take(bounce("Permanent"), complaint(), broken)
-    kept = feedback.stage.one("SELECT string_agg(s::text, ' ') FROM mail_suppressions s")
+    kept = feedback.world.one("SELECT string_agg(s::text, ' ') FROM mail_suppressions s")
     printed = capsys.readouterr()
     for text in (kept, printed.out, printed.err, caplog.text):
         assert "cora" not in text.lower()

@@ -8,15 +8,15 @@ import httpx
 import pytest
 
 from autodoctor.ids import new_id
-from events.mailbox import eventually, kinds_to, mails_to
-from journey.account import Account
+from support.account import Account
+from support.events.sent_mails import eventually, kinds_to, mails_to
 
 
 def states(account: Account, user_id: UUID, count: int) -> list[tuple[str, str, str | None]]:
     """Kind, state and error of a user's settled mails, once there are so many."""
 
     def look() -> list[tuple[str, str, str | None]]:
-        rows = account.stage.owner.execute(
+        rows = account.world.owner.execute(
             "SELECT kind, state, error FROM mail_deliveries WHERE user_id = %s AND state <> 'claimed'"
             " ORDER BY settled_at",
             [user_id],
@@ -57,7 +57,7 @@ def test_a_language_chosen_over_http_is_that_of_the_mail(account: Account) -> No
 
 def test_a_mechanic_is_mailed_about_a_payout_on_the_bus(account: Account) -> None:
     """The money part does not exist yet: the event goes into the outbox by hand, and the relay publishes it."""
-    mechanic = account.stage.mechanic()
+    mechanic = account.world.mechanic()
     address = f"{new_id()}@example.com"
     account.sql("UPDATE mechanics SET email = %s WHERE id = %s", address, mechanic.id)
     session_id = account.queued(account.customer())["sessionId"]
@@ -87,7 +87,7 @@ def test_a_bounce_or_complaint_stops_further_mail(account: Account, scenario: st
     assert kinds_to(account, address, 1) == ["request_received"]
 
     def suppressed() -> object:
-        return account.stage.one("SELECT reason FROM mail_suppressions WHERE address_hash = address_hash(%s)", address)
+        return account.world.one("SELECT reason FROM mail_suppressions WHERE address_hash = address_hash(%s)", address)
 
     assert eventually(suppressed, bool) == reason
     customer.post(f"/api/sessions/{intake['sessionId']}/end")

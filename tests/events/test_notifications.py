@@ -9,9 +9,9 @@ import pytest
 from autodoctor.db import database as layer_database
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind
-from events.post_office import PostOffice, payout, post_office
 from localcloud.database.postgres import Database
-from unit.lambda_event import Answer, call, claims, event, loaded
+from support.events.mail_env import MailEnv, open_mail_env, payout
+from support.lambda_event import Answer, call, claims, event, loaded
 
 LIST = "GET /api/notifications"
 READ = "POST /api/notifications/{notificationId}/read"
@@ -23,8 +23,8 @@ CHOOSE = "PUT /api/notifications/preferences"
 class Inbox:
     """NotificationsFunction on the test's database, and people who ask it."""
 
-    def __init__(self, office: PostOffice) -> None:
-        self.office = office
+    def __init__(self, mail_env: MailEnv) -> None:
+        self.mail_env = mail_env
         self._handler = loaded("notifications").handler
 
     def ask(self, user_id: UUID, route: str, body: object = None, group: str = "customers", **parts: Any) -> Answer:  # noqa: ANN401
@@ -38,9 +38,9 @@ class Inbox:
 
     def told(self, customer: UUID) -> UUID:
         """Everything a completed session tells its customer; returns its id."""
-        session_id = self.office.completed(self.office.mechanic(), customer)
-        for each in self.office.events(session_id):
-            self.office.tell(each)
+        session_id = self.mail_env.completed(self.mail_env.mechanic(), customer)
+        for each in self.mail_env.events(session_id):
+            self.mail_env.tell(each)
         return session_id
 
 
@@ -48,8 +48,8 @@ class Inbox:
 def inbox(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     monkeypatch.setenv("DATABASE_URL", database.app_url)
     layer_database.cache_clear()
-    with post_office(database, monkeypatch) as office:
-        yield Inbox(office)
+    with open_mail_env(database, monkeypatch) as mail_env:
+        yield Inbox(mail_env)
     layer_database().close()
     layer_database.cache_clear()
 
@@ -76,9 +76,9 @@ def test_newest_first_with_words_made_from_facts(inbox: Inbox, customer: UUID) -
 
 
 def test_the_order_is_that_of_what_happened_not_of_its_arrival(inbox: Inbox, customer: UUID) -> None:
-    session_id = inbox.office.completed(inbox.office.mechanic(), customer)
-    for each in reversed(inbox.office.events(session_id)):
-        inbox.office.tell(each)
+    session_id = inbox.mail_env.completed(inbox.mail_env.mechanic(), customer)
+    for each in reversed(inbox.mail_env.events(session_id)):
+        inbox.mail_env.tell(each)
     kinds = [each["kind"] for each in inbox.page(customer)["notifications"]]
     assert kinds == ["session_completed", "mechanic_assigned", "request_received"]
 
@@ -159,9 +159,9 @@ def test_a_bad_query_is_refused(inbox: Inbox, customer: UUID, query: dict[str, s
 
 
 def test_a_mechanic_reads_of_payouts(inbox: Inbox, customer: UUID) -> None:
-    mechanic = inbox.office.mechanic()
-    session_id = inbox.office.completed(mechanic, customer)
-    inbox.office.tell(payout("payout.sent", mechanic, session_id))
+    mechanic = inbox.mail_env.mechanic()
+    session_id = inbox.mail_env.completed(mechanic, customer)
+    inbox.mail_env.tell(payout("payout.sent", mechanic, session_id))
     (entry,) = inbox.page(mechanic.user_id)["notifications"]
     assert (entry["title"], entry["text"]) == ("Payout sent", "$20.99 is on its way to your account.")
 
@@ -200,7 +200,7 @@ def test_the_language_chosen_is_that_of_the_entries(inbox: Inbox, customer: UUID
     [
         ({"locale": "xx"}, "/locale"),
         ({"locale": "../en"}, "/locale"),
-        ({"preferences": [{"kind": "weather", "email": True, "inApp": True}]}, "/preferences/0/kind"),
+        ({"preferences": [{"kind": "fault schedule", "email": True, "inApp": True}]}, "/preferences/0/kind"),
         ({"preferences": [{"kind": "payout_sent", "email": "yes", "inApp": True}]}, "/preferences/0/email"),
         ({"preferences": [{"kind": "payout_sent", "email": True}]}, "/preferences/0/inApp"),
         ({"preferences": [{"kind": "payout_sent", "email": True, "inApp": True}] * 2}, ""),

@@ -24,17 +24,17 @@ from autodoctor.notifications.notify import CLAIM_SECONDS, BeingSent, notify
 from autodoctor.notifications.recipients import NobodyConcerned
 from autodoctor.notifications.sender import CONNECT_SECONDS, READ_SECONDS, NotSent, SesSender
 from autodoctor.sessions.presence import release
-from events.post_office import PostOffice, environment, payout, post_office
 from localcloud.database.postgres import Database
 from localcloud.stack.template import read_stack
+from support.events.mail_env import MailEnv, environment, open_mail_env, payout
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def office(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostOffice]:
-    with post_office(database, monkeypatch) as office:
-        yield office
+def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
+    with open_mail_env(database, monkeypatch) as mail_env:
+        yield mail_env
 
 
 @pytest.fixture
@@ -42,69 +42,67 @@ def customer() -> UUID:
     return new_id()
 
 
-def test_a_whole_consultation_is_told_to_the_customer(office: PostOffice, customer: UUID) -> None:
-    session_id = office.completed(office.mechanic(), customer, notes="Pads worn")
+def test_a_whole_consultation_is_told_to_the_customer(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer, notes="Pads worn")
     # in time: each mail before what supersedes it
-    for event in office.events(session_id):
-        office.tell(event)
-    assert office.noted() == ["request_received", "mechanic_assigned", "session_completed"]
-    assert office.states()[-1] == ("session_completed", "sent", None)
-    assert office.ses.recipients == ["cora@example.com"]
-    (mail,) = (each["Content"]["Simple"] for each in office.ses.asked)
+    for event in mail_env.events(session_id):
+        mail_env.tell(event)
+    assert mail_env.noted() == ["request_received", "mechanic_assigned", "session_completed"]
+    assert mail_env.states()[-1] == ("session_completed", "sent", None)
+    assert mail_env.ses.recipients == ["cora@example.com"]
+    (mail,) = (each["Content"]["Simple"] for each in mail_env.ses.asked)
     assert mail["Subject"]["Data"] == "Your session with Mia: a summary"
     assert "Pads worn" in mail["Body"]["Text"]["Data"]
     assert "60 min 0 s" in mail["Body"]["Html"]["Data"]
 
 
-def test_each_step_is_mailed_as_it_happens(office: PostOffice, customer: UUID) -> None:
-    mechanic = office.mechanic()
-    created = office.queued(customer)
-    office.tell(office.event(created.session_id, "session.created"))
-    office.accept(mechanic, created)
-    office.tell(office.event(created.session_id, "session.waiting"))
-    office.end(customer, created.session_id)
-    office.tell(office.event(created.session_id, "session.ended"))
-    assert office.ses.kinds == ["request_received", "mechanic_assigned", "session_cancelled"]
-    assert "Nothing" not in office.ses.asked[2]["Content"]["Simple"]["Subject"]["Data"]
-    assert "nobody joined" in office.ses.asked[2]["Content"]["Simple"]["Body"]["Text"]["Data"]
+def test_each_step_is_mailed_as_it_happens(mail_env: MailEnv, customer: UUID) -> None:
+    mechanic = mail_env.mechanic()
+    created = mail_env.queued(customer)
+    mail_env.tell(mail_env.event(created.session_id, "session.created"))
+    mail_env.accept(mechanic, created)
+    mail_env.tell(mail_env.event(created.session_id, "session.waiting"))
+    mail_env.end(customer, created.session_id)
+    mail_env.tell(mail_env.event(created.session_id, "session.ended"))
+    assert mail_env.ses.kinds == ["request_received", "mechanic_assigned", "session_cancelled"]
+    assert "Nothing" not in mail_env.ses.asked[2]["Content"]["Simple"]["Subject"]["Data"]
+    assert "nobody joined" in mail_env.ses.asked[2]["Content"]["Simple"]["Body"]["Text"]["Data"]
 
 
-def test_an_event_delivered_three_times_and_shuffled_is_told_once(office: PostOffice, customer: UUID) -> None:
-    session_id = office.completed(office.mechanic(), customer)
-    deliveries = office.events(session_id) * 3
+def test_an_event_delivered_three_times_and_shuffled_is_told_once(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer)
+    deliveries = mail_env.events(session_id) * 3
     random.Random(3).shuffle(deliveries)
     for event in deliveries:
-        office.tell(event)
-    assert sorted(office.noted()) == sorted(["request_received", "mechanic_assigned", "session_completed"])
-    assert office.ses.kinds == ["session_completed"]
-    assert len(office.deliveries()) == 3
+        mail_env.tell(event)
+    assert sorted(mail_env.noted()) == sorted(["request_received", "mechanic_assigned", "session_completed"])
+    assert mail_env.ses.kinds == ["session_completed"]
+    assert len(mail_env.deliveries()) == 3
 
 
-def test_a_mail_about_something_superseded_is_not_sent_but_the_entry_is_kept(
-    office: PostOffice, customer: UUID
-) -> None:
-    session_id = office.completed(office.mechanic(), customer)
+def test_a_mail_about_something_superseded_is_not_sent_but_the_entry_is_kept(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer)
     for kind in ("session.created", "session.waiting"):
-        office.tell(office.event(session_id, kind))
-    assert office.ses.asked == []
-    assert office.states() == [
+        mail_env.tell(mail_env.event(session_id, kind))
+    assert mail_env.ses.asked == []
+    assert mail_env.states() == [
         ("request_received", "suppressed", "superseded"),
         ("mechanic_assigned", "suppressed", "superseded"),
     ]
-    assert office.noted() == ["request_received", "mechanic_assigned"]
+    assert mail_env.noted() == ["request_received", "mechanic_assigned"]
 
 
-def test_a_mechanic_who_gave_it_back_is_superseded_by_the_next_one(office: PostOffice, customer: UUID) -> None:
-    first, second = office.mechanic(), office.mechanic()
-    created = office.waiting(first, customer)
-    stale = office.event(created.session_id, "session.waiting")
-    release(office.app, first.user_id, created.session_id)
-    office.accept_current(second, created.session_id)
-    fresh = office.event(created.session_id, "session.waiting")
-    office.tell(fresh)
-    office.tell(stale)
+def test_a_mechanic_who_gave_it_back_is_superseded_by_the_next_one(mail_env: MailEnv, customer: UUID) -> None:
+    first, second = mail_env.mechanic(), mail_env.mechanic()
+    created = mail_env.waiting(first, customer)
+    stale = mail_env.event(created.session_id, "session.waiting")
+    release(mail_env.app, first.user_id, created.session_id)
+    mail_env.accept_current(second, created.session_id)
+    fresh = mail_env.event(created.session_id, "session.waiting")
+    mail_env.tell(fresh)
+    mail_env.tell(stale)
     assert stale.event_id != fresh.event_id
-    assert office.states() == [
+    assert mail_env.states() == [
         ("mechanic_assigned", "sent", None),
         ("mechanic_assigned", "suppressed", "superseded"),
     ]
@@ -119,47 +117,47 @@ def test_a_mechanic_who_gave_it_back_is_superseded_by_the_next_one(office: PostO
     ],
 )
 def test_a_cancellation_says_what_becomes_of_the_money(
-    office: PostOffice, customer: UUID, funding: str, price: int, said: str
+    mail_env: MailEnv, customer: UUID, funding: str, price: int, said: str
 ) -> None:
-    created = office.queued(customer)
-    office.owner.execute("UPDATE intakes SET funding = %s, price_cents = %s, credits = 3", [funding, price])
-    office.end(customer, created.session_id)
-    office.tell(office.event(created.session_id, "session.ended"))
-    body = office.ses.asked[0]["Content"]["Simple"]["Body"]
+    created = mail_env.queued(customer)
+    mail_env.owner.execute("UPDATE intakes SET funding = %s, price_cents = %s, credits = 3", [funding, price])
+    mail_env.end(customer, created.session_id)
+    mail_env.tell(mail_env.event(created.session_id, "session.ended"))
+    body = mail_env.ses.asked[0]["Content"]["Simple"]["Body"]
     assert said in body["Text"]["Data"]
     assert said in body["Html"]["Data"]
     assert "withdrawn before a mechanic accepted" in body["Text"]["Data"]
 
 
-def test_an_expired_session_is_a_cancellation(office: PostOffice, customer: UUID) -> None:
-    created = office.queued(customer)
-    office.owner.execute("UPDATE sessions SET status = 'expired' WHERE id = %s", [created.session_id])
-    office.tell(office.event(created.session_id, "session.expired"))
-    assert office.ses.kinds == ["session_cancelled"]
-    assert "expired before" in office.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
+def test_an_expired_session_is_a_cancellation(mail_env: MailEnv, customer: UUID) -> None:
+    created = mail_env.queued(customer)
+    mail_env.owner.execute("UPDATE sessions SET status = 'expired' WHERE id = %s", [created.session_id])
+    mail_env.tell(mail_env.event(created.session_id, "session.expired"))
+    assert mail_env.ses.kinds == ["session_cancelled"]
+    assert "expired before" in mail_env.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
 
 
-def test_payouts_are_told_to_the_mechanic(office: PostOffice, customer: UUID) -> None:
-    mechanic = office.mechanic()
-    office.address(mechanic)
-    session_id = office.completed(mechanic, customer)
+def test_payouts_are_told_to_the_mechanic(mail_env: MailEnv, customer: UUID) -> None:
+    mechanic = mail_env.mechanic()
+    mail_env.address(mechanic)
+    session_id = mail_env.completed(mechanic, customer)
     failed = payout("payout.failed", mechanic, session_id, reason="account_closed")
-    office.tell(failed)
-    office.tell(payout("payout.sent", mechanic, session_id, payout_id=failed.payout_id))
-    assert office.ses.recipients == ["mia@example.com"] * 2
-    assert office.ses.kinds == ["payout_failed", "payout_sent"]
-    assert "$20.99" in office.ses.asked[1]["Content"]["Simple"]["Subject"]["Data"]
+    mail_env.tell(failed)
+    mail_env.tell(payout("payout.sent", mechanic, session_id, payout_id=failed.payout_id))
+    assert mail_env.ses.recipients == ["mia@example.com"] * 2
+    assert mail_env.ses.kinds == ["payout_failed", "payout_sent"]
+    assert "$20.99" in mail_env.ses.asked[1]["Content"]["Simple"]["Subject"]["Data"]
 
 
-def test_a_failure_told_after_its_payout_was_sent_is_superseded(office: PostOffice, customer: UUID) -> None:
-    mechanic = office.mechanic()
-    office.address(mechanic)
-    session_id = office.completed(mechanic, customer)
+def test_a_failure_told_after_its_payout_was_sent_is_superseded(mail_env: MailEnv, customer: UUID) -> None:
+    mechanic = mail_env.mechanic()
+    mail_env.address(mechanic)
+    session_id = mail_env.completed(mechanic, customer)
     sent = payout("payout.sent", mechanic, session_id)
-    office.tell(sent)
+    mail_env.tell(sent)
     earlier = sent.occurred_at - timedelta(minutes=5)
-    office.tell(payout("payout.failed", mechanic, session_id, payout_id=sent.payout_id, occurred_at=earlier))
-    assert office.states()[-1] == ("payout_failed", "suppressed", "superseded")
+    mail_env.tell(payout("payout.failed", mechanic, session_id, payout_id=sent.payout_id, occurred_at=earlier))
+    assert mail_env.states()[-1] == ("payout_failed", "suppressed", "superseded")
 
 
 @pytest.mark.parametrize(
@@ -172,117 +170,117 @@ def test_a_failure_told_after_its_payout_was_sent_is_superseded(office: PostOffi
     ],
 )
 def test_without_a_usable_address_there_is_the_entry_only(
-    office: PostOffice, customer: UUID, change: str, reason: str
+    mail_env: MailEnv, customer: UUID, change: str, reason: str
 ) -> None:
-    mechanic = office.mechanic()
-    session_id = office.completed(mechanic, customer)
-    office.owner.execute(change.encode())
-    office.tell(payout("payout.sent", mechanic, session_id))
-    assert office.states() == [("payout_sent", "suppressed", reason)]
-    assert office.noted() == ["payout_sent"]
+    mechanic = mail_env.mechanic()
+    session_id = mail_env.completed(mechanic, customer)
+    mail_env.owner.execute(change.encode())
+    mail_env.tell(payout("payout.sent", mechanic, session_id))
+    assert mail_env.states() == [("payout_sent", "suppressed", reason)]
+    assert mail_env.noted() == ["payout_sent"]
 
 
-def test_an_erased_customer_is_told_nothing(office: PostOffice, customer: UUID) -> None:
-    created = office.queued(customer)
-    office.owner.execute("UPDATE customers SET erased_at = now()")
-    office.tell(office.event(created.session_id, "session.created"))
-    assert (office.noted(), office.states()) == ([], [("request_received", "suppressed", "erased")])
+def test_an_erased_customer_is_told_nothing(mail_env: MailEnv, customer: UUID) -> None:
+    created = mail_env.queued(customer)
+    mail_env.owner.execute("UPDATE customers SET erased_at = now()")
+    mail_env.tell(mail_env.event(created.session_id, "session.created"))
+    assert (mail_env.noted(), mail_env.states()) == ([], [("request_received", "suppressed", "erased")])
 
 
 @pytest.mark.parametrize("in_app", [True, False])
 @pytest.mark.parametrize("email", [True, False])
-def test_who_does_not_want_it_is_not_told(office: PostOffice, customer: UUID, *, email: bool, in_app: bool) -> None:
-    created = office.queued(customer)
-    office.owner.execute(
+def test_who_does_not_want_it_is_not_told(mail_env: MailEnv, customer: UUID, *, email: bool, in_app: bool) -> None:
+    created = mail_env.queued(customer)
+    mail_env.owner.execute(
         "INSERT INTO notification_preferences (user_id, kind, email, in_app) VALUES (%s, 'request_received', %s, %s)",
         [customer, email, in_app],
     )
-    office.tell(office.event(created.session_id, "session.created"))
-    assert office.noted() == ["request_received"] * in_app
-    assert office.ses.kinds == ["request_received"] * email
+    mail_env.tell(mail_env.event(created.session_id, "session.created"))
+    assert mail_env.noted() == ["request_received"] * in_app
+    assert mail_env.ses.kinds == ["request_received"] * email
     if not email:
-        assert office.states() == [("request_received", "suppressed", "preference")]
+        assert mail_env.states() == [("request_received", "suppressed", "preference")]
 
 
-def test_a_mail_is_written_in_the_language_its_reader_chose(office: PostOffice, customer: UUID) -> None:
-    created = office.queued(customer)
-    office.owner.execute("INSERT INTO notification_locales (user_id, locale) VALUES (%s, 'es')", [customer])
-    office.tell(office.event(created.session_id, "session.created"))
-    assert office.ses.asked[0]["Content"]["Simple"]["Subject"]["Data"] == "Hemos recibido su solicitud"
+def test_a_mail_is_written_in_the_language_its_reader_chose(mail_env: MailEnv, customer: UUID) -> None:
+    created = mail_env.queued(customer)
+    mail_env.owner.execute("INSERT INTO notification_locales (user_id, locale) VALUES (%s, 'es')", [customer])
+    mail_env.tell(mail_env.event(created.session_id, "session.created"))
+    assert mail_env.ses.asked[0]["Content"]["Simple"]["Subject"]["Data"] == "Hemos recibido su solicitud"
 
 
-def test_a_suppressed_address_gets_nothing_in_whatever_case(office: PostOffice, customer: UUID) -> None:
-    office.owner.execute(
+def test_a_suppressed_address_gets_nothing_in_whatever_case(mail_env: MailEnv, customer: UUID) -> None:
+    mail_env.owner.execute(
         "INSERT INTO mail_suppressions (address_hash, reason, at, feedback)"
         " VALUES (address_hash('Cora@Example.COM'), 'complaint', now(), '{}')"
     )
-    created = office.queued(customer)
-    office.tell(office.event(created.session_id, "session.created"))
-    assert office.states() == [("request_received", "suppressed", "complaint")]
-    assert office.noted() == ["request_received"]
+    created = mail_env.queued(customer)
+    mail_env.tell(mail_env.event(created.session_id, "session.created"))
+    assert mail_env.states() == [("request_received", "suppressed", "complaint")]
+    assert mail_env.noted() == ["request_received"]
 
 
 @pytest.mark.parametrize(
     ("conduct", "error"), [("throttle", "TooManyRequestsException"), ("reject", "MessageRejected")]
 )
 def test_what_ses_surely_did_not_take_is_tried_again(
-    office: PostOffice, customer: UUID, conduct: str, error: str
+    mail_env: MailEnv, customer: UUID, conduct: str, error: str
 ) -> None:
-    office.ses.script[:] = [conduct, conduct]  # type: ignore[list-item]
-    event = office.event(office.queued(customer).session_id, "session.created")
+    mail_env.ses.script[:] = [conduct, conduct]  # type: ignore[list-item]
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     for _ in range(2):
         with pytest.raises(NotSent):
-            office.tell(event)
-        assert office.states() == [("request_received", "failed", error)]
+            mail_env.tell(event)
+        assert mail_env.states() == [("request_received", "failed", error)]
     for _ in range(2):
-        office.tell(event)
-    assert office.states() == [("request_received", "sent", None)]
-    assert len(office.ses.asked) == 3
-    assert office.noted() == ["request_received"]
+        mail_env.tell(event)
+    assert mail_env.states() == [("request_received", "sent", None)]
+    assert len(mail_env.ses.asked) == 3
+    assert mail_env.noted() == ["request_received"]
 
 
 def test_an_ses_that_cannot_be_reached_has_not_sent_anything(
-    office: PostOffice, customer: UUID, monkeypatch: pytest.MonkeyPatch
+    mail_env: MailEnv, customer: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = office.event(office.queued(customer).session_id, "session.created")
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:1")
         with pytest.raises(NotSent):
-            office.tell(event)
-    assert office.states() == [("request_received", "failed", "EndpointConnectionError")]
+            mail_env.tell(event)
+    assert mail_env.states() == [("request_received", "failed", "EndpointConnectionError")]
 
 
 @pytest.mark.parametrize("conduct", ["fail", "drop"])
 def test_what_nobody_knows_is_counted_and_never_sent_again(
-    office: PostOffice, customer: UUID, conduct: str, capsys: pytest.CaptureFixture[str]
+    mail_env: MailEnv, customer: UUID, conduct: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    office.ses.script[:] = [conduct]  # type: ignore[list-item]
-    event = office.event(office.queued(customer).session_id, "session.created")
+    mail_env.ses.script[:] = [conduct]  # type: ignore[list-item]
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     for _ in range(3):
-        office.tell(event)
-    ((kind, state, error),) = office.states()
+        mail_env.tell(event)
+    ((kind, state, error),) = mail_env.states()
     assert (kind, state) == ("request_received", "unknown")
     assert error in {"InternalServiceErrorException", "ConnectionClosedError"}
-    assert len(office.ses.asked) == 1
+    assert len(mail_env.ses.asked) == 1
     assert capsys.readouterr().out.count('"MailUnknown":[1.0]') == 1
 
 
 def test_an_answer_that_does_not_come_is_unknown(
-    office: PostOffice, customer: UUID, monkeypatch: pytest.MonkeyPatch
+    mail_env: MailEnv, customer: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("autodoctor.notifications.sender.READ_SECONDS", 0.2)
-    office.ses.script[:] = ["hang"]
-    event = office.event(office.queued(customer).session_id, "session.created")
+    mail_env.ses.script[:] = ["hang"]
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     for _ in range(2):
-        office.tell(event)
-    assert office.states() == [("request_received", "unknown", "ReadTimeoutError")]
-    assert len(office.ses.asked) == 1
+        mail_env.tell(event)
+    assert mail_env.states() == [("request_received", "unknown", "ReadTimeoutError")]
+    assert len(mail_env.ses.asked) == 1
 
 
-def test_a_process_killed_between_claim_and_mark_leaves_it_unknown(office: PostOffice, customer: UUID) -> None:
+def test_a_process_killed_between_claim_and_mark_leaves_it_unknown(mail_env: MailEnv, customer: UUID) -> None:
     """The real handler, killed while SES has its request."""
-    office.ses.script[:] = ["hang"]
-    event = office.event(office.queued(customer).session_id, "session.created")
+    mail_env.ses.script[:] = ["hang"]
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     envelope = {"detail-type": event.type, "source": "autodoctor", "detail": json.loads(detail(event))}
     batch = {"Records": [{"messageId": "1", "body": json.dumps(envelope)}]}
     program = "import app, json, sys, unit.lambda_event as u; app.handler(json.load(sys.stdin), u.Context())"
@@ -291,8 +289,8 @@ def test_a_process_killed_between_claim_and_mark_leaves_it_unknown(office: PostO
         cwd=ROOT / "functions" / "notify",
         env={
             **os.environ,
-            **environment(office.ses.url),
-            "DATABASE_URL": office.urls.app_url,
+            **environment(mail_env.ses.url),
+            "DATABASE_URL": mail_env.urls.app_url,
             "PYTHONPATH": str(ROOT / "tests"),
         },
         stdin=subprocess.PIPE,
@@ -301,24 +299,24 @@ def test_a_process_killed_between_claim_and_mark_leaves_it_unknown(office: PostO
         assert process.stdin is not None
         process.stdin.write(json.dumps(batch).encode())
         process.stdin.close()
-        asking = office.ses.asking.wait(60)
+        asking = mail_env.ses.asking.wait(60)
         process.kill()
     assert asking
-    assert office.states() == [("request_received", "claimed", None)]
+    assert mail_env.states() == [("request_received", "claimed", None)]
     with pytest.raises(BeingSent):
-        office.tell(event)  # it may still be on its way
-    office.owner.execute("UPDATE mail_deliveries SET claimed_at = claimed_at - interval '31 seconds'")
+        mail_env.tell(event)  # it may still be on its way
+    mail_env.owner.execute("UPDATE mail_deliveries SET claimed_at = claimed_at - interval '31 seconds'")
     for _ in range(2):
-        office.tell(event)
-    assert office.states() == [("request_received", "unknown", "Died")]
-    assert len(office.ses.asked) == 1
-    assert office.noted() == ["request_received"]
+        mail_env.tell(event)
+    assert mail_env.states() == [("request_received", "unknown", "Died")]
+    assert len(mail_env.ses.asked) == 1
+    assert mail_env.noted() == ["request_received"]
 
 
-def test_two_deliveries_at_once_send_one_mail(office: PostOffice, customer: UUID) -> None:
+def test_two_deliveries_at_once_send_one_mail(mail_env: MailEnv, customer: UUID) -> None:
     """The second comes while the first waits for SES."""
-    event = office.event(office.queued(customer).session_id, "session.created")
-    second = PostOffice(office.urls, office.ses)
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
+    second = MailEnv(mail_env.urls, mail_env.ses)
 
     class Overtaken(SesSender):
         def send(self, address: str, mail: Mail, kind: str) -> str:
@@ -326,15 +324,15 @@ def test_two_deliveries_at_once_send_one_mail(office: PostOffice, customer: UUID
                 second.tell(event)
             return super().send(address, mail, kind)
 
-    notify(office.app, Overtaken(), event)
+    notify(mail_env.app, Overtaken(), event)
     second.close()
-    assert office.states() == [("request_received", "sent", None)]
-    assert len(office.ses.asked) == 1
+    assert mail_env.states() == [("request_received", "sent", None)]
+    assert len(mail_env.ses.asked) == 1
 
 
-def test_a_claim_whose_answer_was_lost_with_its_connection_is_recognised(office: PostOffice, customer: UUID) -> None:
+def test_a_claim_whose_answer_was_lost_with_its_connection_is_recognised(mail_env: MailEnv, customer: UUID) -> None:
     """Committed unseen: the statement runs again on a new connection and finds its own claim."""
-    event = office.event(office.queued(customer).session_id, "session.created")
+    event = mail_env.event(mail_env.queued(customer).session_id, "session.created")
     execute = psycopg.Connection.execute
     lost: list[str] = []
 
@@ -349,10 +347,10 @@ def test_a_claim_whose_answer_was_lost_with_its_connection_is_recognised(office:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(psycopg.Connection, "execute", commit_unseen)
-        office.tell(event)
+        mail_env.tell(event)
     assert lost
-    assert office.states() == [("request_received", "sent", None)]
-    assert len(office.ses.asked) == 1
+    assert mail_env.states() == [("request_received", "sent", None)]
+    assert len(mail_env.ses.asked) == 1
 
 
 def test_a_claim_outlives_ses_and_the_queue_s_patience_outlives_the_claim() -> None:
@@ -365,30 +363,30 @@ def test_a_claim_outlives_ses_and_the_queue_s_patience_outlives_the_claim() -> N
     assert source.batch_size * a_mail < stack.functions["NotifyFunction"].timeout_seconds
 
 
-def test_an_event_about_nothing_we_know_is_not_swallowed(office: PostOffice, customer: UUID) -> None:
-    mechanic = office.mechanic()
-    session_id = office.completed(mechanic, customer)
+def test_an_event_about_nothing_we_know_is_not_swallowed(mail_env: MailEnv, customer: UUID) -> None:
+    mechanic = mail_env.mechanic()
+    session_id = mail_env.completed(mechanic, customer)
     with pytest.raises(NobodyConcerned):
-        office.tell(payout("payout.sent", mechanic, new_id()))
-    unknown = office.event(session_id, "session.created").model_copy(update={"session_id": new_id()})
+        mail_env.tell(payout("payout.sent", mechanic, new_id()))
+    unknown = mail_env.event(session_id, "session.created").model_copy(update={"session_id": new_id()})
     with pytest.raises(NobodyConcerned):
-        office.tell(unknown)
+        mail_env.tell(unknown)
 
 
-def test_events_of_assignments_tell_nobody(office: PostOffice, customer: UUID) -> None:
-    session_id = office.queued(customer).session_id
-    for event in office.events(session_id):
+def test_events_of_assignments_tell_nobody(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.queued(customer).session_id
+    for event in mail_env.events(session_id):
         if event.type.startswith("assignment."):
-            office.tell(event)
-    assert (office.noted(), office.deliveries()) == ([], [])
+            mail_env.tell(event)
+    assert (mail_env.noted(), mail_env.deliveries()) == ([], [])
 
 
-def test_nothing_personal_is_kept_with_an_entry(office: PostOffice, customer: UUID) -> None:
-    mechanic = office.mechanic()
-    session_id = office.completed(mechanic, customer, notes="Pads worn")
-    for event in office.events(session_id):
-        office.tell(event)
-    office.tell(payout("payout.sent", mechanic, session_id))
-    kept = " ".join(row["data"] for row in office.owner.execute("SELECT data::text AS data FROM notifications"))
+def test_nothing_personal_is_kept_with_an_entry(mail_env: MailEnv, customer: UUID) -> None:
+    mechanic = mail_env.mechanic()
+    session_id = mail_env.completed(mechanic, customer, notes="Pads worn")
+    for event in mail_env.events(session_id):
+        mail_env.tell(event)
+    mail_env.tell(payout("payout.sent", mechanic, session_id))
+    kept = " ".join(row["data"] for row in mail_env.owner.execute("SELECT data::text AS data FROM notifications"))
     assert not [word for word in ("Cora", "Mia", "cora@", "Squeals", "Volvo", "Pads") if word in kept]
-    assert set(Kind) >= set(office.noted())
+    assert set(Kind) >= set(mail_env.noted())

@@ -23,9 +23,9 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.web.schemas import now
-from faults.scripted_bus import ScriptedBus, scripted_bus
-from integration.actors import Stage
 from integration.test_state_machine import Consultations
+from support.events.scripted_bus import ScriptedBus, scripted_bus
+from support.world import World
 
 PERSONAL = {"name": "Cora Castillo", "email": "cora@example.com", "phone": "+49 30 1234567", "vin": "1HGCM82633A004352"}
 
@@ -45,9 +45,9 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBus]:
         yield bus
 
 
-def waiting(stage: Stage, session_id: UUID | None = None) -> list[Row]:
+def waiting(world: World, session_id: UUID | None = None) -> list[Row]:
     """What the bus does not have yet, of one session or of all, in order."""
-    return stage.owner.execute(
+    return world.owner.execute(
         "SELECT * FROM outbox_events WHERE %(id)s::uuid IS NULL OR subject_id = %(id)s ORDER BY subject_id, id",
         {"id": session_id},
     ).fetchall()
@@ -58,11 +58,11 @@ def types(rows: list[Row]) -> list[str]:
     return [event_of(row).type for row in rows]
 
 
-def test_a_consultation_is_one_event_a_transition_numbered_without_a_gap(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.end(customer, session_id)
-    rows = waiting(stage, session_id)
+def test_a_consultation_is_one_event_a_transition_numbered_without_a_gap(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.end(customer, session_id)
+    rows = waiting(world, session_id)
     assert types(rows) == [
         "session.created",
         "assignment.queued",
@@ -76,101 +76,101 @@ def test_a_consultation_is_one_event_a_transition_numbered_without_a_gap(stage: 
 
 
 @pytest.mark.parametrize("commit", [True, False])
-def test_an_event_is_there_exactly_if_its_transaction_committed(stage: Stage, *, commit: bool) -> None:
-    created = stage.queued()
-    before = len(waiting(stage, created.session_id))
-    with psycopg.connect(stage.urls.owner_url) as connection:
+def test_an_event_is_there_exactly_if_its_transaction_committed(world: World, *, commit: bool) -> None:
+    created = world.queued()
+    before = len(waiting(world, created.session_id))
+    with psycopg.connect(world.urls.owner_url) as connection:
         connection.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [created.session_id])
-        assert len(waiting(stage, created.session_id)) == before, "seen before the commit"
+        assert len(waiting(world, created.session_id)) == before, "seen before the commit"
         if not commit:
             connection.rollback()
-    after = types(waiting(stage, created.session_id))[before:]
+    after = types(waiting(world, created.session_id))[before:]
     assert after == (["session.ended", "assignment.cancelled"] if commit else [])
 
 
-def test_a_call_that_is_refused_writes_no_event(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    created = stage.live(mechanic, customer)
-    before = waiting(stage)
+def test_a_call_that_is_refused_writes_no_event(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    created = world.live(mechanic, customer)
+    before = waiting(world)
     for refused in (
-        lambda: stage.queued(customer),
-        lambda: stage.accept(stage.mechanic(), created),
-        lambda: release(stage.app, mechanic.user_id, created.session_id),
-        lambda: decline(stage.app, mechanic.user_id, created.assignment_id),
+        lambda: world.queued(customer),
+        lambda: world.accept(world.mechanic(), created),
+        lambda: release(world.app, mechanic.user_id, created.session_id),
+        lambda: decline(world.app, mechanic.user_id, created.assignment_id),
     ):
         with pytest.raises(Problem):
             refused()
-    assert waiting(stage) == before
+    assert waiting(world) == before
 
 
-def test_what_is_no_change_of_state_is_no_event(stage: Stage) -> None:
+def test_what_is_no_change_of_state_is_no_event(world: World) -> None:
     customer = new_id()
-    created = stage.waiting(stage.mechanic(), customer)
-    before = waiting(stage)
-    stage.sign(customer, created.session_id)
-    stage.one("SELECT expire_orphaned_sessions()")
-    stage.owner.execute("UPDATE sessions SET customer_present = true WHERE id = %s", [created.session_id])
-    assert waiting(stage) == before
-    assert stage.one("SELECT count(*) FROM session_events WHERE type = 'joined'") == 1, "evidence is audited"
+    created = world.waiting(world.mechanic(), customer)
+    before = waiting(world)
+    world.sign(customer, created.session_id)
+    world.one("SELECT expire_orphaned_sessions()")
+    world.owner.execute("UPDATE sessions SET customer_present = true WHERE id = %s", [created.session_id])
+    assert waiting(world) == before
+    assert world.one("SELECT count(*) FROM session_events WHERE type = 'joined'") == 1, "evidence is audited"
 
 
-def test_transactions_that_commit_out_of_order_lose_nothing(stage: Stage, bus: ScriptedBus) -> None:
-    early, late = stage.queued(), stage.queued()
-    relay(stage.app, lambda: 60.0, grace_seconds=0)
+def test_transactions_that_commit_out_of_order_lose_nothing(world: World, bus: ScriptedBus) -> None:
+    early, late = world.queued(), world.queued()
+    relay(world.app, lambda: 60.0, grace_seconds=0)
     put = len(bus.taken)
     with (
-        psycopg.connect(stage.urls.owner_url, autocommit=True) as first,
-        psycopg.connect(stage.urls.owner_url) as second,
+        psycopg.connect(world.urls.owner_url, autocommit=True) as first,
+        psycopg.connect(world.urls.owner_url) as second,
     ):
         with first.transaction():
             first.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [early.session_id])
             second.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [late.session_id])
             second.commit()  # drew its numbers later, is seen earlier
-            relay(stage.app, lambda: 60.0, grace_seconds=0)
+            relay(world.app, lambda: 60.0, grace_seconds=0)
             assert {entry.session_id for entry in bus.taken[put:]} == {late.session_id}
-        relay(stage.app, lambda: 60.0, grace_seconds=0)
+        relay(world.app, lambda: 60.0, grace_seconds=0)
     for created in (early, late):
         assert bus.of(created.session_id) == [1, 2, 3, 4]
     sequences = [entry.detail["sequence"] for entry in bus.taken[put:]]
     assert sequences != sorted(sequences), "the later numbers were committed first"
 
 
-def test_an_event_is_the_same_however_late_it_is_read(stage: Stage) -> None:
+def test_an_event_is_the_same_however_late_it_is_read(world: World) -> None:
     """It is given back, taken by another, joined, ended, paused and renamed after each event was first read."""
-    first, second, customer = stage.mechanic(stage.workshop()), stage.mechanic(), new_id()
-    session_id = stage.queued(customer, preferredMechanicId=first.id, urgent=True).session_id
+    first, second, customer = world.mechanic(world.workshop()), world.mechanic(), new_id()
+    session_id = world.queued(customer, preferredMechanicId=first.id, urgent=True).session_id
     read: dict[int, str] = {}
 
     def look() -> None:
-        for row in waiting(stage, session_id):
+        for row in waiting(world, session_id):
             assert read.setdefault(row["id"], detail(event_of(row))) == detail(event_of(row))
 
     for step in (
-        lambda: decline(stage.app, first.user_id, stage.one("SELECT id FROM session_assignments")),
-        lambda: stage.accept_current(second, session_id),
-        lambda: release(stage.app, second.user_id, session_id),
-        lambda: stage.accept_current(second, session_id),
-        lambda: stage.end(customer, session_id),
-        lambda: stage.owner.execute("UPDATE mechanics SET workshop_id = NULL, name = 'Moe', status = 'suspended'"),
+        lambda: decline(world.app, first.user_id, world.one("SELECT id FROM session_assignments")),
+        lambda: world.accept_current(second, session_id),
+        lambda: release(world.app, second.user_id, session_id),
+        lambda: world.accept_current(second, session_id),
+        lambda: world.end(customer, session_id),
+        lambda: world.owner.execute("UPDATE mechanics SET workshop_id = NULL, name = 'Moe', status = 'suspended'"),
     ):
         look()
         step()
     look()
-    assert len(read) == len(waiting(stage, session_id)) > 10
+    assert len(read) == len(waiting(world, session_id)) > 10
 
 
-def test_a_duplicate_is_the_same_event(stage: Stage) -> None:
-    session_id = stage.queued().session_id
-    first, again = (outbox.pending(stage.app, session_id) for _ in range(2))
+def test_a_duplicate_is_the_same_event(world: World) -> None:
+    session_id = world.queued().session_id
+    first, again = (outbox.pending(world.app, session_id) for _ in range(2))
     assert [event_of(row).event_id for row in first] == [event_of(row).event_id for row in again]
     ids = [event_of(row).event_id for row in first]
     assert len(set(ids)) == len(ids)
 
 
-def test_no_event_holds_personal_data(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    stage.owner.execute("UPDATE mechanics SET name = 'Mia Moreno', email = 'mia@example.com'")
-    created = stage.live(
+def test_no_event_holds_personal_data(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    world.owner.execute("UPDATE mechanics SET name = 'Mia Moreno', email = 'mia@example.com'")
+    created = world.live(
         mechanic,
         customer,
         name=PERSONAL["name"],
@@ -179,21 +179,21 @@ def test_no_event_holds_personal_data(stage: Stage) -> None:
         vehicle={"year": 2019, "make": "Volvo", "model": "V60", "vin": PERSONAL["vin"]},
         concern="Call me on the landline",
     )
-    stage.end(mechanic.user_id, created.session_id)
-    stage.owner.execute("UPDATE sessions SET mechanic_notes = 'Spoke to Cora' WHERE id = %s", [created.session_id])
-    bus = " ".join(detail(event_of(row)) for row in waiting(stage))
+    world.end(mechanic.user_id, created.session_id)
+    world.owner.execute("UPDATE sessions SET mechanic_notes = 'Spoke to Cora' WHERE id = %s", [created.session_id])
+    bus = " ".join(detail(event_of(row)) for row in waiting(world))
     # nor the sub of anybody's token
     words = [*PERSONAL.values(), "Cora", "Volvo", "landline", "Mia", "mia@", str(customer), str(mechanic.user_id)]
     assert [word for word in words if word in bus] == []
 
 
-def test_a_workshop_s_request_that_becomes_general_is_an_event(stage: Stage) -> None:
-    workshop = stage.workshop()
-    only, other = stage.mechanic(workshop), stage.mechanic()
-    session_id = stage.queued(workshopId=workshop, preferredMechanicId=only.id).session_id
-    decline(stage.app, only.user_id, stage.one("SELECT id FROM session_assignments"))
-    shown = fetch_queue(stage.app, other.user_id).assignments
-    events = [event_of(row) for row in waiting(stage, session_id)]
+def test_a_workshop_s_request_that_becomes_general_is_an_event(world: World) -> None:
+    workshop = world.workshop()
+    only, other = world.mechanic(workshop), world.mechanic()
+    session_id = world.queued(workshopId=workshop, preferredMechanicId=only.id).session_id
+    decline(world.app, only.user_id, world.one("SELECT id FROM session_assignments"))
+    shown = fetch_queue(world.app, other.user_id).assignments
+    events = [event_of(row) for row in waiting(world, session_id)]
     told = [each for each in events if isinstance(each, AssignmentEvent) and each.status == "queued"]
     assert [each.session_id for each in shown] == [session_id]
     assert told[-1].workshop_id is None
@@ -221,8 +221,8 @@ def test_every_state_there_is_has_an_event() -> None:
                 assert isinstance(event_of(row), kind)
 
 
-def test_an_event_that_is_no_transition_goes_the_same_way(stage: Stage, bus: ScriptedBus) -> None:
-    session_id, mechanic = stage.queued().session_id, stage.mechanic()
+def test_an_event_that_is_no_transition_goes_the_same_way(world: World, bus: ScriptedBus) -> None:
+    session_id, mechanic = world.queued().session_id, world.mechanic()
     facts = {
         "sessionId": str(session_id),
         "payoutId": str(new_id()),
@@ -230,8 +230,8 @@ def test_an_event_that_is_no_transition_goes_the_same_way(stage: Stage, bus: Scr
         "amountCents": 2099,
         "currency": "usd",
     }
-    stage.one("SELECT emit_event('payout.sent', %s::jsonb, %s)", json.dumps(facts), session_id)
-    relay(stage.app, lambda: 60.0, grace_seconds=0)
+    world.one("SELECT emit_event('payout.sent', %s::jsonb, %s)", json.dumps(facts), session_id)
+    relay(world.app, lambda: 60.0, grace_seconds=0)
     assert [entry.type for entry in bus.taken] == ["session.created", "assignment.queued", "payout.sent"]
     assert bus.taken[-1].detail["amountCents"] == 2099
     assert bus.taken[-1].detail["payoutId"] == facts["payoutId"]
@@ -240,8 +240,8 @@ def test_an_event_that_is_no_transition_goes_the_same_way(stage: Stage, bus: Scr
 class Audited(Consultations):
     """The random people of the state machine, whose every transition has to be in the outbox, and stay as it was."""
 
-    def __init__(self, stage: Stage) -> None:
-        super().__init__(stage)
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         self.first_read: dict[tuple[UUID, int], str] = {}
 
     @invariant()
@@ -250,12 +250,12 @@ class Audited(Consultations):
 
     @invariant()
     def each_transition_has_its_event(self) -> None:
-        assert self.stage.one(UNAUDITED) == 0
+        assert self.world.one(UNAUDITED) == 0
 
     @invariant()
     def events_are_numbered_without_a_gap_and_never_change(self) -> None:
         by_session: dict[UUID, list[int]] = {}
-        for row in self.stage.owner.cursor(row_factory=dict_row).execute("SELECT * FROM outbox_events ORDER BY id"):
+        for row in self.world.owner.cursor(row_factory=dict_row).execute("SELECT * FROM outbox_events ORDER BY id"):
             event = event_of(row)
             if row["type"] is None:
                 by_session.setdefault(row["subject_id"], []).append(row["session_seq"])
@@ -267,9 +267,9 @@ class Audited(Consultations):
             assert numbers == list(range(1, len(numbers) + 1))
 
 
-def explore(stage: Stage, examples: int, steps: int) -> None:
+def explore(world: World, examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        lambda: Audited(stage),  # type: ignore[arg-type]  # it is called, and nothing else
+        lambda: Audited(world),  # type: ignore[arg-type]  # it is called, and nothing else
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -279,10 +279,10 @@ def explore(stage: Stage, examples: int, steps: int) -> None:
     )
 
 
-def test_whatever_people_do_each_transition_has_one_event_in_order(stage: Stage) -> None:
-    explore(stage, examples=15, steps=40)
+def test_whatever_people_do_each_transition_has_one_event_in_order(world: World) -> None:
+    explore(world, examples=15, steps=40)
 
 
 @pytest.mark.slow
-def test_whatever_many_people_do_each_transition_has_one_event_in_order(stage: Stage) -> None:
-    explore(stage, examples=100, steps=80)
+def test_whatever_many_people_do_each_transition_has_one_event_in_order(world: World) -> None:
+    explore(world, examples=100, steps=80)

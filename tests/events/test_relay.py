@@ -13,9 +13,9 @@ import pytest
 from autodoctor.events.publish import PAUSE_SECONDS, Publisher, publish_subject
 from autodoctor.events.relay import MARGIN_SECONDS, MOST_ATTEMPTS, Relayed, relay
 from autodoctor.ids import new_id
-from faults.scripted_bus import Entry, ScriptedBus, scripted_bus
-from integration.actors import Stage
-from integration.dev_process import eventually
+from support.cloud.dev_process import eventually
+from support.events.scripted_bus import Entry, ScriptedBus, scripted_bus
+from support.world import World
 
 MANY = 10_000
 SESSIONS = 400
@@ -40,20 +40,20 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBus]:
         yield bus
 
 
-def relayed(stage: Stage, seconds: float = 60.0) -> Relayed:
+def relayed(world: World, seconds: float = 60.0) -> Relayed:
     """One run that leaves no event to the call that wrote it."""
-    return relay(stage.app, lambda: seconds, grace_seconds=0)
+    return relay(world.app, lambda: seconds, grace_seconds=0)
 
 
-def left(stage: Stage) -> int:
+def left(world: World) -> int:
     """How many events the bus does not have."""
-    depth: int = stage.one("SELECT count(*) FROM outbox")
+    depth: int = world.one("SELECT count(*) FROM outbox")
     return depth
 
 
-def other_relay(stage: Stage) -> subprocess.Popen[str]:
+def other_relay(world: World) -> subprocess.Popen[str]:
     """Another relay, in an execution environment of its own."""
-    environment = {**os.environ, "DATABASE_URL": stage.urls.app_url}
+    environment = {**os.environ, "DATABASE_URL": world.urls.app_url}
     return subprocess.Popen([sys.executable, "-c", RELAY], env=environment, stdout=subprocess.PIPE, text=True)
 
 
@@ -64,155 +64,155 @@ def published(run: subprocess.Popen[str]) -> int:
     return int(said.splitlines()[-1])
 
 
-def consultation(stage: Stage) -> UUID:
+def consultation(world: World) -> UUID:
     """A session with seven events."""
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.end(customer, session_id)
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.end(customer, session_id)
     return session_id
 
 
-def test_what_is_left_is_published_in_order_and_once(stage: Stage, bus: ScriptedBus) -> None:
-    sessions = [consultation(stage) for _ in range(3)]
-    assert relayed(stage).published == 21
+def test_what_is_left_is_published_in_order_and_once(world: World, bus: ScriptedBus) -> None:
+    sessions = [consultation(world) for _ in range(3)]
+    assert relayed(world).published == 21
     for session_id in sessions:
         assert bus.of(session_id) == [1, 2, 3, 4, 5, 6, 7]
     assert bus.calls == [10, 10, 1]
-    again = relayed(stage)
+    again = relayed(world)
     assert (again.published, again.depth, again.age_seconds, again.failed) == (0, 0, 0.0, False)
 
 
-def test_what_a_call_is_about_to_publish_is_left_to_it(stage: Stage, bus: ScriptedBus) -> None:
-    young = stage.queued()
-    answer = relay(stage.app, lambda: 60.0)
+def test_what_a_call_is_about_to_publish_is_left_to_it(world: World, bus: ScriptedBus) -> None:
+    young = world.queued()
+    answer = relay(world.app, lambda: 60.0)
     assert (answer.published, answer.depth) == (0, 2)
-    stage.let_time_pass(6)
-    late = stage.queued()
-    assert relay(stage.app, lambda: 60.0).published == 2
+    world.let_time_pass(6)
+    late = world.queued()
+    assert relay(world.app, lambda: 60.0).published == 2
     assert bus.of(young.session_id) == [1, 2]
     assert bus.of(late.session_id) == []
 
 
-def test_a_bus_that_is_down_keeps_everything_until_it_is_back(stage: Stage, bus: ScriptedBus) -> None:
-    session_id = consultation(stage)
+def test_a_bus_that_is_down_keeps_everything_until_it_is_back(world: World, bus: ScriptedBus) -> None:
+    session_id = consultation(world)
     bus.status = 500
-    stage.let_time_pass(120)
-    answer = relayed(stage)
+    world.let_time_pass(120)
+    answer = relayed(world)
     assert (answer.failed, answer.published, answer.set_aside, answer.depth) == (True, 0, 0, 7)
     assert 120 < answer.age_seconds < 180
     for _ in range(MOST_ATTEMPTS):
-        assert relayed(stage).poison == 0, "a bus that is down refuses no event"
+        assert relayed(world).poison == 0, "a bus that is down refuses no event"
     bus.status = 200
-    assert relayed(stage).published == 7
+    assert relayed(world).published == 7
     assert bus.of(session_id) == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_only_refused_entries_stay_and_what_follows_them_in_their_session(stage: Stage, bus: ScriptedBus) -> None:
-    stuck, fine = consultation(stage), consultation(stage)
+def test_only_refused_entries_stay_and_what_follows_them_in_their_session(world: World, bus: ScriptedBus) -> None:
+    stuck, fine = consultation(world), consultation(world)
 
     def refused(entry: Entry) -> bool:
         return entry.session_id == stuck and entry.detail["sessionSeq"] == 3
 
     bus.refuse = refused
-    first = relayed(stage)
+    first = relayed(world)
     assert first.refused == 1
     assert bus.of(fine) == [1, 2, 3, 4, 5, 6, 7]
-    assert stage.one("SELECT count(*) FROM outbox WHERE subject_id = %s", fine) == 0
-    assert stage.one("SELECT (attempts, error) FROM outbox WHERE attempts IS NOT NULL")
+    assert world.one("SELECT count(*) FROM outbox WHERE subject_id = %s", fine) == 0
+    assert world.one("SELECT (attempts, error) FROM outbox WHERE attempts IS NOT NULL")
     bus.refuse = lambda _entry: False
     put = len(bus.taken)
-    relayed(stage)
-    assert left(stage) == 0
+    relayed(world)
+    assert left(world) == 0
     assert sorted(set(bus.of(stuck))) == [1, 2, 3, 4, 5, 6, 7]
     assert bus.taken[put].detail["sessionSeq"] == 3, "the refused one comes first"
 
 
 def test_an_event_that_is_always_refused_is_set_aside_and_reported_and_can_be_tried_again(
-    stage: Stage, bus: ScriptedBus
+    world: World, bus: ScriptedBus
 ) -> None:
-    session_id = consultation(stage)
+    session_id = consultation(world)
     bus.refuse = lambda entry: entry.detail["sessionSeq"] == 2
-    runs = [relayed(stage) for _ in range(MOST_ATTEMPTS)]
+    runs = [relayed(world) for _ in range(MOST_ATTEMPTS)]
     assert [run.set_aside for run in runs] == [0, 0, 0, 0, 1]
-    relayed(stage)
-    assert left(stage) == 0, "the others do not wait for it for ever"
-    assert stage.one("SELECT error FROM outbox_poison") == "ThrottlingException"
-    assert relayed(stage).poison == 1
+    relayed(world)
+    assert left(world) == 0, "the others do not wait for it for ever"
+    assert world.one("SELECT error FROM outbox_poison") == "ThrottlingException"
+    assert relayed(world).poison == 1
     bus.refuse = lambda _entry: False
-    assert relayed(stage).published == 0
-    assert stage.one("SELECT requeue_poison()") == 1
-    assert stage.one("SELECT requeue_poison()") == 0
-    assert relayed(stage).published == 1
+    assert relayed(world).published == 0
+    assert world.one("SELECT requeue_poison()") == 1
+    assert world.one("SELECT requeue_poison()") == 0
+    assert relayed(world).published == 1
     assert sorted(set(bus.of(session_id))) == [1, 2, 3, 4, 5, 6, 7]
-    assert relayed(stage).poison == 0
+    assert relayed(world).poison == 0
 
 
-def test_an_event_that_cannot_be_built_is_set_aside_at_once_and_holds_nobody_up(stage: Stage, bus: ScriptedBus) -> None:
-    session_id = consultation(stage)
-    stage.one("SELECT emit_event('payout.sent', '{}', %s)", session_id)
-    answer = relayed(stage)
+def test_an_event_that_cannot_be_built_is_set_aside_at_once_and_holds_nobody_up(world: World, bus: ScriptedBus) -> None:
+    session_id = consultation(world)
+    world.one("SELECT emit_event('payout.sent', '{}', %s)", session_id)
+    answer = relayed(world)
     assert (answer.set_aside, answer.poison, answer.published) == (1, 1, 7)
     assert bus.of(session_id) == [1, 2, 3, 4, 5, 6, 7]
-    assert stage.one("SELECT type FROM outbox_poison") == "payout.sent"
+    assert world.one("SELECT type FROM outbox_poison") == "payout.sent"
 
 
-def test_two_relays_at_once_publish_each_event_once(stage: Stage, bus: ScriptedBus) -> None:
-    sessions = [stage.queued().session_id for _ in range(60)]
+def test_two_relays_at_once_publish_each_event_once(world: World, bus: ScriptedBus) -> None:
+    sessions = [world.queued().session_id for _ in range(60)]
     bus.answers.clear()
-    runs = [other_relay(stage) for _ in range(2)]
+    runs = [other_relay(world) for _ in range(2)]
     assert eventually(lambda: len(bus.calls) == 2, within=30), "both are at work"
     bus.answers.set()
     assert sum(published(run) for run in runs) == 120
-    assert left(stage) == 0
+    assert left(world) == 0
     assert [bus.of(session_id) for session_id in sessions] == [[1, 2]] * 60
 
 
-def test_a_relay_passes_over_sessions_that_another_holds(stage: Stage, bus: ScriptedBus) -> None:
-    held, free = stage.queued(), stage.queued()
-    with psycopg.connect(stage.urls.owner_url) as other:
+def test_a_relay_passes_over_sessions_that_another_holds(world: World, bus: ScriptedBus) -> None:
+    held, free = world.queued(), world.queued()
+    with psycopg.connect(world.urls.owner_url) as other:
         other.execute("SELECT FROM outbox WHERE subject_id = %s ORDER BY id LIMIT 1 FOR UPDATE", [held.session_id])
-        assert relayed(stage).published == 2
+        assert relayed(world).published == 2
         assert bus.of(free.session_id) == [1, 2]
         assert bus.of(held.session_id) == []
-    assert relayed(stage).published == 2
+    assert relayed(world).published == 2
 
 
 def test_what_a_relay_put_and_was_killed_before_it_marked_is_put_again_as_the_same_event(
-    stage: Stage, bus: ScriptedBus
+    world: World, bus: ScriptedBus
 ) -> None:
-    stage.queued()
+    world.queued()
     bus.answers.clear()
-    run = other_relay(stage)
+    run = other_relay(world)
     assert eventually(lambda: len(bus.taken) == 2, within=30)
     run.kill()
     run.communicate()
     bus.answers.set()
-    assert left(stage) == 2
-    relayed(stage)
+    assert left(world) == 2
+    relayed(world)
     ids = [entry.detail["eventId"] for entry in bus.taken]
     assert ids[:2] == ids[2:]
-    assert left(stage) == 0
+    assert left(world) == 0
 
 
-def test_time_that_runs_short_ends_a_run_with_everything_marked_that_was_put(stage: Stage, bus: ScriptedBus) -> None:
+def test_time_that_runs_short_ends_a_run_with_everything_marked_that_was_put(world: World, bus: ScriptedBus) -> None:
     for _ in range(45):
-        stage.queued()
-    answer = relay(stage.app, lambda: 60.0 if len(bus.taken) < 50 else MARGIN_SECONDS, grace_seconds=0)
+        world.queued()
+    answer = relay(world.app, lambda: 60.0 if len(bus.taken) < 50 else MARGIN_SECONDS, grace_seconds=0)
     assert 0 < answer.published < 90
     assert answer.published + answer.depth == 90
     assert len(bus.taken) == answer.published
-    relayed(stage)
+    relayed(world)
     assert len(bus.taken) == 90
 
 
-def test_a_backlog_of_many_thousands_is_worked_off(stage: Stage, bus: ScriptedBus) -> None:
+def test_a_backlog_of_many_thousands_is_worked_off(world: World, bus: ScriptedBus) -> None:
     for _ in range(SESSIONS):
-        stage.queued()
-    relayed(stage)
+        world.queued()
+    relayed(world)
     put = len(bus.taken)
-    assert stage.one(FILL, MANY) == MANY
-    assert left(stage) == MANY
-    assert relayed(stage).published == MANY
+    assert world.one(FILL, MANY) == MANY
+    assert left(world) == MANY
+    assert relayed(world).published == MANY
     assert len(bus.taken) - put == MANY
     by_session: dict[UUID, list[int]] = {}
     for entry in bus.taken:
@@ -223,96 +223,96 @@ def test_a_backlog_of_many_thousands_is_worked_off(stage: Stage, bus: ScriptedBu
 # --- what follows a call's commit ---------------------------------------------------------------------------------
 
 
-def test_a_call_publishes_its_own_session_s_events_and_no_other_s(stage: Stage, bus: ScriptedBus) -> None:
-    mine, other = stage.queued(), stage.queued()
-    Publisher(stage.app)(mine)
+def test_a_call_publishes_its_own_session_s_events_and_no_other_s(world: World, bus: ScriptedBus) -> None:
+    mine, other = world.queued(), world.queued()
+    Publisher(world.app)(mine)
     assert bus.of(mine.session_id) == [1, 2]
     assert bus.of(other.session_id) == []
-    assert left(stage) == 2
+    assert left(world) == 2
 
 
-def test_a_bus_that_fails_costs_one_call_its_budget_and_the_next_ones_nothing(stage: Stage, bus: ScriptedBus) -> None:
-    publish = Publisher(stage.app)
+def test_a_bus_that_fails_costs_one_call_its_budget_and_the_next_ones_nothing(world: World, bus: ScriptedBus) -> None:
+    publish = Publisher(world.app)
     bus.answers.clear()
     began = time.monotonic()
-    publish(stage.queued())
+    publish(world.queued())
     first = time.monotonic() - began
     calls = len(bus.calls)
     for _ in range(5):
-        publish(stage.queued())
+        publish(world.queued())
     assert len(bus.calls) == calls == 1, f"asked again within {PAUSE_SECONDS} s"
     assert first < 5
     bus.answers.set()
-    assert left(stage) == 12
-    relayed(stage)
-    assert left(stage) == 0
+    assert left(world) == 12
+    relayed(world)
+    assert left(world) == 0
 
 
-def test_entries_refused_to_a_call_stay_for_the_relay(stage: Stage, bus: ScriptedBus) -> None:
-    created = stage.queued()
+def test_entries_refused_to_a_call_stay_for_the_relay(world: World, bus: ScriptedBus) -> None:
+    created = world.queued()
     bus.refuse = lambda entry: entry.type == "session.created"
-    Publisher(stage.app)(created)
-    assert stage.one("SELECT array_agg(attempts) FROM outbox") == [None], "only relays count"
+    Publisher(world.app)(created)
+    assert world.one("SELECT array_agg(attempts) FROM outbox") == [None], "only relays count"
     bus.refuse = lambda _entry: False
-    relayed(stage)
+    relayed(world)
     assert sorted(bus.of(created.session_id)) == [1, 2]
 
 
-def test_a_call_and_a_relay_at_once_lose_nothing_and_wait_for_nobody(stage: Stage, bus: ScriptedBus) -> None:
-    created = stage.queued()
+def test_a_call_and_a_relay_at_once_lose_nothing_and_wait_for_nobody(world: World, bus: ScriptedBus) -> None:
+    created = world.queued()
     bus.answers.clear()
-    run = other_relay(stage)
+    run = other_relay(world)
     assert eventually(lambda: len(bus.calls) == 1, within=30)
     with pytest.raises(TimeoutError):
-        publish_subject(stage.app, created.session_id, 0.3)
+        publish_subject(world.app, created.session_id, 0.3)
     bus.answers.set()
     published(run)
-    publish_subject(stage.app, created.session_id, 5)
-    assert left(stage) == 0
+    publish_subject(world.app, created.session_id, 5)
+    assert left(world) == 0
     assert set(bus.of(created.session_id)) == {1, 2}
 
 
 def test_events_that_a_relay_holds_are_published_by_a_call_and_marked_by_the_relay(
-    stage: Stage, bus: ScriptedBus
+    world: World, bus: ScriptedBus
 ) -> None:
-    publish, created, other = Publisher(stage.app), stage.queued(), stage.queued()
-    with psycopg.connect(stage.urls.app_url) as holding:
+    publish, created, other = Publisher(world.app), world.queued(), world.queued()
+    with psycopg.connect(world.urls.app_url) as holding:
         holding.execute("SELECT * FROM claim_events('00000000-0000-0000-0000-000000000000', 1, '0 s')")
         publish(created)
     assert bus.of(created.session_id) == [1, 2]
-    assert left(stage) == 4
+    assert left(world) == 4
     publish(other)
-    assert left(stage) == 2, "the bus was well, so nothing is paused"
-    relayed(stage)
-    assert left(stage) == 0
+    assert left(world) == 2, "the bus was well, so nothing is paused"
+    relayed(world)
+    assert left(world) == 0
 
 
-def test_what_a_lost_bus_held_can_be_published_again_as_the_same_events(stage: Stage, bus: ScriptedBus) -> None:
-    created = stage.queued()
-    relayed(stage)
+def test_what_a_lost_bus_held_can_be_published_again_as_the_same_events(world: World, bus: ScriptedBus) -> None:
+    created = world.queued()
+    relayed(world)
     first = {entry.detail["eventId"] for entry in bus.taken}
     bus.taken.clear()
-    assert stage.one("SELECT republish_events(now() + interval '1 minute')") == 0
-    assert stage.one("SELECT republish_events(now() - interval '1 minute')") == 2
-    relayed(stage)
+    assert world.one("SELECT republish_events(now() + interval '1 minute')") == 0
+    assert world.one("SELECT republish_events(now() - interval '1 minute')") == 2
+    relayed(world)
     assert {entry.detail["eventId"] for entry in bus.taken} == first
     assert bus.of(created.session_id) == [1, 2]
 
 
-def test_a_subject_with_a_long_backlog_keeps_nobody_waiting(stage: Stage, bus: ScriptedBus) -> None:
+def test_a_subject_with_a_long_backlog_keeps_nobody_waiting(world: World, bus: ScriptedBus) -> None:
     busy = UUID(int=1)  # before every session
-    stage.owner.execute(
+    world.owner.execute(
         "SELECT emit_event('mechanic.availability_changed',"
         " jsonb_build_object('mechanicId', %s::uuid, 'available', true), %s) FROM generate_series(1, 500)",
         [busy, busy],
     )
-    created = stage.queued()
+    created = world.queued()
     begun = time.monotonic()
-    relay(stage.app, lambda: MARGIN_SECONDS + (1 if len(bus.taken) < 60 else 0), grace_seconds=0)
+    relay(world.app, lambda: MARGIN_SECONDS + (1 if len(bus.taken) < 60 else 0), grace_seconds=0)
     about = [entry for entry in bus.taken if entry.detail.get("sessionId") == str(created.session_id)]
     assert len(about) == 2, "after one turn of the other"
-    assert 0 < left(stage) <= 450, "what was put before time ran out is marked"
-    assert relayed(stage).depth == 0
+    assert 0 < left(world) <= 450, "what was put before time ran out is marked"
+    assert relayed(world).depth == 0
     sequences = [entry.detail["sequence"] for entry in bus.taken if entry.type == "mechanic.availability_changed"]
     assert sequences == sorted(sequences)
     assert len(set(sequences)) == 500

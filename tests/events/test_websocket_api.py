@@ -11,9 +11,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from events.feed_client import FeedClient
-from events.socket_cloud import Probe, running_probe
 from localcloud.gateway.socket_connection import Lifetime
+from support.events.feed_client import FeedClient
+from support.events.socket_probe import Probe, running_probe
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults.pipeline import Pipeline, running_pipeline
 from localcloud.database.postgres import PostgresServer
+from support.events.pipeline import Pipeline, running_pipeline
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from events.feed_client import FeedClient
-from faults.pipeline import Pipeline, kill_workers, workers
-from integration.dev_process import eventually
-from journey.account import Caller
 from localcloud.messaging.bus_faults import Mode
 from localcloud.services.cloud import InvokeResult
+from support.account import Caller
+from support.cloud.dev_process import eventually
+from support.events.feed_client import FeedClient
+from support.events.pipeline import Pipeline, kill_workers, workers
 
 # The budget is 0.3 s; the rest is what two shared cores need for a cold start or two.
 A_CALL_SECONDS = 8.0
@@ -96,16 +96,16 @@ def test_refused_entries_alone_stay_and_what_follows_them_in_their_session_waits
     answer = pipeline.relay()
     assert answer["refused"] == 1
     assert pipeline.outbox(fine) == 0
-    assert pipeline.stage.one("SELECT min(attempts) FROM outbox WHERE subject_id = %s", stuck) == 1
+    assert pipeline.world.one("SELECT min(attempts) FROM outbox WHERE subject_id = %s", stuck) == 1
     for _ in range(4):
         answer = pipeline.relay()
     assert (answer["poison"], answer["depth"]) == (1, 0), "set aside, and reported from then on"
     assert any("PoisonEvents=1" in line.text for line in pipeline.account.lines)
     pipeline.repair()
-    assert pipeline.stage.one("SELECT requeue_poison()") == 1
+    assert pipeline.world.one("SELECT requeue_poison()") == 1
     assert pipeline.relay()["poison"] == 0
     pipeline.backlog.work_off()
-    assert pipeline.stage.one("SELECT count(*) FROM notifications WHERE session_id = %s", stuck) == 1
+    assert pipeline.world.one("SELECT count(*) FROM notifications WHERE session_id = %s", stuck) == 1
 
 
 def test_a_relay_killed_between_the_bus_s_answer_and_its_mark_loses_nothing_and_tells_nobody_twice(
@@ -124,7 +124,7 @@ def test_a_relay_killed_between_the_bus_s_answer_and_its_mark_loses_nothing_and_
             return False
 
         pipeline.faults.refuse_entry = kill
-        pipeline.stage.let_time_pass(10)
+        pipeline.world.let_time_pass(10)
         assert pipeline.account.cloud.invoke("RelayFunction", {}).error == "Runtime.ExitError"
         assert sum(killed) >= 1
         assert pipeline.outbox(session_id) == 2, "what was put is not marked"
@@ -156,7 +156,7 @@ def test_two_relays_at_once_are_two_processes_and_leave_nothing(pipeline: Pipeli
     for customer in customers:
         pipeline.account.queued(customer)
     pipeline.repair()
-    pipeline.stage.let_time_pass(10)
+    pipeline.world.let_time_pass(10)
     both = threading.Barrier(2)
 
     def relay(_number: int) -> InvokeResult:
@@ -174,8 +174,8 @@ def test_two_relays_at_once_are_two_processes_and_leave_nothing(pipeline: Pipeli
 
 def test_a_consumer_that_cannot_keep_up_never_slows_a_call_down(pipeline: Pipeline) -> None:
     """The mails' table is locked, so that every process of notify hangs, and the feed's, for the broadcast."""
-    with pipeline.stage.owner.transaction():
-        pipeline.stage.owner.execute("LOCK TABLE notifications, feed_head IN EXCLUSIVE MODE")
+    with pipeline.world.owner.transaction():
+        pipeline.world.owner.execute("LOCK TABLE notifications, feed_head IN EXCLUSIVE MODE")
         calls = [timed(pipeline.account.queued, pipeline.account.customer()) for _ in range(5)]
         assert all(pipeline.reaches_the_bus(intake["sessionId"]) for _, intake in calls), "all the same"
     assert max(took for took, _ in calls) < A_CALL_SECONDS
@@ -201,8 +201,8 @@ def test_nobody_waits_for_a_stranger_s_events(pipeline: Pipeline) -> None:
     intake = pipeline.account.queued(customer)
     pipeline.repair()
     pipeline.forgive()
-    with pipeline.stage.owner.transaction():
-        pipeline.stage.owner.execute("SELECT FROM outbox WHERE subject_id = %s FOR UPDATE", [intake["sessionId"]])
+    with pipeline.world.owner.transaction():
+        pipeline.world.owner.execute("SELECT FROM outbox WHERE subject_id = %s FOR UPDATE", [intake["sessionId"]])
         took, _ = timed(mechanic.post, f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
     assert took < A_CALL_SECONDS
     pipeline.backlog.work_off()
@@ -220,7 +220,7 @@ def test_a_bus_that_does_not_exist_is_noticed_and_nothing_is_lost_on_it(pipeline
         "AWS_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
-        "DATABASE_URL": pipeline.stage.urls.app_url,
+        "DATABASE_URL": pipeline.world.urls.app_url,
     }
     run = subprocess.run(
         [sys.executable, "-c", RELAY], env={**os.environ, **elsewhere}, capture_output=True, text=True, check=True

@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from events.feed_client import FeedClient, feeds
-from faults.pipeline import Pipeline, let_queues_wait, untold, waiting_messages
-from integration.dev_process import eventually
-from integration.invariants import violations
-from journey.account import Caller
 from localcloud.messaging.redrive import local_account
+from support.account import Caller
+from support.cloud.dev_process import eventually
+from support.events.feed_client import FeedClient, feeds
+from support.events.pipeline import Pipeline, let_queues_wait, untold, waiting_messages
+from support.invariants.sessions import violations
 
 CUSTOMERS = 6
 WITHIN = 30.0
@@ -57,13 +57,13 @@ def test_every_event_three_times_and_shuffled_takes_effect_once(pipeline: Pipeli
         for feed in of_mechanics:
             seqs = [frame.seq for frame in feed.received]
             assert len(set(seqs)) == len(seqs)
-    assert untold(pipeline.stage) == []
+    assert untold(pipeline.world) == []
     for customer in customers:
         assert pipeline.notified(customer.user_id) == ["request_received", "mechanic_assigned", "session_cancelled"]
     mails = Counter((mail["to"][0], mail["kind"]) for mail in pipeline.mails())
     assert set(mails.values()) == {1}
     assert all(mails[address, "session_cancelled"] == 1 for address in addresses)
-    assert violations(pipeline.stage.owner) == []
+    assert violations(pipeline.world.owner) == []
 
 
 # The table it cannot do without, and how many events of a new session go to it.
@@ -73,11 +73,11 @@ CONSUMERS: dict[str, tuple[LiteralString, int]] = {"Notify": ("notifications", 1
 @contextmanager
 def broken(pipeline: Pipeline, table: LiteralString) -> Iterator[None]:
     """Keep a consumer from its table for the length of a `with` block."""
-    pipeline.stage.owner.execute(f"ALTER TABLE {table} RENAME TO broken")
+    pipeline.world.owner.execute(f"ALTER TABLE {table} RENAME TO broken")
     try:
         yield
     finally:
-        pipeline.stage.owner.execute(f"ALTER TABLE broken RENAME TO {table}")
+        pipeline.world.owner.execute(f"ALTER TABLE broken RENAME TO {table}")
 
 
 def give_up(pipeline: Pipeline, queue: str) -> None:
@@ -111,7 +111,7 @@ def test_a_consumer_that_fails_until_its_dead_letter_queue_does_its_work_once_wh
     assert pipeline.notified(customer.user_id) == ["request_received"]
     kinds = Counter(mail["kind"] for mail in pipeline.mails() if mail["to"] == [address])
     assert kinds == {"request_received": 1}
-    assert untold(pipeline.stage) == []
+    assert untold(pipeline.world) == []
 
 
 def test_consumers_killed_at_work_do_it_once_all_the_same(pipeline: Pipeline) -> None:
@@ -129,6 +129,6 @@ def test_consumers_killed_at_work_do_it_once_all_the_same(pipeline: Pipeline) ->
             assert len({seq for seq, _ in frames}) == len(frames), "what is sent again is the same"
             assert feed.of_type("session_updated")[-1].payload["status"] == "cancelled"
     assert killed
-    assert untold(pipeline.stage) == []
+    assert untold(pipeline.world) == []
     mails = Counter((mail["to"][0], mail["kind"]) for mail in pipeline.mails())
     assert set(mails.values()) == {1}

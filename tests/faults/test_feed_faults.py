@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from events.feed_client import FeedClient, Received, feeds
-from faults.pipeline import Pipeline
-from integration.dev_process import eventually
-from journey.account import Caller
+from support.account import Caller
+from support.cloud.dev_process import eventually
+from support.events.feed_client import FeedClient, Received, feeds
+from support.events.pipeline import Pipeline
 
 WITHIN = 30.0
 
@@ -28,13 +28,13 @@ def present(pipeline: Pipeline, session_id: str, role: str) -> bool:
         "customer": "SELECT customer_present FROM sessions WHERE id = %s",
         "mechanic": "SELECT mechanic_present FROM sessions WHERE id = %s",
     }
-    here: bool = pipeline.stage.one(columns[role], session_id)
+    here: bool = pipeline.world.one(columns[role], session_id)
     return here
 
 
 def connections_of(pipeline: Pipeline, caller: Caller, *, ready: bool = True) -> list[str]:
     """The ids of somebody's connections."""
-    rows = pipeline.stage.owner.execute(
+    rows = pipeline.world.owner.execute(
         "SELECT connection_id FROM realtime_connections WHERE user_id = %s AND ready >= %s ORDER BY connected_at",
         [caller.user_id, ready],
     )
@@ -69,7 +69,7 @@ def test_a_handshake_is_refused_with_its_http_status(pipeline: Pipeline) -> None
     FeedClient.with_ticket(url, ticket["ticket"]).close()
     assert refused(f"{url}?{urlencode({'ticket': ticket['ticket']})}") == 401, "a ticket opens one connection"
     late = customer.post("/api/realtime/ticket")
-    pipeline.stage.let_time_pass(61)
+    pipeline.world.let_time_pass(61)
     assert refused(f"{url}?{urlencode({'ticket': late['ticket']})}") == 401
 
 
@@ -107,7 +107,7 @@ def test_a_connection_whose_disconnect_nobody_heard_is_dropped_at_the_first_push
     mechanic.post(f"/api/sessions/{intake['sessionId']}/join")  # live: the push that finds nobody
     assert eventually(lambda: connections_of(pipeline, customer) == [], within=WITHIN)
     assert eventually(lambda: not present(pipeline, intake["sessionId"], "customer"), within=WITHIN)
-    assert pipeline.stage.status(intake["sessionId"]) == "live", "leaving is not ending"
+    assert pipeline.world.status(intake["sessionId"]) == "live", "leaving is not ending"
     mechanic.post(f"/api/sessions/{intake['sessionId']}/end")
 
 
@@ -165,7 +165,7 @@ def test_who_was_away_too_long_is_told_to_fetch_everything_anew(pipeline: Pipeli
     mechanic = pipeline.account.mechanic()
     pipeline.account.queued(pipeline.account.customer())
     pipeline.backlog.work_off()
-    pipeline.stage.let_time_pass(2 * 3600)
+    pipeline.world.let_time_pass(2 * 3600)
     assert pipeline.relay()["depth"] == 0  # which also forgets old messages
     for since in (0, 10**9):
         with FeedClient.of(mechanic, since=since) as feed:
@@ -176,14 +176,14 @@ def test_who_was_away_too_long_is_told_to_fetch_everything_anew(pipeline: Pipeli
 
 
 def test_a_suspended_mechanic_is_shown_nothing_and_others_only_what_their_queue_shows(pipeline: Pipeline) -> None:
-    stage, account = pipeline.stage, pipeline.account
-    workshop, other = stage.workshop(), stage.workshop()
+    world, account = pipeline.world, pipeline.account
+    workshop, other = world.workshop(), world.workshop()
     people = {
-        "independent": stage.mechanic(),
-        "of the workshop": stage.mechanic(workshop),
-        "of another": stage.mechanic(other),
-        "suspended before": stage.mechanic(),
-        "suspended after": stage.mechanic(),
+        "independent": world.mechanic(),
+        "of the workshop": world.mechanic(workshop),
+        "of another": world.mechanic(other),
+        "suspended before": world.mechanic(),
+        "suspended after": world.mechanic(),
     }
     callers = {name: account.mechanic(person) for name, person in people.items()}
     account.sql("UPDATE mechanics SET status = 'suspended' WHERE id = %s", people["suspended before"].id)

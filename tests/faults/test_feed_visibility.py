@@ -21,24 +21,24 @@ from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions import active
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.queue import fetch_queue
-from integration.actors import Stage
 from integration.test_state_machine import CUSTOMERS, MECHANICS, Consultations, Wish
+from support.world import World
 
 GONE = {"assignment_accepted", "assignment_cancelled", "assignment_expired"}
 NEWLY_SHOWN = {"queued", "offered"}
 
 
 @pytest.fixture
-def stage(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def world(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
-    return stage
+    return world
 
 
 class Listeners(Consultations):
     """The random people of the state machine, each with an open messages."""
 
-    def __init__(self, stage: Stage) -> None:
-        super().__init__(stage)
+    def __init__(self, world: World) -> None:
+        super().__init__(world)
         self.seen: defaultdict[UUID, set[UUID]] = defaultdict(set)
         self.unseen: set[UUID] = set()
 
@@ -50,9 +50,9 @@ class Listeners(Consultations):
     def ask_the_workshop_anew(self, customer: int, preferred: int | None) -> SessionCreated:
         """Whose wishes the machine's own people rarely come to: most have a session already."""
         user = self.customers[customer]
-        present = active.customer_active_session(self.stage.app, user).session
+        present = active.customer_active_session(self.world.app, user).session
         if present is not None:
-            self.attempt(lambda: end_session(self.stage.app, Ender(user), present.session_id))
+            self.attempt(lambda: end_session(self.world.app, Ender(user), present.session_id))
         wish = Wish(signed=True, to_workshop=True, urgent=False, in_minutes=None)
         return self.ask(customer=customer, wish=wish, preferred=preferred, key=None)  # type: ignore[return-value]
 
@@ -60,15 +60,15 @@ class Listeners(Consultations):
     def everybody_is_told_what_is_theirs_and_nothing_else(self) -> None:
         listening = self.listening()
         events = self.happened()
-        messages.record(self.stage.app, events)
+        messages.record(self.world.app, events)
         told: defaultdict[tuple[str, UUID], set[UUID]] = defaultdict(set)
-        for row in messages.unsent(self.stage.app, events):
+        for row in messages.unsent(self.world.app, events):
             user = listening[row["connection_id"]]
             if row["type"] == "session_updated":
                 assert user in self.parties_of(row), "a stranger was told of a session"
             else:
                 told[row["type"], row["assignment_id"]].add(user)
-        messages.mark_sent(self.stage.app, events)
+        messages.mark_sent(self.world.app, events)
         self.compare(events, told, self.shown())
 
     def compare(
@@ -92,28 +92,28 @@ class Listeners(Consultations):
                 assert ("new_assignment", each.assignment_id) in told, "shown in a queue, and nobody was told"  # type: ignore[union-attr]
         for user, assignments in shown.items():
             self.seen[user] |= assignments
-        rows = self.stage.owner.execute("SELECT id FROM session_assignments WHERE available_at > now()")
+        rows = self.world.owner.execute("SELECT id FROM session_assignments WHERE available_at > now()")
         self.unseen = {row["id"] for row in rows}
 
     def happened(self) -> list[Event]:
         """What the bus does not have yet, which from now on it has."""
-        rows = self.stage.owner.execute("SELECT * FROM outbox_events ORDER BY id").fetchall()
-        self.stage.owner.execute("DELETE FROM outbox")
+        rows = self.world.owner.execute("SELECT * FROM outbox_events ORDER BY id").fetchall()
+        self.world.owner.execute("DELETE FROM outbox")
         return [event_of(row) for row in rows]
 
     def listening(self) -> dict[str, UUID]:
         """Everybody's connection; who has none, or one that has lapsed, opens one."""
         people = {mechanic.user_id: "mechanics" for mechanic in self.mechanics}
         people = {**dict.fromkeys(self.customers, "customers"), **people}
-        rows = self.stage.owner.execute(
+        rows = self.world.owner.execute(
             "SELECT connection_id, user_id FROM realtime_connections WHERE expires_at > now() + interval '1 minute'"
         )
         listening = {row["connection_id"]: row["user_id"] for row in rows}
         for user in people.keys() - set(listening.values()):
             connection_id = str(new_id())
-            ticket = issue_ticket(self.stage.app, user, frozenset({people[user]})).ticket
-            connections.connect(self.stage.app, connection_id, ticket, None)
-            connections.ready(self.stage.app, connection_id)
+            ticket = issue_ticket(self.world.app, user, frozenset({people[user]})).ticket
+            connections.connect(self.world.app, connection_id, ticket, None)
+            connections.ready(self.world.app, connection_id)
             listening[connection_id] = user
         return listening
 
@@ -122,7 +122,7 @@ class Listeners(Consultations):
         shown: dict[UUID, set[UUID]] = {}
         for mechanic in self.mechanics:
             try:
-                queue = fetch_queue(self.stage.app, mechanic.user_id, "100")
+                queue = fetch_queue(self.world.app, mechanic.user_id, "100")
             except MechanicNotActive:
                 shown[mechanic.user_id] = set()
             else:
@@ -131,7 +131,7 @@ class Listeners(Consultations):
 
     def parties_of(self, row: Row) -> set[UUID]:
         """Whose session it is, and which mechanic has it, had it or gave it back."""
-        parties = self.stage.owner.execute(
+        parties = self.world.owner.execute(
             "SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = %(id)s"
             " UNION SELECT m.user_id FROM session_participants p JOIN mechanics m ON m.id = p.mechanic_id"
             " WHERE p.session_id = %(id)s",
@@ -140,9 +140,9 @@ class Listeners(Consultations):
         return {each["user_id"] for each in parties}
 
 
-def explore(stage: Stage, examples: int, steps: int) -> None:
+def explore(world: World, examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        lambda: Listeners(stage),  # type: ignore[arg-type]  # it is called, and nothing else
+        lambda: Listeners(world),  # type: ignore[arg-type]  # it is called, and nothing else
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -152,10 +152,10 @@ def explore(stage: Stage, examples: int, steps: int) -> None:
     )
 
 
-def test_a_mechanic_never_receives_what_their_queue_would_not_show(stage: Stage) -> None:
-    explore(stage, examples=15, steps=40)
+def test_a_mechanic_never_receives_what_their_queue_would_not_show(world: World) -> None:
+    explore(world, examples=15, steps=40)
 
 
 @pytest.mark.slow
-def test_a_mechanic_never_receives_what_their_queue_would_not_show_however_long_it_goes_on(stage: Stage) -> None:
-    explore(stage, examples=100, steps=80)
+def test_a_mechanic_never_receives_what_their_queue_would_not_show_however_long_it_goes_on(world: World) -> None:
+    explore(world, examples=100, steps=80)

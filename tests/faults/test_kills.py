@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from events.feed_client import FeedClient
-from faults.pipeline import Backlog, Pipeline, kill_workers, sent_mails, untold
-from integration.actors import Stage
-from integration.dev_process import Dev, discard, run, running_dev
-from integration.invariants import violations
-from journey.account import Caller
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.database.postgres import PostgresServer, PostgresSettings
+from support.account import Caller
+from support.cloud.dev_process import Dev, discard, run, running_dev
+from support.events.feed_client import FeedClient
+from support.events.pipeline import Backlog, Pipeline, kill_workers, sent_mails, untold
+from support.invariants.sessions import violations
+from support.world import World
 
 FUNCTIONS = ("intake", "accept", "presence", "end_session", "relay", "broadcast", "notify", "socket")
 AGAIN_SECONDS = 60.0
@@ -97,16 +97,16 @@ def headers_of(caller: Caller) -> dict[str, str]:
     return {"Authorization": caller.authorization}
 
 
-def all_done_once(stage: Stage, mails: list[dict[str, Any]], sessions: int) -> None:
+def all_done_once(world: World, mails: list[dict[str, Any]], sessions: int) -> None:
     """Every transition took effect, none twice, and no invariant is broken."""
-    assert stage.one("SELECT count(*) FROM sessions WHERE status = 'cancelled'") == sessions
-    assert untold(stage) == []
-    assert violations(stage.owner) == []
-    assert stage.one("SELECT count(*) FROM outbox_poison") == 0
+    assert world.one("SELECT count(*) FROM sessions WHERE status = 'cancelled'") == sessions
+    assert untold(world) == []
+    assert violations(world.owner) == []
+    assert world.one("SELECT count(*) FROM outbox_poison") == 0
     times = Counter((mail["to"][0], mail["kind"]) for mail in mails)
     assert set(times.values()) <= {1}, "a mail twice"
-    sent = stage.one("SELECT count(*) FROM mail_deliveries WHERE state = 'sent'")
-    unknown = stage.one("SELECT count(*) FROM mail_deliveries WHERE state = 'unknown'")
+    sent = world.one("SELECT count(*) FROM mail_deliveries WHERE state = 'sent'")
+    unknown = world.one("SELECT count(*) FROM mail_deliveries WHERE state = 'unknown'")
     assert sent <= len(mails) <= sent + unknown
 
 
@@ -142,7 +142,7 @@ def hunt(pipeline: Pipeline, rounds: int, seed: int) -> None:
     assert len({seq for seq, _ in seqs}) == len(seqs), "what is sent again is the same"
     assert sum(killed.values()) >= rounds
     mails = [mail for mail in pipeline.mails() if mail["to"][0].startswith(f"{seed}-")]
-    all_done_once(pipeline.stage, mails, rounds)
+    all_done_once(pipeline.world, mails, rounds)
 
 
 def test_killing_any_function_s_process_at_any_time_only_delays(pipeline: Pipeline) -> None:
@@ -152,8 +152,8 @@ def test_killing_any_function_s_process_at_any_time_only_delays(pipeline: Pipeli
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
 def test_killing_many_processes_for_long_only_delays(pipeline: Pipeline, seed: int) -> None:
-    pipeline.stage.clear()
-    pipeline.stage.owner.execute("DELETE FROM mail_deliveries")
+    pipeline.world.clear()
+    pipeline.world.owner.execute("DELETE FROM mail_deliveries")
     hunt(pipeline, rounds=40, seed=seed)
 
 
@@ -166,10 +166,10 @@ def data_dir(tmp_path: Path) -> Iterator[Path]:
     discard(tmp_path / "data")
 
 
-def stage_of(dev: Dev) -> Stage:
+def world_of(dev: Dev) -> World:
     """The database of a running server."""
     settings = PostgresSettings(dev.data_dir / "postgres", urlsplit(dev.ready["databaseUrl"]).port or 0)
-    return Stage(PostgresServer(settings, print).database())
+    return World(PostgresServer(settings, print).database())
 
 
 def tokens(dev: Dev, name: str) -> dict[str, str]:
@@ -206,17 +206,17 @@ def crash(data_dir: Path, crashes: int, consultations: int, seed: int) -> None:
 
 def settled(dev: Dev, data_dir: Path, consultations: int) -> None:
     """Let a server finish; what it has given up is sent again with the command an operator has."""
-    stage = stage_of(dev)
+    world = world_of(dev)
     backlog = Backlog(
-        stage, data_dir, dev.ready["apiUrl"], lambda: run("invoke", "RelayFunction", "--data-dir", str(data_dir))
+        world, data_dir, dev.ready["apiUrl"], lambda: run("invoke", "RelayFunction", "--data-dir", str(data_dir))
     )
     backlog.work_off()
     listed = run("redrive", "--data-dir", str(data_dir))
     assert listed.returncode == 0, listed.stderr
     assert all(line.split()[1] == "0" for line in listed.stdout.splitlines())
     with httpx.Client(base_url=dev.ready["apiUrl"], trust_env=False) as http:
-        all_done_once(stage, sent_mails(http), consultations)
-    stage.close()
+        all_done_once(world, sent_mails(http), consultations)
+    world.close()
 
 
 def test_killing_the_whole_server_only_delays(data_dir: Path) -> None:

@@ -1,34 +1,36 @@
-"""Fixtures of the tests of the health part: a database with people in it, and one that remembers a past."""
+"""Fixtures of the tests of monitoring and integrity: sessions written into the past, and a database full of samples."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from health.marketplace import Marketplace
-from health.past import Past
-from integration.actors import Stage
 from localcloud.database.postgres import PostgresServer
-from payments.counter import opened_counter
-from payments.desk import Desk
+from support.integrity.sample_data import SampleData
+from support.money.checkout_env import open_checkout
+from support.money.refund_env import RefundEnv
+from support.past_sessions import PastSessions
+from support.world import World
 
 
 @pytest.fixture
-def past(stage: Stage) -> Past:
-    """Give the test a hand that writes ended sessions into the past."""
-    return Past(stage)
+def past_sessions(world: World) -> PastSessions:
+    """Give the test a writer of sessions that ended in the past."""
+    return PastSessions(world)
 
 
 @pytest.fixture(scope="session")
-def market(postgres_server: PostgresServer, template_database: str) -> Iterator[Marketplace]:
-    """Give a marketplace that tests only look at, or copy: nothing of theirs is connected to it."""
-    with postgres_server.temporary_database("marketplace", template_database) as database:
-        stage = Stage(database)
+def sample_data(postgres_server: PostgresServer, template_database: str) -> Iterator[SampleData]:
+    """Give sample data that tests only look at, or copy: nothing of theirs is connected to it."""
+    with postgres_server.temporary_database("sample_data", template_database) as database:
+        world = World(database)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SESSION_BASE_URL", "https://sessions.example")
-            with opened_counter(stage, patch) as counter:
-                market = Marketplace(stage, Desk(counter), (datetime.now(UTC) + timedelta(days=7)).isoformat())
-                market.fill()
-        stage.close()
-        yield market
-        stage.close()
+            with open_checkout(world, patch) as checkout_env:
+                sample_data = SampleData(
+                    world, RefundEnv(checkout_env), (datetime.now(UTC) + timedelta(days=7)).isoformat()
+                )
+                sample_data.fill()
+        world.close()
+        yield sample_data
+        world.close()

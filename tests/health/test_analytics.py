@@ -14,14 +14,14 @@ from autodoctor.ids import new_id
 from autodoctor.monitoring.analytics import RANGES, Analytics, analytics
 from autodoctor.monitoring.analytics_csv import as_content, to_csv, wants_csv
 from autodoctor.sessions.accept import accept, decline
-from health.past import NOON, Past, Story, free, no_show, withdrawn
-from integration.actors import Mechanic, Stage
+from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
+from support.world import Mechanic, World
 
 DAY = ("2026-11-02T00:00:00Z", "2026-11-03T00:00:00Z")
 
 
-def hours(stage: Stage) -> Analytics:
-    return analytics(stage.app, *DAY, bucket="hour")
+def hours(world: World) -> Analytics:
+    return analytics(world.app, *DAY, bucket="hour")
 
 
 def durations(report: Analytics) -> dict[tuple[str, int | None], tuple[int, int, int, int]]:
@@ -39,15 +39,15 @@ def durations(report: Analytics) -> dict[tuple[str, int | None], tuple[int, int,
 # --- creation and durations -------------------------------------------------------------------------
 
 
-def test_what_was_created_by_funding_plan_and_type(stage: Stage, past: Past) -> None:
-    past.sessions(2, NOON, free())
-    past.session(NOON)
-    past.session(NOON + timedelta(minutes=59, seconds=59), Story(funding="credit"))
-    past.session(NOON + timedelta(hours=1), Story(funding="credit"))
-    past.session(NOON + timedelta(hours=12))  # the next day
+def test_what_was_created_by_funding_plan_and_type(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.sessions(2, NOON, free())
+    past_sessions.session(NOON)
+    past_sessions.session(NOON + timedelta(minutes=59, seconds=59), Story(funding="credit"))
+    past_sessions.session(NOON + timedelta(hours=1), Story(funding="credit"))
+    past_sessions.session(NOON + timedelta(hours=12))  # the next day
     found = [
         (each.period_start.hour, each.funding, each.plan, each.session_type, each.sessions)
-        for each in hours(stage).created
+        for each in hours(world).created
     ]
     assert found == [
         (12, "card", "standard", "video", 1),
@@ -57,13 +57,15 @@ def test_what_was_created_by_funding_plan_and_type(stage: Stage, past: Past) -> 
     ]
 
 
-def test_percentiles_are_those_of_the_seconds_taken(stage: Stage, past: Past) -> None:
+def test_percentiles_are_those_of_the_seconds_taken(world: World, past_sessions: PastSessions) -> None:
     """Nearest rank: of ten values, the 5th, the 9th and the 10th."""
     for n in range(1, 11):
-        past.session(NOON, free(signed=n, accepted=n + 10 * n, joined=n + 10 * n + 2 * n, parted=1000 + 13 * n))
-    past.session(NOON + timedelta(hours=1), free(signed=7, accepted=8, joined=9, parted=100))
-    past.session(NOON + timedelta(hours=1), withdrawn(signed=None))
-    assert durations(hours(stage)) == {
+        past_sessions.session(
+            NOON, free(signed=n, accepted=n + 10 * n, joined=n + 10 * n + 2 * n, parted=1000 + 13 * n)
+        )
+    past_sessions.session(NOON + timedelta(hours=1), free(signed=7, accepted=8, joined=9, parted=100))
+    past_sessions.session(NOON + timedelta(hours=1), withdrawn(signed=None))
+    assert durations(hours(world)) == {
         ("time_to_waiver", 12): (10, 5, 9, 10),
         ("time_to_accept", 12): (10, 50, 90, 100),
         ("time_to_join", 12): (10, 10, 18, 20),
@@ -91,35 +93,35 @@ def test_percentiles_are_those_of_the_seconds_taken(stage: Stage, past: Past) ->
         ("hour", "2026-10-25T01:30:00Z", "2026-10-25T01:00:00Z"),  # Europe sets its clocks back; UTC does not
     ],
 )
-def test_a_bucket_is_one_of_utc(stage: Stage, past: Past, bucket: str, at: str, starts: str) -> None:
+def test_a_bucket_is_one_of_utc(world: World, past_sessions: PastSessions, bucket: str, at: str, starts: str) -> None:
     begun = datetime.fromisoformat(at)
-    past.session(begun)
+    past_sessions.session(begun)
     since = (begun - timedelta(days=5)).isoformat()
-    report = analytics(stage.app, since, (begun + timedelta(days=5)).isoformat(), bucket)
+    report = analytics(world.app, since, (begun + timedelta(days=5)).isoformat(), bucket)
     assert [each.period_start for each in report.created] == [datetime.fromisoformat(starts)]
 
 
 # --- who answers ------------------------------------------------------------------------------------
 
 
-def test_acceptance_and_decline_of_each_mechanic_and_workshop(stage: Stage) -> None:
-    workshop = stage.workshop()
-    one, two, independent = stage.mechanic(workshop), stage.mechanic(workshop), stage.mechanic()
+def test_acceptance_and_decline_of_each_mechanic_and_workshop(world: World) -> None:
+    workshop = world.workshop()
+    one, two, independent = world.mechanic(workshop), world.mechanic(workshop), world.mechanic()
 
     def offer(mechanic: Mechanic) -> UUID:
-        return stage.queued(preferredMechanicId=str(mechanic.id)).assignment_id
+        return world.queued(preferredMechanicId=str(mechanic.id)).assignment_id
 
     held = new_id()
-    done = stage.live(one, held)
-    stage.let_time_pass(100)
-    stage.end(held, done.session_id)
+    done = world.live(one, held)
+    world.let_time_pass(100)
+    world.end(held, done.session_id)
     for mechanic in (one, two, independent):
-        decline(stage.app, mechanic.user_id, offer(mechanic))
+        decline(world.app, mechanic.user_id, offer(mechanic))
     lapsing = offer(one)
-    stage.owner.execute("UPDATE session_assignments SET offer_expires_at = now() WHERE id = %s", [lapsing])
-    stage.owner.execute("SELECT expire_lapsed_offers()")
-    accept(stage.app, two.user_id, offer(two))
-    report = analytics(stage.app)
+    world.owner.execute("UPDATE session_assignments SET offer_expires_at = now() WHERE id = %s", [lapsing])
+    world.owner.execute("SELECT expire_lapsed_offers()")
+    accept(world.app, two.user_id, offer(two))
+    report = analytics(world.app)
     assert {
         each.mechanic_id: (
             each.offers_accepted,
@@ -141,12 +143,14 @@ def test_acceptance_and_decline_of_each_mechanic_and_workshop(stage: Stage) -> N
 # --- the queue --------------------------------------------------------------------------------------
 
 
-def test_the_depth_of_the_queue_through_the_day(stage: Stage, past: Past) -> None:
-    past.session(NOON, free(signed=0, accepted=1800, joined=1810, parted=2000))  # half an hour
-    past.session(NOON, free(signed=900, accepted=1800, joined=1810, parted=2000))  # a quarter
-    past.session(NOON + timedelta(minutes=50), withdrawn(signed=0, after=1200))  # 10 minutes in each of two hours
-    past.session(NOON, withdrawn(signed=None))  # never queued
-    report = hours(stage)
+def test_the_depth_of_the_queue_through_the_day(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.session(NOON, free(signed=0, accepted=1800, joined=1810, parted=2000))  # half an hour
+    past_sessions.session(NOON, free(signed=900, accepted=1800, joined=1810, parted=2000))  # a quarter
+    past_sessions.session(
+        NOON + timedelta(minutes=50), withdrawn(signed=0, after=1200)
+    )  # 10 minutes in each of two hours
+    past_sessions.session(NOON, withdrawn(signed=None))  # never queued
+    report = hours(world)
     depth = {each.period_start.hour: (each.average_depth, each.max_depth) for each in report.queue}
     # (1800 + 900 + 600) / 3600, then 600 / 3600
     assert {hour: found for hour, found in depth.items() if found != (0.0, 0)} == {12: (0.92, 2), 13: (0.17, 1)}
@@ -156,53 +160,53 @@ def test_the_depth_of_the_queue_through_the_day(stage: Stage, past: Past) -> Non
     assert [(each.hour, each.max_depth) for each in report.jams] == [(12, 2), (13, 1)]
 
 
-def test_who_waited_when_the_window_began_is_in_it(stage: Stage, past: Past) -> None:
-    past.session(NOON - timedelta(minutes=90), withdrawn(signed=0, after=7200))  # until 12:30
+def test_who_waited_when_the_window_began_is_in_it(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.session(NOON - timedelta(minutes=90), withdrawn(signed=0, after=7200))  # until 12:30
     booked = NOON - timedelta(days=20)  # scheduled: queued at 11:45, gone at 12:15
-    past.session(booked, withdrawn(signed=20 * 86400 - 900, after=20 * 86400 + 900))
-    past.session(NOON - timedelta(hours=5), withdrawn(signed=0, after=7200))  # gone by then
-    report = analytics(stage.app, "2026-11-02T12:00:00Z", "2026-11-02T13:00:00Z", "hour")
+    past_sessions.session(booked, withdrawn(signed=20 * 86400 - 900, after=20 * 86400 + 900))
+    past_sessions.session(NOON - timedelta(hours=5), withdrawn(signed=0, after=7200))  # gone by then
+    report = analytics(world.app, "2026-11-02T12:00:00Z", "2026-11-02T13:00:00Z", "hour")
     assert [(each.average_depth, each.max_depth, each.entered, each.lost) for each in report.queue] == [(0.75, 2, 0, 2)]
 
 
-def test_a_session_that_came_back_waits_again(stage: Stage) -> None:
-    created = stage.waiting(stage.mechanic())
-    stage.let_time_pass(1800)
-    stage.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [created.session_id])
-    stage.let_time_pass(600)
+def test_a_session_that_came_back_waits_again(world: World) -> None:
+    created = world.waiting(world.mechanic())
+    world.let_time_pass(1800)
+    world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [created.session_id])
+    world.let_time_pass(600)
     now = datetime.now(UTC)
-    report = analytics(stage.app, (now - timedelta(hours=1)).isoformat(), None, "day")
+    report = analytics(world.app, (now - timedelta(hours=1)).isoformat(), None, "day")
     waited = sum((each.average_depth or 0) for each in report.queue)
     assert sum(each.accepted for each in report.queue) == 1
     assert max(each.max_depth for each in report.queue) == 1
     assert waited > 0
 
 
-def test_where_the_time_goes(stage: Stage, past: Past) -> None:
-    past.session(NOON, free(signed=10, accepted=110, joined=130, parted=700))
-    past.session(NOON, withdrawn(signed=20, after=320))
-    past.session(NOON, withdrawn(signed=None, after=60))
-    past.session(NOON, no_show(signed=10, accepted=20, after=420))
-    found = {each.stage: (each.sessions, each.total_seconds, each.lost) for each in hours(stage).stages}
+def test_where_the_time_goes(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.session(NOON, free(signed=10, accepted=110, joined=130, parted=700))
+    past_sessions.session(NOON, withdrawn(signed=20, after=320))
+    past_sessions.session(NOON, withdrawn(signed=None, after=60))
+    past_sessions.session(NOON, no_show(signed=10, accepted=20, after=420))
+    found = {each.stage: (each.sessions, each.total_seconds, each.lost) for each in hours(world).stages}
     assert found == {"join": (2, 420, 1), "queue": (3, 410, 1), "waiver": (4, 100, 1)}
-    assert [each.stage for each in hours(stage).stages] == ["join", "queue", "waiver"]
+    assert [each.stage for each in hours(world).stages] == ["join", "queue", "waiver"]
 
 
 # --- conversion -------------------------------------------------------------------------------------
 
 
-def test_conversion_from_intake_to_completed(stage: Stage, past: Past) -> None:
-    past.session(NOON)
-    past.session(NOON, Story("too_short", parted=100))
-    past.session(NOON, no_show())
-    past.session(NOON, withdrawn(signed=None))
-    past.session(NOON, free())
-    unpaid = past.session(NOON)
-    with stage.without_triggers() as connection:
+def test_conversion_from_intake_to_completed(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.session(NOON)
+    past_sessions.session(NOON, Story("too_short", parted=100))
+    past_sessions.session(NOON, no_show())
+    past_sessions.session(NOON, withdrawn(signed=None))
+    past_sessions.session(NOON, free())
+    unpaid = past_sessions.session(NOON)
+    with world.without_triggers() as connection:
         connection.execute("DELETE FROM sessions WHERE id = %s", [unpaid])
         connection.execute("DELETE FROM waivers WHERE session_id = %s", [unpaid])
         connection.execute("DELETE FROM session_participants WHERE session_id = %s", [unpaid])
-    rows = {each.funding: each for each in hours(stage).funnel}
+    rows = {each.funding: each for each in hours(world).funnel}
 
     def steps(funding: str | None) -> list[int]:
         row = rows[funding]
@@ -217,36 +221,36 @@ def test_conversion_from_intake_to_completed(stage: Stage, past: Past) -> None:
 # --- empty, refused, too much -----------------------------------------------------------------------
 
 
-def test_an_empty_database_has_a_report_without_sessions(stage: Stage) -> None:
+def test_an_empty_database_has_a_report_without_sessions(world: World) -> None:
     for bucket in RANGES:
-        report = analytics(stage.app, bucket=bucket)
+        report = analytics(world.app, bucket=bucket)
         assert (report.created, report.durations, report.mechanics, report.jams, report.stages) == ([], [], [], [], [])
         assert {each.max_depth for each in report.queue} == {0}
         assert [(each.funding, each.intakes, each.conversion_percent) for each in report.funnel] == [(None, 0, None)]
 
 
 @pytest.mark.parametrize("bucket", ["minute", "", "DAY", "day'", "\x00"])
-def test_an_unknown_bucket_is_refused(stage: Stage, bucket: str) -> None:
+def test_an_unknown_bucket_is_refused(world: World, bucket: str) -> None:
     with pytest.raises(Unprocessable, match="invalid"):
-        analytics(stage.app, bucket=bucket)
+        analytics(world.app, bucket=bucket)
 
 
 @pytest.mark.parametrize(("bucket", "days"), [("hour", 14), ("day", 92), ("week", 184), ("month", 366)])
-def test_each_bucket_has_its_longest_time(stage: Stage, bucket: str, days: int) -> None:
+def test_each_bucket_has_its_longest_time(world: World, bucket: str, days: int) -> None:
     until = datetime(2026, 11, 1, tzinfo=UTC)
-    analytics(stage.app, (until - timedelta(days=days)).isoformat(), until.isoformat(), bucket)
+    analytics(world.app, (until - timedelta(days=days)).isoformat(), until.isoformat(), bucket)
     with pytest.raises(Unprocessable):
-        analytics(stage.app, (until - timedelta(days=days, seconds=1)).isoformat(), until.isoformat(), bucket)
+        analytics(world.app, (until - timedelta(days=days, seconds=1)).isoformat(), until.isoformat(), bucket)
 
 
-def test_what_cannot_be_counted_in_time_says_so(stage: Stage, past: Past) -> None:
+def test_what_cannot_be_counted_in_time_says_so(world: World, past_sessions: PastSessions) -> None:
     """The role's own time-out, made so short here that even this report takes longer."""
-    past.sessions(3, NOON)
-    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
-        name = stage.one("SELECT current_database()")
+    past_sessions.sessions(3, NOON)
+    with psycopg.connect(world.urls.superuser_url, autocommit=True) as superuser:
+        name = world.one("SELECT current_database()")
         superuser.execute(f"ALTER ROLE autodoctor_app IN DATABASE {name} SET statement_timeout = '1ms'".encode())
         with pytest.raises(Unprocessable) as refused:
-            hours(stage)
+            hours(world)
     assert refused.value.body()["errors"] == [
         {"pointer": "/from", "detail": "covers more than can be counted in time: ask for less"}
     ]
@@ -259,9 +263,9 @@ def table(report: Analytics) -> list[dict[str, Any]]:
     return list(csv.DictReader(io.StringIO(to_csv(report))))
 
 
-def test_csv_has_every_number_of_the_report(stage: Stage, past: Past) -> None:
-    past.sessions(2, NOON, free())
-    report = hours(stage)
+def test_csv_has_every_number_of_the_report(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.sessions(2, NOON, free())
+    report = hours(world)
     rows = table(report)
     assert {"section": "created", "period_start": "2026-11-02T12:00:00Z", "plan": "free", "value": "2"}.items() <= next(
         row for row in rows if row["section"] == "created"
@@ -275,26 +279,26 @@ def test_csv_has_every_number_of_the_report(stage: Stage, past: Past) -> None:
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=cmd|"/c calc"!A1', "\n=1"])
-def test_a_name_that_is_a_formula_is_only_a_name(stage: Stage, past: Past, name: str) -> None:
-    mechanic = stage.mechanic()
-    stage.owner.execute("UPDATE mechanics SET name = %s", [name])
-    past.session(NOON, free(), mechanic)
-    shown = {row["mechanic_name"] for row in table(hours(stage)) if row["section"] == "mechanics"}
+def test_a_name_that_is_a_formula_is_only_a_name(world: World, past_sessions: PastSessions, name: str) -> None:
+    mechanic = world.mechanic()
+    world.owner.execute("UPDATE mechanics SET name = %s", [name])
+    past_sessions.session(NOON, free(), mechanic)
+    shown = {row["mechanic_name"] for row in table(hours(world)) if row["section"] == "mechanics"}
     assert shown == {f"'{name}"}
 
 
-def test_a_name_with_quotes_commas_and_lines_comes_back_whole(stage: Stage, past: Past) -> None:
+def test_a_name_with_quotes_commas_and_lines_comes_back_whole(world: World, past_sessions: PastSessions) -> None:
     name = 'Mia "Wheels", Moreno\r\n2nd'
-    mechanic = stage.mechanic()
-    stage.owner.execute("UPDATE mechanics SET name = %s", [name])
-    past.session(NOON, free(), mechanic)
-    text = to_csv(hours(stage))
+    mechanic = world.mechanic()
+    world.owner.execute("UPDATE mechanics SET name = %s", [name])
+    past_sessions.session(NOON, free(), mechanic)
+    text = to_csv(hours(world))
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert {row["mechanic_name"] for row in rows if row["section"] == "mechanics"} == {name}
 
 
-def test_the_file_has_a_name_and_a_type(stage: Stage) -> None:
-    content = as_content(hours(stage))
+def test_the_file_has_a_name_and_a_type(world: World) -> None:
+    content = as_content(hours(world))
     assert content.content_type == "text/csv; charset=utf-8"
     assert content.headers["Content-Disposition"] == ('attachment; filename="analytics-2026-11-02-2026-11-03-hour.csv"')
 

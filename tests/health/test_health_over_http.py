@@ -2,7 +2,7 @@
 
 import pytest
 
-from journey.account import Account
+from support.account import Account
 
 HEALTH, SESSIONS, ANALYTICS = (f"/api/admin/{path}" for path in ("session-health", "sessions", "analytics"))
 
@@ -10,7 +10,7 @@ HEALTH, SESSIONS, ANALYTICS = (f"/api/admin/{path}" for path in ("session-health
 def test_an_operator_goes_from_a_number_to_the_session(account: Account) -> None:
     admin = account.admin()
     waiting = account.queued(account.customer())
-    account.stage.let_time_pass(700)
+    account.world.let_time_pass(700)
     page = admin.get(HEALTH)
     assert page["now"]["oldestWaiting"]["sessionId"] == waiting["sessionId"]
     (alert,) = page["alerts"]["sessions"]
@@ -31,7 +31,7 @@ def test_an_operator_goes_from_a_number_to_the_session(account: Account) -> None
 
 def test_the_monitor_publishes_an_alert_once(account: Account) -> None:
     account.queued(account.customer())
-    account.stage.let_time_pass(700)
+    account.world.let_time_pass(700)
     runs = [account.cloud.invoke("MonitorFunction", {}) for _ in range(2)]
     assert [run.error for run in runs] == [None, None]
     assert runs[1].payload["told"] == 0  # type: ignore[index]

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from autodoctor.integrity.repair.run import NotPossible, Operator, Repaired, repair
 from autodoctor.integrity.verify import Outcome, reader, verify
 from autodoctor.payments.ledger.settlement import settle
-from health.marketplace import Marketplace
-from integration.actors import Stage
 from localcloud.cli import app
 from localcloud.database.postgres import Database, PostgresServer
+from support.integrity.sample_data import SampleData
+from support.world import World
 
 WRONGLY_CANCELLED = (
     (
@@ -31,47 +31,47 @@ WRONGLY_CANCELLED = (
 
 
 @pytest.fixture
-def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Database]:
-    """Give a copy of the marketplace to spoil and to repair."""
-    market.renew()
-    with postgres_server.temporary_database("to_repair", template="marketplace") as copy:
+def copy(postgres_server: PostgresServer, sample_data: SampleData) -> Iterator[Database]:
+    """Give a copy of the sample data to spoil and to repair."""
+    sample_data.renew()
+    with postgres_server.temporary_database("to_repair", template="sample_data") as copy:
         yield copy
 
 
 @pytest.fixture
-def stage(copy: Database) -> Iterator[Stage]:
+def world(copy: Database) -> Iterator[World]:
     """Give what reads and writes there."""
-    stage = Stage(copy)
-    yield stage
-    stage.close()
+    world = World(copy)
+    yield world
+    world.close()
 
 
-def spoil(stage: Stage, session_id: object, *statements: str) -> None:
+def spoil(world: World, session_id: object, *statements: str) -> None:
     """Change rows past every guard."""
-    with stage.without_triggers() as superuser:
+    with world.without_triggers() as superuser:
         for statement in statements:
             assert superuser.execute(sql.SQL(statement.format(session_id))).rowcount > 0, statement
 
 
-def repaired(stage: Stage, *, apply: bool = True) -> list[Repaired | NotPossible]:
+def repaired(world: World, *, apply: bool = True) -> list[Repaired | NotPossible]:
     """One run as the owner."""
     with (
-        reader(stage.urls.owner_url, "repair") as reading,
-        psycopg.connect(stage.urls.owner_url, autocommit=True) as writing,
+        reader(world.urls.owner_url, "repair") as reading,
+        psycopg.connect(world.urls.owner_url, autocommit=True) as writing,
     ):
         return [*repair(reading, writing if apply else None, Operator.here())]
 
 
-def left(stage: Stage) -> dict[str, int]:
+def left(world: World) -> dict[str, int]:
     """What verify finds; the schema is not repair's business."""
-    with reader(stage.urls.app_url, "verify") as connection:
+    with reader(world.urls.app_url, "verify") as connection:
         outcome: Outcome = verify(connection)
     return {slug: tally.count for slug, tally in outcome.tallies.items() if not slug.startswith("schema")}
 
 
-def audit(stage: Stage) -> list[dict[str, Any]]:
+def audit(world: World) -> list[dict[str, Any]]:
     """The audit of repairs."""
-    with psycopg.connect(stage.urls.owner_url, row_factory=dict_row) as owner:
+    with psycopg.connect(world.urls.owner_url, row_factory=dict_row) as owner:
         return owner.execute("SELECT * FROM repairs ORDER BY id").fetchall()
 
 
@@ -86,24 +86,24 @@ def assert_left_to_a_person(steps: list[Repaired | NotPossible]) -> None:
     assert "needs a person" in slugs(steps)[0]
 
 
-def test_a_healthy_database_stays_as_it_is(stage: Stage) -> None:
-    assert repaired(stage) == []
-    assert audit(stage) == []
+def test_a_healthy_database_stays_as_it_is(world: World) -> None:
+    assert repaired(world) == []
+    assert audit(world) == []
 
 
-def test_a_stuck_assignment_ends_as_its_session_did(stage: Stage, market: Marketplace) -> None:
-    session_id = market.sessions["completed"]
+def test_a_stuck_assignment_ends_as_its_session_did(world: World, sample_data: SampleData) -> None:
+    session_id = sample_data.sessions["completed"]
     spoil(
-        stage,
+        world,
         session_id,
         "UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{}'",
         "DELETE FROM session_assignment_events WHERE session_id = '{}' AND to_status = 'completed'",
     )
-    assert slugs(repaired(stage, apply=False)) == ["stuck_assignment"]
-    assert left(stage) == {"stuck_assignment": 1, "not_followed": 1}  # a dry run changes nothing
-    assert slugs(repaired(stage)) == ["stuck_assignment"]
-    assert left(stage) == {}
-    (row,) = audit(stage)
+    assert slugs(repaired(world, apply=False)) == ["stuck_assignment"]
+    assert left(world) == {"stuck_assignment": 1, "not_followed": 1}  # a dry run changes nothing
+    assert slugs(repaired(world)) == ["stuck_assignment"]
+    assert left(world) == {}
+    (row,) = audit(world)
     assert (row["finding"], row["previous"], row["now"]) == (
         "stuck_assignment",
         {"status": "accepted"},
@@ -111,73 +111,75 @@ def test_a_stuck_assignment_ends_as_its_session_did(stage: Stage, market: Market
     )
     assert row["actor"].startswith("operator:")
     assert row["reason"]
-    assert repaired(stage) == []
+    assert repaired(world) == []
 
 
-def test_an_assignment_that_was_reopened_by_hand_ends_when_its_trail_says(stage: Stage, market: Marketplace) -> None:
-    session_id = market.sessions["completed"]
+def test_an_assignment_that_was_reopened_by_hand_ends_when_its_trail_says(
+    world: World, sample_data: SampleData
+) -> None:
+    session_id = sample_data.sessions["completed"]
     ended = "SELECT ended_at FROM session_assignments WHERE session_id = %s"
     trail = "SELECT count(*) FROM session_assignment_events WHERE session_id = %s"
-    before, rows = stage.one(ended, session_id), stage.one(trail, session_id)
+    before, rows = world.one(ended, session_id), world.one(trail, session_id)
     spoil(
-        stage,
+        world,
         session_id,
         "UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{}'",
     )
-    assert slugs(repaired(stage, apply=False)) == slugs(repaired(stage)) == ["stuck_assignment"]
-    assert left(stage) == {}
-    assert (stage.one(ended, session_id), stage.one(trail, session_id)) == (before, rows)
+    assert slugs(repaired(world, apply=False)) == slugs(repaired(world)) == ["stuck_assignment"]
+    assert left(world) == {}
+    assert (world.one(ended, session_id), world.one(trail, session_id)) == (before, rows)
 
 
 @pytest.mark.parametrize("name", ["declined, released, completed", "live", "no show of both"])
-def test_each_audit_row_that_is_missing_is_written_again(stage: Stage, market: Marketplace, name: str) -> None:
+def test_each_audit_row_that_is_missing_is_written_again(world: World, sample_data: SampleData, name: str) -> None:
     """Any one of a session, and any one of an assignment."""
-    session_id = market.sessions[name]
+    session_id = sample_data.sessions[name]
     for table in ("session_events", "session_assignment_events"):
         only = " AND type = 'transition'" if table == "session_events" else ""
         query = f"SELECT id, from_status, to_status FROM {table} WHERE session_id = %s{only} ORDER BY id"
-        rows = stage.owner.execute(query, [session_id]).fetchall()
+        rows = world.owner.execute(query, [session_id]).fetchall()
         for row in rows:
-            spoil(stage, session_id, f"DELETE FROM {table} WHERE session_id = '{{}}' AND id = {row['id']}")
-            (step,) = slugs(repaired(stage))
+            spoil(world, session_id, f"DELETE FROM {table} WHERE session_id = '{{}}' AND id = {row['id']}")
+            (step,) = slugs(repaired(world))
             assert step in {"missing_audit", "missing_assignment_audit"}
-            assert left(stage) == {}
-            told = stage.owner.execute(query, [session_id]).fetchall()
+            assert left(world) == {}
+            told = world.owner.execute(query, [session_id]).fetchall()
             assert [(each["from_status"], each["to_status"]) for each in told] == [
                 (each["from_status"], each["to_status"]) for each in rows
             ]
-    assert stage.one("SELECT count(*) FROM outbox WHERE subject_id = %s", session_id) == 0  # no news
+    assert world.one("SELECT count(*) FROM outbox WHERE subject_id = %s", session_id) == 0  # no news
 
 
-def test_two_missing_rows_in_succession_have_no_one_answer(stage: Stage, market: Marketplace) -> None:
-    session_id = market.sessions["completed"]
-    spoil(stage, session_id, "DELETE FROM session_events WHERE session_id = '{}' AND to_status IN ('waiting', 'live')")
-    assert_left_to_a_person(repaired(stage))
-    assert "missing_audit" in left(stage)
+def test_two_missing_rows_in_succession_have_no_one_answer(world: World, sample_data: SampleData) -> None:
+    session_id = sample_data.sessions["completed"]
+    spoil(world, session_id, "DELETE FROM session_events WHERE session_id = '{}' AND to_status IN ('waiting', 'live')")
+    assert_left_to_a_person(repaired(world))
+    assert "missing_audit" in left(world)
 
 
-def test_a_wrongly_marked_session_gets_the_outcome_of_its_evidence(stage: Stage, market: Marketplace) -> None:
+def test_a_wrongly_marked_session_gets_the_outcome_of_its_evidence(world: World, sample_data: SampleData) -> None:
     """Both trails were marked wrongly; its money was not: what was settled stays."""
-    session_id = market.sessions["completed by card"]
-    spoil(stage, session_id, *WRONGLY_CANCELLED)
-    before = stage.owner.execute("SELECT * FROM settlements").fetchall()
-    assert slugs(repaired(stage)) == ["wrongly_marked", "ended_differently"]
-    assert stage.status(session_id) == "completed"
-    assert stage.owner.execute("SELECT * FROM settlements").fetchall() == before
-    assert left(stage) == {}
-    (row, _) = audit(stage)
+    session_id = sample_data.sessions["completed by card"]
+    spoil(world, session_id, *WRONGLY_CANCELLED)
+    before = world.owner.execute("SELECT * FROM settlements").fetchall()
+    assert slugs(repaired(world)) == ["wrongly_marked", "ended_differently"]
+    assert world.status(session_id) == "completed"
+    assert world.owner.execute("SELECT * FROM settlements").fetchall() == before
+    assert left(world) == {}
+    (row, _) = audit(world)
     assert row["subject"] == str(session_id)
     assert (row["previous"]["status"], row["now"]["status"]) == ("cancelled", "completed")
     event = "SELECT data ->> 'repair' FROM session_events WHERE session_id = %s AND from_status = 'cancelled'"
-    assert stage.one(event, session_id) == str(row["run_id"])
+    assert world.one(event, session_id) == str(row["run_id"])
 
 
-def test_an_outcome_that_money_followed_is_a_persons_to_change(stage: Stage, market: Marketplace) -> None:
-    session_id = market.sessions["cancelled by card"]
-    mechanic = stage.mechanic().id
+def test_an_outcome_that_money_followed_is_a_persons_to_change(world: World, sample_data: SampleData) -> None:
+    session_id = sample_data.sessions["cancelled by card"]
+    mechanic = world.mechanic().id
     started = "(SELECT created_at FROM sessions WHERE id = '{0}')"
     spoil(
-        stage,
+        world,
         session_id,
         # it was completed in truth, and whoever marked it cancelled had it refunded
         "UPDATE session_events SET from_status = 'live' WHERE session_id = '{0}' AND to_status = 'cancelled'",
@@ -197,65 +199,65 @@ def test_an_outcome_that_money_followed_is_a_persons_to_change(stage: Stage, mar
         "UPDATE session_events SET occurred_at = occurred_at + interval '200 s'"
         " WHERE session_id = '{0}' AND to_status = 'cancelled'",
     )
-    assert_left_to_a_person(repaired(stage))
-    assert stage.status(session_id) == "cancelled"
-    assert "wrongly_marked" in left(stage)
-    assert stage.one("SELECT outcome FROM settlements WHERE session_id = %s", session_id) == "refund"
-    assert stage.one("SELECT count(*) FROM payouts WHERE session_id = %s", session_id) == 0
-    assert stage.one("SELECT count(*) FROM settlements_due WHERE session_id = %s", session_id) == 0
-    assert not settle(stage.app, session_id)  # not a second one
-    before = left(stage)
-    accept = ["repair", "--accept", "wrongly_marked", str(session_id), "--database-url", stage.urls.owner_url]
+    assert_left_to_a_person(repaired(world))
+    assert world.status(session_id) == "cancelled"
+    assert "wrongly_marked" in left(world)
+    assert world.one("SELECT outcome FROM settlements WHERE session_id = %s", session_id) == "refund"
+    assert world.one("SELECT count(*) FROM payouts WHERE session_id = %s", session_id) == 0
+    assert world.one("SELECT count(*) FROM settlements_due WHERE session_id = %s", session_id) == 0
+    assert not settle(world.app, session_id)  # not a second one
+    before = left(world)
+    accept = ["repair", "--accept", "wrongly_marked", str(session_id), "--database-url", world.urls.owner_url]
     assert CliRunner().invoke(app, accept).exit_code == 2  # without a reason
     decided = CliRunner().invoke(app, [*accept, "--reason", "The mechanic was paid by bank transfer."])
     assert decided.exit_code == 0, decided.output
-    assert left(stage) == {slug: count for slug, count in before.items() if slug != "wrongly_marked"}
-    assert audit(stage)[-1]["reason"] == "The mechanic was paid by bank transfer."
+    assert left(world) == {slug: count for slug, count in before.items() if slug != "wrongly_marked"}
+    assert audit(world)[-1]["reason"] == "The mechanic was paid by bank transfer."
 
 
-def test_what_nobody_would_settle_is_settled_as_it_ended(stage: Stage, market: Marketplace) -> None:
-    session_id = market.sessions["just ended"]
-    spoil(stage, session_id, "DELETE FROM settlements_due WHERE session_id = '{}'")
-    assert slugs(repaired(stage)) == ["settlement_missing"]
-    assert left(stage) == {}
-    assert settle(stage.app, session_id)
-    assert left(stage) == {}
+def test_what_nobody_would_settle_is_settled_as_it_ended(world: World, sample_data: SampleData) -> None:
+    session_id = sample_data.sessions["just ended"]
+    spoil(world, session_id, "DELETE FROM settlements_due WHERE session_id = '{}'")
+    assert slugs(repaired(world)) == ["settlement_missing"]
+    assert left(world) == {}
+    assert settle(world.app, session_id)
+    assert left(world) == {}
 
 
-def test_evidence_that_contradicts_itself_proves_nothing(stage: Stage, market: Marketplace) -> None:
-    session_id = market.sessions["completed"]
+def test_evidence_that_contradicts_itself_proves_nothing(world: World, sample_data: SampleData) -> None:
+    session_id = sample_data.sessions["completed"]
     spoil(
-        stage,
+        world,
         session_id,
         *WRONGLY_CANCELLED,
         "UPDATE session_events SET type = 'left' WHERE session_id = '{}' AND role = 'customer'",
     )
-    assert_left_to_a_person(repaired(stage))
+    assert_left_to_a_person(repaired(world))
 
 
-def test_guards_are_back_afterwards(stage: Stage, market: Marketplace) -> None:
-    spoil(stage, market.sessions["long"], *WRONGLY_CANCELLED)
-    assert slugs(repaired(stage)) == ["wrongly_marked", "ended_differently"]
+def test_guards_are_back_afterwards(world: World, sample_data: SampleData) -> None:
+    spoil(world, sample_data.sessions["long"], *WRONGLY_CANCELLED)
+    assert slugs(repaired(world)) == ["wrongly_marked", "ended_differently"]
     with pytest.raises(psycopg.DatabaseError, match="cannot go"):
-        stage.owner.execute("UPDATE sessions SET status = 'live' WHERE id = %s", [market.sessions["long"]])
+        world.owner.execute("UPDATE sessions SET status = 'live' WHERE id = %s", [sample_data.sessions["long"]])
 
 
-def test_the_application_may_not_repair(stage: Stage, market: Marketplace) -> None:
-    spoil(stage, market.sessions["long"], *WRONGLY_CANCELLED)
+def test_the_application_may_not_repair(world: World, sample_data: SampleData) -> None:
+    spoil(world, sample_data.sessions["long"], *WRONGLY_CANCELLED)
     refused = pytest.raises(psycopg.errors.InsufficientPrivilege)
     with (
-        reader(stage.urls.app_url, "repair") as reading,
+        reader(world.urls.app_url, "repair") as reading,
         refused,
-        psycopg.connect(stage.urls.app_url, autocommit=True) as writing,
+        psycopg.connect(world.urls.app_url, autocommit=True) as writing,
     ):
         assert [*repair(reading, writing, Operator.here())]
 
 
-def test_the_commands_say_what_they_found_and_did(stage: Stage, market: Marketplace) -> None:
-    url = ["--database-url", stage.urls.owner_url]
+def test_the_commands_say_what_they_found_and_did(world: World, sample_data: SampleData) -> None:
+    url = ["--database-url", world.urls.owner_url]
     spoil(
-        stage,
-        market.sessions["completed"],
+        world,
+        sample_data.sessions["completed"],
         "UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{}'",
         "DELETE FROM session_assignment_events WHERE session_id = '{}' AND to_status = 'completed'",
     )
@@ -263,7 +265,7 @@ def test_the_commands_say_what_they_found_and_did(stage: Stage, market: Marketpl
     shown = runner.invoke(app, ["verify", *url])
     assert shown.exit_code == 1
     assert "stuck_assignment" in shown.stdout
-    assert str(market.sessions["completed"]) in shown.stdout
+    assert str(sample_data.sessions["completed"]) in shown.stdout
     report = json.loads(runner.invoke(app, ["verify", "--json", *url]).stdout)
     assert (report["findings"], report["complete"]) == (2, True)
     (sessions,) = [each for each in report["sections"] if each["section"] == "sessions"]

@@ -1,6 +1,6 @@
 """Repair gives back what was, or leaves everything as it is: whatever is spoilt, no history is invented.
 
-Each corruption is seeded in a copy of the marketplace, repaired by the real command's code, and compared row by row
+Each corruption is seeded in a copy of the sample data, repaired by the real command's code, and compared row by row
 with the healthy original. Instants may differ by what two clock readings of one transaction differ by: an audit row
 that is gone was written microseconds before or after those that tell of it.
 """
@@ -16,10 +16,10 @@ from psycopg.rows import dict_row, tuple_row
 
 from autodoctor.integrity.repair.run import NotPossible, Operator, Repaired, repair
 from autodoctor.integrity.verify import verify
-from health.corruptions import ROWS, Corruption
-from health.marketplace import Marketplace
 from health.test_verify import UNGUARDED
 from localcloud.database.postgres import PostgresServer
+from support.integrity.corruptions import ROWS, Corruption
+from support.integrity.sample_data import SampleData
 
 SAME: Final = timedelta(seconds=1)
 
@@ -269,7 +269,7 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
 
 @dataclass
 class Vandal:
-    """A superuser of a copy of the marketplace whom nothing holds up; what they do is rolled back."""
+    """A superuser of a copy of the sample data whom nothing holds up; what they do is rolled back."""
 
     connection: psycopg.Connection[Any]
     ids: dict[str, str]
@@ -292,12 +292,12 @@ class Vandal:
 
 
 @pytest.fixture(scope="module")
-def copy(postgres_server: PostgresServer, market: Marketplace) -> Iterator[Vandal]:
+def copy(postgres_server: PostgresServer, sample_data: SampleData) -> Iterator[Vandal]:
     """Give a copy without constraints."""
-    market.renew()
-    ids = {name: str(session_id) for name, session_id in market.sessions.items()}
+    sample_data.renew()
+    ids = {name: str(session_id) for name, session_id in sample_data.sessions.items()}
     with (
-        postgres_server.temporary_database("unwitnessed", template="marketplace") as database,
+        postgres_server.temporary_database("unwitnessed", template="sample_data") as database,
         psycopg.connect(database.superuser_url) as superuser,
     ):
         superuser.execute(UNGUARDED)

@@ -13,9 +13,9 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.monitoring.runs import DAILY_AT, EVERY_SECONDS, ScheduleFailed, recorded_run, schedules
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
-from integration.actors import Stage
 from localcloud.stack.template import read_stack
-from unit.lambda_event import Context
+from support.lambda_event import Context
+from support.world import World
 
 ROOT = Path(__file__).parents[2]
 UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
@@ -42,58 +42,58 @@ def test_a_handler_records_its_run(name: str) -> None:
     assert [decorator in file.read_text() for file in (ROOT / "functions").glob("*/app.py")].count(True) == 1
 
 
-def states(stage: Stage) -> dict[str, str]:
-    return {each.name: each.state for each in schedules(stage.app)}
+def states(world: World) -> dict[str, str]:
+    return {each.name: each.state for each in schedules(world.app)}
 
 
-def test_a_run_is_running_ok_failed_or_overdue(stage: Stage) -> None:
-    assert set(states(stage).values()) == {"never"}
-    with recorded_run(stage.app, "relay"):
-        assert states(stage)["relay"] == "running"
-    assert states(stage)["relay"] == "ok"
+def test_a_run_is_running_ok_failed_or_overdue(world: World) -> None:
+    assert set(states(world).values()) == {"never"}
+    with recorded_run(world.app, "relay"):
+        assert states(world)["relay"] == "running"
+    assert states(world)["relay"] == "ok"
 
-    @recorded_run(stage.app, "relay")
+    @recorded_run(world.app, "relay")
     def fails() -> None:
         raise ZeroDivisionError
 
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             fails()
-    assert states(stage)["relay"] == "failed"
-    stage.owner.execute("UPDATE schedule_runs SET started_at = now() - interval '241 seconds'")
-    assert states(stage)["relay"] == "overdue"
+    assert states(world)["relay"] == "failed"
+    world.owner.execute("UPDATE schedule_runs SET started_at = now() - interval '241 seconds'")
+    assert states(world)["relay"] == "overdue"
 
 
 def test_a_scheduled_function_is_told_its_time_and_logs_what_it_did(
-    stage: Stage, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
     context = Context(seconds=9.5)
 
-    @scheduled(stage.app, "relay")
+    @scheduled(world.app, "relay")
     def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
         metrics.add_metric(name="Relayed", unit=MetricUnit.Count, value=3)
-        return {"seconds": seconds_left(), "meanwhile": states(stage)["relay"]}
+        return {"seconds": seconds_left(), "meanwhile": states(world)["relay"]}
 
     result = {"seconds": 9.5, "meanwhile": "running"}
     assert handler({}, context) == result
-    assert states(stage)["relay"] == "ok"
+    assert states(world)["relay"] == "ok"
     (line,) = (vars(record) for record in caplog.records)
     assert (line["message"], line["schedule"], line["result"]) == ("schedule done", "relay", result)
     assert json.loads(capsys.readouterr().out)["Relayed"] == [3.0]
 
 
-def test_the_next_run_is_an_interval_after_the_last(stage: Stage) -> None:
-    with recorded_run(stage.app, "settle-missed"):
+def test_the_next_run_is_an_interval_after_the_last(world: World) -> None:
+    with recorded_run(world.app, "settle-missed"):
         pass
-    (run,) = (each for each in schedules(stage.app) if each.last_run)
+    (run,) = (each for each in schedules(world.app) if each.last_run)
     assert run.last_run
     assert (run.next_run - run.last_run).total_seconds() == run.every_seconds == 300
 
 
-def test_what_never_ran_and_what_has_a_time_of_day_say_when_they_run(stage: Stage) -> None:
+def test_what_never_ran_and_what_has_a_time_of_day_say_when_they_run(world: World) -> None:
     now = datetime.now(UTC)
-    found = {each.name: each for each in schedules(stage.app)}
+    found = {each.name: each for each in schedules(world.app)}
     assert timedelta(seconds=50) < found["relay"].next_run - now < timedelta(seconds=70)
     daily = found["reconcile"].next_run
     assert f"{daily:%H:%M}" == DAILY_AT["reconcile"]
@@ -109,12 +109,12 @@ def test_every_time_of_day_is_the_templates() -> None:
     assert times == DAILY_AT
 
 
-def test_what_the_database_refuses_is_told_without_its_words(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_database_refuses_is_told_without_its_words(world: World, caplog: pytest.LogCaptureFixture) -> None:
     personal = ["Cora Castillo"]  # in a frame's source line stands the name of the variable
-    with pytest.raises(ScheduleFailed) as told, recorded_run(stage.app, "relay"):
-        stage.app.one("SELECT %s::integer", personal)  # PostgreSQL repeats what it could not read
+    with pytest.raises(ScheduleFailed) as told, recorded_run(world.app, "relay"):
+        world.app.one("SELECT %s::integer", personal)  # PostgreSQL repeats what it could not read
     assert str(told.value) == "relay: InvalidTextRepresentation 22P02"
     (logged,) = (vars(record) for record in caplog.records)
     assert logged["sqlstate"] == "22P02"
     assert "Cora" not in "".join(traceback.format_exception(told.value)) + str(logged)
-    assert states(stage)["relay"] == "failed"
+    assert states(world)["relay"] == "failed"

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from health.past import NOON, Past, Story, free, no_show, withdrawn
-from integration.actors import Stage
+from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
+from support.world import World
 
 HOURS = "SELECT * FROM calculate_session_health_score(%s, %s)"
 
@@ -29,20 +29,20 @@ HOURS = "SELECT * FROM calculate_session_health_score(%s, %s)"
     ],
 )
 def test_the_score_is_what_its_formula_says(
-    stage: Stage, counted: tuple[object, ...], score: str | None, word: str
+    world: World, counted: tuple[object, ...], score: str | None, word: str
 ) -> None:
-    made = stage.one("SELECT health_score(%s, %s, %s, %s)", *counted)
+    made = world.one("SELECT health_score(%s, %s, %s, %s)", *counted)
     assert made == (None if score is None else Decimal(score))
-    assert stage.one("SELECT health_status(%s)", made) == word
+    assert world.one("SELECT health_status(%s)", made) == word
 
 
-def test_each_hour_counts_what_was_created_and_what_ended_in_it(stage: Stage, past: Past) -> None:
-    past.sessions(3, NOON)
-    past.session(NOON, Story("too_short", parted=100))  # together for 20 s
-    past.session(NOON, no_show())
-    past.session(NOON, withdrawn())
-    past.session(NOON + timedelta(minutes=30), Story("expired", accepted=None, joined=None, parted=7200))
-    first, second, third = stage.owner.execute(HOURS, [NOON, NOON + timedelta(hours=3)])
+def test_each_hour_counts_what_was_created_and_what_ended_in_it(world: World, past_sessions: PastSessions) -> None:
+    past_sessions.sessions(3, NOON)
+    past_sessions.session(NOON, Story("too_short", parted=100))  # together for 20 s
+    past_sessions.session(NOON, no_show())
+    past_sessions.session(NOON, withdrawn())
+    past_sessions.session(NOON + timedelta(minutes=30), Story("expired", accepted=None, joined=None, parted=7200))
+    first, second, third = world.owner.execute(HOURS, [NOON, NOON + timedelta(hours=3)])
     assert (first["period_start"], first["created"], first["ended"]) == (NOON, 7, 6)
     assert [first[name] for name in ("completed", "cancelled", "expired", "accepted", "no_shows")] == [3, 3, 0, 5, 1]
     assert (first["completion_percent"], first["no_show_percent"]) == (Decimal("50.0"), Decimal("20.0"))
@@ -53,68 +53,68 @@ def test_each_hour_counts_what_was_created_and_what_ended_in_it(stage: Stage, pa
     assert (third["ended"], third["expired"], third["score"]) == (1, 1, Decimal("60.0"))
 
 
-def test_an_hour_begins_on_the_hour_in_utc_and_ends_before_the_next(stage: Stage, past: Past) -> None:
+def test_an_hour_begins_on_the_hour_in_utc_and_ends_before_the_next(world: World, past_sessions: PastSessions) -> None:
     """Whatever the time zone of the connection."""
-    stage.owner.execute("SET timezone = 'Asia/Kathmandu'")  # 5:45 ahead
-    past.session(NOON - timedelta(seconds=680), free())  # ends at noon
-    past.session(NOON + timedelta(hours=1, seconds=-680, microseconds=-1), free())
-    past.session(NOON + timedelta(hours=1, seconds=-680), free())
-    rows = stage.owner.execute(HOURS, [NOON, NOON + timedelta(hours=2)]).fetchall()
+    world.owner.execute("SET timezone = 'Asia/Kathmandu'")  # 5:45 ahead
+    past_sessions.session(NOON - timedelta(seconds=680), free())  # ends at noon
+    past_sessions.session(NOON + timedelta(hours=1, seconds=-680, microseconds=-1), free())
+    past_sessions.session(NOON + timedelta(hours=1, seconds=-680), free())
+    rows = world.owner.execute(HOURS, [NOON, NOON + timedelta(hours=2)]).fetchall()
     assert [(row["period_start"].astimezone(UTC), row["ended"]) for row in rows] == [
         (NOON, 2),
         (NOON + timedelta(hours=1), 1),
     ]
 
 
-def test_a_range_cuts_its_first_and_last_hour(stage: Stage, past: Past) -> None:
+def test_a_range_cuts_its_first_and_last_hour(world: World, past_sessions: PastSessions) -> None:
     for minute in (10, 20, 70, 80):
-        past.session(NOON + timedelta(minutes=minute, seconds=-680))
-    rows = stage.owner.execute(HOURS, [NOON + timedelta(minutes=15), NOON + timedelta(minutes=80)]).fetchall()
+        past_sessions.session(NOON + timedelta(minutes=minute, seconds=-680))
+    rows = world.owner.execute(HOURS, [NOON + timedelta(minutes=15), NOON + timedelta(minutes=80)]).fetchall()
     assert [(row["period_start"], row["ended"]) for row in rows] == [(NOON, 1), (NOON + timedelta(hours=1), 1)]
 
 
-def test_without_arguments_it_is_the_last_24_hours(stage: Stage, past: Past) -> None:
+def test_without_arguments_it_is_the_last_24_hours(world: World, past_sessions: PastSessions) -> None:
     now = datetime.now(UTC)
-    past.session(now - timedelta(seconds=700))
-    past.session(now - timedelta(hours=25))
-    rows = stage.owner.execute("SELECT * FROM calculate_session_health_score()").fetchall()
+    past_sessions.session(now - timedelta(seconds=700))
+    past_sessions.session(now - timedelta(hours=25))
+    rows = world.owner.execute("SELECT * FROM calculate_session_health_score()").fetchall()
     assert len(rows) == 24
     assert sum(row["ended"] for row in rows) == 1
     assert rows[0]["period_start"] == rows[-1]["period_start"] - timedelta(hours=23)
 
 
-def test_an_empty_database_has_hours_without_numbers(stage: Stage) -> None:
-    rows = stage.owner.execute("SELECT DISTINCT ended, score, status FROM calculate_session_health_score()").fetchall()
+def test_an_empty_database_has_hours_without_numbers(world: World) -> None:
+    rows = world.owner.execute("SELECT DISTINCT ended, score, status FROM calculate_session_health_score()").fetchall()
     assert rows == [{"ended": 0, "score": None, "status": "no_data"}]
     for view in ("metric_completion", "metric_no_show"):
-        assert stage.one(f"SELECT count(*) FROM {view}") == 24
-    assert stage.one("SELECT count(*) FROM metric_duration") == 0
+        assert world.one(f"SELECT count(*) FROM {view}") == 24
+    assert world.one("SELECT count(*) FROM metric_duration") == 0
 
 
-def test_the_metric_views_show_the_last_hours(stage: Stage, past: Past) -> None:
+def test_the_metric_views_show_the_last_hours(world: World, past_sessions: PastSessions) -> None:
     now = datetime.now(UTC)
     for seconds in (100, 200, 900):
-        past.session(now - timedelta(seconds=1000), Story(parted=80 + seconds, joined=80))
-    past.session(now - timedelta(seconds=1000), no_show())
-    assert stage.one("SELECT sum(completed) FROM metric_completion") == 3
-    assert stage.one("SELECT sum(no_shows) FROM metric_no_show") == 1
-    assert stage.one("SELECT max(longest_seconds) FROM metric_duration") == 900
+        past_sessions.session(now - timedelta(seconds=1000), Story(parted=80 + seconds, joined=80))
+    past_sessions.session(now - timedelta(seconds=1000), no_show())
+    assert world.one("SELECT sum(completed) FROM metric_completion") == 3
+    assert world.one("SELECT sum(no_shows) FROM metric_no_show") == 1
+    assert world.one("SELECT max(longest_seconds) FROM metric_duration") == 900
 
 
-def test_the_limits_are_settings(stage: Stage) -> None:
-    stage.owner.execute("UPDATE settings SET value = '90' WHERE key = 'health_completion_percent_min'")
-    assert stage.one("SELECT health_score(85, 0, 0, 10)") == 95
-    stage.owner.execute("DELETE FROM settings WHERE key = 'health_completion_percent_min'")
-    assert stage.one("SELECT health_score(0, 0, 0, 10)") == 100
+def test_the_limits_are_settings(world: World) -> None:
+    world.owner.execute("UPDATE settings SET value = '90' WHERE key = 'health_completion_percent_min'")
+    assert world.one("SELECT health_score(85, 0, 0, 10)") == 95
+    world.owner.execute("DELETE FROM settings WHERE key = 'health_completion_percent_min'")
+    assert world.one("SELECT health_score(0, 0, 0, 10)") == 100
 
 
-def test_the_dashboard_of_psql_has_score_metrics_alerts_and_revenue(stage: Stage, past: Past) -> None:
+def test_the_dashboard_of_psql_has_score_metrics_alerts_and_revenue(world: World, past_sessions: PastSessions) -> None:
     now = datetime.now(UTC)
-    past.sessions(3, now - timedelta(seconds=800), free())
-    past.session(now - timedelta(seconds=800), withdrawn())
-    stage.queued()
+    past_sessions.sessions(3, now - timedelta(seconds=800), free())
+    past_sessions.session(now - timedelta(seconds=800), withdrawn())
+    world.queued()
     rows = {
-        (row["section"], row["metric"]): row for row in stage.owner.execute("SELECT * FROM session_health_dashboard()")
+        (row["section"], row["metric"]): row for row in world.owner.execute("SELECT * FROM session_health_dashboard()")
     }
     assert rows["score", "score"]["status"] == "excellent"
     assert rows["metric", "completion"]["value"] == Decimal("75.0")

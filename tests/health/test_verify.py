@@ -20,13 +20,13 @@ from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Outcome, Place, reader, verify
 from autodoctor.operations.commands.verify import print_report
 from autodoctor.payments.ledger.settlement import settle
-from health.corruptions import ROWS, SCHEMA, Corruption
-from health.marketplace import Marketplace
-from health.multitude import multiply, size
-from integration.actors import Stage
-from integration.invariants import violations
 from localcloud.database.expected_schema import WHOLE, dumped
 from localcloud.database.postgres import Database, PostgresServer
+from support.integrity.bulk_copy import multiply, size
+from support.integrity.corruptions import ROWS, SCHEMA, Corruption
+from support.integrity.sample_data import SampleData
+from support.invariants.sessions import violations
+from support.world import World
 
 WRITE_ANEW = "after a change of autodoctor/sql: uv run python -m localcloud.database.expected_schema"
 # What a superuser takes away first: it stands for years of hands, restores and older releases.
@@ -47,11 +47,11 @@ $$
 
 
 @pytest.fixture(scope="module")
-def vandal(postgres_server: PostgresServer, market: Marketplace) -> Iterator[psycopg.Connection[Any]]:
+def vandal(postgres_server: PostgresServer, sample_data: SampleData) -> Iterator[psycopg.Connection[Any]]:
     """Give a superuser of a copy of it whom nothing holds up; what they do has to be rolled back."""
-    market.renew()
+    sample_data.renew()
     with (
-        postgres_server.temporary_database("unguarded", template="marketplace") as copy,
+        postgres_server.temporary_database("unguarded", template="sample_data") as copy,
         psycopg.connect(copy.superuser_url) as superuser,
     ):
         superuser.execute(UNGUARDED)
@@ -76,9 +76,9 @@ def of_database(url: str) -> Outcome:
         return verify(connection)
 
 
-def spoilt(superuser: psycopg.Connection[Any], market: Marketplace, corruption: Corruption) -> Outcome:
+def spoilt(superuser: psycopg.Connection[Any], sample_data: SampleData, corruption: Corruption) -> Outcome:
     """What verify finds in a database that was spoilt, and is as before afterwards."""
-    ids = {name: str(session_id) for name, session_id in market.sessions.items()}
+    ids = {name: str(session_id) for name, session_id in sample_data.sessions.items()}
     superuser.execute("SET LOCAL session_replication_role = replica")
     for statement in corruption:
         assert superuser.execute(statement.format(**ids)).rowcount != 0, statement
@@ -87,21 +87,21 @@ def spoilt(superuser: psycopg.Connection[Any], market: Marketplace, corruption: 
     return outcome
 
 
-def test_a_marketplace_that_went_through_everything_raises_no_alarm(market: Marketplace) -> None:
-    market.renew()
-    outcome = of_database(market.stage.urls.app_url)
+def test_a_marketplace_that_went_through_everything_raises_no_alarm(sample_data: SampleData) -> None:
+    sample_data.renew()
+    outcome = of_database(sample_data.world.urls.app_url)
     assert wrong_with_rows(outcome) == {}
     assert outcome.stopped_at is None
-    assert outcome.examined["sessions"] == market.stage.one("SELECT count(*) FROM sessions")
+    assert outcome.examined["sessions"] == sample_data.world.one("SELECT count(*) FROM sessions")
     assert outcome.looked_at == {check.slug for check in ALL_CHECKS}
-    assert violations(market.stage.owner) == []  # the other checker says so too
+    assert violations(sample_data.world.owner) == []  # the other checker says so too
 
 
-def test_nor_does_it_where_an_hour_of_tests_lies_in_between(market: Marketplace) -> None:
-    market.stage.let_time_pass(3600)
-    market.filled_at -= 3600
-    market.renew()
-    assert wrong_with_rows(of_database(market.stage.urls.app_url)) == {}
+def test_nor_does_it_where_an_hour_of_tests_lies_in_between(sample_data: SampleData) -> None:
+    sample_data.world.let_time_pass(3600)
+    sample_data.filled_at -= 3600
+    sample_data.renew()
+    assert wrong_with_rows(of_database(sample_data.world.urls.app_url)) == {}
 
 
 def test_every_check_has_its_corruptions() -> None:
@@ -120,18 +120,18 @@ def variants(corruptions: Mapping[str, list[Corruption]]) -> Iterator[object]:
 
 @pytest.mark.parametrize(("slug", "corruption"), [*variants(ROWS)])
 def test_what_was_spoilt_is_found(
-    market: Marketplace, vandal: psycopg.Connection[Any], slug: str, corruption: Corruption
+    sample_data: SampleData, vandal: psycopg.Connection[Any], slug: str, corruption: Corruption
 ) -> None:
-    outcome = spoilt(vandal, market, corruption)
+    outcome = spoilt(vandal, sample_data, corruption)
     assert slug in found(outcome)
     (check,) = [each for each in ALL_CHECKS if each.slug == slug]
     assert slug in [tally.check.slug for tally in outcome.of(check.section)]
 
 
 @pytest.mark.parametrize(("slug", "corruption"), [*variants(SCHEMA)])
-def test_drift_of_the_schema_is_found(market: Marketplace, slug: str, corruption: Corruption) -> None:
-    with psycopg.connect(market.stage.urls.superuser_url) as superuser:
-        assert slug in found(spoilt(superuser, market, corruption))
+def test_drift_of_the_schema_is_found(sample_data: SampleData, slug: str, corruption: Corruption) -> None:
+    with psycopg.connect(sample_data.world.urls.superuser_url) as superuser:
+        assert slug in found(spoilt(superuser, sample_data, corruption))
 
 
 def test_nothing_is_lost_between_windows_nor_between_runs(vandal: psycopg.Connection[Any]) -> None:
@@ -153,12 +153,12 @@ def test_nothing_is_lost_between_windows_nor_between_runs(vandal: psycopg.Connec
     assert findings > len(whole.tallies["first_joins_differ"].samples) == 5
 
 
-def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
+def test_it_reads_and_no_more(sample_data: SampleData, database: Database) -> None:
     """As on a replica, which refuses every write and every temporary table."""
-    with psycopg.connect(market.stage.urls.superuser_url, autocommit=True) as superuser:
+    with psycopg.connect(sample_data.world.urls.superuser_url, autocommit=True) as superuser:
         superuser.execute("ALTER ROLE autodoctor_app SET default_transaction_read_only = on")
         try:
-            assert wrong_with_rows(of_database(market.stage.urls.app_url)) == {}
+            assert wrong_with_rows(of_database(sample_data.world.urls.app_url)) == {}
         finally:
             superuser.execute("ALTER ROLE autodoctor_app RESET default_transaction_read_only")
     refused = pytest.raises(psycopg.errors.ReadOnlySqlTransaction)
@@ -167,10 +167,10 @@ def test_it_reads_and_no_more(market: Marketplace, database: Database) -> None:
 
 
 @pytest.mark.parametrize("rows", [5_000, pytest.param(1_000_000, marks=pytest.mark.chaos)])
-def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, market: Marketplace, rows: int) -> None:
+def test_healthy_rows_raise_no_alarm(postgres_server: PostgresServer, sample_data: SampleData, rows: int) -> None:
     """Random sessions of everybody, many times over."""
-    market.renew()
-    with postgres_server.temporary_database("crowd", template="marketplace") as crowd:
+    sample_data.renew()
+    with postgres_server.temporary_database("crowd", template="sample_data") as crowd:
         with psycopg.connect(crowd.superuser_url, autocommit=True) as superuser:
             multiply(superuser, rows // size(superuser))
             assert size(superuser) >= rows
@@ -199,10 +199,10 @@ def test_schema_sql_shows_what_the_migrations_make(database: Database) -> None:
     ],
 )
 def test_a_schema_that_cannot_be_read_is_said_and_nothing_else(
-    market: Marketplace, capsys: pytest.CaptureFixture[str], corruption: Corruption
+    sample_data: SampleData, capsys: pytest.CaptureFixture[str], corruption: Corruption
 ) -> None:
-    with psycopg.connect(market.stage.urls.superuser_url) as superuser:
-        outcome = spoilt(superuser, market, corruption)
+    with psycopg.connect(sample_data.world.urls.superuser_url) as superuser:
+        outcome = spoilt(superuser, sample_data, corruption)
     assert outcome.unreadable
     assert {tally.check.section for tally in outcome.tallies.values()} == {Section.SCHEMA}
     report = VerifyReport.of(outcome)
@@ -232,8 +232,8 @@ def test_a_foreign_database_is_not_looked_at_but_for_its_schema(postgres_server:
     assert report.examined == {}
 
 
-def test_who_may_not_read_is_no_drift(market: Marketplace) -> None:
-    with psycopg.connect(market.stage.urls.superuser_url) as superuser:
+def test_who_may_not_read_is_no_drift(sample_data: SampleData) -> None:
+    with psycopg.connect(sample_data.world.urls.superuser_url) as superuser:
         superuser.execute("CREATE ROLE stranger")
         superuser.execute("SET LOCAL ROLE stranger")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -247,13 +247,13 @@ def test_nothing_looks_wrong_while_it_moves(database: Database, monkeypatch: pyt
     stop = threading.Event()
 
     def consult() -> None:
-        stage = Stage(database)
-        mechanic, customer = stage.mechanic(), new_id()
+        world = World(database)
+        mechanic, customer = world.mechanic(), new_id()
         while not stop.is_set():
-            created = stage.live(mechanic, customer)
-            stage.end(customer, created.session_id)
-            settle(stage.app, created.session_id)
-        stage.close()
+            created = world.live(mechanic, customer)
+            world.end(customer, created.session_id)
+            settle(world.app, created.session_id)
+        world.close()
 
     with ThreadPoolExecutor(2) as people:
         parties = [people.submit(consult) for _ in range(2)]

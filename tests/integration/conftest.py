@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests: a database with people in it, and the engine's own stack in a running cloud."""
+"""Fixtures of the integration tests: the engine's own stack in a running cloud."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from integration.engine import ENGINE_TEMPLATE, Engine
 from localcloud.host.logline import LogLine  # noqa: TC001 - annotates a local variable
 from localcloud.services.cloud import CloudSettings, running_cloud
+from support.cloud.engine import ENGINE_TEMPLATE, Engine
 
 
 @pytest.fixture

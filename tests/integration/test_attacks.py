@@ -16,11 +16,11 @@ from autodoctor.domain.lifecycle import ASSIGNMENT_MOVES, SESSION_MOVES
 from autodoctor.ids import new_id
 from autodoctor.migrations import migrate
 from autodoctor.sessions.accept import decline
-from integration.actors import Stage
-from integration.attacks import ATTACKS, NO_MOVE, Attack
-from integration.invariants import violations
 from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.host import ports
+from support.database.attacks import ATTACKS, NO_MOVE, Attack
+from support.invariants.sessions import violations
+from support.world import World
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 
@@ -28,7 +28,7 @@ type Cast = dict[str, object]
 
 
 @pytest.fixture(scope="module", params=[None, DEBIAN_15], ids=["embedded", "version 15"])
-def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A migrated database of its own on either server."""
     if request.param and not request.param.exists():
         pytest.skip("attacks PostgreSQL 15 too: apt-get install postgresql-15")
@@ -40,37 +40,37 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     server.start()
     migrate(server.database().owner_url)
     server.let_app_log_in()
-    stage = Stage(server.database())
-    yield stage
-    stage.close()
+    world = World(server.database())
+    yield world
+    world.close()
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def cast(stage: Stage) -> Cast:
+def cast(world: World) -> Cast:
     """A session in every state, by the name of the state, with the ids that attacks need."""
-    holders = [stage.mechanic() for _ in range(6)]
+    holders = [world.mechanic() for _ in range(6)]
     users = {name: new_id() for name in ("queued", "live", "long", "completed", "declined", "half_joined")}
-    for_completed = stage.live(holders[3], users["completed"])
-    long = stage.live(holders[2], users["long"])
-    stage.let_time_pass(61)
-    stage.end(users["completed"], for_completed.session_id)
+    for_completed = world.live(holders[3], users["completed"])
+    long = world.live(holders[2], users["long"])
+    world.let_time_pass(61)
+    world.end(users["completed"], for_completed.session_id)
     cancelled_user = new_id()
-    cancelled = stage.pending(cancelled_user)
-    stage.end(cancelled_user, cancelled.session_id)
-    expired = stage.pending()
-    stage.one("UPDATE sessions SET status = 'expired' WHERE id = %s RETURNING 1", expired.session_id)
-    declined = stage.queued(users["declined"], preferredMechanicId=holders[4].id)
-    decline(stage.app, holders[4].user_id, declined.assignment_id)
-    half_joined = stage.waiting(holders[5], users["half_joined"])
-    stage.one("UPDATE sessions SET mechanic_present = true WHERE id = %s RETURNING 1", half_joined.session_id)
+    cancelled = world.pending(cancelled_user)
+    world.end(cancelled_user, cancelled.session_id)
+    expired = world.pending()
+    world.one("UPDATE sessions SET status = 'expired' WHERE id = %s RETURNING 1", expired.session_id)
+    declined = world.queued(users["declined"], preferredMechanicId=holders[4].id)
+    decline(world.app, holders[4].user_id, declined.assignment_id)
+    half_joined = world.waiting(holders[5], users["half_joined"])
+    world.one("UPDATE sessions SET mechanic_present = true WHERE id = %s RETURNING 1", half_joined.session_id)
     sessions = {
-        "scheduled": stage.queued(scheduledFor=datetime.now(UTC) + timedelta(days=1)),
-        "pending": stage.pending(),
-        "queued": stage.queued(users["queued"]),
-        "offered": stage.queued(preferredMechanicId=stage.mechanic().id),
-        "waiting": stage.waiting(holders[0]),
-        "live": stage.live(holders[1], users["live"]),
+        "scheduled": world.queued(scheduledFor=datetime.now(UTC) + timedelta(days=1)),
+        "pending": world.pending(),
+        "queued": world.queued(users["queued"]),
+        "offered": world.queued(preferredMechanicId=world.mechanic().id),
+        "waiting": world.waiting(holders[0]),
+        "live": world.live(holders[1], users["live"]),
         "long": long,
         "half_joined": half_joined,
         "declined": declined,
@@ -81,12 +81,12 @@ def cast(stage: Stage) -> Cast:
     return {
         **{name: created.session_id for name, created in sessions.items()},
         **{f"{name}_assignment": created.assignment_id for name, created in sessions.items()},
-        "queued_customer": stage.one("SELECT id FROM customers WHERE user_id = %s", users["queued"]),
-        "free_customer": stage.one("SELECT id FROM customers WHERE user_id = %s", cancelled_user),
+        "queued_customer": world.one("SELECT id FROM customers WHERE user_id = %s", users["queued"]),
+        "free_customer": world.one("SELECT id FROM customers WHERE user_id = %s", cancelled_user),
         "holder": holders[0].id,
         "decliner": holders[4].id,
-        "free_mechanic": stage.mechanic().id,
-        "customer_as_mechanic": stage.mechanic(user_id=users["queued"]).id,
+        "free_mechanic": world.mechanic().id,
+        "customer_as_mechanic": world.mechanic(user_id=users["queued"]).id,
         "new": new_id(),
         "newer": new_id(),
     }
@@ -107,34 +107,34 @@ def refusal(url: str, statements: str, cast: Cast) -> str | None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
-def test_an_attack_on_an_invariant_is_refused(stage: Stage, cast: Cast, attack: Attack) -> None:
-    assert refusal(stage.urls.app_url, attack.sql, cast) == attack.app
+def test_an_attack_on_an_invariant_is_refused(world: World, cast: Cast, attack: Attack) -> None:
+    assert refusal(world.urls.app_url, attack.sql, cast) == attack.app
     if attack.owner is not None:
-        assert refusal(stage.urls.owner_url, attack.sql, cast) == attack.owner
+        assert refusal(world.urls.owner_url, attack.sql, cast) == attack.owner
 
 
-def test_no_session_goes_where_the_design_shows_no_way(stage: Stage, cast: Cast) -> None:
+def test_no_session_goes_where_the_design_shows_no_way(world: World, cast: Cast) -> None:
     """Every pair of statuses that is not in SESSION_MOVES."""
     for source, allowed in SESSION_MOVES.items():
         for target in set(SESSION_MOVES) - allowed - {source}:
             change = f"UPDATE sessions SET status = '{target}' WHERE id = '{cast[source]}' AND status = '{source}'"
-            assert refusal(stage.urls.app_url, change, cast) == NO_MOVE, f"{source} to {target}"
+            assert refusal(world.urls.app_url, change, cast) == NO_MOVE, f"{source} to {target}"
 
 
-def test_no_assignment_goes_where_the_design_shows_no_way(stage: Stage, cast: Cast) -> None:
+def test_no_assignment_goes_where_the_design_shows_no_way(world: World, cast: Cast) -> None:
     """Every pair of statuses that is not in ASSIGNMENT_MOVES, from each status that the cast has one in."""
-    found = stage.owner.execute("SELECT status, min(id::text) AS id FROM session_assignments GROUP BY status")
+    found = world.owner.execute("SELECT status, min(id::text) AS id FROM session_assignments GROUP BY status")
     in_status = {row["status"]: row["id"] for row in found}
     assert set(in_status) == set(ASSIGNMENT_MOVES)
     for source, allowed in ASSIGNMENT_MOVES.items():
         for target in set(ASSIGNMENT_MOVES) - allowed - {source}:
             change = f"UPDATE session_assignments SET status = '{target}' WHERE id = '{in_status[source]}'"
-            assert refusal(stage.urls.app_url, change, cast) == NO_MOVE, f"{source} to {target}"
+            assert refusal(world.urls.app_url, change, cast) == NO_MOVE, f"{source} to {target}"
 
 
-def test_an_owner_s_own_table_does_not_catch_the_audit(stage: Stage, cast: Cast) -> None:
+def test_an_owner_s_own_table_does_not_catch_the_audit(world: World, cast: Cast) -> None:
     """A temporary table would come first in the search path of a trigger that does not say otherwise."""
-    with psycopg.connect(stage.urls.owner_url) as connection:
+    with psycopg.connect(world.urls.owner_url) as connection:
         connection.execute("CREATE TEMP TABLE session_events (LIKE public.session_events INCLUDING ALL)")
         connection.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %(queued)s", cast)
         written = connection.execute(
@@ -144,9 +144,9 @@ def test_an_owner_s_own_table_does_not_catch_the_audit(stage: Stage, cast: Cast)
         connection.rollback()
 
 
-def test_nothing_got_through(stage: Stage, cast: Cast) -> None:
+def test_nothing_got_through(world: World, cast: Cast) -> None:
     """Runs last: the cast still stands as it was set up."""
-    assert violations(stage.owner) == []
-    statuses = stage.owner.execute("SELECT id, status FROM sessions").fetchall()
+    assert violations(world.owner) == []
+    statuses = world.owner.execute("SELECT id, status FROM sessions").fetchall()
     standing = {row["id"]: row["status"] for row in statuses}
     assert all(standing[cast[status]] == status for status in SESSION_MOVES)

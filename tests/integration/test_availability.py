@@ -11,34 +11,34 @@ from autodoctor.events.model import MechanicEvent, event_of
 from autodoctor.events.outbox import pending
 from autodoctor.ids import new_id
 from autodoctor.sessions.availability import Availability, AvailabilityRequest, availability, set_availability
-from integration.actors import Mechanic, Stage
+from support.world import Mechanic, World
 
 HOUR = 3600
 
 
 @pytest.fixture
-def mechanic(stage: Stage) -> Mechanic:
-    return stage.mechanic(available_until=None)
+def mechanic(world: World) -> Mechanic:
+    return world.mechanic(available_until=None)
 
 
-def post(stage: Stage, mechanic: Mechanic, *, available: bool = True, minutes: int = 60) -> Availability:
-    return set_availability(stage.app, mechanic.user_id, AvailabilityRequest(available=available, minutes=minutes))
+def post(world: World, mechanic: Mechanic, *, available: bool = True, minutes: int = 60) -> Availability:
+    return set_availability(world.app, mechanic.user_id, AvailabilityRequest(available=available, minutes=minutes))
 
 
-def get(stage: Stage, mechanic: Mechanic) -> Availability:
-    return availability(stage.app, mechanic.user_id)
+def get(world: World, mechanic: Mechanic) -> Availability:
+    return availability(world.app, mechanic.user_id)
 
 
-def offered(stage: Stage, mechanic: Mechanic) -> bool:
+def offered(world: World, mechanic: Mechanic) -> bool:
     """Whether a new request for this mechanic is offered, by the answer and in fact; it is withdrawn again."""
-    created = stage.queued(customer := new_id(), preferredMechanicId=mechanic.id)
-    stage.end(customer, created.session_id)
+    created = world.queued(customer := new_id(), preferredMechanicId=mechanic.id)
+    world.end(customer, created.session_id)
     assert (created.preferred_mechanic == "offered") == (created.assignment_status == "offered")
     return created.assignment_status == "offered"
 
 
-def open_feed(stage: Stage, mechanic: Mechanic, connection_id: str = "feed", seconds: int = 2 * HOUR) -> str:
-    stage.owner.execute(
+def open_feed(world: World, mechanic: Mechanic, connection_id: str = "feed", seconds: int = 2 * HOUR) -> str:
+    world.owner.execute(
         "INSERT INTO realtime_connections (connection_id, user_id, groups, mechanic_id, since, expires_at)"
         " VALUES (%s, %s, '{mechanics}', %s, 0, clock_timestamp() + make_interval(secs => %s))",
         [connection_id, mechanic.user_id, mechanic.id, seconds],
@@ -46,8 +46,8 @@ def open_feed(stage: Stage, mechanic: Mechanic, connection_id: str = "feed", sec
     return connection_id
 
 
-def close_feed(stage: Stage, connection_id: str = "feed") -> None:
-    stage.owner.execute("DELETE FROM realtime_connections WHERE connection_id = %s", [connection_id])
+def close_feed(world: World, connection_id: str = "feed") -> None:
+    world.owner.execute("DELETE FROM realtime_connections WHERE connection_id = %s", [connection_id])
 
 
 def seconds_left(shown: Availability) -> float:
@@ -58,45 +58,45 @@ def seconds_left(shown: Availability) -> float:
 # --- the lease ------------------------------------------------------------------------------------
 
 
-def test_who_never_said_so_is_not_available(stage: Stage, mechanic: Mechanic) -> None:
-    assert get(stage, mechanic) == Availability(
+def test_who_never_said_so_is_not_available(world: World, mechanic: Mechanic) -> None:
+    assert get(world, mechanic) == Availability(
         mechanic_id=mechanic.id, available=False, available_until=None, kept_alive_by_feed=False
     )
-    assert not offered(stage, mechanic)
+    assert not offered(world, mechanic)
 
 
 @pytest.mark.parametrize(("body", "minutes"), [('{"available": true}', 60), ('{"available": true, "minutes": 5}', 5)])
-def test_a_lease_lasts_as_long_as_asked_for(stage: Stage, mechanic: Mechanic, body: str, minutes: int) -> None:
-    taken = set_availability(stage.app, mechanic.user_id, AvailabilityRequest.model_validate_json(body))
+def test_a_lease_lasts_as_long_as_asked_for(world: World, mechanic: Mechanic, body: str, minutes: int) -> None:
+    taken = set_availability(world.app, mechanic.user_id, AvailabilityRequest.model_validate_json(body))
     assert (taken.available, taken.kept_alive_by_feed) == (True, False)
     assert abs(seconds_left(taken) - minutes * 60) < 5
-    assert get(stage, mechanic) == taken
-    assert offered(stage, mechanic)
+    assert get(world, mechanic) == taken
+    assert offered(world, mechanic)
 
 
-def test_a_lease_lapses_by_itself(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    stage.let_time_pass(299)
-    assert offered(stage, mechanic)
-    stage.let_time_pass(2)
-    assert (get(stage, mechanic).available, get(stage, mechanic).available_until) == (False, None)
-    assert not offered(stage, mechanic)
+def test_a_lease_lapses_by_itself(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    world.let_time_pass(299)
+    assert offered(world, mechanic)
+    world.let_time_pass(2)
+    assert (get(world, mechanic).available, get(world, mechanic).available_until) == (False, None)
+    assert not offered(world, mechanic)
 
 
-def test_a_lease_is_given_back(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic)
-    assert not post(stage, mechanic, available=False).available
-    assert not offered(stage, mechanic)
+def test_a_lease_is_given_back(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic)
+    assert not post(world, mechanic, available=False).available
+    assert not offered(world, mechanic)
 
 
-def test_a_new_lease_replaces_the_old_one(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=720)
-    assert seconds_left(post(stage, mechanic, minutes=1)) <= 60
+def test_a_new_lease_replaces_the_old_one(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=720)
+    assert seconds_left(post(world, mechanic, minutes=1)) <= 60
 
 
-def test_a_standing_lease_has_no_end(stage: Stage) -> None:
-    standing = stage.mechanic()
-    assert (get(stage, standing).available, get(stage, standing).available_until) == (True, None)
+def test_a_standing_lease_has_no_end(world: World) -> None:
+    standing = world.mechanic()
+    assert (get(world, standing).available, get(world, standing).available_until) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -112,181 +112,181 @@ def test_what_is_no_lease_is_refused(body: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["suspended", "unknown"])
-def test_who_is_no_active_mechanic_has_no_availability(stage: Stage, mechanic: Mechanic, kind: str) -> None:
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended'")
+def test_who_is_no_active_mechanic_has_no_availability(world: World, mechanic: Mechanic, kind: str) -> None:
+    world.owner.execute("UPDATE mechanics SET status = 'suspended'")
     caller = mechanic if kind == "suspended" else Mechanic(new_id(), new_id())
     with pytest.raises(MechanicNotActive):
-        get(stage, caller)
+        get(world, caller)
     with pytest.raises(MechanicNotActive):
-        post(stage, caller)
+        post(world, caller)
 
 
-def test_a_mechanic_with_a_session_is_passed_over_although_available(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    stage.waiting(mechanic)
-    assert get(stage, mechanic).available
-    assert not offered(stage, mechanic)
+def test_a_mechanic_with_a_session_is_passed_over_although_available(world: World) -> None:
+    mechanic = world.mechanic()
+    world.waiting(mechanic)
+    assert get(world, mechanic).available
+    assert not offered(world, mechanic)
 
 
 # --- kept by the feed -----------------------------------------------------------------------------
 
 
-def test_an_open_feed_keeps_a_lease(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    open_feed(stage, mechanic)
-    stage.let_time_pass(HOUR)
-    shown = get(stage, mechanic)
+def test_an_open_feed_keeps_a_lease(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    open_feed(world, mechanic)
+    world.let_time_pass(HOUR)
+    shown = get(world, mechanic)
     assert (shown.available, shown.kept_alive_by_feed) == (True, True)
     assert abs(seconds_left(shown) - 60) < 5  # should it close now
-    assert offered(stage, mechanic)
+    assert offered(world, mechanic)
 
 
-def test_a_lease_taken_with_the_feed_open_is_kept_too(stage: Stage, mechanic: Mechanic) -> None:
-    open_feed(stage, mechanic)
-    assert post(stage, mechanic, minutes=5).kept_alive_by_feed
-    stage.let_time_pass(HOUR)
-    assert offered(stage, mechanic)
+def test_a_lease_taken_with_the_feed_open_is_kept_too(world: World, mechanic: Mechanic) -> None:
+    open_feed(world, mechanic)
+    assert post(world, mechanic, minutes=5).kept_alive_by_feed
+    world.let_time_pass(HOUR)
+    assert offered(world, mechanic)
 
 
-def test_a_feed_alone_makes_nobody_available(stage: Stage, mechanic: Mechanic) -> None:
-    open_feed(stage, mechanic)
-    assert not get(stage, mechanic).available
-    close_feed(stage)
-    assert not get(stage, mechanic).available
+def test_a_feed_alone_makes_nobody_available(world: World, mechanic: Mechanic) -> None:
+    open_feed(world, mechanic)
+    assert not get(world, mechanic).available
+    close_feed(world)
+    assert not get(world, mechanic).available
 
 
-def test_a_feed_revives_no_lapsed_lease(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    stage.let_time_pass(301)
-    open_feed(stage, mechanic)
-    assert not offered(stage, mechanic)
-    close_feed(stage)
-    assert not offered(stage, mechanic)
+def test_a_feed_revives_no_lapsed_lease(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    world.let_time_pass(301)
+    open_feed(world, mechanic)
+    assert not offered(world, mechanic)
+    close_feed(world)
+    assert not offered(world, mechanic)
 
 
-def test_a_lease_given_back_ends_with_the_feed_open(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic)
-    open_feed(stage, mechanic)
-    post(stage, mechanic, available=False)
-    assert not offered(stage, mechanic)
-    close_feed(stage)
-    assert not offered(stage, mechanic)
+def test_a_lease_given_back_ends_with_the_feed_open(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic)
+    open_feed(world, mechanic)
+    post(world, mechanic, available=False)
+    assert not offered(world, mechanic)
+    close_feed(world)
+    assert not offered(world, mechanic)
 
 
-def test_a_lease_outlasts_its_feed_by_a_minute(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    open_feed(stage, mechanic)
-    stage.let_time_pass(HOUR)
-    close_feed(stage)
-    shown = get(stage, mechanic)
+def test_a_lease_outlasts_its_feed_by_a_minute(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    open_feed(world, mechanic)
+    world.let_time_pass(HOUR)
+    close_feed(world)
+    shown = get(world, mechanic)
     assert (shown.available, shown.kept_alive_by_feed) == (True, False)
-    stage.let_time_pass(58)
-    assert offered(stage, mechanic)
-    stage.let_time_pass(3)
-    assert not offered(stage, mechanic)
+    world.let_time_pass(58)
+    assert offered(world, mechanic)
+    world.let_time_pass(3)
+    assert not offered(world, mechanic)
 
 
-def test_a_closing_feed_shortens_no_lease(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=60)
-    open_feed(stage, mechanic)
-    close_feed(stage)
-    assert seconds_left(get(stage, mechanic)) > HOUR - 5
+def test_a_closing_feed_shortens_no_lease(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=60)
+    open_feed(world, mechanic)
+    close_feed(world)
+    assert seconds_left(get(world, mechanic)) > HOUR - 5
 
 
-def test_a_page_loaded_again_keeps_the_lease_for_hours(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
+def test_a_page_loaded_again_keeps_the_lease_for_hours(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
     for _ in range(3):
-        open_feed(stage, mechanic)
-        stage.let_time_pass(HOUR)
-        close_feed(stage)
-        stage.let_time_pass(50)
-        assert offered(stage, mechanic)
+        open_feed(world, mechanic)
+        world.let_time_pass(HOUR)
+        close_feed(world)
+        world.let_time_pass(50)
+        assert offered(world, mechanic)
 
 
 @pytest.mark.parametrize("first", ["old", "new"])
-def test_of_two_feeds_either_may_close_first(stage: Stage, mechanic: Mechanic, first: str) -> None:
-    post(stage, mechanic, minutes=5)
-    open_feed(stage, mechanic, "old")
-    stage.let_time_pass(HOUR)
-    open_feed(stage, mechanic, "new")
-    stage.let_time_pass(600)
-    close_feed(stage, first)
-    stage.let_time_pass(600)
-    assert get(stage, mechanic).kept_alive_by_feed
-    assert offered(stage, mechanic)
+def test_of_two_feeds_either_may_close_first(world: World, mechanic: Mechanic, first: str) -> None:
+    post(world, mechanic, minutes=5)
+    open_feed(world, mechanic, "old")
+    world.let_time_pass(HOUR)
+    open_feed(world, mechanic, "new")
+    world.let_time_pass(600)
+    close_feed(world, first)
+    world.let_time_pass(600)
+    assert get(world, mechanic).kept_alive_by_feed
+    assert offered(world, mechanic)
 
 
-def test_a_feed_left_behind_keeps_no_lease_for_ever(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    open_feed(stage, mechanic)
-    stage.let_time_pass(2 * HOUR - 5)
-    assert offered(stage, mechanic)
-    stage.let_time_pass(10)
-    assert not offered(stage, mechanic)
-    stage.let_time_pass(600)
-    close_feed(stage)  # swept away at last
-    assert not offered(stage, mechanic)
+def test_a_feed_left_behind_keeps_no_lease_for_ever(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    open_feed(world, mechanic)
+    world.let_time_pass(2 * HOUR - 5)
+    assert offered(world, mechanic)
+    world.let_time_pass(10)
+    assert not offered(world, mechanic)
+    world.let_time_pass(600)
+    close_feed(world)  # swept away at last
+    assert not offered(world, mechanic)
 
 
-def test_another_s_feed_keeps_nothing(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    open_feed(stage, stage.mechanic())
-    stage.let_time_pass(HOUR)
-    assert not offered(stage, mechanic)
+def test_another_s_feed_keeps_nothing(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    open_feed(world, world.mechanic())
+    world.let_time_pass(HOUR)
+    assert not offered(world, mechanic)
 
 
-def test_on_duty_is_who_is_available_and_active(stage: Stage) -> None:
+def test_on_duty_is_who_is_available_and_active(world: World) -> None:
     """The view that counts mechanics says what `is_available()` says of each."""
     leases = {"standing": "infinity", "never": None, "lapsed": "-infinity"}
-    people = {name: stage.mechanic(available_until=lease) for name, lease in leases.items()}
+    people = {name: world.mechanic(available_until=lease) for name, lease in leases.items()}
     people |= {
-        name: stage.mechanic(available_until=None) for name in ("leased", "fed", "away", "suspended", "twice fed")
+        name: world.mechanic(available_until=None) for name in ("leased", "fed", "away", "suspended", "twice fed")
     }
     for name in ("fed", "away", "twice fed"):
-        post(stage, people[name], minutes=5)
-        open_feed(stage, people[name], name, HOUR if name == "away" else 2 * HOUR)
-    open_feed(stage, people["twice fed"], "again")
-    stage.let_time_pass(HOUR + 1)
+        post(world, people[name], minutes=5)
+        open_feed(world, people[name], name, HOUR if name == "away" else 2 * HOUR)
+    open_feed(world, people["twice fed"], "again")
+    world.let_time_pass(HOUR + 1)
     for name in ("leased", "suspended"):
-        post(stage, people[name])
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [people["suspended"].id])
-    on_duty = [row["id"] for row in stage.owner.execute("SELECT id FROM mechanics_on_duty").fetchall()]
+        post(world, people[name])
+    world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [people["suspended"].id])
+    on_duty = [row["id"] for row in world.owner.execute("SELECT id FROM mechanics_on_duty").fetchall()]
     assert sorted(on_duty) == sorted(people[name].id for name in ("standing", "leased", "fed", "twice fed"))
-    rows = stage.owner.execute("SELECT id, status, is_available(id, available_until) AS available FROM mechanics")
+    rows = world.owner.execute("SELECT id, status, is_available(id, available_until) AS available FROM mechanics")
     assert set(on_duty) == {row["id"] for row in rows if row["available"] and row["status"] == "active"}
 
 
 # --- what it tells others -------------------------------------------------------------------------
 
 
-def told(stage: Stage, mechanic: Mechanic) -> list[bool]:
+def told(world: World, mechanic: Mechanic) -> list[bool]:
     """What the events of this mechanic say, oldest first."""
-    events = [event_of(row) for row in pending(stage.app, mechanic.id)]
+    events = [event_of(row) for row in pending(world.app, mechanic.id)]
     assert all(isinstance(event, MechanicEvent) and event.mechanic_id == mechanic.id for event in events)
     return [event.available for event in events if isinstance(event, MechanicEvent)]
 
 
-def test_each_change_is_an_event_and_a_longer_lease_is_none(stage: Stage, mechanic: Mechanic) -> None:
+def test_each_change_is_an_event_and_a_longer_lease_is_none(world: World, mechanic: Mechanic) -> None:
     for available in (True, True, False, False, True):
-        post(stage, mechanic, available=available)
-    assert told(stage, mechanic) == [True, False, True]
+        post(world, mechanic, available=available)
+    assert told(world, mechanic) == [True, False, True]
 
 
-def test_a_feed_is_no_event(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic, minutes=5)
-    open_feed(stage, mechanic, "old")
-    stage.let_time_pass(HOUR)
-    open_feed(stage, mechanic, "new")
-    close_feed(stage, "old")
-    close_feed(stage, "new")
-    assert told(stage, mechanic) == [True]
+def test_a_feed_is_no_event(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic, minutes=5)
+    open_feed(world, mechanic, "old")
+    world.let_time_pass(HOUR)
+    open_feed(world, mechanic, "new")
+    close_feed(world, "old")
+    close_feed(world, "new")
+    assert told(world, mechanic) == [True]
 
 
-def test_a_suspension_is_an_event(stage: Stage) -> None:
-    mechanic = stage.mechanic()
+def test_a_suspension_is_an_event(world: World) -> None:
+    mechanic = world.mechanic()
     for status in ("suspended", "active"):
-        stage.owner.execute("UPDATE mechanics SET status = %s WHERE id = %s", [status, mechanic.id])
-    assert told(stage, mechanic) == [False, True]
+        world.owner.execute("UPDATE mechanics SET status = %s WHERE id = %s", [status, mechanic.id])
+    assert told(world, mechanic) == [False, True]
 
 
 # --- a wish for a mechanic ------------------------------------------------------------------------
@@ -297,59 +297,59 @@ def test_a_suspension_is_an_event(stage: Stage) -> None:
     [("infinity", "offered", "offered"), (None, "unavailable", "queued")],
 )
 def test_the_customer_is_told_what_became_of_their_wish(
-    stage: Stage, lease: str | None, said: str, status: str
+    world: World, lease: str | None, said: str, status: str
 ) -> None:
-    mechanic = stage.mechanic(available_until=lease)
-    at_once = stage.queued(at_once_customer := new_id(), preferredMechanicId=mechanic.id)
+    mechanic = world.mechanic(available_until=lease)
+    at_once = world.queued(at_once_customer := new_id(), preferredMechanicId=mechanic.id)
     assert (at_once.preferred_mechanic, at_once.assignment_status) == (said, status)
-    stage.end(at_once_customer, at_once.session_id)
-    later = stage.pending(customer := new_id(), preferredMechanicId=mechanic.id)
+    world.end(at_once_customer, at_once.session_id)
+    later = world.pending(customer := new_id(), preferredMechanicId=mechanic.id)
     assert later.preferred_mechanic is None  # not decided before the waiver is signed
-    signed = stage.signed(customer, later.session_id)
+    signed = world.signed(customer, later.session_id)
     assert (signed.preferred_mechanic, signed.assignment_status) == (said, status)
-    assert stage.signed(customer, later.session_id) == signed
+    assert world.signed(customer, later.session_id) == signed
 
 
-def test_without_a_wish_there_is_nothing_to_tell(stage: Stage, mechanic: Mechanic) -> None:
-    post(stage, mechanic)
-    assert stage.queued().preferred_mechanic is None
-    created = stage.pending(customer := new_id())
-    assert stage.signed(customer, created.session_id).preferred_mechanic is None
+def test_without_a_wish_there_is_nothing_to_tell(world: World, mechanic: Mechanic) -> None:
+    post(world, mechanic)
+    assert world.queued().preferred_mechanic is None
+    created = world.pending(customer := new_id())
+    assert world.signed(customer, created.session_id).preferred_mechanic is None
 
 
-def test_signing_again_still_says_what_became_of_the_wish(stage: Stage) -> None:
-    asked, other = stage.mechanic(), stage.mechanic()
-    created = stage.queued(customer := new_id(), preferredMechanicId=asked.id)
-    stage.let_time_pass(121)
-    stage.one("SELECT expire_lapsed_offers()")
-    assert stage.signed(customer, created.session_id).preferred_mechanic == "offered"
-    stage.accept_current(other, created.session_id)
-    assert stage.signed(customer, created.session_id).preferred_mechanic == "offered"
+def test_signing_again_still_says_what_became_of_the_wish(world: World) -> None:
+    asked, other = world.mechanic(), world.mechanic()
+    created = world.queued(customer := new_id(), preferredMechanicId=asked.id)
+    world.let_time_pass(121)
+    world.one("SELECT expire_lapsed_offers()")
+    assert world.signed(customer, created.session_id).preferred_mechanic == "offered"
+    world.accept_current(other, created.session_id)
+    assert world.signed(customer, created.session_id).preferred_mechanic == "offered"
 
 
 def test_a_wish_for_a_day_to_come_is_offered_whoever_is_away_now(
-    stage: Stage, mechanic: Mechanic, next_week: str
+    world: World, mechanic: Mechanic, next_week: str
 ) -> None:
-    created = stage.queued(preferredMechanicId=mechanic.id, scheduledFor=next_week)
+    created = world.queued(preferredMechanicId=mechanic.id, scheduledFor=next_week)
     assert created.preferred_mechanic == "offered"
 
 
-def index_scans(stage: Stage, query: str, *parameters: object) -> str:
-    plan = stage.owner.execute(f"EXPLAIN (COSTS OFF) {query}", parameters).fetchall()
+def index_scans(world: World, query: str, *parameters: object) -> str:
+    plan = world.owner.execute(f"EXPLAIN (COSTS OFF) {query}", parameters).fetchall()
     return "\n".join(row["QUERY PLAN"] for row in plan)
 
 
-def test_nobody_walks_all_mechanics(stage: Stage) -> None:
-    stage.owner.execute("INSERT INTO mechanics (user_id, name) SELECT new_id(), 'Max' FROM generate_series(1, 5000)")
-    stage.mechanic()
-    stage.owner.execute("ANALYZE mechanics")
-    plan = index_scans(stage, "SELECT * FROM mechanics_on_duty")
+def test_nobody_walks_all_mechanics(world: World) -> None:
+    world.owner.execute("INSERT INTO mechanics (user_id, name) SELECT new_id(), 'Max' FROM generate_series(1, 5000)")
+    world.mechanic()
+    world.owner.execute("ANALYZE mechanics")
+    plan = index_scans(world, "SELECT * FROM mechanics_on_duty")
     assert "Seq Scan on mechanics" not in plan
     assert "mechanics_by_lease" in plan
 
 
-def test_an_answer_is_json(stage: Stage, mechanic: Mechanic) -> None:
-    shown = post(stage, mechanic).model_dump(mode="json", by_alias=True)
+def test_an_answer_is_json(world: World, mechanic: Mechanic) -> None:
+    shown = post(world, mechanic).model_dump(mode="json", by_alias=True)
     assert set(shown) == {"mechanicId", "available", "availableUntil", "keptAliveByFeed"}
     assert UUID(shown["mechanicId"]) == mechanic.id
     assert timedelta(minutes=59) < datetime.fromisoformat(shown["availableUntil"]) - datetime.now(UTC)

@@ -4,8 +4,8 @@ import psycopg
 import pytest
 
 from bench import history
-from integration.invariants import violations
 from localcloud.database.postgres import Database
+from support.invariants.sessions import violations
 
 
 @pytest.mark.parametrize("through_queue", [False, True])

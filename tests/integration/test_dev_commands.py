@@ -12,12 +12,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integration.dev_process import AUTODOCTOR, Dev, discard, eventually, run, running_dev
 from localcloud.commands.banner import banner
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.database.postgres import Database
 from localcloud.host.datadir import DataDir
 from localcloud.identity.roster import ROSTER
+from support.cloud.dev_process import AUTODOCTOR, Dev, discard, eventually, run, running_dev
 
 STRANGER = "c0000000-0000-4000-8000-0000000000ff"
 PEOPLE = ["customer1", "customer2", "customer3", "mechanic1", "mechanic2", "workshopMechanic", "admin"]

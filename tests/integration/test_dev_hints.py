@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from integration.dev_process import discard, run
 from localcloud.database.postgres import PostgresServer, PostgresSettings
 from localcloud.host import ports
+from support.cloud.dev_process import discard, run
 
 
 @pytest.fixture

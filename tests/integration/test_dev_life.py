@@ -12,7 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from integration.dev_process import (
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from localcloud.database.binaries import home_for, server_account
+from localcloud.database.postgres import PostgresServer, PostgresSettings
+from localcloud.host import ports
+from support.cloud.dev_process import (
     AUTODOCTOR,
     GONE_SECONDS,
     Dev,
@@ -24,10 +28,6 @@ from integration.dev_process import (
     run,
     running_dev,
 )
-from localcloud.commands.samples import INTAKE_WITH_WAIVER
-from localcloud.database.binaries import home_for, server_account
-from localcloud.database.postgres import PostgresServer, PostgresSettings
-from localcloud.host import ports
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from journey.account import Account
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from support.account import Account
 
 PATIENCE_SECONDS = 60.0
 

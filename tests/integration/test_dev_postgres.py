@@ -13,11 +13,11 @@ from psycopg.errors import CheckViolation, InsufficientPrivilege
 
 from autodoctor.integrity.checks.schema import expected, present
 from autodoctor.migrations import migrate
-from integration.dev_process import ended, eventually
 from localcloud.database import external, leftover
 from localcloud.database.postgres import Database, PostgresFailed, PostgresServer, PostgresSettings
 from localcloud.host import ports
 from localcloud.host.datadir import DataDir
+from support.cloud.dev_process import ended, eventually
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 

@@ -6,9 +6,9 @@ from contextlib import suppress
 import psycopg
 from psycopg import sql
 
-from integration.dev_process import eventually
 from localcloud.commands.reset import empty
 from localcloud.database.postgres import Database
+from support.cloud.dev_process import eventually
 
 # The tables that a transaction holds for itself alone while it waits for another one.
 HELD = """

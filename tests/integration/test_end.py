@@ -13,8 +13,8 @@ from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.ids import new_id
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
 from autodoctor.sessions.presence import join, leave, release
-from integration.actors import Stage
-from integration.evidence import assignments, column, events, last_event, plant, plant_meeting
+from support.evidence import assignments, column, events, last_event, plant, plant_meeting
+from support.world import World
 
 
 def outcome(ended: Ended) -> tuple[str, str, int | None]:
@@ -24,32 +24,32 @@ def outcome(ended: Ended) -> tuple[str, str, int | None]:
 # --- the six scenarios ----------------------------------------------------------------------------
 
 
-def test_both_joined_and_long_enough(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(61)
-    ended = stage.end(customer, session_id)
+def test_both_joined_and_long_enough(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(61)
+    ended = world.end(customer, session_id)
     assert outcome(ended) == ("completed", "billable", 61)
     assert not ended.already_ended
-    assert assignments(stage, session_id) == ["completed"]
+    assert assignments(world, session_id) == ["completed"]
 
 
-def test_never_started(stage: Stage) -> None:
+def test_never_started(world: World) -> None:
     customer = new_id()
-    session_id = stage.waiting(stage.mechanic(), customer).session_id
-    stage.let_time_pass(600)
-    ended = stage.end(customer, session_id)
+    session_id = world.waiting(world.mechanic(), customer).session_id
+    world.let_time_pass(600)
+    ended = world.end(customer, session_id)
     assert outcome(ended) == ("cancelled", "no_show", None)
     assert ended.started_at is None
-    assert assignments(stage, session_id) == ["cancelled"]
-    assert column(stage, session_id, "absent") == "both"
+    assert assignments(world, session_id) == ["cancelled"]
+    assert column(world, session_id, "absent") == "both"
 
 
-def test_too_short(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(58)
-    ended = stage.end(mechanic.user_id, session_id)
+def test_too_short(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(58)
+    ended = world.end(mechanic.user_id, session_id)
     assert ended.duration_seconds is not None
     assert (ended.status, ended.reason) == ("cancelled", "too_short")
     assert 58 <= ended.duration_seconds < 60
@@ -59,38 +59,38 @@ def test_too_short(stage: Stage) -> None:
     ("seconds", "expected"),
     [("60", ("completed", "billable", 60)), ("59.999", ("cancelled", "too_short", 59))],
 )
-def test_exactly_the_threshold(stage: Stage, seconds: str, expected: tuple[str, str, int]) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    left = leave(stage.app, customer, session_id)
+def test_exactly_the_threshold(world: World, seconds: str, expected: tuple[str, str, int]) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    left = leave(world.app, customer, session_id)
     assert left.started_at is not None
-    stage.owner.execute(
+    world.owner.execute(
         "UPDATE sessions SET started_at = parted_at - %s WHERE id = %s",
         [timedelta(seconds=float(seconds)), session_id],
     )
-    assert outcome(stage.end(customer, session_id)) == expected
+    assert outcome(world.end(customer, session_id)) == expected
 
 
-def test_ended_twice(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(90)
-    first = stage.end(customer, session_id)
-    trail = events(stage, session_id)
+def test_ended_twice(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(90)
+    first = world.end(customer, session_id)
+    trail = events(world, session_id)
     for user in (customer, mechanic.user_id):
-        again = stage.end(user, session_id)
+        again = world.end(user, session_id)
         assert again == first.model_copy(update={"already_ended": True})
-    assert events(stage, session_id) == trail
+    assert events(world, session_id) == trail
 
 
-def test_ended_by_two_callers_at_once(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(90)
+def test_ended_by_two_callers_at_once(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(90)
     barrier = threading.Barrier(2)
 
     def end(user_id: UUID) -> Ended:
-        with stage.elsewhere() as database:
+        with world.elsewhere() as database:
             barrier.wait()
             return end_session(database, Ender(user_id), session_id)
 
@@ -98,7 +98,7 @@ def test_ended_by_two_callers_at_once(stage: Stage) -> None:
         both = list(pool.map(end, [customer, mechanic.user_id]))
     assert sorted(ended.already_ended for ended in both) == [False, True]
     assert both[0].model_copy(update={"already_ended": True}) == both[1].model_copy(update={"already_ended": True})
-    assert events(stage, session_id).count("completed") == 1
+    assert events(world, session_id).count("completed") == 1
 
 
 # --- what counts as evidence ----------------------------------------------------------------------
@@ -108,54 +108,54 @@ def test_ended_by_two_callers_at_once(stage: Stage) -> None:
     ("seconds", "expected"),
     [("60", ("completed", "billable", 60)), ("59.999", ("cancelled", "too_short", 59))],
 )
-def test_a_start_that_nobody_recorded_is_derived(stage: Stage, seconds: str, expected: tuple[str, str, int]) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.waiting(mechanic, customer).session_id
-    plant_meeting(stage, session_id, mechanic, seconds)
-    ended = stage.end(customer, session_id)
+def test_a_start_that_nobody_recorded_is_derived(world: World, seconds: str, expected: tuple[str, str, int]) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.waiting(mechanic, customer).session_id
+    plant_meeting(world, session_id, mechanic, seconds)
+    ended = world.end(customer, session_id)
     assert outcome(ended) == expected
-    assert column(stage, session_id, "started_at") == ended.started_at
-    assert events(stage, session_id)[-2:] == ["live", expected[0]]
+    assert column(world, session_id, "started_at") == ended.started_at
+    assert events(world, session_id)[-2:] == ["live", expected[0]]
 
 
-def test_evidence_of_another_mechanic_is_none(stage: Stage) -> None:
-    mechanic, other, customer = stage.mechanic(), stage.mechanic(), new_id()
-    session_id = stage.waiting(mechanic, customer).session_id
-    plant_meeting(stage, session_id, other, "600")
-    assert outcome(stage.end(customer, session_id)) == ("cancelled", "no_show", None)
+def test_evidence_of_another_mechanic_is_none(world: World) -> None:
+    mechanic, other, customer = world.mechanic(), world.mechanic(), new_id()
+    session_id = world.waiting(mechanic, customer).session_id
+    plant_meeting(world, session_id, other, "600")
+    assert outcome(world.end(customer, session_id)) == ("cancelled", "no_show", None)
 
 
 @pytest.mark.parametrize(("who", "absent"), [("customer", "mechanic"), ("mechanic", "customer")])
-def test_who_never_came_is_recorded(stage: Stage, who: str, absent: str) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.waiting(mechanic, customer).session_id
-    join(stage.app, customer if who == "customer" else mechanic.user_id, session_id)
-    assert stage.end(customer, session_id).reason == "no_show"
-    assert column(stage, session_id, "absent") == absent
-    assert last_event(stage, session_id)["data"] == {"reason": "no_show", "absent": absent}
+def test_who_never_came_is_recorded(world: World, who: str, absent: str) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.waiting(mechanic, customer).session_id
+    join(world.app, customer if who == "customer" else mechanic.user_id, session_id)
+    assert world.end(customer, session_id).reason == "no_show"
+    assert column(world, session_id, "absent") == absent
+    assert last_event(world, session_id)["data"] == {"reason": "no_show", "absent": absent}
 
 
-def test_a_meeting_that_ended_long_ago_counts_until_its_end(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(70)
-    leave(stage.app, mechanic.user_id, session_id)
-    stage.let_time_pass(3600)
-    assert outcome(stage.end(customer, session_id)) == ("completed", "billable", 70)
+def test_a_meeting_that_ended_long_ago_counts_until_its_end(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(70)
+    leave(world.app, mechanic.user_id, session_id)
+    world.let_time_pass(3600)
+    assert outcome(world.end(customer, session_id)) == ("completed", "billable", 70)
 
 
-def test_a_session_never_lasts_longer_than_its_plan_allows(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(200 * 60)
-    assert outcome(stage.end(customer, session_id)) == ("completed", "billable", 180 * 60)
+def test_a_session_never_lasts_longer_than_its_plan_allows(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(200 * 60)
+    assert outcome(world.end(customer, session_id)) == ("completed", "billable", 180 * 60)
 
 
-def test_a_backdated_start_counts(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.owner.execute("UPDATE sessions SET started_at = started_at - interval '60 s' WHERE id = %s", [session_id])
-    assert outcome(stage.end(customer, session_id)) == ("completed", "billable", 60)
+def test_a_backdated_start_counts(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.owner.execute("UPDATE sessions SET started_at = started_at - interval '60 s' WHERE id = %s", [session_id])
+    assert outcome(world.end(customer, session_id)) == ("completed", "billable", 60)
 
 
 def test_what_the_client_claims_is_ignored() -> None:
@@ -166,77 +166,77 @@ def test_what_the_client_claims_is_ignored() -> None:
 # --- the threshold --------------------------------------------------------------------------------
 
 
-def test_the_settings_table_sets_the_threshold_and_the_session_keeps_it(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    stage.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '30')")
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(30)
-    assert stage.end(customer, session_id).status == "completed"
-    stage.owner.execute("UPDATE settings SET value = '300' WHERE key = 'min_billable_seconds'")
-    assert column(stage, session_id, "min_billable_seconds") == 30
-    assert stage.end(customer, session_id).status == "completed"
+def test_the_settings_table_sets_the_threshold_and_the_session_keeps_it(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '30')")
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(30)
+    assert world.end(customer, session_id).status == "completed"
+    world.owner.execute("UPDATE settings SET value = '300' WHERE key = 'min_billable_seconds'")
+    assert column(world, session_id, "min_billable_seconds") == 30
+    assert world.end(customer, session_id).status == "completed"
 
 
-def test_a_setting_of_the_database_reaches_new_connections(stage: Stage) -> None:
-    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
-        superuser.execute(f'ALTER DATABASE "{stage.urls.name}" SET app.min_billable_seconds = 5')
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.let_time_pass(5)
-    assert outcome(stage.end(customer, session_id)) == ("completed", "billable", 5)
+def test_a_setting_of_the_database_reaches_new_connections(world: World) -> None:
+    with psycopg.connect(world.urls.superuser_url, autocommit=True) as superuser:
+        superuser.execute(f'ALTER DATABASE "{world.urls.name}" SET app.min_billable_seconds = 5')
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.let_time_pass(5)
+    assert outcome(world.end(customer, session_id)) == ("completed", "billable", 5)
 
 
-def test_the_settings_table_wins_over_the_databases_setting(stage: Stage) -> None:
-    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
-        superuser.execute(f'ALTER DATABASE "{stage.urls.name}" SET app.min_billable_seconds = 5')
-    stage.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '20')")
-    assert stage.app.one("SELECT min_billable_seconds() AS minimum", ()) == {"minimum": 20}
+def test_the_settings_table_wins_over_the_databases_setting(world: World) -> None:
+    with psycopg.connect(world.urls.superuser_url, autocommit=True) as superuser:
+        superuser.execute(f'ALTER DATABASE "{world.urls.name}" SET app.min_billable_seconds = 5')
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '20')")
+    assert world.app.one("SELECT min_billable_seconds() AS minimum", ()) == {"minimum": 20}
 
 
 # --- who ends -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("signed", [True, False])
-def test_a_customer_withdraws_while_nobody_has_accepted(stage: Stage, *, signed: bool) -> None:
+def test_a_customer_withdraws_while_nobody_has_accepted(world: World, *, signed: bool) -> None:
     customer = new_id()
-    created = stage.queued(customer) if signed else stage.pending(customer)
-    assert outcome(stage.end(customer, created.session_id)) == ("cancelled", "withdrawn", None)
-    assert assignments(stage, created.session_id) == ["cancelled"]
-    assert stage.pending(customer).session_status == "pending"
+    created = world.queued(customer) if signed else world.pending(customer)
+    assert outcome(world.end(customer, created.session_id)) == ("cancelled", "withdrawn", None)
+    assert assignments(world, created.session_id) == ["cancelled"]
+    assert world.pending(customer).session_status == "pending"
 
 
-def test_a_customer_withdraws_a_scheduled_session(stage: Stage, next_week: str) -> None:
+def test_a_customer_withdraws_a_scheduled_session(world: World, next_week: str) -> None:
     customer = new_id()
-    created = stage.queued(customer, scheduledFor=next_week)
-    assert outcome(stage.end(customer, created.session_id)) == ("cancelled", "withdrawn", None)
+    created = world.queued(customer, scheduledFor=next_week)
+    assert outcome(world.end(customer, created.session_id)) == ("cancelled", "withdrawn", None)
 
 
-def test_who_is_no_party_does_not_find_the_session(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.pending(stranger := new_id())
-    for user in (new_id(), stranger, stage.mechanic().user_id):
+def test_who_is_no_party_does_not_find_the_session(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.pending(stranger := new_id())
+    for user in (new_id(), stranger, world.mechanic().user_id):
         with pytest.raises(SessionNotFound):
-            stage.end(user, session_id)
+            world.end(user, session_id)
     with pytest.raises(SessionNotFound):
-        stage.end(customer, new_id())
-    assert stage.status(session_id) == "live"
+        world.end(customer, new_id())
+    assert world.status(session_id) == "live"
 
 
-def test_a_mechanic_who_gave_it_back_is_no_party(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    session_id = stage.waiting(mechanic).session_id
-    release(stage.app, mechanic.user_id, session_id)
+def test_a_mechanic_who_gave_it_back_is_no_party(world: World) -> None:
+    mechanic = world.mechanic()
+    session_id = world.waiting(mechanic).session_id
+    release(world.app, mechanic.user_id, session_id)
     with pytest.raises(SessionNotFound):
-        stage.end(mechanic.user_id, session_id)
+        world.end(mechanic.user_id, session_id)
 
 
-def test_a_suspended_mechanic_may_still_end(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    session_id = stage.live(mechanic, new_id()).session_id
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [mechanic.id])
-    stage.let_time_pass(60)
-    assert stage.end(mechanic.user_id, session_id).status == "completed"
+def test_a_suspended_mechanic_may_still_end(world: World) -> None:
+    mechanic = world.mechanic()
+    session_id = world.live(mechanic, new_id()).session_id
+    world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [mechanic.id])
+    world.let_time_pass(60)
+    assert world.end(mechanic.user_id, session_id).status == "completed"
 
 
 @pytest.mark.parametrize(
@@ -248,105 +248,105 @@ def test_a_suspended_mechanic_may_still_end(stage: Stage) -> None:
     ],
 )
 def test_an_admin_or_an_operator_may_end_any_session(
-    stage: Stage, ender: Ender, actor: tuple[str, UUID | None]
+    world: World, ender: Ender, actor: tuple[str, UUID | None]
 ) -> None:
-    session_id = stage.live(stage.mechanic(), new_id()).session_id
-    assert end_session(stage.app, ender, session_id).reason == "too_short"
-    event = last_event(stage, session_id)
+    session_id = world.live(world.mechanic(), new_id()).session_id
+    assert end_session(world.app, ender, session_id).reason == "too_short"
+    event = last_event(world, session_id)
     assert (event["actor"], event["actor_id"]) == actor
 
 
 @pytest.mark.parametrize("role", ["customer", "mechanic"])
-def test_the_audit_row_names_the_party(stage: Stage, role: str) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
+def test_the_audit_row_names_the_party(world: World, role: str) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
     user_id = customer if role == "customer" else mechanic.user_id
-    stage.end(user_id, session_id)
-    event = last_event(stage, session_id)
+    world.end(user_id, session_id)
+    event = last_event(world, session_id)
     assert (event["actor"], event["actor_id"], event["from_status"]) == (role, user_id, "live")
 
 
-def test_only_the_mechanic_leaves_notes(stage: Stage) -> None:
+def test_only_the_mechanic_leaves_notes(world: World) -> None:
     def noted(user: str) -> object:
-        mechanic, customer = stage.mechanic(), new_id()
-        session_id = stage.live(mechanic, customer).session_id
+        mechanic, customer = world.mechanic(), new_id()
+        session_id = world.live(mechanic, customer).session_id
         user_id = customer if user == "customer" else mechanic.user_id
-        end_session(stage.app, Ender(user_id), session_id, "New pads")
-        return column(stage, session_id, "mechanic_notes")
+        end_session(world.app, Ender(user_id), session_id, "New pads")
+        return column(world, session_id, "mechanic_notes")
 
     assert (noted("mechanic"), noted("customer")) == ("New pads", None)
 
 
-def test_an_expired_session_says_so(stage: Stage) -> None:
+def test_an_expired_session_says_so(world: World) -> None:
     customer = new_id()
-    session_id = stage.queued(customer).session_id
-    stage.let_time_pass(7201)
-    stage.owner.execute("SELECT expire_orphaned_sessions()")
-    ended = stage.end(customer, session_id)
+    session_id = world.queued(customer).session_id
+    world.let_time_pass(7201)
+    world.owner.execute("SELECT expire_orphaned_sessions()")
+    ended = world.end(customer, session_id)
     assert (*outcome(ended), ended.already_ended) == ("expired", "expired", None, True)
 
 
-def test_both_are_free_for_the_next_session(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    stage.end(customer, stage.live(mechanic, customer).session_id)
-    again = stage.live(mechanic, customer)
-    assert stage.status(again.session_id) == "live"
+def test_both_are_free_for_the_next_session(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    world.end(customer, world.live(mechanic, customer).session_id)
+    again = world.live(mechanic, customer)
+    assert world.status(again.session_id) == "live"
 
 
 # --- locks ----------------------------------------------------------------------------------------
 
 
-def test_a_session_that_stays_locked_is_busy(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
+def test_a_session_that_stays_locked_is_busy(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
     began = time.monotonic()
-    with stage.owner.transaction():
-        stage.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
+    with world.owner.transaction():
+        world.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
         with pytest.raises(SessionBusy):
-            stage.end(customer, session_id)
+            world.end(customer, session_id)
     assert time.monotonic() - began >= 1
-    assert stage.end(customer, session_id).status == "cancelled"
+    assert world.end(customer, session_id).status == "cancelled"
 
 
-def test_a_lock_that_goes_in_time_is_waited_for(stage: Stage) -> None:
+def test_a_lock_that_goes_in_time_is_waited_for(world: World) -> None:
     customer = new_id()
-    session_id = stage.live(stage.mechanic(), customer).session_id
+    session_id = world.live(world.mechanic(), customer).session_id
     with ThreadPoolExecutor(1) as pool:
-        with stage.owner.transaction():
-            stage.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
-            ending = pool.submit(stage.end, customer, session_id)
+        with world.owner.transaction():
+            world.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
+            ending = pool.submit(world.end, customer, session_id)
             time.sleep(0.3)
             assert not ending.done()
         assert ending.result(timeout=5).reason == "too_short"
 
 
-def test_who_only_refers_to_the_session_is_not_waited_for(stage: Stage) -> None:
+def test_who_only_refers_to_the_session_is_not_waited_for(world: World) -> None:
     customer = new_id()
-    session_id = stage.live(stage.mechanic(), customer).session_id
-    with stage.owner.transaction():
-        stage.owner.execute("SELECT FROM sessions WHERE id = %s FOR KEY SHARE", [session_id])
-        assert stage.end(customer, session_id).reason == "too_short"
+    session_id = world.live(world.mechanic(), customer).session_id
+    with world.owner.transaction():
+        world.owner.execute("SELECT FROM sessions WHERE id = %s FOR KEY SHARE", [session_id])
+        assert world.end(customer, session_id).reason == "too_short"
 
 
-def test_a_join_that_commits_while_the_end_waits_is_seen(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.waiting(mechanic, customer).session_id
-    plant(stage, session_id, "joined", 100)
+def test_a_join_that_commits_while_the_end_waits_is_seen(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.waiting(mechanic, customer).session_id
+    plant(world, session_id, "joined", 100)
     with ThreadPoolExecutor(1) as pool:
-        with stage.owner.transaction():
-            stage.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
-            ending = pool.submit(stage.end, customer, session_id)
+        with world.owner.transaction():
+            world.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
+            ending = pool.submit(world.end, customer, session_id)
             time.sleep(0.2)
-            plant(stage, session_id, "joined", 100, mechanic)
+            plant(world, session_id, "joined", 100, mechanic)
         assert ending.result(timeout=5).reason == "billable"
 
 
-def test_notes_of_a_mechanic_whose_customer_was_quicker_are_kept_once(stage: Stage) -> None:
-    mechanic, customer = stage.mechanic(), new_id()
-    session_id = stage.live(mechanic, customer).session_id
-    stage.end(customer, session_id)
+def test_notes_of_a_mechanic_whose_customer_was_quicker_are_kept_once(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    world.end(customer, session_id)
     for notes in ("Worn pads.", "Something else."):
-        assert end_session(stage.app, Ender(mechanic.user_id), session_id, notes).already_ended
-    assert column(stage, session_id, "mechanic_notes") == "Worn pads."
-    end_session(stage.app, Ender(customer), session_id, "Not mine to say.")
-    assert column(stage, session_id, "mechanic_notes") == "Worn pads."
+        assert end_session(world.app, Ender(mechanic.user_id), session_id, notes).already_ended
+    assert column(world, session_id, "mechanic_notes") == "Worn pads."
+    end_session(world.app, Ender(customer), session_id, "Not mine to say.")
+    assert column(world, session_id, "mechanic_notes") == "Worn pads."

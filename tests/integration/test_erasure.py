@@ -15,9 +15,9 @@ from autodoctor.ids import new_id
 from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ender, end_session
-from integration.actors import Stage
 from localcloud.cli import app
-from payments import purse
+from support.money import purchases
+from support.world import World
 
 PERSONAL = {
     "name": "Zerline Quodlibet",
@@ -31,50 +31,50 @@ SECRETS = (*PERSONAL.values(), VIN, SIGNED, NOTES, "Zerline")
 
 
 @pytest.fixture
-def owner(stage: Stage) -> Iterator[Database]:
+def owner(world: World) -> Iterator[Database]:
     """The database as its owner."""
-    database = Database(lambda: stage.urls.owner_url)
+    database = Database(lambda: world.urls.owner_url)
     yield database
     database.close()
 
 
-def completed(stage: Stage, customer: UUID) -> UUID:
+def completed(world: World, customer: UUID) -> UUID:
     """A completed session of the customer's, paid with credits, with words in every place that takes some."""
-    mechanic = stage.mechanic()
-    created = purse.buy(
-        stage,
+    mechanic = world.mechanic()
+    created = purchases.buy(
+        world,
         customer,
         **PERSONAL,
         vehicle={"year": 2019, "make": "Volvo", "model": "V60", "vin": VIN},
         waiver={"signedName": SIGNED},
     )
-    purse.complete(stage, created, customer, mechanic)
-    with stage.owner.transaction():
-        stage.owner.execute("UPDATE sessions SET mechanic_notes = %s WHERE id = %s", [NOTES, created.session_id])
+    purchases.complete(world, created, customer, mechanic)
+    with world.owner.transaction():
+        world.owner.execute("UPDATE sessions SET mechanic_notes = %s WHERE id = %s", [NOTES, created.session_id])
     return created.session_id
 
 
-def everything(stage: Stage) -> dict[str, str]:
+def everything(world: World) -> dict[str, str]:
     """Every row of every table of ours, as text, by table."""
     tables = [
         row["name"]
-        for row in stage.owner.execute("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'")
+        for row in world.owner.execute("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'")
     ]
     text = {}
     for name in tables:
         query = sql.SQL("SELECT coalesce(string_agg(t::text, E'\\n'), '') AS rows FROM {} AS t").format(
             sql.Identifier(name)
         )
-        row = stage.owner.execute(query).fetchone()
+        row = world.owner.execute(query).fetchone()
         assert row is not None
         text[name] = row["rows"]
     return text
 
 
-def test_the_copy_has_every_word_the_customer_gave(stage: Stage, owner: Database) -> None:
+def test_the_copy_has_every_word_the_customer_gave(world: World, owner: Database) -> None:
     customer = new_id()
-    purse.give(stage, customer, 5)
-    session = completed(stage, customer)
+    purchases.give(world, customer, 5)
+    session = completed(world, customer)
     document = export_customer(owner, customer)
     text = json.dumps(document, ensure_ascii=False)
     assert [word for word in SECRETS if word not in text] == []
@@ -82,14 +82,14 @@ def test_the_copy_has_every_word_the_customer_gave(stage: Stage, owner: Database
     assert {row["kind"] for row in document["ledger"]} == {"credit_grant", "credit_hold"}
 
 
-def test_after_the_erasure_no_row_anywhere_has_any_of_it(stage: Stage, owner: Database) -> None:
+def test_after_the_erasure_no_row_anywhere_has_any_of_it(world: World, owner: Database) -> None:
     customer = new_id()
-    purse.give(stage, customer, 5)
-    completed(stage, customer)
-    before = everything(stage)
+    purchases.give(world, customer, 5)
+    completed(world, customer)
+    before = everything(world)
     assert any(word in rows for rows in before.values() for word in SECRETS)
     proof = erase_customer(owner, customer, "ada")
-    after = everything(stage)
+    after = everything(world)
     assert {name: word for name, rows in after.items() for word in SECRETS if word in rows} == {}
     kept = ("ledger_transfer", "credit_balances", "session_events", "session_assignment_events", "settlements_due")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
@@ -97,35 +97,35 @@ def test_after_the_erasure_no_row_anywhere_has_any_of_it(stage: Stage, owner: Da
     assert erase_customer(owner, customer, "bob") == proof
 
 
-def test_another_customer_is_untouched(stage: Stage, owner: Database) -> None:
+def test_another_customer_is_untouched(world: World, owner: Database) -> None:
     erased, other = new_id(), new_id()
     for customer in (erased, other):
-        purse.give(stage, customer, 5)
-        completed(stage, customer)
+        purchases.give(world, customer, 5)
+        completed(world, customer)
     before = export_customer(owner, other)
     erase_customer(owner, erased, "ada")
     assert export_customer(owner, other) == before
 
 
 def test_who_was_erased_starts_no_session_and_their_mechanic_still_sees_what_was_done(
-    stage: Stage, owner: Database
+    world: World, owner: Database
 ) -> None:
     customer = new_id()
-    purse.give(stage, customer, 5)
-    session = completed(stage, customer)
+    purchases.give(world, customer, 5)
+    session = completed(world, customer)
     erase_customer(owner, customer, "ada")
     with pytest.raises(CustomerErased):
-        stage.pending(customer)
-    detail = session_detail(stage.app, new_id(), session, any_session=True)
+        world.pending(customer)
+    detail = session_detail(world.app, new_id(), session, any_session=True)
     assert (detail.status, detail.concern, detail.vehicle, detail.mechanic_notes) == ("completed", "[erased]", {}, None)
 
 
-def test_an_active_session_or_an_open_payment_has_to_end_first(stage: Stage, owner: Database) -> None:
+def test_an_active_session_or_an_open_payment_has_to_end_first(world: World, owner: Database) -> None:
     customer = new_id()
-    created = stage.pending(customer)
+    created = world.pending(customer)
     with pytest.raises(CustomerBusy):
         erase_customer(owner, customer, "ada")
-    end_session(stage.app, Ender(customer, actor="customer"), created.session_id)
+    end_session(world.app, Ender(customer, actor="customer"), created.session_id)
     erase_customer(owner, customer, "ada")
 
 
@@ -136,16 +136,16 @@ def test_nobody_is_not_erased(owner: Database) -> None:
         export_customer(owner, new_id())
 
 
-def test_the_application_role_can_erase_nobody(stage: Stage) -> None:
+def test_the_application_role_can_erase_nobody(world: World) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        stage.app.one("SELECT erase_customer(%s, 'me')", [new_id()])
+        world.app.one("SELECT erase_customer(%s, 'me')", [new_id()])
 
 
-def test_the_command_writes_the_copy_and_the_proof_and_says_whom_it_does_not_know(stage: Stage) -> None:
+def test_the_command_writes_the_copy_and_the_proof_and_says_whom_it_does_not_know(world: World) -> None:
     customer = new_id()
-    purse.give(stage, customer, 5)
-    completed(stage, customer)
-    url = ["--database-url", stage.urls.owner_url]
+    purchases.give(world, customer, 5)
+    completed(world, customer)
+    url = ["--database-url", world.urls.owner_url]
     copy = CliRunner().invoke(app, ["customer", "export", str(customer), *url])
     assert PERSONAL["email"] in copy.stdout
     proof = CliRunner().invoke(app, ["customer", "erase", str(customer), "--yes", *url])

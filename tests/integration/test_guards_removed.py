@@ -13,10 +13,10 @@ import pytest
 
 from autodoctor.db import Row
 from autodoctor.sessions.accept import accept
-from integration.actors import Stage
-from integration.conflicts import OPERATIONS, Scene, Wish, play
-from integration.invariants import violations
-from integration.stepper import Operation
+from support.concurrency.conflicts import OPERATIONS, Scenario, Wish, play
+from support.concurrency.stepper import Operation
+from support.invariants.sessions import violations
+from support.world import World
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class Guard:
 def carelessly(statement: LiteralString) -> Wish:
     """Somebody runs a statement that decides nothing; it may name the session and the mechanic."""
 
-    def wish(scene: Scene) -> Operation:
-        parameters = {"session_id": scene.session_id, "mechanic_id": scene.mechanic.id}
+    def wish(scenario: Scenario) -> Operation:
+        parameters = {"session_id": scenario.session_id, "mechanic_id": scenario.mechanic.id}
         return Operation(lambda app: app.one(statement, parameters))
 
     return wish
 
 
-def accepts_another_session(scene: Scene) -> Operation:
+def accepts_another_session(scenario: Scenario) -> Operation:
     """The same mechanic accepts what another customer asked for."""
-    another = scene.stage.queued()
-    return Operation(lambda app: accept(app, scene.mechanic.user_id, another.assignment_id))
+    another = scenario.world.queued()
+    return Operation(lambda app: accept(app, scenario.mechanic.user_id, another.assignment_id))
 
 
 AT_COMMIT: Final = (
@@ -127,43 +127,43 @@ GUARDS: Final = {
 }
 
 
-def reported(stage: Stage, guard: Guard) -> set[str]:
+def reported(world: World, guard: Guard) -> set[str]:
     """What the checker says of all interleavings of the guard's conflict: "invariant 3", ..."""
     sentences: set[str] = set()
-    for _ in play(stage, guard.state, guard.wishes):
-        sentences.update(sentence.partition(":")[0] for sentence in violations(stage.owner))
+    for _ in play(world, guard.state, guard.wishes):
+        sentences.update(sentence.partition(":")[0] for sentence in violations(world.owner))
     return sentences
 
 
 @pytest.mark.parametrize("name", GUARDS)
-def test_a_guard_in_its_place_keeps_the_invariants(stage: Stage, name: str) -> None:
-    assert reported(stage, GUARDS[name]) == set()
+def test_a_guard_in_its_place_keeps_the_invariants(world: World, name: str) -> None:
+    assert reported(world, GUARDS[name]) == set()
 
 
 @pytest.mark.parametrize("name", GUARDS)
-def test_a_missing_guard_is_reported(stage: Stage, name: str) -> None:
+def test_a_missing_guard_is_reported(world: World, name: str) -> None:
     guard = GUARDS[name]
     for statement in guard.removal:
-        stage.owner.execute(statement)
-    assert reported(stage, guard) >= {f"invariant {number}" for number in guard.invariants}
+        world.owner.execute(statement)
+    assert reported(world, guard) >= {f"invariant {number}" for number in guard.invariants}
 
 
-def looks_then_takes(scene: Scene) -> Operation:
+def looks_then_takes(scenario: Scenario) -> Operation:
     """The way it should not be done: is the mechanic free, and if so, take a session (of another customer)."""
-    session_id = scene.stage.queued().session_id
+    session_id = scenario.world.queued().session_id
 
     def work(connection: psycopg.Connection[Row]) -> None:
         busy = "SELECT 1 FROM sessions WHERE mechanic_id = %s AND status IN ('waiting', 'live')"
-        if connection.execute(busy, (scene.mechanic.id,)).fetchone() is None:
+        if connection.execute(busy, (scenario.mechanic.id,)).fetchone() is None:
             take = "UPDATE sessions SET status = 'waiting', mechanic_id = %s WHERE id = %s"
-            connection.execute(take, (scene.mechanic.id, session_id))
+            connection.execute(take, (scenario.mechanic.id, session_id))
 
     return Operation(lambda app: app.transaction(work))
 
 
-def test_what_only_an_interleaving_breaks_is_found_there_and_only_there(stage: Stage) -> None:
-    stage.owner.execute("DROP INDEX uq_busy_session_per_mechanic")
+def test_what_only_an_interleaving_breaks_is_found_there_and_only_there(world: World) -> None:
+    world.owner.execute("DROP INDEX uq_busy_session_per_mechanic")
     found: dict[bool, set[str]] = {True: set(), False: set()}
-    for run in play(stage, "nobody", [looks_then_takes, looks_then_takes]):
-        found[run.is_serial].update(sentence.partition(":")[0] for sentence in violations(stage.owner))
+    for run in play(world, "nobody", [looks_then_takes, looks_then_takes]):
+        found[run.is_serial].update(sentence.partition(":")[0] for sentence in violations(world.owner))
     assert found == {True: set(), False: {"invariant 8"}}

@@ -8,10 +8,10 @@ import pytest
 from autodoctor.errors import ActiveSessionExists, Problem
 from autodoctor.sessions.end import Ended
 from autodoctor.sessions.expiry import Swept
-from integration.actors import Stage
-from integration.conflicts import OPERATIONS, play
-from integration.invariants import violations
-from integration.stepper import Run
+from support.concurrency.conflicts import OPERATIONS, play
+from support.concurrency.stepper import Run
+from support.invariants.sessions import violations
+from support.world import World
 
 type Conflict = tuple[str, str, str]
 
@@ -51,12 +51,12 @@ EVERYTHING: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def interleave(stage: Stage, conflict: Conflict, *, begin_is_a_step: bool = False) -> list[Run]:
+def interleave(world: World, conflict: Conflict, *, begin_is_a_step: bool = False) -> list[Run]:
     """Run every schedule of a conflict and check each; returns them all."""
     state, *wishes = conflict
     runs = []
-    for run in play(stage, state, [OPERATIONS[wish] for wish in wishes], begin_is_a_step=begin_is_a_step):
-        check(stage, run)
+    for run in play(world, state, [OPERATIONS[wish] for wish in wishes], begin_is_a_step=begin_is_a_step):
+        check(world, run)
         runs.append(run)
     return runs
 
@@ -77,15 +77,15 @@ def happened_once(one: object, other: object) -> bool:
     return bool(one == other)
 
 
-def check(stage: Stage, run: Run) -> None:
+def check(world: World, run: Run) -> None:
     """Success or a typed problem, never a deadlock or another error, and nothing wrong in the database."""
     assert all(succeeded(outcome) or isinstance(outcome, Problem) for outcome in run.outcomes), run
-    assert violations(stage.owner) == [], run
+    assert violations(world.owner) == [], run
 
 
 @pytest.mark.parametrize("conflict", OBLIGATORY, ids="-".join)
-def test_every_interleaving_keeps_the_invariants(stage: Stage, conflict: Conflict) -> None:
-    runs = interleave(stage, conflict)
+def test_every_interleaving_keeps_the_invariants(world: World, conflict: Conflict) -> None:
+    runs = interleave(world, conflict)
     # One after the other, in both orders, and at least one step of one between two of the other.
     assert len(runs) > 2
     for run in runs:
@@ -96,8 +96,8 @@ def test_every_interleaving_keeps_the_invariants(stage: Stage, conflict: Conflic
 
 @pytest.mark.races
 @pytest.mark.parametrize("conflict", OBLIGATORY, ids="-".join)
-def test_a_begin_of_its_own_makes_no_difference(stage: Stage, conflict: Conflict) -> None:
-    interleave(stage, conflict, begin_is_a_step=True)
+def test_a_begin_of_its_own_makes_no_difference(world: World, conflict: Conflict) -> None:
+    interleave(world, conflict, begin_is_a_step=True)
 
 
 @pytest.mark.races
@@ -106,5 +106,5 @@ def test_a_begin_of_its_own_makes_no_difference(stage: Stage, conflict: Conflict
     [(state, *pair) for state, names in EVERYTHING.items() for pair in combinations_with_replacement(names, 2)],
     ids="-".join,
 )
-def test_whatever_can_be_asked_at_once_keeps_the_invariants(stage: Stage, conflict: Conflict) -> None:
-    interleave(stage, conflict)
+def test_whatever_can_be_asked_at_once_keeps_the_invariants(world: World, conflict: Conflict) -> None:
+    interleave(world, conflict)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from integration.engine import Engine
+from support.cloud.engine import Engine
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 

@@ -18,9 +18,9 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from integration.engine import ENGINE_TEMPLATE
 from localcloud.compute.environment import MissingPackage
 from localcloud.services.cloud import CloudSettings, InvokeResult, RunningCloud, running_cloud
+from support.cloud.engine import ENGINE_TEMPLATE
 
 PATIENCE_SECONDS = 30.0
 PARENT = """

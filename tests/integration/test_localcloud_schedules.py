@@ -10,9 +10,9 @@ from pathlib import Path
 
 import boto3
 
-from integration.engine import ENGINE_TEMPLATE, due_soon
 from localcloud.host.logline import LogLine
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
+from support.cloud.engine import ENGINE_TEMPLATE, due_soon
 
 CREDENTIALS = {"region_name": "eu-central-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 WAIT_SECONDS = 30.0

@@ -8,7 +8,7 @@ import httpx
 import jwt
 import pytest
 
-from integration.engine import Engine
+from support.cloud.engine import Engine
 
 VERIFIER = "a-verifier-that-is-long-enough-for-rfc-7636-0123456789"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from integration.engine import Engine
+from support.cloud.engine import Engine
 
 
 def call(engine: Engine, authorization: str | None, path: str = "/private/x") -> httpx.Response:

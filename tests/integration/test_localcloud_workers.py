@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from integration.engine import Engine
 from localcloud.services.cloud import InvokeResult, UnknownFunction
+from support.cloud.engine import ENGINE_TEMPLATE, Engine
 
 
 def payload(result: InvokeResult) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_gives_the_owners_database_to_the_function_with_the_owners_secret(engine
 
 def test_shows_a_function_only_its_own_folder_its_layers_and_the_runtime(engine: Engine) -> None:
     path = [Path(entry) for entry in payload(engine.cloud.invoke("ProbeFunction", {"do": "look"}))["path"]]
-    stack = Path(__file__).parent / "engine_stack"
+    stack = ENGINE_TEMPLATE.parent
     assert path[:2] == [stack / "functions" / "probe", stack / "layers" / "common"]
     linked, runtime, *standard = path[2:]
     assert (linked / "pydantic_core").is_dir()

@@ -11,13 +11,13 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.presence import PresenceRecorded, join, leave, release
 from autodoctor.sessions.queue import fetch_queue
-from integration.actors import Mechanic, Stage
-from integration.evidence import assignments, column, events, last_event
+from support.evidence import assignments, column, events, last_event
+from support.world import Mechanic, World
 
 
 @pytest.fixture
-def mechanic(stage: Stage) -> Mechanic:
-    return stage.mechanic()
+def mechanic(world: World) -> Mechanic:
+    return world.mechanic()
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def customer() -> UUID:
 
 
 @pytest.fixture
-def session_id(stage: Stage, mechanic: Mechanic, customer: UUID) -> UUID:
+def session_id(world: World, mechanic: Mechanic, customer: UUID) -> UUID:
     """A session that this mechanic has accepted from this customer."""
-    return stage.waiting(mechanic, customer).session_id
+    return world.waiting(mechanic, customer).session_id
 
 
 # --- join -----------------------------------------------------------------------------------------
@@ -36,50 +36,50 @@ def session_id(stage: Stage, mechanic: Mechanic, customer: UUID) -> UUID:
 
 @pytest.mark.parametrize("first", ["customer", "mechanic"])
 def test_live_as_soon_as_both_are_present(
-    stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID, first: str
+    world: World, mechanic: Mechanic, customer: UUID, session_id: UUID, first: str
 ) -> None:
     users = [customer, mechanic.user_id]
     one, other = users if first == "customer" else reversed(users)
-    assert join(stage.app, one, session_id) == PresenceRecorded(
+    assert join(world.app, one, session_id) == PresenceRecorded(
         session_id=session_id, session_status="waiting", started_at=None
     )
-    joined = join(stage.app, other, session_id)
+    joined = join(world.app, other, session_id)
     assert (joined.session_status, joined.started_at is not None) == ("live", True)
-    assert "live" in events(stage, session_id)
+    assert "live" in events(world, session_id)
 
 
-def test_joining_again_records_nothing(stage: Stage, customer: UUID, session_id: UUID) -> None:
-    first = join(stage.app, customer, session_id)
-    assert join(stage.app, customer, session_id) == first
-    assert events(stage, session_id).count("customer joined") == 1
+def test_joining_again_records_nothing(world: World, customer: UUID, session_id: UUID) -> None:
+    first = join(world.app, customer, session_id)
+    assert join(world.app, customer, session_id) == first
+    assert events(world, session_id).count("customer joined") == 1
 
 
 def test_of_two_joins_at_once_the_second_starts_the_session(
-    stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID
+    world: World, mechanic: Mechanic, customer: UUID, session_id: UUID
 ) -> None:
     barrier = threading.Barrier(2)
 
     def come(user_id: UUID) -> str:
-        with stage.elsewhere() as database:
+        with world.elsewhere() as database:
             barrier.wait()
             return join(database, user_id, session_id).session_status
 
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(come, [customer, mechanic.user_id])) == ["live", "waiting"]
-    assert stage.status(session_id) == "live"
+    assert world.status(session_id) == "live"
 
 
-def test_a_customer_may_join_while_nobody_has_accepted(stage: Stage, mechanic: Mechanic, customer: UUID) -> None:
-    created = stage.queued(customer)
-    assert join(stage.app, customer, created.session_id).session_status == "pending"
-    stage.accept(mechanic, created)
-    assert join(stage.app, mechanic.user_id, created.session_id).session_status == "live"
-    assert events(stage, created.session_id) == ["pending", "customer joined", "waiting", "mechanic joined", "live"]
+def test_a_customer_may_join_while_nobody_has_accepted(world: World, mechanic: Mechanic, customer: UUID) -> None:
+    created = world.queued(customer)
+    assert join(world.app, customer, created.session_id).session_status == "pending"
+    world.accept(mechanic, created)
+    assert join(world.app, mechanic.user_id, created.session_id).session_status == "live"
+    assert events(world, created.session_id) == ["pending", "customer joined", "waiting", "mechanic joined", "live"]
 
 
-def test_the_connection_is_kept_with_the_evidence(stage: Stage, customer: UUID, session_id: UUID) -> None:
-    join(stage.app, customer, session_id, "L0SM9cOFvHcCIhw=")
-    event = last_event(stage, session_id)
+def test_the_connection_is_kept_with_the_evidence(world: World, customer: UUID, session_id: UUID) -> None:
+    join(world.app, customer, session_id, "L0SM9cOFvHcCIhw=")
+    event = last_event(world, session_id)
     assert (event["data"], event["actor"], event["actor_id"]) == (
         {"connectionId": "L0SM9cOFvHcCIhw="},
         "customer",
@@ -87,164 +87,164 @@ def test_the_connection_is_kept_with_the_evidence(stage: Stage, customer: UUID, 
     )
 
 
-def test_a_scheduled_session_is_not_open_before_it_comes_due(stage: Stage, customer: UUID, next_week: str) -> None:
-    created = stage.queued(customer, scheduledFor=next_week)
+def test_a_scheduled_session_is_not_open_before_it_comes_due(world: World, customer: UUID, next_week: str) -> None:
+    created = world.queued(customer, scheduledFor=next_week)
     with pytest.raises(SessionNotOpen) as refused:
-        join(stage.app, customer, created.session_id)
+        join(world.app, customer, created.session_id)
     assert (refused.value.status, refused.value.slug) == (409, "session-not-open")
 
 
 @pytest.mark.parametrize("end", ["cancelled", "expired"])
-def test_a_session_that_is_over_cannot_be_joined(stage: Stage, customer: UUID, session_id: UUID, end: str) -> None:
+def test_a_session_that_is_over_cannot_be_joined(world: World, customer: UUID, session_id: UUID, end: str) -> None:
     if end == "cancelled":
-        stage.end(customer, session_id)
+        world.end(customer, session_id)
     else:
-        stage.let_time_pass(7201)
-        stage.owner.execute("SELECT expire_orphaned_sessions()")
+        world.let_time_pass(7201)
+        world.owner.execute("SELECT expire_orphaned_sessions()")
     with pytest.raises(SessionEnded) as refused:
-        join(stage.app, customer, session_id)
+        join(world.app, customer, session_id)
     assert (refused.value.slug, refused.value.extras) == ("session-ended", {"sessionStatus": end})
 
 
-def test_only_parties_join_and_leave(stage: Stage, session_id: UUID) -> None:
-    stage.pending(other := new_id())
-    for user in (other, new_id(), stage.mechanic().user_id):
+def test_only_parties_join_and_leave(world: World, session_id: UUID) -> None:
+    world.pending(other := new_id())
+    for user in (other, new_id(), world.mechanic().user_id):
         with pytest.raises(SessionNotFound):
-            join(stage.app, user, session_id)
+            join(world.app, user, session_id)
         with pytest.raises(SessionNotFound):
-            leave(stage.app, user, session_id)
+            leave(world.app, user, session_id)
     with pytest.raises(SessionNotFound):
-        join(stage.app, other, new_id())
-    assert events(stage, session_id) == ["pending", "waiting"]
+        join(world.app, other, new_id())
+    assert events(world, session_id) == ["pending", "waiting"]
 
 
 # --- leave ----------------------------------------------------------------------------------------
 
 
 def test_leaving_is_recorded_and_the_session_stays_live(
-    stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID
+    world: World, mechanic: Mechanic, customer: UUID, session_id: UUID
 ) -> None:
-    started = [join(stage.app, user, session_id) for user in (customer, mechanic.user_id)][1]
-    assert leave(stage.app, customer, session_id) == started
-    assert events(stage, session_id)[-1] == "customer left"
-    assert column(stage, session_id, "parted_at") is not None
+    started = [join(world.app, user, session_id) for user in (customer, mechanic.user_id)][1]
+    assert leave(world.app, customer, session_id) == started
+    assert events(world, session_id)[-1] == "customer left"
+    assert column(world, session_id, "parted_at") is not None
 
 
-def test_coming_back_goes_on_where_it_was(stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID) -> None:
-    started = [join(stage.app, user, session_id) for user in (customer, mechanic.user_id)][1]
-    leave(stage.app, customer, session_id)
-    assert join(stage.app, customer, session_id) == started
-    assert column(stage, session_id, "parted_at") is None
-    assert events(stage, session_id).count("live") == 1
+def test_coming_back_goes_on_where_it_was(world: World, mechanic: Mechanic, customer: UUID, session_id: UUID) -> None:
+    started = [join(world.app, user, session_id) for user in (customer, mechanic.user_id)][1]
+    leave(world.app, customer, session_id)
+    assert join(world.app, customer, session_id) == started
+    assert column(world, session_id, "parted_at") is None
+    assert events(world, session_id).count("live") == 1
 
 
-def test_leaving_without_having_joined_records_nothing(stage: Stage, customer: UUID, session_id: UUID) -> None:
-    left = leave(stage.app, customer, session_id)
+def test_leaving_without_having_joined_records_nothing(world: World, customer: UUID, session_id: UUID) -> None:
+    left = leave(world.app, customer, session_id)
     assert left == PresenceRecorded(session_id=session_id, session_status="waiting", started_at=None)
-    assert events(stage, session_id) == ["pending", "waiting"]
+    assert events(world, session_id) == ["pending", "waiting"]
 
 
-def test_leaving_twice_records_once(stage: Stage, customer: UUID, session_id: UUID) -> None:
-    join(stage.app, customer, session_id)
-    assert leave(stage.app, customer, session_id) == leave(stage.app, customer, session_id)
-    assert events(stage, session_id).count("customer left") == 1
+def test_leaving_twice_records_once(world: World, customer: UUID, session_id: UUID) -> None:
+    join(world.app, customer, session_id)
+    assert leave(world.app, customer, session_id) == leave(world.app, customer, session_id)
+    assert events(world, session_id).count("customer left") == 1
 
 
-def test_leaving_what_is_over_leaves_no_trace(stage: Stage, customer: UUID, session_id: UUID) -> None:
-    join(stage.app, customer, session_id)
-    stage.end(customer, session_id)
-    assert leave(stage.app, customer, session_id).session_status == "cancelled"
-    assert events(stage, session_id)[-1] == "cancelled"
+def test_leaving_what_is_over_leaves_no_trace(world: World, customer: UUID, session_id: UUID) -> None:
+    join(world.app, customer, session_id)
+    world.end(customer, session_id)
+    assert leave(world.app, customer, session_id).session_status == "cancelled"
+    assert events(world, session_id)[-1] == "cancelled"
 
 
-def test_leaving_a_scheduled_session_records_nothing(stage: Stage, customer: UUID, next_week: str) -> None:
-    created = stage.queued(customer, scheduledFor=next_week)
-    assert leave(stage.app, customer, created.session_id).session_status == "scheduled"
-    assert events(stage, created.session_id) == ["scheduled"]
+def test_leaving_a_scheduled_session_records_nothing(world: World, customer: UUID, next_week: str) -> None:
+    created = world.queued(customer, scheduledFor=next_week)
+    assert leave(world.app, customer, created.session_id).session_status == "scheduled"
+    assert events(world, created.session_id) == ["scheduled"]
 
 
 def test_a_suspended_mechanic_may_still_leave(
-    stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID
+    world: World, mechanic: Mechanic, customer: UUID, session_id: UUID
 ) -> None:
     for user in (customer, mechanic.user_id):
-        join(stage.app, user, session_id)
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended'")
-    assert leave(stage.app, mechanic.user_id, session_id).session_status == "live"
-    assert events(stage, session_id)[-1] == "mechanic left"
+        join(world.app, user, session_id)
+    world.owner.execute("UPDATE mechanics SET status = 'suspended'")
+    assert leave(world.app, mechanic.user_id, session_id).session_status == "live"
+    assert events(world, session_id)[-1] == "mechanic left"
 
 
 # --- release --------------------------------------------------------------------------------------
 
 
 def test_a_released_session_is_queued_again_with_its_old_place(
-    stage: Stage, mechanic: Mechanic, session_id: UUID
+    world: World, mechanic: Mechanic, session_id: UUID
 ) -> None:
-    assert release(stage.app, mechanic.user_id, session_id).session_status == "pending"
-    assert assignments(stage, session_id) == ["expired", "queued"]
-    assert stage.one("SELECT count(DISTINCT queued_at) FROM session_assignments") == 1
-    shown = fetch_queue(stage.app, stage.mechanic().user_id).assignments
+    assert release(world.app, mechanic.user_id, session_id).session_status == "pending"
+    assert assignments(world, session_id) == ["expired", "queued"]
+    assert world.one("SELECT count(DISTINCT queued_at) FROM session_assignments") == 1
+    shown = fetch_queue(world.app, world.mechanic().user_id).assignments
     assert [assignment.session_id for assignment in shown] == [session_id]
 
 
 def test_releasing_again_is_the_same_answer_until_another_takes_it(
-    stage: Stage, mechanic: Mechanic, session_id: UUID
+    world: World, mechanic: Mechanic, session_id: UUID
 ) -> None:
-    first = release(stage.app, mechanic.user_id, session_id)
-    assert release(stage.app, mechanic.user_id, session_id) == first
-    assert assignments(stage, session_id) == ["expired", "queued"]
-    other = stage.mechanic()
-    accept(stage.app, other.user_id, column(stage, session_id, "current_assignment_id"))
+    first = release(world.app, mechanic.user_id, session_id)
+    assert release(world.app, mechanic.user_id, session_id) == first
+    assert assignments(world, session_id) == ["expired", "queued"]
+    other = world.mechanic()
+    accept(world.app, other.user_id, column(world, session_id, "current_assignment_id"))
     with pytest.raises(SessionNotFound):
-        release(stage.app, mechanic.user_id, session_id)
-    assert stage.status(session_id) == "waiting"
+        release(world.app, mechanic.user_id, session_id)
+    assert world.status(session_id) == "waiting"
 
 
-def test_who_released_is_free_and_may_take_it_again(stage: Stage, mechanic: Mechanic, session_id: UUID) -> None:
-    release(stage.app, mechanic.user_id, session_id)
-    again = accept(stage.app, mechanic.user_id, column(stage, session_id, "current_assignment_id"))
+def test_who_released_is_free_and_may_take_it_again(world: World, mechanic: Mechanic, session_id: UUID) -> None:
+    release(world.app, mechanic.user_id, session_id)
+    again = accept(world.app, mechanic.user_id, column(world, session_id, "current_assignment_id"))
     assert again.session_status == "waiting"
 
 
 def test_a_mechanic_who_had_joined_leaves_with_the_release(
-    stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID
+    world: World, mechanic: Mechanic, customer: UUID, session_id: UUID
 ) -> None:
-    join(stage.app, mechanic.user_id, session_id)
-    release(stage.app, mechanic.user_id, session_id)
-    assert "mechanic left" in events(stage, session_id)
-    assert join(stage.app, customer, session_id).session_status == "pending"
-    other = stage.mechanic()
-    accept(stage.app, other.user_id, column(stage, session_id, "current_assignment_id"))
-    assert join(stage.app, other.user_id, session_id).session_status == "live"
+    join(world.app, mechanic.user_id, session_id)
+    release(world.app, mechanic.user_id, session_id)
+    assert "mechanic left" in events(world, session_id)
+    assert join(world.app, customer, session_id).session_status == "pending"
+    other = world.mechanic()
+    accept(world.app, other.user_id, column(world, session_id, "current_assignment_id"))
+    assert join(world.app, other.user_id, session_id).session_status == "live"
 
 
 def test_an_earlier_visit_is_no_presence_after_taking_it_again(
-    stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID
+    world: World, mechanic: Mechanic, customer: UUID, session_id: UUID
 ) -> None:
-    join(stage.app, mechanic.user_id, session_id)
-    release(stage.app, mechanic.user_id, session_id)
-    accept(stage.app, mechanic.user_id, column(stage, session_id, "current_assignment_id"))
-    join(stage.app, customer, session_id)
-    assert stage.end(customer, session_id).reason == "no_show"
-    assert column(stage, session_id, "absent") == "mechanic"
+    join(world.app, mechanic.user_id, session_id)
+    release(world.app, mechanic.user_id, session_id)
+    accept(world.app, mechanic.user_id, column(world, session_id, "current_assignment_id"))
+    join(world.app, customer, session_id)
+    assert world.end(customer, session_id).reason == "no_show"
+    assert column(world, session_id, "absent") == "mechanic"
 
 
-def test_a_live_session_cannot_be_released(stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID) -> None:
+def test_a_live_session_cannot_be_released(world: World, mechanic: Mechanic, customer: UUID, session_id: UUID) -> None:
     for user in (customer, mechanic.user_id):
-        join(stage.app, user, session_id)
+        join(world.app, user, session_id)
     with pytest.raises(SessionNotReleasable):
-        release(stage.app, mechanic.user_id, session_id)
+        release(world.app, mechanic.user_id, session_id)
 
 
-def test_what_is_over_cannot_be_released(stage: Stage, mechanic: Mechanic, customer: UUID, session_id: UUID) -> None:
-    stage.end(customer, session_id)
+def test_what_is_over_cannot_be_released(world: World, mechanic: Mechanic, customer: UUID, session_id: UUID) -> None:
+    world.end(customer, session_id)
     with pytest.raises(SessionEnded):
-        release(stage.app, mechanic.user_id, session_id)
+        release(world.app, mechanic.user_id, session_id)
 
 
-def test_only_its_mechanic_releases_a_session(stage: Stage, customer: UUID, session_id: UUID) -> None:
-    for user in (customer, stage.mechanic().user_id, new_id()):
+def test_only_its_mechanic_releases_a_session(world: World, customer: UUID, session_id: UUID) -> None:
+    for user in (customer, world.mechanic().user_id, new_id()):
         with pytest.raises(SessionNotFound):
-            release(stage.app, user, session_id)
+            release(world.app, user, session_id)
     with pytest.raises(SessionNotFound):
-        release(stage.app, customer, new_id())
-    assert stage.status(session_id) == "waiting"
+        release(world.app, customer, new_id())
+    assert world.status(session_id) == "waiting"

@@ -11,9 +11,9 @@ import pytest
 from autodoctor.db import database
 from autodoctor.ids import new_id
 from autodoctor.observability import logger
-from integration.actors import Stage
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
-from unit.lambda_event import Answer, Handler, call, claims, event, loaded
+from support.lambda_event import Answer, Handler, call, claims, event, loaded
+from support.world import World
 
 PERSONAL = ("Cora", "Castillo", "cora@example.com", "555 0100", "squeals", "Toyota", "1HGCM82633A004352")
 BODY = {
@@ -52,8 +52,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return lines
 
 
-def start(stage: Stage, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]) -> Answer:
-    handler = handler_of("intake", stage.urls.app_url, monkeypatch)
+def start(world: World, monkeypatch: pytest.MonkeyPatch, body: dict[str, Any]) -> Answer:
+    handler = handler_of("intake", world.urls.app_url, monkeypatch)
     return call(handler, event("POST /api/intake/start", body, caller=claims(sub=str(new_id()))))
 
 
@@ -62,10 +62,10 @@ def silent(text: str) -> bool:
 
 
 def test_a_row_that_the_schema_refuses_is_not_quoted(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+    world: World, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
-    stage.owner.execute("ALTER TABLE intakes ADD CONSTRAINT other_makes_only CHECK (vehicle ->> 'make' <> 'Toyota')")
-    answer = start(stage, monkeypatch, BODY)
+    world.owner.execute("ALTER TABLE intakes ADD CONSTRAINT other_makes_only CHECK (vehicle ->> 'make' <> 'Toyota')")
+    answer = start(world, monkeypatch, BODY)
     assert (answer.status, set(answer.json)) == (500, {"type", "status", "requestId"})
     failure, request = map(json.loads, log.getvalue().splitlines())
     assert (failure["error"], failure["sqlstate"], failure["constraint"]) == (
@@ -78,12 +78,12 @@ def test_a_row_that_the_schema_refuses_is_not_quoted(
     assert silent(log.getvalue())
 
 
-def test_postgresql_would_have_quoted_the_row(stage: Stage) -> None:
+def test_postgresql_would_have_quoted_the_row(world: World) -> None:
     """The premise of the test above: the message of such an error holds personal data."""
-    stage.pending(name="Cora Castillo")
-    stage.owner.execute("ALTER TABLE intakes ADD CONSTRAINT none CHECK (false) NOT VALID")
+    world.pending(name="Cora Castillo")
+    world.owner.execute("ALTER TABLE intakes ADD CONSTRAINT none CHECK (false) NOT VALID")
     with pytest.raises(psycopg.errors.CheckViolation) as refused:
-        stage.owner.execute("UPDATE intakes SET urgent = true")
+        world.owner.execute("UPDATE intakes SET urgent = true")
     assert "Cora Castillo" in str(refused.value)
 
 
@@ -96,10 +96,10 @@ def test_postgresql_would_have_quoted_the_row(stage: Stage) -> None:
     ],
 )
 def test_a_broken_schema_is_a_bare_500(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, broken: str, status: int
+    world: World, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, broken: str, status: int
 ) -> None:
-    stage.owner.execute(broken)
-    answer = start(stage, monkeypatch, BODY)
+    world.owner.execute(broken)
+    answer = start(world, monkeypatch, BODY)
     assert (answer.status, set(answer.json)) == (status, {"type", "status", "requestId"})
     assert silent(answer.text + log.getvalue())
 
@@ -112,37 +112,37 @@ def test_a_database_that_is_gone_is_briefly_unavailable(monkeypatch: pytest.Monk
 
 
 def test_a_statement_that_takes_too_long_is_briefly_unavailable(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+    world: World, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
-    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
+    with psycopg.connect(world.urls.superuser_url, autocommit=True) as superuser:
         superuser.execute(
-            f"ALTER ROLE autodoctor_app IN DATABASE \"{stage.urls.name}\" SET statement_timeout = '100ms'"
+            f"ALTER ROLE autodoctor_app IN DATABASE \"{world.urls.name}\" SET statement_timeout = '100ms'"
         )
-    with stage.owner.transaction():
-        stage.owner.execute("LOCK TABLE intakes IN ACCESS EXCLUSIVE MODE")
-        answer = start(stage, monkeypatch, BODY)
+    with world.owner.transaction():
+        world.owner.execute("LOCK TABLE intakes IN ACCESS EXCLUSIVE MODE")
+        answer = start(world, monkeypatch, BODY)
     assert (answer.status, answer.slug) == (503, "service-unavailable")
     assert silent(answer.text + log.getvalue())
 
 
-def test_a_row_that_stays_locked_is_busy(stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
-    with psycopg.connect(stage.urls.superuser_url, autocommit=True) as superuser:
-        superuser.execute(f"ALTER ROLE autodoctor_app IN DATABASE \"{stage.urls.name}\" SET lock_timeout = '100ms'")
-    mechanic = stage.mechanic()
-    created = stage.queued()
-    accept = handler_of("accept", stage.urls.app_url, monkeypatch)
+def test_a_row_that_stays_locked_is_busy(world: World, monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
+    with psycopg.connect(world.urls.superuser_url, autocommit=True) as superuser:
+        superuser.execute(f"ALTER ROLE autodoctor_app IN DATABASE \"{world.urls.name}\" SET lock_timeout = '100ms'")
+    mechanic = world.mechanic()
+    created = world.queued()
+    accept = handler_of("accept", world.urls.app_url, monkeypatch)
     path = {"assignmentId": str(created.assignment_id)}
     caller = claims("[mechanics]", sub=str(mechanic.user_id))
-    with stage.owner.transaction():
-        stage.owner.execute("SELECT FROM sessions FOR NO KEY UPDATE")
+    with world.owner.transaction():
+        world.owner.execute("SELECT FROM sessions FOR NO KEY UPDATE")
         answer = call(accept, event("POST /api/mechanic/assignments/{assignmentId}/accept", caller=caller, path=path))
     assert (answer.status, answer.slug, answer.headers["retry-after"]) == (409, "session-busy", "1")
     assert "ERROR" not in log.getvalue()
 
 
 def test_a_good_request_leaves_no_personal_data_in_the_log(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+    world: World, monkeypatch: pytest.MonkeyPatch, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert start(stage, monkeypatch, BODY).status == 201
+    assert start(world, monkeypatch, BODY).status == 201
     assert log.getvalue()
     assert silent(log.getvalue() + capsys.readouterr().out)

@@ -12,11 +12,11 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.queue import Queue, fetch_queue
-from integration.actors import Mechanic, Stage
+from support.world import Mechanic, World
 
 
-def sees(stage: Stage, mechanic: Mechanic) -> list[UUID]:
-    return [shown.session_id for shown in fetch_queue(stage.app, mechanic.user_id).assignments]
+def sees(world: World, mechanic: Mechanic) -> list[UUID]:
+    return [shown.session_id for shown in fetch_queue(world.app, mechanic.user_id).assignments]
 
 
 # --- every kind of mechanic times every kind of request ------------------------------------------
@@ -35,21 +35,21 @@ class People:
 
 
 @pytest.fixture
-def people(stage: Stage) -> People:
-    workshop = stage.workshop()
+def people(world: World) -> People:
+    workshop = world.workshop()
     people = People(
         workshop=workshop,
-        independent=stage.mechanic(),
-        employed=stage.mechanic(workshop),
-        elsewhere=stage.mechanic(stage.workshop()),
-        asked_for=stage.mechanic(workshop),
-        suspended=stage.mechanic(workshop),
+        independent=world.mechanic(),
+        employed=world.mechanic(workshop),
+        elsewhere=world.mechanic(world.workshop()),
+        asked_for=world.mechanic(workshop),
+        suspended=world.mechanic(workshop),
     )
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [people.suspended.id])
+    world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [people.suspended.id])
     return people
 
 
-def request_of(stage: Stage, people: People, kind: str, next_week: str) -> SessionCreated:
+def request_of(world: World, people: People, kind: str, next_week: str) -> SessionCreated:
     """A request of one kind."""
     asked_for, workshop = people.asked_for.id, people.workshop
     kinds: dict[str, dict[str, object]] = {
@@ -67,17 +67,17 @@ def request_of(stage: Stage, people: People, kind: str, next_week: str) -> Sessi
         "ended": {},
     }
     customer = new_id()
-    created = (stage.pending if kind == "unsigned" else stage.queued)(customer, **kinds[kind])
+    created = (world.pending if kind == "unsigned" else world.queued)(customer, **kinds[kind])
     if kind.startswith("declined"):
-        decline(stage.app, people.asked_for.user_id, created.assignment_id)
+        decline(world.app, people.asked_for.user_id, created.assignment_id)
     elif kind == "offer lapsed, not swept":
-        stage.let_time_pass(121)
+        world.let_time_pass(121)
     elif kind == "scheduled, within its lead":
-        stage.let_time_pass(7 * 86_400 - 14 * 60)
+        world.let_time_pass(7 * 86_400 - 14 * 60)
     elif kind == "accepted":
-        stage.accept(people.independent, created)
+        world.accept(people.independent, created)
     elif kind == "ended":
-        stage.end(customer, created.session_id)
+        world.end(customer, created.session_id)
     return created
 
 
@@ -98,42 +98,42 @@ def request_of(stage: Stage, people: People, kind: str, next_week: str) -> Sessi
         ("ended", set()),
     ],
 )
-def test_who_sees_what(stage: Stage, people: People, next_week: str, kind: str, seen_by: set[str]) -> None:
-    request_of(stage, people, kind, next_week)
+def test_who_sees_what(world: World, people: People, next_week: str, kind: str, seen_by: set[str]) -> None:
+    request_of(world, people, kind, next_week)
     active = ("independent", "employed", "elsewhere", "asked_for")
-    assert {name for name in active if sees(stage, getattr(people, name))} == seen_by
+    assert {name for name in active if sees(world, getattr(people, name))} == seen_by
     with pytest.raises(MechanicNotActive):
-        sees(stage, people.suspended)
+        sees(world, people.suspended)
 
 
-def test_who_is_no_mechanic_is_not_active(stage: Stage) -> None:
+def test_who_is_no_mechanic_is_not_active(world: World) -> None:
     with pytest.raises(MechanicNotActive):
-        fetch_queue(stage.app, new_id())
+        fetch_queue(world.app, new_id())
 
 
-def test_nobody_sees_their_own_request(stage: Stage) -> None:
-    mechanic, other = stage.mechanic(), stage.mechanic()
-    created = stage.queued(mechanic.user_id)
-    assert (sees(stage, mechanic), sees(stage, other)) == ([], [created.session_id])
+def test_nobody_sees_their_own_request(world: World) -> None:
+    mechanic, other = world.mechanic(), world.mechanic()
+    created = world.queued(mechanic.user_id)
+    assert (sees(world, mechanic), sees(world, other)) == ([], [created.session_id])
 
 
-def test_a_busy_mechanic_still_sees_the_queue(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    stage.waiting(mechanic)
-    created = stage.queued()
-    assert sees(stage, mechanic) == [created.session_id]
+def test_a_busy_mechanic_still_sees_the_queue(world: World) -> None:
+    mechanic = world.mechanic()
+    world.waiting(mechanic)
+    created = world.queued()
+    assert sees(world, mechanic) == [created.session_id]
 
 
 # --- what is shown --------------------------------------------------------------------------------
 
 
-def test_a_request_is_shown_with_what_a_mechanic_needs_to_know(stage: Stage) -> None:
-    workshop = stage.workshop()
-    mechanic = stage.mechanic(workshop)
-    created = stage.queued(
+def test_a_request_is_shown_with_what_a_mechanic_needs_to_know(world: World) -> None:
+    workshop = world.workshop()
+    mechanic = world.mechanic(workshop)
+    created = world.queued(
         workshopId=workshop, preferredMechanicId=mechanic.id, urgent=True, sessionType="video", name="Cora"
     )
-    (shown,) = fetch_queue(stage.app, mechanic.user_id).assignments
+    (shown,) = fetch_queue(world.app, mechanic.user_id).assignments
     assert shown.model_dump(exclude={"queued_at", "offer_expires_at"}) == {
         "assignment_id": created.assignment_id,
         "session_id": created.session_id,
@@ -150,47 +150,47 @@ def test_a_request_is_shown_with_what_a_mechanic_needs_to_know(stage: Stage) -> 
     assert 119 < (shown.offer_expires_at - shown.queued_at).total_seconds() <= 121
 
 
-def test_a_general_request_has_neither_workshop_nor_deadline(stage: Stage) -> None:
-    stage.queued()
-    (shown,) = fetch_queue(stage.app, stage.mechanic().user_id).assignments
+def test_a_general_request_has_neither_workshop_nor_deadline(world: World) -> None:
+    world.queued()
+    (shown,) = fetch_queue(world.app, world.mechanic().user_id).assignments
     assert (shown.status, shown.workshop_id, shown.offer_expires_at) == ("queued", None, None)
 
 
-def test_an_empty_queue_is_an_empty_page(stage: Stage) -> None:
-    assert fetch_queue(stage.app, stage.mechanic().user_id) == Queue(assignments=[], next_cursor=None)
+def test_an_empty_queue_is_an_empty_page(world: World) -> None:
+    assert fetch_queue(world.app, world.mechanic().user_id) == Queue(assignments=[], next_cursor=None)
 
 
 # --- order and pages ------------------------------------------------------------------------------
 
 
-def test_urgent_first_then_longest_waiting(stage: Stage) -> None:
-    calm_old, urgent_old = stage.queued(), stage.queued(urgent=True)
-    stage.let_time_pass(60)
-    calm_new, urgent_new = stage.queued(), stage.queued(urgent=True)
+def test_urgent_first_then_longest_waiting(world: World) -> None:
+    calm_old, urgent_old = world.queued(), world.queued(urgent=True)
+    world.let_time_pass(60)
+    calm_new, urgent_new = world.queued(), world.queued(urgent=True)
     expected = [urgent_old, urgent_new, calm_old, calm_new]
-    assert sees(stage, stage.mechanic()) == [created.session_id for created in expected]
+    assert sees(world, world.mechanic()) == [created.session_id for created in expected]
 
 
-def test_who_waits_longest_counts_from_the_signature(stage: Stage) -> None:
-    slow = stage.pending(customer := new_id())
-    stage.let_time_pass(60)
-    quick = stage.queued()
-    stage.sign(customer, slow.session_id)
-    assert sees(stage, stage.mechanic()) == [quick.session_id, slow.session_id]
+def test_who_waits_longest_counts_from_the_signature(world: World) -> None:
+    slow = world.pending(customer := new_id())
+    world.let_time_pass(60)
+    quick = world.queued()
+    world.sign(customer, slow.session_id)
+    assert sees(world, world.mechanic()) == [quick.session_id, slow.session_id]
 
 
 @pytest.mark.parametrize("limit", ["1", "2", "3", "7", "100"])
-def test_pages_show_everything_once_and_in_order(stage: Stage, limit: str) -> None:
-    mechanic = stage.mechanic()
+def test_pages_show_everything_once_and_in_order(world: World, limit: str) -> None:
+    mechanic = world.mechanic()
     for number in range(7):
-        stage.queued(urgent=number % 3 == 0)
+        world.queued(urgent=number % 3 == 0)
     # Ties: all of them have waited for exactly as long as each other.
-    stage.owner.execute("UPDATE session_assignments SET queued_at = '2026-11-21T10:00:00Z'")
-    expected = sees(stage, mechanic)
+    world.owner.execute("UPDATE session_assignments SET queued_at = '2026-11-21T10:00:00Z'")
+    expected = sees(world, mechanic)
     shown: list[UUID] = []
     cursor = None
     for _ in range(8):
-        page = fetch_queue(stage.app, mechanic.user_id, limit, cursor)
+        page = fetch_queue(world.app, mechanic.user_id, limit, cursor)
         assert len(page.assignments) <= int(limit)
         shown += [assignment.session_id for assignment in page.assignments]
         cursor = page.next_cursor
@@ -199,27 +199,27 @@ def test_pages_show_everything_once_and_in_order(stage: Stage, limit: str) -> No
     assert (shown, len(shown)) == (expected, 7)
 
 
-def test_a_page_goes_on_after_what_was_taken_meanwhile(stage: Stage) -> None:
-    mechanic, other = stage.mechanic(), stage.mechanic()
-    created = [stage.queued() for _ in range(3)]
-    first = fetch_queue(stage.app, mechanic.user_id, "1")
-    stage.accept(other, created[0])
-    second = fetch_queue(stage.app, mechanic.user_id, "1", first.next_cursor)
+def test_a_page_goes_on_after_what_was_taken_meanwhile(world: World) -> None:
+    mechanic, other = world.mechanic(), world.mechanic()
+    created = [world.queued() for _ in range(3)]
+    first = fetch_queue(world.app, mechanic.user_id, "1")
+    world.accept(other, created[0])
+    second = fetch_queue(world.app, mechanic.user_id, "1", first.next_cursor)
     assert [shown.session_id for shown in second.assignments] == [created[1].session_id]
 
 
-def test_twenty_a_page_unless_asked_otherwise(stage: Stage) -> None:
-    mechanic = stage.mechanic()
+def test_twenty_a_page_unless_asked_otherwise(world: World) -> None:
+    mechanic = world.mechanic()
     for _ in range(21):
-        stage.queued()
-    assert len(fetch_queue(stage.app, mechanic.user_id).assignments) == 20
-    page = fetch_queue(stage.app, mechanic.user_id, "21")
+        world.queued()
+    assert len(fetch_queue(world.app, mechanic.user_id).assignments) == 20
+    page = fetch_queue(world.app, mechanic.user_id, "21")
     assert (len(page.assignments), page.next_cursor) == (21, None)
 
 
-def refused_at(stage: Stage, limit: str | None = None, cursor: str | None = None) -> object:
+def refused_at(world: World, limit: str | None = None, cursor: str | None = None) -> object:
     with pytest.raises(Unprocessable) as refused:
-        fetch_queue(stage.app, stage.mechanic().user_id, limit, cursor)
+        fetch_queue(world.app, world.mechanic().user_id, limit, cursor)
     errors = refused.value.extras["errors"]
     assert isinstance(errors, list)
     return [error["pointer"] for error in errors]
@@ -228,8 +228,8 @@ def refused_at(stage: Stage, limit: str | None = None, cursor: str | None = None
 @pytest.mark.parametrize(
     "limit", ["0", "101", "-1", "", " 5", "5.0", "1e1", "five", "1000000000000", "\u0665", "\u00b2", "1,2", "\x00"]
 )
-def test_a_limit_is_a_whole_number_from_1_to_100(stage: Stage, limit: str) -> None:
-    assert refused_at(stage, limit=limit) == ["/limit"]
+def test_a_limit_is_a_whole_number_from_1_to_100(world: World, limit: str) -> None:
+    assert refused_at(world, limit=limit) == ["/limit"]
 
 
 def encoded(position: object) -> str:
@@ -256,18 +256,18 @@ BAD_CURSORS = [
 
 
 @pytest.mark.parametrize("cursor", BAD_CURSORS, ids=range(len(BAD_CURSORS)))
-def test_a_cursor_of_somebody_elses_making_is_refused(stage: Stage, cursor: str) -> None:
-    assert refused_at(stage, cursor=cursor) == ["/cursor"]
+def test_a_cursor_of_somebody_elses_making_is_refused(world: World, cursor: str) -> None:
+    assert refused_at(world, cursor=cursor) == ["/cursor"]
 
 
 @pytest.mark.parametrize(
     "at",
     ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-21T10:00:00+00:00:30.000001"],
 )
-def test_a_forged_cursor_at_the_ends_of_time_is_no_error_of_ours(stage: Stage, at: str) -> None:
+def test_a_forged_cursor_at_the_ends_of_time_is_no_error_of_ours(world: World, at: str) -> None:
     cursor = encoded([True, at, GOOD_ID])
     try:
-        page = fetch_queue(stage.app, stage.mechanic().user_id, None, cursor)
+        page = fetch_queue(world.app, world.mechanic().user_id, None, cursor)
     except Unprocessable:
         return
     assert page.assignments == []

@@ -30,8 +30,8 @@ from autodoctor.sessions.accept import Accepted, Declined, accept, decline
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.expiry import Swept, sweep
 from autodoctor.sessions.presence import PresenceRecorded, Released, join, leave, release
-from integration.actors import Stage, intake_request
-from integration.invariants import violations
+from support.invariants.sessions import violations
+from support.world import World, intake_request
 
 type Move = Callable[[Database], object]
 
@@ -41,10 +41,10 @@ _HEAD_START_SECONDS = 0.002
 class Arena:
     """Two rivals, each a thread with a connection of its own, and the people they act for."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.mechanics = (stage.mechanic(), stage.mechanic())
-        self._lanes = tuple((ThreadPoolExecutor(1), Database(lambda: stage.urls.app_url)) for _ in range(2))
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.mechanics = (world.mechanic(), world.mechanic())
+        self._lanes = tuple((ThreadPoolExecutor(1), Database(lambda: world.urls.app_url)) for _ in range(2))
         self._barrier = threading.Barrier(2)
 
     def race(self, *moves: Move) -> tuple[object, object]:
@@ -68,7 +68,7 @@ class Arena:
 
     def end(self, session_id: UUID) -> Ended:
         """Clear the field for the next round."""
-        return end_session(self.stage.app, Ender(any_session=True, actor="system:test"), session_id)
+        return end_session(self.world.app, Ender(any_session=True, actor="system:test"), session_id)
 
     def close(self) -> None:
         for thread, database in self._lanes:
@@ -85,7 +85,7 @@ def kinds(*answers: object) -> tuple[type, ...]:
 
 
 def accept_accept(arena: Arena) -> str:
-    created = arena.stage.queued()
+    created = arena.world.queued()
     answers = arena.race(
         *(lambda db, user=mechanic.user_id: accept(db, user, created.assignment_id) for mechanic in arena.mechanics)
     )
@@ -96,7 +96,7 @@ def accept_accept(arena: Arena) -> str:
 
 def accept_accept_by_one_mechanic(arena: Arena) -> str:
     """Two requests, one mechanic: a second session is refused."""
-    mechanic, created = arena.mechanics[0], (arena.stage.queued(), arena.stage.queued())
+    mechanic, created = arena.mechanics[0], (arena.world.queued(), arena.world.queued())
     answers = arena.race(*(lambda db, c=one: accept(db, mechanic.user_id, c.assignment_id) for one in created))
     assert sorted(kind.__name__ for kind in kinds(*answers)) == ["Accepted", "MechanicBusy"]
     for one in created:
@@ -106,7 +106,7 @@ def accept_accept_by_one_mechanic(arena: Arena) -> str:
 
 def accept_twice(arena: Arena) -> str:
     """The same mechanic's two clicks on one request."""
-    mechanic, created = arena.mechanics[0], arena.stage.queued()
+    mechanic, created = arena.mechanics[0], arena.world.queued()
     first, second = arena.race(*(lambda db: accept(db, mechanic.user_id, created.assignment_id),) * 2)
     assert isinstance(first, Accepted)
     assert first == second
@@ -116,7 +116,7 @@ def accept_twice(arena: Arena) -> str:
 
 def accept_withdraw(arena: Arena) -> str:
     customer, mechanic = new_id(), arena.mechanics[0]
-    created = arena.stage.queued(customer)
+    created = arena.world.queued(customer)
     accepted, ended = arena.race(
         lambda db: accept(db, mechanic.user_id, created.assignment_id),
         lambda db: end_session(db, Ender(customer), created.session_id),
@@ -128,15 +128,15 @@ def accept_withdraw(arena: Arena) -> str:
 
 def accept_expire(arena: Arena) -> str:
     """A session of more than 2 hours is accepted while the sweep comes for it."""
-    created = arena.stage.queued()
-    arena.stage.one(
+    created = arena.world.queued()
+    arena.world.one(
         "UPDATE sessions SET created_at = created_at - interval '3 hours' WHERE id = %s RETURNING 1", created.session_id
     )
     accepted, swept = arena.race(
         lambda db: accept(db, arena.mechanics[0].user_id, created.assignment_id),
         lambda db: db.one("SELECT expire_orphaned_sessions() AS expired", ()),
     )
-    status = arena.stage.status(created.session_id)
+    status = arena.world.status(created.session_id)
     assert (type(accepted), swept, status) in [
         (Accepted, {"expired": 0}, "waiting"),
         (Accepted, {"expired": 1}, "expired"),  # accepted first, and too old all the same
@@ -148,7 +148,7 @@ def accept_expire(arena: Arena) -> str:
 
 def end_end(arena: Arena) -> str:
     customer, mechanic = new_id(), arena.mechanics[0]
-    created = arena.stage.live(mechanic, customer)
+    created = arena.world.live(mechanic, customer)
     answers = arena.race(
         lambda db: end_session(db, Ender(customer), created.session_id),
         lambda db: end_session(db, Ender(mechanic.user_id), created.session_id, "brakes"),
@@ -197,8 +197,8 @@ def intake_with_one_key_and_two_bodies(arena: Arena) -> str:
 def accept_lapse(arena: Arena) -> str:
     """The offer ends within these milliseconds; the sweep and the mechanic both come for it."""
     mechanic = arena.mechanics[0]
-    created = arena.stage.queued(preferredMechanicId=mechanic.id)
-    arena.stage.one(
+    created = arena.world.queued(preferredMechanicId=mechanic.id)
+    arena.world.one(
         "UPDATE session_assignments SET offer_expires_at = clock_timestamp() + make_interval(secs => %s) "
         "WHERE id = %s RETURNING 1",
         random.uniform(0.0, 0.006),
@@ -220,7 +220,7 @@ def accept_lapse(arena: Arena) -> str:
 def accept_decline(arena: Arena) -> str:
     """One mechanic, two tabs."""
     mechanic = arena.mechanics[0]
-    created = arena.stage.queued(preferredMechanicId=mechanic.id)
+    created = arena.world.queued(preferredMechanicId=mechanic.id)
     answers = arena.race(
         lambda db: accept(db, mechanic.user_id, created.assignment_id),
         lambda db: decline(db, mechanic.user_id, created.assignment_id),
@@ -232,7 +232,7 @@ def accept_decline(arena: Arena) -> str:
 
 def join_join(arena: Arena) -> str:
     customer, mechanic = new_id(), arena.mechanics[0]
-    created = arena.stage.waiting(mechanic, customer)
+    created = arena.world.waiting(mechanic, customer)
     answers = arena.race(*(lambda db, u=user: join(db, u, created.session_id) for user in (customer, mechanic.user_id)))
     joined = [(answer.session_status, answer.started_at) for answer in answers if isinstance(answer, PresenceRecorded)]
     assert len(joined) == len(answers)
@@ -245,8 +245,8 @@ def join_join(arena: Arena) -> str:
 def join_end(arena: Arena) -> str:
     """The second party comes as the first one gives up."""
     customer, mechanic = new_id(), arena.mechanics[0]
-    created = arena.stage.waiting(mechanic, customer)
-    join(arena.stage.app, customer, created.session_id)
+    created = arena.world.waiting(mechanic, customer)
+    join(arena.world.app, customer, created.session_id)
     joined, ended = arena.race(
         lambda db: join(db, mechanic.user_id, created.session_id),
         lambda db: end_session(db, Ender(customer), created.session_id),
@@ -258,7 +258,7 @@ def join_end(arena: Arena) -> str:
 
 def leave_end(arena: Arena) -> str:
     customer, mechanic = new_id(), arena.mechanics[0]
-    created = arena.stage.live(mechanic, customer)
+    created = arena.world.live(mechanic, customer)
     left, ended = arena.race(
         lambda db: leave(db, customer, created.session_id),
         lambda db: end_session(db, Ender(mechanic.user_id), created.session_id),
@@ -272,8 +272,8 @@ def leave_end(arena: Arena) -> str:
 def release_join(arena: Arena) -> str:
     """The mechanic, already there, gives the session back as the customer comes."""
     customer, mechanic = new_id(), arena.mechanics[0]
-    created = arena.stage.waiting(mechanic, customer)
-    join(arena.stage.app, mechanic.user_id, created.session_id)
+    created = arena.world.waiting(mechanic, customer)
+    join(arena.world.app, mechanic.user_id, created.session_id)
     released, joined = arena.race(
         lambda db: release(db, mechanic.user_id, created.session_id),
         lambda db: join(db, customer, created.session_id),
@@ -286,7 +286,7 @@ def release_join(arena: Arena) -> str:
 
 def sign_sign(arena: Arena) -> str:
     customer = new_id()
-    created = arena.stage.pending(customer)
+    created = arena.world.pending(customer)
     body = WaiverRequest.model_validate({"sessionId": created.session_id, "signedName": "Cora"})
     first, second = arena.race(*(lambda db: sign_waiver(db, customer, body),) * 2)
     assert isinstance(first, WaiverSigned)
@@ -297,26 +297,26 @@ def sign_sign(arena: Arena) -> str:
 
 def accept_suspend(arena: Arena) -> str:
     """A mechanic is suspended while accepting an offer; suspending queues the offer for the others."""
-    mechanic = arena.stage.mechanic()
-    created = arena.stage.queued(preferredMechanicId=mechanic.id)
+    mechanic = arena.world.mechanic()
+    created = arena.world.queued(preferredMechanicId=mechanic.id)
     accepted, _ = arena.race(
         lambda db: accept(db, mechanic.user_id, created.assignment_id),
-        lambda _: arena.stage.one("UPDATE mechanics SET status = 'suspended' WHERE id = %s RETURNING 1", mechanic.id),
+        lambda _: arena.world.one("UPDATE mechanics SET status = 'suspended' WHERE id = %s RETURNING 1", mechanic.id),
     )
     assert type(accepted) in {Accepted, AssignmentUnavailable, MechanicNotActive}
     held = "waiting" if isinstance(accepted, Accepted) else "pending"
-    assert arena.stage.status(created.session_id) == held
+    assert arena.world.status(created.session_id) == held
     arena.end(created.session_id)
     return held
 
 
 def sweep_sweep(arena: Arena) -> str:
     """Two sweeps find the same orphan and the same lapsed offer."""
-    orphan, offer = arena.stage.pending(), arena.stage.queued(preferredMechanicId=arena.mechanics[0].id)
-    arena.stage.one(
+    orphan, offer = arena.world.pending(), arena.world.queued(preferredMechanicId=arena.mechanics[0].id)
+    arena.world.one(
         "UPDATE sessions SET created_at = created_at - interval '3 hours' WHERE id = %s RETURNING 1", orphan.session_id
     )
-    arena.stage.one(
+    arena.world.one(
         "UPDATE session_assignments SET offer_expires_at = now() WHERE id = %s RETURNING 1", offer.assignment_id
     )
     swept = arena.race(*(lambda db: sweep(db, lambda: 60.0),) * 2)
@@ -349,8 +349,8 @@ RACES = (
 
 
 @pytest.fixture
-def arena(stage: Stage) -> Iterator[Arena]:
-    arena = Arena(stage)
+def arena(world: World) -> Iterator[Arena]:
+    arena = Arena(world)
     yield arena
     arena.close()
 
@@ -358,7 +358,7 @@ def arena(stage: Stage) -> Iterator[Arena]:
 def run(arena: Arena, race: Callable[[Arena], str], rounds: int) -> Counter[str]:
     """How often each outcome came up; fails at the first round that went wrong."""
     outcomes = Counter(race(arena) for _ in range(rounds))
-    assert violations(arena.stage.owner) == []
+    assert violations(arena.world.owner) == []
     return outcomes
 
 

@@ -16,8 +16,8 @@ from autodoctor.domain.lifecycle import (
     EndReason,
     SessionStatus,
 )
-from integration.actors import Stage
 from localcloud.database.postgres import APP_ROLE, Database
+from support.world import World
 
 CONSTRAINT = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s"
 INDEX = "SELECT pg_get_indexdef(%s::regclass)"
@@ -143,12 +143,12 @@ def quoted(text: str) -> set[str]:
         ("sessions_absent_known", Absent),
     ],
 )
-def test_the_database_knows_the_same_values_as_python(stage: Stage, constraint: str, values: type[StrEnum]) -> None:
-    assert quoted(stage.one(CONSTRAINT, constraint)) == set(values)
+def test_the_database_knows_the_same_values_as_python(world: World, constraint: str, values: type[StrEnum]) -> None:
+    assert quoted(world.one(CONSTRAINT, constraint)) == set(values)
 
 
-def test_the_database_knows_the_same_reasons_as_python(stage: Stage) -> None:
-    assert quoted(stage.one(CONSTRAINT, "sessions_reason_fits_status")) == {
+def test_the_database_knows_the_same_reasons_as_python(world: World) -> None:
+    assert quoted(world.one(CONSTRAINT, "sessions_reason_fits_status")) == {
         *EndReason, *(status for status, moves in SESSION_MOVES.items() if not moves)
     }  # fmt: skip
 
@@ -161,11 +161,11 @@ def test_the_database_knows_the_same_reasons_as_python(stage: Stage) -> None:
     ],
 )
 def test_the_database_allows_the_same_moves_as_python(
-    stage: Stage, function: str, statuses: type[StrEnum], moves: dict[StrEnum, frozenset[StrEnum]]
+    world: World, function: str, statuses: type[StrEnum], moves: dict[StrEnum, frozenset[StrEnum]]
 ) -> None:
     """Every pair, also of a status with itself."""
     pairs = list(product(statuses, repeat=2))
-    rows = stage.owner.execute(
+    rows = world.owner.execute(
         f"SELECT source, target FROM unnest(%s::text[], %s::text[]) AS pair (source, target) "
         f"WHERE {function}(source, target)",
         [[source for source, _ in pairs], [target for _, target in pairs]],
@@ -174,15 +174,15 @@ def test_the_database_allows_the_same_moves_as_python(
     assert allowed == {(source, target) for source, targets in moves.items() for target in targets}
 
 
-def test_the_unique_indexes_cover_what_python_calls_active(stage: Stage) -> None:
+def test_the_unique_indexes_cover_what_python_calls_active(world: World) -> None:
     """They say `ended_at IS NULL`, which a constraint holds equal to being active."""
-    assert quoted(stage.one(CONSTRAINT, "sessions_end_is_complete")) == set(SessionStatus) - ACTIVE_SESSION
+    assert quoted(world.one(CONSTRAINT, "sessions_end_is_complete")) == set(SessionStatus) - ACTIVE_SESSION
     for index in ("uq_active_session_per_customer", "uq_busy_session_per_mechanic"):
-        assert "(ended_at IS NULL)" in stage.one(INDEX, index)
+        assert "(ended_at IS NULL)" in world.one(INDEX, index)
 
 
-def test_every_table_and_function_says_what_it_is_for(stage: Stage) -> None:
-    silent = stage.owner.execute(
+def test_every_table_and_function_says_what_it_is_for(world: World) -> None:
+    silent = world.owner.execute(
         "SELECT oid::regclass::text AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace"
         "   AND relkind IN ('r', 'v') AND obj_description(oid, 'pg_class') IS NULL "
         "UNION ALL "
@@ -192,9 +192,9 @@ def test_every_table_and_function_says_what_it_is_for(stage: Stage) -> None:
     assert silent.fetchall() == []
 
 
-def test_every_column_that_its_name_does_not_explain_has_a_comment(stage: Stage) -> None:
+def test_every_column_that_its_name_does_not_explain_has_a_comment(world: World) -> None:
     """Keys and references explain themselves, and a snapshot is explained once for its neighbours."""
-    rows = stage.owner.execute(
+    rows = world.owner.execute(
         "SELECT c.oid::regclass || '.' || a.attname AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'"
         "   AND a.attnum > 0 AND NOT a.attisdropped AND col_description(c.oid, a.attnum) IS NULL"
@@ -208,9 +208,9 @@ def test_every_column_that_its_name_does_not_explain_has_a_comment(stage: Stage)
     assert {row["name"] for row in rows} <= explained_by_a_neighbour
 
 
-def test_the_application_may_do_exactly_this(stage: Stage) -> None:
+def test_the_application_may_do_exactly_this(world: World) -> None:
     """Whatever a migration grants beyond it has to be written down here."""
-    rows = stage.owner.execute(
+    rows = world.owner.execute(
         "SELECT table_name AS name, column_name AS part, privilege_type AS may"
         "  FROM information_schema.column_privileges"
         " WHERE grantee = %(app)s AND table_schema = 'public' AND privilege_type <> 'SELECT' "
@@ -311,26 +311,26 @@ def test_the_application_s_time_outs_stand_on_its_role(database: Database) -> No
     ]
 
 
-def test_the_threshold_comes_from_the_table_then_the_server_then_60(stage: Stage) -> None:
-    assert stage.one("SELECT min_billable_seconds()") == 60
-    stage.owner.execute("SET app.min_billable_seconds = '90'")
-    assert stage.one("SELECT min_billable_seconds()") == 90
-    stage.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '30')")
-    assert stage.one("SELECT min_billable_seconds()") == 30
+def test_the_threshold_comes_from_the_table_then_the_server_then_60(world: World) -> None:
+    assert world.one("SELECT min_billable_seconds()") == 60
+    world.owner.execute("SET app.min_billable_seconds = '90'")
+    assert world.one("SELECT min_billable_seconds()") == 90
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '30')")
+    assert world.one("SELECT min_billable_seconds()") == 30
     with pytest.raises(psycopg.errors.CheckViolation):
-        stage.owner.execute("UPDATE settings SET value = 'soon' WHERE key = 'min_billable_seconds'")
+        world.owner.execute("UPDATE settings SET value = 'soon' WHERE key = 'min_billable_seconds'")
 
 
 @pytest.mark.parametrize("nonsense", ["60.5", "-5", "soon", ""])
-def test_a_server_setting_that_is_no_count_of_seconds_counts_as_not_set(stage: Stage, nonsense: str) -> None:
+def test_a_server_setting_that_is_no_count_of_seconds_counts_as_not_set(world: World, nonsense: str) -> None:
     """Otherwise nobody could end a session."""
-    stage.owner.execute("SELECT set_config('app.min_billable_seconds', %s, false)", [nonsense])
-    assert stage.one("SELECT min_billable_seconds()") == 60
+    world.owner.execute("SELECT set_config('app.min_billable_seconds', %s, false)", [nonsense])
+    assert world.one("SELECT min_billable_seconds()") == 60
 
 
-def test_a_waiver_has_a_version_also_without_its_setting(stage: Stage) -> None:
-    stage.owner.execute("DELETE FROM settings WHERE key = 'waiver_versions'")
-    assert stage.one("SELECT waiver_versions()") == ["1.0"]
-    assert stage.one("SELECT current_waiver_version()") == "1.0"
+def test_a_waiver_has_a_version_also_without_its_setting(world: World) -> None:
+    world.owner.execute("DELETE FROM settings WHERE key = 'waiver_versions'")
+    assert world.one("SELECT waiver_versions()") == ["1.0"]
+    assert world.one("SELECT current_waiver_version()") == "1.0"
     with pytest.raises(psycopg.errors.CheckViolation):
-        stage.owner.execute("INSERT INTO settings (key, value) VALUES ('waiver_versions', '')")
+        world.owner.execute("INSERT INTO settings (key, value) VALUES ('waiver_versions', '')")

@@ -34,8 +34,8 @@ from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.queue import fetch_queue
-from integration.actors import Stage, intake_request
-from integration.invariants import violations
+from support.invariants.sessions import violations
+from support.world import World, intake_request
 
 CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 4)
@@ -64,35 +64,35 @@ class Consultations(RuleBasedStateMachine):
 
     sessions = Bundle("sessions")
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, world: World) -> None:
         super().__init__()
-        self.stage = stage
+        self.world = world
 
     @initialize(target=sessions)
     def meet(self) -> SessionCreated:
         """Everybody comes; one session waits for its waiver, one is queued, one is live, one is offered."""
-        self.stage.clear()
-        self.stage.one("DELETE FROM settings WHERE key = 'min_billable_seconds' RETURNING 1")
-        self.workshop = self.stage.workshop()
+        self.world.clear()
+        self.world.one("DELETE FROM settings WHERE key = 'min_billable_seconds' RETURNING 1")
+        self.workshop = self.world.workshop()
         self.customers = [new_id() for _ in range(4)]
         self.mechanics = [
-            self.stage.mechanic(),
-            self.stage.mechanic(),
-            self.stage.mechanic(user_id=self.customers[3]),
-            self.stage.mechanic(self.workshop),
-            self.stage.mechanic(self.workshop),
+            self.world.mechanic(),
+            self.world.mechanic(),
+            self.world.mechanic(user_id=self.customers[3]),
+            self.world.mechanic(self.workshop),
+            self.world.mechanic(self.workshop),
         ]
         self.stranger = new_id()
         return multiple(  # type: ignore[return-value]  # hypothesis's way to return several
-            self.stage.pending(self.customers[0]),
-            self.stage.queued(self.customers[1]),
-            self.stage.live(self.mechanics[0], self.customers[2]),
-            self.stage.queued(self.customers[3], preferredMechanicId=self.mechanics[1].id),
+            self.world.pending(self.customers[0]),
+            self.world.queued(self.customers[1]),
+            self.world.live(self.mechanics[0], self.customers[2]),
+            self.world.queued(self.customers[3], preferredMechanicId=self.mechanics[1].id),
         )
 
     @invariant()
     def nothing_is_violated(self) -> None:
-        assert violations(self.stage.owner) == []
+        assert violations(self.world.owner) == []
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -105,21 +105,21 @@ class Consultations(RuleBasedStateMachine):
             urgent=wish.urgent,
             scheduledFor=wish.in_minutes and datetime.now(UTC) + timedelta(minutes=wish.in_minutes),
         )
-        created = self.attempt(lambda: start_intake(self.stage.app, self.customers[customer], request, key))
+        created = self.attempt(lambda: start_intake(self.world.app, self.customers[customer], request, key))
         return multiple() if created is None else created  # type: ignore[return-value]  # hypothesis's way to say none
 
     @rule(target=sessions, customer=CUSTOMERS)
     def ask_plainly(self, customer: int) -> SessionCreated:
-        created = self.attempt(lambda: self.stage.queued(self.customers[customer]))
+        created = self.attempt(lambda: self.world.queued(self.customers[customer]))
         return multiple() if created is None else created  # type: ignore[return-value]
 
     @rule(session=sessions, customer=CUSTOMERS)
     def sign(self, session: SessionCreated, customer: int) -> None:
-        self.attempt(lambda: self.stage.sign(self.customers[customer], session.session_id))
+        self.attempt(lambda: self.world.sign(self.customers[customer], session.session_id))
 
     @rule(session=sessions)
     def sign_as_the_customer(self, session: SessionCreated) -> None:
-        self.attempt(lambda: self.stage.sign(self.parties(session)["customer"], session.session_id))
+        self.attempt(lambda: self.world.sign(self.parties(session)["customer"], session.session_id))
 
     # --- taking -----------------------------------------------------------------------------------
 
@@ -127,12 +127,12 @@ class Consultations(RuleBasedStateMachine):
     def accept_what_the_queue_shows(self, mechanic: int) -> None:
         """Whatever is shown can be had, unless the mechanic is busy."""
         person = self.mechanics[mechanic]
-        shown = self.attempt(lambda: fetch_queue(self.stage.app, person.user_id))
+        shown = self.attempt(lambda: fetch_queue(self.world.app, person.user_id))
         if shown is None or not shown.assignments:
             return
-        busy = active.mechanic_active_session(self.stage.app, person.user_id).session is not None
+        busy = active.mechanic_active_session(self.world.app, person.user_id).session is not None
         try:
-            accept(self.stage.app, person.user_id, shown.assignments[0].assignment_id)
+            accept(self.world.app, person.user_id, shown.assignments[0].assignment_id)
         except MechanicBusy:
             assert busy
         else:
@@ -142,9 +142,9 @@ class Consultations(RuleBasedStateMachine):
     @rule(session=sessions, mechanic=MECHANICS, first=st.booleans())
     def accept_blindly(self, session: SessionCreated, mechanic: int, *, first: bool) -> None:
         person, assignment = self.mechanics[mechanic], self.assignment(session, first=first)
-        taken = self.attempt(lambda: accept(self.stage.app, person.user_id, assignment))
+        taken = self.attempt(lambda: accept(self.world.app, person.user_id, assignment))
         if taken is not None:
-            assert self.attempt(lambda: accept(self.stage.app, person.user_id, assignment)) == taken
+            assert self.attempt(lambda: accept(self.world.app, person.user_id, assignment)) == taken
 
     @rule(session=sessions)
     def accept_and_release(self, session: SessionCreated) -> None:
@@ -158,38 +158,38 @@ class Consultations(RuleBasedStateMachine):
     @rule(session=sessions, mechanic=MECHANICS, first=st.booleans())
     def decline(self, session: SessionCreated, mechanic: int, *, first: bool) -> None:
         person, assignment = self.mechanics[mechanic], self.assignment(session, first=first)
-        if self.attempt(lambda: decline(self.stage.app, person.user_id, assignment, "busy")) is not None:
+        if self.attempt(lambda: decline(self.world.app, person.user_id, assignment, "busy")) is not None:
             event("declined")
 
     @rule(session=sessions, mechanic=MECHANICS)
     def release(self, session: SessionCreated, mechanic: int) -> None:
-        self.attempt(lambda: presence.release(self.stage.app, self.mechanics[mechanic].user_id, session.session_id))
+        self.attempt(lambda: presence.release(self.world.app, self.mechanics[mechanic].user_id, session.session_id))
 
     @rule(session=sessions)
     def release_as_the_mechanic(self, session: SessionCreated) -> None:
-        self.as_party(session, "mechanic", lambda user: presence.release(self.stage.app, user, session.session_id))
+        self.as_party(session, "mechanic", lambda user: presence.release(self.world.app, user, session.session_id))
 
     # --- meeting ----------------------------------------------------------------------------------
 
     @rule(session=sessions, role=st.sampled_from(["customer", "mechanic"]))
     def join(self, session: SessionCreated, role: str) -> None:
-        self.as_party(session, role, lambda user: presence.join(self.stage.app, user, session.session_id, "socket"))
+        self.as_party(session, role, lambda user: presence.join(self.world.app, user, session.session_id, "socket"))
 
     @rule(session=sessions)
     def join_both(self, session: SessionCreated) -> None:
         for role in ("mechanic", "customer"):
             self.join(session=session, role=role)
-        if self.stage.status(session.session_id) == SessionStatus.LIVE:
+        if self.world.status(session.session_id) == SessionStatus.LIVE:
             event("live")
 
     @rule(session=sessions, role=st.sampled_from(["customer", "mechanic"]))
     def leave(self, session: SessionCreated, role: str) -> None:
-        self.as_party(session, role, lambda user: presence.leave(self.stage.app, user, session.session_id))
+        self.as_party(session, role, lambda user: presence.leave(self.world.app, user, session.session_id))
 
     @rule(session=sessions, user=ANYBODY)
     def come_or_go_as_anybody(self, session: SessionCreated, user: int) -> None:
-        self.attempt(lambda: presence.join(self.stage.app, self.anybody(user), session.session_id))
-        self.attempt(lambda: presence.leave(self.stage.app, self.anybody(user), session.session_id))
+        self.attempt(lambda: presence.join(self.world.app, self.anybody(user), session.session_id))
+        self.attempt(lambda: presence.leave(self.world.app, self.anybody(user), session.session_id))
 
     # --- ending -----------------------------------------------------------------------------------
 
@@ -210,16 +210,16 @@ class Consultations(RuleBasedStateMachine):
 
     @rule(seconds=LAPSES, then_sweep=st.booleans())
     def time_passes(self, seconds: float, *, then_sweep: bool) -> None:
-        self.stage.let_time_pass(seconds)
+        self.world.let_time_pass(seconds)
         if then_sweep:
             self.sweep(by_hand=False)
 
     @rule(by_hand=st.booleans())
     def sweep(self, *, by_hand: bool) -> None:
         if by_hand:
-            self.stage.one("SELECT expire_orphaned_sessions()")
+            self.world.one("SELECT expire_orphaned_sessions()")
         else:
-            swept = sweep(self.stage.app, lambda: 60.0)
+            swept = sweep(self.world.app, lambda: 60.0)
             for name, number in swept.model_dump().items():
                 if number:
                     event(f"swept {name}")
@@ -231,11 +231,11 @@ class Consultations(RuleBasedStateMachine):
             "available_until": "CASE WHEN available_until IS NULL THEN timestamptz 'infinity' END",
             "workshop_id": "CASE WHEN workshop_id IS NULL THEN (SELECT id FROM workshops LIMIT 1) END",
         }[change]
-        self.stage.owner.execute(
+        self.world.owner.execute(
             sql.SQL("UPDATE mechanics SET {} = " + new_value + " WHERE id = %s").format(sql.Identifier(change)),
             [self.mechanics[mechanic].id],
         )
-        offered = self.stage.one(
+        offered = self.world.one(
             "SELECT count(*) FROM session_assignments a JOIN mechanics m ON m.id = a.mechanic_id "
             "WHERE a.status = 'offered' AND m.status = 'suspended'"
         )
@@ -243,7 +243,7 @@ class Consultations(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from(["0", "1", "60", "600"]))
     def change_the_threshold(self, seconds: str) -> None:
-        self.stage.one(
+        self.world.one(
             "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', %s) "
             "ON CONFLICT (key) DO UPDATE SET value = excluded.value RETURNING 1",
             seconds,
@@ -273,7 +273,7 @@ class Consultations(RuleBasedStateMachine):
 
     @rule(session=sessions, user=ANYBODY)
     def look(self, session: SessionCreated, user: int) -> None:
-        app, person = self.stage.app, self.anybody(user)
+        app, person = self.world.app, self.anybody(user)
         active.customer_active_session(app, person)
         active.mechanic_active_session(app, person)
         active.history(app, "customer", person)
@@ -301,8 +301,8 @@ class Consultations(RuleBasedStateMachine):
 
     def ended(self, ender: Ender, session: SessionCreated) -> Ended:
         """The outcome, which is the same for whoever asks next."""
-        outcome = end_session(self.stage.app, ender, session.session_id, "brakes")
-        again = end_session(self.stage.app, Ender(any_session=True, actor="system:test"), session.session_id)
+        outcome = end_session(self.world.app, ender, session.session_id, "brakes")
+        again = end_session(self.world.app, Ender(any_session=True, actor="system:test"), session.session_id)
         assert again == outcome.model_copy(update={"already_ended": True})
         event(f"ended: {outcome.reason}")
         return outcome
@@ -310,7 +310,7 @@ class Consultations(RuleBasedStateMachine):
     def type_by_hand(self, statement: str, values: Sequence[object]) -> None:
         """Run it as the owner; the schema may refuse it by a constraint or by a rule of class AD."""
         try:
-            self.stage.owner.execute(sql.SQL(statement), values)
+            self.world.owner.execute(sql.SQL(statement), values)
         except psycopg.IntegrityError:
             event("typed: refused by a constraint")
         except psycopg.DatabaseError as refused:
@@ -327,12 +327,12 @@ class Consultations(RuleBasedStateMachine):
     def assignment(self, session: SessionCreated, *, first: bool) -> UUID:
         if first:
             return session.assignment_id
-        current: UUID = self.stage.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session.session_id)
+        current: UUID = self.world.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session.session_id)
         return current
 
     def offered_to(self, session: SessionCreated) -> int:
         """The mechanic whom it is offered to, else the first."""
-        holder = self.stage.one(
+        holder = self.world.one(
             "SELECT a.mechanic_id FROM session_assignments a JOIN sessions s ON s.current_assignment_id = a.id "
             "WHERE s.id = %s AND a.status = 'offered'",
             session.session_id,
@@ -341,7 +341,7 @@ class Consultations(RuleBasedStateMachine):
 
     def parties(self, session: SessionCreated) -> Row:
         """The users of the session, by role."""
-        parties = self.stage.owner.execute(
+        parties = self.world.owner.execute(
             "SELECT c.user_id AS customer, m.user_id AS mechanic FROM sessions s "
             "JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id WHERE s.id = %s",
             [session.session_id],
@@ -350,9 +350,9 @@ class Consultations(RuleBasedStateMachine):
         return parties
 
 
-def explore(stage: Stage, examples: int, steps: int, *, same_every_time: bool) -> None:
+def explore(world: World, examples: int, steps: int, *, same_every_time: bool) -> None:
     run_state_machine_as_test(
-        lambda: Consultations(stage),  # type: ignore[arg-type]  # it is called, and nothing else
+        lambda: Consultations(world),  # type: ignore[arg-type]  # it is called, and nothing else
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
@@ -363,10 +363,10 @@ def explore(stage: Stage, examples: int, steps: int, *, same_every_time: bool) -
     )
 
 
-def test_no_sequence_of_operations_breaks_an_invariant(stage: Stage) -> None:
-    explore(stage, examples=100, steps=50, same_every_time=True)
+def test_no_sequence_of_operations_breaks_an_invariant(world: World) -> None:
+    explore(world, examples=100, steps=50, same_every_time=True)
 
 
 @pytest.mark.slow
-def test_no_long_sequence_of_operations_breaks_an_invariant(stage: Stage) -> None:
-    explore(stage, examples=150, steps=80, same_every_time=False)
+def test_no_long_sequence_of_operations_breaks_an_invariant(world: World) -> None:
+    explore(world, examples=150, steps=80, same_every_time=False)

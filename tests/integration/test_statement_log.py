@@ -20,42 +20,42 @@ from autodoctor.sessions.availability import AvailabilityRequest, availability, 
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.presence import forget_connection
 from autodoctor.sessions.queue_position import queue_positions
-from integration.actors import Stage
-from integration.conflicts import OPERATIONS, STATES, Scene
-from integration.evidence import plant_meeting
 from localcloud.database.postgres import PostgresServer
-from statement_log import FUNCTIONS, Statement, pinning, statements
+from support.concurrency.conflicts import OPERATIONS, STATES, Scenario
+from support.database.statement_log import FUNCTIONS, Statement, pinning, statements
+from support.evidence import plant_meeting
+from support.world import World
 
 PLANTED = "planted"
 
 
-def play_everything(stage: Stage) -> None:
+def play_everything(world: World) -> None:
     """Everything anybody can ask for, in every state, whatever it answers."""
     for state in STATES:
         for wish in OPERATIONS.values():
             with suppress(Problem, AttributeError):  # there is no session where there is nobody
-                wish(Scene(stage, state)).call(stage.app)
-    scene = Scene(stage, "live")
-    for user_id in (scene.customer, scene.mechanic.user_id):
-        active.session_detail(stage.app, user_id, scene.session_id)
-    active.customer_active_session(stage.app, scene.customer)
-    active.mechanic_active_session(stage.app, scene.mechanic.user_id)
-    active.history(stage.app, "customer", scene.customer)
-    active.history(stage.app, "mechanic", scene.mechanic.user_id)
-    queue.fetch_queue(stage.app, scene.mechanic.user_id)
-    availability(stage.app, scene.mechanic.user_id)
-    set_availability(stage.app, scene.mechanic.user_id, AvailabilityRequest(available=False))
-    queue_positions(stage.app)
-    stage.owner.execute(
+                wish(Scenario(world, state)).call(world.app)
+    scenario = Scenario(world, "live")
+    for user_id in (scenario.customer, scenario.mechanic.user_id):
+        active.session_detail(world.app, user_id, scenario.session_id)
+    active.customer_active_session(world.app, scenario.customer)
+    active.mechanic_active_session(world.app, scenario.mechanic.user_id)
+    active.history(world.app, "customer", scenario.customer)
+    active.history(world.app, "mechanic", scenario.mechanic.user_id)
+    queue.fetch_queue(world.app, scenario.mechanic.user_id)
+    availability(world.app, scenario.mechanic.user_id)
+    set_availability(world.app, scenario.mechanic.user_id, AvailabilityRequest(available=False))
+    queue_positions(world.app)
+    world.owner.execute(
         "INSERT INTO realtime_connections (connection_id, user_id, groups, since, joined, expires_at)"
         " VALUES ('a connection', %s, '{customers}', 0, %s, now() + interval '1 hour')",
-        [scene.customer, scene.session_id],
+        [scenario.customer, scenario.session_id],
     )
-    stage.app.transaction(lambda connection: forget_connection(connection, "a connection"))
-    waiting = Scene(stage, "waiting")
-    plant_meeting(stage, waiting.session_id, waiting.mechanic, "61")
-    stage.end(waiting.customer, waiting.session_id)
-    end_session(stage.app, Ender(waiting.mechanic.user_id), waiting.session_id, "Worn pads.")
+    world.app.transaction(lambda connection: forget_connection(connection, "a connection"))
+    waiting = Scenario(world, "waiting")
+    plant_meeting(world, waiting.session_id, waiting.mechanic, "61")
+    world.end(waiting.customer, waiting.session_id)
+    end_session(world.app, Ender(waiting.mechanic.user_id), waiting.session_id, "Worn pads.")
 
 
 def sql_of_the_layer() -> dict[str, str]:
@@ -89,9 +89,9 @@ def sent_to(server: PostgresServer, application: str = FUNCTIONS, begin: int = 0
         return list(statements(log, application))
 
 
-def test_no_statement_of_the_layer_would_pin(stage: Stage, postgres_server: PostgresServer) -> None:
+def test_no_statement_of_the_layer_would_pin(world: World, postgres_server: PostgresServer) -> None:
     begin = postgres_server.log_file.stat().st_size
-    play_everything(stage)
+    play_everything(world)
     sent = sent_to(postgres_server, begin=begin)
     assert pinning(sent) == []
     seen = {without_parameters(statement.text) for statement in sent}
@@ -121,22 +121,22 @@ def test_no_statement_of_the_layer_would_pin(stage: Stage, postgres_server: Post
     ],
 )
 def test_a_statement_that_would_pin_is_found_in_the_log(
-    stage: Stage, postgres_server: PostgresServer, statement: LiteralString
+    world: World, postgres_server: PostgresServer, statement: LiteralString
 ) -> None:
-    with psycopg.connect(stage.urls.app_url, autocommit=True, application_name=PLANTED) as connection:
+    with psycopg.connect(world.urls.app_url, autocommit=True, application_name=PLANTED) as connection:
         connection.execute(statement)
     assert any(statement in sentence for sentence in pinning(sent_to(postgres_server, PLANTED)))
 
 
-def test_a_statement_prepared_by_name_is_found_in_the_log(stage: Stage, postgres_server: PostgresServer) -> None:
-    with psycopg.connect(stage.urls.app_url, prepare_threshold=0, application_name=PLANTED) as connection:
+def test_a_statement_prepared_by_name_is_found_in_the_log(world: World, postgres_server: PostgresServer) -> None:
+    with psycopg.connect(world.urls.app_url, prepare_threshold=0, application_name=PLANTED) as connection:
         connection.execute("SELECT %s::integer AS prepared", (1,))
     assert any("by the name of" in sentence for sentence in pinning(sent_to(postgres_server, PLANTED)))
 
 
 def test_what_the_tests_send_under_their_own_name_is_not_the_functions(
-    stage: Stage, postgres_server: PostgresServer
+    world: World, postgres_server: PostgresServer
 ) -> None:
-    with psycopg.connect(stage.urls.app_url, autocommit=True) as connection:
+    with psycopg.connect(world.urls.app_url, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '7s'")
     assert not any("7s" in statement.text for statement in sent_to(postgres_server))

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from autodoctor.db import Row
-from integration.actors import Stage
-from integration.stepper import Operation, Stepper, Stuck
+from support.concurrency.stepper import Operation, Stepper, Stuck
+from support.world import World
 
 
 def changes(*names: str) -> Operation:
@@ -23,14 +23,14 @@ def changes(*names: str) -> Operation:
 
 
 @pytest.fixture
-def workshops(stage: Stage) -> Stage:
+def workshops(world: World) -> World:
     """Two rows to fight for."""
-    stage.owner.execute("INSERT INTO workshops (name) VALUES ('one'), ('two')")
-    stage.owner.execute("GRANT UPDATE ON workshops TO autodoctor_app")
-    return stage
+    world.owner.execute("INSERT INTO workshops (name) VALUES ('one'), ('two')")
+    world.owner.execute("GRANT UPDATE ON workshops TO autodoctor_app")
+    return world
 
 
-def test_every_order_of_independent_steps_comes_once(workshops: Stage) -> None:
+def test_every_order_of_independent_steps_comes_once(workshops: World) -> None:
     with Stepper(workshops.urls) as stepper:
         orders = [
             tuple(decision.chosen for decision in run.decisions)
@@ -40,13 +40,13 @@ def test_every_order_of_independent_steps_comes_once(workshops: Stage) -> None:
     assert all(sum(order) == 2 for order in orders)
 
 
-def test_begin_counts_where_it_is_asked_for(workshops: Stage) -> None:
+def test_begin_counts_where_it_is_asked_for(workshops: World) -> None:
     with Stepper(workshops.urls, begin_is_a_step=True) as stepper:
         runs = list(stepper.every_interleaving(lambda: [changes("one"), changes("two")]))
     assert len(runs) == 20  # of 3 + 3 steps
 
 
-def test_who_waits_for_a_lock_goes_on_after_the_other_has_ended(workshops: Stage) -> None:
+def test_who_waits_for_a_lock_goes_on_after_the_other_has_ended(workshops: World) -> None:
     with Stepper(workshops.urls) as stepper:
         runs = list(stepper.every_interleaving(lambda: [changes("one"), changes("one")]))
     waits = [run for run in runs if not run.is_serial]
@@ -57,15 +57,15 @@ def test_who_waits_for_a_lock_goes_on_after_the_other_has_ended(workshops: Stage
         assert run.steps[waiting + 1].split()[0] != run.steps[waiting].split()[0]
 
 
-def test_a_deadlock_is_named_and_unwound(workshops: Stage) -> None:
+def test_a_deadlock_is_named_and_unwound(workshops: World) -> None:
     begin = time.monotonic()
     with Stepper(workshops.urls) as stepper, pytest.raises(Stuck, match="deadlock"):
         list(stepper.every_interleaving(lambda: [changes("one", "two"), changes("two", "one")]))
     assert time.monotonic() - begin < 10
 
 
-def test_an_error_of_a_side_is_its_outcome(stage: Stage) -> None:
-    with Stepper(stage.urls) as stepper:
+def test_an_error_of_a_side_is_its_outcome(world: World) -> None:
+    with Stepper(world.urls) as stepper:
         refused = Operation(lambda app: app.one("DELETE FROM workshops", ()))
         runs = list(stepper.every_interleaving(lambda: [refused, refused]))
     assert all(isinstance(outcome, psycopg.errors.InsufficientPrivilege) for run in runs for outcome in run.outcomes)

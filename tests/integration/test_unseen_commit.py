@@ -5,23 +5,23 @@ from pydantic import BaseModel
 
 from autodoctor.db import Database
 from autodoctor.intake.create import start_intake
-from integration.actors import Stage, intake_request
-from integration.conflicts import OPERATIONS, Scene
-from integration.cutting_proxy import cutting_proxy
-from integration.invariants import violations
-from integration.stepper import Operation
+from support.concurrency.conflicts import OPERATIONS, Scenario
+from support.concurrency.stepper import Operation
+from support.database.cutting_proxy import cutting_proxy
+from support.invariants.sessions import violations
+from support.world import World, intake_request
 
 
-def answer_after_unseen_commit(stage: Stage, operation: Operation) -> object:
+def answer_after_unseen_commit(world: World, operation: Operation) -> object:
     """What the operation answers when the server's answer to its commit is lost."""
-    with cutting_proxy(stage.urls.app_url) as proxy:
+    with cutting_proxy(world.urls.app_url) as proxy:
         warm = Database(lambda: proxy.url)
         warm.one("SELECT 1", ())
         proxy.lose_next_commit()
         answer = operation.call(warm)
         warm.close()
     assert proxy.cuts == 1
-    assert violations(stage.owner) == []
+    assert violations(world.owner) == []
     return answer
 
 
@@ -53,16 +53,18 @@ def without_ids_and_times(answer: object) -> dict[str, object]:
         ("live", "end"),
     ],
 )
-def test_an_unseen_commit_gets_the_answer_it_would_have_got(stage: Stage, state: str, operation: str) -> None:
-    usual = OPERATIONS[operation](Scene(stage, state)).call(stage.app)
-    again = answer_after_unseen_commit(stage, OPERATIONS[operation](Scene(stage, state)))
+def test_an_unseen_commit_gets_the_answer_it_would_have_got(world: World, state: str, operation: str) -> None:
+    usual = OPERATIONS[operation](Scenario(world, state)).call(world.app)
+    again = answer_after_unseen_commit(world, OPERATIONS[operation](Scenario(world, state)))
     assert without_ids_and_times(again) == without_ids_and_times(usual)
 
 
 @pytest.mark.parametrize("key", [None, "key-1"])
-def test_an_intake_that_committed_unseen_answers_its_own_session(stage: Stage, key: str | None) -> None:
-    scene = Scene(stage, "nobody")
+def test_an_intake_that_committed_unseen_answers_its_own_session(world: World, key: str | None) -> None:
+    scenario = Scenario(world, "nobody")
     intake = intake_request()
-    created = answer_after_unseen_commit(stage, Operation(lambda app: start_intake(app, scene.customer, intake, key)))
+    created = answer_after_unseen_commit(
+        world, Operation(lambda app: start_intake(app, scenario.customer, intake, key))
+    )
     assert isinstance(created, BaseModel)
-    assert created.model_dump()["session_id"] == stage.one("SELECT id FROM sessions")
+    assert created.model_dump()["session_id"] == world.one("SELECT id FROM sessions")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from journey.account import Account, running_account
 from localcloud.database.postgres import PostgresServer
+from support.account import Account, running_account
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".aws-sam" / "build"

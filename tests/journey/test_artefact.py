@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from journey.artefact import Artefact, imported_files, running_artefact, set_minimum
 from localcloud.compute.environment import Databases, launch_of
 from localcloud.database.postgres import Database, PostgresServer
 from localcloud.stack.template import read_stack
+from support.artefact import Artefact, imported_files, running_artefact, set_minimum
 
 pytestmark = pytest.mark.artefact
 

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
-from integration.actors import Mechanic
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE
+from support.account import Account, Caller
+from support.world import Mechanic
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scenario:
     """One session, in the state that the route is about, and the people around it."""
 
     account: Account
@@ -32,19 +32,19 @@ class Scene:
 
 
 def unsigned(account: Account, customer: UUID, _mechanic: Mechanic) -> SessionCreated:
-    return account.stage.pending(customer)
+    return account.world.pending(customer)
 
 
 def offered(account: Account, customer: UUID, mechanic: Mechanic) -> SessionCreated:
-    return account.stage.queued(customer, preferredMechanicId=mechanic.id)
+    return account.world.queued(customer, preferredMechanicId=mechanic.id)
 
 
 def waiting(account: Account, customer: UUID, mechanic: Mechanic) -> SessionCreated:
-    return account.stage.waiting(mechanic, customer)
+    return account.world.waiting(mechanic, customer)
 
 
 def live(account: Account, customer: UUID, mechanic: Mechanic) -> SessionCreated:
-    return account.stage.live(mechanic, customer)
+    return account.world.live(mechanic, customer)
 
 
 # --- who calls: each row of the matrix ------------------------------------------------------------
@@ -52,28 +52,28 @@ def live(account: Account, customer: UUID, mechanic: Mechanic) -> SessionCreated
 
 def somebody_else(account: Account) -> UUID:
     """Another customer, who has a session of their own."""
-    account.stage.pending(customer := new_id())
+    account.world.pending(customer := new_id())
     return customer
 
 
 def suspended(account: Account) -> Mechanic:
-    mechanic = account.stage.mechanic()
+    mechanic = account.world.mechanic()
     account.sql("UPDATE mechanics SET status = 'suspended' WHERE id = %s", mechanic.id)
     return mechanic
 
 
-CALLERS: dict[str, Callable[[Scene], Caller]] = {
-    "customer": lambda scene: scene.account.customer(scene.customer),
-    "other customer": lambda scene: scene.account.customer(somebody_else(scene.account)),
-    "mechanic": lambda scene: scene.account.mechanic(scene.mechanic),
-    "other mechanic": lambda scene: scene.account.mechanic(),
-    "workshop mechanic": lambda scene: scene.account.mechanic(
-        scene.account.stage.mechanic(scene.account.stage.workshop())
+CALLERS: dict[str, Callable[[Scenario], Caller]] = {
+    "customer": lambda scenario: scenario.account.customer(scenario.customer),
+    "other customer": lambda scenario: scenario.account.customer(somebody_else(scenario.account)),
+    "mechanic": lambda scenario: scenario.account.mechanic(scenario.mechanic),
+    "other mechanic": lambda scenario: scenario.account.mechanic(),
+    "workshop mechanic": lambda scenario: scenario.account.mechanic(
+        scenario.account.world.mechanic(scenario.account.world.workshop())
     ),
-    "suspended mechanic": lambda scene: scene.account.mechanic(suspended(scene.account)),
-    "unknown mechanic": lambda scene: scene.account.caller("mechanics"),
-    "admin": lambda scene: scene.account.admin(),
-    "nobody's group": lambda scene: scene.account.caller("visitors", scene.customer),
+    "suspended mechanic": lambda scenario: scenario.account.mechanic(suspended(scenario.account)),
+    "unknown mechanic": lambda scenario: scenario.account.caller("mechanics"),
+    "admin": lambda scenario: scenario.account.admin(),
+    "nobody's group": lambda scenario: scenario.account.caller("visitors", scenario.customer),
 }
 STRANGERS = ("other mechanic", "workshop mechanic", "suspended mechanic", "unknown mechanic")
 
@@ -83,11 +83,11 @@ STRANGERS = ("other mechanic", "workshop mechanic", "suspended mechanic", "unkno
 
 @dataclass(frozen=True)
 class Route:
-    """One route: how it is called on the scene's session, and the status for each caller; 403 for the others."""
+    """One route: how it is called on the scenario's session, and the status for each caller; 403 for the others."""
 
     method: str
     path: str
-    scene: Callable[[Account, UUID, Mechanic], SessionCreated]
+    scenario: Callable[[Account, UUID, Mechanic], SessionCreated]
     statuses: dict[str, int]
     body: Callable[[SessionCreated], object] | None = None
 
@@ -233,9 +233,9 @@ ROUTES = {
 }
 
 
-def scene_of(account: Account, route: Route) -> Scene:
-    customer, mechanic = new_id(), account.stage.mechanic()
-    return Scene(account, customer, mechanic, route.scene(account, customer, mechanic))
+def scenario_of(account: Account, route: Route) -> Scenario:
+    customer, mechanic = new_id(), account.world.mechanic()
+    return Scenario(account, customer, mechanic, route.scenario(account, customer, mechanic))
 
 
 def send(route: Route, caller: Caller, session: SessionCreated) -> tuple[int, dict[str, object]]:
@@ -259,8 +259,8 @@ def test_the_matrix_has_every_route_that_wants_a_login(account: Account) -> None
 @pytest.mark.parametrize("what", ROUTES)
 def test_who_may_do_what(account: Account, what: str, who: str) -> None:
     route = ROUTES[what]
-    scene = scene_of(account, route)
-    status, document = send(route, CALLERS[who](scene), scene.session)
+    scenario = scenario_of(account, route)
+    status, document = send(route, CALLERS[who](scenario), scenario.session)
     assert status == route.statuses.get(who, 403)
     assert status < 400 or document["status"] == status
 
@@ -359,14 +359,14 @@ def test_what_is_retired_asks_for_no_login(account: Account, login: str) -> None
 @pytest.fixture(scope="module")
 def anything(account: Account) -> SessionCreated:
     """A session for requests that never reach it."""
-    return account.stage.live(account.stage.mechanic(), new_id())
+    return account.world.live(account.world.mechanic(), new_id())
 
 
 # --- what changes while a token lives -------------------------------------------------------------
 
 
 def test_a_mechanic_suspended_in_the_middle_may_leave_and_end_but_take_nothing_new(account: Account) -> None:
-    mechanic = account.stage.mechanic()
+    mechanic = account.world.mechanic()
     caller, session = account.mechanic(mechanic), account.live(account.customer(), account.mechanic(mechanic))
     account.sql("UPDATE mechanics SET status = 'suspended' WHERE id = %s", mechanic.id)
     refused = caller.send("GET", "/api/mechanic/queue")
@@ -388,7 +388,7 @@ TWO_GROUPS: dict[str, object] = {"cognito:groups": ["customers", "mechanics"]}
 
 
 def test_one_user_in_two_groups_is_both(account: Account) -> None:
-    mechanic = account.stage.mechanic()
+    mechanic = account.world.mechanic()
     both = account.caller("customers", mechanic.user_id, expires_in=60, **TWO_GROUPS)
     intake = account.queued(both)
     refused = both.send("POST", f"/api/mechanic/assignments/{intake['assignmentId']}/accept")

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from autodoctor.payments.ledger.accounts import session_held
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
 from localcloud.stripe.pages.control import StripeControl
-from payments.purse import balance
+from support.account import Account, Caller
+from support.money.purchases import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "quick", "payWith": "card"}
 
@@ -51,7 +51,7 @@ def test_a_session_is_bought_and_reaches_the_queue(account: Account, stripe: Str
     stripe.quiet()
     assert standing(customer, intake_id) == ("paid", intake_id)
     assert queued(account, intake_id)
-    assert account.stage.one("SELECT count(*) FROM ledger_transfer WHERE intake_id = %s", intake_id) == 1
+    assert account.world.one("SELECT count(*) FROM ledger_transfer WHERE intake_id = %s", intake_id) == 1
 
 
 def test_a_card_that_is_refused_may_be_tried_again(account: Account, stripe: StripeControl) -> None:
@@ -97,7 +97,7 @@ def test_events_that_come_twice_and_in_any_order_count_once(account: Account, st
     stripe.quiet()
     for customer, (intake_id, _page) in zip(customers, intakes, strict=True):
         assert standing(customer, intake_id) == ("paid", intake_id)
-        assert account.stage.one("SELECT count(*) FROM ledger_transfer WHERE intake_id = %s", intake_id) == 1
+        assert account.world.one("SELECT count(*) FROM ledger_transfer WHERE intake_id = %s", intake_id) == 1
 
 
 def test_what_no_webhook_tells_of_is_found_by_the_sweep(account: Account, stripe: StripeControl) -> None:
@@ -127,7 +127,7 @@ def test_who_took_a_free_session_meanwhile_is_owed_the_money(account: Account, s
     stripe.quiet()
     assert standing(customer, intake_id) == ("unfulfillable", None)
     assert customer.get("/api/customer/active-session")["session"]["sessionId"] == free
-    owed = account.stage.one("SELECT amount_cents FROM refunds WHERE intake_id = %s", intake_id)
+    owed = account.world.one("SELECT amount_cents FROM refunds WHERE intake_id = %s", intake_id)
     refused = account.http.post("/api/stripe/webhook", content=b"{}")
     assert (owed, refused.status_code) == (999, 400)
 
@@ -140,4 +140,4 @@ def test_credits_are_bought_and_spent(account: Account, stripe: StripeControl) -
     shown = customer.get("/api/customer/credits")
     assert (shown["balance"], [each["movement"] for each in shown["history"]]) == (5, ["bought"])
     session = customer.post("/api/intake/start", {**BY_CARD, "payWith": "credit"}, 201)["sessionId"]
-    assert (customer.get("/api/customer/credits")["balance"], balance(account.stage, session_held(session))) == (4, 0)
+    assert (customer.get("/api/customer/credits")["balance"], balance(account.world, session_held(session))) == (4, 0)

@@ -23,9 +23,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from describe import conformity
-from journey.account import Account, Caller, running_account
 from localcloud.database.postgres import PostgresServer
+from support import openapi_conformance
+from support.account import Account, Caller, running_account
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
 LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "50"))
@@ -37,10 +37,10 @@ CHECKS: Final = [
     response_schema_conformance,
 ]
 RETIRED: Final = ("put", "patch", "delete")  # all methods do the same there; two of five are enough
-SCHEMA: Final = schemathesis.openapi.from_dict(conformity.served())
+SCHEMA: Final = schemathesis.openapi.from_dict(openapi_conformance.served())
 KEYS: Final = [
     f"{method.upper()} {path}"
-    for path, methods in conformity.served()["paths"].items()
+    for path, methods in openapi_conformance.served()["paths"].items()
     for method, operation in methods.items()
     if not (operation.get("deprecated") and method in RETIRED)
 ]
@@ -49,7 +49,7 @@ KEYS: Final = [
 def _can_be_wrong(key: str) -> bool:
     """Whether a request can contradict the description at all."""
     method, _, path = key.partition(" ")
-    operation = conformity.served()["paths"][path][method.lower()]
+    operation = openapi_conformance.served()["paths"][path][method.lower()]
     parameters = operation.get("parameters", [])
     return "requestBody" in operation or any(each["schema"] != {"type": "string"} for each in parameters)
 
@@ -61,7 +61,7 @@ LONG_RUNS: Final = [
 
 
 @dataclass(frozen=True)
-class World:
+class KnownValues:
     """Something of everything, so that requests find what they ask for.
 
     Attributes:
@@ -73,12 +73,12 @@ class World:
     known: Mapping[str, list[str]]
 
 
-def world(account: Account) -> World:
+def make_known_values(account: Account) -> KnownValues:
     """Make one: a live session, a request in the queue, an unsigned intake, a workshop, an escalated session."""
     admin, busy, idle, waiting, unsigned = (
         account.admin(),
-        account.stage.mechanic(),
-        account.stage.mechanic(),
+        account.world.mechanic(),
+        account.world.mechanic(),
         account.customer(),
         account.customer(),
     )
@@ -87,7 +87,7 @@ def world(account: Account) -> World:
     queued, pending = account.queued(waiting), account.pending(unsigned)
     workshop = admin.post("/api/admin/workshops", {"name": "Brake & Co"}, 201)["workshopId"]
     quote = mechanic.post(f"/api/sessions/{session}/escalate", {"workshopId": workshop}, 201)["quoteId"]
-    return World(
+    return KnownValues(
         {
             "customers": [customer, waiting, unsigned, account.customer()],
             "mechanics": [mechanic, account.mechanic(idle)],
@@ -134,12 +134,12 @@ def account(
 
 
 @pytest.fixture(scope="module")
-def around(account: Account) -> World:
+def around(account: Account) -> KnownValues:
     """One for all routes, in their order: what one ends, the next finds ended."""
-    return world(account)
+    return make_known_values(account)
 
 
-def explore(account: Account, around: World, key: str, examples: int, mode: GenerationMode) -> None:
+def explore(account: Account, around: KnownValues, key: str, examples: int, mode: GenerationMode) -> None:
     """Send a route what the description allows, or what it forbids; every answer is described."""
     method, _, path = key.partition(" ")
     operation = SCHEMA[path][method.lower()]
@@ -167,25 +167,27 @@ def explore(account: Account, around: World, key: str, examples: int, mode: Gene
             answer = case.call(base_url=account.cloud.api_url, session=session, headers=headers, allow_redirects=False)
         case.validate_response(answer, checks=CHECKS, headers=headers)
         names = {name.lower(): values[0] for name, values in answer.headers.items()}
-        conformity.check(method, path.replace("{", "").replace("}", ""), answer.status_code, names, answer.text)
+        openapi_conformance.check(
+            method, path.replace("{", "").replace("}", ""), answer.status_code, names, answer.text
+        )
 
     send()
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_answers_are_as_described(account: Account, around: World, key: str) -> None:
+def test_answers_are_as_described(account: Account, around: KnownValues, key: str) -> None:
     explore(account, around, key, EXAMPLES, GenerationMode.POSITIVE)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("key", "mode"), LONG_RUNS)
 def test_answers_are_as_described_for_long(account: Account, key: str, mode: GenerationMode) -> None:
-    explore(account, world(account), key, LONG, mode)
+    explore(account, make_known_values(account), key, LONG, mode)
 
 
 def test_the_description_is_served_to_everybody(account: Account) -> None:
     anybody = Caller(account.http, None)
-    assert anybody.get("/api/openapi.json") == conformity.served()
+    assert anybody.get("/api/openapi.json") == openapi_conformance.served()
     assert anybody.get("/api/asyncapi.json")["asyncapi"] == "3.0.0"
     page = anybody.send("GET", "/api/docs")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

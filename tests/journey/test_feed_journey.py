@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from events.feed_client import FeedClient
-from journey.account import Account, Caller
+from support.account import Account, Caller
+from support.events.feed_client import FeedClient
 
 PATIENCE_SECONDS = 60.0
 
@@ -19,7 +19,7 @@ def identified(caller: Caller) -> tuple[FeedClient, str]:
 
 def left(account: Account, session_id: str) -> int:
     """How often somebody has left the session."""
-    count: int = account.stage.one(
+    count: int = account.world.one(
         "SELECT count(*) FROM session_events WHERE session_id = %s AND type = 'left'", session_id
     )
     return count

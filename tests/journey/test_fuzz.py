@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autodoctor.ids import new_id
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from support.account import Account, Caller
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 fuzzed = settings(
@@ -130,10 +130,10 @@ def test_any_body_of_a_customer(account: Account, route: str) -> None:
 
 @pytest.mark.parametrize("route", ["accept", "decline", "join", "leave", "release", "end"])
 def test_any_body_on_a_session_that_is_there(account: Account, route: str) -> None:
-    mechanic = account.stage.mechanic()
-    created = account.stage.queued(preferredMechanicId=mechanic.id)
+    mechanic = account.world.mechanic()
+    created = account.world.queued(preferredMechanicId=mechanic.id)
     if route not in {"accept", "decline"}:
-        account.stage.accept(mechanic, created)
+        account.world.accept(mechanic, created)
     about = f"mechanic/assignments/{created.assignment_id}" if route in {"accept", "decline"} else ""
     path = f"/api/{about or f'sessions/{created.session_id}'}/{route}"
 

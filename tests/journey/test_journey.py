@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from journey.account import Account, Caller, document
 from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
+from support.account import Account, Caller, document
 
 
 def outcome(ended: dict[str, Any]) -> tuple[str, str, int | None, bool]:
@@ -53,7 +53,7 @@ def talk_and_end(account: Account, customer: Caller, mechanic: Caller, session_i
     joined = mechanic.post(f"{session}/join")
     assert (joined["sessionId"], joined["sessionStatus"]) == (session_id, "live")
     assert datetime.now(UTC) - datetime.fromisoformat(joined["startedAt"]) < timedelta(minutes=1)
-    account.stage.let_time_pass(75)
+    account.world.let_time_pass(75)
     ended = mechanic.post(f"{session}/end", {"mechanicNotes": "New pads.", "status": "cancelled"})
     assert set(ended) == {*("sessionId", "status", "reason", "startedAt", "endedAt", "durationSeconds", "alreadyEnded")}
     assert outcome(ended) == ("completed", "billable", 75, False)
@@ -66,7 +66,7 @@ def talk_and_end(account: Account, customer: Caller, mechanic: Caller, session_i
 
 
 def test_an_offer_declined_goes_to_the_others(account: Account) -> None:
-    asked_for, other, customer = account.stage.mechanic(), account.mechanic(), account.customer()
+    asked_for, other, customer = account.world.mechanic(), account.mechanic(), account.customer()
     intake = account.queued(customer, preferredMechanicId=str(asked_for.id))
     assert (intake["assignmentStatus"], intake["next"]) == ("offered", "wait")
     declined = account.mechanic(asked_for).post(
@@ -89,7 +89,7 @@ def test_a_session_given_back_and_swept(account: Account) -> None:
     session = f"/api/sessions/{intake['sessionId']}"
     released = mechanic.post(f"{session}/release")
     assert released == {"sessionId": intake["sessionId"], "sessionStatus": "pending"}
-    account.stage.let_time_pass(7201)
+    account.world.let_time_pass(7201)
     swept = account.cloud.invoke("ExpireOrphansFunction", {})
     assert (swept.error, swept.status) == (None, 200)
     assert isinstance(swept.payload, dict)
@@ -98,7 +98,7 @@ def test_a_session_given_back_and_swept(account: Account) -> None:
 
 
 def test_a_wish_for_a_mechanic_and_what_who_waits_is_told(account: Account) -> None:
-    mechanic = account.stage.mechanic(available_until=None)
+    mechanic = account.world.mechanic(available_until=None)
     customer, caller, wish = account.customer(), account.mechanic(mechanic), {"preferredMechanicId": str(mechanic.id)}
     intake = account.queued(customer, **wish)
     assert (intake["assignmentStatus"], intake["preferredMechanic"]) == ("queued", "unavailable")
@@ -173,7 +173,7 @@ def test_ended_twice(account: Account) -> None:
 def test_ended_by_two_callers_at_once(account: Account) -> None:
     customer, mechanic = account.customer(), account.mechanic()
     session, barrier = account.live(customer, mechanic), threading.Barrier(2)
-    account.stage.let_time_pass(60)
+    account.world.let_time_pass(60)
 
     def end(caller: Caller) -> dict[str, Any]:
         barrier.wait()
@@ -249,7 +249,7 @@ def test_credits_that_one_does_not_have_pay_for_nothing(account: Account) -> Non
 
 def test_a_busy_session_says_when_to_come_back(account: Account) -> None:
     session = account.live(customer := account.customer(), account.mechanic())
-    owner = account.stage.owner
+    owner = account.world.owner
     with owner.transaction():
         owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session.rpartition("/")[2]])
         response = customer.send("POST", f"{session}/end")
@@ -259,11 +259,11 @@ def test_a_busy_session_says_when_to_come_back(account: Account) -> None:
 
 @pytest.mark.parametrize("route", ["accept", "decline", "join", "leave", "release", "end"])
 def test_a_body_that_nobody_needs_has_to_be_one_all_the_same(account: Account, route: str) -> None:
-    mechanic = account.stage.mechanic()
-    created = account.stage.queued(preferredMechanicId=mechanic.id)
+    mechanic = account.world.mechanic()
+    created = account.world.queued(preferredMechanicId=mechanic.id)
     path = f"/api/mechanic/assignments/{created.assignment_id}/{route}"
     if route not in {"accept", "decline"}:
-        account.stage.accept(mechanic, created)
+        account.world.accept(mechanic, created)
         path = f"/api/sessions/{created.session_id}/{route}"
     caller = account.mechanic(mechanic)
     problem(caller, "POST", path, 400, content=b"{")

@@ -9,79 +9,81 @@ import pytest
 from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.ids import new_id
 from autodoctor.payments.stripe.connect import account_updated, onboarding, start_onboarding
-from integration.actors import Mechanic, Stage
-from payments.office import Office
+from support.money.payout_env import PayoutEnv
+from support.world import Mechanic, World
 
 DAY = 24 * 3600
 
 
 @pytest.fixture
-def mechanic(stage: Stage) -> Mechanic:
+def mechanic(world: World) -> Mechanic:
     """Give a mechanic."""
-    return stage.mechanic()
+    return world.mechanic()
 
 
-def test_a_mechanic_goes_through_onboarding(office: Office, mechanic: Mechanic) -> None:
-    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "not_started"
-    link = start_onboarding(office.stage.app, office.client, mechanic.user_id)
-    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "pending"
+def test_a_mechanic_goes_through_onboarding(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
+    assert onboarding(payout_env.world.app, payout_env.call, mechanic.user_id).status == "not_started"
+    link = start_onboarding(payout_env.world.app, payout_env.client, mechanic.user_id)
+    assert onboarding(payout_env.world.app, payout_env.call, mechanic.user_id).status == "pending"
     with httpx.Client(trust_env=False) as browser:
         back = browser.post(link.url, data={"action": "finish"}).headers["location"]
     assert back.endswith("/mechanic/onboarding/done")
-    (account,) = office.control.objects("account")
+    (account,) = payout_env.control.objects("account")
     assert account["metadata"] == {"mechanicId": str(mechanic.id)}
-    assert office.tell(account["id"]) == "account_updated"
-    done = onboarding(office.stage.app, office.call, mechanic.user_id)
+    assert payout_env.tell(account["id"]) == "account_updated"
+    done = onboarding(payout_env.world.app, payout_env.call, mechanic.user_id)
     assert (done.status, done.payouts_enabled) == ("complete", True)
-    office.control.restrict(account["id"])
-    assert office.tell(account["id"]) == "account_updated"
-    assert onboarding(office.stage.app, office.call, mechanic.user_id).status == "restricted"
+    payout_env.control.restrict(account["id"])
+    assert payout_env.tell(account["id"]) == "account_updated"
+    assert onboarding(payout_env.world.app, payout_env.call, mechanic.user_id).status == "restricted"
 
 
-def test_another_link_is_for_the_same_account(office: Office, mechanic: Mechanic) -> None:
-    first = start_onboarding(office.stage.app, office.client, mechanic.user_id)
-    assert start_onboarding(office.stage.app, office.client, mechanic.user_id).url != first.url
-    assert len(office.control.objects("account")) == 1
+def test_another_link_is_for_the_same_account(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
+    first = start_onboarding(payout_env.world.app, payout_env.client, mechanic.user_id)
+    assert start_onboarding(payout_env.world.app, payout_env.client, mechanic.user_id).url != first.url
+    assert len(payout_env.control.objects("account")) == 1
 
 
-def test_who_is_no_mechanic_has_no_onboarding(office: Office) -> None:
+def test_who_is_no_mechanic_has_no_onboarding(payout_env: PayoutEnv) -> None:
     with pytest.raises(MechanicNotActive):
-        start_onboarding(office.stage.app, office.client, new_id())
+        start_onboarding(payout_env.world.app, payout_env.client, new_id())
     with pytest.raises(MechanicNotActive):
-        onboarding(office.stage.app, office.call, new_id())
-    assert office.control.objects("account") == []
+        onboarding(payout_env.world.app, payout_env.call, new_id())
+    assert payout_env.control.objects("account") == []
 
 
 @pytest.mark.parametrize("mode", ["timeout", "timeout_after", "cut_after", "error", "error_after", "rate_limit"])
 @pytest.mark.parametrize("seconds", [0, 2 * DAY])
-def test_an_account_is_made_once_whatever_fails(office: Office, mechanic: Mechanic, mode: str, seconds: int) -> None:
+def test_an_account_is_made_once_whatever_fails(
+    payout_env: PayoutEnv, mechanic: Mechanic, mode: str, seconds: int
+) -> None:
     """Also days later, when Stripe has forgotten the key; before that, an answer of 500 is repeated."""
-    with office.hanging(mode, "/v1/accounts"), pytest.raises(PaymentsUnavailable):
-        start_onboarding(office.stage.app, office.client, mechanic.user_id)
-    office.later(seconds)
+    with payout_env.hanging(mode, "/v1/accounts"), pytest.raises(PaymentsUnavailable):
+        start_onboarding(payout_env.world.app, payout_env.client, mechanic.user_id)
+    payout_env.later(seconds)
     if mode == "error" and not seconds:
         with pytest.raises(PaymentsUnavailable):
-            start_onboarding(office.stage.app, office.client, mechanic.user_id)
-        office.later(DAY)
-    assert start_onboarding(office.stage.app, office.client, mechanic.user_id).url
-    (account,) = office.control.objects("account")
-    assert office.account(mechanic)["stripe_account_id"] == account["id"]
+            start_onboarding(payout_env.world.app, payout_env.client, mechanic.user_id)
+        payout_env.later(DAY)
+    assert start_onboarding(payout_env.world.app, payout_env.client, mechanic.user_id).url
+    (account,) = payout_env.control.objects("account")
+    assert payout_env.account(mechanic)["stripe_account_id"] == account["id"]
 
 
-def test_two_at_once_make_one_account(office: Office, mechanic: Mechanic) -> None:
+def test_two_at_once_make_one_account(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
     def ask(_number: int) -> str:
-        with office.stage.elsewhere() as own:
+        with payout_env.world.elsewhere() as own:
             try:
-                return start_onboarding(own, office.client, mechanic.user_id).url
+                return start_onboarding(own, payout_env.client, mechanic.user_id).url
             except PaymentsUnavailable:  # its key is at work for the other one
                 return ""
 
     with ThreadPoolExecutor(4) as pool:
         assert any(pool.map(ask, range(4)))
-    assert len(office.control.objects("account")) == 1
+    assert len(payout_env.control.objects("account")) == 1
 
 
-def test_accounts_that_are_not_ours_change_nothing(office: Office) -> None:
+def test_accounts_that_are_not_ours_change_nothing(payout_env: PayoutEnv) -> None:
     now = datetime.now(UTC)
-    told = office.stage.app.transaction(lambda connection: account_updated(connection, {"id": "acct_other"}, now))
+    told = payout_env.world.app.transaction(lambda connection: account_updated(connection, {"id": "acct_other"}, now))
     assert told == "not_ours"

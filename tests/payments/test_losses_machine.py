@@ -19,12 +19,12 @@ from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import session_held
 from autodoctor.payments.ledger.settlement import settle
 from autodoctor.payments.losses.losses import sweep_losses
-from integration.actors import Stage
-from integration.invariants import violations
 from localcloud.stripe.http.errors import ApiError
-from payments.counter import opened_counter
-from payments.desk import Desk
-from payments.purse import complete, rows
+from support.invariants.sessions import violations
+from support.money.checkout_env import open_checkout
+from support.money.purchases import complete, rows
+from support.money.refund_env import RefundEnv
+from support.world import World
 
 HOUR = 3600
 MODES = ("error", "error_after", "unavailable", "cut", "cut_after")
@@ -35,22 +35,22 @@ PICK = st.integers(0, 99)
 class Storm(RuleBasedStateMachine):
     """One mechanic, customers of whom each buys once, and events on their way."""
 
-    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        self.stage = stage
+        self.world = world
         self.monkeypatch = monkeypatch
         self.stack = ExitStack()
 
     @initialize(charge_alone=st.booleans())
     def begin(self, *, charge_alone: bool) -> None:
-        self.stage.clear()
-        counter = self.stack.enter_context(opened_counter(self.stage, self.monkeypatch))
+        self.world.clear()
+        checkout_env = self.stack.enter_context(open_checkout(self.world, self.monkeypatch))
         unasked = {"refund.created", "refund.updated"} if charge_alone else ()
-        self.desk = Desk(counter, retries=0, unasked=frozenset(unasked))
-        self.stripe = counter.stripe
+        self.refund_env = RefundEnv(checkout_env, retries=0, unasked=frozenset(unasked))
+        self.stripe = checkout_env.stripe
         self.bag: list[dict[str, Any]] = []
         self.active: list[UUID] = []
-        self.desk.onboard()
+        self.refund_env.onboard()
         self.buy()
         self.complete(self.active[0])
 
@@ -60,15 +60,15 @@ class Storm(RuleBasedStateMachine):
     def buy(self) -> None:
         """A session is bought, and the webhook comes at once: the rest of the walk is about what comes later."""
         with self.working():
-            opened = self.desk.counter.ask(new_id(), None, waiver={"signedName": "Cora Castillo"})
-        paid = self.stripe.pay(self.desk.counter.page(opened))
+            opened = self.refund_env.checkout_env.ask(new_id(), None, waiver={"signedName": "Cora Castillo"})
+        paid = self.stripe.pay(self.refund_env.checkout_env.page(opened))
         (event,) = [
             each
             for each in self.stripe.events("checkout.session.completed")
             if each["data"]["object"]["id"] == paid["id"]
         ]
-        self.desk.told.add(event["id"])
-        assert self.desk.deliver(event).json["outcome"] == "fulfilled"
+        self.refund_env.told.add(event["id"])
+        assert self.refund_env.deliver(event).json["outcome"] == "fulfilled"
         self.active.append(opened.intake_id)
 
     @rule(pick=PICK)
@@ -78,19 +78,19 @@ class Storm(RuleBasedStateMachine):
 
     def complete(self, session_id: UUID) -> None:
         self.active.remove(session_id)
-        customer = self.desk.customer(session_id)
-        complete(self.stage, self.desk.counter.session_of(session_id), customer, self.desk.mechanic)
-        settle(self.stage.app, session_id)
+        customer = self.refund_env.customer(session_id)
+        complete(self.world, self.refund_env.checkout_env.session_of(session_id), customer, self.refund_env.mechanic)
+        settle(self.world.app, session_id)
 
     @rule(pick=PICK)
     def cancel(self, pick: int) -> None:
         if self.active:
-            self.desk.cancel(self.active.pop(pick % len(self.active)))
+            self.refund_env.cancel(self.active.pop(pick % len(self.active)))
 
     @rule()
     def buy_a_pack(self) -> None:
         with self.working():
-            self.desk.pack(new_id())
+            self.refund_env.pack(new_id())
 
     # --- what goes back -----------------------------------------------------------------------------
 
@@ -136,23 +136,27 @@ class Storm(RuleBasedStateMachine):
 
     @rule(shuffle=st.randoms(use_true_random=False), most=st.integers(1, 12))
     def tell(self, shuffle: random.Random, most: int) -> None:
-        new = [each for each in self.stripe.events() if each["id"] not in self.desk.told and self.desk.wants(each)]
-        self.desk.told |= {each["id"] for each in new}
+        new = [
+            each
+            for each in self.stripe.events()
+            if each["id"] not in self.refund_env.told and self.refund_env.wants(each)
+        ]
+        self.refund_env.told |= {each["id"] for each in new}
         self.bag += new * 3
         shuffle.shuffle(self.bag)
         for event in self.bag[:most]:
-            if self.desk.deliver(event).status != 200:  # Stripe says it again
+            if self.refund_env.deliver(event).status != 200:  # Stripe says it again
                 self.bag.append(event)
         del self.bag[:most]
 
     @rule(hours=st.sampled_from([0, 1, 25]))
     def sweep(self, hours: int) -> None:
-        self.desk.later(hours * HOUR)
-        self.desk.lookups()
-        self.desk.refunds()
-        self.desk.payouts()
-        self.desk.reversals()
-        sweep_losses(self.stage.app, lambda: 60.0)
+        self.refund_env.later(hours * HOUR)
+        self.refund_env.lookups()
+        self.refund_env.refunds()
+        self.refund_env.payouts()
+        self.refund_env.reversals()
+        sweep_losses(self.world.app, lambda: 60.0)
 
     def working(self) -> ExitStack:
         """Keep what is broken from what is no part of the test."""
@@ -166,16 +170,16 @@ class Storm(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_sent_twice(self) -> None:
-        if not hasattr(self, "desk"):
+        if not hasattr(self, "refund_env"):
             return
         assert self.stripe.imbalances() == []
         groups = [each["transfer_group"] for each in self.stripe.objects("transfer")]
         assert len(groups) == len(set(groups))
-        assert violations(self.stage.owner) == []
+        assert violations(self.world.owner) == []
 
     def teardown(self) -> None:
         with self.stack:
-            if hasattr(self, "desk"):
+            if hasattr(self, "refund_env"):
                 self.calm_down()
 
     def calm_down(self) -> None:
@@ -186,38 +190,38 @@ class Storm(RuleBasedStateMachine):
         for _round in range(4):
             self.tell(random.Random(4), 10_000)
             for retry in ("SELECT retry_payout(id) FROM payouts", "SELECT retry_refund(id) FROM refunds"):
-                self.stage.owner.execute(retry)
+                self.world.owner.execute(retry)
             self.sweep(25)
         assert self.bag == []
-        self.stage.owner.execute("UPDATE checkouts SET fee_due_at = NULL")
-        self.stage.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
-        self.desk.balanced()
+        self.world.owner.execute("UPDATE checkouts SET fee_due_at = NULL")
+        self.world.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
+        self.refund_env.balanced()
         self.nobody_is_short()
 
     def nobody_is_short(self) -> None:
         unsent = "SELECT state FROM payouts WHERE state NOT IN ('sent', 'reversed', 'cancelled')"
-        assert rows(self.stage, unsent) == []
-        assert rows(self.stage, "SELECT state FROM refunds WHERE state NOT IN ('sent', 'returned')") == []
+        assert rows(self.world, unsent) == []
+        assert rows(self.world, "SELECT state FROM refunds WHERE state NOT IN ('sent', 'returned')") == []
         both = "SELECT FROM payouts p JOIN refunds r ON r.intake_id = p.session_id"
-        assert rows(self.stage, both) == []
-        assert rows(self.stage, "SELECT FROM losses WHERE stands <> (booked IN ('held', 'parted'))") == []
-        for (session_id,) in rows(self.stage, "SELECT session_id FROM settlements"):
-            assert self.desk.has(session_held(session_id)) == 0
-        payable, receivable = self.desk.of_mechanic()
+        assert rows(self.world, both) == []
+        assert rows(self.world, "SELECT FROM losses WHERE stands <> (booked IN ('held', 'parted'))") == []
+        for (session_id,) in rows(self.world, "SELECT session_id FROM settlements"):
+            assert self.refund_env.has(session_held(session_id)) == 0
+        payable, receivable = self.refund_env.of_mechanic()
         assert (payable >= 0, receivable >= 0) == (True, True)
 
 
-def play(stage: Stage, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
+def play(world: World, monkeypatch: pytest.MonkeyPatch, examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        lambda: Storm(stage, monkeypatch),  # type: ignore[arg-type]  # it is called, and nothing else
+        lambda: Storm(world, monkeypatch),  # type: ignore[arg-type]  # it is called, and nothing else
         settings=settings(max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck)),
     )
 
 
-def test_whatever_goes_back_is_booked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(stage, monkeypatch, 4, 20)
+def test_whatever_goes_back_is_booked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(world, monkeypatch, 4, 20)
 
 
 @pytest.mark.slow
-def test_whatever_goes_back_is_booked_for_a_long_time(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    play(stage, monkeypatch, 25, 40)
+def test_whatever_goes_back_is_booked_for_a_long_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(world, monkeypatch, 25, 40)

@@ -9,10 +9,10 @@ from autodoctor.errors import ActiveSessionExists, Problem
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.settlement import settle, sweep
 from autodoctor.sessions.end import Ender, end_session
-from integration.actors import Stage
-from integration.invariants import violations
-from integration.stepper import Operation, Stepper
-from payments.purse import buy_on, complete, give, grant_on, pay_by_card, spendable
+from support.concurrency.stepper import Operation, Stepper
+from support.invariants.sessions import violations
+from support.money.purchases import buy_on, complete, give, grant_on, pay_by_card, spendable
+from support.world import World
 
 type Conflict = tuple[Operation, Operation, Callable[[list[object]], None]]
 
@@ -29,49 +29,49 @@ def missed() -> Operation:
     return Operation(lambda app: sweep(app, lambda: 60.0, grace_seconds=0).settled)
 
 
-def two_intakes(stage: Stage, customer: UUID) -> Conflict:
+def two_intakes(world: World, customer: UUID) -> Conflict:
     """Three credits, and two who want three."""
-    give(stage, customer, 3)
+    give(world, customer, 3)
 
     def one_has_them(outcomes: list[object]) -> None:
         assert sum(isinstance(outcome, ActiveSessionExists) for outcome in outcomes) == 1
-        assert spendable(stage, customer) == 0
+        assert spendable(world, customer) == 0
 
     return intake(customer), intake(customer), one_has_them
 
 
-def intake_and_grant(stage: Stage, customer: UUID) -> Conflict:
-    give(stage, customer, 2)
+def intake_and_grant(world: World, customer: UUID) -> Conflict:
+    give(world, customer, 2)
 
     def what_is_left_fits(outcomes: list[object]) -> None:
-        assert spendable(stage, customer) == (3 if isinstance(outcomes[0], Problem) else 0)
+        assert spendable(world, customer) == (3 if isinstance(outcomes[0], Problem) else 0)
 
     return intake(customer), Operation(lambda app: grant_on(app, customer, 1, str(new_id()))), what_is_left_fits
 
 
-def the_same_grant(stage: Stage, customer: UUID) -> Conflict:
+def the_same_grant(world: World, customer: UUID) -> Conflict:
     def counts_once(outcomes: list[object]) -> None:
         assert outcomes[0] == outcomes[1]
-        assert spendable(stage, customer) == 4
+        assert spendable(world, customer) == 4
 
     grant = Operation(lambda app: grant_on(app, customer, 4, f"grant {customer}"))
     return grant, grant, counts_once
 
 
-def cancelled(stage: Stage, customer: UUID) -> UUID:
-    give(stage, customer, 3)
-    session_id = buy_on(stage.app, customer, "standard").session_id
-    stage.end(customer, session_id)
+def cancelled(world: World, customer: UUID) -> UUID:
+    give(world, customer, 3)
+    session_id = buy_on(world.app, customer, "standard").session_id
+    world.end(customer, session_id)
     return session_id
 
 
-def return_and_intake(stage: Stage, customer: UUID) -> Conflict:
+def return_and_intake(world: World, customer: UUID) -> Conflict:
     """The next intake may come before the credits are back, or after: never are there six, or none."""
-    session_id = cancelled(stage, customer)
+    session_id = cancelled(world, customer)
 
     def held_or_back(outcomes: list[object]) -> None:
         assert outcomes[0] is True
-        assert spendable(stage, customer) == (3 if isinstance(outcomes[1], Problem) else 0)
+        assert spendable(world, customer) == (3 if isinstance(outcomes[1], Problem) else 0)
 
     return settlement(session_id), intake(customer), held_or_back
 
@@ -80,33 +80,33 @@ def one_settled(outcomes: list[object]) -> None:
     assert sum(outcome for outcome in outcomes if isinstance(outcome, int)) == 1
 
 
-def two_returns(stage: Stage, customer: UUID) -> Conflict:
-    session_id = cancelled(stage, customer)
+def two_returns(world: World, customer: UUID) -> Conflict:
+    session_id = cancelled(world, customer)
     return settlement(session_id), settlement(session_id), one_settled
 
 
-def return_and_sweep(stage: Stage, customer: UUID) -> Conflict:
-    return settlement(cancelled(stage, customer)), missed(), one_settled
+def return_and_sweep(world: World, customer: UUID) -> Conflict:
+    return settlement(cancelled(world, customer)), missed(), one_settled
 
 
-def two_sweeps(stage: Stage, customer: UUID) -> Conflict:
-    cancelled(stage, customer)
+def two_sweeps(world: World, customer: UUID) -> Conflict:
+    cancelled(world, customer)
     return missed(), missed(), one_settled
 
 
-def two_earnings(stage: Stage, customer: UUID) -> Conflict:
-    created = pay_by_card(stage, customer)
-    complete(stage, created, customer, stage.mechanic())
+def two_earnings(world: World, customer: UUID) -> Conflict:
+    created = pay_by_card(world, customer)
+    complete(world, created, customer, world.mechanic())
     return settlement(created.session_id), settlement(created.session_id), one_settled
 
 
-def end_and_intake(stage: Stage, customer: UUID) -> Conflict:
+def end_and_intake(world: World, customer: UUID) -> Conflict:
     """Six credits: the second session may be started as the first one ends."""
-    give(stage, customer, 6)
-    session_id = buy_on(stage.app, customer, "standard").session_id
+    give(world, customer, 6)
+    session_id = buy_on(world.app, customer, "standard").session_id
 
     def each_session_holds_its_own(outcomes: list[object]) -> None:
-        assert spendable(stage, customer) == (3 if isinstance(outcomes[1], Problem) else 0)
+        assert spendable(world, customer) == (3 if isinstance(outcomes[1], Problem) else 0)
 
     end = Operation(lambda app: end_session(app, Ender(customer), session_id))
     return end, intake(customer), each_session_holds_its_own
@@ -119,18 +119,18 @@ def end_and_intake(stage: Stage, customer: UUID) -> Conflict:
         *(two_returns, return_and_sweep, two_sweeps, two_earnings),
     ],
 )
-def test_every_interleaving_closes_the_books(stage: Stage, conflict: Callable[[Stage, UUID], Conflict]) -> None:
+def test_every_interleaving_closes_the_books(world: World, conflict: Callable[[World, UUID], Conflict]) -> None:
     after: list[Callable[[list[object]], None]] = []
 
     def again() -> list[Operation]:
-        one, other, check = conflict(stage, new_id())
+        one, other, check = conflict(world, new_id())
         after.append(check)
         return [one, other]
 
-    with Stepper(stage.urls) as stepper:
+    with Stepper(world.urls) as stepper:
         for run in stepper.every_interleaving(again):
             outcomes = list(run.outcomes)
             assert not [each for each in outcomes if isinstance(each, Exception) and not isinstance(each, Problem)], run
             after[-1](outcomes)
-            assert violations(stage.owner) == [], run
+            assert violations(world.owner) == [], run
     assert len(after) >= 2

@@ -5,9 +5,9 @@ from psycopg import sql
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.settlement import settle
-from integration.actors import Stage
-from integration.invariants import violations
-from payments.purse import buy, complete, give, pay_by_card
+from support.invariants.sessions import violations
+from support.money.purchases import buy, complete, give, pay_by_card
+from support.world import World
 
 # One completed credit session (paid), one cancelled card session (refund), one credit session returned.
 LIES = [
@@ -41,18 +41,18 @@ LIES = [
 
 
 @pytest.mark.parametrize(("lie", "broken", "statements"), LIES, ids=[lie for lie, _, _ in LIES])
-def test_a_planted_lie_about_money_is_found(stage: Stage, lie: str, broken: int, statements: str) -> None:
+def test_a_planted_lie_about_money_is_found(world: World, lie: str, broken: int, statements: str) -> None:
     customers = [new_id() for _ in range(3)]
-    paid, returned = [(give(stage, customer, 4), buy(stage, customer, "standard"))[1] for customer in customers[:2]]
-    refunded = pay_by_card(stage, customers[2])
-    complete(stage, paid, customers[0], stage.mechanic())
+    paid, returned = [(give(world, customer, 4), buy(world, customer, "standard"))[1] for customer in customers[:2]]
+    refunded = pay_by_card(world, customers[2])
+    complete(world, paid, customers[0], world.mechanic())
     for customer, created in zip(customers[1:], (returned, refunded), strict=True):
-        stage.end(customer, created.session_id)
+        world.end(customer, created.session_id)
     for created in (paid, returned, refunded):
-        settle(stage.app, created.session_id)
-    cast = {"paid": paid.session_id, "refunded": refunded.session_id, "stranger": stage.mechanic().id}
-    assert violations(stage.owner) == []
-    with stage.without_triggers() as superuser:
+        settle(world.app, created.session_id)
+    cast = {"paid": paid.session_id, "refunded": refunded.session_id, "stranger": world.mechanic().id}
+    assert violations(world.owner) == []
+    with world.without_triggers() as superuser:
         for table, constraint in (
             ("ledger_transfer", "ledger_transfer_moves_something"),
             ("ledger_transfer", "ledger_transfer_one_currency"),
@@ -61,5 +61,5 @@ def test_a_planted_lie_about_money_is_found(stage: Stage, lie: str, broken: int,
             superuser.execute(drop.format(sql.Identifier(table), sql.Identifier(constraint)))
         for statement in statements.split(";"):
             superuser.execute(sql.SQL(statement), cast)
-    found = violations(stage.owner)
+    found = violations(world.owner)
     assert broken in {int(sentence.split()[1].rstrip(":")) for sentence in found}, f"{lie}: {found}"

@@ -30,9 +30,9 @@ from autodoctor.payments.ledger.settlement import settle, sweep
 from autodoctor.sessions import presence
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep as expire
-from integration.actors import Mechanic, Stage
-from integration.invariants import violations
-from payments.purse import balance, buy, give, pay_by_card, rows, spendable
+from support.invariants.sessions import violations
+from support.money.purchases import balance, buy, give, pay_by_card, rows, spendable
+from support.world import Mechanic, World
 
 CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 2)
@@ -40,19 +40,19 @@ FUNDINGS = st.sampled_from(["free", "credit", "card"])
 PAID = st.sampled_from(["quick", "standard", "diagnostic"])
 
 
-class Till(RuleBasedStateMachine):
+class MoneyMachine(RuleBasedStateMachine):
     """Four customers, three mechanics, and a bag of events on their way to the settlement."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, world: World) -> None:
         super().__init__()
-        self.stage = stage
+        self.world = world
 
     @initialize(fixed_pay=st.sampled_from([0, 250]))
     def open(self, fixed_pay: int) -> None:
-        self.stage.clear()
-        self.stage.owner.execute("UPDATE plans SET mechanic_fixed_pay_cents = %s WHERE code = 'free'", [fixed_pay])
+        self.world.clear()
+        self.world.owner.execute("UPDATE plans SET mechanic_fixed_pay_cents = %s WHERE code = 'free'", [fixed_pay])
         self.customers = [new_id() for _ in range(4)]
-        self.mechanics: list[Mechanic] = [self.stage.mechanic() for _ in range(3)]
+        self.mechanics: list[Mechanic] = [self.world.mechanic() for _ in range(3)]
         self.given = dict.fromkeys(self.customers, 0)
         self.open_sessions: dict[UUID, SessionCreated] = {}
         self.bag: list[Event] = []
@@ -62,36 +62,36 @@ class Till(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_violated(self) -> None:
-        assert violations(self.stage.owner) == []
+        assert violations(self.world.owner) == []
 
     # --- people -----------------------------------------------------------------------------------
 
     @rule(customer=CUSTOMERS, amount=st.integers(1, 6))
     def be_given_credits(self, customer: int, amount: int) -> None:
-        give(self.stage, self.customers[customer], amount)
+        give(self.world, self.customers[customer], amount)
         self.given[self.customers[customer]] += amount
 
     @rule(customer=CUSTOMERS, funding=FUNDINGS, plan=PAID)
     def ask(self, customer: int, funding: str, plan: str) -> None:
         user_id = self.customers[customer]
-        had = spendable(self.stage, user_id)
+        had = spendable(self.world, user_id)
         ways = {
-            "free": lambda: self.stage.queued(user_id),
-            "credit": lambda: buy(self.stage, user_id, plan),
-            "card": lambda: pay_by_card(self.stage, user_id, plan),
+            "free": lambda: self.world.queued(user_id),
+            "credit": lambda: buy(self.world, user_id, plan),
+            "card": lambda: pay_by_card(self.world, user_id, plan),
         }
         try:
             self.open_sessions[user_id] = ways[funding]()
         except InsufficientCredits:
             assert funding == "credit"
-            assert self.price(plan) > had == spendable(self.stage, user_id)
+            assert self.price(plan) > had == spendable(self.world, user_id)
         except ActiveSessionExists:
-            assert spendable(self.stage, user_id) == had
+            assert spendable(self.world, user_id) == had
         else:
-            assert spendable(self.stage, user_id) == had - (self.price(plan) if funding == "credit" else 0)
+            assert spendable(self.world, user_id) == had - (self.price(plan) if funding == "credit" else 0)
 
     def price(self, plan: str) -> int:
-        credits_: int = self.stage.one("SELECT credits FROM plans WHERE code = %s", plan)
+        credits_: int = self.world.one("SELECT credits FROM plans WHERE code = %s", plan)
         return credits_
 
     @rule(customer=CUSTOMERS, mechanic=MECHANICS, seconds=st.sampled_from([0, 10, 59, 60, 61, 500]))
@@ -101,18 +101,18 @@ class Till(RuleBasedStateMachine):
         if created is None:
             return
         try:
-            self.stage.accept_current(held, created.session_id)
+            self.world.accept_current(held, created.session_id)
         except Problem:  # the mechanic has another, somebody has this one, or it is over
             return
-        presence.join(self.stage.app, self.customers[customer], created.session_id)
-        presence.join(self.stage.app, held.user_id, created.session_id)
-        self.stage.let_time_pass(seconds)
+        presence.join(self.world.app, self.customers[customer], created.session_id)
+        presence.join(self.world.app, held.user_id, created.session_id)
+        self.world.let_time_pass(seconds)
 
     @rule(customer=CUSTOMERS)
     def end(self, customer: int) -> None:
         created = self.open_sessions.pop(self.customers[customer], None)
         if created is not None:
-            end_session(self.stage.app, Ender(self.customers[customer]), created.session_id)
+            end_session(self.world.app, Ender(self.customers[customer]), created.session_id)
 
     @rule(customer=CUSTOMERS, funding=FUNDINGS, plan=PAID, mechanic=MECHANICS, seconds=st.sampled_from([59, 61]))
     def come_and_go(self, customer: int, funding: str, plan: str, mechanic: int, seconds: int) -> None:
@@ -124,20 +124,20 @@ class Till(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([601, 7_201, 11_000]))
     def go_away(self, seconds: int) -> None:
-        self.stage.let_time_pass(seconds)
-        expire(self.stage.app, lambda: 60.0)
+        self.world.let_time_pass(seconds)
+        expire(self.world.app, lambda: 60.0)
 
     # --- events -----------------------------------------------------------------------------------
 
     @rule()
     def publish(self) -> None:
         """The outbox goes on the bus, each event three times, which may be late for any of them."""
-        for (subject,) in rows(self.stage, "SELECT DISTINCT subject_id FROM outbox"):
-            while waiting := pending(self.stage.app, subject):
+        for (subject,) in rows(self.world, "SELECT DISTINCT subject_id FROM outbox"):
+            while waiting := pending(self.world.app, subject):
                 for made in map(event_of, waiting):
                     assert parse_event({"detail-type": made.type, "detail": json.loads(detail(made))}) == made
                     self.bag += [made] * 3
-                mark_of(self.stage.app, subject, waiting)
+                mark_of(self.world.app, subject, waiting)
 
     @precondition(lambda self: self.bag)
     @rule(shuffle=st.randoms(use_true_random=False), most=st.integers(1, 40))
@@ -145,12 +145,12 @@ class Till(RuleBasedStateMachine):
         shuffle.shuffle(self.bag)
         for told in self.bag[:most]:
             if isinstance(told, SessionEvent) and told.type in {"session.ended", "session.expired"}:
-                settle(self.stage.app, told.session_id)
+                settle(self.world.app, told.session_id)
         del self.bag[:most]
 
     @rule()
     def look_for_what_was_missed(self) -> None:
-        sweep(self.stage.app, lambda: 60.0)
+        sweep(self.world.app, lambda: 60.0)
 
     # --- the books --------------------------------------------------------------------------------
 
@@ -159,42 +159,42 @@ class Till(RuleBasedStateMachine):
             return
         self.publish()
         self.deliver_all()
-        assert violations(self.stage.owner) == []
-        assert rows(self.stage, "SELECT session_id FROM settlements_due") == []
-        for (outcome,) in rows(self.stage, "SELECT DISTINCT outcome || ' ' || (facts ->> 'funding') FROM settlements"):
+        assert violations(self.world.owner) == []
+        assert rows(self.world, "SELECT session_id FROM settlements_due") == []
+        for (outcome,) in rows(self.world, "SELECT DISTINCT outcome || ' ' || (facts ->> 'funding') FROM settlements"):
             event(outcome)
         for customer, given in self.given.items():
             held, spent = rows(
-                self.stage,
+                self.world,
                 "SELECT coalesce(sum(i.credits) FILTER (WHERE s.ended_at IS NULL), 0)::integer AS held,"
                 "       coalesce(sum(i.credits) FILTER (WHERE s.status = 'completed'), 0)::integer AS spent"
                 "  FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id"
                 " WHERE c.user_id = %s AND i.funding = 'credit'",
                 customer,
             )[0]
-            assert spendable(self.stage, customer) == given - held - spent
-        spent = self.stage.one(
+            assert spendable(self.world, customer) == given - held - spent
+        spent = self.world.one(
             "SELECT coalesce(sum(i.credits), 0)::integer FROM sessions s JOIN intakes i ON i.id = s.id"
             " WHERE s.status = 'completed' AND i.funding = 'credit'"
         )
-        assert balance(self.stage, accounts.CREDITS_SPENT) == spent
-        assert balance(self.stage, accounts.CREDITS_ISSUED) == -sum(self.given.values())
+        assert balance(self.world, accounts.CREDITS_SPENT) == spent
+        assert balance(self.world, accounts.CREDITS_ISSUED) == -sum(self.given.values())
 
     def deliver_all(self) -> None:
         self.deliver(random.Random(4), len(self.bag) + 1)
 
 
-def play(stage: Stage, examples: int) -> None:
+def play(world: World, examples: int) -> None:
     run_state_machine_as_test(
-        lambda: Till(stage),  # type: ignore[arg-type]  # it is called, and nothing else
+        lambda: MoneyMachine(world),  # type: ignore[arg-type]  # it is called, and nothing else
         settings=settings(max_examples=examples, stateful_step_count=25, suppress_health_check=[HealthCheck.too_slow]),
     )
 
 
-def test_money_always_adds_up(stage: Stage) -> None:
-    play(stage, 40)
+def test_money_always_adds_up(world: World) -> None:
+    play(world, 40)
 
 
 @pytest.mark.slow
-def test_money_adds_up_for_a_long_time(stage: Stage) -> None:
-    play(stage, 500)
+def test_money_adds_up_for_a_long_time(world: World) -> None:
+    play(world, 500)

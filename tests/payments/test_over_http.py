@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from autodoctor.ids import new_id
-from integration.invariants import violations
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
+from support.account import Account, Caller
+from support.invariants.sessions import violations
 
 WAIT_SECONDS = 60
 VIDEO: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "payWith": "credit", "sessionType": "video"}
@@ -55,7 +55,7 @@ def test_what_is_no_longer_sold_is_not_shown(account: Account) -> None:
 
 
 def test_a_session_paid_with_credits_ends_in_the_mechanics_earnings(account: Account) -> None:
-    customer, known = account.customer(), account.stage.mechanic()
+    customer, known = account.customer(), account.world.mechanic()
     mechanic = account.mechanic(known)
     assert grant(account, customer, 4) == {"customerId": str(customer.user_id), "credits": 4, "balance": 4}
     created = customer.post("/api/intake/start", VIDEO, 201)
@@ -64,14 +64,14 @@ def test_a_session_paid_with_credits_ends_in_the_mechanics_earnings(account: Acc
     session = f"/api/sessions/{created['sessionId']}"
     for party in (customer, mechanic):
         party.post(f"{session}/join")
-    account.stage.let_time_pass(90)
+    account.world.let_time_pass(90)
     assert customer.post(f"{session}/end")["status"] == "completed"
     soon(lambda: mechanic.get("/api/mechanic/earnings")["totals"]["pendingCents"], 2099)
     (earning,) = mechanic.get("/api/mechanic/earnings")["earnings"]
     assert (earning["sessionId"], earning["amountCents"], earning["status"]) == (created["sessionId"], 2099, "pending")
     history = customer.get("/api/customer/credits")["history"]
     assert [(each["movement"], each["credits"]) for each in history] == [("spent", -3), ("granted", 4)]
-    assert violations(account.stage.owner) == []
+    assert violations(account.world.owner) == []
 
 
 def test_a_session_that_was_cancelled_gives_the_credits_back(account: Account) -> None:
@@ -90,9 +90,9 @@ def test_the_schedule_settles_what_the_bus_never_told_of(account: Account) -> No
     customer = account.customer()
     grant(account, customer, 3)
     created = customer.post("/api/intake/start", VIDEO, 201)
-    account.stage.end(customer.user_id, customer_session := created["sessionId"])
+    account.world.end(customer.user_id, customer_session := created["sessionId"])
     account.sql("DELETE FROM outbox WHERE subject_id = %s", customer_session)
-    account.stage.let_time_pass(601)
+    account.world.let_time_pass(601)
     answer = account.cloud.invoke("SettleFunction", {})
     assert (answer.error, answer.payload) == (None, {"settled": 1})
     assert credits_of(customer) == 3

@@ -13,19 +13,19 @@ from autodoctor.notifications.inbox import notifications
 from autodoctor.notifications.notify import MOST_AN_HOUR
 from autodoctor.notifications.preferences import PreferencesRequest, choose
 from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
-from events.post_office import PostOffice, post_office
 from localcloud.database.postgres import Database
-from payments.counter import Counter
+from support.events.mail_env import MailEnv, open_mail_env
+from support.money.checkout_env import CheckoutEnv
 
 DONE = "checkout.session.completed"
 REFUSED = "checkout.session.async_payment_failed"
 
 
 @pytest.fixture
-def post(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostOffice]:
-    """Give the test the mail of the database that the counter sells from."""
-    with post_office(database, monkeypatch) as office:
-        yield office
+def post(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
+    """Give the test the mails about the sessions of `checkout_env`."""
+    with open_mail_env(database, monkeypatch) as mail_env:
+        yield mail_env
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def customer() -> UUID:
     return new_id()
 
 
-def news(post: PostOffice) -> list[PaymentEvent]:
+def news(post: MailEnv) -> list[PaymentEvent]:
     """Every event about a payment, oldest first."""
     rows = post.owner.execute("SELECT * FROM outbox_events WHERE type LIKE 'payment.%' ORDER BY id").fetchall()
     events = [event_of(row) for row in rows]
@@ -41,27 +41,27 @@ def news(post: PostOffice) -> list[PaymentEvent]:
     return [event for event in events if isinstance(event, PaymentEvent)]
 
 
-def overtaken(counter: Counter, customer: UUID) -> CheckoutOpened:
+def overtaken(checkout_env: CheckoutEnv, customer: UUID) -> CheckoutOpened:
     """An intake that is paid after its customer took a free session."""
-    opened = counter.ask(customer)
-    counter.stripe.pay(counter.page(opened))
-    counter.stage.pending(customer)
-    assert counter.tell(DONE).json["outcome"] == "unfulfillable"
+    opened = checkout_env.ask(customer)
+    checkout_env.stripe.pay(checkout_env.page(opened))
+    checkout_env.world.pending(customer)
+    assert checkout_env.tell(DONE).json["outcome"] == "unfulfillable"
     return opened
 
 
-def refused(counter: Counter, page: str) -> None:
+def refused(checkout_env: CheckoutEnv, page: str) -> None:
     """A page whose bank takes its time, and refuses."""
-    counter.stripe.pay(page, "pay_later")
-    counter.tell(DONE)
-    counter.stripe.bank_answers(page, paid=False)
-    assert counter.tell(REFUSED).json["outcome"] == "failed"
+    checkout_env.stripe.pay(page, "pay_later")
+    checkout_env.tell(DONE)
+    checkout_env.stripe.bank_answers(page, paid=False)
+    assert checkout_env.tell(REFUSED).json["outcome"] == "failed"
 
 
 def test_who_has_another_session_by_then_is_told_of_the_refund_once_each_way(
-    counter: Counter, post: PostOffice, customer: UUID
+    checkout_env: CheckoutEnv, post: MailEnv, customer: UUID
 ) -> None:
-    opened = overtaken(counter, customer)
+    opened = overtaken(checkout_env, customer)
     (event,) = news(post)
     for _ in range(3):
         post.tell(event)
@@ -75,18 +75,18 @@ def test_who_has_another_session_by_then_is_told_of_the_refund_once_each_way(
     assert "$9.99 is refunded in full" in shown.text
 
 
-def test_it_is_told_in_the_customer_s_language(counter: Counter, post: PostOffice, customer: UUID) -> None:
+def test_it_is_told_in_the_customer_s_language(checkout_env: CheckoutEnv, post: MailEnv, customer: UUID) -> None:
     choose(post.app, customer, PreferencesRequest(locale="es", preferences=()))
-    overtaken(counter, customer)
+    overtaken(checkout_env, customer)
     post.tell(*news(post))
     assert "Se le devuelve" in post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
     assert "Se le devuelve" in notifications(post.app, customer).notifications[0].text
 
 
 def test_money_we_had_is_told_of_also_to_an_address_that_had_many_mails(
-    counter: Counter, post: PostOffice, customer: UUID
+    checkout_env: CheckoutEnv, post: MailEnv, customer: UUID
 ) -> None:
-    overtaken(counter, customer)
+    overtaken(checkout_env, customer)
     for _ in range(MOST_AN_HOUR):
         post.owner.execute(
             "INSERT INTO mail_deliveries"
@@ -98,20 +98,22 @@ def test_money_we_had_is_told_of_also_to_an_address_that_had_many_mails(
     assert post.ses.kinds == ["payment_unfulfillable"]
 
 
-def test_what_is_not_paid_back_by_itself_is_not_said_to_be(counter: Counter, post: PostOffice, customer: UUID) -> None:
+def test_what_is_not_paid_back_by_itself_is_not_said_to_be(
+    checkout_env: CheckoutEnv, post: MailEnv, customer: UUID
+) -> None:
     """Another currency is in no account of ours: a person looks at it."""
-    counter.stripe.pay(counter.page(counter.ask(customer)))
-    document = json.loads(counter.stripe.signed(counter.last(DONE)).payload)
+    checkout_env.stripe.pay(checkout_env.page(checkout_env.ask(customer)))
+    document = json.loads(checkout_env.stripe.signed(checkout_env.last(DONE)).payload)
     document["data"]["object"]["currency"] = "eur"
-    assert counter.deliver(counter.sign(json.dumps(document).encode())).json["outcome"] == "mismatch"
+    assert checkout_env.deliver(checkout_env.sign(json.dumps(document).encode())).json["outcome"] == "mismatch"
     post.tell(*news(post))
     text = post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
     assert "looking into your payment of 9.99 EUR" in text
     assert "refunded" not in text
 
 
-def test_whose_bank_refuses_later_is_told(counter: Counter, post: PostOffice, customer: UUID) -> None:
-    refused(counter, counter.page(counter.ask(customer)))
+def test_whose_bank_refuses_later_is_told(checkout_env: CheckoutEnv, post: MailEnv, customer: UUID) -> None:
+    refused(checkout_env, checkout_env.page(checkout_env.ask(customer)))
     (event,) = news(post)
     assert (event.type, event.reason, event.amount_cents) == ("payment.failed", "refused", 999)
     post.tell(event)
@@ -119,23 +121,25 @@ def test_whose_bank_refuses_later_is_told(counter: Counter, post: PostOffice, cu
     assert "$9.99 for a chat" in notifications(post.app, customer).notifications[0].text
 
 
-def test_a_refusal_that_was_no_end_is_not_mailed_any_more(counter: Counter, post: PostOffice, customer: UUID) -> None:
-    opened = counter.ask(customer)
-    refused(counter, counter.page(opened))
-    document = json.loads(counter.stripe.signed(counter.last(DONE)).payload)
+def test_a_refusal_that_was_no_end_is_not_mailed_any_more(
+    checkout_env: CheckoutEnv, post: MailEnv, customer: UUID
+) -> None:
+    opened = checkout_env.ask(customer)
+    refused(checkout_env, checkout_env.page(opened))
+    document = json.loads(checkout_env.stripe.signed(checkout_env.last(DONE)).payload)
     document["id"] = "evt_paid_after_all"
     document["data"]["object"]["payment_status"] = "paid"
-    assert counter.deliver(counter.sign(json.dumps(document).encode())).json["outcome"] == "fulfilled"
+    assert checkout_env.deliver(checkout_env.sign(json.dumps(document).encode())).json["outcome"] == "fulfilled"
     post.tell(*news(post))
     assert post.states() == [("payment_failed", "suppressed", "superseded")]
 
 
 def test_who_bought_credits_before_any_intake_is_told_in_the_application(
-    counter: Counter, post: PostOffice, customer: UUID
+    checkout_env: CheckoutEnv, post: MailEnv, customer: UUID
 ) -> None:
     """Nobody knows their address yet."""
-    bought = buy_pack(counter.stage.app, customer, PackRequest(pack="five"))
-    refused(counter, counter.one("SELECT stripe_session_id FROM checkouts WHERE id = %s", bought.checkout_id))
+    bought = buy_pack(checkout_env.world.app, customer, PackRequest(pack="five"))
+    refused(checkout_env, checkout_env.one("SELECT stripe_session_id FROM checkouts WHERE id = %s", bought.checkout_id))
     post.tell(*news(post))
     assert post.states() == [("payment_failed", "suppressed", "no_address")]
     (shown,) = notifications(post.app, customer).notifications
@@ -143,9 +147,9 @@ def test_who_bought_credits_before_any_intake_is_told_in_the_application(
     assert "for a pack of credits" in shown.text
 
 
-def test_a_page_that_expired_is_seen_and_no_mail(counter: Counter, post: PostOffice, customer: UUID) -> None:
+def test_a_page_that_expired_is_seen_and_no_mail(checkout_env: CheckoutEnv, post: MailEnv, customer: UUID) -> None:
     """Whoever left it open knows that they did not pay."""
-    opened = counter.ask(customer)
-    counter.stripe.advance(3700)
-    assert counter.tell("checkout.session.expired").json["outcome"] == "expired"
-    assert (counter.status(opened.intake_id), news(post)) == ("expired", [])
+    opened = checkout_env.ask(customer)
+    checkout_env.stripe.advance(3700)
+    assert checkout_env.tell("checkout.session.expired").json["outcome"] == "expired"
+    assert (checkout_env.status(opened.intake_id), news(post)) == ("expired", [])

@@ -23,22 +23,22 @@ from autodoctor.quotes.errors import (
 )
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
 from autodoctor.quotes.views import mechanic_quotes, quote, session_quotes
-from integration.actors import Stage
-from integration.invariants import violations
-from payments.purse import balance, complete, rows
-from payments.quoting import OWED, Case, live_case
+from support.invariants.sessions import violations
+from support.money.purchases import balance, complete, rows
+from support.money.quote_case import OWED, QuoteCase, live_quote_case
+from support.world import World
 
 
 @pytest.fixture
-def case(stage: Stage) -> Case:
+def case(world: World) -> QuoteCase:
     """Give a live session that its mechanic may escalate."""
-    return live_case(stage)
+    return live_quote_case(world)
 
 
 # --- the way of a quote ---------------------------------------------------------------------------------
 
 
-def test_an_approved_quote_pays_who_escalated(case: Case) -> None:
+def test_an_approved_quote_pays_who_escalated(case: QuoteCase) -> None:
     asked = case.escalate(note="Brake discs are gone")
     assert (asked.status, asked.note, asked.amount_cents) == ("requested", "Brake discs are gone", None)
     assert (asked.vehicle_summary, asked.concern) == ("2019 Volvo V60", "Squeals when braking")
@@ -46,16 +46,16 @@ def test_an_approved_quote_pays_who_escalated(case: Case) -> None:
     assert (given.status, given.amount_cents, given.description) == ("given", 48_000, "Discs and pads, both axles")
     approved = case.approve(asked, seen=48_000)
     assert (approved.status, approved.amount_cents) == ("approved", 48_000)
-    assert rows(case.stage, OWED) == [(case.session_id, case.mechanic.id, "escalation", 2400, "due")]
-    assert balance(case.stage, accounts.mechanic_payable(case.mechanic.id)) == 2400
-    assert balance(case.stage, accounts.PLATFORM_REVENUE) == -2400
-    (earning,) = earnings(case.stage.app, case.mechanic.user_id).earnings
+    assert rows(case.world, OWED) == [(case.session_id, case.mechanic.id, "escalation", 2400, "due")]
+    assert balance(case.world, accounts.mechanic_payable(case.mechanic.id)) == 2400
+    assert balance(case.world, accounts.PLATFORM_REVENUE) == -2400
+    (earning,) = earnings(case.world.app, case.mechanic.user_id).earnings
     assert (earning.kind, earning.amount_cents, earning.session_id) == ("escalation", 2400, case.session_id)
-    assert earnings(case.stage.app, case.mechanic.user_id).totals.escalation_cents == 2400
-    assert violations(case.stage.owner) == []
+    assert earnings(case.world.app, case.mechanic.user_id).totals.escalation_cents == 2400
+    assert violations(case.world.owner) == []
 
 
-def test_its_timeline_says_who_did_what_and_the_bus_hears_it(case: Case) -> None:
+def test_its_timeline_says_who_did_what_and_the_bus_hears_it(case: QuoteCase) -> None:
     asked = case.escalate(note="Brake discs are gone")
     case.give(asked, 48_000)
     case.give(asked, 45_000, "Without the pads")
@@ -67,17 +67,17 @@ def test_its_timeline_says_who_did_what_and_the_bus_hears_it(case: Case) -> None
         ("given", "mechanic", 45_000),
         ("approved", "customer", 45_000),
     ]
-    audited = rows(case.stage, "SELECT actor_id FROM quote_events ORDER BY id")
+    audited = rows(case.world, "SELECT actor_id FROM quote_events ORDER BY id")
     assert [who for (who,) in audited] == [
         case.mechanic.user_id, case.foreman.user_id, case.foreman.user_id, case.customer
     ]  # fmt: skip
     assert case.events(asked) == ["quote.requested", "quote.given", "quote.given", "quote.approved"]
-    told = [event_of(row) for row in pending(case.stage.app, asked.quote_id)][-1]
+    told = [event_of(row) for row in pending(case.world.app, asked.quote_id)][-1]
     assert isinstance(told, QuoteEvent)
     assert (told.session_id, told.workshop_id, told.mechanic_id) == (
         case.session_id, case.workshop_id, case.mechanic.id
     )  # fmt: skip
-    assert told.customer_id == case.stage.one("SELECT id FROM customers")
+    assert told.customer_id == case.world.one("SELECT id FROM customers")
     text = told.model_dump_json()
     assert not any(word in text for word in ("Brake", "pads", "Cora"))
 
@@ -88,15 +88,15 @@ def test_every_kind_of_event_has_a_schema() -> None:
         assert {"quoteId", "amountCents"} <= set(schemas[f"quote.{status}"]["properties"])
 
 
-def test_whatever_the_session_came_to(case: Case) -> None:
+def test_whatever_the_session_came_to(case: QuoteCase) -> None:
     asked = case.escalate()
-    case.stage.end(case.customer, case.session_id)
-    assert case.stage.status(case.session_id) == "cancelled"
-    settle(case.stage.app, case.session_id)
+    case.world.end(case.customer, case.session_id)
+    assert case.world.status(case.session_id) == "cancelled"
+    settle(case.world.app, case.session_id)
     case.give(asked, 1_000)
     case.approve(asked)
-    assert rows(case.stage, OWED) == [(case.session_id, case.mechanic.id, "escalation", 50, "due")]
-    assert violations(case.stage.owner) == []
+    assert rows(case.world, OWED) == [(case.session_id, case.mechanic.id, "escalation", 50, "due")]
+    assert violations(case.world.owner) == []
 
 
 @pytest.mark.parametrize(
@@ -111,21 +111,23 @@ def test_whatever_the_session_came_to(case: Case) -> None:
         (100, 10_000, 100),
     ],
 )
-def test_the_share_is_rounded_half_to_even_and_nothing_is_no_row(case: Case, cents: int, bp: int, earned: int) -> None:
-    case.stage.owner.execute("INSERT INTO settings (key, value) VALUES ('escalation_bp', %s)", [str(bp)])
+def test_the_share_is_rounded_half_to_even_and_nothing_is_no_row(
+    case: QuoteCase, cents: int, bp: int, earned: int
+) -> None:
+    case.world.owner.execute("INSERT INTO settings (key, value) VALUES ('escalation_bp', %s)", [str(bp)])
     asked = case.escalate()
-    case.stage.owner.execute("UPDATE settings SET value = '7' WHERE key = 'escalation_bp'")  # too late for this one
+    case.world.owner.execute("UPDATE settings SET value = '7' WHERE key = 'escalation_bp'")  # too late for this one
     case.give(asked, cents)
     case.approve(asked)
-    assert [amount for _, _, _, amount, _ in rows(case.stage, OWED)] == [earned] * bool(earned)
-    assert balance(case.stage, accounts.mechanic_payable(case.mechanic.id)) == earned
-    assert violations(case.stage.owner) == []
+    assert [amount for _, _, _, amount, _ in rows(case.world, OWED)] == [earned] * bool(earned)
+    assert balance(case.world, accounts.mechanic_payable(case.mechanic.id)) == earned
+    assert violations(case.world.owner) == []
 
 
 # --- again, and too late --------------------------------------------------------------------------------
 
 
-def test_each_step_again_gives_the_same(case: Case) -> None:
+def test_each_step_again_gives_the_same(case: QuoteCase) -> None:
     asked = case.escalate(note="First")
     assert case.escalate(note="Second") == asked
     assert case.give(asked, 100) == case.give(asked, 100)
@@ -134,10 +136,10 @@ def test_each_step_again_gives_the_same(case: Case) -> None:
     assert case.give(asked, 100) == approved
     assert case.escalate() == approved
     assert len(case.events(asked)) == 3
-    assert violations(case.stage.owner) == []
+    assert violations(case.world.owner) == []
 
 
-def test_an_amount_that_was_approved_cannot_change(case: Case) -> None:
+def test_an_amount_that_was_approved_cannot_change(case: QuoteCase) -> None:
     asked = case.escalate()
     case.give(asked, 100)
     case.approve(asked)
@@ -151,7 +153,7 @@ def test_an_amount_that_was_approved_cannot_change(case: Case) -> None:
         case.approve(asked, seen=101)
 
 
-def test_an_amount_is_not_approved_before_it_is_named_nor_another_than_the_one_seen(case: Case) -> None:
+def test_an_amount_is_not_approved_before_it_is_named_nor_another_than_the_one_seen(case: QuoteCase) -> None:
     asked = case.escalate()
     with pytest.raises(QuoteNotGiven):
         case.approve(asked)
@@ -160,11 +162,11 @@ def test_an_amount_is_not_approved_before_it_is_named_nor_another_than_the_one_s
     with pytest.raises(QuoteChanged) as refused:
         case.approve(asked, seen=100)
     assert refused.value.extras == {"amountCents": 120}
-    assert rows(case.stage, OWED) == []
+    assert rows(case.world, OWED) == []
 
 
 @pytest.mark.parametrize("cents", [None, 100])
-def test_a_quote_can_be_declined_with_or_without_an_amount_and_stays_so(case: Case, cents: int | None) -> None:
+def test_a_quote_can_be_declined_with_or_without_an_amount_and_stays_so(case: QuoteCase, cents: int | None) -> None:
     asked = case.escalate()
     if cents is not None:
         case.give(asked, cents)
@@ -175,14 +177,14 @@ def test_a_quote_can_be_declined_with_or_without_an_amount_and_stays_so(case: Ca
     with pytest.raises(QuoteDecided):
         case.give(asked, 90)
     assert case.escalate() == declined
-    assert rows(case.stage, OWED) == []
+    assert rows(case.world, OWED) == []
 
 
 # --- several workshops ----------------------------------------------------------------------------------
 
 
-def test_of_several_workshops_one_is_approved_and_the_others_are_told(case: Case) -> None:
-    other = case.stage.workshop()
+def test_of_several_workshops_one_is_approved_and_the_others_are_told(case: QuoteCase) -> None:
+    other = case.world.workshop()
     first, second = case.escalate(), case.escalate(other)
     assert first.quote_id != second.quote_id
     case.give(first, 5_000)
@@ -192,99 +194,99 @@ def test_of_several_workshops_one_is_approved_and_the_others_are_told(case: Case
     with pytest.raises(QuoteDecided):
         case.approve(second)
     with pytest.raises(QuoteApproved) as refused:
-        case.escalate(case.stage.workshop())
+        case.escalate(case.world.workshop())
     assert refused.value.extras == {"quoteId": str(first.quote_id)}
-    assert len(rows(case.stage, OWED)) == 1
+    assert len(rows(case.world, OWED)) == 1
 
 
-def test_after_a_declined_quote_another_workshop_may_be_asked(case: Case) -> None:
+def test_after_a_declined_quote_another_workshop_may_be_asked(case: QuoteCase) -> None:
     case.decline(case.escalate())
-    assert case.escalate(case.stage.workshop()).status == "requested"
+    assert case.escalate(case.world.workshop()).status == "requested"
 
 
 # --- who, and when --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", ["waiting", "cancelled", "completed"])
-def test_what_is_live_or_completed_can_be_escalated(stage: Stage, case: Case, state: str) -> None:
-    customer, mechanic = new_id(), stage.mechanic()
-    created = stage.waiting(mechanic, customer) if state != "completed" else stage.queued(customer)
+def test_what_is_live_or_completed_can_be_escalated(world: World, case: QuoteCase, state: str) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    created = world.waiting(mechanic, customer) if state != "completed" else world.queued(customer)
     if state == "cancelled":
-        stage.end(customer, created.session_id)
+        world.end(customer, created.session_id)
     elif state == "completed":
-        complete(stage, created, customer, mechanic)
+        complete(world, created, customer, mechanic)
     asked = EscalationRequest.model_validate({"workshopId": case.workshop_id})
     if state == "completed":
-        assert quotes.escalate(stage.app, mechanic.user_id, created.session_id, asked).status == "requested"
+        assert quotes.escalate(world.app, mechanic.user_id, created.session_id, asked).status == "requested"
         return
     with pytest.raises(SessionNotEscalatable) as refused:
-        quotes.escalate(stage.app, mechanic.user_id, created.session_id, asked)
+        quotes.escalate(world.app, mechanic.user_id, created.session_id, asked)
     assert refused.value.extras == {"sessionStatus": state}
 
 
-def test_only_its_mechanic_escalates_a_session_and_to_a_workshop_that_there_is(case: Case) -> None:
+def test_only_its_mechanic_escalates_a_session_and_to_a_workshop_that_there_is(case: QuoteCase) -> None:
     asked = EscalationRequest.model_validate({"workshopId": case.workshop_id})
-    for stranger in (case.foreman, case.stage.mechanic()):
+    for stranger in (case.foreman, case.world.mechanic()):
         with pytest.raises(SessionNotFound):
-            quotes.escalate(case.stage.app, stranger.user_id, case.session_id, asked)
+            quotes.escalate(case.world.app, stranger.user_id, case.session_id, asked)
     for nobody in (case.customer, new_id()):
         with pytest.raises(MechanicNotActive):
-            quotes.escalate(case.stage.app, nobody, case.session_id, asked)
+            quotes.escalate(case.world.app, nobody, case.session_id, asked)
     with pytest.raises(Unprocessable) as refused:
         case.escalate(new_id())
     assert refused.value.extras["errors"] == [{"pointer": "/workshopId", "detail": "is not a workshop"}]
-    case.stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [case.mechanic.id])
+    case.world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [case.mechanic.id])
     with pytest.raises(MechanicNotActive):
         case.escalate()
-    assert rows(case.stage, "SELECT FROM quotes") == []
+    assert rows(case.world, "SELECT FROM quotes") == []
 
 
-def test_only_the_workshop_quotes_and_nobody_for_their_own_car(case: Case) -> None:
+def test_only_the_workshop_quotes_and_nobody_for_their_own_car(case: QuoteCase) -> None:
     asked, given = case.escalate(), AmountRequest.model_validate({"amountCents": 100})
 
     def attempt(who: UUID) -> None:
-        quotes.give_amount(case.stage.app, who, asked.quote_id, given)
+        quotes.give_amount(case.world.app, who, asked.quote_id, given)
 
-    for stranger in (case.mechanic, case.stage.mechanic(), case.stage.mechanic(case.stage.workshop())):
+    for stranger in (case.mechanic, case.world.mechanic(), case.world.mechanic(case.world.workshop())):
         with pytest.raises(QuoteNotFound):
             attempt(stranger.user_id)
-    case.stage.mechanic(case.workshop_id, case.customer)
+    case.world.mechanic(case.workshop_id, case.customer)
     with pytest.raises(OwnQuote):
         attempt(case.customer)
-    case.stage.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [case.foreman.id])
+    case.world.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [case.foreman.id])
     with pytest.raises(MechanicNotActive):
         attempt(case.foreman.user_id)
     assert case.status(asked) == "requested"
 
 
-def test_nobody_names_the_amount_of_what_they_escalated(case: Case) -> None:
-    case.stage.owner.execute(
+def test_nobody_names_the_amount_of_what_they_escalated(case: QuoteCase) -> None:
+    case.world.owner.execute(
         "UPDATE mechanics SET workshop_id = %s WHERE id = %s", [case.workshop_id, case.mechanic.id]
     )
     asked, given = case.escalate(), AmountRequest.model_validate({"amountCents": 100})
     with pytest.raises(OwnQuote):
-        quotes.give_amount(case.stage.app, case.mechanic.user_id, asked.quote_id, given)
+        quotes.give_amount(case.world.app, case.mechanic.user_id, asked.quote_id, given)
     assert case.status(asked) == "requested"
     case.give(asked, 100)  # a colleague does
 
 
-def test_only_the_customer_decides(case: Case) -> None:
+def test_only_the_customer_decides(case: QuoteCase) -> None:
     asked = case.escalate()
     case.give(asked, 100)
     for stranger in (case.mechanic.user_id, case.foreman.user_id, new_id()):
         with pytest.raises(QuoteNotFound):
-            quotes.approve(case.stage.app, stranger, asked.quote_id, ApprovalRequest())
+            quotes.approve(case.world.app, stranger, asked.quote_id, ApprovalRequest())
         with pytest.raises(QuoteNotFound):
-            quotes.decline(case.stage.app, stranger, asked.quote_id)
+            quotes.decline(case.world.app, stranger, asked.quote_id)
     assert case.status(asked) == "given"
 
 
-def test_its_parties_and_nobody_else_see_it(case: Case) -> None:
-    asked, app = case.escalate(), case.stage.app
+def test_its_parties_and_nobody_else_see_it(case: QuoteCase) -> None:
+    asked, app = case.escalate(), case.world.app
     for party in (case.customer, case.mechanic.user_id, case.foreman.user_id):
         assert quote(app, party, asked.quote_id) == asked
     assert quote(app, new_id(), asked.quote_id, any_quote=True) == asked
-    for stranger in (new_id(), case.stage.mechanic().user_id):
+    for stranger in (new_id(), case.world.mechanic().user_id):
         with pytest.raises(QuoteNotFound):
             quote(app, stranger, asked.quote_id)
         with pytest.raises(SessionNotFound):
@@ -295,8 +297,8 @@ def test_its_parties_and_nobody_else_see_it(case: Case) -> None:
         session_quotes(app, case.foreman.user_id, case.session_id)
 
 
-def test_a_mechanic_sees_what_their_workshop_was_asked_and_what_they_asked(case: Case) -> None:
-    app, other = case.stage.app, case.stage.workshop()
+def test_a_mechanic_sees_what_their_workshop_was_asked_and_what_they_asked(case: QuoteCase) -> None:
+    app, other = case.world.app, case.world.workshop()
     first, second = case.escalate(), case.escalate(other)
     mine = mechanic_quotes(app, case.mechanic.user_id, limit="1")
     assert ([each.quote_id for each in mine.quotes], mine.next_cursor) == ([second.quote_id], str(second.quote_id))
@@ -304,7 +306,7 @@ def test_a_mechanic_sees_what_their_workshop_was_asked_and_what_they_asked(case:
     assert ([each.quote_id for each in rest.quotes], rest.next_cursor) == ([first.quote_id], None)
     assert [each.quote_id for each in mechanic_quotes(app, case.foreman.user_id).quotes] == [first.quote_id]
     assert mechanic_quotes(app, case.foreman.user_id, status="given").quotes == []
-    assert mechanic_quotes(app, case.stage.mechanic().user_id).quotes == []
+    assert mechanic_quotes(app, case.world.mechanic().user_id).quotes == []
     for wrong in ({"status": "lost"}, {"limit": "0"}, {"cursor": "x"}):
         with pytest.raises(Unprocessable):
             mechanic_quotes(app, case.foreman.user_id, **wrong)

@@ -11,11 +11,11 @@ import pytest
 from autodoctor.db import Database
 from autodoctor.errors import Problem
 from autodoctor.quotes.views import quote
-from integration.actors import Stage
-from integration.cutting_proxy import cutting_proxy
-from integration.invariants import violations
-from payments.purse import rows
-from payments.quoting import OWED, Case, live_case
+from support.database.cutting_proxy import cutting_proxy
+from support.invariants.sessions import violations
+from support.money.purchases import rows
+from support.money.quote_case import OWED, QuoteCase, live_quote_case
+from support.world import World
 
 PAY_AGAIN = (
     "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) "
@@ -24,17 +24,17 @@ PAY_AGAIN = (
 
 
 @pytest.fixture
-def case(stage: Stage) -> Case:
+def case(world: World) -> QuoteCase:
     """Give a live session that its mechanic may escalate."""
-    return live_case(stage)
+    return live_quote_case(world)
 
 
-def at_once(case: Case, *calls: Callable[[Database], object]) -> list[str]:
+def at_once(case: QuoteCase, *calls: Callable[[Database], object]) -> list[str]:
     """The calls, each on a connection of its own, begun together: the class of each answer."""
     barrier = threading.Barrier(len(calls))
 
     def attempt(call: Callable[[Database], object]) -> str:
-        with case.stage.elsewhere() as app:
+        with case.world.elsewhere() as app:
             try:
                 barrier.wait()
                 return type(call(app)).__name__
@@ -48,58 +48,58 @@ def at_once(case: Case, *calls: Callable[[Database], object]) -> list[str]:
 # --- at once --------------------------------------------------------------------------------------------
 
 
-def test_two_approve_at_once_and_it_is_paid_once(case: Case) -> None:
+def test_two_approve_at_once_and_it_is_paid_once(case: QuoteCase) -> None:
     asked = case.escalate()
     case.give(asked, 10_000)
     assert at_once(case, *[lambda app: case.approve(asked, app=app)] * 4) == ["Quote"] * 4
-    assert [amount for _, _, _, amount, _ in rows(case.stage, OWED)] == [500]
-    assert violations(case.stage.owner) == []
+    assert [amount for _, _, _, amount, _ in rows(case.world, OWED)] == [500]
+    assert violations(case.world.owner) == []
 
 
-def test_two_quotes_of_a_session_approved_at_once_and_one_is(case: Case) -> None:
-    other = case.stage.workshop()
+def test_two_quotes_of_a_session_approved_at_once_and_one_is(case: QuoteCase) -> None:
+    other = case.world.workshop()
     first, second = case.escalate(), case.escalate(other)
     case.give(first, 10_000)
-    case.foreman = case.stage.mechanic(other)
+    case.foreman = case.world.mechanic(other)
     case.give(second, 20_000)
     answers = at_once(case, lambda app: case.approve(first, app=app), lambda app: case.approve(second, app=app))
     assert answers == ["Quote", "QuoteDecided"]
-    assert len(rows(case.stage, OWED)) == 1
+    assert len(rows(case.world, OWED)) == 1
     assert sorted([case.status(first), case.status(second)]) == ["approved", "superseded"]
-    assert violations(case.stage.owner) == []
+    assert violations(case.world.owner) == []
 
 
-def test_two_escalate_at_once_and_there_is_one(case: Case) -> None:
+def test_two_escalate_at_once_and_there_is_one(case: QuoteCase) -> None:
     assert at_once(case, *[lambda app: case.escalate(app=app)] * 4) == ["Quote"] * 4
-    assert len(rows(case.stage, "SELECT FROM quote_events")) == 1
+    assert len(rows(case.world, "SELECT FROM quote_events")) == 1
 
 
 @pytest.mark.parametrize("turn", range(2))
-def test_approval_and_a_new_amount_at_once_agree_on_what_was_approved(case: Case, turn: int) -> None:
+def test_approval_and_a_new_amount_at_once_agree_on_what_was_approved(case: QuoteCase, turn: int) -> None:
     asked = case.escalate()
     case.give(asked, 10_000)
     calls = [lambda app: case.approve(asked, seen=10_000, app=app), lambda app: case.give(asked, 20_000, app=app)]
     answers = at_once(case, *(calls if turn % 2 else reversed(calls)))
     if case.status(asked) == "approved":
         assert answers == ["Quote", "QuoteDecided"]
-        assert [amount for _, _, _, amount, _ in rows(case.stage, OWED)] == [500]
+        assert [amount for _, _, _, amount, _ in rows(case.world, OWED)] == [500]
     else:
         assert answers == ["Quote", "QuoteChanged"]
-        assert rows(case.stage, OWED) == []
+        assert rows(case.world, OWED) == []
 
 
 @pytest.mark.parametrize("turn", range(2))
-def test_approval_and_another_escalation_at_once_leave_nothing_open(case: Case, turn: int) -> None:
-    asked, other = case.escalate(), case.stage.workshop()
+def test_approval_and_another_escalation_at_once_leave_nothing_open(case: QuoteCase, turn: int) -> None:
+    asked, other = case.escalate(), case.world.workshop()
     case.give(asked, 10_000)
     calls = [lambda app: case.approve(asked, app=app), lambda app: case.escalate(other, app=app)]
     at_once(case, *(calls if turn % 2 else reversed(calls)))
-    assert rows(case.stage, "SELECT FROM quotes WHERE status IN ('requested', 'given')") == []
+    assert rows(case.world, "SELECT FROM quotes WHERE status IN ('requested', 'given')") == []
 
 
 @pytest.mark.parametrize("step", ["escalate", "give", "approve", "decline"])
-def test_an_unseen_commit_is_recognised(case: Case, step: str) -> None:
-    with cutting_proxy(case.stage.urls.app_url) as proxy:
+def test_an_unseen_commit_is_recognised(case: QuoteCase, step: str) -> None:
+    with cutting_proxy(case.world.urls.app_url) as proxy:
         app = Database(lambda: proxy.url)
         app.one("SELECT 1", ())
         asked = None if step == "escalate" else case.escalate()
@@ -115,8 +115,8 @@ def test_an_unseen_commit_is_recognised(case: Case, step: str) -> None:
         steps[step]()
         app.close()
     assert proxy.cuts == 1
-    assert len(rows(case.stage, OWED)) == (step == "approve")
-    assert violations(case.stage.owner) == []
+    assert len(rows(case.world, OWED)) == (step == "approve")
+    assert violations(case.world.owner) == []
 
 
 # --- what the schema refuses, whoever writes ------------------------------------------------------------
@@ -138,40 +138,40 @@ def test_an_unseen_commit_is_recognised(case: Case, step: str) -> None:
         (PAY_AGAIN, "23505"),
     ],
 )  # fmt: skip
-def test_what_was_approved_stands(case: Case, statement: Any, state: str) -> None:  # noqa: ANN401 (typed by hand)
+def test_what_was_approved_stands(case: QuoteCase, statement: Any, state: str) -> None:  # noqa: ANN401 (typed by hand)
     asked = case.escalate(note="Look at this")
     case.give(asked, 10_000, "Discs")
     case.approve(asked)
     with pytest.raises(psycopg.Error) as refused:
-        case.stage.owner.execute(statement)
+        case.world.owner.execute(statement)
     assert refused.value.sqlstate == state
 
 
-def test_an_escalation_is_owed_for_an_approved_quote_only(case: Case) -> None:
+def test_an_escalation_is_owed_for_an_approved_quote_only(case: QuoteCase) -> None:
     case.give(case.escalate(), 10_000)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
-        case.stage.owner.execute(
+        case.world.owner.execute(
             "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (%s, %s, 'escalation', 500)",
             [case.session_id, case.mechanic.id],
         )
 
 
-def test_what_the_approval_changes_by_hand_is_the_status_only(case: Case) -> None:
+def test_what_the_approval_changes_by_hand_is_the_status_only(case: QuoteCase) -> None:
     case.give(case.escalate(), 10_000)
     with pytest.raises(psycopg.Error) as refused:
-        case.stage.owner.execute("UPDATE quotes SET status = 'approved', amount_cents = 1")
+        case.world.owner.execute("UPDATE quotes SET status = 'approved', amount_cents = 1")
     assert refused.value.sqlstate == "AD004"
     with pytest.raises(psycopg.Error) as refused:
-        case.stage.owner.execute("UPDATE quotes SET given_by_id = mechanic_id")
+        case.world.owner.execute("UPDATE quotes SET given_by_id = mechanic_id")
     assert refused.value.sqlstate == "AD002"
 
 
-def test_a_customer_who_is_erased_leaves_no_words_and_the_amounts(case: Case) -> None:
+def test_a_customer_who_is_erased_leaves_no_words_and_the_amounts(case: QuoteCase) -> None:
     asked = case.escalate(note="Cora says it rattles")
     case.give(asked, 10_000, "For Cora")
     case.approve(asked)
-    case.stage.owner.execute("UPDATE customers SET erased_at = now()")
-    found = quote(case.stage.app, case.mechanic.user_id, asked.quote_id)
+    case.world.owner.execute("UPDATE customers SET erased_at = now()")
+    found = quote(case.world.app, case.mechanic.user_id, asked.quote_id)
     assert (found.note, found.description, found.amount_cents, found.status) == (None, None, 10_000, "approved")
     assert len(found.timeline) == 3
 
@@ -189,12 +189,12 @@ def test_a_customer_who_is_erased_leaves_no_words_and_the_amounts(case: Case) ->
         ("UPDATE intakes SET referral_bp = 1, referrer_id = (SELECT mechanic_id FROM quotes)", "its customer by"),
     ],
 )  # fmt: skip
-def test_the_checker_finds_what_was_forged(case: Case, forged: Any, sentence: str) -> None:  # noqa: ANN401
+def test_the_checker_finds_what_was_forged(case: QuoteCase, forged: Any, sentence: str) -> None:  # noqa: ANN401
     asked = case.escalate()
     case.give(asked, 10_000)
     case.approve(asked)
-    assert violations(case.stage.owner) == []
-    with case.stage.without_triggers() as connection:
+    assert violations(case.world.owner) == []
+    with case.world.without_triggers() as connection:
         connection.execute(forged)
-    found = violations(case.stage.owner)
+    found = violations(case.world.owner)
     assert any(sentence in each for each in found)

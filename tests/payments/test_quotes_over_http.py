@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from integration.actors import Mechanic
-from integration.invariants import violations
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
-from payments.purse import rows
 from payments.test_over_http import soon
+from support.account import Account, Caller
+from support.invariants.sessions import violations
+from support.money.purchases import rows
+from support.world import Mechanic
 
 BY_CARD: dict[str, Any] = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
 
@@ -22,10 +22,10 @@ def kinds(mechanic: Caller) -> list[tuple[str, int]]:
 
 
 def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account) -> None:
-    stage, customer = account.stage, account.customer()
+    world, customer = account.world, account.customer()
     mechanic, referrer = account.mechanic(), account.mechanic()
-    workshop_id = stage.workshop()
-    foreman = account.mechanic(stage.mechanic(workshop_id))
+    workshop_id = world.workshop()
+    foreman = account.mechanic(world.mechanic(workshop_id))
 
     code = referrer.get("/api/mechanic/referral-code")["referralCode"]
     typed = f" {code[:4].lower()}-{code[4:].lower()} "
@@ -39,7 +39,7 @@ def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account)
     for party in (customer, mechanic):
         party.post(f"{session}/join")
     escalated = mechanic.post(f"{session}/escalate", {"workshopId": str(workshop_id), "note": "Discs"}, 201)
-    stage.let_time_pass(90)
+    world.let_time_pass(90)
     assert customer.post(f"{session}/end")["status"] == "completed"
     soon(lambda: kinds(referrer), [("referral", 60)])
 
@@ -60,10 +60,10 @@ def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account)
     assert referrer.get("/api/mechanic/referral-code") == {
         "referralCode": code, "referredCustomers": 1, "earnedCents": 60
     }  # fmt: skip
-    owed = rows(stage, "SELECT kind, amount_cents FROM payouts WHERE session_id = %s ORDER BY kind", session_id)
+    owed = rows(world, "SELECT kind, amount_cents FROM payouts WHERE session_id = %s ORDER BY kind", session_id)
     assert owed == [("escalation", 2400), ("referral", 60), ("session", 2099)]
-    soon(lambda: stage.one("SELECT count(*) FROM outbox"), 0)  # the bus has it all
-    assert violations(stage.owner) == []
+    soon(lambda: world.one("SELECT count(*) FROM outbox"), 0)  # the bus has it all
+    assert violations(world.owner) == []
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account)
     [("amountCents", 0), ("amountCents", 10_000_001), ("amountCents", 1.5), ("amountCents", None), ("description", "")],
 )
 def test_an_amount_is_checked(account: Account, field: str, value: object) -> None:
-    scene = quoted(account)
+    scenario = quoted(account)
     body = {"amountCents": 100, field: value}
-    refused = scene.foreman.post(f"/api/quotes/{scene.quote_id}/amount", body, 422)
+    refused = scenario.foreman.post(f"/api/quotes/{scenario.quote_id}/amount", body, 422)
     assert [error["pointer"] for error in refused["errors"]] == [f"/{field}"]
 
 
@@ -86,7 +86,7 @@ def test_an_unknown_code_is_refused_at_its_field_however_it_is_paid(account: Acc
 
 
 def test_ones_own_code_is_refused(account: Account) -> None:
-    known = account.stage.mechanic()
+    known = account.world.mechanic()
     code = account.mechanic(known).get("/api/mechanic/referral-code")["referralCode"]
     body = {**INTAKE_WITH_WAIVER, "referralCode": code}
     refused = account.customer(known.user_id).post("/api/intake/start", body, 403)
@@ -111,41 +111,41 @@ class Quoted:
     @property
     def colleague(self) -> Mechanic:
         """Somebody else who works for the workshop."""
-        return self.account.stage.mechanic(UUID(self.workshop_id))
+        return self.account.world.mechanic(UUID(self.workshop_id))
 
 
 def quoted(account: Account) -> Quoted:
-    stage, customer, known = account.stage, account.customer(), account.stage.mechanic()
-    workshop_id = stage.workshop()
-    mechanic, foreman = account.mechanic(known), account.mechanic(stage.mechanic(workshop_id))
-    session_id = str(stage.live(known, customer.user_id).session_id)
+    world, customer, known = account.world, account.customer(), account.world.mechanic()
+    workshop_id = world.workshop()
+    mechanic, foreman = account.mechanic(known), account.mechanic(world.mechanic(workshop_id))
+    session_id = str(world.live(known, customer.user_id).session_id)
     asked = mechanic.post(f"/api/sessions/{session_id}/escalate", {"workshopId": str(workshop_id)}, 201)
     foreman.post(f"/api/quotes/{asked['quoteId']}/amount", {"amountCents": 1_000})
     return Quoted(account, customer, mechanic, foreman, str(workshop_id), session_id, asked["quoteId"])
 
 
-def suspended(scene: Quoted) -> Caller:
-    known = scene.colleague
-    scene.account.sql("UPDATE mechanics SET status = 'suspended' WHERE id = %s", known.id)
-    return scene.account.mechanic(known)
+def suspended(scenario: Quoted) -> Caller:
+    known = scenario.colleague
+    scenario.account.sql("UPDATE mechanics SET status = 'suspended' WHERE id = %s", known.id)
+    return scenario.account.mechanic(known)
 
 
 CALLERS: dict[str, Callable[[Quoted], Caller]] = {
-    "customer": lambda scene: scene.customer,
-    "other customer": lambda scene: scene.account.customer(),
-    "mechanic": lambda scene: scene.mechanic,
-    "foreman": lambda scene: scene.foreman,
-    "colleague": lambda scene: scene.account.mechanic(scene.colleague),
-    "other mechanic": lambda scene: scene.account.mechanic(),
-    "other workshop": lambda scene: scene.account.mechanic(
-        scene.account.stage.mechanic(scene.account.stage.workshop())
+    "customer": lambda scenario: scenario.customer,
+    "other customer": lambda scenario: scenario.account.customer(),
+    "mechanic": lambda scenario: scenario.mechanic,
+    "foreman": lambda scenario: scenario.foreman,
+    "colleague": lambda scenario: scenario.account.mechanic(scenario.colleague),
+    "other mechanic": lambda scenario: scenario.account.mechanic(),
+    "other workshop": lambda scenario: scenario.account.mechanic(
+        scenario.account.world.mechanic(scenario.account.world.workshop())
     ),
     "suspended colleague": suspended,
-    "unknown mechanic": lambda scene: scene.account.caller("mechanics"),
-    "customer as mechanic": lambda scene: scene.account.caller("mechanics", scene.customer.user_id),
-    "foreman as customer": lambda scene: scene.account.customer(scene.foreman.user_id),
-    "admin": lambda scene: scene.account.admin(),
-    "visitor": lambda scene: scene.account.caller("visitors", scene.customer.user_id),
+    "unknown mechanic": lambda scenario: scenario.account.caller("mechanics"),
+    "customer as mechanic": lambda scenario: scenario.account.caller("mechanics", scenario.customer.user_id),
+    "foreman as customer": lambda scenario: scenario.account.customer(scenario.foreman.user_id),
+    "admin": lambda scenario: scenario.account.admin(),
+    "visitor": lambda scenario: scenario.account.caller("visitors", scenario.customer.user_id),
 }
 # In the order of CALLERS.
 STATUSES: dict[str, tuple[int, ...]] = {
@@ -164,11 +164,11 @@ def test_who_may_do_what_about_a_quote(account: Account, route: str) -> None:
     method, _, path = route.partition(" ")
     found = []
     for who in CALLERS.values():
-        scene = quoted(account)
-        body = {"workshopId": scene.workshop_id} if path.endswith("escalate") else {"amountCents": 1_000}
-        response = who(scene).send(
+        scenario = quoted(account)
+        body = {"workshopId": scenario.workshop_id} if path.endswith("escalate") else {"amountCents": 1_000}
+        response = who(scenario).send(
             method,
-            path.format(quote=scene.quote_id, session=scene.session_id),
+            path.format(quote=scenario.quote_id, session=scenario.session_id),
             body if method == "POST" else None,
         )
         found.append(response.status_code)

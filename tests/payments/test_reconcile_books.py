@@ -4,77 +4,77 @@ import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.payments.reconcile import books, internal
-from payments.auditor import Auditor
-from payments.counter import Counter
-from payments.purse import buy, complete, give
+from support.money.checkout_env import CheckoutEnv
+from support.money.purchases import buy, complete, give
+from support.money.reconcile_env import ReconcileEnv
 
 
 @pytest.fixture
-def auditor(counter: Counter) -> Auditor:
+def reconcile_env(checkout_env: CheckoutEnv) -> ReconcileEnv:
     """Give the test books with nothing in them."""
-    return Auditor.of(counter)
+    return ReconcileEnv.of(checkout_env)
 
 
-def every_flow(auditor: Auditor) -> None:
+def every_flow(reconcile_env: ReconcileEnv) -> None:
     """Sessions paid by card, with credits and with nothing, and everything that Stripe can do to them afterwards."""
-    stage, stripe = auditor.counter.stage, auditor.counter.stripe
+    world, stripe = reconcile_env.checkout_env.world, reconcile_env.checkout_env.stripe
     stripe.add_funds(100_000)
-    mechanic = auditor.mechanic()
-    auditor.earned(mechanic)
-    auditor.cancelled()
-    _, refunded_by_hand = auditor.earned(mechanic)
-    _, lost_after_payout = auditor.earned(mechanic)
-    _, won = auditor.earned(mechanic)
-    auditor.send()
+    mechanic = reconcile_env.mechanic()
+    reconcile_env.earned(mechanic)
+    reconcile_env.cancelled()
+    _, refunded_by_hand = reconcile_env.earned(mechanic)
+    _, lost_after_payout = reconcile_env.earned(mechanic)
+    _, won = reconcile_env.earned(mechanic)
+    reconcile_env.send()
     stripe.refund(refunded_by_hand, 500)
     lost = stripe.open_dispute(lost_after_payout)["id"]
     opened = stripe.open_dispute(won)["id"]
-    auditor.hear()
+    reconcile_env.hear()
     stripe.close_dispute(lost, won=False)
     stripe.close_dispute(opened, won=True)
-    auditor.hear()
-    auditor.send()
-    _, came_back = auditor.earned(mechanic)
-    auditor.send()
+    reconcile_env.hear()
+    reconcile_env.send()
+    _, came_back = reconcile_env.earned(mechanic)
+    reconcile_env.send()
     stripe.fail_refund(stripe.refund(came_back)["id"])
-    _, still_open = auditor.earned(mechanic)
-    auditor.send()
+    _, still_open = reconcile_env.earned(mechanic)
+    reconcile_env.send()
     stripe.open_dispute(still_open)
-    auditor.earned(mechanic)
-    auditor.send()
+    reconcile_env.earned(mechanic)
+    reconcile_env.send()
     stripe.reverse(stripe.objects("transfer")[-1]["id"], 100)
     customer = new_id()
-    stripe.pay(auditor.pack(customer))
-    auditor.hear()
-    session = buy(stage, customer, "quick")
-    complete(stage, session, customer, mechanic)
+    stripe.pay(reconcile_env.pack(customer))
+    reconcile_env.hear()
+    session = buy(world, customer, "quick")
+    complete(world, session, customer, mechanic)
     paid_back = new_id()
-    page = auditor.pack(paid_back)
+    page = reconcile_env.pack(paid_back)
     stripe.pay(page)
-    auditor.hear()
-    stripe.refund(auditor.charge_of(page))
+    reconcile_env.hear()
+    stripe.refund(reconcile_env.charge_of(page))
     busy = new_id()
-    page = auditor.opened(busy)
-    stage.queued(busy)
+    page = reconcile_env.opened(busy)
+    world.queued(busy)
     stripe.pay(page)  # the customer has another session by now
-    auditor.other_business()
-    stripe.refund(auditor.other_business(), 100)
-    give(stage, new_id(), 3)
-    auditor.hear()
-    auditor.send()
+    reconcile_env.other_business()
+    stripe.refund(reconcile_env.other_business(), 100)
+    give(world, new_id(), 3)
+    reconcile_env.hear()
+    reconcile_env.send()
 
 
-def test_healthy_books_agree_to_the_cent(auditor: Auditor, monkeypatch: pytest.MonkeyPatch) -> None:
-    every_flow(auditor)
-    report = auditor.compared()
+def test_healthy_books_agree_to_the_cent(reconcile_env: ReconcileEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    every_flow(reconcile_env)
+    report = reconcile_env.compared()
     assert report.differences == ()
     totals = report.totals
     assert totals.ledger == totals.ours - totals.fees
     assert totals.stripe_balance == totals.statement == totals.ours - totals.fees + totals.others
     assert totals.disputed > 0
     assert report.movements > 20
-    again = auditor.compared()
+    again = reconcile_env.compared()
     assert (again.differences, again.movements) == ((), report.movements)
     for part in (books, internal):
         monkeypatch.setattr(part, "PAGE", 2)  # so that everything is on some page that is not the last
-    assert auditor.compared().model_dump(exclude={"as_of"}) == again.model_dump(exclude={"as_of"})
+    assert reconcile_env.compared().model_dump(exclude={"as_of"}) == again.model_dump(exclude={"as_of"})

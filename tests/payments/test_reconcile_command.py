@@ -8,13 +8,13 @@ from typer.testing import CliRunner, Result
 
 from autodoctor.payments.reconcile import reconcile, statement
 from autodoctor.payments.reconcile.runs import newest_runs
-from integration.actors import Stage
 from localcloud.cli import app
 from localcloud.stripe.http.service import running_stripe
-from payments.auditor import NOW, Auditor
-from payments.counter import Counter
-from stripe_standin.till import client_of
-from unit.lambda_event import Context, loaded
+from support.lambda_event import Context, loaded
+from support.money.checkout_env import CheckoutEnv
+from support.money.reconcile_env import NOW, ReconcileEnv
+from support.money.stripe_shop import client_of
+from support.world import World
 
 if TYPE_CHECKING:
     from localcloud.host.logline import LogLine
@@ -24,26 +24,26 @@ AT_ONCE = ("--grace", "0", "--fee-grace", "0")
 
 
 @pytest.fixture
-def auditor(counter: Counter) -> Auditor:
+def reconcile_env(checkout_env: CheckoutEnv) -> ReconcileEnv:
     """Give the test books with one refund that nobody heard of."""
-    auditor = Auditor.of(counter)
-    counter.stripe.add_funds(10_000)
-    _, charge = auditor.earned(auditor.mechanic())
-    auditor.send()
-    counter.stripe.refund(charge, 300)
-    return auditor
+    reconcile_env = ReconcileEnv.of(checkout_env)
+    checkout_env.stripe.add_funds(10_000)
+    _, charge = reconcile_env.earned(reconcile_env.mechanic())
+    reconcile_env.send()
+    checkout_env.stripe.refund(charge, 300)
+    return reconcile_env
 
 
-def command(auditor: Auditor, *arguments: str) -> Result:
+def command(reconcile_env: ReconcileEnv, *arguments: str) -> Result:
     """Run `autodoctor reconcile` on the database of the test; Stripe is in the environment."""
-    url = auditor.counter.stage.urls.app_url
+    url = reconcile_env.checkout_env.world.urls.app_url
     return CliRunner().invoke(app, ["reconcile", "--database-url", url, *AT_ONCE, *arguments])
 
 
-def test_a_difference_is_a_row_of_the_table_and_exit_status_1(auditor: Auditor) -> None:
-    done = command(auditor)
+def test_a_difference_is_a_row_of_the_table_and_exit_status_1(reconcile_env: ReconcileEnv) -> None:
+    done = command(reconcile_env)
     assert done.exit_code == 1, done.output
-    refund = auditor.counter.stripe.objects("refund")[-1]["id"]
+    refund = reconcile_env.checkout_env.stripe.objects("refund")[-1]["id"]
     (row,) = [line for line in done.output.splitlines() if line.lstrip().startswith("refund_unbooked")]
     assert f"refund:{refund}" in row
     assert "-3.00" in row
@@ -51,45 +51,47 @@ def test_a_difference_is_a_row_of_the_table_and_exit_status_1(auditor: Auditor) 
     assert "differences: 1 refund_unbooked" in done.output
 
 
-def test_without_repair_nothing_is_booked_and_with_it_once(auditor: Auditor) -> None:
+def test_without_repair_nothing_is_booked_and_with_it_once(reconcile_env: ReconcileEnv) -> None:
     count = "SELECT count(*) FROM ledger_transfer"
-    before = auditor.counter.one(count)
-    shown = json.loads(command(auditor, "--json").output)
+    before = reconcile_env.checkout_env.one(count)
+    shown = json.loads(command(reconcile_env, "--json").output)
     assert (shown["counts"], shown["finished"]) == ({"refund_unbooked": 1}, True)
-    assert auditor.counter.one(count) == before
-    asked = len(auditor.counter.stripe.objects("refund"))
-    repaired = command(auditor, "--repair", "--json")
+    assert reconcile_env.checkout_env.one(count) == before
+    asked = len(reconcile_env.checkout_env.stripe.objects("refund"))
+    repaired = command(reconcile_env, "--repair", "--json")
     assert repaired.exit_code == 0, repaired.output
     assert json.loads(repaired.output)["repaired"]
-    booked = auditor.counter.one(count)
+    booked = reconcile_env.checkout_env.one(count)
     assert booked > before
-    assert len(auditor.counter.stripe.objects("refund")) == asked
-    again = command(auditor, "--repair")
-    assert (again.exit_code, auditor.counter.one(count)) == (0, booked)
+    assert len(reconcile_env.checkout_env.stripe.objects("refund")) == asked
+    again = command(reconcile_env, "--repair")
+    assert (again.exit_code, reconcile_env.checkout_env.one(count)) == (0, booked)
     assert "differences: none" in again.output
 
 
-def test_what_is_young_is_left_to_the_next_run(auditor: Auditor) -> None:
-    url = auditor.counter.stage.urls.app_url
+def test_what_is_young_is_left_to_the_next_run(reconcile_env: ReconcileEnv) -> None:
+    url = reconcile_env.checkout_env.world.urls.app_url
     done = CliRunner().invoke(app, ["reconcile", "--database-url", url])
     assert done.exit_code == 0, done.output
     assert "1 still on their way" in done.output
 
 
-def test_since_leaves_out_what_ended_before(auditor: Auditor) -> None:
-    assert command(auditor, "--since", "2100-01-01").exit_code == 0
-    done = command(auditor, "--since", "2020-01-01", "--json")
+def test_since_leaves_out_what_ended_before(reconcile_env: ReconcileEnv) -> None:
+    assert command(reconcile_env, "--since", "2100-01-01").exit_code == 0
+    done = command(reconcile_env, "--since", "2020-01-01", "--json")
     assert (done.exit_code, json.loads(done.output)["counts"]) == (1, {"refund_unbooked": 1})
 
 
-def test_a_key_of_the_other_mode_is_the_one_difference(auditor: Auditor) -> None:
-    report = reconcile(auditor.counter.stage.app, auditor.client, livemode=True, grace=NOW, fee_grace=NOW)
+def test_a_key_of_the_other_mode_is_the_one_difference(reconcile_env: ReconcileEnv) -> None:
+    report = reconcile(
+        reconcile_env.checkout_env.world.app, reconcile_env.client, livemode=True, grace=NOW, fee_grace=NOW
+    )
     assert [each.kind for each in report.differences] == ["other_mode"]
 
 
-def test_stripe_away_is_exit_status_2(auditor: Auditor) -> None:
-    auditor.counter.stripe.fail(mode="error", method="GET", path="/v1/balance", times=10)
-    done = command(auditor)
+def test_stripe_away_is_exit_status_2(reconcile_env: ReconcileEnv) -> None:
+    reconcile_env.checkout_env.stripe.fail(mode="error", method="GET", path="/v1/balance", times=10)
+    done = command(reconcile_env)
     assert (done.exit_code, "reconcile: " in done.output) == (2, True)
 
 
@@ -100,14 +102,14 @@ def run_function(seconds: float = 900) -> dict[str, Any]:
 
 
 def test_the_function_keeps_what_it_found_for_admins(
-    auditor: Auditor, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    reconcile_env: ReconcileEnv, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage = auditor.counter.stage
-    stage.let_time_pass(3 * DAY)
-    auditor.counter.stripe.advance(3 * DAY)
+    world = reconcile_env.checkout_env.world
+    world.let_time_pass(3 * DAY)
+    reconcile_env.checkout_env.stripe.advance(3 * DAY)
     answer = run_function()
     assert answer["counts"] == {"refund_unbooked": 1}
-    (run,) = newest_runs(stage.app).runs
+    (run,) = newest_runs(world.app).runs
     assert (run.finished, run.found) == (True, 1)
     assert run.report["differences"][0]["kind"] == "refund_unbooked"
     written = capsys.readouterr().out
@@ -117,7 +119,7 @@ def test_the_function_keeps_what_it_found_for_admins(
     assert "Cora" not in written + caplog.text
 
 
-@pytest.mark.usefixtures("auditor")
+@pytest.mark.usefixtures("reconcile_env")
 def test_a_run_out_of_time_says_so_and_the_next_one_goes_on() -> None:
     answer = run_function(seconds=100)
     assert answer["finished"] is False
@@ -125,16 +127,16 @@ def test_a_run_out_of_time_says_so_and_the_next_one_goes_on() -> None:
     assert run_function()["finished"] is True
 
 
-def test_the_newest_400_runs_are_kept(stage: Stage) -> None:
+def test_the_newest_400_runs_are_kept(world: World) -> None:
     row = "INSERT INTO reconcile_runs (started_at, finished, found, report) SELECT now(), true, 0, '{}'"
-    stage.owner.execute(f"{row} FROM generate_series(1, 400)")
-    oldest = stage.one("SELECT min(id::text) FROM reconcile_runs")
-    stage.owner.execute(row)
-    assert stage.one("SELECT count(*) FROM reconcile_runs") == 400
-    assert stage.one("SELECT min(id::text) FROM reconcile_runs") > oldest
+    world.owner.execute(f"{row} FROM generate_series(1, 400)")
+    oldest = world.one("SELECT min(id::text) FROM reconcile_runs")
+    world.owner.execute(row)
+    assert world.one("SELECT count(*) FROM reconcile_runs") == 400
+    assert world.one("SELECT min(id::text) FROM reconcile_runs") > oldest
 
 
-def test_a_hundred_movements_are_one_call(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hundred_movements_are_one_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[LogLine] = []
     with running_stripe(log=lines.append) as stripe:
         for _ in range(250):
@@ -144,7 +146,7 @@ def test_a_hundred_movements_are_one_call(stage: Stage, monkeypatch: pytest.Monk
         def compared() -> tuple[int, int]:
             """How many calls listed the statement, and how many cents they came to."""
             before = len(lines)
-            report = reconcile(stage.app, client, grace=NOW, fee_grace=NOW)
+            report = reconcile(world.app, client, grace=NOW, fee_grace=NOW)
             assert report.differences == ()
             assert report.totals.stripe_balance == report.totals.others == 25_000
             return sum("balance_transactions" in str(line) for line in lines[before:]), report.movements
@@ -153,21 +155,21 @@ def test_a_hundred_movements_are_one_call(stage: Stage, monkeypatch: pytest.Monk
         stretches = 6  # from the account's beginning to now
         assert (calls <= 3 + stretches, movements) == (True, 250)
         assert compared() == (3, 250)  # the last day again, and not the years before it
-        with stage.without_triggers() as books:
+        with world.without_triggers() as books:
             books.execute("DELETE FROM stripe_movements")
         monkeypatch.setattr(statement, "MOST_PAGES", 1)  # a busy stretch is cut until it is short
         assert compared()[1] == 250
 
 
-def test_a_movement_that_the_copy_missed_is_found_by_the_balance(auditor: Auditor) -> None:
-    database, stage = auditor.counter.stage.app, auditor.counter.stage
-    reconcile(database, auditor.client, grace=NOW, fee_grace=NOW)
-    with stage.without_triggers() as books:
+def test_a_movement_that_the_copy_missed_is_found_by_the_balance(reconcile_env: ReconcileEnv) -> None:
+    database, world = reconcile_env.checkout_env.world.app, reconcile_env.checkout_env.world
+    reconcile(database, reconcile_env.client, grace=NOW, fee_grace=NOW)
+    with world.without_triggers() as books:
         books.execute("UPDATE stripe_statement SET whole_until = whole_until + interval '1 day'")
-    auditor.counter.stripe.refund(auditor.other_business())
-    auditor.earned(auditor.mechanic())
-    auditor.fees_booked()
-    auditor.counter.stripe.advance(DAY / 2)  # it is shown as of half a day ago
-    report = reconcile(database, auditor.client, grace=NOW, fee_grace=NOW)
+    reconcile_env.checkout_env.stripe.refund(reconcile_env.other_business())
+    reconcile_env.earned(reconcile_env.mechanic())
+    reconcile_env.fees_booked()
+    reconcile_env.checkout_env.stripe.advance(DAY / 2)  # it is shown as of half a day ago
+    report = reconcile(database, reconcile_env.client, grace=NOW, fee_grace=NOW)
     assert report.differences == ()
     assert report.totals.stripe_balance == report.totals.statement

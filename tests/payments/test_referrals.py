@@ -17,49 +17,49 @@ from autodoctor.payments.ledger.accounts import Kind
 from autodoctor.payments.ledger.earnings import earnings
 from autodoctor.payments.ledger.referrals import referral_code
 from autodoctor.payments.ledger.settlement import decide, settle
-from integration.actors import Mechanic, Stage, intake_request
-from integration.invariants import violations
-from payments.counter import Counter
-from payments.desk import PRICE, Desk
-from payments.purse import balance, buy, buy_on, complete, give, rows, take_free
+from support.invariants.sessions import violations
+from support.money.checkout_env import CheckoutEnv
+from support.money.purchases import balance, buy, buy_on, complete, give, rows, take_free
+from support.money.refund_env import PRICE, RefundEnv
+from support.world import Mechanic, World, intake_request
 
 OWED = "SELECT mechanic_id, kind, amount_cents, state FROM payouts ORDER BY id"
 REFERRAL = {"status": "completed", "funding": "card", "mechanic_fixed_pay_cents": 0, "credits": 0}
 
 
-def code_of(stage: Stage, mechanic: Mechanic) -> str:
-    return referral_code(stage.app, mechanic.user_id).referral_code
+def code_of(world: World, mechanic: Mechanic) -> str:
+    return referral_code(world.app, mechanic.user_id).referral_code
 
 
-def completed(stage: Stage, customer: UUID, mechanic: Mechanic, **fields: object) -> SessionCreated:
+def completed(world: World, customer: UUID, mechanic: Mechanic, **fields: object) -> SessionCreated:
     """A session paid with credits, walked to its end; not settled."""
-    give(stage, customer, 3)
-    created = buy(stage, customer, "standard", None, **fields)
-    complete(stage, created, customer, mechanic)
+    give(world, customer, 3)
+    created = buy(world, customer, "standard", None, **fields)
+    complete(world, created, customer, mechanic)
     return created
 
 
 # --- codes ----------------------------------------------------------------------------------------------
 
 
-def test_every_mechanic_has_a_code_of_their_own(stage: Stage) -> None:
-    codes = [code_of(stage, stage.mechanic()) for _ in range(20)]
+def test_every_mechanic_has_a_code_of_their_own(world: World) -> None:
+    codes = [code_of(world, world.mechanic()) for _ in range(20)]
     assert len(set(codes)) == 20
     assert all(len(code) == 8 and set(code) <= set(ALPHABET) for code in codes)
     assert set("ILOU").isdisjoint(ALPHABET)
 
 
-def test_the_same_code_is_given_each_time(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    assert code_of(stage, mechanic) == code_of(stage, mechanic)
+def test_the_same_code_is_given_each_time(world: World) -> None:
+    mechanic = world.mechanic()
+    assert code_of(world, mechanic) == code_of(world, mechanic)
 
 
-def test_who_is_no_active_mechanic_has_no_code_to_share(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended'")
+def test_who_is_no_active_mechanic_has_no_code_to_share(world: World) -> None:
+    mechanic = world.mechanic()
+    world.owner.execute("UPDATE mechanics SET status = 'suspended'")
     for user_id in (mechanic.user_id, new_id()):
         with pytest.raises(MechanicNotActive):
-            referral_code(stage.app, user_id)
+            referral_code(world.app, user_id)
 
 
 @pytest.mark.parametrize("typed", ["0a1b-2c3d", "oAIB 2c3D", "OAlb2C3D", " 0A1B2C3D "])
@@ -80,52 +80,52 @@ def test_what_can_be_no_code_is_none(typed: str) -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"plan": "quick", "payWith": "credit"}, {"plan": "quick", "payWith": "card"}])
 @pytest.mark.parametrize("code", ["00000000", "nonsense"])
-def test_a_code_that_nobody_has_is_refused_at_its_field(stage: Stage, code: str, fields: dict[str, object]) -> None:
+def test_a_code_that_nobody_has_is_refused_at_its_field(world: World, code: str, fields: dict[str, object]) -> None:
     with pytest.raises((Unprocessable, ValueError)) as refused:
-        start_funded_intake(stage.app, new_id(), intake_request(referralCode=code, **fields))
+        start_funded_intake(world.app, new_id(), intake_request(referralCode=code, **fields))
     if isinstance(refused.value, Unprocessable):
         assert refused.value.extras["errors"] == [{"pointer": "/referralCode", "detail": "is not a referral code"}]
-    assert rows(stage, "SELECT FROM customers") == []
+    assert rows(world, "SELECT FROM customers") == []
 
 
-def test_nobody_refers_themselves(stage: Stage) -> None:
-    mechanic = stage.mechanic()
+def test_nobody_refers_themselves(world: World) -> None:
+    mechanic = world.mechanic()
     with pytest.raises(OwnReferral) as refused:
-        stage.pending(mechanic.user_id, referralCode=code_of(stage, mechanic))
+        world.pending(mechanic.user_id, referralCode=code_of(world, mechanic))
     assert (refused.value.status, refused.value.slug) == (403, "own-session")
-    assert rows(stage, "SELECT FROM customers") == []
+    assert rows(world, "SELECT FROM customers") == []
 
 
-def test_nor_by_hand(stage: Stage) -> None:
-    mechanic, other = stage.mechanic(), stage.mechanic()
-    stage.pending(mechanic.user_id)
+def test_nor_by_hand(world: World) -> None:
+    mechanic, other = world.mechanic(), world.mechanic()
+    world.pending(mechanic.user_id)
     with pytest.raises(psycopg.Error) as refused:
-        stage.owner.execute("UPDATE customers SET referrer_id = %s", [mechanic.id])
+        world.owner.execute("UPDATE customers SET referrer_id = %s", [mechanic.id])
     assert refused.value.sqlstate == "AD003"
-    stage.owner.execute("UPDATE customers SET referrer_id = %s", [other.id])
+    world.owner.execute("UPDATE customers SET referrer_id = %s", [other.id])
     with pytest.raises(psycopg.Error) as refused:
-        stage.owner.execute("UPDATE customers SET referrer_id = NULL")
+        world.owner.execute("UPDATE customers SET referrer_id = NULL")
     assert refused.value.sqlstate == "AD004"
 
 
-def test_the_first_referral_wins_for_ever(stage: Stage) -> None:
-    customer, first, second = new_id(), stage.mechanic(), stage.mechanic()
-    for session, code in enumerate((None, code_of(stage, first), code_of(stage, second), None)):
-        created = stage.pending(customer, referralCode=code)
-        referrer = stage.one("SELECT referrer_id FROM intakes WHERE id = %s", created.session_id)
+def test_the_first_referral_wins_for_ever(world: World) -> None:
+    customer, first, second = new_id(), world.mechanic(), world.mechanic()
+    for session, code in enumerate((None, code_of(world, first), code_of(world, second), None)):
+        created = world.pending(customer, referralCode=code)
+        referrer = world.one("SELECT referrer_id FROM intakes WHERE id = %s", created.session_id)
         assert referrer == (first.id if session else None)
-        stage.end(customer, created.session_id)
-    assert stage.one("SELECT referrer_id FROM customers") == first.id
-    assert referral_code(stage.app, first.user_id).referred_customers == 1
-    assert referral_code(stage.app, second.user_id).referred_customers == 0
+        world.end(customer, created.session_id)
+    assert world.one("SELECT referrer_id FROM customers") == first.id
+    assert referral_code(world.app, first.user_id).referred_customers == 1
+    assert referral_code(world.app, second.user_id).referred_customers == 0
 
 
-def test_two_codes_at_once_and_one_counts(stage: Stage) -> None:
-    customer, codes = new_id(), [code_of(stage, stage.mechanic()) for _ in range(2)]
-    give(stage, customer, 2)
+def test_two_codes_at_once_and_one_counts(world: World) -> None:
+    customer, codes = new_id(), [code_of(world, world.mechanic()) for _ in range(2)]
+    give(world, customer, 2)
 
     def attempt(code: str) -> str:
-        with stage.elsewhere() as app:
+        with world.elsewhere() as app:
             try:
                 return str(buy_on(app, customer, "quick", referralCode=code).session_id)
             except Problem as lost:
@@ -134,24 +134,24 @@ def test_two_codes_at_once_and_one_counts(stage: Stage) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(attempt, codes))
     assert answers[1] == "ActiveSessionExists"
-    assert rows(stage, "SELECT referrer_id FROM customers") == rows(stage, "SELECT referrer_id FROM intakes")
+    assert rows(world, "SELECT referrer_id FROM customers") == rows(world, "SELECT referrer_id FROM intakes")
 
 
-def test_a_suspended_mechanic_refers_nobody_new_and_hinders_nobody(stage: Stage) -> None:
-    mechanic = stage.mechanic()
-    code = code_of(stage, mechanic)
-    stage.owner.execute("UPDATE mechanics SET status = 'suspended'")
-    stage.pending(referralCode=code)
-    assert rows(stage, "SELECT referrer_id FROM customers") == [(None,)]
+def test_a_suspended_mechanic_refers_nobody_new_and_hinders_nobody(world: World) -> None:
+    mechanic = world.mechanic()
+    code = code_of(world, mechanic)
+    world.owner.execute("UPDATE mechanics SET status = 'suspended'")
+    world.pending(referralCode=code)
+    assert rows(world, "SELECT referrer_id FROM customers") == [(None,)]
 
 
-def test_a_key_answers_again_though_the_code_is_gone(stage: Stage) -> None:
-    customer, mechanic = new_id(), stage.mechanic()
-    give(stage, customer, 1)
-    code = code_of(stage, mechanic)
-    first = buy(stage, customer, key="key", referralCode=code)
-    stage.owner.execute("UPDATE mechanics SET referral_code = new_referral_code()")
-    assert buy(stage, customer, key="key", referralCode=code) == first
+def test_a_key_answers_again_though_the_code_is_gone(world: World) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    give(world, customer, 1)
+    code = code_of(world, mechanic)
+    first = buy(world, customer, key="key", referralCode=code)
+    world.owner.execute("UPDATE mechanics SET referral_code = new_referral_code()")
+    assert buy(world, customer, key="key", referralCode=code) == first
 
 
 # --- what it earns --------------------------------------------------------------------------------------
@@ -185,110 +185,110 @@ def test_the_referral_comes_out_of_the_platforms_share(
     assert booked[Kind.PLATFORM_SHARE] - booked.get(Kind.REFERRAL, 0) == parts.platform
 
 
-def test_a_completed_session_pays_who_referred_its_customer(stage: Stage) -> None:
-    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
-    created = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer))
-    assert [settle(stage.app, created.session_id) for _ in range(2)] == [True, False]
-    assert rows(stage, OWED) == [(mechanic.id, "session", 2099, "due"), (referrer.id, "referral", 60, "due")]
-    assert balance(stage, accounts.mechanic_payable(referrer.id)) == 60
-    assert balance(stage, accounts.PLATFORM_REVENUE) == 840
-    (earning,) = earnings(stage.app, referrer.user_id).earnings
+def test_a_completed_session_pays_who_referred_its_customer(world: World) -> None:
+    customer, mechanic, referrer = new_id(), world.mechanic(), world.mechanic()
+    created = completed(world, customer, mechanic, referralCode=code_of(world, referrer))
+    assert [settle(world.app, created.session_id) for _ in range(2)] == [True, False]
+    assert rows(world, OWED) == [(mechanic.id, "session", 2099, "due"), (referrer.id, "referral", 60, "due")]
+    assert balance(world, accounts.mechanic_payable(referrer.id)) == 60
+    assert balance(world, accounts.PLATFORM_REVENUE) == 840
+    (earning,) = earnings(world.app, referrer.user_id).earnings
     assert (earning.kind, earning.amount_cents, earning.status) == ("referral", 60, "pending")
-    totals = earnings(stage.app, referrer.user_id).totals
+    totals = earnings(world.app, referrer.user_id).totals
     assert (totals.session_cents, totals.referral_cents, totals.escalation_cents) == (0, 60, 0)
-    assert referral_code(stage.app, referrer.user_id).earned_cents == 60
-    assert violations(stage.owner) == []
+    assert referral_code(world.app, referrer.user_id).earned_cents == 60
+    assert violations(world.owner) == []
 
 
-def test_many_settle_at_once_and_it_is_paid_once(stage: Stage) -> None:
-    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
-    session_id = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer)).session_id
+def test_many_settle_at_once_and_it_is_paid_once(world: World) -> None:
+    customer, mechanic, referrer = new_id(), world.mechanic(), world.mechanic()
+    session_id = completed(world, customer, mechanic, referralCode=code_of(world, referrer)).session_id
 
     def attempt(_: int) -> bool:
-        with stage.elsewhere() as app:
+        with world.elsewhere() as app:
             return settle(app, session_id)
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(attempt, range(4))) == [False, False, False, True]
-    assert len(rows(stage, OWED)) == 2
-    assert violations(stage.owner) == []
+    assert len(rows(world, OWED)) == 2
+    assert violations(world.owner) == []
 
 
-def test_the_next_sessions_pay_them_too_at_the_percentage_of_their_day(stage: Stage) -> None:
-    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
-    first = completed(stage, customer, mechanic, referralCode=code_of(stage, referrer))
-    stage.owner.execute("INSERT INTO settings (key, value) VALUES ('referral_bp', '1000')")
-    second = completed(stage, customer, mechanic)
+def test_the_next_sessions_pay_them_too_at_the_percentage_of_their_day(world: World) -> None:
+    customer, mechanic, referrer = new_id(), world.mechanic(), world.mechanic()
+    first = completed(world, customer, mechanic, referralCode=code_of(world, referrer))
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('referral_bp', '1000')")
+    second = completed(world, customer, mechanic)
     for created in (first, second):
-        settle(stage.app, created.session_id)
-    assert rows(stage, "SELECT amount_cents FROM payouts WHERE kind = 'referral' ORDER BY id") == [(60,), (300,)]
-    assert violations(stage.owner) == []
+        settle(world.app, created.session_id)
+    assert rows(world, "SELECT amount_cents FROM payouts WHERE kind = 'referral' ORDER BY id") == [(60,), (300,)]
+    assert violations(world.owner) == []
 
 
-def test_who_referred_them_and_takes_their_session_earns_both(stage: Stage) -> None:
-    customer, mechanic = new_id(), stage.mechanic()
-    settle(stage.app, completed(stage, customer, mechanic, referralCode=code_of(stage, mechanic)).session_id)
-    assert rows(stage, OWED) == [(mechanic.id, "session", 2099, "due"), (mechanic.id, "referral", 60, "due")]
-    assert violations(stage.owner) == []
+def test_who_referred_them_and_takes_their_session_earns_both(world: World) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    settle(world.app, completed(world, customer, mechanic, referralCode=code_of(world, mechanic)).session_id)
+    assert rows(world, OWED) == [(mechanic.id, "session", 2099, "due"), (mechanic.id, "referral", 60, "due")]
+    assert violations(world.owner) == []
 
 
-def test_what_was_not_completed_or_cost_nothing_pays_nobody(stage: Stage) -> None:
-    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
-    code = code_of(stage, referrer)
-    give(stage, customer, 1)
-    cancelled = buy(stage, customer, referralCode=code)
-    stage.end(customer, cancelled.session_id)
-    free = take_free(stage, customer)
-    stage.sign(customer, free.session_id)
-    complete(stage, free, customer, mechanic)
+def test_what_was_not_completed_or_cost_nothing_pays_nobody(world: World) -> None:
+    customer, mechanic, referrer = new_id(), world.mechanic(), world.mechanic()
+    code = code_of(world, referrer)
+    give(world, customer, 1)
+    cancelled = buy(world, customer, referralCode=code)
+    world.end(customer, cancelled.session_id)
+    free = take_free(world, customer)
+    world.sign(customer, free.session_id)
+    complete(world, free, customer, mechanic)
     for created in (cancelled, free):
-        settle(stage.app, created.session_id)
-    assert rows(stage, OWED) == []
-    assert violations(stage.owner) == []
+        settle(world.app, created.session_id)
+    assert rows(world, OWED) == []
+    assert violations(world.owner) == []
 
 
-def test_the_code_of_an_intake_by_card_reaches_the_session_that_the_webhook_creates(counter: Counter) -> None:
-    stage = counter.stage
-    customer, mechanic, referrer = new_id(), stage.mechanic(), stage.mechanic()
-    opened = counter.ask(customer, referralCode=code_of(stage, referrer), waiver={"signedName": "Cora"})
-    later = stage.mechanic()
-    stage.owner.execute("UPDATE mechanics SET referral_code = new_referral_code() WHERE id = %s", [referrer.id])
-    counter.stripe.pay(counter.page(opened))
-    assert counter.tell("checkout.session.completed").json["outcome"] == "fulfilled"
-    created = counter.session()
+def test_the_code_of_an_intake_by_card_reaches_the_session_that_the_webhook_creates(checkout_env: CheckoutEnv) -> None:
+    world = checkout_env.world
+    customer, mechanic, referrer = new_id(), world.mechanic(), world.mechanic()
+    opened = checkout_env.ask(customer, referralCode=code_of(world, referrer), waiver={"signedName": "Cora"})
+    later = world.mechanic()
+    world.owner.execute("UPDATE mechanics SET referral_code = new_referral_code() WHERE id = %s", [referrer.id])
+    checkout_env.stripe.pay(checkout_env.page(opened))
+    assert checkout_env.tell("checkout.session.completed").json["outcome"] == "fulfilled"
+    created = checkout_env.session()
     assert created.session_id == opened.intake_id
-    complete(stage, created, customer, mechanic)
-    settle(stage.app, created.session_id)
-    assert rows(stage, OWED) == [(mechanic.id, "session", 699, "due"), (referrer.id, "referral", 20, "due")]
-    assert code_of(stage, later) != code_of(stage, referrer)
-    assert violations(stage.owner) == []
+    complete(world, created, customer, mechanic)
+    settle(world.app, created.session_id)
+    assert rows(world, OWED) == [(mechanic.id, "session", 699, "due"), (referrer.id, "referral", 20, "due")]
+    assert code_of(world, later) != code_of(world, referrer)
+    assert violations(world.owner) == []
 
 
 @pytest.mark.parametrize("cents", [400, PRICE])
-def test_a_refund_by_hand_leaves_the_referrer_what_they_earned(desk: Desk, cents: int) -> None:
+def test_a_refund_by_hand_leaves_the_referrer_what_they_earned(refund_env: RefundEnv, cents: int) -> None:
     """The platform bears it: the referrer did what they are paid for."""
-    desk.onboard()
-    code = code_of(desk.counter.stage, desk.mechanic)
-    opened = desk.counter.ask(new_id(), referralCode=code, waiver={"signedName": "Cora"})
-    desk.counter.stripe.pay(desk.counter.page(opened))
-    desk.tell()
-    desk.complete(opened.intake_id)
-    desk.refund(opened.intake_id, cents)
-    desk.payouts()
+    refund_env.onboard()
+    code = code_of(refund_env.checkout_env.world, refund_env.mechanic)
+    opened = refund_env.checkout_env.ask(new_id(), referralCode=code, waiver={"signedName": "Cora"})
+    refund_env.checkout_env.stripe.pay(refund_env.checkout_env.page(opened))
+    refund_env.tell()
+    refund_env.complete(opened.intake_id)
+    refund_env.refund(opened.intake_id, cents)
+    refund_env.payouts()
     owed = "SELECT state, amount_cents, withheld_cents FROM payouts WHERE kind = 'referral'"
-    assert rows(desk.counter.stage, owed) == [("sent", 20, 0)]
-    desk.balanced()
+    assert rows(refund_env.checkout_env.world, owed) == [("sent", 20, 0)]
+    refund_env.balanced()
 
 
 # --- settings -------------------------------------------------------------------------------------------
 
 
-def test_the_database_and_python_have_the_same_percentages(stage: Stage) -> None:
-    assert (stage.one("SELECT referral_bp()"), stage.one("SELECT escalation_bp()")) == (REFERRAL_BP, ESCALATION_BP)
+def test_the_database_and_python_have_the_same_percentages(world: World) -> None:
+    assert (world.one("SELECT referral_bp()"), world.one("SELECT escalation_bp()")) == (REFERRAL_BP, ESCALATION_BP)
 
 
 @pytest.mark.parametrize("nonsense", ["10001", "-1", "2.5", "2 %", ""])
 @pytest.mark.parametrize("key", ["referral_bp", "escalation_bp"])
-def test_a_percentage_is_basis_points(stage: Stage, key: str, nonsense: str) -> None:
+def test_a_percentage_is_basis_points(world: World, key: str, nonsense: str) -> None:
     with pytest.raises(psycopg.errors.CheckViolation):
-        stage.owner.execute("INSERT INTO settings (key, value) VALUES (%s, %s)", [key, nonsense])
+        world.owner.execute("INSERT INTO settings (key, value) VALUES (%s, %s)", [key, nonsense])

@@ -8,58 +8,58 @@ from autodoctor.ids import new_id
 from autodoctor.payments.outgoing.lease import BACK_OFF, Sent
 from autodoctor.payments.stripe.client import stripe_client
 from autodoctor.payments.stripe.connect import onboarding, start_onboarding
-from payments.desk import SHARE, Desk
+from support.money.refund_env import SHARE, RefundEnv
 
 
-def test_a_mechanic_begins_anew_and_is_sent_what_was_given_up(desk: Desk) -> None:
-    app, stripe = desk.counter.stage.app, desk.counter.stripe
-    lost = desk.onboard()
-    desk.earned()
-    desk.earned()
-    desk.counter.stage.owner.execute("UPDATE mechanic_accounts SET stripe_account_id = 'acct_gone'")
+def test_a_mechanic_begins_anew_and_is_sent_what_was_given_up(refund_env: RefundEnv) -> None:
+    app, stripe = refund_env.checkout_env.world.app, refund_env.checkout_env.stripe
+    lost = refund_env.onboard()
+    refund_env.earned()
+    refund_env.earned()
+    refund_env.checkout_env.world.owner.execute("UPDATE mechanic_accounts SET stripe_account_id = 'acct_gone'")
     for _attempt in BACK_OFF:
-        desk.payouts()
-        desk.later()
-    assert desk.counter.one("SELECT count(*) FROM payouts WHERE state = 'failed'") == 2
+        refund_env.payouts()
+        refund_env.later()
+    assert refund_env.checkout_env.one("SELECT count(*) FROM payouts WHERE state = 'failed'") == 2
     admin = new_id()
-    assert [renew_account(app, admin, desk.mechanic.id).renewed for _ in range(2)] == [True, False]
-    (audit,) = desk.counter.stage.owner.execute("SELECT * FROM admin_changes").fetchall()
+    assert [renew_account(app, admin, refund_env.mechanic.id).renewed for _ in range(2)] == [True, False]
+    (audit,) = refund_env.checkout_env.world.owner.execute("SELECT * FROM admin_changes").fetchall()
     assert (audit["actor_id"], audit["subject"], audit["changed"]) == (
-        *(admin, str(desk.mechanic.id), ["stripe_account_id"]),
+        *(admin, str(refund_env.mechanic.id), ["stripe_account_id"]),
     )
-    assert onboarding(app, stripe_client, desk.mechanic.user_id).status == "not_started"
-    assert desk.payouts() == Sent(waiting=2)
-    start_onboarding(app, stripe_client(), desk.mechanic.user_id)
-    new = desk.counter.one("SELECT stripe_account_id FROM mechanic_accounts")
+    assert onboarding(app, stripe_client, refund_env.mechanic.user_id).status == "not_started"
+    assert refund_env.payouts() == Sent(waiting=2)
+    start_onboarding(app, stripe_client(), refund_env.mechanic.user_id)
+    new = refund_env.checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts")
     assert new not in (lost, "acct_gone")
     stripe.onboard(new)
-    desk.tell()
-    assert onboarding(app, stripe_client, desk.mechanic.user_id).status == "complete"
-    assert desk.payouts() == Sent(sent=2)
+    refund_env.tell()
+    assert onboarding(app, stripe_client, refund_env.mechanic.user_id).status == "complete"
+    assert refund_env.payouts() == Sent(sent=2)
     assert [each["destination"] for each in stripe.objects("transfer")] == [new, new]
-    assert desk.sent() == [SHARE, SHARE]
-    desk.balanced()
+    assert refund_env.sent() == [SHARE, SHARE]
+    refund_env.balanced()
 
 
-def test_news_of_the_account_that_was_given_up_change_nothing(desk: Desk) -> None:
-    lost = desk.onboard()
-    assert desk.counter.one("SELECT renew_mechanic_account(%s)", desk.mechanic.id)
-    start_onboarding(desk.counter.stage.app, stripe_client(), desk.mechanic.user_id)
-    desk.counter.stripe.restrict(lost)
-    desk.counter.stripe.onboard(lost)
-    assert desk.tell().count("not_ours") == 2
-    assert onboarding(desk.counter.stage.app, stripe_client, desk.mechanic.user_id).status == "pending"
+def test_news_of_the_account_that_was_given_up_change_nothing(refund_env: RefundEnv) -> None:
+    lost = refund_env.onboard()
+    assert refund_env.checkout_env.one("SELECT renew_mechanic_account(%s)", refund_env.mechanic.id)
+    start_onboarding(refund_env.checkout_env.world.app, stripe_client(), refund_env.mechanic.user_id)
+    refund_env.checkout_env.stripe.restrict(lost)
+    refund_env.checkout_env.stripe.onboard(lost)
+    assert refund_env.tell().count("not_ours") == 2
+    assert onboarding(refund_env.checkout_env.world.app, stripe_client, refund_env.mechanic.user_id).status == "pending"
 
 
-def test_a_new_account_is_made_though_a_lost_answer_left_the_old_one_to_be_found(desk: Desk) -> None:
+def test_a_new_account_is_made_though_a_lost_answer_left_the_old_one_to_be_found(refund_env: RefundEnv) -> None:
     """The account that is looked for after a call without an answer is never the one that was given up."""
-    lost = desk.onboard()
-    assert desk.counter.one("SELECT renew_mechanic_account(%s)", desk.mechanic.id)
-    desk.counter.stage.owner.execute("UPDATE mechanic_accounts SET asked = true")
-    start_onboarding(desk.counter.stage.app, stripe_client(), desk.mechanic.user_id)
-    assert desk.counter.one("SELECT stripe_account_id FROM mechanic_accounts") != lost
+    lost = refund_env.onboard()
+    assert refund_env.checkout_env.one("SELECT renew_mechanic_account(%s)", refund_env.mechanic.id)
+    refund_env.checkout_env.world.owner.execute("UPDATE mechanic_accounts SET asked = true")
+    start_onboarding(refund_env.checkout_env.world.app, stripe_client(), refund_env.mechanic.user_id)
+    assert refund_env.checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts") != lost
 
 
-def test_who_is_no_mechanic_has_no_account(desk: Desk) -> None:
+def test_who_is_no_mechanic_has_no_account(refund_env: RefundEnv) -> None:
     with pytest.raises(MechanicNotFound):
-        renew_account(desk.counter.stage.app, new_id(), new_id())
+        renew_account(refund_env.checkout_env.world.app, new_id(), new_id())

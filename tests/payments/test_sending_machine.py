@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from autodoctor.payments.outgoing.lease import Sent
-from integration.actors import Mechanic
-from integration.invariants import violations
-from payments.office import Office
+from support.invariants.sessions import violations
+from support.money.payout_env import PayoutEnv
+from support.world import Mechanic
 
 HOUR = 3600
 MODES = ("error", "error_after", "unavailable", "rate_limit", "cut", "cut_after")
@@ -21,27 +21,27 @@ PATHS = ("/v1/transfers", "/v1/refunds", "/v1/payment_intents*", "/v1/accounts*"
 class Chaos(RuleBasedStateMachine):
     """Sessions end, mechanics come and go at Stripe, calls fail, hours pass, people refund by hand."""
 
-    office: Office
+    payout_env: PayoutEnv
 
     @initialize()
     def begin(self) -> None:
         """Two mechanics: one who can be paid, and one who did not go through onboarding yet."""
-        self.office.stage.clear()
-        self.office.control.clear_faults()
+        self.payout_env.world.clear()
+        self.payout_env.control.clear_faults()
         self.before = self.books()
-        self.mechanics = [self.office.stage.mechanic() for _ in range(2)]
-        self.accounts: dict[int, str] = {0: self.office.onboarded(self.mechanics[0])}
+        self.mechanics = [self.payout_env.world.mechanic() for _ in range(2)]
+        self.accounts: dict[int, str] = {0: self.payout_env.onboarded(self.mechanics[0])}
         self.intents: list[str] = []
 
     def books(self) -> tuple[int, int, int]:
         """What the stand-in has: charged, transferred, refunded."""
-        charges = sum(each["amount"] for each in self.office.control.objects("charge"))
-        return charges, sum(self.office.transfers()), sum(self.office.refunded())
+        charges = sum(each["amount"] for each in self.payout_env.control.objects("charge"))
+        return charges, sum(self.payout_env.transfers()), sum(self.payout_env.refunded())
 
     @contextmanager
     def working(self) -> Iterator[None]:
         """Keep what is broken from what is no part of the test."""
-        faults = self.office.control.faults
+        faults = self.payout_env.control.faults
         broken, faults.calls = faults.calls, []
         yield
         faults.calls = broken
@@ -50,85 +50,85 @@ class Chaos(RuleBasedStateMachine):
     def earn(self, who: int, plan: str) -> None:
         """A session is completed."""
         with self.working():
-            self.office.earned(self.mechanics[who], plan)
+            self.payout_env.earned(self.mechanics[who], plan)
 
     @rule(plan=st.sampled_from(["quick", "standard"]))
     def cancel(self, plan: str) -> None:
         """A session is cancelled."""
         with self.working():
-            self.intents.append(self.office.intent(self.office.cancelled(plan)))
+            self.intents.append(self.payout_env.intent(self.payout_env.cancelled(plan)))
 
     @rule(cents=st.integers(1, 999), data=st.data())
     def refund_by_hand(self, cents: int, data: Any) -> None:  # noqa: ANN401
         """Somebody pays back a part in the dashboard, once, of what is not paid back yet."""
-        refunded = {each["payment_intent"] for each in self.office.control.objects("refund")}
+        refunded = {each["payment_intent"] for each in self.payout_env.control.objects("refund")}
         if open_ones := [each for each in self.intents if each not in refunded]:
-            self.office.control.refund(data.draw(st.sampled_from(open_ones)), cents)
+            self.payout_env.control.refund(data.draw(st.sampled_from(open_ones)), cents)
 
     @rule(who=st.integers(0, 1), told=st.booleans())
     def onboard(self, who: int, *, told: bool) -> None:
         """A mechanic goes through onboarding, or a restriction is lifted."""
         with self.working():
-            self.accounts[who] = self.office.onboarded(self.mechanics[who])
+            self.accounts[who] = self.payout_env.onboarded(self.mechanics[who])
         if told:
-            self.office.tell(self.accounts[who])
+            self.payout_env.tell(self.accounts[who])
 
     @rule()
     def restrict(self) -> None:
         """Stripe takes no more money for a mechanic."""
-        self.office.control.restrict(self.accounts[0])
+        self.payout_env.control.restrict(self.accounts[0])
 
     @rule(mode=st.sampled_from(MODES), path=st.sampled_from(PATHS), times=st.integers(1, 3))
     def break_something(self, mode: str, path: str, times: int) -> None:
         """The next calls fail."""
-        self.office.control.fail(mode=mode, method="*", path=path, times=times)
+        self.payout_env.control.fail(mode=mode, method="*", path=path, times=times)
 
     @rule(hours=st.sampled_from([0, 1, 22, 23, 25, 60]))
     def sweep(self, hours: int) -> None:
         """Time passes, and both are swept."""
-        self.office.later(hours * HOUR)
-        self.office.refunds()
-        self.office.payouts()
+        self.payout_env.later(hours * HOUR)
+        self.payout_env.refunds()
+        self.payout_env.payouts()
 
     @invariant()
     def nothing_is_sent_twice(self) -> None:
         """By Stripe's own books."""
         if not hasattr(self, "mechanics"):
             return
-        groups = [each["transfer_group"] for each in self.office.control.objects("transfer")]
+        groups = [each["transfer_group"] for each in self.payout_env.control.objects("transfer")]
         assert len(groups) == len(set(groups))
-        assert self.office.control.imbalances() == []
+        assert self.payout_env.control.imbalances() == []
 
     def teardown(self) -> None:
         """Everything works again, everybody is onboarded: what is left is sent."""
         if not hasattr(self, "mechanics"):
             return
-        self.office.control.clear_faults()
+        self.payout_env.control.clear_faults()
         for mechanic in self.mechanics:
             self.come_back(mechanic)
         for _round in range(3):
-            self.office.later(25 * HOUR)
-            self.office.refunds()
-            self.office.payouts()
-        states = self.office.stage.owner.execute(
+            self.payout_env.later(25 * HOUR)
+            self.payout_env.refunds()
+            self.payout_env.payouts()
+        states = self.payout_env.world.owner.execute(
             "SELECT DISTINCT state FROM (SELECT state FROM payouts UNION ALL SELECT state FROM refunds) AS all_of_them"
         ).fetchall()
         assert {each["state"] for each in states} <= {"sent"}
-        assert (self.office.refunds(), self.office.payouts()) == (Sent(), Sent())
+        assert (self.payout_env.refunds(), self.payout_env.payouts()) == (Sent(), Sent())
         charged, transferred, refunded = (now - was for now, was in zip(self.books(), self.before, strict=True))
-        assert self.office.at_stripe() == charged - transferred - refunded
-        assert violations(self.office.stage.owner) == []
+        assert self.payout_env.at_stripe() == charged - transferred - refunded
+        assert violations(self.payout_env.world.owner) == []
 
     def come_back(self, mechanic: Mechanic) -> None:
         """Give a mechanic an account that works, and give what was given up another chance."""
-        self.office.onboarded(mechanic)
+        self.payout_env.onboarded(mechanic)
         for table in ("SELECT retry_payout(id) FROM payouts", "SELECT retry_refund(id) FROM refunds"):
-            self.office.stage.owner.execute(table)
+            self.payout_env.world.owner.execute(table)
 
 
-def test_whatever_happens_each_is_sent_once(office: Office) -> None:
+def test_whatever_happens_each_is_sent_once(payout_env: PayoutEnv) -> None:
     """Random walks; the marked suite of the lead's runs more of them."""
-    machine = type("Chaos", (Chaos,), {"office": office})
+    machine = type("Chaos", (Chaos,), {"payout_env": payout_env})
     run_state_machine_as_test(
         machine,
         settings=settings(max_examples=12, stateful_step_count=12, suppress_health_check=list(HealthCheck)),

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 
 from autodoctor.payments.ledger.accounts import STRIPE, mechanic_payable, mechanic_receivable
-from integration.invariants import violations
-from journey.account import Account, Caller
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from localcloud.stripe.state.webhooks import EVENTS
-from payments.purse import balance
+from support.account import Account, Caller
+from support.invariants.sessions import violations
+from support.money.purchases import balance
 
 BY_CARD = {**INTAKE_WITH_WAIVER, "plan": "standard", "sessionType": "video", "payWith": "card"}
 WAIT_SECONDS = 60
@@ -35,7 +35,7 @@ def sweep_until(account: Account, table: str, session_id: str, state: str = "sen
     while True:
         swept = account.cloud.invoke("PayoutsFunction", {})
         assert swept.error is None, swept
-        rows = account.stage.owner.execute(query, [session_id]).fetchall()
+        rows = account.world.owner.execute(query, [session_id]).fetchall()
         if [row["state"] for row in rows] == [state]:
             assert isinstance(swept.payload, dict)
             return swept.payload
@@ -50,14 +50,14 @@ def held(account: Account, customer: Caller, mechanic: Caller) -> str:
     mechanic.post(f"/api/mechanic/assignments/{waiting['assignmentId']}/accept")
     for party in (customer, mechanic):
         party.post(f"/api/sessions/{session_id}/join")
-    account.stage.let_time_pass(90)
+    account.world.let_time_pass(90)
     assert customer.post(f"/api/sessions/{session_id}/end")["status"] == "completed"
     return session_id
 
 
 def onboarded(account: Account) -> Caller:
     """A mechanic who went through onboarding in a browser."""
-    mechanic = account.mechanic(account.stage.mechanic())
+    mechanic = account.mechanic(account.world.mechanic())
     link = mechanic.post("/api/mechanic/onboarding")
     with httpx.Client(trust_env=False) as browser:
         assert browser.post(link["url"], data={"action": "finish"}).status_code in (302, 303)
@@ -76,26 +76,26 @@ def press(account: Account, action: str, object_id: str) -> None:
 def of_session(account: Account, kind: str, session_id: str) -> dict[str, Any]:
     """The one object of a kind that came of a session's payment."""
     query = "SELECT stripe_payment_intent_id FROM checkouts WHERE intake_id = %s"
-    intent = account.stage.one(query, session_id)
+    intent = account.world.one(query, session_id)
     (found,) = [each for each in account.cloud.stripe.objects(kind) if each["payment_intent"] == intent]
     return found
 
 
 def agrees(account: Account) -> bool:
     """Whether the ledger's accounts at Stripe are what the stand-in has, once all fees are booked."""
-    account.stage.owner.execute("UPDATE checkouts SET fee_due_at = NULL")
-    account.stage.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
+    account.world.owner.execute("UPDATE checkouts SET fee_due_at = NULL")
+    account.world.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
     assert account.cloud.invoke("PayoutsFunction", {}).error is None
     account.cloud.stripe.quiet()
     assert account.cloud.stripe.imbalances() == []
-    assert violations(account.stage.owner) == []
+    assert violations(account.world.owner) == []
     own = account.cloud.stripe.books().balances[account.cloud.stripe.platform_account]["usd"]
-    return -balance(account.stage, STRIPE) == sum(own)
+    return -balance(account.world, STRIPE) == sum(own)
 
 
 def test_a_mechanic_goes_through_onboarding_and_is_paid(account: Account) -> None:
     customer = account.customer()
-    assert account.mechanic(account.stage.mechanic()).get("/api/mechanic/onboarding") == {
+    assert account.mechanic(account.world.mechanic()).get("/api/mechanic/onboarding") == {
         "status": "not_started",
         "payoutsEnabled": False,
     }
@@ -107,7 +107,7 @@ def test_a_mechanic_goes_through_onboarding_and_is_paid(account: Account) -> Non
     assert mechanic.get("/api/mechanic/earnings")["totals"]["paidCents"] == 2099
     (transfer,) = account.cloud.stripe.objects("transfer")
     assert transfer["amount"] == 2099
-    assert violations(account.stage.owner) == []
+    assert violations(account.world.owner) == []
 
 
 def test_a_refund_by_hand_after_the_payout_is_owed_by_the_mechanic(account: Account) -> None:
@@ -116,8 +116,8 @@ def test_a_refund_by_hand_after_the_payout_is_owed_by_the_mechanic(account: Acco
     sweep_until(account, "payouts", session_id)
     press(account, "refund_half", of_session(account, "charge", session_id)["id"])
     press(account, "refund", of_session(account, "charge", session_id)["id"])
-    row = account.stage.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
-    assert -balance(account.stage, mechanic_receivable(row)) == 2099
+    row = account.world.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
+    assert -balance(account.world, mechanic_receivable(row)) == 2099
     assert mechanic.get("/api/mechanic/earnings")["totals"]["paidCents"] == 2099
     assert agrees(account)
 
@@ -131,8 +131,8 @@ def test_a_refund_by_hand_is_known_where_stripe_tells_of_the_charge_alone(accoun
         sweep_until(account, "payouts", session_id)
         press(account, "refund", of_session(account, "charge", session_id)["id"])
         assert sweep_until(account, "payouts", session_id)["lookups"].keys() == {"asked", "news"}
-        row = account.stage.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
-        assert -balance(account.stage, mechanic_receivable(row)) == 2099
+        row = account.world.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
+        assert -balance(account.world, mechanic_receivable(row)) == 2099
         assert agrees(account)
     finally:
         stripe.configure_endpoint("platform", events=EVENTS["platform"])
@@ -145,8 +145,8 @@ def test_a_dispute_that_is_lost_after_the_payout_takes_it_back(account: Account)
     press(account, "open_dispute", of_session(account, "charge", session_id)["id"])
     press(account, "lose", of_session(account, "dispute", session_id)["id"])
     sweep_until(account, "payouts", session_id, "reversed")
-    row = account.stage.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
-    assert (balance(account.stage, mechanic_receivable(row)), balance(account.stage, mechanic_payable(row))) == (0, 0)
+    row = account.world.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
+    assert (balance(account.world, mechanic_receivable(row)), balance(account.world, mechanic_payable(row))) == (0, 0)
     assert mechanic.get("/api/mechanic/earnings")["totals"]["reversedCents"] == 2099
     assert agrees(account)
 

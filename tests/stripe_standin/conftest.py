@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import pytest
 
 from localcloud.stripe.http.service import running_stripe
-from stripe_standin.till import Mailbox, Till, client_of, mailbox
+from support.money.stripe_shop import StripeShop, WebhookReceiver, client_of, webhook_receiver
 
 
 @pytest.fixture
-def box() -> Iterator[Mailbox]:
+def receiver() -> Iterator[WebhookReceiver]:
     """Run endpoints for webhooks."""
-    with mailbox() as found:
+    with webhook_receiver() as found:
         yield found
 
 
 @pytest.fixture
-def till(box: Mailbox) -> Iterator[Till]:
+def stripe_shop(receiver: WebhookReceiver) -> Iterator[StripeShop]:
     """Run a stand-in with empty books."""
-    with running_stripe(webhooks_to=box.url) as control:
+    with running_stripe(webhooks_to=receiver.url) as control:
         control.set_retries(first=0.05, longest=0.1)
-        yield Till(control, client_of(control))
+        yield StripeShop(control, client_of(control))

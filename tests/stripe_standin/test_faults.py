@@ -5,7 +5,7 @@ import time
 import pytest
 import stripe
 
-from stripe_standin.till import Till, client_of, order
+from support.money.stripe_shop import StripeShop, client_of, order
 
 
 @pytest.mark.parametrize(
@@ -22,41 +22,41 @@ from stripe_standin.till import Till, client_of, order
     ],
 )
 def test_a_call_fails_with_or_without_having_acted(
-    till: Till, mode: str, error: type[stripe.StripeError], acted: int
+    stripe_shop: StripeShop, mode: str, error: type[stripe.StripeError], acted: int
 ) -> None:
-    till.session()
-    client = client_of(till.control, retries=0, timeout=0.3)
-    till.control.fail(mode=mode, path="/v1/checkout/*", seconds=1.0)
+    stripe_shop.session()
+    client = client_of(stripe_shop.control, retries=0, timeout=0.3)
+    stripe_shop.control.fail(mode=mode, path="/v1/checkout/*", seconds=1.0)
     with pytest.raises(error):
         client.v1.checkout.sessions.create(params=order())
-    assert len(till.control.objects("checkout.session")) == 1 + acted
+    assert len(stripe_shop.control.objects("checkout.session")) == 1 + acted
     client.v1.checkout.sessions.create(params=order())
-    assert till.control.imbalances() == []
+    assert stripe_shop.control.imbalances() == []
 
 
-def test_the_sdks_own_retries_get_over_a_cut_and_do_not_act_twice(till: Till) -> None:
-    till.control.fail(mode="cut_after")
-    till.session()
-    assert len(till.control.objects("checkout.session")) == 1
+def test_the_sdks_own_retries_get_over_a_cut_and_do_not_act_twice(stripe_shop: StripeShop) -> None:
+    stripe_shop.control.fail(mode="cut_after")
+    stripe_shop.session()
+    assert len(stripe_shop.control.objects("checkout.session")) == 1
 
 
-def test_the_sdk_tries_again_when_stripe_was_unavailable(till: Till) -> None:
-    fault = till.control.fail(mode="unavailable", times=2)
-    till.session()
+def test_the_sdk_tries_again_when_stripe_was_unavailable(stripe_shop: StripeShop) -> None:
+    fault = stripe_shop.control.fail(mode="unavailable", times=2)
+    stripe_shop.session()
     assert fault.struck == 2
 
 
-def test_a_slow_answer_is_an_answer(till: Till) -> None:
-    till.session()
-    till.control.fail(mode="slow", seconds=0.3)
+def test_a_slow_answer_is_an_answer(stripe_shop: StripeShop) -> None:
+    stripe_shop.session()
+    stripe_shop.control.fail(mode="slow", seconds=0.3)
     began = time.monotonic()
-    till.session()
+    stripe_shop.session()
     assert time.monotonic() - began >= 0.3
 
 
-def test_faults_strike_every_so_manieth_matching_call(till: Till) -> None:
-    till.control.fail(mode="unavailable", method="GET", path="/v1/balance", every=3, times=None)
-    client = client_of(till.control, retries=0)
+def test_faults_strike_every_so_manieth_matching_call(stripe_shop: StripeShop) -> None:
+    stripe_shop.control.fail(mode="unavailable", method="GET", path="/v1/balance", every=3, times=None)
+    client = client_of(stripe_shop.control, retries=0)
 
     def works() -> bool:
         try:
@@ -67,13 +67,13 @@ def test_faults_strike_every_so_manieth_matching_call(till: Till) -> None:
 
     assert [works() for _call in range(7)] == [True, True, False, True, True, False, True]
     assert client.v1.charges.list().data == []
-    till.control.clear_faults()
+    stripe_shop.control.clear_faults()
     assert all(works() for _call in range(4))
 
 
-def test_odds_are_repeatable(till: Till) -> None:
-    client = client_of(till.control, retries=0)
-    fault = till.control.fail(mode="unavailable", times=None, odds=0.2)
+def test_odds_are_repeatable(stripe_shop: StripeShop) -> None:
+    client = client_of(stripe_shop.control, retries=0)
+    fault = stripe_shop.control.fail(mode="unavailable", times=None, odds=0.2)
     for _call in range(50):
         try:
             client.v1.balance.retrieve()

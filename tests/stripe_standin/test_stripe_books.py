@@ -16,7 +16,7 @@ import stripe
 
 from localcloud.stripe.http.errors import ApiError
 from localcloud.stripe.http.service import running_stripe
-from stripe_standin.till import FEE, PRICE, Mailbox, Till, client_of, order
+from support.money.stripe_shop import FEE, PRICE, StripeShop, WebhookReceiver, client_of, order
 
 SERVER = """
 import sys, threading
@@ -41,29 +41,29 @@ def process(folder: Path, webhooks_to: str) -> Iterator[tuple[str, stripe.Stripe
             server.send_signal(signal.SIGKILL)
 
 
-def test_a_killed_stand_in_has_lost_nothing(tmp_path: Path, box: Mailbox) -> None:
-    box.status = 503
-    with process(tmp_path, box.url) as (url, client):
+def test_a_killed_stand_in_has_lost_nothing(tmp_path: Path, receiver: WebhookReceiver) -> None:
+    receiver.status = 503
+    with process(tmp_path, receiver.url) as (url, client):
         session = client.v1.checkout.sessions.create(params=order())
         httpx.post(f"{url}/_control/pay", json={"session_id": session.id}, trust_env=False).raise_for_status()
         unpaid = client.v1.checkout.sessions.create(params=order())
         key = client._requestor.api_key  # noqa: SLF001 (it must stay good)
-    before = len(box.got)
-    box.status = 200
-    with process(tmp_path, box.url) as (url, client):
+    before = len(receiver.got)
+    receiver.status = 200
+    with process(tmp_path, receiver.url) as (url, client):
         assert client._requestor.api_key == key  # noqa: SLF001
         assert client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid"
         again = client.v1.checkout.sessions.retrieve(unpaid.id)
         assert again.url == f"{url}/pay/{unpaid.id}"
         quiet = httpx.post(f"{url}/_control/quiet", json={"within_seconds": 20}, trust_env=False, timeout=30)
         assert quiet.status_code == 200
-    assert len(box.got) > before
-    assert set(box.kinds()) == {"checkout.session.completed"}
+    assert len(receiver.got) > before
+    assert set(receiver.kinds()) == {"checkout.session.completed"}
 
 
-def test_a_kill_in_the_middle_of_calls_leaves_whole_operations(tmp_path: Path, box: Mailbox) -> None:
+def test_a_kill_in_the_middle_of_calls_leaves_whole_operations(tmp_path: Path, receiver: WebhookReceiver) -> None:
     made: list[str] = []
-    with process(tmp_path, box.url) as (_url, client):
+    with process(tmp_path, receiver.url) as (_url, client):
 
         def sell() -> None:
             try:
@@ -86,17 +86,17 @@ def test_a_kill_in_the_middle_of_calls_leaves_whole_operations(tmp_path: Path, b
 
 
 class Life:
-    """Whatever happens to a shop, at random; each method is one thing, which Stripe may refuse."""
+    """Whatever happens to an account at Stripe, at random; each method is one thing, which Stripe may refuse."""
 
-    def __init__(self, till: Till, seed: int) -> None:
+    def __init__(self, stripe_shop: StripeShop, seed: int) -> None:
         self.chance = Random(seed)
-        self._till = till
-        self._control = till.control
-        self._accounts = [till.mechanic().id for _account in range(2)]
+        self._stripe_shop = stripe_shop
+        self._control = stripe_shop.control
+        self._accounts = [stripe_shop.mechanic().id for _account in range(2)]
         self._charges: list[str] = []
 
     def sell(self) -> None:
-        self._charges.append(self._till.paid(self.chance.randrange(50, 9999)).id)
+        self._charges.append(self._stripe_shop.paid(self.chance.randrange(50, 9999)).id)
 
     def refund(self) -> None:
         self._control.refund(self.chance.choice(self._charges), self.chance.randrange(1, 3000))
@@ -113,12 +113,14 @@ class Life:
 
     def send(self) -> None:
         amount, account = self.chance.randrange(1, 5000), self.chance.choice(self._accounts)
-        self._till.client.v1.transfers.create(params={"amount": amount, "currency": "usd", "destination": account})
+        self._stripe_shop.client.v1.transfers.create(
+            params={"amount": amount, "currency": "usd", "destination": account}
+        )
 
     def send_from_charge(self) -> None:
         amount, account = self.chance.randrange(1, 5000), self.chance.choice(self._accounts)
         source = self.chance.choice(self._charges)
-        self._till.client.v1.transfers.create(
+        self._stripe_shop.client.v1.transfers.create(
             params={"amount": amount, "currency": "usd", "destination": account, "source_transaction": source}
         )
 
@@ -130,10 +132,10 @@ class Life:
         self._control.pay_out(self.chance.choice(self._accounts))
 
 
-def test_a_random_life_always_adds_up(till: Till) -> None:
-    till.control.disturb(held=True)
-    till.control.add_funds(50_000)
-    life = Life(till, seed=4)
+def test_a_random_life_always_adds_up(stripe_shop: StripeShop) -> None:
+    stripe_shop.control.disturb(held=True)
+    stripe_shop.control.add_funds(50_000)
+    life = Life(stripe_shop, seed=4)
     steps = [life.sell, life.sell, life.refund, life.refund_all, life.dispute, life.decide]
     steps += [life.send, life.send_from_charge, life.reverse, life.pay_out]
     refused = 0
@@ -143,19 +145,19 @@ def test_a_random_life_always_adds_up(till: Till) -> None:
         except (ApiError, stripe.InvalidRequestError, IndexError):
             refused += 1
     assert refused < 200
-    assert till.control.imbalances() == []
-    books = till.control.books()
+    assert stripe_shop.control.imbalances() == []
+    books = stripe_shop.control.books()
     assert min(books.charges[0], books.refunds[0], books.transfers[0], books.reversals[0], books.payouts[0]) > 0
     assert books.disputes_won[0] + books.disputes_lost[0] > 0
 
 
-def test_totals(till: Till) -> None:
-    control = till.control
-    account = till.mechanic()
-    one, two = till.paid(), till.paid()
+def test_totals(stripe_shop: StripeShop) -> None:
+    control = stripe_shop.control
+    account = stripe_shop.mechanic()
+    one, two = stripe_shop.paid(), stripe_shop.paid()
     control.refund(one.id, 1000)
     control.close_dispute(control.open_dispute(two.id)["id"], won=False)
-    till.client.v1.transfers.create(
+    stripe_shop.client.v1.transfers.create(
         params={"amount": 1500, "currency": "usd", "destination": account.id, "source_transaction": one.id}
     )
     control.reverse(control.objects("transfer")[0]["id"], 300)
@@ -170,13 +172,13 @@ def test_totals(till: Till) -> None:
     assert sum(books.balances[account.id]["usd"]) == 1200
 
 
-def test_workers_get_address_and_secrets(till: Till) -> None:
-    variables = till.control.environment()
-    assert variables["STRIPE_API_BASE"] == till.control.url
+def test_workers_get_address_and_secrets(stripe_shop: StripeShop) -> None:
+    variables = stripe_shop.control.environment()
+    assert variables["STRIPE_API_BASE"] == stripe_shop.control.url
     assert json.loads(variables["STRIPE_SECRETS"]) == {
-        "apiKey": till.control.api_key,
-        "webhookSecrets": till.control.secrets("platform"),
-        "connectWebhookSecrets": till.control.secrets("connect"),
+        "apiKey": stripe_shop.control.api_key,
+        "webhookSecrets": stripe_shop.control.secrets("platform"),
+        "connectWebhookSecrets": stripe_shop.control.secrets("connect"),
     }
 
 

@@ -6,13 +6,13 @@ import httpx
 
 from localcloud.services.cloud import CloudSettings, running_cloud
 from localcloud.stripe.state.store import forget_books
-from stripe_standin.till import Till, client_of
+from support.money.stripe_shop import StripeShop, client_of
 
-TEMPLATE = Path(__file__).parent / "till_stack" / "template.yaml"
+TEMPLATE = Path(__file__).parents[1] / "support" / "stacks" / "stripe" / "template.yaml"
 
 
 def settings(folder: Path) -> CloudSettings:
-    """Run the shop without a database."""
+    """Run the stack without a database."""
     return CloudSettings(
         template=TEMPLATE,
         data_dir=folder,
@@ -27,9 +27,9 @@ def settings(folder: Path) -> CloudSettings:
 def test_a_function_is_told_of_a_payment_and_asks_stripe_back(tmp_path: Path) -> None:
     with running_cloud(settings(tmp_path)) as cloud:
         assert cloud.stripe.url == f"{cloud.api_url}/_stripe"
-        till = Till(cloud.stripe, client_of(cloud.stripe))
-        charge = till.paid()
-        till.mechanic()
+        stripe_shop = StripeShop(cloud.stripe, client_of(cloud.stripe))
+        charge = stripe_shop.paid()
+        stripe_shop.mechanic()
         cloud.stripe.quiet(60)
         seen = httpx.get(f"{cloud.api_url}/seen", trust_env=False, timeout=30).json()
     assert sorted(seen["events"]) == ["account.updated", "account.updated", "checkout.session.completed"]
@@ -45,7 +45,7 @@ def test_a_function_that_may_not_read_the_secret_gets_no_keys(tmp_path: Path) ->
 
 def test_books_stay_until_they_are_forgotten(tmp_path: Path) -> None:
     with running_cloud(settings(tmp_path)) as cloud:
-        charge = Till(cloud.stripe, client_of(cloud.stripe)).paid()
+        charge = StripeShop(cloud.stripe, client_of(cloud.stripe)).paid()
         key = cloud.stripe.api_key
     with running_cloud(settings(tmp_path)) as cloud:
         client = client_of(cloud.stripe)

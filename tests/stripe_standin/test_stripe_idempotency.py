@@ -8,29 +8,29 @@ import pytest
 import stripe
 
 from localcloud.stripe.http.service import running_stripe
-from stripe_standin.till import Till, client_of
+from support.money.stripe_shop import StripeShop, client_of
 
 DAY = 24 * 3600
 KEY: stripe.RequestOptions = {"idempotency_key": "payout-1"}
 
 
-def send(till: Till, amount: int = 500, options: stripe.RequestOptions = KEY) -> stripe.Transfer:
+def send(stripe_shop: StripeShop, amount: int = 500, options: stripe.RequestOptions = KEY) -> stripe.Transfer:
     """Send money to the first mechanic there is, who is made when there is none."""
-    accounts = till.client.v1.accounts.list().data or [till.mechanic()]
-    return till.client.v1.transfers.create(
+    accounts = stripe_shop.client.v1.accounts.list().data or [stripe_shop.mechanic()]
+    return stripe_shop.client.v1.transfers.create(
         params={"amount": amount, "currency": "usd", "destination": accounts[0].id}, options=options
     )
 
 
 @pytest.fixture
-def funded(till: Till) -> Till:
+def funded(stripe_shop: StripeShop) -> StripeShop:
     """Put money into the platform's balance."""
-    till.control.add_funds(10_000)
-    till.mechanic()
-    return till
+    stripe_shop.control.add_funds(10_000)
+    stripe_shop.mechanic()
+    return stripe_shop
 
 
-def test_the_same_request_gets_the_same_answer(funded: Till) -> None:
+def test_the_same_request_gets_the_same_answer(funded: StripeShop) -> None:
     first, again = send(funded), send(funded)
     assert first.id == again.id
     assert first.last_response is not None
@@ -41,7 +41,7 @@ def test_the_same_request_gets_the_same_answer(funded: Till) -> None:
     assert funded.control.books().transfers == (1, 500)
 
 
-def test_a_key_is_good_for_one_request_only(funded: Till) -> None:
+def test_a_key_is_good_for_one_request_only(funded: StripeShop) -> None:
     send(funded)
     with pytest.raises(stripe.IdempotencyError, match="same parameters"):
         send(funded, 501)
@@ -52,7 +52,7 @@ def test_a_key_is_good_for_one_request_only(funded: Till) -> None:
     assert funded.control.books().transfers == (1, 500)
 
 
-def test_a_key_lapses_after_a_day_and_pays_again(funded: Till) -> None:
+def test_a_key_lapses_after_a_day_and_pays_again(funded: StripeShop) -> None:
     first = send(funded)
     funded.control.advance(DAY - 60)
     assert send(funded).id == first.id
@@ -60,7 +60,7 @@ def test_a_key_lapses_after_a_day_and_pays_again(funded: Till) -> None:
     assert send(funded).id != first.id
 
 
-def test_keys_are_the_accounts_own(funded: Till) -> None:
+def test_keys_are_the_accounts_own(funded: StripeShop) -> None:
     account = funded.client.v1.accounts.list().data[0].id
     send(funded, 4000, {})
     keys: stripe.RequestOptions = {"idempotency_key": "same", "stripe_account": account}
@@ -68,18 +68,18 @@ def test_keys_are_the_accounts_own(funded: Till) -> None:
     assert send(funded, 20, {"idempotency_key": "same"}).amount == 20
 
 
-def test_a_refusal_is_kept_once_the_operation_began(till: Till) -> None:
+def test_a_refusal_is_kept_once_the_operation_began(stripe_shop: StripeShop) -> None:
     """A payout that was too early needs a new key: the old one says so for a day."""
-    till.mechanic()
+    stripe_shop.mechanic()
     for _try in range(2):
         with pytest.raises(stripe.InvalidRequestError) as refused:
-            send(till)
+            send(stripe_shop)
         assert refused.value.code == "balance_insufficient"
-        till.control.add_funds(10_000)
-    assert send(till, options={"idempotency_key": "payout-1-again"}).amount == 500
+        stripe_shop.control.add_funds(10_000)
+    assert send(stripe_shop, options={"idempotency_key": "payout-1-again"}).amount == 500
 
 
-def test_a_refusal_before_it_began_is_not_kept(funded: Till) -> None:
+def test_a_refusal_before_it_began_is_not_kept(funded: StripeShop) -> None:
     destination = funded.client.v1.accounts.list().data[0].id
     with pytest.raises(stripe.InvalidRequestError, match="currency"):
         funded.client.v1.transfers.create(params={"amount": 1, "destination": destination}, options=KEY)  # type: ignore[typeddict-item]
@@ -87,7 +87,7 @@ def test_a_refusal_before_it_began_is_not_kept(funded: Till) -> None:
 
 
 @pytest.mark.parametrize(("mode", "done"), [("error", 0), ("error_after", 1)])
-def test_a_stored_500_is_replayed_whether_or_not_it_acted(funded: Till, mode: str, done: int) -> None:
+def test_a_stored_500_is_replayed_whether_or_not_it_acted(funded: StripeShop, mode: str, done: int) -> None:
     fault = funded.control.fail(mode=mode, path="/v1/transfers", method="POST")
     for _try in range(3):
         with pytest.raises(stripe.APIError) as failed:
@@ -100,7 +100,7 @@ def test_a_stored_500_is_replayed_whether_or_not_it_acted(funded: Till, mode: st
     assert funded.control.books().transfers[0] == done + 1
 
 
-def test_a_request_at_work_holds_its_key(funded: Till) -> None:
+def test_a_request_at_work_holds_its_key(funded: StripeShop) -> None:
     account = funded.client.v1.accounts.list().data[0].id
     funded.control.fail(mode="slow", seconds=0.5)
     impatient = client_of(funded.control, retries=0)
@@ -126,10 +126,10 @@ def test_a_request_at_work_holds_its_key(funded: Till) -> None:
     assert funded.control.books().transfers == (1, 5)
 
 
-def test_gets_ignore_keys(till: Till) -> None:
-    headers = {"Authorization": f"Bearer {till.control.api_key}", "Idempotency-Key": "k"}
+def test_gets_ignore_keys(stripe_shop: StripeShop) -> None:
+    headers = {"Authorization": f"Bearer {stripe_shop.control.api_key}", "Idempotency-Key": "k"}
     for path in ("balance", "charges"):
-        answer = httpx.get(f"{till.control.url}/v1/{path}", headers=headers, trust_env=False)
+        answer = httpx.get(f"{stripe_shop.control.url}/v1/{path}", headers=headers, trust_env=False)
         assert answer.is_success
         assert "Idempotent-Replayed" not in answer.headers
 

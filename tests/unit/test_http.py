@@ -13,7 +13,7 @@ from autodoctor.observability import logger, metrics
 from autodoctor.web.http import Content, Request, Router
 from autodoctor.web.schemas import RequestBody
 from autodoctor.web.schemas import ResponseModel as Model
-from unit.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
+from support.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 
 WISH = "POST /wishes/{wishId}"
 PUBLIC = "GET /public"

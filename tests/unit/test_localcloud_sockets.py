@@ -9,7 +9,7 @@ from localcloud.stack.sockets import SocketApi, localized
 from localcloud.stack.template import read_stack
 
 REPOSITORY = Path(__file__).parents[2]
-PROBE = REPOSITORY / "tests" / "events" / "socket_stack" / "template.yaml"
+PROBE = REPOSITORY / "tests" / "support" / "stacks" / "socket" / "template.yaml"
 API = SocketApi("Feed", "live", "FeedStage", {}, ("action",))
 HOST = "Feed.execute-api.eu-central-1.amazonaws.com"
 

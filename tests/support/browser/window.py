@@ -1,0 +1,115 @@
+"""What a test sees of a page: its window, what went wrong in it, and pictures of it that are kept."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
+
+SCREENSHOTS = Path(__file__).parents[3] / ".screenshots"
+"""Ignored by git; a run replaces the pictures of the tests that it runs."""
+
+PATIENCE_MS = 45_000
+"""How long a page may take to do what a test waits for, on a machine that does other things too.
+
+A function's process may have to start first, and what was not published at once comes with the relay.
+"""
+
+
+@dataclass
+class Camera:
+    """Takes pictures of one test's windows, numbered in the order in which they were taken.
+
+    Attributes:
+        folder: where they are kept.
+    """
+
+    folder: Path
+    taken: int = 0
+
+    def take(self, page: Page, what: str) -> Path:
+        """Keep a picture of the whole page under a name that says what it shows."""
+        self.taken += 1
+        picture = self.folder / f"{self.taken:02}-{re.sub(r'[^a-z0-9]+', '-', what.lower()).strip('-')}.png"
+        page.screenshot(path=picture, full_page=True)
+        return picture
+
+
+@dataclass
+class Troubles:
+    """What went wrong in a test's windows, as the developer tools would list it.
+
+    Attributes:
+        seen: one sentence each: exceptions, errors on the console (a violated Content-Security-Policy is one), requests
+            that failed, and answers of 500 and above.
+    """
+
+    seen: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        """Listen to everything of this page from now on."""
+        page.on("pageerror", self._raised)
+        page.on("console", self._said)
+        page.on("requestfailed", self._failed)
+        page.on("response", lambda answer: self._answered(answer.status, answer.url))
+
+    def expect(self, pattern: str) -> None:
+        """Strike out what the test brought about itself; at least one trouble must match the regular expression."""
+        kept = [each for each in self.seen if not re.search(pattern, each)]
+        assert len(kept) < len(self.seen), f"nothing like {pattern!r} in {self.seen}"
+        self.seen = kept
+
+    def _raised(self, error: Error) -> None:
+        self.seen.append(f"exception: {error}")
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.seen.append(f"console: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left while it still loaded
+            self.seen.append(f"request: {request.method} {request.url} {request.failure}")
+
+    def _answered(self, status: int, url: str) -> None:
+        if status >= 500:
+            self.seen.append(f"answer: {status} {url}")
+
+
+@dataclass
+class Windows:
+    """Opens windows, each of a person of their own: no cookies or storage in common.
+
+    Attributes:
+        browser: where they open.
+        troubles: of all of them.
+        camera: for pictures of them.
+    """
+
+    browser: Browser
+    troubles: Troubles
+    camera: Camera
+
+    def open(self, *, phone: bool = False, dark: bool = False) -> Page:
+        """Open an empty one, as large as a laptop's or a phone's."""
+        context = self.browser.new_context(
+            viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 800},
+            device_scale_factor=2 if phone else 1,
+            is_mobile=phone,
+            has_touch=phone,
+            color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
+            locale="en-US",
+            timezone_id="UTC",
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        self.troubles.watch(page)
+        return page
+
+    def close(self) -> None:
+        """Close all that are open; the last sight of each is kept."""
+        for context in self.browser.contexts:
+            for page in context.pages:
+                if page.url != "about:blank":
+                    self.camera.take(page, "at the end")
+            context.close()

@@ -1,0 +1,229 @@
+"""At rest: every session's money is where its outcome says, once, and the ledger is what Stripe's books are.
+
+What Stripe has is read from the stand-in's own objects, by Stripe's ids and by ours in its metadata; what should be
+there is worked out from sessions and prices, not from what our rows of payouts and refunds say.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Final, LiteralString
+
+import stripe
+
+from autodoctor.db import Row
+from autodoctor.payments.reconcile import reconcile
+from support.chaos.chaos_env import ChaosEnv
+from support.invariants.sessions import violations
+
+ESCALATION_BP: Final = 500
+_INTAKES: Final[LiteralString] = """
+SELECT i.id, i.funding, i.price_cents, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referral_bp,
+       s.status, s.mechanic_id, i.referrer_id, coalesce(c.status, 'none') AS checkout,
+       c.stripe_payment_intent_id AS intent,
+       (SELECT q.amount_cents FROM quotes q WHERE q.session_id = i.id AND q.status = 'approved') AS quote_cents,
+       (SELECT jsonb_object_agg(p.kind, p.id) FROM payouts p WHERE p.session_id = i.id) AS payouts
+  FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN checkouts c ON c.intake_id = i.id
+"""
+_ACCOUNTS: Final[LiteralString] = """
+SELECT account, currency, sum(amount)::bigint AS balance
+  FROM (SELECT credit_account AS account, currency, amount FROM ledger_transfer
+        UNION ALL SELECT debit_account, currency, -amount FROM ledger_transfer) AS side
+ GROUP BY account, currency
+"""
+# What came to or left Stripe, by what the key says it stands for.
+_FLOWS: Final[LiteralString] = """
+SELECT CASE split_part(key, ':', 1) WHEN 'session' THEN 'charges' WHEN 'pack' THEN 'charges'
+            WHEN 'refund' THEN 'refunds' WHEN 'payout' THEN 'transfers' WHEN 'reversal' THEN 'reversals'
+            WHEN 'fee' THEN 'fees' WHEN 'dispute' THEN 'disputes' ELSE key END AS flow,
+       abs(sum(CASE WHEN debit_account = 'stripe' THEN amount ELSE -amount END))::bigint AS cents
+  FROM ledger_transfer WHERE 'stripe' IN (debit_account, credit_account) GROUP BY flow
+"""
+_CREDITS: Final[LiteralString] = """
+SELECT (SELECT coalesce(sum(i.credits), 0)::bigint FROM sessions s JOIN intakes i ON i.id = s.id
+         WHERE s.status = 'completed' AND i.funding = 'credit') AS spent,
+       (SELECT coalesce(sum(credits), 0)::bigint FROM checkouts WHERE kind = 'pack' AND status = 'paid') AS bought,
+       (SELECT coalesce(sum(amount), 0)::bigint FROM ledger_transfer WHERE kind = 'credit_withdrawal') AS withdrawn
+"""
+
+
+@dataclass
+class Payment:
+    """What Stripe says of one PaymentIntent, in cents."""
+
+    came: int = 0
+    by_us: list[int] = field(default_factory=list)
+    by_hand: int = 0
+    lost: int = 0
+    disputed: bool = False
+
+    @property
+    def touched(self) -> bool:
+        """Whether anybody but us had a hand in it."""
+        return bool(self.by_hand) or self.disputed
+
+    @property
+    def gone(self) -> int:
+        """What the customer has back."""
+        return sum(self.by_us) + self.by_hand + self.lost
+
+
+class Audit:
+    """What is found; `coverage` counts how every session ended and was paid for."""
+
+    def __init__(self, env: ChaosEnv) -> None:
+        self._world = env
+        self.coverage = Counter[str]()
+        self._transfers = env.stripe.objects("transfer")
+        self._payments = _payments(env)
+        self._accounts = {
+            row["mechanic_id"]: row["stripe_account_id"] for row in env.by_hand("SELECT * FROM mechanic_accounts")
+        }
+        self._ledger = {(row["account"], row["currency"]): row["balance"] for row in env.by_hand(_ACCOUNTS)}
+
+    def findings(self) -> list[str]:
+        """Say everything that is wrong; nothing ever should be."""
+        return [
+            *violations(self._world.world.owner),
+            *self._world.stripe.ask("imbalances"),
+            *self._sessions(),
+            *self._books(),
+            *self._ends(),
+            *self._credits(),
+            *self._events(),
+            *self._reconciled(),
+        ]
+
+    def _sessions(self) -> Iterator[str]:
+        """Each session by itself: paid once or returned once, never both."""
+        by_payout = defaultdict[str, list[Row]](list)
+        for each in self._transfers:
+            by_payout[each["transfer_group"]].append(each)
+        for intake in self._world.by_hand(_INTAKES):
+            self.coverage[f"{intake['funding']} {intake['status'] or intake['checkout']}"] += 1
+            self.coverage.update(f"sent as {kind}" for kind in intake["payouts"] or {})
+            payouts: dict[str, str] = intake["payouts"] or {}
+            sent = {kind: by_payout.pop(payout_id, []) for kind, payout_id in payouts.items()}
+            payment = self._payments.get(intake["intent"] or "", Payment())
+            yield from self._judged(intake, payment, {kind: made for kind, made in sent.items() if made})
+        yield from (f"transfers of nobody's payout: {each}" for each in by_payout.values())
+
+    def _judged(self, intake: Row, payment: Payment, sent: dict[str, list[Row]]) -> Iterator[str]:
+        who, owed = f"intake {intake['id']} ({intake['funding']} {intake['status']})", self._owed(intake)
+        paid = intake["price_cents"] if intake["checkout"] in ("paid", "unfulfillable") else 0
+        completed = intake["status"] == "completed"
+        if payment.came != paid:
+            yield f"{who}: {payment.came} came, {paid} was paid"
+        if not completed and payment.gone != paid:
+            yield f"{who}: {payment} went back, not {paid}"
+        if completed and payment.by_us:
+            yield f"{who}: we refunded {payment.by_us}"
+        if len(payment.by_us) > 1 or payment.gone > payment.came:
+            yield f"{who}: {payment}"
+        made = {kind: [(each["amount"], each["destination"]) for each in all_] for kind, all_ in sent.items()}
+        if not payment.touched and made != owed:
+            yield f"{who}: sent {made}, not {owed}"
+        if payment.touched:
+            self.coverage[f"{intake['funding']} {intake['status'] or intake['checkout']} and then touched"] += 1
+            for kind, each in made.items():
+                if kind not in owed or len(each) > 1 or each[0][0] > owed[kind][0][0]:
+                    yield f"{who}: sent {made}, of {owed}"
+
+    def _owed(self, intake: Row) -> dict[str, list[tuple[int, str]]]:
+        """Which transfers (cents, account) a session's outcome means, by the payout's kind."""
+        if intake["status"] != "completed":
+            return {}
+        earned = intake["mechanic_fixed_pay_cents"]
+        if intake["funding"] != "free":
+            earned = _share(intake["price_cents"], intake["mechanic_share_bp"])
+        mechanic = self._accounts[intake["mechanic_id"]]
+        owed = {"session": [(earned, mechanic)]}
+        if intake["referrer_id"] is not None and intake["funding"] != "free":
+            referral = min(_share(intake["price_cents"], intake["referral_bp"]), intake["price_cents"] - earned)
+            owed["referral"] = [(referral, self._accounts[intake["referrer_id"]])]
+        if intake["quote_cents"] is not None and (fee := _share(intake["quote_cents"], ESCALATION_BP)):
+            owed["escalation"] = [(fee, mechanic)]
+        return owed
+
+    def _books(self) -> Iterator[str]:
+        """The ledger's movements at Stripe against Stripe's own, and what is there in the end."""
+        books = self._world.stripe.ask("books")
+        flows = Counter({row["flow"]: row["cents"] for row in self._world.by_hand(_FLOWS)})
+        theirs = {name: books[name][1] for name in ("charges", "refunds", "transfers", "reversals")}
+        theirs |= {"fees": books["charge_fees"] + books["dispute_fees"], "disputes": books["disputes_lost"][1]}
+        for flow in {*flows, *theirs}:
+            yield from _unequal(flow, flows[flow], theirs.get(flow, 0))
+        (home,) = [kept for account, kept in books["balances"].items() if account not in self._world.accounts]
+        yield from _unequal("balance", -self._ledger.get(("stripe", "usd"), 0), sum(home.get("usd", (0, 0))))
+
+    def _ends(self) -> Iterator[str]:
+        """Nothing is on its way any more, and everything sums to zero."""
+        for (account, currency), balance in self._ledger.items():
+            if balance and (account.startswith("session:") or account.endswith(":payable") or account == "disputed"):
+                yield f"{account} still has {balance} {currency}"
+        sums = Counter[str]()
+        for (_account, currency), balance in self._ledger.items():
+            sums[currency] += balance
+        yield from (f"{currency} sums to {balance}" for currency, balance in sums.items() if balance)
+
+    def _credits(self) -> Iterator[str]:
+        """Nobody is below zero, and every credit is with its customer, withdrawn, or spent on a completed session."""
+        below = [each for each, balance in self._ledger.items() if each[1] == "credit" and balance < 0]
+        yield from (f"{each} is below zero" for each in below if each[0] != "credits_issued")
+        (row,) = self._world.by_hand(_CREDITS)
+        yield from _unequal("credits spent", self._ledger.get(("credits_spent", "credit"), 0), row["spent"])
+        issued = -self._ledger.get(("credits_issued", "credit"), 0)
+        yield from _unequal("credits issued", issued, row["bought"] - row["withdrawn"])
+
+    def _events(self) -> Iterator[str]:
+        """Whatever was told took effect in the same transaction that recorded it."""
+        for row in self._world.by_hand("SELECT type, handled_at IS NOT NULL AS handled FROM stripe_events"):
+            self.coverage[row["type"]] += 1
+            if not row["handled"]:
+                yield f"an event {row['type']} was recorded and never handled"
+
+    def _reconciled(self) -> Iterator[str]:
+        """What `autodoctor reconcile` says."""
+        environment = self._world.stripe.ask("environment")
+        client = stripe.StripeClient(
+            json.loads(environment["STRIPE_SECRETS"])["apiKey"],
+            base_addresses={"api": environment["STRIPE_API_BASE"]},
+            max_network_retries=2,
+        )
+        report = reconcile(self._world.world.app, client, grace=timedelta(), fee_grace=timedelta())
+        if not report.finished or (self._payments and report.movements == 0):
+            yield f"reconcile compared {report.movements} movements, to the end: {report.finished}"
+        yield from (f"reconcile: {each}" for each in report.differences)
+
+
+def _payments(env: ChaosEnv) -> dict[str, Payment]:
+    """What Stripe has, by PaymentIntent."""
+    found = defaultdict[str, Payment](Payment)
+    for each in env.stripe.objects("charge"):
+        if each["status"] == "succeeded":
+            found[each["payment_intent"]].came += each["amount"]
+    for each in env.stripe.objects("refund"):
+        if each["status"] == "succeeded":
+            payment = found[each["payment_intent"]]
+            if "refundId" in each["metadata"]:
+                payment.by_us.append(each["amount"])
+            else:
+                payment.by_hand += each["amount"]
+    for each in env.stripe.objects("dispute"):
+        payment = found[each["payment_intent"]]
+        payment.disputed = True
+        payment.lost += each["amount"] if each["status"] == "lost" else 0
+    return found
+
+
+def _share(cents: int, basis_points: int) -> int:
+    """Half to even, worked out in another way than domain.money does."""
+    return int((Decimal(cents * basis_points) / 10_000).quantize(Decimal(1), ROUND_HALF_EVEN))
+
+
+def _unequal(what: str, ours: Any, theirs: Any) -> Iterator[str]:  # noqa: ANN401 (cents or credits)
+    if ours != theirs:
+        yield f"{what}: {ours} in the ledger, {theirs} at Stripe"

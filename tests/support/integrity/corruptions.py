@@ -1,0 +1,325 @@
+"""One way or more to spoil a database for every check of verify: what it claims to find, it has to find.
+
+Each is a list of statements for a superuser whom no trigger, check or unique key holds up. `{name}` is the id of the
+session of that name in sample_data.py.
+"""
+
+from typing import Final
+
+from support.integrity.money_corruptions import MONEY
+
+type Corruption = tuple[str, ...]
+
+SCHEMA: Final[dict[str, list[Corruption]]] = {
+    "schema_revision": [("DELETE FROM schema_migrations WHERE name > '0001'",), ("DROP TABLE schema_migrations",)],
+    "schema_missing": [
+        ("DROP FUNCTION requeue_poison()",),
+        ("DROP TRIGGER sessions_consistent ON sessions",),
+        ("ALTER TABLE payouts DROP CONSTRAINT payouts_once",),
+        ("DROP INDEX uq_active_session_per_customer",),
+        ("ALTER TABLE sessions DROP COLUMN mechanic_notes",),
+    ],
+    "schema_changed": [
+        ("CREATE OR REPLACE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1'",),
+        ("ALTER TABLE sessions DISABLE TRIGGER sessions_guard",),
+        (
+            "ALTER TABLE sessions DROP CONSTRAINT sessions_completed_iff_long_enough",
+            "ALTER TABLE sessions ADD CONSTRAINT sessions_completed_iff_long_enough CHECK (status <> 'none')",
+        ),
+        ("ALTER FUNCTION sessions_guard() SECURITY INVOKER",),
+        ("ALTER TABLE intakes ALTER COLUMN concern DROP NOT NULL",),
+    ],
+    "schema_foreign": [
+        (
+            "CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+            "CREATE TRIGGER meddle BEFORE UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION public.meddle()",
+        ),
+    ],
+    "schema_privileges": [
+        ("GRANT TRUNCATE, UPDATE, DELETE ON ledger_transfer TO autodoctor_app",),
+        ("GRANT SELECT ON customers TO PUBLIC",),
+        ("GRANT UPDATE (amount) ON ledger_transfer TO autodoctor_app",),
+        ("REVOKE INSERT (key) ON ledger_transfer FROM autodoctor_app",),
+        ("GRANT EXECUTE ON FUNCTION erase_customer(uuid, text) TO autodoctor_app",),
+        ("GRANT SELECT ON ledger_transfer TO autodoctor_app WITH GRANT OPTION",),
+        ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
+        ("GRANT ALL ON SEQUENCE event_sequence TO PUBLIC",),
+    ],
+    "schema_owner": [
+        ("ALTER TABLE ledger_transfer OWNER TO autodoctor_app",),
+        ("ALTER TABLE sessions OWNER TO postgres",),
+        ("ALTER FUNCTION sessions_guard() OWNER TO autodoctor_app",),
+    ],
+}
+
+_NOW: Final = "clock_timestamp()"
+_A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
+
+HAPPENED: Final = (
+    ("intakes", "created_at"),
+    ("waivers", "signed_at"),
+    *(("sessions", each) for each in ("released_at", "accepted_at", "started_at", "parted_at", "ended_at")),
+    *(("sessions", each) for each in ("customer_joined_at", "mechanic_joined_at")),
+    *(("session_assignments", each) for each in ("queued_at", "available_at", "ended_at")),
+    *(("session_participants", each) for each in ("since", "until")),
+    ("session_events", "occurred_at"),
+    ("session_assignment_events", "occurred_at"),
+    ("settlements", "decided_at"),
+    *(("payouts", each) for each in ("created_at", "keyed_at", "asked_at", "sent_at")),
+    *(("payout_reversals", each) for each in ("created_at", "keyed_at", "done_at")),
+    *(("refunds", each) for each in ("created_at", "keyed_at", "sent_at")),
+    *(("quotes", each) for each in ("requested_at", "given_at", "decided_at")),
+    ("quote_events", "occurred_at"),
+    *(("checkouts", each) for each in ("created_at", "checked_at", "fee_booked_at")),
+    ("stripe_refunds", "created_at"),
+    *(("stripe_disputes", each) for each in ("created_at", "updated_at")),
+    ("ledger_transfer", "created_at"),
+    ("mechanics", "created_at"),
+    *(("mechanic_accounts", each) for each in ("keyed_at", "updated_at")),
+)
+"""Columns that say when something happened, of all that verify looks at: none of them lies in the future."""
+
+ROWS: Final[dict[str, list[Corruption]]] = {
+    **MONEY,
+    "lonely_rows": [("DELETE FROM sessions WHERE id = '{completed}'",)],
+    "intake_differs": [
+        ("DELETE FROM intakes WHERE id = '{completed}'",),
+        ("UPDATE sessions SET customer_id = new_id() WHERE id = '{completed}'",),
+    ],
+    "status_unknown": [("UPDATE sessions SET status = 'diagnosing' WHERE id = '{completed}'",)],
+    "assignment_missing": [
+        ("DELETE FROM session_assignments WHERE session_id = '{queued}'",),
+        ("UPDATE sessions SET current_assignment_id = new_id() WHERE id = '{completed}'",),
+    ],
+    "open_assignments": [
+        ("INSERT INTO session_assignments (session_id, attempt, status) VALUES ('{queued}', 2, 'queued')",),
+        ("UPDATE session_assignments SET status = 'expired', ended_at = now() WHERE session_id = '{queued}'",),
+    ],
+    "stuck_assignment": [
+        ("UPDATE session_assignments SET status = 'accepted', ended_at = NULL WHERE session_id = '{completed}'",),
+    ],
+    "ended_differently": [("UPDATE session_assignments SET status = 'cancelled' WHERE session_id = '{completed}'",)],
+    "end_incomplete": [
+        ("UPDATE sessions SET ended_at = NULL WHERE id = '{completed}'",),
+        ("UPDATE sessions SET end_reason = 'no_show' WHERE id = '{completed}'",),
+    ],
+    "held_differently": [
+        ("UPDATE sessions SET mechanic_id = (SELECT max(id::text)::uuid FROM mechanics) WHERE id = '{completed}'",),
+        ("UPDATE sessions SET mechanic_id = NULL WHERE id = '{waiting}'",),
+    ],
+    "own_session": [
+        (
+            (
+                "UPDATE mechanics SET user_id = (SELECT user_id FROM customers c JOIN intakes s ON c.id = customer_id"
+                " WHERE s.id = '{completed}') WHERE id = (SELECT mechanic_id FROM sessions WHERE id = '{completed}')"
+            ),
+        ),
+    ],
+    "two_active_sessions": [
+        (
+            (
+                "UPDATE sessions SET customer_id = (SELECT customer_id FROM sessions WHERE id = '{queued}')"
+                " WHERE id = '{urgent}'"
+            ),
+        ),
+    ],
+    "mechanic_twice": [
+        (
+            (
+                "UPDATE sessions SET mechanic_id = (SELECT mechanic_id FROM sessions WHERE id = '{live}')"
+                " WHERE id = '{waiting}'"
+            ),
+        ),
+    ],
+    # --- transitions
+    "impossible_move": [
+        ("UPDATE session_events SET from_status = 'pending' WHERE from_status = 'live'",),
+        (
+            (
+                # as if repair had written it, but no run of repair says so
+                "INSERT INTO session_events (session_id, type, from_status, to_status, actor, data)"
+                " VALUES ('{completed}', 'transition', 'completed', 'cancelled', 'operator:eve',"
+                " jsonb_build_object('repair', new_id()))"
+            ),
+        ),
+    ],
+    "impossible_assignment_move": [
+        (
+            (
+                "UPDATE session_assignment_events SET from_status = 'declined'"
+                " WHERE session_id = '{completed}' AND to_status = 'completed'"
+            ),
+        ),
+    ],
+    "missing_audit": [
+        ("DELETE FROM session_events WHERE session_id = '{completed}' AND to_status = 'completed'",),
+        ("DELETE FROM session_events WHERE session_id = '{completed}' AND to_status = 'waiting'",),
+        ("DELETE FROM session_events WHERE session_id = '{queued}'",),
+    ],
+    "missing_assignment_audit": [
+        ("DELETE FROM session_assignment_events WHERE session_id = '{completed}' AND to_status = 'queued'",),
+        ("DELETE FROM session_assignment_events WHERE session_id = '{queued}'",),
+    ],
+    "actor_unknown": [
+        ("UPDATE session_events SET actor = 'eve' WHERE session_id = '{completed}' AND to_status = 'completed'",),
+        ("UPDATE session_events SET actor_id = NULL WHERE session_id = '{completed}' AND to_status = 'completed'",),
+    ],
+    "not_followed": [
+        (
+            (
+                "UPDATE session_assignment_events SET actor_id = new_id()"
+                " WHERE session_id = '{completed}' AND to_status = 'completed'"
+            ),
+        ),
+    ],
+    # --- outcomes
+    "wrongly_marked": [
+        (
+            "UPDATE sessions SET status = 'cancelled', end_reason = 'too_short' WHERE id = '{completed}'",
+            "UPDATE session_assignments SET status = 'cancelled' WHERE session_id = '{completed}'",
+        ),
+        (
+            (
+                "UPDATE sessions SET status = 'completed', end_reason = 'billable',"
+                " ended_at = ended_at + interval '1 hour'"
+                " WHERE id = '{too short}'"
+            ),
+        ),
+        ("UPDATE sessions SET status = 'expired', end_reason = 'expired', started_at = NULL WHERE id = '{completed}'",),
+        ("UPDATE sessions SET absent = 'customer' WHERE id = '{no show of both}'",),
+    ],
+    "wrong_times": [
+        ("UPDATE sessions SET ended_at = ended_at + interval '1 hour' WHERE id = '{completed}'",),
+        ("UPDATE sessions SET started_at = started_at - interval '1 hour' WHERE id = '{live}'",),
+        ("UPDATE sessions SET ended_at = ended_at - interval '1 hour' WHERE id = '{no show of both}'",),
+    ],
+    "billable_mismatch": [("UPDATE sessions SET min_billable_seconds = 900 WHERE id = '{completed}'",)],
+    "start_mismatch": [("UPDATE sessions SET started_at = NULL WHERE id = '{live}'",)],
+    # --- evidence
+    "customer_missing": [
+        ("DELETE FROM session_participants WHERE session_id = '{completed}' AND role = 'customer'",),
+        ("UPDATE session_participants SET customer_id = new_id() WHERE session_id = '{queued}'",),
+    ],
+    "mechanic_missing": [
+        ("UPDATE session_participants SET until = now() WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "participation_differs": [
+        ("DELETE FROM session_participants WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "visits_broken": [
+        ("UPDATE session_events SET type = 'left' WHERE session_id = '{completed}' AND role = 'customer'",),
+    ],
+    "stranger_joined": [
+        ("UPDATE session_events SET mechanic_id = new_id() WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "presence_differs": [("UPDATE sessions SET customer_present = false WHERE id = '{live}'",)],
+    "first_joins_differ": [
+        ("UPDATE sessions SET customer_joined_at = customer_joined_at - interval '1 hour' WHERE id = '{completed}'",),
+    ],
+    # --- timestamps
+    "in_the_future": [
+        (f"UPDATE session_events SET occurred_at = {_NOW} + interval '1 day' WHERE session_id = '{{completed}}'",),
+        (f"UPDATE sessions SET created_at = {_NOW} + interval '1 day' WHERE id = '{{queued}}'",),
+        *((f"UPDATE {table} SET {column} = {_NOW} + interval '2 days'",) for table, column in HAPPENED),
+    ],
+    "out_of_order": [
+        ("UPDATE sessions SET accepted_at = ended_at + interval '1 hour' WHERE id = '{completed}'",),
+        ("UPDATE settlements SET decided_at = '2020-01-01'",),
+        ("UPDATE waivers SET signed_at = '2020-01-01' WHERE session_id = '{completed}'",),
+        (
+            (
+                "UPDATE session_assignments SET available_at = available_at + interval '1 day'"
+                " WHERE session_id = '{scheduled}'"
+            ),
+        ),
+    ],
+    "trail_out_of_order": [
+        (
+            (
+                "UPDATE session_events SET occurred_at = occurred_at - interval '1 day'"
+                " WHERE session_id = '{completed}' AND to_status = 'completed'"
+            ),
+        ),
+    ],
+    "unlike_its_trail": [
+        ("UPDATE session_assignments SET ended_at = ended_at - interval '1 hour' WHERE session_id = '{completed}'",),
+        ("UPDATE sessions SET accepted_at = accepted_at - interval '20 seconds' WHERE id = '{waiting}'",),
+        ("UPDATE session_assignments SET queued_at = '2020-01-01' WHERE session_id = '{completed}'",),
+        ("UPDATE session_assignments SET queued_at = '2020-01-01' WHERE session_id = '{scheduled}'",),
+        (f"UPDATE session_assignments SET queued_at = {_NOW} + interval '2 days' WHERE session_id = '{{scheduled}}'",),
+        ("UPDATE session_assignments SET available_at = '2020-01-01' WHERE session_id = '{scheduled}'",),
+        (
+            (
+                "UPDATE session_participants SET since = '2020-01-01'"
+                " WHERE session_id = '{completed}' AND role = 'mechanic'"
+            ),
+        ),
+        (
+            (
+                "UPDATE session_participants SET since = '2020-01-01'"
+                " WHERE session_id = '{completed}' AND role = 'customer'"
+            ),
+        ),
+        ("UPDATE session_participants SET until = NULL WHERE session_id = '{declined, released, completed}'",),
+        ("UPDATE sessions SET created_at = '2020-01-01' WHERE id = '{completed}'",),
+        ("UPDATE sessions SET released_at = '2020-01-01' WHERE released_at IS NOT NULL",),
+    ],
+    # --- metadata
+    "unsigned": [("DELETE FROM waivers WHERE session_id = '{completed}'",)],
+    "undescribed": [
+        ("UPDATE intakes SET vehicle = '{{}}' WHERE id = '{bought}'",),
+        ("UPDATE intakes SET concern = '' WHERE id = '{bought}'",),
+    ],
+    "plan_mismatch": [("UPDATE intakes SET session_type = 'diagnostic' WHERE id = '{bought}'",)],
+    "funding_mismatch": [
+        ("UPDATE intakes SET price_cents = 0 WHERE id = '{bought}'",),
+        ("UPDATE intakes SET funding = 'barter' WHERE id = '{bought}'",),
+    ],
+    "copy_differs": [
+        ("UPDATE session_assignments SET urgent = true WHERE session_id = '{queued}'",),
+        ("UPDATE sessions SET scheduled_for = NULL WHERE id = '{scheduled}'",),
+    ],
+    # --- activity, queue, outbox
+    "orphan_left": [(f"UPDATE sessions SET created_at = {_A_DAY_AGO} WHERE id = '{{queued}}'",)],
+    "live_too_long": [
+        (f"UPDATE sessions SET started_at = {_A_DAY_AGO} WHERE id = '{{live}}'",),
+        (f"UPDATE sessions SET parted_at = {_A_DAY_AGO} WHERE id = '{{parted}}'",),
+    ],
+    "offer_lapsed": [(f"UPDATE session_assignments SET offer_expires_at = {_A_DAY_AGO} WHERE status = 'offered'",)],
+    "scheduled_overdue": [(f"UPDATE sessions SET scheduled_for = {_A_DAY_AGO} WHERE id = '{{scheduled}}'",)],
+    "mechanic_never_came": [(f"UPDATE sessions SET accepted_at = {_A_DAY_AGO} WHERE id = '{{waiting}}'",)],
+    "queued_and_over": [
+        ("UPDATE session_assignments SET status = 'queued', ended_at = NULL WHERE session_id = '{completed}'",),
+    ],
+    "queued_wrongly": [
+        ("UPDATE session_assignments SET queued_at = NULL WHERE session_id = '{queued}'",),
+        ("UPDATE session_assignments SET offer_expires_at = NULL WHERE session_id = '{offered}'",),
+    ],
+    "offered_in_vain": [
+        (
+            (
+                "UPDATE mechanics SET status = 'suspended' WHERE id ="
+                " (SELECT mechanic_id FROM session_assignments WHERE session_id = '{offered}')"
+            ),
+        ),
+        ("UPDATE session_assignments SET declined_by = ARRAY[mechanic_id] WHERE session_id = '{offered}'",),
+    ],
+    "unreachable": [
+        (
+            "UPDATE mechanics SET status = 'suspended' WHERE workshop_id IS NOT NULL",
+            f"UPDATE session_assignments SET queued_at = {_A_DAY_AGO} WHERE workshop_id IS NOT NULL",
+        ),
+    ],
+    "outbox_lag": [
+        (
+            (
+                "INSERT INTO outbox (subject_id, id) SELECT session_id, id FROM session_events"
+                " WHERE session_id = '{expired queued}' AND to_status = 'expired'"
+            ),
+        ),
+    ],
+    "outbox_poison": [
+        ("INSERT INTO outbox_poison (subject_id, id, error) VALUES ('{completed}', 1, 'InternalFailure')",)
+    ],
+    "outbox_of_nothing": [("INSERT INTO outbox (subject_id, id) VALUES ('{completed}', 999999)",)],
+}

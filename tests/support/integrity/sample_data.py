@@ -1,0 +1,296 @@
+"""Sample data: one session in every state and on every way through them, made by the real use cases."""
+
+import functools
+import random
+import time
+from collections.abc import Callable  # noqa: TC003 - annotates local variables
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from psycopg import sql
+
+from autodoctor.db import Database
+from autodoctor.ids import new_id
+from autodoctor.operations.privacy import erase_customer
+from autodoctor.payments.ledger.settlement import settle
+from autodoctor.quotes import quotes
+from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
+from autodoctor.sessions.accept import decline
+from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.presence import join, leave, release
+from support.concurrency.queue_machine import attempt
+from support.money.purchases import buy, complete, give
+from support.money.refund_env import RefundEnv
+from support.world import Mechanic, World
+
+
+class SampleData:
+    """People who went through everything.
+
+    Attributes:
+        world: the database.
+        sessions: by what became of them.
+        filled_at: when what is active in it was, by time.monotonic().
+    """
+
+    def __init__(self, world: World, refund_env: RefundEnv, next_week: str) -> None:
+        self.world, self.refund_env, self.next_week = world, refund_env, next_week
+        self.sessions: dict[str, UUID] = {}
+        self.filled_at = time.monotonic()
+        self.mechanic = refund_env.mechanic
+
+    def fill(self) -> None:
+        """Ended sessions first: what is active has to be recent."""
+        self.world.owner.execute("UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'")
+        self._expired()
+        self._given_back()
+        self._ended()
+        self._paid()
+        self._disputed()
+        self._escalated()
+        self._settle_all()
+        self.wander(25, seed=1)
+        self._active()
+        self.world.owner.execute("DELETE FROM outbox")  # the bus has them
+        with self.world.without_triggers() as superuser:  # a long run must not outlast them
+            superuser.execute(
+                "UPDATE session_assignments SET offer_expires_at = now() + interval '1 hour' WHERE status = 'offered'"
+            )
+            for table in ("payouts", "refunds", "payout_reversals"):  # the sweeps come every minute
+                superuser.execute(
+                    sql.SQL("UPDATE {} SET next_attempt_at = now() WHERE next_attempt_at < now()").format(
+                        sql.Identifier(table)
+                    )
+                )
+
+        self.filled_at = time.monotonic()
+
+    def renew(self) -> None:
+        """Move all of it up to now, and leave nobody connected, so that it may be copied.
+
+        In a long run its active sessions would else be stuck: a mechanic has ten minutes to come.
+        """
+        passed = time.monotonic() - self.filled_at
+        self.world.let_time_pass(-passed)
+        self.filled_at += passed
+        self.world.close()
+
+    # --- ended --------------------------------------------------------------------------------------
+
+    def _expired(self) -> None:
+        self.sessions["expired unsigned"] = self.world.pending().session_id
+        self.sessions["expired queued"] = self.world.queued(urgent=True).session_id
+        late = self.world.mechanic()
+        customer = new_id()
+        self.sessions["expired waiting"] = self.world.waiting(late, customer).session_id
+        join(self.world.app, late.user_id, self.sessions["expired waiting"])
+        self.world.let_time_pass(7300)
+        sweep(self.world.app, lambda: 60.0)
+
+    def _given_back(self) -> None:
+        first, second, customer = self.world.mechanic(), self.world.mechanic(), new_id()
+        created = self.world.queued(customer, preferredMechanicId=first.id)
+        decline(self.world.app, first.user_id, created.assignment_id)
+        self.world.accept_current(second, created.session_id)
+        join(self.world.app, second.user_id, created.session_id)
+        release(self.world.app, second.user_id, created.session_id)
+        self.world.accept_current(second, created.session_id)
+        self._consult(customer, second, created.session_id, 75)
+        self.sessions["declined, released, completed"] = created.session_id
+        lapsed = self.world.queued(customer, preferredMechanicId=first.id)
+        self.world.let_time_pass(130)
+        sweep(self.world.app, lambda: 60.0)
+        self.world.accept_current(second, lapsed.session_id)
+        self.world.let_time_pass(700)
+        sweep(self.world.app, lambda: 60.0)  # the mechanic never came
+        self.sessions["withdrawn after a lapsed offer"] = lapsed.session_id
+        self.world.end(customer, lapsed.session_id)
+
+    def _ended(self) -> None:
+        mechanic, customer = self.world.mechanic(), new_id()
+        for name, seconds in (("too short", 20), ("completed", 60), ("long", 3000)):
+            created = self.world.waiting(mechanic, customer)
+            self._consult(customer, mechanic, created.session_id, seconds)
+            self.sessions[name] = created.session_id
+        for name, who in (("no show of both", ()), ("no show of the customer", (mechanic.user_id,))):
+            created = self.world.waiting(mechanic, customer)
+            for user in who:
+                join(self.world.app, user, created.session_id)
+            self.world.end(customer, created.session_id)
+            self.sessions[name] = created.session_id
+        created = self.world.live(mechanic, customer)
+        self.world.let_time_pass(100)
+        leave(self.world.app, customer, created.session_id)
+        self.world.let_time_pass(50)
+        join(self.world.app, customer, created.session_id)
+        leave(self.world.app, mechanic.user_id, created.session_id)
+        self.world.let_time_pass(700)
+        sweep(self.world.app, lambda: 60.0)
+        self.sessions["abandoned"] = created.session_id
+        created = self.world.live(mechanic, customer)
+        self.world.let_time_pass(200 * 60)
+        sweep(self.world.app, lambda: 60.0)
+        self.sessions["past its maximum"] = created.session_id
+        soon = self.world.queued(customer, scheduledFor=(datetime.now(UTC) + timedelta(minutes=5)).isoformat())
+        self.world.accept_current(mechanic, soon.session_id)
+        self._consult(customer, mechanic, soon.session_id, 90)
+        self.sessions["scheduled, completed"] = soon.session_id
+        created = self.world.queued(customer)
+        end_session(self.world.app, Ender(any_session=True, actor="operator:test"), created.session_id)
+        self.sessions["ended by an operator"] = created.session_id
+        created = self.world.queued(customer)
+        self.world.owner.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [created.session_id])
+        self.sessions["ended by hand"] = created.session_id
+        created = self.world.queued(customer, scheduledFor=self.next_week)
+        self.world.end(customer, created.session_id)
+        self.sessions["withdrawn before its time"] = created.session_id
+        owner = Database(lambda: self.world.urls.owner_url)
+        erase_customer(owner, customer, "test")
+        owner.close()
+
+    def _paid(self) -> None:
+        mechanic, customer = self.world.mechanic(), new_id()
+        give(self.world, customer, 9)
+        code = self.world.one("SELECT referral_code FROM mechanics WHERE id = %s", self.world.mechanic().id)
+        created = buy(self.world, customer, "standard", referralCode=code)
+        complete(self.world, created, customer, mechanic)
+        self.sessions["completed by credits, referred"] = created.session_id
+        created = buy(self.world, customer, "quick")
+        self.world.end(customer, created.session_id)
+        self.sessions["cancelled by credits"] = created.session_id
+        self.refund_env.onboard()
+        self.sessions["completed by card"] = self.refund_env.earned()
+        self.sessions["cancelled by card"] = self.refund_env.cancelled()
+        self.refund_env.pack(new_id())
+        self.refund_env.payouts()
+        self.refund_env.refunds()
+        self.refund_env.tell()
+        self.sessions["completed by card, not sent"] = self.refund_env.earned()
+
+    def _disputed(self) -> None:
+        for name, won in (("dispute won", True), ("dispute lost", False)):
+            self.sessions[name] = self.refund_env.earned()
+            self.refund_env.payouts()
+            self.refund_env.tell()
+            self.refund_env.decide(self.refund_env.dispute(self.sessions[name]), won=won)
+        self.refund_env.reversals()
+        self.refund_env.tell()
+        self.refund_env.fees()
+        self.sessions["refunded by hand"] = self.refund_env.earned()
+        self.refund_env.refund(self.sessions["refunded by hand"], 300)
+        self.sessions["disputed"] = self.refund_env.earned()
+        self.refund_env.dispute(self.sessions["disputed"])
+
+    def _escalated(self) -> None:
+        workshop = self.world.workshop()
+        foreman, mechanic, customer = self.world.mechanic(workshop), self.world.mechanic(), new_id()
+        created = self.world.live(mechanic, customer)
+        asked = EscalationRequest.model_validate({"workshopId": workshop})
+        made = quotes.escalate(self.world.app, mechanic.user_id, created.session_id, asked)
+        amount = AmountRequest.model_validate({"amountCents": 50_000})
+        quotes.give_amount(self.world.app, foreman.user_id, made.quote_id, amount)
+        self.world.let_time_pass(90)
+        self.world.end(customer, created.session_id)
+        approval = ApprovalRequest.model_validate({"amountCents": 50_000})
+        quotes.approve(self.world.app, customer, made.quote_id, approval)
+        self.sessions["escalated"] = created.session_id
+
+    def _settle_all(self) -> None:
+        due = self.world.owner.execute("SELECT session_id FROM settlements_due").fetchall()
+        for row in due:
+            settle(self.world.app, row["session_id"])
+
+    def wander(self, count: int, seed: int) -> None:
+        """So many more customers, with whom anything may happen; each session is ended and settled."""
+        chance = random.Random(seed)
+        mechanics = [self.world.mechanic() for _ in range(3)]
+        for _ in range(count):
+            customer = new_id()
+            give(self.world, customer, 5)
+            created = attempt(functools.partial(self._asked, customer, chance, mechanics))
+            if created is not None:
+                for _ in range(chance.randint(1, 12)):
+                    self._something(customer, created, mechanics, chance)
+                if self.world.one("SELECT ended_at FROM sessions WHERE id = %s", created) is None:
+                    self.world.end(customer, created)
+        self._settle_all()
+
+    def _asked(self, customer: UUID, chance: random.Random, mechanics: list[Mechanic]) -> UUID:
+        wishes: list[dict[str, object]] = [{}, {"urgent": True}, {"preferredMechanicId": chance.choice(mechanics).id}]
+        wish = chance.choice(wishes)
+        match chance.choice(["free", "credit", "card", "unsigned", "scheduled"]):
+            case "free":
+                return self.world.queued(customer, **wish).session_id
+            case "credit":
+                return buy(self.world, customer, chance.choice(["quick", "standard"]), None, **wish).session_id
+            case "card":
+                return self.refund_env.buy(customer)
+            case "unsigned":
+                return self.world.pending(customer, **wish).session_id
+            case _:
+                soon = datetime.now(UTC) + timedelta(minutes=chance.randint(1, 60))
+                return self.world.queued(customer, scheduledFor=soon, **wish).session_id
+
+    def _something(self, customer: UUID, session_id: UUID, mechanics: list[Mechanic], chance: random.Random) -> None:
+        mechanic, app = chance.choice(mechanics), self.world.app
+        current = "SELECT current_assignment_id FROM sessions WHERE id = %s"
+        ways: list[Callable[[], object]] = [
+            lambda: self.world.accept_current(mechanic, session_id),
+            lambda: self.world.accept_current(mechanic, session_id),
+            lambda: decline(app, mechanic.user_id, self.world.one(current, session_id)),
+            lambda: join(app, customer, session_id),
+            *([functools.partial(join, app, one.user_id, session_id) for one in mechanics] * 2),
+            lambda: leave(app, chance.choice([customer, mechanic.user_id]), session_id),
+            lambda: release(app, mechanic.user_id, session_id),
+            lambda: self.world.sign(customer, session_id),
+            lambda: self.world.let_time_pass(chance.choice([1, 30, 60, 150, 700])),
+            lambda: sweep(app, lambda: 60.0),
+            lambda: self.world.end(chance.choice([customer, mechanic.user_id]), session_id),
+        ]
+        weights = [4, 4, 1, 4, *[3] * (2 * len(mechanics)), 1, 1, 3, 4, 1, 1]
+        attempt(chance.choices(ways, weights)[0])
+
+    # --- active -------------------------------------------------------------------------------------
+
+    def _active(self) -> None:
+        workshop = self.world.workshop()
+        employed = self.world.mechanic(workshop)
+        ways: dict[str, Callable[[], UUID]] = {
+            "unsigned": lambda: self.world.pending().session_id,
+            "queued": lambda: self.world.queued().session_id,
+            "urgent": lambda: self.world.queued(urgent=True).session_id,
+            "of a workshop": lambda: self.world.queued(workshopId=workshop).session_id,
+            "offered": lambda: self.world.queued(preferredMechanicId=employed.id).session_id,
+            "scheduled": lambda: self.world.queued(scheduledFor=self.next_week).session_id,
+            "waiting": lambda: self.world.waiting(self.world.mechanic()).session_id,
+            "live": lambda: self.world.live(self.world.mechanic(), new_id()).session_id,
+            "bought": self.refund_env.buy,
+            "parted": self._parted,
+            "just ended": self._just_ended,
+        }
+        for name, way in ways.items():
+            self.sessions[name] = way()
+        self.refund_env.checkout_env.ask(new_id())  # a page that nobody paid
+
+    def _parted(self) -> UUID:
+        mechanic, customer = self.world.mechanic(), new_id()
+        created = self.world.live(mechanic, customer)
+        leave(self.world.app, customer, created.session_id)
+        return created.session_id
+
+    def _just_ended(self) -> UUID:
+        """Its money is due and not settled yet."""
+        customer = new_id()
+        give(self.world, customer, 1)
+        created = buy(self.world, customer, "quick")
+        self.world.end(customer, created.session_id)
+        return created.session_id
+
+    def _consult(self, customer: UUID, mechanic: Mechanic, session_id: UUID, seconds: int) -> None:
+        both = [customer, mechanic.user_id]
+        random.Random(seconds).shuffle(both)
+        for user in both:
+            join(self.world.app, user, session_id)
+        self.world.let_time_pass(seconds)
+        self.world.end(both[0], session_id)

@@ -1,0 +1,248 @@
+"""People in a test's database, and the shortest way to each state of a session through the real use cases."""
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+from autodoctor.db import Database, Row
+from autodoctor.ids import new_id
+from autodoctor.intake.create import SessionCreated, start_intake
+from autodoctor.intake.request import IntakeRequest
+from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
+from autodoctor.sessions.accept import Accepted, accept
+from autodoctor.sessions.end import Ended, Ender, end_session
+from autodoctor.sessions.presence import join
+from localcloud.database.postgres import Database as DatabaseUrls
+
+# Children first.
+TABLES = (
+    "stripe_movements",
+    "stripe_statement",
+    "reconcile_runs",
+    "quote_events",
+    "quotes",
+    "mechanic_accounts",
+    "stripe_events",
+    "payout_reversals",
+    "stripe_refunds",
+    "stripe_disputes",
+    "checkouts",
+    "settlements_due",
+    "payouts",
+    "refunds",
+    "settlements",
+    "ledger_transfer",
+    "credit_balances",
+    "notifications",
+    "mail_deliveries",
+    "feed",
+    "realtime_connections",
+    "realtime_tickets",
+    "outbox",
+    "outbox_poison",
+    "session_assignment_events",
+    "session_events",
+    "idempotency_keys",
+    "waivers",
+    "session_participants",
+    "session_assignments",
+    "sessions",
+    "intakes",
+    "customers",
+    "mechanics",
+    "workshops",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanic:
+    """A mechanic: the row's id, and the `sub` of their token."""
+
+    id: UUID
+    user_id: UUID
+
+
+def intake_request(**fields: object) -> IntakeRequest:
+    """A valid intake for a free chat; `fields` are those of the wire, in camelCase, and win."""
+    body: dict[str, object] = {
+        "plan": "free",
+        "payWith": "free",
+        "sessionType": "chat",
+        "name": "Cora Castillo",
+        "email": "cora@example.com",
+        "vehicle": {"year": 2019, "make": "Volvo", "model": "V60"},
+        "concern": "Squeals when braking",
+        **fields,
+    }
+    return IntakeRequest.model_validate_json(json.dumps(body, default=str))
+
+
+class World:
+    """One database with people in it.
+
+    Attributes:
+        app: what the functions use, as the application role.
+        owner: an autocommit connection of the owner, for statements typed by hand.
+        urls: of the database, for connections of a test's own.
+    """
+
+    def __init__(self, urls: DatabaseUrls) -> None:
+        self.urls = urls
+        self.app = Database(lambda: urls.app_url)
+
+    @functools.cached_property
+    def owner(self) -> psycopg.Connection[Row]:
+        return psycopg.connect(self.urls.owner_url, autocommit=True, row_factory=dict_row)
+
+    @functools.cached_property
+    def _superuser(self) -> psycopg.Connection[Row]:
+        return psycopg.connect(self.urls.superuser_url, autocommit=True, row_factory=dict_row)
+
+    def close(self) -> None:
+        """Close every connection; it may be used again."""
+        self.app.close()
+        for name in ("owner", "_superuser"):
+            connection: psycopg.Connection[Row] | None = self.__dict__.pop(name, None)
+            if connection is not None:
+                connection.close()
+
+    @contextmanager
+    def elsewhere(self) -> Iterator[Database]:
+        """What another function uses at the same time: `app` over a connection of its own, open already."""
+        database = Database(lambda: self.urls.app_url)
+        try:
+            database.one("SELECT 1", ())
+            yield database
+        finally:
+            database.close()
+
+    def one(self, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 (whatever type the column has)
+        """The first column of the first row of an owner's query."""
+        row = self.owner.execute(query, parameters).fetchone()
+        return None if row is None else next(iter(row.values()))
+
+    # --- who there is -----------------------------------------------------------------------------
+
+    def workshop(self) -> UUID:
+        """A new workshop."""
+        workshop_id: UUID = self.one("INSERT INTO workshops (name) VALUES ('Wheelhouse') RETURNING id")
+        return workshop_id
+
+    def mechanic(
+        self, workshop_id: UUID | None = None, user_id: UUID | None = None, available_until: str | None = "infinity"
+    ) -> Mechanic:
+        """A new active mechanic, independent or of a workshop, available until then; None: never said so."""
+        user_id = user_id or new_id()
+        mechanic_id: UUID = self.one(
+            "INSERT INTO mechanics (user_id, name, workshop_id, available_until)"
+            " VALUES (%s, 'Mia', %s, %s) RETURNING id",
+            user_id,
+            workshop_id,
+            available_until,
+        )
+        return Mechanic(mechanic_id, user_id)
+
+    # --- the shortest way to each state; `customer` is the `sub` of a customer, a new one by default ----
+
+    def pending(self, customer: UUID | None = None, **fields: object) -> SessionCreated:
+        """A session whose waiver is not signed."""
+        return start_intake(self.app, customer or new_id(), intake_request(**fields))
+
+    def queued(self, customer: UUID | None = None, **fields: object) -> SessionCreated:
+        """A session in the queue, or offered where `fields` name a preferredMechanicId."""
+        return self.pending(customer, **{"waiver": {"signedName": "Cora Castillo"}, **fields})
+
+    def waiting(self, mechanic: Mechanic, customer: UUID | None = None, **fields: object) -> SessionCreated:
+        """A session that this mechanic accepted."""
+        created = self.queued(customer, **fields)
+        self.accept(mechanic, created)
+        return created
+
+    def live(self, mechanic: Mechanic, customer: UUID, **fields: object) -> SessionCreated:
+        """A session that both have joined."""
+        created = self.waiting(mechanic, customer, **fields)
+        join(self.app, customer, created.session_id)
+        join(self.app, mechanic.user_id, created.session_id)
+        return created
+
+    # --- single steps -----------------------------------------------------------------------------
+
+    def sign(self, customer: UUID, session_id: UUID) -> str:
+        """Sign the waiver; returns the assignment's status."""
+        return self.signed(customer, session_id).assignment_status
+
+    def signed(self, customer: UUID, session_id: UUID) -> WaiverSigned:
+        """Sign the waiver."""
+        body = json.dumps({"sessionId": str(session_id), "signedName": "Cora Castillo"})
+        return sign_waiver(self.app, customer, WaiverRequest.model_validate_json(body))
+
+    def accept(self, mechanic: Mechanic, created: SessionCreated) -> Accepted:
+        """Accept the session's first assignment."""
+        return accept(self.app, mechanic.user_id, created.assignment_id)
+
+    def accept_current(self, mechanic: Mechanic, session_id: UUID) -> Accepted:
+        """Accept whichever assignment of the session is the current one."""
+        current: UUID = self.one("SELECT current_assignment_id FROM sessions WHERE id = %s", session_id)
+        return accept(self.app, mechanic.user_id, current)
+
+    def end(self, user_id: UUID, session_id: UUID) -> Ended:
+        """End it as one of its parties."""
+        return end_session(self.app, Ender(user_id), session_id)
+
+    def status(self, session_id: UUID) -> str:
+        """The session's status."""
+        status: str = self.one("SELECT status FROM sessions WHERE id = %s", session_id)
+        return status
+
+    # --- what only a test does --------------------------------------------------------------------
+
+    def let_time_pass(self, seconds: float) -> None:
+        """Make everything that is recorded, evidence included, `seconds` older."""
+        shifted = False
+        while not shifted:
+            with suppress(psycopg.errors.DeadlockDetected):  # functions at work lock tables in another order
+                self._make_older(seconds)
+                shifted = True
+
+    def _make_older(self, seconds: float) -> None:
+        with self.without_triggers() as connection:
+            for table, columns in self._timestamps.items():
+                shifts = sql.SQL(", ").join(
+                    sql.SQL("{0} = {0} - make_interval(secs => %(seconds)s)").format(sql.Identifier(column))
+                    for column in columns
+                )
+                connection.execute(
+                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table), shifts), {"seconds": seconds}
+                )
+
+    def clear(self) -> None:
+        """Forget everybody and everything but plans and settings."""
+        with self.without_triggers() as connection:
+            for table in TABLES:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+
+    @functools.cached_property
+    def _timestamps(self) -> dict[str, list[str]]:
+        """The columns that hold an instant, by table."""
+        rows = self._superuser.execute(
+            "SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND data_type = 'timestamp with time zone' "
+            "AND table_name = ANY (%s) GROUP BY table_name",
+            [list(TABLES)],
+        )
+        return {row["table_name"]: row["columns"] for row in rows}
+
+    @contextmanager
+    def without_triggers(self) -> Iterator[psycopg.Connection[Row]]:
+        """A superuser's transaction in which neither triggers nor foreign keys act."""
+        with self._superuser.transaction():
+            self._superuser.execute("SET LOCAL session_replication_role = replica")
+            yield self._superuser

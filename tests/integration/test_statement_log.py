@@ -14,7 +14,7 @@ import pytest
 
 from autodoctor import sessions
 from autodoctor.errors import Problem
-from autodoctor.intake import create, factory, waiver
+from autodoctor.intake import create, waiver
 from autodoctor.sessions import active, queue
 from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
 from autodoctor.sessions.end import Ender, end_session
@@ -62,7 +62,6 @@ def sql_of_the_layer() -> dict[str, str]:
     """Every statement that stands in a module of a session's life, by where it stands."""
     modules = [
         create,
-        factory,
         waiver,
         *(
             importlib.import_module(f"{sessions.__name__}.{module.name}")

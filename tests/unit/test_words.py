@@ -2,7 +2,7 @@
 
 import pytest
 
-from autodoctor.integrity.plural import counted
+from autodoctor.plural import counted
 
 
 @pytest.mark.parametrize(

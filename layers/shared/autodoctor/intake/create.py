@@ -21,8 +21,8 @@ from autodoctor.errors import (
     Unprocessable,
 )
 from autodoctor.ids import new_id
-from autodoctor.intake.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
 from autodoctor.intake.request import IntakeRequest
+from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
 from autodoctor.web.schemas import ResponseModel
 
 FURTHEST_SCHEDULE_DAYS: Final = 30

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from autodoctor.db import Database, Refused
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, Unprocessable
-from autodoctor.intake.factory import OFFER_SECONDS, PreferredMechanic
+from autodoctor.sessions.factory import OFFER_SECONDS, PreferredMechanic
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 

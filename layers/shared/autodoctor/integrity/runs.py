@@ -16,9 +16,9 @@ from autodoctor.db import Database
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import new_id
 from autodoctor.integrity.checks.base import Section
-from autodoctor.integrity.plural import counted
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Place, reader, verify
+from autodoctor.plural import counted
 from autodoctor.web.paging import page_size
 from autodoctor.web.schemas import ResponseModel, Utc
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.record import Record, Session
-from autodoctor.integrity.plural import counted
+from autodoctor.plural import counted
 
 _IN_EVIDENCE = Section.EVIDENCE
 CUSTOMER_MISSING: Final = Check("customer_missing", _IN_EVIDENCE, "its customer is not its one customer participant", 5)

@@ -16,7 +16,7 @@ from autodoctor.integrity.checks import times as checks_times
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.now import asked
 from autodoctor.integrity.checks.record import rows
-from autodoctor.integrity.plural import counted
+from autodoctor.plural import counted
 
 _IN_MONEY = Section.MONEY
 NOT_DUE: Final = Check(

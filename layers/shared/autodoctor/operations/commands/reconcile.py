@@ -134,7 +134,7 @@ def _table(report: "Report") -> "Table":
 
 
 def _sums(report: "Report") -> list[str]:
-    from autodoctor.integrity.plural import counted
+    from autodoctor.plural import counted
 
     totals = report.totals
     movements, bookings = counted(report.movements, "movement"), counted(report.bookings, "row")

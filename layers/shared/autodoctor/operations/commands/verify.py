@@ -58,7 +58,7 @@ def print_report(report: "VerifyReport") -> None:
     from rich import box
     from rich.table import Table
 
-    from autodoctor.integrity.plural import counted
+    from autodoctor.plural import counted
 
     console = report_console()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict
 
 from autodoctor.db import Row
 from autodoctor.ids import new_id
-from autodoctor.intake.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Kind
 from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS
 
 type Outcome = Literal[
     "fulfilled", "unfulfillable", "mismatch", "processing", "failed", "expired", "unchanged", "not_ours"

@@ -15,8 +15,8 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.errors import PaymentProcessing, PaymentsUnavailable
 from autodoctor.payments.checkout.checkout import UNASKED_TOO_LONG, withdraw
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
+from autodoctor.payments.checkout.mismatch import MISMATCHES, report_mismatch
 from autodoctor.payments.stripe.client import stripe_client, stripe_secrets
-from autodoctor.payments.stripe.inbox import ALARMING, alarm
 from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 20
@@ -164,8 +164,8 @@ def _look_up(database: Database, stripe_session_id: str, publish: Callable[[UUID
         return apply(connection, page, livemode=livemode)
 
     effect = database.transaction(apply_it)
-    if effect.outcome in ALARMING:
-        alarm(effect.outcome, page.id)
+    if effect.outcome in MISMATCHES:
+        report_mismatch(effect.outcome, page.id)
     if effect.subject_id is not None:
         publish(effect.subject_id)
     return effect.outcome == "fulfilled"

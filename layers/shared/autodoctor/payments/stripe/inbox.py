@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MalformedBody
-from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
+from autodoctor.payments.checkout.mismatch import MISMATCHES, report_mismatch
 from autodoctor.payments.losses.dashboard_refunds import charge_refunded, refund_told
 from autodoctor.payments.losses.disputes import dispute_told
 from autodoctor.payments.losses.losses import book_losses
@@ -25,7 +25,6 @@ from autodoctor.payments.stripe.signature import verify_signature
 from autodoctor.web.schemas import ResponseModel, unstorable
 
 type Endpoint = Literal["platform", "connect"]
-ALARMING: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
 REFUND_EVENTS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 """They carry a refund; `charge.refunded` carries the charge."""
 
@@ -96,16 +95,9 @@ def receive(database: Database, endpoint: Endpoint, body: bytes, signature: str)
     effect, outcome = database.transaction(
         lambda connection: _handle(connection, endpoint, event, livemode=secrets.livemode)
     )
-    if outcome in ALARMING:
-        alarm(outcome, event.id)
+    if outcome in MISMATCHES:
+        report_mismatch(outcome, event.id)
     return Received(outcome=outcome, subject_id=effect.subject_id)
-
-
-def alarm(outcome: str, stripe_id: str) -> None:
-    """Have a person look at what Stripe says and we did not ask for."""
-    logger.error("payment mismatch", extra={"outcome": outcome, "stripeId": stripe_id})
-    metrics.add_metric(name="PaymentMismatch", unit=MetricUnit.Count, value=1)
-    metrics.flush_metrics()
 
 
 def _parsed(body: bytes) -> StripeEvent:

@@ -1,0 +1,17 @@
+"""What Stripe says that does not match what was asked for: nothing is given for it, and a person has to look."""
+
+from typing import Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from autodoctor.observability import logger, metrics
+
+MISMATCHES: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
+"""The outcomes of an event or a look-up that are reported."""
+
+
+def report_mismatch(outcome: str, stripe_id: str) -> None:
+    """Log it and raise the alarm."""
+    logger.error("payment mismatch", extra={"outcome": outcome, "stripeId": stripe_id})
+    metrics.add_metric(name="PaymentMismatch", unit=MetricUnit.Count, value=1)
+    metrics.flush_metrics()

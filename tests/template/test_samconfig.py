@@ -10,13 +10,23 @@ type Document = dict[str, Any]
 BROUGHT = {"DatabaseHost", "AppSecretArn", "MigrationSecretArn"}
 
 
-def given(root: Path) -> set[str]:
+def example(root: Path) -> Document:
     readme = (root / "README.md").read_text(encoding="utf-8")
     block = re.search(r"```toml\n(.*?)```", readme, re.DOTALL)
     assert block is not None
     lines = "\n".join(line.strip() for line in block.group(1).splitlines())
-    parameters = tomllib.loads(lines)["default"]["deploy"]["parameters"]["parameter_overrides"]
+    commands: Document = tomllib.loads(lines)["default"]
+    return commands
+
+
+def given(root: Path) -> set[str]:
+    parameters = example(root)["deploy"]["parameters"]["parameter_overrides"]
     return {each.partition("=")[0] for each in parameters}
+
+
+def test_the_example_lets_sam_write_loops_out(root: Path, template: Document) -> None:
+    assert template["Transform"] == ["AWS::LanguageExtensions", "AWS::Serverless-2016-10-31"]
+    assert example(root)["global"]["parameters"] == {"language_extensions": True}
 
 
 def test_every_parameter_of_the_example_exists(root: Path, template: Document) -> None:

@@ -38,10 +38,6 @@ def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
     Safe to run twice and at once. What does not fit into this run is left for the next. A sweep that
     fails does not keep the others from running.
 
-    Args:
-        database: where.
-        seconds_left: how many seconds this run still has.
-
     Raises:
         ExceptionGroup: what failed, after all sweeps had their turn.
     """

@@ -162,10 +162,6 @@ def gone(connection: psycopg.Connection[Row], payment_intent_id: str) -> int:
 def sweep_losses(database: Database, seconds_left: SecondsLeft) -> int:
     """Book what could not be booked when it was told: its payment was not known yet, or its payout was on its way.
 
-    Args:
-        database: where.
-        seconds_left: how many seconds this run still has.
-
     Returns:
         How many payments were looked at.
 

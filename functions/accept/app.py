@@ -1,7 +1,14 @@
 """POST /api/mechanic/assignments/{assignmentId}/accept and /decline"""
 
 from autodoctor.db import database
-from autodoctor.errors import AssignmentNotFound
+from autodoctor.errors import (
+    AssignmentNotFound,
+    AssignmentUnavailable,
+    MechanicBusy,
+    MechanicNotActive,
+    OwnSession,
+    SessionBusy,
+)
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions import accept as use_case
 from autodoctor.web.http import Request, Router
@@ -13,7 +20,12 @@ publish = Publisher(db)
 
 
 @router.route(
-    "POST /api/mechanic/assignments/{assignmentId}/accept", groups=["mechanics"], metric="Accepted", after=publish
+    "POST /api/mechanic/assignments/{assignmentId}/accept",
+    groups=["mechanics"],
+    body=EmptyBody,
+    raises=[AssignmentNotFound, AssignmentUnavailable, MechanicBusy, MechanicNotActive, OwnSession, SessionBusy],
+    metric="Accepted",
+    after=publish,
 )
 def accept(request: Request) -> use_case.Accepted:
     assignment_id = request.id("assignmentId", AssignmentNotFound)
@@ -22,7 +34,12 @@ def accept(request: Request) -> use_case.Accepted:
 
 
 @router.route(
-    "POST /api/mechanic/assignments/{assignmentId}/decline", groups=["mechanics"], metric="Declined", after=publish
+    "POST /api/mechanic/assignments/{assignmentId}/decline",
+    groups=["mechanics"],
+    body=use_case.DeclineRequest,
+    raises=[AssignmentNotFound, AssignmentUnavailable, MechanicNotActive, SessionBusy],
+    metric="Declined",
+    after=publish,
 )
 def decline(request: Request) -> use_case.Declined:
     assignment_id = request.id("assignmentId", AssignmentNotFound)

@@ -21,20 +21,20 @@ def mechanic(request: Request) -> active.ActiveSession:
     return active.mechanic_active_session(db, request.caller.user_id)
 
 
-@router.route("GET /api/sessions/{sessionId}", groups=["customers", "mechanics", "admins"])
+@router.route("GET /api/sessions/{sessionId}", groups=["customers", "mechanics", "admins"], raises=[SessionNotFound])
 def detail(request: Request) -> active.SessionDetail:
     session_id = request.id("sessionId", SessionNotFound)
     caller = request.caller
     return active.session_detail(db, caller.user_id, session_id, any_session=caller.is_admin)
 
 
-@router.route("GET /api/customer/sessions", groups=["customers"])
+@router.route("GET /api/customer/sessions", groups=["customers"], query=["cursor", "limit"])
 def customer_history(request: Request) -> active.History:
     query = request.query
     return active.history(db, "customer", request.caller.user_id, query.get("limit"), query.get("cursor"))
 
 
-@router.route("GET /api/mechanic/sessions", groups=["mechanics"])
+@router.route("GET /api/mechanic/sessions", groups=["mechanics"], query=["cursor", "limit"])
 def mechanic_history(request: Request) -> active.History:
     query = request.query
     return active.history(db, "mechanic", request.caller.user_id, query.get("limit"), query.get("cursor"))

@@ -5,6 +5,7 @@ from typing import Final
 from autodoctor.admin import mechanics, packs, plans, workshops
 from autodoctor.admin.changes import code_of
 from autodoctor.db import database
+from autodoctor.errors import SessionBusy
 from autodoctor.events.publish import Publisher
 from autodoctor.integrity import runs as verify_runs
 from autodoctor.payments.reconcile.runs import Runs, newest_runs
@@ -22,38 +23,57 @@ def publish(changed: mechanics.Mechanic) -> None:
         publisher.publish(subject_id)
 
 
-@router.route("GET /api/admin/mechanics", groups=ADMINS)
+@router.route(
+    "GET /api/admin/mechanics", groups=ADMINS, query=["cursor", "limit", "search", "standing", "status", "workshopId"]
+)
 def list_mechanics(request: Request) -> mechanics.Mechanics:
     return mechanics.mechanics(db, request.query)
 
 
-@router.route("GET /api/admin/mechanics/{mechanicId}", groups=ADMINS)
+@router.route("GET /api/admin/mechanics/{mechanicId}", groups=ADMINS, raises=[mechanics.MechanicNotFound])
 def see_mechanic(request: Request) -> mechanics.Mechanic:
     return mechanics.mechanic(db, request.id("mechanicId", mechanics.MechanicNotFound))
 
 
-@router.route("POST /api/admin/mechanics", groups=ADMINS, status=201)
+@router.route(
+    "POST /api/admin/mechanics",
+    groups=ADMINS,
+    body=mechanics.NewMechanic,
+    raises=[mechanics.MechanicExists, SessionBusy],
+    status=201,
+)
 def add_mechanic(request: Request) -> mechanics.Mechanic:
     return mechanics.add_mechanic(db, request.caller.user_id, request.json(mechanics.NewMechanic))
 
 
-@router.route("PATCH /api/admin/mechanics/{mechanicId}", groups=ADMINS, after=publish)
+@router.route(
+    "PATCH /api/admin/mechanics/{mechanicId}",
+    groups=ADMINS,
+    body=mechanics.MechanicPatch,
+    raises=[mechanics.MechanicNotFound, SessionBusy],
+    after=publish,
+)
 def change_mechanic(request: Request) -> mechanics.Mechanic:
     mechanic_id = request.id("mechanicId", mechanics.MechanicNotFound)
     return mechanics.change_mechanic(db, request.caller.user_id, mechanic_id, request.json(mechanics.MechanicPatch))
 
 
-@router.route("GET /api/admin/workshops", groups=ADMINS)
+@router.route("GET /api/admin/workshops", groups=ADMINS, query=["cursor", "limit"])
 def list_workshops(request: Request) -> workshops.Workshops:
     return workshops.workshops(db, request.query.get("limit"), request.query.get("cursor"))
 
 
-@router.route("POST /api/admin/workshops", groups=ADMINS, status=201)
+@router.route("POST /api/admin/workshops", groups=ADMINS, body=workshops.NewWorkshop, status=201)
 def add_workshop(request: Request) -> workshops.Workshop:
     return workshops.add_workshop(db, request.caller.user_id, request.json(workshops.NewWorkshop))
 
 
-@router.route("PATCH /api/admin/workshops/{workshopId}", groups=ADMINS)
+@router.route(
+    "PATCH /api/admin/workshops/{workshopId}",
+    groups=ADMINS,
+    body=workshops.WorkshopPatch,
+    raises=[SessionBusy, workshops.WorkshopNotFound],
+)
 def change_workshop(request: Request) -> workshops.Workshop:
     workshop_id = request.id("workshopId", workshops.WorkshopNotFound)
     return workshops.change_workshop(db, request.caller.user_id, workshop_id, request.json(workshops.WorkshopPatch))
@@ -64,12 +84,16 @@ def list_plans(_request: Request) -> plans.Plans:
     return plans.all_plans(db)
 
 
-@router.route("POST /api/admin/plans", groups=ADMINS, status=201)
+@router.route(
+    "POST /api/admin/plans", groups=ADMINS, body=plans.NewPlan, raises=[plans.PlanExists, SessionBusy], status=201
+)
 def add_plan(request: Request) -> plans.Plan:
     return plans.add_plan(db, request.caller.user_id, request.json(plans.NewPlan))
 
 
-@router.route("PATCH /api/admin/plans/{code}", groups=ADMINS)
+@router.route(
+    "PATCH /api/admin/plans/{code}", groups=ADMINS, body=plans.PlanPatch, raises=[plans.PlanNotFound, SessionBusy]
+)
 def change_plan(request: Request) -> plans.Plan:
     code = code_of(request.path, plans.PlanNotFound)
     return plans.change_plan(db, request.caller.user_id, code, request.json(plans.PlanPatch))
@@ -80,23 +104,34 @@ def list_packs(_request: Request) -> packs.CreditPacks:
     return packs.all_packs(db)
 
 
-@router.route("POST /api/admin/credit-packs", groups=ADMINS, status=201)
+@router.route(
+    "POST /api/admin/credit-packs",
+    groups=ADMINS,
+    body=packs.NewCreditPack,
+    raises=[packs.CreditPackExists, SessionBusy],
+    status=201,
+)
 def add_pack(request: Request) -> packs.CreditPack:
     return packs.add_pack(db, request.caller.user_id, request.json(packs.NewCreditPack))
 
 
-@router.route("PATCH /api/admin/credit-packs/{code}", groups=ADMINS)
+@router.route(
+    "PATCH /api/admin/credit-packs/{code}",
+    groups=ADMINS,
+    body=packs.CreditPackPatch,
+    raises=[packs.CreditPackNotFound, SessionBusy],
+)
 def change_pack(request: Request) -> packs.CreditPack:
     code = code_of(request.path, packs.CreditPackNotFound)
     return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
 
 
-@router.route("GET /api/admin/verify", groups=ADMINS)
+@router.route("GET /api/admin/verify", groups=ADMINS, query=["limit"])
 def list_verifications(request: Request) -> verify_runs.VerifyRuns:
     return verify_runs.newest_runs(db, request.query.get("limit"))
 
 
-@router.route("GET /api/admin/reconcile", groups=ADMINS)
+@router.route("GET /api/admin/reconcile", groups=ADMINS, query=["limit"])
 def list_reconciliations(request: Request) -> Runs:
     return newest_runs(db, request.query.get("limit"))
 

@@ -9,7 +9,9 @@ router = Router()
 db = database()
 
 
-@router.route("GET /api/admin/analytics", groups=["admins"])
+@router.route(
+    "GET /api/admin/analytics", groups=["admins"], query=["bucket", "format", "from", "to"], headers=["accept"]
+)
 def report(request: Request) -> Analytics | Content:
     query = request.query
     csv = wants_csv(query.get("format"), request.headers.get("accept"))

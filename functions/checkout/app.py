@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
 from autodoctor.deadline import SecondsLeft
-from autodoctor.errors import IntakeNotFound
+from autodoctor.errors import CustomerErased, IntakeNotFound, PaymentProcessing, PaymentsUnavailable, SessionBusy
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import IntakeStatus, intake_status
 from autodoctor.monitoring.scheduled import scheduled
@@ -23,12 +23,18 @@ db = database()
 publish = Publisher(db)
 
 
-@router.route("GET /api/intakes/{intakeId}", groups=["customers"])
+@router.route("GET /api/intakes/{intakeId}", groups=["customers"], raises=[IntakeNotFound])
 def status(request: Request) -> IntakeStatus:
     return intake_status(db, request.caller.user_id, request.id("intakeId", IntakeNotFound))
 
 
-@router.route("POST /api/customer/credits/checkout", groups=["customers"], status=202)
+@router.route(
+    "POST /api/customer/credits/checkout",
+    groups=["customers"],
+    body=PackRequest,
+    raises=[CustomerErased, PaymentProcessing, PaymentsUnavailable, SessionBusy],
+    status=202,
+)
 def buy(request: Request) -> PackCheckout:
     return buy_pack(db, request.caller.user_id, request.json(PackRequest))
 

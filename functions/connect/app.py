@@ -3,6 +3,7 @@
 from autodoctor.admin.accounts import AccountRenewed, renew_account
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import database
+from autodoctor.errors import MechanicNotActive, PaymentsUnavailable, SessionBusy
 from autodoctor.payments.stripe.client import check_stripe, stripe_client
 from autodoctor.payments.stripe.connect import Onboarding, OnboardingLink, onboarding, start_onboarding
 from autodoctor.settings import session_base_url
@@ -14,17 +15,21 @@ router = Router()
 db = database()
 
 
-@router.route("POST /api/mechanic/onboarding", groups=["mechanics"])
+@router.route(
+    "POST /api/mechanic/onboarding", groups=["mechanics"], raises=[MechanicNotActive, PaymentsUnavailable, SessionBusy]
+)
 def start(request: Request) -> OnboardingLink:
     return start_onboarding(db, stripe_client(), request.caller.user_id)
 
 
-@router.route("GET /api/mechanic/onboarding", groups=["mechanics"])
+@router.route("GET /api/mechanic/onboarding", groups=["mechanics"], raises=[MechanicNotActive])
 def status(request: Request) -> Onboarding:
     return onboarding(db, stripe_client, request.caller.user_id)
 
 
-@router.route("POST /api/admin/mechanics/{mechanicId}/renew-account", groups=["admins"])
+@router.route(
+    "POST /api/admin/mechanics/{mechanicId}/renew-account", groups=["admins"], raises=[MechanicNotFound, SessionBusy]
+)
 def renew(request: Request) -> AccountRenewed:
     return renew_account(db, request.caller.user_id, request.id("mechanicId", MechanicNotFound))
 

@@ -23,7 +23,7 @@ site = StaticFiles(
     client_id=required("CONSOLE_CLIENT_ID"),
     connects_to=required("CONSOLE_CONNECTS_TO"),
 )
-router = Router()
+router = Router(static=True)
 
 
 @router.route("GET /", groups=[])
@@ -32,7 +32,7 @@ def front(_request: Request) -> Content:
     return FRONT
 
 
-@router.route("GET /console/{file+}", groups=[])
+@router.route("GET /console/{file+}", groups=[], headers=["if-none-match"], raises=[NotFound])
 def file(request: Request) -> Content:
     name = request.path.get("file", "")
     if not name:  # /console/, for which there can be no route of its own

@@ -16,7 +16,9 @@ def look(_request: Request) -> queues.DeadLetterQueues:
     return queues.dead_letters()
 
 
-@router.route("POST /api/admin/dead-letters/{queue}/redrive", groups=["admins"])
+@router.route(
+    "POST /api/admin/dead-letters/{queue}/redrive", groups=["admins"], raises=[redriving.DeadLetterQueueNotFound]
+)
 def redrive(request: Request) -> redriving.Redriven:
     return redriving.redrive(db, request.caller.user_id, request.path["queue"])
 

@@ -6,7 +6,7 @@ from autodoctor.describe.pages import Description
 from autodoctor.web.http import Content, Request, Router
 
 description = Description(Path(__file__).parent)
-router = Router()
+router = Router(static=True)
 
 
 @router.route("GET /api/openapi.json", groups=[])

@@ -1,7 +1,7 @@
 """POST /api/sessions/{sessionId}/end"""
 
 from autodoctor.db import database
-from autodoctor.errors import SessionNotFound
+from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
 from autodoctor.web.http import Request, Router
@@ -14,6 +14,8 @@ publish = Publisher(db)
 @router.route(
     "POST /api/sessions/{sessionId}/end",
     groups=["customers", "mechanics", "admins"],
+    body=EndRequest,
+    raises=[SessionBusy, SessionNotFound],
     metric="EndRequests",
     after=publish,
 )

@@ -9,12 +9,16 @@ router = Router()
 db = database()
 
 
-@router.route("GET /api/admin/session-health", groups=["admins"])
+@router.route("GET /api/admin/session-health", groups=["admins"], query=["from", "to"])
 def health(request: Request) -> SessionHealth:
     return session_health(db, request.query.get("from"), request.query.get("to"))
 
 
-@router.route("GET /api/admin/sessions", groups=["admins"])
+@router.route(
+    "GET /api/admin/sessions",
+    groups=["admins"],
+    query=["status", "reason", "alert", "offer", "money", "from", "to", "limit", "cursor"],
+)
 def sessions(request: Request) -> FoundSessions:
     names = {"from": "since", "to": "until"}
     known = {names.get(name, name): value for name, value in request.query.items()}

@@ -1,6 +1,17 @@
 """POST /api/intake/start"""
 
 from autodoctor.db import database
+from autodoctor.errors import (
+    ActiveSessionExists,
+    CustomerErased,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    OwnReferral,
+    OwnSession,
+    PaymentProcessing,
+    PaymentsUnavailable,
+    SessionBusy,
+)
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import CheckoutOpened
 from autodoctor.intake.create import SessionCreated
@@ -23,6 +34,19 @@ def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
 @router.route(
     "POST /api/intake/start",
     groups=["customers"],
+    body=IntakeRequest,
+    headers=["idempotency-key"],
+    raises=[
+        ActiveSessionExists,
+        CustomerErased,
+        IdempotencyKeyReused,
+        InsufficientCredits,
+        OwnReferral,
+        OwnSession,
+        PaymentProcessing,
+        PaymentsUnavailable,
+        SessionBusy,
+    ],
     status={SessionCreated: 201, CheckoutOpened: 202},
     metric="Intakes",
     after=publish_session,

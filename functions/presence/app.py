@@ -1,7 +1,7 @@
 """POST /api/sessions/{sessionId}/join, /leave and /release"""
 
 from autodoctor.db import database
-from autodoctor.errors import SessionNotFound
+from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions import presence
 from autodoctor.web.http import Request, Router
@@ -12,21 +12,41 @@ db = database()
 publish = Publisher(db)
 
 
-@router.route("POST /api/sessions/{sessionId}/join", groups=["customers", "mechanics"], metric="Joined", after=publish)
+@router.route(
+    "POST /api/sessions/{sessionId}/join",
+    groups=["customers", "mechanics"],
+    body=presence.PresenceRequest,
+    raises=[SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen],
+    metric="Joined",
+    after=publish,
+)
 def join(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id
     return presence.join(db, request.caller.user_id, session_id, connection_id)
 
 
-@router.route("POST /api/sessions/{sessionId}/leave", groups=["customers", "mechanics"], metric="Left")
+@router.route(
+    "POST /api/sessions/{sessionId}/leave",
+    groups=["customers", "mechanics"],
+    body=presence.PresenceRequest,
+    raises=[SessionBusy, SessionNotFound],
+    metric="Left",
+)
 def leave(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
     connection_id = request.json(presence.PresenceRequest).connection_id
     return presence.leave(db, request.caller.user_id, session_id, connection_id)
 
 
-@router.route("POST /api/sessions/{sessionId}/release", groups=["mechanics"], metric="Released", after=publish)
+@router.route(
+    "POST /api/sessions/{sessionId}/release",
+    groups=["mechanics"],
+    body=EmptyBody,
+    raises=[SessionBusy, SessionEnded, SessionNotFound, SessionNotReleasable],
+    metric="Released",
+    after=publish,
+)
 def release(request: Request) -> presence.Released:
     session_id = request.id("sessionId", SessionNotFound)
     request.json(EmptyBody)

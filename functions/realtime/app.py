@@ -11,7 +11,9 @@ router = Router()
 db = database()
 
 
-@router.route("POST /api/realtime/ticket", groups=["customers", "mechanics", "admins"], metric="Tickets")
+@router.route(
+    "POST /api/realtime/ticket", groups=["customers", "mechanics", "admins"], body=EmptyBody, metric="Tickets"
+)
 def ticket(request: Request) -> Ticket:
     request.json(EmptyBody)
     return issue_ticket(db, request.caller.user_id, request.caller.groups)

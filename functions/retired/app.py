@@ -15,11 +15,11 @@ SUCCESSORS: Final = {
     "ANY /api/cron/expire-requests": "/api/mechanic/queue",
 }
 
-router = Router()
+router = Router(static=True)
 
 
 def retire(key: str, successor: str) -> None:
-    @router.route(key, groups=[])
+    @router.route(key, groups=[], raises=[Retired])
     def gone(_request: Request) -> NoReturn:
         raise Retired(successor)
 

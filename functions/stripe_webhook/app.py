@@ -1,6 +1,7 @@
 """POST /api/stripe/webhook, /api/stripe/connect-webhook: Stripe's signature is the identity"""
 
 from autodoctor.db import database
+from autodoctor.errors import BadSignature, MalformedBody, SessionBusy
 from autodoctor.events.publish import Publisher
 from autodoctor.payments.stripe.client import check_stripe
 from autodoctor.payments.stripe.inbox import Received, receive
@@ -17,12 +18,24 @@ def publish_effect(received: Received) -> None:
         publish.publish(received.subject_id)
 
 
-@router.route("POST /api/stripe/webhook", groups=[], after=publish_effect)
+@router.route(
+    "POST /api/stripe/webhook",
+    groups=[],
+    headers=["stripe-signature"],
+    raises=[BadSignature, MalformedBody, SessionBusy],
+    after=publish_effect,
+)
 def platform(request: Request) -> Received:
     return receive(db, "platform", request.raw_body, request.headers.get("stripe-signature", ""))
 
 
-@router.route("POST /api/stripe/connect-webhook", groups=[], after=publish_effect)
+@router.route(
+    "POST /api/stripe/connect-webhook",
+    groups=[],
+    headers=["stripe-signature"],
+    raises=[BadSignature, MalformedBody, SessionBusy],
+    after=publish_effect,
+)
 def connect(request: Request) -> Received:
     return receive(db, "connect", request.raw_body, request.headers.get("stripe-signature", ""))
 

@@ -1,6 +1,7 @@
 """POST /api/waiver/submit"""
 
 from autodoctor.db import database
+from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.waiver import WaiverRequest, WaiverSigned, sign_waiver
 from autodoctor.web.http import Request, Router
@@ -10,7 +11,14 @@ db = database()
 publish = Publisher(db)
 
 
-@router.route("POST /api/waiver/submit", groups=["customers"], metric="WaiversSigned", after=publish)
+@router.route(
+    "POST /api/waiver/submit",
+    groups=["customers"],
+    body=WaiverRequest,
+    raises=[SessionBusy, SessionEnded, SessionNotFound],
+    metric="WaiversSigned",
+    after=publish,
+)
 def submit(request: Request) -> WaiverSigned:
     return sign_waiver(db, request.caller.user_id, request.json(WaiverRequest))
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from autodoctor.aws.errors import ServiceUnreachable
 from autodoctor.events.publish import PAUSE_SECONDS, Publisher, publish_subject
 from autodoctor.events.relay import MARGIN_SECONDS, MOST_ATTEMPTS, Relayed, relay
 from autodoctor.ids import new_id
@@ -263,7 +264,7 @@ def test_a_call_and_a_relay_at_once_lose_nothing_and_wait_for_nobody(world: Worl
     bus.answers.clear()
     run = other_relay(world)
     assert eventually(lambda: len(bus.calls) == 1, within=30)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(ServiceUnreachable):
         publish_subject(world.app, created.session_id, 0.3)
     bus.answers.set()
     published(run)

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from autodoctor.errors import (
     ActiveSessionExists,
     CustomerErased,
-    FundingUnavailable,
     OwnSession,
     Unprocessable,
 )
@@ -128,13 +127,6 @@ def test_of_two_intakes_at_once_one_is_refused(world: World) -> None:
 
 
 # --- what is refused ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("funding", ["card", "credit"])
-def test_card_and_credit_are_not_there_yet(world: World, funding: str) -> None:
-    with pytest.raises(FundingUnavailable) as refused:
-        world.pending(payWith=funding, plan="quick")
-    assert (refused.value.slug, pointers(refused)) == ("funding-unavailable", ["/payWith"])
 
 
 @pytest.mark.parametrize("plan", ["quick", "standard", "diagnostic"])

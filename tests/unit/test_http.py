@@ -5,9 +5,11 @@ import io
 import json
 from typing import Annotated, Any
 
+import psycopg
 import pytest
 from pydantic import Field
 
+from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
 from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBusy, SessionNotFound
 from autodoctor.observability import logger, metrics
 from autodoctor.web.http import Content, Request, Router
@@ -19,6 +21,7 @@ WISH = "POST /wishes/{wishId}"
 PUBLIC = "GET /public"
 FAILS = "POST /fails"
 PAGE = "GET /page"
+READS = "POST /reads"
 EITHER = "GET /either"
 
 
@@ -52,7 +55,7 @@ router = Router()
 failures: list[Exception] = []
 
 
-@router.route(WISH, groups=["customers", "admins"], status=201)
+@router.route(WISH, groups=["customers", "admins"], body=Wish, headers=["idempotency-key"], status=201)
 def grant(request: Request) -> Granted:
     request.id("wishId", SessionNotFound)
     return Granted(
@@ -68,18 +71,26 @@ def public(request: Request) -> Granted:
     return Granted(user_id=str(request.caller.user_id), groups=[], wished_for=None, key=None)
 
 
+@router.route(READS, groups=[], body=Wheel, query=["stated"])
+def read(request: Request) -> Granted:
+    if request.query.get("body"):
+        raise AssertionError("the route does not state this parameter")
+    request.json(Wish)
+    raise AssertionError("the route does not state this body")
+
+
 @router.route(FAILS, groups=["customers"])
 def fail(_request: Request) -> Granted:
     raise failures[-1]
 
 
-@router.route(PAGE, groups=[])
+@router.route(PAGE, groups=[], query=["missing"])
 def page(request: Request) -> Content:
     status = 404 if request.query.get("missing") else None
     return Content("<p>a page", "text/html; charset=utf-8", status, {"Content-Security-Policy": "default-src 'none'"})
 
 
-@router.route(EITHER, groups=[], status={Granted: 201, Promised: 202})
+@router.route(EITHER, groups=[], query=["later"], status={Granted: 201, Promised: 202})
 def either(request: Request) -> Granted | Promised:
     granted = Granted(user_id=str(request.caller.user_id), groups=[], wished_for=None, key=None)
     return Promised() if request.query.get("later") else granted
@@ -313,6 +324,11 @@ def test_an_id_that_is_none_is_not_found(wish_id: str) -> None:
     assert (answer.status, answer.slug) == (404, "not-found")
 
 
+def test_what_a_route_does_not_state_it_does_not_get(log: io.StringIO) -> None:
+    assert call(handler, event(READS, {}, query={"stated": "1", "body": "1"}, headers={"accept": "*/*"})).status == 500
+    assert json.loads(log.getvalue().splitlines()[0])["error"] == "Unstated"
+
+
 # --- what goes wrong ------------------------------------------------------------------------------
 
 
@@ -325,6 +341,33 @@ def test_an_unexpected_error_is_a_bare_500(log: io.StringIO) -> None:
     line = json.loads(log.getvalue().splitlines()[0])
     assert (line["level"], line["message"], line["error"]) == ("ERROR", "unexpected", "KeyError")
     assert any("test_http.py" in frame for frame in line["frames"])
+
+
+@pytest.mark.parametrize(
+    ("failure", "message", "facts"),
+    [
+        (psycopg.OperationalError("no route"), "database unavailable", None),
+        (
+            ServiceRefused("sqs", "SendMessage", 400, "QueueDoesNotExist"),
+            "service unavailable",
+            {"service": "sqs", "action": "SendMessage", "status": 400, "code": "QueueDoesNotExist"},
+        ),
+        (ServiceUnreachable("lambda"), "service unavailable", {"service": "lambda"}),
+    ],
+)
+def test_the_log_says_what_was_unavailable(
+    log: io.StringIO, failure: Exception, message: str, facts: dict[str, object] | None
+) -> None:
+    answer = failing_with(failure)
+    assert (answer.status, answer.slug, answer.headers["retry-after"]) == (503, "service-unavailable", "2")
+    line = json.loads(log.getvalue().splitlines()[0])
+    assert (line["message"], line["error"]) == (message, type(failure).__name__)
+    assert line.get("aws") == facts
+
+
+def test_another_error_of_the_system_is_unexpected(log: io.StringIO) -> None:
+    assert failing_with(FileNotFoundError("a file of ours")).status == 500
+    assert json.loads(log.getvalue().splitlines()[0])["message"] == "unexpected"
 
 
 def test_the_message_of_an_exception_is_not_logged(log: io.StringIO) -> None:
@@ -355,7 +398,7 @@ def test_a_success_is_counted_and_a_refusal_is_not(
 ) -> None:
     monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
     counted = Router()
-    counted.route(WISH, groups=["customers"], metric="Wishes")(grant)
+    counted.route(WISH, groups=["customers"], body=Wish, metric="Wishes")(grant)
     call(counted.handler(), event(WISH, caller=claims("[mechanics]"), path=WISH_ID))
     assert "_aws" not in capsys.readouterr().out
     call(counted.handler(), event(WISH, caller=claims(), path=WISH_ID))

@@ -10,6 +10,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from autodoctor import settings
+from autodoctor.aws.errors import ServiceUnreachable
 from autodoctor.settings import SettingMissing, check_database, database_url, required
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123"
@@ -106,8 +107,9 @@ def test_an_extension_that_does_not_answer_is_an_error(
     deployed: type[SecretsExtension], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "SECRETS_EXTENSION", "http://127.0.0.1:1/secretsmanager/get?secretId=")
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(ServiceUnreachable) as failed:
         database_url()
+    assert failed.value.service == "secretsmanager"
     assert deployed.asked == []
 
 

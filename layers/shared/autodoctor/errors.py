@@ -90,15 +90,15 @@ class OwnSession(Forbidden):
 
     slug, title = "own-session", "Own session"
 
-    def __init__(self) -> None:
-        super().__init__("You cannot be the mechanic of your own session.")
+    def __init__(self, detail: str = "You cannot be the mechanic of your own session.") -> None:
+        super().__init__(detail)
 
 
 class OwnReferral(OwnSession):
     """Nobody refers themselves."""
 
     def __init__(self) -> None:
-        Forbidden.__init__(self, "You cannot refer yourself.")
+        super().__init__("You cannot refer yourself.")
 
 
 class CustomerErased(Forbidden):
@@ -189,7 +189,6 @@ class SessionEnded(Conflict):
 
     def __init__(self, status: str) -> None:
         super().__init__(f"This session is over: it was {status}.", sessionStatus=status)
-        self.extras = {"sessionStatus": status}
 
 
 class SessionNotOpen(Conflict):
@@ -232,18 +231,6 @@ class Unprocessable(Problem):
         super().__init__(detail, errors=[{"pointer": pointer, "detail": what} for pointer, what in errors])
 
 
-class FundingUnavailable(Unprocessable):
-    """This way to pay does not exist yet."""
-
-    slug, title = "funding-unavailable", "Funding unavailable"
-
-    def __init__(self, funding: str) -> None:
-        super().__init__(
-            ("/payWith", f"paying by {funding} is not available"),
-            detail=f"Paying by {funding} is not available.",
-        )
-
-
 class IdempotencyKeyReused(Unprocessable):
     """The same Idempotency-Key came with another body."""
 
@@ -270,7 +257,7 @@ class Retired(Problem):
 
 
 class ServiceUnavailable(Problem):
-    """The database cannot be reached or did not answer in time."""
+    """The database, or a service of AWS that the request needs, cannot be reached or did not do its part."""
 
     status, slug, title = 503, "service-unavailable", "Service unavailable"
 

@@ -5,6 +5,8 @@ import traceback
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
+from autodoctor.aws.errors import AwsError
+
 logger = Logger(utc=True)
 metrics = Metrics()
 
@@ -12,10 +14,10 @@ __all__ = ["MetricUnit", "log_failure", "logger", "metrics", "single_metric"]
 
 
 def log_failure(event: str, failure: BaseException) -> None:
-    """Log where and as what a failure arose.
+    """Log a failure's type and traceback, without its message, which may quote input.
 
-    The message of an exception may quote input (psycopg repeats whole rows in `DETAIL`), so only the
-    type, the frames and what PostgreSQL says in general terms are logged.
+    psycopg, for one, repeats whole rows in `DETAIL`. Beside type and frames only codes are logged: those of PostgreSQL,
+    or the service, action, status and code of an AwsError.
 
     Args:
         event: what was being done, in a few words.
@@ -28,6 +30,7 @@ def log_failure(event: str, failure: BaseException) -> None:
             "error": type(failure).__name__,
             "sqlstate": getattr(failure, "sqlstate", None),
             "constraint": getattr(diagnosis, "constraint_name", None),
+            **({"aws": vars(failure)} if isinstance(failure, AwsError) else {}),
             "frames": [line.strip() for line in traceback.format_tb(failure.__traceback__)],
         },
     )

@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
+
 SECRETS_EXTENSION = "http://localhost:2773/secretsmanager/get?secretId="
 
 
@@ -54,7 +56,7 @@ def database_url() -> str:
 
     Raises:
         SettingMissing: neither is configured.
-        OSError: the extension does not answer.
+        AwsError: the secret cannot be read.
     """
     if url := os.environ.get("DATABASE_URL"):
         return url
@@ -68,7 +70,7 @@ def application_login() -> tuple[str, str] | None:
     """The name and password that the other functions log in with, for who may set it; None beside `DATABASE_URL`.
 
     Raises:
-        OSError: the extension does not answer.
+        AwsError: the secret cannot be read.
     """
     arn = os.environ.get("APP_SECRET_ARN")
     if not arn or os.environ.get("DATABASE_URL"):
@@ -81,14 +83,21 @@ def secret_json(arn: str) -> dict[str, Any]:
     """The present value of a secret whose text is a JSON object, from the extension, which caches it.
 
     Raises:
-        OSError: the extension does not answer.
+        ServiceRefused: the extension, or Secrets Manager behind it, answered with an error.
+        ServiceUnreachable: the extension did not answer.
     """
-    import urllib.request  # noqa: PLC0415 (40 ms that only a new connection of a deployed function pays)
+    import urllib.error  # noqa: PLC0415 (40 ms that only a new connection of a deployed function pays)
+    import urllib.request  # noqa: PLC0415
 
     request = urllib.request.Request(  # noqa: S310 (a constant http URL on localhost)
         SECRETS_EXTENSION + quote(arn, safe=""),
         headers={"X-Aws-Parameters-Secrets-Token": required("AWS_SESSION_TOKEN")},
     )
-    with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
-        secret: dict[str, Any] = json.loads(json.load(answer)["SecretString"])
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+            secret: dict[str, Any] = json.loads(json.load(answer)["SecretString"])
+    except urllib.error.HTTPError as refused:
+        raise ServiceRefused("secretsmanager", "GetSecretValue", refused.code) from refused
+    except OSError as failure:
+        raise ServiceUnreachable("secretsmanager") from failure
     return secret

@@ -15,7 +15,7 @@ from autodoctor.sessions.presence import join
 from support.world import Mechanic, World, intake_request
 
 SIGNED: dict[str, object] = {"waiver": {"signedName": "Cora Castillo"}}
-CARD = Funding("card", "p.price_cents > 0", "this plan is free")
+CARD = Funding("p.price_cents > 0", "this plan is free")
 SOLD_AS = {"free": "chat", "quick": "chat", "standard": "video", "diagnostic": "diagnostic"}
 
 

@@ -4,13 +4,21 @@ boto3 costs a first use some 120 ms here, its signer 33 ms: what is sent after a
 times a broadcast, goes this way (DECISIONS.md#d62).
 """
 
+import json
 import os
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlsplit
 
+from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
 from autodoctor.aws.http_client import HttpConnection, HttpResponse
 from autodoctor.aws.sigv4 import Credentials, Signer
 from autodoctor.settings import required
+
+# In JSON `__type`, with a namespace before a `#`, or `code`; in XML the element Code.
+_CODE: Final = re.compile(rb"""(?:"(?:__type|code)"\s*:\s*"(?:[^"#]*#)?|<Code>)([A-Za-z0-9_.-]+)""")
 
 
 class AwsConnection:
@@ -22,6 +30,7 @@ class AwsConnection:
     """
 
     def __init__(self, service: str, endpoint: str) -> None:
+        self.service = service
         self._base = urlsplit(endpoint).path.rstrip("/")
         self._http = HttpConnection(endpoint)
         session_token = os.environ.get("AWS_SESSION_TOKEN")
@@ -41,7 +50,7 @@ class AwsConnection:
             timeout_seconds: for each wait for the network.
 
         Raises:
-            OSError: the endpoint did not answer in time, or not in HTTP.
+            ServiceUnreachable: the endpoint did not answer in time, or not in HTTP.
         """
         target = self._base + path
         whole = self._signer.signed(method, target, {"Host": self._http.host, **headers}, body)
@@ -49,12 +58,46 @@ class AwsConnection:
             whole["X-Amzn-Trace-Id"] = trace
         kept = self._http.kept
         try:
+            try:
+                return self._http.request(method, target, whole, body, timeout_seconds=timeout_seconds)
+            except ConnectionError:
+                if not kept:
+                    raise
+            # The other end had closed the kept connection; should it have read the request, this is its second time.
             return self._http.request(method, target, whole, body, timeout_seconds=timeout_seconds)
-        except ConnectionError:
-            if not kept:
-                raise
-        # a kept connection that the other end had closed: what we send may be sent twice
-        return self._http.request(method, target, whole, body, timeout_seconds=timeout_seconds)
+        except OSError as failure:
+            raise ServiceUnreachable(self.service) from failure
+
+    def call(
+        self, target: str, parameters: Mapping[str, object], *, version: str, path: str = "/", timeout_seconds: float
+    ) -> bytes:
+        """Ask for one action in AWS's JSON protocol; returns the body of the answer.
+
+        Args:
+            target: the protocol's name of service and action, such as `AmazonSQS.SendMessage`.
+            parameters: of the action.
+            version: of the protocol, such as `1.0`.
+            path: added to the endpoint.
+            timeout_seconds: for each wait for the network.
+
+        Raises:
+            ServiceRefused: the service answered with an error.
+            ServiceUnreachable: it did not answer in time.
+        """
+        headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target}
+        answer = self.send("POST", path, json.dumps(parameters).encode(), headers, timeout_seconds=timeout_seconds)
+        self.check(target.partition(".")[2], answer)
+        return answer.body
+
+    def check(self, action: str, answer: HttpResponse) -> None:
+        """See that an answer is 200.
+
+        Raises:
+            ServiceRefused: it is not.
+        """
+        if answer.status != HTTPStatus.OK:
+            code = _CODE.search(answer.body)
+            raise ServiceRefused(self.service, action, answer.status, code[1].decode() if code else None)
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""

@@ -1,5 +1,5 @@
 """What the API says of itself: OpenAPI, AsyncAPI, and a page for every type of problem.
 
-openapi.py and asyncapi.py read the code and write two documents, before a deployment; pages.py draws them for people.
-Only functions/docs imports anything of this, and only pages.py: the rest costs no cold start.
+openapi.py and asyncapi.py write two documents from routes and models, before a deployment; pages.py draws them for
+people. Only functions/docs imports anything of this, and only pages.py: the rest costs no cold start.
 """

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: every route, from the router that serves it and the models it uses."""
+"""The OpenAPI 3.1 document, made of what every route states of itself and of the models that it uses."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,6 @@ from typing import Any, Final, get_args, get_type_hints
 
 from pydantic import BaseModel
 
-from autodoctor.describe.introspection import Reach, reach
 from autodoctor.describe.operation import TAGS, Operation
 from autodoctor.describe.operations import OPERATIONS
 from autodoctor.describe.parameters import BY_HTTP, HEADERS, PATH, QUERY
@@ -16,7 +15,7 @@ from autodoctor.describe.responses import COMPONENT_HEADERS, GATEWAY_SCHEMAS, An
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import Mode, Schema, resolve, schemas
 from autodoctor.web.http import Content, Route
-from autodoctor.web.schemas import EmptyBody, RequestBody
+from autodoctor.web.schemas import EmptyBody
 
 VERSION: Final = "1.0.0"
 _METHODS: Final = {"ANY": ("get", "post", "put", "patch", "delete")}
@@ -56,20 +55,20 @@ def openapi(routes: Mapping[str, Route]) -> dict[str, Any]:
     """
     if missing := sorted(set(routes) - set(OPERATIONS)):
         raise Undescribed(f"describe in autodoctor/describe/operations: {', '.join(missing)}")
-    reached = {key: reach(route.endpoint) for key, route in routes.items()}
     wanted: set[tuple[type[BaseModel], Mode]] = set()
-    for key, route in routes.items():
-        wanted |= {(model, "validation") for model in _bodies(reached[key])}
+    for route in routes.values():
+        if route.body not in (None, EmptyBody):
+            wanted.add((route.body, "validation"))
         wanted |= {(model, "serialization") for model in answers_of(route).values() if model is not None}
     definitions, models = schemas(wanted)
-    raised = {kind for found in reached.values() for kind in found.problems}
+    raised = {kind for route in routes.values() for kind in route.problems}
     definitions |= problem_schemas(raised) | GATEWAY_SCHEMAS
     world = _World(models, definitions, {})
     paths: dict[str, dict[str, Any]] = {}
     for key, route in sorted(routes.items(), key=lambda item: item[0].partition(" ")[2]):
         method, _, path = key.partition(" ")
         for verb in _METHODS.get(method, (method.lower(),)):
-            written = _operation(key, route, reached[key], world)
+            written = _operation(key, route, world)
             if method in _METHODS:
                 written["operationId"] += verb.capitalize()
             paths.setdefault(path.replace("+}", "}"), {})[verb] = written
@@ -90,14 +89,12 @@ def answers_of(route: Route) -> dict[int, type[BaseModel] | None]:
     return {route.status: None} if Content in models else {}
 
 
-def _bodies(found: Reach) -> list[type[RequestBody]]:
-    return [model for model in found.bodies if model is not EmptyBody]
-
-
-def _operation(key: str, route: Route, found: Reach, world: _World) -> Schema:
+def _operation(key: str, route: Route, world: _World) -> Schema:
     described = OPERATIONS[key]
     answers = answers_of(route)
     if None in answers.values():
+        if not described.statuses:
+            raise Undescribed(f"say in autodoctor/describe/operations what each status of {key} means (statuses)")
         answers = dict.fromkeys(described.statuses)
     written: Schema = {
         "operationId": described.id,
@@ -108,12 +105,12 @@ def _operation(key: str, route: Route, found: Reach, world: _World) -> Schema:
     }
     if not answers:
         written["deprecated"] = True
-    if parameters := [*_path_parameters(key), *_other_parameters(key, described, found)]:
+    if parameters := [*_path_parameters(key), *_other_parameters(key, described, route)]:
         written["parameters"] = parameters
-    if body := _body(key, described, found, world):
+    if body := _body(described, route, world):
         written["requestBody"] = body
     successes = Answers(answers, world.models, world.definitions)
-    written["responses"] = responses(Call(key, route, found, described), successes, world.responses)
+    written["responses"] = responses(Call(key, route, described), successes, world.responses)
     return written
 
 
@@ -131,12 +128,12 @@ def _path_parameters(key: str) -> Iterable[Schema]:
         yield {"name": name, "in": "path", "required": True, "description": text, "schema": schema}
 
 
-def _other_parameters(key: str, described: Operation, found: Reach) -> Iterable[Schema]:
+def _other_parameters(key: str, described: Operation, route: Route) -> Iterable[Schema]:
     query = {**QUERY, **described.query}
-    headers = found.headers - BY_HTTP
-    if unknown := (found.query - set(query)) | (headers - set(HEADERS)):
+    headers = route.headers - BY_HTTP
+    if unknown := (route.query - set(query)) | (headers - set(HEADERS)):
         raise Undescribed(f"describe {', '.join(sorted(unknown))} of {key} in autodoctor/describe/parameters.py")
-    for name in sorted(found.query | set(described.query)):
+    for name in sorted(route.query):
         text, schema = query[name]
         yield {"name": name, "in": "query", "description": text, "schema": schema}
     for lower in sorted(headers):
@@ -144,15 +141,12 @@ def _other_parameters(key: str, described: Operation, found: Reach) -> Iterable[
         yield {"name": name, "in": "header", "required": required, "description": text, "schema": schema}
 
 
-def _body(key: str, described: Operation, found: Reach, world: _World) -> Schema | None:
+def _body(described: Operation, route: Route, world: _World) -> Schema | None:
     if described.body is not None:
         return {"required": True, "content": {"application/json": {"schema": dict(described.body)}}}
-    bodies = _bodies(found)
-    if not bodies:
+    if route.body in (None, EmptyBody):
         return None
-    if len(bodies) > 1:
-        raise Undescribed(f"{key} reads its body as several models: {bodies}")
-    schema = world.models[bodies[0]]
+    schema = world.models[route.body]
     shown = {"schema": schema, "example": _short_of_nulls(example(schema, world.definitions))}
     return {"required": "required" in resolve(schema, world.definitions), "content": {"application/json": shown}}
 

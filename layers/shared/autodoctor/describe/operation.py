@@ -45,7 +45,7 @@ class Operation:
         query: query parameters that mean something else here than in parameters.py: text and schema, by name.
         body: schema of a body that is not read as one of our models.
         content: schema by media type of an answer that is not one of our models.
-        statuses: of such answers, and what each says.
+        statuses: of such answers, and what each means.
     """
 
     id: str
@@ -55,4 +55,4 @@ class Operation:
     query: Mapping[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     content: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    statuses: Mapping[int, str] = field(default_factory=lambda: {200: "It."})
+    statuses: Mapping[int, str] = field(default_factory=dict)

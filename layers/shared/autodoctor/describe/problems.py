@@ -147,11 +147,6 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Show each of `errors` at its field, and send the corrected request.",
         _ERRORS,
     ),
-    "funding-unavailable": Guide(
-        "The plan cannot be paid for in this way, or this way to pay does not exist.",
-        "Choose another value for payWith; GET /api/plans has each plan's prices in money and in credits.",
-        _ERRORS,
-    ),
     "idempotency-key-reused": Guide(
         "This customer used the same Idempotency-Key for a different request within the last 24 hours. Nothing was "
         "done.",
@@ -164,7 +159,8 @@ GUIDES: Final[Mapping[str, Guide]] = {
         {"successor": "Path of the route that took its place."},
     ),
     "service-unavailable": Guide(
-        "The database cannot be reached or did not answer in time. Whether the request was carried out is not known.",
+        "The database, or another service behind this one, did not answer or refused. Whether the request was carried "
+        "out is not known.",
         "Send the same request again after the seconds in Retry-After, with the same Idempotency-Key if it had one. "
         "Every operation recognises its own work, so that is safe.",
     ),

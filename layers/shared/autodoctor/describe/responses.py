@@ -1,4 +1,4 @@
-"""What a route may answer: its success, the problems its code may raise, and what API Gateway answers in its place."""
+"""What a route may answer: its success, the problems that it states, and what API Gateway answers in its place."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -8,20 +8,11 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from autodoctor.describe.introspection import Reach
 from autodoctor.describe.operation import Operation
 from autodoctor.describe.problem_schemas import reference, sample
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import REF, Schema, one_sentence
-from autodoctor.errors import (
-    Forbidden,
-    MalformedBody,
-    Problem,
-    ServiceUnavailable,
-    SessionBusy,
-    Unauthenticated,
-    Unprocessable,
-)
+from autodoctor.errors import Problem
 from autodoctor.web.http import Route
 
 PROBLEM: Final = "application/problem+json"
@@ -68,11 +59,10 @@ _BY_GATEWAY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A route, what its code comes to, and what is said of it."""
+    """A route, and what is said of it."""
 
     key: str
     route: Route
-    found: Reach
     described: Operation
 
 
@@ -103,7 +93,7 @@ def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[s
     gateways = set(_gateways(call))
     refusals: dict[int, Schema] = {}
     by_status: defaultdict[int, list[type[Problem]]] = defaultdict(list)
-    for kind in sorted(problems(call), key=lambda kind: (kind.slug, kind.__name__)):
+    for kind in sorted(call.route.problems, key=lambda kind: (kind.slug, kind.__name__)):
         by_status[kind.status].append(kind)
     for status, kinds in by_status.items():
         refusals[status] = _refusal(kinds)
@@ -117,20 +107,6 @@ def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[s
         shared[name] = refusal
         made[status] = {"$ref": f"#/components/responses/{name}"}
     return {str(status): made[status] for status in sorted(made)}
-
-
-def problems(call: Call) -> set[type[Problem]]:
-    """Every problem that a route may answer: those of its own code, and those that its router answers for it."""
-    kinds = set(call.found.problems)
-    if call.route.groups:
-        kinds |= {Unauthenticated, Forbidden}
-    if call.found.bodies:
-        kinds |= {MalformedBody, Unprocessable}
-    if call.found.database:
-        kinds.add(ServiceUnavailable)
-        if not call.key.startswith("GET "):
-            kinds.add(SessionBusy)
-    return kinds
 
 
 def _success(status: int, model: type[BaseModel] | None, described: Operation, answers: Answers) -> Schema:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from autodoctor.aws.client import AwsConnection, endpoint
+from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
 from autodoctor.events.model import SOURCE, Event, detail
 from autodoctor.settings import required
 
@@ -15,14 +16,6 @@ MOST_ENTRIES: Final = 10
 """As many as PutEvents takes at once."""
 CHECKED_SECONDS: Final = 60.0
 """PutEvents takes events for a bus that does not exist and drops them: this often we ask whether it does."""
-
-
-class BusRefused(OSError):
-    """The bus does not exist, or took none of the entries."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"EventBridge answered {status}")
-        self.status = status
 
 
 class _Bus:
@@ -44,10 +37,10 @@ class _Bus:
         answer = self._call("PutEvents", {"Entries": entries}, deadline)
         try:
             results = [entry.get("ErrorCode") for entry in json.loads(answer)["Entries"]]
-        except (ValueError, KeyError, AttributeError) as garbled:
-            raise BusRefused(HTTPStatus.OK) from garbled
+        except (ValueError, KeyError, AttributeError) as unreadable:
+            raise self._unreadable() from unreadable
         if len(results) != len(entries):
-            raise BusRefused(HTTPStatus.OK)
+            raise self._unreadable()
         return results
 
     def close(self) -> None:
@@ -55,14 +48,13 @@ class _Bus:
         self._connection.close()
 
     def _call(self, action: str, parameters: Mapping[str, object], deadline: float) -> bytes:
-        headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": f"AWSEvents.{action}"}
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("no time left for the bus")
-        answer = self._connection.send("POST", "/", json.dumps(parameters).encode(), headers, timeout_seconds=left)
-        if answer.status != HTTPStatus.OK:
-            raise BusRefused(answer.status)
-        return answer.body
+            raise ServiceUnreachable(self._connection.service)
+        return self._connection.call(f"AWSEvents.{action}", parameters, version="1.1", timeout_seconds=left)
+
+    def _unreadable(self) -> ServiceRefused:
+        return ServiceRefused(self._connection.service, "PutEvents", HTTPStatus.OK, "UnreadableAnswer")
 
 
 @cache
@@ -81,6 +73,7 @@ def put_events(events: Sequence[Event], *, timeout_seconds: float) -> list[str |
         For each event None where the bus has it, else the bus's error code: an answer of 200 may refuse entries.
 
     Raises:
-        OSError: the bus does not exist, did not answer in time, or refused the call as a whole.
+        ServiceRefused: the bus does not exist, or refused the call as a whole.
+        ServiceUnreachable: it did not answer in time.
     """
     return _bus().put(events, time.monotonic() + timeout_seconds)

@@ -9,6 +9,7 @@ from uuid import UUID
 import psycopg
 from pydantic import ValidationError
 
+from autodoctor.aws.errors import AwsError
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.events import outbox
@@ -87,7 +88,7 @@ class _Run:
             ready = [(row, event) for row, event in batch if row["subject_id"] not in stuck]
             try:
                 self._put(connection, ready, stuck)
-            except OSError as failure:
+            except AwsError as failure:
                 log_failure("bus unavailable", failure)
                 self.failed = True
                 break

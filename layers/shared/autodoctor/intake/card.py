@@ -49,7 +49,6 @@ SELECT i.id AS intake_id, coalesce(c.status, 'paid') AS status, s.id AS session_
 """
 
 CARD: Final = Funding(
-    "card",
     "p.price_cents > 0",
     "this plan is free",
     only_if="""NOT EXISTS (SELECT FROM sessions a JOIN customers c ON c.id = a.customer_id

@@ -13,7 +13,6 @@ from autodoctor.db import Database, Refused, Row
 from autodoctor.errors import (
     ActiveSessionExists,
     CustomerErased,
-    FundingUnavailable,
     IdempotencyKeyReused,
     OwnReferral,
     OwnSession,
@@ -77,7 +76,6 @@ class Funding:
     Whoever pays is no concern of this package: what composes sessions and payments hands it in.
 
     Attributes:
-        pay_with: as the client says it.
         sells: the SQL condition on plan `p` under which it can be paid so.
         otherwise: what is wrong with payWith where it cannot.
         books: CTEs that continue the factory's: they read `intake` and `session` and move what is paid.
@@ -88,7 +86,6 @@ class Funding:
         first_answer: the same of an intake that this call (`intake_id`) or its key made before.
     """
 
-    pay_with: Literal["free", "credit", "card"]
     sells: LiteralString
     otherwise: str
     books: LiteralString = ""
@@ -99,7 +96,7 @@ class Funding:
     objects: Callable[[Database, Row], None] | None = None
 
 
-FREE: Final = Funding("free", "p.price_cents = 0", "this plan is not free")
+FREE: Final = Funding("p.price_cents = 0", "this plan is not free")
 
 _ALLOWED: Final[LiteralString] = """
 WITH allowed AS MATERIALIZED (
@@ -204,7 +201,6 @@ def start_intake(
         The new session, or the one that this key or this very call created before.
 
     Raises:
-        FundingUnavailable: the request wants to pay otherwise.
         Unprocessable: unknown plan, workshop, mechanic, waiver version or referral code, ones that do not fit, or a
             schedule out of reach (judged here, as a request that is repeated later still gets its first answer).
         IdempotencyKeyReused: the key came with another request before.
@@ -212,8 +208,6 @@ def start_intake(
         OwnSession: the preferred mechanic is the customer; OwnReferral: so is who referred them.
         CustomerErased: the customer's data was erased.
     """
-    if intake.pay_with != funding.pay_with:
-        raise FundingUnavailable(intake.pay_with)
     parameters = intake_parameters(user_id, intake, idempotency_key)
     for _ in range(ATTEMPTS):
         created = attempt_intake(database, parameters, funding)
@@ -254,7 +248,7 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
     """What the statement of an intake needs, with new ids.
 
     Raises:
-        Unprocessable: the Idempotency-Key is none.
+        Unprocessable: the Idempotency-Key is empty, too long or not printable.
     """
     if idempotency_key is not None and not (
         0 < len(idempotency_key) <= MAX_KEY_LENGTH and idempotency_key.isprintable()

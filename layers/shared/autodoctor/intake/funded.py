@@ -16,7 +16,6 @@ from autodoctor.payments.ledger import credits as credit_account
 # A page that is still open does not keep anybody: the sweep closes it (payments/checkout/sweep.py).
 FREE: Final = replace(session_intake.FREE, only_if=NOTHING_PROCESSING, objects=refuse_while_processing)
 CREDIT: Final = Funding(
-    "credit",
     "p.credits > 0",
     "this plan is not sold for credits",
     credit_account.HOLD_CTES,

@@ -79,7 +79,7 @@ def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publis
         publish: told before the run is kept, so that one who dies between tells twice rather than never.
 
     Raises:
-        OSError: the topic took no message; nothing was kept, and the next run looks at the same again.
+        AwsError: the topic took no message; nothing was kept, and the next run looks at the same again.
     """
     last, whole = database.one(_LAST, {}), database.one(_WHOLE, {})
     before = VerifyReport.model_validate(last["report"]) if last else None

@@ -126,7 +126,7 @@ def tell(database: Database, publish: Publish, seconds_left: SecondsLeft) -> int
         How many tellings there were: an alert that came and went counts twice.
 
     Raises:
-        OSError: the topic did not take a message; the next run tries again.
+        AwsError: the topic did not take a message; the next run tries again.
     """
     told = 0
     while seconds_left() > MARGIN_SECONDS:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cache
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
@@ -11,14 +10,6 @@ from autodoctor.settings import required
 
 _API: Final = "2010-03-31"
 _TIMEOUT_SECONDS: Final = 5.0
-
-
-class TopicRefused(OSError):
-    """The topic does not exist, or did not take the message."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(f"SNS answered {status}")
-        self.status = status
 
 
 class _Topic:
@@ -46,8 +37,7 @@ class _Topic:
         headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = urlencode(fields).encode()
         answer = self._connection.send("POST", "/", body, headers, timeout_seconds=_TIMEOUT_SECONDS)
-        if answer.status != HTTPStatus.OK:
-            raise TopicRefused(answer.status)
+        self._connection.check("Publish", answer)
 
 
 @cache
@@ -64,6 +54,7 @@ def publish(subject: str, message: str, attributes: Mapping[str, str]) -> None:
         attributes: what a subscription can filter by.
 
     Raises:
-        OSError: SNS did not take it, or did not answer in time; it may have it all the same.
+        ServiceRefused: the topic does not exist, or did not take the message.
+        ServiceUnreachable: SNS did not answer in time; it may have the message all the same.
     """
     _topic().publish(subject, message, attributes)

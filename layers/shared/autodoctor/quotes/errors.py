@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from autodoctor.errors import Conflict, Forbidden, NotFound, OwnSession
+from autodoctor.errors import Conflict, NotFound, OwnSession
 
 
 class QuoteNotFound(NotFound):
@@ -16,7 +16,7 @@ class OwnQuote(OwnSession):
     """Nobody quotes for their own car, nor for what they escalated and would earn a share of."""
 
     def __init__(self) -> None:
-        Forbidden.__init__(self, "You cannot quote for your own session, nor for one that you escalated.")
+        super().__init__("You cannot quote for your own session, nor for one that you escalated.")
 
 
 class SessionNotEscalatable(Conflict):
@@ -25,8 +25,9 @@ class SessionNotEscalatable(Conflict):
     slug, title = "session-not-escalatable", "Session not escalatable"
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"Only a live or completed session can be escalated; this one is {status}.")
-        self.extras = {"sessionStatus": status}
+        super().__init__(
+            f"Only a live or completed session can be escalated; this one is {status}.", sessionStatus=status
+        )
 
 
 class QuoteApproved(Conflict):

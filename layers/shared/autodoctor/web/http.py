@@ -1,5 +1,7 @@
 """From an API Gateway HTTP API event (payload 2.0) to a function of the layer, and back to an answer.
 
+A route states what it reads and which problems it answers; the description of the API is made of that.
+
 Ours instead of powertools' resolver: that one costs every cold start some 100 ms of imports, and
 problem documents would have to be wrapped around it anyway (DECISIONS.md#d10).
 """
@@ -15,6 +17,7 @@ import psycopg
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, ValidationError
 
+from autodoctor.aws.errors import AwsError
 from autodoctor.errors import (
     Forbidden,
     MalformedBody,
@@ -57,23 +60,31 @@ ANYBODY = Caller(UUID(int=0), frozenset())
 """The caller of a public route."""
 
 
+class Unstated(RuntimeError):
+    """An endpoint reads its body as a model that its route does not state."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call of one route."""
+    """One call of one route; query parameters and headers that the route does not state are left out."""
 
     caller: Caller
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
     raw_body: bytes
+    body: type[RequestBody] | None
 
     def json[Body: RequestBody](self, model: type[Body]) -> Body:
-        """The body as `model`; an empty body counts as `{}`.
+        """The body as the model that the route states; an empty body counts as `{}`.
 
         Raises:
             MalformedBody: it is not JSON.
             Unprocessable: it is JSON, but not a valid `model`.
+            Unstated: the route states another model, or none.
         """
+        if model is not self.body:
+            raise Unstated(f"the route does not state body={model.__name__}")
         raw = self.raw_body.strip() or b"{}"
         _refuse_unstorable(raw)
         try:
@@ -122,26 +133,54 @@ type Status = int | Mapping[type[BaseModel], int]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route: its code, who may call it, what success looks like and what follows it."""
+    """One route: its code and what `Router.route` was told about it."""
 
     endpoint: Endpoint
     groups: frozenset[str]
+    body: type[RequestBody] | None
+    query: frozenset[str]
+    headers: frozenset[str]
+    raises: frozenset[type[Problem]]
     status: Status
     metric: str | None
     after: AfterSuccess | None
+    static: bool
+
+    @property
+    def problems(self) -> frozenset[type[Problem]]:
+        """Every problem that it may answer: those it states, and those that the router answers for any such route."""
+        found = set(self.raises)
+        if self.groups:
+            found |= {Unauthenticated, Forbidden}
+        if self.body:
+            found |= {MalformedBody, Unprocessable}
+        if self.query:
+            found.add(Unprocessable)
+        if not self.static:
+            found.add(ServiceUnavailable)
+        return frozenset(found)
 
 
 class Router:
-    """The routes of one function, by API Gateway's route key (`POST /api/intake/start`)."""
+    """The routes of one function, by API Gateway's route key (`POST /api/intake/start`).
 
-    def __init__(self) -> None:
+    Args:
+        static: whether all answers come from the function alone, so that nothing behind it can be unavailable.
+    """
+
+    def __init__(self, *, static: bool = False) -> None:
         self.routes: dict[str, Route] = {}
+        self._static = static
 
-    def route(
+    def route(  # noqa: PLR0913 (all that there is to say of a route)
         self,
         key: str,
         groups: Iterable[Group],
         *,
+        body: type[RequestBody] | None = None,
+        query: Iterable[str] = (),
+        headers: Iterable[str] = (),
+        raises: Iterable[type[Problem]] = (),
         status: Status = 200,
         metric: str | None = None,
         after: AfterSuccess | None = None,
@@ -150,14 +189,29 @@ class Router:
 
         Args:
             key: method and path, as in template.yaml.
-            groups: one of these the caller must be in; none of them: the route is public.
+            groups: the caller must be in one of these; empty: the route is public.
+            body: the model that the endpoint reads its body as.
+            query: names of the query parameters that it reads.
+            headers: names of the headers that it reads, in lower case.
+            raises: the problems that it may answer, beside those of the router (`Route.problems`).
             status: HTTP status of success, or of each model that is answered.
             metric: counted at each success.
             after: called with each successful answer before it is sent; never raises.
         """
 
         def register(endpoint: Endpoint) -> Endpoint:
-            self.routes[key] = Route(endpoint, frozenset(groups), status, metric, after)
+            self.routes[key] = Route(
+                endpoint,
+                frozenset(groups),
+                body,
+                frozenset(query),
+                frozenset(headers),
+                frozenset(raises),
+                status,
+                metric,
+                after,
+                self._static,
+            )
             return endpoint
 
         return register
@@ -177,21 +231,12 @@ class Router:
     def _answer(self, event: Event) -> tuple[int, str | None, Mapping[str, str]]:
         try:
             route = self.routes[event["routeKey"]]
-            request = _request(event, ANYBODY if not route.groups else _caller(event))
+            request = _request(event, ANYBODY if not route.groups else _caller(event), route)
             _let_in(request.caller, route)
             answer = route.endpoint(request)
-        except Problem as problem:
-            return problem.status, json.dumps(problem.body()), problem.headers
-        except psycopg.errors.LockNotAvailable:
-            busy = SessionBusy()
-            return busy.status, json.dumps(busy.body()), busy.headers
-        except (psycopg.OperationalError, OSError) as failure:
-            log_failure("database unavailable", failure)
-            unavailable = ServiceUnavailable()
-            return unavailable.status, json.dumps(unavailable.body()), unavailable.headers
-        except Exception as failure:  # noqa: BLE001 (the last resort: a bare 500, logged; SPEC.md#problems)
-            log_failure("unexpected", failure)
-            return 500, None, {}
+        except Exception as failure:  # noqa: BLE001 (the one place that turns errors into answers; SPEC.md#problems)
+            problem = _problem_of(failure)
+            return (500, None, {}) if problem is None else (problem.status, json.dumps(problem.body()), problem.headers)
         if route.after:
             route.after(answer)
         if route.metric:
@@ -201,6 +246,22 @@ class Router:
             return _content(answer, route)
         status = route.status[type(answer)] if isinstance(route.status, Mapping) else route.status
         return status, answer.model_dump_json(by_alias=True), {}
+
+
+def _problem_of(failure: Exception) -> Problem | None:
+    """The problem that an error is answered as; None for an unexpected one, which is answered with a bare 500."""
+    if isinstance(failure, Problem):
+        return failure
+    if isinstance(failure, psycopg.errors.LockNotAvailable):
+        return SessionBusy()
+    if isinstance(failure, psycopg.OperationalError):
+        log_failure("database unavailable", failure)
+        return ServiceUnavailable()
+    if isinstance(failure, AwsError):
+        log_failure("service unavailable", failure)
+        return ServiceUnavailable()
+    log_failure("unexpected", failure)
+    return None
 
 
 def _content(answer: Content, route: Route) -> tuple[int, str, Mapping[str, str]]:
@@ -230,7 +291,7 @@ def _response(request_id: str, status: int, document: str | None, headers: Mappi
     }
 
 
-def _request(event: Event, caller: Caller) -> Request:
+def _request(event: Event, caller: Caller, route: Route) -> Request:
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
@@ -239,10 +300,15 @@ def _request(event: Event, caller: Caller) -> Request:
     return Request(
         caller=caller,
         path=event.get("pathParameters") or {},
-        query=event.get("queryStringParameters") or {},
-        headers=event.get("headers") or {},
+        query=_stated(event.get("queryStringParameters"), route.query),
+        headers=_stated(event.get("headers"), route.headers),
         raw_body=raw,
+        body=route.body,
     )
+
+
+def _stated(given: Mapping[str, str] | None, names: frozenset[str]) -> dict[str, str]:
+    return {name: value for name, value in (given or {}).items() if name in names}
 
 
 def _caller(event: Event) -> Caller:

@@ -1,4 +1,4 @@
-"""What needs no token: what can be bought, Stripe's webhooks, the description itself, and what is retired."""
+"""Routes without a token: plans, Stripe's webhooks, the descriptions, the console, and the retired ones."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,50 +7,65 @@ from autodoctor.describe.operation import Operation
 
 _STRIPE_EVENT: Final = {"type": "object", "description": "The event, byte for byte as Stripe signed it."}
 _PAGE: Final = {"text/html": {"type": "string"}}
-_FILE: Final = {"*/*": {"type": "string", "description": "As it lies there."}}
+_FILE: Final = {"*/*": {"type": "string", "description": "The file as it was deployed."}}
 _DOCUMENT: Final = {"application/json": {"type": "object"}}
-_TO_CONSOLE: Final = {302: "To /console/index.html."}
+_TO_CONSOLE: Final = {302: "Leads to /console/index.html."}
 _KEPT: Final = {
     200: "The file.",
-    302: "To /console/index.html, where no file is named.",
-    304: "The copy you have is still it.",
+    302: "Leads to /console/index.html, where the path names no file.",
+    304: "Your copy is up to date.",
 }
 _GONE: Final = "Belonged to the system that this one replaced. Every method answers 410 with the successor."
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "GET /api/plans": Operation("listPlans", "See what can be bought", "Payments", "Cheapest first."),
+    "GET /api/plans": Operation("listPlans", "List the plans and credit packs for sale", "Payments", "Cheapest first."),
     "POST /api/stripe/webhook": Operation(
         "receiveStripeEvent",
-        "Take an event of the platform's account",
+        "Receive an event of the platform's account",
         "Webhooks",
         "An event takes effect at most once; unknown types are recorded.",
         body=_STRIPE_EVENT,
     ),
     "POST /api/stripe/connect-webhook": Operation(
         "receiveStripeConnectEvent",
-        "Take an event of a connected account",
+        "Receive an event of a connected account",
         "Webhooks",
-        "As the other endpoint, with a secret of its own.",
+        "Works as the other endpoint, with a signing secret of its own.",
         body=_STRIPE_EVENT,
     ),
-    "GET /api/openapi.json": Operation("getOpenApi", "Get this document", "Meta", "OpenAPI 3.1.", content=_DOCUMENT),
+    "GET /api/openapi.json": Operation(
+        "getOpenApi",
+        "Get this document",
+        "Meta",
+        "OpenAPI 3.1.",
+        content=_DOCUMENT,
+        statuses={200: "The OpenAPI document."},
+    ),
     "GET /api/asyncapi.json": Operation(
         "getAsyncApi",
         "Get the document of the events",
         "Meta",
         "AsyncAPI 3.0: bus and feed.",
         content=_DOCUMENT,
+        statuses={200: "The AsyncAPI document."},
     ),
-    "GET /api/docs": Operation("getDocs", "Read both documents", "Meta", content=_PAGE),
-    "GET /problems": Operation("listProblems", "Read about all types of problems", "Meta", content=_PAGE),
+    "GET /api/docs": Operation(
+        "getDocs", "Read both documents", "Meta", content=_PAGE, statuses={200: "Both documents, as one page."}
+    ),
+    "GET /problems": Operation(
+        "listProblems",
+        "Read about all types of problems",
+        "Meta",
+        content=_PAGE,
+        statuses={200: "A page that lists every type of problem."},
+    ),
     "GET /problems/{slug}": Operation(
         "getProblem",
         "Read about one type of problem",
         "Meta",
-        "What it means and what to do. This is the page that a problem's `type` leads to; 404, also as a page, where "
-        "there is no such type.",
+        "What it means and what to do: the page that a problem's `type` leads to.",
         content=_PAGE,
-        statuses={200: "The page.", 404: "There is no such type: a page that says so."},
+        statuses={200: "The page.", 404: "A page that says that there is no such type."},
     ),
     "GET /": Operation("redirectToConsole", "Go to the console", "Console", content=_FILE, statuses=_TO_CONSOLE),
     "GET /console": Operation(

@@ -1,4 +1,4 @@
-"""What lies in a dead-letter queue, and why: three services write there, each in its own way."""
+"""A message of a dead-letter queue, and why it is there: SQS, EventBridge and Lambda each write their own form."""
 
 import json
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ _SHOWN_IN_DETAIL = ("eventId", "sessionId", "assignmentId", "payoutId")
 
 @dataclass(frozen=True)
 class DeadLetterMessage:
-    """One dead letter.
+    """One message.
 
     Attributes:
-        message_id: SQS's name for it.
-        receipt: what it is deleted or let go with.
-        received: how often it was received, also by those who only looked at it.
-        sent_at: when it was sent, UTC; a standard queue's letter keeps the time of the event.
-        origin: what gave up: a consumer of a queue, a rule's delivery, a schedule's, or a function's retries.
-        target: the ARN to send it to again: a queue, or a function; empty where it is unknown.
+        message_id: SQS's id of it.
+        receipt: the handle with which it is deleted or released.
+        received: how often it was received, which includes being listed.
+        sent_at: when it was sent, UTC; in a standard queue the time of the event.
+        origin: what gave up: a consumer of a queue, the delivery of a rule or schedule, or a function's retries.
+        target: the ARN of the queue or function to send it to again; empty where it is unknown.
         payload: what to send there.
-        error: the kind of failure, as far as the letter says; of a consumer only its log does.
+        error: the kind of failure; empty where only the consumer's log has it.
         facts: ids and kinds that may be shown, by name.
-        rule: the ARN of the rule it comes from, or empty.
+        rule: the ARN of the rule that it comes from, or empty.
     """
 
     message_id: str
@@ -41,14 +41,14 @@ class DeadLetterMessage:
     rule: str = ""
 
     def __str__(self) -> str:
-        """Render the letter on one line, without personal data."""
-        told = " ".join(f"{name}={value}" for name, value in self.facts.items())
+        """One line, without personal data."""
+        facts = " ".join(f"{name}={value}" for name, value in self.facts.items())
         why = self.error or "its consumer failed, see the function's log"
-        return f"{self.sent_at:%Y-%m-%d %H:%M:%S}Z {self.origin:<8} {self.message_id} {told} ({why})"
+        return f"{self.sent_at:%Y-%m-%d %H:%M:%S}Z {self.origin:<8} {self.message_id} {facts} ({why})"
 
 
 def parse_message(message: Mapping[str, Any]) -> DeadLetterMessage:
-    """Read a message as ReceiveMessage gives it, all its attributes included."""
+    """Read a message as ReceiveMessage gives it with all its attributes."""
     system: Mapping[str, str] = message["Attributes"]
     own = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     body = _parsed(message["Body"])

@@ -1,28 +1,28 @@
-"""Dead letters for admins: what every dead-letter queue of the stack holds, without personal data."""
+"""What every dead-letter queue of the stack holds, for admins: without personal data."""
 
 import json
 from functools import cache
 from uuid import UUID
 
 from autodoctor.aws.sqs import SqsQueue
-from autodoctor.events.dead_letters.model import DeadLetterMessage
+from autodoctor.events.dead_letters.model import DeadLetterMessage, parse_message
 from autodoctor.settings import required
 from autodoctor.web.schemas import ResponseModel, Utc, now
 
 
 class DeadLetter(ResponseModel):
-    """What is told of a letter: ids and kinds, never what it says.
+    """A dead letter without its content: ids and kinds only.
 
     Attributes:
-        letter_id: SQS's name for it.
+        letter_id: SQS's message id.
         sent_at: when the event was sent.
-        received: how often it was received; looking at it counts.
+        received: how often it was received; listing it here counts.
         origin: what gave up: a consumer of a `queue`, the delivery of a `rule` or `schedule`, a `function`'s retries.
-        detail_type: of the event, e.g. `session.ended`.
+        detail_type: of the event, such as `session.ended`.
         event_id: of the event.
-        session_id: of the session it is about.
-        target: the queue or function it was meant for.
-        error: the kind of failure, as far as the letter says; else the log of the consumer does.
+        session_id: of the session that it is about.
+        target: the queue or function that it was meant for.
+        error: the kind of failure; null where only the consumer's log has it.
     """
 
     letter_id: str
@@ -41,8 +41,8 @@ class DeadLetterQueue(ResponseModel):
 
     Attributes:
         name: as in template.yaml.
-        count: how many letters it holds; approximate, as SQS counts.
-        oldest_seconds: age of the oldest letter shown, which is the oldest of all where no more than ten are there.
+        count: how many dead letters it holds; approximate, as SQS counts.
+        oldest_seconds: age of the oldest one listed, which may not be the oldest of all where there are more than ten.
         letters: up to ten, oldest first.
     """
 
@@ -64,48 +64,48 @@ def queues() -> dict[str, SqsQueue]:
     """The dead-letter queues of this deployment, by their names in template.yaml.
 
     Raises:
-        SettingMissing: the deployment does not say which there are.
+        SettingMissing: the deployment names none.
     """
     return {name: SqsQueue(arn) for name, arn in sorted(json.loads(required("DEAD_LETTER_QUEUES")).items())}
 
 
 def dead_letters() -> DeadLetterQueues:
-    """Look into every queue, and leave every letter there for whoever else looks.
+    """List the messages of every queue, and leave them there for whoever else looks.
 
-    A letter that is only looked at is held for no time. That raises how often it was received, which leads nowhere:
-    no dead-letter queue has a queue that it gives up to.
+    Listing raises a message's receive count. That does no harm: no dead-letter queue has one of its own.
 
     Raises:
-        OSError: SQS did not answer.
+        AwsError: SQS refused or did not answer.
     """
-    return DeadLetterQueues(as_of=now(), queues=[_looked_into(name, queue) for name, queue in queues().items()])
+    return DeadLetterQueues(as_of=now(), queues=[_listed(name, queue) for name, queue in queues().items()])
 
 
-def _looked_into(name: str, queue: SqsQueue) -> DeadLetterQueue:
+def _listed(name: str, queue: SqsQueue) -> DeadLetterQueue:
     count = queue.depth()
-    found = sorted(queue.receive(hold_seconds=0), key=lambda letter: letter.sent_at) if count else []
+    received = [parse_message(message) for message in queue.receive(hold_seconds=0)] if count else []
+    found = sorted(received, key=lambda message: message.sent_at)
     oldest = max(0, int((now() - found[0].sent_at).total_seconds())) if found else None
     return DeadLetterQueue(
-        name=name, count=max(count, len(found)), oldest_seconds=oldest, letters=[_shown(letter) for letter in found]
+        name=name, count=max(count, len(found)), oldest_seconds=oldest, letters=[_shown(each) for each in found]
     )
 
 
-def _shown(letter: DeadLetterMessage) -> DeadLetter:
+def _shown(message: DeadLetterMessage) -> DeadLetter:
     return DeadLetter(
-        letter_id=letter.message_id,
-        sent_at=letter.sent_at,
-        received=letter.received,
-        origin=letter.origin,
-        detail_type=letter.facts.get("type"),
-        event_id=_uuid(letter.facts.get("eventId")),
-        session_id=_uuid(letter.facts.get("sessionId")),
-        target=letter.facts.get("target"),
-        error=letter.error or None,
+        letter_id=message.message_id,
+        sent_at=message.sent_at,
+        received=message.received,
+        origin=message.origin,
+        detail_type=message.facts.get("type"),
+        event_id=_uuid(message.facts.get("eventId")),
+        session_id=_uuid(message.facts.get("sessionId")),
+        target=message.facts.get("target"),
+        error=message.error or None,
     )
 
 
 def _uuid(text: str | None) -> UUID | None:
-    """An id, and nothing else that somebody may have put in its place."""
+    """The id; None where the text is anything else, which must not be shown."""
     try:
         return UUID(text) if text else None
     except ValueError:

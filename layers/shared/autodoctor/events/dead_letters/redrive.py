@@ -1,37 +1,34 @@
 """Dead letters, sent again by an admin.
 
-What the consumer of a queue gave up goes back to that queue, which SQS does itself. What a rule could not deliver is
-sent to the rule's target, and what a schedule or a function gave up invokes the function once more, asynchronously:
-what fails again comes back as a new letter. `autodoctor redrive` (autodoctor.operations) does the same.
+SQS itself moves the messages of a consumer's dead-letter queue back to the consumer's queue. What a rule could not
+deliver is sent to the rule's target, and what a schedule or a function gave up invokes the function again,
+asynchronously. What fails again comes back as a new message. `autodoctor redrive`
+(autodoctor.operations) does the same.
 """
 
 import time
-from functools import cache
-from http import HTTPStatus
 from typing import Final, LiteralString
-from urllib.parse import quote
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from autodoctor.aws.client import AwsConnection, endpoint
-from autodoctor.aws.sqs import QueueRefused, SqsQueue
+from autodoctor.aws.boto import call
+from autodoctor.aws.errors import ServiceRefused
+from autodoctor.aws.sqs import SqsQueue
 from autodoctor.db import Database
 from autodoctor.errors import NotFound
-from autodoctor.events.dead_letters.model import DeadLetterMessage
+from autodoctor.events.dead_letters.model import DeadLetterMessage, parse_message
 from autodoctor.events.dead_letters.queues import queues
+from autodoctor.events.feed.queue import MESSAGE_GROUP
 from autodoctor.ids import new_id
 from autodoctor.observability import log_failure
 from autodoctor.web.schemas import ResponseModel
 
 SENDING_SECONDS: Final = 15.0
-"""What one call spends on sending letters itself; the rest waits for the next call."""
+"""What one call spends on sending messages itself; the rest stays for the next call."""
 _HOLD_SECONDS: Final = 60
-_FEED_GROUP: Final = "feed"
-"""The message group that FeedRule gives to what it sends (template.yaml); no other rule feeds a FIFO queue."""
-_INVOKE_SECONDS: Final = 5.0
 
-_NOTE: Final[LiteralString] = """
+_RECORD: Final[LiteralString] = """
 INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
 VALUES (%(id)s, %(actor_id)s, 'dead_letter_queue.redriven', %(queue)s, '{letters}', %(before)s, '{}')
 ON CONFLICT (id) DO NOTHING
@@ -43,8 +40,8 @@ class Redriven(ResponseModel):
 
     Attributes:
         queue: which.
-        sending: how many letters were sent again, or are being sent by SQS from now on.
-        kept: how many stay, as they could not be sent to where they were meant to go, or not in time.
+        sending: how many messages were sent again, or are being sent by SQS from now on.
+        kept: how many stay: where they belong is unknown or refused them, or time ran out.
     """
 
     queue: str
@@ -60,16 +57,16 @@ class DeadLetterQueueNotFound(NotFound):
 
 
 def redrive(database: Database, actor_id: UUID, name: str) -> Redriven:
-    """Begin to send the letters of a queue again; written down before it begins, so that nothing is sent unseen.
+    """Begin to send a queue's messages again; the audit row is written first, so that nothing is sent unseen.
 
     Args:
-        database: where what admins do is written down.
+        database: keeps the audit row.
         actor_id: the admin's `sub`.
         name: of the queue, as in template.yaml.
 
     Raises:
-        DeadLetterQueueNotFound: there is none of that name.
-        OSError: SQS or Lambda did not answer; letters may have been sent, and those that were not are still there.
+        DeadLetterQueueNotFound: no queue has that name.
+        AwsError: SQS refused or did not answer; some messages may have been sent, the others are still there.
     """
     queue = queues().get(name)
     if queue is None:
@@ -78,58 +75,45 @@ def redrive(database: Database, actor_id: UUID, name: str) -> Redriven:
     moved_by_sqs = queue.has_sources()
     if count == 0 or (moved_by_sqs and queue.is_moving()):
         return Redriven(queue=name, sending=count, kept=0)
-    note = {"id": new_id(), "actor_id": actor_id, "queue": name, "before": Jsonb({"letters": count})}
-    database.execute(_NOTE, note)
+    change = {"id": new_id(), "actor_id": actor_id, "queue": name, "before": Jsonb({"letters": count})}
+    database.execute(_RECORD, change)
     if moved_by_sqs:
         queue.start_move()
         return Redriven(queue=name, sending=count, kept=0)
-    return _sent_each(name, queue, count)
+    return _send_each(name, queue, count)
 
 
-def _sent_each(name: str, queue: SqsQueue, most: int) -> Redriven:
-    """Send `most` letters at most: one that fails again at once is back before this ends, and would go round."""
+def _send_each(name: str, queue: SqsQueue, most: int) -> Redriven:
+    """Send `most` messages at most: one that fails again at once is back before this ends, and would go round."""
     give_up_at = time.monotonic() + SENDING_SECONDS
     sent = 0
     kept: list[DeadLetterMessage] = []
     while sent + len(kept) < most and time.monotonic() < give_up_at:
-        batch = queue.receive(_HOLD_SECONDS)
+        batch = [parse_message(message) for message in queue.receive(_HOLD_SECONDS)]
         if not batch:
             break
-        for letter in batch:
-            if sent + len(kept) < most and time.monotonic() < give_up_at and _is_sent(letter):
-                queue.delete(letter)
+        for message in batch:
+            if sent + len(kept) < most and time.monotonic() < give_up_at and _is_sent(message):
+                queue.delete(message.receipt)
                 sent += 1
             else:
-                kept.append(letter)
-    for letter in kept:
-        queue.let_go(letter)
+                kept.append(message)
+    for message in kept:
+        queue.release(message.receipt)
     return Redriven(queue=name, sending=sent, kept=len(kept))
 
 
-def _is_sent(letter: DeadLetterMessage) -> bool:
-    """Send one letter to where it was meant to go; the role's policy says where that may be."""
+def _is_sent(message: DeadLetterMessage) -> bool:
+    """Send one message to where it was meant to go; the role's policy says where that may be."""
     try:
-        if ":sqs:" in letter.target:
-            SqsQueue(letter.target).send(letter.payload, _FEED_GROUP)
-        elif ":lambda:" in letter.target:
-            _invoke(letter)
+        if ":sqs:" in message.target:
+            SqsQueue(message.target).send(message.payload, MESSAGE_GROUP)  # the only FIFO queue that a rule feeds
+        elif ":lambda:" in message.target:
+            payload = message.payload.encode()
+            call("lambda", "invoke", FunctionName=message.target, InvocationType="Event", Payload=payload)
         else:
             return False
-    except QueueRefused as refused:
-        log_failure("letter not sent again", refused)
+    except ServiceRefused as refused:
+        log_failure("dead letter not sent again", refused)
         return False
     return True
-
-
-@cache
-def _functions() -> AwsConnection:
-    return AwsConnection("lambda", endpoint("LAMBDA", "lambda"))
-
-
-def _invoke(letter: DeadLetterMessage) -> None:
-    """Have Lambda run a function with the letter's event as soon as it can."""
-    function = quote(letter.target.partition(":function:")[2], safe="")
-    path, headers = f"/2015-03-31/functions/{function}/invocations", {"X-Amz-Invocation-Type": "Event"}
-    answer = _functions().send("POST", path, letter.payload.encode(), headers, timeout_seconds=_INVOKE_SECONDS)
-    if answer.status != HTTPStatus.ACCEPTED:
-        raise QueueRefused("Invoke", answer.status)

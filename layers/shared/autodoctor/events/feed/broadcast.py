@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from autodoctor.db import Database, Row
 from autodoctor.events.consumer import BatchAnswer
 from autodoctor.events.feed import connections, messages, queue_position
-from autodoctor.events.feed.connections import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.events.feed.push import Pushed, PushFailed, push
+from autodoctor.events.feed.queue import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.events.model import Event, parse_event
 from autodoctor.observability import MetricUnit, log_failure, logger, metrics
 

@@ -13,10 +13,6 @@ from autodoctor.sessions.presence import forget_connection
 # API Gateway ends a connection after two hours.
 LONGEST_MINUTES: Final = 125
 _DIGITS: Final = 20
-CONNECT_NOTE: Final = "connectionOpened"
-"""The key of the note in the feed's queue that a connection was opened."""
-IDENTIFY_NOTE: Final = "connectionAsks"
-"""The key of the note that a connection asks who it is."""
 
 _CONNECT: Final[LiteralString] = """
 WITH ticket AS (
@@ -107,11 +103,11 @@ def all_ready(database: Database) -> list[str]:
 
 
 def drop(database: Database, connection_ids: Sequence[str]) -> None:
-    """Take leave of connections that are gone: whose presence stood on one alone has left its session."""
+    """Delete closed connections. A party whose last connection closed has left the session."""
     for connection_id in connection_ids:
         database.transaction(partial(forget_connection, connection_id=connection_id))
 
 
 def drop_expired(database: Database) -> None:
-    """Take leave of connections whose end nobody told us of."""
+    """Delete connections past API Gateway's limit, for which no `$disconnect` came."""
     drop(database, [row["connection_id"] for row in database.all(_EXPIRED, {})])

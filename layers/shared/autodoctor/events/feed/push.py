@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from autodoctor.aws.client import AwsConnection
+from autodoctor.aws.errors import ServiceUnreachable
 from autodoctor.settings import required
 
 AT_ONCE: Final = 32
@@ -55,7 +56,7 @@ class _Pool:
         path = f"/%40connections/{quote(connection_id, safe='')}"
         try:
             return connection.send(method, path, body, {}, timeout_seconds=TIMEOUT_SECONDS).status
-        except OSError:
+        except ServiceUnreachable:
             return 0
         finally:
             self._idle.put(connection)

@@ -60,7 +60,7 @@ def stripe_secrets() -> StripeSecrets:
 
     Raises:
         SettingMissing: neither is configured.
-        OSError: the extension does not answer.
+        AwsError: the secret cannot be read.
         KeyError: the secret lacks a member.
     """
     text = os.environ.get("STRIPE_SECRETS")
@@ -78,7 +78,7 @@ def stripe_client(answer_seconds: float = ANSWER_SECONDS) -> "StripeClient":
 
     Raises:
         SettingMissing: no key is configured.
-        OSError: the secret cannot be read.
+        AwsError: the secret cannot be read.
     """
     return _client(stripe_secrets().api_key, os.environ.get("STRIPE_API_BASE"), answer_seconds)
 

@@ -1,1 +1,1 @@
-"""What operators run against a database: their commands and what those do."""
+"""What operators run against a deployment: the commands, and the work behind those that nothing else uses."""

@@ -1,7 +1,7 @@
-"""Personal data on request: a copy of everything about a customer, and its erasure.
+"""Copies or erases a customer's personal data on request.
 
-For operators who act as the owner of the database (`autodoctor customer`); no function may do either. The right to
-either is the GDPR's, articles 15, 17 and 20; the ledger is kept as article 17(3)(b) and (e) allow.
+Only for operators who act as the owner of the database (`autodoctor customer`); no function may do this. The rights to
+a copy and to erasure are articles 15, 20 and 17 of the GDPR; articles 17(3)(b) and (e) allow keeping the ledger.
 """
 
 from typing import Any, Final, LiteralString
@@ -76,11 +76,11 @@ class CustomerBusy(Exception):
 
 
 class Erasure(ResponseModel):
-    """The proof of an erasure.
+    """What proves an erasure.
 
     Attributes:
-        erased_by: the database role, and the operator.
-        sessions: how many sessions it took the words and names from.
+        erased_by: the database role and the operator.
+        sessions: how many sessions were stripped of words and names.
     """
 
     user_id: UUID
@@ -90,14 +90,14 @@ class Erasure(ResponseModel):
 
 
 def export_customer(database: Database, user_id: UUID) -> dict[str, Any]:
-    """Everything that is known of a customer, as one document of JSON values.
+    """Return everything that is known about a customer as one JSON document.
 
     Args:
         database: as its owner.
         user_id: the `sub` of the customer's token.
 
     Raises:
-        NoSuchCustomer: there is none.
+        NoSuchCustomer: there is no such customer.
     """
     row = database.one(_EXPORT, {"user_id": user_id})
     if row is None:
@@ -107,20 +107,20 @@ def export_customer(database: Database, user_id: UUID) -> dict[str, Any]:
 
 
 def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
-    """Take a customer's personal data out of every row, for ever; a second time changes nothing.
+    """Erase a customer's personal data from every row, for ever; a second time changes nothing.
 
-    Stripe and whoever runs the sign-in keep records of their own, which are erased there.
+    Stripe and the sign-in service keep records of their own, which have to be erased there.
 
     Args:
         database: as its owner.
         user_id: the `sub` of the customer's token.
-        operator: who does it, for the record.
+        operator: who erases, for the record.
 
     Returns:
-        The proof; where it was done before, that one's.
+        The proof; of the first erasure, where the customer was erased before.
 
     Raises:
-        NoSuchCustomer: there is none.
+        NoSuchCustomer: there is no such customer.
         CustomerBusy: a session is active or a payment open.
     """
     try:

@@ -153,6 +153,21 @@ def test_a_database_of_the_users_own_is_used_and_never_reset(database: Database,
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["verify"], "nothing is wrong"),
+        (["repair"], "nothing was changed; --apply does it"),
+        (["reconcile"], "differences: none"),
+        (["redrive"], "SettleDeadLetterQueue"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_an_operators_command_works_on_the_running_server(dev: Dev, arguments: list[str], said: str) -> None:
+    done = command(dev, *arguments)
+    assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+
+
 def test_without_a_server_token_says_what_to_do(tmp_path: Path) -> None:
     refused = run("token", "--group", "admins", "--sub", STRANGER, "--data-dir", str(tmp_path / "none"))
     assert refused.returncode == 1

@@ -70,6 +70,7 @@ def empty(owner_url: str) -> None:
             with psycopg.connect(owner_url) as connection:
                 connection.execute("DROP SCHEMA public CASCADE")
                 connection.execute("CREATE SCHEMA public")
+                connection.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")  # as in every new database
         except psycopg.errors.DeadlockDetected:
             if last:
                 raise

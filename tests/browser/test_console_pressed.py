@@ -1,10 +1,10 @@
-"""What is pressed while its page is built anew: the click counts, and the news come right after it."""
+"""A page that is rebuilt while somebody uses it: a press becomes a click, and an old answer replaces no newer one."""
 
 import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
 
 from browser.test_console_journey import ended_by
 from browser.test_console_quotes import CONCERN, live
@@ -65,3 +65,26 @@ def test_what_came_while_something_was_pressed_is_shown_when_it_is_let_go(accoun
     expect(mechanic.locator(".pill").first).to_have_text("live")
     mechanic.mouse.up()
     expect(mechanic.get_by_role("heading", name="Session over")).to_be_visible()
+
+
+def test_an_answer_that_was_overtaken_is_not_shown(account: Account, windows: Windows) -> None:
+    mechanic, customer = together(account, windows)
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    mechanic.route(SESSION, hold_the_first)
+    with mechanic.expect_request(SESSION):
+        customer.get_by_role("button", name="Leave for a moment").click()
+    ended_by(customer)
+    over = mechanic.get_by_role("heading", name="Session over")
+    expect(over).to_be_visible()
+    [(route, older)] = held
+    with mechanic.expect_response(SESSION):
+        route.fulfill(response=older)
+    mechanic.evaluate("new Promise(requestAnimationFrame)")
+    expect(over).to_be_visible()

@@ -24,19 +24,22 @@ const who = signedIn();
 const isMechanic = who?.groups.includes("mechanics") ?? false;
 const main = document.getElementById("main");
 const feed = new Feed();
+let turns = 0; // how often the session was asked for
 let shown = null;
 let undecided = false; // whether a quote may still change
 let clock = null;
 
 async function refresh() {
+  const turn = ++turns;
   try {
     const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
+    if (turn !== turns) return; // asked again meanwhile; answers may overtake each other
     shown = session;
     undecided = quotes.some(({ status }) => ["requested", "given"].includes(status));
     await fill(main, view(session, quotes));
     tick();
   } catch (error) {
-    await fill(main, failed(error, refresh));
+    if (turn === turns) await fill(main, failed(error, refresh));
   }
 }
 

@@ -14,7 +14,7 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
 from autodoctor.sessions.presence import join, leave, release
 from support.evidence import assignments, column, events, last_event, plant, plant_meeting
-from support.world import World
+from support.world import PATIENCE_SECONDS, World
 
 
 def outcome(ended: Ended) -> tuple[str, str, int | None]:
@@ -315,9 +315,8 @@ def test_a_lock_that_goes_in_time_is_waited_for(world: World) -> None:
         with world.owner.transaction():
             world.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
             ending = pool.submit(world.end, customer, session_id)
-            time.sleep(0.3)
-            assert not ending.done()
-        assert ending.result(timeout=5).reason == "too_short"
+            world.wait_until_held_up()
+        assert ending.result(timeout=PATIENCE_SECONDS).reason == "too_short"
 
 
 def test_who_only_refers_to_the_session_is_not_waited_for(world: World) -> None:
@@ -336,9 +335,9 @@ def test_a_join_that_commits_while_the_end_waits_is_seen(world: World) -> None:
         with world.owner.transaction():
             world.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
             ending = pool.submit(world.end, customer, session_id)
-            time.sleep(0.2)
+            world.wait_until_held_up()
             plant(world, session_id, "joined", 100, mechanic)
-        assert ending.result(timeout=5).reason == "billable"
+        assert ending.result(timeout=PATIENCE_SECONDS).reason == "billable"
 
 
 def test_notes_of_a_mechanic_whose_customer_was_quicker_are_kept_once(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.cloud.engine import Engine
+from support.cloud.engine import Engine, wait_until_printed
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{15}=")
 
@@ -130,8 +130,9 @@ def test_answers_503_when_the_function_is_too_slow(engine: Engine, path: str) ->
 
 def test_answers_503_when_the_function_is_throttled(engine: Engine) -> None:
     with ThreadPoolExecutor(1) as thread:
-        slow = thread.submit(engine.http.post, "/single", json={"do": "sleep", "seconds": 0.5})
-        time.sleep(0.25)
+        at_work = {"do": "sleep", "seconds": 0.5, "text": "the only process of /single is at work"}
+        slow = thread.submit(engine.http.post, "/single", json=at_work)
+        wait_until_printed(engine.lines, at_work["text"])
         refused = engine.http.post("/single", json={})
         assert message(refused) == (503, {"message": "Service Unavailable"})
         assert slow.result().status_code == 200

@@ -19,8 +19,9 @@ import httpx
 import pytest
 
 from localcloud.compute.environment import MissingPackage
+from localcloud.host.logline import LogLine
 from localcloud.services.cloud import CloudSettings, InvokeResult, RunningCloud, running_cloud
-from support.cloud.engine import ENGINE_TEMPLATE
+from support.cloud.engine import ENGINE_TEMPLATE, wait_until_printed
 
 PATIENCE_SECONDS = 30.0
 PARENT = """
@@ -92,12 +93,14 @@ def test_runs_changed_code_of_a_layer_in_new_processes(tmp_path: Path, own_stack
 
 def test_finishes_the_event_at_hand_before_it_reloads(tmp_path: Path, own_stack: Path) -> None:
     layer = own_stack.parent / "layers" / "common" / "common" / "__init__.py"
-    slow = {"do": "sleep", "seconds": 0.6}
-    with running_cloud(settings(tmp_path, template=own_stack, reload=True)) as cloud:
+    slow = {"do": "sleep", "seconds": 0.6, "text": "at work"}
+    lines = list[LogLine]()
+    reloading = dataclasses.replace(settings(tmp_path, template=own_stack, reload=True), log=lines.append)
+    with running_cloud(reloading) as cloud:
         before = probe(cloud)
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(cloud.invoke, "ProbeFunction", slow)
-            time.sleep(0.1)
+            wait_until_printed(lines, slow["text"])
             layer.write_text('GREETING = "good evening"\n')
         answer = cast("dict[str, Any]", running.result().payload)
         assert (answer["pid"], answer["greeting"]) == (before["pid"], "hello")

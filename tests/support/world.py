@@ -2,6 +2,7 @@
 
 import functools
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,13 @@ from autodoctor.sessions.accept import Accepted, accept
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.presence import join
 from localcloud.database.postgres import Database as DatabaseUrls
+
+PATIENCE_SECONDS = 60.0
+_HELD_UP: LiteralString = """
+SELECT FROM pg_stat_activity
+ WHERE datname = current_database() AND usename = 'autodoctor_app'
+   AND (wait_event_type = 'Lock' OR query ILIKE 'rollback')
+"""
 
 # Children first.
 TABLES = (
@@ -123,6 +131,13 @@ class World:
             yield database
         finally:
             database.close()
+
+    def wait_until_held_up(self) -> None:
+        """Wait until the application waits for a lock, or was refused one and is about to try again."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._superuser.execute(_HELD_UP).fetchone() is None:
+            assert time.monotonic() < deadline, "nothing holds it up"
+            time.sleep(0.01)
 
     def one(self, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 (whatever type the column has)
         """The first column of the first row of an owner's query."""

@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -182,26 +181,27 @@ def test_a_connection_that_is_closed_with_our_request_is_told_apart() -> None:
 @pytest.mark.parametrize("unasked", [b"", b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"])
 def test_what_comes_between_two_requests_answers_neither(unasked: bytes) -> None:
     """Closed, or told that it will be, as while an environment is frozen: the next request has another connection."""
-    with serving_late(unasked) as (base, sent):
+    with serving_late(unasked) as (base, answered, sent):
         http = HttpConnection(base)
         assert ask(http) == HELLO
-        assert sent.wait(5)
+        answered.set()
+        assert sent.wait(30)
         assert ask(http) == HELLO
         http.close()
 
 
 @contextmanager
-def serving_late(unasked: bytes) -> Iterator[tuple[str, threading.Event]]:
-    """Answer a request on each of two connections; once the first is answered, send this over it and close it."""
+def serving_late(unasked: bytes) -> Iterator[tuple[str, threading.Event, threading.Event]]:
+    """Answer a request on each of two connections; once the first answer is read, send this over it and close it."""
     with socket.create_server((LOOPBACK, 0)) as listening:
-        sent = threading.Event()
+        answered, sent = threading.Event(), threading.Event()
 
         def serve() -> None:
             first, _ = listening.accept()
             with first:
                 first.recv(65536)
                 first.sendall(OK)
-                time.sleep(0.1)  # so that it is not read together with the answer
+                answered.wait(30)
                 first.sendall(unasked)
             sent.set()
             second, _ = listening.accept()
@@ -211,7 +211,7 @@ def serving_late(unasked: bytes) -> Iterator[tuple[str, threading.Event]]:
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield f"http://{LOOPBACK}:{listening.getsockname()[1]}", sent
+        yield f"http://{LOOPBACK}:{listening.getsockname()[1]}", answered, sent
         thread.join(10)
 
 

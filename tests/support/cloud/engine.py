@@ -1,5 +1,6 @@
 """What tests of the local cloud's engine work with, and the stack they run."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import httpx
 from localcloud.host.logline import LogLine
 from localcloud.services.cloud import RunningCloud
 
+PATIENCE_SECONDS = 60.0
 ENGINE_TEMPLATE = Path(__file__).parents[1] / "stacks" / "engine" / "template.yaml"
 
 
@@ -21,6 +23,14 @@ class Engine:
     cloud: RunningCloud
     http: httpx.Client
     lines: list[LogLine]
+
+
+def wait_until_printed(lines: list[LogLine], text: str) -> None:
+    """Wait until a function has printed a text, which is that of one test alone."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not any(text in line.text for line in list(lines)):
+        assert time.monotonic() < deadline, f"nobody printed {text!r}"
+        time.sleep(0.01)
 
 
 @contextmanager

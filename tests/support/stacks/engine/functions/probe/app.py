@@ -24,6 +24,7 @@ def handler(event: dict[str, Any], context: Context) -> object:
     order = event if "do" in event else _order(event)
     match order.get("do"):
         case "sleep":
+            print(order.get("text", "asleep"))
             time.sleep(order["seconds"])
         case "exit":
             os._exit(order["code"])

@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from hypothesis import settings
 from autodoctor.migrations import migrate
 from localcloud.database.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from localcloud.host import ports
+from support.account_settings import AccountSettings
 from support.database.statement_log import LOG_LINE_PREFIX, pinning, statements
 from support.world import World
 
@@ -105,20 +107,33 @@ def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
     world.close()
 
 
+@pytest.fixture
+def next_week() -> str:
+    """An instant in a week, as clients write it."""
+    return (datetime.now(UTC) + timedelta(days=7)).isoformat()
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    """How the file's account differs from the usual one: not at all, unless a file or folder has this fixture too."""
+    return AccountSettings()
+
+
 @pytest.fixture(scope="module")
 def account(
     request: pytest.FixtureRequest,
     postgres_server: PostgresServer,
     template_database: str,
     tmp_path_factory: pytest.TempPathFactory,
+    account_settings: AccountSettings,
 ) -> Iterator["Account"]:
     """Run the functions of template.yaml on a database that only the tests of this file use."""
-    from support.account import running_account  # noqa: PLC0415 (a second that only these tests pay)
+    from support.account import account_as  # noqa: PLC0415 (a second that only these tests pay)
 
     name = request.module.__name__.rpartition(".")[2]
     folder = tmp_path_factory.mktemp("account")
     with (
         postgres_server.temporary_database(name, template_database) as database,
-        running_account(database, folder) as account,
+        account_as(account_settings, database, folder) as account,
     ):
         yield account

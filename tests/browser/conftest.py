@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from localcloud.database.postgres import PostgresServer
-from support.account import Account, running_account
+from support.account_settings import AccountSettings
 from support.browser.site import running_site
 from support.browser.window import PATIENCE_MS, SCREENSHOTS, Camera, Troubles, Windows
 
@@ -89,17 +88,6 @@ def site() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer,
-    template_database: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-    site: str,
-) -> Iterator[Account]:
-    """Run the functions of template.yaml on a database of this file's tests' own."""
-    folder = tmp_path_factory.mktemp("account")
-    with (
-        postgres_server.temporary_database(request.path.stem, template_database) as database,
-        running_account(database, folder, SessionBaseUrl=site) as account,
-    ):
-        yield account
+def account_settings(site: str) -> AccountSettings:
+    """Have the account's mails and payments lead to that site."""
+    return AccountSettings(parameters={"SessionBaseUrl": site})

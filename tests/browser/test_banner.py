@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page, expect
 
-from localcloud.database.postgres import PostgresServer
 from support.account import Account, Caller
-from support.browser.console import running_console
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings
 from support.browser.window import Camera, Windows
 from support.world import Mechanic
 
@@ -71,18 +71,15 @@ def shop() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer,
-    template_database: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    shop: ThreadingHTTPServer,
-) -> Iterator[Account]:
-    """An account that lets the shop's pages call it."""
-    origin = f"http://127.0.0.1:{shop.server_address[1]}"
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "banner", folder, origin) as account:
-        _Shop.api = account.cloud.api_url
-        yield account
+def account_settings(shop: ThreadingHTTPServer) -> AccountSettings:
+    """Let the shop's pages call the account."""
+    return console_settings(f"http://127.0.0.1:{shop.server_address[1]}")
+
+
+@pytest.fixture(scope="module")
+def account(account: Account) -> Account:
+    _Shop.api = account.cloud.api_url
+    return account
 
 
 type Visit = Callable[[Page, Caller], Page]

@@ -1,34 +1,34 @@
 """The admin's page against a marketplace with a past: every number, the way to who waits longest, and what is done."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from localcloud.database.postgres import PostgresServer
 from support.account import Account
-from support.browser.console import hide, running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, hide, signed_in
 from support.browser.window import Camera, Windows
 from support.past_sessions import PastSessions, Story, no_show, withdrawn
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
+def account_settings() -> AccountSettings:
+    return console_settings()
+
+
+@pytest.fixture(scope="module")
+def account(account: Account) -> Account:
     """Ten completed, two cancelled, and two customers who wait, one of them for a quarter of an hour."""
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_admin", folder) as account:
-        past_sessions, now = PastSessions(account.world), datetime.now(UTC)
-        past_sessions.sessions(10, now - timedelta(hours=5), Story())
-        past_sessions.session(now - timedelta(hours=3), withdrawn())
-        past_sessions.session(now - timedelta(hours=2), no_show())
-        account.world.queued(name="Longwait Larry")
-        account.world.let_time_pass(900)
-        account.world.queued(name="Newer Nora", urgent=False)
-        yield account
+    past_sessions, now = PastSessions(account.world), datetime.now(UTC)
+    past_sessions.sessions(10, now - timedelta(hours=5), Story())
+    past_sessions.session(now - timedelta(hours=3), withdrawn())
+    past_sessions.session(now - timedelta(hours=2), no_show())
+    account.world.queued(name="Longwait Larry")
+    account.world.let_time_pass(900)
+    account.world.queued(name="Newer Nora", urgent=False)
+    return account
 
 
 def tile(page: Page, label: str) -> str:

@@ -1,15 +1,14 @@
 """The admin's tab of dead letters, and what the reader did on a page outliving its refreshes."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from autodoctor.ids import new_id
-from localcloud.database.postgres import PostgresServer
 from support.account import Account
-from support.browser.console import running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
 from support.browser.window import Camera, Windows
 from support.events.dead_letter_queues import DeadLetterQueues
 
@@ -18,12 +17,8 @@ BETWEEN = "Between the bus and its consumers"
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_dead_letters", folder) as account:
-        yield account
+def account_settings() -> AccountSettings:
+    return console_settings()
 
 
 @pytest.fixture(scope="module")

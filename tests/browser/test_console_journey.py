@@ -1,27 +1,21 @@
 """Customer and mechanic play whole sessions in the console, in two windows, without anything being explained."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from localcloud.database.postgres import PostgresServer
 from support.account import Account
-from support.browser.console import running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
 from support.browser.window import Camera, Windows
 
 BANNER = "active-session-banner section"
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """The account that these tests play in."""
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_journey", folder) as account:
-        yield account
+def account_settings() -> AccountSettings:
+    return console_settings()
 
 
 def described(page: Page, concern: str) -> None:

@@ -1,15 +1,14 @@
 """The console where it is narrow or a name is long, and the way from how many there are to who they are."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from localcloud.database.postgres import PostgresServer
 from support.account import Account
-from support.browser.console import running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
 from support.browser.window import Camera, Windows
 from support.past_sessions import PastSessions, Story
 
@@ -17,19 +16,20 @@ LONG = "Wolfeschlegelsteinhausenbergerdorff" * 5
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
+def account_settings() -> AccountSettings:
+    return console_settings()
+
+
+@pytest.fixture(scope="module")
+def account(account: Account) -> Account:
     """Four completed sessions; two mechanics who are available, one who is away, one in a session; the long name."""
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_looks", folder) as account:
-        world = account.world
-        PastSessions(world).sessions(4, datetime.now(UTC) - timedelta(hours=5), Story())
-        world.owner.execute("UPDATE mechanics SET available_until = NULL")
-        world.mechanic(), world.mechanic(), world.mechanic(available_until=None)
-        world.owner.execute("UPDATE mechanics SET name = %s WHERE id = %s", [LONG, (busy := world.mechanic()).id])
-        world.accept(busy, world.queued(name=LONG))
-        yield account
+    world = account.world
+    PastSessions(world).sessions(4, datetime.now(UTC) - timedelta(hours=5), Story())
+    world.owner.execute("UPDATE mechanics SET available_until = NULL")
+    world.mechanic(), world.mechanic(), world.mechanic(available_until=None)
+    world.owner.execute("UPDATE mechanics SET name = %s WHERE id = %s", [LONG, (busy := world.mechanic()).id])
+    world.accept(busy, world.queued(name=LONG))
+    return account
 
 
 def overflow(page: Page) -> int:

@@ -2,29 +2,23 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
 from browser.test_console_journey import described
-from localcloud.database.postgres import PostgresServer
 from support.account import Account
-from support.browser.console import hide, running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, hide, signed_in
 from support.browser.window import Camera, Windows
 
 UNDER_WAY = "Your payment is under way"
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """The account that these tests pay in."""
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_payments", folder) as account:
-        yield account
+def account_settings() -> AccountSettings:
+    return console_settings()
 
 
 def paid_later(page: Page, concern: str, plan: str = "Quick") -> str:

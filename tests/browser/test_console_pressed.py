@@ -1,29 +1,23 @@
 """A page that is rebuilt while somebody uses it: a press becomes a click, and an old answer replaces no newer one."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
 
 from browser.test_console_journey import ended_by
 from browser.test_console_quotes import CONCERN, live
-from localcloud.database.postgres import PostgresServer
 from support.account import Account
-from support.browser.console import running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
 from support.browser.window import Windows
 
 SESSION = re.compile(r"/api/sessions/[0-9a-f-]{36}$")
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """The account that these tests play in."""
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_pressed", folder) as account:
-        yield account
+def account_settings() -> AccountSettings:
+    return console_settings()
 
 
 def together(account: Account, windows: Windows) -> tuple[Page, Page]:

@@ -1,29 +1,23 @@
 """A session is handed to a workshop, which names an amount that the customer approves: three people in the console."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from browser.test_console_journey import described, ended_by
-from localcloud.database.postgres import PostgresServer
 from localcloud.identity.roster import WORKSHOP_NAME
 from support.account import Account
-from support.browser.console import running_console, signed_in
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
 from support.browser.window import Camera, Windows
 
 CONCERN = "It grinds when I brake."
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """The account that these tests play in."""
-    folder = tmp_path_factory.mktemp("console")
-    with running_console(postgres_server, template_database, "console_quotes", folder) as account:
-        yield account
+def account_settings() -> AccountSettings:
+    return console_settings()
 
 
 def live(customer: Page, mechanic: Page) -> None:

@@ -23,7 +23,7 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.web.schemas import now
-from integration.test_state_machine import Consultations
+from concurrency.test_state_machine import Consultations
 from support.events.scripted_bus import ScriptedBus, scripted_bus
 from support.world import World
 

@@ -21,7 +21,7 @@ from autodoctor.intake.create import SessionCreated
 from autodoctor.sessions import active
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.queue import fetch_queue
-from integration.test_state_machine import CUSTOMERS, MECHANICS, Consultations, Wish
+from concurrency.test_state_machine import CUSTOMERS, MECHANICS, Consultations, Wish
 from support.world import World
 
 GONE = {"assignment_accepted", "assignment_cancelled", "assignment_expired"}

@@ -1,31 +1,14 @@
-"""Fixtures of the journeys: the account that template.yaml describes, running, and the output of `sam build`."""
+"""The output of `sam build`, for the tests of the artefact."""
 
 import platform
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from localcloud.database.postgres import PostgresServer
-from support.account import Account, running_account
-
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / ".aws-sam" / "build"
 ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-
-
-@pytest.fixture(scope="session")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """Run the functions of template.yaml, once for all journeys, on a database that only they use."""
-    folder = tmp_path_factory.mktemp("account")
-    with (
-        postgres_server.temporary_database("journey", template_database) as database,
-        running_account(database, folder) as account,
-    ):
-        yield account
 
 
 @pytest.fixture(scope="session")

@@ -216,7 +216,7 @@ ROUTES = {
     ),
     "see the mechanic's quotes": Route("GET", "/api/mechanic/quotes", live, ACTIVE_MECHANIC),
     "see the workshops to ask": Route("GET", "/api/mechanic/workshops", live, ACTIVE_MECHANIC),
-    # on a quote that there is: tests/payments/test_quotes_over_http.py
+    # on a quote that there is: tests/quotes/test_quotes_over_http.py
     "see a quote": Route("GET", "/api/quotes/{session}", live, dict.fromkeys(EVERYBODY, 404)),
     "quote": Route(
         "POST",

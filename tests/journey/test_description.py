@@ -5,7 +5,7 @@ derived from the test's name, as in test_fuzz.py; `-m slow` sends many more.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,9 +23,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from localcloud.database.postgres import PostgresServer
 from support import openapi_conformance
-from support.account import Account, Caller, running_account
+from support.account import Account, Caller
 
 EXAMPLES: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "4"))
 LONG: Final = int(os.environ.get("DESCRIPTION_EXAMPLES", "50"))
@@ -118,19 +117,6 @@ def informed(draw: st.DataObject, value: Any, known: Mapping[str, list[str]]) ->
         name: draw.draw(st.sampled_from(known[name])) if name in known else informed(draw, each, known)
         for name, each in value.items()
     }
-
-
-@pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    """An account of its own: what is sent here changes plans and packs, which other journeys buy."""
-    folder = tmp_path_factory.mktemp("description")
-    with (
-        postgres_server.temporary_database("description", template_database) as database,
-        running_account(database, folder) as account,
-    ):
-        yield account
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,10 @@ from autodoctor.ids import new_id
 from localcloud.commands.samples import INTAKE, INTAKE_WITH_WAIVER
 from localcloud.database.postgres import Database
 from localcloud.host.logline import LogLine
+from localcloud.identity.roster import seed
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 from support import openapi_conformance
+from support.account_settings import AccountSettings
 from support.world import Mechanic, World
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -150,6 +152,23 @@ def running_account(
         else:
             yield account
     world.close()
+
+
+@contextmanager
+def account_as(wanted: AccountSettings, database: Database, data_dir: Path) -> Iterator[Account]:
+    """Run template.yaml on a migrated database as `wanted`."""
+    if wanted.roster:
+        seed(database.owner_url)
+    with running_account(
+        database,
+        data_dir,
+        port=wanted.port,
+        longest_redelivery_seconds=wanted.longest_redelivery_seconds,
+        **wanted.parameters,
+    ) as account:
+        if wanted.roster:
+            account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+        yield account
 
 
 @contextmanager

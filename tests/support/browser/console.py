@@ -1,33 +1,22 @@
 """The console for a test: an account whose mails and payments lead to it, and signing in."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from playwright.sync_api import Page
 
-from localcloud.database.postgres import PostgresServer
 from localcloud.host.ports import LOOPBACK, scattered_port
-from localcloud.identity.roster import seed
-from support.account import Account, running_account
+from support.account import Account
+from support.account_settings import AccountSettings
 
 
-@contextmanager
-def running_console(
-    server: PostgresServer, template: str, name: str, data_dir: Path, origins: str = ""
-) -> Iterator[Account]:
-    """The functions of template.yaml on a database `name` with the roster's people; a second together is billable.
+def console_settings(origins: str = "") -> AccountSettings:
+    """An account with the roster's people whose mails and payments lead to its own console.
 
     `origins` may call its API from a browser, beside its own.
     """
     port = scattered_port()
     base = f"http://{LOOPBACK}:{port}/console"
-    with server.temporary_database(name, template) as database:
-        seed(database.owner_url)
-        with running_account(database, data_dir, port=port, SessionBaseUrl=base, AllowedOrigins=origins) as account:
-            account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
-            yield account
+    return AccountSettings(port=port, roster=True, parameters={"SessionBaseUrl": base, "AllowedOrigins": origins})
 
 
 def signed_in(account: Account, page: Page, name: str) -> Page:

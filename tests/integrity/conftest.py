@@ -1,4 +1,4 @@
-"""Fixtures of the tests of monitoring and integrity: sessions written into the past, and a database full of samples."""
+"""Sample data for the tests of verify and repair: a database with a session in every state."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,14 +9,7 @@ from localcloud.database.postgres import PostgresServer
 from support.integrity.sample_data import SampleData
 from support.money.checkout_env import open_checkout
 from support.money.refund_env import RefundEnv
-from support.past_sessions import PastSessions
 from support.world import World
-
-
-@pytest.fixture
-def past_sessions(world: World) -> PastSessions:
-    """Give the test a writer of sessions that ended in the past."""
-    return PastSessions(world)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row, tuple_row
 
 from autodoctor.integrity.repair.run import NotPossible, Operator, Repaired, repair
 from autodoctor.integrity.verify import verify
-from health.test_verify import UNGUARDED
+from integrity.test_verify import UNGUARDED
 from localcloud.database.postgres import PostgresServer
 from support.integrity.corruptions import ROWS, Corruption
 from support.integrity.sample_data import SampleData

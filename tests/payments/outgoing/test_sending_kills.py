@@ -14,7 +14,7 @@ from autodoctor.payments.outgoing.lease import Sent
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 
-WORKER: Final = Path(__file__).parents[1] / "support" / "money" / "sending_worker.py"
+WORKER: Final = Path(__file__).parents[2] / "support" / "money" / "sending_worker.py"
 STALL: Final = 4.0
 DAY: Final = 24 * 3600
 

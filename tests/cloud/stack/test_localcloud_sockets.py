@@ -8,7 +8,7 @@ from localcloud.stack.cloudformation import TemplateError
 from localcloud.stack.sockets import SocketApi, localized
 from localcloud.stack.template import read_stack
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 PROBE = REPOSITORY / "tests" / "support" / "stacks" / "socket" / "template.yaml"
 API = SocketApi("Feed", "live", "FeedStage", {}, ("action",))
 HOST = "Feed.execute-api.eu-central-1.amazonaws.com"

@@ -1,7 +1,6 @@
-"""Fixtures of the integration tests: the engine's own stack in a running cloud."""
+"""The local cloud's own stack, running."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -9,12 +8,6 @@ import pytest
 from localcloud.host.logline import LogLine  # noqa: TC001 - annotates a local variable
 from localcloud.services.cloud import CloudSettings, running_cloud
 from support.cloud.engine import ENGINE_TEMPLATE, Engine
-
-
-@pytest.fixture
-def next_week() -> str:
-    """An instant in a week, as clients write it."""
-    return (datetime.now(UTC) + timedelta(days=7)).isoformat()
 
 
 @pytest.fixture(scope="session")

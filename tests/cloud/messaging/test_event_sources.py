@@ -15,7 +15,7 @@ import pytest
 from localcloud.messaging.event_sources import failures_named
 from support.events.bus_app import BusApp, RunningBusApp, open_bus_app, wait_until
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import join, release
-from events.test_feed import connected, events_of, told
+from events.feed.test_feed import connected, events_of, told
 from localcloud.database.postgres import Database
 from support.world import World
 

@@ -2,14 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from autodoctor.ids import new_id
-from localcloud.database.postgres import PostgresServer
-from support.account import Account, Caller, running_account
+from support.account import Account, Caller
+from support.account_settings import AccountSettings
 from support.events.dead_letter_queues import DeadLetterQueues, arn
 
 SECRET = "Mrs. Miller"  # noqa: S105 - what must not be shown
@@ -17,15 +17,8 @@ PATH = "/api/admin/dead-letters"
 
 
 @pytest.fixture(scope="module")
-def account(
-    postgres_server: PostgresServer, template_database: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Account]:
-    folder = tmp_path_factory.mktemp("account")
-    with (
-        postgres_server.temporary_database("dead_letters", template_database) as database,
-        running_account(database, folder, longest_redelivery_seconds=0.3) as account,
-    ):
-        yield account
+def account_settings() -> AccountSettings:
+    return AccountSettings(longest_redelivery_seconds=0.3)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,21 @@
+"""What tests may have otherwise about the account that runs for them; the fixture `account_settings` gives it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class AccountSettings:
+    """How a file's account differs from the usual one.
+
+    Attributes:
+        port: of the API; 0: any free one.
+        longest_redelivery_seconds: how long at most a message waits on which its function failed.
+        roster: whether the roster's people are there, and a second together is billable.
+        parameters: of the template.
+    """
+
+    port: int = 0
+    longest_redelivery_seconds: float = 5.0
+    roster: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)

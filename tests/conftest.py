@@ -22,7 +22,7 @@ from hypothesis import settings
 from autodoctor.migrations import migrate
 from localcloud.database.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from localcloud.host import ports
-from support.account_settings import AccountSettings
+from support.account_settings import USUAL, AccountSettings
 from support.database.statement_log import LOG_LINE_PREFIX, pinning, statements
 from support.world import World
 
@@ -116,7 +116,7 @@ def next_week() -> str:
 @pytest.fixture(scope="module")
 def account_settings() -> AccountSettings:
     """How the file's account differs from the usual one: not at all, unless a file or folder has this fixture too."""
-    return AccountSettings()
+    return USUAL
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +128,12 @@ def account(
     account_settings: AccountSettings,
 ) -> Iterator["Account"]:
     """Run the functions of template.yaml on a database that only the tests of this file use."""
-    from support.account import account_as  # noqa: PLC0415 (a second that only these tests pay)
+    from support.account import running_account  # noqa: PLC0415 (a second that only these tests pay)
 
     name = request.module.__name__.rpartition(".")[2]
     folder = tmp_path_factory.mktemp("account")
     with (
         postgres_server.temporary_database(name, template_database) as database,
-        account_as(account_settings, database, folder) as account,
+        running_account(database, folder, account_settings) as account,
     ):
         yield account

@@ -20,7 +20,7 @@ from localcloud.host.logline import LogLine
 from localcloud.identity.roster import seed
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 from support import openapi_conformance
-from support.account_settings import AccountSettings
+from support.account_settings import USUAL, AccountSettings
 from support.world import Mechanic, World
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -114,61 +114,34 @@ class Account:
 
 
 @contextmanager
-def running_account(
-    database: Database,
-    data_dir: Path,
-    *,
-    port: int = 0,
-    longest_redelivery_seconds: float = 5.0,
-    relayed: bool = True,
-    **parameters: str,
-) -> Iterator[Account]:
-    """Run template.yaml on a migrated database, with two processes a function at most and no schedule.
-
-    `port` is the API's, 0 any free one; `longest_redelivery_seconds` bounds how long a message waits on which its
-    function failed; `relayed` says whether what calls leave in the outbox is published; `parameters` are those of the
-    template.
-    """
+def running_account(database: Database, data_dir: Path, wanted: AccountSettings = USUAL) -> Iterator[Account]:
+    """Run template.yaml on a migrated database, with two processes a function at most and no schedule."""
     lines: list[LogLine] = []
     settings = CloudSettings(
         template=TEMPLATE,
         data_dir=data_dir,
         app_database_url=database.app_url,
         owner_database_url=database.owner_url,
-        port=port,
+        port=wanted.port,
         log=lines.append,
         reload=False,
         schedules=False,
-        overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000", **parameters},
+        overrides={"ThrottlingRate": "100000", "ThrottlingBurst": "100000", **wanted.parameters},
         max_processes=2,
-        longest_redelivery_seconds=longest_redelivery_seconds,
+        longest_redelivery_seconds=wanted.longest_redelivery_seconds,
     )
     world = World(database)
+    if wanted.roster:
+        seed(database.owner_url)
+        world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
     with running_cloud(settings) as cloud, _client(cloud) as http:
         account = Account(cloud, http, world, lines)
-        if relayed:
+        if wanted.relayed:
             with _relaying(account):
                 yield account
         else:
             yield account
     world.close()
-
-
-@contextmanager
-def account_as(wanted: AccountSettings, database: Database, data_dir: Path) -> Iterator[Account]:
-    """Run template.yaml on a migrated database as `wanted`."""
-    if wanted.roster:
-        seed(database.owner_url)
-    with running_account(
-        database,
-        data_dir,
-        port=wanted.port,
-        longest_redelivery_seconds=wanted.longest_redelivery_seconds,
-        **wanted.parameters,
-    ) as account:
-        if wanted.roster:
-            account.sql("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
-        yield account
 
 
 @contextmanager

@@ -12,10 +12,15 @@ class AccountSettings:
         port: of the API; 0: any free one.
         longest_redelivery_seconds: how long at most a message waits on which its function failed.
         roster: whether the roster's people are there, and a second together is billable.
+        relayed: whether a relay publishes what calls leave in the outbox.
         parameters: of the template.
     """
 
     port: int = 0
     longest_redelivery_seconds: float = 5.0
     roster: bool = False
+    relayed: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+USUAL = AccountSettings()

@@ -20,6 +20,7 @@ from localcloud.messaging.bus_faults import BusFaults
 from localcloud.messaging.message_file import FILE
 from localcloud.messaging.redrive import local_account
 from support.account import Account, running_account
+from support.account_settings import AccountSettings
 from support.cloud.dev_process import descendants, eventually
 from support.world import World
 
@@ -224,7 +225,9 @@ def running_pipeline(server: PostgresServer, template: str, name: str, data_dir:
     """Run the account on a database of its own, which is named; tests see to it themselves that time passes."""
     with (
         server.temporary_database(name, template) as database,
-        running_account(database, data_dir, longest_redelivery_seconds=math.inf, relayed=False) as account,
+        running_account(
+            database, data_dir, AccountSettings(longest_redelivery_seconds=math.inf, relayed=False)
+        ) as account,
     ):
         pipeline = Pipeline(account, data_dir)
         yield pipeline

@@ -130,9 +130,10 @@ def test_answers_503_when_the_function_is_too_slow(engine: Engine, path: str) ->
 
 def test_answers_503_when_the_function_is_throttled(engine: Engine) -> None:
     with ThreadPoolExecutor(1) as thread:
-        at_work = {"do": "sleep", "seconds": 0.5, "text": "the only process of /single is at work"}
+        told = "the only process of /single is at work"
+        at_work = {"do": "sleep", "seconds": 0.5, "text": told}
         slow = thread.submit(engine.http.post, "/single", json=at_work)
-        wait_until_printed(engine.lines, at_work["text"])
+        wait_until_printed(engine.lines, told)
         refused = engine.http.post("/single", json={})
         assert message(refused) == (503, {"message": "Service Unavailable"})
         assert slow.result().status_code == 200

@@ -100,7 +100,7 @@ def test_finishes_the_event_at_hand_before_it_reloads(tmp_path: Path, own_stack:
         before = probe(cloud)
         with ThreadPoolExecutor(1) as thread:
             running = thread.submit(cloud.invoke, "ProbeFunction", slow)
-            wait_until_printed(lines, slow["text"])
+            wait_until_printed(lines, "at work")
             layer.write_text('GREETING = "good evening"\n')
         answer = cast("dict[str, Any]", running.result().payload)
         assert (answer["pid"], answer["greeting"]) == (before["pid"], "hello")

@@ -92,9 +92,10 @@ def test_logs_what_a_function_printed_before_it_failed_to_start(engine: Engine) 
 
 def test_refuses_more_than_the_reserved_concurrency(engine: Engine) -> None:
     with ThreadPoolExecutor(1) as thread:
-        at_work = {"do": "sleep", "seconds": 0.5, "text": "the only process of SingleFunction is at work"}
+        told = "the only process of SingleFunction is at work"
+        at_work = {"do": "sleep", "seconds": 0.5, "text": told}
         running = thread.submit(engine.cloud.invoke, "SingleFunction", at_work)
-        wait_until_printed(engine.lines, at_work["text"])
+        wait_until_printed(engine.lines, told)
         refused = engine.cloud.invoke("SingleFunction", {"do": "nothing"})
         assert (refused.status, refused.error) == (429, "TooManyRequestsException")
         assert running.result().error is None

@@ -99,7 +99,7 @@ MAY_UPDATE = {
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
-    "realtime_connections": {"ready", "joined", "waiting"},
+    "realtime_connections": {"ready", "joined", "queue_position"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},
@@ -117,12 +117,12 @@ MAY_UPDATE = {
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),
-        *("former_account_ids", "told_at", "doubtful"),
+        *("former_account_ids", "stripe_as_of", "doubtful"),
     },
     "stripe_statement": {"whole_until"},
     "payouts": {*SENDING, "stripe_transfer_id", "asked_at", "withheld_cents", "sent_cents", "reversed_cents"},
     "refunds": {*SENDING, "stripe_refund_id", "asked_cents"},
-    "health_alerts": {"severity", "facts", "cleared_at", "opened_told_at", "cleared_told_at", "claimed_until"},
+    "health_alerts": {"severity", "facts", "cleared_at", "opened_notified_at", "cleared_notified_at", "claimed_until"},
     "schedule_runs": {"started_at", "finished_at", "failed"},
 }
 MAY_DELETE = dict.fromkeys(

@@ -350,8 +350,8 @@ def test_the_cost_does_not_grow_with_history(world: World) -> None:
             history.load(superuser, first, last, lambda _done: None)
             superuser.execute("VACUUM ANALYZE")
             world.close()  # plans that were made for another size of table
-            one = f"SELECT * FROM waiting_places(ARRAY['{customers[0]}'::uuid])"
-            measured.append((buffers(world, "SELECT * FROM waiting_places()"), buffers(world, one)))
+            one = f"SELECT * FROM queue_positions(ARRAY['{customers[0]}'::uuid])"
+            measured.append((buffers(world, "SELECT * FROM queue_positions()"), buffers(world, one)))
     (all_before, one_before), (all_after, one_after) = measured
     assert all_after <= all_before * 1.1
     assert one_after <= one_before * 1.1
@@ -363,8 +363,8 @@ def test_who_does_not_wait_pays_nothing(world: World) -> None:
     created = world.waiting(world.mechanic(), customer := new_id())
     with psycopg.connect(world.urls.superuser_url, autocommit=True) as superuser:
         superuser.execute(
-            "DROP FUNCTION waiting_places(uuid[]);"
-            "CREATE FUNCTION waiting_places(user_ids uuid[]) RETURNS TABLE (user_id uuid, session_id uuid,"
+            "DROP FUNCTION queue_positions(uuid[]);"
+            "CREATE FUNCTION queue_positions(user_ids uuid[]) RETURNS TABLE (user_id uuid, session_id uuid,"
             " place integer, mechanics_available integer, estimated_wait_seconds integer) LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE 'entered'; END $$"
         )

@@ -204,7 +204,7 @@ class Storm(RuleBasedStateMachine):
         assert rows(self.world, "SELECT state FROM refunds WHERE state NOT IN ('sent', 'returned')") == []
         both = "SELECT FROM payouts p JOIN refunds r ON r.intake_id = p.session_id"
         assert rows(self.world, both) == []
-        assert rows(self.world, "SELECT FROM losses WHERE stands <> (booked IN ('held', 'parted'))") == []
+        assert rows(self.world, "SELECT FROM losses WHERE effective <> (booked IN ('held', 'split'))") == []
         for (session_id,) in rows(self.world, "SELECT session_id FROM settlements"):
             assert self.refund_env.has(session_held(session_id)) == 0
         payable, receivable = self.refund_env.of_mechanic()

@@ -33,7 +33,7 @@ SELECT what, state, count(*) FROM (
   UNION ALL SELECT 'checkout', status FROM checkouts WHERE status IN ('open', 'processing')
   UNION ALL SELECT 'fee', status FROM checkouts WHERE status IN ('paid', 'unfulfillable') AND fee_booked_at IS NULL
   UNION ALL SELECT 'fee', status FROM stripe_disputes WHERE fees_due_at IS NOT NULL
-  UNION ALL SELECT 'loss', booked FROM losses WHERE stands <> (booked IN ('held', 'parted'))
+  UNION ALL SELECT 'loss', booked FROM losses WHERE effective <> (booked IN ('held', 'split'))
   UNION ALL SELECT 'session', status FROM sessions WHERE ended_at IS NULL
   UNION ALL SELECT 'settlement', 'due' FROM settlements_due
 ) AS open GROUP BY what, state ORDER BY what, state

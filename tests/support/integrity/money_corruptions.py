@@ -125,7 +125,7 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         ("DELETE FROM ledger_transfer WHERE kind = 'refund' AND intake_id = '{cancelled by card}'",),
         ("DELETE FROM ledger_transfer WHERE key LIKE 'refund:%:platform'",),
         ("DELETE FROM ledger_transfer WHERE key LIKE 'dispute:%:lost%' AND credit_account = 'disputed'",),
-        ("UPDATE stripe_disputes SET booked = 'nothing' WHERE booked = 'parted'",),
+        ("UPDATE stripe_disputes SET booked = 'nothing' WHERE booked = 'split'",),
     ],
     "reversed_unlike_ledger": [
         ("DELETE FROM ledger_transfer WHERE key LIKE 'reversal:%'",),

@@ -121,8 +121,8 @@ class PayoutEnv:
     def tell(self, account_id: str) -> str:
         """Hand over the newest event of an account, and return what it did."""
         told = [each for each in self.control.events("account.updated") if each["account"] == account_id][-1]
-        account, told_at = told["data"]["object"], datetime.fromtimestamp(told["created"], UTC)
-        return self.world.app.transaction(lambda connection: account_updated(connection, account, told_at))
+        account, stripe_as_of = told["data"]["object"], datetime.fromtimestamp(told["created"], UTC)
+        return self.world.app.transaction(lambda connection: account_updated(connection, account, stripe_as_of))
 
     def payouts(self) -> Sent:
         """One sweep of payouts."""

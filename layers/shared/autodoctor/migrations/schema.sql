@@ -1482,6 +1482,95 @@ $$;
 
 COMMENT ON FUNCTION public.prune_realtime(batch integer) IS 'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
 
+CREATE FUNCTION public.queue_positions(user_ids uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE(user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
+    LANGUAGE plpgsql STABLE
+    AS $$
+#variable_conflict use_column
+DECLARE
+  wanted uuid[];
+  last_calm boolean := true;
+  last_queued_at timestamptz := 'infinity';
+  last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+BEGIN
+  IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
+    wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
+                     WHERE c.user_id = ANY (user_ids));
+    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
+      FROM session_assignments a
+     WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
+       AND a.status IN ('queued', 'offered') AND a.available_at <= now()
+     ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1;
+    IF NOT FOUND THEN
+      RETURN;
+    END IF;
+  END IF;
+  RETURN QUERY
+  WITH listed AS MATERIALIZED (
+    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.workshop_id, a.declined_by,
+           -- a lapsed offer is about to be queued again
+           CASE WHEN a.status = 'offered' AND a.offer_expires_at > now() THEN a.mechanic_id END AS reserved_for
+      FROM (SELECT * FROM session_assignments q
+             WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
+               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
+             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
+    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
+  ), duty AS MATERIALIZED (
+    SELECT m.id, m.workshop_id,
+           NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,
+           (SELECT o.id FROM sessions o
+             WHERE o.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = m.user_id)
+               AND o.ended_at IS NULL) AS own_session_id
+      FROM mechanics_on_duty m
+  ), personal AS (
+    -- where a mechanic's list differs from that of the others of the workshop
+    SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
+      FROM (SELECT l.reserved_for AS mechanic_id, l.n FROM listed l WHERE l.reserved_for IS NOT NULL
+            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.reserved_for IS NULL
+            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.reserved_for IS NULL) AS x
+     GROUP BY x.mechanic_id
+  ), list AS MATERIALIZED (
+    -- mechanics whose lists are the same count once
+    SELECT row_number() OVER () AS id, d.workshop_id, p.numbers, count(*) AS mechanics,
+           count(*) FILTER (WHERE d.free) AS free
+      FROM duty d LEFT JOIN personal p ON p.mechanic_id = d.id
+     GROUP BY d.workshop_id, p.numbers
+  ), shown AS (
+    SELECT l.n, list.mechanics, list.free, row_number() OVER (PARTITION BY list.id ORDER BY l.n) AS place
+      FROM list JOIN listed l
+        ON CASE WHEN l.reserved_for IS NULL
+                THEN (l.workshop_id IS NULL OR l.workshop_id = list.workshop_id) AND l.n = ANY (list.numbers) IS NOT TRUE
+                ELSE l.n = ANY (list.numbers) END
+  ), placed AS (
+    SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
+      FROM shown GROUP BY shown.n
+  ), unseen AS (
+    -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
+    SELECT l.n, 1 + count(*) FILTER (WHERE l.reserved_for IS NULL AND l.workshop_id IS NULL)
+                      OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                  + CASE WHEN l.workshop_id IS NULL THEN 0
+                         ELSE count(*) FILTER (WHERE l.reserved_for IS NULL)
+                      OVER (PARTITION BY l.workshop_id ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                    END AS place
+      FROM listed l
+  ), place AS (
+    SELECT l.id, coalesce(placed.place, unseen.place) AS place, coalesce(placed.free, 0) AS free,
+           coalesce(placed.mechanics / nullif((SELECT count(*) FROM duty), 0)::float8, 1) AS share
+      FROM listed l JOIN unseen USING (n) LEFT JOIN placed USING (n)
+  ), who AS (
+    -- no join: its plan might walk the history
+    SELECT place.*, (SELECT c.user_id FROM customers c
+                      WHERE c.id = (SELECT s.customer_id FROM sessions s WHERE s.id = place.id)) AS customer
+      FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
+  )
+  SELECT who.customer, who.id, who.place::integer, who.free::integer,
+         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
+    FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
+   ORDER BY who.place, who.id;
+END
+$$;
+
+COMMENT ON FUNCTION public.queue_positions(user_ids uuid[]) IS 'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';
+
 CREATE FUNCTION public.quote_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -1665,7 +1754,7 @@ CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
     UPDATE mechanic_accounts
        SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
            transfers_enabled = false, payouts_enabled = false, details_submitted = false,
-           told_at = NULL, doubtful = false,
+           stripe_as_of = NULL, doubtful = false,
            idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
            updated_at = clock_timestamp()
      WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id
@@ -2063,95 +2152,6 @@ $$;
 
 COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'What pending_events() returns, as JSON.';
 
-CREATE FUNCTION public.waiting_places(user_ids uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE(user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
-    LANGUAGE plpgsql STABLE
-    AS $$
-#variable_conflict use_column
-DECLARE
-  wanted uuid[];
-  last_calm boolean := true;
-  last_queued_at timestamptz := 'infinity';
-  last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-BEGIN
-  IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
-    wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
-                     WHERE c.user_id = ANY (user_ids));
-    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
-      FROM session_assignments a
-     WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
-       AND a.status IN ('queued', 'offered') AND a.available_at <= now()
-     ORDER BY 1 DESC, 2 DESC, 3 DESC LIMIT 1;
-    IF NOT FOUND THEN
-      RETURN;
-    END IF;
-  END IF;
-  RETURN QUERY
-  WITH listed AS MATERIALIZED (
-    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.workshop_id, a.declined_by,
-           -- a lapsed offer is about to be queued again
-           CASE WHEN a.status = 'offered' AND a.offer_expires_at > now() THEN a.mechanic_id END AS reserved_for
-      FROM (SELECT * FROM session_assignments q
-             WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
-               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
-             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
-    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
-  ), duty AS MATERIALIZED (
-    SELECT m.id, m.workshop_id,
-           NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,
-           (SELECT o.id FROM sessions o
-             WHERE o.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = m.user_id)
-               AND o.ended_at IS NULL) AS own_session_id
-      FROM mechanics_on_duty m
-  ), personal AS (
-    -- where a mechanic's list differs from that of the others of the workshop
-    SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
-      FROM (SELECT l.reserved_for AS mechanic_id, l.n FROM listed l WHERE l.reserved_for IS NOT NULL
-            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.reserved_for IS NULL
-            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.reserved_for IS NULL) AS x
-     GROUP BY x.mechanic_id
-  ), list AS MATERIALIZED (
-    -- mechanics whose lists are the same count once
-    SELECT row_number() OVER () AS id, d.workshop_id, p.numbers, count(*) AS mechanics,
-           count(*) FILTER (WHERE d.free) AS free
-      FROM duty d LEFT JOIN personal p ON p.mechanic_id = d.id
-     GROUP BY d.workshop_id, p.numbers
-  ), shown AS (
-    SELECT l.n, list.mechanics, list.free, row_number() OVER (PARTITION BY list.id ORDER BY l.n) AS place
-      FROM list JOIN listed l
-        ON CASE WHEN l.reserved_for IS NULL
-                THEN (l.workshop_id IS NULL OR l.workshop_id = list.workshop_id) AND l.n = ANY (list.numbers) IS NOT TRUE
-                ELSE l.n = ANY (list.numbers) END
-  ), placed AS (
-    SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
-      FROM shown GROUP BY shown.n
-  ), unseen AS (
-    -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
-    SELECT l.n, 1 + count(*) FILTER (WHERE l.reserved_for IS NULL AND l.workshop_id IS NULL)
-                      OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-                  + CASE WHEN l.workshop_id IS NULL THEN 0
-                         ELSE count(*) FILTER (WHERE l.reserved_for IS NULL)
-                      OVER (PARTITION BY l.workshop_id ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-                    END AS place
-      FROM listed l
-  ), place AS (
-    SELECT l.id, coalesce(placed.place, unseen.place) AS place, coalesce(placed.free, 0) AS free,
-           coalesce(placed.mechanics / nullif((SELECT count(*) FROM duty), 0)::float8, 1) AS share
-      FROM listed l JOIN unseen USING (n) LEFT JOIN placed USING (n)
-  ), who AS (
-    -- no join: its plan might walk the history
-    SELECT place.*, (SELECT c.user_id FROM customers c
-                      WHERE c.id = (SELECT s.customer_id FROM sessions s WHERE s.id = place.id)) AS customer
-      FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
-  )
-  SELECT who.customer, who.id, who.place::integer, who.free::integer,
-         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
-    FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
-   ORDER BY who.place, who.id;
-END
-$$;
-
-COMMENT ON FUNCTION public.waiting_places(user_ids uuid[]) IS 'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';
-
 CREATE FUNCTION public.waiver_versions() RETURNS text[]
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -2231,11 +2231,11 @@ CREATE TABLE public.health_alerts (
     facts jsonb NOT NULL,
     opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     cleared_at timestamp with time zone,
-    opened_told_at timestamp with time zone,
-    cleared_told_at timestamp with time zone,
+    opened_notified_at timestamp with time zone,
+    cleared_notified_at timestamp with time zone,
     claimed_until timestamp with time zone,
-    CONSTRAINT health_alerts_cleared_before_told CHECK (((cleared_told_at IS NULL) OR (cleared_at IS NOT NULL))),
-    CONSTRAINT health_alerts_opening_told_first CHECK (((cleared_told_at IS NULL) OR (opened_told_at IS NOT NULL))),
+    CONSTRAINT health_alerts_cleared_before_notified CHECK (((cleared_notified_at IS NULL) OR (cleared_at IS NOT NULL))),
+    CONSTRAINT health_alerts_opening_notified_first CHECK (((cleared_notified_at IS NULL) OR (opened_notified_at IS NOT NULL))),
     CONSTRAINT health_alerts_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text])))
 );
 
@@ -2255,9 +2255,9 @@ COMMENT ON COLUMN public.health_alerts.opened_at IS 'When the monitor saw it fir
 
 COMMENT ON COLUMN public.health_alerts.cleared_at IS 'When the monitor saw it no more; if it comes back, that is another row.';
 
-COMMENT ON COLUMN public.health_alerts.opened_told_at IS 'When the topic took the message that it is there.';
+COMMENT ON COLUMN public.health_alerts.opened_notified_at IS 'When the topic took the message that it is there.';
 
-COMMENT ON COLUMN public.health_alerts.cleared_told_at IS 'When the topic took the message that it is over.';
+COMMENT ON COLUMN public.health_alerts.cleared_notified_at IS 'When the topic took the message that it is over.';
 
 COMMENT ON COLUMN public.health_alerts.claimed_until IS 'Until then whoever claimed it is telling of it; who dies is followed by the next one.';
 
@@ -2843,7 +2843,7 @@ CREATE TABLE public.stripe_disputes (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT stripe_disputes_amount_cents_check CHECK ((amount_cents >= 0)),
-    CONSTRAINT stripe_disputes_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'parted'::text, 'undone'::text]))),
+    CONSTRAINT stripe_disputes_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'split'::text, 'reversed'::text]))),
     CONSTRAINT stripe_disputes_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255))),
     CONSTRAINT stripe_disputes_lost_cents_check CHECK ((lost_cents >= 0)),
     CONSTRAINT stripe_disputes_part_check CHECK ((part >= 0)),
@@ -2888,7 +2888,7 @@ CREATE TABLE public.stripe_refunds (
     part bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT stripe_refunds_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT stripe_refunds_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'parted'::text, 'undone'::text]))),
+    CONSTRAINT stripe_refunds_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'split'::text, 'reversed'::text]))),
     CONSTRAINT stripe_refunds_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255))),
     CONSTRAINT stripe_refunds_part_check CHECK ((part >= 0)),
     CONSTRAINT stripe_refunds_payment_intent_id_check CHECK (((length(payment_intent_id) >= 1) AND (length(payment_intent_id) <= 255)))
@@ -2904,9 +2904,9 @@ COMMENT ON COLUMN public.stripe_refunds.amount_cents IS 'Cents of usd.';
 
 COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank did not take it, or it was cancelled: the money came back. Final.';
 
-COMMENT ON COLUMN public.stripe_refunds.booked IS 'What of it the ledger has. nothing; held: it came out of what was held; parted: the platform and the mechanic bear their parts, or the pack''s sale does; undone: that was booked back.';
+COMMENT ON COLUMN public.stripe_refunds.booked IS 'What of it the ledger has. nothing; held: it came out of what was held; split: the platform and the mechanic bear their parts, or the pack''s sale does; reversed: that was booked back.';
 
-COMMENT ON COLUMN public.stripe_refunds.part IS 'Once parted: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
+COMMENT ON COLUMN public.stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
 
 COMMENT ON COLUMN public.stripe_refunds.created_at IS 'When we heard of it.';
 
@@ -2915,7 +2915,7 @@ CREATE VIEW public.losses AS
     stripe_refunds.id,
     stripe_refunds.payment_intent_id,
     stripe_refunds.amount_cents AS cents,
-    (NOT stripe_refunds.failed) AS stands,
+    (NOT stripe_refunds.failed) AS effective,
     stripe_refunds.booked,
     stripe_refunds.part,
     stripe_refunds.created_at
@@ -2925,16 +2925,16 @@ UNION ALL
     stripe_disputes.id,
     stripe_disputes.payment_intent_id,
         CASE
-            WHEN (stripe_disputes.booked = ANY (ARRAY['held'::text, 'parted'::text])) THEN stripe_disputes.lost_cents
+            WHEN (stripe_disputes.booked = ANY (ARRAY['held'::text, 'split'::text])) THEN stripe_disputes.lost_cents
             ELSE GREATEST((stripe_disputes.withdrawn_cents - stripe_disputes.reinstated_cents), (0)::bigint)
         END AS cents,
-    ((stripe_disputes.status = 'lost'::text) AND (stripe_disputes.withdrawn_cents > stripe_disputes.reinstated_cents)) AS stands,
+    ((stripe_disputes.status = 'lost'::text) AND (stripe_disputes.withdrawn_cents > stripe_disputes.reinstated_cents)) AS effective,
     stripe_disputes.booked,
     stripe_disputes.part,
     stripe_disputes.created_at
    FROM public.stripe_disputes;
 
-COMMENT ON VIEW public.losses IS 'What of payments is gone: refunds that stand, and disputes that are lost. Where stands and booked do not fit, the ledger is behind.';
+COMMENT ON VIEW public.losses IS 'What of payments is gone: refunds that stand, and disputes that are lost. Where effective and booked do not fit, the ledger is behind.';
 
 CREATE TABLE public.mail_deliveries (
     event_id uuid NOT NULL,
@@ -3006,7 +3006,7 @@ CREATE TABLE public.mechanic_accounts (
     transfers_enabled boolean DEFAULT false NOT NULL,
     payouts_enabled boolean DEFAULT false NOT NULL,
     details_submitted boolean DEFAULT false NOT NULL,
-    told_at timestamp with time zone,
+    stripe_as_of timestamp with time zone,
     doubtful boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT mechanic_accounts_standing_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
@@ -3030,7 +3030,7 @@ COMMENT ON COLUMN public.mechanic_accounts.payouts_enabled IS 'Whether Stripe pa
 
 COMMENT ON COLUMN public.mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 
-COMMENT ON COLUMN public.mechanic_accounts.told_at IS 'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
+COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
 
 COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether what Stripe told contradicts itself in a way that its order does not settle: Stripe is asked when it is next looked at.';
 
@@ -3080,7 +3080,7 @@ CREATE TABLE public.realtime_connections (
     connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     joined uuid,
-    waiting jsonb
+    queue_position jsonb
 );
 
 COMMENT ON TABLE public.realtime_connections IS 'Open WebSocket connections.';
@@ -3105,7 +3105,7 @@ COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway ends it
 
 COMMENT ON COLUMN public.realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
 
-COMMENT ON COLUMN public.realtime_connections.waiting IS 'What a waiting customer was last told: place, mechanics, estimate.';
+COMMENT ON COLUMN public.realtime_connections.queue_position IS 'What a waiting customer was last told: place, mechanics, estimate.';
 
 CREATE VIEW public.mechanics_on_duty AS
  SELECT m.id,
@@ -4131,7 +4131,7 @@ CREATE INDEX feed_by_session ON public.feed USING btree (session_id, session_seq
 
 CREATE UNIQUE INDEX health_alerts_open ON public.health_alerts USING btree (alert, subject) WHERE (cleared_at IS NULL);
 
-CREATE INDEX health_alerts_untold ON public.health_alerts USING btree (id) WHERE ((opened_told_at IS NULL) OR ((cleared_at IS NOT NULL) AND (cleared_told_at IS NULL)));
+CREATE INDEX health_alerts_unnotified ON public.health_alerts USING btree (id) WHERE ((opened_notified_at IS NULL) OR ((cleared_at IS NOT NULL) AND (cleared_notified_at IS NULL)));
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
@@ -4205,7 +4205,7 @@ CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (p
 
 CREATE INDEX stripe_disputes_fees_due ON public.stripe_disputes USING btree (fees_due_at) WHERE (fees_due_at IS NOT NULL);
 
-CREATE INDEX stripe_disputes_unbooked ON public.stripe_disputes USING btree (payment_intent_id) WHERE (((status = 'lost'::text) AND (booked = 'nothing'::text)) OR ((status <> 'lost'::text) AND (booked = ANY (ARRAY['held'::text, 'parted'::text]))));
+CREATE INDEX stripe_disputes_unbooked ON public.stripe_disputes USING btree (payment_intent_id) WHERE (((status = 'lost'::text) AND (booked = 'nothing'::text)) OR ((status <> 'lost'::text) AND (booked = ANY (ARRAY['held'::text, 'split'::text]))));
 
 CREATE INDEX stripe_events_by_object ON public.stripe_events USING btree (object_id, created_at) WHERE (object_id IS NOT NULL);
 
@@ -4221,7 +4221,7 @@ CREATE INDEX stripe_movements_in_order ON public.stripe_movements USING btree (h
 
 CREATE INDEX stripe_refunds_by_payment ON public.stripe_refunds USING btree (payment_intent_id);
 
-CREATE INDEX stripe_refunds_unbooked ON public.stripe_refunds USING btree (payment_intent_id) WHERE (((NOT failed) AND (booked = 'nothing'::text)) OR (failed AND (booked = ANY (ARRAY['held'::text, 'parted'::text]))));
+CREATE INDEX stripe_refunds_unbooked ON public.stripe_refunds USING btree (payment_intent_id) WHERE (((NOT failed) AND (booked = 'nothing'::text)) OR (failed AND (booked = ANY (ARRAY['held'::text, 'split'::text]))));
 
 CREATE UNIQUE INDEX uq_active_session_per_customer ON public.sessions USING btree (customer_id) WHERE (ended_at IS NULL);
 
@@ -4555,9 +4555,9 @@ GRANT INSERT(facts),UPDATE(facts) ON TABLE public.health_alerts TO autodoctor_ap
 
 GRANT UPDATE(cleared_at) ON TABLE public.health_alerts TO autodoctor_app;
 
-GRANT UPDATE(opened_told_at) ON TABLE public.health_alerts TO autodoctor_app;
+GRANT UPDATE(opened_notified_at) ON TABLE public.health_alerts TO autodoctor_app;
 
-GRANT UPDATE(cleared_told_at) ON TABLE public.health_alerts TO autodoctor_app;
+GRANT UPDATE(cleared_notified_at) ON TABLE public.health_alerts TO autodoctor_app;
 
 GRANT UPDATE(claimed_until) ON TABLE public.health_alerts TO autodoctor_app;
 
@@ -4777,7 +4777,7 @@ GRANT UPDATE(payouts_enabled) ON TABLE public.mechanic_accounts TO autodoctor_ap
 
 GRANT UPDATE(details_submitted) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
-GRANT UPDATE(told_at) ON TABLE public.mechanic_accounts TO autodoctor_app;
+GRANT UPDATE(stripe_as_of) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
 GRANT UPDATE(doubtful) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
@@ -4803,7 +4803,7 @@ GRANT UPDATE(ready) ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT UPDATE(joined) ON TABLE public.realtime_connections TO autodoctor_app;
 
-GRANT UPDATE(waiting) ON TABLE public.realtime_connections TO autodoctor_app;
+GRANT UPDATE(queue_position) ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.mechanics_on_duty TO autodoctor_app;
 

@@ -29,8 +29,8 @@ SELECT p.alert, p.severity, p.mechanic_id, m.name AS mechanic_name, p.percent, p
 
 
 _LATEST: Final[LiteralString] = """
-SELECT h.alert, h.subject, h.severity, h.since, h.opened_at, h.cleared_at, h.opened_told_at,
-       h.cleared_told_at
+SELECT h.alert, h.subject, h.severity, h.since, h.opened_at, h.cleared_at, h.opened_notified_at AS opened_told_at,
+       h.cleared_notified_at AS cleared_told_at
   FROM health_alerts h ORDER BY h.id DESC LIMIT %(limit)s
 """
 

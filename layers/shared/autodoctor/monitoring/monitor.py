@@ -37,7 +37,7 @@ WITH wrong AS MATERIALIZED (
   ON CONFLICT (alert, subject) WHERE cleared_at IS NULL
   DO UPDATE SET severity = excluded.severity, facts = excluded.facts
    WHERE (h.severity, h.facts) IS DISTINCT FROM (excluded.severity, excluded.facts)
-  RETURNING h.opened_told_at IS NULL AND h.opened_at >= statement_timestamp() AS opened
+  RETURNING h.opened_notified_at IS NULL AND h.opened_at >= statement_timestamp() AS opened
 ), cleared AS (
   UPDATE health_alerts h SET cleared_at = clock_timestamp()
    WHERE h.cleared_at IS NULL
@@ -52,7 +52,7 @@ SELECT (SELECT count(*) FROM wrong WHERE severity = 'critical') AS critical,
 _CLAIM: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
   SELECT h.id FROM health_alerts h
-   WHERE (h.opened_told_at IS NULL OR (h.cleared_at IS NOT NULL AND h.cleared_told_at IS NULL))
+   WHERE (h.opened_notified_at IS NULL OR (h.cleared_at IS NOT NULL AND h.cleared_notified_at IS NULL))
      AND coalesce(h.claimed_until, '-infinity') < clock_timestamp()
    ORDER BY h.id LIMIT %(most)s
      FOR UPDATE SKIP LOCKED
@@ -60,21 +60,21 @@ WITH due AS MATERIALIZED (
 UPDATE health_alerts h SET claimed_until = clock_timestamp() + %(seconds)s * interval '1 second'
   FROM due WHERE h.id = due.id
 RETURNING h.id, h.alert, h.subject, h.severity, h.since, h.facts, h.opened_at, h.claimed_until,
-          CASE WHEN h.opened_told_at IS NULL THEN NULL ELSE h.cleared_at END AS cleared_at,
-          CASE WHEN h.opened_told_at IS NULL THEN 'opened' ELSE 'cleared' END AS news
+          CASE WHEN h.opened_notified_at IS NULL THEN NULL ELSE h.cleared_at END AS cleared_at,
+          CASE WHEN h.opened_notified_at IS NULL THEN 'opened' ELSE 'cleared' END AS news
 """
 
 # Only under one's own claim: who was too slow has been followed, and what it knows is old.
 _TOLD: Final[dict[str, LiteralString]] = {
     "opened": """
-UPDATE health_alerts h SET opened_told_at = clock_timestamp(), claimed_until = NULL
+UPDATE health_alerts h SET opened_notified_at = clock_timestamp(), claimed_until = NULL
   FROM unnest(%(ids)s::uuid[], %(claims)s::timestamptz[]) AS mine (id, claimed_until)
- WHERE h.id = mine.id AND h.claimed_until = mine.claimed_until AND h.opened_told_at IS NULL
+ WHERE h.id = mine.id AND h.claimed_until = mine.claimed_until AND h.opened_notified_at IS NULL
 """,
     "cleared": """
-UPDATE health_alerts h SET cleared_told_at = clock_timestamp(), claimed_until = NULL
+UPDATE health_alerts h SET cleared_notified_at = clock_timestamp(), claimed_until = NULL
   FROM unnest(%(ids)s::uuid[], %(claims)s::timestamptz[]) AS mine (id, claimed_until)
- WHERE h.id = mine.id AND h.claimed_until = mine.claimed_until AND h.cleared_told_at IS NULL
+ WHERE h.id = mine.id AND h.claimed_until = mine.claimed_until AND h.cleared_notified_at IS NULL
 """,
 }
 

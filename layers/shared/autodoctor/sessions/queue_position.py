@@ -33,13 +33,13 @@ QUEUE_POSITION: Final[LiteralString] = """
 CASE WHEN s.status IN ('pending', 'scheduled') AND a.status IN ('queued', 'offered') AND a.available_at <= now()
      THEN (SELECT jsonb_build_object('position', w.place, 'mechanicsAvailable', w.mechanics_available,
                                      'estimatedWaitSeconds', w.estimated_wait_seconds)
-             FROM waiting_places(ARRAY[c.user_id]) AS w) END
+             FROM queue_positions(ARRAY[c.user_id]) AS w) END
 """
 """The place of customer `c`, whose session `s` has the current assignment `a`; null unless it is in the queue."""
 
 _PLACES: Final[LiteralString] = """
 SELECT user_id, session_id, place AS position, mechanics_available, estimated_wait_seconds
-  FROM waiting_places(%(user_ids)s)
+  FROM queue_positions(%(user_ids)s)
 """
 
 

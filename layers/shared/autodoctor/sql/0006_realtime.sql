@@ -14,17 +14,17 @@ COMMENT ON COLUMN realtime_tickets.expires_at IS 'Until when it can be used.';
 GRANT SELECT, INSERT, DELETE ON realtime_tickets TO autodoctor_app;
 
 CREATE TABLE realtime_connections (
-  connection_id  text PRIMARY KEY,
-  user_id        uuid NOT NULL,
-  groups         text[] NOT NULL,
-  mechanic_id    uuid,
-  workshop_id    uuid,
-  since          bigint NOT NULL,
-  ready          boolean NOT NULL DEFAULT false,
-  connected_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
-  expires_at     timestamptz NOT NULL,
-  joined         uuid,
-  waiting        jsonb
+  connection_id   text PRIMARY KEY,
+  user_id         uuid NOT NULL,
+  groups          text[] NOT NULL,
+  mechanic_id     uuid,
+  workshop_id     uuid,
+  since           bigint NOT NULL,
+  ready           boolean NOT NULL DEFAULT false,
+  connected_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  expires_at      timestamptz NOT NULL,
+  joined          uuid,
+  queue_position  jsonb
 );
 CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
 CREATE INDEX realtime_connections_by_mechanic ON realtime_connections (mechanic_id) WHERE mechanic_id IS NOT NULL;
@@ -39,8 +39,8 @@ COMMENT ON COLUMN realtime_connections.ready IS 'False until what is owed was se
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway ends it by then; a row past it counts as gone.';
 COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
-COMMENT ON COLUMN realtime_connections.waiting IS 'What a waiting customer was last told: place, mechanics, estimate.';
-GRANT SELECT, INSERT, UPDATE (ready, joined, waiting), DELETE ON realtime_connections TO autodoctor_app;
+COMMENT ON COLUMN realtime_connections.queue_position IS 'What a waiting customer was last told: place, mechanics, estimate.';
+GRANT SELECT, INSERT, UPDATE (ready, joined, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 
 CREATE TABLE feed (
   seq              bigint PRIMARY KEY,

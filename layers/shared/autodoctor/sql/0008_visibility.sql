@@ -104,7 +104,7 @@ $$;
 COMMENT ON FUNCTION estimated_wait(bigint, bigint, double precision, double precision, double precision) IS
   'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most 2 hours, when the session expires; null without a pace.';
 
-CREATE FUNCTION waiting_places(user_ids uuid[] DEFAULT NULL)
+CREATE FUNCTION queue_positions(user_ids uuid[] DEFAULT NULL)
 RETURNS TABLE (user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
@@ -190,5 +190,5 @@ BEGIN
    ORDER BY who.place, who.id;
 END
 $$;
-COMMENT ON FUNCTION waiting_places(uuid[]) IS
+COMMENT ON FUNCTION queue_positions(uuid[]) IS
   'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';

@@ -12,19 +12,19 @@ CREATE TABLE stripe_refunds (
   booked             text NOT NULL DEFAULT 'nothing',
   part               bigint NOT NULL DEFAULT 0 CHECK (part >= 0),
   created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT stripe_refunds_booked_known CHECK (booked IN ('nothing', 'held', 'parted', 'undone'))
+  CONSTRAINT stripe_refunds_booked_known CHECK (booked IN ('nothing', 'held', 'split', 'reversed'))
 );
 CREATE INDEX stripe_refunds_by_payment ON stripe_refunds (payment_intent_id);
 CREATE INDEX stripe_refunds_unbooked ON stripe_refunds (payment_intent_id)
-  WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'parted'));
+  WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'split'));
 COMMENT ON TABLE stripe_refunds IS 'Every refund that Stripe told of, ours and those made by hand.';
 COMMENT ON COLUMN stripe_refunds.id IS 'Stripe''s.';
 COMMENT ON COLUMN stripe_refunds.payment_intent_id IS 'Of which payment; it may be none of ours, or one that we have not heard of yet.';
 COMMENT ON COLUMN stripe_refunds.amount_cents IS 'Cents of usd.';
 COMMENT ON COLUMN stripe_refunds.failed IS 'Whether the customer''s bank did not take it, or it was cancelled: the money came back. Final.';
 COMMENT ON COLUMN stripe_refunds.booked IS
-  'What of it the ledger has. nothing; held: it came out of what was held; parted: the platform and the mechanic bear their parts, or the pack''s sale does; undone: that was booked back.';
-COMMENT ON COLUMN stripe_refunds.part IS 'Once parted: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
+  'What of it the ledger has. nothing; held: it came out of what was held; split: the platform and the mechanic bear their parts, or the pack''s sale does; reversed: that was booked back.';
+COMMENT ON COLUMN stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
 COMMENT ON COLUMN stripe_refunds.created_at IS 'When we heard of it.';
 GRANT SELECT,
       INSERT (id, payment_intent_id, amount_cents, failed),
@@ -44,11 +44,11 @@ CREATE TABLE stripe_disputes (
   fees_due_at        timestamptz DEFAULT clock_timestamp(),
   created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT stripe_disputes_booked_known CHECK (booked IN ('nothing', 'held', 'parted', 'undone'))
+  CONSTRAINT stripe_disputes_booked_known CHECK (booked IN ('nothing', 'held', 'split', 'reversed'))
 );
 CREATE INDEX stripe_disputes_by_payment ON stripe_disputes (payment_intent_id);
 CREATE INDEX stripe_disputes_unbooked ON stripe_disputes (payment_intent_id)
-  WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'parted'));
+  WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'split'));
 CREATE INDEX stripe_disputes_fees_due ON stripe_disputes (fees_due_at) WHERE fees_due_at IS NOT NULL;
 COMMENT ON TABLE stripe_disputes IS 'Every dispute that Stripe told of.';
 COMMENT ON COLUMN stripe_disputes.id IS 'Stripe''s.';
@@ -69,13 +69,13 @@ GRANT SELECT,
   ON stripe_disputes TO autodoctor_app;
 
 CREATE VIEW losses AS
-  SELECT 'refund' AS kind, id, payment_intent_id, amount_cents AS cents, NOT failed AS stands, booked, part, created_at
+  SELECT 'refund' AS kind, id, payment_intent_id, amount_cents AS cents, NOT failed AS effective, booked, part, created_at
     FROM stripe_refunds
   UNION ALL
   SELECT 'dispute', id, payment_intent_id,
-         CASE WHEN booked IN ('held', 'parted') THEN lost_cents ELSE greatest(withdrawn_cents - reinstated_cents, 0) END,
+         CASE WHEN booked IN ('held', 'split') THEN lost_cents ELSE greatest(withdrawn_cents - reinstated_cents, 0) END,
          status = 'lost' AND withdrawn_cents > reinstated_cents, booked, part, created_at
     FROM stripe_disputes;
 COMMENT ON VIEW losses IS
-  'What of payments is gone: refunds that stand, and disputes that are lost. Where stands and booked do not fit, the ledger is behind.';
+  'What of payments is gone: refunds that stand, and disputes that are lost. Where effective and booked do not fit, the ledger is behind.';
 GRANT SELECT ON losses TO autodoctor_app;

@@ -10,7 +10,7 @@ CREATE TABLE mechanic_accounts (
   transfers_enabled   boolean NOT NULL DEFAULT false,
   payouts_enabled     boolean NOT NULL DEFAULT false,
   details_submitted   boolean NOT NULL DEFAULT false,
-  told_at             timestamptz,
+  stripe_as_of             timestamptz,
   doubtful            boolean NOT NULL DEFAULT false,
   updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT mechanic_accounts_standing_of_an_account
@@ -25,7 +25,7 @@ COMMENT ON COLUMN mechanic_accounts.former_account_ids IS 'Accounts that an oper
 COMMENT ON COLUMN mechanic_accounts.transfers_enabled IS 'Whether we can send it money (capability transfers).';
 COMMENT ON COLUMN mechanic_accounts.payouts_enabled IS 'Whether Stripe passes it on to the mechanic''s bank.';
 COMMENT ON COLUMN mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
-COMMENT ON COLUMN mechanic_accounts.told_at IS
+COMMENT ON COLUMN mechanic_accounts.stripe_as_of IS
   'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
 COMMENT ON COLUMN mechanic_accounts.doubtful IS
   'Whether what Stripe told contradicts itself in a way that its order does not settle: Stripe is asked when it is next looked at.';
@@ -33,7 +33,7 @@ COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe was last heard ab
 GRANT SELECT,
       INSERT (mechanic_id, idempotency_key),
       UPDATE (idempotency_key, keyed_at, asked, stripe_account_id, former_account_ids, transfers_enabled,
-              payouts_enabled, details_submitted, told_at, doubtful, updated_at)
+              payouts_enabled, details_submitted, stripe_as_of, doubtful, updated_at)
   ON mechanic_accounts TO autodoctor_app;
 
 -- amount_cents is what was earned, the rest is where it is. What is still with us is
@@ -235,7 +235,7 @@ CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE s
     UPDATE mechanic_accounts
        SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
            transfers_enabled = false, payouts_enabled = false, details_submitted = false,
-           told_at = NULL, doubtful = false,
+           stripe_as_of = NULL, doubtful = false,
            idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
            updated_at = clock_timestamp()
      WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id

@@ -60,23 +60,23 @@ COMMENT ON FUNCTION wrongly_marked_between(timestamptz, timestamptz) IS
   'Sessions that ended in this time and whose evidence of presence says another outcome than their row: completed that were not together long enough, cancelled or expired that were, no-shows who met.';
 
 CREATE TABLE health_alerts (
-  id               uuid PRIMARY KEY DEFAULT new_id(),
-  alert            text NOT NULL,
-  subject          text NOT NULL,
-  severity         text NOT NULL CHECK (severity IN ('warning', 'critical')),
-  since            timestamptz NOT NULL,
-  facts            jsonb NOT NULL,
-  opened_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
-  cleared_at       timestamptz,
-  opened_told_at   timestamptz,
-  cleared_told_at  timestamptz,
-  claimed_until    timestamptz,
-  CONSTRAINT health_alerts_cleared_before_told CHECK (cleared_told_at IS NULL OR cleared_at IS NOT NULL),
-  CONSTRAINT health_alerts_opening_told_first CHECK (cleared_told_at IS NULL OR opened_told_at IS NOT NULL)
+  id                   uuid PRIMARY KEY DEFAULT new_id(),
+  alert                text NOT NULL,
+  subject              text NOT NULL,
+  severity             text NOT NULL CHECK (severity IN ('warning', 'critical')),
+  since                timestamptz NOT NULL,
+  facts                jsonb NOT NULL,
+  opened_at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+  cleared_at           timestamptz,
+  opened_notified_at   timestamptz,
+  cleared_notified_at  timestamptz,
+  claimed_until        timestamptz,
+  CONSTRAINT health_alerts_cleared_before_notified CHECK (cleared_notified_at IS NULL OR cleared_at IS NOT NULL),
+  CONSTRAINT health_alerts_opening_notified_first CHECK (cleared_notified_at IS NULL OR opened_notified_at IS NOT NULL)
 );
 CREATE UNIQUE INDEX health_alerts_open ON health_alerts (alert, subject) WHERE cleared_at IS NULL;
-CREATE INDEX health_alerts_untold ON health_alerts (id)
-  WHERE opened_told_at IS NULL OR (cleared_at IS NOT NULL AND cleared_told_at IS NULL);
+CREATE INDEX health_alerts_unnotified ON health_alerts (id)
+  WHERE opened_notified_at IS NULL OR (cleared_at IS NOT NULL AND cleared_notified_at IS NULL);
 COMMENT ON TABLE health_alerts IS
   'Every alert that the monitor saw, and what it has told of it: stored before it is told, so that none is lost.';
 COMMENT ON COLUMN health_alerts.alert IS 'As in sessions_needing_review and health_limits_passed().';
@@ -86,12 +86,12 @@ COMMENT ON COLUMN health_alerts.since IS 'Since when it is so; of limits, when i
 COMMENT ON COLUMN health_alerts.facts IS 'What else is known of it, no personal data.';
 COMMENT ON COLUMN health_alerts.opened_at IS 'When the monitor saw it first.';
 COMMENT ON COLUMN health_alerts.cleared_at IS 'When the monitor saw it no more; if it comes back, that is another row.';
-COMMENT ON COLUMN health_alerts.opened_told_at IS 'When the topic took the message that it is there.';
-COMMENT ON COLUMN health_alerts.cleared_told_at IS 'When the topic took the message that it is over.';
+COMMENT ON COLUMN health_alerts.opened_notified_at IS 'When the topic took the message that it is there.';
+COMMENT ON COLUMN health_alerts.cleared_notified_at IS 'When the topic took the message that it is over.';
 COMMENT ON COLUMN health_alerts.claimed_until IS 'Until then whoever claimed it is telling of it; who dies is followed by the next one.';
 GRANT SELECT,
       INSERT (alert, subject, severity, since, facts),
-      UPDATE (severity, facts, cleared_at, opened_told_at, cleared_told_at, claimed_until)
+      UPDATE (severity, facts, cleared_at, opened_notified_at, cleared_notified_at, claimed_until)
   ON health_alerts TO autodoctor_app;
 
 CREATE TABLE schedule_runs (

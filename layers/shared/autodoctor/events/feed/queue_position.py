@@ -14,22 +14,22 @@ NOTICED_SECONDS: Final = 30
 
 _CHANGED: Final[LiteralString] = """
 WITH listener AS MATERIALIZED (
-  SELECT c.connection_id, c.user_id, c.waiting FROM realtime_connections c
+  SELECT c.connection_id, c.user_id, c.queue_position FROM realtime_connections c
    WHERE c.ready AND c.expires_at > now() AND 'customers' = ANY (c.groups)
 )
 SELECT l.connection_id, w.session_id, w.place, w.mechanics_available, w.estimated_wait_seconds
-  FROM waiting_places(ARRAY(SELECT DISTINCT user_id FROM listener)) AS w
+  FROM queue_positions(ARRAY(SELECT DISTINCT user_id FROM listener)) AS w
   JOIN listener l ON l.user_id = w.user_id
- WHERE l.waiting IS NULL
-    OR (l.waiting ->> 'sessionId')::uuid <> w.session_id
-    OR (l.waiting ->> 'position')::integer <> w.place
-    OR (l.waiting ->> 'mechanicsAvailable')::integer <> w.mechanics_available
-    OR (l.waiting ->> 'estimatedWaitSeconds' IS NULL) <> (w.estimated_wait_seconds IS NULL)
-    OR abs((l.waiting ->> 'estimatedWaitSeconds')::integer - w.estimated_wait_seconds) >= %(noticed_seconds)s
+ WHERE l.queue_position IS NULL
+    OR (l.queue_position ->> 'sessionId')::uuid <> w.session_id
+    OR (l.queue_position ->> 'position')::integer <> w.place
+    OR (l.queue_position ->> 'mechanicsAvailable')::integer <> w.mechanics_available
+    OR (l.queue_position ->> 'estimatedWaitSeconds' IS NULL) <> (w.estimated_wait_seconds IS NULL)
+    OR abs((l.queue_position ->> 'estimatedWaitSeconds')::integer - w.estimated_wait_seconds) >= %(noticed_seconds)s
 """
 
 _MARK_SENT: Final[LiteralString] = """
-UPDATE realtime_connections c SET waiting = sent.payload
+UPDATE realtime_connections c SET queue_position = sent.payload
   FROM jsonb_to_recordset(%(sent)s) AS sent (connection_id text, payload jsonb)
  WHERE c.connection_id = sent.connection_id
 """

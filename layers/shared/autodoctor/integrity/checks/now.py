@@ -190,15 +190,15 @@ SELECT p.session_id, format('reversal %s is %s, since %s', r.id, r.state, r.next
         """
 SELECT l.id, format('%s of %s cents, booked: %s', l.kind, l.cents, l.booked)
   FROM (SELECT id, payment_intent_id FROM stripe_refunds
-         WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'parted'))
+         WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'split'))
         UNION ALL
         SELECT id, payment_intent_id FROM stripe_disputes
-         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'parted'))
+         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'split'))
        ) AS behind
   JOIN losses l ON l.id = behind.id
   JOIN checkouts c ON c.stripe_payment_intent_id = l.payment_intent_id AND (c.status = 'paid'
     OR EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'session:' || c.intake_id || ':charge'))
- WHERE l.created_at < now() - interval '1 hour' AND l.stands <> (l.booked IN ('held', 'parted'))
+ WHERE l.created_at < now() - interval '1 hour' AND l.effective <> (l.booked IN ('held', 'split'))
 """,
     ),
     (

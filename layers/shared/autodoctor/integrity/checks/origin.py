@@ -79,7 +79,7 @@ SELECT l.id, format('%%s of %%s cents, booked: %%s, the ledger has %%s', l.kind,
        k.base || ':sale', k.base || ':sale:undone', k.base || ':undone', k.base || ':undone:platform',
        k.base || ':undone:mechanic', k.base || ':undone:receivable'])) AS booked
  WHERE c.id > %(after)s AND c.id <= %(upto)s
-   AND booked.cents <> CASE WHEN l.booked IN ('held', 'parted') THEN l.cents ELSE 0 END
+   AND booked.cents <> CASE WHEN l.booked IN ('held', 'split') THEN l.cents ELSE 0 END
    AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'correction:' || l.kind || ':' || l.id || ':1')
 """,
 )
@@ -90,7 +90,7 @@ OF_REFUNDS: Final[Query] = (
 SELECT r.intake_id, format('refund %%s is %%s: %%s of %%s cents went back', r.id, r.state, gone.cents, r.amount_cents)
   FROM refunds r LEFT JOIN checkouts c ON c.intake_id = r.intake_id
   CROSS JOIN LATERAL (SELECT coalesce(sum(l.cents), 0) AS cents FROM losses l
-                       WHERE l.payment_intent_id = c.stripe_payment_intent_id AND l.stands) AS gone
+                       WHERE l.payment_intent_id = c.stripe_payment_intent_id AND l.effective) AS gone
  WHERE r.id > %(after)s AND r.id <= %(upto)s
    AND (r.state IN ('sent', 'returned') AND gone.cents < r.amount_cents
         OR (r.state = 'sent') <> (r.stripe_refund_id IS NOT NULL)

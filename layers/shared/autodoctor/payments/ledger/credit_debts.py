@@ -24,7 +24,7 @@ WITH loss AS MATERIALIZED (
   SELECT CASE l.kind WHEN 'refund' THEN 'refund:' || l.id ELSE 'dispute:' || l.id || ':lost' END AS base,
          l.part, l.created_at
     FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
-   WHERE c.user_id = %(user_id)s AND c.kind = 'pack' AND l.booked = 'parted'
+   WHERE c.user_id = %(user_id)s AND c.kind = 'pack' AND l.booked = 'split'
 ), debt AS (
   SELECT loss.base, loss.created_at,
          loss.part - coalesce((SELECT sum(t.amount) FROM ledger_transfer t

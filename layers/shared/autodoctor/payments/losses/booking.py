@@ -88,7 +88,7 @@ def book_parts(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
     payout = payout_of(connection, payment)
     if payout is not None and payout["state"] == "sending":
         return None
-    earlier = [each for each in losses if each["booked"] == "parted"]
+    earlier = [each for each in losses if each["booked"] == "split"]
     before, borne = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
     earned = 0 if payout is None else payout["amount_cents"]
     parts = shared(loss["cents"], payment["price_cents"], earned, before, borne)
@@ -109,12 +109,12 @@ def book_parts(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
             withhold(connection, payout, own)
         if owed and loss["kind"] == "dispute":
             connection.execute(_TAKE_BACK, {"payout_id": payout["id"], "dispute_id": loss["id"], "cents": owed})
-    return {"booked": "parted", "part": parts.mechanic}
+    return {"booked": "split", "part": parts.mechanic}
 
 
 def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row:
     """The sale is undone as far as it was paid back: as many credits as are left are taken, those used are owed."""
-    earlier = [each for each in losses if each["booked"] == "parted"]
+    earlier = [each for each in losses if each["booked"] == "split"]
     before, taken = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
     wanted = credits_of(loss["cents"], payment["price_cents"], payment["credits"], before, taken)
     hold_customer(connection, payment["user_id"])
@@ -129,13 +129,13 @@ def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, loss
     sold = Transfer(kind, sale, accounts.CREDIT_SALES, _gone_to(loss), loss["cents"])
     used = Transfer(Kind.RECEIVABLE, f"{base}:receivable", debt, accounts.CREDIT_SALES, owed)
     book(connection, [sold, Transfer(*withdrawn, currency="credit"), used])
-    return {"booked": "parted", "part": wanted}
+    return {"booked": "split", "part": wanted}
 
 
 def undo(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row | None:
     """The money came back after all: it goes where it came from, by new rows."""
     base = _base(loss)
-    undone = {"booked": "undone", "part": 0}
+    undone = {"booked": "reversed", "part": 0}
     if payment["kind"] == "pack":
         hold_customer(connection, payment["user_id"])
         keys = [base, *(f"{base}:{part}" for part in ("sale", "credits", "receivable"))]

@@ -36,7 +36,7 @@ ON CONFLICT (id) DO UPDATE
 
 _BEHIND: Final[LiteralString] = """
 SELECT EXISTS (SELECT FROM losses WHERE payment_intent_id = %(payment_intent_id)s
-                  AND (stands AND booked = 'nothing' OR NOT stands AND booked IN ('held', 'parted'))) AS behind
+                  AND (effective AND booked = 'nothing' OR NOT effective AND booked IN ('held', 'split'))) AS behind
 """
 
 type DisputeOutcome = Literal["disputed", "dispute_won", "dispute_lost", "unchanged", "not_ours"]

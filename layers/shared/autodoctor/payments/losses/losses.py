@@ -37,8 +37,8 @@ SELECT c.id AS checkout_id, c.kind, c.user_id, c.intake_id, c.credits, c.amount_
 """
 
 _LOSSES: Final[LiteralString] = """
-SELECT kind, id, cents, stands, booked, part FROM losses
- WHERE payment_intent_id = %(payment_intent_id)s ORDER BY stands, created_at, id -- what came back makes room first
+SELECT kind, id, cents, effective, booked, part FROM losses
+ WHERE payment_intent_id = %(payment_intent_id)s ORDER BY effective, created_at, id -- what came back makes room first
 """
 
 _MOVED_BY_DISPUTES: Final[LiteralString] = """
@@ -88,7 +88,7 @@ UPDATE refunds SET state = 'due', waits_for = NULL, next_attempt_at = clock_time
 _GONE: Final[LiteralString] = """
 SELECT coalesce(sum(cents), 0)::bigint AS cents, coalesce(bool_or(kind = 'dispute'), false) AS lost,
        max(id) FILTER (WHERE kind = 'refund') AS refund_id
-  FROM losses WHERE payment_intent_id = %(payment_intent_id)s AND stands
+  FROM losses WHERE payment_intent_id = %(payment_intent_id)s AND effective
 """
 _NEEDED_NO_MORE: Final[LiteralString] = """
 UPDATE refunds SET state = CASE WHEN %(lost)s THEN 'returned' ELSE 'sent' END, sent_at = clock_timestamp(),
@@ -108,10 +108,10 @@ UPDATE refunds SET state = CASE WHEN %(refused)s THEN 'failed' ELSE 'due' END, a
 _BEHIND: Final[LiteralString] = """
 SELECT DISTINCT c.id, c.stripe_payment_intent_id AS payment_intent_id
   FROM (SELECT payment_intent_id FROM stripe_refunds
-         WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'parted'))
+         WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'split'))
         UNION ALL
         SELECT payment_intent_id FROM stripe_disputes
-         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'parted'))
+         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'split'))
        ) AS behind
   JOIN checkouts c ON c.stripe_payment_intent_id = behind.payment_intent_id
  WHERE c.id > %(after)s ORDER BY c.id LIMIT %(batch)s
@@ -199,7 +199,7 @@ def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
         if booked is not None:
             loss.update(booked)
             connection.execute(_REFUND_IS if loss["kind"] == "refund" else _DISPUTE_IS, loss)
-            undone |= {loss["kind"]} if booked["booked"] == "undone" else set()
+            undone |= {loss["kind"]} if booked["booked"] == "reversed" else set()
     if payment["intake_id"] is not None:
         _adjust_refund(connection, payment, undone)
         _hold_or_release(connection, payment)
@@ -207,8 +207,8 @@ def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
 
 def _book(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row | None:
     """Bring one loss where it belongs; what stands of it in the books then, None where that did not change."""
-    behind = loss["stands"] and loss["booked"] == "nothing" and _is_there(payment, loss, losses)
-    if not loss["stands"] and loss["booked"] in ("held", "parted"):
+    behind = loss["effective"] and loss["booked"] == "nothing" and _is_there(payment, loss, losses)
+    if not loss["effective"] and loss["booked"] in ("held", "split"):
         return undo(connection, payment, loss)
     if payment["kind"] == "pack":
         return book_pack(connection, payment, loss, losses) if behind else None
@@ -219,13 +219,13 @@ def _book(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: 
 
 def _is_there(payment: Row, loss: Row, losses: list[Row]) -> bool:
     """Whether so much is left; if not, that an earlier loss came back was not told yet, and this one waits for it."""
-    booked = sum(each["cents"] for each in losses if each["booked"] in ("held", "parted"))
+    booked = sum(each["cents"] for each in losses if each["booked"] in ("held", "split"))
     return bool(booked + loss["cents"] <= payment["taken_cents"])
 
 
 def _came_before(loss: Row) -> bool:
     """Whether it was taken out of what was held, before the session was settled as one that pays."""
-    return bool(loss["stands"]) and loss["booked"] == "held"
+    return bool(loss["effective"]) and loss["booked"] == "held"
 
 
 def _adjust_refund(connection: psycopg.Connection[Row], payment: Row, undone: set[str]) -> None:

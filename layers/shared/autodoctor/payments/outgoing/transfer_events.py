@@ -24,8 +24,8 @@ UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents
 _BOOKED: Final[LiteralString] = "SELECT key FROM ledger_transfer WHERE key = ANY (%(keys)s)"
 # Only where Stripe has told nothing newer of the account.
 _BANK_REFUSED: Final[LiteralString] = """
-UPDATE mechanic_accounts SET payouts_enabled = false, told_at = %(happened_at)s, updated_at = clock_timestamp()
- WHERE stripe_account_id = %(account_id)s AND coalesce(told_at <= %(happened_at)s, true)
+UPDATE mechanic_accounts SET payouts_enabled = false, stripe_as_of = %(happened_at)s, updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s AND coalesce(stripe_as_of <= %(happened_at)s, true)
 """
 
 

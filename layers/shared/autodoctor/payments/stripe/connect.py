@@ -83,13 +83,13 @@ UPDATE mechanic_accounts SET stripe_account_id = %(account_id)s, updated_at = cl
 _STANDING: Final[LiteralString] = """
 UPDATE mechanic_accounts
    SET doubtful = CASE WHEN %(asked_at)s::timestamptz IS NOT NULL THEN updated_at >= %(asked_at)s
-                       ELSE coalesce(told_at = %(told_at)s, false) AND (doubtful
+                       ELSE coalesce(stripe_as_of = %(stripe_as_of)s, false) AND (doubtful
                             OR (transfers_enabled, payouts_enabled, details_submitted)
                                <> (%(transfers)s, %(payouts)s, %(details)s)) END,
        transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
-       told_at = greatest(told_at, %(told_at)s), updated_at = clock_timestamp()
+       stripe_as_of = greatest(stripe_as_of, %(stripe_as_of)s), updated_at = clock_timestamp()
  WHERE stripe_account_id = %(account_id)s
-   AND (told_at IS NULL OR told_at <= %(told_at)s OR updated_at < %(asked_at)s) RETURNING mechanic_id
+   AND (stripe_as_of IS NULL OR stripe_as_of <= %(stripe_as_of)s OR updated_at < %(asked_at)s) RETURNING mechanic_id
 """
 # Payouts off while transfers are on is also what a bank's refusal leaves, which is told of nothing else: what Stripe
 # told of the account shortly before it may only come now.
@@ -150,7 +150,10 @@ def start_onboarding(database: Database, client: "stripe.StripeClient", user_id:
 
 
 def account_updated(
-    connection: psycopg.Connection[Row], account: dict[str, Any], told_at: datetime, asked_at: datetime | None = None
+    connection: psycopg.Connection[Row],
+    account: dict[str, Any],
+    stripe_as_of: datetime,
+    asked_at: datetime | None = None,
 ) -> Literal["account_updated", "outdated", "not_ours"]:
     """Take over what Stripe says of a connected account, and have sent what waited for it.
 
@@ -160,7 +163,7 @@ def account_updated(
     Args:
         connection: in the transaction of the caller.
         account: Stripe's Account object.
-        told_at: when the account stood so, by Stripe's clock in whole seconds.
+        stripe_as_of: when the account stood so, by Stripe's clock in whole seconds.
         asked_at: where Stripe was asked and no event tells it: since when, by the database's clock.
 
     Returns:
@@ -168,7 +171,7 @@ def account_updated(
     """
     standing = {
         "account_id": account["id"],
-        "told_at": told_at,
+        "stripe_as_of": stripe_as_of,
         "asked_at": asked_at,
         "transfers": account.get("capabilities", {}).get("transfers") == "active",
         "payouts": bool(account.get("payouts_enabled")),
@@ -196,8 +199,8 @@ def look_up_account(database: Database, client: "stripe.StripeClient", account_i
     (clock,) = database.all(_NOW, {})
     now: datetime = clock["now"]
     found: Any = asked(lambda: client.v1.accounts.retrieve(account_id))
-    told_at = now.replace(microsecond=0)
-    database.transaction(lambda connection: account_updated(connection, found.to_dict(), told_at, now))
+    stripe_as_of = now.replace(microsecond=0)
+    database.transaction(lambda connection: account_updated(connection, found.to_dict(), stripe_as_of, now))
     return bool(found.capabilities and found.capabilities.transfers == "active")
 
 

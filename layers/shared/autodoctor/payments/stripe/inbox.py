@@ -163,11 +163,11 @@ def _of_money_that_goes_back(connection: psycopg.Connection[Row], event: StripeE
 
 def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
     """What an event of a connected account does to its mechanic's standing."""
-    told_at = datetime.fromtimestamp(event.created, UTC)
+    stripe_as_of = datetime.fromtimestamp(event.created, UTC)
     if event.type == "account.updated" and event.data.object.get("id") == event.account:
-        return account_updated(connection, event.data.object, told_at)
+        return account_updated(connection, event.data.object, stripe_as_of)
     if event.type == "payout.failed" and event.account is not None:
-        return bank_refused(connection, event.account, told_at)
+        return bank_refused(connection, event.account, stripe_as_of)
     return "ignored"
 
 

@@ -1,4 +1,8 @@
-"""The verdict on an ended session, from recorded evidence alone (SPEC.md#verdict)."""
+"""The verdict on an ended session, from recorded evidence alone, as the schema's `judge()` gives it (SPEC.md#verdict).
+
+Sessions are ended by the schema; this says the same of plain values, for whoever checks or reconstructs an outcome:
+verify, repair, the import of the old system, and the tests, which compare the two.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -810,6 +810,29 @@ $$;
 
 COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace and are not settled; each is given out again only after another grace, so that one that cannot be settled does not hold up the others.';
 
+CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) RETURNS public.sessions
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  present timestamptz := clock_timestamp();
+  verdict record := judge(session, present);
+  concluded sessions;
+BEGIN
+  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- evidence that moved in from elsewhere
+    UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
+     WHERE id = session.id;
+  END IF;
+  UPDATE sessions
+     SET status = verdict.status, ended_at = present, mechanic_notes = coalesce(notes, mechanic_notes),
+         actor = by_actor, actor_id = by_id
+   WHERE id = session.id
+  RETURNING * INTO STRICT concluded;
+  RETURN concluded;
+END
+$$;
+
+COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) IS 'Ends an active session, whose row the caller holds, with the verdict; returns the row as it is then.';
+
 CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -854,23 +877,20 @@ CREATE FUNCTION public.end_abandoned_sessions(batch integer DEFAULT 500) RETURNS
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  changed integer;
+  abandoned sessions;
+  changed integer := 0;
 BEGIN
-  WITH abandoned AS MATERIALIZED (
-    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
+  FOR abandoned IN
+    SELECT s.* FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
        AND (s.parted_at <= now() - interval '10 minutes'
             OR s.started_at <= now() - make_interval(mins => i.max_minutes))
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED)
-  UPDATE sessions s
-     SET status = CASE
-           WHEN latest_end(s.id, s.started_at, clock_timestamp()) - s.started_at
-                >= make_interval(secs => min_billable_seconds()) THEN 'completed' ELSE 'cancelled' END,
-         actor = 'system:expire-orphans'
-    FROM abandoned a WHERE s.id = a.id AND s.status = 'live' AND (s.parted_at IS NOT NULL OR s.started_at <= now()
-      - make_interval(mins => (SELECT i.max_minutes FROM intakes i WHERE i.id = s.id)));
-  GET DIAGNOSTICS changed = ROW_COUNT;
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+  LOOP
+    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL, NULL);
+    changed := changed + 1;
+  END LOOP;
   RETURN changed;
 END
 $$;
@@ -986,28 +1006,69 @@ $$;
 
 COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for more than 2 hours; returns how many. Safe to call by hand and at once.';
 
-CREATE FUNCTION public.finish_session(of_session uuid, was text, becomes text, why text, at timestamp with time zone, who_was_absent text, notes text, by_actor text, by_id uuid) RETURNS json
-    LANGUAGE plpgsql
+CREATE FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) RETURNS TABLE(session_id uuid, status text, reason text, started_at timestamp with time zone, ended_at timestamp with time zone, already_ended boolean, unpublished json)
+    LANGUAGE plpgsql ROWS 1
     AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  as_customer uuid := (SELECT id FROM customers WHERE user_id = by_user);
+  as_mechanic uuid := (SELECT id FROM mechanics WHERE user_id = by_user);
 BEGIN
-  UPDATE sessions
-     SET status = becomes, end_reason = why, ended_at = at, absent = who_was_absent, mechanic_notes = notes,
-         actor = by_actor, actor_id = by_id
-   WHERE id = of_session AND status = was;
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND (any_session OR s.customer_id = as_customer OR s.mechanic_id = as_mechanic)
+     FOR NO KEY UPDATE NOWAIT; -- nothing waits here while holding a connection
   IF NOT FOUND THEN
-    RETURN NULL;
+    RETURN;
   END IF;
-  RETURN unpublished_events(of_session);
+  IF session.mechanic_id IS DISTINCT FROM as_mechanic OR as_mechanic IS NULL THEN
+    notes := NULL;
+  END IF;
+  already_ended := session.ended_at IS NOT NULL;
+  IF NOT already_ended THEN
+    session := conclude_session(session,
+      CASE WHEN by_user IS NULL THEN by_actor WHEN session.customer_id = as_customer THEN 'customer'
+           WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user, notes);
+    unpublished := unpublished_events(of_session);
+  ELSIF notes <> '' THEN -- the customer was quicker; notes already kept stay
+    UPDATE sessions SET mechanic_notes = notes WHERE id = of_session AND mechanic_notes IS NULL;
+  END IF;
+  RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
+                      already_ended, unpublished;
 END
 $$;
 
-COMMENT ON FUNCTION public.finish_session(of_session uuid, was text, becomes text, why text, at timestamp with time zone, who_was_absent text, notes text, by_actor text, by_id uuid) IS 'Ends a session that is in the given state, with a verdict, and returns its events that the bus does not have; null where it is not in that state.';
+COMMENT ON FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) IS 'Ends a session with the verdict for a party, or for whoever may end any session, and returns its outcome with its events that the bus does not have; the same outcome, already_ended, where it is over; no row where it is not this user''s. Raises 55P03 where another holds it.';
+
+CREATE FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  verdict record;
+BEGIN
+  row_now.started_at := was.started_at;
+  row_now.min_billable_seconds := min_billable_seconds();
+  IF row_now.status = 'expired' THEN
+    row_now.ended_at := least(row_now.ended_at, at);
+    row_now.end_reason := coalesce(row_now.end_reason, 'expired');
+    RETURN;
+  END IF;
+  -- who judged it an instant ago, in this transaction, says at which present
+  verdict := judge(was, CASE WHEN row_now.ended_at BETWEEN transaction_timestamp() AND at THEN row_now.ended_at ELSE at END);
+  IF verdict.started_at IS DISTINCT FROM was.started_at THEN
+    RAISE EXCEPTION 'session % has started, by its evidence, and was never live', was.id USING ERRCODE = 'AD001';
+  END IF;
+  row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
+  row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
+  row_now.absent := coalesce(row_now.absent, verdict.absent);
+END
+$$;
+
+COMMENT ON FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row of a session that ends, with the times, the reason and the absent party that follow from the verdict.';
 
 CREATE FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
-DECLARE
-  ends timestamptz;
 BEGIN
   IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
     row_now.released_at := coalesce(row_now.released_at, at);
@@ -1026,7 +1087,7 @@ BEGIN
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
   ELSIF row_now.status = 'live' THEN
-    row_now.started_at := (together(was.id, at)).since;
+    row_now.started_at := (together(was, at)).since;
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
@@ -1034,28 +1095,7 @@ BEGIN
     row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
     row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
   ELSE
-    row_now.started_at := was.started_at;
-    row_now.min_billable_seconds := min_billable_seconds();
-    IF was.started_at IS NOT NULL THEN
-      ends := latest_end(was.id, was.started_at, at);
-      -- While both are there, the verdict was given an instant ago, in this transaction; else the end is what it is.
-      row_now.ended_at := CASE WHEN ends = at AND row_now.ended_at BETWEEN transaction_timestamp() AND at
-                               THEN row_now.ended_at ELSE ends END;
-    ELSE
-      row_now.ended_at := least(row_now.ended_at, at);
-    END IF;
-    row_now.end_reason := coalesce(row_now.end_reason, CASE
-      WHEN row_now.status = 'completed' THEN 'billable'
-      WHEN row_now.status = 'expired' THEN 'expired'
-      WHEN row_now.started_at IS NOT NULL THEN 'too_short'
-      WHEN row_now.mechanic_id IS NOT NULL THEN 'no_show'
-      ELSE 'withdrawn' END);
-    IF row_now.end_reason = 'no_show' THEN
-      row_now.absent := coalesce(row_now.absent, CASE
-        WHEN row_now.customer_joined_at IS NOT NULL AND row_now.mechanic_joined_at IS NULL THEN 'mechanic'
-        WHEN row_now.mechanic_joined_at IS NOT NULL AND row_now.customer_joined_at IS NULL THEN 'customer'
-        ELSE 'both' END);
-    END IF;
+    row_now := follow_end(was, row_now, at);
   END IF;
 END
 $$;
@@ -1159,6 +1199,37 @@ $$;
 
 COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether a lease has not lapsed, or an open feed keeps it.';
 
+CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  met record;
+BEGIN
+  status := 'cancelled';
+  ended_at := present;
+  IF session.mechanic_id IS NULL THEN
+    reason := 'withdrawn';
+    RETURN;
+  END IF;
+  met := together(session, present);
+  started_at := coalesce(session.started_at, met.since);
+  IF started_at IS NULL THEN
+    reason := 'no_show';
+    absent := met.absent;
+    RETURN;
+  END IF;
+  SELECT least(greatest(met.until, started_at), started_at + make_interval(mins => i.max_minutes)) INTO STRICT ended_at
+    FROM intakes i WHERE i.id = session.id;
+  reason := 'too_short';
+  IF ended_at - started_at >= make_interval(secs => min_billable_seconds()) THEN
+    status := 'completed';
+    reason := 'billable';
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) IS 'What a session ends as that is ended at the given present: withdrawn while nobody has accepted; a no-show where it never started; else completed where it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller holds the session''s row.';
+
 CREATE FUNCTION public.keep_newest_reconcile_runs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1191,16 +1262,6 @@ CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zon
 $$;
 
 COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed keeps this lease: one that was open while the lease was on. A row past its expires_at is no feed, so that one left behind keeps nothing for ever.';
-
-CREATE FUNCTION public.latest_end(wanted uuid, started_at timestamp with time zone, present timestamp with time zone) RETURNS timestamp with time zone
-    LANGUAGE sql
-    AS $$
-  SELECT least(coalesce(greatest((together(wanted, present)).until, started_at), started_at),
-               started_at + make_interval(mins => i.max_minutes))
-    FROM intakes i WHERE i.id = wanted
-$$;
-
-COMMENT ON FUNCTION public.latest_end(wanted uuid, started_at timestamp with time zone, present timestamp with time zone) IS 'When a started session ended: the last instant both were present, but not past the plan''s longest duration.';
 
 CREATE FUNCTION public.lease_follows_feed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1865,22 +1926,6 @@ $$;
 
 COMMENT ON FUNCTION public.rows_are_kept() IS 'Refuses the statement it is a trigger of.';
 
-CREATE FUNCTION public.session_evidence(wanted uuid) RETURNS jsonb
-    LANGUAGE plpgsql
-    AS $$
-BEGIN
-  RETURN (
-    SELECT coalesce(jsonb_agg(jsonb_build_array(e.role, e.type, e.occurred_at) ORDER BY e.id), '[]')
-      FROM session_events e JOIN sessions s ON s.id = e.session_id
-     WHERE e.session_id = wanted AND e.type IN ('joined', 'left')
-       AND (e.role = 'customer' OR e.mechanic_id = s.mechanic_id AND e.id > coalesce(
-         (SELECT max(r.id) FROM session_events r WHERE r.session_id = wanted AND r.from_status = 'waiting'
-             AND r.to_status = 'pending'), 0))); -- who gave it back and took it again has to come again
-END
-$$;
-
-COMMENT ON FUNCTION public.session_evidence(wanted uuid) IS 'Joins and leaves of the customer and the present mechanic, oldest first: [[role, type, at], ...].';
-
 CREATE FUNCTION public.session_health_dashboard() RETURNS TABLE(section text, metric text, value numeric, unit text, status text)
     LANGUAGE sql STABLE
     AS $$
@@ -2067,22 +2112,34 @@ $_$;
 
 COMMENT ON FUNCTION public.statement_subject(key text) IS 'What a row of the ledger is about, by its key, so that several rows answer for one object of Stripe''s: the parts of a refund, a dispute and its end, and correction:SUBJECT:NUMBER for whatever it corrects.';
 
-CREATE FUNCTION public.together(wanted uuid, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone) RETURNS record
+CREATE FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
   e record;
   customer_here boolean := false;
   mechanic_here boolean := false;
+  customer_came boolean := false;
+  mechanic_came boolean := false;
 BEGIN
-  FOR e IN SELECT x ->> 0 AS role, x ->> 1 AS type, (x ->> 2)::timestamptz AS at
-             FROM jsonb_array_elements(session_evidence(wanted)) WITH ORDINALITY AS t (x, n) ORDER BY n
+  FOR e IN
+    SELECT x.role, x.type = 'joined' AS comes, x.occurred_at AS at FROM session_events x
+     WHERE x.session_id = session.id AND x.type IN ('joined', 'left')
+       AND (x.role = 'customer' OR x.mechanic_id = session.mechanic_id AND x.id > coalesce(
+         (SELECT max(r.id) FROM session_events r WHERE r.session_id = session.id AND r.from_status = 'waiting'
+             AND r.to_status = 'pending'), 0)) -- who gave it back and took it again has to come again
+     ORDER BY x.id
   LOOP
-    IF customer_here AND mechanic_here AND e.type = 'left' THEN
+    IF customer_here AND mechanic_here AND NOT e.comes THEN
       until := e.at;
     END IF;
-    customer_here := CASE e.role WHEN 'customer' THEN e.type = 'joined' ELSE customer_here END;
-    mechanic_here := CASE e.role WHEN 'mechanic' THEN e.type = 'joined' ELSE mechanic_here END;
+    IF e.role = 'customer' THEN
+      customer_here := e.comes;
+      customer_came := customer_came OR e.comes;
+    ELSE
+      mechanic_here := e.comes;
+      mechanic_came := mechanic_came OR e.comes;
+    END IF;
     IF customer_here AND mechanic_here THEN
       since := coalesce(since, e.at);
     END IF;
@@ -2090,10 +2147,11 @@ BEGIN
   IF customer_here AND mechanic_here THEN
     until := present;
   END IF;
+  absent := CASE WHEN customer_came = mechanic_came THEN 'both' WHEN customer_came THEN 'mechanic' ELSE 'customer' END;
 END
 $$;
 
-COMMENT ON FUNCTION public.together(wanted uuid, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone) IS 'The first and the last instant at which both were present, by the evidence; the last is the given present while they still are. autodoctor.domain.ending says the same.';
+COMMENT ON FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) IS 'By the evidence: the first and the last instant at which both were present, the last being the given present while they still are; and who never joined (both, where each came and neither met the other).';
 
 CREATE FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql

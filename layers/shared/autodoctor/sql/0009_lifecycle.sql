@@ -61,8 +61,6 @@ COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes t
 
 -- What follows from a move within the row itself.
 CREATE FUNCTION follow_move(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
-DECLARE
-  ends timestamptz;
 BEGIN
   IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
     row_now.released_at := coalesce(row_now.released_at, at);
@@ -81,7 +79,7 @@ BEGIN
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
   ELSIF row_now.status = 'live' THEN
-    row_now.started_at := (together(was.id, at)).since;
+    row_now.started_at := (together(was, at)).since;
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
@@ -89,28 +87,7 @@ BEGIN
     row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
     row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
   ELSE
-    row_now.started_at := was.started_at;
-    row_now.min_billable_seconds := min_billable_seconds();
-    IF was.started_at IS NOT NULL THEN
-      ends := latest_end(was.id, was.started_at, at);
-      -- While both are there, the verdict was given an instant ago, in this transaction; else the end is what it is.
-      row_now.ended_at := CASE WHEN ends = at AND row_now.ended_at BETWEEN transaction_timestamp() AND at
-                               THEN row_now.ended_at ELSE ends END;
-    ELSE
-      row_now.ended_at := least(row_now.ended_at, at);
-    END IF;
-    row_now.end_reason := coalesce(row_now.end_reason, CASE
-      WHEN row_now.status = 'completed' THEN 'billable'
-      WHEN row_now.status = 'expired' THEN 'expired'
-      WHEN row_now.started_at IS NOT NULL THEN 'too_short'
-      WHEN row_now.mechanic_id IS NOT NULL THEN 'no_show'
-      ELSE 'withdrawn' END);
-    IF row_now.end_reason = 'no_show' THEN
-      row_now.absent := coalesce(row_now.absent, CASE
-        WHEN row_now.customer_joined_at IS NOT NULL AND row_now.mechanic_joined_at IS NULL THEN 'mechanic'
-        WHEN row_now.mechanic_joined_at IS NOT NULL AND row_now.customer_joined_at IS NULL THEN 'customer'
-        ELSE 'both' END);
-    END IF;
+    row_now := follow_end(was, row_now, at);
   END IF;
 END
 $$;

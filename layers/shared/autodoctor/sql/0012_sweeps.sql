@@ -78,23 +78,20 @@ COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch ses
 
 CREATE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-  changed integer;
+  abandoned sessions;
+  changed integer := 0;
 BEGIN
-  WITH abandoned AS MATERIALIZED (
-    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
+  FOR abandoned IN
+    SELECT s.* FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
        AND (s.parted_at <= now() - interval '10 minutes'
             OR s.started_at <= now() - make_interval(mins => i.max_minutes))
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED)
-  UPDATE sessions s
-     SET status = CASE
-           WHEN latest_end(s.id, s.started_at, clock_timestamp()) - s.started_at
-                >= make_interval(secs => min_billable_seconds()) THEN 'completed' ELSE 'cancelled' END,
-         actor = 'system:expire-orphans'
-    FROM abandoned a WHERE s.id = a.id AND s.status = 'live' AND (s.parted_at IS NOT NULL OR s.started_at <= now()
-      - make_interval(mins => (SELECT i.max_minutes FROM intakes i WHERE i.id = s.id)));
-  GET DIAGNOSTICS changed = ROW_COUNT;
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+  LOOP
+    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL, NULL);
+    changed := changed + 1;
+  END LOOP;
   RETURN changed;
 END
 $$;

@@ -1,8 +1,10 @@
 """Facts of the schema: the same states and moves as in Python, comments, what each role may do, its time-outs."""
 
 import re
+from datetime import timedelta
 from enum import StrEnum
 from itertools import product
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -12,10 +14,13 @@ from autodoctor.domain.lifecycle import (
     ACTIVE_SESSION,
     ASSIGNMENT_MOVES,
     SESSION_MOVES,
+    TERMINAL,
     AssignmentStatus,
     EndReason,
     SessionStatus,
 )
+from autodoctor.domain.money import share_of
+from autodoctor.legacy import target_state
 from localcloud.database.postgres import APP_ROLE, Database
 from support.world import World
 
@@ -179,6 +184,55 @@ def test_the_unique_indexes_cover_what_python_calls_active(world: World) -> None
     assert quoted(world.one(CONSTRAINT, "sessions_end_is_complete")) == set(SessionStatus) - ACTIVE_SESSION
     for index in ("uq_active_session_per_customer", "uq_busy_session_per_mechanic"):
         assert "(ended_at IS NULL)" in world.one(INDEX, index)
+
+
+def test_what_is_over_has_one_meaning(world: World) -> None:
+    """Constraints and indexes spell it out; the functions and Python ask."""
+    rows = world.owner.execute(
+        "SELECT status FROM unnest(%s::text[]) AS status WHERE is_terminal(status)", [[*SessionStatus]]
+    )
+    assert {row["status"] for row in rows} == TERMINAL
+    assert quoted(world.one(CONSTRAINT, "session_assignments_end_is_stamped")) == TERMINAL | {"declined"}
+    assert quoted(world.one(INDEX, "session_events_ended")) == TERMINAL
+
+
+@pytest.mark.parametrize(
+    ("limit", "key", "otherwise"),
+    [
+        ("lead_time", "lead_seconds", 15 * 60),
+        ("offer_time", "offer_seconds", 120),
+        ("orphan_age", "orphan_seconds", 2 * 60 * 60),
+        ("absence_limit", "absence_seconds", 10 * 60),
+        ("parting_limit", "parting_seconds", 10 * 60),
+    ],
+)
+def test_a_time_limit_is_a_setting(world: World, limit: LiteralString, key: str, otherwise: int) -> None:
+    assert world.one(f"SELECT {limit}()") == timedelta(seconds=otherwise)
+    world.owner.execute("INSERT INTO settings (key, value) VALUES (%s, '7')", [key])
+    assert world.one(f"SELECT {limit}()") == timedelta(seconds=7)
+    with pytest.raises(psycopg.errors.CheckViolation, match="settings_time_limits_are_seconds"):
+        world.owner.execute("UPDATE settings SET value = 'soon' WHERE key = %s", [key])
+
+
+def test_the_import_knows_the_same_time_limits(world: World) -> None:
+    """It judges what the old system left behind by the rules that the sweeps follow afterwards."""
+    assert world.one("SELECT ARRAY[lead_time(), orphan_age(), absence_limit(), parting_limit()]") == [
+        target_state.LEAD,
+        target_state.ORPHANED,
+        target_state.DESERTED,
+        target_state.DESERTED,
+    ]
+
+
+def test_a_share_is_rounded_as_python_rounds_it(world: World) -> None:
+    pairs = [*product((*range(120), 999, 2_999, 12_350, 10**9), (*range(0, 10_001, 125), 1, 6_667, 9_999))]
+    rows = world.owner.execute(
+        "SELECT share_of(amount, part) AS share"
+        " FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY AS pair (amount, part, n) ORDER BY n",
+        [[amount for amount, _ in pairs], [part for _, part in pairs]],
+    )
+    assert [row["share"] for row in rows] == [share_of(amount, part) for amount, part in pairs]
+    assert world.one("SELECT share_of(7, 3, 14)") == share_of(7, 3, 14) == 2  # 1.5
 
 
 def test_every_table_and_function_says_what_it_is_for(world: World) -> None:

@@ -255,14 +255,15 @@ def test_the_estimate_is_little_s_law_or_the_usual_wait(
     world: World, of: tuple[int, int, float, float, float], seconds: int
 ) -> None:
     """Of place, free mechanics, share, accepts a second and usual wait."""
-    assert world.one("SELECT estimated_wait(%s, %s, %s::float8, %s::float8, %s::float8)", *of) == seconds
+    assert world.one("SELECT estimated_wait(%s, %s, %s::float8, %s::float8, %s::float8, orphan_age())", *of) == seconds
 
 
 def test_a_later_place_is_never_a_shorter_wait(world: World) -> None:
     shorter = world.one(
         "SELECT count(*) FROM generate_series(1, 200) place, (VALUES (0), (1), (3), (50)) f (free),"
         " (VALUES (0.1), (0.0001)) p (pace), (VALUES (0.3), (20), (900)) u (usual)"
-        " WHERE estimated_wait(place, free, 0.7, pace, usual) > estimated_wait(place + 1, free, 0.7, pace, usual)"
+        " WHERE estimated_wait(place, free, 0.7, pace, usual, orphan_age())"
+        " > estimated_wait(place + 1, free, 0.7, pace, usual, orphan_age())"
     )
     assert shorter == 0
 

@@ -6,16 +6,15 @@ Clients show a word that they do not know as it is. The tests take these lists f
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from autodoctor.domain.lifecycle import AssignmentStatus, EndReason, SessionStatus
+from autodoctor.domain.lifecycle import TERMINAL, AssignmentStatus, EndReason, SessionStatus
 
 KEY: Final = "x-extensible-enum"
 
 _NOT_LIVE: Final = (SessionStatus.SCHEDULED, SessionStatus.PENDING, SessionStatus.WAITING)
 _UNDONE: Final = (SessionStatus.CANCELLED, SessionStatus.EXPIRED)
-_OVER: Final = (SessionStatus.COMPLETED, *_UNDONE)
 _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "sessionStatus": SessionStatus,
-    "SessionEnded.sessionStatus": _OVER,
+    "SessionEnded.sessionStatus": [status for status in SessionStatus if status in TERMINAL],
     "SessionNotOpen.sessionStatus": (SessionStatus.SCHEDULED, SessionStatus.PENDING),
     "SessionNotReleasable.sessionStatus": (SessionStatus.SCHEDULED, SessionStatus.PENDING, SessionStatus.LIVE),
     "SessionNotEscalatable.sessionStatus": (*_NOT_LIVE, *_UNDONE),

@@ -53,6 +53,7 @@ SESSION_MOVES: dict[SessionStatus, frozenset[SessionStatus]] = {
     _S.EXPIRED: frozenset(),
 }
 ACTIVE_SESSION = frozenset(status for status, moves in SESSION_MOVES.items() if moves)
+TERMINAL = frozenset(SESSION_MOVES) - ACTIVE_SESSION
 
 _A = AssignmentStatus
 ASSIGNMENT_MOVES: dict[AssignmentStatus, frozenset[AssignmentStatus]] = {

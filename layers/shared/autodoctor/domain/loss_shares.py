@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from autodoctor.domain.money import share_of
+
 
 @dataclass(frozen=True, slots=True)
 class Shares:
@@ -16,12 +18,6 @@ class Shares:
     rest: int
 
 
-def part_of(whole: int, share: int, of: int) -> int:
-    """How much of `whole` belongs to `share` out of `of`, rounded half to even; all are 0 or more, `of` above 0."""
-    parts, left = divmod(whole * share, of)
-    return parts + (2 * left > of or (2 * left == of and parts % 2 == 1))
-
-
 def shared(loss: int, price: int, earned: int, before: int, borne: int) -> Shares:
     """Divide a loss as the price was divided, so that a price that is lost bit by bit is divided like one lost at once.
 
@@ -32,7 +28,7 @@ def shared(loss: int, price: int, earned: int, before: int, borne: int) -> Share
         before: cents of earlier losses.
         borne: of them the mechanic's, in cents.
     """
-    aimed = part_of(earned, min(before + loss, price), price)
+    aimed = share_of(earned, min(before + loss, price), price)
     mechanic = max(0, min(aimed - borne, loss, earned - borne))
     return Shares(mechanic, loss - mechanic)
 
@@ -47,5 +43,5 @@ def credits_of(loss: int, price: int, credits_: int, before: int, taken: int) ->
         before: cents of earlier losses.
         taken: how many credits those were for.
     """
-    aimed = part_of(credits_, min(before + loss, price), price)
+    aimed = share_of(credits_, min(before + loss, price), price)
     return max(0, min(aimed - taken, credits_ - taken))

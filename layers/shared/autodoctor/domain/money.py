@@ -26,23 +26,24 @@ class Split:
     platform: int
 
 
-def share_of(amount: int, basis_points: int) -> int:
-    """A share of an amount, rounded half to even.
+def share_of(amount: int, part: int, of: int = BASIS_POINTS) -> int:
+    """A share of an amount, rounded half to even, as the schema's `share_of()` does.
 
     Args:
-        amount: cents, 0 or more.
-        basis_points: 1/100 of a per cent, 0 to 10,000.
+        amount: cents, or credits, 0 or more.
+        part: how many parts, 0 to `of`.
+        of: how many there are.
 
     Returns:
-        Cents, 0 to `amount`.
+        0 to `amount`.
 
     Raises:
         ValueError: an argument is out of its range.
     """
-    if amount < 0 or not 0 <= basis_points <= BASIS_POINTS:
-        raise ValueError(f"no share of {basis_points} basis points of {amount} cents")
-    whole, rest = divmod(amount * basis_points, BASIS_POINTS)
-    up = 2 * rest > BASIS_POINTS or (2 * rest == BASIS_POINTS and whole % 2 == 1)
+    if amount < 0 or not 0 <= part <= of or of == 0:
+        raise ValueError(f"no share: {part} of {of} parts of {amount}")
+    whole, rest = divmod(amount * part, of)
+    up = 2 * rest > of or (2 * rest == of and whole % 2 == 1)
     return whole + up
 
 

@@ -21,7 +21,7 @@ from autodoctor.errors import (
 )
 from autodoctor.ids import new_id
 from autodoctor.intake.request import IntakeRequest
-from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS, PreferredMechanic
+from autodoctor.sessions.factory import FACTORY_CTES, PreferredMechanic
 from autodoctor.web.schemas import ResponseModel
 
 FURTHEST_SCHEDULE_DAYS: Final = 30
@@ -269,8 +269,6 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
         "key": idempotency_key,
         "request_hash": hashlib.sha256(intake.model_dump_json().encode()).digest(),
         "idempotency_hours": IDEMPOTENCY_HOURS,
-        "offer_seconds": OFFER_SECONDS,
-        "lead_minutes": LEAD_MINUTES,
         "furthest_schedule_days": FURTHEST_SCHEDULE_DAYS,
     }
 

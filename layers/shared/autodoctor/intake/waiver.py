@@ -4,8 +4,9 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Refused
+from autodoctor.domain.lifecycle import TERMINAL
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, Unprocessable
-from autodoctor.sessions.factory import OFFER_SECONDS, PreferredMechanic
+from autodoctor.sessions.factory import PreferredMechanic
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 
@@ -44,8 +45,7 @@ WITH session AS MATERIALIZED (
   UPDATE session_assignments a
      SET status = CASE WHEN EXISTS (SELECT FROM wanted) THEN 'offered' ELSE 'queued' END,
          mechanic_id = (SELECT id FROM wanted),
-         offer_expires_at = (SELECT greatest(a.available_at, clock_timestamp())
-                                   + make_interval(secs => %(offer_seconds)s) FROM wanted),
+         offer_expires_at = (SELECT greatest(a.available_at, clock_timestamp()) + offer_time() FROM wanted),
          actor = 'customer', actor_id = %(user_id)s
     FROM session
    WHERE a.id = session.current_assignment_id AND a.status = 'pending_waiver'
@@ -97,7 +97,6 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
     parameters = {
         **waiver.model_dump(),
         "user_id": user_id,
-        "offer_seconds": OFFER_SECONDS,
     }
     try:
         signed = database.one(_SIGN, parameters)
@@ -112,7 +111,7 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
         raise SessionNotFound
     if not found["version_known"]:
         raise Unprocessable(("/waiverVersion", "is not a version of the waiver"))
-    if found["status"] in {"completed", "cancelled", "expired"}:
+    if found["status"] in TERMINAL:
         raise SessionEnded(found["status"])
     if not found["signed"]:
         raise SessionBusy

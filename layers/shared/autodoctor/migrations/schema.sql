@@ -5,6 +5,14 @@ CREATE SCHEMA public;
 
 COMMENT ON SCHEMA public IS 'standard public schema';
 
+CREATE FUNCTION public.absence_limit() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('absence_seconds', 600)
+$$;
+
+COMMENT ON FUNCTION public.absence_limit() IS 'How long a mechanic who accepted may stay away before the session is queued again.';
+
 CREATE FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) RETURNS TABLE(assignment_id uuid, session_id uuid, session_status text, unpublished json)
     LANGUAGE plpgsql ROWS 1
     AS $$
@@ -16,8 +24,7 @@ BEGIN
     FROM mechanics m, session_assignments a
    WHERE m.user_id = by_user AND m.status = 'active'
      AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
-     AND assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
-                            m.id, m.workshop_id)
+     AND visible_now(a, m.id, m.workshop_id)
   RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
   IF NOT FOUND THEN
     RETURN;
@@ -77,19 +84,6 @@ $$;
 
 COMMENT ON FUNCTION public.assignment_opened() IS 'Audits that a workshop''s queued request became general.';
 
-CREATE FUNCTION public.assignment_visible(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, offer_expires_at timestamp with time zone, to_mechanic uuid, of_workshop uuid) RETURNS boolean
-    LANGUAGE sql STABLE
-    AS $$
-  SELECT available_at <= now()
-         AND CASE status
-               WHEN 'queued' THEN (workshop IS NULL OR workshop = of_workshop)
-                                  AND to_mechanic = ANY (declined_by) IS NOT TRUE
-               WHEN 'offered' THEN offered_to = to_mechanic AND offer_expires_at > now()
-               ELSE false END
-$$;
-
-COMMENT ON FUNCTION public.assignment_visible(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, offer_expires_at timestamp with time zone, to_mechanic uuid, of_workshop uuid) IS 'Whether an assignment with these columns is shown to this mechanic of this workshop.';
-
 CREATE FUNCTION public.assignments_consistent() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -124,7 +118,7 @@ BEGIN
         -- a workshop's request that none of its mechanics can still take becomes general
         NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
       END IF;
-    ELSIF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
+    ELSIF NEW.status = 'declined' OR is_terminal(NEW.status) THEN
       NEW.ended_at := at;
     END IF;
     INSERT INTO session_assignment_events
@@ -167,7 +161,7 @@ DECLARE
 BEGIN
   WITH due AS MATERIALIZED (
     SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + interval '15 minutes'
+     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + lead_time()
      ORDER BY customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
@@ -177,7 +171,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.bring_due_sessions(batch integer) IS 'Makes up to batch scheduled sessions pending, 15 minutes ahead of their time; returns how many.';
+COMMENT ON FUNCTION public.bring_due_sessions(batch integer) IS 'Makes up to batch scheduled sessions pending, lead_time() ahead of their time; returns how many.';
 
 CREATE FUNCTION public.calculate_session_health_score(since timestamp with time zone DEFAULT (date_trunc('hour'::text, now(), 'UTC'::text) - '23:00:00'::interval), until timestamp with time zone DEFAULT now()) RETURNS TABLE(period_start timestamp with time zone, created bigint, ended bigint, completed bigint, cancelled bigint, expired bigint, accepted bigint, no_shows bigint, wrongly_marked bigint, unsettled bigint, average_seconds integer, completion_percent numeric, no_show_percent numeric, score numeric, status text)
     LANGUAGE sql STABLE
@@ -883,7 +877,7 @@ BEGIN
   FOR abandoned IN
     SELECT s.* FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
-       AND (s.parted_at <= now() - interval '10 minutes'
+       AND (s.parted_at <= now() - parting_limit()
             OR s.started_at <= now() - make_interval(mins => i.max_minutes))
      ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE OF s SKIP LOCKED
@@ -895,7 +889,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for 10 minutes, or that are past their plan''s longest duration; returns how many.';
+COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
 
 CREATE TABLE public.erasures (
     user_id uuid NOT NULL,
@@ -956,13 +950,14 @@ $$;
 
 COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Takes a customer''s personal data out of every row, for ever, and returns the proof; null where there is no such customer, the first proof where it was done before. Raises AD010 while a session is active or a payment is open. For the owner.';
 
-CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision) RETURNS integer
+CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT
     AS $$
-  SELECT ceil(least(place / (per_second * share), ceil(place / greatest(free, 1)::numeric)::float8 * usual_wait, 7200))::integer
+  SELECT ceil(least(place / (per_second * share), ceil(place / greatest(free, 1)::numeric)::float8 * usual_wait,
+                    extract(epoch FROM longest)))::integer
 $$;
 
-COMMENT ON FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision) IS 'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most 2 hours, when the session expires; null without a pace.';
+COMMENT ON FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) IS 'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most the longest, when the session expires; null without a pace.';
 
 CREATE FUNCTION public.expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -993,18 +988,18 @@ BEGIN
   WITH orphan AS MATERIALIZED (
     SELECT id FROM sessions
      WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
-       AND coalesce(released_at, created_at) < now() - interval '2 hours'
+       AND coalesce(released_at, created_at) < now() - orphan_age()
      ORDER BY customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
     FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
-     AND coalesce(s.released_at, s.created_at) < now() - interval '2 hours';
+     AND coalesce(s.released_at, s.created_at) < now() - orphan_age();
   GET DIAGNOSTICS expired = ROW_COUNT;
   RETURN expired;
 END
 $$;
 
-COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for more than 2 hours; returns how many. Safe to call by hand and at once.';
+COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and at once.';
 
 CREATE FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) RETURNS TABLE(session_id uuid, status text, reason text, started_at timestamp with time zone, ended_at timestamp with time zone, already_ended boolean, unpublished json)
     LANGUAGE plpgsql ROWS 1
@@ -1199,6 +1194,14 @@ $$;
 
 COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether a lease has not lapsed, or an open feed keeps it.';
 
+CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT status IN ('completed', 'cancelled', 'expired')
+$$;
+
+COMMENT ON FUNCTION public.is_terminal(status text) IS 'Whether a session with this status is over; autodoctor.domain.lifecycle says the same. Constraints and indexes below spell it out, so that the planner sees it.';
+
 CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
     AS $$
@@ -1262,6 +1265,14 @@ CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zon
 $$;
 
 COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed keeps this lease: one that was open while the lease was on. A row past its expires_at is no feed, so that one left behind keeps nothing for ever.';
+
+CREATE FUNCTION public.lead_time() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('lead_seconds', 900)
+$$;
+
+COMMENT ON FUNCTION public.lead_time() IS 'How long before its time a scheduled session is shown to mechanics.';
 
 CREATE FUNCTION public.lease_follows_feed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1435,6 +1446,14 @@ $$;
 
 COMMENT ON FUNCTION public.new_referral_code() IS 'A referral code that no mechanic has.';
 
+CREATE FUNCTION public.offer_time() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('offer_seconds', 120)
+$$;
+
+COMMENT ON FUNCTION public.offer_time() IS 'How long a request is reserved for the mechanic whom it is offered to.';
+
 CREATE FUNCTION public.open_next_assignment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1468,6 +1487,14 @@ $$;
 
 COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session whose assignment was declined or lapsed for the others, with the old queued_at.';
 
+CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
+$$;
+
+COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request of this workshop, or a general one, is for this mechanic of that workshop, who has not declined it.';
+
 CREATE FUNCTION public.open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1491,6 +1518,14 @@ $$;
 
 COMMENT ON FUNCTION public.open_unreachable_requests(batch integer) IS 'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
 
+CREATE FUNCTION public.orphan_age() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('orphan_seconds', 7200)
+$$;
+
+COMMENT ON FUNCTION public.orphan_age() IS 'How long a session may be pending or waiting before it expires.';
+
 CREATE FUNCTION public.participants_consistent() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1501,6 +1536,14 @@ END
 $$;
 
 COMMENT ON FUNCTION public.participants_consistent() IS 'At commit: check_session() for the session whose participant was changed or removed.';
+
+CREATE FUNCTION public.parting_limit() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('parting_seconds', 600)
+$$;
+
+COMMENT ON FUNCTION public.parting_limit() IS 'How long the parties of a live session may be apart before it is ended.';
 
 CREATE FUNCTION public.pending_events(subject uuid) RETURNS SETOF public.outbox_events
     LANGUAGE plpgsql STABLE ROWS 10
@@ -1567,9 +1610,10 @@ BEGIN
   END IF;
   RETURN QUERY
   WITH listed AS MATERIALIZED (
-    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.workshop_id, a.declined_by,
+    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.available_at, a.workshop_id, a.declined_by,
+           a.mechanic_id AS offered_to,
            -- a lapsed offer is about to be queued again
-           CASE WHEN a.status = 'offered' AND a.offer_expires_at > now() THEN a.mechanic_id END AS reserved_for
+           CASE WHEN a.status = 'offered' AND a.offer_expires_at <= now() THEN 'queued' ELSE a.status END AS status
       FROM (SELECT * FROM session_assignments q
              WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
                AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
@@ -1585,31 +1629,32 @@ BEGIN
   ), personal AS (
     -- where a mechanic's list differs from that of the others of the workshop
     SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
-      FROM (SELECT l.reserved_for AS mechanic_id, l.n FROM listed l WHERE l.reserved_for IS NOT NULL
-            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.reserved_for IS NULL
-            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.reserved_for IS NULL) AS x
+      FROM (SELECT l.offered_to AS mechanic_id, l.n FROM listed l WHERE l.status = 'offered'
+            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.status = 'queued'
+            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id) AS x
      GROUP BY x.mechanic_id
   ), list AS MATERIALIZED (
-    -- mechanics whose lists are the same count once
-    SELECT row_number() OVER () AS id, d.workshop_id, p.numbers, count(*) AS mechanics,
-           count(*) FILTER (WHERE d.free) AS free
+    -- mechanics whose lists are the same count once, by any of them
+    SELECT row_number() OVER () AS id, d.workshop_id, (array_agg(d.id))[1] AS mechanic_id,
+           (array_agg(d.own_session_id))[1] AS own_session_id,
+           count(*) AS mechanics, count(*) FILTER (WHERE d.free) AS free
       FROM duty d LEFT JOIN personal p ON p.mechanic_id = d.id
      GROUP BY d.workshop_id, p.numbers
   ), shown AS (
     SELECT l.n, list.mechanics, list.free, row_number() OVER (PARTITION BY list.id ORDER BY l.n) AS place
       FROM list JOIN listed l
-        ON CASE WHEN l.reserved_for IS NULL
-                THEN (l.workshop_id IS NULL OR l.workshop_id = list.workshop_id) AND l.n = ANY (list.numbers) IS NOT TRUE
-                ELSE l.n = ANY (list.numbers) END
+        ON visible_as(l.status, l.available_at, l.workshop_id, l.declined_by, l.offered_to,
+                      list.mechanic_id, list.workshop_id, now())
+       AND l.id IS DISTINCT FROM list.own_session_id
   ), placed AS (
     SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
       FROM shown GROUP BY shown.n
   ), unseen AS (
     -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
-    SELECT l.n, 1 + count(*) FILTER (WHERE l.reserved_for IS NULL AND l.workshop_id IS NULL)
+    SELECT l.n, 1 + count(*) FILTER (WHERE l.status = 'queued' AND l.workshop_id IS NULL)
                       OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                   + CASE WHEN l.workshop_id IS NULL THEN 0
-                         ELSE count(*) FILTER (WHERE l.reserved_for IS NULL)
+                         ELSE count(*) FILTER (WHERE l.status = 'queued')
                       OVER (PARTITION BY l.workshop_id ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                     END AS place
       FROM listed l
@@ -1624,7 +1669,7 @@ BEGIN
       FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
   )
   SELECT who.customer, who.id, who.place::integer, who.free::integer,
-         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
+         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait, orphan_age())
     FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
    ORDER BY who.place, who.id;
 END
@@ -1699,7 +1744,7 @@ CREATE FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session u
     LANGUAGE sql STABLE
     AS $$
   SELECT m.workshop_id FROM mechanics m
-   WHERE m.workshop_id = wanted AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE
+   WHERE m.workshop_id = wanted AND m.status = 'active' AND open_to(wanted, refused, m.id, m.workshop_id)
      AND m.user_id IS DISTINCT FROM (
        SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = session)
    LIMIT 1
@@ -1795,18 +1840,18 @@ BEGIN
   WITH deserted AS MATERIALIZED (
     SELECT id FROM sessions
      WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
-       AND greatest(accepted_at, scheduled_for) <= now() - interval '10 minutes'
+       AND greatest(accepted_at, scheduled_for) <= now() - absence_limit()
      ORDER BY customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
     FROM deserted d WHERE s.id = d.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
-     AND greatest(s.accepted_at, s.scheduled_for) <= now() - interval '10 minutes';
+     AND greatest(s.accepted_at, s.scheduled_for) <= now() - absence_limit();
   GET DIAGNOSTICS changed = ROW_COUNT;
   RETURN changed;
 END
 $$;
 
-COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined 10 minutes after accepting (or after the scheduled time); returns how many.';
+COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined absence_limit() after accepting (or after the scheduled time); returns how many.';
 
 CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
     LANGUAGE sql
@@ -1895,7 +1940,7 @@ CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until time
     AS $$
   SELECT x.end_reason, count(*),
          coalesce(sum(x.price_cents) FILTER (WHERE x.funding = 'card'), 0)::bigint,
-         coalesce(sum(x.price_cents - x.price_cents::bigint * x.mechanic_share_bp / 10000) FILTER (WHERE x.funding = 'card'), 0)::bigint,
+         coalesce(sum(x.price_cents - share_of(x.price_cents, x.mechanic_share_bp)) FILTER (WHERE x.funding = 'card'), 0)::bigint,
          coalesce(sum(x.credits) FILTER (WHERE x.funding = 'credit'), 0)::bigint,
          coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('sent', 'returned')), 0)::bigint,
          coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('due', 'held', 'sending')), 0)::bigint,
@@ -1925,6 +1970,14 @@ END
 $$;
 
 COMMENT ON FUNCTION public.rows_are_kept() IS 'Refuses the statement it is a trigger of.';
+
+CREATE FUNCTION public.seconds_setting(name text, otherwise integer) RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT make_interval(secs => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise))
+$$;
+
+COMMENT ON FUNCTION public.seconds_setting(name text, otherwise integer) IS 'A time of the settings table, given there in seconds.';
 
 CREATE FUNCTION public.session_health_dashboard() RETURNS TABLE(section text, metric text, value numeric, unit text, status text)
     LANGUAGE sql STABLE
@@ -1987,8 +2040,7 @@ CREATE FUNCTION public.sessions_ended_between(since timestamp with time zone, un
     FROM session_events e
          CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = e.session_id LIMIT 1) AS s
          CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = e.session_id LIMIT 1) AS i
-   WHERE e.to_status IN ('completed', 'cancelled', 'expired')
-     AND (e.from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE
+   WHERE is_terminal(e.to_status) AND is_terminal(e.from_status) IS NOT TRUE
      AND e.occurred_at >= since AND e.occurred_at < until
 $$;
 
@@ -2056,13 +2108,13 @@ BEGIN
       RAISE EXCEPTION 'session % cannot have started in the future', OLD.id USING ERRCODE = 'AD004';
     ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
       RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
-    ELSIF source IN ('completed', 'cancelled', 'expired')
+    ELSIF is_terminal(source)
        AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
            IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
       RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     END IF;
     comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
-    IF comes_or_goes AND (NEW.status <> source OR source IN ('completed', 'cancelled', 'expired')) THEN
+    IF comes_or_goes AND (NEW.status <> source OR is_terminal(source)) THEN
       RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
     END IF;
     IF NEW.status <> source THEN
@@ -2100,6 +2152,15 @@ END
 $$;
 
 COMMENT ON FUNCTION public.settlement_is_due() IS 'Notes that a session with something at stake has ended.';
+
+CREATE FUNCTION public.share_of(amount bigint, part bigint, of bigint DEFAULT 10000) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT amount * part / of
+         + (2 * (amount * part % of) > of OR 2 * (amount * part % of) = of AND amount * part / of % 2 = 1)::integer
+$$;
+
+COMMENT ON FUNCTION public.share_of(amount bigint, part bigint, of bigint) IS 'So many parts of an amount, basis points unless it is said of how many; rounded half to even, as autodoctor.domain.money does.';
 
 CREATE FUNCTION public.statement_subject(key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2209,6 +2270,44 @@ END
 $$;
 
 COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'What pending_events() returns, as JSON.';
+
+CREATE FUNCTION public.visible_as(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, to_mechanic uuid, of_workshop uuid, at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT available_at <= at
+         AND CASE status WHEN 'queued' THEN open_to(workshop, declined_by, to_mechanic, of_workshop)
+                         WHEN 'offered' THEN offered_to = to_mechanic
+                         ELSE false END
+$$;
+
+COMMENT ON FUNCTION public.visible_as(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, to_mechanic uuid, of_workshop uuid, at timestamp with time zone) IS 'Whether a request with this status at that instant was shown to this mechanic of that workshop. That nobody is shown their own, the caller sees to.';
+
+CREATE FUNCTION public.visible_before(a public.session_assignments, status_then text, at timestamp with time zone, to_mechanic uuid, of_workshop uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT visible_as(status_then, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, to_mechanic, of_workshop, at)
+$$;
+
+COMMENT ON FUNCTION public.visible_before(a public.session_assignments, status_then text, at timestamp with time zone, to_mechanic uuid, of_workshop uuid) IS 'Whether the request was shown to this mechanic until it left the status that it had then.';
+
+CREATE FUNCTION public.visible_ever(a public.session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT a.queued_at IS NOT NULL
+         AND visible_as(CASE WHEN a.offer_expires_at IS NULL THEN 'queued' ELSE 'offered' END, a.available_at, a.workshop_id,
+                        a.declined_by, a.mechanic_id, to_mechanic, of_workshop, coalesce(a.ended_at, now()))
+$$;
+
+COMMENT ON FUNCTION public.visible_ever(a public.session_assignments, to_mechanic uuid, of_workshop uuid) IS 'Whether the request is or was shown to this mechanic of that workshop, whatever became of it.';
+
+CREATE FUNCTION public.visible_now(a public.session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT visible_as(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, to_mechanic, of_workshop, now())
+         AND (a.status <> 'offered' OR a.offer_expires_at > now())
+$$;
+
+COMMENT ON FUNCTION public.visible_now(a public.session_assignments, to_mechanic uuid, of_workshop uuid) IS 'Whether the queue shows the request to this mechanic of that workshop; an offer past its deadline is shown to nobody.';
 
 CREATE FUNCTION public.waiver_versions() RETURNS text[]
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2510,10 +2609,10 @@ CREATE VIEW public.alert_stuck_live AS
            FROM public.intakes r
           WHERE (r.id = s.id)
          LIMIT 1) i)
-     CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + '00:10:00'::interval), (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
+     CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + public.parting_limit()), (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
   WHERE ((s.ended_at IS NULL) AND (s.status = 'live'::text) AND (o.at < (now() - ((public.health_setting('overdue_seconds_max'::text))::double precision * '00:00:01'::interval))));
 
-COMMENT ON VIEW public.alert_stuck_live IS 'Live, although the sweep should have ended it (10 minutes after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
+COMMENT ON VIEW public.alert_stuck_live IS 'Live, although the sweep should have ended it (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
 
 CREATE VIEW public.alert_waiting_too_long AS
  SELECT session_id,
@@ -3770,12 +3869,13 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
 COMMENT ON TABLE public.settings IS 'What operators may change without a deployment.';
 
-COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 
 COMMENT ON COLUMN public.settings.value IS 'The value as text.';
 

@@ -121,8 +121,7 @@ WITH bounds AS (
      AND e.occurred_at >= %(since)s::timestamptz - interval '3 hours' AND e.occurred_at < %(until)s
   UNION
   SELECT e.session_id FROM session_events e
-   WHERE e.to_status IN ('completed', 'cancelled', 'expired')
-     AND (e.from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE
+   WHERE is_terminal(e.to_status) AND is_terminal(e.from_status) IS NOT TRUE
      AND e.occurred_at >= %(since)s AND e.occurred_at < %(until)s::timestamptz + interval '6 hours'
   UNION
   SELECT s.id FROM sessions s WHERE s.ended_at IS NULL

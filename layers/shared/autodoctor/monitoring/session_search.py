@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, TypeAdapter
 
 from autodoctor.db import Database, Row
+from autodoctor.domain.lifecycle import ACTIVE_SESSION, TERMINAL, SessionStatus
 from autodoctor.errors import Unprocessable
 from autodoctor.ids import FIRST, LAST
 from autodoctor.monitoring.alerts import SESSION_ALERTS
@@ -98,8 +99,8 @@ class _Source:
 
 
 _WAITING: Final = ("due", "held", "sending")
-_TERMINAL: Final = ("completed", "cancelled", "expired")
-_ACTIVE: Final = ("scheduled", "pending", "waiting", "live")
+_TERMINAL: Final = tuple(status for status in SessionStatus if status in TERMINAL)
+_ACTIVE: Final = tuple(status for status in SessionStatus if status in ACTIVE_SESSION)
 _FILTERS: Final[dict[str, dict[str, _Source]]] = {
     "status": {
         **{status: _Source(_OVER, (status,), by_time=True) for status in _TERMINAL},

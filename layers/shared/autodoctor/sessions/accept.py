@@ -16,7 +16,6 @@ from autodoctor.errors import (
     OwnSession,
 )
 from autodoctor.prefetched import WithEvents
-from autodoctor.sessions.queue import VISIBLE
 from autodoctor.web.schemas import RequestBody, ResponseModel
 
 
@@ -60,29 +59,20 @@ UPDATE session_assignments a
    SET status = 'declined', actor = 'mechanic', actor_id = %(user_id)s, change_data = %(data)s
   FROM session, mechanics m
  WHERE a.id = %(assignment_id)s AND a.session_id = session.id AND m.user_id = %(user_id)s
-   AND a.status = 'offered' AND a.mechanic_id = m.id AND a.available_at <= now()
-   AND a.offer_expires_at > clock_timestamp()
+   AND a.status = 'offered' AND visible_now(a, m.id, m.workshop_id)
 RETURNING a.id AS assignment_id, a.session_id
 """
 
-_LOOKUP: Final[LiteralString] = (
-    """
+_LOOKUP: Final[LiteralString] = """
 SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, a.session_id, a.status,
-       a.mechanic_id = m.id AS mine, s.status AS session_status, c.user_id = %(user_id)s AS own_session, """
-    + VISIBLE
-    + """ AS visible,
-       a.queued_at IS NOT NULL AND a.available_at <= coalesce(a.ended_at, now())
-       AND CASE WHEN a.offer_expires_at IS NOT NULL THEN a.mechanic_id = m.id
-                ELSE (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id) AND m.id = ANY (a.declined_by) IS NOT TRUE
-           END AS visible_once
+       a.mechanic_id = m.id AS mine, s.status AS session_status, c.user_id = %(user_id)s AS own_session,
+       visible_now(a, m.id, m.workshop_id) AS visible, visible_ever(a, m.id, m.workshop_id) AS visible_once
   FROM mechanics m
   LEFT JOIN session_assignments a ON a.id = %(assignment_id)s
   LEFT JOIN sessions s ON s.id = a.session_id
   LEFT JOIN customers c ON c.id = s.customer_id
  WHERE m.user_id = %(user_id)s
 """
-)
-
 
 _ATTEMPTS: Final = 3
 

@@ -7,9 +7,6 @@ come from triggers. One statement, so all of it commits or none does.
 
 from typing import Final, Literal, LiteralString
 
-OFFER_SECONDS: Final = 120
-LEAD_MINUTES: Final = 15
-
 type PreferredMechanic = Literal["offered", "unavailable"]
 """What became of the wish for a mechanic: offered to them, or straight to the queue. None: no wish, or not signed."""
 
@@ -23,8 +20,8 @@ FACTORY_CTES: Final[LiteralString] = """
               WHEN i.preferred_mechanic_id IS NOT NULL
                    AND may_be_offered(i.preferred_mechanic_id, i.workshop_id, i.available_at) THEN 'offered'
               ELSE 'queued' END AS assignment_status
-    FROM (SELECT intake.*, coalesce(intake.scheduled_for - make_interval(mins => %(lead_minutes)s),
-                                    clock_timestamp()) AS available_at
+    FROM (SELECT intake.*, CASE WHEN intake.scheduled_for IS NULL THEN clock_timestamp()
+                                ELSE intake.scheduled_for - lead_time() END AS available_at
             FROM intake) AS i
 ), session AS (
   INSERT INTO sessions (id, customer_id, current_assignment_id, status, scheduled_for, actor, actor_id)
@@ -38,7 +35,7 @@ FACTORY_CTES: Final[LiteralString] = """
          CASE o.assignment_status WHEN 'offered' THEN o.preferred_mechanic_id END,
          o.workshop_id, o.urgent, o.available_at,
          CASE o.assignment_status WHEN 'offered'
-              THEN greatest(o.available_at, clock_timestamp()) + make_interval(secs => %(offer_seconds)s) END,
+              THEN greatest(o.available_at, clock_timestamp()) + offer_time() END,
          %(actor)s, %(actor_id)s
     FROM opening o JOIN session ON session.id = o.id
 ), participant AS (

@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
+from autodoctor.domain.lifecycle import TERMINAL
 from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
 from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
@@ -100,8 +101,6 @@ SELECT s.id AS session_id, s.status AS session_status, s.started_at,
  WHERE s.id = %(session_id)s
 """
 
-_OVER: Final = frozenset({"completed", "cancelled", "expired"})
-
 
 def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None) -> PresenceRecorded:
     """Record that a party is present; the session is live as soon as both are.
@@ -124,7 +123,7 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
     recorded = database.one(_JOIN, parameters)
     if recorded is None:
         found = _lookup(database, parameters)
-        if found["session_status"] in _OVER:
+        if found["session_status"] in TERMINAL:
             raise SessionEnded(found["session_status"])
         if found["session_status"] == "scheduled":
             raise SessionNotOpen(found["session_status"])
@@ -182,7 +181,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
         if not (released["gave_it_back"] and released["session_status"] == "pending"):
             if not released["is_mechanic"]:
                 raise SessionNotFound
-            if released["session_status"] in _OVER:
+            if released["session_status"] in TERMINAL:
                 raise SessionEnded(released["session_status"])
             raise SessionNotReleasable(released["session_status"])
     return Released(session_id=released["session_id"])

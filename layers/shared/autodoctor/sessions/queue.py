@@ -12,14 +12,7 @@ from autodoctor.ids import FIRST
 from autodoctor.web.paging import cursor_of, page_size, place_of
 from autodoctor.web.schemas import ResponseModel, Utc
 
-VISIBLE: Final[LiteralString] = """
-assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
-                   m.id, m.workshop_id)
-"""
-"""Whether assignment `a` is shown to mechanic `m`: the one predicate of the queue, the feed and accept."""
-
-_PAGE: Final[LiteralString] = (
-    """
+_PAGE: Final[LiteralString] = """
 WITH m AS MATERIALIZED (
   SELECT m.id, m.workshop_id,
          -- no join: for one, the planner would look up both ends of each table's index
@@ -33,9 +26,7 @@ WITH m AS MATERIALIZED (
       FROM session_assignments a
      WHERE a.status IN ('queued', 'offered')
        AND (NOT a.urgent, a.queued_at, a.id) > (%(after_calm)s, %(after_queued_at)s, %(after_id)s)
-       AND """
-    + VISIBLE
-    + """
+       AND visible_now(a, m.id, m.workshop_id)
        AND a.session_id IS DISTINCT FROM m.own_session_id
      ORDER BY (NOT a.urgent), a.queued_at, a.id
      LIMIT %(limit)s + 1
@@ -49,7 +40,6 @@ SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.ve
   FROM page LEFT JOIN wanted ON wanted.id = page.session_id
  ORDER BY (NOT page.urgent), page.queued_at, page.assignment_id
 """
-)
 # Where a page ends: not urgent, queued at, id.
 _PLACE: Final = TypeAdapter[tuple[bool, datetime, UUID]](tuple[bool, AwareDatetime, UUID])
 _START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)

@@ -66,12 +66,15 @@ CREATE TABLE settings (
     CHECK (key <> 'waiver_versions' OR value ~ '^[^ ]+( [^ ]+)*$'),
   CONSTRAINT settings_shares_are_basis_points
     CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
+  CONSTRAINT settings_time_limits_are_seconds
+    CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds')
+           OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );
 COMMENT ON TABLE settings IS 'What operators may change without a deployment.';
 COMMENT ON COLUMN settings.key IS
-  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 COMMENT ON COLUMN settings.value IS 'The value as text.';
 COMMENT ON COLUMN settings.updated_at IS 'When it was last set.';
 GRANT SELECT ON settings TO autodoctor_app;
@@ -110,6 +113,40 @@ CREATE FUNCTION escalation_bp() RETURNS integer LANGUAGE sql STABLE PARALLEL SAF
 $$;
 COMMENT ON FUNCTION escalation_bp() IS
   'Of an approved quote, to the mechanic who escalated the session, in basis points: the settings table, then 500.';
+
+-- Time limits: a row of the settings table, else what stands here and nowhere else.
+CREATE FUNCTION seconds_setting(name text, otherwise integer) RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT make_interval(secs => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise))
+$$;
+COMMENT ON FUNCTION seconds_setting(text, integer) IS 'A time of the settings table, given there in seconds.';
+CREATE FUNCTION lead_time() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('lead_seconds', 900)
+$$;
+COMMENT ON FUNCTION lead_time() IS 'How long before its time a scheduled session is shown to mechanics.';
+CREATE FUNCTION offer_time() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('offer_seconds', 120)
+$$;
+COMMENT ON FUNCTION offer_time() IS 'How long a request is reserved for the mechanic whom it is offered to.';
+CREATE FUNCTION orphan_age() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('orphan_seconds', 7200)
+$$;
+COMMENT ON FUNCTION orphan_age() IS 'How long a session may be pending or waiting before it expires.';
+CREATE FUNCTION absence_limit() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('absence_seconds', 600)
+$$;
+COMMENT ON FUNCTION absence_limit() IS 'How long a mechanic who accepted may stay away before the session is queued again.';
+CREATE FUNCTION parting_limit() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('parting_seconds', 600)
+$$;
+COMMENT ON FUNCTION parting_limit() IS 'How long the parties of a live session may be apart before it is ended.';
+
+CREATE FUNCTION share_of(amount bigint, part bigint, of bigint DEFAULT 10000) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT amount * part / of
+         + (2 * (amount * part % of) > of OR 2 * (amount * part % of) = of AND amount * part / of % 2 = 1)::integer
+$$;
+COMMENT ON FUNCTION share_of(bigint, bigint, bigint) IS
+  'So many parts of an amount, basis points unless it is said of how many; rounded half to even, as autodoctor.domain.money does.';
 
 CREATE FUNCTION health_setting(name text) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name

@@ -1,5 +1,11 @@
 -- Sessions, their assignments, who took part, what was signed, and the audit trail.
 
+CREATE FUNCTION is_terminal(status text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT status IN ('completed', 'cancelled', 'expired')
+$$;
+COMMENT ON FUNCTION is_terminal(text) IS
+  'Whether a session with this status is over; autodoctor.domain.lifecycle says the same. Constraints and indexes below spell it out, so that the planner sees it.';
+
 -- Columns that a transition changes stand last: WAL holds what differs from the old row, counted from both ends.
 CREATE TABLE sessions (
   id                     uuid PRIMARY KEY,

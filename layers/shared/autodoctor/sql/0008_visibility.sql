@@ -1,24 +1,52 @@
 -- Who is shown a request, and in which place of the queue it is.
 
--- The one predicate of the queue, the feed and accept; PostgreSQL puts its text in the place of the call, so indexes
--- serve it as before.
-CREATE FUNCTION assignment_visible(status text, available_at timestamptz, workshop uuid, declined_by uuid[],
-                                   offered_to uuid, offer_expires_at timestamptz,
-                                   to_mechanic uuid, of_workshop uuid) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-  SELECT available_at <= now()
-         AND CASE status
-               WHEN 'queued' THEN (workshop IS NULL OR workshop = of_workshop)
-                                  AND to_mechanic = ANY (declined_by) IS NOT TRUE
-               WHEN 'offered' THEN offered_to = to_mechanic AND offer_expires_at > now()
-               ELSE false END
+-- visible_as() is the one rule; what stands after it asks it for now, for before a move, and for ever. PostgreSQL puts the
+-- text of such functions in the place of the call, so that indexes serve it.
+CREATE FUNCTION open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
 $$;
-COMMENT ON FUNCTION assignment_visible(text, timestamptz, uuid, uuid[], uuid, timestamptz, uuid, uuid) IS
-  'Whether an assignment with these columns is shown to this mechanic of this workshop.';
+COMMENT ON FUNCTION open_to(uuid, uuid[], uuid, uuid) IS
+  'Whether a queued request of this workshop, or a general one, is for this mechanic of that workshop, who has not declined it.';
+
+CREATE FUNCTION visible_as(status text, available_at timestamptz, workshop uuid, declined_by uuid[], offered_to uuid,
+                           to_mechanic uuid, of_workshop uuid, at timestamptz) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT available_at <= at
+         AND CASE status WHEN 'queued' THEN open_to(workshop, declined_by, to_mechanic, of_workshop)
+                         WHEN 'offered' THEN offered_to = to_mechanic
+                         ELSE false END
+$$;
+COMMENT ON FUNCTION visible_as(text, timestamptz, uuid, uuid[], uuid, uuid, uuid, timestamptz) IS
+  'Whether a request with this status at that instant was shown to this mechanic of that workshop. That nobody is shown their own, the caller sees to.';
+
+CREATE FUNCTION visible_now(a session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT visible_as(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, to_mechanic, of_workshop, now())
+         AND (a.status <> 'offered' OR a.offer_expires_at > now())
+$$;
+COMMENT ON FUNCTION visible_now(session_assignments, uuid, uuid) IS
+  'Whether the queue shows the request to this mechanic of that workshop; an offer past its deadline is shown to nobody.';
+
+CREATE FUNCTION visible_before(a session_assignments, status_then text, at timestamptz, to_mechanic uuid, of_workshop uuid)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT visible_as(status_then, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, to_mechanic, of_workshop, at)
+$$;
+COMMENT ON FUNCTION visible_before(session_assignments, text, timestamptz, uuid, uuid) IS
+  'Whether the request was shown to this mechanic until it left the status that it had then.';
+
+CREATE FUNCTION visible_ever(a session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT a.queued_at IS NOT NULL
+         AND visible_as(CASE WHEN a.offer_expires_at IS NULL THEN 'queued' ELSE 'offered' END, a.available_at, a.workshop_id,
+                        a.declined_by, a.mechanic_id, to_mechanic, of_workshop, coalesce(a.ended_at, now()))
+$$;
+COMMENT ON FUNCTION visible_ever(session_assignments, uuid, uuid) IS
+  'Whether the request is or was shown to this mechanic of that workshop, whatever became of it.';
 
 CREATE FUNCTION reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
   SELECT m.workshop_id FROM mechanics m
-   WHERE m.workshop_id = wanted AND m.status = 'active' AND m.id = ANY (refused) IS NOT TRUE
+   WHERE m.workshop_id = wanted AND m.status = 'active' AND open_to(wanted, refused, m.id, m.workshop_id)
      AND m.user_id IS DISTINCT FROM (
        SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = session)
    LIMIT 1
@@ -98,11 +126,12 @@ COMMENT ON FUNCTION recent_pace() IS
   'Of the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null of fewer than 3.';
 
 CREATE FUNCTION estimated_wait(place bigint, free bigint, share double precision, per_second double precision,
-                               usual_wait double precision) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$
-  SELECT ceil(least(place / (per_second * share), ceil(place / greatest(free, 1)::numeric)::float8 * usual_wait, 7200))::integer
+                               usual_wait double precision, longest interval) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$
+  SELECT ceil(least(place / (per_second * share), ceil(place / greatest(free, 1)::numeric)::float8 * usual_wait,
+                    extract(epoch FROM longest)))::integer
 $$;
-COMMENT ON FUNCTION estimated_wait(bigint, bigint, double precision, double precision, double precision) IS
-  'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most 2 hours, when the session expires; null without a pace.';
+COMMENT ON FUNCTION estimated_wait(bigint, bigint, double precision, double precision, double precision, interval) IS
+  'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most the longest, when the session expires; null without a pace.';
 
 CREATE FUNCTION queue_positions(user_ids uuid[] DEFAULT NULL)
 RETURNS TABLE (user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
@@ -128,9 +157,10 @@ BEGIN
   END IF;
   RETURN QUERY
   WITH listed AS MATERIALIZED (
-    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.workshop_id, a.declined_by,
+    SELECT row_number() OVER in_order AS n, a.session_id AS id, a.available_at, a.workshop_id, a.declined_by,
+           a.mechanic_id AS offered_to,
            -- a lapsed offer is about to be queued again
-           CASE WHEN a.status = 'offered' AND a.offer_expires_at > now() THEN a.mechanic_id END AS reserved_for
+           CASE WHEN a.status = 'offered' AND a.offer_expires_at <= now() THEN 'queued' ELSE a.status END AS status
       FROM (SELECT * FROM session_assignments q
              WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
                AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
@@ -146,31 +176,32 @@ BEGIN
   ), personal AS (
     -- where a mechanic's list differs from that of the others of the workshop
     SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
-      FROM (SELECT l.reserved_for AS mechanic_id, l.n FROM listed l WHERE l.reserved_for IS NOT NULL
-            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.reserved_for IS NULL
-            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.reserved_for IS NULL) AS x
+      FROM (SELECT l.offered_to AS mechanic_id, l.n FROM listed l WHERE l.status = 'offered'
+            UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.status = 'queued'
+            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id) AS x
      GROUP BY x.mechanic_id
   ), list AS MATERIALIZED (
-    -- mechanics whose lists are the same count once
-    SELECT row_number() OVER () AS id, d.workshop_id, p.numbers, count(*) AS mechanics,
-           count(*) FILTER (WHERE d.free) AS free
+    -- mechanics whose lists are the same count once, by any of them
+    SELECT row_number() OVER () AS id, d.workshop_id, (array_agg(d.id))[1] AS mechanic_id,
+           (array_agg(d.own_session_id))[1] AS own_session_id,
+           count(*) AS mechanics, count(*) FILTER (WHERE d.free) AS free
       FROM duty d LEFT JOIN personal p ON p.mechanic_id = d.id
      GROUP BY d.workshop_id, p.numbers
   ), shown AS (
     SELECT l.n, list.mechanics, list.free, row_number() OVER (PARTITION BY list.id ORDER BY l.n) AS place
       FROM list JOIN listed l
-        ON CASE WHEN l.reserved_for IS NULL
-                THEN (l.workshop_id IS NULL OR l.workshop_id = list.workshop_id) AND l.n = ANY (list.numbers) IS NOT TRUE
-                ELSE l.n = ANY (list.numbers) END
+        ON visible_as(l.status, l.available_at, l.workshop_id, l.declined_by, l.offered_to,
+                      list.mechanic_id, list.workshop_id, now())
+       AND l.id IS DISTINCT FROM list.own_session_id
   ), placed AS (
     SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
       FROM shown GROUP BY shown.n
   ), unseen AS (
     -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
-    SELECT l.n, 1 + count(*) FILTER (WHERE l.reserved_for IS NULL AND l.workshop_id IS NULL)
+    SELECT l.n, 1 + count(*) FILTER (WHERE l.status = 'queued' AND l.workshop_id IS NULL)
                       OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                   + CASE WHEN l.workshop_id IS NULL THEN 0
-                         ELSE count(*) FILTER (WHERE l.reserved_for IS NULL)
+                         ELSE count(*) FILTER (WHERE l.status = 'queued')
                       OVER (PARTITION BY l.workshop_id ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                     END AS place
       FROM listed l
@@ -185,7 +216,7 @@ BEGIN
       FROM place WHERE wanted IS NULL OR place.id = ANY (wanted)
   )
   SELECT who.customer, who.id, who.place::integer, who.free::integer,
-         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait)
+         estimated_wait(who.place, who.free, who.share, pace.per_second, pace.usual_wait, orphan_age())
     FROM who CROSS JOIN (SELECT * FROM recent_pace()) AS pace
    ORDER BY who.place, who.id;
 END

@@ -116,13 +116,13 @@ BEGIN
       RAISE EXCEPTION 'session % cannot have started in the future', OLD.id USING ERRCODE = 'AD004';
     ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
       RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
-    ELSIF source IN ('completed', 'cancelled', 'expired')
+    ELSIF is_terminal(source)
        AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
            IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
       RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     END IF;
     comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
-    IF comes_or_goes AND (NEW.status <> source OR source IN ('completed', 'cancelled', 'expired')) THEN
+    IF comes_or_goes AND (NEW.status <> source OR is_terminal(source)) THEN
       RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
     END IF;
     IF NEW.status <> source THEN
@@ -196,7 +196,7 @@ BEGIN
         -- a workshop's request that none of its mechanics can still take becomes general
         NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
       END IF;
-    ELSIF NEW.status IN ('declined', 'completed', 'cancelled', 'expired') THEN
+    ELSIF NEW.status = 'declined' OR is_terminal(NEW.status) THEN
       NEW.ended_at := at;
     END IF;
     INSERT INTO session_assignment_events

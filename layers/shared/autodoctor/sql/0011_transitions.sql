@@ -11,8 +11,7 @@ BEGIN
     FROM mechanics m, session_assignments a
    WHERE m.user_id = by_user AND m.status = 'active'
      AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
-     AND assignment_visible(a.status, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, a.offer_expires_at,
-                            m.id, m.workshop_id)
+     AND visible_now(a, m.id, m.workshop_id)
   RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
   IF NOT FOUND THEN
     RETURN;

@@ -10,18 +10,18 @@ BEGIN
   WITH orphan AS MATERIALIZED (
     SELECT id FROM sessions
      WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
-       AND coalesce(released_at, created_at) < now() - interval '2 hours'
+       AND coalesce(released_at, created_at) < now() - orphan_age()
      ORDER BY customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
     FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
-     AND coalesce(s.released_at, s.created_at) < now() - interval '2 hours';
+     AND coalesce(s.released_at, s.created_at) < now() - orphan_age();
   GET DIAGNOSTICS expired = ROW_COUNT;
   RETURN expired;
 END
 $$;
 COMMENT ON FUNCTION expire_orphaned_sessions(integer) IS
-  'Expires up to batch sessions that were pending or waiting for more than 2 hours; returns how many. Safe to call by hand and at once.';
+  'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and at once.';
 
 CREATE FUNCTION expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -46,7 +46,7 @@ DECLARE
 BEGIN
   WITH due AS MATERIALIZED (
     SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + interval '15 minutes'
+     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + lead_time()
      ORDER BY customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
@@ -55,7 +55,7 @@ BEGIN
   RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION bring_due_sessions(integer) IS 'Makes up to batch scheduled sessions pending, 15 minutes ahead of their time; returns how many.';
+COMMENT ON FUNCTION bring_due_sessions(integer) IS 'Makes up to batch scheduled sessions pending, lead_time() ahead of their time; returns how many.';
 
 CREATE FUNCTION release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -64,17 +64,17 @@ BEGIN
   WITH deserted AS MATERIALIZED (
     SELECT id FROM sessions
      WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
-       AND greatest(accepted_at, scheduled_for) <= now() - interval '10 minutes'
+       AND greatest(accepted_at, scheduled_for) <= now() - absence_limit()
      ORDER BY customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
     FROM deserted d WHERE s.id = d.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
-     AND greatest(s.accepted_at, s.scheduled_for) <= now() - interval '10 minutes';
+     AND greatest(s.accepted_at, s.scheduled_for) <= now() - absence_limit();
   GET DIAGNOSTICS changed = ROW_COUNT;
   RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not joined 10 minutes after accepting (or after the scheduled time); returns how many.';
+COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not joined absence_limit() after accepting (or after the scheduled time); returns how many.';
 
 CREATE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -84,7 +84,7 @@ BEGIN
   FOR abandoned IN
     SELECT s.* FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
-       AND (s.parted_at <= now() - interval '10 minutes'
+       AND (s.parted_at <= now() - parting_limit()
             OR s.started_at <= now() - make_interval(mins => i.max_minutes))
      ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE OF s SKIP LOCKED
@@ -95,7 +95,7 @@ BEGIN
   RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION end_abandoned_sessions(integer) IS 'Ends up to batch live sessions whose parties have not been together for 10 minutes, or that are past their plan''s longest duration; returns how many.';
+COMMENT ON FUNCTION end_abandoned_sessions(integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
 
 CREATE FUNCTION open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

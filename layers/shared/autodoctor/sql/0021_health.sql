@@ -22,8 +22,7 @@ LANGUAGE sql STABLE AS $$
     FROM session_events e
          CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = e.session_id LIMIT 1) AS s
          CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = e.session_id LIMIT 1) AS i
-   WHERE e.to_status IN ('completed', 'cancelled', 'expired')
-     AND (e.from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE
+   WHERE is_terminal(e.to_status) AND is_terminal(e.from_status) IS NOT TRUE
      AND e.occurred_at >= since AND e.occurred_at < until
 $$;
 COMMENT ON FUNCTION sessions_ended_between(timestamptz, timestamptz) IS
@@ -124,12 +123,12 @@ CREATE VIEW alert_stuck_live AS
               THEN 'critical' ELSE 'warning' END AS severity,
          o.at AS since, s.started_at, s.parted_at, i.max_minutes
     FROM sessions s CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = s.id LIMIT 1) AS i
-         CROSS JOIN LATERAL (SELECT least(s.parted_at + interval '10 minutes',
+         CROSS JOIN LATERAL (SELECT least(s.parted_at + parting_limit(),
                                           s.started_at + make_interval(mins => i.max_minutes)) AS at) AS o
    WHERE s.ended_at IS NULL AND s.status = 'live'
      AND o.at < now() - health_setting('overdue_seconds_max') * interval '1 second';
 COMMENT ON VIEW alert_stuck_live IS
-  'Live, although the sweep should have ended it (10 minutes after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
+  'Live, although the sweep should have ended it (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
 GRANT SELECT ON alert_stuck_live TO autodoctor_app;
 
 CREATE VIEW alert_completed_without_settlement AS

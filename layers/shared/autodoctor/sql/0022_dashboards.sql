@@ -93,7 +93,7 @@ RETURNS TABLE (end_reason text, sessions bigint, card_cents bigint, platform_cen
 LANGUAGE sql STABLE AS $$
   SELECT x.end_reason, count(*),
          coalesce(sum(x.price_cents) FILTER (WHERE x.funding = 'card'), 0)::bigint,
-         coalesce(sum(x.price_cents - x.price_cents::bigint * x.mechanic_share_bp / 10000) FILTER (WHERE x.funding = 'card'), 0)::bigint,
+         coalesce(sum(x.price_cents - share_of(x.price_cents, x.mechanic_share_bp)) FILTER (WHERE x.funding = 'card'), 0)::bigint,
          coalesce(sum(x.credits) FILTER (WHERE x.funding = 'credit'), 0)::bigint,
          coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('sent', 'returned')), 0)::bigint,
          coalesce(sum(r.amount_cents) FILTER (WHERE r.state IN ('due', 'held', 'sending')), 0)::bigint,

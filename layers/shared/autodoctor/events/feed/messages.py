@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database, Row
 from autodoctor.events.model import AssignmentEvent, Event, SessionEvent
-from autodoctor.sessions.queue import VISIBLE, vehicle_summary
+from autodoctor.sessions.queue import vehicle_summary
 
 _SHOWN: Final = frozenset({"queued", "offered"})
 _GONE: Final = {
@@ -46,17 +46,7 @@ SELECT head.before + w.n, w.event_id, w.type, w.session_id, w.assignment_id, w.s
 ON CONFLICT (event_id, type) DO NOTHING
 """
 
-_COULD_SEE: Final[LiteralString] = """
-(a.available_at <= f.created_at
- AND CASE f.previous_status
-       WHEN 'queued' THEN (a.workshop_id IS NULL OR a.workshop_id = m.workshop_id)
-                          AND m.id = ANY (a.declined_by) IS NOT TRUE
-       WHEN 'offered' THEN a.mechanic_id = m.id
-       ELSE false END)
-"""
-
-_RECIPIENTS: Final[LiteralString] = (
-    """
+_RECIPIENTS: Final[LiteralString] = """
 WITH message AS MATERIALIZED (
   SELECT f.* FROM feed f
    WHERE f.seq > %(since)s
@@ -82,14 +72,11 @@ SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, 
   JOIN customers k ON k.id = i.customer_id
   JOIN connection c ON c.mechanic_id IS NOT NULL
   JOIN mechanics m ON m.id = c.mechanic_id AND m.status = 'active' AND m.user_id <> k.user_id
- WHERE f.type <> 'session_updated' AND CASE f.type WHEN 'new_assignment' THEN """
-    + VISIBLE
-    + " ELSE "
-    + _COULD_SEE
-    + """ END
+ WHERE f.type <> 'session_updated' AND CASE f.type
+         WHEN 'new_assignment' THEN visible_now(a, m.id, m.workshop_id)
+         ELSE visible_before(a, f.previous_status, f.created_at, m.id, m.workshop_id) END
  ORDER BY seq LIMIT %(most)s
 """
-)
 
 _SENT: Final[LiteralString] = """
 UPDATE feed SET sent_at = clock_timestamp() WHERE event_id = ANY (%(event_ids)s) AND sent_at IS NULL

@@ -72,7 +72,7 @@ SELECT mechanic_id, format('%s sessions', count(*)) FROM sessions WHERE ended_at
         """
 SELECT id, format('%s since %s', status, coalesce(released_at, created_at)) FROM sessions
  WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
- AND coalesce(released_at, created_at) < now() - interval '2 hours 10 minutes'
+ AND coalesce(released_at, created_at) < now() - orphan_age() - interval '10 minutes'
 """,
     ),
     (
@@ -80,7 +80,7 @@ SELECT id, format('%s since %s', status, coalesce(released_at, created_at)) FROM
         """
 SELECT s.id, format('live since %s, parted %s', s.started_at, s.parted_at)
   FROM sessions s JOIN intakes i ON i.id = s.id
- WHERE s.ended_at IS NULL AND s.status = 'live' AND (s.parted_at < now() - interval '20 minutes'
+ WHERE s.ended_at IS NULL AND s.status = 'live' AND (s.parted_at < now() - parting_limit() - interval '10 minutes'
    OR s.started_at < now() - make_interval(mins => i.max_minutes + 10))
 """,
     ),
@@ -95,7 +95,7 @@ SELECT session_id, format('offered until %s', offer_expires_at) FROM session_ass
         OVERDUE,
         """
 SELECT id, format('scheduled for %s', scheduled_for) FROM sessions
- WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for < now() + interval '5 minutes'
+ WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for < now() + lead_time() - interval '10 minutes'
 """,
     ),
     (
@@ -103,7 +103,7 @@ SELECT id, format('scheduled for %s', scheduled_for) FROM sessions
         """
 SELECT id, format('accepted at %s', accepted_at) FROM sessions
  WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
-   AND greatest(accepted_at, scheduled_for) < now() - interval '20 minutes'
+   AND greatest(accepted_at, scheduled_for) < now() - absence_limit() - interval '10 minutes'
 """,
     ),
     (

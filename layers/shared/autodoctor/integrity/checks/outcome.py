@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, cast
 
 from autodoctor.domain.ending import Evidence, Presence, Verdict, verdict
+from autodoctor.domain.lifecycle import TERMINAL
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.record import Event, Record, Session
 
@@ -21,7 +22,6 @@ WRONG_TIMES: Final = Check(
 )
 CHECKS: Final = (WRONGLY_MARKED, WRONG_TIMES)
 
-_ENDED: Final = frozenset({"completed", "cancelled", "expired"})
 ROUND_TRIP: Final = timedelta(seconds=10)
 """Between the verdict's clock and the audit row's there is one round trip, which a paused machine may stretch."""
 
@@ -68,9 +68,9 @@ def judge(record: Record) -> Judged | None:
     met, or both were still present), the stored instant counts, provided that its audit row agrees.
     """
     session, intake = record.session, record.intake
-    if session is None or intake is None or session.status not in _ENDED or session.ended_at is None:
+    if session is None or intake is None or session.status not in TERMINAL or session.ended_at is None:
         return None
-    ended = next((each for each in reversed(record.transitions) if each.to_status in _ENDED), None)
+    ended = next((each for each in reversed(record.transitions) if each.to_status in TERMINAL), None)
     presence = presence_of(record, session)
     together = first_together(presence)
     if session.min_billable_seconds is None or (together is None and _by_hand(record)):
@@ -122,13 +122,13 @@ def _asked_at(record: Record, session: Session, ended: Event | None) -> datetime
     stands = cast("datetime", session.ended_at)
     if ended is None or ended.repaired or timedelta() <= ended.occurred_at - stands < ROUND_TRIP:
         return stands
-    first = next((each for each in record.transitions if each.to_status in _ENDED), ended)
+    first = next((each for each in record.transitions if each.to_status in TERMINAL), ended)
     return first.occurred_at
 
 
 def _by_hand(record: Record) -> bool:
     return any(
-        each.actor.startswith("db:") and (each.to_status in _ENDED or each.to_status == "live")
+        each.actor.startswith("db:") and (each.to_status in TERMINAL or each.to_status == "live")
         for each in record.transitions
     )
 

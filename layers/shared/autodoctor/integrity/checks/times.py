@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from autodoctor.domain.lifecycle import OPEN_ASSIGNMENT, AssignmentStatus
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.now import Query
 from autodoctor.integrity.checks.record import Assignment, Record, Session
@@ -25,7 +26,7 @@ CHECKS: Final = (FUTURE, DISORDER, TRAIL_DISORDER, UNLIKE_TRAIL)
 
 _SLACK: Final = timedelta(seconds=10)
 """Between two clock readings of one transaction; also a replica's or restored server's clock against the primary's."""
-_CLOSED: Final = frozenset({"declined", "completed", "cancelled", "expired"})
+_CLOSED: Final = frozenset(AssignmentStatus) - OPEN_ASSIGNMENT
 _SHOWN: Final = frozenset({"queued", "offered"})
 _IMPORTED: Final = "system:import-legacy"
 

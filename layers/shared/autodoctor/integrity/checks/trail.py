@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID  # noqa: TC003 - annotates local variables
 
-from autodoctor.domain.lifecycle import ASSIGNMENT_MOVES, SESSION_MOVES
+from autodoctor.domain.lifecycle import ASSIGNMENT_MOVES, SESSION_MOVES, TERMINAL
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.record import Assignment, AssignmentEvent, Event, Record
 
@@ -36,7 +36,7 @@ _ASSIGNMENT_BORN: Final = frozenset({"pending_waiver", "queued", "offered"})
 _FOLLOWS: Final = {
     ("pending", "waiting"): "accepted",
     ("waiting", "pending"): "expired",
-    **{(source, target): target for source, target in _MOVES if target in {"completed", "cancelled", "expired"}},
+    **{(source, target): target for source, target in _MOVES if target in TERMINAL},
 }
 _USERS: Final = frozenset({"customer", "mechanic", "admin"})
 _OTHERS: Final = ("system:", "operator:", "db:")

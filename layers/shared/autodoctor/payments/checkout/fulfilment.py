@@ -18,7 +18,7 @@ from autodoctor.ids import new_id
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Kind
 from autodoctor.payments.ledger.transfers import Transfer, book
-from autodoctor.sessions.factory import FACTORY_CTES, LEAD_MINUTES, OFFER_SECONDS
+from autodoctor.sessions.factory import FACTORY_CTES
 
 type Outcome = Literal[
     "fulfilled", "unfulfillable", "mismatch", "processing", "failed", "expired", "unchanged", "not_ours"
@@ -162,8 +162,6 @@ def _session_created(connection: psycopg.Connection[Row], checkout: Row) -> bool
         "signed_at": checkout["created_at"],
         "actor": "customer",
         "actor_id": checkout["user_id"],
-        "lead_minutes": LEAD_MINUTES,
-        "offer_seconds": OFFER_SECONDS,
     }
     try:
         with connection.transaction():  # a savepoint: what else the event does survives the conflict

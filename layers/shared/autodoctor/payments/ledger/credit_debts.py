@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Row
-from autodoctor.domain.loss_shares import part_of
+from autodoctor.domain.money import share_of
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Kind
 from autodoctor.payments.ledger.transfers import Transfer, book
@@ -83,7 +83,7 @@ def _accounts(user_id: UUID) -> Row:
 def _repaid(user_id: UUID, key: str, owed: Row, taken: int) -> tuple[Transfer, Transfer]:
     """What was owed for the credits is owed no more; rounding falls to the last of them."""
     spendable, debt = accounts.customer_credits(user_id), accounts.customer_receivable(user_id)
-    cents = part_of(owed["cents"], taken, owed["credits"])
+    cents = share_of(owed["cents"], taken, owed["credits"])
     return (
         Transfer(
             Kind.CREDIT_WITHDRAWAL, f"{key}:credits", spendable, accounts.CREDITS_ISSUED, taken, currency="credit"

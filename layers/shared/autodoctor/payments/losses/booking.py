@@ -8,7 +8,8 @@ from typing import Final, LiteralString
 import psycopg
 
 from autodoctor.db import Row
-from autodoctor.domain.loss_shares import credits_of, part_of, shared
+from autodoctor.domain.loss_shares import credits_of, shared
+from autodoctor.domain.money import share_of
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import DISPUTED, PLATFORM_REVENUE, STRIPE, Account, Kind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repaid_for
@@ -120,7 +121,7 @@ def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, loss
     hold_customer(connection, payment["user_id"])
     row = connection.execute(_CREDITS_LEFT, payment).fetchone()
     left = min(wanted, 0 if row is None else row["credits"])
-    owed = min(loss["cents"], part_of(payment["price_cents"], wanted - left, payment["credits"]))
+    owed = min(loss["cents"], share_of(payment["price_cents"], wanted - left, payment["credits"]))
     base, user_id = _base(loss), payment["user_id"]
     sale = base if loss["kind"] == "refund" else f"{base}:sale"
     kind = Kind.PACK_REFUND if loss["kind"] == "refund" else Kind.DISPUTE_LOST

@@ -26,12 +26,9 @@ WITH page AS MATERIALIZED (
          i.funding, i.price_cents, i.referrer_id,
          s.status = 'completed' AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0) AS pays,
          CASE WHEN i.funding = 'free' THEN i.mechanic_fixed_pay_cents
-              WHEN share.x - floor(share.x) = 0.5 THEN 2 * round(share.x / 2) ELSE round(share.x) END AS earned,
-         CASE WHEN i.funding = 'free' THEN 0
-              WHEN part.x - floor(part.x) = 0.5 THEN 2 * round(part.x / 2) ELSE round(part.x) END AS referred
+              ELSE share_of(i.price_cents, i.mechanic_share_bp) END AS earned,
+         CASE WHEN i.funding = 'free' THEN 0 ELSE share_of(i.price_cents, coalesce(i.referral_bp, 0)) END AS referred
     FROM page p JOIN sessions s ON s.id = p.session_id JOIN intakes i ON i.id = p.session_id
-   CROSS JOIN LATERAL (SELECT i.price_cents * i.mechanic_share_bp / 10000.0 AS x) AS share
-   CROSS JOIN LATERAL (SELECT i.price_cents * coalesce(i.referral_bp, 0) / 10000.0 AS x) AS part
 )
 SELECT o.session_id, o.outcome, o.settled,
        CASE WHEN o.status = 'completed' THEN CASE WHEN o.pays THEN 'pay' ELSE 'nothing' END

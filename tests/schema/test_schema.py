@@ -27,11 +27,12 @@ from support.world import World
 CONSTRAINT = "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = %s"
 INDEX = "SELECT pg_get_indexdef(%s::regclass)"
 
+CHANGE = ("change_id", "changed_by")
 TERMS = {
     *("name", "price_cents", "credits", "included_minutes", "max_minutes", "mechanic_share_bp"),
-    *("mechanic_fixed_pay_cents", "uses_per_customer"),
+    *("mechanic_fixed_pay_cents", "uses_per_customer", *CHANGE),
 }
-PACK = {"name", "credits", "price_cents", "active"}
+PACK = {"name", "credits", "price_cents", "active", *CHANGE}
 SENDING = {
     *("state", "attempts", "next_attempt_at", "idempotency_key", "keyed_at"),
     *("last_error", "waits_for", "lease_id", "sent_at"),
@@ -54,8 +55,8 @@ MAY_INSERT = {
     "notification_preferences": {"user_id", "kind", "email", "in_app"},
     "notification_locales": {"user_id", "locale"},
     "admin_changes": {"id", "actor_id", "kind", "subject", "changed", "before", "after"},
-    "mechanics": {"user_id", "name", "email", "workshop_id"},
-    "workshops": {"id", "name"},
+    "mechanics": {"user_id", "name", "email", "workshop_id", *CHANGE},
+    "workshops": {"id", "name", *CHANGE},
     "plans": {"code", "session_types", *TERMS},
     "credit_packs": {"code", *PACK},
     "mail_suppressions": {"address_hash", "reason", "at", "feedback"},
@@ -98,8 +99,8 @@ MAY_UPDATE = {
     "mail_deliveries": {"claim_id", "claimed_at", "state", "message_id", "error", "address_hash", "settled_at"},
     "notification_preferences": {"email", "in_app", "updated_at"},
     "notification_locales": {"locale", "updated_at"},
-    "mechanics": {"available_until", "name", "email", "workshop_id", "status"},
-    "workshops": {"name"},
+    "mechanics": {"available_until", "name", "email", "workshop_id", "status", *CHANGE},
+    "workshops": {"name", *CHANGE},
     "quotes": {"status", "amount_cents", "description", "given_by_id", "actor", "actor_id"},
     "plans": TERMS,
     "credit_packs": PACK,

@@ -3,7 +3,7 @@
 from typing import Final, LiteralString
 from uuid import UUID
 
-from autodoctor.admin.changes import AUDIT, OWN, audited
+from autodoctor.admin.changes import OWN, audited
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import Database
 from autodoctor.web.schemas import ResponseModel
@@ -13,13 +13,13 @@ _RENEW: Final[LiteralString] = (
 WITH renewed AS MATERIALIZED (
   SELECT m.id, a.stripe_account_id, renew_mechanic_account(m.id) AS done
     FROM mechanics m LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id WHERE m.id = %(mechanic_id)s
-), written AS (
-  SELECT id::text AS subject, jsonb_build_object('stripe_account_id', stripe_account_id) AS was, '{}'::jsonb AS is_now
+), audit AS (
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT %(change_id)s, %(actor_id)s, 'mechanic.changed', id::text, '{stripe_account_id}',
+         jsonb_build_object('stripe_account_id', stripe_account_id), '{}'
     FROM renewed WHERE done
 )
-"""
-    + AUDIT
-    + "SELECT renewed.done, "
+SELECT renewed.done, """
     + OWN
     + " FROM renewed"
 )
@@ -43,7 +43,7 @@ def renew_account(database: Database, admin_id: UUID, mechanic_id: UUID) -> Acco
     Raises:
         MechanicNotFound: there is no such mechanic.
     """
-    parameters = {**audited(admin_id, "mechanic.changed"), "mechanic_id": mechanic_id}
+    parameters = {**audited(admin_id), "mechanic_id": mechanic_id}
     row = database.one(_RENEW, parameters)
     if row is None:
         raise MechanicNotFound

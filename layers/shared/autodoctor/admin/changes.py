@@ -23,28 +23,17 @@ LEAST_CENTS: Final = 50
 CODE: Final = r"^[a-z][a-z0-9_-]{0,39}$"
 """What a plan or a pack may be called by clients."""
 
-AUDIT: Final[LiteralString] = """
-, audit AS (
-  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
-  SELECT %(change_id)s, %(actor_id)s, %(kind)s, written.subject, d.changed, d.before, d.after
-    FROM written, changed_columns(written.was, written.is_now, %(personal)s) AS d
-)
-"""
-"""Continues a WITH that ends in `written`: subject, was and is_now as jsonb; no row where nothing changed."""
-
 OWN: Final[LiteralString] = "EXISTS (SELECT FROM admin_changes c WHERE c.id = %(change_id)s) AS own"
 """Whether this very call has done it already, on a connection that was lost before it could say so."""
 
 
-def audited(actor_id: UUID, kind: str, personal: tuple[str, ...] = ()) -> dict[str, object]:
-    """The parameters of `AUDIT` and `OWN`.
+def audited(actor_id: UUID) -> dict[str, object]:
+    """The parameters by which a statement names its change, of which a trigger writes the row of admin_changes.
 
     Args:
         actor_id: the admin's `sub`.
-        kind: as in admin_changes.
-        personal: columns whose values are not written down.
     """
-    return {"change_id": new_id(), "actor_id": actor_id, "kind": kind, "personal": list(personal)}
+    return {"change_id": new_id(), "actor_id": actor_id}
 
 
 def columns(patch: RequestBody) -> Jsonb:

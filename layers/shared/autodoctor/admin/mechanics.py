@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
+import psycopg
 from pydantic import Field
 
-from autodoctor.admin.changes import ABSENT, AUDIT, OWN, audited, columns
+from autodoctor.admin.changes import ABSENT, OWN, audited, columns
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
@@ -19,7 +20,6 @@ MOST_TOLD_AT_ONCE: Final = 5
 STANDINGS: Final = ("available", "in_session")
 """What mechanics can be asked for by, as GET /api/admin/session-health counts them."""
 
-_PERSONAL: Final = ("name", "email")
 _LONGEST_SEARCH: Final = 200
 
 _SHOWN: Final[LiteralString] = """
@@ -53,54 +53,31 @@ _ONE: Final[LiteralString] = "SELECT " + _SHOWN + " FROM mechanics m WHERE m.id 
 
 _ADD: Final[LiteralString] = (
     """
-WITH added AS (
-  INSERT INTO mechanics (user_id, name, email, workshop_id)
-  SELECT %(user_id)s, %(name)s, %(email)s, %(workshop_id)s
-   WHERE %(workshop_id)s::uuid IS NULL OR EXISTS (SELECT FROM workshops w WHERE w.id = %(workshop_id)s)
-  ON CONFLICT (user_id) DO NOTHING
-  RETURNING *
-), written AS (
-  SELECT added.id::text AS subject, '{}'::jsonb AS was, to_jsonb(added) AS is_now FROM added
-)
-"""
-    + AUDIT
-    + "SELECT "
+INSERT INTO mechanics AS m (user_id, name, email, workshop_id, change_id, changed_by)
+VALUES (%(user_id)s, %(name)s, %(email)s, %(workshop_id)s, %(change_id)s, %(actor_id)s)
+ON CONFLICT (user_id) DO NOTHING
+RETURNING """
     + _SHOWN
-    + " FROM added m"
 )
 
 _OF_USER: Final[LiteralString] = "SELECT " + _SHOWN + ", " + OWN + " FROM mechanics m WHERE m.user_id = %(user_id)s"
 
+# What was offered is read before the trigger queues it again.
 _CHANGE: Final[LiteralString] = (
     """
-WITH known AS MATERIALIZED (
-  SELECT m AS was, jsonb_populate_record(m, %(columns)s) AS will_be
-    FROM mechanics m WHERE m.id = %(mechanic_id)s
-     FOR NO KEY UPDATE
-), offered AS MATERIALIZED (
+WITH offered AS MATERIALIZED (
   SELECT a.session_id FROM session_assignments a
    WHERE a.status = 'offered' AND a.mechanic_id = %(mechanic_id)s
    ORDER BY a.offer_expires_at LIMIT %(most)s
-), changed AS (
-  UPDATE mechanics m
-     SET name = (k.will_be).name, email = (k.will_be).email,
-         workshop_id = (k.will_be).workshop_id, status = (k.will_be).status
-    FROM known k
-   WHERE m.id = (k.was).id AND k.was IS DISTINCT FROM k.will_be
-     AND ((k.will_be).workshop_id IS NULL
-          OR EXISTS (SELECT FROM workshops w WHERE w.id = (k.will_be).workshop_id))
-  RETURNING m.id
-), written AS (
-  SELECT changed.id::text AS subject, to_jsonb(k.was) AS was, to_jsonb(k.will_be) AS is_now FROM changed, known k
 )
-"""
-    + AUDIT
-    + "SELECT "
+UPDATE mechanics m
+   SET (name, email, workshop_id, status, change_id, changed_by) = (
+         SELECT n.name, n.email, n.workshop_id, n.status, %(change_id)s, %(actor_id)s::uuid
+           FROM jsonb_populate_record(m, %(columns)s) AS n)
+ WHERE m.id = %(mechanic_id)s AND m IS DISTINCT FROM jsonb_populate_record(m, %(columns)s)
+RETURNING """
     + _SHOWN
-    + """, ARRAY(SELECT offered.session_id FROM offered) AS offered,
-       m.workshop_id IS NULL OR EXISTS (SELECT FROM workshops w WHERE w.id = m.workshop_id) AS workshop_known
-  FROM known k CROSS JOIN LATERAL (SELECT (k.will_be).*) AS m
-"""
+    + ", ARRAY(SELECT offered.session_id FROM offered) AS offered"
 )
 
 
@@ -218,21 +195,23 @@ def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechan
         MechanicExists: the user is one already.
         Unprocessable: no such workshop.
     """
-    parameters = {**new.model_dump(), **audited(actor_id, "mechanic.added", _PERSONAL)}
-    row = database.one(_ADD, parameters)
+    parameters = {**new.model_dump(), **audited(actor_id)}
+    row = _of_a_known_workshop(database, _ADD, parameters)
     if row is None:
-        row = _there(database, parameters)
+        row = database.one(_OF_USER, parameters)
+        if row is None:
+            raise RuntimeError("a mechanic who was there already is not there")
+        if not row["own"]:
+            raise MechanicExists(row["mechanic_id"])
     return Mechanic(**row)
 
 
-def _there(database: Database, parameters: dict[str, object]) -> Row:
-    """Why nothing was added: a row of this user that another added is a conflict, one of this call is its answer."""
-    row = database.one(_OF_USER, parameters)
-    if row is None:
-        raise Unprocessable(("/workshopId", "there is no such workshop"))
-    if not row["own"]:
-        raise MechanicExists(row["mechanic_id"])
-    return row
+def _of_a_known_workshop(database: Database, statement: LiteralString, parameters: Row) -> Row | None:
+    """Run a statement that names a workshop. Raises Unprocessable where there is none with this id."""
+    try:
+        return database.one(statement, parameters)
+    except psycopg.errors.ForeignKeyViolation:
+        raise Unprocessable(("/workshopId", "there is no such workshop")) from None
 
 
 def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch: MechanicPatch) -> Mechanic:
@@ -251,19 +230,15 @@ def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch
         MechanicNotFound: there is none with this id.
         Unprocessable: no such workshop.
     """
-    row = database.one(
-        _CHANGE,
-        {
-            "mechanic_id": mechanic_id,
-            "columns": columns(patch),
-            "most": MOST_TOLD_AT_ONCE,
-            **audited(actor_id, "mechanic.changed", _PERSONAL),
-        },
-    )
+    parameters = {
+        "mechanic_id": mechanic_id,
+        "columns": columns(patch),
+        "most": MOST_TOLD_AT_ONCE,
+        **audited(actor_id),
+    }
+    row = _of_a_known_workshop(database, _CHANGE, parameters) or database.one(_ONE, parameters)  # nothing changed
     if row is None:
         raise MechanicNotFound
-    if not row["workshop_known"]:
-        raise Unprocessable(("/workshopId", "there is no such workshop"))
     return Mechanic(**row)
 
 

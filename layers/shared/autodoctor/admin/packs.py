@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
+from autodoctor.admin.changes import ABSENT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
 from autodoctor.db import Database
 from autodoctor.errors import Conflict, NotFound
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel
@@ -19,43 +19,24 @@ _ALL: Final[LiteralString] = "SELECT" + _SHOWN + "FROM credit_packs p ORDER BY p
 
 _ADD: Final[LiteralString] = (
     """
-WITH added AS (
-  INSERT INTO credit_packs (code, name, credits, price_cents, active)
-  VALUES (%(code)s, %(name)s, %(credits)s, %(price_cents)s, %(active)s)
-  ON CONFLICT (code) DO NOTHING
-  RETURNING *
-), written AS (
-  SELECT added.code AS subject, '{}'::jsonb AS was, to_jsonb(added) AS is_now FROM added
-)
-"""
-    + AUDIT
-    + "SELECT"
+INSERT INTO credit_packs AS p (code, name, credits, price_cents, active, change_id, changed_by)
+VALUES (%(code)s, %(name)s, %(credits)s, %(price_cents)s, %(active)s, %(change_id)s, %(actor_id)s)
+ON CONFLICT (code) DO NOTHING
+RETURNING"""
     + _SHOWN
-    + "FROM added p"
 )
 
-_THERE: Final[LiteralString] = "SELECT" + _SHOWN + "," + OWN + " FROM credit_packs p WHERE p.code = %(code)s"
+_ONE: Final[LiteralString] = "SELECT" + _SHOWN + "," + OWN + " FROM credit_packs p WHERE p.code = %(code)s"
 
 _CHANGE: Final[LiteralString] = (
     """
-WITH known AS MATERIALIZED (
-  SELECT p AS was, jsonb_populate_record(p, %(columns)s) AS will_be
-    FROM credit_packs p WHERE p.code = %(code)s
-     FOR NO KEY UPDATE
-), changed AS (
-  UPDATE credit_packs p
-     SET name = (k.will_be).name, credits = (k.will_be).credits, price_cents = (k.will_be).price_cents,
-         active = (k.will_be).active
-    FROM known k WHERE p.code = (k.was).code AND k.was IS DISTINCT FROM k.will_be
-  RETURNING p.code
-), written AS (
-  SELECT changed.code AS subject, to_jsonb(k.was) AS was, to_jsonb(k.will_be) AS is_now FROM changed, known k
-)
-"""
-    + AUDIT
-    + "SELECT"
+UPDATE credit_packs p
+   SET (name, credits, price_cents, active, change_id, changed_by) = (
+         SELECT n.name, n.credits, n.price_cents, n.active, %(change_id)s, %(actor_id)s::uuid
+           FROM jsonb_populate_record(p, %(columns)s) AS n)
+ WHERE p.code = %(code)s AND p IS DISTINCT FROM jsonb_populate_record(p, %(columns)s)
+RETURNING"""
     + _SHOWN
-    + "FROM known k CROSS JOIN LATERAL (SELECT (k.will_be).*) AS p"
 )
 
 
@@ -127,10 +108,10 @@ def add_pack(database: Database, actor_id: UUID, new: NewCreditPack) -> CreditPa
     Raises:
         CreditPackExists: there is one with this code.
     """
-    parameters = {**new.model_dump(), **audited(actor_id, "credit_pack.added")}
+    parameters = {**new.model_dump(), **audited(actor_id)}
     row = database.one(_ADD, parameters)
     if row is None:
-        row = database.one(_THERE, parameters)
+        row = database.one(_ONE, parameters)
         if row is None or not row["own"]:
             raise CreditPackExists(new.code)
     return CreditPack(**row)
@@ -142,8 +123,8 @@ def change_pack(database: Database, actor_id: UUID, code: str, patch: CreditPack
     Raises:
         CreditPackNotFound: there is none with this code.
     """
-    parameters = {"code": code, "columns": columns(patch), **audited(actor_id, "credit_pack.changed")}
-    row = database.one(_CHANGE, parameters)
+    parameters = {"code": code, "columns": columns(patch), **audited(actor_id)}
+    row = database.one(_CHANGE, parameters) or database.one(_ONE, parameters)  # there, and nothing changed
     if row is None:
         raise CreditPackNotFound
     return CreditPack(**row)

@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 from pydantic import Field, StringConstraints
 
-from autodoctor.admin.changes import ABSENT, AUDIT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
+from autodoctor.admin.changes import ABSENT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel
@@ -33,21 +33,15 @@ _ALL: Final[LiteralString] = "SELECT " + _SHOWN + " FROM plans p ORDER BY p.pric
 
 _ADD: Final[LiteralString] = (
     """
-WITH added AS (
-  INSERT INTO plans (code, name, session_types, price_cents, credits, included_minutes, max_minutes,
-                     mechanic_share_bp, mechanic_fixed_pay_cents, uses_per_customer)
-  VALUES (%(code)s, %(name)s, %(session_types)s, %(price_cents)s, %(credits)s, %(included_minutes)s, %(max_minutes)s,
-          %(mechanic_share_bp)s, %(mechanic_fixed_pay_cents)s, %(uses_per_customer)s)
-  ON CONFLICT (code) DO NOTHING
-  RETURNING *
-), written AS (
-  SELECT added.code AS subject, '{}'::jsonb AS was, to_jsonb(added) AS is_now FROM added
-)
-"""
-    + AUDIT
-    + "SELECT "
+INSERT INTO plans AS p
+  (code, name, session_types, price_cents, credits, included_minutes, max_minutes,
+   mechanic_share_bp, mechanic_fixed_pay_cents, uses_per_customer, change_id, changed_by)
+VALUES
+  (%(code)s, %(name)s, %(session_types)s, %(price_cents)s, %(credits)s, %(included_minutes)s, %(max_minutes)s,
+   %(mechanic_share_bp)s, %(mechanic_fixed_pay_cents)s, %(uses_per_customer)s, %(change_id)s, %(actor_id)s)
+ON CONFLICT (code) DO NOTHING
+RETURNING """
     + _SHOWN
-    + " FROM added p"
 )
 
 _THERE: Final[LiteralString] = "SELECT " + _SHOWN + ", " + OWN + " FROM plans p WHERE p.code = %(code)s"
@@ -56,25 +50,15 @@ _LOCKED: Final[LiteralString] = "SELECT " + _SHOWN + " FROM plans p WHERE p.code
 
 _CHANGE: Final[LiteralString] = (
     """
-WITH known AS MATERIALIZED (
-  SELECT p AS was, jsonb_populate_record(p, %(columns)s) AS will_be FROM plans p WHERE p.code = %(code)s
-), changed AS (
-  UPDATE plans p
-     SET name = (k.will_be).name, price_cents = (k.will_be).price_cents, credits = (k.will_be).credits,
-         included_minutes = (k.will_be).included_minutes, max_minutes = (k.will_be).max_minutes,
-         mechanic_share_bp = (k.will_be).mechanic_share_bp,
-         mechanic_fixed_pay_cents = (k.will_be).mechanic_fixed_pay_cents,
-         uses_per_customer = (k.will_be).uses_per_customer
-    FROM known k WHERE p.code = (k.was).code AND k.was IS DISTINCT FROM k.will_be
-  RETURNING p.code
-), written AS (
-  SELECT changed.code AS subject, to_jsonb(k.was) AS was, to_jsonb(k.will_be) AS is_now FROM changed, known k
-)
-"""
-    + AUDIT
-    + "SELECT "
+UPDATE plans p
+   SET (name, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp, mechanic_fixed_pay_cents,
+        uses_per_customer, change_id, changed_by) = (
+         SELECT n.name, n.price_cents, n.credits, n.included_minutes, n.max_minutes, n.mechanic_share_bp,
+                n.mechanic_fixed_pay_cents, n.uses_per_customer, %(change_id)s, %(actor_id)s::uuid
+           FROM jsonb_populate_record(p, %(columns)s) AS n)
+ WHERE p.code = %(code)s AND p IS DISTINCT FROM jsonb_populate_record(p, %(columns)s)
+RETURNING """
     + _SHOWN
-    + " FROM known k CROSS JOIN LATERAL (SELECT (k.will_be).*) AS p"
 )
 
 
@@ -164,7 +148,7 @@ def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> Plan:
     terms = new.model_dump()
     terms["session_types"] = sorted(set(new.session_types))
     _refuse_what_does_not_fit(terms)
-    parameters = {**terms, **audited(actor_id, "plan.added")}
+    parameters = {**terms, **audited(actor_id)}
     row = database.one(_ADD, parameters)
     if row is None:
         row = database.one(_THERE, parameters)
@@ -186,7 +170,7 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
         PlanNotFound: there is none with this code.
         Unprocessable: the terms would not fit each other, or a free plan would cost something.
     """
-    parameters = {"code": code, "columns": columns(patch), **audited(actor_id, "plan.changed")}
+    parameters = {"code": code, "columns": columns(patch), **audited(actor_id)}
 
     def change(connection: psycopg.Connection[Row]) -> Row | None:
         was = connection.execute(_LOCKED, parameters).fetchone()
@@ -196,7 +180,7 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
         if bool(was["price_cents"]) is not bool(will_be["price_cents"]):
             raise Unprocessable(("/priceCents", "whether a plan is free does not change; add another plan"))
         _refuse_what_does_not_fit(will_be)
-        return connection.execute(_CHANGE, parameters).fetchone()
+        return connection.execute(_CHANGE, parameters).fetchone() or was  # nothing changed
 
     row = database.transaction(change)
     if row is None:

@@ -3,7 +3,7 @@
 from typing import Final, LiteralString
 from uuid import UUID
 
-from autodoctor.admin.changes import ABSENT, AUDIT, audited, columns
+from autodoctor.admin.changes import ABSENT, audited, columns
 from autodoctor.db import Database
 from autodoctor.errors import NotFound
 from autodoctor.ids import FIRST, new_id
@@ -23,36 +23,21 @@ _ONE: Final[LiteralString] = "SELECT " + _SHOWN + " FROM workshops w WHERE w.id 
 
 _ADD: Final[LiteralString] = (
     """
-WITH added AS (
-  INSERT INTO workshops (id, name) VALUES (%(workshop_id)s, %(name)s) ON CONFLICT (id) DO NOTHING RETURNING *
-), written AS (
-  SELECT added.id::text AS subject, '{}'::jsonb AS was, to_jsonb(added) AS is_now FROM added
-)
-"""
-    + AUDIT
-    + "SELECT "
+INSERT INTO workshops AS w (id, name, change_id, changed_by)
+VALUES (%(workshop_id)s, %(name)s, %(change_id)s, %(actor_id)s)
+ON CONFLICT (id) DO NOTHING
+RETURNING """
     + _SHOWN
-    + " FROM added w"
 )
 
 _CHANGE: Final[LiteralString] = (
     """
-WITH known AS MATERIALIZED (
-  SELECT w AS was, jsonb_populate_record(w, %(columns)s) AS will_be
-    FROM workshops w WHERE w.id = %(workshop_id)s
-     FOR NO KEY UPDATE
-), changed AS (
-  UPDATE workshops w SET name = (k.will_be).name
-    FROM known k WHERE w.id = (k.was).id AND k.was IS DISTINCT FROM k.will_be
-  RETURNING w.id
-), written AS (
-  SELECT changed.id::text AS subject, to_jsonb(k.was) AS was, to_jsonb(k.will_be) AS is_now FROM changed, known k
-)
-"""
-    + AUDIT
-    + "SELECT "
+UPDATE workshops w
+   SET (name, change_id, changed_by) = (
+         SELECT n.name, %(change_id)s, %(actor_id)s::uuid FROM jsonb_populate_record(w, %(columns)s) AS n)
+ WHERE w.id = %(workshop_id)s AND w IS DISTINCT FROM jsonb_populate_record(w, %(columns)s)
+RETURNING """
     + _SHOWN
-    + " FROM known k CROSS JOIN LATERAL (SELECT (k.will_be).*) AS w"
 )
 
 
@@ -118,7 +103,7 @@ def add_workshop(database: Database, actor_id: UUID, new: NewWorkshop) -> Worksh
         actor_id: the admin's `sub`.
         new: its name.
     """
-    parameters = {"workshop_id": new_id(), "name": new.name, **audited(actor_id, "workshop.added")}
+    parameters = {"workshop_id": new_id(), "name": new.name, **audited(actor_id)}
     row = database.one(_ADD, parameters) or database.one(_ONE, parameters)  # there already: a lost connection's work
     if row is None:
         raise RuntimeError("a workshop that was just added is not there")
@@ -131,8 +116,8 @@ def change_workshop(database: Database, actor_id: UUID, workshop_id: UUID, patch
     Raises:
         WorkshopNotFound: there is none with this id.
     """
-    parameters = {"workshop_id": workshop_id, "columns": columns(patch), **audited(actor_id, "workshop.changed")}
-    row = database.one(_CHANGE, parameters)
+    parameters = {"workshop_id": workshop_id, "columns": columns(patch), **audited(actor_id)}
+    row = database.one(_CHANGE, parameters) or database.one(_ONE, parameters)  # there, and nothing changed
     if row is None:
         raise WorkshopNotFound
     return Workshop(**row)

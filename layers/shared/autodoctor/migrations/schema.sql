@@ -135,6 +135,26 @@ $$;
 
 COMMENT ON FUNCTION public.assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, opens what nobody could take, writes the audit row.';
 
+CREATE FUNCTION public.audit_change() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  of_the_change text[] := '{change_id,changed_by}';
+  is_now jsonb := to_jsonb(NEW) - of_the_change;
+  was jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) - of_the_change ELSE '{}' END;
+BEGIN
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT NEW.change_id, NEW.changed_by, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
+         is_now ->> TG_ARGV[1], d.changed, d.before, d.after
+    FROM changed_columns(was, is_now, TG_ARGV[2]::text[]) AS d
+   WHERE d.changed IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes for a change that names itself and an admin: what it is a change of, which column is the key, which are personal data.';
+
 CREATE FUNCTION public.availability_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2753,6 +2773,8 @@ CREATE TABLE public.credit_packs (
     price_cents integer NOT NULL,
     currency text DEFAULT 'usd'::text NOT NULL,
     active boolean DEFAULT true NOT NULL,
+    change_id uuid,
+    changed_by uuid,
     CONSTRAINT credit_packs_credits_check CHECK ((credits > 0)),
     CONSTRAINT credit_packs_currency_check CHECK ((currency = 'usd'::text)),
     CONSTRAINT credit_packs_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
@@ -2772,6 +2794,10 @@ COMMENT ON COLUMN public.credit_packs.price_cents IS 'Price of the pack in cents
 COMMENT ON COLUMN public.credit_packs.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
 COMMENT ON COLUMN public.credit_packs.active IS 'Whether it is shown and sold.';
+
+COMMENT ON COLUMN public.credit_packs.change_id IS 'Of the last change by an admin, in admin_changes.';
+
+COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 
 CREATE TABLE public.customers (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3203,6 +3229,8 @@ CREATE TABLE public.mechanics (
     available_until timestamp with time zone,
     referral_code text DEFAULT public.new_referral_code() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    change_id uuid,
+    changed_by uuid,
     CONSTRAINT mechanics_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
     CONSTRAINT mechanics_referral_code_is_one CHECK ((referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$'::text)),
     CONSTRAINT mechanics_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
@@ -3225,6 +3253,10 @@ COMMENT ON COLUMN public.mechanics.available_until IS 'The lease: until then req
 COMMENT ON COLUMN public.mechanics.referral_code IS 'What the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It says who referred, and opens nothing.';
 
 COMMENT ON COLUMN public.mechanics.created_at IS 'When the mechanic joined.';
+
+COMMENT ON COLUMN public.mechanics.change_id IS 'Of the last change by an admin, in admin_changes.';
+
+COMMENT ON COLUMN public.mechanics.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 
 CREATE TABLE public.realtime_connections (
     connection_id text NOT NULL,
@@ -3548,6 +3580,8 @@ CREATE TABLE public.plans (
     mechanic_share_bp integer NOT NULL,
     mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
     uses_per_customer integer,
+    change_id uuid,
+    changed_by uuid,
     CONSTRAINT plans_check CHECK ((max_minutes >= included_minutes)),
     CONSTRAINT plans_credits_check CHECK ((credits >= 0)),
     CONSTRAINT plans_currency_check CHECK ((currency = 'usd'::text)),
@@ -3583,6 +3617,10 @@ COMMENT ON COLUMN public.plans.mechanic_share_bp IS 'The mechanic''s share of th
 COMMENT ON COLUMN public.plans.mechanic_fixed_pay_cents IS 'What the mechanic of a completed session gets that was paid with free.';
 
 COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this plan a customer may have, cancelled and expired ones not counted; null: no limit.';
+
+COMMENT ON COLUMN public.plans.change_id IS 'Of the last change by an admin, in admin_changes.';
+
+COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 
 CREATE TABLE public.quote_events (
     quote_id uuid NOT NULL,
@@ -4031,6 +4069,8 @@ CREATE TABLE public.workshops (
     id uuid DEFAULT public.new_id() NOT NULL,
     name text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    change_id uuid,
+    changed_by uuid,
     CONSTRAINT workshops_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
@@ -4039,6 +4079,10 @@ COMMENT ON TABLE public.workshops IS 'A business that employs mechanics; its own
 COMMENT ON COLUMN public.workshops.name IS 'As shown to customers.';
 
 COMMENT ON COLUMN public.workshops.created_at IS 'When it joined.';
+
+COMMENT ON COLUMN public.workshops.change_id IS 'Of the last change by an admin, in admin_changes.';
+
+COMMENT ON COLUMN public.workshops.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 
 ALTER TABLE ONLY public.admin_changes
     ADD CONSTRAINT admin_changes_pkey PRIMARY KEY (id);
@@ -4403,6 +4447,10 @@ CREATE TRIGGER credit_balances_are_kept BEFORE TRUNCATE ON public.credit_balance
 
 CREATE TRIGGER credit_balances_follow_the_ledger BEFORE INSERT OR DELETE OR UPDATE ON public.credit_balances FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.rows_are_kept();
 
+CREATE TRIGGER credit_packs_audited AFTER INSERT ON public.credit_packs FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+
+CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON public.credit_packs FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER guard_checkout BEFORE UPDATE OF status ON public.checkouts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.guard_checkout();
@@ -4419,11 +4467,19 @@ CREATE TRIGGER ledger_transfer_append_only BEFORE DELETE OR UPDATE OR TRUNCATE O
 
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.legacy_rows_forget();
 
+CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON public.mechanics FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+
 CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.mechanics FOR EACH ROW WHEN ((((old.status = 'active'::text) AND (new.status = 'suspended'::text)) OR (old.workshop_id IS DISTINCT FROM new.workshop_id))) EXECUTE FUNCTION public.mechanics_requeue();
 
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 
 CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
+
+CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
+
+CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON public.plans FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
 CREATE TRIGGER quote_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.quote_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -4460,6 +4516,10 @@ CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON public.sessions FOR EAC
 CREATE TRIGGER settlement_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.settlement_is_due();
 
 CREATE TRIGGER settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settlements FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
+
+CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON public.workshops FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
 ALTER TABLE ONLY public.checkouts
     ADD CONSTRAINT checkouts_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
@@ -4799,6 +4859,10 @@ GRANT INSERT(price_cents),UPDATE(price_cents) ON TABLE public.credit_packs TO au
 
 GRANT INSERT(active),UPDATE(active) ON TABLE public.credit_packs TO autodoctor_app;
 
+GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.credit_packs TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.customers TO autodoctor_app;
 
 GRANT INSERT(user_id) ON TABLE public.customers TO autodoctor_app;
@@ -4955,6 +5019,10 @@ GRANT UPDATE(status) ON TABLE public.mechanics TO autodoctor_app;
 
 GRANT UPDATE(available_until) ON TABLE public.mechanics TO autodoctor_app;
 
+GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.mechanics TO autodoctor_app;
+
 GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT UPDATE(ready) ON TABLE public.realtime_connections TO autodoctor_app;
@@ -5100,6 +5168,10 @@ GRANT INSERT(mechanic_share_bp),UPDATE(mechanic_share_bp) ON TABLE public.plans 
 GRANT INSERT(mechanic_fixed_pay_cents),UPDATE(mechanic_fixed_pay_cents) ON TABLE public.plans TO autodoctor_app;
 
 GRANT INSERT(uses_per_customer),UPDATE(uses_per_customer) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.plans TO autodoctor_app;
+
+GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.plans TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.quote_events TO autodoctor_app;
 
@@ -5268,3 +5340,7 @@ GRANT SELECT ON TABLE public.workshops TO autodoctor_app;
 GRANT INSERT(id) ON TABLE public.workshops TO autodoctor_app;
 
 GRANT INSERT(name),UPDATE(name) ON TABLE public.workshops TO autodoctor_app;
+
+GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.workshops TO autodoctor_app;
+
+GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.workshops TO autodoctor_app;

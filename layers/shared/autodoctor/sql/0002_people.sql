@@ -3,12 +3,16 @@
 CREATE TABLE workshops (
   id          uuid PRIMARY KEY DEFAULT new_id(),
   name        text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
-  created_at  timestamptz NOT NULL DEFAULT now()
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  change_id   uuid,
+  changed_by  uuid
 );
 COMMENT ON TABLE workshops IS 'A business that employs mechanics; its own requests are seen by its mechanics only.';
 COMMENT ON COLUMN workshops.name IS 'As shown to customers.';
 COMMENT ON COLUMN workshops.created_at IS 'When it joined.';
-GRANT SELECT, INSERT (id, name), UPDATE (name) ON workshops TO autodoctor_app;
+COMMENT ON COLUMN workshops.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN workshops.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+GRANT SELECT, INSERT (id, name, change_id, changed_by), UPDATE (name, change_id, changed_by) ON workshops TO autodoctor_app;
 
 -- VOLATILE, so that it sees the codes that its own statement has given out already.
 CREATE FUNCTION new_referral_code() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
@@ -37,6 +41,8 @@ CREATE TABLE mechanics (
   available_until  timestamptz,
   referral_code    text NOT NULL DEFAULT new_referral_code(),
   created_at       timestamptz NOT NULL DEFAULT now(),
+  change_id        uuid,
+  changed_by       uuid,
   CONSTRAINT mechanics_referral_code_once UNIQUE (referral_code),
   CONSTRAINT mechanics_referral_code_is_one CHECK (referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$')
 );
@@ -53,9 +59,11 @@ COMMENT ON COLUMN mechanics.available_until IS
 COMMENT ON COLUMN mechanics.referral_code IS
   'What the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It says who referred, and opens nothing.';
 COMMENT ON COLUMN mechanics.created_at IS 'When the mechanic joined.';
+COMMENT ON COLUMN mechanics.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN mechanics.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 GRANT SELECT,
-      INSERT (user_id, name, email, workshop_id),
-      UPDATE (name, email, workshop_id, status, available_until)
+      INSERT (user_id, name, email, workshop_id, change_id, changed_by),
+      UPDATE (name, email, workshop_id, status, available_until, change_id, changed_by)
   ON mechanics TO autodoctor_app;
 
 CREATE TABLE customers (

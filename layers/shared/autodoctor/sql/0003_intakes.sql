@@ -12,6 +12,8 @@ CREATE TABLE plans (
   mechanic_share_bp         integer NOT NULL CHECK (mechanic_share_bp BETWEEN 0 AND 10000),
   mechanic_fixed_pay_cents  integer NOT NULL DEFAULT 0 CHECK (mechanic_fixed_pay_cents >= 0),
   uses_per_customer         integer CHECK (uses_per_customer > 0),
+  change_id                 uuid,
+  changed_by                uuid,
   -- whatever an admin does to it: what the free plan is for stays true
   CONSTRAINT plans_free_costs_nothing CHECK (code <> 'free' OR (price_cents = 0 AND credits = 0))
 );
@@ -27,11 +29,13 @@ COMMENT ON COLUMN plans.max_minutes IS 'A live session is ended at its start plu
 COMMENT ON COLUMN plans.mechanic_share_bp IS 'The mechanic''s share of the price in basis points (1/100 of a per cent).';
 COMMENT ON COLUMN plans.mechanic_fixed_pay_cents IS 'What the mechanic of a completed session gets that was paid with free.';
 COMMENT ON COLUMN plans.uses_per_customer IS 'How many sessions of this plan a customer may have, cancelled and expired ones not counted; null: no limit.';
+COMMENT ON COLUMN plans.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN plans.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 GRANT SELECT,
       INSERT (code, name, session_types, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp,
-              mechanic_fixed_pay_cents, uses_per_customer),
+              mechanic_fixed_pay_cents, uses_per_customer, change_id, changed_by),
       UPDATE (name, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp, mechanic_fixed_pay_cents,
-              uses_per_customer)
+              uses_per_customer, change_id, changed_by)
   ON plans TO autodoctor_app;
 INSERT INTO plans (code, name, session_types, price_cents, credits, included_minutes, mechanic_share_bp) VALUES
   ('free',       'Free consultation', '{chat,video,diagnostic}',    0, 0,  5,    0),
@@ -45,7 +49,9 @@ CREATE TABLE credit_packs (
   credits      integer NOT NULL CHECK (credits > 0),
   price_cents  integer NOT NULL CHECK (price_cents > 0),
   currency     text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
-  active       boolean NOT NULL DEFAULT true
+  active       boolean NOT NULL DEFAULT true,
+  change_id    uuid,
+  changed_by   uuid
 );
 COMMENT ON TABLE credit_packs IS 'Credits that a customer can buy at once.';
 COMMENT ON COLUMN credit_packs.code IS 'As sent by clients.';
@@ -54,9 +60,11 @@ COMMENT ON COLUMN credit_packs.credits IS 'How many credits.';
 COMMENT ON COLUMN credit_packs.price_cents IS 'Price of the pack in cents of the currency.';
 COMMENT ON COLUMN credit_packs.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN credit_packs.active IS 'Whether it is shown and sold.';
+COMMENT ON COLUMN credit_packs.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN credit_packs.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 GRANT SELECT,
-      INSERT (code, name, credits, price_cents, active),
-      UPDATE (name, credits, price_cents, active)
+      INSERT (code, name, credits, price_cents, active, change_id, changed_by),
+      UPDATE (name, credits, price_cents, active, change_id, changed_by)
   ON credit_packs TO autodoctor_app;
 INSERT INTO credit_packs (code, name, credits, price_cents) VALUES
   ('five', '5 credits', 5, 4499), ('ten', '10 credits', 10, 8499), ('twenty', '20 credits', 20, 15999);

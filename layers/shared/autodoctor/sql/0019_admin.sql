@@ -1,4 +1,4 @@
--- What admins change, and who changed it: every change is a row, for ever, written by the statement that makes it.
+-- What admins change, and who changed it: every change is a row, for ever, written by a trigger of what was changed.
 
 CREATE TABLE admin_changes (
   id        uuid PRIMARY KEY,
@@ -40,3 +40,38 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION changed_columns(jsonb, jsonb, text[]) IS
   'Which columns of a row differ, and what they were and are, leaving out the values of those that are personal data; a new row was {}.';
+
+-- AFTER, so that an INSERT that finds its key taken (ON CONFLICT DO NOTHING) leaves nothing.
+CREATE FUNCTION audit_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  of_the_change text[] := '{change_id,changed_by}';
+  is_now jsonb := to_jsonb(NEW) - of_the_change;
+  was jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) - of_the_change ELSE '{}' END;
+BEGIN
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT NEW.change_id, NEW.changed_by, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
+         is_now ->> TG_ARGV[1], d.changed, d.before, d.after
+    FROM changed_columns(was, is_now, TG_ARGV[2]::text[]) AS d
+   WHERE d.changed IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION audit_change() IS
+  'Writes the row of admin_changes for a change that names itself and an admin: what it is a change of, which column is the key, which are personal data.';
+CREATE TRIGGER workshops_audited AFTER INSERT ON workshops FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON workshops FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
+CREATE TRIGGER mechanics_audited AFTER INSERT ON mechanics FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON mechanics FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER plans_audited AFTER INSERT ON plans FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON plans FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
+CREATE TRIGGER credit_packs_audited AFTER INSERT ON credit_packs FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON credit_packs FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');

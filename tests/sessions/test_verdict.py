@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from autodoctor.domain.ending import Evidence, Verdict, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
 from autodoctor.ids import new_id
-from integration.actors import Stage
+from support.world import World
 from support.verdicts import MAXIMUM, MINIMUM, POLICY, Case, after_noon, judgements, presence
 
 # The audit tables have no foreign keys; of the intake only the plan's longest duration counts.
@@ -34,10 +34,10 @@ SELECT * FROM judge(jsonb_populate_record(NULL::sessions, jsonb_build_object(
 
 
 @pytest.fixture
-def judge(stage: Stage) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+def judge(world: World) -> Iterator[psycopg.Connection[dict[str, Any]]]:
     """A superuser whom no trigger holds up, on a database with one intake to copy."""
-    stage.queued()
-    with psycopg.connect(stage.urls.superuser_url, row_factory=dict_row) as superuser:
+    world.queued()
+    with psycopg.connect(world.urls.superuser_url, row_factory=dict_row) as superuser:
         superuser.execute("SET session_replication_role = replica")
         superuser.commit()
         yield superuser

@@ -12,8 +12,8 @@ from psycopg.rows import dict_row
 from autodoctor.domain.ending import Evidence, Verdict, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
 from autodoctor.ids import new_id
-from support.world import World
 from support.verdicts import MAXIMUM, MINIMUM, POLICY, Case, after_noon, judgements, presence
+from support.world import World
 
 # The audit tables have no foreign keys; of the intake only the plan's longest duration counts.
 EVIDENCE = """

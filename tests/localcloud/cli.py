@@ -53,9 +53,9 @@ def main() -> None:
 
 @contextmanager
 def _failures_explained(data_dir: Path = DEFAULT) -> Iterator[None]:
-    """Print what a user can act on, and exit with 1; anything else is ours and keeps its traceback.
+    """Print an error that a user can act on, and exit with 1; any other is a bug and keeps its traceback.
 
-    `data_dir` is what the user chose, for the commands that are recommended.
+    `data_dir` is the user's choice, repeated in the commands that the message suggests.
     """
     import psycopg
 
@@ -78,7 +78,7 @@ def _failures_explained(data_dir: Path = DEFAULT) -> Iterator[None]:
 
 
 def _number(value: float) -> float:
-    """Refuse NaN, which is within all bounds."""
+    """Refuse NaN, which passes every comparison with bounds."""
     if math.isnan(value):
         raise typer.BadParameter("nan is no number")
     return value
@@ -94,15 +94,13 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     context: typer.Context,
     *,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="The API's port; else the first free one from 8787.")
+        int | None, typer.Option(min=1, max=65535, help="The API's port; by default the first free one from 8787.")
     ] = None,
     data_dir: DataFolder = DEFAULT,
-    ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Keep nothing: use a folder that goes at the end.")
-    ] = False,
+    ephemeral: Annotated[bool, typer.Option("--ephemeral", help="Keep nothing: use a temporary folder.")] = False,
     database_url: Annotated[
         str | None,
-        typer.Option(help="A PostgreSQL of yours, as the owner role, in place of the embedded one."),
+        typer.Option(help="Your own PostgreSQL, as the owner role, in place of the embedded one."),
     ] = None,
     app_database_url: Annotated[
         str | None, typer.Option(help="With --database-url: the same database as the application role.")
@@ -132,7 +130,7 @@ def reset(
     context: typer.Context,
     data_dir: Annotated[Path | None, typer.Option(help="The data folder to empty.")] = None,
 ) -> None:
-    """Empty the database and load the demo roster again, also under a running server."""
+    """Empty the database and load the demo people again, also while a server runs."""
     from localcloud.commands.reset import empty_and_seed
 
     with _failures_explained():
@@ -144,7 +142,7 @@ def demo(
     *,
     data_dir: DataFolder = DEFAULT,
     ephemeral: Annotated[
-        bool, typer.Option("--ephemeral", help="Use a system of its own even when a server runs.")
+        bool, typer.Option("--ephemeral", help="Start a separate system, even when a server runs.")
     ] = False,
     billable_after: Annotated[
         int | None,
@@ -157,10 +155,10 @@ def demo(
         typer.Option(help="How the session is paid; card and credit print the ledger."),
     ] = "free",
     outcome: Annotated[
-        Literal["completed", "cancelled"], typer.Option(help="cancelled: the customer withdraws, and gets it back.")
+        Literal["completed", "cancelled"], typer.Option(help="cancelled: the customer cancels and is refunded.")
     ] = "completed",
 ) -> None:
-    """Run one consultation over HTTP, on the running server or on one of its own; print its timeline."""
+    """Run one consultation over HTTP, on the running server or on a new one; print its timeline."""
     from localcloud.commands.demo import Story, run_demo
 
     with _failures_explained():
@@ -170,10 +168,10 @@ def demo(
 @app.command()
 def token(
     sub: Annotated[UUID, typer.Option(help="The user's id.")],
-    group: Annotated[Literal["customers", "mechanics", "admins"], typer.Option(help="The user's one group.")],
+    group: Annotated[Literal["customers", "mechanics", "admins"], typer.Option(help="The user's only group.")],
     data_dir: DataFolder = DEFAULT,
     hours: Annotated[
-        float, typer.Option(min=-_MOST_HOURS, max=_MOST_HOURS, callback=_number, help="How long it is good for.")
+        float, typer.Option(min=-_MOST_HOURS, max=_MOST_HOURS, callback=_number, help="How long the token is valid.")
     ] = 12,
 ) -> None:
     """Print an access token that the running server accepts."""
@@ -189,7 +187,7 @@ def invoke(
     event: Annotated[Path | None, typer.Argument(help="A file with the event as JSON; by default {}.")] = None,
     data_dir: DataFolder = DEFAULT,
 ) -> None:
-    """Run one function on one event and print what it answers."""
+    """Run one function on one event and print its answer."""
     from localcloud.commands import access
     from localcloud.commands.system import Options
     from localcloud.services.cloud import UnknownFunction

@@ -1,1 +1,1 @@
-"""What `autodoctor` does on one machine: dev, demo, feed, token, invoke."""
+"""The commands of the local cloud: dev, demo, feed, token, invoke."""

@@ -1,4 +1,4 @@
-"""`autodoctor token` and `autodoctor invoke`: the issuer and the functions of a server, by hand."""
+"""`autodoctor token` and `autodoctor invoke`: use a server's issuer and functions by hand."""
 
 import jwt
 
@@ -21,7 +21,7 @@ def token(data_dir: DataDir, sub: str, group: Group, seconds: float) -> str:
 def invoke(options: Options, console: Console, function: str, event: object) -> InvokeResult:
     """Run one function on an event, in a process of its own on the data of the folder.
 
-    Works beside a running server and without one. Raises cloud.UnknownFunction and what system.prepared does.
+    Works with or without a running server. Raises cloud.UnknownFunction and the errors of system.prepared.
     """
     data_dir = DataDir(options.data_dir)
     if server := data_dir.running_server():

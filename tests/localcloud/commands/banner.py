@@ -1,4 +1,4 @@
-"""What `autodoctor dev` prints when it is ready, and the files its curl lines use."""
+"""The text that `autodoctor dev` prints when it is ready, and the files its curl lines use."""
 
 import json
 import os
@@ -59,10 +59,10 @@ def banner(server: RunningServer, folder: Path) -> str:
 
 
 def _short(folder: Path) -> str:
-    """Return the folder as seen from here when it is below, else in full."""
+    """Return the folder relative to the working directory when it is below it, else in full."""
     return os.path.relpath(folder) if folder.resolve().is_relative_to(Path.cwd()) else str(folder.resolve())
 
 
 def _option(folder: Path) -> str:
-    """Return the option that names the folder, nothing where a command finds it by itself."""
+    """Return the option that names the folder; nothing for the default, which commands find by themselves."""
     return "" if folder.resolve() == DEFAULT.resolve() else option(Path(_short(folder)))

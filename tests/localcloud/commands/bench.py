@@ -1,4 +1,4 @@
-"""`autodoctor bench`: hands over to tests/bench, which is no part of the installed package."""
+"""`autodoctor bench`: hands over to tests/bench, which is not part of the installed package."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`autodoctor demo`: one consultation over HTTP, from intake to its end, and what the server made of it."""
+"""`autodoctor demo`: one consultation over HTTP, from intake to its end, and its timeline."""
 
 import contextlib
 import time
@@ -30,13 +30,13 @@ type Outcome = Literal["completed", "cancelled"]
 
 @dataclass(frozen=True)
 class Story:
-    """What the demo is to show.
+    """The course of the demo.
 
     Attributes:
         pay: how the session is paid.
-        outcome: completed: they talk; cancelled: the customer withdraws before anybody has accepted.
-        minimum_seconds: the setting min_billable_seconds for the length of the demo; None: as it is on a running
-            server, EPHEMERAL_MINIMUM_SECONDS on a system of our own, so that nobody has to wait.
+        outcome: completed: they talk; cancelled: the customer cancels before anybody has accepted.
+        minimum_seconds: the setting min_billable_seconds during the demo. None leaves a running server's as it is, and
+            means EPHEMERAL_MINIMUM_SECONDS on a system of our own, so that nobody has to wait.
     """
 
     pay: Pay = "free"
@@ -45,9 +45,9 @@ class Story:
 
 
 def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own: bool) -> None:
-    """Run one consultation on the running server, or on a system of its own when none runs or `own` is set.
+    """Run one consultation on the running server, or on a new system when none runs or `own` is set.
 
-    Raises DemoStopped, and what `system.prepared` raises.
+    Raises DemoStopped, and the errors of `system.prepared`.
     """
     with contextlib.ExitStack() as stack:
         server = None if own else data_dir.running_server()
@@ -57,7 +57,7 @@ def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own
             minimum_seconds = EPHEMERAL_MINIMUM_SECONDS if minimum_seconds is None else minimum_seconds
         if minimum_seconds is not None:
             stack.enter_context(_minimum(server.owner_url, minimum_seconds))
-            say(f"Setting {_MINIMUM} is {minimum_seconds} for this demo, so that it need not last a minute.")
+            say(f"Setting {_MINIMUM} is {minimum_seconds} during this demo, so that it need not last a minute.")
         elif story.outcome == "completed":
             _warn(server.owner_url, story.pay, say)
         people = stack.enter_context(callers(server, say))
@@ -73,7 +73,7 @@ def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own
 
 @contextlib.contextmanager
 def _own_server(say: Callable[[str], None]) -> Iterator[RunningServer]:
-    say("No running server: starting a system of its own, which leaves nothing behind ...")
+    say("No server is running: starting a temporary system ...")
     quiet = Console(None)
     with (
         signals_raise(),
@@ -85,7 +85,7 @@ def _own_server(say: Callable[[str], None]) -> Iterator[RunningServer]:
 
 @contextlib.contextmanager
 def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
-    """Set the minimum, and put back what was there. Raises DemoStopped where the database goes before."""
+    """Set the minimum, and restore it at the end. Raises DemoStopped when the database ends first."""
     with (
         _gone_named(f"setting {_MINIMUM} may have stayed at {seconds}"),
         psycopg.connect(owner_url, autocommit=True) as connection,
@@ -105,14 +105,14 @@ def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
 
 
 def _warn(owner_url: str, pay: Pay, say: Callable[[str], None]) -> None:
-    """Say beforehand where the talk will be too short to count. Raises DemoStopped where the database goes before."""
-    with _gone_named("nothing was asked for"), psycopg.connect(owner_url, autocommit=True) as connection:
+    """Print a warning when the talk will be too short to count. Raises DemoStopped when the database has ended."""
+    with _gone_named("no session was requested"), psycopg.connect(owner_url, autocommit=True) as connection:
         row = connection.execute("SELECT min_billable_seconds()").fetchone()
     minimum = row[0] if row else 0
     if minimum > TALK_SECONDS:
-        back = "" if pay == "free" else ", and what was paid goes back"
+        back = "" if pay == "free" else ", and the payment is refunded"
         say(f"A talk counts here after {minimum} s, and this one lasts {TALK_SECONDS}: it ends cancelled{back}.")
-        say(f"`--billable-after {EPHEMERAL_MINIMUM_SECONDS}` lowers that while the demo lasts, and it is completed.")
+        say(f"`--billable-after {EPHEMERAL_MINIMUM_SECONDS}` lowers that during the demo, and it is completed.")
 
 
 @contextlib.contextmanager
@@ -124,7 +124,7 @@ def _gone_named(consequence: str) -> Iterator[None]:
 
 
 def _consultation(people: list[Caller], story: Story, till: Till | None, say: Callable[[str], None]) -> dict[str, Any]:
-    """Walk one session from intake to its end and return what the API then tells of it."""
+    """Walk one session from intake to its end and return it as the API shows it then."""
     customer = idle(people, "customers")
     mechanic = idle(people, "mechanics")
     name = customer.person.name
@@ -138,7 +138,7 @@ def _consultation(people: list[Caller], story: Story, till: Till | None, say: Ca
     signed = customer.call("POST", "/api/waiver/submit", {"sessionId": session_id, "signedName": name})
     session = f"/api/sessions/{session_id}"
     if story.outcome == "cancelled":
-        say(f"  ... {name} thinks better of it ...")
+        say(f"  ... {name} changes their mind ...")
         customer.call("POST", f"{session}/end")
     else:
         _talk(customer, mechanic, session, signed["assignmentId"], say)
@@ -168,5 +168,5 @@ def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
         + (f", {together} s together." if together is not None else ".")
     )
     if session["reason"] == "too_short":
-        say("A talk has to last longer to count. `autodoctor demo --billable-after 2` lowers that setting for")
-        say("the length of the demo; `autodoctor demo --ephemeral` uses a system of its own.")
+        say("A talk has to last longer to count. `autodoctor demo --billable-after 2` lowers that setting during")
+        say("the demo; `autodoctor demo --ephemeral` uses a temporary system.")

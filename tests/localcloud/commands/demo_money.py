@@ -1,4 +1,4 @@
-"""`autodoctor demo --pay card|credit`: who pays, who is paid, and what the ledger says of it in the end."""
+"""`autodoctor demo --pay card|credit`: the payment, the payout or refund, and their rows in the ledger."""
 
 import time
 from collections import Counter
@@ -23,17 +23,17 @@ PLAN: Final = {"plan": "standard", "sessionType": "video"}
 PACK: Final = "five"
 SENDS: Final = "PayoutsFunction"
 _WITHIN_SECONDS: Final = 180.0
-"""What a busy machine did not publish at once comes with the relay, in the minute after; Stripe, too, tries again."""
+"""An event that a busy machine did not publish at once comes with the relay within a minute; Stripe retries, too."""
 _PAUSE: Final = 0.3
 _CENTS: Final = 100
 
 _ANYBODY: Final = {"region_name": REGION, "aws_access_key_id": "demo", "aws_secret_access_key": "demo"}
 _SENTENCES: Final = {
-    ("pay", True): "the price was divided, and the mechanic's part was sent to their account at Stripe.",
-    ("pay", False): "the price was divided; the mechanic's part waits, and is sent when it can be.",
-    ("refund", True): "the price went back to the card.",
-    ("refund", False): "the price goes back to the card as soon as Stripe takes it.",
-    ("return", False): "the credits went back to the customer.",
+    ("pay", True): "the price was split, and the mechanic's share was sent to their Stripe account.",
+    ("pay", False): "the price was split; the mechanic's share is sent as soon as possible.",
+    ("refund", True): "the price was refunded to the card.",
+    ("refund", False): "the price is refunded to the card as soon as Stripe accepts it.",
+    ("return", False): "the credits were returned to the customer.",
 }
 
 _BALANCE: Final[LiteralString] = """
@@ -46,7 +46,7 @@ SELECT (SELECT outcome FROM settlements WHERE session_id = %(session_id)s) AS ou
           SELECT state, waits_for FROM payouts WHERE session_id = %(session_id)s
           UNION ALL SELECT state, waits_for FROM refunds WHERE intake_id = %(session_id)s) AS owed) AS states
 """
-# Of a pack, its key tells: it is of no session.
+# Rows of a pack are found by its key: they belong to no session.
 _ROWS: Final[LiteralString] = """
 SELECT debit_account, credit_account, amount, currency, kind FROM ledger_transfer
  WHERE intake_id = %(session_id)s OR key = ANY (%(pack_keys)s) ORDER BY id
@@ -63,7 +63,7 @@ class Till:
     Attributes:
         server: where everything is.
         way: card or credit.
-        pack: the checkout that bought credits, where there was one.
+        pack: the checkout that bought credits, if any.
     """
 
     server: RunningServer
@@ -74,7 +74,7 @@ class Till:
     # --- before -------------------------------------------------------------------------------------
 
     def onboard(self, mechanic: Caller) -> None:
-        """Lead the mechanic through Stripe's onboarding, unless that is done: who is not onboarded is not paid."""
+        """Lead the mechanic through Stripe's onboarding if they have not finished it: payouts need it."""
         if mechanic.call("GET", "/api/mechanic/onboarding")["status"] == "complete":
             return
         link = mechanic.call("POST", "/api/mechanic/onboarding")["url"]
@@ -104,7 +104,7 @@ class Till:
             return
         offered = customer.call("POST", "/api/customer/credits/checkout", {"pack": PACK})
         self.pack = offered["checkoutId"]
-        # A payout for a session that credits paid for draws on what is available, not on a charge.
+        # The payout of a session paid with credits comes out of the available balance, not out of a charge.
         self.say("  (money of a card is available two days later; the demo has the stand-in make this one so at once)")
         self._control("available_after", seconds=0)
         try:
@@ -121,7 +121,7 @@ class Till:
     # --- after --------------------------------------------------------------------------------------
 
     def settled(self, session_id: str) -> None:
-        """Wait until the outcome's money was sent, and print the ledger."""
+        """Wait until the money of the outcome has been sent, and print the ledger."""
         self.say("\n  ... settlement comes with the event of the end; payouts and refunds are sent by a schedule,")
         self.say(f"  which the demo does not wait for: it invokes {SENDS} ...")
         self._until(lambda: self._row(_OWED, session_id=session_id)["outcome"] is not None, "the settlement")
@@ -132,20 +132,20 @@ class Till:
             self.say(line)
 
     def _until_sent(self, session_id: str) -> bool:
-        """Have it sent; False where it has to wait, which is said."""
+        """Have it sent; print a line and return False when it has to wait."""
         deadline = time.monotonic() + _WITHIN_SECONDS
         while True:
             states = self._row(_OWED, session_id=session_id)["states"] or []
             if set(states) <= {"sent", "returned"}:
                 return bool(states)
             if time.monotonic() > deadline or any("balance" in state for state in states):
-                self.say(f"  what is owed is {', '.join(states)}")
+                self.say(f"  the money owed is {', '.join(states)}")
                 return False
             self._invoke(SENDS)
             time.sleep(_PAUSE)
 
     def _ledger(self, session_id: str) -> list[str]:
-        """The rows of this demo as a table, and what they come to."""
+        """The rows of this demo as a table, and their sums."""
         keys = [f"pack:{self.pack}:sale", f"pack:{self.pack}:credits"] if self.pack else []
         names = {row["id"]: row["name"] for row in self._rows(_NAMES)}
         return table(self._rows(_ROWS, session_id=session_id, pack_keys=keys), names)
@@ -153,7 +153,7 @@ class Till:
     # --- by hand ------------------------------------------------------------------------------------
 
     def _press(self, url: str, action: str, sentence: str) -> None:
-        """Do on a page of Stripe's what a person does there."""
+        """Press a button on one of Stripe's pages, as a person would."""
         with httpx.Client(timeout=30, trust_env=False) as browser:
             answer = browser.post(url, data={"action": action})
         self.say(f"  {sentence}: {urlsplit(url).path} {answer.status_code}")
@@ -175,7 +175,7 @@ class Till:
         deadline = time.monotonic() + _WITHIN_SECONDS
         while not seen():
             if time.monotonic() > deadline:
-                raise DemoStopped(f"{what} did not come within {_WITHIN_SECONDS:.0f} s; `autodoctor dev` shows why")
+                raise DemoStopped(f"{what} did not happen within {_WITHIN_SECONDS:.0f} s; `autodoctor dev` shows why")
             time.sleep(_PAUSE)
 
     def _row(self, query: LiteralString, **values: object) -> dict[str, Any]:
@@ -188,11 +188,11 @@ class Till:
 
 
 def table(rows: list[dict[str, Any]], names: Mapping[str, str]) -> list[str]:
-    """Rows of the ledger as lines: from which account to which, how much, why; and each account's sum.
+    """Ledger rows as lines of text (from, to, amount, kind), and each account's sum.
 
     Args:
         rows: debit_account, credit_account, amount, currency and kind.
-        names: of mechanics and customers, by the id that their accounts have.
+        names: of mechanics and customers, by their id.
     """
     shown = [
         (_named(row["debit_account"], names), _named(row["credit_account"], names), _amount(row), row["kind"])
@@ -205,7 +205,7 @@ def table(rows: list[dict[str, Any]], names: Mapping[str, str]) -> list[str]:
 
 
 def _sums(rows: list[dict[str, Any]], names: Mapping[str, str]) -> list[str]:
-    """What each account has of it, and that nothing came from nowhere."""
+    """Each account's sum, and the sum of all, which is zero."""
     sums = Counter[tuple[str, str]]()
     for row in rows:
         sums[row["currency"], _named(row["debit_account"], names)] -= row["amount"]
@@ -222,7 +222,7 @@ def _sums(rows: list[dict[str, Any]], names: Mapping[str, str]) -> list[str]:
 
 
 def _named(account: str, names: Mapping[str, str]) -> str:
-    """An account with the name of whose it is."""
+    """An account with its owner's name."""
     owner, _, rest = account.partition(":")
     if not rest:
         return account

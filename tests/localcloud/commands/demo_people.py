@@ -1,4 +1,4 @@
-"""Who takes part in a demo, with an HTTP connection each."""
+"""The people in a demo, each with an HTTP connection."""
 
 import contextlib
 import time
@@ -14,12 +14,12 @@ from localcloud.identity.roster import ROSTER, Person
 
 
 class DemoStopped(Refusal):
-    """The server did not answer as the demo needs it to."""
+    """The server's answer does not let the demo go on."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody of the roster with an HTTP connection to the API; says what it does."""
+    """One person of the roster with an HTTP connection to the API; prints its calls."""
 
     person: Person
     http: httpx.Client
@@ -37,7 +37,7 @@ class Caller:
         return answer
 
     def get(self, path: str) -> dict[str, Any]:
-        """Ask without saying so, as who waits does over and over. Raises DemoStopped unless it succeeded."""
+        """Make a GET call without printing it, for polling. Raises DemoStopped unless it succeeded."""
         response = self.http.get(path)
         if response.is_error:
             raise DemoStopped(f"GET {path} answered {response.status_code}: {response.text}")
@@ -67,7 +67,7 @@ def callers(server: RunningServer, say: Callable[[str], None]) -> Iterator[list[
 
 
 def idle(callers: list[Caller], group: str) -> Caller:
-    """The first of a group who is in no session. Raises DemoStopped."""
+    """The first person of a group who is in no session. Raises DemoStopped."""
     role = group.removesuffix("s")
     for caller in callers:
         if caller.person.group == group and caller.person.workshop_id is None:

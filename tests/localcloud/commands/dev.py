@@ -20,9 +20,9 @@ TOKEN_SECONDS = 12 * 3600
 
 
 def serve(options: Options, console: Console, ready: Console | None = None) -> int:
-    """Run until a signal, and return the exit code. `ready` gets the line of `--json` in place of the banner.
+    """Run until a signal arrives, and return the exit code. `ready` gets the line of `--json` in place of the banner.
 
-    Raises what `system.prepared` raises.
+    Raises the errors of `system.prepared`.
     """
     launcher = Launcher()
     with signals_raise():
@@ -46,7 +46,7 @@ def serve(options: Options, console: Console, ready: Console | None = None) -> i
 
 
 def _require_database(system: System) -> None:
-    """Raise StepFailed when our PostgreSQL has ended under us."""
+    """Raise StepFailed when our PostgreSQL has ended by itself."""
     if system.embedded and not system.database_runs():
         raise StepFailed(
             "keeping PostgreSQL running",
@@ -58,7 +58,7 @@ def _require_database(system: System) -> None:
 
 @contextlib.contextmanager
 def cloud(system: System, console: Console, *, port: int | None = None) -> Iterator[RunningCloud]:
-    """Put functions, gateway and schedules of template.yaml on top of a system. Raises StepFailed."""
+    """Start the functions, gateway and schedules of template.yaml on a prepared system. Raises StepFailed."""
     port = system.port if port is None else port
     here = {"SessionBaseUrl": f"http://{LOOPBACK}:{port}/console"} if port else {}
     settings = CloudSettings(
@@ -77,7 +77,7 @@ def cloud(system: System, console: Console, *, port: int | None = None) -> Itera
 
 
 def announced(system: System, running: RunningCloud) -> RunningServer:
-    """Write down where everything is, with everybody's tokens, for curl and for our other commands."""
+    """Write the server's addresses and everybody's tokens to files, for curl and for our other commands."""
     tokens = {
         person.key: running.issuer.token(str(person.sub), [person.group], expires_in=TOKEN_SECONDS)
         for person in roster.ROSTER

@@ -1,7 +1,7 @@
-"""`autodoctor feed`: somebody's realtime feed, a line a message, connected again whenever it is lost.
+"""`autodoctor feed`: a user's realtime feed, one line per message; it reconnects when the connection is lost.
 
-What a client of ours does: a ticket over HTTPS, a WebSocket with it, the last `seq` kept for the next time, a
-ping now and then because API Gateway closes what is silent for ten minutes.
+It does what every client has to: get a ticket over HTTPS, open a WebSocket with it, keep the last `seq` for the next
+time, and ping, because API Gateway closes a connection that is silent for ten minutes.
 """
 
 import json
@@ -45,7 +45,7 @@ class Feed:
     """One user's feed.
 
     `show` gets the lines about messages, `note` those about the connection. `since` is the last seq the user
-    has seen, None to start with what comes from now on.
+    has seen; None starts with the next message.
     """
 
     data_dir: DataDir
@@ -63,7 +63,7 @@ class Feed:
         while True:
             try:
                 with self._connection() as connection:
-                    connection.send(_IDENTIFY)  # answered with a seq from which to go on after a loss
+                    connection.send(_IDENTIFY)  # the answer has a seq to continue from after a lost connection
                     self._note_connected()
                     self._listen(connection)
             except (ConnectionClosed, InvalidHandshake, httpx.HTTPError, OSError) as lost:
@@ -124,7 +124,7 @@ class Feed:
             self._resync()
 
     def _resync(self) -> None:
-        """Show how things stand, which is what a client does when messages may be missing."""
+        """Show the current state, as a client does when messages may be missing."""
         if self.group == "mechanics":
             assignments = self._call("GET", "/api/mechanic/queue")["assignments"]
             self._note(f"the queue holds {len(assignments)}")
@@ -147,7 +147,7 @@ class Feed:
         self.show(f"{now:%H:%M:%S.%f}"[:-3] + f" {seq:>6} {kind:<20} {facts}".rstrip())
 
     def _pause(self, reason: str) -> None:
-        """Wait before the next attempt: longer each time, and not at the instant everybody else comes back."""
+        """Wait before the next attempt: longer each time, and at random, so that clients do not all return at once."""
         longest = min(_LONGEST_PAUSE_SECONDS, 0.5 * 2**self._failures)
         self._failures += 1
         seconds = random.uniform(longest / 2, longest)  # spreads load, protects nothing

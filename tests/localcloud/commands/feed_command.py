@@ -19,17 +19,17 @@ _DEFAULT_PERSON = "mechanic1"
 def feed(  # noqa: PLR0913 - each is an option of the command
     *,
     person: Annotated[
-        str | None, typer.Option("--as", help=f"Somebody of the roster; {_DEFAULT_PERSON} by default.")
+        str | None, typer.Option("--as", help=f"A person of the roster; {_DEFAULT_PERSON} by default.")
     ] = None,
     sub: Annotated[UUID | None, typer.Option(help="Any user's id, with --group, in place of --as.")] = None,
     group: Annotated[
         Literal["customers", "mechanics", "admins"] | None, typer.Option(help="With --sub: the user's group.")
     ] = None,
-    since: Annotated[int | None, typer.Option(min=0, help="Replay what came after this seq.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line on stdout.")] = False,
+    since: Annotated[int | None, typer.Option(min=0, help="Replay the messages after this seq.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")] = False,
     data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
 ) -> None:
-    """Show a user's realtime feed, a line a message, until Ctrl-C; connects again when it is lost."""
+    """Show a user's realtime feed, one line per message, until Ctrl-C; reconnects when the connection is lost."""
     from localcloud.commands.feed import Feed
 
     user, its_group = _user(person, sub, group)

@@ -22,7 +22,7 @@ from localcloud.services.topics import published_store
 from localcloud.stack.sockets import PREFIX
 from localcloud.stripe.state.store import forget_books
 
-# The API of connections asks for a signature and cannot check its secret.
+# The connections API asks for a signature and cannot check its secret.
 _SIGNED = f"AWS4-HMAC-SHA256 Credential=local, SignedHeaders=host, Signature={'0' * 64}"
 _TIMEOUT_SECONDS = 10.0
 
@@ -31,16 +31,16 @@ class UsersOwnDatabase(Refusal):
     """The running server does not use the embedded database."""
 
     def __init__(self) -> None:
-        super().__init__("the running server uses a database of your own, which is yours to empty")
+        super().__init__("the running server uses your own database; empty it yourself")
 
 
 def empty_and_seed(data_dir: DataDir, console: Console) -> None:
-    """Empty the database and seed it again; what lies in queues, in mailboxes and in Stripe's books goes too.
+    """Empty the database and seed it again; also empty queues, mailboxes and the local Stripe's books.
 
-    Under a running server only the schema goes and comes back, so that nothing has to be restarted; WebSockets,
-    which it knows nothing of any more, are closed. Otherwise the whole cluster is made anew, which also helps when
-    it no longer starts. Raises UsersOwnDatabase, datadir.FolderHeld while a server is starting, and httpx.HTTPError
-    when the running server does not answer.
+    While a server runs, only the schema is dropped and made again, so that nothing has to be restarted; WebSockets
+    are closed, because the new database does not know them. Otherwise the whole cluster is made again, which also
+    helps when it no longer starts. Raises UsersOwnDatabase, datadir.FolderHeld while a server is starting, and
+    httpx.HTTPError when the running server does not answer.
     """
     if server := data_dir.running_server():
         if not server.embedded:
@@ -50,7 +50,7 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
         roster.seed(server.owner_url)
         _forget_the_rest(data_dir)
         _close_connections(data_dir.folder, server.api_url)
-        console.note(f"emptied and seeded again; {server.api_url} goes on")
+        console.note(f"emptied and seeded again; {server.api_url} keeps running")
         return
     with data_dir.hold():
         _forget_the_rest(data_dir)
@@ -60,10 +60,10 @@ def empty_and_seed(data_dir: DataDir, console: Console) -> None:
 
 
 def empty(owner_url: str) -> None:
-    """Drop the schema and make it anew, without anything in it.
+    """Drop the schema and make an empty one.
 
-    Functions at work have locked tables in another order than this does: of two that wait for each other PostgreSQL
-    refuses one, and what was refused here has changed nothing. Raises psycopg.Error.
+    A running function may hold locks in another order: PostgreSQL then ends the deadlock by refusing one of the two.
+    When it refuses this one, nothing has changed. Raises psycopg.Error.
     """
     for last in (False, False, False, True):
         try:
@@ -88,7 +88,7 @@ def _forget_the_rest(data_dir: DataDir) -> None:
 def _close_connections(data_dir: Path, api_url: str) -> None:
     """Close every connection of the cloud that runs on a data folder.
 
-    Clients come back by themselves, with a ticket of their own. Raises httpx.HTTPError.
+    Clients reconnect by themselves, each with a new ticket. Raises httpx.HTTPError.
     """
     with contextlib.closing(OpenSockets(data_dir)) as sockets, httpx.Client(trust_env=False) as http:
         for link in sockets.listed():

@@ -1,4 +1,4 @@
-"""A request that works, for the curl lines of `autodoctor dev`, for `autodoctor demo` and for tests."""
+"""A valid intake request, for the curl lines of `autodoctor dev`, for `autodoctor demo` and for tests."""
 
 from typing import Any, Final
 

@@ -1,6 +1,6 @@
-"""Everything below the gateway, put up in order: data folder, ports, PostgreSQL, schema, roster.
+"""Everything below the gateway, started in order: data folder, ports, PostgreSQL, schema, roster.
 
-`autodoctor dev` keeps it up until told to stop; `demo` and `invoke` need it for a moment.
+`autodoctor dev` keeps it running until it is stopped; `demo` and `invoke` need it for a moment.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from localcloud.identity import roster
 
 @dataclass(frozen=True)
 class Options:
-    """What the user chose. `port` None: the first free block. `database_url` None: our own PostgreSQL."""
+    """The user's options. `port` None: the first free block. `database_url` None: our own PostgreSQL."""
 
     port: int | None = None
     data_dir: Path = DEFAULT
@@ -31,9 +31,9 @@ class Options:
 
 @dataclass(frozen=True)
 class System:
-    """What is up, and where the gateway is to listen.
+    """The running parts, and the port for the gateway.
 
-    `embedded` is the PostgreSQL of ours, None for one of the user's.
+    `embedded` is our PostgreSQL, None when the user's own is used.
     """
 
     data_dir: DataDir
@@ -49,7 +49,7 @@ class System:
 
 @contextlib.contextmanager
 def prepared(options: Options, console: Console) -> Iterator[System]:
-    """Put the system up, and take down at the end what was started for it.
+    """Start the system, and stop at the end everything that was started for it.
 
     Raises datadir.FolderHeld, datadir.FolderUnusable, ports.PortTaken, ports.NoFreePort or console.StepFailed.
     """
@@ -78,7 +78,7 @@ def prepared(options: Options, console: Console) -> Iterator[System]:
 
 @contextlib.contextmanager
 def data_dir_for(options: Options) -> Iterator[DataDir]:
-    """Open the chosen data folder, or make one that goes at the end."""
+    """Open the chosen data folder, or make a temporary one."""
     if not options.ephemeral:
         yield DataDir(options.data_dir)
         return

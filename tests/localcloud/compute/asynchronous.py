@@ -1,4 +1,4 @@
-"""Lambda's asynchronous Invoke: accepted at once, run when it can be, and a dead letter where it failed every time."""
+"""Lambda's asynchronous Invoke: accepted at once, run when possible, a dead letter after every attempt failed."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class Asynchronous:
-    """Runs functions without anybody waiting for their answer. Belongs to the event loop's thread."""
+    """Runs functions in the background. Belongs to the event loop's thread."""
 
     def __init__(self, pools: Mapping[str, FunctionPool], queues: Queues, log: Log) -> None:
         self._pools = pools
@@ -28,7 +28,7 @@ class Asynchronous:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def invoke(self, function: str, payload: bytes) -> str:
-        """Accept an event; give the id of its invocation."""
+        """Accept an event and return the id of its invocation."""
         request_id = str(uuid.uuid4())
         task = asyncio.get_running_loop().create_task(self._run(function, payload, request_id))
         self._tasks.add(task)
@@ -36,7 +36,7 @@ class Asynchronous:
         return request_id
 
     async def stop(self) -> None:
-        """Drop what has not run."""
+        """Drop the events that have not run."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -48,7 +48,7 @@ class Asynchronous:
         while attempts <= retries:
             try:
                 outcome = await self._pools[function].invoke(payload, request_id=request_id)
-            except Throttled:  # counts as no attempt
+            except Throttled:  # does not count as an attempt
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             attempts += 1
@@ -64,7 +64,7 @@ class Asynchronous:
 def record_of_failure(
     function: str, request_id: str, payload: bytes, outcome: Outcome | None, attempts: int
 ) -> dict[str, object]:
-    """What Lambda sends where an asynchronous event's failures go; without an outcome the event grew too old."""
+    """Lambda's record of a failed asynchronous event, for its failure destination; no outcome: it grew too old."""
     record: dict[str, object] = {
         "version": "1.0",
         "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),

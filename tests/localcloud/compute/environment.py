@@ -1,8 +1,8 @@
-"""What a worker finds around it: import path and environment variables, as Lambda lays them out.
+"""A worker's surroundings: import path and environment variables, as on Lambda.
 
 Neither the repository nor its virtual environment is on the path. A function sees its own folder, its
-layers, what a source layer's requirements.txt pins (linked from the installed packages; a built layer brings
-its own), and what AWS has in its image: the runtime client and boto3.
+layers, the packages that a source layer's requirements.txt pins (linked from the installed ones; a built layer has
+its own), and those in AWS's image: the runtime client and boto3.
 """
 
 import hashlib
@@ -47,11 +47,11 @@ class Launch:
     environment: Mapping[str, str]
 
     def with_services(self, variables: Mapping[str, str]) -> Self:
-        """Add the addresses and keys of services that are not AWS's."""
+        """Add the addresses and keys of services outside AWS."""
         return replace(self, environment={**self.environment, **variables})
 
     def with_addresses(self, addresses: Mapping[str, str]) -> Self:
-        """Turn addresses that stand in variables into others."""
+        """Replace the addresses that variables hold."""
         variables = dict(self.environment)
         for address, here in addresses.items():
             variables = {name: value.replace(address, here) for name, value in variables.items()}
@@ -66,7 +66,7 @@ class Databases:
     owner: str
 
     def for_function(self, spec: FunctionSpec) -> str:
-        """Return the owner's URL where the template hands over the owner's secret, else the application's."""
+        """Return the owner's URL when the template passes the owner's secret, else the application's."""
         return self.owner if _OWNER_SECRET in spec.references.get(_SECRET_VARIABLE, ()) else self.app
 
 
@@ -117,7 +117,7 @@ def _lambda_variables(spec: FunctionSpec) -> dict[str, str]:
 
 
 def service_endpoints(api_url: str) -> dict[str, str]:
-    """The variables that lead every AWS SDK to the services of this machine."""
+    """The variables that direct every AWS SDK to the services on this machine."""
     return {
         "AWS_ENDPOINT_URL_EVENTBRIDGE": f"{api_url}/_aws/events",
         "AWS_ENDPOINT_URL_LAMBDA": f"{api_url}/_aws/lambda",
@@ -128,7 +128,7 @@ def service_endpoints(api_url: str) -> dict[str, str]:
 
 
 def local_address(value: str, api_url: str) -> str:
-    """Turn an address that the template gives of an AWS service into the one here; anything else stays."""
+    """Replace the template's address of an AWS service by the local one; anything else stays."""
     return value.replace(QUEUES_URL, f"{api_url}/_aws/sqs/", 1)
 
 
@@ -138,7 +138,7 @@ def function_arn(logical_id: str) -> str:
 
 
 def _not_built_in(code: Path) -> list[Requirement]:
-    """Return what a function's own requirements pin and its folder lacks: all in the source, nothing once built."""
+    """Return the requirements that a function's folder lacks: all of them in the source, none once it is built."""
     requirements = code / "requirements.txt"
     if not requirements.is_file():
         return []
@@ -152,7 +152,7 @@ def _required(requirements: Path) -> list[Requirement]:
 
 
 def linked_packages(folder: Path, requirements: Iterable[Requirement]) -> Path:
-    """Return a folder that holds links to exactly these installed packages and what they need.
+    """Return a folder with links to exactly these installed packages and their dependencies.
 
     Raises MissingPackage.
     """
@@ -201,7 +201,7 @@ def _top_names(distribution: metadata.Distribution) -> set[str]:
 
 
 def _link(target: Path, links: Mapping[str, Path]) -> None:
-    """Make the folder beside its place and move it there, so that a second starter never sees half of it."""
+    """Make the folder beside its final place, then move it, so that a second process never sees half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, ignore_cleanup_errors=True) as scratch:
         complete = Path(scratch) / "packages"

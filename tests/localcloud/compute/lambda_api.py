@@ -1,4 +1,4 @@
-"""The one action of Lambda's HTTP API that operators need: Invoke, which runs a function now, or when it can."""
+"""The one action of Lambda's HTTP API that operators need: Invoke, synchronous or asynchronous."""
 
 import json
 import re
@@ -37,7 +37,7 @@ async def _invoke(
 ) -> web.Response:
     match = _INVOKE.search(request.raw_path.partition("?")[0])
     if request.method != "POST" or match is None:
-        raise AwsError("UnknownOperationException", "Only Invoke is known here.", status=404)
+        raise AwsError("UnknownOperationException", "Only Invoke is supported here.", status=404)
     name = unquote(match[1]).partition(":function:")[2] or unquote(match[1])
     if name not in pools:
         raise AwsError("ResourceNotFoundException", f"Function not found: {name}")

@@ -1,4 +1,4 @@
-"""First module of every worker process: ties it to the life of its parent, then runs AWS's runtime client.
+"""First module of every worker process: makes it end with its parent, then runs AWS's runtime client.
 
 Run as `python -S -P launcher.py app.handler`, knowing nothing of this repository, so that a built artefact
 sees only itself. Standard input is a pipe whose other end only the parent holds: when the parent ends,

@@ -1,8 +1,7 @@
 """All processes of one function: hands events to idle ones, starts more under load, retires the old.
 
-Like Lambda: an event goes to one process, a process holds one event, and what is beyond the reserved
-concurrency (or the account's) is refused. Unlike Lambda, a laptop is small: at most `max_processes` run, and
-events beyond that wait for the next free one.
+As on Lambda, a process holds one event at a time, and events beyond the reserved concurrency (or the account's) are
+refused. Unlike on Lambda, at most `max_processes` run, and events beyond that wait for the next free one.
 """
 
 import asyncio
@@ -56,7 +55,7 @@ class FunctionPool:
         self._stopping = False
 
     async def invoke(self, payload: bytes, *, trace: str = "", request_id: str = "") -> Outcome:
-        """Run the function on a JSON event and return what became of it. Raises Throttled."""
+        """Run the function on a JSON event and return the outcome. Raises Throttled."""
         limit = self.spec.reserved_concurrency
         if len(self._answers) >= (ACCOUNT_CONCURRENCY if limit is None else limit):
             raise Throttled(self.spec.logical_id)
@@ -79,7 +78,7 @@ class FunctionPool:
             del self._answers[request_id]
 
     def refresh(self) -> int:
-        """Let go of the code that runs: idle processes end now, busy ones after their event. Say how many."""
+        """End all processes, idle ones now, busy ones after their event. Return their number."""
         for worker in list(self._workers):
             worker.retiring = True
             if worker.invocation is None:
@@ -87,7 +86,7 @@ class FunctionPool:
         return len(self._workers)
 
     def reap(self, idle_seconds: float) -> None:
-        """End processes that nobody has used for so long."""
+        """End processes that have been idle for this long."""
         oldest = time.monotonic() - idle_seconds
         for worker in [worker for worker in self._idle if worker.idle_since < oldest]:
             self._discard(worker)
@@ -116,7 +115,7 @@ class FunctionPool:
         self._settle(invocation, outcome, worker.take_init_milliseconds())
 
     def ended(self, worker: Worker) -> None:
-        """A process is gone: its start may have failed, and somebody may still wait."""
+        """A process has ended: its start may have failed, and events may still wait."""
         self._workers.pop(worker, None)
         if worker in self._idle:
             self._idle.remove(worker)
@@ -150,8 +149,8 @@ class FunctionPool:
             self._grow()
 
     def _grow(self) -> None:
-        """Start as many processes as there are events waiting, as far as this machine carries them."""
-        if self._stopping:  # patience may end after the pool has
+        """Start one process per waiting event, within this machine's limit."""
+        if self._stopping:  # the wait may time out after the pool has ended
             return
         usable = [worker for worker in self._workers if not worker.retiring]
         starting = sum(not worker.started for worker in usable)

@@ -1,6 +1,6 @@
-"""Watches the code of functions and layers and lets go of processes that run what has changed.
+"""Watches the code of functions and layers, and replaces the processes whose code has changed.
 
-A changed template is only pointed out: routes, schedules and limits are read at the start.
+A changed template only causes a message: routes, schedules and limits are read at the start.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _READ_AT_START = (".sql", ".json", ".txt", ".html", ".js", ".css", ".svg", ".md"
 
 
 async def reload_on_change(pools: Mapping[str, FunctionPool], template: Path, log: Log) -> None:
-    """Refresh the pools whose code changes, until cancelled. Raises OSError where nothing can be watched."""
+    """Refresh the pools whose code changes, until cancelled. Raises OSError when files cannot be watched."""
     watched = {name: _folders(pool) for name, pool in pools.items()}
     template = _absolute(template)
     folders = sorted({folder for own in watched.values() for folder in own})

@@ -1,6 +1,6 @@
 """The Lambda Runtime API for one worker process, as AWS's runtime client speaks it.
 
-Every worker has its own port: the client sends nothing that names it, so the address is its identity.
+Every worker has its own port: the client's requests do not name it, so the address is its identity.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class RuntimeUser(Protocol):
     """The worker's side of the conversation."""
 
     async def next_invocation(self) -> tuple[Invocation, float]:
-        """Wait for the next event; return it with the seconds it may take."""
+        """Wait for the next event; return it with its time limit in seconds."""
 
     def succeeded(self, request_id: str, payload: bytes) -> None:
         """Take the function's answer."""

@@ -1,7 +1,7 @@
 """One operating system process that runs one function, one event at a time.
 
-It is killed at its time-out, its death in the middle of an event is that event's failure, and what it prints
-is read line by line and belongs to the event at hand.
+It is killed at its time-out. If it ends in the middle of an event, the event has failed. Its output is read line by
+line and belongs to the current event.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _READ_BYTES = 65536
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one event: the answer as JSON, the kind of failure if any, and what was printed."""
+    """The outcome of one event: the answer as JSON, the kind of failure if any, and the printed lines."""
 
     payload: bytes
     error: str | None
@@ -40,13 +40,13 @@ class Outcome:
 
 
 class WorkerOwner(Protocol):
-    """Who decides what a worker does next."""
+    """The owner of a worker, which gives it its events."""
 
     def ready(self, worker: "Worker") -> None:
         """The worker waits for an event."""
 
     def done(self, worker: "Worker", invocation: Invocation, outcome: Outcome) -> None:
-        """The worker finished an event, or died over it."""
+        """The worker finished an event, or ended during it."""
 
     def ended(self, worker: "Worker") -> None:
         """The process is gone."""
@@ -56,7 +56,7 @@ class WorkerOwner(Protocol):
 
 
 class Worker:
-    """A process under AWS's runtime client. All methods belong to the event loop's thread."""
+    """A process that runs AWS's runtime client. All methods belong to the event loop's thread."""
 
     def __init__(self, spec: FunctionSpec, launch: Launch, owner: WorkerOwner) -> None:
         self.spec = spec
@@ -78,8 +78,8 @@ class Worker:
         self._output: _Output
 
     async def run(self) -> None:
-        """Start the process and stay with it until it is gone."""
-        # We keep both ends: while we hold a writer, a function that closes its output causes no end of file.
+        """Start the process and wait until it has ended."""
+        # We keep both ends: while we hold a writer, a function that closes its output does not end the pipe.
         reading, writing = os.pipe()
         self._output = _Output(reading, self._print)
         try:
@@ -116,7 +116,7 @@ class Worker:
 
     @property
     def waits(self) -> bool:
-        """Whether it can be given work: a process that was killed a moment ago asks for none any more."""
+        """Whether it can be given work: a process that was just killed cannot."""
         return self._inbox is not None and not self._inbox.done()
 
     def give(self, invocation: Invocation) -> None:
@@ -136,7 +136,7 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def take_init_milliseconds(self) -> float:
-        """How long the start took, told once: with the first event; 0 ever after."""
+        """How long the start took: reported with the first event only; 0 from then on."""
         taken, self._init_milliseconds = self._init_milliseconds, 0.0
         return taken
 
@@ -220,7 +220,7 @@ class Worker:
 
 
 class _Output:
-    """Reads what a process prints. `drain` takes at once what has been written so far."""
+    """Reads a process's output. `drain` takes at once all that has been written so far."""
 
     def __init__(self, descriptor: int, line: Callable[[str], None]) -> None:
         self._descriptor = descriptor

@@ -1,1 +1,1 @@
-"""The embedded PostgreSQL, or one of the user's own."""
+"""The embedded PostgreSQL, or the user's own."""

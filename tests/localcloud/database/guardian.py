@@ -1,4 +1,4 @@
-"""The watchdog between us and PostgreSQL: it runs the server and stops it when whoever started us is gone.
+"""The watchdog between us and PostgreSQL: it runs the server and stops it when the process that started it ends.
 
 Run as a script (`python -I -S guardian.py ...`, standard library only, so that it is up in milliseconds and
 needs nothing from the environment). Its standard input is a pipe whose other end only the parent holds: when
@@ -15,13 +15,13 @@ import sys
 import threading
 from types import FrameType
 
-# Together below the 5 s within which nothing may be left; a shutdown of an idle server takes 0.1 s.
+# Together below the 5 s after which nothing may be left; an idle server shuts down in 0.1 s.
 FAST_SHUTDOWN_SECONDS = 2.5
 IMMEDIATE_SHUTDOWN_SECONDS = 1.0
 
 
 def main() -> int:
-    """Run the server until it ends by itself or our parent is gone; return the server's exit code."""
+    """Run the server until it ends by itself or our parent has ended; return the server's exit code."""
     arguments = _arguments()
     _survive_signals_meant_for_others()
     with open(arguments.log, "ab") as log:  # noqa: PTH123 - pathlib costs a third of our start
@@ -48,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--log", required=True, help="file that the server's output is appended to")
     parser.add_argument("--uid", type=int, help="account to run the server as")
     parser.add_argument("--gid", type=int, help="group to run the server as")
-    parser.add_argument("--delete", nargs="+", default=[], help="folders to remove when the server has ended")
+    parser.add_argument("--delete", nargs="+", default=[], help="folders to remove once the server has ended")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 
@@ -62,7 +62,7 @@ def _survive_signals_meant_for_others() -> None:
 
 
 def _stop_at_end_of_file(server: subprocess.Popen[bytes]) -> None:
-    while os.read(sys.stdin.fileno(), 1):  # not sys.stdin.read(), whose lock an interpreter that ends waits for
+    while os.read(sys.stdin.fileno(), 1):  # not sys.stdin.read(): an interpreter waits for its lock before it ends
         pass
     for number, patience in (
         (signal.SIGINT, FAST_SHUTDOWN_SECONDS),

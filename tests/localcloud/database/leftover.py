@@ -1,7 +1,7 @@
-"""What an unclean end left in a cluster's folder: a server still running, or only its postmaster.pid.
+"""Clears up after an unclean end: a server that still runs on the cluster's folder, or a stale postmaster.pid.
 
-`postmaster.pid` survives SIGKILL and a power cut, and its process id is then often somebody else's. So the id
-alone is never believed: a server counts as left over only when its command line names this very folder.
+`postmaster.pid` survives SIGKILL and a power cut, and its process id may by then be another process's. So the id alone
+proves nothing: a server counts as left over only when its command line names this very folder.
 """
 
 import os
@@ -45,7 +45,7 @@ def read_postmaster(pgdata: Path) -> Postmaster | None:
 def clear(pgdata: Path) -> str | None:
     """Stop a server that an earlier run left on `pgdata`, and remove a stale postmaster.pid.
 
-    The caller holds the folder's lock, so no rightful server can be running. Returns a sentence about what
+    The caller holds the folder's lock, so no other server may be running on it. Returns a sentence about what
     was done, or None when the last end was clean. Raises LeftoverWillNotStop.
     """
     pid_file = pgdata / "postmaster.pid"
@@ -61,7 +61,7 @@ def clear(pgdata: Path) -> str | None:
 
 
 def _serves(pid: int, pgdata: Path) -> bool:
-    """Say whether `pid` is a server of this folder and not a stranger who got a recycled id."""
+    """Say whether `pid` is a server of this folder, and not an unrelated process with a reused id."""
     return f"-D {pgdata} " in f"{command_of(pid)} "
 
 

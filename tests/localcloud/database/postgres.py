@@ -1,8 +1,8 @@
 """A PostgreSQL server of our own, for `autodoctor dev` and for the tests.
 
 It listens on TCP at 127.0.0.1 only, with SCRAM passwords, because the functions reach it as they reach a
-managed database. Programs and account: see binaries.py, which also says where the data is when root starts
-us in a folder that nobody else may enter. A guardian process (guardian.py) stops it when we are gone.
+managed database. For programs, account, and the place of the data when root starts us, see binaries.py. A guardian
+process (guardian.py) stops the server when we have ended.
 """
 
 import json
@@ -31,7 +31,7 @@ APP_ROLE: Final = "autodoctor_app"
 SUPERUSER: Final = "postgres"
 
 _START_SECONDS = 60.0  # recovery after an unclean end replays the log first
-_STOP_SECONDS = 60.0  # the guardian ends the server within 4, and then removes the folders it was given
+_STOP_SECONDS = 60.0  # the guardian ends the server within 4 s, and then removes the folders it was given
 _LOG_LIMIT_BYTES = 5_000_000
 # Nothing to lose in a test, and a third of the time.
 _NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -48,11 +48,11 @@ class PostgresFailed(Exception):
 
 @dataclass(frozen=True)
 class PostgresSettings:
-    """What distinguishes one server from another.
+    """The settings of one server.
 
-    `folder` will hold the cluster, its log and its passwords. `delete` is a folder that goes, with the
-    cluster, when the server has ended. `lock` is an open file whose lock the guardian keeps while the server
-    runs, even when we are gone before it. `options` are PostgreSQL's own, such as {"log_statement": "all"}.
+    `folder` will hold the cluster, its log and its passwords. `delete` is a folder to remove, with the cluster,
+    when the server has ended. `lock` is an open file; the guardian keeps its lock while the server runs, even if
+    we end first. `options` are PostgreSQL's own, such as {"log_statement": "all"}.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class PostgresSettings:
 
 @dataclass(frozen=True)
 class Database:
-    """One database as each role reaches it: connection strings."""
+    """The connection strings of one database, one per role."""
 
     name: str
     app_url: str
@@ -75,7 +75,7 @@ class Database:
 
 
 class PostgresServer:
-    """One server: `start`, then `url`; `stop` in the end."""
+    """One server: call `start`, then `url`, and `stop` at the end."""
 
     def __init__(self, settings: PostgresSettings, progress: Callable[[str], None]) -> None:
         """Prepare a server; `progress` gets a short sentence at each step that takes time."""
@@ -89,7 +89,7 @@ class PostgresServer:
 
     @property
     def home(self) -> Path:
-        """The folder with the cluster, which may not be the one asked for (binaries.home_for)."""
+        """The folder with the cluster, perhaps not the requested one (binaries.home_for)."""
         return self._home
 
     @property
@@ -107,7 +107,7 @@ class PostgresServer:
         return Database(name, self.url(APP_ROLE, name), self.url(OWNER_ROLE, name), self.url(SUPERUSER, name))
 
     def start(self) -> None:
-        """Make the cluster if there is none, start it and make sure of roles and database.
+        """Make the cluster if there is none, start it, and create missing roles and databases.
 
         Recovers from an unclean end. Raises PostgresFailed, binaries.ProgramsUnusable or
         leftover.LeftoverWillNotStop.
@@ -131,7 +131,7 @@ class PostgresServer:
             raise
 
     def stop(self) -> None:
-        """Stop the server and wait until it is gone; a second call does nothing."""
+        """Stop the server and wait until it has ended; a second call does nothing."""
         if self._guardian is None:
             return
         assert self._guardian.stdin
@@ -146,7 +146,7 @@ class PostgresServer:
             leftover.clear(self._pgdata)
 
     def discard(self) -> None:
-        """Remove the cluster with all its data, after stopping what an earlier run may have left on it."""
+        """Remove the cluster with all its data, after stopping a server that an earlier run may have left on it."""
         if self._pgdata.exists():
             leftover.clear(self._pgdata)
         shutil.rmtree(self._home)
@@ -171,13 +171,13 @@ class PostgresServer:
         return self.database(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database together with whatever is connected to it."""
+        """Drop a database and end all connections to it."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     @contextmanager
     def temporary_database(self, name: str, template: str = "template1") -> Iterator[Database]:
-        """Create a database as `create_database` does, and drop it in the end."""
+        """Create a database as `create_database` does, and drop it at the end."""
         database = self.create_database(name, template)
         try:
             yield database
@@ -200,7 +200,7 @@ class PostgresServer:
         file.write_text(text)
 
     def _initialise(self, bin_dir: Path) -> None:
-        """Run initdb beside the final place, then move the result: half a cluster never counts."""
+        """Run initdb beside the final place, then move the result, so that half a cluster is never used."""
         self._progress("initialising the database folder")
         unfinished = self._home / "pgdata.new"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -256,7 +256,7 @@ class PostgresServer:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%u@%d ",
-            "log_error_verbosity": "terse",  # the details of an error hold whole rows: names, addresses
+            "log_error_verbosity": "terse",  # an error's details contain whole rows: names, addresses
             "max_connections": "200",
             **({} if self._settings.durable else _NOT_DURABLE),
             **self._settings.options,

@@ -68,7 +68,7 @@ def test_the_settings_have_the_defaults_of_the_schema() -> None:
     }
     statements = re.findall(r"INSERT INTO settings \(key, value\) VALUES(.*?);", SQL, re.DOTALL)
     stored = {key: value for each in statements for key, value in re.findall(r"\('(\w+)', '([^']*)'\)", each)}
-    fallbacks = dict(re.findall(r"FROM settings WHERE key = '(\w+)'\), (\d+)\)", SQL))
+    fallbacks = dict(re.findall(r"(?:FROM settings WHERE key = |seconds_setting\()'(\w+)'\)?, (\d+)\)", SQL))
     assert stored.items() | fallbacks.items() <= listed.items()
 
 

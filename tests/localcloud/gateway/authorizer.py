@@ -1,6 +1,6 @@
 """API Gateway's JWT authorizer: checks a bearer token and hands its claims to the function.
 
-It checks what AWS checks and nothing more: it cannot tell an ID token from an access token, nor revoke one.
+It checks exactly what AWS checks: it cannot tell an ID token from an access token, nor revoke one.
 """
 
 import json
@@ -14,7 +14,7 @@ from localcloud.stack.template import JwtAuthorizer
 
 _ALGORITHM = "RS256"
 _BEARER = "bearer "
-# The audience has a rule of its own; at the other two AWS does not look.
+# The audience has a rule of its own; AWS does not check the other two.
 _CHECKS: Options = {
     "require": ["exp", "iss"],
     "verify_aud": False,
@@ -24,7 +24,7 @@ _CHECKS: Options = {
 
 
 class Refused(Exception):
-    """The token is missing or not good: 401. `description` is what the challenge says about it."""
+    """The token is missing or invalid: 401. `description` is the challenge's text."""
 
     def __init__(self, description: str = "") -> None:
         super().__init__(description or "no token")
@@ -39,12 +39,12 @@ class Refused(Exception):
 
 
 class Insufficient(Exception):
-    """The token has none of the scopes the route asks for: 403."""
+    """The token has none of the scopes that the route requires: 403."""
 
 
 @dataclass(frozen=True)
 class Authorization:
-    """Claims as strings, and those of the route's scopes that the token has (None if it asks for none)."""
+    """Claims as strings, and the token's scopes among the route's (None if the route requires none)."""
 
     claims: Mapping[str, str]
     scopes: list[str] | None
@@ -63,7 +63,7 @@ class Authorizer:
 
     @property
     def header(self) -> str:
-        """The header the token comes in, in lower case."""
+        """The header that carries the token, in lower case."""
         return self._settings.header
 
     def authorize(self, header: str | None, scopes: tuple[str, ...]) -> Authorization:
@@ -104,7 +104,7 @@ class Authorizer:
         return claims
 
     def _check_audience(self, claims: Mapping[str, object]) -> None:
-        """Cognito's access tokens carry `client_id` instead of `aud`; it counts where `aud` is absent."""
+        """Cognito's access tokens carry `client_id` instead of `aud`; it is used when `aud` is absent."""
         audience = claims["aud"] if "aud" in claims else claims.get("client_id")
         given = audience if isinstance(audience, list) else [audience]
         if not set(map(str, given)) & set(self._settings.audience):

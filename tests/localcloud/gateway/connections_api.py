@@ -1,9 +1,9 @@
 """The management API of WebSocket connections, `POST`, `GET` and `DELETE /@connections/ID`.
 
-Plain boto3 (`apigatewaymanagementapi` with an endpoint URL) speaks to it. A signature has to be there, as the
-SDK makes one, but nobody's secret is known here to check it with. Errors as AWS's:
-PayloadTooLargeException 413, GoneException 410 (also while `$connect` still runs), LimitExceededException 429
-for a client that does not read, BadRequestException 400 for what is no connection id.
+Plain boto3 (`apigatewaymanagementapi` with an endpoint URL) can call it. A request must be signed, as the SDK does
+it, but the signature is not checked, because no secret is known here. Errors are AWS's: PayloadTooLargeException
+413, GoneException 410 (also while `$connect` still runs), LimitExceededException 429 for a client that does not
+read, BadRequestException 400 for a malformed connection id.
 """
 
 import json

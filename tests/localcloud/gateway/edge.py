@@ -1,4 +1,4 @@
-"""What API Gateway does at the edge without any function: throttling and CORS."""
+"""API Gateway's own work at the edge: throttling and CORS."""
 
 import time
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ class TokenBucket:
         self._filled_at = time.monotonic()
 
     def take(self) -> bool:
-        """Take one token; say whether there was one."""
+        """Take one token; return whether there was one."""
         now = time.monotonic()
         gained = (now - self._filled_at) * self._limits.rate
         self._tokens = min(float(self._limits.burst), self._tokens + gained)
@@ -27,7 +27,7 @@ class TokenBucket:
 
 
 def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
-    """Say whether a browser asks if it may send a request, which the gateway answers itself."""
+    """Say whether this is a CORS preflight request, which the gateway answers itself."""
     return method == "OPTIONS" and "Origin" in headers and "Access-Control-Request-Method" in headers
 
 

@@ -1,6 +1,6 @@
-"""An API Gateway HTTP API on a loopback port: routes, authorizer, limits, AWS's own answers to what fails.
+"""An API Gateway HTTP API on a loopback port: routes, authorizer, limits, and AWS's own error answers.
 
-What a function answers passes through untouched; `{"message": ...}` bodies are the gateway's own.
+A function's answer passes through untouched; `{"message": ...}` bodies are the gateway's own.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ REQUEST_ID_HEADER = "apigw-requestid"
 _LARGEST_BODY_BYTES = 10 * 1024 * 1024
 _LARGEST_HEADERS_BYTES = 10_240
 _REQUEST_ID_BYTES = 11
-# A thousand clients may come at once.
+# A thousand clients may connect at once.
 _BACKLOG = 2048
 _CLOSE_SECONDS = 0.1
 
@@ -58,7 +58,7 @@ type Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def _server(handler: Handler) -> web.Server:
-    """A bare HTTP server; bodies stay as they came, and headers are left for us to refuse."""
+    """A bare HTTP server: bodies stay as they arrive, and too long headers are refused by us."""
     return web.Server(
         handler,
         access_log=None,
@@ -69,12 +69,12 @@ def _server(handler: Handler) -> web.Server:
 
 
 def _meant_for_us(host: str) -> bool:
-    """Whether a request names this machine: a page of the web may have its own name lead here (DNS rebinding)."""
+    """Whether a request names this machine: a website's own name may resolve to it (DNS rebinding)."""
     return urlsplit(f"//{host}").hostname in ("127.0.0.1", "localhost", "::1")
 
 
 class Gateway:
-    """Serves the routes of a stack, and documents that are no part of the API."""
+    """Serves the routes of a stack, and documents outside the API."""
 
     def __init__(self, pools: Mapping[str, FunctionPool], log: Log) -> None:
         self._pools = pools
@@ -98,14 +98,14 @@ class Gateway:
         self._documents = documents
 
     def mount(self, prefix: str, handler: Handler) -> None:
-        """Leave all requests below a path to another service of the account; `prefix` is like `/_aws/sqs`.
+        """Hand all requests below a path to another service of the account; `prefix` is like `/_aws/sqs`.
 
-        A path below another one is its own, whichever came first.
+        The longest prefix wins, whichever was added first.
         """
-        self._mounts = dict(sorted({**self._mounts, prefix: handler}.items(), reverse=True))  # the longer before
+        self._mounts = dict(sorted({**self._mounts, prefix: handler}.items(), reverse=True))  # the longest first
 
     async def listen(self, host: str, port: int) -> int:
-        """Take a port (0: any) and return it; all is 404 there before `open`. Raises OSError if taken."""
+        """Listen on a port (0: any) and return it; answers 404 before `open`. Raises OSError if the port is taken."""
         loop = asyncio.get_running_loop()
         allow_many_files()
         self._listener = await loop.create_server(self._server, host, port, backlog=_BACKLOG)
@@ -116,7 +116,7 @@ class Gateway:
         """Stop listening and drop open connections."""
         if self._listener is not None:
             await stop_listening(self._listener)
-        await self._server.shutdown(_CLOSE_SECONDS)  # 0 would mean to wait for idle connections for ever
+        await self._server.shutdown(_CLOSE_SECONDS)  # 0 would mean to wait for idle connections forever
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         began = time.perf_counter()
@@ -125,7 +125,7 @@ class Gateway:
         if path in self._documents:
             return web.Response(body=self._documents[path], content_type="application/json")
         if path.startswith("/_") and not _meant_for_us(request.host):
-            return web.Response(status=403, text="this is a machine's own address, not one of the web's")
+            return web.Response(status=403, text="this server answers only to the names of this machine")
         for prefix, handler in self._mounts.items():
             if path == prefix or path.startswith(prefix + "/"):
                 return await handler(request)
@@ -190,7 +190,7 @@ class Gateway:
         event = json.dumps(event_of(request, match, authorization), ensure_ascii=False)
         pool = self._pools[match.route.function]
         running = asyncio.ensure_future(pool.invoke(event.encode(errors="replace"), trace=request.request_id))
-        # The function goes on when the gateway gives up on it, as on AWS.
+        # The function keeps running when the gateway has timed out, as on AWS.
         done, _ = await asyncio.wait([running], timeout=match.route.timeout_seconds)
         if not done:
             running.add_done_callback(lambda task: task.exception())

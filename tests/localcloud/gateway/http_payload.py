@@ -1,4 +1,4 @@
-"""Translates between HTTP and payload format 2.0, API Gateway's language to functions behind an HTTP API."""
+"""Translates between HTTP and payload format 2.0, in which API Gateway calls functions behind an HTTP API."""
 
 import base64
 import json
@@ -20,12 +20,12 @@ _LARGEST_ANSWER_BYTES = 6 * 1024 * 1024
 
 
 class BadAnswer(Exception):
-    """The function's answer is not one API Gateway can turn into HTTP."""
+    """API Gateway cannot turn the function's answer into HTTP."""
 
 
 @dataclass(frozen=True)
 class HttpRequest:
-    """A request as it came in; `path` and `query` are raw, header names in any case."""
+    """An incoming request; `path` and `query` are raw, header names in any case."""
 
     request_id: str
     method: str
@@ -40,7 +40,7 @@ class HttpRequest:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """An answer as it goes out; header names may repeat only for cookies."""
+    """An outgoing answer; header names may repeat only for cookies."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -48,7 +48,7 @@ class HttpAnswer:
 
 
 def event_of(request: HttpRequest, match: Match, authorization: Authorization | None) -> dict[str, object]:
-    """Build the event a function gets for a request."""
+    """Build the function's event for a request."""
     headers = _headers(request)
     now = time.time()
     host = headers.get("host", "")
@@ -117,7 +117,7 @@ def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """Text goes as text, all else as base64, by content type; so does what claims to be text but is not."""
+    """Text is sent as text, anything else as base64, by content type; also a body that claims to be text and is not."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith(_TEXT_TYPES) or kind.endswith(("+json", "+xml")):
         try:
@@ -128,7 +128,7 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def answer_of(payload: bytes) -> HttpAnswer:
-    """Turn what a function returned into HTTP. Raises BadAnswer.
+    """Turn a function's return value into HTTP. Raises BadAnswer.
 
     Without `statusCode` the whole answer is the body of a 200, as format 2.0 infers it.
     """

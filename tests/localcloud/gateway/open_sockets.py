@@ -1,10 +1,10 @@
-"""Which WebSocket connections are open, kept in the data folder for the next start after a kill.
+"""The open WebSocket connections, kept in the data folder for the next start after a kill.
 
-AWS fires `$disconnect` for a connection whatever ends it. When the local cloud itself ends, the connections end
-with it, so the next start finds them here and fires it for each.
+AWS fires `$disconnect` for every connection, whatever ends it. When the local cloud itself ends, its connections end
+with it, so the next start reads them here and fires `$disconnect` for each.
 
     sockets/lock        held by the cloud that serves the folder's connections
-    sockets/open.jsonl  one line per connection that opened, and one per connection that was seen off
+    sockets/open.jsonl  one line per opened connection, and one per connection whose `$disconnect` was fired
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _MANY_DEAD_LINES = 2000
 
 
 class OpenSockets:
-    """The durable list. A second cloud on the same folder (`autodoctor invoke`) keeps none."""
+    """The durable list. A second cloud on the same folder (`autodoctor invoke`) keeps no list."""
 
     def __init__(self, data_dir: Path) -> None:
         folder = data_dir / "sockets"
@@ -34,7 +34,7 @@ class OpenSockets:
         self._dead_lines = 0
 
     def take_over(self) -> list[Link]:
-        """Begin to keep the list, and return what the last cloud left on it; nothing beside a running one."""
+        """Begin to keep the list, and return the connections that the last cloud left; none if one is still running."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,7 +44,7 @@ class OpenSockets:
         return links
 
     def listed(self) -> list[Link]:
-        """Return what is open by the file, which another cloud may be keeping."""
+        """Return the open connections from the file, which another cloud may be writing."""
         with contextlib.suppress(FileNotFoundError):
             self._read(self._file.read_text(encoding="utf-8"))
         return list(self._open.values())
@@ -64,7 +64,7 @@ class OpenSockets:
             self._rewrite()
 
     def close(self) -> None:
-        """Stop keeping the list; what is on it stays for the next start."""
+        """Stop keeping the list; it stays for the next start."""
         if self._journal is not None:
             self._journal.close()
             self._journal = None

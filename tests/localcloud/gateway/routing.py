@@ -1,4 +1,4 @@
-"""Which route of the HTTP API a request meets, by API Gateway's rules of priority."""
+"""Finds the HTTP API's route for a request, by API Gateway's rules of priority."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _LITERAL, _PARAMETER, _GREEDY, _DEFAULT = range(4)
 
 @dataclass(frozen=True)
 class Match:
-    """A route and what its variables stand for in this request, percent-decoded."""
+    """A route, and the values of its variables in this request, percent-decoded."""
 
     route: Route
     parameters: Mapping[str, str]

@@ -1,7 +1,7 @@
-"""One WebSocket connection on the wire: frames, messages, limits, and how it ends.
+"""One WebSocket connection on the wire: frames, messages, limits, and its end.
 
-The protocol itself is the Sans-I/O one of `websockets`; this ties it to a transport. Compression is not
-offered, as API Gateway does not.
+The protocol itself is the Sans-I/O one of `websockets`; this connects it to a transport. API Gateway offers no
+compression, and neither does this.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from localcloud.gateway.socket_events import Closing
 
 FRAME_BYTES = 32 * 1024
 MESSAGE_BYTES = 128 * 1024
-# What a client may leave unread before posts to it are refused.
+# The bytes that a client may leave unread before posts to it are refused.
 _UNREAD_BYTES = 1024 * 1024
 _CLOSE_SECONDS = 3.0
 _NO_STATUS = Closing(1005, "Client-side close frame status not set")
@@ -30,7 +30,7 @@ class Gone(Exception):
 
 
 class BufferFull(Exception):
-    """The client does not read what it is sent."""
+    """The client does not read its messages."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Lifetime:
 
 
 class SocketConnection(asyncio.Protocol):
-    """Takes a transport over after the handshake. All methods belong to the event loop's thread.
+    """Takes over a transport after the handshake. All methods belong to the event loop's thread.
 
     `ended` is done as soon as the connection ends, `lost` when its transport is gone.
     """
@@ -98,11 +98,11 @@ class SocketConnection(asyncio.Protocol):
         self._flush()
 
     def eof_received(self) -> None:
-        """The client sends nothing more, which without a close frame means that it has gone."""
+        """The client sends nothing more: without a close frame, it has left."""
         self._end(VANISHED)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
-        """The transport is gone."""
+        """The transport has closed."""
         self._end(VANISHED)
         for timer in self._timers.values():
             timer.cancel()
@@ -129,7 +129,7 @@ class SocketConnection(asyncio.Protocol):
             self._receive(text)
 
     def _closing(self) -> Closing:
-        """What the closing handshake said, ours when we began it."""
+        """The close code and reason of the closing handshake, ours when we began it."""
         close = self._wire.close_rcvd if self._wire.close_rcvd_then_sent else self._wire.close_sent
         if close is None:
             return VANISHED
@@ -146,7 +146,7 @@ class SocketConnection(asyncio.Protocol):
             if data:
                 self._transport.write(data)
             else:  # websockets' sign for: no more
-                # Only half: what a closed socket has not read resets the connection, and the close frame is lost.
+                # Half only: closing a socket with unread data resets the connection, and loses the close frame.
                 self._transport.write_eof()
 
     def _touch(self) -> None:

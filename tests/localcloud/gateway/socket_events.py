@@ -1,4 +1,4 @@
-"""The events of a WebSocket API's proxy integration: what a function gets of a connection's life."""
+"""The events of a WebSocket API's proxy integration: opening, messages and end of a connection."""
 
 import base64
 import os
@@ -13,13 +13,13 @@ _ID_BYTES = 11
 
 
 def new_id() -> str:
-    """Return an id as API Gateway makes them for connections, messages and requests: 16 characters."""
+    """Return an id like API Gateway's for connections, messages and requests: 16 characters."""
     return base64.urlsafe_b64encode(os.urandom(_ID_BYTES)).decode()
 
 
 @dataclass(frozen=True)
 class Link:
-    """What stays the same over a connection's life; `connected_at` is in milliseconds since 1970."""
+    """The constant facts of a connection; `connected_at` is in milliseconds since 1970."""
 
     connection_id: str
     api: str
@@ -98,7 +98,7 @@ def _with_forwarding(link: Link, headers: Iterable[tuple[str, str]]) -> list[tup
 
 
 def _both(single: str, multiple: str, pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
-    """Put pairs into both of their places: of a name that repeats, the last value, and all of them."""
+    """Put pairs into both of their places: for each name the last value, and all values."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name, []).append(value)

@@ -1,7 +1,7 @@
 """API Gateway's WebSocket APIs on the gateway's port: handshake, routes, and `$disconnect` whatever happens.
 
 A connection lives at `/_ws/API/STAGE`; posting to it (`@connections`) is connections_api.py. The query string
-holds a ticket, so no line of the log has it.
+holds a ticket, so it is never logged.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _RESERVED = (CONNECT, DISCONNECT)
 
 
 class _Failed(Exception):
-    """The integration gave no usable answer; `status` is what a refused handshake carries."""
+    """The integration gave no usable answer; `status` is that of the refused handshake."""
 
     def __init__(self, status: HTTPStatus) -> None:
         super().__init__(status.phrase)
@@ -42,7 +42,7 @@ class _Failed(Exception):
 
 
 def with_local_addresses(stack: Stack, base_url: str) -> Stack:
-    """Return the stack with every address of a WebSocket API in its environments replaced by that here."""
+    """Return the stack with every address of a WebSocket API in its environments replaced by the local one."""
     functions = {
         name: dataclasses.replace(
             spec,
@@ -80,7 +80,7 @@ class WebSocketApis:
             self._in_background(self._farewell(link, VANISHED))
 
     async def stop(self) -> None:
-        """End every connection, and call no function any more: the next start fires their `$disconnect`."""
+        """End every connection and call no more functions: the next start fires their `$disconnect`."""
         self._stopping = True
         for _, connection in list(self._connections.values()):
             connection.close(GOING_AWAY)
@@ -92,7 +92,7 @@ class WebSocketApis:
         self._listed.close()
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request below the prefix: a handshake, which lasts as long as its connection, or a post."""
+        """Answer a request below the prefix: a handshake, which lasts as long as its connection, or a post to one."""
         began = time.perf_counter()
         path = unquote(request.raw_path.partition("?")[0])
         base, _, connection_id = path.partition(connections_api.INFIX)
@@ -115,7 +115,7 @@ class WebSocketApis:
         if refusal:
             return _http(refusal)
         await self._converse(request, api, link, accepted.serialize())
-        return web.Response()  # to nobody: the transport is gone
+        return web.Response()  # nobody gets it: the transport has closed
 
     async def _refused(self, request: web.BaseRequest, api: SocketApi, link: Link) -> HttpAnswer | None:
         """Ask the function behind `$connect`; None when it lets the client in."""
@@ -134,7 +134,7 @@ class WebSocketApis:
         return _refusal(status, _report(status.phrase, link, request_id))
 
     async def _converse(self, request: web.BaseRequest, api: SocketApi, link: Link, handshake: bytes) -> None:
-        """Take the transport over, until it is gone."""
+        """Take over the transport until it closes."""
         transport = request.transport
         if transport is None or transport.is_closing():
             self._in_background(self._farewell(link, VANISHED))
@@ -153,7 +153,7 @@ class WebSocketApis:
         self._say(f"{api.path} closed {closing.code}", None, link.connection_id)
         self._in_background(self._farewell(link, closing))
         await connection.lost
-        request.protocol.connection_lost(None)  # aiohttp's own end of it
+        request.protocol.connection_lost(None)  # aiohttp's own closing of it
 
     async def _farewell(self, link: Link, closing: Closing) -> None:
         target = next(
@@ -187,10 +187,10 @@ class WebSocketApis:
             pass  # the client has not waited
 
     async def _invoke(self, target: SocketTarget, event: object, link: Link) -> int:
-        """Run a function on an event and return the status it answers with. Raises _Failed."""
+        """Run a function on an event and return the status of its answer. Raises _Failed."""
         payload = json.dumps(event, ensure_ascii=False).encode(errors="replace")
         running = asyncio.ensure_future(self._pools[target.function].invoke(payload, trace=link.connection_id))
-        # The function goes on when the gateway gives up on it, as on AWS.
+        # The function keeps running when the gateway has timed out, as on AWS.
         done, _ = await asyncio.wait([running], timeout=target.timeout_seconds)
         if not done:
             running.add_done_callback(lambda task: task.exception())
@@ -234,7 +234,7 @@ def _link(request: web.BaseRequest, api: SocketApi) -> Link:
 
 
 def _route_of(api: SocketApi, message: str) -> str | None:
-    """Return the route key of a message, None where neither its own nor `$default` exists."""
+    """Return the route key of a message; None when neither its own route nor `$default` exists."""
     try:
         value = json.loads(message)
     except ValueError:
@@ -247,7 +247,7 @@ def _route_of(api: SocketApi, message: str) -> str | None:
 
 
 def _status_of(payload: bytes) -> int:
-    """Return the status of a function's answer; one without is malformed. Raises _Failed."""
+    """Return the status of a function's answer; an answer without one is malformed. Raises _Failed."""
     answer = json.loads(payload)
     if not isinstance(answer, dict) or "statusCode" not in answer:
         raise _Failed(HTTPStatus.BAD_GATEWAY)

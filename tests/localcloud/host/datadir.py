@@ -1,14 +1,14 @@
-"""The data folder of `autodoctor dev`: what is in it, and who holds it.
+"""The data folder of `autodoctor dev`: its files, and the lock that one server holds.
 
     lock            held while a server uses the folder; says who
     server.json     where the running server is, for `demo`, `token` and `invoke`
-    messages.sqlite what lies in queues, and events still to be delivered
+    messages.sqlite messages in queues, and events still to be delivered
     postgres/       the cluster, its log, its passwords
     tokens/         one access token per person of the roster
     headers/        the same as HTTP headers, for `curl -H @FILE`
     intake.json     a sample request body
 
-Everything secret in it is readable by its owner only.
+Secrets in it are readable by their owner only.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _OURS = {"lock", "server.json", "postgres", "tokens", "issuer-key.pem"}
 
 
 def option(folder: Path) -> str:
-    """Return what names the folder on a command line, with a space before it: nothing for the default."""
+    """Return the option that names the folder, with a space before it; nothing for the default."""
     return "" if folder == DEFAULT else f" --data-dir {shlex.quote(str(folder))}"
 
 
@@ -43,7 +43,7 @@ class FolderUnusable(Refusal):
 
 
 class FolderForeign(Refusal):
-    """The folder holds something, and none of it is ours: a checkout, somebody's home."""
+    """The folder holds other files only: it is a checkout, or somebody's home."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
@@ -69,7 +69,7 @@ class FolderHeld(Exception):
 
 @dataclass(frozen=True)
 class RunningServer:
-    """Where a server is, as it wrote down when it was ready.
+    """The addresses of a server, written when it was ready.
 
     `embedded` says that the database is our own; `tokens` maps a name of the roster to an access token;
     `realtime_url` is the WebSocket API's.
@@ -88,7 +88,7 @@ class DataDir:
     """One data folder, made if missing."""
 
     def __init__(self, folder: Path) -> None:
-        """Make `folder`, which the account that PostgreSQL runs as may pass through, and nothing more.
+        """Make `folder`; PostgreSQL's account may pass through it, and do nothing else there.
 
         Raises FolderUnusable and FolderForeign.
         """
@@ -128,15 +128,15 @@ class DataDir:
         return self._recorded_holder()[0]
 
     def announce(self, server: RunningServer) -> None:
-        """Write down where the server is."""
+        """Write the server's addresses to the folder."""
         self.write_private("server.json", json.dumps(asdict(server)))
 
     def withdraw(self) -> None:
-        """Remove what `announce` wrote."""
+        """Remove the file that `announce` wrote."""
         self._server.unlink(missing_ok=True)
 
     def running_server(self) -> RunningServer | None:
-        """Return where the server that holds this folder is; None when there is none or it is not ready.
+        """Return the addresses of the server that holds this folder; None when there is none or it is not ready.
 
         Raises FolderUnusable.
         """
@@ -145,20 +145,20 @@ class DataDir:
                 return None
             try:
                 written = self._server.read_text()
-            except FileNotFoundError:  # it is just stopping
+            except FileNotFoundError:  # it is stopping
                 return None
         server = RunningServer(**json.loads(written))
         return server if server.pid == pid else None
 
     def server(self) -> RunningServer:
-        """Return where the server that holds this folder is. Raises NoServer and FolderUnusable."""
+        """Return the addresses of the server that holds this folder. Raises NoServer and FolderUnusable."""
         server = self.running_server()
         if server is None:
             raise NoServer(self.folder)
         return server
 
     def write_private(self, name: str, text: str) -> Path:
-        """Write a file, readable by its owner only, replacing an older one whole."""
+        """Write a file, readable by its owner only, replacing an older one at once."""
         file = self.folder / name
         file.parent.mkdir(mode=0o700, exist_ok=True)
         fresh = file.with_name(f".{file.name}.new")

@@ -1,4 +1,4 @@
-"""What a stand-in took, as a line of JSON each in a file of the data folder."""
+"""The entries of a local service (mails, alerts), one line of JSON each, in a file of the data folder."""
 
 import json
 from collections.abc import Callable
@@ -16,23 +16,23 @@ class JsonLines[Entry: "DataclassInstance"]:
     """Entries, newest last, in a file that its owner alone may read."""
 
     def __init__(self, file: Path, made: Callable[..., Entry]) -> None:
-        """`made` makes an entry from its fields, as JSON has them."""
+        """`made` makes an entry from its JSON fields."""
         self._file = file
         self._made = made
 
     def add(self, entry: Entry) -> None:
-        """Keep one more."""
+        """Add an entry."""
         with open(self._file, "a", encoding="utf-8", opener=private) as lines:
             lines.write(json.dumps(asdict(entry)) + "\n")
 
     def all(self) -> list[Entry]:
-        """Every entry; a line that a killed process left unfinished is none."""
+        """Every entry; a line that a killed process left unfinished is ignored."""
         if not self._file.exists():
             return []
         return [found for line in self._file.read_text(encoding="utf-8").splitlines() if (found := self._read(line))]
 
     def forget(self) -> None:
-        """Drop every entry, also under a running server, which opens the file for each."""
+        """Drop every entry, also while a server runs: it opens the file for each entry."""
         self._file.unlink(missing_ok=True)
 
     def _read(self, line: str) -> Entry | None:

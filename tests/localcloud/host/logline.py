@@ -1,6 +1,6 @@
 """One plain line per hop: an HTTP request, an invocation, a firing of a schedule, a line a function logged.
 
-A line never carries a body, a query string or a token; the request id is what ties lines to each other.
+A line never carries a body, a query string or a token; lines of one request share its id.
 """
 
 import json
@@ -18,9 +18,9 @@ _EMF_ROOT = "_aws"
 
 @dataclass(frozen=True)
 class LogLine:
-    """What happened at one hop. `status` is an HTTP status, or the outcome of an invocation in one word.
+    """One hop. `status` is an HTTP status, or the outcome of an invocation in one word.
 
-    `cause` is the key of the request behind it (causes.py), where that is another one.
+    `cause` is the key of the request that caused it (causes.py), if that is another one.
     """
 
     kind: Kind
@@ -42,12 +42,12 @@ class LogLine:
 type Log = Callable[[LogLine], None]
 
 
-# What autodoctor.observability and powertools say of a failure.
+# The fields in which autodoctor.observability and powertools describe a failure.
 _DIAGNOSIS = ("exception_name", "error", "sqlstate", "constraint")
 
 
 def from_function(function: str, line: str, request_id: str) -> LogLine:
-    """Turn one line a function wrote to its log into ours: JSON records shrink to level and message."""
+    """Turn one line of a function's log into ours: JSON records shrink to level and message."""
     record = _json_record(line)
     if record is None:
         return LogLine("log", f"{function} {line}", request_id=request_id)

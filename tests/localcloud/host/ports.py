@@ -1,4 +1,4 @@
-"""TCP ports on the loopback address: which are free, and who holds one that is not.
+"""TCP ports on the loopback address: finds free ones, and names the holder of a taken one.
 
 Every listener of the local cloud is chosen here before anything starts, below the range from which the
 kernel hands out client ports (32768 on Linux), so that a browser's own connection never takes one of ours.
@@ -30,7 +30,7 @@ class Holder:
 
 
 class PortTaken(Exception):
-    """Somebody already listens on the port that was asked for."""
+    """A process already listens on the requested port."""
 
     def __init__(self, port: int) -> None:
         super().__init__(f"port {port} is taken by {holder_of(port) or 'a process that the system does not name'}")
@@ -38,14 +38,14 @@ class PortTaken(Exception):
 
 
 class NoFreePort(Exception):
-    """No block of ports is free between the first one asked for and the ephemeral range."""
+    """No block of ports is free between the requested one and the ephemeral range."""
 
     def __init__(self, first: int, size: int) -> None:
         super().__init__(f"no {size} free ports in a row between {first} and {FIRST_EPHEMERAL_PORT}")
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Say whether we could listen on `port` now, by doing it."""
+    """Say whether we could listen on `port` now, by trying."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As a server sets it: connections of an earlier run in TIME_WAIT do not make a port taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,12 +69,12 @@ def free_block(first: int = DEFAULT_PORT, size: int = 2) -> int:
 
 
 def scattered_port() -> int:
-    """Return a free port from a random place, for servers that several test runs start at the same moment."""
+    """Return a random free port, for servers that several test runs start at the same moment."""
     return free_block(random.randrange(10_000, FIRST_EPHEMERAL_PORT - 2_000), size=1)
 
 
 def holder_of(port: int) -> Holder | None:
-    """Name the process that listens on `port`; None when nobody does or the system does not tell us."""
+    """Name the process that listens on `port`; None when there is none or the system does not show it."""
     inodes = set(_listening_inodes(port))
     for folder in _process_folders():
         if inodes & set(_socket_inodes(folder)):

@@ -1,4 +1,4 @@
-"""Looking at processes: is one alive, what was it started as; and how many files ours may open."""
+"""Processes: whether one is alive, its command line, and the number of files that ours may open."""
 
 import os
 import resource
@@ -6,11 +6,11 @@ import subprocess
 from pathlib import Path
 
 _PROC = Path("/proc")
-_MANY_FILES = 10_240  # what every system we know lets a process have
+_MANY_FILES = 10_240  # every system that we know allows a process this many
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process with this id exists; it may be another one than the id once meant."""
+    """Say whether a process with this id exists; a system reuses the ids of ended processes."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

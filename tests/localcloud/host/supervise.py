@@ -1,4 +1,4 @@
-"""When a server of ours has to stop: a signal, a closed terminal, or the end of the `uv run` before it."""
+"""Notices that a server has to stop: a signal, a closed terminal, or the end of the `uv run` that started it."""
 
 import contextlib
 import os
@@ -23,9 +23,9 @@ class ToldToStop(BaseException):
 
 
 class Launcher:
-    """The `uv run` in front of us: killed with SIGKILL it cannot pass that on, so we look.
+    """The `uv run` that started us: killed with SIGKILL it cannot pass the signal on, so we watch it.
 
-    Any other parent may end while we go on, as a shell does that started us in the background.
+    Any other parent may end while we run on, like a shell that started us in the background.
     """
 
     def __init__(self) -> None:
@@ -36,13 +36,13 @@ class Launcher:
 
     @property
     def gone(self) -> bool:
-        """Whether there was one that has ended."""
+        """Whether uv started us and has ended."""
         return self._pid is not None and os.getppid() != self._pid
 
 
 @contextlib.contextmanager
 def signals_raise() -> Iterator[None]:
-    """Turn the first signal into ToldToStop, wherever the main thread is, and later ones into nothing.
+    """Turn the first signal into ToldToStop, wherever the main thread is, and ignore later ones.
 
     The first one starts the clean-up, which takes a second; an impatient second Ctrl-C does not cut it short.
     """
@@ -53,7 +53,7 @@ def signals_raise() -> Iterator[None]:
         raise ToldToStop(number)
 
     for number in _SIGNALS:
-        # `nohup` ignores SIGHUP and means it; a script's `&` ignores SIGINT, yet its `kill -INT` has to work.
+        # A SIGHUP ignored by `nohup` stays ignored; a script's `&` ignores SIGINT, yet its `kill -INT` has to work.
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
     yield

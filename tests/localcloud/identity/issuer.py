@@ -1,6 +1,6 @@
 """A token issuer like a Cognito user pool: OIDC discovery, a key set, and tokens signed by its key.
 
-The key lies in the data folder, so that a token outlives a restart.
+The key is kept in the data folder, so that a token outlives a restart.
 """
 
 import base64
@@ -67,7 +67,7 @@ class Issuer:
         return {"keys": [{**key, "n": self._modulus, "e": self._exponent}]}
 
     def documents(self) -> Mapping[str, bytes]:
-        """What the gateway serves of the issuer, by path."""
+        """The issuer's documents for the gateway to serve, by path."""
         keys = f"{PATH}/.well-known/jwks.json"
         discovery = {
             "issuer": self.url,

@@ -14,7 +14,7 @@ WORKSHOP_NAME = "Wheelhouse Garage"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody with a token. `key` is the name on the command line, `sub` the user's id in the token."""
+    """A person with a token. `key` is the name on the command line, `sub` the user's id in the token."""
 
     key: str
     name: str
@@ -55,7 +55,7 @@ ROSTER = (
 
 
 def seed(owner_url: str) -> None:
-    """Add whoever is missing from the database; nobody who is there is changed."""
+    """Add the people who are missing from the database; existing ones stay unchanged."""
     with psycopg.connect(owner_url) as connection:
         connection.execute(
             "INSERT INTO workshops (id, name) VALUES (%s, %s) ON CONFLICT (id) DO NOTHING",
@@ -81,7 +81,7 @@ def _address(person: Person) -> str:
 
 def _seed_mechanic(connection: psycopg.Connection, person: Person) -> None:
     connection.execute(
-        # a standing lease, so that a request for one of them is offered at once
+        # available until further notice, so that a request for one of them is offered at once
         "INSERT INTO mechanics (id, user_id, name, email, workshop_id, available_until) "
         "VALUES (%s, %s, %s, %s, %s, 'infinity') ON CONFLICT DO NOTHING",
         [person.row_id, person.sub, person.name, _address(person), person.workshop_id],

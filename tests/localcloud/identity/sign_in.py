@@ -1,6 +1,6 @@
 """The issuer's sign-in page and token endpoint: OpenID Connect's authorization code with PKCE, without passwords.
 
-In AWS this is Cognito's page. Here whoever opens it chooses one of the local cloud's people.
+On AWS this is Cognito's page. Here it lets one choose a person of the local cloud.
 """
 
 import base64
@@ -45,7 +45,7 @@ class _Code:
 
 
 class SignIn:
-    """Serves both endpoints; codes are good once, for a minute, for who began with their challenge."""
+    """Serves both endpoints; a code works once, within a minute, with the verifier of its challenge."""
 
     def __init__(self, issuer: Issuer, origin: str) -> None:
         self._issuer = issuer
@@ -53,7 +53,7 @@ class SignIn:
         self._codes: dict[str, _Code] = {}
 
     async def authorize(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The page where a person is chosen, and the way back with a code."""
+        """The page that lets one choose a person, and the redirect back with a code."""
         query = request.query
         refused = self._why_not(query)
         if refused:
@@ -122,7 +122,7 @@ def _people(query: Mapping[str, str]) -> str:
         f"<span>{escape(name)}</span><small>{role}</small></a></li>"
         for key, name, role in people
     )
-    return f"<p>This machine only: no password is asked. Another tab can be somebody else.</p><ul>{lines}</ul>"
+    return f"<p>On this machine no password is needed. Another tab can be another person.</p><ul>{lines}</ul>"
 
 
 def _page(title: str, body: str, status: int = 200) -> web.Response:

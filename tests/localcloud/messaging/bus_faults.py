@@ -1,4 +1,4 @@
-"""What tests can break about the bus; out of the box nothing is."""
+"""The faults of the bus that tests can switch on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ class BusFaults:
 
     Attributes:
         mode: `refuses` answers PutEvents with 500, `hangs` answers when the fault is over, `cuts` closes the
-            connection, `cuts_after_taking` does so when the events are already on the bus.
-        refuse_entry: which entries of PutEvents are refused in an answer of 200; an entry is as the caller sent it.
+            connection, `cuts_after_taking` closes it once the events are on the bus.
+        refuse_entry: whether an entry of PutEvents, as the caller sent it, is refused within an answer of 200.
         copies: how often each event is delivered to each target.
-        spread_seconds: deliveries come that much late, each at random: shuffled.
-        undeliverable: names of queues that refuse what rules deliver, as when they are throttled.
+        spread_seconds: each delivery is late by a random time up to this, so that their order changes.
+        undeliverable: names of queues that refuse deliveries of rules, as if they were throttled.
     """
 
     mode: Mode = "works"

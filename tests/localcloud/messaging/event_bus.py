@@ -1,7 +1,7 @@
 """An EventBridge bus: rules, delivery to queues, retries, and the rules' own dead-letter queues.
 
-An event is taken when it has been matched with all rules and lies in their queues, or among the deliveries that
-are to be tried again: one transaction.
+One transaction accepts an event: it matches all rules and puts the event into their queues, or among the deliveries
+to be retried.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _LONGEST_SLEEP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class BusEvent:
-    """What is put on a bus, which is named. `time` is UTC, `detail` a JSON object."""
+    """An event for a bus, which `bus` names. `time` is UTC, `detail` a JSON object."""
 
     source: str
     detail_type: str
@@ -41,7 +41,7 @@ class BusEvent:
 
 
 class _Undeliverable(Exception):
-    """A queue did not take an event; `code` is what EventBridge tells its dead-letter queue."""
+    """A queue refused an event; `code` is the error code that EventBridge attaches to the dead letter."""
 
     def __init__(self, code: str, message: str, *, worth_retrying: bool) -> None:
         super().__init__(message)
@@ -62,12 +62,12 @@ class EventBus:
         self._due = asyncio.Event()
 
     def put(self, events: Sequence[BusEvent]) -> list[str]:
-        """Take events, all or none, and return their ids. An event for a bus that is not there is taken and lost."""
+        """Accept events, all or none, and return their ids. An event for an unknown bus is accepted and lost."""
         with self._file.transaction():
             return [self._take(event) for event in events]
 
     async def keep_delivering(self) -> None:
-        """Try again what could not be delivered, until cancelled."""
+        """Retry undelivered events, until cancelled."""
         while True:
             self._due.clear()
             now = time.time()
@@ -136,7 +136,7 @@ class EventBus:
         name = queue_named_by(target.arn)
         if name in self.faults.undeliverable:
             raise _Undeliverable("THROTTLING", "Rate exceeded.", worth_retrying=True)
-        # a copy that a test wants delivered is not to be taken for one sent twice
+        # the queue must not deduplicate the copies that a test wants delivered
         copy = str(uuid.uuid4()) if self.faults.copies != 1 else None
         message = Message(_body(target, envelope), group=target.group, deduplication_id=copy, trace=_trace(envelope))
         try:
@@ -166,7 +166,7 @@ class EventBus:
                 LogLine("bus", f"{rule.name} -> {queue_named_by(target.arn)} {waits}", request_id=_trace(envelope))
             )
 
-    def _bury(  # noqa: PLR0913, PLR0917 - what the letter says
+    def _bury(  # noqa: PLR0913, PLR0917 - the contents of the dead letter
         self,
         rule: Rule,
         target: RuleTarget,

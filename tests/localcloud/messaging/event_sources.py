@@ -1,8 +1,8 @@
 """Event source mappings: pollers that feed functions from queues, as Lambda's own do.
 
-A batch that succeeds is deleted; one that fails becomes visible again at its visibility time-out, at once where
-somebody killed the worker: on AWS nobody can, and here that is to delay no more than it must. A mapping that reports
-single failures keeps just those.
+A batch that succeeds is deleted; one that fails becomes visible again at its visibility time-out, or at once when its
+worker was killed, which cannot happen on AWS and should cause no delay here. A mapping that reports single failures
+keeps just those.
 """
 
 import asyncio
@@ -44,14 +44,14 @@ class EventSources:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Take up what an earlier process left, and poll."""
+        """Release the messages that an earlier process left, and begin to poll."""
         for poller in self._pollers:
             task = asyncio.create_task(poller.run())
             task.add_done_callback(self._report)
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Poll no more; batches at work stay in their queues."""
+        """Stop polling; batches in progress stay in their queues."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -78,7 +78,7 @@ class _Poller:
     async def run(self) -> None:
         name = self._source.queue
         if released := self._queues.release_polled(name):
-            self._log(LogLine("queue", f"{name} took back {released} messages that were at work when we stopped"))
+            self._log(LogLine("queue", f"{name} released {released} messages that an earlier process held"))
         while True:
             batch = await self._batch() if len(self._at_work) < self._limit else []
             if batch:
@@ -103,7 +103,7 @@ class _Poller:
         task.add_done_callback(finished)
 
     async def _batch(self) -> list[Received]:
-        """Take what is there; a mapping with a window waits for more."""
+        """Take the visible messages; a mapping with a window waits for more."""
         size = self._source.batch_size
         batch = self._take(size)
         give_up_at = time.monotonic() + self._source.window_seconds
@@ -131,7 +131,7 @@ class _Poller:
         self._log(LogLine("queue", text, _fate(outcome, len(failed)), took, batch[0].trace))
 
     async def _invoke(self, batch: Sequence[Received]) -> Outcome | None:
-        """Run the function; None where it was throttled for as long as the messages are ours."""
+        """Run the function; None when it was throttled until the messages' visibility time-out."""
         event = json.dumps({"Records": [_record(message) for message in batch]}, ensure_ascii=False).encode()
         give_up_at = time.monotonic() + batch[0].queue.visibility_seconds
         delay = _FIRST_BACKOFF_SECONDS
@@ -162,9 +162,9 @@ class _Poller:
 
 
 def failures_named(answer: bytes) -> set[str] | None:
-    """Return the message ids that a partial-batch answer says have failed; None where all count as failed.
+    """Return the failed message ids of a partial-batch answer; None when all count as failed.
 
-    As Lambda documents it: no answer, an empty one, and an empty or null list are success; an answer that is no
+    As Lambda documents it: no answer, an empty one, and an empty or null list are success; an answer that is not
     JSON, and an entry whose `itemIdentifier` is missing, null or empty, make the whole batch a failure.
     """
     try:
@@ -202,7 +202,7 @@ def _fate(outcome: Outcome | None, failures: int) -> str:
 
 
 def _record(message: Received) -> dict[str, object]:
-    """A message as a function gets it."""
+    """A message in the form that functions get."""
     record: dict[str, object] = {
         "messageId": message.message_id,
         "receiptHandle": message.receipt,

@@ -1,4 +1,4 @@
-"""The HTTP API of EventBridge: PutEvents, and what a publisher or an operator may look up."""
+"""The HTTP API of EventBridge: PutEvents, and lookups for publishers and operators."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ class _Faulty(JsonService):
         while self._faults.mode == "hangs":  # noqa: ASYNC110 - the fault is switched from another thread
             await asyncio.sleep(_HANG_CHECK_SECONDS)
         if request.transport is None or request.transport.is_closing():
-            return web.Response()  # the caller gave up, and has sent nothing as far as we know
+            return web.Response()  # the caller has given up; its events count as never sent
         mode = self._faults.mode
         if mode == "refuses":
             body = json.dumps({"__type": "InternalException", "message": "This is a fault of the test."}).encode()
@@ -55,7 +55,7 @@ class _Faulty(JsonService):
 
 
 class _EventsApi:
-    """One method for each action, named like it."""
+    """One method per action, with the action's name."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus

@@ -1,7 +1,7 @@
-"""The file that queues and undelivered events live in: SQLite, so that killing any process only delays them.
+"""The file of queues and undelivered events: SQLite, so that killing any process only delays them.
 
-A commit has reached the kernel when a caller gets its answer, which outlives every process. The loss of power may
-take the last commits, never the file (write-ahead log, synchronous=NORMAL).
+When a caller gets its answer, the commit has reached the kernel, and so survives every process. A power cut may lose
+the last commits, but never damages the file (write-ahead log, synchronous=NORMAL).
 """
 
 import contextlib
@@ -24,12 +24,12 @@ CREATE TABLE IF NOT EXISTS message (
     group_id TEXT,
     deduplication_id TEXT,
     source TEXT,                       -- in a dead-letter queue: the ARN of the queue it comes from
-    trace TEXT NOT NULL,               -- what ties log lines together
+    trace TEXT NOT NULL,               -- the request id in the log
     sent_at REAL NOT NULL,             -- seconds since the epoch, as all times here
     visible_at REAL NOT NULL,
     first_received_at REAL,
     receive_count INTEGER NOT NULL DEFAULT 0,
-    receipt TEXT,                      -- of the last receive
+    receipt TEXT,                      -- from the last receive
     polled INTEGER NOT NULL DEFAULT 0  -- whether an event source mapping has it
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_queue ON message (queue, sequence);
@@ -63,10 +63,10 @@ CREATE TABLE IF NOT EXISTS move_task (
 
 
 class MessageFile:
-    """An open file of messages; of one thread. Other processes may have it open too."""
+    """An open file of messages, for one thread. Other processes may have it open too."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the file, which its owner alone may read."""
+        """Open or make the file, readable by its owner only."""
         path = folder / FILE
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
@@ -82,14 +82,14 @@ class MessageFile:
         self._connection.close()
 
     def _shrink(self) -> None:
-        """Give back what a backlog took, which SQLite would keep for ever."""
+        """Return a backlog's space to the system; SQLite would keep it forever."""
         if self._connection.execute("PRAGMA freelist_count").fetchone()[0] > _MANY_FREE_PAGES:
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is written in a `with` block all at once, or nothing; one inside another joins it."""
+        """Commit a `with` block's writes together, or none of them; an inner block joins the outer one."""
         if self._connection.in_transaction:
             yield
             return
@@ -120,7 +120,7 @@ class MessageFile:
 
 
 def forget_messages(folder: Path) -> None:
-    """Drop every message and undelivered event of a data folder, also under a running server."""
+    """Drop every message and undelivered event of a data folder, also while a server runs."""
     if not (folder / FILE).exists():
         return
     file = MessageFile(folder)
@@ -128,4 +128,4 @@ def forget_messages(folder: Path) -> None:
         for table in ("message", "deduplication", "delivery", "move_task"):
             file.write(f"DELETE FROM {table}")
     file.close()
-    MessageFile(folder).close()  # which shrinks it
+    MessageFile(folder).close()  # which shrinks the file

@@ -1,4 +1,4 @@
-"""What is in a queue, what comes out, and what may not go in."""
+"""The messages of a queue, as sent and as received, and the checks before one is accepted."""
 
 import hashlib
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ class NotAccepted(Exception):
 
 
 class StaleReceipt(Exception):
-    """The message is visible again, or gone, or was never received."""
+    """The message is visible again, deleted, or was never received."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent. `deduplication_id` is needed in FIFO queues that do not take the body's digest for it."""
+    """A message to send. `deduplication_id` is needed in FIFO queues without content-based deduplication."""
 
     body: str
     attributes: Attributes = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message that is in the queue, or was already."""
+    """The answer to sending: the message is in the queue, perhaps from an earlier, equal one."""
 
     message_id: str
     sequence: int
@@ -50,7 +50,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Received:
-    """A message in somebody's hands until its visibility time-out. Times are seconds since the epoch."""
+    """A message in flight: received, and hidden until its visibility time-out. Times are seconds since the epoch."""
 
     queue: QueueSpec
     message_id: str
@@ -69,7 +69,7 @@ class Received:
 
 @dataclass(frozen=True)
 class Depth:
-    """How many messages of a queue can be received, are in somebody's hands, or not due yet."""
+    """How many messages of a queue are visible, in flight, or delayed."""
 
     visible: int
     in_flight: int
@@ -78,7 +78,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class MoveTask:
-    """Dead letters that went back; `destination` is an ARN, None for the queues they came from."""
+    """A redrive of dead letters; `destination` is an ARN, None for their source queues."""
 
     task_id: str
     source: str
@@ -88,7 +88,7 @@ class MoveTask:
 
 
 def check(spec: QueueSpec, message: Message) -> None:
-    """Raise NotAccepted for a message that a queue would not take."""
+    """Raise NotAccepted for a message that the queue would refuse."""
     if not message.body:
         raise NotAccepted("MissingParameter", "The request must contain the parameter MessageBody.")
     size = len(message.body.encode()) + sum(
@@ -103,7 +103,7 @@ def check(spec: QueueSpec, message: Message) -> None:
 
 
 def deduplication_id(spec: QueueSpec, message: Message) -> str:
-    """Return what a FIFO queue knows a message by when it comes again. Raises NotAccepted."""
+    """Return the id by which a FIFO queue recognises a repeated message. Raises NotAccepted."""
     if message.deduplication_id is not None:
         return message.deduplication_id
     if not spec.content_deduplication:

@@ -20,7 +20,7 @@ from localcloud.stack.events import EventStack
 
 
 class Messaging:
-    """What carries events from one function to another. Belongs to the event loop's thread."""
+    """Carries events from one function to another. Belongs to the event loop's thread."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class Messaging:
         longest_redelivery_seconds: float,
         log: Log,
     ) -> None:
-        """`longest_redelivery_seconds` bounds how long a message stays out of sight on which its function failed."""
+        """`longest_redelivery_seconds` bounds how long a message stays hidden after its function failed on it."""
         self.faults = BusFaults()
         self._file = MessageFile(data_dir)
         self._log = log
@@ -42,7 +42,7 @@ class Messaging:
         self._delivering: asyncio.Task[None] | None = None
 
     def queue_name(self, queue: str) -> str:
-        """Return the name of a queue given by name or logical id; what is neither comes back as it is."""
+        """Return the name of a queue given by name or logical id; any other text is returned unchanged."""
         return next((spec.name for spec in self.queues.specs.values() if queue == spec.logical_id), queue)
 
     def mount(self, gateway: Gateway, api_url: str) -> None:
@@ -52,13 +52,13 @@ class Messaging:
         gateway.mount("/_aws/sqs", sqs_service(self.queues, f"{api_url}/_aws/sqs").handle)
 
     def start(self) -> None:
-        """Deliver what is left over, and feed functions from queues."""
+        """Retry deliveries left over, and feed functions from queues."""
         self._delivering = asyncio.create_task(self.bus.keep_delivering())
         self._delivering.add_done_callback(self._report)
         self._sources.start()
 
     async def stop(self) -> None:
-        """Stop both; the functions' pools must still be there."""
+        """Stop both; the functions' pools must still be running."""
         if self._delivering is not None:
             self._delivering.cancel()
             await asyncio.gather(self._delivering, return_exceptions=True)

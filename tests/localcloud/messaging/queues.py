@@ -1,4 +1,4 @@
-"""SQS queues: visibility time-outs, message groups, deduplication, dead letters. See `message_file` for how they last.
+"""SQS queues: visibility time-outs, message groups, deduplication, dead letters. `message_file` keeps them.
 
 All methods belong to the event loop's thread; each takes well below a millisecond.
 """
@@ -42,7 +42,7 @@ class Queues:
         self._tidied_at = 0.0
 
     def spec(self, name: str) -> QueueSpec:
-        """Return what the template says of a queue. Raises NoSuchQueue."""
+        """Return the template's settings of a queue. Raises NoSuchQueue."""
         if name not in self.specs:
             raise NoSuchQueue(name)
         return self.specs[name]
@@ -76,7 +76,7 @@ class Queues:
     ) -> list[Received]:
         """Take messages that are visible; those received too often go to the dead-letter queue instead.
 
-        `polled` says that an event source mapping of this process takes them. Raises NoSuchQueue.
+        `polled` says that an event source mapping of this process receives them. Raises NoSuchQueue.
         """
         spec = self.spec(name)
         now = time.time()
@@ -98,9 +98,9 @@ class Queues:
         return list(taken.values())
 
     def delete(self, name: str, receipt: str) -> None:
-        """Delete a received message; deleting again is no error. Raises NoSuchQueue and StaleReceipt.
+        """Delete a received message; deleting it again is not an error. Raises NoSuchQueue and StaleReceipt.
 
-        As with AWS, an old receipt of a standard queue is accepted without effect; of a FIFO queue it is refused.
+        As on AWS, an old receipt has no effect in a standard queue, and is refused in a FIFO queue.
         """
         spec = self.spec(name)
         row = self._held(name, receipt)
@@ -108,7 +108,7 @@ class Queues:
             if spec.fifo and row["visible_at"] <= time.time():
                 raise StaleReceipt("The receipt handle has expired")
             self._file.write("DELETE FROM message WHERE sequence = ?", row["sequence"])
-            self.wake(name)  # the next of its group
+            self.wake(name)  # the next message of its group
 
     def change_visibility(self, name: str, receipt: str, seconds: float) -> None:
         """Let a received message become visible so many seconds from now. Raises NoSuchQueue and StaleReceipt."""
@@ -121,7 +121,7 @@ class Queues:
         self.wake(name)
 
     def give_up(self, name: str, receipt: str, within_seconds: float) -> None:
-        """Say that an event source mapping failed with a message: visible at its time-out, or so soon."""
+        """Return a message that a mapping failed on: visible at its time-out, or after so many seconds, if sooner."""
         if row := self._held(name, receipt):
             visible_at = min(row["visible_at"], time.time() + within_seconds)
             self._file.write(
@@ -130,9 +130,9 @@ class Queues:
             self.wake(name)
 
     def release_polled(self, name: str) -> int:
-        """Make visible what mappings of an earlier process were at work on, as if never received; say how many.
+        """Make the messages visible that an earlier process's mappings held, as if never received; return their number.
 
-        AWS's own pollers do not die, so the kill of ours is not to count against a message.
+        AWS's own pollers do not end, so the end of ours must not count against a message.
         """
         return self._file.write(
             "UPDATE message SET visible_at = ?, receive_count = receive_count - 1, polled = 0, receipt = NULL"
@@ -164,7 +164,7 @@ class Queues:
     def move(self, name: str, destination: str | None) -> MoveTask:
         """Send the visible messages of a dead-letter queue again, as new ones.
 
-        They go to the queue of that name, or else back where they came from; what came from nowhere stays.
+        They go to the named queue, or else back to their source queues; a message without a source stays.
         Raises NoSuchQueue.
         """
         spec = self.spec(name)
@@ -196,14 +196,14 @@ class Queues:
         return [MoveTask(**dict(row)) for row in rows]
 
     def wake(self, name: str) -> None:
-        """Tell everybody who waits for a queue to look again."""
+        """Wake everybody who waits for a queue."""
         if arrival := self._arrivals.pop(name, None):
             arrival.set()
 
     async def wait(self, name: str, most_seconds: float) -> None:
-        """Return when it is worth looking into a queue again, or after so many seconds.
+        """Wait until a queue may have a visible message, for at most so many seconds.
 
-        Call it without an `await` since the last look, so that nothing arrives in between.
+        Call it without an `await` after the last receive, so that no arrival in between is missed.
         """
         arrival = self._arrivals.setdefault(name, asyncio.Event())
         seconds = min(most_seconds, _LONGEST_WAIT_SECONDS)
@@ -229,9 +229,9 @@ class Queues:
         return Sent(row["message_id"], row["sequence"]) if row else None
 
     def _candidates(self, spec: QueueSpec, now: float, most: int, taken: Iterable[Received]) -> list[sqlite3.Row]:
-        """Return visible messages; of a FIFO queue only those whose group nobody else is at work on.
+        """Return visible messages; in a FIFO queue only those whose group has no message in flight.
 
-        The plus keeps SQLite at the index in the order of messages: the first ones are mostly visible.
+        The plus makes SQLite use the index in the order of messages: the first ones are mostly visible.
         """
         if not spec.fifo:
             return self._file.rows(
@@ -287,11 +287,11 @@ class Queues:
     def _bury(self, spec: QueueSpec, row: sqlite3.Row, now: float) -> None:
         assert spec.redrive is not None
         letters = spec.redrive.dead_letters
-        # a standard queue's letter keeps its age, a FIFO queue's does not
+        # a dead letter of a standard queue keeps its age, one of a FIFO queue does not
         self._transfer(row, letters, now, source=spec.arn, sent_at=now if spec.fifo else row["sent_at"])
         self._log(LogLine("dead", f"{spec.name} -> {letters}", f"{row['receive_count']} receives", None, row["trace"]))
 
-    def _transfer(  # noqa: PLR0913 - what differs between burying and sending again
+    def _transfer(  # noqa: PLR0913 - the differences between burying and sending again
         self,
         row: sqlite3.Row,
         target: str,
@@ -301,7 +301,7 @@ class Queues:
         message_id: str | None = None,
         sent_at: float | None = None,
     ) -> None:
-        """Put a message at the end of another queue; one with a new id starts anew."""
+        """Put a message at the end of another queue; with a new id, its counts start again."""
         self._file.write("DELETE FROM message WHERE sequence = ?", row["sequence"])
         kept = (None, 0) if message_id else (row["first_received_at"], row["receive_count"])
         self._file.insert(
@@ -313,7 +313,7 @@ class Queues:
         self.wake(target)
 
     def _tidy(self, now: float) -> None:
-        """Drop what is past its retention, once a minute."""
+        """Drop messages past their retention, once a minute."""
         if now - self._tidied_at < _TIDY_SECONDS:
             return
         self._tidied_at = now

@@ -8,7 +8,7 @@ from localcloud.stack.cloudformation import REGION
 
 
 def local_account(api_url: str) -> Account:
-    """Open the account of a running server on this machine."""
+    """Open the local account of a running server."""
     endpoints = service_endpoints(api_url)
     given = {"region_name": REGION, "aws_access_key_id": "local", "aws_secret_access_key": "local"}
     sqs = boto3.client("sqs", endpoint_url=endpoints["AWS_ENDPOINT_URL_SQS"], **given)

@@ -1,9 +1,9 @@
 """Schedules that really fire, and Lambda's queue for asynchronous events: retries, then the dead letters.
 
-EventBridge hands a schedule's event to the function asynchronously. What the function then fails to do,
-Lambda tries again; how often and for how long says the function's EventInvokeConfig, else the schedule's
-retry policy, else Lambda's default of two retries. Being throttled counts as no attempt. An event given up
-goes to the dead-letter queue that the template names.
+EventBridge hands a schedule's event to the function asynchronously. If the function fails, Lambda retries, as often
+and as long as the function's EventInvokeConfig says, else the schedule's retry policy, else Lambda's default of two
+retries. Being throttled does not count as an attempt. After the last attempt the event goes to the dead-letter queue
+that the template names.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from localcloud.stack.template import AsyncPolicy, Schedule
 
 _DEFAULT_RETRIES = 2
 _DEFAULT_AGE_SECONDS = 6 * 3600
-# What Lambda waits for a throttled function: from 1 s, doubling, to 5 minutes.
+# Lambda's pauses for a throttled function: from 1 s, doubling, to 5 minutes.
 _FIRST_BACKOFF_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 300.0
-# A sleeping laptop stops the clock that timers run on, so look at the other one now and then.
+# A sleeping laptop stops the timers' clock, so check the wall clock now and then.
 _LONGEST_SLEEP_SECONDS = 20.0
 
 
@@ -67,14 +67,14 @@ class Schedules:
             self._spawn(self._keep_firing(schedule, upcoming))
 
     async def fire(self, name: str) -> bool:
-        """Fire a schedule now, beside its times; False where there is none of that name."""
+        """Fire a schedule now, in addition to its times; False when there is none of that name."""
         found = next((schedule for schedule, _ in self._timetable if schedule.name == name), None)
         if found is not None:
             self._spawn(self._deliver(_event(found, datetime.now(UTC))))
         return found is not None
 
     async def stop(self) -> None:
-        """Fire no more; events between two attempts are dropped."""
+        """Stop firing; events between two attempts are dropped."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,7 +90,7 @@ class Schedules:
             await _sleep_until(due)
             self._spawn(self._deliver(_event(schedule, due)))
             due = upcoming(due)
-            if due is not None and due < datetime.now(UTC):  # the machine slept; what was missed is missed
+            if due is not None and due < datetime.now(UTC):  # the machine slept; missed firings are not made up
                 due = upcoming(datetime.now(UTC))
 
     async def _deliver(self, event: _Event) -> None:
@@ -114,7 +114,7 @@ class Schedules:
             await asyncio.sleep(delay)
 
     def _policy(self, schedule: Schedule) -> AsyncPolicy:
-        """The function's own settings first; each of the schedule's where the function has none."""
+        """The function's own settings; where it has none, the schedule's."""
         own, fallback = self._pools[schedule.function].spec.failures, schedule.failures
         return AsyncPolicy(
             retries=fallback.retries if own.retries is None else own.retries,
@@ -160,7 +160,7 @@ def _event(schedule: Schedule, due: datetime) -> _Event:
 
 
 def _standard(schedule: Schedule, due: datetime) -> bytes:
-    """The event a target gets when the template gives no Input."""
+    """A target's event when the template gives no Input."""
     by_scheduler = schedule.source == "aws.scheduler"
     resource = f"schedule/default/{schedule.name}" if by_scheduler else f"rule/{schedule.name}"
     event = {

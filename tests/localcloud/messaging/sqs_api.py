@@ -1,4 +1,4 @@
-"""The HTTP API of SQS, as far as senders, receivers and operators of dead letters use it."""
+"""The HTTP API of SQS, the part that senders, receivers and operators of dead letters use."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +43,7 @@ def sqs_service(queues: Queues, base_url: str) -> JsonService:
 
 
 def _with_errors(action: Action) -> Action:
-    """Turn what queues raise into what SQS answers."""
+    """Turn the queues' exceptions into SQS's errors."""
 
     async def act(parameters: Parameters) -> Mapping[str, object]:
         try:
@@ -64,7 +64,7 @@ def _no_such_queue() -> AwsError:
 
 
 class _SqsApi:
-    """One method for each action, named like it."""
+    """One method per action, with the action's name."""
 
     def __init__(self, queues: Queues, base_url: str) -> None:
         self._queues = queues
@@ -251,7 +251,7 @@ def _attributes(entry: Parameters) -> dict[str, dict[str, str]]:
 
 
 def _shown(message: Received, parameters: Parameters) -> _Answer:
-    """A message as ReceiveMessage gives it, with the attributes that were asked for."""
+    """A message as ReceiveMessage returns it, with the requested attributes."""
     shown: _Answer = {
         "MessageId": message.message_id,
         "ReceiptHandle": message.receipt,

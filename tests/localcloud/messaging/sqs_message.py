@@ -1,4 +1,4 @@
-"""What SQS says about a message, to a caller of its API and to a function alike."""
+"""SQS's digests and attributes of a message, for callers of its API and for functions."""
 
 import base64
 import hashlib
@@ -46,7 +46,7 @@ def system_attributes(message: Received) -> dict[str, str]:
 
 
 def sequence_number(sequence: int) -> str:
-    """Return the number of a message of a FIFO queue as SQS writes it."""
+    """Return the sequence number of a FIFO message as SQS writes it."""
     return f"{sequence:020d}"
 
 

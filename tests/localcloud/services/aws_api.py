@@ -1,6 +1,6 @@
 """AWS's JSON protocol: the action in `X-Amz-Target`, parameters and answer as JSON, errors by type.
 
-A request must carry a signature of version 4; whose it is does not matter here.
+A request must carry a signature of version 4, by any key.
 """
 
 import json
@@ -24,7 +24,7 @@ _SIGNATURE = re.compile(
 
 
 class AwsError(Exception):
-    """An error as the service answers it; `query_code` is its older name, which some SDKs show."""
+    """An error answer of the service; `query_code` is its older name, which some SDKs show."""
 
     def __init__(self, code: str, message: str, *, status: int = 400, query_code: str = "") -> None:
         super().__init__(message)
@@ -35,13 +35,13 @@ class AwsError(Exception):
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a service speaks.
+    """The protocol of one service.
 
     Attributes:
-        signing_name: what requests to it are signed for.
-        target_prefix: what precedes the action in `X-Amz-Target`.
+        signing_name: the service name in the signature's scope.
+        target_prefix: the prefix of the action in `X-Amz-Target`.
         version: of the JSON protocol, `1.0` or `1.1`.
-        namespace: what precedes an error's type.
+        namespace: the prefix of an error's type.
     """
 
     signing_name: str
@@ -106,7 +106,7 @@ def check_signature(request: web.BaseRequest, service: str) -> None:
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
-    """Read a request's body, which `request.read` takes up to 1 MiB only. Raises AwsError."""
+    """Read a request's body, beyond the 1 MiB of `request.read`. Raises AwsError."""
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
@@ -119,14 +119,14 @@ def _parameters(body: bytes) -> Parameters:
     try:
         parsed = json.loads(body or b"{}")
     except ValueError as error:
-        raise AwsError("SerializationException", "The request is no JSON.") from error
+        raise AwsError("SerializationException", "The request is not JSON.") from error
     if not isinstance(parsed, dict):
-        raise AwsError("SerializationException", "The request is no JSON object.")
+        raise AwsError("SerializationException", "The request is not a JSON object.")
     return parsed
 
 
 def text(parameters: Parameters, name: str, default: str | None = None) -> str:
-    """Return a parameter that is a string. Raises AwsError when it is something else, or missing with no default."""
+    """Return a string parameter. Raises AwsError when it is of another type, or missing with no default."""
     value = parameters.get(name, default)
     if value is None:
         raise AwsError("MissingParameter", f"The request must contain the parameter {name}.")
@@ -136,7 +136,7 @@ def text(parameters: Parameters, name: str, default: str | None = None) -> str:
 
 
 def number(parameters: Parameters, name: str, least: int, most: int) -> int | None:
-    """Return a whole number within bounds, None where it is missing. Raises AwsError."""
+    """Return a whole number within bounds, None when it is missing. Raises AwsError."""
     value = parameters.get(name)
     if value is None:
         return None
@@ -147,7 +147,7 @@ def number(parameters: Parameters, name: str, least: int, most: int) -> int | No
 
 
 def objects(parameters: Parameters, name: str) -> list[Parameters]:
-    """Return a list of objects, empty where it is missing. Raises AwsError."""
+    """Return a list of objects, empty when it is missing. Raises AwsError."""
     value = parameters.get(name)
     if value is None:
         return []

@@ -1,6 +1,6 @@
-"""Which request a call of a service came from: the header by which X-Ray follows a request, made of its id here.
+"""Finds the request that caused a call of a service, by X-Ray's tracing header, made here of the request's id.
 
-Lambda's runtime client puts the header of an invocation into the function's environment, and SDKs send it on.
+Lambda's runtime client puts the header of an invocation into the function's environment, and SDKs pass it on.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ HEADER: Final = "X-Amzn-Trace-Id"
 _ROOT: Final = re.compile(r"Root=1-[0-9a-f]{8}-([0-9a-f]{24})")
 
 CAUSE: ContextVar[str] = ContextVar("CAUSE", default="")
-"""Of the call that is being served: the key of the request behind it, empty where none is known."""
+"""The key of the request that caused the present call; empty when it is unknown."""
 
 
 def key_of(trace: str) -> str:
@@ -27,7 +27,7 @@ def header_of(trace: str) -> str:
 
 
 def noted(headers: Mapping[str, str]) -> str:
-    """Note for the rest of this task which request these headers came from; returns its key."""
+    """Set CAUSE for the rest of this task from these headers, and return the key."""
     found = _ROOT.search(headers.get(HEADER, ""))
     key = found.group(1) if found else ""
     CAUSE.set(key)

@@ -47,15 +47,14 @@ STRIPE_SECRET = "STRIPE_SECRET_ARN"  # noqa: S105 - the name of a variable
 
 @dataclass(frozen=True)
 class CloudSettings:
-    """What to run and where. `overrides` are template parameters; `port` 0 takes any free one.
+    """The settings of a cloud. `overrides` are template parameters; `port` 0 takes any free one.
 
     `max_processes` bounds the processes of one function on this machine; events beyond it wait.
     A process unused for `idle_seconds` ends. `retry_delay_seconds` is the pause before an asynchronous
-    event's first retry (60 s on AWS); it doubles. Without `event_sources` queues fill and nobody reads them:
-    for a second process on a data folder whose server reads them. `longest_redelivery_seconds` bounds for how much
-    longer a message stays out of sight once its function has failed on it, so that nobody need wait for its queue's
-    visibility time-out. `sockets_url` is the HTTP origin of the cloud that holds the WebSocket connections, where
-    that is another one: for a second process again.
+    event's first retry (60 s on AWS); it doubles. Without `event_sources` queues are not read: for a second process
+    on a data folder, whose server reads them. `longest_redelivery_seconds` bounds how long a message stays hidden
+    after its function failed on it, so that nobody has to wait for the queue's visibility time-out. `sockets_url`,
+    also for a second process, is the HTTP origin of the cloud that holds the WebSocket connections.
     """
 
     template: Path
@@ -79,10 +78,10 @@ class CloudSettings:
 
 @dataclass(frozen=True)
 class InvokeResult:
-    """What a direct invocation gives: `status` 200, or 429 when throttled, as Lambda's Invoke answers.
+    """The result of a direct invocation: `status` is 200, or 429 when throttled, as with Lambda's Invoke.
 
     `error` is None, `Unhandled` (the function raised), `Sandbox.Timedout` or `Runtime.ExitError`; `payload`
-    is the answer or describes the error; `log` holds the last lines that were printed.
+    is the answer or describes the error; `log` holds the last printed lines.
     """
 
     status: int
@@ -164,9 +163,9 @@ class Cloud:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
     def _function_pools(self, stripe: Mapping[str, str]) -> dict[str, FunctionPool]:
-        """Pools of every function; their environment names our port, so we listen already.
+        """The pools of all functions. Their environment contains our port, so we must be listening already.
 
-        Stripe's keys are for those alone that the template lets read the secret they are in.
+        Only the functions that the template lets read Stripe's secret get its keys.
         """
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
@@ -243,7 +242,7 @@ class Cloud:
         return InvokeResult(200, json.loads(outcome.payload), outcome.log, outcome.error)
 
     async def _replay(self, request_id: str) -> bool:
-        """Invoke a function again with what it was given then; False where that is forgotten."""
+        """Invoke a function again with an earlier payload; False when that is no longer kept."""
         found = self._traces.invocation(request_id)
         if found is not None:
             self._in_background("a replay", self._again(found))
@@ -260,7 +259,7 @@ class Cloud:
 
     @property
     def stripe(self) -> StripeControl:
-        """The hand that moves Stripe, of a cloud that has been started."""
+        """The controls of Stripe, of a cloud that has been started."""
         assert self._stripe is not None
         return self._stripe.control
 
@@ -282,7 +281,7 @@ class Cloud:
 
 
 class RunningCloud:
-    """A cloud that runs in a thread of its own, for callers without an event loop."""
+    """A cloud in a thread of its own, for callers without an event loop."""
 
     def __init__(self, cloud: Cloud, loop: asyncio.AbstractEventLoop) -> None:
         self._cloud = cloud
@@ -295,12 +294,12 @@ class RunningCloud:
 
     @property
     def realtime_url(self) -> str:
-        """Where clients of the stack's WebSocket API connect; empty where it has none."""
+        """The address of the stack's WebSocket API; empty when it has none."""
         paths = [api.path for api in self.stack.sockets]
         return self.api_url.replace("http://", "ws://") + paths[0] if paths else ""
 
     def put_events(self, events: Sequence[BusEvent]) -> list[str]:
-        """Put events on a bus as an AWS service does, which may name itself as their source; return their ids."""
+        """Put events on a bus as an AWS service can: with any `source`. Returns their ids."""
 
         async def put() -> list[str]:
             return self._cloud.messaging.bus.put(events)
@@ -322,7 +321,7 @@ class RunningCloud:
 
 @contextlib.contextmanager
 def running_cloud(settings: CloudSettings) -> Iterator[RunningCloud]:
-    """Run a cloud in a thread for the length of a `with` block. Raises what `Cloud.start` raises."""
+    """Run a cloud in a thread for the length of a `with` block. Raises the errors of `Cloud.start`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="localcloud", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""`/_dev`: where to begin, and what happened lately, as one trace by request; with Replay and Run now."""
+"""`/_dev`: links to begin with, and recent activity as one trace per request, with Replay and Run now."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -40,12 +40,12 @@ type Run = Callable[[str], Awaitable[bool]]
 
 
 class DevPage:
-    """Serves the page and does what its buttons say.
+    """Serves the page and performs the actions of its buttons.
 
     Attributes:
         schedules: their names.
-        run: fires one of them now; false where there is none of that name.
-        replay: invokes a function again with the payload of an invocation; false where it is forgotten.
+        run: fires one of them now; false when there is none of that name.
+        replay: invokes a function again with the payload of an invocation; false when it is no longer kept.
     """
 
     def __init__(self, traces: Traces, origin: str, schedules: Iterable[str], run: Run, replay: Run) -> None:
@@ -66,17 +66,17 @@ class DevPage:
         return _answer(self._page(request.query.get("kind")))
 
     async def _press(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.headers.get("Origin") != self._origin:  # another site's page must not press our buttons
+        if request.headers.get("Origin") != self._origin:  # another site must not be able to press our buttons
             return web.Response(status=403, text="not from this page")
         verb, _, subject = request.path.removeprefix(f"{PATH}/").partition("/")
         press = {"run": self._run, "replay": self._replay}.get(verb)
         if press is None or not await press(unquote(subject)):
             return web.Response(status=404, text="no such schedule or invocation")
-        await asyncio.sleep(0.3)  # most are over by then, and on the page
+        await asyncio.sleep(0.3)  # most have ended by then, and are on the page
         return web.Response(status=303, headers={"Location": PATH})
 
     def _shown(self, kind: str | None) -> Iterator[Trace]:
-        """The newest ones, without the console's files: these, and what only looks, would soon leave nothing else."""
+        """The newest traces, without the console's files: files and reads would soon push everything else out."""
         found = self._traces.newest(kind)
         return islice((each for each in found if not each.asked.startswith("GET /console/")), _SHOWN)
 
@@ -95,14 +95,14 @@ class DevPage:
             "<p>Sign in as a customer in one tab, as a mechanic in another and as an admin in a third; "
             "no password is asked.</p>"
             f"<h2>Schedules</h2><p>{runs}</p>"
-            f"<h2>What happened lately</h2><nav aria-label='Kinds'>{links}<a href='{PATH}'>Refresh</a></nav>"
+            f"<h2>Recent activity</h2><nav aria-label='Kinds'>{links}<a href='{PATH}'>Refresh</a></nav>"
             f"{traces or self._nothing(kind)}"
         )
 
     def _nothing(self, kind: str | None) -> str:
         dropped = self._traces.forgotten
         if kind in dropped or (kind in (None, CHANGES) and "request" in dropped):
-            return "<p>Nothing that is still kept: what was older has been dropped.</p>"
+            return "<p>Older entries have been dropped.</p>"
         return "<p>Nothing yet.</p>"
 
 
@@ -121,7 +121,7 @@ def _trace(trace: Trace) -> str:
 
 
 def _headline(lines: list[LogLine]) -> str:
-    """The line that says what it was: a request or a firing before what these led to."""
+    """The line that names the cause: a request or a firing rather than its consequences."""
     leading = next((line for line in lines if line.kind in ("request", "schedule")), lines[0])
     return str(leading)
 

@@ -1,4 +1,4 @@
-"""Amazon SES on this machine: moto's, with what it lacks: mails that outlive it, and the mailbox simulator's events."""
+"""Amazon SES on this machine: moto's, plus mails that outlive the process and the mailbox simulator's events."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ type Emit = Callable[[Sequence[BusEvent]], object]
 
 @dataclass(frozen=True)
 class SentMail:
-    """A mail that SES took; `kind` is its tag of that name, where it has one."""
+    """A mail that SES accepted; `kind` is its tag of that name, if any."""
 
     message_id: str
     sent_at: str
@@ -49,12 +49,12 @@ class SentMail:
 
 
 def mail_store(data_dir: Path) -> JsonLines[SentMail]:
-    """What was sent and is kept in a data folder."""
+    """The sent mails that a data folder keeps."""
     return JsonLines(data_dir / FILE, _kept)
 
 
 class MailService:
-    """The part of SES's API, version 2, that moto has, below `PREFIX`; the From addresses of a stack are verified."""
+    """Those calls of SES's API, version 2, that moto has, below `PREFIX`; the stack's From addresses are verified."""
 
     def __init__(self, data_dir: Path, stack: Stack, emit: Emit, log: Log) -> None:
         self.store = mail_store(data_dir)
@@ -73,14 +73,14 @@ class MailService:
         if (request.method, path, status) == ("POST", _SEND_PATH, 200):
             mail = _sent(json.loads(body), json.loads(answer)["MessageId"])
             self.store.add(mail)
-            # No address: what is logged here looks like the log of the account.
+            # No address: this log shows no more than the account's log would.
             kind = mail.kind or "untagged"
             self._log(LogLine("mail", f"ses took a mail: {kind}", request_id=mail.message_id, cause=cause))
             self._emit(_simulated(mail))
         return web.Response(status=status, body=answer, content_type="application/json")
 
     async def warm(self) -> None:
-        """Load moto after a while, so that a first mail is not late, nor a start."""
+        """Load moto after a while, so that it delays neither the start nor the first mail."""
         if self._senders:
             await asyncio.sleep(_WARM_AFTER_SECONDS)
             await self._moto.load()
@@ -119,7 +119,7 @@ def _now() -> str:
 
 
 def _simulated(mail: SentMail) -> list[BusEvent]:
-    """What SES reports of mails to its mailbox simulator; `bounce+label@` is the same as `bounce@`."""
+    """SES's events for mails to its mailbox simulator; `bounce+label@` is the same as `bounce@`."""
     found = []
     for address in mail.to:
         local, _, domain = parseaddr(address)[1].lower().rpartition("@")
@@ -143,7 +143,7 @@ def _bounce(address: str) -> tuple[str, dict[str, Any]]:
 
 
 def _transient_bounce(address: str) -> tuple[str, dict[str, Any]]:
-    """An out-of-office answer, which SES reports as a bounce that is not permanent."""
+    """An out-of-office answer, which SES reports as a transient bounce."""
     kind, detail = _bounce(address)
     return kind, {**detail, "bounce": {**detail["bounce"], "bounceType": "Transient"}}
 

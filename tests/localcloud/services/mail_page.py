@@ -1,4 +1,4 @@
-"""`/_dev/mail`: what the local SES sent, as a reader of the mail would see it, and as JSON for tests."""
+"""`/_dev/mail`: the mails of the local SES, as their readers would see them, and as JSON for tests."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from localcloud.services.mail import SentMail
 PATH: Final = "/_dev/mail"
 JSON_PATH: Final = "/_dev/mail.json"
 _SHOWN: Final = 200
-# Mails are made of what users wrote: nothing in one may run, load or send anything.
+# Mails contain users' text: nothing in one may run, load or send anything.
 _PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-src 'self'; base-uri 'none'"
 _MAIL_POLICY: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'"
 _STYLE: Final = (
@@ -48,7 +48,7 @@ class MailPage:
 
 
 def answer(body: str, content_type: str, policy: str = _PAGE_POLICY) -> web.Response:
-    """A page or a document below `/_dev` that shows what users wrote."""
+    """A page or a document below `/_dev` that shows users' text."""
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": policy,

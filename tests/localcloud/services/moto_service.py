@@ -1,6 +1,6 @@
-"""A service of moto's, in a thread of its own.
+"""One of moto's services, in a thread of its own.
 
-moto is loaded by the first request, so that a start without one does not wait for it.
+The first request loads moto, so that a start does not wait for it.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class MotoService:
-    """One of moto's services, which knows a request as its own by its signature."""
+    """One of moto's services; moto recognises its requests by their signature."""
 
     def __init__(self, name: str, furnish: Callable[["Client", dict[str, str]], None]) -> None:
-        """`furnish` makes what is there from the beginning, with a client and the headers of a request."""
+        """`furnish` makes the initial resources, with a client and the headers of a request."""
         self._signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential=local/20000101/{REGION}/{name}/aws4_request"}
         self._furnish = furnish
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
@@ -43,7 +43,7 @@ class MotoService:
 
     @cached_property
     def _client(self) -> "Client":
-        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (a second that only a first request pays)
+        from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 (takes a second, which only a first request waits)
             DomainDispatcherApplication,
             create_backend_app,
         )

@@ -1,6 +1,6 @@
-"""Amazon SNS on this machine: moto's, with a memory of what was published and a page that shows it.
+"""Amazon SNS on this machine: moto's, with a record of published messages and a page that shows them.
 
-Every topic that a function's environment names exists; nobody subscribes, so a message goes to the log and the page.
+Every topic that a function's environment names exists; it has no subscribers: messages go to the log and the page.
 """
 
 import json
@@ -36,7 +36,7 @@ _MESSAGE_ID: Final = ".//{http://sns.amazonaws.com/doc/2010-03-31/}MessageId"
 
 @dataclass(frozen=True)
 class Published:
-    """A message that a topic took."""
+    """A message that a topic accepted."""
 
     message_id: str
     published_at: str
@@ -46,7 +46,7 @@ class Published:
 
 
 def published_store(data_dir: Path) -> JsonLines[Published]:
-    """What was published and is kept in a data folder."""
+    """The published messages that a data folder keeps."""
     return JsonLines(data_dir / FILE, Published)
 
 
@@ -70,7 +70,7 @@ class TopicService:
         return web.Response(status=status, body=answered, content_type="text/xml")
 
     async def page(self, request: web.BaseRequest) -> web.StreamResponse:
-        """What was published, as a page or as JSON."""
+        """The published messages, as a page or as JSON."""
         messages = self.store.all()[::-1]
         if request.path == JSON_PATH:
             return answer(json.dumps({"messages": [asdict(each) for each in messages]}), "application/json")

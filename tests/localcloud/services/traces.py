@@ -1,6 +1,6 @@
-"""What happened lately, in memory: the lines of the log by the request that caused them, and payloads to replay.
+"""Recent activity, in memory: log lines grouped by the request that caused them, and payloads to replay.
 
-A bound for each kind of trace: what a page asks for over and over pushes out only its own like.
+Each kind of trace has a limit of its own, so that a page's polling pushes out only traces of its kind.
 """
 
 from collections import Counter, OrderedDict, defaultdict
@@ -25,7 +25,7 @@ _TELLING: Final = frozenset({"dead", "mail", "bus", "stripe"})
 
 @dataclass(frozen=True)
 class Replayable:
-    """One invocation: what the function was given."""
+    """One invocation: the function and its payload."""
 
     request_id: str
     function: str
@@ -34,7 +34,7 @@ class Replayable:
 
 @dataclass
 class Trace:
-    """Everything with one cause, oldest first."""
+    """All lines with one cause, oldest first."""
 
     id: str
     lines: list[LogLine] = field(default_factory=list)
@@ -42,18 +42,18 @@ class Trace:
 
     @property
     def asked(self) -> str:
-        """Method and path of the request it began with; nothing where it began otherwise."""
+        """Method and path of the request it began with; empty when it began otherwise."""
         return next((line.text for line in self.lines if line.kind == "request"), "")
 
     def is_of(self, kind: str | None) -> bool:
-        """Whether it has a line of that kind, or began with a call of the API that may change something; None: any."""
+        """Whether it has a line of that kind; CHANGES: began with an API call that may change something; None: any."""
         if kind == CHANGES:
             verb, _, path = self.asked.partition(" ")
             return verb != "GET" and path.startswith("/api/")
         return kind is None or any(line.kind == kind for line in self.lines)
 
     def labels(self) -> set[str]:
-        """What it is kept as, while it is one of the newest of any of these. Looking up at Stripe is none."""
+        """Its labels: it is kept while it is among the newest of any of them. Reads at Stripe give no label."""
         found = {str(line.kind) for line in self.lines if not line.text.startswith("GET ")} & _TELLING
         if self.is_of(CHANGES):
             found.add(CHANGES)
@@ -69,7 +69,7 @@ class Traces:
     """Keeps the newest traces of each kind whole, and passes every line on.
 
     Attributes:
-        forgotten: kinds of lines of which some are not kept any more.
+        forgotten: kinds of lines of which some have been dropped.
     """
 
     def __init__(self, log: Log) -> None:
@@ -88,28 +88,28 @@ class Traces:
         if line.request_id:
             self._known.setdefault(key_of(line.request_id), line.request_id)
             if line.cause and line.cause != key_of(line.request_id):
-                self._causes[line.request_id] = line.cause  # its own first line may come later
+                self._causes[line.request_id] = line.cause  # the cause's own first line may come later
         strand = self._strands[line.request_id or f"alone-{number}"]
         strand.append((number, line))
         if len(strand) > _LINES:
-            del strand[1]  # not the first, which says what it is
+            del strand[1]  # not the first, which is the headline
         if len(self._strands) > self._most:
             self._forget()
         self._log(line)
 
     def invoked(self, trace: str, invocation: Replayable) -> None:
-        """Keep an invocation, to be replayed."""
+        """Keep an invocation for replay."""
         if len(invocation.payload) <= _LARGEST_PAYLOAD_BYTES:
             self._known.setdefault(key_of(trace), trace)
             self._invocations[invocation.request_id] = (trace, invocation)
 
     def invocation(self, request_id: str) -> Replayable | None:
-        """One that is still kept."""
+        """An invocation, if it is still kept."""
         found = self._invocations.get(request_id)
         return found[1] if found else None
 
     def newest(self, kind: str | None = None) -> Iterator[Trace]:
-        """Traces, the one with the newest line first; `kind`: only those of it."""
+        """Traces, the one with the newest line first; with `kind`, only those of that kind."""
         gathered = self._gathered()
         for trace, invocation in self._invocations.values():
             if (root := self._root(trace)) in gathered:
@@ -117,7 +117,7 @@ class Traces:
         return (trace for trace in gathered.values() if trace.is_of(kind))
 
     def _gathered(self) -> dict[str, Trace]:
-        """Traces by what they began with, the one with the newest line first; without what can be replayed."""
+        """Traces by their first line, the one with the newest line first; without invocations."""
         gathered: defaultdict[str, list[_Numbered]] = defaultdict(list)
         for name, strand in self._strands.items():
             gathered[self._root(name)] += strand
@@ -133,7 +133,7 @@ class Traces:
         return trace
 
     def _forget(self) -> None:
-        """Let go of traces that are none of the newest of anything they are."""
+        """Drop the traces that are not among the newest under any of their labels."""
         kept, shown = set(), Counter[str]()
         for root, trace in self._gathered().items():
             labels = trace.labels()
@@ -143,8 +143,8 @@ class Traces:
                 self.forgotten |= {line.kind for line in trace.lines}
             shown.update(labels)
         self._strands = defaultdict(list, {id_: each for id_, each in self._strands.items() if self._root(id_) in kept})
-        self._most = max(_STRANDS, 2 * len(self._strands))  # so that most lines cost nothing
-        recent = set(list(self._invocations)[-_INVOCATIONS:])  # the line of a request comes after what it invoked
+        self._most = max(_STRANDS, 2 * len(self._strands))  # so that this runs for few lines
+        recent = set(list(self._invocations)[-_INVOCATIONS:])  # a request's line comes after those of its invocations
         for id_, (trace_id, _) in list(self._invocations.items()):
             if id_ not in recent and self._root(trace_id) not in kept:
                 del self._invocations[id_]

@@ -1,8 +1,8 @@
-"""Reads a CloudFormation template and works out its intrinsic functions, as far as one machine can know them.
+"""Reads a CloudFormation template and evaluates its intrinsic functions, as far as one machine can.
 
-What only a deployment knows gets a readable stand-in: a resource's `Ref` is its logical id, an attribute is
-`LogicalId.Attribute` (an ARN for `Arn`), and a parameter without default or override is `local-<Name>`. Queues
-and event buses have what AWS would give, since our own stand-ins of these services answer to it.
+Values that only a deployment knows get a readable placeholder: a resource's `Ref` is its logical id, an attribute is
+`LogicalId.Attribute` (an ARN for `Arn`), and a parameter without default or override is `local-<Name>`. Queues and
+event buses get values like AWS's, since the local services answer to them.
 """
 
 import re
@@ -32,7 +32,7 @@ _SUB_VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
 class TemplateError(Exception):
-    """The template asks for something we cannot read; the message names the place."""
+    """The template has something that we cannot read; the message names the place."""
 
 
 class _Loader(yaml.CSafeLoader):
@@ -58,10 +58,10 @@ _Loader.add_multi_constructor("!", _short_tag)
 
 
 def load(path: Path) -> dict[str, Value]:
-    """Parse the template at `path`, short tags turned into their long form, loops written out.
+    """Parse the template at `path`, with short tags in their long form and loops expanded.
 
     Raises:
-        TemplateError: it cannot be parsed, has no Resources, or has a loop that we cannot write out.
+        TemplateError: it cannot be parsed, has no Resources, or has a loop that we cannot expand.
     """
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - derives from CSafeLoader
@@ -74,7 +74,7 @@ def load(path: Path) -> dict[str, Value]:
 
 
 def _written_out(resources: Mapping[str, Value]) -> dict[str, Value]:
-    """Replace every Fn::ForEach among the resources by what it makes."""
+    """Replace every Fn::ForEach among the resources by its expansion."""
     found: dict[str, Value] = {}
     for key, value in resources.items():
         made = _iterations(key, value) if key.startswith(_FOR_EACH) else {key: value}
@@ -101,7 +101,7 @@ def _iterations(place: str, loop: Value) -> dict[str, Value]:
 
 
 def _iteration(template: Value, identifier: str, value: str, place: str) -> Value:
-    """What `template` is for this value of the loop."""
+    """Expand `template` for one value of the loop."""
     if isinstance(template, list):
         return [_iteration(item, identifier, value, place) for item in template]
     if isinstance(template, dict):
@@ -147,7 +147,7 @@ def text(value: Value) -> str:
 
 
 def references(value: Value) -> frozenset[str]:
-    """Name every parameter, resource and condition that an unresolved value mentions."""
+    """Return every parameter, resource and condition that an unresolved value names."""
     return frozenset(_mentions(value))
 
 
@@ -196,7 +196,7 @@ class Resolver:
         }
 
     def resolve(self, value: Value) -> Value:
-        """Return `value` with every intrinsic worked out; entries that are AWS::NoValue disappear."""
+        """Return `value` with every intrinsic evaluated; entries that are AWS::NoValue disappear."""
         if isinstance(value, list):
             resolved = [self.resolve(item) for item in value]
             return [item for item in resolved if item != _NO_VALUE]
@@ -236,7 +236,7 @@ class Resolver:
         raise TemplateError(f"Ref {name}: no such parameter or resource")
 
     def _identity(self, logical_id: str) -> str:
-        """What `Ref` gives: a queue's URL, a bus's name, a topic's ARN."""
+        """The value of `Ref`: a queue's URL, a bus's name, a topic's ARN."""
         kind = text(mapping(self._resources[logical_id], logical_id).get("Type"))
         if kind == "AWS::SQS::Queue":
             return f"{QUEUES_URL}{ACCOUNT}/{self._name(logical_id, kind)}"
@@ -247,7 +247,7 @@ class Resolver:
         return logical_id
 
     def _name(self, logical_id: str, kind: str) -> str:
-        """What stands at the end of a resource's ARN."""
+        """The end of a resource's ARN."""
         properties = mapping(mapping(self._resources[logical_id], logical_id).get("Properties"), logical_id)
         if kind == "AWS::Events::EventBus":
             return f"event-bus/{text(self.resolve(properties.get('Name', logical_id)))}"

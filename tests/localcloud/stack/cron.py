@@ -17,7 +17,7 @@ type Next = Callable[[datetime], datetime | None]
 
 
 class BadExpression(Exception):
-    """Not a schedule expression EventBridge would take."""
+    """EventBridge would refuse this schedule expression."""
 
     def __init__(self, expression: str, why: str) -> None:
         super().__init__(f"{expression}: {why}")
@@ -26,7 +26,7 @@ class BadExpression(Exception):
 def next_times(expression: str, timezone: str = "UTC") -> Next:
     """Return a function from an instant (UTC) to the first firing after it, or None if there is none.
 
-    A rate counts from the instant given. Raises BadExpression.
+    A rate counts from the given instant. Raises BadExpression.
     """
     match = re.fullmatch(r"(rate|cron|at)\((.+)\)", expression.strip())
     if match is None:
@@ -80,7 +80,7 @@ class _Cron:
             years=_numbers(year, 1970, _LAST_YEAR),
             zone=zone,
         )
-        cron.days(2024, 1)  # says at once what is wrong with the days
+        cron.days(2024, 1)  # raises now when the days are wrong
         return cron
 
     def after(self, instant: datetime) -> datetime | None:
@@ -130,7 +130,7 @@ class _Cron:
 
 
 def _week_day(year: int, month: int, day: int) -> int:
-    """EventBridge counts from Sunday, which is 1."""
+    """EventBridge's weekday: Sunday is 1."""
     return (calendar.weekday(year, month, day) + 1) % 7 + 1
 
 

@@ -1,7 +1,7 @@
-"""EventBridge's event patterns: which events a rule wants.
+"""EventBridge's event patterns: whether a rule matches an event.
 
-As EventBridge does: a list matches where one of its entries matches, a field that holds a list matches where one
-of its elements does, and a field that is missing matches nothing but `{"exists": false}`.
+As in EventBridge, a list matches when one of its entries does, a field with a list matches when one of its elements
+does, and a missing field matches nothing but `{"exists": false}`.
 """
 
 import ipaddress
@@ -45,7 +45,7 @@ def _any_of(patterns: Value, place: str) -> Matcher:
 def _field(name: str, wanted: Value, place: str) -> Matcher:
     if isinstance(wanted, dict):
         inner = compiled(wanted, place)
-        absent_matches = inner({})  # all it asks for is that something be missing
+        absent_matches = inner({})  # it only requires that something be missing
         return lambda event: (
             any(inner(item) for item in _elements(event[name]) if isinstance(item, dict))
             if name in event
@@ -60,7 +60,7 @@ def _field(name: str, wanted: Value, place: str) -> Matcher:
             raise TemplateError(f"{place}: exists takes true or false, found {value!r}")
 
     def matches(event: Fields) -> bool:
-        # `exists` speaks of leaves only
+        # `exists` is about leaves only
         present = name in event and not isinstance(event[name], dict)
         return present in existence or (
             name in event and any(test(item) for item in _elements(event[name]) for test in tests)
@@ -89,7 +89,7 @@ def _test(entry: Value, place: str) -> _Test:
 
 
 def _equals(wanted: object) -> _Test:
-    """Equal and of one kind: Python takes True for 1."""
+    """Equal and of one kind: in Python, True equals 1."""
     return lambda value: value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
 
 

@@ -1,4 +1,4 @@
-"""The event bus of a deployment as data: queues, rules and event source mappings, read from template.yaml."""
+"""A deployment's queues, rules and event source mappings as data, read from template.yaml."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _LARGEST_FIFO_BATCH = 10
 
 @dataclass(frozen=True)
 class Redrive:
-    """Where messages go that were received `max_receives` times: the name of a queue."""
+    """The queue for messages that were received `max_receives` times, by name."""
 
     dead_letters: str
     max_receives: int
@@ -30,7 +30,7 @@ class Redrive:
 
 @dataclass(frozen=True)
 class QueueSpec:
-    """An SQS queue. Its name is the logical id where the template gives none."""
+    """An SQS queue. Its name is the logical id when the template gives none."""
 
     logical_id: str
     name: str
@@ -51,7 +51,7 @@ class QueueSpec:
 
 @dataclass(frozen=True)
 class RuleTarget:
-    """Where a rule sends events, and what becomes of one that cannot be delivered.
+    """A rule's target, and the queue for events that cannot be delivered to it.
 
     `given` is a constant in place of the event, `path` the dotted way to the part of it that is sent;
     `dead_letters` names a queue.
@@ -69,7 +69,7 @@ class RuleTarget:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule on a bus, which is named."""
+    """A rule on a bus, which `bus` names."""
 
     name: str
     bus: str
@@ -85,7 +85,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class EventSource:
-    """An event source mapping: which queue a function is fed from, and how.
+    """An event source mapping: the queue that feeds a function, and how.
 
     `partial` says that the function's answer names the messages that failed.
     """
@@ -100,7 +100,7 @@ class EventSource:
 
 @dataclass(frozen=True)
 class EventStack:
-    """Everything about events that a template declares; queues by name."""
+    """A template's queues (by name), rules and event source mappings."""
 
     queues: Mapping[str, QueueSpec] = field(default_factory=dict)
     buses: frozenset[str] = frozenset({DEFAULT_BUS})
@@ -195,7 +195,7 @@ def _dead_letters(place: str, arn: Value) -> str:
 
 
 def _rule(logical_id: str, properties: Mapping[str, Value]) -> Rule | None:
-    """One rule; none where it is switched off or is a schedule."""
+    """One rule; none when it is switched off or is a schedule."""
     if text(properties.get("State", "ENABLED")) == "DISABLED" or "EventPattern" not in properties:
         return None
     bus = text(properties.get("EventBusName", DEFAULT_BUS)).rpartition("/")[2]
@@ -231,7 +231,7 @@ def _target(rule: str, target: Mapping[str, Value]) -> RuleTarget:
 
 
 def _check(stack: EventStack) -> None:
-    """Refuse what a deployment refuses, or what would lose messages without a word. Raises TemplateError."""
+    """Refuse what a deployment would refuse, or would silently lose messages. Raises TemplateError."""
     for queue in stack.queues.values():
         if queue.redrive is None:
             continue

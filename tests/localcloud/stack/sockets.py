@@ -1,6 +1,6 @@
 """The WebSocket APIs of a template: routes, stages, and the addresses they have on one machine.
 
-A deployed API has a host of its own; here every one has a path on the gateway's port.
+A deployed API has a host of its own; here each has a path on the gateway's port.
 """
 
 import re
@@ -20,7 +20,7 @@ _SELECTION = re.compile(r"^\$\{?request\.body\.([\w.]+)\}?$")
 
 @dataclass(frozen=True)
 class SocketTarget:
-    """What a route invokes, and how long the gateway waits for it."""
+    """A route's function, and the gateway's time-out for it."""
 
     function: str
     timeout_seconds: float
@@ -30,8 +30,8 @@ class SocketTarget:
 class SocketApi:
     """One stage of a WebSocket API.
 
-    `selection` is the path in a JSON message that names its route; `stage_id` is the stage's logical id, which
-    is what `Ref` gives in the resolved template.
+    `selection` is the path to the route's name in a JSON message; `stage_id` is the stage's logical id, the value
+    of `Ref` in the resolved template.
     """
 
     logical_id: str
@@ -42,12 +42,12 @@ class SocketApi:
 
     @property
     def path(self) -> str:
-        """Where clients connect, on the gateway's port."""
+        """The path for clients, on the gateway's port."""
         return f"{PREFIX}/{self.logical_id}/{self.stage}"
 
 
 def read_socket_apis(resources: Mapping[str, Mapping[str, Value]], resolver: Resolver) -> tuple[SocketApi, ...]:
-    """Read the WebSocket APIs among the resources, one item a stage. Raises TemplateError."""
+    """Read the WebSocket APIs among the resources, one item per stage. Raises TemplateError."""
     found = []
     for api, properties in _of_type(resources, resolver, API_TYPE):
         if text(properties.get("ProtocolType")) != "WEBSOCKET":
@@ -61,7 +61,7 @@ def read_socket_apis(resources: Mapping[str, Mapping[str, Value]], resolver: Res
 
 
 def localized(value: str, apis: Iterable[SocketApi], base_url: str) -> str:
-    """Return `value` with every address of a WebSocket API turned into that under `base_url` (an HTTP origin)."""
+    """Return `value` with every address of a WebSocket API replaced by one under `base_url` (an HTTP origin)."""
     origin = base_url.partition("://")[2]
     for api in apis:
         host = rf"(wss|https)://{re.escape(api.logical_id)}\.execute-api\.[\w.-]+"

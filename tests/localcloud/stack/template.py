@@ -1,6 +1,6 @@
 """The deployment as data: functions, routes, schedules and limits, read from template.yaml.
 
-Works for the template in the repository and for the one `sam build` writes, whose folders are the artefact.
+Works for the template in the repository and for the one that `sam build` writes, which points at built folders.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ _INTEGRATION_LIMIT_MS = 30_000
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """A layer: where its packages lie, and the pins to install them from when it is not built yet."""
+    """A layer: the folder of its packages, and the pins to install them from when it is not built."""
 
     logical_id: str
     packages: Path
@@ -55,9 +55,9 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class AsyncPolicy:
-    """What becomes of an asynchronous event that fails: how often, how long it is tried, and where it ends.
+    """The handling of failed asynchronous events: number of retries, maximum age, dead-letter queue.
 
-    None means that the template says nothing.
+    None: the template does not set it.
     """
 
     retries: int | None = None
@@ -67,7 +67,7 @@ class AsyncPolicy:
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """A function. `references` names what each variable of `environment` mentions in the template."""
+    """A function. `references` maps each variable of `environment` to the template's names in it."""
 
     logical_id: str
     code: Path
@@ -84,7 +84,7 @@ class FunctionSpec:
 
 @dataclass(frozen=True)
 class Throttle:
-    """A token bucket: requests per second, and how many may come at once."""
+    """A token bucket: requests per second, and the burst."""
 
     rate: float
     burst: int
@@ -92,7 +92,7 @@ class Throttle:
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the HTTP API; `authorizer` is None where it is public, `method` may be ANY."""
+    """One route of the HTTP API; `authorizer` is None when it is public, `method` may be ANY."""
 
     method: str
     path: str
@@ -104,7 +104,7 @@ class Route:
 
     @property
     def key(self) -> str:
-        """The route key as API Gateway writes it, `GET /api/x` or `$default`."""
+        """The route key in API Gateway's form: `GET /api/x` or `$default`."""
         return self.path if self.path == "$default" else f"{self.method} {self.path}"
 
 
@@ -120,7 +120,7 @@ class JwtAuthorizer:
 
 @dataclass(frozen=True)
 class Cors:
-    """What the API tells browsers of other origins."""
+    """The CORS settings of the API."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -145,7 +145,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Stack:
-    """Everything the local cloud runs."""
+    """Everything that the local cloud runs."""
 
     functions: Mapping[str, FunctionSpec]
     routes: tuple[Route, ...]
@@ -203,7 +203,7 @@ class _Reader:
         return [name for name, resource in self._resources.items() if resource.get("Type") == kind]
 
     def _raw_properties(self, name: str, section: str) -> dict[str, Value]:
-        """A resource's properties over the Globals of its kind: mappings merge, lists add up."""
+        """A resource's properties combined with the Globals of its kind: mappings merge, lists are joined."""
         common = mapping(self._globals.get(section), f"Globals.{section}")
         return _merged(common, mapping(self._resources[name].get("Properties"), name))
 
@@ -232,7 +232,7 @@ class _Reader:
         )
 
     def _layers(self, function: str, names: list[Value]) -> tuple[LayerSpec, ...]:
-        """The function's own layers; one given by ARN, or by a parameter for one, has no files here."""
+        """The function's own layers; one given by ARN, directly or by a parameter, has no files here."""
         found = []
         for name in map(text, names):
             if name.startswith(("arn:", STAND_IN)):
@@ -360,7 +360,7 @@ def _cors(api: Mapping[str, Value]) -> Cors | None:
 
 
 def _schedule(name: str, function: str, kind: str, event: Mapping[str, Value]) -> list[Schedule]:
-    """One schedule, or none when it is switched off."""
+    """One schedule; none when it is switched off."""
     if text(event.get("State", "ENABLED")) == "DISABLED" or text(event.get("Enabled", "true")) == "false":
         return []
     retry = mapping(event.get("RetryPolicy"), name)

@@ -24,8 +24,8 @@ def test_a_mechanic_without_a_user() -> None:
     said = found(NewMechanic, '{"userId": "mia", "name": " ", "email": "mia", "workshopId": 5}')
     assert said == {
         "userId": "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a1",
-        "name": "is needed",
-        "email": "does not have the form that is asked for here",
+        "name": "is required",
+        "email": "does not have the required form",
         "workshopId": "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a1",
     }
 

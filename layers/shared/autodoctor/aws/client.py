@@ -1,7 +1,7 @@
-"""Signed calls of AWS's HTTP APIs with what a cold start can afford: one kept connection, a signature of our own.
+"""Signed calls of AWS's HTTP APIs at a price that a cold start can afford: one kept connection, our own signer.
 
-boto3 costs a first use some 120 ms here, its signer 33 ms: what is sent after a customer's call, or a thousand
-times a broadcast, goes this way (DECISIONS.md#d62).
+The first use of boto3 costs some 120 ms here, its signer 33 ms: too much for what is sent after a customer's call, or
+a thousand times per broadcast (DECISIONS.md#d62).
 """
 
 import json
@@ -45,7 +45,7 @@ class AwsConnection:
         Args:
             method: HTTP method.
             path: added to the endpoint, percent-encoded, without a query.
-            body: as it is to arrive.
+            body: the bytes to send.
             headers: beside those of the signature.
             timeout_seconds: for each wait for the network.
 

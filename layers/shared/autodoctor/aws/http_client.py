@@ -24,7 +24,7 @@ _WITHOUT_BODY: Final = frozenset({204, 304})
 
 
 class ProtocolError(OSError):
-    """What came is not HTTP, or it ended in the middle."""
+    """The answer is not HTTP, or it ended in the middle."""
 
 
 class Closed(ConnectionError):
@@ -33,7 +33,7 @@ class Closed(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What came back."""
+    """An answer: its status and body."""
 
     status: int
     body: bytes
@@ -43,7 +43,7 @@ class HttpConnection:
     """A connection to one server, opened at first use.
 
     Args:
-        base: `http://host:port` or `https://host`; what follows is not looked at. All but `http` is over TLS.
+        base: `http://host:port` or `https://host`; a path is ignored. Every scheme but `http` uses TLS.
     """
 
     def __init__(self, base: str) -> None:
@@ -78,7 +78,7 @@ class HttpConnection:
             method: HTTP method.
             target: path, percent-encoded.
             headers: with `Host`; the length is added.
-            body: as it is to arrive.
+            body: the bytes to send.
             timeout_seconds: for each wait for the network.
 
         Raises:
@@ -88,7 +88,7 @@ class HttpConnection:
         """
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if _LINE_BREAK.search("".join(lines)):
-            raise ValueError("a line break in a request's head")  # which, is not told: one of them is a secret
+            raise ValueError("a line break in a request's head")  # without the line: one of them holds a secret
         request = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode() + body
         try:
             connection = self._opened(timeout_seconds)
@@ -96,12 +96,12 @@ class HttpConnection:
             self._received, self._answering = b"", False
             return self._answer()
         except BaseException:
-            self.close()  # what is left of this exchange must not be read as the next one's answer
+            self.close()  # the rest of this answer must not be read as the next one's
             raise
 
     def _opened(self, timeout_seconds: float) -> socket.socket:
-        if self._socket is not None and _has_news(self._socket):
-            self.close()  # closed meanwhile, as while Lambda froze us, or it tells what nobody asked
+        if self._socket is not None and _is_readable(self._socket):
+            self.close()  # the other end closed it, perhaps while Lambda had frozen us, or sent something unasked
         if self._socket is None:
             plain = socket.create_connection((self._host, self._port), timeout_seconds)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -133,11 +133,11 @@ class HttpConnection:
         return HttpResponse(status, body)
 
     def _head(self) -> tuple[int, dict[str, str]]:
-        """The status and the fields, of which the last of each name counts."""
+        """The status and the header fields; of several with one name the last counts."""
         first, *lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         version, _, rest = first.partition(" ")
         if not version.startswith("HTTP/1.") or not rest[:3].isascii() or not rest[:3].isdigit():
-            raise ProtocolError("no HTTP")
+            raise ProtocolError("not HTTP")
         fields = {}
         for line in lines:
             name, colon, value = line.partition(":")
@@ -196,7 +196,11 @@ class HttpConnection:
     def _more(self) -> None:
         piece = self._piece()
         if not piece:
-            raise ProtocolError("it ended in the middle") if self._answering else Closed("closed without an answer")
+            raise (
+                ProtocolError("closed in the middle of an answer")
+                if self._answering
+                else Closed("closed without an answer")
+            )
         self._answering = True
         self._received += piece
 
@@ -206,20 +210,20 @@ class HttpConnection:
         return self._socket.recv(_PIECE)
 
 
-def _has_news(connection: socket.socket) -> bool:
-    waiting = select.poll()
-    waiting.register(connection, select.POLLIN)
-    return bool(waiting.poll(0))
+def _is_readable(connection: socket.socket) -> bool:
+    readable = select.poll()
+    readable.register(connection, select.POLLIN)
+    return bool(readable.poll(0))
 
 
 def _number(digits: str, base: int) -> int:
     digits = digits.strip(" \t")
     if not digits or not digits.isascii() or not digits.isalnum():
-        raise ProtocolError("a length that is none")
+        raise ProtocolError("not a length")
     try:
         return int(digits, base)
     except ValueError:
-        raise ProtocolError("a length that is none") from None
+        raise ProtocolError("not a length") from None
 
 
 @cache

@@ -18,7 +18,7 @@ _END: Final = "aws4_request"
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Of the function's role.
+    """Keys of the function's role.
 
     Attributes:
         access_key_id: public.
@@ -70,8 +70,8 @@ class Signer:
             (method, quote(path, safe="/~"), "", *(f"{name}:{value}" for name, value in lines), "", names, _hash(body))
         )
         key = self._key_of(moment[:8])
-        told = "\n".join((_ALGORITHM, moment, self._scope, _hash(canonical.encode())))
-        signature = hmac.digest(key, told.encode(), "sha256").hex()
+        to_sign = "\n".join((_ALGORITHM, moment, self._scope, _hash(canonical.encode())))
+        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
         credential = f"{self._credentials.access_key_id}/{self._scope}"
         whole["Authorization"] = f"{_ALGORITHM} Credential={credential}, SignedHeaders={names}, Signature={signature}"
         return whole

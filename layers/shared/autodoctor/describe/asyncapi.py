@@ -14,9 +14,9 @@ from autodoctor.events.model import MODELS, SOURCE, json_schemas
 
 VERSION: Final = "1.0.0"
 _INTRODUCTION: Final = """\
-Two ways to hear what happens. The bus is for whoever runs this service: add a rule with a target of your own, and you \
-have a new consumer. The feed is for the service's users: a WebSocket that tells customers and mechanics what concerns \
-them. Both are hints, delivered at least once; the HTTP API says what is."""
+Two ways to learn what happens. The bus is for the operators of this service: a rule with a target makes a new \
+consumer. The feed is for its users: a WebSocket with messages about a customer's sessions or a mechanic's queue. \
+Both are hints, delivered at least once; the HTTP API has the present state."""
 _BUS: Final = """\
 An EventBridge bus of the service's own account (its name is the stack's output). Every committed transition is there \
 at least once: be idempotent on `eventId`. The bus keeps no order; `sessionSeq` grows within a session. Events carry \
@@ -24,9 +24,9 @@ ids and facts, never personal data. Within version 1 fields are only added. \
 `autodoctor events schema` prints the schema of each detail alone."""
 _FEED: Final = """\
 Fetch a ticket (POST /api/realtime/ticket), connect to its `url` with `?ticket=TICKET`, within 60 seconds and once. \
-What a connection gets follows the groups of the token. `seq` grows, with gaps; a client that comes back with \
+What a connection gets follows the groups of the token. `seq` grows, with gaps; a client that reconnects with \
 `&since=SEQ` gets what it missed, or `resync`. API Gateway closes a connection that is silent for 10 minutes, and any \
-after 2 hours: send something now and then, and come back."""
+after 2 hours: send something now and then, and reconnect."""
 _STATUS: Final = {"created": "pending", "ended": "completed", "opened": "queued"}
 """The status in the example of an event whose type does not name it."""
 _ENVELOPE: Final[Schema] = {
@@ -34,7 +34,7 @@ _ENVELOPE: Final[Schema] = {
     "type": "object",
     "properties": {
         "version": {"const": "0"},
-        "id": {"type": "string", "description": "Of this delivery to the bus; be idempotent on `eventId` instead."},
+        "id": {"type": "string", "description": "Id of this delivery to the bus; be idempotent on `eventId` instead."},
         "detail-type": {"type": "string"},
         "source": {"const": SOURCE},
         "account": {"type": "string"},
@@ -142,8 +142,8 @@ def _feed_channel(names: list[str]) -> Schema:
 
 def _operations(bus: Mapping[str, Schema], feed: Mapping[str, Schema], asked: Mapping[str, Schema]) -> Schema:
     return {
-        "publishEvent": _operation("send", "bus", bus, "Every transition, and what became of money."),
-        "pushMessage": _operation("send", "feed", feed, "What concerns the user who is connected."),
+        "publishEvent": _operation("send", "bus", bus, "Every transition, and the outcome of payments and payouts."),
+        "pushMessage": _operation("send", "feed", feed, "Messages about the user's sessions, or their queue."),
         "takeQuestion": _operation("receive", "feed", asked, "What a client may ask."),
     }
 

@@ -1,6 +1,6 @@
-"""What a text in an answer can be, where its model leaves that open so that a word can be added within a version.
+"""The values of a text in an answer, where its model leaves them open so that one can be added within a version.
 
-Clients show a word that they do not know as it is. The tests take these lists for all there is.
+Clients show a value that they do not know as it is. The tests treat these lists as complete.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +32,7 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
 
 
 def add_choices(model: str, properties: Mapping[str, dict[str, Any]]) -> None:
-    """Write into the properties of a model what each can be."""
+    """Write the possible values into the properties of a model."""
     for name, schema in properties.items():
         choices = _CHOICES.get(f"{model}.{name}", _CHOICES.get(name))
         if choices is not None and "const" not in schema:

@@ -11,7 +11,7 @@ from autodoctor.web.schemas import ResponseModel
 
 
 class NewAssignment(ResponseModel):
-    """A request that the mechanic's queue shows from now on, or an offer to them."""
+    """A request that has entered the mechanic's queue, or an offer to them."""
 
     assignment_id: UUID
     session_id: UUID
@@ -22,7 +22,7 @@ class NewAssignment(ResponseModel):
 
 
 class AssignmentGone(ResponseModel):
-    """A request that the mechanic's queue showed, and shows no longer."""
+    """A request that has left the mechanic's queue."""
 
     assignment_id: UUID
     session_id: UUID
@@ -30,10 +30,10 @@ class AssignmentGone(ResponseModel):
 
 
 class SessionUpdated(ResponseModel):
-    """A session of the user's is somewhere else now; fetch it.
+    """A session of the user has changed; fetch it.
 
     Attributes:
-        reason: of an end: billable, too_short, no_show, withdrawn or expired; else null.
+        reason: why it ended: billable, too_short, no_show, withdrawn or expired; null before.
     """
 
     session_id: UUID
@@ -57,7 +57,7 @@ class WaitingUpdated(ResponseModel):
 
 
 class Connected(ResponseModel):
-    """What this connection is called, which a join may name as its `connectionId`."""
+    """The id of this connection, which a join may give as its `connectionId`."""
 
     connection_id: str
 
@@ -74,8 +74,8 @@ class FeedMessage:
 
     Attributes:
         payload: its model; None where it has neither payload nor seq.
-        groups: whose connections get it.
-        text: when.
+        groups: the groups whose connections get it.
+        text: when it is sent.
     """
 
     payload: type[BaseModel] | None
@@ -88,12 +88,12 @@ _MECHANICS: Final = ("mechanics",)
 
 MESSAGES: Final[Mapping[str, FeedMessage]] = {
     "new_assignment": FeedMessage(NewAssignment, _MECHANICS, "A request appears in the queue, or is offered to you."),
-    "assignment_accepted": FeedMessage(AssignmentGone, _MECHANICS, "A mechanic took a request that you could see."),
-    "assignment_cancelled": FeedMessage(AssignmentGone, _MECHANICS, "Its customer took it back."),
+    "assignment_accepted": FeedMessage(AssignmentGone, _MECHANICS, "A mechanic accepted a request that you could see."),
+    "assignment_cancelled": FeedMessage(AssignmentGone, _MECHANICS, "The customer withdrew it."),
     "assignment_expired": FeedMessage(AssignmentGone, _MECHANICS, "Its time is up, or you declined it."),
     "session_updated": FeedMessage(SessionUpdated, ("customers", "mechanics"), "Your session changed its state."),
     "waiting_updated": FeedMessage(WaitingUpdated, ("customers",), "Your place in the queue changed."),
     "connected": FeedMessage(Connected, _ALL, "The answer to `identify`."),
-    "resync": FeedMessage(None, _ALL, "Too much was missed to be sent again: fetch what you show anew."),
+    "resync": FeedMessage(None, _ALL, "Too many messages were missed: fetch everything you show again."),
 }
 """By `type`."""

@@ -11,7 +11,7 @@ from autodoctor.describe.operation import TAGS, Operation
 from autodoctor.describe.operations import OPERATIONS
 from autodoctor.describe.parameters import BY_HTTP, HEADERS, PATH, QUERY
 from autodoctor.describe.problem_schemas import problem_schemas
-from autodoctor.describe.responses import COMPONENT_HEADERS, GATEWAY_SCHEMAS, Answers, Call, responses
+from autodoctor.describe.responses import COMPONENT_HEADERS, GATEWAY_SCHEMAS, Call, Successes, responses
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import Mode, Schema, resolve, schemas
 from autodoctor.web.http import Content, Route
@@ -41,7 +41,7 @@ class _World:
 
 
 class Undescribed(Exception):
-    """A route that serves, but of which this package says nothing, or not all."""
+    """A route that this package does not describe, or not completely."""
 
 
 def openapi(routes: Mapping[str, Route]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _operation(key: str, route: Route, world: _World) -> Schema:
         written["parameters"] = parameters
     if body := _body(described, route, world):
         written["requestBody"] = body
-    successes = Answers(answers, world.models, world.definitions)
+    successes = Successes(answers, world.models, world.definitions)
     written["responses"] = responses(Call(key, route, described), successes, world.responses)
     return written
 

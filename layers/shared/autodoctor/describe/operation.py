@@ -1,4 +1,4 @@
-"""What is said of a route beyond what its code says: a name, a sentence, and where it belongs."""
+"""The description of a route beyond what the route states: a name, a sentence, and a chapter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,12 +21,12 @@ type Tag = Literal[
 TAGS: Final[Mapping[Tag, str]] = {
     "Intake": "A customer says what is wrong, pays, and signs the waiver.",
     "Sessions": "One consultation, from waiting to its end, and what both parties see of it.",
-    "Mechanics": "The queue, offers, and when a mechanic can be asked.",
+    "Mechanics": "The queue, offers, and availability.",
     "Payments": "Plans, credits, earnings, and how mechanics are paid.",
     "Quotes": "A mechanic hands a session to a workshop, the workshop names an amount, the customer decides.",
-    "Notifications": "What a user was told, and how they want to be told.",
-    "Realtime": "How to open the WebSocket; its messages stand in /api/asyncapi.json.",
-    "Administration": "For admins only; every change is written down with who made it.",
+    "Notifications": "A user's messages, and how they want to get them.",
+    "Realtime": "How to open the WebSocket; /api/asyncapi.json describes its messages.",
+    "Administration": "For admins only; every change is recorded with who made it.",
     "Webhooks": "What Stripe calls. Its signature is its identity.",
     "Console": "A small web application for customers, mechanics and admins; not an API.",
     "Meta": "The API's description of itself.",
@@ -42,7 +42,7 @@ class Operation:
         summary: a few words.
         tag: the chapter it belongs to.
         text: what a caller has to know; CommonMark.
-        query: query parameters that mean something else here than in parameters.py: text and schema, by name.
+        query: query parameters with another meaning here than in parameters.py: text and schema, by name.
         body: schema of a body that is not read as one of our models.
         content: schema by media type of an answer that is not one of our models.
         statuses: of such answers, and what each means.

@@ -1,4 +1,4 @@
-"""The pages for people, drawn from the two documents: no scripts, nothing loaded from anywhere, not even a stylesheet.
+"""The pages for people, drawn from the two documents: one response each, without scripts, nothing else to load.
 
 The documents are made before a deployment (`autodoctor openapi --write`) and lie beside the handler: reading the code
 of all functions takes a second and needs all of them, a page needs neither.
@@ -20,24 +20,24 @@ from autodoctor.web.http import Content
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _HTML: Final = "text/html; charset=utf-8"
 
-type Name = Literal["openapi", "asyncapi"]
+type DocumentName = Literal["openapi", "asyncapi"]
 
 
 class Description:
-    """What this API says of itself.
+    """The API's description of itself, as files and pages.
 
     Args:
         folder: where openapi.json and asyncapi.json are.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._texts: dict[Name, str] = {
+        self._texts: dict[DocumentName, str] = {
             "openapi": (folder / "openapi.json").read_text(encoding="utf-8"),
             "asyncapi": (folder / "asyncapi.json").read_text(encoding="utf-8"),
         }
         self._style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
 
-    def document(self, name: Name) -> Content:
+    def document(self, name: DocumentName) -> Content:
         """One of the documents, as it was written."""
         return Content(self._texts[name], "application/json", headers={"X-Content-Type-Options": "nosniff"})
 

@@ -22,11 +22,11 @@ _DETAILS: Final = {
     "not-found": "There is no such session.",
     "conflict": "This does not fit the present state.",
 }
-"""For types whose sentence is another each time."""
+"""Sentences for types that have a different one each time."""
 
 
 class Unexplained(Exception):
-    """A type of problem about which its page would say nothing, or not all."""
+    """A type of problem that problems.py does not explain, or not completely."""
 
 
 def problem_schemas(raised: Iterable[type[Problem]]) -> dict[str, Schema]:
@@ -54,7 +54,7 @@ def reference(kind: type[Problem]) -> Schema:
 
 
 def sample(kind: type[Problem]) -> Problem:
-    """One of its kind, as it might really be."""
+    """A realistic example of a problem."""
     given: dict[str, Any] = {}
     pairs: list[Any] = []
     for name, parameter in inspect.signature(kind).parameters.items():
@@ -84,7 +84,7 @@ def _schema(kind: type[Problem], guide: Guide) -> Schema:
         "type": {"const": f"/problems/{kind.slug}"},
         "title": {"const": kind.title},
         "status": {"const": kind.status},
-        "detail": {"type": "string", "description": "What is the matter this time, for people."},
+        "detail": {"type": "string", "description": "What happened this time, for people."},
         **extras,
     }
     return {

@@ -1,4 +1,4 @@
-"""What each type of problem means and what to do about it: the text of the page under its `type`.
+"""The meaning of each type of problem, and what to do: the text of the page under its `type`.
 
 A new error class in errors.py (or elsewhere) needs its slug here; tests/describe/test_problems.py says so when it is
 missing. Status, title and extras come from the class itself.
@@ -16,7 +16,7 @@ class Guide:
     Attributes:
         means: what happened, in one or two sentences.
         do: what the client, or the person behind it, does next.
-        extras: what each member of the document says that is not in every problem.
+        extras: the meaning of each member that not every problem document has.
     """
 
     means: str
@@ -69,7 +69,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Sign up with a new account.",
     ),
     "not-found": Guide(
-        "There is nothing with this id, or it is somebody else's: the two look the same, so that ids tell nothing.",
+        "Nothing has this id, or it is somebody else's: the two look the same, so that an id reveals nothing.",
         "Check the id, and that the token is that of the user it belongs to.",
     ),
     "conflict": Guide(
@@ -106,17 +106,17 @@ GUIDES: Final[Mapping[str, Guide]] = {
     "session-not-open": Guide(
         "A session that is scheduled, or that nobody has accepted yet, cannot be joined by this caller.",
         "Wait until its status says otherwise; a scheduled session opens 15 minutes before its time.",
-        {"sessionStatus": "Where it stands: scheduled or pending."},
+        {"sessionStatus": "Its status: scheduled or pending."},
     ),
     "session-not-releasable": Guide(
         "Only a session that waits for its parties can be given back. A live one has to be ended.",
         "End it (POST /api/sessions/{sessionId}/end), or fetch it again if it should be waiting.",
-        {"sessionStatus": "Where it stands."},
+        {"sessionStatus": "Its status."},
     ),
     "session-not-escalatable": Guide(
-        "A mechanic has looked at the car only in a session that is live or completed; no other can be escalated.",
+        "Only a session that is live or completed can be escalated: in others no mechanic has looked at the car yet.",
         "Wait until it is live. One that was cancelled or has expired needs a new intake.",
-        {"sessionStatus": "Where it stands."},
+        {"sessionStatus": "Its status."},
     ),
     "quote-approved": Guide(
         "The customer has approved a quote for this session already, so no other workshop is asked.",
@@ -125,17 +125,17 @@ GUIDES: Final[Mapping[str, Guide]] = {
     ),
     "quote-not-given": Guide(
         "The workshop has not named an amount yet, so there is nothing to approve.",
-        "Wait for the amount; the customer is told of it.",
+        "Wait for the amount; the customer gets a notification.",
     ),
     "quote-decided": Guide(
         "The quote was approved, declined, or superseded by the approval of another. That is final.",
         "Fetch it again (GET /api/quotes/{quoteId}). The mechanic may ask another workshop, unless one is approved.",
-        {"quoteStatus": "How it was decided: approved, declined or superseded."},
+        {"quoteStatus": "The decision: approved, declined or superseded."},
     ),
     "quote-changed": Guide(
         "The workshop changed the amount after the customer had seen another one. Nothing was approved.",
         "Show the customer the new amount, and approve with it if they still want to.",
-        {"amountCents": "The amount that stands now, in cents."},
+        {"amountCents": "The present amount, in cents."},
     ),
     "session-busy": Guide(
         "Another request held the same session, or the same customer's money, for longer than a second. Nothing was "

@@ -1,4 +1,4 @@
-"""The documents as the pages show them: chapters of operations, problems, and types in words."""
+"""The documents as the pages show them: chapters of operations, problems, and readable types."""
 
 import re
 from collections import defaultdict
@@ -27,7 +27,7 @@ _ANY: Final = "ANY"
 
 @dataclass(frozen=True, slots=True)
 class ShownResponse:
-    """What an operation may answer: the models of a success, or the problems of a refusal."""
+    """One answer of an operation: the model of a success, or the problems of a refusal."""
 
     status: str
     text: str

@@ -49,8 +49,8 @@ _HEADER_NAMES: Final = {"Retry-After": "RetryAfter", "Link": "Link", "WWW-Authen
 _OURS: Final = {"Cache-Control": "CacheControl", "X-Request-Id": "RequestId"}
 _MEDIUM: Final = {"schema": {"$ref": f"{REF}GatewayMessage"}}
 _BY_GATEWAY: Final = {
-    401: "No token, or one that is expired or forged",
-    404: "The path leads nowhere, as with an empty id",
+    401: "The token is missing, expired or forged",
+    404: "There is no such path, for example because an id is empty",
     413: "The request is larger than 10 MB",
     429: "Too many requests; try again later",
     503: "The function was too slow",
@@ -67,7 +67,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Successes:
     """The successes of a route.
 
     Attributes:
@@ -81,7 +81,7 @@ class Answers:
     definitions: Mapping[str, Schema]
 
 
-def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[str, Schema]:
+def responses(call: Call, answers: Successes, shared: dict[str, Schema]) -> dict[str, Schema]:
     """Every answer of a route, by status.
 
     Args:
@@ -109,7 +109,7 @@ def responses(call: Call, answers: Answers, shared: dict[str, Schema]) -> dict[s
     return {str(status): made[status] for status in sorted(made)}
 
 
-def _success(status: int, model: type[BaseModel] | None, described: Operation, answers: Answers) -> Schema:
+def _success(status: int, model: type[BaseModel] | None, described: Operation, answers: Successes) -> Schema:
     headers = _headers(_OURS)
     if model is None:
         del headers["Cache-Control"]  # which files and pages may have another of

@@ -142,12 +142,12 @@ _FORMATS: Final = {
 
 
 def example(schema: Schema, definitions: Mapping[str, Schema], name: str = "") -> Any:  # noqa: ANN401 (any JSON)
-    """A value that the schema allows, as it might really be.
+    """A realistic value that the schema allows.
 
     Args:
-        schema: of what; may refer to `definitions`.
+        schema: of the value; may refer to `definitions`.
         definitions: schemas by name.
-        name: of the field it is for.
+        name: of the value's field.
     """
     model = schema.get("$ref", "").removeprefix(REF)
     schema = resolve(schema, definitions)

@@ -47,7 +47,7 @@ def camel(text: str) -> str:
 
 
 def resolve(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """What a schema stands for, where it is a reference."""
+    """The schema that a reference leads to; any other schema as it is."""
     while (ref := schema.get("$ref")) is not None:
         schema = definitions[ref.removeprefix(REF)]
     return schema
@@ -106,7 +106,7 @@ def _short_names(definitions: Iterable[str]) -> dict[str, str]:
 
 
 def _tidied(name: str, schema: Schema) -> Schema:
-    """The same with a docstring's attributes at their properties, and without what says nothing."""
+    """The schema with the docstring's attributes at their properties, and without empty phrases."""
     doc = schema.pop("description", "")
     for attribute, text in attributes(doc):
         if attribute in schema["properties"]:
@@ -117,7 +117,7 @@ def _tidied(name: str, schema: Schema) -> Schema:
 
 
 def _without_noise(schema: Schema) -> Schema:
-    """The same without titles that repeat a name, and without defaults of null: absent is what they mean."""
+    """The schema without titles that repeat a name, and without defaults of null, which mean absent."""
     kept = {name: value for name, value in schema.items() if name != "title"}
     if kept.get("default", "") is None:
         del kept["default"]

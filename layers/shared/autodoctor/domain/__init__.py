@@ -1,1 +1,1 @@
-"""The rules of the house as pure functions and plain values: no clock, no database, nothing of ours imported."""
+"""The business rules as pure functions of plain values: no clock, no database, no import of another package of ours."""

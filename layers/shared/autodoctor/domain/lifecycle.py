@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class SessionStatus(StrEnum):
-    """Where a session stands."""
+    """The state of a session."""
 
     SCHEDULED = "scheduled"
     PENDING = "pending"
@@ -20,7 +20,7 @@ class SessionStatus(StrEnum):
 
 
 class AssignmentStatus(StrEnum):
-    """Where one attempt to give a session to a mechanic stands."""
+    """The state of one attempt to give a session to a mechanic."""
 
     PENDING_WAIVER = "pending_waiver"
     QUEUED = "queued"

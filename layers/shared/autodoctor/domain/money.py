@@ -1,10 +1,10 @@
-"""Who gets which part of a price: integers only, half to even, and what is left over is the platform's."""
+"""How a price is divided: integers only, half to even; the remainder is the platform's."""
 
 from dataclasses import dataclass
 from typing import Final
 
 BASIS_POINTS: Final = 10_000
-"""Of a whole."""
+"""Basis points of a whole."""
 REFERRAL_BP: Final = 200
 """Of the price, to the mechanic who referred the customer, where the settings say nothing else."""
 ESCALATION_BP: Final = 500
@@ -16,9 +16,9 @@ class Split:
     """A price, divided without remainder.
 
     Attributes:
-        mechanic: cents for who held the session.
-        referral: cents for the mechanic who referred the customer, out of what is not the mechanic's.
-        platform: cents that are left.
+        mechanic: cents for the mechanic who held the session.
+        referral: cents for the mechanic who referred the customer, out of the platform's share.
+        platform: the remaining cents.
     """
 
     mechanic: int

@@ -11,7 +11,7 @@ def canonical_code(typed: str) -> str:
     """The code that somebody meant: in any case, with spaces or hyphens, O for 0, I or L for 1.
 
     Raises:
-        ValueError: it is none, whoever may have one.
+        ValueError: malformed. Whether anybody owns the code is not checked.
     """
     code = typed.upper().translate(_READ_AS)
     if len(code) != LENGTH or not set(code) <= set(ALPHABET):

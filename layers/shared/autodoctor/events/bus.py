@@ -1,4 +1,4 @@
-"""The EventBridge bus: PutEvents, whose answer says of each entry whether it was taken."""
+"""The EventBridge bus: PutEvents, whose answer says for each entry whether it was accepted."""
 
 import json
 import time
@@ -13,9 +13,9 @@ from autodoctor.events.model import SOURCE, Event, detail
 from autodoctor.settings import required
 
 MOST_ENTRIES: Final = 10
-"""As many as PutEvents takes at once."""
+"""The limit of one PutEvents call."""
 CHECKED_SECONDS: Final = 60.0
-"""PutEvents takes events for a bus that does not exist and drops them: this often we ask whether it does."""
+"""How often we check that the bus exists: PutEvents accepts events for a missing one, and drops them."""
 
 
 class _Bus:

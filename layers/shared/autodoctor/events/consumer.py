@@ -1,4 +1,4 @@
-"""What every consumer of a queue does with a batch: one event at a time, and only what failed comes again."""
+"""How a queue's consumer handles a batch: one event at a time, and SQS delivers only those that failed again."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,26 +12,26 @@ from autodoctor.observability import log_failure, logger
 type BatchAnswer = dict[str, list[dict[str, str]]]
 
 
-type Handler = Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]
+type ConsumerHandler = Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]
 
 
-def consumer(handle: Callable[[Event], None]) -> Handler:
+def consumer(handle: Callable[[Event], None]) -> ConsumerHandler:
     """The Lambda handler of a consumer behind an SQS queue that a rule of the bus fills.
 
     Args:
-        handle: takes one event; idempotent on its `event_id`.
+        handle: takes one event; must be idempotent on its `event_id`.
     """
     return envelope_consumer(lambda envelope: handle(parse_event(envelope)))
 
 
-def envelope_consumer(handle: Callable[[Mapping[str, Any]], None]) -> Handler:
-    """The same for events that are not ours, such as those of an AWS service.
+def envelope_consumer(handle: Callable[[Mapping[str, Any]], None]) -> ConsumerHandler:
+    """The Lambda handler of a consumer of other events, such as those of an AWS service.
 
-    An event whose handling raises is reported in the partial-batch answer, so that SQS delivers it again and
-    in the end puts it into the dead-letter queue; the others of its batch are done.
+    An event whose handling raises is reported in the partial-batch answer, so that SQS delivers it again and finally
+    moves it to the dead-letter queue; the others of its batch are done.
 
     Args:
-        handle: takes one EventBridge envelope; idempotent.
+        handle: takes one EventBridge envelope; must be idempotent.
     """
 
     def handle_batch(batch: Mapping[str, Any], _context: LambdaContext) -> BatchAnswer:

@@ -1,4 +1,4 @@
-"""The events on the bus: one pydantic model a kind, versioned, built in this one place.
+"""The events on the bus: one pydantic model per kind, versioned, built only here.
 
 An event carries ids and facts, never personal data: buses have archives and dead-letter queues, so a consumer
 looks names and addresses up. Within version 1 fields are only added.
@@ -17,10 +17,10 @@ from autodoctor.web.schemas import ResponseModel, Utc
 SOURCE: Final = "autodoctor"
 """The `source` of every event of ours."""
 
-type SessionType = Literal[
+type SessionEventType = Literal[
     "session.created", "session.pending", "session.waiting", "session.live", "session.ended", "session.expired"
 ]
-type AssignmentType = Literal[
+type AssignmentEventType = Literal[
     "assignment.pending_waiver",
     "assignment.queued",
     "assignment.offered",
@@ -34,11 +34,11 @@ type AssignmentType = Literal[
 
 
 class _Event(ResponseModel):
-    """What every event has.
+    """The fields of every event.
 
     Attributes:
-        event_id: the same for every delivery of this event; consumers are idempotent on it.
-        version: of this format.
+        event_id: the same at every delivery of this event; consumers must be idempotent on it.
+        version: of the event's format.
         sequence: grows over all events; gaps are normal.
         occurred_at: by the database's clock.
     """
@@ -53,11 +53,11 @@ class _Transition(_Event):
     """A change of state.
 
     Attributes:
-        session_id: whose.
-        session_seq: 1, 2, 3 and so on within the session: the order in which it happened, which the bus does not keep.
-        actor: as what somebody acted: customer, mechanic, admin, system, operator or db.
-        status: the state now.
-        previous_status: the state before; null for a creation.
+        session_id: the session that changed, or whose assignment did.
+        session_seq: 1, 2, 3 and so on within the session: the order of its events, which the bus does not keep.
+        actor: who made the change: customer, mechanic, admin, system, operator or db.
+        status: the state after the change.
+        previous_status: the state before it; null for a creation.
     """
 
     session_id: UUID
@@ -72,12 +72,12 @@ class SessionEvent(_Transition):
 
     Attributes:
         customer_id: row of `customers`.
-        mechanic_id: row of `mechanics`: who accepted, has it, or had it until now; null where nobody.
-        reason: of an end: billable, too_short, no_show, withdrawn or expired.
+        mechanic_id: row of `mechanics`: who has the session, or had it until now; null where nobody.
+        reason: why it ended: billable, too_short, no_show, withdrawn or expired.
         absent: who never came, where the reason is no_show.
     """
 
-    type: SessionType
+    type: SessionEventType
     customer_id: UUID
     mechanic_id: UUID | None
     reason: str | None = None
@@ -88,12 +88,12 @@ class AssignmentEvent(_Transition):
     """An assignment changed its state, or (`assignment.opened`) became visible to every mechanic.
 
     Attributes:
-        mechanic_id: row of `mechanics`: whom it was offered to, or who accepted; null where nobody.
-        workshop_id: whose mechanics alone see it; null for every mechanic.
-        urgent: whether it is listed before what is not.
+        mechanic_id: row of `mechanics`: who it was offered to, or who accepted it; null where nobody.
+        workshop_id: only the mechanics of this workshop see it; null: every mechanic does.
+        urgent: whether it is listed before those that are not urgent.
     """
 
-    type: AssignmentType
+    type: AssignmentEventType
     assignment_id: UUID
     mechanic_id: UUID | None
     workshop_id: UUID | None
@@ -118,17 +118,18 @@ class PayoutEvent(_Event):
 
 
 class PaymentEvent(_Event):
-    """A customer's payment gave them nothing.
+    """A customer's payment bought nothing.
 
-    Unfulfillable: they paid for what they cannot have any more; what was for an intake is paid back in full.
-    Failed: it was to come later, and the bank refused it.
+    Unfulfillable: what they paid for cannot be delivered any more; a payment for an intake is refunded in full.
+    Failed: the bank refused a payment that was still being processed.
 
     Attributes:
-        checkout_id: which payment.
-        intake_id: what it was for; null where it was for credits.
-        customer_id: row of `customers`; null with it.
-        amount_cents: what came or was to come, in cents of the currency.
-        reason: active_session: they have another session by now; mismatch: not what was asked for; refused: by a bank.
+        checkout_id: the payment.
+        intake_id: the intake that it was for; null where it was for credits.
+        customer_id: row of `customers`; null where it was for credits.
+        amount_cents: what was paid or to be paid, in cents of the currency.
+        reason: active_session: they have another session by now; mismatch: the amount paid does not match the price;
+            refused: by the bank.
     """
 
     type: Literal["payment.unfulfillable", "payment.failed"]
@@ -141,7 +142,7 @@ class PaymentEvent(_Event):
 
 
 class MechanicEvent(_Event):
-    """A mechanic said whether they are available; a lease that lapses by itself sends nothing."""
+    """A mechanic became available or unavailable; availability that lapses by itself sends no event."""
 
     type: Literal["mechanic.availability_changed"]
     mechanic_id: UUID
@@ -149,13 +150,13 @@ class MechanicEvent(_Event):
 
 
 class QuoteEvent(_Event):
-    """A quote was asked of a workshop, given or changed, or decided on.
+    """A quote was requested, given, changed or decided.
 
     Superseded: the customer approved another workshop's for the same session.
 
     Attributes:
-        session_id: what was escalated.
-        workshop_id: whose quote.
+        session_id: the session that was escalated.
+        workshop_id: the workshop that gives the quote.
         mechanic_id: row of `mechanics`: who escalated.
         customer_id: row of `customers`: who decides.
         amount_cents: in cents of the currency; null before there is one.
@@ -186,10 +187,10 @@ def parse_event(envelope: Mapping[str, Any]) -> Event:
 
 
 def event_of(row: Row) -> Event:
-    """The event that a row of the outbox, with its audit row, stands for (`outbox.EVENTS` selects them).
+    """The event of a row that `outbox.pending` or `outbox.claim` selected.
 
     Raises:
-        pydantic.ValidationError: the row makes no event we know.
+        pydantic.ValidationError: the row is no event that we know.
     """
     common = {"event_id": uuid5(row["subject_id"], str(row["id"])), "sequence": row["id"]}
     if row["type"] is not None:

@@ -1,4 +1,4 @@
-"""The outbox: what the bus does not have yet."""
+"""The outbox: events that the bus does not have yet."""
 
 from collections.abc import Sequence
 from typing import Any, Final, LiteralString
@@ -16,7 +16,7 @@ SELECT * FROM claim_events(%(after)s, %(subjects)s, make_interval(secs => %(grac
 
 _MARK: Final[LiteralString] = "SELECT mark_published(%(subjects)s, %(ids)s) AS marked"
 
-# The numbers as text: PostgreSQL reads them as quickly, and psycopg takes longer for a list than for all the rest.
+# The ids as text: PostgreSQL parses them just as fast, and psycopg needs longer for a list than for all the rest.
 _MARK_OF: Final[LiteralString] = "SELECT mark_published_of(%(subject_id)s, %(ids)s::bigint[]) AS marked"
 
 _REFUSED: Final[LiteralString] = """
@@ -46,7 +46,7 @@ def pending(database: Database, subject_id: UUID) -> list[Row]:
 
 
 def prefetched(events: Sequence[dict[str, Any]]) -> list[Row]:
-    """What `pending` returns, from the same as JSON, as the functions of the schema that move a session give it."""
+    """The rows of `pending`, from the JSON in which the schema's functions return the events of a transition."""
     return [{**event, "subject_id": UUID(event["subject_id"])} for event in events]
 
 
@@ -58,19 +58,19 @@ def claim(
     Args:
         connection: in a transaction.
         after: only subjects with a greater id.
-        subjects: at most so many.
-        each: at most so many events of one subject.
-        grace_seconds: younger events are left to whoever wrote them.
+        subjects: how many at most.
+        each: how many events of one subject at most.
+        grace_seconds: younger events are left to the call that wrote them.
     """
     parameters = {"after": after, "subjects": subjects, "each": each, "grace_seconds": grace_seconds}
     return connection.execute(_CLAIM, parameters).fetchall()
 
 
 def mark(connection: psycopg.Connection[Row], rows: Sequence[Row]) -> int:
-    """Remove events of any subjects that the bus has.
+    """Remove events, of any subjects, that the bus has.
 
     Returns:
-        How many there still were: another may have published and removed them too.
+        How many were still there: a call or another relay may have removed some.
     """
     parameters = {"subjects": [row["subject_id"] for row in rows], "ids": [row["id"] for row in rows]}
     marked = connection.execute(_MARK, parameters).fetchone()
@@ -81,10 +81,10 @@ def mark_of(database: Database, subject_id: UUID, rows: Sequence[Row]) -> int:
     """Remove events of one subject that the bus has.
 
     Returns:
-        How many there still were, as of `mark`.
+        How many were still there, as from `mark`.
 
     Raises:
-        psycopg.errors.LockNotAvailable: a relay holds them, publishes them again and removes them then.
+        psycopg.errors.LockNotAvailable: a relay holds them; it publishes them again and removes them.
     """
     ids = ",".join([str(row["id"]) for row in rows])
     marked = database.one(_MARK_OF, {"subject_id": subject_id, "ids": f"{{{ids}}}"})
@@ -98,7 +98,7 @@ def refuse(connection: psycopg.Connection[Row], row: Row, error: str, most_attem
         connection: in a transaction that claimed the event.
         row: the event.
         error: the bus's error code, or why it could not be built.
-        most_attempts: at which attempt it is set aside.
+        most_attempts: the attempt at which it is set aside.
 
     Returns:
         Whether it was set aside.
@@ -112,8 +112,8 @@ def refuse(connection: psycopg.Connection[Row], row: Row, error: str, most_attem
 
 
 def backlog(database: Database) -> Row:
-    """How many events wait (`depth`), how old the oldest is (`age_seconds`), how many are set aside (`poison`)."""
+    """How many events are left (`depth`), the age of the oldest (`age_seconds`), how many are set aside (`poison`)."""
     row = database.one(_BACKLOG, {})
     if row is None:
-        raise RuntimeError("a query of one row gave none")
+        raise RuntimeError("expected one row")
     return row

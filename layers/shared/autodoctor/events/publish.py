@@ -1,4 +1,4 @@
-"""After the commit of a call: what it wrote goes to the bus at once, or else with the relay, a minute later."""
+"""After a call has committed, its events go to the bus at once; if that fails, the relay publishes them."""
 
 import time
 from typing import Any, Final, Protocol
@@ -13,7 +13,7 @@ from autodoctor.settings import required
 
 BUDGET_SECONDS: Final = 0.3
 PAUSE_SECONDS: Final = 10.0
-"""After a failure the calls of this environment leave everything to the relay for so long."""
+"""For this long after a failure the calls of this environment leave publishing to the relay."""
 
 
 class AboutSession(Protocol):
@@ -25,13 +25,13 @@ class AboutSession(Protocol):
 
 
 class Publisher:
-    """Publishes what a call has just written; a failure is counted and never the caller's.
+    """Publishes the events that a call has just written; a failure is counted, and the caller never sees it.
 
     Args:
         database: where the outbox is.
 
     Raises:
-        SettingMissing: the deployment does not say which bus.
+        SettingMissing: the deployment names no bus.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +44,7 @@ class Publisher:
         self.publish(answer.session_id, answer.unpublished if isinstance(answer, WithEvents) else None)
 
     def publish(self, subject_id: UUID, prefetched: list[dict[str, Any]] | None = None) -> None:
-        """Publish the events about one row, which are fetched unless the row's change brought them along."""
+        """Publish the events about one row; they are fetched unless they are given."""
         if prefetched == []:
             return
         if time.monotonic() < self._paused_until:
@@ -66,10 +66,10 @@ def publish_subject(
     Args:
         database: where the outbox is.
         subject_id: whose events.
-        budget_seconds: for the bus; what a cold start still has to load is not the bus's fault.
-        prefetched: the events, where they are known; fetched otherwise.
+        budget_seconds: for the bus, not counting what a cold start still has to load.
+        prefetched: the events; None: they are fetched.
     """
-    from autodoctor.events import outbox  # noqa: PLC0415 (what a call needs after its commit does not delay its start)
+    from autodoctor.events import outbox  # noqa: PLC0415 (needed only after the commit, so it must not delay the call)
     from autodoctor.events.bus import put_events  # noqa: PLC0415
     from autodoctor.events.model import event_of  # noqa: PLC0415
 

@@ -23,21 +23,21 @@ GRACE_SECONDS: Final = 5.0
 MOST_ATTEMPTS: Final = 5
 SUBJECTS: Final = 20
 EACH: Final = 50
-"""So many events of a subject at a turn: one with a long backlog does not keep the others waiting."""
+"""Events of one subject per turn, so that one with a long backlog does not hold up the others."""
 MARGIN_SECONDS: Final = 6.0
 PUT_SECONDS: Final = 2.0
 _BEFORE_ALL: Final = UUID(int=0)
 
 
 class Relayed(ResponseModel):
-    """What one run did, and how the outbox stands after it.
+    """What one run did, and what it left in the outbox.
 
     Attributes:
         published: events the bus took.
         refused: events it did not take; they stay for the next run.
         set_aside: events that were refused too often, or cannot be built.
         failed: whether the bus did not answer at all, which ended the run.
-        depth: events that wait.
+        depth: events that are left.
         age_seconds: of the oldest of them.
         poison: events set aside so far.
     """
@@ -68,7 +68,7 @@ class _Run:
         return not self.failed and self._seconds_left() > MARGIN_SECONDS
 
     def once_through(self, database: Database) -> bool:
-        """Give every subject its turn; say whether any has more than its turn took."""
+        """Give every subject a turn; returns whether one has more events than its turn took."""
         self._after, self._more = _BEFORE_ALL, False
         while self.goes_on and database.transaction(self.subjects) == SUBJECTS:
             pass
@@ -84,7 +84,7 @@ class _Run:
         for batch in batched(self._built(connection, rows, stuck), MOST_ENTRIES, strict=False):
             if not self.goes_on:
                 break
-            # what follows a refused event of its subject waits for it
+            # The events after a refused one of the same subject wait for it.
             ready = [(row, event) for row, event in batch if row["subject_id"] not in stuck]
             try:
                 self._put(connection, ready, stuck)
@@ -131,16 +131,16 @@ class _Run:
 def relay(database: Database, seconds_left: SecondsLeft, grace_seconds: float = GRACE_SECONDS) -> Relayed:
     """Publish what is left in the outbox, turn by turn, until it is empty or time runs short.
 
-    Safe at once: a subject belongs to one relay at a time. One that is killed between the bus's answer and its
-    commit has published events that the next one publishes again.
+    Several may run at once, since a subject belongs to one relay at a time. A relay that is killed between the bus's
+    answer and its commit has published events that the next one publishes again.
 
     Args:
         database: where.
         seconds_left: how many seconds this run still has.
-        grace_seconds: younger events are left to whoever wrote them.
+        grace_seconds: younger events are left to the call that wrote them.
 
     Returns:
-        What was done; `failed` where the bus did not answer, which is for the alarm on the outbox's age.
+        What was done. `failed` is no error here: the alarm on the outbox's age reports a bus that stays away.
     """
     run = _Run(seconds_left, grace_seconds)
     try:

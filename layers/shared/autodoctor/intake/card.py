@@ -1,4 +1,4 @@
-"""Intake paid by card: the use case above sessions and payments that stores it and sends the customer to pay.
+"""Intake paid by card: it is stored, and the customer sent to a page of Stripe's to pay.
 
 The session is created when Stripe says that the money is there (payments/checkout/fulfilment.py).
 """
@@ -68,11 +68,11 @@ class CheckoutOpened(ResponseModel):
 
 
 class IntakeStatus(ResponseModel):
-    """How far an intake is.
+    """The state of an intake that is paid by card.
 
     Attributes:
-        status: open: to be paid; processing: the bank has still to say so; paid; failed; expired; unfulfillable:
-            paid, could not become a session, and is paid back.
+        status: open: not paid yet; processing: the bank has not confirmed the payment yet; paid; failed; expired;
+            unfulfillable: paid, but it could not become a session and is refunded.
         session_id: the session it has become.
     """
 
@@ -84,18 +84,18 @@ class IntakeStatus(ResponseModel):
 def start_card_intake(
     database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
 ) -> CheckoutOpened:
-    """Store what the customer asks for, and have Stripe make the page where it is paid.
+    """Store the intake, and have Stripe make the page where it is paid.
 
     Args:
         database: where.
         user_id: the customer's `sub`.
-        intake: what they ask for; the same request gives the same page while that is open, another one closes it.
+        intake: what they ask for. The same request gives the same page while that is open; another one closes it.
         idempotency_key: the same key and request within 24 hours give the first page again.
 
     Raises:
-        PaymentProcessing: an intake is paid, and not yet confirmed.
+        PaymentProcessing: an intake is paid but not confirmed yet.
         PaymentsUnavailable: Stripe gave no page; asking again is safe.
-        Problem: whatever `sessions.intake.start_intake` raises.
+        Problem: whatever `start_intake` raises.
     """
     parameters = {**intake_parameters(user_id, intake, idempotency_key), "checkout_id": new_id()}
     for _ in range(ATTEMPTS):
@@ -106,10 +106,10 @@ def start_card_intake(
 
 
 def intake_status(database: Database, user_id: UUID, intake_id: UUID) -> IntakeStatus:
-    """How far an intake of this customer (the `sub`) is.
+    """The state of an intake of this customer (the `sub`).
 
     Raises:
-        IntakeNotFound: there is none, or it is not theirs.
+        IntakeNotFound: there is no such intake, or it is another customer's.
     """
     found = database.one(_INTAKE, {"user_id": user_id, "intake_id": intake_id})
     if found is None:
@@ -118,19 +118,19 @@ def intake_status(database: Database, user_id: UUID, intake_id: UUID) -> IntakeS
 
 
 def refuse_while_processing(database: Database, parameters: Row) -> None:
-    """Tell of NOTHING_PROCESSING: who has paid an intake gets that session, once the bank has said so, and no other.
+    """Refuse where NOTHING_PROCESSING does not hold: after paying, a customer waits for that session and gets no other.
 
     Raises:
-        PaymentProcessing: it is being paid.
+        PaymentProcessing: the payment is being processed.
     """
     _checkout_in_the_way(database, parameters)
 
 
 def _unfinished(database: Database, parameters: Row) -> Row | None:
-    """The checkout in the way, if it is of the same request; another one is withdrawn.
+    """The unfinished checkout, if it is of the same request; one of another request is withdrawn.
 
     Raises:
-        PaymentProcessing: it is being paid.
+        PaymentProcessing: the payment is being processed.
     """
     unfinished = _checkout_in_the_way(database, parameters)
     if unfinished is None or unfinished["request_hash"] == parameters["request_hash"]:

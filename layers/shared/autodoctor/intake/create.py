@@ -28,13 +28,13 @@ FURTHEST_SCHEDULE_DAYS: Final = 30
 IDEMPOTENCY_HOURS: Final = 24
 MAX_KEY_LENGTH: Final = 255
 ATTEMPTS: Final = 3
-"""A contest may be lost to a session that is over by the time we look: then there is nothing in the way."""
+"""An attempt may lose to a session that is over by the time we look for it; then the next attempt can succeed."""
 PLAN_USED_UP: Final = "AD006"
 """SQLSTATE of check_plan_uses() (sql/0003_intakes.sql)."""
 
 
 class SessionCreated(ResponseModel):
-    """The session that the intake became."""
+    """The session that the intake has become."""
 
     session_id: UUID
     assignment_id: UUID
@@ -73,17 +73,17 @@ SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status
 class Funding:
     """How a session is paid for, as parts of the one statement that creates it.
 
-    Whoever pays is no concern of this package: what composes sessions and payments hands it in.
+    This module knows no payments: funded.py and card.py hand in what they need.
 
     Attributes:
-        sells: the SQL condition on plan `p` under which it can be paid so.
-        otherwise: what is wrong with payWith where it cannot.
-        books: CTEs that continue the factory's: they read `intake` and `session` and move what is paid.
-        only_if: a further condition, for which no part of the request is to blame.
-        objects: called where no session could be created; raises the Problem that tells of `only_if`.
-        makes: CTEs that continue `intake` with what it becomes at once: a session, or what has to come before it.
+        sells: the SQL condition on plan `p` for paying this way.
+        otherwise: the message about payWith where that condition fails.
+        books: CTEs after the factory's that read `intake` and `session` and book the payment.
+        only_if: a further SQL condition, about the customer and not the request.
+        objects: called where nothing was created; raises the Problem of a failed `only_if`.
+        makes: CTEs after `intake` that create what it becomes at once: a session, or a checkout.
         answer: the SELECT that ends the statement.
-        first_answer: the same of an intake that this call (`intake_id`) or its key made before.
+        first_answer: the same for an intake that this call (by `intake_id`) or its key has created before.
     """
 
     sells: LiteralString
@@ -195,17 +195,18 @@ def start_intake(
         user_id: the customer's `sub`.
         intake: what they ask for.
         idempotency_key: the same key and request within 24 hours give the first answer again.
-        funding: what the request's payWith stands for.
+        funding: the way to pay that the request's payWith names.
 
     Returns:
-        The new session, or the one that this key or this very call created before.
+        The new session, or the one that this call or its key has created before.
 
     Raises:
-        Unprocessable: unknown plan, workshop, mechanic, waiver version or referral code, ones that do not fit, or a
-            schedule out of reach (judged here, as a request that is repeated later still gets its first answer).
+        Unprocessable: an unknown or unfitting plan, workshop, mechanic, waiver version or referral code, or a schedule
+            out of range (checked here and not in the model: a request repeated later still gets its first answer).
         IdempotencyKeyReused: the key came with another request before.
         ActiveSessionExists: the customer has a session already.
-        OwnSession: the preferred mechanic is the customer; OwnReferral: so is who referred them.
+        OwnSession: the preferred mechanic is the customer.
+        OwnReferral: the referral code is the customer's own.
         CustomerErased: the customer's data was erased.
     """
     parameters = intake_parameters(user_id, intake, idempotency_key)
@@ -223,11 +224,11 @@ def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row
 
     Args:
         database: where.
-        parameters: `intake_parameters()`, and what the funding's own parts need.
+        parameters: `intake_parameters()`, and those that the funding's parts need.
         funding: how it is paid.
 
     Returns:
-        The row of the funding's answer; None where a contest was lost to what may be over by now: try again.
+        The row of the funding's answer; None where something was in the way that may be over by now: try again.
 
     Raises:
         Problem: whatever `start_intake` raises.
@@ -245,7 +246,7 @@ def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row
 
 
 def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:
-    """What the statement of an intake needs, with new ids.
+    """The parameters of the statement of an intake, with new ids.
 
     Raises:
         Unprocessable: the Idempotency-Key is empty, too long or not printable.
@@ -274,7 +275,7 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
 
 
 def _created_before(database: Database, parameters: Row, funding: Funding) -> Row | None:
-    """What this key or this very call (its connection was lost after the commit) created before.
+    """What the key has created before, or this call, where its connection was lost after the commit.
 
     Raises:
         Problem: why nothing can be created.

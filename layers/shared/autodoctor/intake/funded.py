@@ -1,4 +1,4 @@
-"""Intake with whatever pays for it: the use case above sessions and payments, which know nothing of each other."""
+"""Intake in each way to pay: the place where sessions and payments meet, which do not know each other."""
 
 from dataclasses import replace
 from typing import Final
@@ -13,7 +13,7 @@ from autodoctor.intake.create import Funding, SessionCreated, start_intake
 from autodoctor.intake.request import IntakeRequest
 from autodoctor.payments.ledger import credits as credit_account
 
-# A page that is still open does not keep anybody: the sweep closes it (payments/checkout/sweep.py).
+# A payment page that is still open blocks nobody: the sweep closes it (payments/checkout/sweep.py).
 FREE: Final = replace(session_intake.FREE, only_if=NOTHING_PROCESSING, objects=refuse_while_processing)
 CREDIT: Final = Funding(
     "p.credits > 0",
@@ -27,7 +27,7 @@ CREDIT: Final = Funding(
 def start_funded_intake(
     database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
 ) -> SessionCreated | CheckoutOpened:
-    """Create the customer's session, free or paid with credits, which are taken in the same statement; or have it paid.
+    """Create the session, free or for credits, which the same statement takes; by card, open a page to pay on.
 
     Args:
         database: where.
@@ -37,7 +37,7 @@ def start_funded_intake(
 
     Raises:
         InsufficientCredits: the customer has fewer credits than the plan costs; nothing was created.
-        PaymentProcessing: an intake is paid, and not yet confirmed.
+        PaymentProcessing: an intake is paid but not confirmed yet.
         Problem: whatever `start_intake` and `start_card_intake` raise.
     """
     match intake.pay_with:

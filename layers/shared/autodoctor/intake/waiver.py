@@ -1,4 +1,4 @@
-"""POST /api/waiver/submit: the signature that puts a session before the mechanics."""
+"""POST /api/waiver/submit: the signature that puts a session into the queue."""
 
 from typing import Final, LiteralString
 from uuid import UUID
@@ -86,8 +86,8 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
         waiver: what is signed.
 
     Returns:
-        Where the assignment stands, and what became of the wish for a mechanic; signing again changes nothing, the
-        first signature stands.
+        Where the assignment stands, and what became of the wish for a mechanic; signing again changes nothing, as the
+        first signature counts.
 
     Raises:
         SessionNotFound: no such session of this customer.
@@ -103,7 +103,7 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
     except Refused as refused:
         if refused.code != "AD002":
             raise
-        signed = database.one(_SIGN, parameters)  # the mechanic was suspended just now: this look queues it
+        signed = database.one(_SIGN, parameters)  # the mechanic was suspended just now: this attempt queues it
     if signed is not None:
         return WaiverSigned(**signed)
     found = database.one(_LOOKUP, parameters)

@@ -35,7 +35,7 @@ class ActiveSession(ResponseModel):
 
 
 class SessionOutcome(SessionSummary):
-    """A session with what came of it."""
+    """A session with its outcome."""
 
     ended_at: Utc | None
     reason: str | None
@@ -46,7 +46,7 @@ class PastSession(SessionOutcome):
     """A session in a history.
 
     Attributes:
-        mechanic_id: whose it was in the end; what a customer asks for them with, as `preferredMechanicId`.
+        mechanic_id: who had it last; a customer can ask for them again with `preferredMechanicId`.
     """
 
     mechanic_id: UUID | None
@@ -60,7 +60,7 @@ class History(ResponseModel):
 
 
 class Participant(ResponseModel):
-    """Who takes part."""
+    """A party of the session."""
 
     role: Role
     name: str
@@ -252,7 +252,7 @@ def history(
 
 
 def session_url(row: Row) -> str:
-    """Where the parties meet; a diagnostic is held as video."""
+    """The address where the parties meet; a diagnostic is held as video."""
     medium = "chat" if row["session_type"] == "chat" else "video"
     return f"{session_base_url()}/{medium}/{row['session_id']}"
 
@@ -262,7 +262,7 @@ def _active(row: Row | None) -> ActiveSession:
 
 
 def _place(cursor: str | None) -> dict[str, UUID | None]:
-    """From where on a page shows ours, and those that moved in."""
+    """The id after which a page goes on: among our own sessions, or among those that moved in."""
     if cursor is None:
         return {"before": LAST, "moved": None}
     last = id_of(cursor, LAST)

@@ -21,12 +21,12 @@ class AvailabilityRequest(RequestBody):
 
 
 class Availability(ResponseModel):
-    """Whether requests for this mechanic are offered.
+    """Whether requests are offered to this mechanic.
 
     Attributes:
         mechanic_id: row of `mechanics`.
-        available: whether they are; a mechanic who has a session is passed over all the same.
-        available_until: when that ends by itself, should the feed close now; null where it does not, or is over.
+        available: whether they are; a mechanic who has a session gets no offers nevertheless.
+        available_until: when it ends by itself if the feed closes now; null where it has no end, or is over.
         kept_alive_by_feed: whether an open feed keeps it for as long as it stays open.
     """
 
@@ -74,7 +74,7 @@ def availability(database: Database, user_id: UUID) -> Availability:
 
 
 def set_availability(database: Database, user_id: UUID, wish: AvailabilityRequest) -> Availability:
-    """Take a lease from now on in place of the one there is, or give it back, also while a feed is open.
+    """Begin a new lease in place of the present one, or end it, even while a feed is open.
 
     Args:
         database: where.

@@ -1,4 +1,4 @@
-"""The sweep: whatever was left behind is expired, queued again, brought due or ended, in bounded batches."""
+"""The sweep of sessions left behind: it expires, queues again, brings due or ends them, in bounded batches."""
 
 from typing import Final, LiteralString
 
@@ -21,7 +21,7 @@ _OLD_KEYS: Final[LiteralString] = "SELECT forget_idempotency_keys(%(batch)s) AS 
 
 
 class Swept(ResponseModel):
-    """How many of each were found and dealt with."""
+    """How many sessions, or keys, of each kind were dealt with."""
 
     orphans: int
     lapsed_offers: int

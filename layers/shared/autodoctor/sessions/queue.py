@@ -46,7 +46,7 @@ _START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
 
 
 class QueuedAssignment(ResponseModel):
-    """One request in the queue."""
+    """A request in the queue."""
 
     assignment_id: UUID
     session_id: UUID

@@ -32,13 +32,13 @@ from autodoctor.web.schemas import RequestBody, unstorable
 from autodoctor.web.validation_messages import validation_message
 
 type Group = Literal["customers", "mechanics", "admins"]
-type Event = Mapping[str, Any]
+type HttpEvent = Mapping[str, Any]
 type Response = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls.
+    """The user who calls.
 
     Attributes:
         user_id: the token's `sub`.
@@ -100,7 +100,7 @@ class Request:
         """The UUID in the path.
 
         Raises:
-            Problem: `absent`, where it is no UUID: nothing has such an id.
+            Problem: `absent()`, where the text is no UUID, since nothing has such an id.
         """
         try:
             return UUID(self.path[name])
@@ -110,11 +110,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An answer that is not a model's JSON: a page, a document that was made before, CSV.
+    """An answer that is not a model's JSON: a page, a ready-made document, CSV.
 
     Attributes:
         body: its text.
-        content_type: with the charset, where it is no JSON.
+        content_type: with the charset, unless it is JSON.
         status: HTTP status; the route's where None.
         headers: extra response headers.
     """
@@ -127,7 +127,7 @@ class Content:
 
 type Endpoint = Callable[[Request], BaseModel | Content]
 type AfterSuccess = Callable[[Any], None]
-type Status = int | Mapping[type[BaseModel], int]
+type SuccessStatus = int | Mapping[type[BaseModel], int]
 """HTTP status of success, or of each model that the endpoint may answer."""
 
 
@@ -141,7 +141,7 @@ class Route:
     query: frozenset[str]
     headers: frozenset[str]
     raises: frozenset[type[Problem]]
-    status: Status
+    status: SuccessStatus
     metric: str | None
     after: AfterSuccess | None
     static: bool
@@ -181,7 +181,7 @@ class Router:
         query: Iterable[str] = (),
         headers: Iterable[str] = (),
         raises: Iterable[type[Problem]] = (),
-        status: Status = 200,
+        status: SuccessStatus = 200,
         metric: str | None = None,
         after: AfterSuccess | None = None,
     ) -> Callable[[Endpoint], Endpoint]:
@@ -216,10 +216,10 @@ class Router:
 
         return register
 
-    def handler(self) -> Callable[[Event, LambdaContext], Response]:
+    def handler(self) -> Callable[[HttpEvent, LambdaContext], Response]:
         """The Lambda handler that serves these routes."""
 
-        def handle(event: Event, _context: LambdaContext) -> Response:
+        def handle(event: HttpEvent, _context: LambdaContext) -> Response:
             request_id = event["requestContext"]["requestId"]
             logger.set_correlation_id(request_id)
             status, document, headers = self._answer(event)
@@ -228,7 +228,7 @@ class Router:
 
         return logger.inject_lambda_context(clear_state=True)(handle)
 
-    def _answer(self, event: Event) -> tuple[int, str | None, Mapping[str, str]]:
+    def _answer(self, event: HttpEvent) -> tuple[int, str | None, Mapping[str, str]]:
         try:
             route = self.routes[event["routeKey"]]
             request = _request(event, ANYBODY if not route.groups else _caller(event), route)
@@ -291,7 +291,7 @@ def _response(request_id: str, status: int, document: str | None, headers: Mappi
     }
 
 
-def _request(event: Event, caller: Caller, route: Route) -> Request:
+def _request(event: HttpEvent, caller: Caller, route: Route) -> Request:
     body = event.get("body") or ""
     try:
         raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
@@ -311,7 +311,7 @@ def _stated(given: Mapping[str, str] | None, names: frozenset[str]) -> dict[str,
     return {name: value for name, value in (given or {}).items() if name in names}
 
 
-def _caller(event: Event) -> Caller:
+def _caller(event: HttpEvent) -> Caller:
     """The caller that API Gateway's authorizer vouches for.
 
     An authorizer cannot tell an ID token from an access token, so that is checked here.

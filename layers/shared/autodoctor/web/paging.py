@@ -1,4 +1,4 @@
-"""Pages of the list routes: how many rows one has, and the cursor that says where the page before ended."""
+"""Paging of list routes: the size of a page, and the cursor that says where the page before it ended."""
 
 import base64
 from typing import Final
@@ -28,29 +28,29 @@ def page_size(limit: str | None) -> int:
 
 
 def id_of(cursor: str | None, start: UUID) -> UUID:
-    """After which id a page of a list begins that is ordered by id; the cursor is that id.
+    """The id after which a page begins, in a list that is ordered by id; the cursor is that id.
 
     Args:
-        cursor: of the request, if any.
+        cursor: from the request, if it has one.
         start: of the first page: FIRST or LAST of ids.py.
 
     Raises:
-        Unprocessable: not a cursor of ours.
+        Unprocessable: not a cursor of this list.
     """
     if cursor is None:
         return start
     try:
         return UUID(cursor)
     except ValueError:
-        raise _foreign() from None
+        raise _unknown_cursor() from None
 
 
 def place_of[Place](cursor: str | None, places: TypeAdapter[Place], start: Place) -> Place:
-    """After which place a page of a list begins that is ordered by more than an id; the reverse of `cursor_of`.
+    """The place after which a page begins, in a list that is ordered by more than an id; the reverse of `cursor_of`.
 
     Args:
-        cursor: of the request, if any.
-        places: what a place in this list is.
+        cursor: from the request, if it has one.
+        places: the type of a place in this list.
         start: before the first page.
 
     Raises:
@@ -61,13 +61,13 @@ def place_of[Place](cursor: str | None, places: TypeAdapter[Place], start: Place
     try:
         return places.validate_json(base64.urlsafe_b64decode(cursor.encode()), strict=True)
     except ValueError:
-        raise _foreign() from None
+        raise _unknown_cursor() from None
 
 
 def cursor_of[Place](place: Place, places: TypeAdapter[Place]) -> str:
-    """The cursor that says that a page ended at this place."""
+    """The cursor for the page after this place."""
     return base64.urlsafe_b64encode(places.dump_json(place)).decode()
 
 
-def _foreign() -> Unprocessable:
+def _unknown_cursor() -> Unprocessable:
     return Unprocessable(("/cursor", "is not a cursor of this list"))

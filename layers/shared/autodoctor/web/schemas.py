@@ -1,4 +1,4 @@
-"""What requests and answers have in common: camelCase on the wire, UTC times, text that PostgreSQL can hold."""
+"""The bases of all models of requests and answers: camelCase in JSON, UTC times, text that PostgreSQL can store."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -29,18 +29,18 @@ class ResponseModel(BaseModel):
 
 
 class EmptyBody(RequestBody):
-    """A request that needs no body; what comes all the same has to be JSON that could be stored."""
+    """A request without fields; a body that is sent nevertheless must be valid JSON."""
 
 
 def unstorable(value: object, pointer: str = "") -> str | None:
-    """Find text that PostgreSQL cannot hold: U+0000 or a lone surrogate.
+    """Find text that PostgreSQL cannot store: U+0000 or a lone surrogate.
 
     Args:
         value: decoded JSON.
-        pointer: where `value` stands.
+        pointer: JSON pointer of `value`.
 
     Returns:
-        The JSON pointer of the first offender (of its parent, where a key offends), or None.
+        The JSON pointer of the first such text (of its parent, where it is a key), or None.
     """
     if isinstance(value, str):
         return pointer if _is_unstorable(value) else None

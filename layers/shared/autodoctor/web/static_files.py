@@ -1,6 +1,6 @@
 """A small web application's files with the headers they are served with, and its one generated file, config.json.
 
-Nothing is compiled, bundled or loaded from elsewhere: what lies in the folder is what a browser runs.
+Nothing is compiled, bundled or loaded from elsewhere: a browser runs the files as they are.
 """
 
 import hashlib
@@ -25,14 +25,15 @@ _ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
 class StaticFiles:
-    """The files by name, read once.
+    """The files of a folder, read once.
 
     Args:
-        folder: where they lie.
-        issuer: URL of the issuer whose tokens the API takes, where users sign in.
-        pages: which file answers for an address that is no file, by its first segment: where mails and Stripe lead to.
-        client_id: as whom the console asks it for tokens.
-        connects_to: what the console may speak to beside its own origin, URLs separated by spaces: issuer and feed.
+        folder: where they are.
+        pages: the file that answers an address without a file of its own, by the address's first segment; mails and
+            Stripe lead to such addresses.
+        issuer: URL of the issuer whose tokens the API accepts, where users sign in.
+        client_id: the console's id at the issuer.
+        connects_to: URLs that the console may call beside its own origin, separated by spaces: issuer and feed.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class StaticFiles:
         }
 
     def file(self, name: str, known: str | None) -> Content | None:
-        """One file; None where there is none of that name.
+        """One file; None where no file has that name.
 
         Args:
             name: its path below the folder.

@@ -1,4 +1,4 @@
-"""What is wrong with a value, as a person reads it beside their field: pydantic's words are for programmers."""
+"""Messages about wrong values for the person at the form; pydantic's own are for programmers."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,12 +9,12 @@ _ID: Final = "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a
 _INSTANT: Final = "must be a date and time with its offset, such as 2026-11-21T10:15:00Z"
 _WHOLE: Final = "must be a whole number"
 
-_WORDS: Final[Mapping[str, str]] = {
-    "missing": "is needed",
+_MESSAGES: Final[Mapping[str, str]] = {
+    "missing": "is required",
     "string_type": "must be text",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have no more than {max_length} characters",
-    "string_pattern_mismatch": "does not have the form that is asked for here",
+    "string_pattern_mismatch": "does not have the required form",
     "bool_type": "must be true or false",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
     "greater_than": "must be more than {gt}",
@@ -30,13 +30,13 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 def validation_message(error: ErrorDetails) -> str:
-    """What follows the field's name to make a sentence, such as "must be 1886 or more".
+    """The message that makes a sentence with the field's name before it, such as "must be 1886 or more".
 
     Args:
         error: one of `ValidationError.errors()`.
     """
     context = error.get("ctx", {})
     if error["type"] == "string_too_short" and context.get("min_length") == 1:
-        return _WORDS["missing"]
-    words = _WORDS.get(error["type"])
-    return error["msg"] if words is None else words.format_map(context)
+        return _MESSAGES["missing"]
+    message = _MESSAGES.get(error["type"])
+    return error["msg"] if message is None else message.format_map(context)

@@ -1,4 +1,4 @@
-"""What customers do, and what both parties of a session do."""
+"""Operations of customers, and of both parties of a session."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -17,7 +17,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /api/intakes/{intakeId}": Operation(
         "getIntake",
-        "See how far a paid intake is",
+        "See the state of an intake paid by card",
         "Intake",
         "For the page to which Stripe sends the customer back: ask until `status` is no longer `open` or `processing`.",
     ),
@@ -25,27 +25,27 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "signWaiver",
         "Sign the waiver",
         "Intake",
-        "Puts the session into the queue. Signing again answers where it stands now; the first signature stands.",
+        "Puts the session into the queue. Signing again answers the present state; the first signature counts.",
     ),
     "POST /api/sessions/{sessionId}/join": Operation(
         "joinSession",
-        "Say that I am here",
+        "Join a session",
         "Sessions",
         "The session is live as soon as both parties are present. A socket whose id is given as `connectionId` "
         "records the leave by itself when it closes.",
     ),
     "POST /api/sessions/{sessionId}/leave": Operation(
         "leaveSession",
-        "Say that I am gone",
+        "Leave a session",
         "Sessions",
-        "Ends nothing: both may join again. Leaving what was never joined records nothing.",
+        "The session goes on, and both may join again. Leaving without having joined records nothing.",
     ),
     "POST /api/sessions/{sessionId}/end": Operation(
         "endSession",
         "End the session",
         "Sessions",
         "The outcome is computed from recorded evidence; a `status` in the request is ignored. Ending again answers "
-        "what stands, with `alreadyEnded`. Admins may end any session.",
+        "the same outcome, with `alreadyEnded`. Admins may end any session.",
     ),
     "GET /api/sessions/{sessionId}": Operation(
         "getSession",
@@ -60,7 +60,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "listCustomerSessions", "List my sessions as a customer", "Sessions", "Newest first."
     ),
     "GET /api/customer/credits": Operation(
-        "getCredits", "See my credits and how they came to be", "Payments", "Newest movement first."
+        "getCredits", "See my credits and their movements", "Payments", "Newest movement first."
     ),
     "POST /api/customer/credits/checkout": Operation(
         "buyCredits",
@@ -69,19 +69,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Answers the page to pay on; the credits come with the payment. Asking again while it is open gives the same "
         "page.",
     ),
-    "GET /api/notifications": Operation("listNotifications", "List what I was told", "Notifications", "Newest first."),
+    "GET /api/notifications": Operation("listNotifications", "List my notifications", "Notifications", "Newest first."),
     "POST /api/notifications/{notificationId}/read": Operation(
-        "readNotification", "Mark one as read", "Notifications", "Again: the same answer."
+        "readNotification", "Mark one as read", "Notifications", "Repeating it gives the same answer."
     ),
-    "POST /api/notifications/read-all": Operation("readAllNotifications", "Mark all as read", "Notifications"),
+    "POST /api/notifications/read-all": Operation(
+        "readAllNotifications", "Mark all notifications as read", "Notifications"
+    ),
     "GET /api/notifications/preferences": Operation(
-        "getNotificationPreferences", "See how I am told", "Notifications", "The language, and every kind there is."
+        "getNotificationPreferences",
+        "See my notification settings",
+        "Notifications",
+        "The language, and every kind of notification.",
     ),
     "PUT /api/notifications/preferences": Operation(
         "changeNotificationPreferences",
-        "Choose how I am told",
+        "Change my notification settings",
         "Notifications",
-        "What is not named stays as it is.",
+        "Kinds that are not named stay as they are.",
     ),
     "POST /api/realtime/ticket": Operation(
         "createRealtimeTicket",

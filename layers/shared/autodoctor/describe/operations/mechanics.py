@@ -1,4 +1,4 @@
-"""What mechanics do."""
+"""Operations of mechanics."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -8,28 +8,28 @@ from autodoctor.describe.operation import Operation
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/mechanic/queue": Operation(
         "getQueue",
-        "See who is waiting",
+        "List the queue",
         "Mechanics",
-        "Urgent ones first, then who waits longest. General requests for every mechanic, a workshop's own only for its "
-        "mechanics, an offer only for the one it is offered to.",
+        "Urgent requests first, then the oldest. General requests are shown to every mechanic, a workshop's own to its "
+        "mechanics, an offer to the mechanic that it is made to.",
     ),
     "POST /api/mechanic/assignments/{assignmentId}/accept": Operation(
         "acceptAssignment",
-        "Take a request",
+        "Accept a request",
         "Mechanics",
-        "Of many who try at once, one gets it. Again for the same mechanic: the same answer.",
+        "If several try at once, one gets it. Repeating it gives that mechanic the same answer.",
     ),
     "POST /api/mechanic/assignments/{assignmentId}/decline": Operation(
         "declineAssignment",
         "Decline an offer",
         "Mechanics",
-        "The session is queued again for the others, where it was. Again: the same answer.",
+        "The session is queued for the others, at its old place. Repeating it gives the same answer.",
     ),
     "POST /api/sessions/{sessionId}/release": Operation(
         "releaseSession",
         "Give a session back before it is live",
         "Mechanics",
-        "It goes back to its place in the queue, for the others.",
+        "The session is queued for the others, at its old place.",
     ),
     "GET /api/mechanic/active-session": Operation(
         "getMechanicActiveSession", "See my active session as a mechanic", "Sessions", "`session` is null without one."
@@ -38,16 +38,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "listMechanicSessions", "List my sessions as a mechanic", "Sessions", "Newest first."
     ),
     "GET /api/mechanic/availability": Operation(
-        "getAvailability", "See whether I am available", "Mechanics", "Whether requests for me are offered to me."
+        "getAvailability", "See my availability", "Mechanics", "Whether requests are offered to me."
     ),
     "POST /api/mechanic/availability": Operation(
         "setAvailability",
-        "Say whether I am available",
+        "Set my availability",
         "Mechanics",
         "It lapses by itself after `minutes`, unless an open feed keeps it.",
     ),
     "GET /api/mechanic/earnings": Operation(
-        "getEarnings", "See what I earned", "Payments", "One page, newest first; the totals are over all of them."
+        "getEarnings", "See my earnings", "Payments", "One page, newest first; the totals are of all pages."
     ),
     "GET /api/mechanic/referral-code": Operation(
         "getReferralCode",
@@ -56,12 +56,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Customers name it at their first intake; it does not change.",
     ),
     "GET /api/mechanic/onboarding": Operation(
-        "getOnboarding", "See whether I can be paid", "Payments", "How far Stripe's onboarding is."
+        "getOnboarding", "See my onboarding at Stripe", "Payments", "Payouts need it to be complete."
     ),
     "POST /api/mechanic/onboarding": Operation(
         "startOnboarding",
         "Get a link to Stripe's onboarding",
         "Payments",
-        "The link is good for one visit. What was earned before is sent once Stripe can pay it out.",
+        "The link is good for one visit. Earlier earnings are paid out once Stripe allows it.",
     ),
 }

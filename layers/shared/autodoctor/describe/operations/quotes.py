@@ -1,4 +1,4 @@
-"""What a mechanic hands to a workshop, and what becomes of it."""
+"""Operations of escalations and quotes."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,11 +12,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "escalateSession",
         "Hand a session to a workshop",
         "Quotes",
-        "By its mechanic, once it is live or completed. Again for the same workshop: the same quote.",
+        "By its mechanic, once it is live or completed. Repeating it for the same workshop gives the same quote.",
     ),
     "POST /api/quotes/{quoteId}/amount": Operation(
         "giveQuoteAmount",
-        "Name an amount",
+        "Give the amount of a quote",
         "Quotes",
         "By a mechanic of the workshop that was asked. May be changed until the customer decides.",
     ),
@@ -25,10 +25,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Approve a quote",
         "Quotes",
         "By the customer. With `amountCents`, only the amount that was shown is approved. The mechanic who escalated "
-        "earns a share of it; other quotes of the session are superseded. Again: the same answer.",
+        "earns a share of it; other quotes of the session are superseded. Repeating it gives the same answer.",
     ),
     "POST /api/quotes/{quoteId}/decline": Operation(
-        "declineQuote", "Decline a quote", "Quotes", "By the customer. Again: the same answer."
+        "declineQuote", "Decline a quote", "Quotes", "By the customer. Repeating it gives the same answer."
     ),
     "GET /api/quotes/{quoteId}": Operation(
         "getQuote", "See a quote", "Quotes", "For the customer, the mechanic who escalated, the workshop, and admins."
@@ -43,8 +43,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "listMechanicQuotes",
         "List my quotes as a mechanic",
         "Quotes",
-        "Those I asked for, and those my workshop was asked for; newest first.",
-        query={"status": ("Only those that are so.", _STATUS)},
+        "Quotes that I asked for, and those that my workshop was asked for; newest first.",
+        query={"status": ("Only quotes with this status.", _STATUS)},
     ),
     "GET /api/mechanic/workshops": Operation(
         "listWorkshopsToAsk", "List the workshops to hand a session to", "Quotes", "In the order in which they joined."

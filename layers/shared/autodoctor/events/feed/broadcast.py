@@ -1,8 +1,8 @@
-"""The consumer behind the feed's queue: tells whoever is connected what happened.
+"""The consumer behind the feed's queue: sends what happened to everybody who is connected and may see it.
 
 The queue is FIFO with one message group, so that one broadcast runs at a time: numbers, commits and pushes agree.
-Besides the bus's events it carries a note for each new connection, which can be sent to only once API Gateway
-has finished its handshake, and for each that asks who it is: API Gateway tells a client nothing of its id.
+Besides the bus's events it carries notes: of each new connection, to which API Gateway lets us send only after the
+handshake, and of each that asks for its own id, which API Gateway does not tell a client.
 """
 
 import json
@@ -24,7 +24,7 @@ from autodoctor.observability import MetricUnit, log_failure, logger, metrics
 
 HANDSHAKE_SECONDS: Final = 1.0
 MOST_MISSED: Final = 200
-"""Who missed more fetches everything anew, which is quicker for them and for everybody behind them."""
+"""A client that missed more fetches everything anew, which is quicker for it and for all others in the queue."""
 _LOOK_AGAIN_SECONDS: Final = 0.05
 _RESYNC: Final = json.dumps({"type": "resync"}).encode()
 
@@ -32,8 +32,8 @@ _RESYNC: Final = json.dumps({"type": "resync"}).encode()
 def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]:
     """The Lambda handler of the feed's queue.
 
-    Where a batch fails, its records are tried one by one: those before the failing one are done, it and all
-    after it come again, in order.
+    Where a batch fails, its records are tried one by one: those before the failing one are done; SQS delivers it and
+    all after it again, in order.
     """
 
     def handle(batch: Mapping[str, Any], _context: LambdaContext) -> BatchAnswer:
@@ -42,13 +42,15 @@ def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], 
             broadcast(database, records)
         except Exception as failure:  # noqa: BLE001 (tried again one by one; logged)
             log_failure("batch not broadcast", failure)
-            return {"batchItemFailures": [{"itemIdentifier": left["messageId"]} for left in _left(database, records)]}
+            return {
+                "batchItemFailures": [{"itemIdentifier": left["messageId"]} for left in _not_done(database, records)]
+            }
         return {"batchItemFailures": []}
 
     return logger.inject_lambda_context(clear_state=True)(handle)
 
 
-def _left(database: Database, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _not_done(database: Database, records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     for done, record in enumerate(records):
         try:
             broadcast(database, [record])
@@ -63,16 +65,16 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
 
     Args:
         database: where.
-        records: SQS records, each an event of the bus or the note of a new connection.
+        records: SQS records, each an event of the bus or a note about a connection.
 
     Raises:
-        PushFailed: somebody is connected and cannot be reached; the batch has to come again.
+        PushFailed: a connection is open and cannot be reached; the batch has to come again.
     """
     bodies = [json.loads(record["body"]) for record in records]
     opened = [body[CONNECT_NOTE] for body in bodies if CONNECT_NOTE in body]
     asking = [body[IDENTIFY_NOTE] for body in bodies if IDENTIFY_NOTE in body]
     events, unreadable = _read(body for body in bodies if CONNECT_NOTE not in body and IDENTIFY_NOTE not in body)
-    tell(database, sorted(events, key=lambda event: event.sequence))
+    push_events(database, sorted(events, key=lambda event: event.sequence))
     if unreadable:
         metrics.add_metric(name="UnreadableEvents", unit=MetricUnit.Count, value=unreadable)
         metrics.flush_metrics()
@@ -85,7 +87,7 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _read(bodies: Iterable[Mapping[str, Any]]) -> tuple[list[Event], int]:
-    """The events, and how many could not be read: a later release's, perhaps; they must not hold up the messages."""
+    """The events, and how many could not be read, perhaps as they are of a later release; these hold up nothing."""
     events, unreadable = [], 0
     for body in bodies:
         try:
@@ -96,13 +98,13 @@ def _read(bodies: Iterable[Mapping[str, Any]]) -> tuple[list[Event], int]:
     return events, unreadable
 
 
-def tell(database: Database, events: Sequence[Event]) -> None:
-    """Push what these events mean to everybody who is connected and may see it.
+def push_events(database: Database, events: Sequence[Event]) -> None:
+    """Push the messages of these events to everybody who is connected and may see them.
 
-    Idempotent: what is marked as sent is not sent again; what a broadcast died over is, with the same seq.
+    Idempotent: a message that is marked as sent is not sent again; one of a broadcast that died is, with the same seq.
 
     Raises:
-        PushFailed: somebody is connected and cannot be reached.
+        PushFailed: a connection is open and cannot be reached.
     """
     if not events:
         return
@@ -112,10 +114,10 @@ def tell(database: Database, events: Sequence[Event]) -> None:
 
 
 def push_queue_positions(database: Database) -> None:
-    """Push their place in the queue to the waiting customers for whom it has changed.
+    """Push their place in the queue to the customers for whom it has changed.
 
     Raises:
-        PushFailed: somebody is connected and cannot be reached.
+        PushFailed: a connection is open and cannot be reached.
     """
     rows = queue_position.changed(database)
     if rows:
@@ -124,13 +126,13 @@ def push_queue_positions(database: Database) -> None:
 
 
 def welcome(database: Database, connection_id: str) -> None:
-    """Send a new connection what it is owed, and have it take part from now on.
+    """Send a new connection the messages that it missed; from then on it gets every new one.
 
-    Everybody's news wait behind this: who missed much is told to start afresh instead, and who is not there a
-    moment after the handshake began is taken for gone.
+    All other messages wait behind this. So a client that missed too many is told to start afresh, and one that cannot
+    be reached a moment after its handshake began counts as gone.
 
     Raises:
-        PushFailed: it is open and cannot be reached.
+        PushFailed: the connection is open and cannot be reached.
     """
     while (owed := connections.owed(database, connection_id)) is not None:
         missed = [] if owed.lost else messages.missed(database, connection_id, owed.since, MOST_MISSED + 1)
@@ -151,7 +153,7 @@ def identify(database: Database, connection_id: str) -> None:
     """Tell a connection its id, which a join may name, and the present seq, from which it can ask for more later.
 
     Raises:
-        PushFailed: it is open and cannot be reached.
+        PushFailed: the connection is open and cannot be reached.
     """
     about = messages.envelope("connected", messages.head(database), {"connectionId": connection_id})
     _push(database, {connection_id: [about]})

@@ -1,4 +1,4 @@
-"""Open WebSocket connections: a ticket makes one, and the end of one may mean that a party left."""
+"""Open WebSocket connections: a ticket opens one, and when one closes a party may have left its session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,12 +47,12 @@ _KNOWN: Final[LiteralString] = "SELECT 1 FROM realtime_connections WHERE connect
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What a new connection is to get first.
+    """The messages that a new connection gets first.
 
     Attributes:
-        since: messages with a greater seq.
-        lost: whether some of those are forgotten, or the number is not one of ours.
-        age_seconds: how long ago it was opened.
+        since: it gets those with a greater seq.
+        lost: whether some of them are deleted already, or `since` is no seq of this feed.
+        age_seconds: how long ago the connection was opened.
     """
 
     since: int
@@ -67,7 +67,7 @@ def connect(database: Database, connection_id: str, ticket: str | None, since: s
         database: where.
         connection_id: API Gateway's.
         ticket: from the query string.
-        since: the last seq the client has, from the query string; None where it starts afresh.
+        since: the last seq that the client has, from the query string; None: it starts afresh.
 
     Raises:
         Unauthenticated: no ticket, or one that is unknown, used or too old.
@@ -81,24 +81,24 @@ def connect(database: Database, connection_id: str, ticket: str | None, since: s
         "since": None if since is None else int(since),
         "longest_minutes": LONGEST_MINUTES,
     }
-    # The second look recognises our own work, where the first attempt's commit was not seen.
+    # _KNOWN recognises our own work after an attempt whose commit was not seen.
     if database.one(_CONNECT, parameters) is None and database.one(_KNOWN, parameters) is None:
         raise Unauthenticated("A ticket that is unused and not older than a minute is required.")
 
 
 def owed(database: Database, connection_id: str) -> Owed | None:
-    """What a connection is to get before it takes part; None where it is gone or has had it."""
+    """What a connection gets first; None where it has closed or has got it."""
     row = database.one(_OWED, {"connection_id": connection_id})
     return None if row is None or row["ready"] else Owed(row["since"], row["lost"], row["age_seconds"])
 
 
 def ready(database: Database, connection_id: str) -> bool:
-    """Have a connection take part from now on; False where it has just gone, which changes nothing."""
+    """Send a connection every new message from now on; returns False where it has just closed."""
     return database.execute(_READY, {"connection_id": connection_id}) == 1
 
 
 def all_ready(database: Database) -> list[str]:
-    """Every connection that takes part."""
+    """Every connection that gets new messages."""
     return [row["connection_id"] for row in database.all(_ALL_READY, {})]
 
 

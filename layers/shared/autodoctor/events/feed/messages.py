@@ -1,4 +1,4 @@
-"""The feed: which messages an event becomes, and to whom each goes."""
+"""The feed: the messages that an event becomes, and who gets each."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ _GONE: Final = {
 _CREATION: Final = 2
 """A new session's first two events are its own creation and its assignment's."""
 
-# An older event that comes late tells nothing any more; the lock of feed_head makes numbers and commits agree.
+# An older event that comes late is left out; the lock of feed_head makes numbers and commits agree.
 _RECORD: Final[LiteralString] = """
 WITH head AS (
   UPDATE feed_head SET seq = seq + %(count)s RETURNING seq - %(count)s AS before
@@ -93,7 +93,7 @@ _PRUNED_AT_ONCE: Final = 5000
 
 
 def messages_of(event: Event) -> list[dict[str, Any]]:
-    """The rows of the feed that an event becomes; none where nobody who is connected could care."""
+    """The rows of the feed that an event becomes; none where it concerns no client."""
     if isinstance(event, SessionEvent):
         facts = {"status": event.status, "reason": event.reason, "mechanic_id": event.mechanic_id}
         messages = [_message(event, "session_updated", **facts)]
@@ -114,7 +114,7 @@ def messages_of(event: Event) -> list[dict[str, Any]]:
 
 
 def record(database: Database, events: Iterable[Event]) -> None:
-    """Give the messages of these events their numbers; those recorded before keep theirs."""
+    """Store the messages of these events with their numbers; those stored before keep theirs."""
     messages = [message for event in events for message in messages_of(event)]
     if messages:
         numbered = [{"n": number, **message} for number, message in enumerate(messages, start=1)]
@@ -123,24 +123,24 @@ def record(database: Database, events: Iterable[Event]) -> None:
 
 
 def unsent(database: Database, events: Sequence[Event]) -> list[Row]:
-    """To whom the messages of these events go that are not marked as sent: a row a message and connection, by seq."""
+    """Unsent messages of these events, one row per message and connection, in `seq` order."""
     event_ids = [event.event_id for event in events]
     return database.all(_RECIPIENTS, {"since": 0, "event_ids": event_ids, "connection_id": None, "most": None})
 
 
 def missed(database: Database, connection_id: str, since: int, most: int) -> list[Row]:
-    """The messages after `since` that this connection is to get, by seq: at most so many."""
+    """The first `most` messages after `since` for this connection, in `seq` order."""
     parameters = {"since": since, "event_ids": None, "connection_id": connection_id, "most": most}
     return database.all(_RECIPIENTS, parameters)
 
 
 def mark_sent(database: Database, events: Sequence[Event]) -> None:
-    """The messages of these events have been sent to everybody who was connected."""
+    """Record that the messages of these events were sent to everybody who was connected."""
     database.execute(_SENT, {"event_ids": [event.event_id for event in events]})
 
 
 def numbers(database: Database, count: int) -> int:
-    """Take numbers for messages that are not kept; returns the first."""
+    """Reserve numbers for messages that are not stored; returns the first."""
     row = database.one(_NUMBERS, {"count": count})
     if row is None:
         raise RuntimeError("feed_head has lost its row")
@@ -148,7 +148,7 @@ def numbers(database: Database, count: int) -> int:
 
 
 def head(database: Database) -> int:
-    """The last number given out."""
+    """The last number that was given."""
     row = database.one(_HEAD, {})
     if row is None:
         raise RuntimeError("feed_head has lost its row")
@@ -156,13 +156,13 @@ def head(database: Database) -> int:
 
 
 def prune(database: Database) -> None:
-    """Forget old messages, tickets and connections."""
+    """Delete old messages, tickets and connections."""
     while (row := database.one(_PRUNE, {"batch": _PRUNED_AT_ONCE})) and row["pruned"] >= _PRUNED_AT_ONCE:
         pass
 
 
 def frame(row: Row) -> bytes:
-    """A message as the client gets it."""
+    """The JSON that a client gets."""
     if row["type"] == "session_updated":
         payload = {"sessionId": row["session_id"], "status": row["status"], "reason": row["reason"]}
     elif row["type"] == "new_assignment":

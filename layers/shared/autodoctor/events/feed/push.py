@@ -22,7 +22,7 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 class PushFailed(Exception):
-    """Connections that could neither be reached nor closed; what is owed to them has to be sent again."""
+    """Some connections could neither be reached nor closed; their messages have to be sent again."""
 
     def __init__(self, count: int) -> None:
         super().__init__(f"{count} connections could not be reached")
@@ -30,10 +30,10 @@ class PushFailed(Exception):
 
 @dataclass(slots=True)
 class Pushed:
-    """What became of a broadcast.
+    """The result of a broadcast.
 
     Attributes:
-        gone: connections that are no more.
+        gone: connections that have closed.
         failed: connections that stay open although nothing reaches them.
     """
 
@@ -70,8 +70,7 @@ def _pool() -> _Pool:
 def push(frames: Mapping[str, Sequence[bytes]]) -> Pushed:
     """Send each connection its messages, in order.
 
-    A connection that takes nothing although it is open is closed: its client comes back and asks for what it
-    missed.
+    An open connection that takes no message is closed; its client then reconnects and asks for what it missed.
 
     Args:
         frames: messages by connection id.

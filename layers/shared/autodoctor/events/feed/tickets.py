@@ -1,6 +1,6 @@
-"""POST /api/realtime/ticket: what a WebSocket connection is opened with, once, within a minute.
+"""POST /api/realtime/ticket: a ticket opens one WebSocket connection, within a minute.
 
-The URL of a WebSocket lands in access logs, so it carries this and not the token.
+The URL of a WebSocket lands in access logs, so it carries a ticket and not the token.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def issue_ticket(database: Database, user_id: UUID, groups: frozenset[str]) -> T
     Args:
         database: where its hash is kept.
         user_id: whose connection it will be.
-        groups: of the caller's token; the feed follows them.
+        groups: of the caller's token; they decide which messages the connection gets.
     """
     ticket = secrets.token_urlsafe(_TICKET_BYTES)
     parameters = {
@@ -55,5 +55,5 @@ def issue_ticket(database: Database, user_id: UUID, groups: frozenset[str]) -> T
 
 
 def ticket_hash(ticket: str) -> bytes:
-    """What is kept of a ticket."""
+    """The hash that is stored in place of a ticket."""
     return hashlib.sha256(ticket.encode()).digest()

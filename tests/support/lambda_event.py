@@ -11,6 +11,8 @@ from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from support import openapi_conformance
+
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 REQUEST_ID = "JKJaXmPLvHcESHA="
 USER = UUID("c0000000-0000-4000-8000-000000000001")
@@ -101,7 +103,9 @@ def event(  # noqa: PLR0913 (each part of a request, all optional)
 
 
 def call(handler: Handler, request: dict[str, Any]) -> Answer:
-    """Invoke a handler as Lambda would: what goes in and comes out is JSON."""
+    """Invoke a handler as Lambda would: what goes in and comes out is JSON, and what openapi.json allows."""
     answer = json.loads(json.dumps(handler(json.loads(json.dumps(request)), Context())))
     headers = {name.lower(): value for name, value in answer["headers"].items()}
+    method, _, path = request["routeKey"].partition(" ")
+    openapi_conformance.check(method, path.replace("+}", "}"), answer["statusCode"], headers, answer["body"])
     return Answer(answer["statusCode"], headers, answer["body"])

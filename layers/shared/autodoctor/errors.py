@@ -219,7 +219,7 @@ class SessionBusy(Conflict):
 
 
 class Unprocessable(Problem):
-    """The request is JSON, but not what is asked for.
+    """The request is JSON, but has invalid values.
 
     Args:
         errors: pairs of a JSON pointer and what is wrong there.

@@ -35,7 +35,7 @@ class Signer:
     """Signs requests of one service in one region; a day's key is made once.
 
     Args:
-        credentials: whose requests they are.
+        credentials: the keys to sign with.
         service: the name requests are signed for, such as `events`.
         region: such as `eu-west-1`.
     """

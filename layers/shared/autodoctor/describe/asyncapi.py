@@ -52,7 +52,7 @@ def asyncapi() -> dict[str, Any]:
     models = {message.payload for message in MESSAGES.values() if message.payload} | {Identify}
     definitions, places = schemas((model, "serialization") for model in models)
     feed = {name: _feed_message(name, each, places, definitions) for name, each in MESSAGES.items()}
-    asked = {"identify": _identify(places[Identify], definitions)}
+    questions = {"identify": _identify(places[Identify], definitions)}
     bus = {}
     for name, schema in json_schemas():
         definitions[_detail_name(name)] = _explained(_alone(schema), name)
@@ -69,10 +69,10 @@ def asyncapi() -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": _servers(),
-        "channels": {"bus": _bus_channel(bus), "feed": _feed_channel([*feed, *asked])},
-        "operations": _operations(bus, feed, asked),
+        "channels": {"bus": _bus_channel(bus), "feed": _feed_channel([*feed, *questions])},
+        "operations": _operations(bus, feed, questions),
         "components": {
-            "messages": bus | feed | asked,
+            "messages": bus | feed | questions,
             "schemas": dict(sorted(definitions.items())),
             "securitySchemes": {
                 "ticket": {
@@ -140,11 +140,11 @@ def _feed_channel(names: list[str]) -> Schema:
     }
 
 
-def _operations(bus: Mapping[str, Schema], feed: Mapping[str, Schema], asked: Mapping[str, Schema]) -> Schema:
+def _operations(bus: Mapping[str, Schema], feed: Mapping[str, Schema], questions: Mapping[str, Schema]) -> Schema:
     return {
         "publishEvent": _operation("send", "bus", bus, "Every transition, and the outcome of payments and payouts."),
         "pushMessage": _operation("send", "feed", feed, "Messages about the user's sessions, or their queue."),
-        "takeQuestion": _operation("receive", "feed", asked, "What a client may ask."),
+        "takeQuestion": _operation("receive", "feed", questions, "What a client may ask."),
     }
 
 
@@ -203,7 +203,7 @@ def _identify(place: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 
 def _alone(schema: Schema) -> Schema:
-    """A schema that stands on its own as one among others: its own definitions are written out where they are used."""
+    """A schema with its own definitions written out where they are used, so that it needs none but itself."""
     definitions = schema.pop("$defs", {})
 
     def written_out(value: Any) -> Any:  # noqa: ANN401 (any JSON)

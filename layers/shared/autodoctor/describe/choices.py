@@ -28,7 +28,7 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     **dict.fromkeys(("QueuedAssignment.status", "AssignmentGone.status"), AssignmentStatus),
     **dict.fromkeys(("AssignmentEvent.status", "AssignmentEvent.previousStatus"), AssignmentStatus),
 }
-"""By the name on the wire, or by model and name."""
+"""By the name in JSON, or by model and name."""
 
 
 def add_choices(model: str, properties: Mapping[str, dict[str, Any]]) -> None:

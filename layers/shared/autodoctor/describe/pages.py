@@ -50,7 +50,7 @@ class Description:
         return self._page("problems.html", problems=self._problems.values())
 
     def problem(self, slug: str) -> Content:
-        """One type of problem; a page with status 404 where there is none of that name."""
+        """One type of problem; a page with status 404 where no type has that name."""
         found = self._problems.get(slug)
         if found is None:
             return self._page("unknown.html", status=404)
@@ -88,7 +88,7 @@ class Description:
 
     @cached_property
     def _headers(self) -> dict[str, str]:
-        """Only this one stylesheet, which stands in the page, may have any effect there."""
+        """Headers that allow a page its own stylesheet, and nothing else."""
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
         return {

@@ -24,9 +24,7 @@ class Guide:
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
-_ERRORS: Final = {
-    "errors": "Each value that is wrong: `pointer` (RFC 6901) says where it stands, `detail` what is wrong."
-}
+_ERRORS: Final = {"errors": "Each value that is wrong: `pointer` (RFC 6901) says where it is, `detail` what is wrong."}
 
 GUIDES: Final[Mapping[str, Guide]] = {
     "malformed-json": Guide(
@@ -86,7 +84,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "The customer has paid, and the bank has not said yet whether the money comes. Until then nothing else can be "
         "started, so that nothing is paid twice.",
         "Ask GET /api/intakes/{intakeId} until its status is no longer processing; some ways to pay take days.",
-        {"intakeId": "The intake, or the purchase of credits, whose payment is on its way."},
+        {"intakeId": "The intake, or the purchase of credits, whose payment is being processed."},
     ),
     "assignment-unavailable": Guide(
         "The mechanic could see this request once, but it was taken by another, withdrawn, is over, or its offer's "
@@ -143,7 +141,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Send the same request again after the seconds in Retry-After. That is safe.",
     ),
     "validation": Guide(
-        "The body is JSON, but a value in it, in the query or in a header is not what is asked for. Nothing was done.",
+        "The body is JSON, but a value in it, in the query or in a header is invalid. Nothing was done.",
         "Show each of `errors` at its field, and send the corrected request.",
         _ERRORS,
     ),
@@ -155,7 +153,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
     ),
     "retired": Guide(
         "The route belonged to the system that this one replaced.",
-        "Use the route in `successor`, which also stands in the Link header as successor-version.",
+        "Use the route in `successor`; the Link header has it too, as successor-version.",
         {"successor": "Path of the route that took its place."},
     ),
     "service-unavailable": Guide(

@@ -130,7 +130,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "expiresAt": "2026-11-21T10:05:00Z",
     "offerExpiresAt": None,
 }
-"""By the name on the wire, or by model and name; a value that does not fit a field's schema is passed over."""
+"""By the name in JSON, or by model and name; a value that does not fit a field's schema is skipped."""
 
 _PLAIN: Final[Mapping[str, Any]] = {"integer": 1, "number": 1.0, "boolean": True, "string": "text", "object": {}}
 _FORMATS: Final = {

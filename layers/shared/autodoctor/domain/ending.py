@@ -25,7 +25,7 @@ class Presence:
     """One recorded join or leave.
 
     Attributes:
-        role: whose.
+        role: the party.
         kind: joined or left.
         at: when, by the database's clock.
     """

@@ -1,4 +1,4 @@
-"""Who bears what of money that went back: pure, in cents, half to even, over all losses never more than the price."""
+"""How platform and mechanic share losses: in cents, half to even, all losses together at most the price."""
 
 from dataclasses import dataclass
 

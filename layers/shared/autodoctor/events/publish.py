@@ -65,7 +65,7 @@ def publish_subject(
 
     Args:
         database: where the outbox is.
-        subject_id: whose events.
+        subject_id: the row that the events are about.
         budget_seconds: for the bus, not counting what a cold start still has to load.
         prefetched: the events; None: they are fetched.
     """

@@ -19,7 +19,7 @@ class WaiverRequest(RequestBody):
 
 
 class WaiverSigned(ResponseModel):
-    """Where the session stands now."""
+    """The session's present state."""
 
     session_id: UUID
     assignment_id: UUID
@@ -86,7 +86,7 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
         waiver: what is signed.
 
     Returns:
-        Where the assignment stands, and what became of the wish for a mechanic; signing again changes nothing, as the
+        The assignment's state, and the answer to the wish for a mechanic; signing again changes nothing, as the
         first signature counts.
 
     Raises:

@@ -126,7 +126,7 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
         reason: kept with the audit row.
 
     Returns:
-        The declined offer; the same again when asked again.
+        The declined offer; repeating it gives the same.
 
     Raises:
         MechanicNotActive: no such mechanic.
@@ -174,7 +174,7 @@ def _held(database: Database, parameters: Row) -> Row | None:
 
 
 def _lookup(database: Database, parameters: Row) -> Row:
-    """How the assignment stands, and how this mechanic does.
+    """The states of the assignment and of this mechanic.
 
     Raises:
         MechanicNotActive: no such mechanic.

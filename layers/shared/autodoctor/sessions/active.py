@@ -237,7 +237,7 @@ def history(
     Args:
         database: where.
         role: as customer or as mechanic.
-        user_id: whose.
+        user_id: the party's `sub`.
         limit: sessions a page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
 

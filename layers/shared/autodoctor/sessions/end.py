@@ -67,7 +67,7 @@ def end_session(database: Database, ender: Ender, session_id: UUID, mechanic_not
         mechanic_notes: kept where the mechanic asks.
 
     Returns:
-        The outcome; the one that stands, with `already_ended`, where it is over already.
+        The outcome; where the session is over already, its outcome with `already_ended`.
 
     Raises:
         SessionNotFound: no such session of this caller.

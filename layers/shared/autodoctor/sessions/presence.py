@@ -15,13 +15,13 @@ from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 
 class PresenceRequest(RequestBody):
-    """The socket that stands for the party's presence, if there is one."""
+    """The socket whose closing means that the party leaves, if there is one."""
 
     connection_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
 
 
 class PresenceRecorded(WithEvents):
-    """Where the session stands now."""
+    """The session's present state."""
 
     session_id: UUID
     session_status: str
@@ -109,10 +109,10 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
         database: where.
         user_id: `sub` of the customer or the mechanic.
         session_id: which session.
-        connection_id: the socket whose end will mean leaving.
+        connection_id: the socket whose closing will mean leaving.
 
     Returns:
-        Where the session stands; joining again records nothing.
+        The session's state; joining again records nothing.
 
     Raises:
         SessionNotFound: not a party of such a session.
@@ -165,7 +165,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
         session_id: which session.
 
     Returns:
-        The session, pending; the same again when asked again before another mechanic takes it.
+        The session, pending; repeating it gives the same until another mechanic accepts.
 
     Raises:
         SessionNotFound: not this mechanic's session.

@@ -133,7 +133,7 @@ type SuccessStatus = int | Mapping[type[BaseModel], int]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route: its code and what `Router.route` was told about it."""
+    """One route: its code, and what it states to `Router.route`."""
 
     endpoint: Endpoint
     groups: frozenset[str]

@@ -70,7 +70,7 @@ def queues() -> dict[str, SqsQueue]:
 
 
 def dead_letters() -> DeadLetterQueues:
-    """List the messages of every queue, and leave them there for whoever else looks.
+    """List the messages of every queue, which leaves them there.
 
     Listing raises a message's receive count. That does no harm: no dead-letter queue has one of its own.
 

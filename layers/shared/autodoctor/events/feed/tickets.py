@@ -40,7 +40,7 @@ def issue_ticket(database: Database, user_id: UUID, groups: frozenset[str]) -> T
 
     Args:
         database: where its hash is kept.
-        user_id: whose connection it will be.
+        user_id: the user who will connect.
         groups: of the caller's token; they decide which messages the connection gets.
     """
     ticket = secrets.token_urlsafe(_TICKET_BYTES)

@@ -1,7 +1,7 @@
 """Ended sessions in bulk: what a marketplace has behind it after years, valid for every invariant.
 
 The rows are made inside the server, with triggers and foreign keys switched off for the loading connection
-(`session_replication_role`, superusers only), so they must be right by themselves: tests/integration/
+(`session_replication_role`, superusers only), so they must be right by themselves: bench/tests/
 test_bench_history.py runs the invariant checker on them.
 """
 

@@ -22,6 +22,7 @@ from autodoctor.sessions.accept import Accepted, accept
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.presence import join
 from localcloud.database.postgres import Database as DatabaseUrls
+from support.database.tables import tables
 
 PATIENCE_SECONDS = 60.0
 _HELD_UP: LiteralString = """
@@ -29,45 +30,6 @@ SELECT FROM pg_stat_activity
  WHERE datname = current_database() AND usename = 'autodoctor_app'
    AND (wait_event_type = 'Lock' OR query ILIKE 'rollback')
 """
-
-# Children first.
-TABLES = (
-    "stripe_movements",
-    "stripe_statement",
-    "reconcile_runs",
-    "quote_events",
-    "quotes",
-    "mechanic_accounts",
-    "stripe_events",
-    "payout_reversals",
-    "stripe_refunds",
-    "stripe_disputes",
-    "checkouts",
-    "settlements_due",
-    "payouts",
-    "refunds",
-    "settlements",
-    "ledger_transfer",
-    "credit_balances",
-    "notifications",
-    "mail_deliveries",
-    "feed",
-    "realtime_connections",
-    "realtime_tickets",
-    "outbox",
-    "outbox_poison",
-    "session_assignment_events",
-    "session_events",
-    "idempotency_keys",
-    "waivers",
-    "session_participants",
-    "session_assignments",
-    "sessions",
-    "intakes",
-    "customers",
-    "mechanics",
-    "workshops",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +201,14 @@ class World:
                 )
 
     def clear(self) -> None:
-        """Forget everybody and everything but plans and settings."""
+        """Empty every table but those that the schema itself fills, such as plans and settings."""
+        deletes = sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(sql.Identifier(each)) for each in self._tables)
         with self.without_triggers() as connection:
-            for table in TABLES:
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            connection.execute(deletes)
+
+    @functools.cached_property
+    def _tables(self) -> list[str]:
+        return tables(self._superuser)
 
     @functools.cached_property
     def _timestamps(self) -> dict[str, list[str]]:
@@ -251,7 +217,7 @@ class World:
             "SELECT table_name, array_agg(column_name::text) AS columns FROM information_schema.columns "
             "WHERE table_schema = 'public' AND data_type = 'timestamp with time zone' "
             "AND table_name = ANY (%s) GROUP BY table_name",
-            [list(TABLES)],
+            [self._tables],
         )
         return {row["table_name"]: row["columns"] for row in rows}
 

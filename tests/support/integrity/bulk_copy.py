@@ -9,7 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from support.world import TABLES
+from support.database.tables import tables
 
 # Ids of ours by their version and sixteen of their random bits, Stripe's by their end.
 _OURS: Final = "([0-9a-f]{8}-[0-9a-f]{4}-)7([0-9a-f]{3}-[0-9a-f]{4}-)[0-9a-f]{4}([0-9a-f]{8})"
@@ -22,7 +22,6 @@ SELECT {fields}
     to_jsonb(x)::text, %(ours)s, '\\18\\2' || lpad(to_hex(copy.n), 4, '0') || '\\3', 'g'),
     %(stripes)s, '\\1x' || copy.n, 'g')::jsonb) AS made
 """
-ALL_TABLES: Final = sorted({*TABLES, "stripe_refunds", "stripe_disputes", "payout_reversals"})
 _COLUMNS: Final = """
 SELECT attname::text, atttypid = 'timestamptz'::regtype FROM pg_attribute
  WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
@@ -40,14 +39,16 @@ def multiply(superuser: psycopg.Connection[Any], copies: int) -> None:
         superuser.execute("SET LOCAL session_replication_role = replica")
         superuser.execute("CREATE TEMPORARY TABLE shift (n integer PRIMARY KEY, seconds float) ON COMMIT DROP")
         superuser.execute("INSERT INTO shift SELECT n, random() * 240 FROM generate_series(1, %s) n", [copies])
-        for table in ALL_TABLES:
+        for table in tables(superuser):
             _copy(superuser, table, copies)
     superuser.execute("ANALYZE")
 
 
 def size(superuser: psycopg.Connection[Any]) -> int:
     """How many rows there are in all."""
-    counts = [superuser.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(each))) for each in ALL_TABLES]
+    counts = [
+        superuser.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(each))) for each in tables(superuser)
+    ]
     return sum(int(row[0]) for cursor in counts for row in cursor)
 
 

@@ -1,0 +1,30 @@
+"""Which tables there are, read from the catalogue."""
+
+import re
+from typing import Any, Final
+
+import psycopg
+
+from autodoctor.migrations import SQL
+
+# A statement of the schema begins at the margin; an INSERT inside a function does not.
+_SEED: Final = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
+SEEDED: Final = frozenset(name for file in SQL.glob("*.sql") for name in _SEED.findall(file.read_text()))
+"""Tables that the schema itself fills: plans, settings and the like."""
+APPLIED: Final = "schema_migrations"
+"""What was applied; `migrate` itself writes it."""
+
+
+def all_tables(connection: psycopg.Connection[Any]) -> list[str]:
+    """Every table of the schema, by name."""
+    rows = connection.execute(
+        "SELECT array_agg(tablename::text ORDER BY tablename) AS names FROM pg_tables WHERE schemaname = 'public'"
+    )
+    [found] = rows
+    names: list[str] = found["names"] if isinstance(found, dict) else found[0]
+    return names
+
+
+def tables(connection: psycopg.Connection[Any]) -> list[str]:
+    """Every table that is empty in a new database."""
+    return [name for name in all_tables(connection) if name not in SEEDED and name != APPLIED]

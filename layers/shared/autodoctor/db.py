@@ -83,7 +83,7 @@ class Database:
             try:
                 return work(connection)
             except psycopg.Error:
-                # Not OperationalError: the server's farewell to one who idled in a transaction is an InternalError.
+                # Ending a connection that idled in a transaction is an InternalError, not an OperationalError.
                 if not connection.broken:
                     raise  # the server answered: a refusal, a time-out or a full disk, not a dead socket
             self.close()

@@ -44,12 +44,12 @@ class MalformedBody(Problem):
 
 
 class BadSignature(Problem):
-    """A webhook that Stripe did not sign with one of our secrets, or not just now."""
+    """A webhook without a signature of Stripe's by one of our secrets, or with one of another time."""
 
     status, slug, title = 400, "bad-signature", "Bad signature"
 
     def __init__(self) -> None:
-        super().__init__("The signature does not fit the body, or its time is not now.")
+        super().__init__("The signature does not match the body, or its time is more than five minutes from now.")
 
 
 class Unauthenticated(Problem):
@@ -77,7 +77,7 @@ class Forbidden(Problem):
 
 
 class MechanicNotActive(Forbidden):
-    """The caller is in the group mechanics, but is not known as one, or is suspended."""
+    """The caller is in the group mechanics, but is not registered as a mechanic, or is suspended."""
 
     slug, title = "mechanic-not-active", "Mechanic not active"
 
@@ -86,7 +86,7 @@ class MechanicNotActive(Forbidden):
 
 
 class OwnSession(Forbidden):
-    """Nobody is mechanic and customer of one session."""
+    """Nobody can be both mechanic and customer of a session."""
 
     slug, title = "own-session", "Own session"
 
@@ -95,7 +95,7 @@ class OwnSession(Forbidden):
 
 
 class OwnReferral(OwnSession):
-    """Nobody refers themselves."""
+    """Nobody can refer themselves."""
 
     def __init__(self) -> None:
         super().__init__("You cannot refer yourself.")
@@ -156,7 +156,7 @@ class ActiveSessionExists(Conflict):
 
 
 class PaymentProcessing(Conflict):
-    """The customer has paid an intake, and the bank or Stripe has not said yet whether the money comes."""
+    """The customer has paid for an intake, and the payment is not confirmed yet."""
 
     slug, title = "payment-processing", "Payment processing"
 

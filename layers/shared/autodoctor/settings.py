@@ -38,7 +38,7 @@ def session_base_url() -> str:
 
 
 def check_database() -> None:
-    """See that `database_url()` has what it needs, without asking for the secret.
+    """Check that `database_url()` has what it needs, without fetching the secret.
 
     Raises:
         SettingMissing: neither `DATABASE_URL` nor all of DATABASE_HOST, _NAME and _SECRET_ARN are set.
@@ -67,7 +67,7 @@ def database_url() -> str:
 
 
 def application_login() -> tuple[str, str] | None:
-    """The name and password that the other functions log in with, for who may set it; None beside `DATABASE_URL`.
+    """Name and password of the application role, for the migration that sets them; None where `DATABASE_URL` is set.
 
     Raises:
         AwsError: the secret cannot be read.

@@ -219,7 +219,7 @@ def _alone(schema: Schema) -> Schema:
 
 
 def _explained(schema: Schema, name: str) -> Schema:
-    """The same with what the docstrings of its model say of its properties."""
+    """The schema with the descriptions that its model's docstrings give to the properties."""
     model = next(model for model in MODELS if name in _types(model))
     for base in reversed(model.__mro__):
         for attribute, text in attributes(base.__doc__ or ""):

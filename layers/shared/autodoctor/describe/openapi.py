@@ -33,7 +33,7 @@ No answer may be cached. `X-Request-Id` names a call to the service's operators.
 
 @dataclass(frozen=True, slots=True)
 class _World:
-    """What the operations of one document share: schemas, where each model is among them, and answers by name."""
+    """Shared by the operations of a document: the schemas, each model's place among them, and the answers by name."""
 
     models: Mapping[type[BaseModel], Schema]
     definitions: Mapping[str, Schema]
@@ -51,7 +51,7 @@ def openapi(routes: Mapping[str, Route]) -> dict[str, Any]:
         routes: every route of every function, by its key.
 
     Raises:
-        Undescribed: with what to do about it.
+        Undescribed: a route or parameter has no description; the message says where to add it.
     """
     if missing := sorted(set(routes) - set(OPERATIONS)):
         raise Undescribed(f"describe in autodoctor/describe/operations: {', '.join(missing)}")
@@ -76,7 +76,7 @@ def openapi(routes: Mapping[str, Route]) -> dict[str, Any]:
 
 
 def answers_of(route: Route) -> dict[int, type[BaseModel] | None]:
-    """The model of each status of success; None for what is no model; nothing for a route that only raises."""
+    """The model of each successful status; None where the answer is no model; empty for a route that only raises."""
     hint = get_type_hints(route.endpoint)["return"]
     models = [each for each in (get_args(hint) or (hint,)) if isinstance(each, type)]
     if isinstance(route.status, Mapping):
@@ -115,7 +115,7 @@ def _operation(key: str, route: Route, world: _World) -> Schema:
 
 
 def _text(described: Operation, route: Route) -> str:
-    """What a caller has to know, with who may call."""
+    """The description, with the groups that may call."""
     who = f"For {', '.join(sorted(route.groups))}." if route.groups else "Public: needs no token."
     return f"{described.text}\n\n{who}" if described.text else who
 
@@ -152,7 +152,7 @@ def _body(described: Operation, route: Route, world: _World) -> Schema | None:
 
 
 def _short_of_nulls(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """The example of a request: what is null might as well be left out."""
+    """The example of a request, without the members that are null."""
     if isinstance(value, dict):
         return {name: _short_of_nulls(each) for name, each in value.items() if each is not None}
     return value

@@ -45,7 +45,7 @@ class Operation:
         query: query parameters with another meaning here than in parameters.py: text and schema, by name.
         body: schema of a body that is not read as one of our models.
         content: schema by media type of an answer that is not one of our models.
-        statuses: of such answers, and what each means.
+        statuses: the statuses of such an answer, with the meaning of each.
     """
 
     id: str

@@ -1,7 +1,7 @@
 """The pages for people, drawn from the two documents: one response each, without scripts, nothing else to load.
 
-The documents are made before a deployment (`autodoctor openapi --write`) and lie beside the handler: reading the code
-of all functions takes a second and needs all of them, a page needs neither.
+The documents are made before a deployment (`autodoctor openapi --write`) and lie beside the handler: making them
+loads every function, which takes a second; a page needs none of them.
 """
 
 import base64

@@ -57,4 +57,4 @@ HEADERS: Final[Mapping[str, tuple[str, str, bool, dict[str, Any]]]] = {
         {"type": "string"},
     ),
 }
-"""By the name in lower case: as it is written, what it is for, whether it is required, and its schema."""
+"""By the name in lower case: the name as written, its purpose, whether it is required, and its schema."""

@@ -30,10 +30,10 @@ class Unexplained(Exception):
 
 
 def problem_schemas(raised: Iterable[type[Problem]]) -> dict[str, Schema]:
-    """The schemas of problem documents, by name: of those in errors.py and of those that routes raise besides.
+    """The schemas of problem documents, by name: of those in errors.py, and of others that routes state.
 
     Raises:
-        Unexplained: one has no text in problems.py, or not all of it.
+        Unexplained: problems.py does not explain one, or not completely.
     """
     general = (each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Problem))
     bases = (base for kind in {*general, *raised} for base in kind.__mro__ if issubclass(base, Problem))
@@ -44,12 +44,12 @@ def problem_schemas(raised: Iterable[type[Problem]]) -> dict[str, Schema]:
 
 
 def schema_name(kind: type[Problem]) -> str:
-    """What the schema of a type of problem is called: `ActiveSessionExistsProblem`."""
+    """The name of the schema of a type of problem, such as `ActiveSessionExistsProblem`."""
     return to_pascal(kind.slug.replace("-", "_")) + SUFFIX
 
 
 def reference(kind: type[Problem]) -> Schema:
-    """Where the schema of a type of problem is."""
+    """A reference to the schema of a type of problem."""
     return {"$ref": f"{REF}{schema_name(kind)}"}
 
 

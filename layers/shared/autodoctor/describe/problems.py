@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What a person reads who looks up a problem.
+    """The text for a person who looks up a problem.
 
     Attributes:
         means: what happened, in one or two sentences.

@@ -108,7 +108,7 @@ def prose(text: str) -> Markup:
 
 
 def type_of(schema: Document) -> Markup:
-    """A schema in a few words; what has a name links to it."""
+    """A schema in a few words; a named one is a link."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(_SCHEMAS)
         return Markup('<a href="#schema-{0}">{0}</a>').format(name)
@@ -127,7 +127,7 @@ def type_of(schema: Document) -> Markup:
 
 
 def _inline(text: str) -> Markup:
-    """One paragraph, escaped first: only marks that stood in the text become elements."""
+    """One paragraph, escaped first: only the marks of the text become elements."""
     escaped = str(escape(" ".join(text.split())))
     linked = _LINK.sub(r'<a href="\2">\1</a>', _CODE.sub(r"<code>\1</code>", escaped))
     return Markup(linked)  # noqa: S704 (escaped above; the marks let nothing through but words and local paths)

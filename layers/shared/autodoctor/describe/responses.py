@@ -59,7 +59,7 @@ _BY_GATEWAY: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A route, and what is said of it."""
+    """A route and its description."""
 
     key: str
     route: Route
@@ -112,7 +112,7 @@ def responses(call: Call, answers: Successes, shared: dict[str, Schema]) -> dict
 def _success(status: int, model: type[BaseModel] | None, described: Operation, answers: Successes) -> Schema:
     headers = _headers(_OURS)
     if model is None:
-        del headers["Cache-Control"]  # which files and pages may have another of
+        del headers["Cache-Control"]  # files and pages have caching rules of their own
         content: dict[str, Any] = {kind: {"schema": dict(schema)} for kind, schema in described.content.items()}
         return {"description": described.statuses[status], "headers": headers, "content": content}
     schema = answers.places[model]
@@ -126,7 +126,7 @@ def _success(status: int, model: type[BaseModel] | None, described: Operation, a
 
 
 def _refusal(kinds: list[type[Problem]]) -> Schema:
-    """The answer of one status that one of several problems has."""
+    """The answer of a status, which is one of these problems."""
     slugs = {kind.slug: kind for kind in kinds}
     refs = [reference(kind) for kind in slugs.values()]
     mapping = {f"/problems/{slug}": reference(kind)["$ref"] for slug, kind in slugs.items()}
@@ -156,7 +156,7 @@ def _add_gateways(made: dict[int, Schema], status: int) -> None:
         made[status] = {"description": text, "content": {"application/json": _MEDIUM}}
         return
     ours = made[status]
-    # What the gateway answers has none of our headers, so none can be required of this status.
+    # API Gateway's answers have none of our headers, so this status cannot require any.
     made[status] = {
         "description": f"{ours['description']} {text}",
         "headers": {name: ref for name, ref in ours["headers"].items() if name != "Cache-Control"},

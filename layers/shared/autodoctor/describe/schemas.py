@@ -24,10 +24,10 @@ _NAMES: Final = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 
 
 def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dict[type[BaseModel], Schema]]:
-    """The schemas of models and of all they consist of, by name; and where each model is among them.
+    """The schemas of models and their parts, by name; and each model's place among them.
 
     Args:
-        models: each with what it is for: `validation` of what is received, `serialization` of what is answered.
+        models: each with its use: `validation` of requests, `serialization` of answers.
     """
     ordered = sorted(models, key=_order)
     places, made = models_json_schema([*ordered], by_alias=True, ref_template=_REF_TEMPLATE)
@@ -42,7 +42,7 @@ def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dic
 
 
 def camel(text: str) -> str:
-    """Write the names of fields in a docstring as they are on the wire."""
+    """Write the names of fields in a docstring as they are in JSON."""
     return _NAMES.sub(lambda found: f"`{to_camel(found[1])}`", text)
 
 
@@ -54,12 +54,12 @@ def resolve(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 
 def one_sentence(text: str | None) -> str:
-    """A docstring without what follows its first paragraph, on one line."""
+    """The first paragraph of a docstring, on one line."""
     return " ".join((text or "").partition("\n\n")[0].split())
 
 
 def attributes(doc: str) -> Iterator[tuple[str, str]]:
-    """The attributes that a Google-style docstring describes, by their names on the wire."""
+    """The attributes that a Google-style docstring describes, by their names in JSON."""
     if section := _ATTRIBUTES.search(inspect.cleandoc(doc)):
         for name, text in _ATTRIBUTE.findall(section[1]):
             said = camel(" ".join(text.split()))
@@ -71,7 +71,7 @@ def _order(model: tuple[type[BaseModel], Mode]) -> str:
 
 
 def _without_aliases(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
-    """The objects alone, with what is no object (a name for a kind of text or number) written out where it is used."""
+    """Only the objects; other definitions (names for kinds of text or number) are written out where they are used."""
 
     def written_out(value: Any) -> Any:  # noqa: ANN401 (any JSON)
         if isinstance(value, list):
@@ -88,7 +88,7 @@ def _without_aliases(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
 
 
 def _short_names(definitions: Iterable[str]) -> dict[str, str]:
-    """Names for models that share theirs: `autodoctor__admin__plans__Plan` is `AdminPlan`.
+    """Distinct names for models that have the same: `autodoctor__admin__plans__Plan` is `AdminPlan`.
 
     Raises:
         ValueError: two would be called the same.

@@ -6,9 +6,9 @@ from typing import Final
 BASIS_POINTS: Final = 10_000
 """Basis points of a whole."""
 REFERRAL_BP: Final = 200
-"""Of the price, to the mechanic who referred the customer, where the settings say nothing else."""
+"""Basis points of the price for the mechanic who referred the customer, unless the settings say otherwise."""
 ESCALATION_BP: Final = 500
-"""Of an approved quote, to the mechanic who escalated the session, where the settings say nothing else."""
+"""Basis points of an approved quote for the mechanic who escalated, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

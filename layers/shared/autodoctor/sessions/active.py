@@ -125,7 +125,7 @@ _MECHANIC_ACTIVE: Final[LiteralString] = (
 )
 
 # Ids of ours are in the order of time. Sessions that moved in from the old system kept theirs, which are random: they
-# come after all of ours, by the time they were asked for. The second half is only read where the first is at its end.
+# come after all of ours, ordered by when they were created. The second half is only read where the first is at its end.
 _CUSTOMERS: Final[LiteralString] = """
   FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
  WHERE c.user_id = %(user_id)s
@@ -242,7 +242,7 @@ def history(
         cursor: `nextCursor` of the page before.
 
     Raises:
-        Unprocessable: limit or cursor is not one of ours.
+        Unprocessable: limit or cursor is invalid.
     """
     size = page_size(limit)
     statement = _CUSTOMER_HISTORY if role == "customer" else _MECHANIC_HISTORY

@@ -20,7 +20,7 @@ RETRY_SECONDS: Final = 0.03
 
 
 class EndRequest(RequestBody):
-    """What the mechanic wants to keep with the session; a claimed `status` is ignored like any unknown field."""
+    """The mechanic's notes; a `status` in the request is ignored like any unknown field."""
 
     mechanic_notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
 

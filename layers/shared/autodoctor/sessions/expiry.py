@@ -35,7 +35,7 @@ class Swept(ResponseModel):
 def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
     """Deal with everything that was left behind, until it is done or time runs short.
 
-    Safe to run twice and at once. What does not fit into this run is left for the next. A sweep that
+    Safe to run twice, and in parallel. What does not fit into this run is left for the next. A sweep that
     fails does not keep the others from running.
 
     Raises:

@@ -8,7 +8,7 @@ come from triggers. One statement, so all of it commits or none does.
 from typing import Final, Literal, LiteralString
 
 type PreferredMechanic = Literal["offered", "unavailable"]
-"""What became of the wish for a mechanic: offered to them, or straight to the queue. None: no wish, or not signed."""
+"""The wish for a mechanic: offered to them, or queued as they were unavailable. None: no wish, or not signed yet."""
 
 FACTORY_CTES: Final[LiteralString] = """
 , opening AS MATERIALIZED (

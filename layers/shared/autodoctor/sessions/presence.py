@@ -63,7 +63,7 @@ _VANISHED: Final[LiteralString] = """
 DELETE FROM realtime_connections WHERE connection_id = %(connection_id)s RETURNING user_id, joined
 """
 
-# Whose presence was last claimed without a connection stays, and so does who has another one in the session.
+# A party whose last join named no connection stays, and so does one with another connection in the session.
 _VANISH: Final[LiteralString] = """
 UPDATE sessions s
    SET customer_present = s.customer_present AND party.role <> 'customer',
@@ -134,7 +134,7 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
 def leave(database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None) -> PresenceRecorded:
     """Record that a party left; without a join there is nothing to record.
 
-    Arguments and `SessionNotFound` as for `join`; a session that is over is left without a trace.
+    Arguments and `SessionNotFound` as for `join`; leaving a session that is over records nothing.
     """
     parameters = _parameters(user_id, session_id, connection_id)
     recorded = database.one(_LEAVE, parameters) or _lookup(database, parameters)

@@ -80,7 +80,7 @@ def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cur
 
     Raises:
         MechanicNotActive: no such mechanic, or suspended.
-        Unprocessable: limit or cursor is not one of ours.
+        Unprocessable: limit or cursor is invalid.
     """
     size = page_size(limit)
     calm, queued_at, assignment_id = place_of(cursor, _PLACE, _START)

@@ -334,7 +334,7 @@ def _refuse_unstorable(raw: bytes) -> None:
     """Check what pydantic does not: RFC 8259 has no NaN, PostgreSQL no U+0000, UTF-8 no lone surrogate.
 
     Raises:
-        MalformedBody: not JSON, not UTF-8, or nested beyond reason.
+        MalformedBody: not JSON, not UTF-8, or nested too deeply.
         Unprocessable: text that cannot be stored, with its pointer.
     """
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from autodoctor.aws.secrets import application_login, database_url
 from autodoctor.migrations import migrate
 from autodoctor.migrations.login import let_in
 from autodoctor.observability import logger
-from autodoctor.settings import application_login, database_url
 
 
 @logger.inject_lambda_context

@@ -9,11 +9,11 @@ from autodoctor.observability import MetricUnit, metrics
 from autodoctor.payments.ledger.fees import sweep_fees
 from autodoctor.payments.losses.losses import sweep_losses
 from autodoctor.payments.losses.refund_lookups import lookups_unanswered, sweep_refund_lookups
-from autodoctor.payments.outgoing.lease import waiting
 from autodoctor.payments.outgoing.payouts import sweep_payouts
 from autodoctor.payments.outgoing.refunds import sweep_refunds
 from autodoctor.payments.outgoing.reversals import sweep_reversals
 from autodoctor.payments.stripe.client import check_stripe, stripe_client
+from autodoctor.payments.stripe.lease import waiting
 
 check_stripe()
 db = database()

@@ -11,7 +11,7 @@ from autodoctor.events.consumer import consumer
 from autodoctor.events.model import Event, SessionEvent
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
-from autodoctor.payments.ledger.settlement import settle, sweep
+from autodoctor.payments.settlement import settle, sweep
 
 db = database()
 

@@ -4,7 +4,7 @@ from autodoctor.db import database
 from autodoctor.errors import BadSignature, MalformedBody, SessionBusy
 from autodoctor.events.publish import Publisher
 from autodoctor.payments.stripe.client import check_stripe
-from autodoctor.payments.stripe.inbox import Received, receive
+from autodoctor.payments.webhooks import Received, receive
 from autodoctor.web.http import Request, Router
 
 check_stripe()

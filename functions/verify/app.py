@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from autodoctor.aws.secrets import database_url
 from autodoctor.db import database
 from autodoctor.deadline import SecondsLeft
 from autodoctor.integrity.runs import run
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.monitoring.topic import publish
 from autodoctor.observability import MetricUnit, metrics
-from autodoctor.settings import database_url, required
+from autodoctor.settings import required
 
 required("ALERT_TOPIC_ARN")
 db = database()

@@ -22,7 +22,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.funded import start_funded_intake
 from autodoctor.payments.checkout.price_list import plans as sold
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from support.admin_changes import ADMIN, NEW_PLAN, at_once, body, changes, new_plan, patch_plan
 from support.money.purchases import balance, buy, complete, give, spendable
 from support.world import World, intake_request

@@ -9,9 +9,10 @@ from typing import ClassVar
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from autodoctor import settings
+from autodoctor.aws import secrets
 from autodoctor.aws.errors import ServiceUnreachable
-from autodoctor.settings import SettingMissing, check_database, database_url, required
+from autodoctor.aws.secrets import check_database, database_url
+from autodoctor.settings import SettingMissing, required
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123"
 DEPLOYED = {
@@ -47,7 +48,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[SecretsExtension]
     server = ThreadingHTTPServer(("127.0.0.1", 0), SecretsExtension)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
-    monkeypatch.setattr(settings, "SECRETS_EXTENSION", settings.SECRETS_EXTENSION.replace("2773", str(port)))
+    monkeypatch.setattr(secrets, "SECRETS_EXTENSION", secrets.SECRETS_EXTENSION.replace("2773", str(port)))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     for name, value in DEPLOYED.items():
         monkeypatch.setenv(name, value)
@@ -106,7 +107,7 @@ def test_an_empty_setting_is_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_extension_that_does_not_answer_is_an_error(
     deployed: type[SecretsExtension], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "SECRETS_EXTENSION", "http://127.0.0.1:1/secretsmanager/get?secretId=")
+    monkeypatch.setattr(secrets, "SECRETS_EXTENSION", "http://127.0.0.1:1/secretsmanager/get?secretId=")
     with pytest.raises(ServiceUnreachable) as failed:
         database_url()
     assert failed.value.service == "secretsmanager"

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from autodoctor.integrity.repair.run import NotPossible, Operator, Repaired, repair
 from autodoctor.integrity.verify import Outcome, reader, verify
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from localcloud.cli import app
 from localcloud.database.postgres import Database, PostgresServer
 from support.integrity.sample_data import SampleData

@@ -19,7 +19,7 @@ from autodoctor.integrity.checks.session import STUCK_ASSIGNMENT
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import ALL_CHECKS, Outcome, Place, reader, verify
 from autodoctor.operations.commands.verify import print_report
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from localcloud.database.expected_schema import WHOLE, dumped
 from localcloud.database.postgres import Database, PostgresServer
 from support.integrity.bulk_copy import multiply, size

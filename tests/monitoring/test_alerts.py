@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from autodoctor.sessions.presence import join, leave
 from support.money.purchases import complete, pay_by_card
 from support.past_sessions import PastSessions, Story, free, no_show

@@ -13,9 +13,9 @@ from autodoctor.monitoring.dashboard import SessionHealth, session_health
 from autodoctor.monitoring.session_search import FoundSessions, Query, search
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Kind
-from autodoctor.payments.ledger.settlement import settle
 from autodoctor.payments.ledger.transfers import Transfer, book
-from autodoctor.payments.outgoing.lease import waiting
+from autodoctor.payments.settlement import settle
+from autodoctor.payments.stripe.lease import waiting
 from autodoctor.sessions.accept import decline
 from support.money.purchases import complete, pay_by_card
 from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn

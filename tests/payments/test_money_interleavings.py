@@ -7,7 +7,7 @@ import pytest
 
 from autodoctor.errors import ActiveSessionExists, Problem
 from autodoctor.ids import new_id
-from autodoctor.payments.ledger.settlement import settle, sweep
+from autodoctor.payments.settlement import settle, sweep
 from autodoctor.sessions.end import Ender, end_session
 from support.concurrency.stepper import Operation, Stepper
 from support.invariants.sessions import violations

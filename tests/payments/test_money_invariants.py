@@ -4,7 +4,7 @@ import pytest
 from psycopg import sql
 
 from autodoctor.ids import new_id
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from support.invariants.sessions import violations
 from support.money.purchases import buy, complete, give, pay_by_card
 from support.world import World

@@ -26,7 +26,7 @@ from autodoctor.events.outbox import mark_of, pending
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated  # noqa: TC001 - annotates an attribute
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.settlement import settle, sweep
+from autodoctor.payments.settlement import settle, sweep
 from autodoctor.sessions import presence
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep as expire

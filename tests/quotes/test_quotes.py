@@ -10,7 +10,7 @@ from autodoctor.events.outbox import pending
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.earnings import earnings
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from autodoctor.quotes import quotes
 from autodoctor.quotes.errors import (
     OwnQuote,

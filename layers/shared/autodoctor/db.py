@@ -11,7 +11,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from autodoctor.settings import check_database, database_url
+from autodoctor.aws.secrets import check_database, database_url
 
 type Row = dict[str, Any]
 type Parameters = Mapping[str, object] | Sequence[object]

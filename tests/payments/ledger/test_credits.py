@@ -20,7 +20,7 @@ from autodoctor.intake.create import SessionCreated
 from autodoctor.intake.funded import start_funded_intake
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.credits import credits_of
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from support.database.cutting_proxy import cutting_proxy
 from support.money.purchases import balance, buy, buy_on, give, rows, spendable, take_free
 from support.world import World, intake_request

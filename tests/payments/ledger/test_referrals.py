@@ -16,7 +16,7 @@ from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Kind
 from autodoctor.payments.ledger.earnings import earnings
 from autodoctor.payments.ledger.referrals import referral_code
-from autodoctor.payments.ledger.settlement import decide, settle
+from autodoctor.payments.settlement import decide, settle
 from support.invariants.sessions import violations
 from support.money.checkout_env import CheckoutEnv
 from support.money.purchases import balance, buy, buy_on, complete, give, rows, take_free

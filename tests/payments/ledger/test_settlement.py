@@ -12,7 +12,7 @@ from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.earnings import earnings
-from autodoctor.payments.ledger.settlement import SessionNotOver, decide, settle, sweep
+from autodoctor.payments.settlement import SessionNotOver, decide, settle, sweep
 from support.database.cutting_proxy import cutting_proxy
 from support.invariants.sessions import violations
 from support.money.purchases import balance, buy, complete, give, pay_by_card, rows, spendable

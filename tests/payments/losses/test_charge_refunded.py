@@ -10,7 +10,7 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import CREDIT_SALES, PLATFORM_REVENUE, session_held
 from autodoctor.payments.losses.refund_lookups import LookedUp, lookups_unanswered, sweep_refund_lookups
-from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.stripe.lease import Sent
 from support.money.purchases import spendable
 from support.money.refund_env import PRICE, SHARE, RefundEnv
 

@@ -12,7 +12,7 @@ from autodoctor.payments.ledger.accounts import (
     customer_receivable,
     session_held,
 )
-from autodoctor.payments.outgoing.lease import BACK_OFF, Sent, waiting
+from autodoctor.payments.stripe.lease import BACK_OFF, Sent, waiting
 from support.money.purchases import buy, spendable
 from support.money.refund_env import PRICE, SHARE, Order, RefundEnv
 

@@ -7,7 +7,7 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import CREDIT_SALES, PLATFORM_REVENUE, customer_receivable, session_held
 from autodoctor.payments.ledger.earnings import earnings
-from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.stripe.lease import Sent
 from support.money.purchases import buy, give, spendable
 from support.money.refund_env import PRICE, SHARE, Order, RefundEnv
 

@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import session_held
-from autodoctor.payments.ledger.settlement import settle
 from autodoctor.payments.losses.losses import sweep_losses
+from autodoctor.payments.settlement import settle
 from localcloud.stripe.http.errors import ApiError
 from support.invariants.sessions import violations
 from support.money.checkout_env import open_checkout

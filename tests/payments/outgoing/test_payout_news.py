@@ -6,11 +6,11 @@ import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import STRIPE, mechanic_payable
-from autodoctor.payments.ledger.settlement import settle
-from autodoctor.payments.outgoing.lease import Sent
 from autodoctor.payments.outgoing.payouts import sweep_payouts
+from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.client import stripe_client
 from autodoctor.payments.stripe.connect import onboarding, start_onboarding
+from autodoctor.payments.stripe.lease import Sent
 from support.invariants.sessions import violations
 from support.money.checkout_env import SIGNED, CheckoutEnv
 from support.money.purchases import balance, complete

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.stripe.lease import Sent
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from autodoctor.payments.outgoing.lease import Sent
+from autodoctor.payments.stripe.lease import Sent
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 from support.world import Mechanic

@@ -8,11 +8,11 @@ import stripe
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import mechanic_payable, mechanic_receivable
-from autodoctor.payments.ledger.settlement import settle
 from autodoctor.payments.losses.dashboard_refunds import refund_told
-from autodoctor.payments.outgoing.lease import BACK_OFF, Sent, waiting
 from autodoctor.payments.outgoing.payouts import PaidTwice, sweep_payouts
+from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.connect import onboarding
+from autodoctor.payments.stripe.lease import BACK_OFF, Sent, waiting
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 from support.money.purchases import balance, buy, complete, give, rows

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autodoctor.payments.outgoing.lease import BACK_OFF, Sent, waiting
 from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.stripe.lease import BACK_OFF, Sent, waiting
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 

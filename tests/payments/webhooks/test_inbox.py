@@ -134,7 +134,7 @@ def test_two_deliveries_at_once_fulfil_once(checkout_env: CheckoutEnv) -> None:
     signed = paid(checkout_env)
     again = checkout_env.sign(json.dumps(json.loads(signed.payload) | {"id": "evt_other"}).encode())
     worlds = [World(checkout_env.world.urls) for _ in range(3)]
-    from autodoctor.payments.stripe.inbox import receive  # noqa: PLC0415 (three connections, so not through the one handler)
+    from autodoctor.payments.webhooks import receive  # noqa: PLC0415 (three connections, so not through the one handler)
 
     def deliver(world: World, delivery: SignedEvent) -> str:
         return receive(world.app, "platform", delivery.payload, delivery.signature).outcome

@@ -5,9 +5,9 @@ import pytest
 from autodoctor.admin.accounts import renew_account
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.ids import new_id
-from autodoctor.payments.outgoing.lease import BACK_OFF, Sent
 from autodoctor.payments.stripe.client import stripe_client
 from autodoctor.payments.stripe.connect import onboarding, start_onboarding
+from autodoctor.payments.stripe.lease import BACK_OFF, Sent
 from support.money.refund_env import SHARE, RefundEnv
 
 

@@ -12,7 +12,7 @@ from psycopg import sql
 from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.operations.privacy import erase_customer
-from autodoctor.payments.ledger.settlement import settle
+from autodoctor.payments.settlement import settle
 from autodoctor.quotes import quotes
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
 from autodoctor.sessions.accept import decline

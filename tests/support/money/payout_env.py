@@ -13,11 +13,11 @@ from autodoctor.db import Row
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from autodoctor.payments.ledger.accounts import STRIPE, session_held
-from autodoctor.payments.ledger.settlement import settle
-from autodoctor.payments.outgoing.lease import Sent
 from autodoctor.payments.outgoing.payouts import sweep_payouts
 from autodoctor.payments.outgoing.refunds import sweep_refunds
+from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.connect import account_updated, start_onboarding
+from autodoctor.payments.stripe.lease import Sent
 from localcloud.stripe.pages.control import StripeControl
 from support.money.purchases import balance, complete, pay_by_card
 from support.money.stripe_shop import client_of, order

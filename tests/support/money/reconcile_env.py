@@ -12,12 +12,12 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
 from autodoctor.payments.ledger.fees import sweep_fees
-from autodoctor.payments.ledger.settlement import settle
 from autodoctor.payments.losses.losses import sweep_losses
 from autodoctor.payments.outgoing.payouts import sweep_payouts
 from autodoctor.payments.outgoing.refunds import sweep_refunds
 from autodoctor.payments.outgoing.reversals import sweep_reversals
 from autodoctor.payments.reconcile import Difference, Report, reconcile
+from autodoctor.payments.settlement import settle
 from support.money.checkout_env import CheckoutEnv
 from support.money.payout_env import PayoutEnv
 from support.money.purchases import SIGNED, complete

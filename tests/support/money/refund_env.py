@@ -13,14 +13,14 @@ from autodoctor.ids import new_id
 from autodoctor.payments.checkout.checkout import PackRequest, buy_pack
 from autodoctor.payments.ledger.accounts import DISPUTED, STRIPE, Account, mechanic_payable, mechanic_receivable
 from autodoctor.payments.ledger.fees import SweptFees, sweep_fees
-from autodoctor.payments.ledger.settlement import settle
 from autodoctor.payments.losses.losses import sweep_losses
 from autodoctor.payments.losses.refund_lookups import LookedUp, sweep_refund_lookups
-from autodoctor.payments.outgoing.lease import Sent
 from autodoctor.payments.outgoing.payouts import sweep_payouts
 from autodoctor.payments.outgoing.refunds import sweep_refunds
 from autodoctor.payments.outgoing.reversals import sweep_reversals
+from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.connect import start_onboarding
+from autodoctor.payments.stripe.lease import Sent
 from localcloud.stripe.state.webhooks import EVENTS
 from support.invariants.sessions import violations
 from support.money.checkout_env import SIGNED, CheckoutEnv

@@ -1,1 +1,1 @@
-"""Money and credits: plans, the ledger, credits, settlement and what mechanics earn."""
+"""Money and credits. `settlement` books what an ended session leads to, `webhooks` acts on Stripe's events."""

@@ -1,1 +1,1 @@
-"""The ledger and what is booked in it: settlement, credits, fees, earnings, referrals."""
+"""The ledger and what is booked in it: credits, fees, earnings, referrals."""

@@ -14,8 +14,8 @@ import psycopg
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.ledger.accounts import STRIPE, STRIPE_FEES, Kind
-from autodoctor.payments.outgoing.lease import MARGIN_SECONDS
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.lease import MARGIN_SECONDS
 from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:

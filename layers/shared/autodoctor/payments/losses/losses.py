@@ -17,7 +17,7 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST
 from autodoctor.payments.ledger.accounts import DISPUTED, STRIPE, Kind
 from autodoctor.payments.losses.booking import book_held, book_pack, book_parts, undo
-from autodoctor.payments.outgoing.lease import MARGIN_SECONDS, WAIT
+from autodoctor.payments.stripe.lease import MARGIN_SECONDS, WAIT
 
 BATCH: Final = 50
 

@@ -14,8 +14,8 @@ from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.losses.dashboard_refunds import refund_told
 from autodoctor.payments.losses.losses import lock_payment
-from autodoctor.payments.outgoing.lease import MARGIN_SECONDS
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.lease import MARGIN_SECONDS
 from autodoctor.web.schemas import ResponseModel
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from autodoctor.payments.ledger.accounts import STRIPE, Kind, mechanic_payable
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.disputes import OPEN, behind, disputes_of, note_dispute
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment, lock_payment_of
-from autodoctor.payments.outgoing.lease import WAIT, Ending, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
 from autodoctor.payments.stripe.connect import look_up_account
+from autodoctor.payments.stripe.lease import WAIT, Ending, Sent, is_last, put_off, sweep_due, wait_after
 
 if TYPE_CHECKING:
     import stripe

@@ -10,8 +10,8 @@ from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.losses.dashboard_refunds import CAME_BACK, note_refund
 from autodoctor.payments.losses.disputes import disputes_of, note_dispute
 from autodoctor.payments.losses.losses import book_losses, gone, lock_payment
-from autodoctor.payments.outgoing.lease import WAIT, Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.lease import WAIT, Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,9 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.outgoing.lease import Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 from autodoctor.payments.outgoing.transfer_events import book_reversals
 from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.lease import Ending, Overtaken, Sent, is_last, put_off, sweep_due, wait_after
 
 if TYPE_CHECKING:
     import stripe

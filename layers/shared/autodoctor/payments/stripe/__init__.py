@@ -1,1 +1,1 @@
-"""Stripe itself: the client, calls and how they can end, webhooks, connected accounts."""
+"""Stripe itself: the client, calls and how they can end, leases of jobs, signatures, connected accounts."""

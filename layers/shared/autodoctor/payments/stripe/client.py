@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from autodoctor.settings import required, secret_json
+from autodoctor.aws.secrets import secret_json
+from autodoctor.settings import required
 
 if TYPE_CHECKING:
     from stripe import StripeClient

@@ -1,0 +1,77 @@
+"""Secrets from Secrets Manager, and the database's connection URL that one of them completes."""
+
+import json
+import os
+from typing import Any
+from urllib.parse import quote
+
+from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
+from autodoctor.settings import required
+
+SECRETS_EXTENSION = "http://localhost:2773/secretsmanager/get?secretId="
+
+
+def check_database() -> None:
+    """Check that `database_url()` has what it needs, without fetching the secret.
+
+    Raises:
+        SettingMissing: neither `DATABASE_URL` nor all of DATABASE_HOST, _NAME and _SECRET_ARN are set.
+    """
+    if not os.environ.get("DATABASE_URL"):
+        for name in ("DATABASE_HOST", "DATABASE_NAME", "DATABASE_SECRET_ARN"):
+            required(name)
+
+
+def database_url() -> str:
+    """The connection URL: `DATABASE_URL`, or one made from the DATABASE_* settings and the present secret.
+
+    Asked again for every new connection, so that a rotated password is followed. The secret comes
+    from the AWS Parameters and Secrets extension, which caches it: no boto3 at cold start.
+
+    Raises:
+        SettingMissing: neither is configured.
+        AwsError: the secret cannot be read.
+    """
+    if url := os.environ.get("DATABASE_URL"):
+        return url
+    secret = secret_json(required("DATABASE_SECRET_ARN"))
+    user, password = quote(secret["username"], safe=""), quote(secret["password"], safe="")
+    host, port = required("DATABASE_HOST"), os.environ.get("DATABASE_PORT", "5432")
+    return f"postgresql://{user}:{password}@{host}:{port}/{required('DATABASE_NAME')}?sslmode=require"
+
+
+def application_login() -> tuple[str, str] | None:
+    """Name and password of the application role, for the migration that sets them; None where `DATABASE_URL` is set.
+
+    Raises:
+        AwsError: the secret cannot be read.
+    """
+    arn = os.environ.get("APP_SECRET_ARN")
+    if not arn or os.environ.get("DATABASE_URL"):
+        return None
+    secret = secret_json(arn)
+    return secret["username"], secret["password"]
+
+
+def secret_json(arn: str) -> dict[str, Any]:
+    """The present value of a secret whose text is a JSON object, from the extension, which caches it.
+
+    Raises:
+        ServiceRefused: the extension, or Secrets Manager behind it, answered with an error.
+        ServiceUnreachable: the extension did not answer.
+    """
+    import urllib.error  # noqa: PLC0415 (40 ms that only a new connection of a deployed function pays)
+    import urllib.request  # noqa: PLC0415
+
+    request = urllib.request.Request(  # noqa: S310 (a constant http URL on localhost)
+        SECRETS_EXTENSION + quote(arn, safe=""),
+        headers={"X-Aws-Parameters-Secrets-Token": required("AWS_SESSION_TOKEN")},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+            secret: dict[str, Any] = json.loads(json.load(answer)["SecretString"])
+    except urllib.error.HTTPError as refused:
+        raise ServiceRefused("secretsmanager", "GetSecretValue", refused.code) from refused
+    except OSError as failure:
+        raise ServiceUnreachable("secretsmanager") from failure
+    return secret

@@ -26,7 +26,7 @@ _TEST_KEY: Final = "sk_test_"
 
 @dataclass(frozen=True)
 class Incoming:
-    """A request, read."""
+    """A parsed request."""
 
     request_id: str
     method: str
@@ -40,7 +40,7 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """What is answered, and whether an earlier answer is given again."""
+    """An answer, and whether it repeats an earlier one."""
 
     stored: Stored
     replayed: bool = False
@@ -51,7 +51,7 @@ class HangUp(Exception):
 
 
 class Api:
-    """Answers what a Stripe SDK asks."""
+    """Answers a Stripe SDK's requests."""
 
     def __init__(self, state: State, faults: Faults, log: Log) -> None:
         self._state = state
@@ -74,7 +74,7 @@ class Api:
             outgoing = Outgoing(_refusal(incoming, error))
         except HangUp:
             self._log(LogLine("stripe", f"{incoming.method} {path}", "hung up", None, incoming.request_id))
-            if request.transport is not None:  # None where the caller went first
+            if request.transport is not None:  # None when the caller has disconnected
                 request.transport.abort()
             return web.Response(status=500)
         if outgoing.replayed:
@@ -105,7 +105,7 @@ class Api:
         return await self._once(route, call, given, fault, incoming)
 
     async def _once(self, route: Route, call: Call, given: Json, fault: Fault | None, incoming: Incoming) -> Outgoing:
-        """Perform a request under its key, or answer as the first time."""
+        """Perform a request under its key, or repeat the key's first answer."""
         tried = attempt(call.account, incoming.key, incoming.path, given)
         if earlier := self._keys.begin(tried):
             return Outgoing(earlier, replayed=True)
@@ -115,7 +115,7 @@ class Api:
             self._keys.end(tried)
 
     async def _under(self, fault: Fault | None, perform: Callable[[], Stored]) -> Stored:
-        """Let time pass before or after the operation, as the fault says. Raises HangUp."""
+        """Wait before or after the operation, as the fault says. Raises HangUp."""
         if fault is None:
             return perform()
         if fault.mode in ("timeout", "slow"):
@@ -130,7 +130,7 @@ class Api:
         return stored
 
     def _perform(self, route: Route, call: Call, tried: Attempt | None, fault: Fault | None) -> Stored:
-        """Act and keep the answer, in one transaction. Raises ApiError for what was refused before it began."""
+        """Act and keep the answer, in one transaction. Raises ApiError for a request refused before it began."""
         assert call.request_id is not None
         with self._state.store.lock:
             self._state.request = (call.request_id, call.idempotency_key)
@@ -161,7 +161,7 @@ class Api:
             self._keys.keep(tried, stored)
 
     async def _checked(self, route: Route, given: Json) -> Json:
-        """Check parameters; the first of each kind in a thread, since the SDK loads then."""
+        """Check parameters; the first of each kind in a thread, since that loads the SDK."""
         if route.params in self._typed:
             return params.checked(route.params, given)
         typed = await asyncio.to_thread(params.checked, route.params, given)
@@ -217,7 +217,7 @@ def _key_of(authorization: str) -> str:
 
 
 def _refuse(fault: Fault) -> None:
-    """Raise what Stripe's front answers by itself: no operation begins, no key is kept."""
+    """Raise the errors of Stripe's front end: no operation begins, no key is kept."""
     if fault.mode == "rate_limit":
         message = "Request rate limit exceeded. You can learn more about rate limits in the documentation."
         raise ApiError(message, status=429, code="rate_limit", began=False)

@@ -1,9 +1,9 @@
-"""What Stripe answers when it refuses: one exception that knows its status and body."""
+"""Stripe's error answers: one exception with its status and body."""
 
 from typing import Any, Final
 
 type Json = dict[str, Any]
-"""A JSON object, as Stripe's API has them everywhere."""
+"""A JSON object of Stripe's API."""
 
 INVALID: Final = "invalid_request_error"
 _DOCUMENTATION: Final = "https://stripe.com/docs/error-codes/"
@@ -12,8 +12,8 @@ _DOCUMENTATION: Final = "https://stripe.com/docs/error-codes/"
 class ApiError(Exception):
     """An error as the API answers it.
 
-    `began` says that the operation had begun, so that an idempotency key keeps the answer; Stripe keeps none of
-    requests it refuses before that (authentication, validation, conflict, rate limit).
+    `began` says that the operation had begun, so that an idempotency key keeps the answer. Stripe keeps no answer to
+    a request that it refuses before that (authentication, validation, conflict, rate limit).
     """
 
     def __init__(  # noqa: PLR0913 (the fields of an error object)
@@ -46,11 +46,11 @@ class ApiError(Exception):
 
 
 def missing_object(kind: str, object_id: str, param: str = "id") -> ApiError:
-    """No such object: 404 where the URL names it, 400 where another parameter does."""
+    """No such object: 404 when the URL names it, 400 when another parameter does."""
     status = 404 if param == "id" else 400
     return ApiError(f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param)
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """A parameter that cannot be, found before the operation began."""
+    """A parameter that was found invalid before the operation began."""
     return ApiError(message, param=param, code=code, began=False)

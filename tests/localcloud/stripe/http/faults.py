@@ -1,4 +1,4 @@
-"""What a test can break about Stripe; out of the box nothing is. Nothing of this outlives the process."""
+"""The faults of Stripe that a test can switch on. None outlives the process."""
 
 import random
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ type Mode = Literal[
 
 @dataclass
 class Fault:
-    """What goes wrong with some calls of the API.
+    """A fault that strikes some calls of the API.
 
     Attributes:
-        mode: `error` answers 500 without having acted and `error_after` with; both are what the idempotency key
-            answers from then on. `unavailable` (503) and `rate_limit` (429) do nothing and are not kept. `timeout`
-            does nothing for `seconds` and hangs up, `timeout_after` acts first; `cut` and `cut_after` hang up at
-            once. `slow` answers as always, `seconds` late.
-        method: of the calls it is for, `*` for any.
-        path: of the calls it is for, like `/v1/transfers` or `/v1/refunds*`.
-        times: how often it strikes, None without end.
-        every: strikes at each so-manieth matching call: 5 is the fifth, the tenth, ...
-        odds: how likely it strikes then.
-        seconds: how long it hangs.
+        mode: `error` answers 500 without acting, `error_after` acts first; the idempotency key keeps this answer.
+            `unavailable` (503) and `rate_limit` (429) do nothing, and the key keeps no answer. `timeout` does nothing
+            for `seconds` and hangs up, `timeout_after` acts first; `cut` and `cut_after` hang up at once. `slow`
+            answers as usual, `seconds` late.
+        method: of the matching calls; `*` for any.
+        path: of the matching calls, like `/v1/transfers` or `/v1/refunds*`.
+        times: how often it strikes; None: without end.
+        every: it can strike every nth matching call: 5 means the fifth, the tenth, ...
+        odds: the probability that it then strikes.
+        seconds: how long it waits.
     """
 
     mode: Mode
@@ -38,7 +38,7 @@ class Fault:
     struck: int = 0
 
     def strikes(self, method: str, path: str, chance: random.Random) -> bool:
-        """Count a call, and say whether this one goes wrong."""
+        """Count a call, and return whether the fault strikes it."""
         if self.method not in ("*", method) or not fnmatchcase(path, self.path):
             return False
         if self.times is not None and self.struck >= self.times:
@@ -52,14 +52,14 @@ class Fault:
 
 @dataclass
 class WebhookFaults:
-    """How webhooks misbehave. Each field may be changed at any time, and is for events from then on.
+    """How webhooks misbehave. Each field may be changed at any time, and applies to later events.
 
     Attributes:
         copies: how often each event is delivered.
-        delay_seconds: how late.
-        spread_seconds: that much more, each at random: shuffled.
+        delay_seconds: how late each delivery is.
+        spread_seconds: each delivery is later still by a random time up to this, so that their order changes.
         drop: types (or patterns like `charge.*`) that are never delivered; the API still lists them.
-        drop_odds: how likely any other event is never delivered.
+        drop_odds: the probability that any other event is never delivered.
         held: nothing is delivered until `control.release` or until this is false again.
     """
 
@@ -73,7 +73,7 @@ class WebhookFaults:
 
 @dataclass
 class Faults:
-    """All faults of one stand-in; `seed` makes chance repeatable."""
+    """All faults of one stand-in; the same `seed` repeats the same chances."""
 
     calls: list[Fault] = field(default_factory=list)
     webhooks: WebhookFaults = field(default_factory=WebhookFaults)
@@ -84,7 +84,7 @@ class Faults:
         return next((each for each in list(self.calls) if each.strikes(method, path, self.chance)), None)
 
     def due_times(self, kind: str, now: float) -> list[float]:
-        """Return when the copies of an event are to be delivered, none where it is dropped."""
+        """Return the delivery times of an event's copies; none when it is dropped."""
         hooks = self.webhooks
         if any(fnmatchcase(kind, pattern) for pattern in hooks.drop) or self.chance.random() < hooks.drop_odds:
             return []

@@ -1,4 +1,4 @@
-"""Stripe's form encoding: `line_items[0][price_data][currency]=usd` and back into nested values."""
+"""Decodes Stripe's forms: `line_items[0][price_data][currency]=usd` becomes nested values."""
 
 import re
 from urllib.parse import parse_qsl
@@ -15,7 +15,7 @@ def decode(text: str) -> Json:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text), max_num_fields=_MOST_FIELDS)
     except ValueError as error:
-        raise invalid("Invalid request: the parameters are no form.") from error
+        raise invalid("Invalid request: the parameters are not a form.") from error
     root: Json = {}
     for key, value in pairs:
         _put(root, _path(key), value, key)

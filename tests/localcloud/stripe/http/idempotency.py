@@ -1,4 +1,4 @@
-"""Idempotency keys as Stripe keeps them: per account for a day, with the answer, a 500 included."""
+"""Idempotency keys as Stripe keeps them: per account, for a day, with the answer, even a 500."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ _KIND: Final = "idempotency_error"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A request under a key; `fingerprint` is of everything that must be the same the next time."""
+    """A request under a key; `fingerprint` covers everything that must be equal in a repeated request."""
 
     account: str
     key: str
@@ -41,7 +41,7 @@ def attempt(account: str, key: str, path: str, params: Json) -> Attempt:
 
 
 class Keys:
-    """The keys of all accounts. Those at work are of this process alone: nothing is half done after a kill."""
+    """The keys of all accounts. Those in use are known to this process only: a kill leaves nothing half done."""
 
     def __init__(self, state: State) -> None:
         self._state = state

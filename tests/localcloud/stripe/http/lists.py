@@ -1,4 +1,4 @@
-"""Lists as the API pages through them, and fields expanded from an id to the object."""
+"""The API's paged lists, and the expansion of ids into objects."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -12,7 +12,7 @@ _DEEPEST: Final = 4
 
 
 def listed(state: State, call: Call, kind: str, filters: Iterable[str], url: str | None = None) -> Json:
-    """Answer a list request: equal to the parameters named, newest first, paged by id."""
+    """Answer a list request: filtered by the named parameters, newest first, paged by id."""
     equal = {name: call.params.get(name) for name in filters}
     where = state.conditions(Criteria(equal, call.params.get("created")))
     return page(state, call, kind, where, url)
@@ -47,7 +47,7 @@ def _sequence(state: State, object_id: str, param: str) -> int:
 def expanded(state: State, body: Json, paths: Iterable[str]) -> Json:
     """Replace the ids at these paths (`charge.balance_transaction`, `data.charge`) by the objects.
 
-    Raises ApiError where there is nothing to expand.
+    Raises ApiError when a path has nothing to expand.
     """
     for path in paths:
         parts = path.split(".")

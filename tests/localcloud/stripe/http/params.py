@@ -1,6 +1,6 @@
-"""Whether parameters are ones that Stripe knows: read from the typed dictionaries of its own SDK.
+"""Checks parameters against the typed dictionaries of Stripe's own SDK.
 
-The SDK is loaded by the first request, in whatever thread asks.
+The first request loads the SDK, in its own thread.
 """
 
 import functools
@@ -23,9 +23,9 @@ def load(name: str) -> Any:  # noqa: ANN401 (a TypedDict class)
 
 
 def checked(name: str, given: Mapping[str, object]) -> Json:
-    """Return the parameters as their types say: numbers as int, switches as bool.
+    """Return the parameters with their types: numbers as int, switches as bool.
 
-    Raises ApiError for one that is unknown, missing or of another type.
+    Raises ApiError for a parameter that is unknown, missing or of another type.
     """
     return _object(load(name), given, "")
 
@@ -74,7 +74,7 @@ def _value(declared: Any, value: object, path: str) -> object:  # noqa: ANN401
 
 
 def _one_of(declared: tuple[Any, ...], value: object, path: str) -> object:
-    """Take the first kind that fits; the SDK adds `str` to every choice, Stripe's server does not take any string."""
+    """Use the first type that fits. The SDK adds `str` to every choice, but Stripe's server takes no other string."""
     choices = [choice for each in declared if get_origin(each) is Literal for choice in get_args(each)]
     if value == "" and "" in choices:
         return value

@@ -1,4 +1,4 @@
-"""Which operation answers which request, and whose parameters it takes."""
+"""The endpoints of the API: for each its operation and its parameters."""
 
 import re
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Route:
 
     @property
     def pattern(self) -> re.Pattern[str]:
-        """What its paths look like."""
+        """The pattern of its paths."""
         return re.compile(re.escape(self.path).replace(re.escape("{id}"), _ID))
 
 

@@ -1,6 +1,6 @@
-"""Stripe's own SDK, loaded when it is first needed: half a second of processor time.
+"""Stripe's own SDK, loaded when it is first needed, which takes half a second of processor time.
 
-Its modules need each other in circles, so that two threads that load different ones at once both fail.
+Its modules import each other in cycles, so that two threads that load different ones at once both fail.
 """
 
 import importlib
@@ -11,7 +11,7 @@ _loading = threading.Lock()
 
 
 def sdk(module: str = "stripe") -> ModuleType:
-    """Return a module of the SDK; from any thread, best not from an event loop's."""
+    """Return a module of the SDK. Any thread may call it; an event loop's would block."""
     with _loading:
         importlib.import_module("stripe")
         return importlib.import_module(module)

@@ -1,4 +1,4 @@
-"""The stand-in as one piece: its file, its API, pages and control, and the webhooks it sends."""
+"""The whole stand-in: its file, API, pages, control and webhooks."""
 
 import asyncio
 import contextlib
@@ -63,11 +63,11 @@ class StripeService:
         return notice("Not found", "There is no such page.", 404)
 
     def start(self) -> None:
-        """Deliver webhooks, those of an earlier process first."""
+        """Deliver webhooks, those left by an earlier process first."""
         self._webhooks.start()
 
     async def warm(self) -> None:
-        """Load the SDK's types after a while, so that neither a start nor the first request waits for them."""
+        """Load the SDK's types after a while, so that neither the start nor the first request waits for them."""
         await asyncio.sleep(_WARM_AFTER_SECONDS)
         await asyncio.to_thread(params.load, "_charge_list_params.ChargeListParams")
 
@@ -114,8 +114,8 @@ def running_stripe(
 ) -> Iterator[StripeControl]:
     """Run a stand-in without the rest of the cloud, in a thread, for the length of a `with` block.
 
-    Its books are in `folder`, or go away at the end. Webhooks go to `{webhooks_to}/platform` and
-    `{webhooks_to}/connect`; without that they fail, and `signed` has what they would say.
+    Its books are in `folder`; without one they are temporary. Webhooks go to `{webhooks_to}/platform` and
+    `{webhooks_to}/connect`; without `webhooks_to` they fail, and `signed` returns what they would contain.
     """
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="stripe", daemon=True)

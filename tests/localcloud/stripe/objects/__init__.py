@@ -1,1 +1,1 @@
-"""What Stripe keeps: payments, refunds, transfers, accounts, disputes."""
+"""Stripe's objects: payments, refunds, transfers, accounts, disputes."""

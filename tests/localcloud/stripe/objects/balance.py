@@ -16,7 +16,7 @@ _WHOLE: Final = 10_000
 
 @dataclass(frozen=True)
 class Movement:
-    """Money that comes into an account (`amount` above 0) or leaves it, and Stripe's fee for that, in cents."""
+    """Money that enters an account (`amount` above 0) or leaves it, and Stripe's fee for that, in cents."""
 
     kind: str
     amount: int
@@ -28,7 +28,7 @@ class Movement:
 
 
 def charge_fee(amount: int) -> int:
-    """Stripe's fee of a charge, in cents: 2.9 % rounded half up, and 30 cents."""
+    """Stripe's fee for a charge, in cents: 2.9 % rounded half up, plus 30 cents."""
     return (amount * CHARGE_FEE_BASIS_POINTS + _WHOLE // 2) // _WHOLE + CHARGE_FEE_CENTS
 
 
@@ -76,12 +76,12 @@ def totals(state: State, account: str | None = None) -> dict[str, tuple[int, int
 
 
 def available(state: State, currency: str, account: str | None = None) -> int:
-    """Return the cents that an account can spend now."""
+    """Return an account's available cents."""
     return totals(state, account).get(currency, (0, 0))[0]
 
 
 def insufficient() -> ApiError:
-    """The balance is too small; the sentence and the code are Stripe's."""
+    """The balance is too small; sentence and code are Stripe's."""
     return ApiError(
         "You have insufficient available funds in your Stripe account. You can use the /v1/balance endpoint to view "
         "your Stripe balance (for more details, see stripe.com/docs/api#balance).",

@@ -13,7 +13,7 @@ from localcloud.stripe.state.state import Call, State
 KIND: Final = "checkout.session"
 _SHORTEST_SECONDS: Final = 30 * 60
 _LONGEST_SECONDS: Final = 24 * 3600
-_SLACK_SECONDS: Final = 60  # between the caller's clock and this one
+_SLACK_SECONDS: Final = 60  # the difference between the caller's clock and this one
 _SMALLEST_CENTS: Final = 50
 _LARGEST_CENTS: Final = 99_999_999
 _PLACEHOLDER: Final = "{CHECKOUT_SESSION_ID}"
@@ -78,13 +78,13 @@ def create_session(state: State, call: Call) -> Json:
 
 
 def _check(params: Json) -> None:
-    """Refuse what the stand-in does not do, and what Stripe requires of a payment."""
+    """Refuse requests that the stand-in does not support or Stripe would refuse."""
     if params.get("mode") is None:
         raise invalid("You must provide `mode`: payment, setup or subscription.", "mode", "parameter_missing")
     if params["mode"] != "payment":
-        raise invalid("The stand-in only does mode payment", "mode")
+        raise invalid("The stand-in supports mode payment only", "mode")
     if params.get("ui_mode") not in (None, "hosted", "hosted_page"):
-        raise invalid("The stand-in only has its own page: ui_mode hosted_page", "ui_mode")
+        raise invalid("The stand-in supports ui_mode hosted_page only", "ui_mode")
     for name in ("line_items", "success_url"):
         if not params.get(name):
             raise invalid(f"Missing required param: {name}.", name, "parameter_missing")
@@ -173,7 +173,7 @@ def expire_session(state: State, call: Call) -> Json:
 
 
 def expire_due(state: State) -> int:
-    """Expire open sessions whose time is over, and say how many."""
+    """Expire open sessions past their time, and return their number."""
     due = state.store.open_until(int(state.now()))
     for session in due:
         _expire(state, session)
@@ -188,9 +188,9 @@ def _expire(state: State, session: Json) -> Json:
 
 
 def choose(state: State, session_id: str, choice: Choice, payer: Payer) -> Json:
-    """Do what a person does on the page. Raises NotOpen, and ApiError where there is no such session.
+    """Press a button of the page as a person would. Raises NotOpen, and ApiError when there is no such session.
 
-    After `fail` the session stays open, and the person may try again.
+    After `fail` the session stays open for another try.
     """
     expire_due(state)
     session = state.require(KIND, session_id)
@@ -214,7 +214,7 @@ def choose(state: State, session_id: str, choice: Choice, payer: Payer) -> Json:
 
 
 def answer_of_bank(state: State, session_id: str, *, paid: bool) -> Json:
-    """Let the bank answer a payment that was to come later. Raises NotOpen where none is awaited, and ApiError."""
+    """Let the bank answer a delayed payment. Raises NotOpen when none is awaited, and ApiError."""
     session = state.require(KIND, session_id)
     if (session["status"], session["payment_status"]) != ("complete", "unpaid") or session.get("_refused"):
         raise NotOpen(session_id)
@@ -245,11 +245,11 @@ def _complete(session: Json, payer: Payer) -> None:
 
 
 def _with_url(state: State, session: Json) -> Json:
-    """Say where a session can be paid while it can: the port may be another than when it was made."""
+    """Add the address of the payment page while the session is open; its port changes with the process."""
     session["url"] = f"{state.public_url}/pay/{session['id']}" if session["status"] == "open" else None
     return session
 
 
 def success_url(session: Json) -> str:
-    """Return where a customer goes who has paid."""
+    """Return the address for a customer who has paid."""
     return str(session["success_url"]).replace(_PLACEHOLDER, session["id"])

@@ -60,7 +60,7 @@ def update_account(state: State, call: Call) -> Json:
 
 
 def retrieve_account(state: State, call: Call) -> Json:
-    """`GET /v1/accounts/{id}` and `GET /v1/account`, which is the caller's own."""
+    """`GET /v1/accounts/{id}`, and `GET /v1/account` for the caller's own."""
     account_id = call.ids[0] if call.ids else call.account
     if account_id == state.platform:
         return {"id": state.platform, "object": "account", "charges_enabled": True, "payouts_enabled": True} | {
@@ -78,7 +78,7 @@ def list_accounts(state: State, call: Call) -> Json:
 
 
 def require_destination(state: State, account_id: str) -> Json:
-    """Return the account that a transfer goes to, which must be able to take it. Raises ApiError."""
+    """Return a transfer's destination, which must be able to receive it. Raises ApiError."""
     account = state.find("account", account_id)
     if account is None:
         raise missing_object("destination", account_id, "destination")
@@ -109,7 +109,7 @@ def put_standing(state: State, account_id: str, standing: Standing) -> Json:
 
 
 def create_account_link(state: State, call: Call) -> Json:
-    """`POST /v1/account_links`: an address good for one visit within five minutes."""
+    """`POST /v1/account_links`: an address that works once, within five minutes."""
     params = call.params
     account = _account(state, params["account"], "account")
     for name in ("refresh_url", "return_url"):
@@ -147,7 +147,7 @@ def _account(state: State, account_id: str, param: str = "id") -> Json:
 
 
 def _request(account: Json, params: Json) -> None:
-    """Add the capabilities that are asked for; they work at once on an account that is onboarded."""
+    """Add the requested capabilities; on an onboarded account they are active at once."""
     status = "active" if account["_standing"] == "onboarded" else "inactive"
     for name, wish in params.get("capabilities", {}).items():
         if wish and wish.get("requested"):
@@ -174,7 +174,7 @@ def _tell(state: State, account: Json) -> None:
 
 
 class LinkOver(Exception):
-    """An onboarding link is too old or was used; `refresh_url` is where its owner gets another."""
+    """An onboarding link is too old or was used; `refresh_url` gives its owner another."""
 
     def __init__(self, refresh_url: str) -> None:
         super().__init__("the account link is over")
@@ -182,7 +182,7 @@ class LinkOver(Exception):
 
 
 def open_link(state: State, link_id: str) -> Json:
-    """Return a link that can still be followed. Raises LinkOver, and ApiError where there is no such link."""
+    """Return a link that still works. Raises LinkOver, and ApiError when there is no such link."""
     link = state.require("account_link", link_id)
     if link["_used"] or link["expires_at"] <= state.now():
         raise LinkOver(link["_refresh_url"])
@@ -190,7 +190,7 @@ def open_link(state: State, link_id: str) -> Json:
 
 
 def follow(state: State, link_id: str, *, finish: bool) -> str:
-    """Go through onboarding, or leave it unfinished, and return where Stripe leads back to.
+    """Finish onboarding, or leave it unfinished, and return the address that Stripe redirects to.
 
     Raises LinkOver and ApiError.
     """

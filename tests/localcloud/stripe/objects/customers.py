@@ -1,4 +1,4 @@
-"""Customers, as far as Checkout takes one."""
+"""Customers, as far as Checkout needs them."""
 
 from localcloud.stripe.http.errors import Json
 from localcloud.stripe.http.lists import listed

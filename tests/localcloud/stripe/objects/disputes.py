@@ -1,4 +1,4 @@
-"""Disputes: opened by a control, closed by one or by giving in over the API. Until the end Stripe holds the money."""
+"""Disputes: opened by a control, closed by one or by conceding over the API. Until then Stripe holds the money."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _OPEN: Final = ("needs_response", "under_review")
 
 
 def open_dispute(state: State, charge_id: str, reason: str = "fraudulent") -> Json:
-    """Let the customer's bank take back what is not refunded of a charge. Raises ApiError."""
+    """Let the customer's bank take back the unrefunded rest of a charge. Raises ApiError."""
     charge = state.require("charge", charge_id)
     amount = charge["amount"] - charge["amount_refunded"]
     if charge["status"] != "succeeded" or charge["disputed"] or amount == 0:
@@ -54,7 +54,7 @@ def open_dispute(state: State, charge_id: str, reason: str = "fraudulent") -> Js
 
 
 def close_dispute(state: State, dispute_id: str, *, won: bool) -> Json:
-    """Let the bank decide; what is won comes back, the fee does not. Raises ApiError."""
+    """Let the bank decide. When we win, the amount comes back, the fee does not. Raises ApiError."""
     dispute = state.require("dispute", dispute_id)
     if dispute["status"] not in _OPEN:
         raise ApiError(f"Dispute {dispute_id} is already closed: {dispute['status']}.")

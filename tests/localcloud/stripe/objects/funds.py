@@ -1,4 +1,4 @@
-"""Money of the platform's own, put into its balance: a top-up, as from the dashboard."""
+"""The platform's own money, added to its balance: a top-up, as from the dashboard."""
 
 from localcloud.stripe.http.errors import Json
 from localcloud.stripe.objects.balance import Movement, move
@@ -6,7 +6,7 @@ from localcloud.stripe.state.state import State
 
 
 def add_funds(state: State, amount: int, currency: str) -> Json:
-    """Add cents that are available at once."""
+    """Add cents, which are available at once."""
     made = state.create("tu_", "topup", {"amount": amount, "currency": currency, "status": "succeeded"})
     booked = move(state, Movement("topup", amount, currency, made["id"], int(state.now())))
     made["balance_transaction"] = booked["id"]

@@ -1,4 +1,4 @@
-"""Metadata: keys and values of the caller's own, within Stripe's limits."""
+"""Metadata: the caller's own keys and values, within Stripe's limits."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,7 +11,7 @@ _LONGEST_VALUE: Final = 500
 
 
 def merged(before: Mapping[str, str], given: object) -> dict[str, str]:
-    """Return metadata after a request: an empty value unsets its key, an empty string all. Raises ApiError."""
+    """Return metadata after a request: an empty value unsets its key, an empty string unsets all. Raises ApiError."""
     if given is None:
         return dict(before)
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""PaymentIntents and charges: what Checkout makes when somebody pays, and what the API shows of them."""
+"""PaymentIntents and charges, as Checkout makes them for a payment and the API shows them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,14 +15,14 @@ DECLINED: Final = "Your card was declined."
 
 @dataclass(frozen=True)
 class Payer:
-    """Who pays at the checkout page."""
+    """The person who pays at the checkout page."""
 
     email: str | None = None
     name: str | None = None
 
 
 def create_intent(state: State, session: Json) -> Json:
-    """Make the PaymentIntent of a Checkout Session, as Stripe does at the first try to pay."""
+    """Make the PaymentIntent of a Checkout Session, as Stripe does at the first attempt to pay."""
     wanted: Json = session["_payment_intent_data"]
     intent = state.create(
         "pi_",
@@ -104,7 +104,7 @@ def create_charge(state: State, intent: Json, status: str, payer: Payer) -> Json
 
 
 def succeed(state: State, intent: Json, charge: Json) -> None:
-    """Book the money of a charge and tell of it."""
+    """Book the money of a charge and emit its events."""
     now = int(state.now())
     transaction = move(
         state,
@@ -134,7 +134,7 @@ def succeed(state: State, intent: Json, charge: Json) -> None:
 
 
 def await_bank(state: State, intent: Json, charge: Json) -> None:
-    """Let a payment wait for the bank, for days on the real Stripe."""
+    """Let a payment wait for the bank, which takes days at the real Stripe."""
     intent["status"] = "processing"
     state.save(charge)
     state.save(intent)

@@ -1,4 +1,4 @@
-"""Payouts of connected accounts to their banks; made and failed by controls, shown by the API."""
+"""Payouts of connected accounts to their banks; controls make them and let them fail, the API shows them."""
 
 from localcloud.stripe.http.errors import ApiError, Json, invalid
 from localcloud.stripe.http.lists import listed
@@ -10,7 +10,7 @@ _FAILURE = "The bank account has been closed."
 
 
 def pay_out(state: State, account_id: str, amount: int | None = None, *, automatic: bool = True) -> Json:
-    """Pay what is available in an account (or `amount` cents of it) to its bank. Raises ApiError."""
+    """Pay an account's available balance (or `amount` cents of it) to its bank. Raises ApiError."""
     have = available(state, DEFAULT_CURRENCY, account_id)
     wanted = have if amount is None else amount
     if not 0 < wanted <= have:

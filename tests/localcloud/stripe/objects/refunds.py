@@ -8,7 +8,7 @@ from localcloud.stripe.state.state import Call, State
 
 
 def create_refund(state: State, call: Call) -> Json:
-    """`POST /v1/refunds`, of a charge or of the charge of a PaymentIntent, all that is left or `amount`."""
+    """`POST /v1/refunds`, by charge or PaymentIntent: the whole rest, or `amount`."""
     params = call.params
     charge = _charge_of(state, params)
     left = charge["amount"] - charge["amount_refunded"]
@@ -30,7 +30,7 @@ def create_refund(state: State, call: Call) -> Json:
 
 
 def refund(state: State, charge: Json, amount: int, reason: str | None, metadata: dict[str, str]) -> Json:
-    """Give back part of a charge: from the available balance, which may become negative; the fee stays with Stripe."""
+    """Refund part of a charge from the available balance, which may become negative; Stripe keeps its fee."""
     made = state.create(
         "re_",
         "refund",
@@ -60,7 +60,7 @@ def refund(state: State, charge: Json, amount: int, reason: str | None, metadata
 
 
 def fail_refund(state: State, refund_id: str) -> Json:
-    """Let the customer's bank refuse a refund, which brings the money back. Raises ApiError."""
+    """Let the customer's bank refuse a refund; its money comes back to us. Raises ApiError."""
     made = state.require("refund", refund_id)
     if made["status"] != "succeeded":
         raise ApiError(f"Refund {refund_id} is {made['status']}.")

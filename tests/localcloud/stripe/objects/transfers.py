@@ -55,7 +55,7 @@ def create_transfer(state: State, call: Call) -> Json:
 
 
 def _source(state: State, charge_id: str, amount: int, currency: str) -> Json:
-    """Return the charge that pays for a transfer. Raises ApiError."""
+    """Return a transfer's source charge. Raises ApiError."""
     charge = state.find("charge", charge_id)
     if charge is None:
         raise missing_object("charge", charge_id, "source_transaction")
@@ -78,7 +78,7 @@ def _booked(state: State, charge: Json) -> Json:
 
 
 def _group_of(state: State, charge: Json) -> str:
-    """Return the charge's group; one without gets one, as on the real Stripe."""
+    """Return the charge's group; a charge without one gets one, as at the real Stripe."""
     if not charge["transfer_group"]:
         charge["transfer_group"] = f"group_{charge['payment_intent']}"
         state.save(charge)
@@ -107,7 +107,7 @@ def update_transfer(state: State, call: Call) -> Json:
 
 
 def create_reversal(state: State, call: Call) -> Json:
-    """`POST /v1/transfers/{id}/reversals`: all that is left, or `amount`."""
+    """`POST /v1/transfers/{id}/reversals`: the whole rest, or `amount`."""
     made = state.require("transfer", call.ids[0])
     left = made["amount"] - made["amount_reversed"]
     amount = call.params.get("amount", left)
@@ -120,11 +120,11 @@ def create_reversal(state: State, call: Call) -> Json:
 
 
 def reverse(state: State, made: Json, amount: int, metadata: dict[str, str], description: str | None = None) -> Json:
-    """Take back part of a transfer, out of what the account still has. Raises ApiError."""
+    """Take back part of a transfer, out of the account's balance. Raises ApiError."""
     owner, currency = made["destination"], made["currency"]
     if sum(totals(state, owner).get(currency, (0, 0))) < amount:
         raise insufficient()
-    # What is not available yet comes back as late as it would have come there.
+    # Pending money comes back when it would have become available there.
     available_on = max(int(state.now()), _booked(state, made)["available_on"])
     reversal = state.create(
         "trr_",

@@ -1,4 +1,4 @@
-"""What a test, or a person at the dashboard, can do to the stand-in. Every method may be called from any thread."""
+"""The actions of a test, or of a person at the dashboard. Every method may be called from any thread."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ _POLL_SECONDS: Final = 0.01
 
 @dataclass(frozen=True)
 class SignedEvent:
-    """A delivery as it goes over the wire: `payload` is the raw body, `signature` the Stripe-Signature header."""
+    """A delivery as it is sent: `payload` is the raw body, `signature` the Stripe-Signature header."""
 
     payload: bytes
     signature: str
@@ -36,7 +36,7 @@ class NotQuiet(Exception):
 
 
 class StripeControl:
-    """The hand that moves the stand-in. Methods that name an object raise ApiError where it cannot be."""
+    """Controls the stand-in. Methods that name an object raise ApiError when it is unknown or in another state."""
 
     def __init__(self, state: State, faults: Faults, webhooks: Webhooks, loop: asyncio.AbstractEventLoop) -> None:
         self.faults = faults
@@ -46,7 +46,7 @@ class StripeControl:
 
     @property
     def url(self) -> str:
-        """What goes into `base_addresses={"api": ...}` of a StripeClient."""
+        """The value for `base_addresses={"api": ...}` of a StripeClient."""
         return self._state.public_url
 
     @property
@@ -60,7 +60,7 @@ class StripeControl:
         return self._state.platform
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that lead a worker here; production has the same JSON in Secrets Manager."""
+        """Return the variables that direct a worker here; production has the same JSON in Secrets Manager."""
         secret = {
             "apiKey": self.api_key,
             "webhookSecrets": self.secrets("platform"),
@@ -71,12 +71,12 @@ class StripeControl:
     # Customers
 
     def pay(self, session_id: str, choice: Choice = "pay", email: str | None = None, name: str | None = None) -> Json:
-        """Do at the checkout page what a customer does. Raises checkout.NotOpen."""
+        """Press a button of the checkout page, as a customer would. Raises checkout.NotOpen."""
         with self._state.store.transaction():
             return self._shown(checkout.choose(self._state, session_id, choice, Payer(email, name)))
 
     def bank_answers(self, session_id: str, *, paid: bool = True) -> Json:
-        """Let the bank answer a payment that was to come later. Raises checkout.NotOpen."""
+        """Let the bank answer a delayed payment. Raises checkout.NotOpen."""
         with self._state.store.transaction():
             return self._shown(checkout.answer_of_bank(self._state, session_id, paid=paid))
 
@@ -93,36 +93,36 @@ class StripeControl:
     # The dashboard
 
     def refund(self, charge: str, amount: int | None = None) -> Json:
-        """Refund a charge (by charge or PaymentIntent) by hand: all that is left, or so many cents."""
+        """Refund a charge (by charge or PaymentIntent) by hand: the whole rest, or so many cents."""
         params: Json = {"charge": self._charge(charge), **({} if amount is None else {"amount": amount})}
         with self._state.store.transaction():
             return self._shown(refunds.create_refund(self._state, Call(params)))
 
     def left_of(self, charge: str) -> int:
-        """Return the cents of a charge (by charge or PaymentIntent) that were not refunded."""
+        """Return the unrefunded cents of a charge (by charge or PaymentIntent)."""
         found = self._state.require("charge", self._charge(charge))
         return int(found["amount"]) - int(found["amount_refunded"])
 
     def fail_refund(self, refund: str) -> Json:
-        """Let a refund come back from the customer's bank."""
+        """Let the customer's bank refuse a refund."""
         with self._state.store.transaction():
             return self._shown(refunds.fail_refund(self._state, refund))
 
     def reverse(self, transfer: str, amount: int | None = None) -> Json:
-        """Reverse a transfer by hand: all that is left, or so many cents."""
+        """Reverse a transfer by hand: the whole rest, or so many cents."""
         params: Json = {} if amount is None else {"amount": amount}
         with self._state.store.transaction():
             return self._shown(transfers.create_reversal(self._state, Call(params, (transfer,))))
 
     def add_funds(self, amount: int, currency: str = DEFAULT_CURRENCY) -> Json:
-        """Add cents of the platform's own to its available balance."""
+        """Add cents of the platform's own money to its available balance."""
         with self._state.store.transaction():
             return self._shown(funds.add_funds(self._state, amount, currency))
 
     # Connected accounts
 
     def onboard(self, account: str) -> Json:
-        """Finish an account's onboarding, or lift its restriction: it can take transfers and pay out."""
+        """Finish an account's onboarding, or lift its restriction: it can receive transfers and pay out."""
         with self._state.store.transaction():
             return self._shown(connect.put_standing(self._state, account, "onboarded"))
 
@@ -151,7 +151,7 @@ class StripeControl:
     def advance(self, seconds: float) -> None:
         """Let everything become so many seconds older: sessions expire, balances become available, keys lapse.
 
-        Callers' clocks stay right: what was made before is shown as made earlier.
+        Callers' clocks stay right: existing objects are shown with earlier times.
         """
         with self._state.store.transaction():
             self._state.advance(seconds)
@@ -159,7 +159,7 @@ class StripeControl:
         self._webhooks.wake()
 
     def available_after(self, seconds: float) -> None:
-        """Let charges from now on become available after so many seconds (two days out of the box)."""
+        """Let future charges become available after so many seconds (by default two days)."""
         self._state.store.settle(AVAILABLE_AFTER, seconds)
 
     # Webhooks
@@ -169,7 +169,7 @@ class StripeControl:
         return list(self._webhooks.endpoint(endpoint).secrets)
 
     def rotate_secret(self, endpoint: Name) -> str:
-        """Add a secret, which signs beside the others from now on; workers learn of it when they start."""
+        """Add a secret, which from now on signs in addition to the others; workers learn it when they start."""
         return self._webhooks.rotate(endpoint)
 
     def retire_secrets(self, endpoint: Name) -> None:
@@ -177,14 +177,14 @@ class StripeControl:
         self._webhooks.retire(endpoint)
 
     def configure_endpoint(self, endpoint: Name, url: str | None = None, events: tuple[str, ...] | None = None) -> None:
-        """Send an endpoint's events elsewhere, or others: types, with `*` for anything."""
+        """Change an endpoint's URL, or the types that it gets, with `*` as wildcard."""
         before = self._webhooks.endpoint(endpoint)
         self._webhooks.configure(
             replace(before, url=url or before.url, events=before.events if events is None else tuple(events))
         )
 
     def set_retries(self, **retries: float) -> None:
-        """Change how failed deliveries are tried again: fields of `webhooks.Retries`."""
+        """Change how failed deliveries are retried: fields of `webhooks.Retries`."""
         self._webhooks.retries = replace(Retries(), **retries)  # type: ignore[arg-type] # attempts is whole anyway
 
     def pending_webhooks(self) -> int:
@@ -192,7 +192,7 @@ class StripeControl:
         return self._webhooks.pending()
 
     def quiet(self, within_seconds: float = 60.0) -> None:
-        """Wait until every webhook is taken, given up or dropped. Raises NotQuiet."""
+        """Wait until every webhook is delivered, given up or dropped. Raises NotQuiet."""
         give_up = time.monotonic() + within_seconds
         while pending := self.pending_webhooks():
             if time.monotonic() > give_up:
@@ -200,15 +200,15 @@ class StripeControl:
             time.sleep(_POLL_SECONDS)
 
     def release(self, order: Order = "as_made") -> list[Delivered]:
-        """Deliver all that is pending now, one after the other, also while held; what fails is tried again later."""
+        """Deliver all that is pending now, one after the other, also while held; failed ones are retried later."""
         return self._wait(self._webhooks.release(order, self.faults.chance))
 
     def resend(self, event_id: str) -> Delivered:
-        """Deliver an event once more, also one that was dropped."""
+        """Deliver an event once more, even one that was dropped."""
         return self._wait(self._webhooks.resend(event_id))
 
     def signed(self, event_id: str, secret: str | None = None, timestamp: int | None = None) -> SignedEvent:
-        """Return an event as it would be delivered now, for a test that calls the handler itself.
+        """Return an event as a delivery would have it now, for a test that calls the handler itself.
 
         `secret`, and `timestamp` in seconds since the epoch, stand in for the endpoint's own and for now.
         """
@@ -219,7 +219,7 @@ class StripeControl:
         return SignedEvent(payload.encode(), signature(payload, keys, timestamp))
 
     def emit(self, kind: str, about: Json, account: str | None = None) -> str:
-        """Make an event of any type about anything, and return its id."""
+        """Make an event of any type about any object, and return its id."""
         with self._state.store.transaction():
             event = self._state.emit(kind, about, account=account)
         return str(event["id"])
@@ -238,24 +238,24 @@ class StripeControl:
         return made
 
     def disturb(self, **webhooks: object) -> None:
-        """Let webhooks misbehave: fields of `faults.WebhookFaults`; what is not named is as it should be."""
+        """Let webhooks misbehave: fields of `faults.WebhookFaults`; the others are reset."""
         self.faults.webhooks = WebhookFaults(**webhooks)  # type: ignore[arg-type] # also from JSON
         self._webhooks.wake()
 
     def clear_faults(self) -> None:
-        """Let everything work again."""
+        """Switch off all faults."""
         self.faults.calls.clear()
         self.disturb()
 
     # Books
 
     def books(self) -> books.Books:
-        """Add everything up."""
+        """Return the totals of the books."""
         with self._state.store.transaction():
             return books.books(self._state)
 
     def imbalances(self) -> list[str]:
-        """Say what does not add up; nothing ever should."""
+        """Return a line for every balance that does not add up; there should never be one."""
         with self._state.store.transaction():
             return books.imbalances(self._state)
 

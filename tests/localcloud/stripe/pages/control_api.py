@@ -1,4 +1,4 @@
-"""`POST /_stripe/_control/{method}`: what `StripeControl` does, for tests in another process. JSON in and out."""
+"""`POST /_stripe/_control/{method}`: the methods of `StripeControl` for tests in another process. JSON in and out."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ _NAMES: Final = (
 
 
 class ControlApi:
-    """Calls a control by name; the keys of the JSON object are its arguments."""
+    """Calls a method of the control by name; the keys of the JSON object are its arguments."""
 
     def __init__(self, control: StripeControl) -> None:
         self._methods = _methods(control)

@@ -1,4 +1,4 @@
-"""The dashboard: what is in the books, with a button for everything that people do there by hand."""
+"""The dashboard: the books, with a button for everything that people do there by hand."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""How the stand-in's pages look: plain HTML drawn here, no scripts, nothing loaded, and what a browser may do there."""
+"""The look of the stand-in's pages: plain HTML without scripts or loaded files, and a policy that forbids both."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -37,7 +37,7 @@ _STYLE: Final = (
 
 
 def page(title: str, body: str, *, status: int = 200, leads_to: Iterable[str] = ()) -> web.Response:
-    """Answer with a page; its forms may lead to the origins of `leads_to`, since browsers look at redirects too."""
+    """Answer with a page; its forms may lead to the origins of `leads_to`, since browsers check redirects too."""
     origins = sorted({_origin(url) for url in leads_to if url})
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'; "
@@ -58,7 +58,7 @@ def page(title: str, body: str, *, status: int = 200, leads_to: Iterable[str] = 
 
 
 def redirect(url: str) -> web.Response:
-    """Send a browser on, with GET."""
+    """Redirect a browser, with GET."""
     return web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
 
 
@@ -77,13 +77,13 @@ def button(label: str, values: Mapping[str, str], *, first: bool = False) -> str
 
 
 def money(cents: int, currency: str) -> str:
-    """Write an amount out."""
+    """Format an amount of money."""
     sign = "-" if cents < 0 else ""
     return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02} {currency.upper()}"
 
 
 def from_another_site(request: web.BaseRequest) -> bool:
-    """Say whether a browser sends this on behalf of another site, which nothing here is meant for."""
+    """Say whether a browser sends this on behalf of another site; no page here allows that."""
     return request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin")
 
 

@@ -45,7 +45,7 @@ class CheckoutPage:
         except ApiError:
             return html.notice("Something went wrong", "There is no such Checkout Session.", 404)
         except NotOpen:
-            return html.notice("This page is over", "You are all done here, or you took too long.", 409)
+            return html.notice("This payment page is closed", "It was paid already, or it has expired.", 409)
 
     def _posted(self, session_id: str, given: dict[str, str]) -> web.Response:
         action = given.get("action", "")
@@ -93,8 +93,8 @@ def _buttons(session: Json, problem: str) -> str:
         + "</div>"
     )
     note = (
-        "<small>A stand-in for Stripe: no money moves. Fail is a card that is declined; "
-        "Pay later is a bank that takes days to answer, on this page.</small>"
+        "<small>This is not Stripe: no money moves. Fail: the card is declined. "
+        "Pay later: the bank answers days later, on this page.</small>"
     )
     return f'{said}<form method="post">{fields}{choices}</form><p>{note}</p>'
 
@@ -119,7 +119,7 @@ def _way_back(url: str | None) -> str:
 
 
 class OnboardingPage:
-    """`/onboarding/{link}`: what a mechanic fills in at Stripe, as two buttons."""
+    """`/onboarding/{link}`: a mechanic's forms at Stripe, as two buttons."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -139,7 +139,7 @@ class OnboardingPage:
         except ApiError:
             return html.notice("Something went wrong", "There is no such link.", 404)
         body = (
-            "<main class=narrow><h1>Get paid</h1><p>Here a mechanic would give Stripe identity and bank account.</p>"
+            "<main class=narrow><h1>Get paid</h1><p>Here mechanics prove their identity and enter a bank account.</p>"
             + html.button("Finish", {"action": "finish"}, first=True)
             + html.button("Leave unfinished", {"action": "leave"})
             + "</main>"

@@ -1,4 +1,4 @@
-"""The books as totals, to be compared with a ledger, and proof that they add up."""
+"""Totals of the books, to compare with a ledger, and a check that they add up."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,22 +12,22 @@ from localcloud.stripe.state.state import State
 _DISPUTES: Final = {"won": "disputes_won", "lost": "disputes_lost"}
 
 type Sum = tuple[int, int]
-"""How many, and how many cents."""
+"""A count, and a sum in cents."""
 
 
 @dataclass(frozen=True)
 class Books:
-    """Counts and cents of all objects. What failed or was refused is left out, except where it says so.
+    """Counts and cents of all objects, without failed or refused ones unless stated.
 
     Attributes:
         charges: that succeeded, gross.
-        refunds: that stand.
+        refunds: that did not fail.
         transfers: gross, also those that were reversed.
         reversals: of transfers.
         disputes_open: taken back by the customer's bank, undecided.
         disputes_lost: taken back for good.
         disputes_won: taken back and returned.
-        topups: money of the platform's own.
+        topups: the platform's own money.
         payouts: of connected accounts that did not fail.
         charge_fees: in cents.
         dispute_fees: in cents.
@@ -49,7 +49,7 @@ class Books:
 
 
 def books(state: State) -> Books:
-    """Add everything up."""
+    """Return the totals of the books."""
     found = _Objects(state)
     disputes = {name: _sum(each for each in found.disputes if _name(each) == name) for name in _names()}
     return Books(
@@ -69,7 +69,7 @@ def books(state: State) -> Books:
 
 
 def imbalances(state: State) -> list[str]:
-    """Say what does not add up; nothing ever should."""
+    """Return a line for every balance that does not add up; there should never be one."""
     found = _Objects(state)
     expected, booked = found.expected(), found.booked()
     wrong = [
@@ -109,7 +109,7 @@ class _Objects:
         self.accounts = [state.platform, *(each["id"] for each in everything("account"))]
 
     def expected(self) -> Counter[tuple[str, str]]:
-        """Return what each account should have, from the objects."""
+        """Return each account's balance as the objects imply it."""
         found = Counter[tuple[str, str]]()
         home = self._state.platform
         for each in self.charges:
@@ -133,7 +133,7 @@ class _Objects:
         return found
 
     def booked(self) -> Counter[tuple[str, str]]:
-        """Return what each account has, from the movements."""
+        """Return each account's balance as the sum of its movements."""
         rows = self._state.store.rows("SELECT account, currency, sum(net) AS net FROM movement GROUP BY 1, 2")
         return Counter({(row["account"], row["currency"]): row["net"] for row in rows})
 

@@ -1,4 +1,4 @@
-"""Events as the API lists them; who is told of them is the webhooks' business."""
+"""Events as the API lists them; webhooks.py delivers them."""
 
 from localcloud.stripe.http.errors import Json
 from localcloud.stripe.http.lists import page

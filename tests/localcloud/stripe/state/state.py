@@ -1,4 +1,4 @@
-"""What the stand-in knows: objects, clock, events. Every operation is given this, inside a transaction."""
+"""The stand-in's state: objects, clock, events. Every operation gets it, inside a transaction."""
 
 import copy
 import secrets
@@ -19,12 +19,12 @@ _ACCOUNT_BYTES: Final = 8
 _ID_BYTES: Final = 12
 
 type Listener = Callable[[Json, str | None], None]
-"""Told of each new event, and of the connected account it is about."""
+"""Called with each new event, and with its connected account if any."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request to an operation: its parameters, the ids in its path, and on whose behalf."""
+    """One request to an operation: its parameters, the ids in its path, and the account it acts for."""
 
     params: Json
     ids: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ type Operation = Callable[[State, Call], Json]
 
 @dataclass(frozen=True)
 class Criteria:
-    """Which objects a list shows: equal to these values, created within these bounds."""
+    """The filter of a list: objects with these values, created within these bounds."""
 
     equal: Mapping[str, object] = field(default_factory=dict)
     created: int | Mapping[str, int] | None = None
@@ -49,7 +49,7 @@ class State:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.public_url = ""  # of this process: the port may change
+        self.public_url = ""  # set by each process, as the port may change
         self.listeners: list[Listener] = []
         self.request: tuple[str | None, str | None] = (None, None)
         with store.transaction():
@@ -58,7 +58,7 @@ class State:
             self._offset: float = store.setting("offset", 0.0)
 
     def _secret(self, name: str, prefix: str, size: int = 24) -> str:
-        """Return what the first start chose."""
+        """Return a secret, which the first start chose."""
         found = self.store.setting(name, "")
         if not found:
             found = prefix + secrets.token_hex(size)
@@ -75,7 +75,7 @@ class State:
         self.store.settle("offset", self._offset)
 
     def inward(self, moment: int) -> int:
-        """Turn a time that a caller gives into one of our clock."""
+        """Turn a caller's time into one of our clock."""
         return moment + int(self._offset)
 
     def shown(self, value: Json) -> Json:
@@ -89,13 +89,13 @@ class State:
         return prefix + secrets.token_hex(_ACCOUNT_BYTES if prefix == "acct_" else _ID_BYTES)
 
     def create(self, prefix: str, kind: str, body: Json, account: str | None = None) -> Json:
-        """Keep a new object, of the platform unless an account is given."""
+        """Store a new object, of the platform unless an account is given."""
         made = {"id": self.new_id(prefix), "object": kind, "created": int(self.now()), "livemode": False, **body}
         self.store.insert(made, account or self.platform)
         return made
 
     def save(self, body: Json) -> Json:
-        """Keep what has become of an object."""
+        """Store a changed object."""
         self.store.update(body)
         return body
 
@@ -118,7 +118,7 @@ class State:
         return self.store.select(kind, account or self.platform, self.conditions(criteria))
 
     def conditions(self, criteria: Criteria) -> dict[str, object]:
-        """Return SQL conditions and their values; names of fields are the SDK's, not the caller's text."""
+        """Return SQL conditions and their values; field names come from the SDK, not from the caller."""
         where: dict[str, object] = {
             f"json_extract(body, '$.{name}') = ?": value for name, value in criteria.equal.items() if value is not None
         }
@@ -128,7 +128,7 @@ class State:
         return where
 
     def emit(self, kind: str, about: Json, *, account: str | None = None, previous: Json | None = None) -> Json:
-        """Record an event and have it delivered; `account` is the connected account it is about."""
+        """Record an event and have it delivered; `account` is its connected account."""
         request_id, key = self.request
         data: Json = {"object": copy.deepcopy(about)}
         if previous is not None:

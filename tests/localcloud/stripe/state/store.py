@@ -1,6 +1,6 @@
-"""The file that the stand-in's books live in: SQLite, so that killing the process loses nothing that was answered.
+"""The file of the stand-in's books: SQLite, so that killing the process loses nothing that was answered.
 
-May be used from any thread; one at a time is inside.
+Any thread may use it; a lock admits one at a time.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) 
 CREATE TABLE IF NOT EXISTS object (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
-    kind TEXT NOT NULL,                -- what `object` says in the body
-    account TEXT NOT NULL,             -- whose it is: the platform's id or a connected account's
+    kind TEXT NOT NULL,                -- the body's `object`
+    account TEXT NOT NULL,             -- the owner: the platform's id or a connected account's
     created INTEGER NOT NULL,          -- seconds since the epoch on the stand-in's clock, as all times here
     body TEXT NOT NULL                 -- JSON; keys that begin with _ are never shown
 ) STRICT;
@@ -76,7 +76,7 @@ class Store:
     """An open file of books."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or make the file, which its owner alone may read."""
+        """Open or make the file, readable by its owner only."""
         path = folder / FILE
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self.lock = threading.RLock()
@@ -93,7 +93,7 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what is written in a `with` block all at once, or nothing; one inside another joins it."""
+        """Commit a `with` block's writes together, or none of them; an inner block joins the outer one."""
         with self.lock:
             if self._connection.in_transaction:
                 yield
@@ -123,7 +123,7 @@ class Store:
             return row
 
     def setting[T](self, name: str, default: T) -> T:
-        """Return a setting, which any JSON value may be."""
+        """Return a setting, which may be any JSON value."""
         row = self.one("SELECT value FROM setting WHERE name = ?", name)
         if row is None:
             return default
@@ -135,33 +135,33 @@ class Store:
         self.write("INSERT OR REPLACE INTO setting VALUES (?, ?)", name, json.dumps(value))
 
     def insert(self, body: Json, account: str) -> None:
-        """Keep a new object."""
+        """Store a new object."""
         self.write(
             "INSERT INTO object (id, kind, account, created, body) VALUES (?, ?, ?, ?, ?)",
             *(body["id"], body["object"], account, body["created"], json.dumps(body)),
         )
 
     def update(self, body: Json) -> None:
-        """Keep what has become of an object."""
+        """Store a changed object."""
         changed = self.write("UPDATE object SET body = ? WHERE id = ?", json.dumps(body), body["id"])
         assert changed == 1, body["id"]
 
     def get(self, object_id: str) -> tuple[str, Json] | None:
-        """Return whose an object is, and its body."""
+        """Return an object's owner and body."""
         row = self.one("SELECT account, body FROM object WHERE id = ?", object_id)
         return (row["account"], json.loads(row["body"])) if row else None
 
     def select(self, kind: str, account: str, where: Mapping[str, object], most: int = -1) -> list[Json]:
         """Return objects, the newest first; `where` has conditions with `?` and their values.
 
-        The conditions are this package's own text; only values come from requests.
+        Conditions must be this package's own text; only values may come from requests.
         """
         conditions = " AND ".join(["kind = ?", "account = ?", *where])
         statement = f"SELECT body FROM object WHERE {conditions} ORDER BY sequence DESC LIMIT ?"
         return [json.loads(row["body"]) for row in self.rows(statement, kind, account, *where.values(), most)]
 
     def open_until(self, moment: int) -> list[Json]:
-        """Return what is open though its `expires_at` is over by then; asked many times a second."""
+        """Return open objects whose `expires_at` has passed by then; runs many times a second."""
         rows = self.rows(
             "SELECT body FROM object INDEXED BY object_open"
             " WHERE json_extract(body, '$.status') = 'open' AND json_extract(body, '$.expires_at') <= ?",
@@ -175,14 +175,14 @@ class Store:
         return [json.loads(row["body"]) for row in rows]
 
     def forget(self) -> None:
-        """Drop every object; settings stay, so that keys and secrets go on."""
+        """Drop every object; settings stay, so that keys and secrets remain valid."""
         with self.transaction():
             for table in _TABLES:
                 self.write(f"DELETE FROM {table}")
 
 
 def forget_books(folder: Path) -> None:
-    """Drop every object of a data folder, also under a running server."""
+    """Drop every object of a data folder, also while a server runs."""
     if not (folder / FILE).exists():
         return
     store = Store(folder)

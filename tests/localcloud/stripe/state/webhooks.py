@@ -1,4 +1,4 @@
-"""Webhooks: two endpoints with secrets of their own; each event is signed, posted, and retried until it is taken."""
+"""Webhooks: two endpoints with secrets of their own; each event is signed, posted, and retried until it is accepted."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ EVENTS: Final[dict[Name, tuple[str, ...]]] = {
     "connect": ("account.updated", "payout.failed"),
 }
 _ONCE: Final = ("charge.dispute.created", "charge.dispute.closed", "refund.failed")
-"""What the platform's endpoint asked for instead of `refund.*` and `charge.dispute.*`, in books of earlier versions."""
+"""The types in place of `refund.*` and `charge.dispute.*` that earlier versions gave the platform's endpoint."""
 _SETTING: Final = "endpoint_"
 _AT_ONCE: Final = 8
 _TICK_SECONDS: Final = 1.0
@@ -44,7 +44,7 @@ _NO_ANSWER: Final = 0
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where events go. `url` empty: the gateway's own route. `secrets`: all that are active, the newest first."""
+    """A destination of events. `url` empty: the gateway's own route. `secrets`: the active ones, the newest first."""
 
     name: Name
     secrets: tuple[str, ...]
@@ -54,7 +54,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Retries:
-    """How long a delivery is tried again; Stripe takes three days. Seconds; the pause doubles up to `longest`."""
+    """How deliveries are retried, in seconds; the pause doubles up to `longest`. Stripe retries for three days."""
 
     first: float = 1.0
     longest: float = 60.0
@@ -64,7 +64,7 @@ class Retries:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of one try; `status` 0 where nobody answered."""
+    """The result of one attempt; `status` is 0 when there was no answer."""
 
     event_id: str
     kind: str
@@ -112,7 +112,7 @@ class Webhooks:
         )
 
     def configure(self, endpoint: Endpoint) -> None:
-        """Keep an endpoint's secrets, events and, where it is not the gateway's own, URL."""
+        """Store an endpoint's secrets, events and, unless it is the gateway's own, URL."""
         kept = asdict(replace(endpoint, url="" if self._is_own(endpoint) else endpoint.url))
         self._state.store.settle(_SETTING + endpoint.name, kept)
 
@@ -120,7 +120,7 @@ class Webhooks:
         return endpoint.url == self._gateway_url + PATHS[endpoint.name]
 
     def rotate(self, name: Name) -> str:
-        """Add a secret, which signs from now on beside the others, and return it."""
+        """Add a secret, which from now on signs in addition to the others, and return it."""
         before = self.endpoint(name)
         made = _new_secret()
         self.configure(replace(before, secrets=(made, *before.secrets)))
@@ -132,7 +132,7 @@ class Webhooks:
         self.configure(replace(before, secrets=before.secrets[:1]))
 
     def payload(self, event: Json) -> str:
-        """Return the body of a delivery, laid out as Stripe does, which no re-serialising gives back."""
+        """Return the body of a delivery in Stripe's layout, which re-serialising would not reproduce."""
         return json.dumps(self._state.shown(event), indent=2, ensure_ascii=False)
 
     def _queue(self, event: Json, account: str | None) -> None:
@@ -155,7 +155,7 @@ class Webhooks:
         )
 
     def wake(self) -> None:
-        """Look again what is due; from any thread."""
+        """Check for due deliveries now; from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._wakened.set)
 
@@ -165,13 +165,13 @@ class Webhooks:
         return row["pending"] if row else 0
 
     def start(self) -> None:
-        """Deliver what is left over, and what comes."""
+        """Deliver pending events, and those to come."""
         self._loop = asyncio.get_running_loop()
         self._running = asyncio.create_task(self._run())
         self._running.add_done_callback(self._report)
 
     async def stop(self) -> None:
-        """Stop; what was not taken is delivered by the next start."""
+        """Stop; the next start delivers what is still pending."""
         self._loop = None
         tasks = [*self._at_work.values(), *([self._running] if self._running else [])]
         for task in tasks:
@@ -198,7 +198,7 @@ class Webhooks:
                 continue
 
     def _pause(self) -> float:
-        """Return how long nothing is due; a full house is waited for too."""
+        """Return the seconds until the next delivery is due; one that ends wakes us earlier."""
         row = self._state.store.one(
             "SELECT min(due_at) AS at FROM delivery WHERE state = 'pending' AND due_at > ?", self._state.now()
         )
@@ -218,7 +218,7 @@ class Webhooks:
                 self._begin(row["delivery_id"])
 
     def _begin(self, delivery_id: int) -> asyncio.Task[Delivered]:
-        """Deliver in the background, once at a time."""
+        """Start a delivery in the background; it must not be running already."""
 
         def done(task: asyncio.Task[Delivered]) -> None:
             del self._at_work[delivery_id]
@@ -244,7 +244,7 @@ class Webhooks:
         return Delivered(row["event_id"], kind, status)
 
     async def _post(self, endpoint: Endpoint, payload: str) -> int:
-        """Post, and return the status, 0 where nobody answers in time."""
+        """Post, and return the status; 0 when there is no answer in time."""
         header = await asyncio.to_thread(signature, payload, endpoint.secrets)
         headers = {
             "Content-Type": "application/json; charset=utf-8",
@@ -273,7 +273,7 @@ class Webhooks:
         )
 
     async def release(self, order: Order, chance: random.Random) -> list[Delivered]:
-        """Deliver all that is pending now, due or not, one after the other; what fails is tried again later."""
+        """Deliver all that is pending now, due or not, one after the other; failed ones are retried later."""
         rows = self._state.store.rows("SELECT delivery_id FROM delivery WHERE state = 'pending' ORDER BY delivery_id")
         ids = [row["delivery_id"] for row in rows if row["delivery_id"] not in self._at_work]
         if order == "reversed":

@@ -1,5 +1,5 @@
 """The description of the API: OpenAPI, AsyncAPI, and a page for every type of problem.
 
-openapi.py and asyncapi.py write two documents from routes and models, before a deployment; pages.py draws them for
-people. Only functions/docs imports anything of this, and only pages.py: the rest costs no cold start.
+Before a deployment, openapi.py and asyncapi.py write two documents from routes and models; pages.py renders them as
+HTML. Of this package, a function imports only pages.py (functions/docs), so the rest costs no cold start.
 """

@@ -18,10 +18,10 @@ Two ways to learn what happens. The bus is for the operators of this service: a 
 consumer. The feed is for its users: a WebSocket with messages about a customer's sessions or a mechanic's queue. \
 Both are hints, delivered at least once; the HTTP API has the present state."""
 _BUS: Final = """\
-An EventBridge bus of the service's own account (its name is the stack's output). Every committed transition is there \
-at least once: be idempotent on `eventId`. The bus keeps no order; `sessionSeq` grows within a session. Events carry \
-ids and facts, never personal data. Within version 1 fields are only added. \
-`autodoctor events schema` prints the schema of each detail alone."""
+An EventBridge bus of the service's own account (its name is an output of the stack). Every committed transition is \
+published at least once: be idempotent on `eventId`. The bus keeps no order; `sessionSeq` grows within a session. \
+Events carry ids and facts, never personal data. Within version 1, fields are only added. \
+`autodoctor events schema` prints the schema of each detail separately."""
 _FEED: Final = """\
 Fetch a ticket (POST /api/realtime/ticket), connect to its `url` with `?ticket=TICKET`, within 60 seconds and once. \
 What a connection gets follows the groups of the token. `seq` grows, with gaps; a client that reconnects with \
@@ -30,7 +30,7 @@ after 2 hours: send something now and then, and reconnect."""
 _STATUS: Final = {"created": "pending", "ended": "completed", "opened": "queued"}
 """The status in the example of an event whose type does not name it."""
 _ENVELOPE: Final[Schema] = {
-    "description": "What EventBridge hands to a target.",
+    "description": "The envelope that EventBridge sends to a target.",
     "type": "object",
     "properties": {
         "version": {"const": "0"},
@@ -79,7 +79,7 @@ def asyncapi() -> dict[str, Any]:
                     "type": "httpApiKey",
                     "in": "query",
                     "name": "ticket",
-                    "description": "From POST /api/realtime/ticket: good once, within 60 seconds.",
+                    "description": "From POST /api/realtime/ticket: works once, within 60 seconds.",
                 }
             },
         },
@@ -92,7 +92,7 @@ def _servers() -> Schema:
             "host": "{host}",
             "pathname": "/{stage}",
             "protocol": "wss",
-            "description": "As `url` in the answer to POST /api/realtime/ticket says.",
+            "description": "From `url` in the answer to POST /api/realtime/ticket.",
             "variables": {
                 "host": {
                     "description": "Of the WebSocket API.",

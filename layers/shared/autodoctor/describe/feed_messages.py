@@ -1,4 +1,4 @@
-"""The messages of the WebSocket, as models for the document; tests/describe holds them against what the feed sends."""
+"""The messages of the WebSocket, as models for the document; tests/describe compares them with the feed's messages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Connected(ResponseModel):
 
 
 class Identify(ResponseModel):
-    """Asks for `connected`; anything else that is sent only keeps the connection open."""
+    """Asks for `connected`; any other message only keeps the connection open."""
 
     action: Literal["identify"]
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of what every route states of itself and of the models that it uses."""
+"""The OpenAPI 3.1 document, made from the statements of every route and the models that it uses."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,9 +24,9 @@ _INTRODUCTION: Final = """\
 JSON in camelCase; times are UTC in ISO 8601 with `Z`; ids are UUIDs; money is in cents, shares in basis points. \
 Clients ignore members that they do not know: they may be added within this version.
 
-Errors are RFC 9457 problem documents (`application/problem+json`). Their `type` is a path that leads to a page with \
-what it means and what to do: [/problems](/problems). What API Gateway itself refuses (no or a bad token, an unknown \
-path, too many requests) is `application/json` with a `message` and no type.
+Errors are RFC 9457 problem documents (`application/problem+json`). Their `type` is the path of a page with its \
+meaning and what to do: [/problems](/problems). A refusal by API Gateway itself (no or a bad token, an unknown path, \
+too many requests) is `application/json` with a `message` and no type.
 
 No answer may be cached. `X-Request-Id` names a call to the service's operators."""
 

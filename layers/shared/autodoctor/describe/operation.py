@@ -38,7 +38,7 @@ class Operation:
     """The description of one route.
 
     Attributes:
-        id: operationId, after which clients name their method; never changed.
+        id: operationId, from which clients name their methods; never changes.
         summary: a few words.
         tag: the chapter it belongs to.
         text: what a caller has to know; CommonMark.

@@ -42,11 +42,11 @@ class Description:
         return Content(self._texts[name], "application/json", headers={"X-Content-Type-Options": "nosniff"})
 
     def docs(self) -> Content:
-        """Both documents as one page."""
+        """The page of both documents."""
         return self._page("docs.html", chapters=self._chapters, openapi=self._openapi, asyncapi=self._asyncapi)
 
     def problems(self) -> Content:
-        """Every type of problem, with what it means."""
+        """The page of every type of problem, with its meaning."""
         return self._page("problems.html", problems=self._problems.values())
 
     def problem(self, slug: str) -> Content:

@@ -1,4 +1,4 @@
-"""Every parameter that a route reads, by its name: in the path, in the query, in a header."""
+"""Every parameter that a route reads, by name: in the path, in the query, in a header."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,7 +15,7 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "mechanicId": ("The mechanic's own id, which is not the `sub` of their token.", _UUID),
     "workshopId": ("The workshop.", _UUID),
     "notificationId": ("From the list of notifications.", _UUID),
-    "code": ("What the plan or pack is called.", _CODE),
+    "code": ("The code of the plan or pack.", _CODE),
     "queue": ("Its name, from the list.", {"type": "string", "pattern": "^[A-Za-z0-9]+$"}),
     "slug": ("Last part of a problem's `type`.", {"type": "string", "pattern": "^[a-z0-9-]+$"}),
     "file": ("Its path, which may have slashes.", {"type": "string"}),
@@ -23,16 +23,16 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
 }
 
 QUERY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
-    "limit": ("How many at most.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+    "limit": ("The most items to return.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
     "cursor": ("`nextCursor` of the page before; opaque.", {"type": "string"}),
-    "status": ("Only those with this status.", {"type": "string", "enum": ["active", "suspended"]}),
-    "workshopId": ("Only those of this workshop.", _UUID),
-    "search": ("The beginning of a name or an e-mail address.", {"type": "string", "maxLength": 200}),
+    "status": ("Only items with this status.", {"type": "string", "enum": ["active", "suspended"]}),
+    "workshopId": ("Only mechanics of this workshop.", _UUID),
+    "search": ("The beginning of a name, in any case.", {"type": "string", "maxLength": 200}),
     "from": ("Beginning of the window, ISO 8601 with an offset.", _INSTANT),
-    "to": ("End of the window, which is no part of it; now where absent.", _INSTANT),
-    "bucket": ("How long each period is.", {"type": "string", "enum": ["hour", "day", "week", "month"]}),
-    "format": ("How to answer; where absent, what Accept asks for.", {"type": "string", "enum": ["json", "csv"]}),
-    "unread": ("`true`: only those not read yet.", {"type": "string", "enum": ["true", "false"]}),
+    "to": ("End of the window, not included; by default now.", _INSTANT),
+    "bucket": ("The length of each period.", {"type": "string", "enum": ["hour", "day", "week", "month"]}),
+    "format": ("The answer's format; by default, the one in Accept.", {"type": "string", "enum": ["json", "csv"]}),
+    "unread": ("`true`: only unread ones.", {"type": "string", "enum": ["true", "false"]}),
 }
 
 _KEY: Final = (

@@ -1,4 +1,4 @@
-"""Each type of problem as a schema and with an example, made from its class: title, status and extras cannot drift."""
+"""Each type of problem as a schema with an example, made from its class, so that title, status and extras agree."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -99,7 +99,7 @@ def _schema(kind: type[Problem], guide: Guide) -> Schema:
 
 
 def _shape(value: object) -> Schema:
-    """The schema of a value like this one."""
+    """A schema for values like this one."""
     match value:
         case bool():
             return {"type": "boolean"}

@@ -1,7 +1,7 @@
 """The meaning of each type of problem, and what to do: the text of the page under its `type`.
 
-A new error class in errors.py (or elsewhere) needs its slug here; tests/describe/test_problems.py says so when it is
-missing. Status, title and extras come from the class itself.
+A new error class in errors.py (or elsewhere) needs an entry here; tests/describe/test_problems.py reports a missing
+one. Status, title and extras come from the class itself.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
     "bad-signature": Guide(
         "A webhook's Stripe-Signature does not fit its body with any secret that we know, or its time is more than "
         "five minutes from now. Nothing was recorded.",
-        "If you are Stripe: nothing, you try again by yourself. If you run this service: compare the signing secret of "
+        "If you run this service: compare the signing secret of "
         "the endpoint in Stripe's dashboard with webhookSecrets (connectWebhookSecrets for connected accounts), and "
         "the clock.",
     ),
@@ -71,14 +71,14 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Check the id, and that the token is that of the user it belongs to.",
     ),
     "conflict": Guide(
-        "The request does not fit the present state of what it is about.",
-        "Fetch the present state, and decide again. Most conflicts have a type of their own.",
+        "The request does not fit the present state of its object.",
+        "Fetch the present state, then decide. Most conflicts have a type of their own.",
     ),
     "active-session-exists": Guide(
         "A customer has at most one session that is scheduled, pending, waiting or live, and there is one. No second "
         "one was created and nothing was charged.",
         "Lead the customer back to the session they have, or end it first (POST /api/sessions/{sessionId}/end).",
-        {"activeSession": "The session that is in the way: its `sessionId` and its `status`."},
+        {"activeSession": "The existing session: its `sessionId` and its `status`."},
     ),
     "payment-processing": Guide(
         "The customer has paid, and the bank has not said yet whether the money comes. Until then nothing else can be "
@@ -90,7 +90,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "The mechanic could see this request once, but it was taken by another, withdrawn, is over, or its offer's "
         "time is up.",
         "Take it off the list, and fetch the queue again. Trying again changes nothing.",
-        {"assignmentId": "The assignment that is gone."},
+        {"assignmentId": "The assignment that is no longer available."},
     ),
     "mechanic-busy": Guide(
         "A mechanic has at most one session that is waiting or live, and there is one.",
@@ -99,7 +99,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
     "session-ended": Guide(
         "The session is completed, cancelled or expired; that is final.",
         "Show the outcome (GET /api/sessions/{sessionId}). A customer starts a new intake.",
-        {"sessionStatus": "How it ended: completed, cancelled or expired."},
+        {"sessionStatus": "The outcome: completed, cancelled or expired."},
     ),
     "session-not-open": Guide(
         "A session that is scheduled, or that nobody has accepted yet, cannot be joined by this caller.",
@@ -117,7 +117,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
         {"sessionStatus": "Its status."},
     ),
     "quote-approved": Guide(
-        "The customer has approved a quote for this session already, so no other workshop is asked.",
+        "The customer has already approved a quote for this session, so no other workshop can be asked.",
         "Look at the quote that was approved (GET /api/quotes/{quoteId}).",
         {"quoteId": "The quote that was approved."},
     ),
@@ -168,18 +168,18 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Send the same request again after the seconds in Retry-After.",
     ),
     "mechanic-exists": Guide(
-        "The user is a mechanic already; a user is at most one.",
-        "Change the one there is (PATCH /api/admin/mechanics/{mechanicId}).",
-        {"mechanicId": "The mechanic this user is."},
+        "The user is a mechanic already, and can be only one.",
+        "Change the existing one (PATCH /api/admin/mechanics/{mechanicId}).",
+        {"mechanicId": "The existing mechanic."},
     ),
     "credit-pack-exists": Guide(
         "A pack of credits with this code exists already. Codes are never given twice.",
-        "Choose another code, or change the pack there is (PATCH /api/admin/credit-packs/{code}).",
+        "Choose another code, or change the existing pack (PATCH /api/admin/credit-packs/{code}).",
         {"code": "The code that is taken."},
     ),
     "plan-exists": Guide(
         "A plan with this code exists already. Codes are never given twice.",
-        "Choose another code, or change the plan there is (PATCH /api/admin/plans/{code}).",
+        "Choose another code, or change the existing plan (PATCH /api/admin/plans/{code}).",
         {"code": "The code that is taken."},
     ),
 }

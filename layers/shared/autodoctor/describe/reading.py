@@ -59,7 +59,7 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class ProblemPage:
-    """A type of problem, and the operations that may answer it."""
+    """A type of problem, and the operations that may answer with it."""
 
     slug: str
     title: str
@@ -72,7 +72,7 @@ class ProblemPage:
 
 
 def chapters(openapi: Document) -> list[Chapter]:
-    """The operations by chapter; a retired path once, whatever its methods."""
+    """The operations by chapter; a retired path appears once for all its methods."""
     by_tag = defaultdict(list)
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
@@ -103,7 +103,7 @@ def problems(openapi: Document) -> dict[str, ProblemPage]:
 
 
 def prose(text: str) -> Markup:
-    """The little of CommonMark that the documents use: paragraphs, `code`, and links within this site."""
+    """Renders the part of CommonMark that the documents use: paragraphs, `code`, and links within this site."""
     return Markup("").join(Markup("<p>{}</p>").format(_inline(each)) for each in text.split("\n\n"))
 
 

@@ -1,4 +1,4 @@
-"""What a route may answer: its success, the problems that it states, and what API Gateway answers in its place."""
+"""The answers of a route: its successes, its stated problems, and those that API Gateway gives in its place."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,13 +19,13 @@ PROBLEM: Final = "application/problem+json"
 
 GATEWAY_SCHEMAS: Final[dict[str, Schema]] = {
     "GatewayMessage": {
-        "description": "What API Gateway itself answers; it has no type.",
+        "description": "An error answer of API Gateway itself; it has no type.",
         "type": "object",
         "properties": {"message": {"type": ["string", "null"]}},
         "required": ["message"],
     },
     "UnexpectedError": {
-        "description": "Something failed that should not have. Tell the operators the request id.",
+        "description": "A failure of this service. Tell the operators the request id.",
         "type": "object",
         "properties": {
             "type": {"const": "about:blank"},
@@ -71,8 +71,8 @@ class Successes:
     """The successes of a route.
 
     Attributes:
-        models: by status; None where the answer is no model.
-        places: where the schema of each model is.
+        models: by status; None when the answer is not a model.
+        places: the reference to each model's schema.
         definitions: all schemas, by name.
     """
 
@@ -87,7 +87,7 @@ def responses(call: Call, answers: Successes, shared: dict[str, Schema]) -> dict
     Args:
         call: the route.
         answers: its successes.
-        shared: gets the refusals, which several routes have, by name.
+        shared: receives, by name, the refusals that several routes have.
     """
     made = {status: _success(status, model, call.described, answers) for status, model in answers.models.items()}
     gateways = set(_gateways(call))
@@ -140,7 +140,7 @@ def _refusal(kinds: list[type[Problem]]) -> Schema:
 
 
 def _gateways(call: Call) -> Iterable[int]:
-    """The statuses with which API Gateway answers in place of a route."""
+    """The statuses that API Gateway answers in place of a route."""
     if call.route.groups:
         yield 401
     if "{" in call.key:

@@ -1,4 +1,4 @@
-"""Examples in the documents: every field has one value by its name, so that a new model has an example at once."""
+"""Examples for the documents: a value for every field name, so that a new model has an example at once."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -178,7 +178,7 @@ def _scalar(schema: Schema) -> Any:  # noqa: ANN401 (any JSON)
 
 
 def _fits(value: object, schema: Schema, definitions: Mapping[str, Schema]) -> bool:
-    """Whether a scalar or a list of them could stand here, by its type and its choices."""
+    """Whether the schema allows this scalar, or list of scalars, by its type and choices."""
     schema = resolve(schema, definitions)
     if "enum" in schema or "const" in schema:
         return value in schema.get("enum", [schema.get("const")])

@@ -1,4 +1,4 @@
-"""From the models of requests and answers to the schemas of the documents (JSON Schema 2020-12)."""
+"""Turns the models of requests and answers into the schemas of the documents (JSON Schema 2020-12)."""
 
 import inspect
 import json
@@ -91,7 +91,7 @@ def _short_names(definitions: Iterable[str]) -> dict[str, str]:
     """Distinct names for models that have the same: `autodoctor__admin__plans__Plan` is `AdminPlan`.
 
     Raises:
-        ValueError: two would be called the same.
+        ValueError: two would have the same name.
     """
     short = {}
     for long in definitions:
@@ -99,7 +99,7 @@ def _short_names(definitions: Iterable[str]) -> dict[str, str]:
             package, name = long.split("__")[1], long.rpartition("__")[2]
             short[long] = f"{package.capitalize()}{name}"
         elif long.endswith(_MODES):
-            short[long] = long.rpartition("-")[0]  # it shared its name with a kind of text or number, which is gone
+            short[long] = long.rpartition("-")[0]  # it shared its name with a kind of text or number, which was inlined
     if len({*short.values(), *definitions}) < len(short) + len(set(definitions)):
         raise ValueError(f"two models with one name: {sorted(short.values())}")
     return short

@@ -4,8 +4,8 @@ To describe a new route, add one entry to the file of its chapter:
 
     "POST /api/things/{thingId}/do": Operation("doThing", "Do a thing", "Sessions", "What a caller has to know."),
 
-Groups, models, statuses, parameters and problems are those that the route states (`Router.route`). A new name in the
-path or the query goes into parameters.py, a new type of problem into problems.py.
+Groups, models, statuses, parameters and problems come from the route itself (`Router.route`). A new name in the path
+or the query goes into parameters.py, a new type of problem into problems.py.
 
 Then: `uv run autodoctor openapi --write`.
 """

@@ -17,7 +17,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "In the order in which they joined.",
         query={
             "standing": (
-                "Only those who could take a request now, or who have a session.",
+                "Only mechanics who could take a request now, or only those with a session.",
                 {"type": "string", "enum": list(STANDINGS)},
             )
         },
@@ -73,7 +73,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "getSessionHealth",
         "See the health of the service",
         "Administration",
-        "Score, metrics, alerts, and what refunds and cancellations cost, over a window of time.",
+        "Score, metrics, alerts, and the cost of refunds and cancellations, over a window of time.",
     ),
     "GET /api/admin/sessions": Operation(
         "findSessions",

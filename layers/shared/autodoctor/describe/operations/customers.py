@@ -8,7 +8,7 @@ from autodoctor.describe.operation import Operation
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /api/intake/start": Operation(
         "startIntake",
-        "Ask for a mechanic",
+        "Request a mechanic",
         "Intake",
         "A customer says what is wrong and how they pay. Free and with credits, the answer is 201 with the session; "
         "`next` says whether the waiver is still to be signed. By card, it is 202 with the page to pay on, and the "

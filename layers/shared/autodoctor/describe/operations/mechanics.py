@@ -44,7 +44,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "setAvailability",
         "Set my availability",
         "Mechanics",
-        "It lapses by itself after `minutes`, unless an open feed keeps it.",
+        "Availability lapses after `minutes`, unless an open feed keeps it.",
     ),
     "GET /api/mechanic/earnings": Operation(
         "getEarnings", "See my earnings", "Payments", "One page, newest first; the totals are of all pages."

@@ -9,10 +9,10 @@ _STRIPE_EVENT: Final = {"type": "object", "description": "The event, byte for by
 _PAGE: Final = {"text/html": {"type": "string"}}
 _FILE: Final = {"*/*": {"type": "string", "description": "The file as it was deployed."}}
 _DOCUMENT: Final = {"application/json": {"type": "object"}}
-_TO_CONSOLE: Final = {302: "Leads to /console/index.html."}
+_TO_CONSOLE: Final = {302: "Redirects to /console/index.html."}
 _KEPT: Final = {
     200: "The file.",
-    302: "Leads to /console/index.html, where the path names no file.",
+    302: "Redirects to /console/index.html when the path names no file.",
     304: "Your copy is up to date.",
 }
 _GONE: Final = "Belonged to the system that this one replaced. Every method answers 410 with the successor."
@@ -30,7 +30,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "receiveStripeConnectEvent",
         "Receive an event of a connected account",
         "Webhooks",
-        "Works as the other endpoint, with a signing secret of its own.",
+        "Works like the other endpoint, with a signing secret of its own.",
         body=_STRIPE_EVENT,
     ),
     "GET /api/openapi.json": Operation(
@@ -54,7 +54,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /problems": Operation(
         "listProblems",
-        "Read about all types of problems",
+        "Read about every type of problem",
         "Meta",
         content=_PAGE,
         statuses={200: "A page that lists every type of problem."},
@@ -63,9 +63,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "getProblem",
         "Read about one type of problem",
         "Meta",
-        "What it means and what to do: the page that a problem's `type` leads to.",
+        "The page that a problem's `type` leads to: its meaning, and what to do.",
         content=_PAGE,
-        statuses={200: "The page.", 404: "A page that says that there is no such type."},
+        statuses={200: "The page.", 404: "There is no such type."},
     ),
     "GET /": Operation("redirectToConsole", "Go to the console", "Console", content=_FILE, statuses=_TO_CONSOLE),
     "GET /console": Operation(

@@ -18,7 +18,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "giveQuoteAmount",
         "Give the amount of a quote",
         "Quotes",
-        "By a mechanic of the workshop that was asked. May be changed until the customer decides.",
+        "For mechanics of the quote's workshop. They may change the amount until the customer decides.",
     ),
     "POST /api/quotes/{quoteId}/approve": Operation(
         "approveQuote",
@@ -37,7 +37,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "listSessionQuotes",
         "List the quotes of a session",
         "Quotes",
-        "For those who may see the session, oldest first.",
+        "For everybody who may see the session. Oldest first.",
     ),
     "GET /api/mechanic/quotes": Operation(
         "listMechanicQuotes",

@@ -27,9 +27,6 @@ class AboutSession(Protocol):
 class Publisher:
     """Publishes the events that a call has just written; a failure is counted, and the caller never sees it.
 
-    Args:
-        database: where the outbox is.
-
     Raises:
         SettingMissing: the deployment names no bus.
     """
@@ -64,7 +61,6 @@ def publish_subject(
     """Publish the oldest events of one subject, and mark those that the bus took.
 
     Args:
-        database: where the outbox is.
         subject_id: the row that the events are about.
         budget_seconds: for the bus, not counting what a cold start still has to load.
         prefetched: the events; None: they are fetched.

@@ -135,8 +135,6 @@ def relay(database: Database, seconds_left: SecondsLeft, grace_seconds: float = 
     answer and its commit has published events that the next one publishes again.
 
     Args:
-        database: where.
-        seconds_left: how many seconds this run still has.
         grace_seconds: younger events are left to the call that wrote them.
 
     Returns:

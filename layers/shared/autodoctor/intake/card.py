@@ -87,7 +87,6 @@ def start_card_intake(
     """Store the intake, and have Stripe make the page where it is paid.
 
     Args:
-        database: where.
         user_id: the customer's `sub`.
         intake: what they ask for. The same request gives the same page while that is open; another one closes it.
         idempotency_key: the same key and request within 24 hours give the first page again.

@@ -191,7 +191,6 @@ def start_intake(
     """Create the customer's session.
 
     Args:
-        database: where.
         user_id: the customer's `sub`.
         intake: what they ask for.
         idempotency_key: the same key and request within 24 hours give the first answer again.
@@ -223,7 +222,6 @@ def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row
     """Store the intake and what it becomes, in one statement.
 
     Args:
-        database: where.
         parameters: `intake_parameters()`, and those that the funding's parts need.
         funding: how it is paid.
 

@@ -30,7 +30,6 @@ def start_funded_intake(
     """Create the session, free or for credits, which the same statement takes; by card, open a page to pay on.
 
     Args:
-        database: where.
         user_id: the customer's `sub`.
         intake: what they ask for and how they pay.
         idempotency_key: the same key and request within 24 hours give the first answer again, and take nothing.

@@ -81,7 +81,6 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
     """Sign, and queue the session or offer it to the mechanic the customer asked for.
 
     Args:
-        database: where.
         user_id: the customer's `sub`.
         waiver: what is signed.
 

@@ -81,7 +81,6 @@ def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
     """Give the session of this assignment to this mechanic.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
         assignment_id: what the queue showed.
 
@@ -120,7 +119,6 @@ def decline(database: Database, user_id: UUID, assignment_id: UUID, reason: str 
     """Turn an offer down; the same transaction queues the session for the others.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`; a suspended one may decline too.
         assignment_id: the offer.
         reason: kept with the audit row.

@@ -215,9 +215,7 @@ def session_detail(database: Database, user_id: UUID, session_id: UUID, *, any_s
     """One session with its participants and its timeline of events.
 
     Args:
-        database: where.
         user_id: who asks.
-        session_id: which session.
         any_session: whether it may be a session of others (admins).
 
     Raises:
@@ -235,7 +233,6 @@ def history(
     """A party's sessions, newest first.
 
     Args:
-        database: where.
         role: as customer or as mechanic.
         user_id: the party's `sub`.
         limit: sessions a page, 1 to 100; 20 where absent.

@@ -64,7 +64,6 @@ def availability(database: Database, user_id: UUID) -> Availability:
     """Whether this mechanic is available now.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
 
     Raises:
@@ -77,7 +76,6 @@ def set_availability(database: Database, user_id: UUID, wish: AvailabilityReques
     """Begin a new lease in place of the present one, or end it, even while a feed is open.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
         wish: available or not, and for how long.
 

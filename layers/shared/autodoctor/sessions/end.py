@@ -61,9 +61,7 @@ def end_session(database: Database, ender: Ender, session_id: UUID, mechanic_not
     """End a session with the verdict that its evidence demands.
 
     Args:
-        database: where.
         ender: who asks.
-        session_id: which session.
         mechanic_notes: kept where the mechanic asks.
 
     Returns:

@@ -106,9 +106,7 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
     """Record that a party is present; the session is live as soon as both are.
 
     Args:
-        database: where.
         user_id: `sub` of the customer or the mechanic.
-        session_id: which session.
         connection_id: the socket whose closing will mean leaving.
 
     Returns:
@@ -160,9 +158,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
     """Give a session back before it is live; the same transaction queues it again with its old place.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
-        session_id: which session.
 
     Returns:
         The session, pending; repeating it gives the same until another mechanic accepts.

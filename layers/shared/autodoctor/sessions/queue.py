@@ -73,7 +73,6 @@ def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cur
     """The next page of what this mechanic may accept.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
         limit: assignments a page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.

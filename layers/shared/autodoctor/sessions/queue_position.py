@@ -47,7 +47,6 @@ def queue_positions(database: Database, user_ids: Sequence[UUID] | None = None) 
     """The places of the customers in the queue, of its first 1,000 at most, in one statement.
 
     Args:
-        database: where.
         user_ids: only these customers, by their `sub`; None: all.
     """
     wanted = None if user_ids is None else list(user_ids)

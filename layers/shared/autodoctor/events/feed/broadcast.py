@@ -64,7 +64,6 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
     """Handle a batch of the feed's queue.
 
     Args:
-        database: where.
         records: SQS records, each an event of the bus or a note about a connection.
 
     Raises:

@@ -64,7 +64,6 @@ def connect(database: Database, connection_id: str, ticket: str | None, since: s
     """Register a connection that a ticket opens; the ticket is used up.
 
     Args:
-        database: where.
         connection_id: API Gateway's.
         ticket: from the query string.
         since: the last seq that the client has, from the query string; None: it starts afresh.

@@ -25,10 +25,9 @@ from localcloud.database.postgres import Database as DatabaseUrls
 from support.database.tables import tables
 
 PATIENCE_SECONDS = 60.0
-_HELD_UP: LiteralString = """
+_SENT: LiteralString = """
 SELECT FROM pg_stat_activity
- WHERE datname = current_database() AND usename = 'autodoctor_app'
-   AND (wait_event_type = 'Lock' OR query ILIKE 'rollback')
+ WHERE datname = current_database() AND usename = 'autodoctor_app' AND query LIKE '%%' || %s || '%%'
 """
 
 
@@ -94,11 +93,11 @@ class World:
         finally:
             database.close()
 
-    def wait_until_held_up(self) -> None:
-        """Wait until the application waits for a lock, or was refused one and is about to try again."""
+    def wait_until_sent(self, words: str) -> None:
+        """Wait until the last statement of one of the application's connections is one with these words."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._superuser.execute(_HELD_UP).fetchone() is None:
-            assert time.monotonic() < deadline, "nothing holds it up"
+        while self._superuser.execute(_SENT, [words]).fetchone() is None:
+            assert time.monotonic() < deadline, f"nothing was sent with {words!r}"
             time.sleep(0.01)
 
     def one(self, query: LiteralString, *parameters: object) -> Any:  # noqa: ANN401 (whatever type the column has)

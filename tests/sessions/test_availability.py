@@ -69,7 +69,7 @@ def test_who_never_said_so_is_not_available(world: World, mechanic: Mechanic) ->
 def test_a_lease_lasts_as_long_as_asked_for(world: World, mechanic: Mechanic, body: str, minutes: int) -> None:
     taken = set_availability(world.app, mechanic.user_id, AvailabilityRequest.model_validate_json(body))
     assert (taken.available, taken.kept_alive_by_feed) == (True, False)
-    assert abs(seconds_left(taken) - minutes * 60) < 5
+    assert -1 < minutes * 60 - seconds_left(taken) < 60
     assert get(world, mechanic) == taken
     assert offered(world, mechanic)
 
@@ -180,9 +180,9 @@ def test_a_lease_outlasts_its_feed_by_a_minute(world: World, mechanic: Mechanic)
     close_feed(world)
     shown = get(world, mechanic)
     assert (shown.available, shown.kept_alive_by_feed) == (True, False)
-    world.let_time_pass(58)
+    world.let_time_pass(50)
     assert offered(world, mechanic)
-    world.let_time_pass(3)
+    world.let_time_pass(11)
     assert not offered(world, mechanic)
 
 
@@ -190,7 +190,7 @@ def test_a_closing_feed_shortens_no_lease(world: World, mechanic: Mechanic) -> N
     post(world, mechanic, minutes=60)
     open_feed(world, mechanic)
     close_feed(world)
-    assert seconds_left(get(world, mechanic)) > HOUR - 5
+    assert seconds_left(get(world, mechanic)) > HOUR - 60
 
 
 def test_a_page_loaded_again_keeps_the_lease_for_hours(world: World, mechanic: Mechanic) -> None:

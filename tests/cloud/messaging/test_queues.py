@@ -81,8 +81,8 @@ def test_waits_for_a_message_without_polling(bus_app: RunningBusApp) -> None:
     began = time.monotonic()
     bus_app.send(PLAIN, "later", DelaySeconds=1)
     assert bus_app.bodies(PLAIN) == []
-    assert bus_app.bodies(PLAIN, WaitTimeSeconds=5) == ["later"]
-    assert 0.9 < time.monotonic() - began < 5
+    assert bus_app.bodies(PLAIN, WaitTimeSeconds=20) == ["later"]
+    assert 0.9 < time.monotonic() - began < 20
 
 
 def test_keeps_the_order_of_a_group_and_blocks_it_while_one_is_in_flight(bus_app: RunningBusApp) -> None:

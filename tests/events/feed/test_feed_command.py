@@ -57,7 +57,7 @@ class Watched:
     def interrupt(self) -> int:
         """Press Ctrl-C and return the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(10)
+        return self.process.wait(WAIT_SECONDS)
 
 
 @contextlib.contextmanager

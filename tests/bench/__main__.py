@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from autodoctor.db import database
-from bench import buffers, machine, outbox_growth, report, statements, wal
-from bench.bus import bench_bus
-from bench.calls import ROOT, Api
-from bench.judge import Row
-from bench.meter import Meter
-from bench.server import bench_server
-from bench.walks import Walks
+from bench.database import buffers, outbox_growth, statements, wal
+from bench.events.bus import bench_bus
+from bench.http.calls import ROOT, Api
+from bench.http.server import bench_server
+from bench.http.walks import Walks
+from bench.measure import machine, report
+from bench.measure.judge import Row
+from bench.measure.meter import Meter
 
 FULL = 1_000_000
 SMALLEST = 20_000
@@ -80,7 +81,7 @@ def _counts(rows: int, console: Console) -> list[Row]:
 
 
 def _timings(console: Console, only: Sequence[str]) -> list[Row]:
-    from bench import timings  # noqa: PLC0415 - FastAPI and others that counts do without
+    from bench.measure import timings  # noqa: PLC0415 - FastAPI and others that counts do without
 
     if unknown := set(only) - set(timings.PARTS):
         raise typer.BadParameter(f"no part {', '.join(sorted(unknown))}; there are {', '.join(timings.PARTS)}")

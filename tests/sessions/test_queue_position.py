@@ -16,7 +16,7 @@ from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.sessions.queue_position import CustomerQueuePosition, QueuePosition, queue_positions
-from bench import history
+from bench.database import history
 from support.world import Mechanic, World
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from bench.bus import NAME, bench_bus
-from bench.calls import ROOT
-from bench.stacks import without_publishing
+from bench.events.bus import NAME, bench_bus
+from bench.http.calls import ROOT
+from bench.http.stacks import without_publishing
 
 
 def test_the_bus_takes_every_entry_and_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:

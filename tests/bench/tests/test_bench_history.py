@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from bench import history
+from bench.database import history
 from localcloud.database.postgres import Database
 from support.invariants.sessions import violations
 

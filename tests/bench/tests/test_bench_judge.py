@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.judge import Row, Target, Verdict, drift, noise, percentile, spread
+from bench.measure.judge import Row, Target, Verdict, drift, noise, percentile, spread
 
 QUIET = [100.0, 101.0, 99.0, 100.0, 102.0, 98.0]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.meter import logged_statements
+from bench.measure.meter import logged_statements
 
 PREFIX = "2026-11-21 03:00:00.000 UTC [4711] autodoctor_app@autodoctor LOG:  "
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.judge import Row, Target
-from bench.machine import Machine
-from bench.report import table, write_json
+from bench.measure.judge import Row, Target
+from bench.measure.machine import Machine
+from bench.measure.report import table, write_json
 
 MACHINE = Machine(datetime(2026, 11, 21, 3, 30, tzinfo=UTC), 2, (0.1, 0.2, 0.3), 0.05)
 ROWS = [

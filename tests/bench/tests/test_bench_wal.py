@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.wal_records import LogRecord, bytes_of, records
+from bench.database.wal_records import LogRecord, bytes_of, records
 
 PRINTED = """\
 rmgr: Heap        len (rec/tot):     54/  8150, tx:        731, lsn: 0/0153B2C8, prev 0/0153B290, desc: INSERT off: 3

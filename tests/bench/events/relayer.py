@@ -1,7 +1,7 @@
-"""One relay, or the floor of one, as a process of its own: it waits for a line, works, and says what it did.
+"""One relay, or its floor, in a process of its own: it waits for a line, works, and prints what it did.
 
-`python -m bench.relayer relay` publishes what is in the outbox. `floor` gives the bus the same batches out of its
-memory: PutEvents with its JSON and signature, but no database.
+`python -m bench.events.relayer relay` publishes the outbox. `floor` sends the same batches from memory: PutEvents with
+its JSON and signature, but no database.
 """
 
 import json

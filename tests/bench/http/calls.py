@@ -17,7 +17,7 @@ from support.lambda_event import Handler, call, claims, event
 if TYPE_CHECKING:
     from autodoctor.events.publish import AboutSession
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FUNCTIONS = ROOT / "functions"
 PUBLISH_SECONDS: Final = 10.0
 

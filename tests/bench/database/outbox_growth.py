@@ -12,12 +12,12 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import database
-from bench.bus import bench_bus
-from bench.calls import Api
-from bench.judge import Row, Target
-from bench.meter import Buffers, Meter
-from bench.server import BenchServer, bench_server
-from bench.walks import Walks
+from bench.events.bus import bench_bus
+from bench.http.calls import Api
+from bench.http.server import BenchServer, bench_server
+from bench.http.walks import Walks
+from bench.measure.judge import Row, Target
+from bench.measure.meter import Buffers, Meter
 
 FULL: Final = 1_000_000
 AT_ONCE: Final = 5_000

@@ -1,7 +1,8 @@
-"""Many WebSocket clients in a process of their own, which note when each frame comes.
+"""Many WebSocket clients in one process, which record when each frame arrives.
 
-`python -m bench.listeners`: the first line of its standard input is a JSON list of URLs; says `connected` when all
-are. For every further line it prints what came since, as JSON: [client, seconds since the epoch, text] each.
+`python -m bench.events.listeners` reads a JSON list of URLs from the first line of standard input, and prints
+`connected` once all are. For every further line it prints the frames since, as JSON: [client, seconds since the epoch,
+text] each.
 """
 
 import asyncio

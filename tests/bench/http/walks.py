@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from autodoctor.ids import new_id
-from bench.calls import Api
-from bench.server import BenchServer
+from bench.http.calls import Api
+from bench.http.server import BenchServer
 
 
 @dataclass(frozen=True)

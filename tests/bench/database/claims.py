@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final, LiteralString
 
 from autodoctor.sessions import accept
-from bench import machine, processor
-from bench.judge import Row, Target, noise
-from bench.procrastinate_peer import Procrastinate
-from bench.server import BenchServer, bench_server
+from bench.database.procrastinate_peer import Procrastinate
+from bench.http.server import BenchServer, bench_server
+from bench.measure import machine, processor
+from bench.measure.judge import Row, Target, noise
 
 CLIENTS: Final = 8
 # Calls of each client in a round: about as long for each contestant.

@@ -12,12 +12,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from bench import machine
-from bench.bus import bench_bus
-from bench.judge import Row, Target, noise
-from bench.load import CLIENTS, REQUESTS_PER_WALK, Load
-from bench.server import bench_server
-from bench.stacks import Variant, deployed
+from bench.events.bus import bench_bus
+from bench.http.load import CLIENTS, REQUESTS_PER_WALK, Load
+from bench.http.server import bench_server
+from bench.http.stacks import Variant, deployed
+from bench.measure import machine
+from bench.measure.judge import Row, Target, noise
 
 ROUNDS: Final = 8
 WALKS: Final = 5

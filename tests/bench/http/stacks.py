@@ -18,8 +18,8 @@ import psycopg
 
 from autodoctor.ids import new_id
 from autodoctor.migrations import migrate
-from bench.calls import ROOT
-from bench.server import BenchServer
+from bench.http.calls import ROOT
+from bench.http.server import BenchServer
 from localcloud.database.postgres import Database
 from localcloud.host.logline import LogLine
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud

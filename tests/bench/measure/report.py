@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.judge import Row, Verdict
-from bench.machine import Machine
+from bench.measure.judge import Row, Verdict
+from bench.measure.machine import Machine
 
 _COLOURS = {Verdict.MET: "green", Verdict.MISSED: "bold red", Verdict.REFUSED: "yellow", Verdict.SHOWN: "dim"}
 

@@ -17,11 +17,11 @@ from typing import Final, LiteralString
 
 import httpx
 
-from bench import machine
-from bench.audience import Audience, BareServer, mechanics
-from bench.judge import Row, noise, percentile
-from bench.server import bench_server
-from bench.stacks import Deployed, Variant, deployed
+from bench.events.audience import Audience, BareServer, mechanics
+from bench.http.server import bench_server
+from bench.http.stacks import Deployed, Variant, deployed
+from bench.measure import machine
+from bench.measure.judge import Row, noise, percentile
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 FEW: Final = {1: 40, 100: 12}

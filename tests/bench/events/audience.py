@@ -14,7 +14,7 @@ from typing import Final, LiteralString
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-from bench.stacks import Deployed
+from bench.http.stacks import Deployed
 
 READY_SECONDS: Final = 120.0
 
@@ -47,7 +47,7 @@ class Audience:
     def __init__(self, urls: Sequence[str]) -> None:
         self.size = len(urls)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.listeners"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "bench.events.listeners"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._tell(json.dumps(urls))
         if self._line() != "connected":

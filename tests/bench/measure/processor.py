@@ -13,9 +13,9 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.sessions import accept
-from bench.judge import Row
-from bench.procrastinate_peer import FETCH, FINISH, Procrastinate
-from bench.server import BenchServer
+from bench.database.procrastinate_peer import FETCH, FINISH, Procrastinate
+from bench.http.server import BenchServer
+from bench.measure.judge import Row
 
 CALLS: Final = 500
 _PROC: Final = Path("/proc")

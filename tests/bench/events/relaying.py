@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, LiteralString
 
-from bench import history, machine
-from bench.bus import Bus, bench_bus
-from bench.judge import Row, noise
-from bench.server import BenchServer, bench_server
+from bench.database import history
+from bench.events.bus import Bus, bench_bus
+from bench.http.server import BenchServer, bench_server
+from bench.measure import machine
+from bench.measure.judge import Row, noise
 
 BACKLOG: Final = 20_000
 EVENTS_PER_SESSION: Final = 8
@@ -44,7 +45,7 @@ class Relayer:
 
     def __init__(self, kind: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.relayer", kind],
+            [sys.executable, "-m", "bench.events.relayer", kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

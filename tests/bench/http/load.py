@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from bench.stacks import Deployed
+from bench.http.stacks import Deployed
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
 
 CLIENTS: Final = 8

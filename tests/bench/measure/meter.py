@@ -9,7 +9,7 @@ from typing import Final, Literal, LiteralString
 from psycopg import sql
 
 from autodoctor.db import database
-from bench.server import BenchServer
+from bench.http.server import BenchServer
 from localcloud.database.postgres import APP_ROLE
 
 # Statistics of a connection reach the shared counters when it says so, or at some later time.

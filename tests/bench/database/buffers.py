@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from autodoctor.db import database
-from bench import health_cost, history
-from bench.judge import Row, Target
-from bench.meter import Buffers, Meter
-from bench.reading import Reading
-from bench.server import BenchServer
-from bench.walks import Walks
+from bench.database import health_cost, history
+from bench.http.server import BenchServer
+from bench.http.walks import Walks
+from bench.measure.judge import Row, Target
+from bench.measure.meter import Buffers, Meter
+from bench.measure.reading import Reading
 
 WAITING: Final = 200
 ROUNDS: Final = 15

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from bench import acceptcost, claims, coldstart, eventcost, feed, race, relaying
-from bench.judge import Row
+from bench.cold import coldstart
+from bench.database import acceptcost, claims, race
+from bench.events import eventcost, feed, relaying
+from bench.measure.judge import Row
 
 PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "accepts a second": claims.rows,

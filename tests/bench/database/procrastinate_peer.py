@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from procrastinate.schema import SchemaManager
 
-from bench.server import BenchServer
+from bench.http.server import BenchServer
 
 DATABASE: Final = "procrastinate"
 

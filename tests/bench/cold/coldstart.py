@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
-from bench import machine
-from bench.bus import Bus, bench_bus
-from bench.calls import ROOT, Api
-from bench.judge import Row, Target, noise
-from bench.server import BenchServer, bench_server
-from bench.stacks import without_publishing
-from bench.walks import Walks
+from bench.events.bus import Bus, bench_bus
+from bench.http.calls import ROOT, Api
+from bench.http.server import BenchServer, bench_server
+from bench.http.stacks import without_publishing
+from bench.http.walks import Walks
+from bench.measure import machine
+from bench.measure.judge import Row, Target, noise
 from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.runtime_api import Invocation
 from localcloud.compute.workers import Outcome, Worker
@@ -33,7 +33,7 @@ from localcloud.stack.template import FunctionSpec, LayerSpec, read_stack
 from support.lambda_event import claims, event
 
 ROUNDS: Final = 11
-COLD: Final = Path(__file__).parent / "cold"
+COLD: Final = Path(__file__).parent
 QUEUE, ACCEPT = "GET /api/mechanic/queue", "POST /api/mechanic/assignments/{assignmentId}/accept"
 PUBLISHING: Final = "publishing accept"
 FLOOR, PEER = Target(2.0), Target(0.5)

@@ -16,12 +16,12 @@ from autodoctor.db import Database
 from autodoctor.errors import AssignmentUnavailable
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.end import Ender, end_session
-from bench import machine
-from bench.bus import bench_bus
-from bench.calls import Api
-from bench.judge import Row, Target, noise, percentile
-from bench.server import BenchServer, bench_server
-from bench.walks import Consultation, Walks
+from bench.events.bus import bench_bus
+from bench.http.calls import Api
+from bench.http.server import BenchServer, bench_server
+from bench.http.walks import Consultation, Walks
+from bench.measure import machine
+from bench.measure.judge import Row, Target, noise, percentile
 
 MECHANICS: Final = 100
 ROUNDS: Final = 20

@@ -9,9 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from autodoctor.ids import new_id
-from bench.judge import Row, Target
-from bench.meter import Meter, Traffic
-from bench.walks import Consultation, Walks
+from bench.http.walks import Consultation, Walks
+from bench.measure.judge import Row, Target
+from bench.measure.meter import Meter, Traffic
 
 ROUNDS: Final = 5
 # Fetch what is to be published, mark it as published.

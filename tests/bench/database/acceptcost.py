@@ -16,13 +16,13 @@ import psycopg
 
 from autodoctor.db import database
 from autodoctor.migrations import migrate
-from bench.bus import bench_bus
-from bench.calls import Api
-from bench.judge import Row
-from bench.processor import ticks
-from bench.server import BenchServer, bench_server
-from bench.stacks import WITHOUT_OUTBOX
-from bench.walks import Walks
+from bench.events.bus import bench_bus
+from bench.http.calls import Api
+from bench.http.server import BenchServer, bench_server
+from bench.http.stacks import WITHOUT_OUTBOX
+from bench.http.walks import Walks
+from bench.measure.judge import Row
+from bench.measure.processor import ticks
 
 ROUNDS: Final = 6
 CALLS: Final = 60

@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass
 
-from bench.meter import Buffers
+from bench.measure.meter import Buffers
 
 
 @dataclass(frozen=True)

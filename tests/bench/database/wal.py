@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from bench.judge import Row, Target
-from bench.procrastinate_peer import Procrastinate
-from bench.server import BenchServer
-from bench.wal_records import bytes_of, records
-from bench.walks import Consultation, Walks
+from bench.database.procrastinate_peer import Procrastinate
+from bench.database.wal_records import bytes_of, records
+from bench.http.server import BenchServer
+from bench.http.walks import Consultation, Walks
+from bench.measure.judge import Row, Target
 
 CALLS: Final = 200
 AT_MOST: Final = 1.5

@@ -10,11 +10,11 @@ from typing import Final, LiteralString
 
 from autodoctor.db import database
 from autodoctor.ids import new_id
-from bench.judge import Row, Target
-from bench.meter import Buffers, Meter
-from bench.reading import Reading
-from bench.server import BenchServer
-from bench.walks import Walks
+from bench.http.server import BenchServer
+from bench.http.walks import Walks
+from bench.measure.judge import Row, Target
+from bench.measure.meter import Buffers, Meter
+from bench.measure.reading import Reading
 
 ROUTES: Final = ("session-health", "analytics", "sessions")
 ROUNDS: Final = 5

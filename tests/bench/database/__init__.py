@@ -1,0 +1,1 @@
+"""What a call costs the database, beside its floors and peers."""

@@ -1,0 +1,1 @@
+"""What events, the relay and the feed cost."""

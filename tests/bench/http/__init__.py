@@ -1,0 +1,1 @@
+"""Calls over HTTP: stacks under load, and whole consultations."""

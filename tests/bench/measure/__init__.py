@@ -1,0 +1,1 @@
+"""How the bench measures: counts, processor time, noise, and the report."""

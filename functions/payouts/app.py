@@ -13,7 +13,7 @@ from autodoctor.payments.outgoing.payouts import sweep_payouts
 from autodoctor.payments.outgoing.refunds import sweep_refunds
 from autodoctor.payments.outgoing.reversals import sweep_reversals
 from autodoctor.payments.stripe.client import check_stripe, stripe_client
-from autodoctor.payments.stripe.lease import waiting
+from autodoctor.payments.stripe.lease import unsent
 
 check_stripe()
 db = database()
@@ -29,7 +29,7 @@ def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
         "fees": sweep_fees,
     }
     swept = {name: sweep(db, stripe_client(), seconds_left).model_dump() for name, sweep in sweeps.items()}
-    left = waiting(db)
+    left = unsent(db)
     metrics.add_metric(name="SendingFailed", unit=MetricUnit.Count, value=left.failed)
     metrics.add_metric(name="SendingAge", unit=MetricUnit.Seconds, value=left.age_seconds)
     unanswered = lookups_unanswered(db)

@@ -12,10 +12,10 @@ from autodoctor.ids import new_id
 from autodoctor.monitoring.dashboard import SessionHealth, session_health
 from autodoctor.monitoring.session_search import FoundSessions, Query, search
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.settlement import settle
-from autodoctor.payments.stripe.lease import waiting
+from autodoctor.payments.stripe.lease import unsent
 from autodoctor.sessions.accept import decline
 from support.money.purchases import complete, pay_by_card
 from support.past_sessions import NOON, PastSessions, Story, free, no_show, withdrawn
@@ -157,18 +157,20 @@ def test_money_that_is_stuck_is_counted_and_listed(world: World) -> None:
         "                   next_attempt_at = NULL"
     )
     owed = accounts.mechanic_receivable(world.one("SELECT mechanic_id FROM payouts"))
-    transfers = [Transfer(Kind.RECEIVABLE, "refund:re_1:receivable", owed, accounts.STRIPE, 500, done.session_id)]
+    transfers = [
+        Transfer(TransferKind.RECEIVABLE, "refund:re_1:receivable", owed, accounts.STRIPE, 500, done.session_id)
+    ]
     world.app.transaction(lambda connection: book(connection, transfers))
     assert stuck() == {"receivables": (1, 500)}
     world.owner.execute(
         "WITH lost AS (INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status)"
         "              VALUES ('dp_1', 'pi_1', 500, 'lost') RETURNING id)"
         "INSERT INTO payout_reversals (payout_id, dispute_id, amount_cents, state)"
-        " SELECT p.id, lost.id, 500, 'impossible' FROM payouts p, lost"
+        " SELECT p.id, lost.id, 500, 'failed' FROM payouts p, lost"
     )
     assert stuck() == {"reversals_failed": (1, 500), "receivables": (1, 500)}
-    assert waiting(world.app).failed == 1
-    back = Transfer(Kind.RECEIVABLE, "reversal:trr_1:owed", accounts.STRIPE, owed, 500, done.session_id)
+    assert unsent(world.app).failed == 1
+    back = Transfer(TransferKind.RECEIVABLE, "reversal:trr_1:owed", accounts.STRIPE, owed, 500, done.session_id)
     world.app.transaction(lambda connection: book(connection, [back]))
     assert stuck() == {"reversals_failed": (1, 500)}
 
@@ -181,7 +183,7 @@ def test_what_was_paid_back_of_completed_sessions_is_revenue_lost(world: World) 
     settle(world.app, created.session_id)
     parts = [(accounts.PLATFORM_REVENUE, 300), (accounts.mechanic_payable(mechanic.id), 699)]
     booked = [
-        Transfer(Kind.REFUND, f"refund:re_1:{n}", account, accounts.STRIPE, cents, created.session_id)
+        Transfer(TransferKind.REFUND, f"refund:re_1:{n}", account, accounts.STRIPE, cents, created.session_id)
         for n, (account, cents) in enumerate(parts)
     ]
     world.app.transaction(lambda connection: book(connection, booked))

@@ -196,7 +196,7 @@ class World:
                     for column in columns
                 )
                 connection.execute(
-                    sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table), shifts), {"seconds": seconds}
+                    sql.SQL("UPDATE ONLY {} SET {}").format(sql.Identifier(table), shifts), {"seconds": seconds}
                 )
 
     def clear(self) -> None:

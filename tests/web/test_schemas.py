@@ -14,7 +14,7 @@ from autodoctor.intake.create import SessionCreated
 from autodoctor.intake.waiver import WaiverSigned
 from autodoctor.payments.checkout.price_list import CreditPack, Plan, Plans
 from autodoctor.payments.ledger.credits import CreditMovement, Credits, CreditsGranted
-from autodoctor.payments.ledger.earnings import Earning, Earnings, Totals
+from autodoctor.payments.ledger.earnings import Earning, Earnings, EarningTotals
 from autodoctor.payments.ledger.referrals import Referral
 from autodoctor.quotes.views import MechanicQuote, Quote, Quotes, QuoteStep, SessionQuotes
 from autodoctor.quotes.workshops import AskableWorkshop, AskableWorkshops
@@ -58,7 +58,7 @@ CONTRACT = {
     CreditsGranted: "customerId credits balance",
     Earnings: "earnings totals nextCursor",
     Earning: "payoutId sessionId kind amountCents currency status createdAt",
-    Totals: "pendingCents paidCents failedCents reversedCents sessionCents referralCents escalationCents",
+    EarningTotals: "pendingCents paidCents failedCents reversedCents sessionCents referralCents escalationCents",
     Referral: "referralCode referredCustomers earnedCents",
     SessionQuotes: "quotes",
     Quotes: "quotes nextCursor",

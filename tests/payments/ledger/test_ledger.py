@@ -9,7 +9,7 @@ from psycopg import sql
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Account, Kind
+from autodoctor.payments.ledger.accounts import Account, TransferKind
 from autodoctor.payments.ledger.transfers import Transfer, book
 from support.money.purchases import balance, buy, give, rows, spendable
 from support.world import World
@@ -60,7 +60,7 @@ def test_the_database_knows_the_same_kinds_as_python(world: World) -> None:
     constraint = world.one(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ledger_transfer_kind_known'"
     )
-    assert set(constraint.split("'")[1::2]) == set(Kind)
+    assert set(constraint.split("'")[1::2]) == set(TransferKind)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_row_moves_a_positive_amount_between_two_accounts_of_its_currency(
 
 
 def test_the_same_is_not_booked_twice(world: World) -> None:
-    charge = Transfer(Kind.CHARGE, "session:x:charge", accounts.STRIPE, accounts.PLATFORM_REVENUE, 999)
+    charge = Transfer(TransferKind.CHARGE, "session:x:charge", accounts.STRIPE, accounts.PLATFORM_REVENUE, 999)
     world.app.transaction(lambda connection: book(connection, [charge]))
     with pytest.raises(psycopg.errors.UniqueViolation):
         world.app.transaction(lambda connection: book(connection, [charge]))
@@ -93,7 +93,7 @@ def test_the_same_is_not_booked_twice(world: World) -> None:
 
 
 def test_what_is_nothing_is_not_booked(world: World) -> None:
-    nothing = Transfer(Kind.FEE, "fee:x", accounts.STRIPE_FEES, accounts.STRIPE, 0)
+    nothing = Transfer(TransferKind.FEE, "fee:x", accounts.STRIPE_FEES, accounts.STRIPE, 0)
     world.app.transaction(lambda connection: book(connection, [nothing]))
     assert world.one("SELECT count(*) FROM ledger_transfer") == 0
 

@@ -13,7 +13,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from autodoctor.intake.funded import start_funded_intake
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.earnings import earnings
 from autodoctor.payments.ledger.referrals import referral_code
 from autodoctor.payments.settlement import decide, settle
@@ -180,9 +180,9 @@ def test_the_referral_comes_out_of_the_platforms_share(
     decision = decide(session)
     assert decision.split == parts
     booked = {each.kind: each.amount for each in decision.bookings}
-    assert booked[Kind.EARNING] + booked[Kind.PLATFORM_SHARE] == price
-    assert booked.get(Kind.REFERRAL, 0) == parts.referral
-    assert booked[Kind.PLATFORM_SHARE] - booked.get(Kind.REFERRAL, 0) == parts.platform
+    assert booked[TransferKind.EARNING] + booked[TransferKind.PLATFORM_SHARE] == price
+    assert booked.get(TransferKind.REFERRAL, 0) == parts.referral
+    assert booked[TransferKind.PLATFORM_SHARE] - booked.get(TransferKind.REFERRAL, 0) == parts.platform
 
 
 def test_a_completed_session_pays_who_referred_its_customer(world: World) -> None:

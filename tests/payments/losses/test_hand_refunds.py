@@ -178,7 +178,7 @@ def test_a_refund_of_ours_that_came_back_wants_a_person_and_is_sent_again(refund
     assert (row["state"], row["last_error"]) == ("failed", "the customer's bank did not take it")
     assert refund_env.has(session_held(session_id)) == PRICE
     assert refund_env.refunds() == Sent()
-    assert refund_env.checkout_env.one("SELECT retry_refund(%s)", row["id"])
+    assert refund_env.checkout_env.one("SELECT retry_stripe_job(%s)", row["id"])
     assert refund_env.refunds() == Sent(sent=1)
     assert refund_env.has(session_held(session_id)) == 0
     refund_env.balanced()
@@ -190,7 +190,7 @@ def test_a_refund_by_hand_that_came_back_is_sent_by_us(refund_env: RefundEnv) ->
     refund_env.refunds()
     refund_env.checkout_env.stripe.fail_refund(by_hand)
     refund_env.tell()
-    assert refund_env.checkout_env.one("SELECT retry_refund(%s)", refund_env.refund_row()["id"])
+    assert refund_env.checkout_env.one("SELECT retry_stripe_job(%s)", refund_env.refund_row()["id"])
     assert refund_env.refunds() == Sent(sent=1)
     standing = [
         each["amount"] for each in refund_env.checkout_env.stripe.objects("refund") if each["status"] == "succeeded"

@@ -189,8 +189,7 @@ class Storm(RuleBasedStateMachine):
                 self.stripe.close_dispute(dispute["id"], won=len(self.bag) % 2 == 0)
         for _round in range(4):
             self.tell(random.Random(4), 10_000)
-            for retry in ("SELECT retry_payout(id) FROM payouts", "SELECT retry_refund(id) FROM refunds"):
-                self.world.owner.execute(retry)
+            self.world.owner.execute("SELECT retry_stripe_job(id) FROM stripe_jobs WHERE job <> 'reversal'")
             self.sweep(25)
         assert self.bag == []
         self.world.owner.execute("UPDATE checkouts SET fee_due_at = NULL")

@@ -122,8 +122,7 @@ class Chaos(RuleBasedStateMachine):
     def come_back(self, mechanic: Mechanic) -> None:
         """Give a mechanic an account that works, and give what was given up another chance."""
         self.payout_env.onboarded(mechanic)
-        for table in ("SELECT retry_payout(id) FROM payouts", "SELECT retry_refund(id) FROM refunds"):
-            self.payout_env.world.owner.execute(table)
+        self.payout_env.world.owner.execute("SELECT retry_stripe_job(id) FROM stripe_jobs WHERE job <> 'reversal'")
 
 
 def test_whatever_happens_each_is_sent_once(payout_env: PayoutEnv) -> None:

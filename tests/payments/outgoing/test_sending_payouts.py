@@ -8,11 +8,11 @@ import stripe
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import mechanic_payable, mechanic_receivable
-from autodoctor.payments.losses.dashboard_refunds import refund_told
+from autodoctor.payments.losses.dashboard_refunds import refund_reported
 from autodoctor.payments.outgoing.payouts import PaidTwice, sweep_payouts
 from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.connect import onboarding
-from autodoctor.payments.stripe.lease import BACK_OFF, Sent, waiting
+from autodoctor.payments.stripe.lease import BACK_OFF, Sent, unsent
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 from support.money.purchases import balance, buy, complete, give, rows
@@ -142,7 +142,7 @@ def test_what_may_have_been_sent_is_on_its_way_also_while_our_key_is_refused(
     assert sweep_payouts(payout_env.world.app, replaced, lambda: 60.0) == Sent(waiting=1)
     assert payout_env.payout()["state"] == "sending"
     back = payout_env.control.refund(payout_env.intent(created))
-    payout_env.world.app.transaction(lambda connection: refund_told(connection, back))
+    payout_env.world.app.transaction(lambda connection: refund_reported(connection, back))
     payout_env.later()
     assert payout_env.payouts() == Sent(sent=1)
     owed = payout_env.payout()
@@ -159,7 +159,7 @@ def test_who_has_no_account_is_waited_for(payout_env: PayoutEnv, mechanic: Mecha
         payout_env.later()
     owed = payout_env.payout()
     assert (owed["state"], owed["waits_for"], owed["attempts"]) == ("due", "onboarding", 0)
-    assert (waiting(payout_env.world.app).onboarding, waiting(payout_env.world.app).age_seconds) == (1, 0)
+    assert (unsent(payout_env.world.app).onboarding, unsent(payout_env.world.app).age_seconds) == (1, 0)
     payout_env.onboarded(mechanic)
     assert payout_env.payouts() == Sent(sent=1)
     paid_once(payout_env, mechanic)
@@ -193,7 +193,7 @@ def test_an_account_that_is_gone_fails_the_payout_in_the_end(payout_env: PayoutE
     assert "resource_missing" in str(payout_env.payout()["last_error"])
     ((kind, reason),) = rows(payout_env.world, EVENTS)
     assert (kind, "resource_missing" in reason) == ("payout.failed", True)
-    assert waiting(payout_env.world.app).failed == 1
+    assert unsent(payout_env.world.app).failed == 1
     payout_env.later()
     assert (payout_env.payouts(), payout_env.transfers()) == (Sent(), [])
     assert balance(payout_env.world, mechanic_payable(mechanic.id)) == SHARE
@@ -211,9 +211,9 @@ def test_an_operator_has_a_failed_payout_sent_after_all(payout_env: PayoutEnv, m
         payout_env.later()
     payout_env.world.owner.execute("UPDATE mechanic_accounts SET stripe_account_id = %s", [account_id])
     failed = payout_env.payout()["id"]
-    assert payout_env.world.one("SELECT retry_payout(%s)", failed)
+    assert payout_env.world.one("SELECT retry_stripe_job(%s)", failed)
     assert payout_env.payouts() == Sent(sent=1)
-    assert not payout_env.world.one("SELECT retry_payout(%s)", failed)
+    assert not payout_env.world.one("SELECT retry_stripe_job(%s)", failed)
     assert payout_env.transfers() == [SHARE]
 
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from autodoctor.payments.outgoing.refunds import sweep_refunds
-from autodoctor.payments.stripe.lease import BACK_OFF, Sent, waiting
+from autodoctor.payments.stripe.lease import BACK_OFF, Sent, unsent
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 
@@ -92,7 +92,7 @@ def test_while_it_is_disputed_it_waits_and_is_sent_once_won(payout_env: PayoutEn
         assert payout_env.refunds() == Sent(waiting=1)
         payout_env.later()
     assert payout_env.refund()["waits_for"] == "dispute"
-    assert waiting(payout_env.world.app).disputed == 1
+    assert unsent(payout_env.world.app).disputed == 1
     payout_env.control.close_dispute(dispute["id"], won=True)
     assert payout_env.refunds() == Sent(sent=1)
     paid_back_once(payout_env)
@@ -116,9 +116,9 @@ def test_a_payment_that_is_not_known_fails_in_the_end_and_can_be_retried(payout_
         payout_env.later()
     assert payout_env.refund()["waits_for"] == "payment"
     assert payout_env.refunds() == Sent(failed=1)
-    assert waiting(payout_env.world.app).failed == 1
+    assert unsent(payout_env.world.app).failed == 1
     payout_env.world.owner.execute("UPDATE checkouts SET stripe_payment_intent_id = %s", [intent])
-    assert payout_env.world.one("SELECT retry_refund(%s)", payout_env.refund()["id"])
+    assert payout_env.world.one("SELECT retry_stripe_job(%s)", payout_env.refund()["id"])
     assert payout_env.refunds() == Sent(sent=1)
     paid_back_once(payout_env)
 

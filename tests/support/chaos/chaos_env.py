@@ -32,16 +32,14 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 # A lease of 300 s with less than 275 left was taken more than 25 s ago: by a process that was killed, or is about to
 # give up, whom being overtaken must not harm either. What is locked now is left alone: it moves by itself.
 _SOON: Final[LiteralString] = """
- WHERE next_attempt_at > clock_timestamp()
-   AND (state IN ('due', 'held') OR state = 'sending' AND next_attempt_at < clock_timestamp() + interval '275 s')
-   FOR NO KEY UPDATE SKIP LOCKED)
+UPDATE stripe_jobs SET next_attempt_at = clock_timestamp() WHERE id IN (
+  SELECT id FROM stripe_jobs
+   WHERE next_attempt_at > clock_timestamp()
+     AND (state IN ('due', 'held') OR state = 'sending' AND next_attempt_at < clock_timestamp() + interval '275 s')
+     FOR NO KEY UPDATE SKIP LOCKED)
 """
-_NOW: Final[LiteralString] = " SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')"
-_AT_ONCE: Final[LiteralString] = " SET next_attempt_at = clock_timestamp() WHERE id IN (SELECT id FROM "
 _TIME_PASSES: Final[tuple[LiteralString, ...]] = (
-    "UPDATE payouts" + _AT_ONCE + "payouts" + _SOON,
-    "UPDATE refunds" + _AT_ONCE + "refunds" + _SOON,
-    "UPDATE payout_reversals" + _AT_ONCE + "payout_reversals" + _SOON,
+    _SOON,
     """
 UPDATE checkouts SET checked_at = checked_at - interval '2 minutes' WHERE id IN (
   SELECT id FROM checkouts WHERE status IN ('open', 'processing') FOR NO KEY UPDATE SKIP LOCKED)
@@ -60,20 +58,14 @@ UPDATE settlements_due SET retry_at = retry_at - interval '10 minutes' WHERE ses
 """,
 )
 _NOBODY_IS_AT_WORK: Final[tuple[LiteralString, ...]] = (
-    "UPDATE payouts" + _NOW,
-    "UPDATE refunds" + _NOW,
-    "UPDATE payout_reversals" + _NOW,
+    "UPDATE stripe_jobs SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
 )
 _DAYS_PASS: Final[tuple[LiteralString, ...]] = (
-    "UPDATE payouts SET keyed_at = keyed_at - make_interval(secs => %s)",
-    "UPDATE refunds SET keyed_at = keyed_at - make_interval(secs => %s)",
-    "UPDATE payout_reversals SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE stripe_jobs SET keyed_at = keyed_at - make_interval(secs => %s)",
     "UPDATE mechanic_accounts SET keyed_at = keyed_at - make_interval(secs => %s)",
 )
 _GIVEN_UP: Final[tuple[LiteralString, ...]] = (
-    "SELECT count(*) FROM (SELECT retry_payout(id) FROM payouts WHERE state = 'failed') AS again",
-    "SELECT count(*) FROM (SELECT retry_refund(id) FROM refunds WHERE state = 'failed') AS again",
-    "SELECT count(*) FROM (SELECT retry_reversal(id) FROM payout_reversals WHERE state = 'impossible') AS again",
+    "SELECT count(*) FROM (SELECT retry_stripe_job(id) FROM stripe_jobs WHERE state = 'failed') AS again",
 )
 _SEEN: Final[LiteralString] = """
 SELECT coalesce(c.intake_id, c.id) AS id, c.status, c.stripe_payment_intent_id AS intent, s.current_assignment_id

@@ -32,15 +32,11 @@ CHECKOUT = (
     "  FROM intakes i JOIN customers c ON c.id = i.customer_id WHERE i.id = %s"
 )
 DUE_NOW = (
-    "UPDATE payouts SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
-    "UPDATE refunds SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
-    "UPDATE payout_reversals SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'sending')",
+    "UPDATE stripe_jobs SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
     "UPDATE checkouts SET refunds_due_at = clock_timestamp() WHERE refunds_due_at IS NOT NULL",
 )
 OLDER = (
-    "UPDATE payouts SET keyed_at = keyed_at - make_interval(secs => %s)",
-    "UPDATE refunds SET keyed_at = keyed_at - make_interval(secs => %s)",
-    "UPDATE payout_reversals SET keyed_at = keyed_at - make_interval(secs => %s)",
+    "UPDATE stripe_jobs SET keyed_at = keyed_at - make_interval(secs => %s)",
     "UPDATE mechanic_accounts SET keyed_at = keyed_at - make_interval(secs => %s)",
 )
 

@@ -8,7 +8,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import Funding, SessionCreated, start_intake
 from autodoctor.intake.funded import start_funded_intake
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Account, Kind
+from autodoctor.payments.ledger.accounts import Account, TransferKind
 from autodoctor.payments.ledger.credits import CreditsGranted, GrantRequest, grant_credits
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.sessions.presence import join
@@ -57,7 +57,7 @@ def pay_by_card(world: World, customer: UUID, plan: str = "quick") -> SessionCre
     session_id = created.session_id
     price: int = world.one("SELECT price_cents FROM intakes WHERE id = %s", session_id)
     held = accounts.session_held(session_id)
-    charge = Transfer(Kind.CHARGE, f"session:{session_id}:charge", accounts.STRIPE, held, price, session_id)
+    charge = Transfer(TransferKind.CHARGE, f"session:{session_id}:charge", accounts.STRIPE, held, price, session_id)
     world.app.transaction(lambda connection: book(connection, [charge]))
     return created
 

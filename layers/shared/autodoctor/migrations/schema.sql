@@ -1922,38 +1922,16 @@ $$;
 
 COMMENT ON FUNCTION public.requeue_poison() IS 'Puts every event that was set aside back into the outbox, after its cause was mended; returns how many.';
 
-CREATE FUNCTION public.retry_payout(payout uuid) RETURNS boolean
+CREATE FUNCTION public.retry_stripe_job(failed uuid) RETURNS boolean
     LANGUAGE sql
     AS $$
   WITH again AS (
-    UPDATE payouts SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE id = payout AND state = 'failed' RETURNING id)
+    UPDATE stripe_jobs SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = failed AND state = 'failed' RETURNING id)
   SELECT EXISTS (SELECT FROM again)
 $$;
 
-COMMENT ON FUNCTION public.retry_payout(payout uuid) IS 'Has a failed payout sent after all, for operators; false where it has not failed.';
-
-CREATE FUNCTION public.retry_refund(refund uuid) RETURNS boolean
-    LANGUAGE sql
-    AS $$
-  WITH again AS (
-    UPDATE refunds SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE id = refund AND state = 'failed' RETURNING id)
-  SELECT EXISTS (SELECT FROM again)
-$$;
-
-COMMENT ON FUNCTION public.retry_refund(refund uuid) IS 'Has a failed refund sent after all, for operators; false where it has not failed.';
-
-CREATE FUNCTION public.retry_reversal(reversal uuid) RETURNS boolean
-    LANGUAGE sql
-    AS $$
-  WITH again AS (
-    UPDATE payout_reversals SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE id = reversal AND state = 'impossible' RETURNING id)
-  SELECT EXISTS (SELECT FROM again)
-$$;
-
-COMMENT ON FUNCTION public.retry_reversal(reversal uuid) IS 'Has a reversal that was impossible tried again, for operators; false where it was not.';
+COMMENT ON FUNCTION public.retry_stripe_job(failed uuid) IS 'Has a failed payout, refund or reversal tried again, for operators; false where none of this id has failed.';
 
 CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint, refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
     LANGUAGE sql STABLE
@@ -2752,7 +2730,7 @@ COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is asked next for 
 
 COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
 
-COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is asked next which refunds its payment has; null: as far as Stripe told, we know them all.';
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is asked next which refunds its payment has; null: as far as Stripe has reported, we know them all.';
 
 CREATE TABLE public.credit_balances (
     user_id uuid NOT NULL,
@@ -3036,7 +3014,7 @@ CREATE TABLE public.stripe_disputes (
     CONSTRAINT stripe_disputes_withdrawn_cents_check CHECK ((withdrawn_cents >= 0))
 );
 
-COMMENT ON TABLE public.stripe_disputes IS 'Every dispute that Stripe told of.';
+COMMENT ON TABLE public.stripe_disputes IS 'Every dispute that Stripe reported.';
 
 COMMENT ON COLUMN public.stripe_disputes.id IS 'Stripe''s.';
 
@@ -3044,9 +3022,9 @@ COMMENT ON COLUMN public.stripe_disputes.payment_intent_id IS 'As in stripe_refu
 
 COMMENT ON COLUMN public.stripe_disputes.amount_cents IS 'What is disputed, in cents of usd.';
 
-COMMENT ON COLUMN public.stripe_disputes.status IS 'Stripe''s, as far as it ever was: late news of an earlier one changes nothing.';
+COMMENT ON COLUMN public.stripe_disputes.status IS 'Stripe''s, the furthest that was reported: an earlier one that comes late changes nothing.';
 
-COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'What Stripe took out of our balance for it, its fee apart.';
+COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'What Stripe took out of our balance for it, without its fee.';
 
 COMMENT ON COLUMN public.stripe_disputes.reinstated_cents IS 'What of that came back.';
 
@@ -3058,9 +3036,9 @@ COMMENT ON COLUMN public.stripe_disputes.part IS 'As in stripe_refunds.';
 
 COMMENT ON COLUMN public.stripe_disputes.fees_due_at IS 'When Stripe is asked for its fees next; null: they are booked, as far as it moved money.';
 
-COMMENT ON COLUMN public.stripe_disputes.created_at IS 'When we heard of it.';
+COMMENT ON COLUMN public.stripe_disputes.created_at IS 'When it was first reported.';
 
-COMMENT ON COLUMN public.stripe_disputes.updated_at IS 'When we last heard something new of it.';
+COMMENT ON COLUMN public.stripe_disputes.updated_at IS 'When something new of it was last reported.';
 
 CREATE TABLE public.stripe_refunds (
     id text NOT NULL,
@@ -3077,21 +3055,21 @@ CREATE TABLE public.stripe_refunds (
     CONSTRAINT stripe_refunds_payment_intent_id_check CHECK (((length(payment_intent_id) >= 1) AND (length(payment_intent_id) <= 255)))
 );
 
-COMMENT ON TABLE public.stripe_refunds IS 'Every refund that Stripe told of, ours and those made by hand.';
+COMMENT ON TABLE public.stripe_refunds IS 'Every refund that Stripe reported, ours and those made by hand.';
 
 COMMENT ON COLUMN public.stripe_refunds.id IS 'Stripe''s.';
 
-COMMENT ON COLUMN public.stripe_refunds.payment_intent_id IS 'Of which payment; it may be none of ours, or one that we have not heard of yet.';
+COMMENT ON COLUMN public.stripe_refunds.payment_intent_id IS 'Of which payment; it may not be ours, or not be known yet.';
 
 COMMENT ON COLUMN public.stripe_refunds.amount_cents IS 'Cents of usd.';
 
-COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank did not take it, or it was cancelled: the money came back. Final.';
+COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled: the money came back. Final.';
 
-COMMENT ON COLUMN public.stripe_refunds.booked IS 'What of it the ledger has. nothing; held: it came out of what was held; split: the platform and the mechanic bear their parts, or the pack''s sale does; reversed: that was booked back.';
+COMMENT ON COLUMN public.stripe_refunds.booked IS 'How the ledger has it. nothing: not at all; held: it came out of what was held; split: the platform and the mechanic bear their parts, or the pack''s sale does; reversed: that was booked back.';
 
 COMMENT ON COLUMN public.stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
 
-COMMENT ON COLUMN public.stripe_refunds.created_at IS 'When we heard of it.';
+COMMENT ON COLUMN public.stripe_refunds.created_at IS 'When it was first reported.';
 
 CREATE VIEW public.losses AS
  SELECT 'refund'::text AS kind,
@@ -3117,7 +3095,7 @@ UNION ALL
     stripe_disputes.created_at
    FROM public.stripe_disputes;
 
-COMMENT ON VIEW public.losses IS 'What of payments is gone: refunds that stand, and disputes that are lost. Where effective and booked do not fit, the ledger is behind.';
+COMMENT ON VIEW public.losses IS 'What customers got back of their payments. effective: the refund did not fail, the dispute is lost. Where effective and booked do not agree, the ledger is behind.';
 
 CREATE TABLE public.mail_deliveries (
     event_id uuid NOT NULL,
@@ -3192,7 +3170,7 @@ CREATE TABLE public.mechanic_accounts (
     stripe_as_of timestamp with time zone,
     doubtful boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT mechanic_accounts_standing_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
+    CONSTRAINT mechanic_accounts_state_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
 );
 
 COMMENT ON TABLE public.mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and what Stripe last said of it.';
@@ -3201,11 +3179,11 @@ COMMENT ON COLUMN public.mechanic_accounts.idempotency_key IS 'Of the call that 
 
 COMMENT ON COLUMN public.mechanic_accounts.keyed_at IS 'When that key was made: Stripe forgets keys after a day.';
 
-COMMENT ON COLUMN public.mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked for before it is asked again.';
+COMMENT ON COLUMN public.mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked up before Stripe is asked again.';
 
 COMMENT ON COLUMN public.mechanic_accounts.stripe_account_id IS 'Null until Stripe''s answer to the creation is known.';
 
-COMMENT ON COLUMN public.mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up: the mechanic is led to a new one.';
+COMMENT ON COLUMN public.mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up; onboarding leads the mechanic to a new one.';
 
 COMMENT ON COLUMN public.mechanic_accounts.transfers_enabled IS 'Whether we can send it money (capability transfers).';
 
@@ -3213,11 +3191,11 @@ COMMENT ON COLUMN public.mechanic_accounts.payouts_enabled IS 'Whether Stripe pa
 
 COMMENT ON COLUMN public.mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 
-COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
+COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'Of when this state is, by Stripe''s clock in whole seconds; null: Stripe has not said.';
 
-COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether what Stripe told contradicts itself in a way that its order does not settle: Stripe is asked when it is next looked at.';
+COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events contradicted each other and their order cannot be known: the account is retrieved when it is next looked at.';
 
-COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe was last heard about it.';
+COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe last said something of it.';
 
 CREATE TABLE public.mechanics (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3431,68 +3409,9 @@ COMMENT ON COLUMN public.outbox_poison.error IS 'Why it was set aside.';
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When.';
 
-CREATE TABLE public.payout_reversals (
+CREATE TABLE public.stripe_jobs (
     id uuid DEFAULT public.new_id() NOT NULL,
-    payout_id uuid NOT NULL,
-    dispute_id text NOT NULL,
-    amount_cents bigint NOT NULL,
-    state text DEFAULT 'due'::text NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
-    idempotency_key text,
-    keyed_at timestamp with time zone,
-    asked_cents bigint,
-    lease_id uuid,
-    stripe_reversal_id text,
-    last_error text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    done_at timestamp with time zone,
-    CONSTRAINT payout_reversals_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT payout_reversals_asked_cents_check CHECK ((asked_cents > 0)),
-    CONSTRAINT payout_reversals_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
-    CONSTRAINT payout_reversals_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT payout_reversals_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
-    CONSTRAINT payout_reversals_state_known CHECK ((state = ANY (ARRAY['due'::text, 'sending'::text, 'done'::text, 'impossible'::text, 'cancelled'::text])))
-);
-
-COMMENT ON TABLE public.payout_reversals IS 'What is to be taken back of payouts that were sent, since a dispute was lost; what cannot be stays a receivable.';
-
-COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'Which was lost.';
-
-COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of what was lost, in cents of usd.';
-
-COMMENT ON COLUMN public.payout_reversals.state IS 'due: to be asked for; sending: Stripe is being asked; done: it was taken back, by us or by hand; impossible: given up, see last_error, and the mechanic owes it; cancelled: the dispute was won after all.';
-
-COMMENT ON COLUMN public.payout_reversals.attempts IS 'As in payouts.';
-
-COMMENT ON COLUMN public.payout_reversals.next_attempt_at IS 'As in payouts.';
-
-COMMENT ON COLUMN public.payout_reversals.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call counts.';
-
-COMMENT ON COLUMN public.payout_reversals.keyed_at IS 'As in payouts.';
-
-COMMENT ON COLUMN public.payout_reversals.asked_cents IS 'What is asked for under the key: the amount, or what was left of the transfer.';
-
-COMMENT ON COLUMN public.payout_reversals.lease_id IS 'As in payouts.';
-
-COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Ours; null where it was taken back by hand.';
-
-COMMENT ON COLUMN public.payout_reversals.last_error IS 'Why it was not taken back the last time.';
-
-COMMENT ON COLUMN public.payout_reversals.created_at IS 'When the dispute was lost.';
-
-COMMENT ON COLUMN public.payout_reversals.done_at IS 'When it was found to be taken back.';
-
-CREATE TABLE public.payouts (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    session_id uuid NOT NULL,
-    mechanic_id uuid NOT NULL,
-    kind text NOT NULL,
-    amount_cents bigint NOT NULL,
-    withheld_cents bigint DEFAULT 0 NOT NULL,
-    sent_cents bigint DEFAULT 0 NOT NULL,
-    reversed_cents bigint DEFAULT 0 NOT NULL,
-    currency text DEFAULT 'usd'::text NOT NULL,
+    job text NOT NULL,
     state text DEFAULT 'due'::text NOT NULL,
     waits_for text,
     attempts integer DEFAULT 0 NOT NULL,
@@ -3501,10 +3420,82 @@ CREATE TABLE public.payouts (
     idempotency_key text,
     keyed_at timestamp with time zone,
     asked_at timestamp with time zone,
-    stripe_transfer_id text,
-    sent_at timestamp with time zone,
+    asked_cents bigint,
     last_error text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
+    CONSTRAINT stripe_jobs_asks_for_an_amount CHECK ((asked_cents > 0)),
+    CONSTRAINT stripe_jobs_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
+    CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
+    CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
+    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text])))
+);
+
+COMMENT ON TABLE public.stripe_jobs IS 'What Stripe is asked to do: every payout, refund and reversal. It has no rows of its own, those of its three tables are seen through it.';
+
+COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: in which of the three tables the row is.';
+
+COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. The states in which a job ends are each table''s own.';
+
+COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
+
+COMMENT ON COLUMN public.stripe_jobs.attempts IS 'How many attempts were made that count; waiting for an onboarding or a dispute does not.';
+
+COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'Not before; while it is sending: when the lease is over, and the next attempt looks up what this one did.';
+
+COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'Of the attempt under way: an attempt whose lease another one has replaced changes nothing any more.';
+
+COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call is outstanding.';
+
+COMMENT ON COLUMN public.stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
+
+COMMENT ON COLUMN public.stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
+
+COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'What is asked for under the key: the amount, less what others had sent, paid back or taken back before.';
+
+COMMENT ON COLUMN public.stripe_jobs.last_error IS 'Why the last attempt did not succeed.';
+
+COMMENT ON COLUMN public.stripe_jobs.created_at IS 'Since when it is owed.';
+
+CREATE TABLE public.payout_reversals (
+    NOT NULL id,
+    job text DEFAULT 'reversal'::text NOT NULL,
+    payout_id uuid NOT NULL,
+    dispute_id text NOT NULL,
+    amount_cents bigint NOT NULL,
+    stripe_reversal_id text,
+    done_at timestamp with time zone,
+    CONSTRAINT payout_reversals_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT payout_reversals_job CHECK ((job = 'reversal'::text)),
+    CONSTRAINT payout_reversals_state_known CHECK ((state = ANY (ARRAY['due'::text, 'sending'::text, 'done'::text, 'failed'::text, 'cancelled'::text])))
+)
+INHERITS (public.stripe_jobs);
+
+COMMENT ON TABLE public.payout_reversals IS 'What is to be taken back of payouts that were sent, since a dispute was lost; what cannot be stays a receivable.';
+
+COMMENT ON COLUMN public.payout_reversals.state IS 'As in stripe_jobs (failed: the mechanic owes it), and in the end: done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
+
+COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'Which was lost.';
+
+COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of what was lost, in cents of usd.';
+
+COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Ours; null where it was taken back by hand.';
+
+COMMENT ON COLUMN public.payout_reversals.done_at IS 'When it was found to be taken back.';
+
+CREATE TABLE public.payouts (
+    NOT NULL id,
+    job text DEFAULT 'payout'::text NOT NULL,
+    session_id uuid NOT NULL,
+    mechanic_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount_cents bigint NOT NULL,
+    withheld_cents bigint DEFAULT 0 NOT NULL,
+    sent_cents bigint DEFAULT 0 NOT NULL,
+    reversed_cents bigint DEFAULT 0 NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    stripe_transfer_id text,
+    sent_at timestamp with time zone,
     settled_outcome text GENERATED ALWAYS AS (
 CASE
     WHEN (kind <> 'escalation'::text) THEN 'pay'::text
@@ -3516,19 +3507,19 @@ CASE kind
     ELSE NULL::uuid
 END) STORED,
     CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT payouts_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT payouts_cancelled_is_withheld CHECK (((state <> 'cancelled'::text) OR (withheld_cents = amount_cents))),
     CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
     CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND ((withheld_cents + sent_cents) <= (amount_cents + reversed_cents)))),
+    CONSTRAINT payouts_job CHECK ((job = 'payout'::text)),
     CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text]))),
-    CONSTRAINT payouts_sending_has_a_key CHECK (((state <> 'sending'::text) OR (idempotency_key IS NOT NULL))),
-    CONSTRAINT payouts_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
     CONSTRAINT payouts_sent_has_a_transfer CHECK (((state <> ALL (ARRAY['sent'::text, 'reversed'::text])) OR (stripe_transfer_id IS NOT NULL))),
-    CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text]))),
-    CONSTRAINT payouts_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text])))
-);
+    CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text])))
+)
+INHERITS (public.stripe_jobs);
 
-COMMENT ON TABLE public.payouts IS 'What a mechanic is owed, and how far its way to them is.';
+COMMENT ON TABLE public.payouts IS 'What a mechanic is owed, and how far it has got.';
+
+COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs, and in the end: sent; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
 
 COMMENT ON COLUMN public.payouts.kind IS 'session: held it; referral: referred its customer; escalation: escalated it to the workshop whose quote was approved.';
 
@@ -3542,27 +3533,7 @@ COMMENT ON COLUMN public.payouts.reversed_cents IS 'What of the transfer was tak
 
 COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
-COMMENT ON COLUMN public.payouts.state IS 'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent; failed: given up, see last_error; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
-
-COMMENT ON COLUMN public.payouts.waits_for IS 'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
-
-COMMENT ON COLUMN public.payouts.attempts IS 'How often sending was tried.';
-
-COMMENT ON COLUMN public.payouts.next_attempt_at IS 'Not before; while it is sending: when whoever holds the lease is surely gone, and the next one asks Stripe what became of it.';
-
-COMMENT ON COLUMN public.payouts.lease_id IS 'Of the attempt under way: whoever was overtaken by another one changes nothing any more.';
-
-COMMENT ON COLUMN public.payouts.idempotency_key IS 'Of the call to Stripe, stored before it; null: never called.';
-
-COMMENT ON COLUMN public.payouts.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
-
-COMMENT ON COLUMN public.payouts.asked_at IS 'When an attempt first began; from then on Stripe is asked for the transfer before it is sent.';
-
 COMMENT ON COLUMN public.payouts.sent_at IS 'When it was found to be sent.';
-
-COMMENT ON COLUMN public.payouts.last_error IS 'Why it was not sent the last time.';
-
-COMMENT ON COLUMN public.payouts.created_at IS 'When it was earned.';
 
 COMMENT ON COLUMN public.payouts.settled_outcome IS 'What its session''s settlement must be; null: whatever it is.';
 
@@ -3717,41 +3688,31 @@ COMMENT ON COLUMN public.reconcile_runs.found IS 'How many differences there wer
 COMMENT ON COLUMN public.reconcile_runs.report IS 'Counts, sums, and the first 500 differences; ids and cents only.';
 
 CREATE TABLE public.refunds (
-    id uuid DEFAULT public.new_id() NOT NULL,
+    NOT NULL id,
+    job text DEFAULT 'refund'::text NOT NULL,
     intake_id uuid NOT NULL,
     kind text NOT NULL,
     amount_cents bigint NOT NULL,
     currency text DEFAULT 'usd'::text NOT NULL,
-    state text DEFAULT 'due'::text NOT NULL,
-    waits_for text,
-    attempts integer DEFAULT 0 NOT NULL,
-    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
-    lease_id uuid,
-    idempotency_key text,
-    keyed_at timestamp with time zone,
-    asked_cents bigint,
     stripe_refund_id text,
     sent_at timestamp with time zone,
-    last_error text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     settled_outcome text GENERATED ALWAYS AS (
 CASE kind
     WHEN 'session'::text THEN 'refund'::text
     ELSE NULL::text
 END) STORED,
     CONSTRAINT refunds_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT refunds_asked_cents_check CHECK ((asked_cents > 0)),
-    CONSTRAINT refunds_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
-    CONSTRAINT refunds_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT refunds_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT refunds_job CHECK ((job = 'refund'::text)),
     CONSTRAINT refunds_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'unfulfillable'::text]))),
-    CONSTRAINT refunds_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
     CONSTRAINT refunds_sent_has_an_id CHECK (((state <> 'sent'::text) OR (stripe_refund_id IS NOT NULL))),
-    CONSTRAINT refunds_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'returned'::text, 'failed'::text]))),
-    CONSTRAINT refunds_waits_for_known CHECK ((waits_for = ANY (ARRAY['dispute'::text, 'payment'::text, 'retry'::text])))
-);
+    CONSTRAINT refunds_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'returned'::text, 'failed'::text])))
+)
+INHERITS (public.stripe_jobs);
 
-COMMENT ON TABLE public.refunds IS 'What a customer gets back on their card, and how far its way is.';
+COMMENT ON TABLE public.refunds IS 'What a customer gets back on their card, and how far it has got.';
+
+COMMENT ON COLUMN public.refunds.state IS 'As in stripe_jobs, and in the end: sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost.';
 
 COMMENT ON COLUMN public.refunds.intake_id IS 'What was paid for; a session has its intake''s id.';
 
@@ -3761,29 +3722,9 @@ COMMENT ON COLUMN public.refunds.amount_cents IS 'Cents of the currency.';
 
 COMMENT ON COLUMN public.refunds.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
-COMMENT ON COLUMN public.refunds.state IS 'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost; failed: given up, see last_error.';
-
-COMMENT ON COLUMN public.refunds.waits_for IS 'Why it is not sent yet, as in payouts.';
-
-COMMENT ON COLUMN public.refunds.attempts IS 'How often sending was tried.';
-
-COMMENT ON COLUMN public.refunds.next_attempt_at IS 'As in payouts.';
-
-COMMENT ON COLUMN public.refunds.lease_id IS 'As in payouts.';
-
-COMMENT ON COLUMN public.refunds.idempotency_key IS 'Of the call to Stripe, stored before it; null: never called.';
-
-COMMENT ON COLUMN public.refunds.keyed_at IS 'As in payouts.';
-
-COMMENT ON COLUMN public.refunds.asked_cents IS 'What is asked for under the key: the amount, less what was paid back by hand before.';
-
 COMMENT ON COLUMN public.refunds.stripe_refund_id IS 'Where others had paid back all of it before us: the last of theirs.';
 
 COMMENT ON COLUMN public.refunds.sent_at IS 'When it was found to be paid back.';
-
-COMMENT ON COLUMN public.refunds.last_error IS 'Why it was not sent the last time.';
-
-COMMENT ON COLUMN public.refunds.created_at IS 'Since when it is owed.';
 
 COMMENT ON COLUMN public.refunds.settled_outcome IS 'What its session''s settlement must be; null: there is no session.';
 
@@ -4084,6 +4025,36 @@ COMMENT ON COLUMN public.workshops.change_id IS 'Of the last change by an admin,
 
 COMMENT ON COLUMN public.workshops.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
 
+ALTER TABLE ONLY public.payout_reversals ALTER COLUMN id SET DEFAULT public.new_id();
+
+ALTER TABLE ONLY public.payout_reversals ALTER COLUMN state SET DEFAULT 'due'::text;
+
+ALTER TABLE ONLY public.payout_reversals ALTER COLUMN attempts SET DEFAULT 0;
+
+ALTER TABLE ONLY public.payout_reversals ALTER COLUMN next_attempt_at SET DEFAULT clock_timestamp();
+
+ALTER TABLE ONLY public.payout_reversals ALTER COLUMN created_at SET DEFAULT clock_timestamp();
+
+ALTER TABLE ONLY public.payouts ALTER COLUMN id SET DEFAULT public.new_id();
+
+ALTER TABLE ONLY public.payouts ALTER COLUMN state SET DEFAULT 'due'::text;
+
+ALTER TABLE ONLY public.payouts ALTER COLUMN attempts SET DEFAULT 0;
+
+ALTER TABLE ONLY public.payouts ALTER COLUMN next_attempt_at SET DEFAULT clock_timestamp();
+
+ALTER TABLE ONLY public.payouts ALTER COLUMN created_at SET DEFAULT clock_timestamp();
+
+ALTER TABLE ONLY public.refunds ALTER COLUMN id SET DEFAULT public.new_id();
+
+ALTER TABLE ONLY public.refunds ALTER COLUMN state SET DEFAULT 'due'::text;
+
+ALTER TABLE ONLY public.refunds ALTER COLUMN attempts SET DEFAULT 0;
+
+ALTER TABLE ONLY public.refunds ALTER COLUMN next_attempt_at SET DEFAULT clock_timestamp();
+
+ALTER TABLE ONLY public.refunds ALTER COLUMN created_at SET DEFAULT clock_timestamp();
+
 ALTER TABLE ONLY public.admin_changes
     ADD CONSTRAINT admin_changes_pkey PRIMARY KEY (id);
 
@@ -4367,9 +4338,9 @@ CREATE INDEX notifications_unread ON public.notifications USING btree (user_id) 
 
 CREATE INDEX payout_reversals_by_dispute ON public.payout_reversals USING btree (dispute_id);
 
-CREATE INDEX payout_reversals_impossible ON public.payout_reversals USING btree (created_at) WHERE (state = 'impossible'::text);
+CREATE INDEX payout_reversals_open ON public.payout_reversals USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
-CREATE INDEX payout_reversals_open ON public.payout_reversals USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'sending'::text]));
+CREATE INDEX payout_reversals_unsent ON public.payout_reversals USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
 
 CREATE INDEX payouts_by_mechanic ON public.payouts USING btree (mechanic_id, id);
 
@@ -5079,7 +5050,37 @@ GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(lease_id) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(asked_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(asked_cents) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.stripe_jobs TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT INSERT(payout_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
@@ -5087,27 +5088,21 @@ GRANT INSERT(dispute_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT INSERT(amount_cents) ON TABLE public.payout_reversals TO autodoctor_app;
 
-GRANT UPDATE(state) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(attempts) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(next_attempt_at) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(idempotency_key) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(keyed_at) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(asked_cents) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(lease_id) ON TABLE public.payout_reversals TO autodoctor_app;
-
 GRANT UPDATE(stripe_reversal_id) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT UPDATE(last_error) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(done_at) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT INSERT(session_id) ON TABLE public.payouts TO autodoctor_app;
 
@@ -5125,27 +5120,9 @@ GRANT UPDATE(reversed_cents) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT INSERT(currency) ON TABLE public.payouts TO autodoctor_app;
 
-GRANT UPDATE(state) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(waits_for) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(attempts) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(next_attempt_at) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(lease_id) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(idempotency_key) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(keyed_at) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(asked_at) ON TABLE public.payouts TO autodoctor_app;
-
 GRANT UPDATE(stripe_transfer_id) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(last_error) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.plans TO autodoctor_app;
 
@@ -5193,14 +5170,6 @@ GRANT INSERT(report) ON TABLE public.reconcile_runs TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.refunds TO autodoctor_app;
 
-GRANT INSERT(intake_id) ON TABLE public.refunds TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.refunds TO autodoctor_app;
-
-GRANT INSERT(amount_cents) ON TABLE public.refunds TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.refunds TO autodoctor_app;
-
 GRANT UPDATE(state) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT UPDATE(waits_for) ON TABLE public.refunds TO autodoctor_app;
@@ -5209,19 +5178,25 @@ GRANT UPDATE(attempts) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT UPDATE(next_attempt_at) ON TABLE public.refunds TO autodoctor_app;
 
-GRANT UPDATE(lease_id) ON TABLE public.refunds TO autodoctor_app;
-
 GRANT UPDATE(idempotency_key) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT UPDATE(keyed_at) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT UPDATE(asked_cents) ON TABLE public.refunds TO autodoctor_app;
 
+GRANT UPDATE(last_error) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.refunds TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.refunds TO autodoctor_app;
+
 GRANT UPDATE(stripe_refund_id) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT UPDATE(sent_at) ON TABLE public.refunds TO autodoctor_app;
-
-GRANT UPDATE(last_error) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.repairs TO autodoctor_app;
 

@@ -60,7 +60,7 @@ _REFUNDS: Final[LiteralString] = """
 """
 _NOT_TAKEN_BACK: Final[LiteralString] = """
   SELECT p.session_id, min(r.created_at) AS at, NULL::text AS severity
-    FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'impossible' GROUP BY p.session_id
+    FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'failed' GROUP BY p.session_id
 """
 _OWED: Final[LiteralString] = """
   SELECT o.session_id, o.since AS at, NULL::text AS severity FROM receivables o

@@ -57,7 +57,7 @@ SELECT 'refunds_waiting', count(*), coalesce(sum(r.amount_cents), 0)::bigint, mi
   FROM refunds r WHERE r.state IN ('due', 'held', 'sending')
 UNION ALL
 SELECT 'reversals_failed', count(DISTINCT p.session_id), coalesce(sum(r.amount_cents), 0)::bigint, min(r.created_at)
-  FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'impossible'
+  FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id WHERE r.state = 'failed'
 UNION ALL
 SELECT 'receivables', count(*), coalesce(sum(o.cents), 0)::bigint, min(o.since) FROM receivables o
 UNION ALL

@@ -1,7 +1,7 @@
-"""Settlement: what an ended session's money does, decided once and booked in one transaction.
+"""Settlement: where the money of an ended session goes, decided once and booked in one transaction.
 
-The first to insert the session's row of `settlements` decides and books; whoever comes later finds it and does
-nothing. Nothing is sent from here: what is owed waits as a row of `payouts` or `refunds` in state `due`.
+Whoever inserts the session's row of `settlements` first decides and books; later calls find the row and do nothing.
+Nothing is sent from here: what is owed becomes a row of `payouts` or `refunds` in state `due`.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from autodoctor.db import Database, Refused, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.domain.money import Split, split
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repay
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment_of
 from autodoctor.web.schemas import ResponseModel
 
-type Outcome = Literal["pay", "refund", "return", "nothing"]
+type SettlementOutcome = Literal["pay", "refund", "return", "nothing"]
 
 NOBODY: Final = Split(0, 0, 0)
 BATCH: Final = 20
@@ -63,36 +63,36 @@ SELECT claim_missed_settlements(%(batch)s, make_interval(secs => %(grace_seconds
 
 
 class SessionNotOver(Exception):
-    """There is no such session, or it has not ended: the event came from nowhere, or is retried."""
+    """There is no such session, or it has not ended: the event is not genuine, or came too early and is retried."""
 
     def __init__(self, session_id: UUID) -> None:
         super().__init__(f"session {session_id} has not ended")
 
 
 class SweptSettlements(ResponseModel):
-    """How many sessions were settled whose event never did it."""
+    """How many sessions were settled that no event had settled."""
 
     settled: int
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with an ended session's money.
+    """Where an ended session's money goes.
 
     Attributes:
-        outcome: pay, refund, return or nothing.
-        split: of the price among mechanic, referrer and platform, in cents; all 0 unless it pays.
-        refund_cents: to the card.
-        bookings: rows of the ledger.
+        outcome: as in the table `settlements`.
+        split: the price between mechanic, referrer and platform, in cents; all 0 unless the outcome is pay.
+        refund_cents: what is paid back to the card.
+        bookings: the rows of the ledger.
     """
 
-    outcome: Outcome
+    outcome: SettlementOutcome
     split: Split = NOBODY
     refund_cents: int = 0
     bookings: tuple[Transfer, ...] = ()
 
     def facts(self, session: Row) -> dict[str, object]:
-        """What it was decided from, and the amounts."""
+        """What the decision was made from, and the amounts; stored with it."""
         return {
             "status": session["status"],
             "funding": session["funding"],
@@ -122,14 +122,14 @@ def settle(database: Database, session_id: UUID) -> bool:
 
 
 def sweep(database: Database, seconds_left: SecondsLeft, grace_seconds: float = 600) -> SweptSettlements:
-    """Settle the sessions whose events never did it, until it is done or time runs short.
+    """Settle the sessions that no event has settled, until none is left or time runs short.
 
-    One that cannot be settled does not keep the others from it.
+    A session that cannot be settled does not delay the others.
 
     Args:
         database: where.
         seconds_left: how many seconds this run still has.
-        grace_seconds: younger ends are left to their events.
+        grace_seconds: sessions that ended more recently are left to their events.
 
     Raises:
         ExceptionGroup: what failed, after all had their turn.
@@ -178,12 +178,12 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
             connection.execute(_OWE_CUSTOMER, {**parameters, "amount_cents": decision.refund_cents})
         connection.execute(_NO_LONGER_DUE, parameters)
         if session["funding"] == "card":
-            book_losses_of(connection, session_id)  # what went back before it was settled
+            book_losses_of(connection, session_id)  # what the customer got back before it was settled
     return first
 
 
 def decide(session: Row) -> Decision:
-    """What an ended session's money does: a pure function of what its intake was sold for and how it ended.
+    """Decide where an ended session's money goes: a pure function of how the intake was sold and how it ended.
 
     Args:
         session: id, status, mechanic_id and the intake's funding, price, credits, share, fixed pay and referrer.
@@ -193,14 +193,14 @@ def decide(session: Row) -> Decision:
         case "card", True:
             return _paid(session, accounts.session_held(session["id"]))
         case "credit", True:
-            spent = _credits(session, Kind.CREDIT_SPEND, accounts.CREDITS_SPENT)
+            spent = _credits(session, TransferKind.CREDIT_SPEND, accounts.CREDITS_SPENT)
             return _paid(session, accounts.CREDIT_SALES, spent)
         case "card", False:
             # The ledger follows when Stripe has paid it back: until then the money is still held.
             return Decision("refund", refund_cents=session["price_cents"])
         case "credit", False:
             back = accounts.customer_credits(session["customer_user_id"])
-            return Decision("return", bookings=(_credits(session, Kind.CREDIT_RETURN, back),))
+            return Decision("return", bookings=(_credits(session, TransferKind.CREDIT_RETURN, back),))
         case "free", True if session["mechanic_fixed_pay_cents"]:
             return _paid_free(session)
         case "free", _:
@@ -210,24 +210,24 @@ def decide(session: Row) -> Decision:
 
 
 def _paid(session: Row, source: accounts.Account, *before: Transfer) -> Decision:
-    """The price is divided, from where it is held; the referrer's part comes out of what the platform got."""
+    """Split the price, from the account that holds it; the referrer's part comes out of the platform's share."""
     parts = split(session["price_cents"], session["mechanic_share_bp"], session["referral_bp"] or 0)
     kept = parts.platform + parts.referral
     bookings = (
         *before,
-        _booking(session, Kind.EARNING, source, _mechanic(session), parts.mechanic),
-        _booking(session, Kind.PLATFORM_SHARE, source, accounts.PLATFORM_REVENUE, kept),
+        _booking(session, TransferKind.EARNING, source, _mechanic(session), parts.mechanic),
+        _booking(session, TransferKind.PLATFORM_SHARE, source, accounts.PLATFORM_REVENUE, kept),
     )
     if parts.referral:
         referrer = accounts.mechanic_payable(session["referrer_id"])
-        bookings += (_booking(session, Kind.REFERRAL, accounts.PLATFORM_REVENUE, referrer, parts.referral),)
+        bookings += (_booking(session, TransferKind.REFERRAL, accounts.PLATFORM_REVENUE, referrer, parts.referral),)
     return Decision("pay", parts, bookings=bookings)
 
 
 def _paid_free(session: Row) -> Decision:
-    """The customer paid nothing; the platform pays the mechanic what the plan says."""
+    """The customer paid nothing: the platform pays the mechanic the plan's fixed pay."""
     pay = session["mechanic_fixed_pay_cents"]
-    earned = _booking(session, Kind.FIXED_PAY, accounts.FREE_SESSIONS, _mechanic(session), pay)
+    earned = _booking(session, TransferKind.FIXED_PAY, accounts.FREE_SESSIONS, _mechanic(session), pay)
     return Decision("pay", Split(pay, 0, 0), bookings=(earned,))
 
 
@@ -235,12 +235,14 @@ def _mechanic(session: Row) -> accounts.Account:
     return accounts.mechanic_payable(session["mechanic_id"])
 
 
-def _credits(session: Row, kind: Kind, to: accounts.Account) -> Transfer:
+def _credits(session: Row, kind: TransferKind, to: accounts.Account) -> Transfer:
     session_id = session["id"]
     held = accounts.session_credits(session_id)
     return Transfer(kind, f"session:{session_id}:{kind}", held, to, session["credits"], session_id, "credit")
 
 
-def _booking(session: Row, kind: Kind, debit: accounts.Account, credit: accounts.Account, amount: int) -> Transfer:
+def _booking(
+    session: Row, kind: TransferKind, debit: accounts.Account, credit: accounts.Account, amount: int
+) -> Transfer:
     session_id = session["id"]
     return Transfer(kind, f"session:{session_id}:{kind}", debit, credit, amount, session_id)

@@ -15,8 +15,8 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import MalformedBody
 from autodoctor.payments.checkout.fulfilment import CheckoutPage, Effect, apply
 from autodoctor.payments.checkout.mismatch import MISMATCHES, report_mismatch
-from autodoctor.payments.losses.dashboard_refunds import charge_refunded, refund_told
-from autodoctor.payments.losses.disputes import dispute_told
+from autodoctor.payments.losses.dashboard_refunds import charge_refunded, refund_reported
+from autodoctor.payments.losses.disputes import dispute_reported
 from autodoctor.payments.losses.losses import book_losses
 from autodoctor.payments.outgoing.transfer_events import bank_refused, transfer_reversed
 from autodoctor.payments.stripe.client import stripe_secrets
@@ -26,7 +26,7 @@ from autodoctor.web.schemas import ResponseModel, unstorable
 
 type Endpoint = Literal["platform", "connect"]
 REFUND_EVENTS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
-"""They carry a refund; `charge.refunded` carries the charge."""
+"""These contain the refund; `charge.refunded` contains the charge."""
 
 _RECORD: Final[LiteralString] = """
 INSERT INTO stripe_events (id, endpoint, type, account, object_id, livemode, created_at)
@@ -63,7 +63,7 @@ class Received(ResponseModel):
 
     Attributes:
         outcome: what the event did.
-        subject_id: the row whose events are to be published; not told.
+        subject_id: the row whose events are to be published; not sent.
     """
 
     received: Literal[True] = True
@@ -72,20 +72,20 @@ class Received(ResponseModel):
 
 
 def receive(database: Database, endpoint: Endpoint, body: bytes, signature: str) -> Received:
-    """Take an event of Stripe's.
+    """Handle an event of Stripe's.
 
     Args:
         database: where.
-        endpoint: of the platform, or of connected accounts, which has secrets of its own.
+        endpoint: the platform's, or that of connected accounts, which has its own secrets.
         body: the raw bytes.
         signature: the header `Stripe-Signature`.
 
     Returns:
-        What it did: `duplicate` where it was taken before, `ignored` where its type does nothing here.
+        What it did: `duplicate` where it was handled before, `ignored` where its type does nothing here.
 
     Raises:
         BadSignature: Stripe did not sign it with a secret of this endpoint, or not just now.
-        MalformedBody: signed, and no event all the same.
+        MalformedBody: it is signed, but not an event.
     """
     secrets = stripe_secrets()
     verify_signature(
@@ -133,7 +133,7 @@ def _act(
     connection: psycopg.Connection[Row], endpoint: Endpoint, event: StripeEvent, *, livemode: bool
 ) -> tuple[Effect, str]:
     nothing = Effect("unchanged")
-    if event.livemode is not livemode:  # a connected account's endpoint gets the events of both modes
+    if event.livemode is not livemode:  # the endpoint of connected accounts gets the events of both modes
         return nothing, "other_mode"
     if (event.account is not None) is not (endpoint == "connect"):
         return nothing, "other_endpoint"
@@ -143,31 +143,31 @@ def _act(
         page = _page(event)
         effect = apply(connection, page, livemode=livemode)
         if page.payment_intent is not None:
-            book_losses(connection, page.payment_intent)  # what was told of it before it
+            book_losses(connection, page.payment_intent)  # losses that were reported before the payment itself
         return effect, effect.outcome
-    return nothing, _of_money_that_goes_back(connection, event)
+    return nothing, _about_money_back(connection, event)
 
 
-def _of_money_that_goes_back(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
-    """What refunds, disputes and reversals do, by us, by hand or by a customer's bank."""
+def _about_money_back(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
+    """Handle an event about a refund, dispute or reversal, made by us, by hand or by a customer's bank."""
     if event.type == "transfer.reversed":
         return transfer_reversed(connection, event.data.object)
     if event.type in REFUND_EVENTS:
-        return refund_told(connection, event.data.object)
+        return refund_reported(connection, event.data.object)
     if event.type == "charge.refunded":
         return charge_refunded(connection, event.data.object)
     if event.type.startswith("charge.dispute."):
-        return dispute_told(connection, event.data.object)
+        return dispute_reported(connection, event.data.object)
     return "ignored"
 
 
 def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
-    """What an event of a connected account does to its mechanic's standing."""
-    stripe_as_of = datetime.fromtimestamp(event.created, UTC)
+    """Handle an event of a connected account; what it did to the state of the mechanic's account."""
+    happened_at = datetime.fromtimestamp(event.created, UTC)
     if event.type == "account.updated" and event.data.object.get("id") == event.account:
-        return account_updated(connection, event.data.object, stripe_as_of)
+        return account_updated(connection, event.data.object, happened_at)
     if event.type == "payout.failed" and event.account is not None:
-        return bank_refused(connection, event.account, stripe_as_of)
+        return bank_refused(connection, event.account, happened_at)
     return "ignored"
 
 
@@ -175,7 +175,7 @@ def _page(event: StripeEvent) -> CheckoutPage:
     """The event's Checkout Session.
 
     Raises:
-        MalformedBody: it is none.
+        MalformedBody: it has none.
     """
     failed = event.type == "checkout.session.async_payment_failed"
     try:

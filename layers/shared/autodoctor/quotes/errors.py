@@ -1,4 +1,4 @@
-"""What can be wrong with an escalation or a quote."""
+"""The errors of escalations and quotes."""
 
 from uuid import UUID
 
@@ -6,21 +6,21 @@ from autodoctor.errors import Conflict, NotFound, OwnSession
 
 
 class QuoteNotFound(NotFound):
-    """No such quote, or not the caller's: both look the same."""
+    """There is no such quote, or it is not the caller's: both look the same."""
 
     def __init__(self) -> None:
         super().__init__("There is no such quote.")
 
 
 class OwnQuote(OwnSession):
-    """Nobody quotes for their own car, nor for what they escalated and would earn a share of."""
+    """Nobody quotes for their own car, or for a session that they escalated: they would earn a share of the amount."""
 
     def __init__(self) -> None:
         super().__init__("You cannot quote for your own session, nor for one that you escalated.")
 
 
 class SessionNotEscalatable(Conflict):
-    """Only what is live or completed has been looked at by its mechanic."""
+    """Its mechanic has not looked at the car: the session is neither live nor completed."""
 
     slug, title = "session-not-escalatable", "Session not escalatable"
 
@@ -31,7 +31,7 @@ class SessionNotEscalatable(Conflict):
 
 
 class QuoteApproved(Conflict):
-    """The customer has chosen: no other workshop is asked."""
+    """The customer has approved a quote: no other workshop is asked."""
 
     slug, title = "quote-approved", "Quote approved"
 
@@ -49,7 +49,7 @@ class QuoteNotGiven(Conflict):
 
 
 class QuoteDecided(Conflict):
-    """What was approved, declined or superseded stays so."""
+    """An approved, declined or superseded quote does not change any more."""
 
     slug, title = "quote-decided", "Quote decided"
 
@@ -58,7 +58,7 @@ class QuoteDecided(Conflict):
 
 
 class QuoteChanged(Conflict):
-    """The amount is not the one that the customer saw."""
+    """The amount is no longer the one that the customer saw."""
 
     slug, title = "quote-changed", "Quote changed"
 

@@ -1,7 +1,7 @@
 """Escalation and quotes: a mechanic hands a session to a workshop, which quotes; the customer approves or declines.
 
-The session's row is the lock between escalating and approving, the quote's own between its amount and the decision.
-What is approved earns the mechanic who escalated a share of it, in the same transaction and from the platform's
+Escalating and approving both lock the session's row; changing an amount and deciding on it lock the quote's. An
+approved quote earns the mechanic who escalated a share of its amount, in the same transaction and from the platform's
 account, whatever the session's settlement says.
 """
 
@@ -15,7 +15,7 @@ from autodoctor.db import Database, Refused, Row
 from autodoctor.domain.money import share_of
 from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound, Unprocessable
 from autodoctor.ids import new_id
-from autodoctor.payments.ledger.accounts import PLATFORM_REVENUE, Kind, mechanic_payable
+from autodoctor.payments.ledger.accounts import PLATFORM_REVENUE, TransferKind, mechanic_payable
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.quotes.errors import (
     OwnQuote,
@@ -30,7 +30,7 @@ from autodoctor.quotes.views import Quote, quote
 from autodoctor.web.schemas import RequestBody
 
 MOST_CENTS: Final = 10_000_000
-"""As the schema says: what a typing error must not exceed, as the platform pays a share of it."""
+"""As in the schema. It bounds a typing error, since the platform pays a share of the amount."""
 ESCALATABLE: Final = frozenset({"live", "completed"})
 OPEN: Final = frozenset({"requested", "given"})
 ATTEMPTS: Final = 3
@@ -40,26 +40,26 @@ type Cents = Annotated[int, Field(ge=1, le=MOST_CENTS)]
 
 
 class EscalationRequest(RequestBody):
-    """To which workshop, and what it should know."""
+    """Which workshop is asked, and what it should know."""
 
     workshop_id: Annotated[UUID, Field(strict=False)]
     note: Text | None = None
 
 
 class AmountRequest(RequestBody):
-    """What the workshop would do it for."""
+    """The amount that the workshop asks for the repair."""
 
     amount_cents: Cents
     description: Text | None = None
 
 
 class ApprovalRequest(RequestBody):
-    """The amount that the customer saw: another one is not approved. Without it whatever stands is."""
+    """The amount that the customer saw, so that no other is approved; without it the present amount is."""
 
     amount_cents: Cents | None = None
 
 
-# Not ON CONFLICT DO NOTHING: the guard would have audited what then is not inserted.
+# Not ON CONFLICT DO NOTHING: the trigger before it would have audited a row that is then not inserted.
 _ESCALATE: Final[LiteralString] = """
 INSERT INTO quotes (id, session_id, mechanic_id, workshop_id, note, actor, actor_id)
 SELECT %(quote_id)s, s.id, m.id, w.id, %(note)s, 'mechanic', %(user_id)s
@@ -143,21 +143,21 @@ UPDATE quotes q SET status = 'declined', actor = 'customer', actor_id = %(user_i
    AND i.id = q.session_id AND c.user_id = %(user_id)s
 """
 
-_STANDS: Final[LiteralString] = """
+_STATE: Final[LiteralString] = """
 SELECT q.status, q.amount_cents
   FROM quotes q JOIN intakes i ON i.id = q.session_id JOIN customers c ON c.id = i.customer_id
  WHERE q.id = %(quote_id)s AND c.user_id = %(user_id)s
 """
 
 
-def escalate(database: Database, user_id: UUID, session_id: UUID, asked: EscalationRequest) -> Quote:
-    """Ask a workshop for a quote; asking it again gives the same one, whatever became of it.
+def escalate(database: Database, user_id: UUID, session_id: UUID, request: EscalationRequest) -> Quote:
+    """Ask a workshop for a quote; asking the same one again returns the same quote, whatever became of it.
 
     Args:
         database: where.
         user_id: the `sub` of the session's mechanic.
         session_id: a live or completed session.
-        asked: of whom.
+        request: which workshop is asked.
 
     Raises:
         MechanicNotActive: no such mechanic, or suspended.
@@ -167,11 +167,11 @@ def escalate(database: Database, user_id: UUID, session_id: UUID, asked: Escalat
         SessionNotEscalatable: the session never went live, or was not completed.
         SessionBusy: another request held the session for too long.
     """
-    parameters = {**asked.model_dump(), "quote_id": new_id(), "session_id": session_id, "user_id": user_id}
+    parameters = {**request.model_dump(), "quote_id": new_id(), "session_id": session_id, "user_id": user_id}
     for _ in range(ATTEMPTS):
         try:
             made = database.one(_ESCALATE, parameters)
-        except (psycopg.errors.UniqueViolation, Refused):  # another call was quicker: what it did is read below
+        except (psycopg.errors.UniqueViolation, Refused):  # a concurrent call won: what it did is read below
             made = None
         quote_id = made["id"] if made else _escalated_before(database, parameters)
         if quote_id is not None:
@@ -180,10 +180,10 @@ def escalate(database: Database, user_id: UUID, session_id: UUID, asked: Escalat
 
 
 def _escalated_before(database: Database, parameters: Row) -> UUID | None:
-    """The quote that stands in the way of this one; None where what did is gone.
+    """The quote that this workshop has for the session already; None if a concurrent change is over by now.
 
     Raises:
-        Problem: why there can be none.
+        Problem: why the workshop cannot be asked.
     """
     why = database.one(_WHY_NOT_ESCALATED, parameters)
     if why is None or not why["active"]:
@@ -201,18 +201,18 @@ def _escalated_before(database: Database, parameters: Row) -> UUID | None:
 
 
 def give_amount(database: Database, user_id: UUID, quote_id: UUID, given: AmountRequest) -> Quote:
-    """Name an amount for what was escalated, or another one in place of it; the same again changes nothing.
+    """Name the amount of a quote, or change it; the same amount again changes nothing.
 
     Args:
         database: where.
         user_id: the `sub` of a mechanic of the quote's workshop.
         quote_id: which quote.
-        given: how much, for what.
+        given: how much, and for what.
 
     Raises:
         MechanicNotActive: no such mechanic, or suspended.
-        QuoteNotFound: there is none, or it is another workshop's.
-        OwnQuote: the mechanic is the customer, or escalated it: an approved amount would pay who named it.
+        QuoteNotFound: there is no such quote, or it is another workshop's.
+        OwnQuote: the mechanic is the customer, or escalated the session and would earn a share of the amount.
         QuoteDecided: it was approved, declined or superseded.
     """
     parameters = {**given.model_dump(), "quote_id": quote_id, "user_id": user_id}
@@ -222,7 +222,7 @@ def give_amount(database: Database, user_id: UUID, quote_id: UUID, given: Amount
 
 
 def _refuse_amount(why: Row | None) -> None:
-    """Say why an amount was not taken, unless it is the one that stands."""
+    """Raise why an amount was not taken, unless it is the present one."""
     if why is None or not why["active"]:
         raise MechanicNotActive
     if why["status"] is None:
@@ -234,18 +234,18 @@ def _refuse_amount(why: Row | None) -> None:
 
 
 def approve(database: Database, user_id: UUID, quote_id: UUID, approval: ApprovalRequest) -> Quote:
-    """Approve the amount: the others of the session are superseded, and who escalated has earned; again: the same.
+    """Approve a quote: supersede the session's others, and pay who escalated a share. Repeating it changes nothing.
 
     Args:
         database: where.
         user_id: the `sub` of the session's customer.
         quote_id: which quote.
-        approval: the amount that they saw.
+        approval: the amount that the customer saw.
 
     Raises:
-        QuoteNotFound: there is none, or the session is another's.
+        QuoteNotFound: there is no such quote, or the session is another customer's.
         QuoteNotGiven: there is no amount yet.
-        QuoteChanged: it is not the amount that they saw.
+        QuoteChanged: the amount is no longer the one that they saw.
         QuoteDecided: it was declined or superseded.
     """
     parameters = {"quote_id": quote_id, "user_id": user_id, "amount_cents": approval.amount_cents}
@@ -258,34 +258,34 @@ def _approve(connection: psycopg.Connection[Row], parameters: Row) -> None:
         raise QuoteNotFound
     approved = connection.execute(_APPROVE, parameters).fetchone()
     if approved is None:
-        _refuse_approval(connection.execute(_STANDS, parameters).fetchone(), parameters["amount_cents"])
+        _refuse_approval(connection.execute(_STATE, parameters).fetchone(), parameters["amount_cents"])
         return
-    connection.execute(_SUPERSEDE, {**parameters, **approved})  # as many as there are
+    connection.execute(_SUPERSEDE, {**parameters, **approved})  # any number of them
     session_id, mechanic_id = approved["session_id"], approved["mechanic_id"]
     earned = share_of(approved["amount_cents"], approved["escalation_bp"])
-    key = f"session:{session_id}:{Kind.ESCALATION}"
+    key = f"session:{session_id}:{TransferKind.ESCALATION}"
     payable = mechanic_payable(mechanic_id)
-    book(connection, [Transfer(Kind.ESCALATION, key, PLATFORM_REVENUE, payable, earned, session_id)])
+    book(connection, [Transfer(TransferKind.ESCALATION, key, PLATFORM_REVENUE, payable, earned, session_id)])
     if earned:
         connection.execute(_OWE_MECHANIC, {**approved, "earned_cents": earned})
 
 
-def _refuse_approval(stands: Row | None, seen: int | None) -> None:
-    """Say why it was not approved, unless it was before."""
-    if stands is None:
+def _refuse_approval(state: Row | None, seen: int | None) -> None:
+    """Raise why a quote was not approved, unless it was approved before."""
+    if state is None:
         raise QuoteNotFound
-    if stands["status"] == "requested":
+    if state["status"] == "requested":
         raise QuoteNotGiven
-    if stands["status"] not in ("given", "approved"):
-        raise QuoteDecided(stands["status"])
-    if seen is not None and seen != stands["amount_cents"]:
-        raise QuoteChanged(stands["amount_cents"])
-    if stands["status"] == "given":
-        raise SessionBusy  # it was given while we looked
+    if state["status"] not in ("given", "approved"):
+        raise QuoteDecided(state["status"])
+    if seen is not None and seen != state["amount_cents"]:
+        raise QuoteChanged(state["amount_cents"])
+    if state["status"] == "given":
+        raise SessionBusy  # the amount was named just now
 
 
 def decline(database: Database, user_id: UUID, quote_id: UUID) -> Quote:
-    """Decline a quote, with or without an amount; again: the same.
+    """Decline a quote, with or without an amount. Repeating it changes nothing.
 
     Args:
         database: where.
@@ -293,14 +293,14 @@ def decline(database: Database, user_id: UUID, quote_id: UUID) -> Quote:
         quote_id: which quote.
 
     Raises:
-        QuoteNotFound: there is none, or the session is another's.
+        QuoteNotFound: there is no such quote, or the session is another customer's.
         QuoteDecided: it was approved or superseded.
     """
     parameters = {"quote_id": quote_id, "user_id": user_id}
     if database.execute(_DECLINE, parameters) == 0:
-        stands = database.one(_STANDS, parameters)
-        if stands is None:
+        state = database.one(_STATE, parameters)
+        if state is None:
             raise QuoteNotFound
-        if stands["status"] != "declined":
-            raise QuoteDecided(stands["status"])
+        if state["status"] != "declined":
+            raise QuoteDecided(state["status"])
     return quote(database, user_id, quote_id)

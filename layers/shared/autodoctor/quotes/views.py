@@ -1,4 +1,4 @@
-"""What the parties of a quote see of it: the customer, who escalated, the workshop, and admins."""
+"""How quotes are shown to their parties: the customer, the mechanic who escalated, the workshop; and to admins."""
 
 from typing import Any, Final, Literal, LiteralString
 from uuid import UUID
@@ -15,7 +15,7 @@ type QuoteStatus = Literal["requested", "given", "approved", "declined", "supers
 
 
 class QuoteStep(ResponseModel):
-    """One step of a quote's life: who did what, when."""
+    """One step in the history of a quote: who did what, and when."""
 
     at: Utc
     status: QuoteStatus
@@ -29,12 +29,12 @@ class Quote(ResponseModel):
     Attributes:
         mechanic_id: who escalated.
         note: the mechanic's, for the workshop.
-        vehicle: as the customer described it; empty where their data was erased.
+        vehicle: as the customer described it; empty if their data was erased.
         concern: in the customer's words.
-        amount_cents: in cents of the currency; null before the workshop names one.
-        description: what it is for.
-        decided_at: when it was approved, declined or superseded by the approval of another.
-        timeline: what happened to it, oldest first.
+        amount_cents: in cents of the currency; null until the workshop names it.
+        description: what the amount is for.
+        decided_at: when it was approved, declined, or superseded by the approval of another quote.
+        timeline: its history, oldest first.
     """
 
     quote_id: UUID
@@ -61,8 +61,8 @@ class MechanicQuote(Quote):
     """A quote in a mechanic's list.
 
     Attributes:
-        asked_of_caller: whether its amount is the caller's to name: they work for the workshop, and it is neither their
-            own session nor one that they escalated.
+        asked_of_caller: whether the caller may name its amount: they work for the workshop, and the session is neither
+            their own nor one that they escalated.
     """
 
     asked_of_caller: bool
@@ -99,7 +99,7 @@ _QUOTES: Final[LiteralString] = """
 
 _SHOWN: Final[LiteralString] = _COLUMNS + _QUOTES
 
-# Whoever works for the workshop now; the customer and who escalated, whatever became of them.
+# The workshop's mechanics as of now; the customer and the mechanic who escalated, even if suspended or erased.
 _ONE: Final[LiteralString] = (
     _SHOWN
     + """
@@ -153,10 +153,10 @@ def quote(database: Database, user_id: UUID, quote_id: UUID, *, any_quote: bool 
         database: where.
         user_id: who asks.
         quote_id: which quote.
-        any_quote: whether it may be a quote of others (admins).
+        any_quote: whether the caller may see every quote (admins).
 
     Raises:
-        QuoteNotFound: no such quote of this caller.
+        QuoteNotFound: there is no such quote that this caller may see.
     """
     row = database.one(_ONE, {"quote_id": quote_id, "user_id": user_id, "any_quote": any_quote})
     if row is None:
@@ -171,10 +171,10 @@ def session_quotes(database: Database, user_id: UUID, session_id: UUID, *, any_s
         database: where.
         user_id: who asks.
         session_id: which session.
-        any_session: whether it may be a session of others (admins).
+        any_session: whether the caller may see every session (admins).
 
     Raises:
-        SessionNotFound: no such session of this caller.
+        SessionNotFound: there is no such session that this caller may see.
     """
     parameters = {"session_id": session_id, "user_id": user_id, "any_session": any_session}
     if database.one(_PARTY, parameters) is None:
@@ -185,12 +185,12 @@ def session_quotes(database: Database, user_id: UUID, session_id: UUID, *, any_s
 def mechanic_quotes(
     database: Database, user_id: UUID, status: str | None = None, limit: str | None = None, cursor: str | None = None
 ) -> Quotes:
-    """What was asked of this mechanic's workshop, and what they themselves escalated.
+    """The quotes that this mechanic's workshop was asked for, and those that they asked for by escalating.
 
     Args:
         database: where.
         user_id: the mechanic's `sub`.
-        status: only those that are so.
+        status: only quotes in this status.
         limit: quotes a page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
 

@@ -1,4 +1,4 @@
-"""The workshops that a session can be handed to, for mechanics to choose from."""
+"""The workshops that a mechanic can ask for a quote."""
 
 from typing import Final, LiteralString
 from uuid import UUID
@@ -9,7 +9,7 @@ from autodoctor.ids import FIRST
 from autodoctor.web.paging import id_of, page_size
 from autodoctor.web.schemas import ResponseModel
 
-# No row: no active mechanic. One without a workshop: no more of them.
+# No row at all: the caller is not an active mechanic. One row without a workshop: the page is empty.
 _PAGE: Final[LiteralString] = """
 SELECT w.id AS workshop_id, w.name
   FROM mechanics m LEFT JOIN LATERAL (
@@ -27,7 +27,7 @@ class AskableWorkshop(ResponseModel):
 
 
 class AskableWorkshops(ResponseModel):
-    """One page, in the order in which they joined."""
+    """One page of workshops, in the order in which they were added."""
 
     workshops: list[AskableWorkshop]
     next_cursor: str | None
@@ -41,7 +41,7 @@ def askable_workshops(
     Args:
         database: where.
         user_id: the mechanic's `sub`.
-        limit: workshops a page, 1 to 100; 20 where absent.
+        limit: workshops per page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
 
     Raises:

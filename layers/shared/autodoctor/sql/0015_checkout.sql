@@ -65,7 +65,7 @@ COMMENT ON COLUMN checkouts.checked_at IS 'When it was made or the sweep last as
 COMMENT ON COLUMN checkouts.fee_due_at IS 'When Stripe is asked next for its fee; null: as soon as it is paid.';
 COMMENT ON COLUMN checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
 COMMENT ON COLUMN checkouts.refunds_due_at IS
-  'When Stripe is asked next which refunds its payment has; null: as far as Stripe told, we know them all.';
+  'When Stripe is asked next which refunds its payment has; null: as far as Stripe has reported, we know them all.';
 GRANT SELECT,
       INSERT (id, kind, user_id, intake_id, pack_code, credits, title, amount_cents, currency, request_hash,
               signed_name, waiver_version, idempotency_key),

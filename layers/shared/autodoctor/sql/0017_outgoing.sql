@@ -1,4 +1,5 @@
--- How money leaves: the mechanics' accounts at Stripe, payouts, refunds, and what is taken back of payouts.
+-- How money leaves: the mechanics' accounts at Stripe, and the jobs that Stripe is asked to do: payouts, refunds, and what
+-- is taken back of payouts.
 
 CREATE TABLE mechanic_accounts (
   mechanic_id         uuid PRIMARY KEY REFERENCES mechanics (id),
@@ -10,36 +11,91 @@ CREATE TABLE mechanic_accounts (
   transfers_enabled   boolean NOT NULL DEFAULT false,
   payouts_enabled     boolean NOT NULL DEFAULT false,
   details_submitted   boolean NOT NULL DEFAULT false,
-  stripe_as_of             timestamptz,
+  stripe_as_of        timestamptz,
   doubtful            boolean NOT NULL DEFAULT false,
   updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
-  CONSTRAINT mechanic_accounts_standing_of_an_account
+  CONSTRAINT mechanic_accounts_state_of_an_account
     CHECK (stripe_account_id IS NOT NULL OR NOT (transfers_enabled OR payouts_enabled OR details_submitted))
 );
 COMMENT ON TABLE mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and what Stripe last said of it.';
 COMMENT ON COLUMN mechanic_accounts.idempotency_key IS 'Of the call that creates the account, stored before it.';
 COMMENT ON COLUMN mechanic_accounts.keyed_at IS 'When that key was made: Stripe forgets keys after a day.';
-COMMENT ON COLUMN mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked for before it is asked again.';
+COMMENT ON COLUMN mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked up before Stripe is asked again.';
 COMMENT ON COLUMN mechanic_accounts.stripe_account_id IS 'Null until Stripe''s answer to the creation is known.';
-COMMENT ON COLUMN mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up: the mechanic is led to a new one.';
+COMMENT ON COLUMN mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up; onboarding leads the mechanic to a new one.';
 COMMENT ON COLUMN mechanic_accounts.transfers_enabled IS 'Whether we can send it money (capability transfers).';
 COMMENT ON COLUMN mechanic_accounts.payouts_enabled IS 'Whether Stripe passes it on to the mechanic''s bank.';
 COMMENT ON COLUMN mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 COMMENT ON COLUMN mechanic_accounts.stripe_as_of IS
-  'When, by Stripe''s clock in whole seconds, the account stood as is noted here; null: Stripe has not said.';
+  'Of when this state is, by Stripe''s clock in whole seconds; null: Stripe has not said.';
 COMMENT ON COLUMN mechanic_accounts.doubtful IS
-  'Whether what Stripe told contradicts itself in a way that its order does not settle: Stripe is asked when it is next looked at.';
-COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe was last heard about it.';
+  'Whether events contradicted each other and their order cannot be known: the account is retrieved when it is next looked at.';
+COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe last said something of it.';
 GRANT SELECT,
       INSERT (mechanic_id, idempotency_key),
       UPDATE (idempotency_key, keyed_at, asked, stripe_account_id, former_account_ids, transfers_enabled,
               payouts_enabled, details_submitted, stripe_as_of, doubtful, updated_at)
   ON mechanic_accounts TO autodoctor_app;
 
+-- One leased table: payouts, refunds and payout_reversals inherit its columns and constraints and hold its rows, so a
+-- statement on stripe_jobs (claim, reschedule, give up, retry) acts on all three. Inherited, not joined: a job's state
+-- and the cents that it guards are one row, with one lock and with constraints between them.
+CREATE TABLE stripe_jobs (
+  id               uuid NOT NULL DEFAULT new_id(),
+  job              text NOT NULL,
+  state            text NOT NULL DEFAULT 'due',
+  waits_for        text,
+  attempts         integer NOT NULL DEFAULT 0,
+  next_attempt_at  timestamptz DEFAULT clock_timestamp(),
+  lease_id         uuid,
+  idempotency_key  text,
+  keyed_at         timestamptz,
+  asked_at         timestamptz,
+  asked_cents      bigint,
+  last_error       text,
+  created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
+  CONSTRAINT stripe_jobs_waits_for_known CHECK (waits_for IN ('onboarding', 'balance', 'dispute', 'payment', 'retry')),
+  CONSTRAINT stripe_jobs_attempts_not_negative CHECK (attempts >= 0),
+  CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (state <> 'sending' OR lease_id IS NOT NULL),
+  CONSTRAINT stripe_jobs_asks_for_an_amount CHECK (asked_cents > 0),
+  CONSTRAINT stripe_jobs_asks_under_a_key CHECK ((idempotency_key IS NULL) = (asked_cents IS NULL))
+);
+COMMENT ON TABLE stripe_jobs IS
+  'What Stripe is asked to do: every payout, refund and reversal. It has no rows of its own, those of its three tables are seen through it.';
+COMMENT ON COLUMN stripe_jobs.job IS 'payout, refund or reversal: in which of the three tables the row is.';
+COMMENT ON COLUMN stripe_jobs.state IS
+  'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. The states in which a job ends are each table''s own.';
+COMMENT ON COLUMN stripe_jobs.waits_for IS
+  'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
+COMMENT ON COLUMN stripe_jobs.attempts IS 'How many attempts were made that count; waiting for an onboarding or a dispute does not.';
+COMMENT ON COLUMN stripe_jobs.next_attempt_at IS
+  'Not before; while it is sending: when the lease is over, and the next attempt looks up what this one did.';
+COMMENT ON COLUMN stripe_jobs.lease_id IS 'Of the attempt under way: an attempt whose lease another one has replaced changes nothing any more.';
+COMMENT ON COLUMN stripe_jobs.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call is outstanding.';
+COMMENT ON COLUMN stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
+COMMENT ON COLUMN stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
+COMMENT ON COLUMN stripe_jobs.asked_cents IS 'What is asked for under the key: the amount, less what others had sent, paid back or taken back before.';
+COMMENT ON COLUMN stripe_jobs.last_error IS 'Why the last attempt did not succeed.';
+COMMENT ON COLUMN stripe_jobs.created_at IS 'Since when it is owed.';
+GRANT SELECT,
+      UPDATE (state, waits_for, attempts, next_attempt_at, lease_id, idempotency_key, keyed_at, asked_at, asked_cents,
+              last_error)
+  ON stripe_jobs TO autodoctor_app;
+
+CREATE FUNCTION retry_stripe_job(failed uuid) RETURNS boolean LANGUAGE sql AS $$
+  WITH again AS (
+    UPDATE stripe_jobs SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = failed AND state = 'failed' RETURNING id)
+  SELECT EXISTS (SELECT FROM again)
+$$;
+COMMENT ON FUNCTION retry_stripe_job(uuid) IS
+  'Has a failed payout, refund or reversal tried again, for operators; false where none of this id has failed.';
+
 -- amount_cents is what was earned, the rest is where it is. What is still with us is
 -- amount_cents - withheld_cents - sent_cents + reversed_cents, and over all payouts of a mechanic that is their payable.
 CREATE TABLE payouts (
-  id                   uuid PRIMARY KEY DEFAULT new_id(),
+  job                  text NOT NULL DEFAULT 'payout' CONSTRAINT payouts_job CHECK (job = 'payout'),
   session_id           uuid NOT NULL REFERENCES sessions (id),
   mechanic_id          uuid NOT NULL REFERENCES mechanics (id),
   kind                 text NOT NULL CHECK (kind IN ('session', 'referral', 'escalation')),
@@ -48,38 +104,27 @@ CREATE TABLE payouts (
   sent_cents           bigint NOT NULL DEFAULT 0,
   reversed_cents       bigint NOT NULL DEFAULT 0,
   currency             text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
-  state                text NOT NULL DEFAULT 'due',
-  waits_for            text,
-  attempts             integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
-  next_attempt_at      timestamptz DEFAULT clock_timestamp(),
-  lease_id             uuid,
-  idempotency_key      text UNIQUE,
-  keyed_at             timestamptz,
-  asked_at             timestamptz,
   stripe_transfer_id   text UNIQUE,
   sent_at              timestamptz,
-  last_error           text,
-  created_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
   settled_outcome      text GENERATED ALWAYS AS (CASE WHEN kind <> 'escalation' THEN 'pay' END) STORED,
   approved_session_id  uuid GENERATED ALWAYS AS (CASE kind WHEN 'escalation' THEN session_id END) STORED,
+  PRIMARY KEY (id),
+  UNIQUE (idempotency_key),
   CONSTRAINT payouts_once UNIQUE (session_id, kind),
   CONSTRAINT payouts_state_known CHECK (state IN ('due', 'held', 'sending', 'sent', 'failed', 'reversed', 'cancelled')),
-  CONSTRAINT payouts_waits_for_known CHECK (waits_for IN ('onboarding', 'balance', 'dispute', 'payment', 'retry')),
   CONSTRAINT payouts_sent_has_a_transfer CHECK (state NOT IN ('sent', 'reversed') OR stripe_transfer_id IS NOT NULL),
-  CONSTRAINT payouts_sending_has_a_key CHECK (state <> 'sending' OR idempotency_key IS NOT NULL),
-  CONSTRAINT payouts_sending_has_a_lease CHECK (state <> 'sending' OR lease_id IS NOT NULL),
   CONSTRAINT payouts_goes_where_it_can CHECK (
     withheld_cents BETWEEN 0 AND amount_cents AND sent_cents >= 0 AND reversed_cents BETWEEN 0 AND sent_cents
     AND withheld_cents + sent_cents <= amount_cents + reversed_cents),
   CONSTRAINT payouts_cancelled_is_withheld CHECK (state <> 'cancelled' OR withheld_cents = amount_cents),
   CONSTRAINT payouts_of_a_paying_session FOREIGN KEY (session_id, settled_outcome) REFERENCES settlements (session_id, outcome),
   CONSTRAINT payouts_of_an_approved_quote FOREIGN KEY (approved_session_id) REFERENCES quotes (approved_session_id)
-);
+) INHERITS (stripe_jobs);
 CREATE INDEX payouts_by_mechanic ON payouts (mechanic_id, id);
 -- So that what is not sent is counted without a look at the history.
 CREATE INDEX payouts_unsent ON payouts (state) WHERE state IN ('due', 'held', 'sending', 'failed');
 CREATE INDEX payouts_open ON payouts (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
-COMMENT ON TABLE payouts IS 'What a mechanic is owed, and how far its way to them is.';
+COMMENT ON TABLE payouts IS 'What a mechanic is owed, and how far it has got.';
 COMMENT ON COLUMN payouts.kind IS 'session: held it; referral: referred its customer; escalation: escalated it to the workshop whose quote was approved.';
 COMMENT ON COLUMN payouts.amount_cents IS 'What was earned, in cents of the currency.';
 COMMENT ON COLUMN payouts.withheld_cents IS 'What of it went back to the customer: not sent, or kept of what was taken back.';
@@ -87,148 +132,76 @@ COMMENT ON COLUMN payouts.sent_cents IS 'The transfer at Stripe: what was earned
 COMMENT ON COLUMN payouts.reversed_cents IS 'What of the transfer was taken back at Stripe.';
 COMMENT ON COLUMN payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN payouts.state IS
-  'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent; failed: given up, see last_error; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
-COMMENT ON COLUMN payouts.waits_for IS
-  'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
-COMMENT ON COLUMN payouts.attempts IS 'How often sending was tried.';
-COMMENT ON COLUMN payouts.next_attempt_at IS 'Not before; while it is sending: when whoever holds the lease is surely gone, and the next one asks Stripe what became of it.';
-COMMENT ON COLUMN payouts.lease_id IS 'Of the attempt under way: whoever was overtaken by another one changes nothing any more.';
-COMMENT ON COLUMN payouts.idempotency_key IS 'Of the call to Stripe, stored before it; null: never called.';
-COMMENT ON COLUMN payouts.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
-COMMENT ON COLUMN payouts.asked_at IS 'When an attempt first began; from then on Stripe is asked for the transfer before it is sent.';
+  'As in stripe_jobs, and in the end: sent; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
 COMMENT ON COLUMN payouts.sent_at IS 'When it was found to be sent.';
-COMMENT ON COLUMN payouts.last_error IS 'Why it was not sent the last time.';
-COMMENT ON COLUMN payouts.created_at IS 'When it was earned.';
 COMMENT ON COLUMN payouts.settled_outcome IS 'What its session''s settlement must be; null: whatever it is.';
 COMMENT ON COLUMN payouts.approved_session_id IS 'Of an escalation: the session that must have an approved quote.';
 GRANT SELECT,
       INSERT (session_id, mechanic_id, kind, amount_cents, currency),
-      UPDATE (withheld_cents, sent_cents, reversed_cents, state, waits_for, attempts, next_attempt_at, lease_id,
-              idempotency_key, keyed_at, asked_at, stripe_transfer_id, sent_at, last_error)
+      UPDATE (withheld_cents, sent_cents, reversed_cents, state, waits_for, attempts, next_attempt_at,
+              stripe_transfer_id, sent_at, last_error)
   ON payouts TO autodoctor_app;
 
-CREATE FUNCTION retry_payout(payout uuid) RETURNS boolean LANGUAGE sql AS $$
-  WITH again AS (
-    UPDATE payouts SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE id = payout AND state = 'failed' RETURNING id)
-  SELECT EXISTS (SELECT FROM again)
-$$;
-COMMENT ON FUNCTION retry_payout(uuid) IS 'Has a failed payout sent after all, for operators; false where it has not failed.';
-
 CREATE TABLE refunds (
-  id                uuid PRIMARY KEY DEFAULT new_id(),
+  job               text NOT NULL DEFAULT 'refund' CONSTRAINT refunds_job CHECK (job = 'refund'),
   intake_id         uuid NOT NULL REFERENCES intakes (id),
   kind              text NOT NULL CHECK (kind IN ('session', 'unfulfillable')),
   amount_cents      bigint NOT NULL CHECK (amount_cents > 0),
   currency          text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
-  state             text NOT NULL DEFAULT 'due',
-  waits_for         text,
-  attempts          integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
-  next_attempt_at   timestamptz DEFAULT clock_timestamp(),
-  lease_id          uuid,
-  idempotency_key   text UNIQUE,
-  keyed_at          timestamptz,
-  asked_cents       bigint CHECK (asked_cents > 0),
   stripe_refund_id  text UNIQUE,
   sent_at           timestamptz,
-  last_error        text,
-  created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
   settled_outcome   text GENERATED ALWAYS AS (CASE kind WHEN 'session' THEN 'refund' END) STORED,
+  PRIMARY KEY (id),
+  UNIQUE (idempotency_key),
   CONSTRAINT refunds_once UNIQUE (intake_id, kind),
   CONSTRAINT refunds_state_known CHECK (state IN ('due', 'held', 'sending', 'sent', 'returned', 'failed')),
-  CONSTRAINT refunds_waits_for_known CHECK (waits_for IN ('dispute', 'payment', 'retry')),
   CONSTRAINT refunds_sent_has_an_id CHECK (state <> 'sent' OR stripe_refund_id IS NOT NULL),
-  CONSTRAINT refunds_sending_has_a_lease CHECK (state <> 'sending' OR lease_id IS NOT NULL),
-  CONSTRAINT refunds_asks_under_a_key CHECK ((idempotency_key IS NULL) = (asked_cents IS NULL)),
   CONSTRAINT refunds_of_a_refunded_session FOREIGN KEY (intake_id, settled_outcome) REFERENCES settlements (session_id, outcome)
-);
+) INHERITS (stripe_jobs);
 CREATE INDEX refunds_unsent ON refunds (state) WHERE state IN ('due', 'held', 'sending', 'failed');
 CREATE INDEX refunds_open ON refunds (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
-COMMENT ON TABLE refunds IS 'What a customer gets back on their card, and how far its way is.';
+COMMENT ON TABLE refunds IS 'What a customer gets back on their card, and how far it has got.';
 COMMENT ON COLUMN refunds.intake_id IS 'What was paid for; a session has its intake''s id.';
 COMMENT ON COLUMN refunds.kind IS 'session: it was cancelled or expired; unfulfillable: the payment never became a session.';
 COMMENT ON COLUMN refunds.amount_cents IS 'Cents of the currency.';
 COMMENT ON COLUMN refunds.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN refunds.state IS
-  'due: to be sent; held: not before a dispute is over; sending: Stripe is being asked; sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost; failed: given up, see last_error.';
-COMMENT ON COLUMN refunds.waits_for IS 'Why it is not sent yet, as in payouts.';
-COMMENT ON COLUMN refunds.attempts IS 'How often sending was tried.';
-COMMENT ON COLUMN refunds.next_attempt_at IS 'As in payouts.';
-COMMENT ON COLUMN refunds.lease_id IS 'As in payouts.';
-COMMENT ON COLUMN refunds.idempotency_key IS 'Of the call to Stripe, stored before it; null: never called.';
-COMMENT ON COLUMN refunds.keyed_at IS 'As in payouts.';
-COMMENT ON COLUMN refunds.asked_cents IS 'What is asked for under the key: the amount, less what was paid back by hand before.';
+  'As in stripe_jobs, and in the end: sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost.';
 COMMENT ON COLUMN refunds.stripe_refund_id IS 'Where others had paid back all of it before us: the last of theirs.';
 COMMENT ON COLUMN refunds.sent_at IS 'When it was found to be paid back.';
-COMMENT ON COLUMN refunds.last_error IS 'Why it was not sent the last time.';
-COMMENT ON COLUMN refunds.created_at IS 'Since when it is owed.';
 COMMENT ON COLUMN refunds.settled_outcome IS 'What its session''s settlement must be; null: there is no session.';
 GRANT SELECT,
       INSERT (intake_id, kind, amount_cents, currency),
-      UPDATE (state, waits_for, attempts, next_attempt_at, lease_id, idempotency_key, keyed_at, asked_cents,
-              stripe_refund_id, sent_at, last_error)
+      UPDATE (state, waits_for, attempts, next_attempt_at, idempotency_key, keyed_at, asked_cents, stripe_refund_id,
+              sent_at, last_error)
   ON refunds TO autodoctor_app;
 
-CREATE FUNCTION retry_refund(refund uuid) RETURNS boolean LANGUAGE sql AS $$
-  WITH again AS (
-    UPDATE refunds SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE id = refund AND state = 'failed' RETURNING id)
-  SELECT EXISTS (SELECT FROM again)
-$$;
-COMMENT ON FUNCTION retry_refund(uuid) IS 'Has a failed refund sent after all, for operators; false where it has not failed.';
-
 CREATE TABLE payout_reversals (
-  id                  uuid PRIMARY KEY DEFAULT new_id(),
+  job                 text NOT NULL DEFAULT 'reversal' CONSTRAINT payout_reversals_job CHECK (job = 'reversal'),
   payout_id           uuid NOT NULL REFERENCES payouts (id),
   dispute_id          text NOT NULL REFERENCES stripe_disputes (id),
   amount_cents        bigint NOT NULL CHECK (amount_cents > 0),
-  state               text NOT NULL DEFAULT 'due',
-  attempts            integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
-  next_attempt_at     timestamptz DEFAULT clock_timestamp(),
-  idempotency_key     text UNIQUE,
-  keyed_at            timestamptz,
-  asked_cents         bigint CHECK (asked_cents > 0),
-  lease_id            uuid,
   stripe_reversal_id  text UNIQUE,
-  last_error          text,
-  created_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   done_at             timestamptz,
+  PRIMARY KEY (id),
+  UNIQUE (idempotency_key),
   CONSTRAINT payout_reversals_once UNIQUE (payout_id, dispute_id),
-  CONSTRAINT payout_reversals_state_known CHECK (state IN ('due', 'sending', 'done', 'impossible', 'cancelled')),
-  CONSTRAINT payout_reversals_sending_has_a_lease CHECK (state <> 'sending' OR lease_id IS NOT NULL),
-  CONSTRAINT payout_reversals_asks_under_a_key CHECK ((idempotency_key IS NULL) = (asked_cents IS NULL))
-);
-CREATE INDEX payout_reversals_open ON payout_reversals (next_attempt_at) WHERE state IN ('due', 'sending');
+  CONSTRAINT payout_reversals_state_known CHECK (state IN ('due', 'sending', 'done', 'failed', 'cancelled'))
+) INHERITS (stripe_jobs);
+CREATE INDEX payout_reversals_unsent ON payout_reversals (state) WHERE state IN ('due', 'held', 'sending', 'failed');
+CREATE INDEX payout_reversals_open ON payout_reversals (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
 CREATE INDEX payout_reversals_by_dispute ON payout_reversals (dispute_id);
-CREATE INDEX payout_reversals_impossible ON payout_reversals (created_at) WHERE state = 'impossible';
 COMMENT ON TABLE payout_reversals IS 'What is to be taken back of payouts that were sent, since a dispute was lost; what cannot be stays a receivable.';
 COMMENT ON COLUMN payout_reversals.dispute_id IS 'Which was lost.';
 COMMENT ON COLUMN payout_reversals.amount_cents IS 'The mechanic''s part of what was lost, in cents of usd.';
 COMMENT ON COLUMN payout_reversals.state IS
-  'due: to be asked for; sending: Stripe is being asked; done: it was taken back, by us or by hand; impossible: given up, see last_error, and the mechanic owes it; cancelled: the dispute was won after all.';
-COMMENT ON COLUMN payout_reversals.attempts IS 'As in payouts.';
-COMMENT ON COLUMN payout_reversals.next_attempt_at IS 'As in payouts.';
-COMMENT ON COLUMN payout_reversals.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call counts.';
-COMMENT ON COLUMN payout_reversals.keyed_at IS 'As in payouts.';
-COMMENT ON COLUMN payout_reversals.asked_cents IS 'What is asked for under the key: the amount, or what was left of the transfer.';
-COMMENT ON COLUMN payout_reversals.lease_id IS 'As in payouts.';
+  'As in stripe_jobs (failed: the mechanic owes it), and in the end: done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
 COMMENT ON COLUMN payout_reversals.stripe_reversal_id IS 'Ours; null where it was taken back by hand.';
-COMMENT ON COLUMN payout_reversals.last_error IS 'Why it was not taken back the last time.';
-COMMENT ON COLUMN payout_reversals.created_at IS 'When the dispute was lost.';
 COMMENT ON COLUMN payout_reversals.done_at IS 'When it was found to be taken back.';
 GRANT SELECT,
       INSERT (payout_id, dispute_id, amount_cents),
-      UPDATE (state, attempts, next_attempt_at, idempotency_key, keyed_at, asked_cents, lease_id, stripe_reversal_id,
-              last_error, done_at)
+      UPDATE (state, waits_for, next_attempt_at, stripe_reversal_id, last_error, done_at)
   ON payout_reversals TO autodoctor_app;
-
-CREATE FUNCTION retry_reversal(reversal uuid) RETURNS boolean LANGUAGE sql AS $$
-  WITH again AS (
-    UPDATE payout_reversals SET state = 'due', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE id = reversal AND state = 'impossible' RETURNING id)
-  SELECT EXISTS (SELECT FROM again)
-$$;
-COMMENT ON FUNCTION retry_reversal(uuid) IS 'Has a reversal that was impossible tried again, for operators; false where it was not.';
 
 CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE sql AS $$
   WITH given_up AS (

@@ -41,11 +41,11 @@ SELECT id, format('%%s, %%s', what, at) FROM (
   SELECT session_id, 'payout', greatest(created_at, keyed_at, asked_at, sent_at) FROM payouts
    WHERE session_id > %(after)s AND session_id <= %(upto)s
   UNION ALL
-  SELECT p.session_id, 'reversal', greatest(r.created_at, r.keyed_at, r.done_at)
+  SELECT p.session_id, 'reversal', greatest(r.created_at, r.keyed_at, r.asked_at, r.done_at)
     FROM payouts p JOIN payout_reversals r ON r.payout_id = p.id
    WHERE p.session_id > %(after)s AND p.session_id <= %(upto)s
   UNION ALL
-  SELECT intake_id, 'refund', greatest(created_at, keyed_at, sent_at) FROM refunds
+  SELECT intake_id, 'refund', greatest(created_at, keyed_at, asked_at, sent_at) FROM refunds
    WHERE intake_id > %(after)s AND intake_id <= %(upto)s
   UNION ALL
   SELECT q.session_id, 'quote', greatest(q.requested_at, q.given_at, q.decided_at, e.occurred_at)

@@ -49,14 +49,14 @@ def reconcile(  # noqa: PLR0913 - each is an option of the command
     import psycopg
 
     from autodoctor.payments.reconcile import TooManyDifferences
-    from autodoctor.payments.stripe.calls import NotDone, Unknown
+    from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused
     from autodoctor.settings import SettingMissing
 
     try:
         with closing(_database(context, database_url, data_dir)) as database:
             start = None if since is None else since.replace(tzinfo=UTC)
             report, repairs = _compared(database, start, grace, fee_grace, repair=repair)
-    except (Refusal, SettingMissing, NotDone, Unknown, TooManyDifferences) as refused:
+    except (Refusal, SettingMissing, StripeRefused, OutcomeUnknown, TooManyDifferences) as refused:
         fail(f"reconcile: {refused}")
     except psycopg.Error as error:
         fail(f"reconcile: the database did not answer: {one_line(error)}")

@@ -1,1 +1,1 @@
-"""What is bought by card: prices, Stripe's pages, and what a payment brings."""
+"""Buying by card: prices, Stripe's Checkout pages, and what a payment does."""

@@ -1,4 +1,4 @@
-"""Checkouts: what is bought by card, stored before Stripe is asked for the page where it is paid."""
+"""Checkouts: what is bought by card, stored before Stripe is asked for the Checkout page where it is paid."""
 
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
 from uuid import UUID
@@ -14,13 +14,13 @@ from autodoctor.web.schemas import RequestBody, ResponseModel, now
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParams
 
-# Stripe wants a page to stay open for 30 minutes at least, and expires_at is fixed when the row is made.
+# Stripe requires a page to be open for 30 minutes at least, and expires_at is fixed when the row is made.
 ASK_WITHIN: Final[LiteralString] = "interval '25 minutes'"
 UNASKED_TOO_LONG: Final[LiteralString] = (
     "status = 'open' AND stripe_session_id IS NULL AND created_at < clock_timestamp() - " + ASK_WITHIN
 )
 
-# An Idempotency-Key stores successes only: it goes with an intake whose page nobody ever saw.
+# An Idempotency-Key stores successes only: it is deleted with an intake whose page nobody ever saw.
 _UNSEEN: Final[LiteralString] = """
 )
 DELETE FROM idempotency_keys k USING closed
@@ -70,7 +70,7 @@ class PackRequest(RequestBody):
 
 
 class PackCheckout(ResponseModel):
-    """Where the pack is paid."""
+    """Where to pay for the pack."""
 
     checkout_id: UUID
     checkout_url: str
@@ -78,7 +78,7 @@ class PackCheckout(ResponseModel):
 
 
 def buy_pack(database: Database, user_id: UUID, request: PackRequest) -> PackCheckout:
-    """Offer a customer a pack of credits at Stripe; the same page while it is open.
+    """Open a Checkout page for a pack of credits; the same page again while it is open.
 
     Args:
         database: where.
@@ -88,7 +88,7 @@ def buy_pack(database: Database, user_id: UUID, request: PackRequest) -> PackChe
     Raises:
         Unprocessable: no such pack is sold.
         CustomerErased: the customer's data was erased.
-        PaymentsUnavailable: Stripe gave no page; asking again is safe.
+        PaymentsUnavailable: Stripe made no page; trying again is safe.
     """
     for _ in range(3):
         parameters = {"id": new_id(), "user_id": user_id, "pack": request.pack}
@@ -110,67 +110,67 @@ def _open_offer(database: Database, parameters: Row) -> Row | None:
 def given_up(database: Database, checkout: Row) -> bool:
     """Whether nobody can pay this checkout any more, so that another one is needed.
 
-    Either its page never came and it is too late to ask for it, or its time is over and no event has said so.
+    Either Stripe never made its page and it is too late to ask again, or the page has expired and no event has said so.
 
     Raises:
         PaymentProcessing: it was paid at the last moment.
-        PaymentsUnavailable: Stripe cannot be asked.
+        PaymentsUnavailable: Stripe does not answer.
     """
     if checkout["stripe_session_id"] is not None:
         over: bool = checkout["status"] == "open" and checkout["expires_at"] <= now()
         if over:
             withdraw(database, checkout)
         return over
-    database.execute(_GIVE_UP, checkout)  # how many keys went with it does not matter
-    standing = database.one(_STATUS, checkout)
-    return standing is None or standing["status"] != "open"
+    database.execute(_GIVE_UP, checkout)  # the number of deleted keys does not matter
+    present = database.one(_STATUS, checkout)
+    return present is None or present["status"] != "open"
 
 
 def page_of(database: Database, checkout: Row) -> str:
-    """The URL where a checkout is paid, which Stripe is asked for unless it has answered before.
+    """The URL where a checkout is paid; Stripe is asked for it unless it has answered before.
 
     Args:
         database: where.
         checkout: its row.
 
     Raises:
-        PaymentsUnavailable: Stripe cannot be reached, is slow or fails; the row stays, and the next call goes on.
+        PaymentsUnavailable: Stripe cannot be reached, is slow or fails; the row stays, and the next call tries again.
     """
     if checkout["url"] is not None:
         url: str = checkout["url"]
         return url
-    import stripe  # noqa: PLC0415 (a second of CPU that only who pays by card waits for)
+    import stripe  # noqa: PLC0415 (a second of CPU, for those only who pay by card)
 
     try:
         page = stripe_client().v1.checkout.sessions.create(
             _params(checkout), {"idempotency_key": checkout["idempotency_key"]}
         )
-    except stripe.APIConnectionError as failure:  # it may be there: the same key finds it
+    except stripe.APIConnectionError as failure:  # the page may exist: the same key finds it
         log_failure("no page from Stripe", failure)
         raise PaymentsUnavailable from failure
     except stripe.StripeError as failure:
         log_failure("no page from Stripe", failure)
-        # Stripe answers the same key with the same error for a day. A page that it made all the same has a URL that
-        # nobody knows, so a second one cannot be paid beside it.
+        # Stripe answers the same key with the same error for a day. If it did make a page, nobody knows its URL, so the
+        # customer cannot pay both that one and the next.
         database.execute(_NEXT_KEY, {**checkout, "fresh": str(new_id())})
         raise PaymentsUnavailable from failure
-    if page.url is None:  # paid or expired since: a retry that comes late
+    if page.url is None:  # a late retry: the page was paid or has expired since
         raise PaymentProcessing(checkout["intake_id"] or checkout["id"])
     if database.execute(_PAGE_MADE, {**checkout, "stripe_session_id": page.id, "url": page.url}) != 1:
-        raise PaymentsUnavailable  # another call stored another page under a newer key: asking again gives that one
+        raise PaymentsUnavailable  # another call stored a page under a newer key: trying again returns that one
     return page.url
 
 
 def withdraw(database: Database, checkout: Row) -> None:
-    """Close an open checkout, so that it cannot be paid any more.
+    """Close an open checkout, so that it can no longer be paid.
 
     Args:
         database: where.
         checkout: its row.
 
     Raises:
-        PaymentProcessing: it was paid in the meantime, and Stripe's word on it is on its way.
-        PaymentsUnavailable: Stripe cannot be asked.
+        PaymentProcessing: it was paid in the meantime, and Stripe's event is on its way.
+        PaymentsUnavailable: Stripe does not answer.
     """
     if checkout["stripe_session_id"] is not None:
         import stripe  # noqa: PLC0415 (see above)
@@ -178,15 +178,15 @@ def withdraw(database: Database, checkout: Row) -> None:
         try:
             stripe_client().v1.checkout.sessions.expire(checkout["stripe_session_id"])
         except stripe.InvalidRequestError as refused:
-            if _standing(checkout["stripe_session_id"]) != "expired":
+            if _status_at_stripe(checkout["stripe_session_id"]) != "expired":
                 raise PaymentProcessing(checkout["intake_id"] or checkout["id"]) from refused
         except stripe.StripeError as failure:
             log_failure("page not withdrawn", failure)
             raise PaymentsUnavailable from failure
-    database.execute(_EXPIRED, checkout)  # no row where Stripe's event came first
+    database.execute(_EXPIRED, checkout)  # no row if Stripe's event came first
 
 
-def _standing(stripe_session_id: str) -> str | None:
+def _status_at_stripe(stripe_session_id: str) -> str | None:
     import stripe  # noqa: PLC0415 (see above)
 
     try:
@@ -197,7 +197,7 @@ def _standing(stripe_session_id: str) -> str | None:
 
 
 def _params(checkout: Row) -> "SessionCreateParams":
-    """What Stripe is asked; the same for the same row, or Stripe would refuse the key."""
+    """The parameters of the page: always the same for the same row, or Stripe would refuse the key."""
     metadata = {"checkoutId": str(checkout["id"]), "kind": checkout["kind"]}
     if checkout["intake_id"] is not None:
         metadata["intakeId"] = str(checkout["intake_id"])

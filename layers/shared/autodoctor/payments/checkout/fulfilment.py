@@ -1,7 +1,7 @@
-"""What a Checkout Session's state means for us: the one code behind Stripe's events and the sweep that asks itself.
+"""Brings a checkout up to Stripe's Checkout Session: the same code serves Stripe's events and the sweep that polls.
 
-Stripe says things late, twice and in any order, so each step is a guarded move of the checkout's row, which is locked
-first; whoever comes second finds it done.
+Stripe reports late, repeatedly and in any order, so each step is a guarded move of the checkout's row, which is locked
+first; whoever comes second finds the step done.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict
 from autodoctor.db import Row
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.sessions.factory import FACTORY_CTES
 
-type Outcome = Literal[
+type CheckoutOutcome = Literal[
     "fulfilled", "unfulfillable", "mismatch", "processing", "failed", "expired", "unchanged", "not_ours"
 ]
 ONE_ACTIVE_SESSION: Final = "uq_active_session_per_customer"
@@ -43,14 +43,14 @@ _OWE_CUSTOMER: Final[LiteralString] = """
 INSERT INTO refunds (intake_id, kind, amount_cents, currency)
 VALUES (%(intake_id)s, 'unfulfillable', %(amount_cents)s, %(currency)s)
 """
-_TELL: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(subject)s)"
+_EMIT: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(subject)s)"
 
 
 class CheckoutPage(BaseModel):
-    """A Checkout Session as Stripe shows it, as far as we use it: no personal data.
+    """The part of Stripe's Checkout Session that we use: no personal data.
 
     Attributes:
-        payment_failed: the bank has refused a payment that was to come later; Stripe says so beside the object.
+        payment_failed: the bank has refused a delayed payment; Stripe says so by the type of the event.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -67,7 +67,7 @@ class CheckoutPage(BaseModel):
 
     @property
     def checkout_id(self) -> UUID | None:
-        """Our row; None where the page is not ours."""
+        """The id of our row; None if the page is not ours."""
         try:
             return UUID((self.metadata or {}).get("checkoutId", ""))
         except ValueError:
@@ -76,18 +76,18 @@ class CheckoutPage(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What was done, and the row whose events are to be published now."""
+    """The outcome of an event, and the row whose events are to be published now."""
 
-    outcome: Outcome
+    outcome: CheckoutOutcome
     subject_id: UUID | None = None
 
 
 def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: bool) -> Effect:
-    """Bring our checkout to where Stripe's is: fulfil it once where it is paid, close it where it is over.
+    """Bring our checkout up to Stripe's Checkout Session: fulfil it once if it is paid, close it if it is over.
 
     Args:
-        connection: in the transaction that records why.
-        page: what Stripe says.
+        connection: in the transaction that records the event.
+        page: the Checkout Session, as Stripe reports it.
         livemode: whether our key moves real money.
     """
     checkout = connection.execute(_LOCK, {"checkout_id": page.checkout_id}).fetchone()
@@ -105,12 +105,12 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
         return Effect("unchanged")
     _move(connection, checkout, page, status)
     refused = status == "failed"
-    return Effect(status, _tell(connection, checkout, "payment.failed", "refused", page) if refused else None)
+    return Effect(status, _emit(connection, checkout, "payment.failed", "refused", page) if refused else None)
 
 
 type _Unpaid = Literal["processing", "failed", "expired", "unchanged"]
 _BEFORE: Final[Mapping[_Unpaid, tuple[str, ...]]] = {
-    "processing": ("open", "expired"),  # late news of it must not bring back what has failed since
+    "processing": ("open", "expired"),  # an event that comes late must not revive what has failed since
     "failed": ("open", "processing", "expired"),
     "expired": ("open",),
     "unchanged": (),
@@ -153,7 +153,7 @@ def _fulfil(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPa
 
 
 def _session_created(connection: psycopg.Connection[Row], checkout: Row) -> bool:
-    """Have the factory create the session; False, and nothing done, where the customer has an active one by now."""
+    """Create the session; False, with nothing done, if the customer has an active one by now."""
     parameters = {
         "intake_id": checkout["intake_id"],
         "assignment_id": new_id(),
@@ -164,7 +164,7 @@ def _session_created(connection: psycopg.Connection[Row], checkout: Row) -> bool
         "actor_id": checkout["user_id"],
     }
     try:
-        with connection.transaction():  # a savepoint: what else the event does survives the conflict
+        with connection.transaction():  # a savepoint: the rest of the event survives the conflict
             if connection.execute(_SESSION, parameters).fetchone() is None:
                 raise RuntimeError(f"intake {checkout['intake_id']} made no session")
     except psycopg.errors.UniqueViolation as conflict:
@@ -180,9 +180,9 @@ def _unfulfillable(
     page: CheckoutPage,
     reason: Literal["active_session", "mismatch"],
 ) -> Effect:
-    """Keep the money apart and owe it back, in full: what came, not what was asked for.
+    """Book the payment apart and owe it back in full: the amount that came, not the one that was asked for.
 
-    What came for a pack, or in another currency, is in no account of ours and owed by no row: a person is told.
+    A payment for a pack, or in another currency, is neither booked nor owed by a row: the alarm asks for a person.
     """
     _move(connection, checkout, page, "unfulfillable")
     came = page.amount_total or 0
@@ -191,12 +191,12 @@ def _unfulfillable(
         connection.execute(
             _OWE_CUSTOMER, {"intake_id": checkout["intake_id"], "amount_cents": came, "currency": page.currency}
         )
-    subject = _tell(connection, checkout, "payment.unfulfillable", reason, page)
+    subject = _emit(connection, checkout, "payment.unfulfillable", reason, page)
     return Effect("mismatch" if reason == "mismatch" else "unfulfillable", subject)
 
 
-def _tell(connection: psycopg.Connection[Row], checkout: Row, event_type: str, reason: str, page: CheckoutPage) -> UUID:
-    """Have an event published, and return the row it is about."""
+def _emit(connection: psycopg.Connection[Row], checkout: Row, event_type: str, reason: str, page: CheckoutPage) -> UUID:
+    """Write an event to the outbox, and return the row that it is about."""
     subject: UUID = checkout["intake_id"] or checkout["id"]
     facts = {
         "checkoutId": str(checkout["id"]),
@@ -206,21 +206,28 @@ def _tell(connection: psycopg.Connection[Row], checkout: Row, event_type: str, r
         "currency": page.currency or checkout["currency"],
         "reason": reason,
     }
-    connection.execute(_TELL, {"type": event_type, "facts": Jsonb(facts), "subject": subject})
+    connection.execute(_EMIT, {"type": event_type, "facts": Jsonb(facts), "subject": subject})
     return subject
 
 
 def _charge(checkout: Row, amount: int) -> Transfer:
     intake_id = checkout["intake_id"]
     held = accounts.session_held(intake_id)
-    return Transfer(Kind.CHARGE, f"session:{intake_id}:charge", accounts.STRIPE, held, amount, intake_id)
+    return Transfer(TransferKind.CHARGE, f"session:{intake_id}:charge", accounts.STRIPE, held, amount, intake_id)
 
 
 def _pack_sold(checkout: Row) -> tuple[Transfer, Transfer]:
     key = f"pack:{checkout['id']}"
-    purse = accounts.customer_credits(checkout["user_id"])
-    sale = Transfer(Kind.PACK_SALE, f"{key}:sale", accounts.STRIPE, accounts.CREDIT_SALES, checkout["amount_cents"])
+    spendable = accounts.customer_credits(checkout["user_id"])
+    sale = Transfer(
+        TransferKind.PACK_SALE, f"{key}:sale", accounts.STRIPE, accounts.CREDIT_SALES, checkout["amount_cents"]
+    )
     issue = Transfer(
-        Kind.CREDIT_ISSUE, f"{key}:credits", accounts.CREDITS_ISSUED, purse, checkout["credits"], currency="credit"
+        TransferKind.CREDIT_ISSUE,
+        f"{key}:credits",
+        accounts.CREDITS_ISSUED,
+        spendable,
+        checkout["credits"],
+        currency="credit",
     )
     return sale, issue

@@ -1,4 +1,4 @@
-"""GET /api/plans: what can be bought, for anybody to read."""
+"""GET /api/plans: what can be bought; public."""
 
 from typing import Final, LiteralString
 
@@ -29,7 +29,7 @@ class Plan(ResponseModel):
 
 
 class CreditPack(ResponseModel):
-    """Credits that can be bought at once."""
+    """A number of credits that is bought at once."""
 
     code: str
     name: str

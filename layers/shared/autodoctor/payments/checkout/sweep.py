@@ -1,7 +1,7 @@
-"""The sweep of unfinished checkouts: it asks Stripe itself, so that a webhook that never came loses nothing.
+"""The sweep of unfinished checkouts: it polls Stripe, so that a lost webhook loses nothing.
 
-It also closes the pages of customers who have a session by now: a free or credit intake does not wait for Stripe. Who
-pays such a page all the same, in the minute until then, is paid back (fulfilment.py).
+It also closes the pages of customers who have got a session otherwise: a free or credit intake does not wait for
+Stripe. Whoever pays such a page in the minute before it is closed is paid back (fulfilment.py).
 """
 
 from collections.abc import Callable
@@ -21,11 +21,11 @@ from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 20
 GRACE_SECONDS: Final = 120.0
-"""What was made or asked about more recently is left to Stripe's events."""
+"""A checkout that was made or polled more recently is left to Stripe's events."""
 MARGIN_SECONDS: Final = 20.0
 """One look-up takes at most about 15 seconds (stripe/client.py)."""
 CLOSING_MARGIN_SECONDS: Final = 35.0
-"""Closing a page takes two calls where Stripe refuses the first."""
+"""Closing a page takes two calls if Stripe refuses the first."""
 
 _UNFINISHED: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
@@ -43,7 +43,7 @@ _NEVER_MADE: Final[LiteralString] = (
     ") DELETE FROM idempotency_keys k USING closed WHERE k.user_id = closed.user_id AND k.intake_id = closed.intake_id"
 )
 _CLOCK: Final[LiteralString] = "SELECT clock_timestamp() AS began_at"
-# Each once a run: trying sets checked_at, and one that fails is not in the way of the others.
+# Each page once per run: trying sets checked_at, and one that fails does not block the others.
 _OVERTAKEN: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
   SELECT c.id FROM checkouts c
@@ -59,12 +59,12 @@ RETURNING c.*
 
 
 class SweptCheckouts(ResponseModel):
-    """What the sweep did.
+    """The counts of one sweep.
 
     Attributes:
-        asked: how many checkouts Stripe was asked about.
-        fulfilled: how many had been paid, and no event had said so.
-        closed: how many pages were closed, because their customer has a session by now.
+        asked: how many checkouts were polled.
+        fulfilled: how many turned out to be paid, though no event had said so.
+        closed: how many pages were closed because their customer has a session by now.
     """
 
     asked: int
@@ -78,13 +78,13 @@ def sweep_checkouts(
     publish: Callable[[UUID], None],
     grace_seconds: float = GRACE_SECONDS,
 ) -> SweptCheckouts:
-    """Bring every unfinished checkout to where Stripe's is, until it is done or time runs short.
+    """Bring every unfinished checkout up to Stripe's state, until none is left or time runs short.
 
     Args:
         database: where.
         seconds_left: how many seconds this run still has.
-        publish: called with each row that has events after its commit.
-        grace_seconds: as GRACE_SECONDS says.
+        publish: called, after the commit, with each row that has events.
+        grace_seconds: see GRACE_SECONDS.
 
     Raises:
         ExceptionGroup: what failed, after all had their turn.
@@ -105,7 +105,7 @@ def _look_all_up(
     grace_seconds: float,
     failures: list[Exception],
 ) -> tuple[int, int]:
-    """How many Stripe was asked about, and how many of them were fulfilled; what fails is added to `failures`."""
+    """How many checkouts were polled, and how many of them fulfilled; failures are added to `failures`."""
     from stripe import StripeError  # noqa: PLC0415 (the function that shares this module with routes starts without it)
 
     asked = fulfilled = 0
@@ -113,7 +113,7 @@ def _look_all_up(
         due = database.all(_UNFINISHED, {"batch": BATCH, "grace_seconds": grace_seconds})
         for checkout in due:
             if seconds_left() <= MARGIN_SECONDS:
-                break  # the next run finds it: it is asked about again after the grace
+                break  # the next run finds it: it is polled again after the grace
             asked += 1
             try:
                 fulfilled += _look_up(database, checkout["stripe_session_id"], publish)
@@ -125,7 +125,7 @@ def _look_all_up(
 
 
 def _close_overtaken(database: Database, seconds_left: SecondsLeft, failures: list[Exception]) -> int:
-    """Close the pages whose customer has a session; returns how many, and adds what fails to `failures`."""
+    """Close the pages whose customer has a session; how many, while failures are added to `failures`."""
     closed = 0
     began = database.one(_CLOCK, {})
     while seconds_left() > CLOSING_MARGIN_SECONDS:
@@ -137,7 +137,7 @@ def _close_overtaken(database: Database, seconds_left: SecondsLeft, failures: li
                 withdraw(database, checkout)
                 closed += 1
             except PaymentProcessing:
-                continue  # paid just now: its event, or a later look-up, pays it back
+                continue  # paid just now: its event, or a later run, pays it back
             except (PaymentsUnavailable, psycopg.Error) as failure:
                 failures.append(failure)
         if len(overtaken) < BATCH:
@@ -146,14 +146,14 @@ def _close_overtaken(database: Database, seconds_left: SecondsLeft, failures: li
 
 
 def _look_up(database: Database, stripe_session_id: str, publish: Callable[[UUID], None]) -> bool:
-    """Ask Stripe about one page, and do what its events would have done; whether that fulfilled it."""
+    """Retrieve one page from Stripe, and do what its events would have done; whether that fulfilled it."""
     found = stripe_client().v1.checkout.sessions.retrieve(stripe_session_id, {"expand": ["payment_intent"]}).to_dict()
     intent = found.get("payment_intent") or {}
     page = CheckoutPage.model_validate(
         {
             **found,
             "payment_intent": intent.get("id"),
-            # where the bank refuses what was to come later, the intent waits for another way to pay, and gets none
+            # when the bank refuses a delayed payment, the intent waits for another payment method, which never comes
             "payment_failed": found["status"] == "complete"
             and intent.get("status") in ("requires_payment_method", "canceled"),
         }

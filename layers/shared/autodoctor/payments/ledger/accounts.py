@@ -1,12 +1,12 @@
 """The chart of accounts, and what every flow of money and credits books.
 
 A row of the ledger takes its amount from the account it debits and gives it to the one it credits. An account's
-balance is its credits less its debits: what we owe and what we earned is positive, what we have, what others owe us
-and what we spent is negative, and over all accounts of a currency the sum is zero.
+balance is its credits less its debits: positive for what we owe or have earned, negative for what we have, are owed or
+have spent. Over all accounts of a currency the sum is zero.
 
     usd (cents)
-    stripe                    what Stripe keeps for us, pending or not                     (asset, negative)
-    disputed                  what Stripe has taken out of it while a dispute lasts        (asset, negative)
+    stripe                    our balance at Stripe, pending or not                        (asset, negative)
+    disputed                  what Stripe took out of it for as long as a dispute is open  (asset, negative)
     stripe_fees               what Stripe charged                                          (cost, negative)
     platform_revenue          the platform's shares, less referrals and escalations        (income)
     credit_sales              what packs brought in, less the list price of the sessions
@@ -23,9 +23,9 @@ and what we spent is negative, and over all accounts of a currency the sum is ze
     session:ID:credits        what a session costs, until its outcome is known
     credits_spent             where they end
 
-ID is the session's, which is its intake's; mechanics go by their row, customers by the `sub` of their token, as
-credits can be bought and granted before the first intake; a PART is platform, mechanic or receivable. Flows, each as
-kind: debit -> credit (key):
+ID is the id of the session, which is its intake's, or of the mechanic's row. SUB is the `sub` of the customer's token,
+as credits can be bought and granted before the first intake. PART is platform, mechanic or receivable. The flows, each
+as kind: debit -> credit (key):
 
     card payment              charge: stripe -> session:ID:held                            (session:ID:charge)
       Stripe's fee            fee: stripe_fees -> stripe                                   (fee:BALANCE_TRANSACTION)
@@ -46,13 +46,13 @@ kind: debit -> credit (key):
                               same session                                                 (reversal:STRIPE_ID:owed)
     cancelled, by credits     credit_return: session:ID:credits -> customer:SUB:credits    (session:ID:credit_return)
     cancelled, by card        refund: session:ID:held -> stripe, when Stripe has it        (refund:STRIPE_ID)
-      by hand, once it pays   refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
+      by hand, once settled   refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
                               mechanic:ID:payable -> stripe where it was not sent or was taken back,
                               else receivable: mechanic:ID:receivable -> stripe            (refund:STRIPE_ID:PART)
       by hand, before that    as if cancelled; and once the session is settled as one that pays, the same parts go to
                               session:ID:held instead, which was short by them             (refund:STRIPE_ID:PART)
-      came back after all     correction: stripe -> session:ID:held                        (refund:STRIPE_ID:undone)
-                              or, once parted, to who bore the parts
+      failed in the end       correction: stripe -> session:ID:held                        (refund:STRIPE_ID:undone)
+                              or, once split, to those who bore the parts
                                                                                     (refund:STRIPE_ID:undone:PART)
     pack paid back            pack_refund: credit_sales -> stripe                          (refund:STRIPE_ID)
                               credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are left
@@ -62,14 +62,14 @@ kind: debit -> credit (key):
       a session gives back    credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are owed for
       credits used                                                           (refund:STRIPE_ID:repaid:SESSION:credits)
                               receivable: credit_sales -> customer:SUB:receivable     (refund:STRIPE_ID:repaid:SESSION)
-      came back after all     correction: each of these backwards                          (KEY:undone)
+      failed in the end       correction: each of these backwards                          (KEY:undone)
     dispute opened            dispute: disputed -> stripe; its fee as above                (dispute:STRIPE_ID)
       won                     dispute_won: stripe -> disputed                              (dispute:STRIPE_ID:won)
       lost                    dispute_lost: session:ID:held -> disputed, where no session was settled as one that pays
                                                                                            (dispute:STRIPE_ID:lost:held)
-                              else parted like a refund by hand                            (dispute:STRIPE_ID:lost:PART)
+                              else split like a refund by hand                             (dispute:STRIPE_ID:lost:PART)
                               of a pack: credit_sales -> disputed, and as if paid back     (dispute:STRIPE_ID:lost:sale)
-      won after it was lost   correction: as a refund that came back, but from disputed
+      won after it was lost   correction: as a refund that failed, but from disputed
                                                                                     (dispute:STRIPE_ID:lost:undone...)
     fee that Stripe gave back fee: stripe -> stripe_fees                                   (fee:BALANCE_TRANSACTION)
     receivable given up       correction: platform_revenue -> mechanic:ID:receivable       (correction:OUR_ID)
@@ -80,7 +80,7 @@ from typing import Final, Literal, NewType
 from uuid import UUID
 
 Account = NewType("Account", str)
-"""The name of an account; made here only, and judged by account_currency() in the database."""
+"""The name of an account. Names are made in this module only; account_currency() in the database checks them."""
 
 type Currency = Literal["usd", "credit"]
 
@@ -94,7 +94,7 @@ CREDITS_ISSUED: Final = Account("credits_issued")
 CREDITS_SPENT: Final = Account("credits_spent")
 
 
-class Kind(StrEnum):
+class TransferKind(StrEnum):
     """Which flow a row of the ledger belongs to."""
 
     CHARGE = "charge"
@@ -123,12 +123,12 @@ class Kind(StrEnum):
 
 
 def session_held(session_id: UUID) -> Account:
-    """Cents of a card payment whose session has no outcome yet."""
+    """Cents of a card payment, until its session has an outcome."""
     return Account(f"session:{session_id}:held")
 
 
 def session_credits(session_id: UUID) -> Account:
-    """Credits of a session that has no outcome yet."""
+    """Credits that a session costs, until it has an outcome."""
     return Account(f"session:{session_id}:credits")
 
 
@@ -143,7 +143,7 @@ def customer_receivable(user_id: UUID) -> Account:
 
 
 def mechanic_payable(mechanic_id: UUID) -> Account:
-    """Cents that a mechanic (row of `mechanics`) has earned and not been sent."""
+    """Cents that a mechanic (row of `mechanics`) has earned and that were not sent yet."""
     return Account(f"mechanic:{mechanic_id}:payable")
 
 

@@ -1,7 +1,8 @@
-"""Credits that come back to a customer who owes for some: a pack was paid back while a session held its credits.
+"""Withdraws credits that come back to a customer whose pack was refunded while a session held some of them.
 
-The pack's loss could take what was spendable at that moment only. What a cancelled session gives back later is taken
-then, as far as it is owed, so that nobody has both the money and the credits. Both sides hold the customer's row.
+When the pack was refunded, only spendable credits could be withdrawn; the others became a debt. Credits that a
+cancelled session returns later pay off that debt, so that nobody has both the money and the credits. Both steps lock
+the customer's row.
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,12 @@ import psycopg
 from autodoctor.db import Row
 from autodoctor.domain.money import share_of
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Kind
+from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.transfers import Transfer, book
 
 _LOCK: Final[LiteralString] = "SELECT id FROM customers WHERE user_id = %(user_id)s FOR NO KEY UPDATE"
 
-# `part` is how many credits the loss is for; those not withdrawn then, nor since, are owed.
+# `part` is how many credits the loss is for; those that were withdrawn neither then nor since are owed.
 _OWED: Final[LiteralString] = """
 WITH loss AS MATERIALIZED (
   SELECT CASE l.kind WHEN 'refund' THEN 'refund:' || l.id ELSE 'dispute:' || l.id || ':lost' END AS base,
@@ -48,17 +49,17 @@ SELECT key, debit_account, credit_account, amount, currency FROM ledger_transfer
 
 
 def hold_customer(connection: psycopg.Connection[Row], user_id: UUID) -> None:
-    """Let nobody else change what a customer owes; who never had an intake has no row, and nothing to come back."""
+    """Lock what a customer owes. Without an intake there is no row to lock, and no credits that could come back."""
     connection.execute(_LOCK, {"user_id": user_id})
 
 
 def repay(connection: psycopg.Connection[Row], user_id: UUID, session_id: UUID, came_back: int) -> None:
-    """Take what is owed for from credits that have just come back.
+    """Pay off a customer's debt with credits that have just come back.
 
     Args:
-        connection: in the transaction that returned them, which holds the customer.
+        connection: in the transaction that returned them, which has locked the customer.
         user_id: the customer's `sub`.
-        session_id: whose credits they were.
+        session_id: the session that held them.
         came_back: how many.
     """
     for owed in connection.execute(_OWED, _accounts(user_id)).fetchall():
@@ -68,7 +69,7 @@ def repay(connection: psycopg.Connection[Row], user_id: UUID, session_id: UUID, 
 
 
 def repaid_for(connection: psycopg.Connection[Row], user_id: UUID, base: str) -> Sequence[Row]:
-    """The rows that repaid a loss, which go back with it where its money came back after all."""
+    """The rows that paid off a loss; they are reversed with it when the refund fails or the dispute is won."""
     return connection.execute(_REPAID, {**_accounts(user_id), "base": base}).fetchall()
 
 
@@ -81,12 +82,17 @@ def _accounts(user_id: UUID) -> Row:
 
 
 def _repaid(user_id: UUID, key: str, owed: Row, taken: int) -> tuple[Transfer, Transfer]:
-    """What was owed for the credits is owed no more; rounding falls to the last of them."""
+    """Withdraw the credits, and take their cents off the debt; the last credits carry the rounding."""
     spendable, debt = accounts.customer_credits(user_id), accounts.customer_receivable(user_id)
     cents = share_of(owed["cents"], taken, owed["credits"])
     return (
         Transfer(
-            Kind.CREDIT_WITHDRAWAL, f"{key}:credits", spendable, accounts.CREDITS_ISSUED, taken, currency="credit"
+            TransferKind.CREDIT_WITHDRAWAL,
+            f"{key}:credits",
+            spendable,
+            accounts.CREDITS_ISSUED,
+            taken,
+            currency="credit",
         ),
-        Transfer(Kind.RECEIVABLE, key, accounts.CREDIT_SALES, debt, cents),
+        Transfer(TransferKind.RECEIVABLE, key, accounts.CREDIT_SALES, debt, cents),
     )

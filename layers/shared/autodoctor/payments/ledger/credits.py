@@ -1,4 +1,4 @@
-"""Credits: spent at intake, granted by admins, and what a customer sees of them."""
+"""Credits: spent at intake, granted by admins, and shown to the customer."""
 
 from typing import Annotated, Any, Final, Literal, LiteralString
 from uuid import UUID
@@ -8,12 +8,12 @@ from pydantic import Field, StringConstraints
 from autodoctor.db import Database, Row
 from autodoctor.errors import InsufficientCredits, Unprocessable
 from autodoctor.ids import LAST
-from autodoctor.payments.ledger.accounts import CREDITS_ISSUED, Kind, customer_credits
+from autodoctor.payments.ledger.accounts import CREDITS_ISSUED, TransferKind, customer_credits
 from autodoctor.web.paging import id_of, page_size
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 NEVER_NEGATIVE: Final = "credit_balances_not_negative"
-"""The constraint that refuses what would overdraw a customer's credits."""
+"""The constraint that keeps a customer's credits from being overdrawn."""
 
 HOLD_CTES: Final[LiteralString] = """
 , held AS (
@@ -23,20 +23,20 @@ HOLD_CTES: Final[LiteralString] = """
     FROM intake
 )
 """
-"""Continues the factory's WITH: takes the session's price in credits. The balance is judged at the end of the
-statement, so that a customer who has an active session is told that, and not that the credits are short."""
+"""Continues the factory's WITH: takes the session's price in credits. The balance is checked at the end of the
+statement, so a customer who has an active session gets that error, and not the one about credits."""
 
-type Movement = Literal["bought", "granted", "spent", "returned", "withdrawn", "corrected"]
-_MOVEMENTS: Final[dict[str, Movement]] = {
-    Kind.CREDIT_ISSUE: "bought",
-    Kind.CREDIT_GRANT: "granted",
-    Kind.CREDIT_HOLD: "spent",
-    Kind.CREDIT_RETURN: "returned",
-    Kind.CREDIT_WITHDRAWAL: "withdrawn",
-    Kind.CORRECTION: "corrected",
+type MovementKind = Literal["bought", "granted", "spent", "returned", "withdrawn", "corrected"]
+_MOVEMENTS: Final[dict[str, MovementKind]] = {
+    TransferKind.CREDIT_ISSUE: "bought",
+    TransferKind.CREDIT_GRANT: "granted",
+    TransferKind.CREDIT_HOLD: "spent",
+    TransferKind.CREDIT_RETURN: "returned",
+    TransferKind.CREDIT_WITHDRAWAL: "withdrawn",
+    TransferKind.CORRECTION: "corrected",
 }
 
-_STANDING: Final[LiteralString] = """
+_BALANCE: Final[LiteralString] = """
 SELECT coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance,
        (SELECT p.credits FROM plans p WHERE p.code = %(plan)s) AS price
 """
@@ -76,8 +76,9 @@ class GrantRequest(RequestBody):
     """Credits for a customer, and why.
 
     Attributes:
-        customer_id: the `sub` of the customer's token, also before their first intake; or their row of `customers`.
-        key: the same key grants once.
+        customer_id: the `sub` of the customer's token, which works before their first intake too; or the id of their
+            row of `customers`.
+        key: the same key grants only once.
     """
 
     customer_id: Annotated[UUID, Field(strict=False)]
@@ -87,7 +88,7 @@ class GrantRequest(RequestBody):
 
 
 class CreditsGranted(ResponseModel):
-    """What was granted under this key, and what the customer has now; `customer_id` is the `sub`."""
+    """What was granted under this key, and the customer's balance now; `customer_id` is the `sub`."""
 
     customer_id: UUID
     credits: int
@@ -95,16 +96,16 @@ class CreditsGranted(ResponseModel):
 
 
 class CreditMovement(ResponseModel):
-    """One change of the balance; `credits` is negative where they were spent or withdrawn."""
+    """One change of the balance; `credits` is negative if they were spent or withdrawn."""
 
-    movement: Movement
+    movement: MovementKind
     credits: int
     session_id: UUID | None
     created_at: Utc
 
 
 class Credits(ResponseModel):
-    """What a customer can spend, and how it came to be, newest first."""
+    """What a customer can spend, and how the balance came about, newest first."""
 
     balance: int
     history: list[CreditMovement]
@@ -113,8 +114,8 @@ class Credits(ResponseModel):
 
 def insufficient_credits(database: Database, user_id: UUID, plan: str) -> InsufficientCredits:
     """The problem that says how many credits there are and how many the plan costs."""
-    standing: Any = database.one(_STANDING, {"user_id": user_id, "plan": plan})
-    return InsufficientCredits(standing["balance"], standing["price"])
+    found: Any = database.one(_BALANCE, {"user_id": user_id, "plan": plan})
+    return InsufficientCredits(found["balance"], found["price"])
 
 
 def credits_of(database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None) -> Credits:
@@ -123,7 +124,7 @@ def credits_of(database: Database, user_id: UUID, limit: str | None = None, curs
     Args:
         database: where.
         user_id: the customer's `sub`.
-        limit: movements a page, 1 to 100; 20 where absent.
+        limit: movements per page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
 
     Raises:
@@ -148,15 +149,15 @@ def credits_of(database: Database, user_id: UUID, limit: str | None = None, curs
 
 
 def grant_credits(database: Database, admin_id: UUID, grant: GrantRequest) -> CreditsGranted:
-    """Give a customer credits; who and why stand in the ledger.
+    """Give a customer credits; the ledger records who gave them, and why.
 
     Args:
         database: where.
         admin_id: the admin's `sub`.
-        grant: to whom, how many and why.
+        grant: to whom, how many, and why.
 
     Returns:
-        The grant; the same one where its key comes again.
+        The grant; the same one again if its key is repeated.
 
     Raises:
         Unprocessable: the key was used for another grant.
@@ -168,11 +169,11 @@ def grant_credits(database: Database, admin_id: UUID, grant: GrantRequest) -> Cr
         "account": customer_credits(whose["user_id"]),
         "user_id": whose["user_id"],
         "credits": grant.credits,
-        "kind": Kind.CREDIT_GRANT,
+        "kind": TransferKind.CREDIT_GRANT,
         "admin_id": admin_id,
         "reason": grant.reason,
     }
-    database.execute(_GRANT, parameters)  # no row where the key was used: what it was used for decides
+    database.execute(_GRANT, parameters)  # no row if the key was used before; what it was used for is read below
     granted: Any = database.one(_GRANTED, parameters)
     if not granted["same"]:
         raise Unprocessable(("/key", "was used for another grant"))

@@ -1,4 +1,4 @@
-"""GET /api/mechanic/earnings: what a mechanic has earned, a row for each amount, and in all."""
+"""GET /api/mechanic/earnings: what a mechanic has earned, amount by amount and in total."""
 
 from typing import Final, Literal, LiteralString
 from uuid import UUID
@@ -40,7 +40,7 @@ type EarningStatus = Literal["pending", "paid", "failed", "reversed"]
 
 
 class Earning(ResponseModel):
-    """One amount: for holding a session, referring its customer or escalating it."""
+    """One amount that was earned: by holding a session, by referring its customer, or by escalating it."""
 
     payout_id: UUID
     session_id: UUID
@@ -51,13 +51,13 @@ class Earning(ResponseModel):
     created_at: Utc
 
 
-class Totals(ResponseModel):
-    """Cents over all earnings, also those of other pages: by how far they are, and by what they are for.
+class EarningTotals(ResponseModel):
+    """Cents over all earnings, including those of other pages: by status, and by what they are for.
 
     Attributes:
-        reversed_cents: taken back after it was sent, or never sent since the customer got it back.
-        session_cents: for sessions held; like the next two without what was reversed, so that those three add up to
-            the pending, the paid and the failed.
+        reversed_cents: taken back after they were sent, or never sent because the customer got them back.
+        session_cents: for sessions held. Without what was reversed, like the next two, so that the three add up to
+            pending, paid and failed.
         referral_cents: for customers referred.
         escalation_cents: for sessions escalated.
     """
@@ -75,17 +75,17 @@ class Earnings(ResponseModel):
     """One page, newest first, and the totals."""
 
     earnings: list[Earning]
-    totals: Totals
+    totals: EarningTotals
     next_cursor: str | None
 
 
 def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None) -> Earnings:
-    """What a mechanic has earned; suspended ones see theirs too.
+    """What a mechanic has earned; suspended mechanics may see it too.
 
     Args:
         database: where.
-        user_id: the mechanic's `sub`; one who is no mechanic has earned nothing.
-        limit: earnings a page, 1 to 100; 20 where absent.
+        user_id: the mechanic's `sub`; somebody who is not a mechanic has earned nothing.
+        limit: earnings per page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
 
     Raises:
@@ -97,6 +97,6 @@ def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor
     shown = [row for row in rows[:size] if row["payout_id"] is not None]
     return Earnings(
         earnings=[Earning(**row) for row in shown],
-        totals=Totals(**rows[0]),
+        totals=EarningTotals(**rows[0]),
         next_cursor=str(shown[-1]["payout_id"]) if len(rows) > size else None,
     )

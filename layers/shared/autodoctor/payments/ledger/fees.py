@@ -1,7 +1,7 @@
-"""Stripe's fees, booked from its balance transactions by a schedule: of every payment and every dispute of ours, once.
+"""Books Stripe's fees for every payment and dispute of ours, once each, from Stripe's balance transactions.
 
-What is due stands beside what it is a fee of (`checkouts`, `stripe_disputes`), so a run that ends early goes on from
-there, and a row whose look-up failed waits an hour without holding up the others.
+The rows of `checkouts` and `stripe_disputes` say when their fees are due, so a run that ends early is continued by the
+next one, and a row whose look-up failed waits an hour without delaying the others.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.ledger.accounts import STRIPE, STRIPE_FEES, Kind
-from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.ledger.accounts import STRIPE, STRIPE_FEES, TransferKind
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 from autodoctor.payments.stripe.lease import MARGIN_SECONDS
 from autodoctor.web.schemas import ResponseModel
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import stripe
 
 AGAIN_AFTER: Final = timedelta(hours=1)
-"""A payment whose balance transaction is not there yet, or a call that failed."""
+"""When to look again at a payment without a balance transaction, or after a call that failed."""
 
 _CLAIM_PAYMENT: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
@@ -49,7 +49,7 @@ WITH due AS MATERIALIZED (
 UPDATE stripe_disputes d SET fees_due_at = clock_timestamp() + %(after)s FROM due WHERE d.id = due.id
 RETURNING d.id, d.updated_at, due.intake_id
 """
-# What was told of it meanwhile may have a fee of its own.
+# Not if the dispute moved on meanwhile: that may have a fee of its own.
 _DISPUTE_BOOKED: Final[LiteralString] = """
 UPDATE stripe_disputes SET fees_due_at = NULL WHERE id = %(id)s AND updated_at = %(updated_at)s
 """
@@ -62,14 +62,14 @@ ON CONFLICT (key) DO NOTHING
 
 
 class SweptFees(ResponseModel):
-    """How many payments and disputes were looked at, and of how many the fees are booked now."""
+    """How many payments and disputes were looked up, and for how many the fees are booked now."""
 
     asked: int = 0
     booked: int = 0
 
 
 type _Transaction = tuple[str, int]
-"""Of a balance transaction: its id, and Stripe's fee in cents; below 0 where Stripe gave one back."""
+"""The id of a balance transaction, and Stripe's fee in cents; negative where Stripe gave a fee back."""
 
 
 def sweep_fees(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> SweptFees:
@@ -89,8 +89,8 @@ def sweep_fees(database: Database, client: "stripe.StripeClient", seconds_left: 
             counts["asked"] += 1
             try:
                 found = look_up(client, row)
-            except (NotDone, Unknown):
-                continue  # in an hour again
+            except (StripeRefused, OutcomeUnknown):
+                continue  # tried again in an hour
             if found:
                 database.transaction(partial(_book, row=row, fees=found, done=done))
                 counts["booked"] += 1
@@ -98,8 +98,8 @@ def sweep_fees(database: Database, client: "stripe.StripeClient", seconds_left: 
 
 
 def _of_payment(client: "stripe.StripeClient", checkout: Row) -> list[_Transaction]:
-    """Of the payment's charge; none as long as its money is not in the balance."""
-    intent: Any = asked(
+    """The balance transaction of the payment's charge; none as long as the money has not reached the balance."""
+    intent: Any = call_stripe(
         lambda: client.v1.payment_intents.retrieve(
             checkout["stripe_payment_intent_id"], params={"expand": ["latest_charge.balance_transaction"]}
         )
@@ -109,8 +109,8 @@ def _of_payment(client: "stripe.StripeClient", checkout: Row) -> list[_Transacti
 
 
 def _of_dispute(client: "stripe.StripeClient", dispute: Row) -> list[_Transaction]:
-    """Of each movement of our balance for the dispute."""
-    found: Any = asked(lambda: client.v1.disputes.retrieve(dispute["id"]))
+    """The balance transactions of the dispute."""
+    found: Any = call_stripe(lambda: client.v1.disputes.retrieve(dispute["id"]))
     return [(each.id, each.fee) for each in found.balance_transactions]
 
 
@@ -118,6 +118,6 @@ def _book(connection: psycopg.Connection[Row], row: Row, fees: Iterable[_Transac
     for transaction_id, fee in fees:
         accounts = {"debit": STRIPE_FEES, "credit": STRIPE} if fee > 0 else {"debit": STRIPE, "credit": STRIPE_FEES}
         if fee:
-            values = {**accounts, "key": f"fee:{transaction_id}", "amount": abs(fee), "kind": Kind.FEE}
+            values = {**accounts, "key": f"fee:{transaction_id}", "amount": abs(fee), "kind": TransferKind.FEE}
             connection.execute(_BOOK, {**values, "intake_id": row["intake_id"]})
-    connection.execute(done, row)  # no row where another run was as fast, or more was told: that is looked at again
+    connection.execute(done, row)  # no row if another run did it, or the dispute moved on: then it is looked up again

@@ -1,4 +1,4 @@
-"""GET /api/mechanic/referral-code: the code that a mechanic gives to customers, and what it has brought them."""
+"""GET /api/mechanic/referral-code: the code that a mechanic gives to customers, and what it has earned them."""
 
 from typing import Final, LiteralString
 from uuid import UUID
@@ -7,7 +7,7 @@ from autodoctor.db import Database
 from autodoctor.errors import MechanicNotActive
 from autodoctor.web.schemas import ResponseModel
 
-_STANDING: Final[LiteralString] = """
+_REFERRAL: Final[LiteralString] = """
 SELECT m.referral_code,
        (SELECT count(*) FROM customers c WHERE c.referrer_id = m.id) AS referred_customers,
        (SELECT coalesce(sum(p.amount_cents - p.withheld_cents), 0)::bigint FROM payouts p
@@ -17,12 +17,12 @@ SELECT m.referral_code,
 
 
 class Referral(ResponseModel):
-    """What a mechanic shares, and what came of it.
+    """A mechanic's referral code, and what came of it.
 
     Attributes:
-        referral_code: of this mechanic alone; for `referralCode` of an intake.
-        referred_customers: how many gave it before any other.
-        earned_cents: with their completed sessions, paid out or not; without what went back.
+        referral_code: this mechanic's own; customers give it as `referralCode` at intake.
+        referred_customers: how many customers gave this code before any other.
+        earned_cents: for their completed sessions, paid out or not; less what customers got back.
     """
 
     referral_code: str
@@ -38,9 +38,9 @@ def referral_code(database: Database, user_id: UUID) -> Referral:
         user_id: the mechanic's `sub`.
 
     Raises:
-        MechanicNotActive: no such mechanic, or suspended: such a code refers nobody.
+        MechanicNotActive: no such mechanic, or suspended: then the code refers nobody.
     """
-    row = database.one(_STANDING, {"user_id": user_id})
+    row = database.one(_REFERRAL, {"user_id": user_id})
     if row is None:
         raise MechanicNotActive
     return Referral(**row)

@@ -1,4 +1,4 @@
-"""Booking: rows of the ledger, in the transaction of what they book."""
+"""Booking: writes rows of the ledger, in the transaction of the change that they record."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Row
-from autodoctor.payments.ledger.accounts import Account, Currency, Kind
+from autodoctor.payments.ledger.accounts import Account, Currency, TransferKind
 
 _BOOK: Final[LiteralString] = """
 INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
@@ -21,16 +21,16 @@ class Transfer:
     """One row of the ledger.
 
     Attributes:
-        kind: the flow.
-        key: what the row stands for, as accounts.py spells it; the same is never booked twice.
+        kind: which flow it belongs to.
+        key: what the row records, as accounts.py spells it; the same key is never booked twice.
         debit: where the amount comes from.
         credit: where it goes.
         amount: cents or credits; a transfer of 0 is not booked.
-        intake_id: what it is about.
-        currency: that of both accounts.
+        intake_id: the session or intake that it is about.
+        currency: the currency of both accounts.
     """
 
-    kind: Kind
+    kind: TransferKind
     key: str
     debit: Account
     credit: Account
@@ -40,16 +40,16 @@ class Transfer:
 
 
 def book(connection: psycopg.Connection[Row], transfers: Iterable[Transfer]) -> None:
-    """Book transfers, leaving out those of nothing.
+    """Book transfers, except those of 0.
 
     Args:
-        connection: in the transaction of what is booked.
+        connection: in the transaction of the change that is booked.
         transfers: what to book.
 
     Raises:
-        psycopg.errors.UniqueViolation: one was booked before; whoever books checks that first, by a row of its own.
-        psycopg.errors.CheckViolation: an amount below zero, an account that is none or of another currency, or a
-            customer's credits overdrawn (constraint `credit_balances_not_negative`).
+        psycopg.errors.UniqueViolation: one was booked before; callers rule that out by a row of their own.
+        psycopg.errors.CheckViolation: an amount is negative, an account is unknown or of another currency, or a
+            customer's credits would be overdrawn (constraint `credit_balances_not_negative`).
     """
     for transfer in transfers:
         if transfer.amount != 0:

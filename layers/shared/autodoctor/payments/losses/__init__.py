@@ -1,1 +1,1 @@
-"""Money that went back: refunds, disputes, and who bears them."""
+"""Money that customers get back: refunds and disputes, and how their loss is split."""

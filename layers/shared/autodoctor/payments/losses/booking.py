@@ -1,6 +1,6 @@
-"""The rows that a loss books, as accounts.py lays down, and what they do to the payout of its session.
+"""The ledger rows of a loss, as accounts.py lays them down, and what they do to the payout of its session.
 
-Each function returns what stands in the books then: `booked` and `part` of the loss's row; None where it has to wait.
+Each function returns how the loss is booked then: `booked` and `part` of its row; None where the booking has to wait.
 """
 
 from typing import Final, LiteralString
@@ -11,7 +11,7 @@ from autodoctor.db import Row
 from autodoctor.domain.loss_shares import credits_of, shared
 from autodoctor.domain.money import share_of
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import DISPUTED, PLATFORM_REVENUE, STRIPE, Account, Kind
+from autodoctor.payments.ledger.accounts import DISPUTED, PLATFORM_REVENUE, STRIPE, Account, TransferKind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repaid_for
 from autodoctor.payments.ledger.transfers import Transfer, book
 
@@ -27,7 +27,7 @@ _NOTHING_TO_SEND: Final[LiteralString] = """
 UPDATE payouts SET state = 'cancelled', next_attempt_at = NULL, waits_for = NULL, last_error = NULL
  WHERE id = %(id)s AND state IN ('due', 'held', 'failed') AND withheld_cents = amount_cents
 """
-_LET_GO: Final[LiteralString] = """
+_GIVE_FREE: Final[LiteralString] = """
 UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s,
                    state = CASE state WHEN 'cancelled' THEN 'due' ELSE state END,
                    attempts = CASE state WHEN 'cancelled' THEN 0 ELSE attempts END,
@@ -37,9 +37,9 @@ UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s,
 _TAKE_BACK: Final[LiteralString] = """
 INSERT INTO payout_reversals (payout_id, dispute_id, amount_cents) VALUES (%(payout_id)s, %(dispute_id)s, %(cents)s)
 """
-_LEAVE_IT: Final[LiteralString] = """
+_CANCEL_REVERSAL: Final[LiteralString] = """
 UPDATE payout_reversals SET state = 'cancelled', next_attempt_at = NULL
- WHERE dispute_id = %(id)s AND state IN ('due', 'impossible')
+ WHERE dispute_id = %(id)s AND state IN ('due', 'failed')
 """
 _OWED: Final[LiteralString] = """
 SELECT coalesce(sum(CASE WHEN debit_account = %(account)s THEN amount ELSE -amount END), 0)::bigint AS cents
@@ -54,37 +54,37 @@ SELECT key, debit_account, credit_account, amount, currency FROM ledger_transfer
 
 
 def payout_of(connection: psycopg.Connection[Row], payment: Row) -> Row | None:
-    """The payout of the session that was paid for, locked; `in_hand` is what of it is still with us."""
+    """The payout of the session that was paid for, locked; `in_hand` is how much of it we still have."""
     return connection.execute(_PAYOUT, payment).fetchone()
 
 
 def owed_of(connection: psycopg.Connection[Row], payout: Row) -> int:
-    """Cents that the mechanic has to give back of this session."""
+    """Cents of this session that the mechanic has to give back."""
     account = accounts.mechanic_receivable(payout["mechanic_id"])
     row = connection.execute(_OWED, {"account": account, "intake_id": payout["session_id"]}).fetchone()
     return 0 if row is None else int(row["cents"])
 
 
 def withhold(connection: psycopg.Connection[Row], payout: Row, cents: int) -> None:
-    """Keep cents of a payout, or with a negative number let them go; one of which nothing is left is cancelled."""
+    """Withhold cents of a payout, or give them free again where negative; a payout with nothing left is cancelled."""
     values = {**payout, "cents": cents}
-    if connection.execute(_WITHHOLD if cents > 0 else _LET_GO, values).rowcount != 1:
+    if connection.execute(_WITHHOLD if cents > 0 else _GIVE_FREE, values).rowcount != 1:
         raise RuntimeError(f"payout {payout['id']} is gone")
     connection.execute(_NOTHING_TO_SEND, values)
 
 
 def book_held(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row:
-    """No session has earned it yet, or none ever will: it comes out of what is held."""
+    """Take a loss from what is held for the session: nobody has earned the money."""
     held = accounts.session_held(payment["intake_id"])
     key = _base(loss) if loss["kind"] == "refund" else f"{_base(loss)}:held"
-    book(connection, [Transfer(_kind(loss), key, held, _gone_to(loss), loss["cents"], payment["intake_id"])])
+    book(connection, [Transfer(_kind(loss), key, held, _target(loss), loss["cents"], payment["intake_id"])])
     return {"booked": "held", "part": 0}
 
 
-def book_parts(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row | None:
-    """The session paid its mechanic: platform and mechanic bear it as they earned, the mechanic from what is not sent.
+def book_split(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row | None:
+    """Split the loss as the earning was split. Take the mechanic's part from the unsent payout first.
 
-    What had come out of what is held, before the session was settled, goes back there.
+    A loss that was taken from what is held, before the session was settled, is put back there.
     """
     payout = payout_of(connection, payment)
     if payout is not None and payout["state"] == "sending":
@@ -93,18 +93,18 @@ def book_parts(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
     before, borne = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
     earned = 0 if payout is None else payout["amount_cents"]
     parts = shared(loss["cents"], payment["price_cents"], earned, before, borne)
-    target = accounts.session_held(payment["intake_id"]) if loss["booked"] == "held" else _gone_to(loss)
+    credit = accounts.session_held(payment["intake_id"]) if loss["booked"] == "held" else _target(loss)
     base, intake_id = _base(loss), payment["intake_id"]
-    book(connection, [Transfer(_kind(loss), f"{base}:platform", PLATFORM_REVENUE, target, parts.rest, intake_id)])
+    book(connection, [Transfer(_kind(loss), f"{base}:platform", PLATFORM_REVENUE, credit, parts.rest, intake_id)])
     if payout is not None and parts.mechanic:
         own = min(parts.mechanic, payout["in_hand"])
         owed = parts.mechanic - own
         payable = accounts.mechanic_payable(payout["mechanic_id"])
         receivable = accounts.mechanic_receivable(payout["mechanic_id"])
-        mechanics = Transfer(_kind(loss), f"{base}:mechanic", payable, target, own, intake_id)
+        mechanics = Transfer(_kind(loss), f"{base}:mechanic", payable, credit, own, intake_id)
         book(
             connection,
-            [mechanics, Transfer(Kind.RECEIVABLE, f"{base}:receivable", receivable, target, owed, intake_id)],
+            [mechanics, Transfer(TransferKind.RECEIVABLE, f"{base}:receivable", receivable, credit, owed, intake_id)],
         )
         if own:
             withhold(connection, payout, own)
@@ -114,7 +114,7 @@ def book_parts(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
 
 
 def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row:
-    """The sale is undone as far as it was paid back: as many credits as are left are taken, those used are owed."""
+    """Reverse as much of the sale as was paid back: credits that are left are withdrawn, used ones become a debt."""
     earlier = [each for each in losses if each["booked"] == "split"]
     before, taken = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
     wanted = credits_of(loss["cents"], payment["price_cents"], payment["credits"], before, taken)
@@ -124,31 +124,31 @@ def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, loss
     owed = min(loss["cents"], share_of(payment["price_cents"], wanted - left, payment["credits"]))
     base, user_id = _base(loss), payment["user_id"]
     sale = base if loss["kind"] == "refund" else f"{base}:sale"
-    kind = Kind.PACK_REFUND if loss["kind"] == "refund" else Kind.DISPUTE_LOST
+    kind = TransferKind.PACK_REFUND if loss["kind"] == "refund" else TransferKind.DISPUTE_LOST
     spendable, debt = accounts.customer_credits(user_id), accounts.customer_receivable(user_id)
-    withdrawn = (Kind.CREDIT_WITHDRAWAL, f"{base}:credits", spendable, accounts.CREDITS_ISSUED, left)
-    sold = Transfer(kind, sale, accounts.CREDIT_SALES, _gone_to(loss), loss["cents"])
-    used = Transfer(Kind.RECEIVABLE, f"{base}:receivable", debt, accounts.CREDIT_SALES, owed)
+    withdrawn = (TransferKind.CREDIT_WITHDRAWAL, f"{base}:credits", spendable, accounts.CREDITS_ISSUED, left)
+    sold = Transfer(kind, sale, accounts.CREDIT_SALES, _target(loss), loss["cents"])
+    used = Transfer(TransferKind.RECEIVABLE, f"{base}:receivable", debt, accounts.CREDIT_SALES, owed)
     book(connection, [sold, Transfer(*withdrawn, currency="credit"), used])
     return {"booked": "split", "part": wanted}
 
 
-def undo(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row | None:
-    """The money came back after all: it goes where it came from, by new rows."""
+def reverse_booking(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row | None:
+    """Book the money back to where it was taken from, by new rows: the refund failed, or the dispute was won."""
     base = _base(loss)
-    undone = {"booked": "reversed", "part": 0}
+    outcome = {"booked": "reversed", "part": 0}
     if payment["kind"] == "pack":
         hold_customer(connection, payment["user_id"])
         keys = [base, *(f"{base}:{part}" for part in ("sale", "credits", "receivable"))]
         booked = connection.execute(_BOOKED_FOR_PACK, {"keys": keys}).fetchall()
         repaid = repaid_for(connection, payment["user_id"], base)
         book(connection, [_mirrored(row) for row in (*booked, *repaid)])
-        return undone
+        return outcome
     intake_id = payment["intake_id"]
     if loss["booked"] == "held":
         held = accounts.session_held(intake_id)
-        book(connection, [_undone(loss, "", held, loss["cents"], payment)])
-        return undone
+        book(connection, [_correction(loss, "", held, loss["cents"], payment)])
+        return outcome
     payout = payout_of(connection, payment)
     if payout is not None and payout["state"] == "sending":
         return None
@@ -156,39 +156,41 @@ def undo(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row | 
     if payout is not None:
         owed = min(loss["part"], max(0, owed_of(connection, payout)))
         kept = min(loss["part"] - owed, payout["withheld_cents"])
-        platform -= owed + kept  # and what the platform had given up of what was owed
+        platform -= owed + kept  # what is left of it includes debts of the mechanic that the platform wrote off
         receivable = accounts.mechanic_receivable(payout["mechanic_id"])
         payable = accounts.mechanic_payable(payout["mechanic_id"])
         back = [
-            _undone(loss, ":receivable", receivable, owed, payment),
-            _undone(loss, ":mechanic", payable, kept, payment),
+            _correction(loss, ":receivable", receivable, owed, payment),
+            _correction(loss, ":mechanic", payable, kept, payment),
         ]
         book(connection, back)
         if kept:
             withhold(connection, payout, -kept)
-        connection.execute(_LEAVE_IT, loss)
-    book(connection, [_undone(loss, ":platform", PLATFORM_REVENUE, platform, payment)])
-    return undone
+        connection.execute(_CANCEL_REVERSAL, loss)
+    book(connection, [_correction(loss, ":platform", PLATFORM_REVENUE, platform, payment)])
+    return outcome
 
 
 def _base(loss: Row) -> str:
     return f"refund:{loss['id']}" if loss["kind"] == "refund" else f"dispute:{loss['id']}:lost"
 
 
-def _kind(loss: Row) -> Kind:
-    return Kind.REFUND if loss["kind"] == "refund" else Kind.DISPUTE_LOST
+def _kind(loss: Row) -> TransferKind:
+    return TransferKind.REFUND if loss["kind"] == "refund" else TransferKind.DISPUTE_LOST
 
 
-def _gone_to(loss: Row) -> Account:
-    """Where a loss is booked to: out of Stripe, or out of what Stripe had taken for the dispute already."""
+def _target(loss: Row) -> Account:
+    """The account to credit: Stripe, or where it holds what it has taken for the dispute already."""
     return STRIPE if loss["kind"] == "refund" else DISPUTED
 
 
-def _undone(loss: Row, part: str, to: Account, cents: int, payment: Row) -> Transfer:
+def _correction(loss: Row, part: str, to: Account, cents: int, payment: Row) -> Transfer:
     key = f"{_base(loss)}:undone{part}"
-    return Transfer(Kind.CORRECTION, key, _gone_to(loss), to, cents, payment["intake_id"])
+    return Transfer(TransferKind.CORRECTION, key, _target(loss), to, cents, payment["intake_id"])
 
 
 def _mirrored(row: Row) -> Transfer:
     debit, credit = Account(row["credit_account"]), Account(row["debit_account"])
-    return Transfer(Kind.CORRECTION, f"{row['key']}:undone", debit, credit, row["amount"], None, row["currency"])
+    return Transfer(
+        TransferKind.CORRECTION, f"{row['key']}:undone", debit, credit, row["amount"], None, row["currency"]
+    )

@@ -1,8 +1,8 @@
-"""Refunds as Stripe tells of them, ours and those made by hand in its dashboard: each by its own id, in any order.
+"""Refunds as Stripe reports them, ours and those made by hand in its dashboard: each by its own id, in any order.
 
-Stripe tells of each refund in `refund.created`, `refund.updated` and `refund.failed`, and an endpoint may ask for
-`charge.refunded` alone: in current versions of the API that has the charge without its refunds, only how much of it
-went back in all. Where we do not know them all then, they are looked up soon after (refund_lookups.py).
+Stripe reports each refund by `refund.created`, `refund.updated` and `refund.failed`. An endpoint may subscribe to
+`charge.refunded` alone; in current versions of the API that event has the charge without its refunds, only how much of
+it was refunded in all. If we do not know all of them then, they are looked up soon after (refund_lookups.py).
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from autodoctor.db import Row
 from autodoctor.payments.losses.losses import book_losses, lock_payment
 
 CAME_BACK: Final = frozenset({"failed", "canceled"})
-"""A refund with one of these states moved nothing in the end."""
+"""In one of these states a refund moved no money in the end."""
 
 _NOTE: Final[LiteralString] = """
 INSERT INTO stripe_refunds AS known (id, payment_intent_id, amount_cents, failed)
@@ -24,13 +24,13 @@ VALUES (%(id)s, %(payment_intent)s, %(amount)s, %(failed)s)
 ON CONFLICT (id) DO UPDATE SET failed = true WHERE excluded.failed AND NOT known.failed
 """
 
-# By the page's id, which Stripe copies from the payment to its charge, where we have not heard of the payment yet.
+# Where the payment is not known yet, by the id of its Checkout page, which Stripe copies to the charge.
 _LOCK: Final[LiteralString] = """
 SELECT id FROM checkouts
  WHERE stripe_payment_intent_id = %(payment_intent)s OR (id = %(checkout_id)s AND stripe_payment_intent_id IS NULL)
    FOR NO KEY UPDATE
 """
-# One event for each refund: where one came back unheard of, the sums can be the same though the refunds are not.
+# There is one event per refund. We may have missed one that failed: then the sums agree, but the counts do not.
 _LOOK_UP: Final[LiteralString] = """
 UPDATE checkouts SET refunds_due_at = clock_timestamp()
  WHERE id = %(id)s AND (
@@ -65,7 +65,7 @@ class _Charge(BaseModel):
 
     @property
     def checkout_id(self) -> UUID | None:
-        """Our id of the page where it was paid."""
+        """Our id of the Checkout page where it was paid."""
         try:
             return UUID(self.metadata.get("checkoutId", ""))
         except ValueError:
@@ -73,66 +73,70 @@ class _Charge(BaseModel):
 
 
 def charge_refunded(connection: psycopg.Connection[Row], charge: Mapping[str, Any]) -> ChargeOutcome:
-    """Book the refunds that a charge names (API versions before 2022-11-15), or note that they are to be looked up.
+    """Book the refunds that a charge contains (API versions before 2022-11-15), or have them looked up.
 
     Args:
         connection: in the transaction of the event, which is recorded already.
         charge: Stripe's Charge object.
 
     Returns:
-        refund_noted: there are refunds that we do not know yet; else as `refund_told`.
+        refund_noted: there are refunds that we do not know yet; else as `refund_reported`.
 
     Raises:
-        pydantic.ValidationError: it is no charge, or what it names is no refund.
+        pydantic.ValidationError: it is not a charge, or one of its refunds is not a refund.
     """
-    told = _Charge.model_validate(charge)
-    if told.payment_intent is None:
+    reported = _Charge.model_validate(charge)
+    if reported.payment_intent is None:
         return "not_ours"
-    values = {**told.model_dump(exclude={"refunds", "id"}), "charge_id": told.id, "checkout_id": told.checkout_id}
+    values = {
+        **reported.model_dump(exclude={"refunds", "id"}),
+        "charge_id": reported.id,
+        "checkout_id": reported.checkout_id,
+    }
     checkout = connection.execute(_LOCK, values).fetchone()
-    named = [] if told.refunds is None else reversed(told.refunds.data)  # the newest is the first
-    did = {refund_told(connection, {**each, "payment_intent": told.payment_intent}) for each in named}
+    contained = [] if reported.refunds is None else reversed(reported.refunds.data)  # the newest is the first
+    outcomes = {refund_reported(connection, {**each, "payment_intent": reported.payment_intent}) for each in contained}
     if checkout is None:
         return "not_ours"
     if connection.execute(_LOOK_UP, {**values, **checkout}).rowcount:
         return "refund_noted"
     changes: tuple[RefundOutcome, ...] = ("refunded", "refund_failed")
-    return next((outcome for outcome in changes if outcome in did), "unchanged")
+    return next((outcome for outcome in changes if outcome in outcomes), "unchanged")
 
 
-def refund_told(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) -> RefundOutcome:
-    """Note a refund, and bring the books to it.
+def refund_reported(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) -> RefundOutcome:
+    """Store a refund, and bring the books up to it.
 
     Args:
         connection: in the transaction of the event.
         refund: Stripe's Refund object.
 
     Returns:
-        unchanged: all of it was known; not_ours: of no payment of ours, or of one that we have not heard of yet: it is
-        booked when we do.
+        unchanged: all of it was known; not_ours: the payment is not ours, or not known yet: then it is booked when we
+        learn of the payment.
 
     Raises:
-        pydantic.ValidationError: it is no refund.
+        pydantic.ValidationError: it is not a refund.
     """
-    told = _Refund.model_validate(refund)
-    if told.payment_intent is None or told.currency != "usd":
+    reported = _Refund.model_validate(refund)
+    if reported.payment_intent is None or reported.currency != "usd":
         return "not_ours"
-    ours = lock_payment(connection, told.payment_intent)
+    ours = lock_payment(connection, reported.payment_intent)
     if not note_refund(connection, refund):
         return "unchanged"
     if ours:
-        book_losses(connection, told.payment_intent)
+        book_losses(connection, reported.payment_intent)
     if not ours:
         return "not_ours"
-    return "refund_failed" if told.status in CAME_BACK else "refunded"
+    return "refund_failed" if reported.status in CAME_BACK else "refunded"
 
 
 def note_refund(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) -> bool:
-    """Note what Stripe says of a refund; the caller holds its payment and books it.
+    """Store what Stripe says of a refund; the caller holds the lock of its payment and books it.
 
     Returns:
-        Whether it is news.
+        Whether it was not known before.
     """
-    told = _Refund.model_validate(refund)
-    values = {**told.model_dump(), "failed": told.status in CAME_BACK}
+    reported = _Refund.model_validate(refund)
+    values = {**reported.model_dump(), "failed": reported.status in CAME_BACK}
     return connection.execute(_NOTE, values).rowcount == 1

@@ -1,4 +1,4 @@
-"""Disputes as Stripe tells of them, in any order: they hold what is not sent, and when lost they are a loss."""
+"""Disputes as Stripe reports them, in any order. An open one holds what was not sent yet; a lost one is a loss."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
@@ -8,19 +8,20 @@ from pydantic import BaseModel, Field
 
 from autodoctor.db import Row
 from autodoctor.payments.losses.losses import book_losses, lock_payment
-from autodoctor.payments.stripe.calls import asked
+from autodoctor.payments.stripe.calls import call_stripe
 
 if TYPE_CHECKING:
     import stripe
 
 OPEN: Final = frozenset({"needs_response", "under_review"})
-"""Stripe has taken the money and somebody will decide; what is only asked about (`warning_...`) leaves it with us."""
+"""Stripe has taken the money until somebody decides. While it only inquires (`warning_...`), the money stays ours."""
 
 _RANKS: Final = (
     *("warning_needs_response", "warning_under_review", "warning_closed"),
     *("needs_response", "under_review", "lost", "prevented", "won"),
 )
-"""How far a dispute is; what is lost may be given back later, what is won stays so. News of less come late."""
+"""The order in which a dispute moves on: a lost one may still be won, a won one stays so. An event that reports an
+earlier status came late."""
 
 _NOTE: Final[LiteralString] = """
 INSERT INTO stripe_disputes AS known (id, payment_intent_id, amount_cents, status, withdrawn_cents, reinstated_cents)
@@ -34,9 +35,9 @@ ON CONFLICT (id) DO UPDATE
     OR excluded.reinstated_cents > known.reinstated_cents
 """
 
-_BEHIND: Final[LiteralString] = """
+_UNBOOKED: Final[LiteralString] = """
 SELECT EXISTS (SELECT FROM losses WHERE payment_intent_id = %(payment_intent_id)s
-                  AND (effective AND booked = 'nothing' OR NOT effective AND booked IN ('held', 'split'))) AS behind
+                  AND (effective AND booked = 'nothing' OR NOT effective AND booked IN ('held', 'split'))) AS unbooked
 """
 
 type DisputeOutcome = Literal["disputed", "dispute_won", "dispute_lost", "unchanged", "not_ours"]
@@ -55,7 +56,7 @@ class _Dispute(BaseModel):
     balance_transactions: list[_Movement] = []
 
     def values(self) -> dict[str, object]:
-        """Of the statement that notes it."""
+        """The parameters of the statement that stores it."""
         rank = _RANKS.index(self.status) if self.status in _RANKS else 0
         return {
             **self.model_dump(include={"id", "amount", "payment_intent", "status"}),
@@ -65,55 +66,55 @@ class _Dispute(BaseModel):
         }
 
 
-def dispute_told(connection: psycopg.Connection[Row], dispute: Mapping[str, Any]) -> DisputeOutcome:
-    """Note a dispute, hold or release what was not sent of its payment, and bring the books to it.
+def dispute_reported(connection: psycopg.Connection[Row], dispute: Mapping[str, Any]) -> DisputeOutcome:
+    """Store a dispute, hold or release what was not sent of its payment, and bring the books up to it.
 
     Args:
         connection: in the transaction of the event.
-        dispute: Stripe's Dispute object, with its movements of our balance.
+        dispute: Stripe's Dispute object, with its balance transactions.
 
     Returns:
-        unchanged: all of it was known; not_ours: of no payment of ours, or of one that we have not heard of yet: it is
-        booked when we do.
+        unchanged: all of it was known; not_ours: the payment is not ours, or not known yet: then it is booked when we
+        learn of the payment.
 
     Raises:
-        pydantic.ValidationError: it is no dispute.
+        pydantic.ValidationError: it is not a dispute.
     """
-    told = _Dispute.model_validate(dispute)
-    if told.payment_intent is None or told.currency != "usd":
+    reported = _Dispute.model_validate(dispute)
+    if reported.payment_intent is None or reported.currency != "usd":
         return "not_ours"
-    ours = lock_payment(connection, told.payment_intent)
-    news = note_dispute(connection, dispute)
+    ours = lock_payment(connection, reported.payment_intent)
+    is_new = note_dispute(connection, dispute)
     if not ours:
         return "not_ours"
-    if not news:
+    if not is_new:
         return "unchanged"
-    book_losses(connection, told.payment_intent)
-    if told.status == "lost":
+    book_losses(connection, reported.payment_intent)
+    if reported.status == "lost":
         return "dispute_lost"
-    return "dispute_won" if told.status == "won" else "disputed"
+    return "dispute_won" if reported.status == "won" else "disputed"
 
 
 def note_dispute(connection: psycopg.Connection[Row], dispute: Mapping[str, Any]) -> bool:
-    """Note what Stripe says of a dispute; the caller holds its payment and books it.
+    """Store what Stripe says of a dispute; the caller holds the lock of its payment and books it.
 
     Returns:
-        Whether it is news.
+        Whether it was not known before.
     """
     return connection.execute(_NOTE, _Dispute.model_validate(dispute).values()).rowcount == 1
 
 
 def disputes_of(client: "stripe.StripeClient", payment_intent_id: str) -> "list[stripe.Dispute]":
-    """The disputes of a payment; Stripe is asked: its webhook may still be on its way.
+    """The disputes of a payment, as Stripe lists them: a webhook may still be on its way.
 
     Raises:
-        NotDone: there is no such payment.
-        Unknown: no answer.
+        StripeRefused: there is no such payment.
+        OutcomeUnknown: Stripe did not answer.
     """
-    return asked(lambda: client.v1.disputes.list(params={"payment_intent": payment_intent_id, "limit": 100})).data
+    return call_stripe(lambda: client.v1.disputes.list(params={"payment_intent": payment_intent_id, "limit": 100})).data
 
 
-def behind(connection: psycopg.Connection[Row], payment_intent_id: str) -> bool:
-    """Whether something of a payment is gone, or came back, that the books do not have yet."""
-    row = connection.execute(_BEHIND, {"payment_intent_id": payment_intent_id}).fetchone()
-    return row is not None and bool(row["behind"])
+def has_unbooked(connection: psycopg.Connection[Row], payment_intent_id: str) -> bool:
+    """Whether a payment has a loss, or one that was reversed, which the books do not show yet."""
+    row = connection.execute(_UNBOOKED, {"payment_intent_id": payment_intent_id}).fetchone()
+    return row is not None and bool(row["unbooked"])

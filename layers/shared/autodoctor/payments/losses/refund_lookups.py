@@ -1,7 +1,7 @@
-"""Which refunds a payment has, looked up where `charge.refunded` said only how much (dashboard_refunds.py).
+"""Looks up which refunds a payment has, where `charge.refunded` only said how much was refunded (dashboard_refunds.py).
 
-That it is to be asked stands in the payment's row, so a run that ends early goes on from there, and a payment whose
-look-up failed waits a while without holding up the others.
+The row of the payment says that a look-up is due, so a run that ends early is continued by the next one, and a payment
+whose look-up failed waits a while without delaying the others.
 """
 
 from datetime import timedelta
@@ -12,9 +12,9 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.losses.dashboard_refunds import refund_told
+from autodoctor.payments.losses.dashboard_refunds import refund_reported
 from autodoctor.payments.losses.losses import lock_payment
-from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 from autodoctor.payments.stripe.lease import MARGIN_SECONDS
 from autodoctor.web.schemas import ResponseModel
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import stripe
 
 AGAIN_AFTER: Final = timedelta(minutes=10)
-"""A call that failed; longer than the function that sweeps may run, so that two runs never ask of one payment."""
+"""After a call that failed. Longer than the sweeping function may run, so that no two runs look up one payment."""
 
-# One whose payment is not told yet is found once it is.
+# A checkout whose payment is not known yet is claimed once it is.
 _CLAIM: Final[LiteralString] = """
 WITH due AS MATERIALIZED (
   SELECT c.id FROM checkouts c
@@ -38,7 +38,7 @@ UPDATE checkouts c SET refunds_due_at = clock_timestamp() + %(after)s
   FROM due WHERE c.id = due.id AND c.refunds_due_at <= clock_timestamp()
 RETURNING c.id, c.stripe_payment_intent_id, c.refunds_due_at
 """
-# What was told of it meanwhile may be of a refund that Stripe did not list yet.
+# Not if another `charge.refunded` came meanwhile: its refund may not have been listed yet.
 _KNOWN: Final[LiteralString] = """
 UPDATE checkouts SET refunds_due_at = NULL WHERE id = %(id)s AND refunds_due_at = %(refunds_due_at)s
 """
@@ -48,14 +48,14 @@ SELECT count(*) AS unanswered FROM checkouts WHERE refunds_due_at IS NOT NULL AN
 
 
 class LookedUp(ResponseModel):
-    """Of how many payments Stripe was asked for the refunds, and how many of these were news."""
+    """How many payments were looked up, and how many of their refunds were not known before."""
 
     asked: int = 0
     news: int = 0
 
 
 def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> LookedUp:
-    """Learn of the refunds that are not known yet, until none is left or time runs short.
+    """Look up the refunds that are not known yet, until no payment is left or time runs short.
 
     Args:
         database: where.
@@ -67,21 +67,21 @@ def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seco
         counts["asked"] += 1
         try:
             refunds = _refunds_of(client, row["stripe_payment_intent_id"])
-        except (NotDone, Unknown):
+        except (StripeRefused, OutcomeUnknown):
             continue  # later again
-        counts["news"] += database.transaction(partial(_tell, checkout=row, refunds=refunds))
+        counts["news"] += database.transaction(partial(_report, checkout=row, refunds=refunds))
     return LookedUp(**counts)
 
 
 def lookups_unanswered(database: Database) -> int:
-    """How many payments there are whose refunds are not known, for the alarm: asked of in vain, or not reached yet."""
+    """How many payments still have to be looked up, for the alarm: the call failed, or no run has reached them."""
     row = database.one(_UNANSWERED, ())
     return int(row["unanswered"]) if row is not None else 0
 
 
 def _refunds_of(client: "stripe.StripeClient", payment_intent_id: str) -> "list[stripe.Refund]":
-    """All of a payment, the oldest first."""
-    listed = asked(
+    """All refunds of a payment, the oldest first."""
+    listed = call_stripe(
         lambda: list(
             client.v1.refunds.list(params={"payment_intent": payment_intent_id, "limit": 100}).auto_paging_iter()
         )
@@ -89,9 +89,9 @@ def _refunds_of(client: "stripe.StripeClient", payment_intent_id: str) -> "list[
     return listed[::-1]
 
 
-def _tell(connection: psycopg.Connection[Row], checkout: Row, refunds: "Sequence[stripe.Refund]") -> int:
-    """Tell of each, as its own event would have; how many were news."""
+def _report(connection: psycopg.Connection[Row], checkout: Row, refunds: "Sequence[stripe.Refund]") -> int:
+    """Handle each refund as its own event would have been; how many were not known before."""
     lock_payment(connection, checkout["stripe_payment_intent_id"])
-    news = sum(refund_told(connection, each.to_dict()) != "unchanged" for each in refunds)
-    connection.execute(_KNOWN, checkout)  # no row where more was told meanwhile: that is looked up again
-    return news
+    new = sum(refund_reported(connection, each.to_dict()) != "unchanged" for each in refunds)
+    connection.execute(_KNOWN, checkout)  # no row if more was reported meanwhile: that is looked up again
+    return new

@@ -1,1 +1,1 @@
-"""What is sent to Stripe once it is due: payouts, refunds, reversals."""
+"""Jobs that Stripe is asked to do once they are due: payouts, refunds, reversals."""

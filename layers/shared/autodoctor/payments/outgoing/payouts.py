@@ -10,13 +10,14 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.ledger.accounts import STRIPE, Kind, mechanic_payable
+from autodoctor.payments.ledger.accounts import STRIPE, TransferKind, mechanic_payable
 from autodoctor.payments.ledger.transfers import Transfer, book
-from autodoctor.payments.losses.disputes import OPEN, behind, disputes_of, note_dispute
+from autodoctor.payments.losses.disputes import OPEN, disputes_of, has_unbooked, note_dispute
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment, lock_payment_of
-from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe import lease
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 from autodoctor.payments.stripe.connect import look_up_account
-from autodoctor.payments.stripe.lease import WAIT, Ending, Sent, is_last, put_off, sweep_due, wait_after
+from autodoctor.payments.stripe.lease import AttemptOutcome, JobKind, NotYet, Sent
 
 if TYPE_CHECKING:
     import stripe
@@ -25,35 +26,16 @@ if TYPE_CHECKING:
 _BALANCE_SHORT: Final = frozenset({"balance_insufficient", "insufficient_funds"})
 _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid"})
 
-# Whether an attempt was made before is read from the row as it was: Stripe is asked for the transfer then.
-_CLAIM: Final[LiteralString] = """
-WITH due AS MATERIALIZED (
-  SELECT p.id, p.asked_at IS NOT NULL AS asked_before,
-         p.idempotency_key IS NULL OR p.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS new_key
-    FROM payouts p
-   WHERE p.state IN ('due', 'held', 'sending') AND p.next_attempt_at <= clock_timestamp()
-   ORDER BY p.next_attempt_at LIMIT 1
-     FOR NO KEY UPDATE SKIP LOCKED
-), claimed AS (
-  UPDATE payouts p
-     SET state = 'sending', lease_id = new_id(), attempts = p.attempts + 1,
-         next_attempt_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
-         asked_at = coalesce(p.asked_at, clock_timestamp()),
-         idempotency_key = CASE WHEN due.new_key THEN 'payout:' || p.id || ':' || new_id() ELSE p.idempotency_key END,
-         keyed_at = CASE WHEN due.new_key THEN clock_timestamp() ELSE p.keyed_at END
-    FROM due WHERE p.id = due.id AND p.state IN ('due', 'held', 'sending')
-  RETURNING p.*, due.asked_before
-)
-SELECT c.id, c.session_id, c.mechanic_id, c.kind, c.amount_cents - c.withheld_cents AS amount_cents, c.currency,
-       c.attempts, c.lease_id,
-       c.idempotency_key, c.asked_before, c.last_error,
+_READ: Final[LiteralString] = """
+SELECT p.session_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
        a.stripe_account_id, coalesce(a.transfers_enabled, false) AS transfers_enabled,
-       i.funding = 'card' AND c.kind <> 'escalation' AS by_card,
+       i.funding = 'card' AND p.kind <> 'escalation' AS by_card,
        ch.stripe_payment_intent_id
-  FROM claimed c
-  JOIN intakes i ON i.id = c.session_id
-  LEFT JOIN checkouts ch ON ch.intake_id = c.session_id
-  LEFT JOIN mechanic_accounts a ON a.mechanic_id = c.mechanic_id
+  FROM payouts p
+  JOIN intakes i ON i.id = p.session_id
+  LEFT JOIN checkouts ch ON ch.intake_id = p.session_id
+  LEFT JOIN mechanic_accounts a ON a.mechanic_id = p.mechanic_id
+ WHERE p.id = %(id)s
 """
 
 _SENT: Final[LiteralString] = """
@@ -64,26 +46,6 @@ UPDATE payouts SET state = 'sent', stripe_transfer_id = %(transfer_id)s, sent_at
 """
 
 _SENT_AS: Final[LiteralString] = "SELECT stripe_transfer_id FROM payouts WHERE id = %(id)s"
-
-# A key under which Stripe refused is forgotten: it would repeat the refusal for a day.
-_NOT_SENT: Final[LiteralString] = """
-UPDATE payouts SET state = CASE WHEN %(waits_for)s = 'dispute' THEN 'held' ELSE 'due' END,
-                   waits_for = %(waits_for)s, last_error = %(error)s,
-                   attempts = attempts - %(free)s::integer, next_attempt_at = clock_timestamp() + %(after)s,
-                   idempotency_key = NULL, keyed_at = NULL
- WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
-"""
-
-_NOT_KNOWN: Final[LiteralString] = """
-UPDATE payouts SET waits_for = 'retry', last_error = %(error)s, next_attempt_at = clock_timestamp() + %(after)s
- WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
-"""
-
-_FAILED: Final[LiteralString] = """
-UPDATE payouts SET state = 'failed', waits_for = NULL, last_error = %(error)s, next_attempt_at = NULL,
-                   idempotency_key = NULL, keyed_at = NULL
- WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
-"""
 
 _EMIT: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(id)s)"
 
@@ -106,39 +68,37 @@ def sweep_payouts(database: Database, client: "stripe.StripeClient", seconds_lef
     Raises:
         PaidTwice: never, unless somebody sent money by hand under our transfer_group.
     """
-    return sweep_due(database, client, seconds_left, _CLAIM, _attempt)
+    return lease.sweep_jobs(database, client, seconds_left, _PAYOUT)
 
 
-def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> Ending:
+def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> AttemptOutcome | NotYet:
     try:
         transfer_id = _found(client, payout) if payout["asked_before"] else None
         if transfer_id is None:
-            if is_last(payout["attempts"]):
-                return _give_up(database, payout, payout["last_error"] or "no attempt succeeded")
+            if given_up := lease.after_the_last(payout):
+                return given_up
             disputes = _disputes(client, payout)
-            if _went_back(database, payout, disputes):
-                return _put_back(database, payout)
-            if waits_for := _obstacle(database, client, payout, disputes):
-                return _wait(database, payout, waits_for, free=waits_for != "payment")
-            transfer_id = _transfer(client, payout, disputes)
-    except NotDone as refused:
+            if _has_unbooked(database, payout, disputes):
+                return _shrink(database, payout)
+            if obstacle := _obstacle(database, client, payout, disputes):
+                return NotYet(obstacle, uncounted=obstacle != "payment")
+            transfer_id = _transfer(database, client, payout, disputes)
+    except StripeRefused as refused:
         return _refused(database, client, payout, refused)
-    except Unknown as unknown:
-        return put_off(database, _NOT_KNOWN, payout, error=unknown.reason, after=wait_after(payout["attempts"]))
-    return _sent(database, payout, transfer_id)
+    return database.transaction(partial(note_sent, payout=payout, transfer_id=transfer_id))
 
 
 def _found(client: "stripe.StripeClient", payout: Row) -> str | None:
     """The transfer that an earlier attempt made.
 
     Raises:
-        Unknown: Stripe does not say, or refuses to (a key that was replaced): the payout stays on its way, as what is
-            refunded meanwhile would be withheld from one that is not.
+        OutcomeUnknown: Stripe does not say, or refuses to (a key that was replaced). That keeps the payout `sending`: a
+            refund booked now must not reduce a payout that may already have gone out.
     """
     try:
-        listed = asked(lambda: client.v1.transfers.list(params={"transfer_group": str(payout["id"]), "limit": 2}))
-    except NotDone as refused:
-        raise Unknown(refused.reason) from refused
+        listed = call_stripe(lambda: client.v1.transfers.list(params={"transfer_group": str(payout["id"]), "limit": 2}))
+    except StripeRefused as refused:
+        raise OutcomeUnknown(refused.reason) from refused
     match listed.data:
         case []:
             return None
@@ -153,39 +113,38 @@ def _disputes(client: "stripe.StripeClient", payout: Row) -> "list[stripe.Disput
     return disputes_of(client, payout["stripe_payment_intent_id"]) if known else []
 
 
-def _went_back(database: Database, payout: Row, disputes: "list[stripe.Dispute]") -> bool:
-    """Whether some of the payment is gone that this payout does not know of: it shrinks before it is sent."""
+def _has_unbooked(database: Database, payout: Row, disputes: "list[stripe.Dispute]") -> bool:
+    """Whether the customer got money back that the books do not have yet: the payout shrinks by it before it goes."""
     intent = payout["stripe_payment_intent_id"]
     if intent is None:
         return False
 
-    def noted(connection: psycopg.Connection[Row]) -> bool:
+    def note(connection: psycopg.Connection[Row]) -> bool:
         lock_payment(connection, intent)
         for each in disputes:
             note_dispute(connection, each.to_dict())
-        return behind(connection, intent)
+        return has_unbooked(connection, intent)
 
-    return database.transaction(noted)
+    return database.transaction(note)
 
 
-def _put_back(database: Database, payout: Row) -> Ending:
-    """Surely not sent: what went back is booked, and what is left is sent by the next attempt."""
+def _shrink(database: Database, payout: Row) -> AttemptOutcome:
+    """Book what the customer got back, as nothing was sent yet; the next attempt sends what is left."""
 
-    def put_back(connection: psycopg.Connection[Row]) -> Ending:
+    def shrink(connection: psycopg.Connection[Row]) -> AttemptOutcome:
         lock_payment_of(connection, payout["session_id"])
-        values = {**payout, "waits_for": None, "error": None, "free": True, "after": timedelta(minutes=1)}
-        if connection.execute(_NOT_SENT, values).rowcount == 0:
-            return "overtaken"
-        book_losses_of(connection, payout["session_id"])
-        return "waiting"
+        outcome = lease.reschedule(connection, payout, NotYet(None, uncounted=True, after=timedelta(minutes=1)))
+        if outcome != "lost_lease":
+            book_losses_of(connection, payout["session_id"])
+        return outcome
 
-    return database.transaction(put_back)
+    return database.transaction(shrink)
 
 
 def _obstacle(
     database: Database, client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]"
 ) -> str | None:
-    """What it has to wait for before Stripe is asked to send it."""
+    """The reason why the payout cannot be sent yet; None if it can."""
     account_id = payout["stripe_account_id"]
     if account_id is None:
         return "onboarding"
@@ -196,7 +155,7 @@ def _obstacle(
     return "dispute" if any(each.status in OPEN for each in disputes) else None
 
 
-def _transfer(client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]") -> str:
+def _transfer(database: Database, client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]") -> str:
     params: TransferCreateParams = {
         "amount": payout["amount_cents"],
         "currency": payout["currency"],
@@ -206,38 +165,27 @@ def _transfer(client: "stripe.StripeClient", payout: Row, disputes: "list[stripe
     }
     if payout["by_card"] and all(each.status != "lost" for each in disputes):
         # Without it the transfer would have to wait until the customer's money is available, days later.
-        intent = asked(lambda: client.v1.payment_intents.retrieve(payout["stripe_payment_intent_id"]))
+        intent = call_stripe(lambda: client.v1.payment_intents.retrieve(payout["stripe_payment_intent_id"]))
         params["source_transaction"] = str(intent.latest_charge)
-    options: stripe.RequestOptions = {"idempotency_key": payout["idempotency_key"]}
-    return asked(lambda: client.v1.transfers.create(params=params, options=options)).id
+    key = lease.intend(database, payout, payout["amount_cents"])["idempotency_key"]
+    options: stripe.RequestOptions = {"idempotency_key": key}
+    return call_stripe(lambda: client.v1.transfers.create(params=params, options=options)).id
 
 
-def _refused(database: Database, client: "stripe.StripeClient", payout: Row, refused: NotDone) -> Ending:
+def _refused(database: Database, client: "stripe.StripeClient", payout: Row, refused: StripeRefused) -> NotYet:
     """Nothing moved: wait for what is missing, or try again later."""
     if refused.code in _BALANCE_SHORT:
-        return _wait(database, payout, "balance", refused.reason)
+        return NotYet("balance", refused.reason)
     if refused.code in _CANNOT_TAKE and payout["stripe_account_id"] is not None:
         try:
             if not look_up_account(database, client, payout["stripe_account_id"]):
-                return _wait(database, payout, "onboarding", refused.reason, free=True)
-        except (NotDone, Unknown):  # the account is gone, or Stripe is: an attempt like any other
-            return _wait(database, payout, "retry", refused.reason)
-    return _wait(database, payout, "retry", refused.reason)
+                return NotYet("onboarding", refused.reason, uncounted=True)
+        except (StripeRefused, OutcomeUnknown):  # the account is gone, or Stripe is: an attempt like any other
+            return NotYet("retry", refused.reason)
+    return NotYet("retry", refused.reason)
 
 
-def _wait(database: Database, payout: Row, waits_for: str, error: str | None = None, *, free: bool = False) -> Ending:
-    """Try again later; `free`: after six hours, or when a webhook says so, and without counting as an attempt."""
-    if not free and is_last(payout["attempts"] + 1):
-        return _give_up(database, payout, error or f"waited for {waits_for}")
-    after = WAIT if free else wait_after(payout["attempts"])
-    return put_off(database, _NOT_SENT, payout, waits_for=waits_for, error=error, free=free, after=after)
-
-
-def _sent(database: Database, payout: Row, transfer_id: str) -> Ending:
-    return database.transaction(partial(note_sent, payout=payout, transfer_id=transfer_id))
-
-
-def note_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str) -> Ending:
+def note_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str) -> AttemptOutcome:
     """Note that Stripe has a payout's transfer, and book it, once.
 
     Args:
@@ -254,26 +202,25 @@ def note_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str
         stored = connection.execute(_SENT_AS, values).fetchone()
         if stored is None or stored["stripe_transfer_id"] != transfer_id:
             raise PaidTwice(payout["id"])
-        return "overtaken"
+        return "lost_lease"
     payable = mechanic_payable(payout["mechanic_id"])
     key = f"payout:{payout['id']}:transfer"
-    book(connection, [Transfer(Kind.TRANSFER, key, payable, STRIPE, payout["amount_cents"], payout["session_id"])])
-    book_losses_of(connection, payout["session_id"])  # what went back while it was on its way
+    book(
+        connection,
+        [Transfer(TransferKind.TRANSFER, key, payable, STRIPE, payout["amount_cents"], payout["session_id"])],
+    )
+    book_losses_of(connection, payout["session_id"])  # what the customer got back while it was on its way
     _emit(connection, "payout.sent", payout)
     return "sent"
 
 
-def _give_up(database: Database, payout: Row, reason: str) -> Ending:
-    return database.transaction(partial(_mark_failed, payout=payout, reason=reason))
-
-
-def _mark_failed(connection: psycopg.Connection[Row], payout: Row, reason: str) -> Ending:
+def _give_up(connection: psycopg.Connection[Row], payout: Row, reason: str) -> AttemptOutcome:
     lock_payment_of(connection, payout["session_id"])
-    if connection.execute(_FAILED, {**payout, "error": reason}).rowcount == 0:
-        return "overtaken"
-    book_losses_of(connection, payout["session_id"])
-    _emit(connection, "payout.failed", payout, reason)
-    return "failed"
+    outcome = lease.give_up(connection, payout, reason)
+    if outcome == "failed":
+        book_losses_of(connection, payout["session_id"])
+        _emit(connection, "payout.failed", payout, reason)
+    return outcome
 
 
 def _emit(connection: psycopg.Connection[Row], event_type: str, payout: Row, reason: str | None = None) -> None:
@@ -286,3 +233,6 @@ def _emit(connection: psycopg.Connection[Row], event_type: str, payout: Row, rea
         "reason": reason,
     }
     connection.execute(_EMIT, {"type": event_type, "facts": Jsonb(facts), "id": payout["id"]})
+
+
+_PAYOUT: Final = JobKind("payout", _READ, _attempt, _give_up)

@@ -1,4 +1,4 @@
-"""What Stripe says of money on its way to mechanics: transfers taken back, and payouts their banks refused."""
+"""Events about money on its way to mechanics: transfers that were reversed, and payouts that their banks refused."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ import psycopg
 from pydantic import BaseModel, Field
 
 from autodoctor.db import Row
-from autodoctor.payments.ledger.accounts import STRIPE, Kind, mechanic_payable, mechanic_receivable
+from autodoctor.payments.ledger.accounts import STRIPE, TransferKind, mechanic_payable, mechanic_receivable
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.booking import owed_of, withhold
 
@@ -17,12 +17,12 @@ _PAYOUT: Final[LiteralString] = """
 SELECT id, session_id, mechanic_id, state, kind FROM payouts
  WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL) FOR NO KEY UPDATE
 """
-_TAKEN_BACK: Final[LiteralString] = """
+_REVERSED: Final[LiteralString] = """
 UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents)s
  WHERE id = %(id)s AND state IN ('sent', 'reversed')
 """
 _BOOKED: Final[LiteralString] = "SELECT key FROM ledger_transfer WHERE key = ANY (%(keys)s)"
-# Only where Stripe has told nothing newer of the account.
+# Only where nothing newer of the account is stored.
 _BANK_REFUSED: Final[LiteralString] = """
 UPDATE mechanic_accounts SET payouts_enabled = false, stripe_as_of = %(happened_at)s, updated_at = clock_timestamp()
  WHERE stripe_account_id = %(account_id)s AND coalesce(stripe_as_of <= %(happened_at)s, true)
@@ -53,39 +53,39 @@ class _Transfer(BaseModel):
 
 
 class TransferNotStored(Exception):
-    """A transfer was taken back before we have noted that it was sent: Stripe has to say so again."""
+    """A transfer was reversed before we stored that it was sent: Stripe has to deliver the event again."""
 
 
 def transfer_reversed(connection: psycopg.Connection[Row], transfer: dict[str, Any]) -> Literal["reversed", "not_ours"]:
-    """Book what was taken back of a transfer, each reversal once: the mechanic is owed it again, and no more is sent.
+    """Book the reversals of a transfer, each once: the mechanic is owed the money again, but it is not sent again.
 
     Args:
         connection: in the transaction of the event.
-        transfer: Stripe's Transfer object, with its last reversals.
+        transfer: Stripe's Transfer object, with its latest reversals.
 
     Raises:
         TransferNotStored: the payout is still being sent.
-        pydantic.ValidationError: it is no transfer.
+        pydantic.ValidationError: it is not a transfer.
     """
-    told = _Transfer.model_validate(transfer)
-    if told.currency != "usd":
+    reported = _Transfer.model_validate(transfer)
+    if reported.currency != "usd":
         return "not_ours"
-    payout = connection.execute(_PAYOUT, {"transfer_id": told.id, "payout_id": told.payout_id}).fetchone()
+    payout = connection.execute(_PAYOUT, {"transfer_id": reported.id, "payout_id": reported.payout_id}).fetchone()
     if payout is None:
         return "not_ours"
     if payout["state"] not in ("sent", "reversed"):
         raise TransferNotStored
-    book_reversals(connection, payout, {each.id: each.amount for each in told.reversals.data})
+    book_reversals(connection, payout, {each.id: each.amount for each in reported.reversals.data})
     return "reversed"
 
 
 def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapping[str, int]) -> None:
-    """Book what was taken back of a payout that was sent; what its mechanic owes of the same session is paid with it.
+    """Book reversals of a payout that was sent. They first pay off what the mechanic owes of the same session.
 
     Args:
         connection: in a transaction that holds the payout's row.
-        payout: that row.
-        cents: of each reversal, by Stripe's id; those booked before are left out.
+        payout: its row.
+        cents: of each reversal, by Stripe's id; those that are booked already are left out.
     """
     keys = {f"reversal:{each}": amount for each, amount in cents.items()}
     booked = {row["key"] for row in connection.execute(_BOOKED, {"keys": list(keys)})}
@@ -93,13 +93,13 @@ def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapp
     for key, amount in keys.items():
         if key in booked:
             continue
-        book(connection, [Transfer(Kind.REVERSAL, key, STRIPE, payable, amount, payout["session_id"])])
-        if connection.execute(_TAKEN_BACK, {**payout, "cents": amount}).rowcount != 1:
+        book(connection, [Transfer(TransferKind.REVERSAL, key, STRIPE, payable, amount, payout["session_id"])])
+        if connection.execute(_REVERSED, {**payout, "cents": amount}).rowcount != 1:
             raise TransferNotStored
         owed = min(amount, owed_of(connection, payout)) if payout["kind"] == "session" else 0
         if owed > 0:
             receivable = mechanic_receivable(payout["mechanic_id"])
-            paid = Transfer(Kind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["session_id"])
+            paid = Transfer(TransferKind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["session_id"])
             book(connection, [paid])
             withhold(connection, payout, owed)
 
@@ -107,7 +107,7 @@ def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapp
 def bank_refused(
     connection: psycopg.Connection[Row], account_id: str, happened_at: datetime
 ) -> Literal["bank_refused", "unchanged"]:
-    """Note that a mechanic's bank took no payout, until Stripe says of the account that it can be paid out again.
+    """Store that a mechanic's bank refused a payout, until Stripe says that payouts to the account work again.
 
     Args:
         connection: in the transaction of the event.

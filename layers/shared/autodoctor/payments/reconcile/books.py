@@ -1,4 +1,4 @@
-"""Our books beside Stripe's statement, read page by page: what each says of the same subject."""
+"""Reads our books and the copy of Stripe's statement side by side, page by page and subject by subject."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from autodoctor.payments.reconcile.statement import Flow
 
 PAGE: Final = 300
 
-# One row per movement; what is summed is the whole subject, wherever its other movements and rows are.
+# One row per movement. The sums are over its whole subject, including movements and ledger rows on other pages.
 _BESIDE: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
   SELECT * FROM stripe_movements m
@@ -67,7 +67,7 @@ SELECT p.id, p.type, p.flow, p.source, p.subject, p.amount, p.fee, p.currency, p
  ORDER BY p.happened_at, p.id
 """
 
-# Rows of the ledger's account at Stripe, on one side of it at a time, as its indexes go.
+# Rows of the ledger's account `stripe`, debits and credits apart, as the indexes are.
 _ROWS_OF: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
   SELECT t.id, t.key, t.kind, t.amount, t.created_at, statement_subject(t.key) AS subject
@@ -101,19 +101,19 @@ _PRESENT: Final[LiteralString] = "SELECT clock_timestamp() AS at"
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A movement of Stripe's, and what our books say of its subject.
+    """A movement of Stripe's, and what our books have on its subject.
 
     Attributes:
-        at_stripe: cents of all movements of the subject, fees apart.
-        sources: how many objects of Stripe's these are of.
-        gone_back: of a payment that could not be fulfilled: cents that were paid back or disputed, below 0.
-        booked: cents of all rows of the ledger on the subject; None: there is none.
+        at_stripe: cents of all movements of the subject, without fees.
+        sources: how many objects of Stripe's made these movements.
+        gone_back: cents of an unfulfillable payment that were paid back or disputed, as a negative number.
+        booked: cents of all ledger rows on the subject; None if there are none.
         fee_booked: the same of this movement's fee.
-        checkout_status: of the checkout that paid, or whose payment it takes back; None: we have none.
-        payout_state: of the payout that it names; None: we have none.
+        checkout_status: of the checkout that was paid, or is paid back; None if we have no such checkout.
+        payout_state: of the payout that it names; None if we have no such payout.
         ours: whether our metadata or our books claim it.
-        in_flight: whether movement or rows are so young that the other may be on its way.
-        wanted: whether it is not older than what is compared.
+        in_flight: whether movement or rows are so recent that the other side may be on its way.
+        wanted: whether it is recent enough to be compared.
     """
 
     id: str
@@ -151,9 +151,9 @@ class Booking:
     """A row of the ledger's account `stripe`.
 
     Attributes:
-        came: cents that came to us, below 0 those that went.
-        stated: whether Stripe's statement has anything of its subject.
-        settled: whether it is old enough that it should.
+        came: cents that came in; negative if they went out.
+        stated: whether Stripe's statement has anything on its subject.
+        settled: whether it is old enough that the statement should have it.
     """
 
     key: str
@@ -167,7 +167,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What of time is compared: `since` and later; differences only where nothing happened after `settled`."""
+    """The period that is compared: from `since` on. Subjects that moved after `settled` are left out."""
 
     since: datetime
     settled: datetime
@@ -175,7 +175,7 @@ class Span:
 
 
 def present(database: Database) -> datetime:
-    """The instant, by the database's clock."""
+    """The present, by the database's clock."""
     row = database.one(_PRESENT, ())
     assert row is not None  # noqa: S101 (a SELECT without FROM has a row)
     at: datetime = row["at"]
@@ -183,7 +183,7 @@ def present(database: Database) -> datetime:
 
 
 def pairs(database: Database, span: Span, start: datetime) -> Iterator[list[Pair]]:
-    """Every movement from an instant on, the oldest first, a page at a time."""
+    """Every movement from an instant on, oldest first, a page at a time."""
     after: Row = {"after": start, "after_id": ""}
     while True:
         rows = database.all(_BESIDE, {**_bounds(span), **after, "limit": PAGE})
@@ -209,7 +209,7 @@ def _booking(row: Row, sign: int) -> Booking:
 
 
 def open_disputes(database: Database) -> Iterator[list[Row]]:
-    """What the ledger still has as disputed: subject, amount in cents and created_at, a page at a time."""
+    """Disputes that are open in the ledger: subject, amount in cents and created_at, a page at a time."""
     after = FIRST
     while rows := database.all(_DISPUTES, {"after": after, "limit": PAGE}):
         sums = database.all(_DISPUTED, {"subjects": [row["subject"] for row in rows]})

@@ -1,4 +1,4 @@
-"""One comparison of the ledger with Stripe, from the first movement to the report."""
+"""Runs one comparison of the ledger with Stripe, from the first movement to the report."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.reconcile import books, compare, internal
 from autodoctor.payments.reconcile.books import Booking, Pair, Span
-from autodoctor.payments.reconcile.report import Difference, Report, Totals
+from autodoctor.payments.reconcile.report import ComparedTotals, Difference, Report
 from autodoctor.payments.reconcile.statement import (
     BEGINNING,
     MARGIN_SECONDS,
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     import stripe
 
 GRACE: Final = timedelta(hours=1)
-"""How young a difference may be before it is one: webhooks and sweeps are on their way."""
+"""Younger differences are not reported: a webhook or sweep may be on its way."""
 FEE_GRACE: Final = timedelta(days=1)
-"""The same of Stripe's fees, which are booked when there is time."""
+"""The same for Stripe's fees, which are booked when there is time."""
 _TRIES: Final = 3
 _MOST: Final = 10_000
-"""Differences that are kept apart; with more the books are another system's."""
+"""The most differences that are reported; with more of them the books are another system's."""
 
 
 class TooManyDifferences(Exception):
-    """The key is of another account, or the database of another system: nothing of it is worth a list."""
+    """The key belongs to another account, or the database to another system: a list would say nothing."""
 
     def __init__(self) -> None:
         super().__init__(f"more than {_MOST} differences: these are not the books of this Stripe account")
 
 
 class _TimeOver(Exception):
-    """The run has to stop; the next one compares what is left."""
+    """The run has to stop; the next one compares the rest."""
 
 
 @dataclass
 class _Findings:
-    """What was found until now; the same of one subject is found with each of its movements, and kept once."""
+    """The findings so far. A difference is found with each movement of its subject, and kept once."""
 
     livemode: bool
     listed: datetime
@@ -97,7 +97,7 @@ class _Findings:
             bookings=self.bookings,
             settlements=self.settlements,
             in_flight=self.in_flight,
-            totals=Totals(stripe_balance=balance, ledger=self.ledger, disputed=self.disputed, **self.sums),
+            totals=ComparedTotals(stripe_balance=balance, ledger=self.ledger, disputed=self.disputed, **self.sums),
             differences=tuple(self.found.values()),
         )
 
@@ -112,20 +112,22 @@ def reconcile(  # noqa: PLR0913 (each bounds the comparison in its own way)
     fee_grace: timedelta = FEE_GRACE,
     seconds_left: SecondsLeft = lambda: float("inf"),
 ) -> Report:
-    """Compare the ledger with Stripe and with itself. Stripe is only read; of ours its statement's copy alone grows.
+    """Compare the ledger with Stripe and with itself.
+
+    Only reads Stripe. Writes nothing of ours but the copy of its statement.
 
     Args:
         database: ours.
-        client: of Stripe, patient: a page of a hundred movements with their objects may take seconds.
-        livemode: whether its key moves real money.
-        since: compare only what something happened to since then; None: everything.
-        grace: differences of what is younger are left to the next run.
-        fee_grace: the same of Stripe's fees.
+        client: of Stripe, with a long time-out: a page of a hundred movements with their objects may take seconds.
+        livemode: whether the database is of real money.
+        since: compare only subjects on which something happened since then; None for all.
+        grace: younger differences are left to the next run.
+        fee_grace: the same for Stripe's fees.
         seconds_left: how many seconds this run still has.
 
     Raises:
-        NotDone: Stripe refused.
-        Unknown: Stripe did not answer; what was copied stays.
+        StripeRefused: Stripe refused.
+        OutcomeUnknown: Stripe did not answer; what was copied is kept.
         TooManyDifferences: these are not the books of that account.
     """
     as_of = books.present(database)
@@ -139,19 +141,19 @@ def reconcile(  # noqa: PLR0913 (each bounds the comparison in its own way)
     balance = None
     if finished and since is None:
         balance, agrees = run.balance(findings)
-        if not agrees:  # the copy lacks something that Stripe's lists showed late: once more, from the beginning
+        if not agrees:  # something appeared late in Stripe's lists, so the copy lacks it: once more, from the beginning
             forget_extent(database)
             findings, finished = run.compare()
             balance, agrees = run.balance(findings) if finished else (balance, True)
         if not agrees:
-            why = f"Stripe keeps {balance} cents for us, its movements come to {findings.sums['statement']}"
+            why = f"our balance at Stripe is {balance} cents, its movements add up to {findings.sums['statement']}"
             findings.add([Difference(kind="balance_differs", subject="balance", why=why)])
     return findings.report(as_of, since, balance, finished=finished)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What one comparison is given."""
+    """The parameters of one comparison, and its steps."""
 
     database: Database
     client: "stripe.StripeClient"
@@ -161,17 +163,17 @@ class _Run:
     livemode: bool
 
     def copy(self) -> bool:
-        """Bring the copy up to now; whether there was time for it."""
+        """Bring the copy up to date; whether there was time for all of it."""
         return copy_statement(self.database, self.client, books.present(self.database), self.since, self.seconds_left)
 
     def compare(self) -> tuple[_Findings, bool]:
-        """Compare page by page; whether there was time for all of it."""
+        """Compare page by page; the findings, and whether there was time for everything."""
         listed = books.present(self.database)
         copied = self.copy()
         findings = _Findings(self.livemode, listed, books.present(self.database))
         try:
             self._with_stripe(findings)
-            if copied:  # else Stripe may have what the copy does not have yet
+            if copied:  # otherwise Stripe may have movements that the copy does not have yet
                 self._without_stripe(findings)
             self._by_ourselves(findings)
         except _TimeOver:
@@ -179,7 +181,7 @@ class _Run:
         return findings, copied
 
     def balance(self, findings: _Findings) -> tuple[int, bool]:
-        """What Stripe keeps for us, and whether that is what its movements come to; some may come in meanwhile."""
+        """Our balance at Stripe, and whether its movements add up to it, including those that came in meanwhile."""
         for _ in range(_TRIES):
             balance = balance_of(self.client)
             late = come_since(self.database, findings.listed, findings.began)

@@ -1,6 +1,6 @@
-"""Our books beside themselves: what every settlement should have come to, and balances that cannot be.
+"""Checks our books by themselves: what every settlement should have come to, and impossible balances.
 
-The amounts are worked out in SQL, in another way than domain/money.py does, from what the intake was sold for.
+The amounts are worked out from the intake's price and shares, in SQL and by another method than domain/money.py.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from autodoctor.payments.reconcile.report import Difference
 
 PAGE: Final = 300
 MECHANICS: Final = 10
-"""A page of them: each one's account is added up."""
-_TOO_MUCH: Final = "more was taken of what was held than there was"
+"""Mechanics per page: the whole account of each is added up."""
+_TOO_MUCH: Final = "more was taken out than was held"
 
 _SETTLEMENTS: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
@@ -57,7 +57,7 @@ SELECT o.session_id, o.outcome, o.settled,
   FROM sold o ORDER BY o.session_id
 """
 
-# Of what never became a session nothing is held once it is paid back.
+# Once a payment without a session is paid back, nothing may be held for it.
 _UNFULFILLED: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
   SELECT r.id, r.intake_id, r.state IN ('sent', 'returned') AND r.sent_at <= %(settled)s AS over
@@ -70,7 +70,7 @@ SELECT p.id, p.intake_id, p.over IS TRUE AS over,
   FROM page p ORDER BY p.id
 """
 
-# A mechanic's payable is what of their payouts is still with us (sql/0017_outgoing.sql).
+# A mechanic's payable is the part of their payouts that we still have (sql/0017_outgoing.sql).
 _MECHANICS: Final[LiteralString] = """
 WITH page AS MATERIALIZED (SELECT m.id FROM mechanics m WHERE m.id > %(after)s ORDER BY m.id LIMIT %(limit)s)
 SELECT p.id, 'mechanic:' || p.id || ':payable' AS account,
@@ -83,7 +83,8 @@ SELECT p.id, 'mechanic:' || p.id || ':payable' AS account,
   FROM page p ORDER BY p.id
 """
 
-# Whether what says that it was sent stands neither in the ledger nor at Stripe; where Stripe has it, it is seen there.
+# Whether a row says that money was sent of which neither ledger nor Stripe has anything. What Stripe alone has is found
+# by books.py.
 _SENT: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
   SELECT p.id, 'payout:' || p.id || ':transfer' AS subject, p.stripe_transfer_id AS stripe_id,
@@ -120,12 +121,12 @@ SELECT p.id, p.subject, p.stripe_id,
 
 
 def settlements(database: Database, span: Span, *, everything: bool) -> Iterator[tuple[int, list[Difference]]]:
-    """Every decision about a session's money, worked out again: how many, and what differs, a page at a time.
+    """Work out every settlement again, a page at a time: how many there are, and which differ.
 
     Args:
         database: where.
         span: what is compared.
-        everything: also what was decided before it.
+        everything: also settlements from before it.
     """
     after = FIRST
     while True:
@@ -138,27 +139,27 @@ def settlements(database: Database, span: Span, *, everything: bool) -> Iterator
 
 
 def settlement_differences(row: Row) -> Iterator[Difference]:
-    """What one decision did otherwise than it should have. Pure."""
+    """Where one settlement differs from what it should have been. Pure."""
     subject = f"session:{row['session_id']}"
     checks = (
         ("outcome", row["decides"], row["outcome"]),
-        ("payout to who held it", row["earns"], row["earned"]),
-        ("payout to who referred", row["refers"], row["referred"]),
+        ("payout to the mechanic", row["earns"], row["earned"]),
+        ("payout to the referrer", row["refers"], row["referred"]),
         ("refund", row["goes_back"], row["owed_back"]),
         ("earning in the ledger", row["earns"], row["booked_earned"]),
     )
     for name, due, found in checks:
         if due != found:
-            yield Difference(kind="settlement_differs", subject=subject, why=f"{name} is {found} in place of {due}")
+            yield Difference(kind="settlement_differs", subject=subject, why=f"{name} is {found} instead of {due}")
     if row["held"] < 0 or row["credits_held"] < 0:
         yield Difference(kind="negative_balance", subject=subject, why=_TOO_MUCH)
     elif row["over"] and (row["held"] or row["credits_held"]):
-        why = f"{row['held']} cents and {row['credits_held']} credits are held, though it is settled"
+        why = f"{row['held']} cents and {row['credits_held']} credits are still held, though it is settled"
         yield Difference(kind="held_remains", subject=subject, booked=row["held"], why=why)
 
 
 def unfulfilled(database: Database, span: Span) -> Iterator[list[Difference]]:
-    """Every payment that became no session, of which nothing is held once it was paid back, a page at a time."""
+    """Check that nothing is held for payments without a session that were paid back, a page at a time."""
     after = FIRST
     while rows := database.all(_UNFULFILLED, {"settled": span.settled, "after": after, "limit": PAGE}):
         yield [each for row in rows if (each := _held(row)) is not None]
@@ -170,13 +171,13 @@ def _held(row: Row) -> Difference | None:
     if row["held"] < 0:
         return Difference(kind="negative_balance", subject=subject, booked=row["held"], why=_TOO_MUCH)
     if row["over"] and row["held"]:
-        why = f"{row['held']} cents are held, though all is paid back"
+        why = f"{row['held']} cents are still held, though everything is paid back"
         return Difference(kind="held_remains", subject=subject, booked=row["held"], why=why)
     return None
 
 
 def mechanics(database: Database) -> Iterator[list[Difference]]:
-    """Every mechanic's payable, which is what of their payouts is still with us, a page at a time."""
+    """Check that every mechanic's payable is what we still have of their payouts, a page at a time."""
     after = FIRST
     while rows := database.all(_MECHANICS, {"after": after, "limit": MECHANICS}):
         yield [each for row in rows if (each := _payable(row)) is not None]
@@ -188,18 +189,18 @@ def _payable(row: Row) -> Difference | None:
         why = "more was sent than was earned"
         return Difference(kind="negative_balance", subject=row["account"], booked=row["payable"], why=why)
     if row["payable"] != row["with_us"]:
-        why = f"of their payouts {row['with_us']} cents are still with us"
+        why = f"we still have {row['with_us']} cents of their payouts"
         return Difference(kind="payable_differs", subject=row["account"], booked=row["payable"], why=why)
     return None
 
 
 def sent_nowhere(database: Database, span: Span) -> Iterator[list[Difference]]:
-    """Payouts, refunds and checkouts that say money moved, which neither ledger nor Stripe has, a page at a time."""
+    """Find payouts, refunds and checkouts of which neither ledger nor Stripe has anything, a page at a time."""
     for flow, statement in (("transfer", _SENT), ("refund", _PAID_BACK), ("charge", _PAID)):
         after = FIRST
         bounds = {"since": span.since, "settled": span.settled, "limit": PAGE}
         while rows := database.all(statement, {**bounds, "after": after}):
-            why = "our row says that it moved; neither the ledger nor Stripe has it"
+            why = "our row says that the money moved, but neither the ledger nor Stripe has it"
             yield [
                 Difference(kind=f"{flow}_missing", subject=row["subject"], stripe_id=row["stripe_id"], why=why)
                 for row in rows

@@ -1,9 +1,9 @@
-"""Booking what Stripe proves: new rows of the ledger, and never a call that moves money.
+"""Books what Stripe proves: writes new rows of the ledger, and makes no call that moves money.
 
-A flow that was lost is booked by the code that should have booked it, under its own key, so that whoever hears of it
-later finds it done; for a payout this notes that it was sent, or a second transfer would be. What is booked otherwise
-than Stripe has it gets a row of kind correction under `correction:SUBJECT:NUMBER`. What Stripe does not have is left to
-a person: that a list does not show something proves nothing.
+A flow that was never booked is booked by the code that should have done so, under its own key, so that a late event
+finds it done. For a payout that also stores that it was sent, or a second transfer would follow. A flow that is booked
+with another amount than Stripe's gets a row of kind correction under `correction:SUBJECT:NUMBER`. What Stripe does not
+have is left to a person: an object's absence from a list proves nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,14 @@ import psycopg
 
 from autodoctor.db import Database, Refused, Row
 from autodoctor.payments.ledger import accounts
-from autodoctor.payments.ledger.accounts import Account, Kind
-from autodoctor.payments.losses.dashboard_refunds import refund_told
-from autodoctor.payments.losses.disputes import dispute_told
+from autodoctor.payments.ledger.accounts import Account, TransferKind
+from autodoctor.payments.losses.dashboard_refunds import refund_reported
+from autodoctor.payments.losses.disputes import dispute_reported
 from autodoctor.payments.losses.losses import book_losses
 from autodoctor.payments.outgoing.payouts import PaidTwice, note_sent
 from autodoctor.payments.outgoing.transfer_events import TransferNotStored, transfer_reversed
 from autodoctor.payments.reconcile.report import Difference
-from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 
 if TYPE_CHECKING:
     import stripe
@@ -32,15 +32,15 @@ type Step = Callable[[psycopg.Connection[Row]], object]
 
 _REASON: Final = "reconcile: Stripe's statement has it"
 _ORDER: Final = ("charge", "transfer", "reversal", "refund", "dispute", "fee")
-"""What is taken back comes after what it is taken back of."""
+"""A flow comes before those that take it back."""
 
 _BOOK: Final[LiteralString] = """
 INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id, reason)
 VALUES (%(key)s, %(debit)s, %(credit)s, %(amount)s, 'usd', %(kind)s, %(intake_id)s, %(reason)s)
 ON CONFLICT (key) DO NOTHING
 """
-# All sums are of the account `stripe`: what came to us there is above 0.
-_STANDS: Final[LiteralString] = """
+# All sums are of the account `stripe`; positive is what came in.
+_SUMS: Final[LiteralString] = """
 SELECT CASE WHEN %(subject)s LIKE 'fee:%%'
             THEN (SELECT -m.fee FROM stripe_movements m WHERE m.id = substr(%(subject)s, 5))
             ELSE (SELECT coalesce(sum(m.amount), 0) FROM stripe_movements m WHERE m.subject = %(subject)s)
@@ -74,7 +74,7 @@ SELECT p.session_id, p.mechanic_id FROM payouts p
      SELECT coalesce(sum(t.amount), 0) FROM stripe_movements m JOIN ledger_transfer t ON t.key = 'reversal:' || m.source
       WHERE m.transfer_id = %(transfer_id)s AND m.flow = 'reversal')
 """
-_NOTED_AS: Final[LiteralString] = """
+_BOOKED_AS: Final[LiteralString] = """
 SELECT booked FROM stripe_refunds WHERE id = %(stripe_id)s
 UNION ALL SELECT booked FROM stripe_disputes WHERE id = %(stripe_id)s
 """
@@ -82,11 +82,11 @@ UNION ALL SELECT booked FROM stripe_disputes WHERE id = %(stripe_id)s
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """What was booked.
+    """The result of a repair.
 
     Attributes:
         keys: of the new rows that move money of account `stripe`.
-        left: subjects that could not be booked, with the reason.
+        left: subjects that could not be booked, each with the reason.
     """
 
     keys: tuple[str, ...] = ()
@@ -94,12 +94,12 @@ class Repairs:
 
 
 def repair(database: Database, client: "stripe.StripeClient", differences: Iterable[Difference]) -> Repairs:
-    """Book the differences that can be. What is booked by now is left alone, so that twice is once.
+    """Book the differences that are repairable, except those that were booked meanwhile, so repeating it is harmless.
 
     Args:
         database: where.
-        client: of Stripe, which is only read: the refund or dispute that has to be booked.
-        differences: of a report.
+        client: of Stripe; it only retrieves the refund or dispute that has to be booked.
+        differences: those of a report.
     """
     todo = sorted((each for each in differences if each.repairable), key=lambda each: _ORDER.index(_flow(each)))
     keys: list[str] = []
@@ -109,34 +109,34 @@ def repair(database: Database, client: "stripe.StripeClient", differences: Itera
         try:
             for step in _steps(database, client, difference):
                 database.transaction(step)
-        except (psycopg.Error, Refused, NotDone, Unknown, TransferNotStored, PaidTwice) as failure:
-            left.append((difference.subject, _told(failure)))
+        except (psycopg.Error, Refused, StripeRefused, OutcomeUnknown, TransferNotStored, PaidTwice) as failure:
+            left.append((difference.subject, _reason(failure)))
         keys += sorted(_keys(database, difference) - before)
     return Repairs(tuple(keys), tuple(left))
 
 
 def _steps(database: Database, client: "stripe.StripeClient", difference: Difference) -> Iterable[Step]:
-    """The transactions that repair a difference: the flow's own code first, then whatever it left."""
+    """The transactions that repair a difference: the flow's own code first, then a correction of what is left."""
     if difference.kind.endswith(("_unbooked", "_failed")) and (flow := _flow(difference)) in _FLOWS:
         yield _FLOWS[flow](database, client, difference)
-    if not difference.kind.endswith(("_unbooked", "_failed")) or _is_noted(database, difference):
+    if not difference.kind.endswith(("_unbooked", "_failed")) or _is_booked(database, difference):
         yield partial(_correct, difference=difference)
 
 
-def _is_noted(database: Database, difference: Difference) -> bool:
-    """Whether the flow's own code takes it for booked, or has no part in it: nobody else will book it then."""
+def _is_booked(database: Database, difference: Difference) -> bool:
+    """Whether the flow's own code considers it booked, or does not handle it: then nobody else will book it."""
     if _flow(difference) == "fee":
         return True
-    row = database.one(_NOTED_AS, {"stripe_id": difference.stripe_id})
+    row = database.one(_BOOKED_AS, {"stripe_id": difference.stripe_id})
     return row is not None and row["booked"] != "nothing"
 
 
 def _charge(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:
     moved = _movement(database, difference)
     if moved["checkout_kind"] == "pack":
-        return partial(_book, difference=difference, kind=Kind.PACK_SALE, other=accounts.CREDIT_SALES)
+        return partial(_book, difference=difference, kind=TransferKind.PACK_SALE, other=accounts.CREDIT_SALES)
     held = accounts.session_held(moved["intake_id"])
-    return partial(_book, difference=difference, kind=Kind.CHARGE, other=held, intake_id=moved["intake_id"])
+    return partial(_book, difference=difference, kind=TransferKind.CHARGE, other=held, intake_id=moved["intake_id"])
 
 
 def _transfer(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:
@@ -145,33 +145,37 @@ def _transfer(database: Database, _client: "stripe.StripeClient", difference: Di
     if payout["state"] not in ("sent", "reversed"):
         return partial(note_sent, payout={**payout, "amount_cents": -moved["amount"]}, transfer_id=moved["source"])
     payable = accounts.mechanic_payable(payout["mechanic_id"])
-    return partial(_book, difference=difference, kind=Kind.TRANSFER, other=payable, intake_id=payout["session_id"])
+    return partial(
+        _book, difference=difference, kind=TransferKind.TRANSFER, other=payable, intake_id=payout["session_id"]
+    )
 
 
 def _reversal(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:
     moved = _movement(database, difference)
     lost = database.one(_REVERSAL_LOST, moved)
-    if lost is not None:  # the payout's row counts it
+    if lost is not None:  # the payout's row counts it already
         payable = accounts.mechanic_payable(lost["mechanic_id"])
-        return partial(_book, difference=difference, kind=Kind.REVERSAL, other=payable, intake_id=lost["session_id"])
-    told = {"id": moved["source"], "amount": moved["amount"], "currency": "usd"}
+        return partial(
+            _book, difference=difference, kind=TransferKind.REVERSAL, other=payable, intake_id=lost["session_id"]
+        )
+    listed = {"id": moved["source"], "amount": moved["amount"], "currency": "usd"}
     transfer = {
         "id": moved["transfer_id"],
         "currency": "usd",
         "transfer_group": None,
-        "reversals": {"data": [told]},
+        "reversals": {"data": [listed]},
     }
     return lambda connection: transfer_reversed(connection, transfer)
 
 
 def _refund(_database: Database, client: "stripe.StripeClient", difference: Difference) -> Step:
-    told = asked(lambda: client.v1.refunds.retrieve(difference.stripe_id or "")).to_dict()
-    return partial(_gone_back, told=told, note=refund_told)
+    refund = call_stripe(lambda: client.v1.refunds.retrieve(difference.stripe_id or "")).to_dict()
+    return partial(_paid_back, reported=refund, handle=refund_reported)
 
 
 def _dispute(_database: Database, client: "stripe.StripeClient", difference: Difference) -> Step:
-    told = asked(lambda: client.v1.disputes.retrieve(difference.stripe_id or "")).to_dict()
-    return partial(_gone_back, told=told, note=dispute_told)
+    dispute = call_stripe(lambda: client.v1.disputes.retrieve(difference.stripe_id or "")).to_dict()
+    return partial(_paid_back, reported=dispute, handle=dispute_reported)
 
 
 _FLOWS: Final[Mapping[str, Callable[[Database, "stripe.StripeClient", Difference], Step]]] = {
@@ -183,53 +187,62 @@ _FLOWS: Final[Mapping[str, Callable[[Database, "stripe.StripeClient", Difference
 }
 
 
-def _gone_back(
+def _paid_back(
     connection: psycopg.Connection[Row],
-    told: Mapping[str, Any],
-    note: Callable[[psycopg.Connection[Row], Mapping[str, Any]], object],
+    reported: Mapping[str, Any],
+    handle: Callable[[psycopg.Connection[Row], Mapping[str, Any]], object],
 ) -> None:
-    """What the webhook would have done, also where it was heard of and not booked."""
-    note(connection, told)
-    book_losses(connection, told["payment_intent"])
+    """Do what the webhook would have done, even if the refund or dispute is stored already and only not booked."""
+    handle(connection, reported)
+    book_losses(connection, reported["payment_intent"])
 
 
 def _book(
-    connection: psycopg.Connection[Row], difference: Difference, kind: Kind, other: Account, intake_id: object = None
+    connection: psycopg.Connection[Row],
+    difference: Difference,
+    kind: TransferKind,
+    other: Account,
+    intake_id: object = None,
 ) -> None:
-    """Book a flow's own row, as much as Stripe has of it."""
+    """Book a flow's own row, with the amount that Stripe has."""
     came = difference.at_stripe or 0
     _insert(connection, difference.subject, came, other, {"kind": kind, "intake_id": intake_id})
 
 
 def _correct(connection: psycopg.Connection[Row], difference: Difference) -> None:
-    """Book what the ledger still lacks, or has too much."""
+    """Book a correction by what the ledger has too little or too much."""
     is_fee = _flow(difference) == "fee"
-    stands: Any = connection.execute(_STANDS, {"subject": difference.subject}).fetchone()
-    missing: int = stands["at_stripe"] - stands["booked"]
+    sums: Any = connection.execute(_SUMS, {"subject": difference.subject}).fetchone()
+    missing: int = sums["at_stripe"] - sums["booked"]
     if missing == 0:
         return
     if is_fee and difference.kind == "fee_unbooked":
-        _insert(connection, difference.subject, missing, accounts.STRIPE_FEES, {"kind": Kind.FEE, "intake_id": None})
+        _insert(
+            connection, difference.subject, missing, accounts.STRIPE_FEES, {"kind": TransferKind.FEE, "intake_id": None}
+        )
         return
-    key = f"correction:{difference.subject}:{stands['corrections'] + 1}"
+    key = f"correction:{difference.subject}:{sums['corrections'] + 1}"
     other, intake_id = (accounts.STRIPE_FEES, None) if is_fee else _bears(connection, difference)
-    _insert(connection, key, missing, other, {"kind": Kind.CORRECTION, "intake_id": intake_id})
+    _insert(connection, key, missing, other, {"kind": TransferKind.CORRECTION, "intake_id": intake_id})
 
 
 def _bears(connection: psycopg.Connection[Row], difference: Difference) -> tuple[Account, UUID | None]:
-    """Who bears a correction, and whose session's: who was sent too much owes it, what is held is less; else we do."""
+    """The account that bears a correction, and the session that it is about.
+
+    A mechanic who was sent too much owes it; a session whose money is still held has less; else the platform bears it.
+    """
     if difference.kind == "transfer_duplicate":
         payout: Any = connection.execute(_PAYOUT, {"payout_id": difference.subject.split(":")[1]}).fetchone()
         return accounts.mechanic_receivable(payout["mechanic_id"]), payout["session_id"]
-    noted = connection.execute(_NOTED_AS, {"stripe_id": difference.stripe_id}).fetchone()
-    if noted is not None and noted["booked"] == "held":
+    stored = connection.execute(_BOOKED_AS, {"stripe_id": difference.stripe_id}).fetchone()
+    if stored is not None and stored["booked"] == "held":
         moved: Any = connection.execute(_MOVEMENT, {"subject": difference.subject}).fetchone()
         return accounts.session_held(moved["intake_id"]), moved["intake_id"]
     return accounts.PLATFORM_REVENUE, None
 
 
 def _insert(connection: psycopg.Connection[Row], key: str, came: int, other: Account, facts: Row) -> None:
-    """Move what came to us at Stripe (above 0), or went, to or from the other account."""
+    """Book what came in at Stripe (positive) or went out, against the other account."""
     debit, credit = (accounts.STRIPE, other) if came > 0 else (other, accounts.STRIPE)
     values = {"key": key, "debit": debit, "credit": credit, "amount": abs(came), "reason": _REASON, **facts}
     connection.execute(_BOOK, values)
@@ -242,7 +255,7 @@ def _flow(difference: Difference) -> str:
 def _movement(database: Database, difference: Difference) -> Row:
     row = database.one(_MOVEMENT, {"subject": difference.subject})
     if row is None:
-        raise NotDone("", "its movement is not in the copy of the statement")
+        raise StripeRefused("", "its movement is not in the copy of the statement")
     return row
 
 
@@ -250,8 +263,8 @@ def _keys(database: Database, difference: Difference) -> set[str]:
     return {row["key"] for row in database.all(_KEYS, {"subject": difference.subject})}
 
 
-def _told(failure: Exception) -> str:
-    """Why, without the rows that PostgreSQL repeats."""
+def _reason(failure: Exception) -> str:
+    """The reason, without the row that PostgreSQL repeats in its message."""
     if isinstance(failure, psycopg.Error):
         return f"{type(failure).__name__} {failure.diag.constraint_name or failure.sqlstate or ''}".strip()
     return str(failure) or type(failure).__name__

@@ -1,4 +1,4 @@
-"""What a comparison found, as plain values."""
+"""The result of a comparison, as plain values."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -19,20 +19,20 @@ SERIOUS: Final = frozenset(
         "transfer_unknown",
     }
 )
-"""Money that may be with the wrong person, or books that contradict themselves: a person has to look at once."""
+"""Money that somebody may have got wrongly, or books that contradict themselves: a person has to look at once."""
 
 
 class Difference(ResponseModel):
-    """One thing that the books say otherwise than Stripe, or than they say elsewhere.
+    """One contradiction between the books and Stripe, or within the books.
 
     Attributes:
         kind: which flow and what is wrong with it, such as `charge_missing` or `negative_balance`.
-        subject: the key of the ledger that would book it, shortened to one object of Stripe's; or what row it is.
-        at_stripe: cents that came to us there (below 0: that went), fees apart; None where Stripe has nothing to say.
-        booked: the same in our books; None: nothing is booked.
-        stripe_id: Stripe's id of the object or, of a fee, of the balance transaction.
-        why: in a sentence; ids and cents only.
-        repairable: whether --repair can book it, because Stripe proves that it happened and it is clear whose it is.
+        subject: the ledger key that books it, shortened to one object of Stripe's; or the row that is wrong.
+        at_stripe: cents that came in at Stripe (negative: went out), without fees; None if Stripe has nothing about it.
+        booked: the same in our books; None if nothing is booked.
+        stripe_id: Stripe's id of the object, or of the balance transaction for a fee.
+        why: the reason as a sentence, with ids and cents only.
+        repairable: whether `--repair` can book it: Stripe proves that it happened, and it is clear whose money it is.
     """
 
     kind: str
@@ -49,17 +49,17 @@ class Difference(ResponseModel):
         return self.kind in SERIOUS
 
 
-class Totals(ResponseModel):
-    """Sums in cents of US dollars, of everything that was compared.
+class ComparedTotals(ResponseModel):
+    """Sums of everything that was compared, in cents of US dollars.
 
     Attributes:
-        stripe_balance: what Stripe says it keeps for us, available and pending; None: not asked.
-        statement: the same as the sum of its movements.
-        ours: of these, what our metadata or books claim, fees apart.
-        fees: that Stripe took of ours.
-        others: what else moved: payouts to the bank, top-ups, other business of the account.
-        ledger: what the rows of account `stripe` say it keeps for us.
-        disputed: what the ledger says is taken out while disputes last.
+        stripe_balance: our balance at Stripe, available and pending; None if it was not retrieved.
+        statement: the sum of its movements, which should be the same.
+        ours: those of them that our metadata or books claim, without fees.
+        fees: what Stripe charged for ours.
+        others: all other movements: payouts to the bank, top-ups, other business of the account.
+        ledger: our balance at Stripe by the ledger (its account `stripe`).
+        disputed: what open disputes have taken out of it, by the ledger.
     """
 
     stripe_balance: int | None = None
@@ -72,19 +72,19 @@ class Totals(ResponseModel):
 
 
 class Report(ResponseModel):
-    """What one comparison found.
+    """The result of one comparison.
 
     Attributes:
         as_of: when it began, by the database's clock.
-        since: what is older was not compared.
-        finished: whether all was compared; else its time was over, and the next run goes on.
-        movements: of Stripe's that were compared.
-        bookings: rows of the ledger's account `stripe` that were looked for there.
-        settlements: sessions whose decision was worked out again.
-        in_flight: younger than the grace and not yet equal: left to the next run.
+        since: nothing older was compared.
+        finished: whether everything was compared; if not, time ran out, and the next run continues.
+        movements: how many of Stripe's movements were compared.
+        bookings: how many rows of the ledger's account `stripe` were looked for at Stripe.
+        settlements: how many sessions' decisions were worked out again.
+        in_flight: how many differ but are younger than the grace: left to the next run.
         totals: sums.
-        differences: all of them, those of the ledger with Stripe first.
-        repaired: keys of the rows that were booked.
+        differences: all differences, those between ledger and Stripe first.
+        repaired: the keys of the rows that were booked.
     """
 
     as_of: Utc
@@ -94,7 +94,7 @@ class Report(ResponseModel):
     bookings: int = 0
     settlements: int = 0
     in_flight: int = 0
-    totals: Totals = Field(default_factory=Totals)
+    totals: ComparedTotals = Field(default_factory=ComparedTotals)
     differences: tuple[Difference, ...] = ()
     repaired: tuple[str, ...] = ()
 
@@ -105,7 +105,7 @@ class Report(ResponseModel):
 
 
 class StoredRun(ResponseModel):
-    """A comparison of some time, as an admin reads it."""
+    """An earlier comparison, as an admin reads it."""
 
     run_id: UUID
     started_at: Utc

@@ -1,4 +1,4 @@
-"""The comparisons that were made: kept for admins, counted for the alarm, one line of the log per kind."""
+"""Stores the results of comparisons for admins, and logs one line per kind of difference."""
 
 from typing import Final, LiteralString
 
@@ -24,13 +24,13 @@ SELECT id AS run_id, started_at, finished_at, since, finished, found, report
 
 
 class Runs(ResponseModel):
-    """The newest comparisons of the ledger with Stripe, the newest first."""
+    """The latest comparisons of the ledger with Stripe, newest first."""
 
     runs: list[StoredRun]
 
 
 def keep(database: Database, report: Report) -> None:
-    """Keep what a comparison found, with the first of its differences."""
+    """Store the result of a comparison, with the first 500 of its differences."""
     kept = report.model_copy(update={"differences": report.differences[:KEPT_DIFFERENCES]})
     values = {
         "started_at": report.as_of,
@@ -43,7 +43,7 @@ def keep(database: Database, report: Report) -> None:
 
 
 def log(report: Report) -> None:
-    """One line per kind of difference, with ids and counts."""
+    """Log one line per kind of difference, with ids and counts."""
     for kind, count in report.counts().items():
         found = [each for each in report.differences if each.kind == kind]
         level = logger.error if found[0].serious else logger.warning
@@ -54,13 +54,13 @@ def log(report: Report) -> None:
 
 
 def newest_runs(database: Database, limit: str | None = None) -> Runs:
-    """What the last comparisons found.
+    """The results of the latest comparisons.
 
     Args:
         database: where.
         limit: how many, 1 to 100; 20 where absent.
 
     Raises:
-        Unprocessable: limit is none of these.
+        Unprocessable: limit is not in that range.
     """
     return Runs(runs=[StoredRun(**row) for row in database.all(_NEWEST, {"limit": page_size(limit)})])

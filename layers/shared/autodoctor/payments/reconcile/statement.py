@@ -1,8 +1,8 @@
 """Stripe's statement: its list of balance transactions, copied row by row into `stripe_movements`.
 
-Everything that moves money of the account is one balance transaction, which never changes afterwards, and which names
-the object that moved it. So one list, a hundred a call with those objects in it, tells of charges, refunds, transfers,
-reversals, disputes, fees and whatever else the account does, and what was copied once need not be asked for again.
+Every movement of the account's money is one balance transaction, which never changes afterwards and names the object
+that moved it. So one list, read a hundred at a time with those objects expanded, has all charges, refunds, transfers,
+reversals, disputes, fees and whatever else the account does; and what was copied need not be read again.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from autodoctor.db import Database
 from autodoctor.deadline import SecondsLeft
-from autodoctor.payments.stripe.calls import asked
+from autodoctor.payments.stripe.calls import call_stripe
 
 if TYPE_CHECKING:
     import stripe
@@ -24,11 +24,11 @@ type Flow = Literal["charge", "refund", "transfer", "reversal", "dispute"]
 
 PAGE: Final = 100
 BEGINNING: Final = datetime(2011, 1, 1, tzinfo=UTC)
-"""Stripe began in that year: no account has older movements."""
+"""The year in which Stripe began: no account has older movements."""
 OVERLAP: Final = timedelta(days=1)
-"""How far back every run lists again: Stripe's lists may show something late."""
+"""How far back every run lists again: something may appear late in Stripe's lists."""
 MOST_PAGES: Final = 20
-"""Of one stretch of time; one that has more is listed in smaller ones, so that what is done is never lost."""
+"""For one period; a period with more pages is listed in shorter ones, so that no finished work is lost."""
 SHORTEST: Final = timedelta(seconds=2)
 MARGIN_SECONDS: Final = 120.0
 """One call takes at most about 100 seconds, its retries included (stripe/client.py)."""
@@ -40,16 +40,16 @@ _FLOWS: Final[dict[str, Flow]] = {
     "transfer_reversal": "reversal",
     "dispute": "dispute",
 }
-# A payment whose metadata somebody removed is known by its PaymentIntent.
+# A payment whose metadata somebody removed is recognised by its PaymentIntent.
 _COPY: Final[LiteralString] = """
 INSERT INTO stripe_movements (id, type, flow, source, subject, claimed, amount, fee, currency, livemode, happened_at,
                               charge_id, payment_intent_id, transfer_id, destination, checkout_id, intake_id,
                               refund_id, payout_id)
-SELECT told.id, told.type, told.flow, told.source, coalesce(known.subject, told.subject),
-       told.claimed OR known.subject IS NOT NULL, told.amount, told.fee, told.currency, told.livemode, told.happened_at,
-       told.charge_id, told.payment_intent_id, told.transfer_id, told.destination, told.checkout_id, told.intake_id,
-       told.refund_id, told.payout_id
-  FROM jsonb_to_recordset(%(page)s) AS told (
+SELECT listed.id, listed.type, listed.flow, listed.source, coalesce(known.subject, listed.subject),
+       listed.claimed OR known.subject IS NOT NULL, listed.amount, listed.fee, listed.currency, listed.livemode,
+       listed.happened_at, listed.charge_id, listed.payment_intent_id, listed.transfer_id, listed.destination,
+       listed.checkout_id, listed.intake_id, listed.refund_id, listed.payout_id
+  FROM jsonb_to_recordset(%(page)s) AS listed (
   id text, type text, flow text, source text, subject text, claimed boolean, amount bigint, fee bigint, currency text,
   livemode boolean, happened_at timestamptz, charge_id text, payment_intent_id text, transfer_id text,
   destination text, checkout_id uuid, intake_id uuid, refund_id uuid, payout_id uuid)
@@ -57,7 +57,7 @@ SELECT told.id, told.type, told.flow, told.source, coalesce(known.subject, told.
     SELECT CASE c.kind WHEN 'pack' THEN 'pack:' || c.id || ':sale'
                        ELSE 'session:' || c.intake_id || ':charge' END AS subject
       FROM checkouts c
-     WHERE told.flow = 'charge' AND NOT told.claimed AND c.stripe_payment_intent_id = told.payment_intent_id
+     WHERE listed.flow = 'charge' AND NOT listed.claimed AND c.stripe_payment_intent_id = listed.payment_intent_id
   ) AS known ON true
 ON CONFLICT (id) DO NOTHING
 """
@@ -73,7 +73,7 @@ SELECT coalesce(sum(amount - fee), 0)::bigint AS cents FROM stripe_movements
 
 
 class Movement(BaseModel):
-    """A balance transaction and the object that it names, as far as the comparison needs them: no personal data."""
+    """The part of a balance transaction and of its object that the comparison needs: no personal data."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -99,23 +99,23 @@ class Movement(BaseModel):
 
 
 def whole_until(database: Database) -> datetime | None:
-    """Until when the copy has every movement since the account's beginning; None: it has to be listed from there."""
+    """Until when the copy has every movement of the account; None if it has to be listed from the beginning."""
     row = database.one(_WHOLE_UNTIL, ())
     return None if row is None else row["whole_until"]
 
 
 def forget_extent(database: Database) -> None:
-    """Have the statement listed from its beginning again."""
+    """Have the next run list the statement from the beginning again."""
     database.execute(_WHOLE_NOW, {"until": None})
 
 
 def come_since(database: Database, listed: datetime, compared: datetime) -> int:
-    """Cents that came, or went, while a run was at work, Stripe's fees taken off; both clocks may differ by a minute.
+    """Cents that moved while a run was at work, less Stripe's fees; the two clocks may differ by a minute.
 
     Args:
         database: where the copy is.
-        listed: when the run began to list the statement: what happened before should have been listed then.
-        compared: when it began to compare: what is copied after that was not compared.
+        listed: when the run began to list the statement; it should have listed everything from before.
+        compared: when it began to compare; it did not compare what was copied afterwards.
     """
     row = database.one(_COPIED_SINCE, {"listed": listed, "compared": compared})
     cents: int = 0 if row is None else row["cents"]
@@ -129,23 +129,24 @@ def copy_statement(
     since: datetime | None,
     seconds_left: SecondsLeft,
 ) -> bool:
-    """Copy what is new, from where the copy ends, or from `since` where that is given.
+    """Copy what is new, from the end of the copy, or from `since` if given.
 
-    Time is listed forwards in stretches, each of them whole before it counts, so a run that has to stop loses nothing.
+    Periods are listed one after the other, and one counts only once it is complete, so a run that has to stop loses
+    nothing.
 
     Args:
         database: where the copy is.
         client: of Stripe, which is only read.
-        as_of: the present; what happens while it is listed is copied by the next run.
-        since: list from a day before it, whatever the copy has; None: from a day before the copy's end.
+        as_of: the present; what happens while the list is read is copied by the next run.
+        since: list from a day before it, whatever the copy has; None to list from a day before the copy's end.
         seconds_left: how many seconds this run still has.
 
     Returns:
-        Whether it came to the end.
+        Whether it reached the end.
 
     Raises:
-        NotDone: Stripe refused, as to a key that may not read balance transactions.
-        Unknown: Stripe did not answer.
+        StripeRefused: Stripe refused, for example because the key may not read balance transactions.
+        OutcomeUnknown: Stripe did not answer.
     """
     whole = whole_until(database)
     start = (since or whole or BEGINNING) - OVERLAP
@@ -155,7 +156,7 @@ def copy_statement(
         end = start + width
         last = end >= as_of
         most = MOST_PAGES if width > SHORTEST else None
-        pages = _copy_stretch(database, client, (start, None if last else end), most, seconds_left)
+        pages = _copy_period(database, client, (start, None if last else end), most, seconds_left)
         if pages is None:
             return False
         if most is not None and pages > most:
@@ -168,20 +169,20 @@ def copy_statement(
         start, width = end, width * 8 if pages <= 1 else width
 
 
-def _copy_stretch(
+def _copy_period(
     database: Database,
     client: "stripe.StripeClient",
-    stretch: tuple[datetime, datetime | None],
+    period: tuple[datetime, datetime | None],
     most: int | None,
     seconds_left: SecondsLeft,
 ) -> int | None:
-    """Copy what happened in a stretch of time, the newest first.
+    """Copy the movements of a period, newest first.
 
     Returns:
-        How many pages that were; one more than `most` where there are more; None where time ran short.
+        The number of pages; `most` + 1 if there are more than `most`; None if time ran short.
     """
     pages = 0
-    for page in _pages(client, *stretch):
+    for page in _pages(client, *period):
         database.execute(_COPY, {"page": Jsonb([each.model_dump(mode="json") for each in page])})
         pages += 1
         if seconds_left() < MARGIN_SECONDS:
@@ -198,7 +199,7 @@ def _pages(client: "stripe.StripeClient", start: datetime, end: datetime | None)
     after: dict[str, str] = {}
     while True:
         params: Any = {"created": created, "limit": PAGE, "expand": ["data.source"], **after}
-        listed = asked(lambda params=params: client.v1.balance_transactions.list(params=params))  # type: ignore[misc]
+        listed = call_stripe(lambda params=params: client.v1.balance_transactions.list(params=params))  # type: ignore[misc]
         if listed.data:
             yield [movement(each.to_dict()) for each in listed.data]
         if not listed.has_more:
@@ -207,7 +208,7 @@ def _pages(client: "stripe.StripeClient", start: datetime, end: datetime | None)
 
 
 def movement(transaction: dict[str, Any]) -> Movement:
-    """What a balance transaction says, its source being the object or, where that cannot be shown, its id."""
+    """The movement of a balance transaction, whose source is an object, or only its id if the key may not see it."""
     source: Any = transaction.get("source")
     about: dict[str, Any] = source if isinstance(source, dict) else {"id": source}
     flow = _FLOWS.get(about.get("object", ""))
@@ -241,7 +242,7 @@ def movement(transaction: dict[str, Any]) -> Movement:
 
 
 def _subject(flow: Flow, source: str, metadata: dict[str, str], facts: dict[str, Any], *, claimed: bool) -> str:
-    """The key that would book it (accounts.py), as `statement_subject()` shortens it."""
+    """The ledger key that books it (accounts.py), as `statement_subject()` shortens it."""
     if flow == "charge" and claimed and metadata.get("kind") == "pack":
         return f"pack:{facts['checkout_id']}:sale"
     if flow == "charge" and claimed and facts["intake_id"] is not None:
@@ -252,7 +253,7 @@ def _subject(flow: Flow, source: str, metadata: dict[str, str], facts: dict[str,
 
 
 def _id(value: object) -> str | None:
-    """The id of what may be an object or its id."""
+    """The id, of a value that is an object or an id."""
     if isinstance(value, dict):
         value = value.get("id")
     return value if isinstance(value, str) else None

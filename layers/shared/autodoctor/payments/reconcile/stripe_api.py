@@ -1,11 +1,11 @@
-"""What Stripe is asked beside its statement: the balance, and how disputes ended."""
+"""What is retrieved from Stripe besides its statement: the balance, and how disputes ended."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from autodoctor.db import Row
-from autodoctor.payments.stripe.calls import asked
+from autodoctor.payments.stripe.calls import call_stripe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 CURRENCY: Final = "usd"
 _EARLIER: Final = timedelta(days=7)
-"""How long before our booking a dispute may have been opened, clocks and late webhooks included."""
+"""How long before our booking a dispute may have been opened, allowing for clocks and late webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What Stripe keeps for us.
+    """Our balance at Stripe.
 
     Attributes:
         cents: available and pending.
-        reserved: cents that it keeps back because of connected accounts that are in the red.
+        reserved: cents that Stripe withholds because connected accounts have a negative balance.
     """
 
     cents: int
@@ -35,34 +35,34 @@ def balance_of(client: "stripe.StripeClient") -> Balance:
     """The platform's balance.
 
     Raises:
-        NotDone: Stripe refused.
-        Unknown: Stripe did not answer.
+        StripeRefused: Stripe refused.
+        OutcomeUnknown: Stripe did not answer.
     """
-    told: dict[str, Any] = asked(client.v1.balance.retrieve).to_dict()
+    balance: dict[str, Any] = call_stripe(client.v1.balance.retrieve).to_dict()
     return Balance(
-        _cents(told["available"]) + _cents(told["pending"]),
-        _cents(told.get("connect_reserved") or ()),
-        told["livemode"],
+        _cents(balance["available"]) + _cents(balance["pending"]),
+        _cents(balance.get("connect_reserved") or ()),
+        balance["livemode"],
     )
 
 
 def lost_disputes(client: "stripe.StripeClient", open_ones: list[Row]) -> frozenset[str]:
-    """Which disputes are lost at Stripe, of those opened since the oldest that the ledger has as open.
+    """The disputes that are lost at Stripe, as far back as the oldest one that the ledger shows as open.
 
     Args:
         client: of Stripe.
-        open_ones: rows with `created_at`, when they were booked.
+        open_ones: the disputes that the ledger shows as open; `created_at` is when each was booked.
 
     Raises:
-        NotDone: Stripe refused.
-        Unknown: Stripe did not answer.
+        StripeRefused: Stripe refused.
+        OutcomeUnknown: Stripe did not answer.
     """
     if not open_ones:
         return frozenset()
     since = min(row["created_at"] for row in open_ones) - _EARLIER
     params: Any = {"created": {"gte": int(since.timestamp())}, "limit": 100}
-    listed = asked(lambda: client.v1.disputes.list(params=params))
-    return frozenset(each.id for each in asked(lambda: list(listed.auto_paging_iter())) if each.status == "lost")
+    listed = call_stripe(lambda: client.v1.disputes.list(params=params))
+    return frozenset(each.id for each in call_stripe(lambda: list(listed.auto_paging_iter())) if each.status == "lost")
 
 
 def _cents(amounts: "Iterable[dict[str, Any]]") -> int:

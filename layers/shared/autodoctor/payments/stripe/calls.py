@@ -1,4 +1,4 @@
-"""Calls that end in one of three ways: done, surely not done, or unknown (SPEC.md#stripe-calls)."""
+"""Calls to Stripe end in one of three ways: done, refused, or with an unknown outcome (SPEC.md#stripe-calls)."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,8 +7,8 @@ _UNKNOWN_CODES: Final = frozenset({"idempotency_key_in_use", "lock_timeout"})
 _REASON_LENGTH: Final = 300
 
 
-class NotDone(Exception):
-    """Stripe refused: nothing moved, and the same request under a new key is a new one.
+class StripeRefused(Exception):
+    """Stripe refused: nothing moved, and the request may be made again under a new key.
 
     Attributes:
         code: Stripe's, such as `balance_insufficient`; empty where it gave none.
@@ -21,8 +21,8 @@ class NotDone(Exception):
         self.reason = f"{code}: {reason}"[:_REASON_LENGTH] if code else reason[:_REASON_LENGTH]
 
 
-class Unknown(Exception):
-    """No answer, or one that does not say whether it acted: look it up, or ask again under the same key.
+class OutcomeUnknown(Exception):
+    """No answer, or one that does not say whether Stripe acted: look it up, or repeat it under the same key.
 
     Attributes:
         reason: the kind of failure.
@@ -33,12 +33,12 @@ class Unknown(Exception):
         self.reason = reason[:_REASON_LENGTH]
 
 
-def asked[T](call: Callable[[], T]) -> T:
-    """What Stripe answers to a call.
+def call_stripe[T](call: Callable[[], T]) -> T:
+    """Make a call, and return what Stripe answers.
 
     Raises:
-        NotDone: it refused.
-        Unknown: it did not answer, or did not say.
+        StripeRefused: Stripe refused.
+        OutcomeUnknown: Stripe did not answer, or its answer does not say whether it acted.
     """
     import stripe  # noqa: PLC0415 (a second of a cold start; the caller has a client, so it is loaded)
 
@@ -51,8 +51,8 @@ def asked[T](call: Callable[[], T]) -> T:
         stripe.PermissionError,
     ) as refused:
         if refused.code in _UNKNOWN_CODES:
-            raise Unknown(f"{type(refused).__name__}: {refused.code}") from refused
-        raise NotDone(refused.code or "", refused.user_message or type(refused).__name__) from refused
+            raise OutcomeUnknown(f"{type(refused).__name__}: {refused.code}") from refused
+        raise StripeRefused(refused.code or "", refused.user_message or type(refused).__name__) from refused
     except stripe.StripeError as failure:
         status = failure.http_status or "no answer"
-        raise Unknown(f"{type(failure).__name__} ({status})") from failure
+        raise OutcomeUnknown(f"{type(failure).__name__} ({status})") from failure

@@ -1,7 +1,7 @@
-"""The one place that makes a client for Stripe: which keys, which address, how long to wait.
+"""Makes the clients for Stripe, and nobody else does: which keys, which address, how long to wait.
 
-Stripe's library costs about a second of a cold start on a slow core, so it is imported by the call that needs it, and
-never by a function that only receives webhooks.
+Importing Stripe's library takes about a second of a cold start on a slow core, so it is imported by the call that needs
+it, and never by a function that only receives webhooks.
 """
 
 import json
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 2.0
 ANSWER_SECONDS: Final = 3.0
 LIST_ANSWER_SECONDS: Final = 30.0
-"""A page of a hundred objects with others in them; only schedules wait so long."""
+"""For a page of a hundred objects with others expanded in them; only schedules wait so long."""
 RETRIES: Final = 2
-"""Of one call, by Stripe's library, under the same idempotency key; without saying so it would not retry at all."""
+"""How often Stripe's library repeats a call, under the same idempotency key; by default it does not at all."""
 
 
 @dataclass(frozen=True, slots=True)
 class StripeSecrets:
-    """What a deployment knows of its Stripe account.
+    """The secrets of a deployment's Stripe account.
 
     Attributes:
         api_key: a secret or restricted key.
-        webhook_secrets: of the platform's endpoint; several while one replaces another.
+        webhook_secrets: of the platform's endpoint; two while one replaces the other.
         connect_webhook_secrets: of the endpoint for connected accounts.
     """
 
@@ -45,7 +45,7 @@ class StripeSecrets:
 
 
 def check_stripe() -> None:
-    """See that `stripe_secrets()` knows where to look, without asking for the secret.
+    """Check that `stripe_secrets()` knows where to look, without reading the secret.
 
     Raises:
         SettingMissing: neither STRIPE_SECRETS nor STRIPE_SECRET_ARN is set.
@@ -57,7 +57,7 @@ def check_stripe() -> None:
 def stripe_secrets() -> StripeSecrets:
     """The present keys: `STRIPE_SECRETS`, or the secret that STRIPE_SECRET_ARN names.
 
-    Asked for at every use, so that a rotation is followed; the extension caches.
+    Read at every use, so that a rotation takes effect; the Parameters and Secrets extension caches.
 
     Raises:
         SettingMissing: neither is configured.

@@ -1,4 +1,4 @@
-"""Connected accounts of mechanics: made once, led through onboarding, and what Stripe says they may do."""
+"""Connected accounts of mechanics: created once, led through onboarding, and what Stripe lets them do."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
@@ -9,7 +9,7 @@ import psycopg
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.observability import logger
-from autodoctor.payments.stripe.calls import NotDone, Unknown, asked
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 from autodoctor.settings import session_base_url
 from autodoctor.web.schemas import ResponseModel, Utc
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     import stripe
 
 KEY_HOURS: Final = 23
-"""For how long an idempotency key of ours counts: Stripe keeps them for at least a day."""
+"""For how long we rely on an idempotency key: Stripe keeps it for at least a day."""
 _CLOCKS_APART: Final = timedelta(minutes=15)
 
 type OnboardingStatus = Literal["not_started", "pending", "restricted", "complete"]
 
 
 class OnboardingLink(ResponseModel):
-    """Where the mechanic tells Stripe about themselves; good for one visit until `expires_at`."""
+    """Stripe's page where the mechanic enters their details; good for one visit until `expires_at`."""
 
     url: str
     expires_at: Utc
 
 
 class Onboarding(ResponseModel):
-    """How far it is.
+    """How far a mechanic's onboarding is.
 
     Attributes:
-        status: not_started; pending: the mechanic has not told Stripe everything; restricted: told everything, but
-            Stripe takes no money for them; complete: money can be sent to them.
-        payouts_enabled: whether Stripe passes money on to their bank.
+        status: not_started; pending: Stripe still needs details; restricted: Stripe has all details, but takes no money
+            for the mechanic; complete: money can be sent to them.
+        payouts_enabled: whether Stripe passes the money on to their bank.
     """
 
     status: OnboardingStatus
@@ -61,7 +61,7 @@ SELECT m.id AS mechanic_id, a.idempotency_key, a.keyed_at, a.asked, a.stripe_acc
  WHERE m.user_id = %(user_id)s
 """
 
-# The old key is compared, so that of two callers at once both go on with the one that was stored.
+# Comparing the old key lets two concurrent callers go on with the one key that was stored.
 _NEW_KEY: Final[LiteralString] = """
 UPDATE mechanic_accounts SET idempotency_key = 'account:' || mechanic_id || ':' || new_id(),
                              keyed_at = clock_timestamp(), asked = false
@@ -78,21 +78,21 @@ UPDATE mechanic_accounts SET stripe_account_id = %(account_id)s, updated_at = cl
  WHERE mechanic_id = %(mechanic_id)s AND stripe_account_id IS NULL
 """
 
-# Events of one second that contradict each other have no order. What Stripe answers is newer than all that it told
-# before it was asked, whatever the clocks say, and is certain unless it told something meanwhile.
-_STANDING: Final[LiteralString] = """
+# Events of one second that contradict each other have no order. An answer of Stripe's is newer than every event that
+# was handled before the call, whatever the clocks say, and it is certain unless another event was handled meanwhile.
+_STATE: Final[LiteralString] = """
 UPDATE mechanic_accounts
-   SET doubtful = CASE WHEN %(asked_at)s::timestamptz IS NOT NULL THEN updated_at >= %(asked_at)s
+   SET doubtful = CASE WHEN %(called_at)s::timestamptz IS NOT NULL THEN updated_at >= %(called_at)s
                        ELSE coalesce(stripe_as_of = %(stripe_as_of)s, false) AND (doubtful
                             OR (transfers_enabled, payouts_enabled, details_submitted)
                                <> (%(transfers)s, %(payouts)s, %(details)s)) END,
        transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
        stripe_as_of = greatest(stripe_as_of, %(stripe_as_of)s), updated_at = clock_timestamp()
  WHERE stripe_account_id = %(account_id)s
-   AND (stripe_as_of IS NULL OR stripe_as_of <= %(stripe_as_of)s OR updated_at < %(asked_at)s) RETURNING mechanic_id
+   AND (stripe_as_of IS NULL OR stripe_as_of <= %(stripe_as_of)s OR updated_at < %(called_at)s) RETURNING mechanic_id
 """
-# Payouts off while transfers are on is also what a bank's refusal leaves, which is told of nothing else: what Stripe
-# told of the account shortly before it may only come now.
+# `payout.failed` also leaves payouts off and transfers on, and an `account.updated` sent just before it may arrive
+# after it.
 _DOUBT: Final[LiteralString] = """
 UPDATE mechanic_accounts SET doubtful = true
  WHERE stripe_account_id = %(account_id)s AND transfers_enabled AND NOT payouts_enabled
@@ -108,11 +108,11 @@ UPDATE payouts SET next_attempt_at = clock_timestamp()
 
 
 def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", user_id: UUID) -> Onboarding:
-    """How far a mechanic's onboarding is, as far as Stripe has told.
+    """How far a mechanic's onboarding is, by what Stripe last reported.
 
     Args:
         database: where.
-        client: gives one of Stripe, which is asked where what it told contradicts itself.
+        client: makes one of Stripe, used where events have contradicted each other.
         user_id: the mechanic's `sub`.
 
     Raises:
@@ -122,7 +122,7 @@ def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", 
     if account["doubtful"]:
         try:
             look_up_account(database, client(), account["stripe_account_id"])
-        except (NotDone, Unknown) as failure:  # what was told last is shown then; the next one asks again
+        except (StripeRefused, OutcomeUnknown) as failure:  # shows what was reported last; the next call looks again
             logger.warning("a doubtful account was not looked up", extra={"reason": failure.reason})
         account = _account(database, user_id)
     return Onboarding(status=_status(account), payouts_enabled=account["payouts_enabled"])
@@ -140,11 +140,11 @@ def start_onboarding(database: Database, client: "stripe.StripeClient", user_id:
         MechanicNotActive: no such mechanic.
         PaymentsUnavailable: Stripe does not answer, or refuses; asking again goes on from there.
     """
-    database.execute(_BEGIN, {"user_id": user_id})  # no row where it began before, or where there is no mechanic
+    database.execute(_BEGIN, {"user_id": user_id})  # no row if it began before, or if there is no such mechanic
     account = _account(database, user_id)
     try:
         link = _link(client, account["stripe_account_id"] or _created(database, client, user_id))
-    except (NotDone, Unknown) as failure:
+    except (StripeRefused, OutcomeUnknown) as failure:
         raise PaymentsUnavailable from failure
     return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
 
@@ -153,52 +153,52 @@ def account_updated(
     connection: psycopg.Connection[Row],
     account: dict[str, Any],
     stripe_as_of: datetime,
-    asked_at: datetime | None = None,
+    called_at: datetime | None = None,
 ) -> Literal["account_updated", "outdated", "not_ours"]:
-    """Take over what Stripe says of a connected account, and have sent what waited for it.
+    """Store what Stripe says of a connected account, and have the payouts sent that waited for it.
 
-    Stripe does not promise to deliver events in order (docs.stripe.com/webhooks, "Event ordering"). A wrong standing
-    moves no money either: a payout that is refused looks the account up, and so does one that waits.
+    Stripe does not promise to deliver events in order (docs.stripe.com/webhooks, "Event ordering"). A wrong state moves
+    no money: a payout that is refused, or that waits for onboarding, looks the account up.
 
     Args:
         connection: in the transaction of the caller.
         account: Stripe's Account object.
-        stripe_as_of: when the account stood so, by Stripe's clock in whole seconds.
-        asked_at: where Stripe was asked and no event tells it: since when, by the database's clock.
+        stripe_as_of: of when this state is, by Stripe's clock in whole seconds.
+        called_at: when Stripe was called, by the database's clock; None for the account of an event.
 
     Returns:
-        `outdated` where Stripe has told something newer; `not_ours` where no mechanic has the account.
+        `outdated` where something newer is stored; `not_ours` where no mechanic has the account.
     """
-    standing = {
+    state = {
         "account_id": account["id"],
         "stripe_as_of": stripe_as_of,
-        "asked_at": asked_at,
+        "called_at": called_at,
         "transfers": account.get("capabilities", {}).get("transfers") == "active",
         "payouts": bool(account.get("payouts_enabled")),
         "details": bool(account.get("details_submitted")),
     }
-    row = connection.execute(_STANDING, standing).fetchone()
-    if row is not None and standing["transfers"]:
+    row = connection.execute(_STATE, state).fetchone()
+    if row is not None and state["transfers"]:
         connection.execute(_SEND_WHAT_WAITED, row)
     if row is not None:
         return "account_updated"
-    connection.execute(_DOUBT, standing)
-    return "not_ours" if connection.execute(_OURS, standing).fetchone() is None else "outdated"
+    connection.execute(_DOUBT, state)
+    return "not_ours" if connection.execute(_OURS, state).fetchone() is None else "outdated"
 
 
 def look_up_account(database: Database, client: "stripe.StripeClient", account_id: str) -> bool:
-    """Ask Stripe how an account stands, and store it.
+    """Retrieve an account from Stripe, and store its state.
 
     Returns:
         Whether it can take transfers.
 
     Raises:
-        NotDone: Stripe does not know it, or it is no longer connected to us.
-        Unknown: no answer.
+        StripeRefused: Stripe does not know it, or it is no longer connected to us.
+        OutcomeUnknown: Stripe did not answer.
     """
     (clock,) = database.all(_NOW, {})
     now: datetime = clock["now"]
-    found: Any = asked(lambda: client.v1.accounts.retrieve(account_id))
+    found: Any = call_stripe(lambda: client.v1.accounts.retrieve(account_id))
     stripe_as_of = now.replace(microsecond=0)
     database.transaction(lambda connection: account_updated(connection, found.to_dict(), stripe_as_of, now))
     return bool(found.capabilities and found.capabilities.transfers == "active")
@@ -220,24 +220,24 @@ def _status(account: Row) -> OnboardingStatus:
 
 
 def _created(database: Database, client: "stripe.StripeClient", user_id: UUID) -> str:
-    """Create the account, or find the one that an attempt without an answer created."""
+    """Create the account, or find the one that an unanswered call created."""
     account = _account(database, user_id)
     account_id = _found(client, account) if account["asked"] else None
     if account_id is None and account["key_is_old"]:
-        database.execute(_NEW_KEY, account)  # no row where another call did it; its key is read then
+        database.execute(_NEW_KEY, account)  # no row if another call did so; its key is read then
         account = _account(database, user_id)
     if account_id is None and account["stripe_account_id"] is None:
-        database.execute(_ASK, account)  # no row where another call has the account by now: the key gives it to both
+        database.execute(_ASK, account)  # no row if another call has the account by now: the key gives it to both
         account_id = _create(database, client, account)
     if account_id is not None:
-        database.execute(_MADE, {**account, "account_id": account_id})  # no row where another call stored it
+        database.execute(_MADE, {**account, "account_id": account_id})  # no row if another call stored it
     stored: str = _account(database, user_id)["stripe_account_id"]
     return stored
 
 
 def _create(database: Database, client: "stripe.StripeClient", account: Row) -> str:
     try:
-        created = asked(
+        created = call_stripe(
             lambda: client.v1.accounts.create(
                 params={
                     "type": "express",
@@ -247,17 +247,17 @@ def _create(database: Database, client: "stripe.StripeClient", account: Row) -> 
                 options={"idempotency_key": account["idempotency_key"]},
             )
         )
-    except NotDone:
+    except StripeRefused:
         database.execute(_NEW_KEY, account)  # Stripe would repeat the refusal for a day
         raise
     return created.id
 
 
 def _found(client: "stripe.StripeClient", account: Row) -> str | None:
-    """The account that Stripe created for this mechanic, though we did not hear of it."""
+    """The account that Stripe created for this mechanic by a call whose answer was lost."""
     since = int((account["keyed_at"] - _CLOCKS_APART).timestamp())
-    listed = asked(lambda: client.v1.accounts.list(params={"created": {"gte": since}, "limit": 100}))
-    for each in asked(lambda: list(listed.auto_paging_iter())):
+    listed = call_stripe(lambda: client.v1.accounts.list(params={"created": {"gte": since}, "limit": 100}))
+    for each in call_stripe(lambda: list(listed.auto_paging_iter())):
         if each.id in account["former_account_ids"]:
             continue
         if each.metadata is not None and each.metadata.to_dict().get("mechanicId") == str(account["mechanic_id"]):
@@ -267,7 +267,7 @@ def _found(client: "stripe.StripeClient", account: Row) -> str | None:
 
 def _link(client: "stripe.StripeClient", account_id: str) -> "stripe.AccountLink":
     base = session_base_url()
-    return asked(
+    return call_stripe(
         lambda: client.v1.account_links.create(
             params={
                 "account": account_id,

@@ -1,17 +1,23 @@
-"""What payouts and refunds share on their way to Stripe: when the next attempt is, and the loop of a sweep.
+"""The part that all jobs for Stripe share: claim, lease, back-off, waiting for others, giving up.
 
-A row is claimed in a transaction of its own, which stores the intent; Stripe is called without one; the outcome is
-stored in another. Whoever is killed in between leaves the row `sending`, and when its lease is over the next sweep asks
-Stripe what became of it. So several sweeps at once, and sweeps that die, are safe.
+Payouts, refunds and reversals are rows of tables that inherit from `stripe_jobs`, so each statement here serves all
+three; what is sent, and how it is booked, is each kind's own. A job is claimed in one transaction, Stripe is called
+outside any, and the outcome is stored in another. A worker that dies in between leaves the job `sending`; once its
+lease is over the next attempt asks Stripe what became of it. Any number of sweeps may therefore run, or die, at once.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, LiteralString
+from uuid import UUID
+
+import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.observability import logger
+from autodoctor.payments.stripe.calls import OutcomeUnknown
 from autodoctor.payments.stripe.connect import KEY_HOURS
 from autodoctor.web.schemas import ResponseModel
 
@@ -19,40 +25,76 @@ if TYPE_CHECKING:
     import stripe
 
 LEASE_SECONDS: Final = 300
-"""Longer than any worker lives that claimed a row (its function's time-out), so that two never hold one."""
+"""Longer than a worker can live (its function's time-out), so that no two ever hold the same job."""
 
 MARGIN_SECONDS: Final = 40.0
-"""With less time left no row is claimed: its calls might not end in time (harmless, but they would be repeated)."""
+"""With less time left nothing is claimed: its calls might not end in time (harmless, but they would be repeated)."""
 
-WAIT: Final = timedelta(hours=6)
-"""Until what waits for somebody else is looked at again; the webhook that ends the wait comes first."""
+PARK: Final = timedelta(hours=6)
+"""When to look again at a job that waits for somebody else; a webhook usually ends the wait sooner."""
 
 BACK_OFF: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120, 240, 480, 720, 1440, 1440))
-"""After each attempt that counts; three days in all, longer than Stripe keeps an answer of 500 under a key."""
+"""After each counted attempt; three days in all, longer than Stripe keeps an answer of 500 under a key."""
 
-type Ending = Literal["sent", "waiting", "failed", "overtaken"]
+type JobName = Literal["payout", "refund", "reversal"]
+type AttemptOutcome = Literal["sent", "waiting", "failed", "lost_lease"]
 
 
-class Overtaken(Exception):
-    """Another attempt holds the row by now."""
+class LostLease(Exception):
+    """Another attempt holds the job by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """An attempt by which surely nothing moved, and when to make the next one.
+
+    Attributes:
+        waits_for: as in `stripe_jobs`; `dispute` holds the job until the dispute is over.
+        error: what to store as its last error.
+        uncounted: it waits for somebody else, which costs no attempt and never leads to giving up.
+        after: until the next attempt; None for PARK where uncounted, else for the back-off.
+    """
+
+    waits_for: str | None
+    error: str | None = None
+    uncounted: bool = False
+    after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One kind of job.
+
+    Attributes:
+        name: which.
+        read: the statement that reads, by `id`, what an attempt has to know beyond the lease.
+        attempt: looks up what earlier attempts did, sends what is left, and books it. Returns what became of the job,
+            or why nothing was sent. Raises OutcomeUnknown, LostLease.
+        give_up: marks a job as failed, and books what follows from that.
+    """
+
+    name: JobName
+    read: LiteralString
+    attempt: "Callable[[Database, stripe.StripeClient, Row], AttemptOutcome | NotYet]"
+    give_up: Callable[[psycopg.Connection[Row], Row, str], AttemptOutcome]
 
 
 class Sent(ResponseModel):
-    """How many rows came to which end in one sweep; overtaken: another attempt had decided by then."""
+    """How many jobs came to which end in one sweep; lost_lease: another attempt had decided by then."""
 
     sent: int = 0
     waiting: int = 0
     failed: int = 0
-    overtaken: int = 0
+    lost_lease: int = 0
 
 
-class Waiting(ResponseModel):
-    """What is not sent.
+class Unsent(ResponseModel):
+    """Jobs that are not done, for the alarms.
 
     Attributes:
         failed: payouts, refunds and reversals that were given up.
-        age_seconds: since when the oldest one that could be sent is owed; those that wait for a mechanic's onboarding
-            or for the end of a dispute are not counted.
+        age_seconds: since when the oldest payout or refund that could be sent is owed; those that wait for a mechanic's
+            onboarding or for the end of a dispute are not counted.
         onboarding: payouts that wait for a mechanic's onboarding.
         disputed: payouts and refunds that wait for the end of a dispute.
     """
@@ -63,74 +105,193 @@ class Waiting(ResponseModel):
     disputed: int = 0
 
 
-_WAITING: Final[LiteralString] = """
-WITH owed AS (
-  SELECT state, waits_for, created_at FROM payouts WHERE state IN ('due', 'held', 'sending', 'failed')
-  UNION ALL
-  SELECT state, waits_for, created_at FROM refunds WHERE state IN ('due', 'held', 'sending', 'failed')
-  UNION ALL
-  SELECT 'failed', NULL, created_at FROM payout_reversals WHERE state = 'impossible'
+# A key older than a day is dropped, as Stripe may have forgotten it; what it was used for is looked up.
+_CLAIM: Final[LiteralString] = """
+WITH next AS MATERIALIZED (
+  SELECT id, coalesce(keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s), false) AS key_is_old
+    FROM stripe_jobs
+   WHERE job = %(job)s AND state IN ('due', 'held', 'sending') AND next_attempt_at <= clock_timestamp()
+   ORDER BY next_attempt_at LIMIT 1
+     FOR NO KEY UPDATE SKIP LOCKED
 )
+UPDATE stripe_jobs j
+   SET state = 'sending', lease_id = new_id(), attempts = j.attempts + 1,
+       next_attempt_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s),
+       idempotency_key = CASE WHEN NOT next.key_is_old THEN j.idempotency_key END,
+       keyed_at = CASE WHEN NOT next.key_is_old THEN j.keyed_at END,
+       asked_cents = CASE WHEN NOT next.key_is_old THEN j.asked_cents END
+  FROM next WHERE j.id = next.id AND j.job = %(job)s AND j.state IN ('due', 'held', 'sending')
+RETURNING j.id, j.job, j.lease_id, j.attempts, j.last_error, j.asked_at IS NOT NULL AS asked_before
+"""
+
+# An earlier key that may still count keeps its amount: with another one Stripe would refuse the key.
+_INTEND: Final[LiteralString] = """
+UPDATE stripe_jobs
+   SET idempotency_key = coalesce(idempotency_key, job || ':' || id || ':' || new_id()),
+       keyed_at = coalesce(keyed_at, clock_timestamp()), asked_at = coalesce(asked_at, clock_timestamp()),
+       asked_cents = coalesce(asked_cents, %(cents)s)
+ WHERE id = %(id)s AND job = %(job)s AND state = 'sending' AND lease_id = %(lease_id)s
+RETURNING idempotency_key, asked_cents
+"""
+
+# A key under which Stripe refused is forgotten: it would repeat the refusal for a day.
+_NOT_YET: Final[LiteralString] = """
+UPDATE stripe_jobs
+   SET state = CASE WHEN %(waits_for)s = 'dispute' THEN 'held' ELSE 'due' END,
+       waits_for = %(waits_for)s, last_error = %(error)s, attempts = attempts - %(uncounted)s::integer,
+       next_attempt_at = clock_timestamp() + %(after)s,
+       idempotency_key = NULL, keyed_at = NULL, asked_cents = NULL
+ WHERE id = %(id)s AND job = %(job)s AND state = 'sending' AND lease_id = %(lease_id)s
+"""
+
+_NOT_KNOWN: Final[LiteralString] = """
+UPDATE stripe_jobs SET waits_for = 'retry', last_error = %(error)s, next_attempt_at = clock_timestamp() + %(after)s
+ WHERE id = %(id)s AND job = %(job)s AND state = 'sending' AND lease_id = %(lease_id)s
+"""
+
+_FAILED: Final[LiteralString] = """
+UPDATE stripe_jobs
+   SET state = 'failed', waits_for = NULL, last_error = %(error)s, next_attempt_at = NULL,
+       idempotency_key = NULL, keyed_at = NULL, asked_cents = NULL
+ WHERE id = %(id)s AND job = %(job)s AND state = 'sending' AND lease_id = %(lease_id)s
+"""
+
+# A second look after PARK, should the webhook that ends the dispute never come: the attempt asks Stripe then.
+_HOLD: Final[LiteralString] = """
+UPDATE stripe_jobs SET state = 'held', waits_for = 'dispute', next_attempt_at = clock_timestamp() + %(park)s
+ WHERE state = 'due' AND id IN (
+   SELECT id FROM payouts WHERE session_id = %(intake_id)s AND kind <> 'escalation'
+   UNION ALL SELECT id FROM refunds WHERE intake_id = %(intake_id)s)
+"""
+_RELEASE: Final[LiteralString] = """
+UPDATE stripe_jobs SET state = 'due', waits_for = NULL, next_attempt_at = clock_timestamp()
+ WHERE state = 'held' AND id IN (
+   SELECT id FROM payouts WHERE session_id = %(intake_id)s
+   UNION ALL SELECT id FROM refunds WHERE intake_id = %(intake_id)s)
+"""
+
+_UNSENT: Final[LiteralString] = """
 SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (
-         WHERE state IN ('due', 'sending') AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute'))), 0)::bigint
-         AS age_seconds,
+         WHERE job <> 'reversal' AND state IN ('due', 'sending')
+           AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute'))), 0)::bigint AS age_seconds,
        count(*) FILTER (WHERE state = 'due' AND waits_for = 'onboarding') AS onboarding,
        count(*) FILTER (WHERE state = 'held' OR state = 'due' AND waits_for = 'dispute') AS disputed
-  FROM owed
+  FROM stripe_jobs WHERE state IN ('due', 'held', 'sending', 'failed')
 """
 
 
-def sweep_due(
-    database: Database,
-    client: "stripe.StripeClient",
-    seconds_left: SecondsLeft,
-    claim: LiteralString,
-    attempt: Callable[[Database, "stripe.StripeClient", Row], Ending],
-) -> Sent:
-    """Claim rows that are due, one by one, and attempt to send each, until none is left or time runs short.
+def sweep_jobs(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft, kind: JobKind) -> Sent:
+    """Claim the jobs that are due, one by one, and attempt each, until none is left or time runs short.
 
     Args:
         database: where.
         client: of Stripe.
         seconds_left: how many seconds this run still has.
-        claim: the statement that claims one row.
-        attempt: sends it, or finds out why not.
+        kind: which jobs.
     """
     counts = dict.fromkeys(Sent.model_fields, 0)
-    while seconds_left() > MARGIN_SECONDS:
-        row = database.one(claim, {"lease_seconds": LEASE_SECONDS, "key_hours": KEY_HOURS})
-        if row is None:
-            break
-        ending = attempt(database, client, row)
-        counts[ending] += 1
-        logger.info("attempted to send", extra={"row": str(row["id"]), "kind": row["kind"], "ending": ending})
+    values = {"job": kind.name, "lease_seconds": LEASE_SECONDS, "key_hours": KEY_HOURS}
+    while seconds_left() > MARGIN_SECONDS and (claimed := database.one(_CLAIM, values)) is not None:
+        outcome = _attempt(database, client, kind, claimed)
+        counts[outcome] += 1
+        logger.info("attempted to send", extra={"row": str(claimed["id"]), "kind": kind.name, "outcome": outcome})
     return Sent(**counts)
 
 
-def put_off(database: Database, statement: LiteralString, row: Row, **values: object) -> Ending:
-    """Write down that a row waits, and why, unless another attempt holds it by now.
+def _attempt(database: Database, client: "stripe.StripeClient", kind: JobKind, claimed: Row) -> AttemptOutcome:
+    # After the claim, in a statement of its own: the claim's snapshot may be older than what was booked before it.
+    facts = database.one(kind.read, claimed)
+    if facts is None:
+        raise RuntimeError(f"{kind.name} {claimed['id']} is gone")
+    job = {**claimed, **facts}
+    try:
+        ended = kind.attempt(database, client, job)
+    except OutcomeUnknown as unknown:
+        values = {**job, "error": unknown.reason, "after": wait_after(job["attempts"])}
+        return "waiting" if database.execute(_NOT_KNOWN, values) else "lost_lease"
+    except LostLease:
+        return "lost_lease"
+    if not isinstance(ended, NotYet):
+        return ended
+    if not ended.uncounted and job["attempts"] >= len(BACK_OFF):
+        reason = ended.error or f"waited for {ended.waits_for}"
+        return database.transaction(lambda connection: kind.give_up(connection, job, reason))
+    return database.transaction(lambda connection: reschedule(connection, job, ended))
+
+
+def after_the_last(job: Row) -> NotYet | None:
+    """Why a job that had its last attempt is not sent again; None if it may be. Attempts ask before they send.
+
+    Args:
+        job: as it was claimed.
+    """
+    return NotYet("retry", job["last_error"] or "no attempt succeeded") if job["attempts"] > len(BACK_OFF) else None
+
+
+def intend(database: Database, job: Row, cents: int) -> Row:
+    """Store what Stripe is about to be asked for, and give the `idempotency_key` and `asked_cents` to ask with.
 
     Args:
         database: where.
-        statement: changes the row while this attempt's lease holds it.
-        row: as it was claimed.
-        values: what else the statement takes.
+        job: as it was claimed.
+        cents: what is left to send; an earlier call that may still have acted is repeated with its own amount.
+
+    Raises:
+        LostLease: another attempt holds the job.
     """
-    return "waiting" if database.execute(statement, {**row, **values}) else "overtaken"
+    stored = database.one(_INTEND, {**job, "cents": cents})
+    if stored is None:
+        raise LostLease
+    return stored
 
 
-def is_last(attempts: int) -> bool:
-    """Whether there is no attempt after this one."""
-    return attempts > len(BACK_OFF)
+def reschedule(connection: psycopg.Connection[Row], job: Row, not_yet: NotYet) -> AttemptOutcome:
+    """Have a job attempted again later, unless another attempt holds it by now.
+
+    Args:
+        connection: in a transaction.
+        job: as it was claimed.
+        not_yet: why, and when.
+    """
+    after = not_yet.after or (PARK if not_yet.uncounted else wait_after(job["attempts"]))
+    values = {
+        **job,
+        "waits_for": not_yet.waits_for,
+        "error": not_yet.error,
+        "uncounted": not_yet.uncounted,
+        "after": after,
+    }
+    return "waiting" if connection.execute(_NOT_YET, values).rowcount else "lost_lease"
+
+
+def give_up(connection: psycopg.Connection[Row], job: Row, reason: str) -> AttemptOutcome:
+    """Mark a job as failed, unless another attempt holds it by now; an operator may have it tried again.
+
+    Args:
+        connection: in a transaction.
+        job: as it was claimed.
+        reason: what to store as its last error.
+    """
+    return "failed" if connection.execute(_FAILED, {**job, "error": reason}).rowcount else "lost_lease"
+
+
+def hold(connection: psycopg.Connection[Row], intake_id: UUID) -> None:
+    """Keep back what is due of a disputed payment: its refund, and its payouts except for what a quote earned."""
+    connection.execute(_HOLD, {"intake_id": intake_id, "park": PARK})
+
+
+def release(connection: psycopg.Connection[Row], intake_id: UUID) -> None:
+    """Have sent what was held, as no dispute of its payment is open any more."""
+    connection.execute(_RELEASE, {"intake_id": intake_id})
 
 
 def wait_after(attempts: int) -> timedelta:
-    """How long to wait after the so-manieth attempt."""
+    """How long to wait after the nth attempt."""
     return BACK_OFF[min(attempts, len(BACK_OFF)) - 1]
 
 
-def waiting(database: Database) -> Waiting:
-    """What is not sent, for the alarms."""
-    row = database.one(_WAITING, ())
-    return Waiting(**row) if row is not None else Waiting()
+def unsent(database: Database) -> Unsent:
+    """Count the jobs that are not done, for the alarms."""
+    row = database.one(_UNSENT, ())
+    return Unsent(**row) if row is not None else Unsent()

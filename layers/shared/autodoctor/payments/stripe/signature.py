@@ -16,16 +16,16 @@ _SCHEME: Final = "v1"
 
 
 def verify_signature(body: bytes, header: str, secrets: Iterable[str]) -> None:
-    """See that Stripe signed these bytes just now.
+    """Check that Stripe signed these bytes just now.
 
     Args:
-        body: as it came, not parsed and written again.
+        body: the raw bytes, not parsed and serialised again.
         header: `Stripe-Signature`.
-        secrets: of the endpoint; several while one replaces another, each of them will do.
+        secrets: the endpoint's; while one replaces another there are two, and either will do.
 
     Raises:
-        BadSignature: no secret fits, or the time is more than 5 minutes away, in the past or (which Stripe's own
-            library lets through) in the future.
+        BadSignature: no secret fits, or the time is more than 5 minutes in the past, or in the future (which Stripe's
+            own library accepts).
     """
     parts = [part.strip().partition("=") for part in header.split(",")]
     stamps = [value for name, _, value in parts if name == "t"]

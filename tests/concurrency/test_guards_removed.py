@@ -107,7 +107,10 @@ GUARDS: Final = {
         (2, 5),
     ),
     "completed is earned": Guard(
-        ("ALTER TABLE sessions DROP CONSTRAINT sessions_completed_iff_long_enough",),
+        (
+            "ALTER TABLE sessions DROP CONSTRAINT sessions_completed_iff_long_enough",
+            "ALTER TABLE sessions DROP CONSTRAINT sessions_reason_fits_status",  # the guard names the verdict's reason
+        ),
         "waiting",
         (OPERATIONS["join as mechanic"], PAYS_THE_MECHANIC),
         (6,),

@@ -1,4 +1,4 @@
-"""SQS queue of the feed: pushes what happened to the connections that may see it"""
+"""Consumer of the feed's SQS queue: pushes events to the connections that may see them"""
 
 from autodoctor.db import database
 from autodoctor.events.feed import broadcast

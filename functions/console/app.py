@@ -1,4 +1,4 @@
-"""GET /, /console, /console/{file+}: the console, a small web application as it lies in static/"""
+"""GET /, /console, /console/{file+}: the console, a small web application in static/"""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from autodoctor.web.http import Content, Request, Router
 from autodoctor.web.static_files import StaticFiles
 
 FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
-PAGES = {  # what SessionBaseUrl is followed by in answers, mails and at Stripe
+PAGES = {  # the paths after SessionBaseUrl in answers, in mails and at Stripe
     "chat": "session.html",
     "video": "session.html",
     "intakes": "customer.html",

@@ -19,7 +19,7 @@ def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     try:
         swept = sweep(db, seconds_left).model_dump(by_alias=True)
     finally:
-        relay(db, seconds_left, grace_seconds=0)  # what was swept is news now, not a minute later
+        relay(db, seconds_left, grace_seconds=0)  # publish the sweeps' events now, not a minute later
     for name, count in swept.items():
         metrics.add_metric(name=f"Swept{name[0].upper()}{name[1:]}", unit=MetricUnit.Count, value=count)
     return swept

@@ -1,4 +1,4 @@
-"""Consumer of what SES reports: bounces and complaints stop further mail to that address"""
+"""Consumer of SES's reports: a bounce or a complaint stops further mail to that address"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""EventBridge schedule: measures the health of sessions, and tells a topic of each alert when it comes and goes"""
+"""EventBridge schedule: measures the health of sessions, and notifies a topic when an alert opens or clears"""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
 
 
 def _report() -> None:
-    """The metrics, before anything is told: neither may silence the other."""
+    """The metrics, written before alerts are published: neither may silence the other."""
     for name, value in measurements(session_health(db)).items():
         metrics.add_metric(name=name, unit=MetricUnit.NoUnit, value=value)
     metrics.flush_metrics()

@@ -1,4 +1,4 @@
-"""GET /api/notifications and /api/notifications/preferences, and what changes them"""
+"""GET /api/notifications and /api/notifications/preferences, and the routes that change them"""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Consumer of the bus: tells customers and mechanics by e-mail and in the application"""
+"""Consumer of the bus: notifies customers and mechanics by e-mail and in the application"""
 
 from autodoctor.db import database
 from autodoctor.events.consumer import consumer

@@ -1,4 +1,4 @@
-"""EventBridge schedule: looks up refunds by hand, sends what is owed, takes back what disputes cost, books fees"""
+"""EventBridge schedule: looks up manual refunds, sends payouts and refunds, recovers dispute losses, books fees"""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ db = database()
 @scheduled(db, "payouts")
 def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     sweeps = {
-        "lookups": sweep_refund_lookups,  # first: what went back by hand is neither sent nor paid back once more
+        "lookups": sweep_refund_lookups,  # first, so that money refunded by hand is neither paid out nor refunded again
         "refunds": sweep_refunds,
         "payouts": sweep_payouts,
         "reversals": sweep_reversals,

@@ -1,4 +1,4 @@
-"""Cognito's PostConfirmation trigger: puts each newly confirmed user into the group `customers`"""
+"""Cognito's PostConfirmation trigger: adds each newly confirmed user to the group `customers`"""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ cognito = boto3.client("cognito-idp")
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Add the user to the group and hand the event back, as Cognito asks.
+    """Add the user to the group and return the event, as Cognito requires.
 
-    Adding somebody twice changes nothing, so a trigger that Cognito repeats is harmless.
+    Adding a user twice changes nothing, so a repeated trigger is harmless.
 
     Raises:
-        botocore.exceptions.ClientError: Cognito refused; the confirmation fails with it, loudly.
+        botocore.exceptions.ClientError: Cognito refused; the confirmation then fails visibly.
     """
     if event["triggerSource"] == SIGNED_UP:
         cognito.admin_add_user_to_group(UserPoolId=event["userPoolId"], Username=event["userName"], GroupName=GROUP)

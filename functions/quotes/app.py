@@ -1,4 +1,4 @@
-"""POST /api/sessions/{sessionId}/escalate, what follows under /api/quotes/{quoteId}, lists of quotes and workshops"""
+"""POST /api/sessions/{sessionId}/escalate, the routes of /api/quotes/{quoteId}, and lists of quotes and workshops"""
 
 from autodoctor.db import database
 from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound

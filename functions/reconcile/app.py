@@ -1,4 +1,4 @@
-"""EventBridge schedule: compares the ledger with what Stripe says, once a day"""
+"""EventBridge schedule: compares the ledger with Stripe once a day"""
 
 from typing import Any
 

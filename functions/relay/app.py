@@ -1,4 +1,4 @@
-"""EventBridge schedule: publishes the events that calls left in the outbox, and forgets old pushes"""
+"""EventBridge schedule: publishes the events left in the outbox, and deletes old push records"""
 
 from typing import Any
 

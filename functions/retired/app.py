@@ -1,4 +1,4 @@
-"""Routes of the system this one replaces: 410, with a link to what took their place"""
+"""Routes of the system that this one replaces: 410, with a link to the successor"""
 
 from typing import Final, NoReturn
 
@@ -11,7 +11,7 @@ SUCCESSORS: Final = {
     "ANY /api/mechanic/accept": "/api/mechanic/assignments/%7BassignmentId%7D/accept",
     "ANY /api/requests": "/api/intake/start",
     "ANY /api/requests/{proxy+}": "/api/intake/start",
-    # Expiry needs no caller any more: a schedule runs it, and the queue shows what is left.
+    # Expiry no longer needs a caller: a schedule runs it, and the queue shows the remaining requests.
     "ANY /api/cron/expire-requests": "/api/mechanic/queue",
 }
 

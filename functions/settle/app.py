@@ -1,4 +1,4 @@
-"""Consumer of the bus: settles what ended; on a schedule, what the bus never told of"""
+"""Consumer of the bus: settles ended sessions; on a schedule, those whose event never arrived"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""EventBridge schedule: proves on live data what is always true, and tells where it is not"""
+"""EventBridge schedule: checks the invariants on live data, and reports violations"""
 
 from typing import Any
 

@@ -223,7 +223,7 @@ def test_settings_offer_only_what_concerns_their_reader(  # noqa: PLR0913, PLR09
 ) -> None:
     page = signed_in(account, windows.open(phone=True), name)
     page.get_by_role("link", name="Messages").click()
-    page.get_by_role("link", name="What we may tell you").click()
+    page.get_by_role("link", name="Notification settings").click()
     expect(page.get_by_role("group", name=theirs)).to_be_visible()
     expect(page.get_by_role("group", name=others)).to_have_count(0)
     camera.take(page, "settings")

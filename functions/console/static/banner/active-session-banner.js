@@ -1,8 +1,8 @@
 /**
  * <active-session-banner>: the session a customer or mechanic is in, on any page of any site.
  *
- * One module without dependencies; it needs nothing of the page's policy but `script-src` for this file and
- * `connect-src` for the API and the feed. README.md beside this file says how it is used.
+ * One module without dependencies; of the page's policy, it needs only `script-src` for this file and `connect-src` for
+ * the API and the feed. README.md in this folder explains its use.
  */
 
 const REFRESH_SECONDS = 30;
@@ -49,7 +49,7 @@ SHEET.replaceSync(`
   .message { flex-basis: 100%; color: var(--asb-danger, light-dark(#b3261e, #ff8f87)); }
 `);
 
-/** What the API or the network refused. */
+/** A refusal by the API, or a failed request. */
 class LoadError extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -60,7 +60,7 @@ class LoadError extends Error {
 export class ActiveSessionBanner extends HTMLElement {
   static observedAttributes = ["api", "user", "refresh"];
 
-  /** A token, or a function that gives one or a promise of one; asked for again with every call. */
+  /** A token, or a function that returns one or a promise of one; read again for every call. */
   get token() {
     return this.#token;
   }
@@ -70,7 +70,7 @@ export class ActiveSessionBanner extends HTMLElement {
     if (this.isConnected) this.#start();
   }
 
-  /** The active session as the API answers it; null where there is none. */
+  /** The active session as the API answers it; null when there is none. */
   get session() {
     return this.#session;
   }
@@ -78,7 +78,7 @@ export class ActiveSessionBanner extends HTMLElement {
   #token = null;
   #session = null;
   #ready = false;
-  #generation = 0; // of what is connected now: what an earlier one still waits for is ignored
+  #generation = 0; // counts connections to the page: late answers to an earlier one are ignored
   #timer = null;
   #socket = null;
   #keepAlive = null;
@@ -111,7 +111,7 @@ export class ActiveSessionBanner extends HTMLElement {
     if (this.isConnected && before !== after) this.#start();
   }
 
-  /** Looks now whether there is an active session; never rejects, `autodoctor:loaderror` tells of a failure. */
+  /** Checks now for an active session; never rejects, but reports a failure by `autodoctor:loaderror`. */
   async refresh() {
     const generation = this.#generation;
     clearTimeout(this.#timer);
@@ -251,11 +251,11 @@ export class ActiveSessionBanner extends HTMLElement {
 
   #ask() {
     const { dialog } = this.#parts;
-    dialog.returnValue = ""; // Escape leaves it as it is
+    dialog.returnValue = ""; // Escape does not change it
     dialog.showModal();
   }
 
-  /** What ending it would do; said anew when its state changes while somebody is asked. */
+  /** The consequence of ending it; written again when its state changes while the dialog is open. */
   #sayConsequence({ status }) {
     const { question, consequence, confirm } = this.#parts;
     const asked = status === "pending" || status === "scheduled";
@@ -290,7 +290,7 @@ export class ActiveSessionBanner extends HTMLElement {
     this.#parts.message.hidden = !text;
   }
 
-  /** Events are namespaced, bubble and cross shadow roots; false where a listener prevented the default. */
+  /** Events are namespaced, bubble and cross shadow roots; returns false when a listener prevented the default. */
   #tell(name, detail, cancelable = false) {
     return this.dispatchEvent(new CustomEvent(`autodoctor:${name}`, { detail, bubbles: true, composed: true, cancelable }));
   }

@@ -1,4 +1,4 @@
-/** Calls the API with the token of the person signed in; a refusal is a Problem that can be shown. */
+/** Calls the API with the signed-in person's token; a refusal is thrown as a Problem that can be shown. */
 
 import { signedIn, signIn, signInAgain } from "./auth.js";
 
@@ -21,7 +21,7 @@ export class Problem extends Error {
  * @param {Object} [body]
  * @param {Object<string, string>} [headers]
  * @returns {Promise<Object>} the answer's document
- * @throws {Problem} what the API refused
+ * @throws {Problem} the API's refusal
  */
 export async function call(method, path, body, headers = {}) {
   const who = signedIn();

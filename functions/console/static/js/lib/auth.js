@@ -1,5 +1,5 @@
 /**
- * Signing in with the issuer whose tokens the API takes: OpenID Connect, authorization code with PKCE (RFC 7636).
+ * Signing in at the API's token issuer: OpenID Connect, authorization code with PKCE (RFC 7636).
  * The token lives in this tab's session storage, so two tabs can be two people, and closing one signs it out.
  */
 
@@ -22,15 +22,15 @@ async function discovered() {
   return issuer;
 }
 
-/** The person signed in in this tab: {token, sub, groups, expiresAt}, or null. */
+/** The person signed in to this tab: {token, sub, groups, expiresAt}, or null. */
 export function signedIn() {
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   return kept && kept.expiresAt > Date.now() ? kept : null;
 }
 
-/** Goes to the issuer's page; afterwards the reader is back where they were. */
+/** Goes to the issuer's page, which returns the reader to the present address. */
 export async function signIn(returnTo = location.href) {
-  if (leaving) return; // two calls may find the token gone at once: one redirect, one verifier
+  if (leaving) return; // two calls may find the token expired at once: one redirect, one verifier
   leaving = true;
   const { authorization_endpoint: page, clientId } = await discovered().catch((error) => {
     leaving = false;
@@ -52,7 +52,7 @@ export async function signIn(returnTo = location.href) {
   location.assign(`${page}?${query}`);
 }
 
-/** Takes the code that the issuer's page sent the reader back with; returns where they wanted to be, or null. */
+/** Takes the code from the issuer's redirect; returns the address that the reader came from, or null. */
 export async function finishSignIn() {
   const answer = new URLSearchParams(location.search);
   if (!answer.has("code") && !answer.has("error")) return null;
@@ -89,21 +89,21 @@ export function signInAgain() {
   return true;
 }
 
-/** Signs out, and forgets what was typed in this tab: the next person may be somebody else. */
+/** Signs out, and deletes the text typed in this tab: the next person may be another. */
 export async function signOut() {
   for (const key of Object.keys(sessionStorage).filter((each) => each.startsWith("autodoctor."))) sessionStorage.removeItem(key);
-  // the issuer keeps a session of its own, which would let the next person in without asking
+  // the issuer keeps a session of its own, which would sign the next person in without asking
   const { end_session_endpoint: page, clientId } = await discovered().catch(() => ({}));
   location.assign(page ? `${page}?${new URLSearchParams({ client_id: clientId, logout_uri: HOME })}` : HOME);
 }
 
-/** The page a person of these groups works on. */
+/** The home page of a person in these groups. */
 export function homeOf(groups) {
   if (groups.includes("admins")) return "/console/admin.html";
   return groups.includes("mechanics") ? "/console/mechanic.html" : "/console/customer.html";
 }
 
-/** The person signed in, if they belong to the group; anybody else is sent to sign in, or to their own page. */
+/** The signed-in person, if they are in the group; others are sent to the sign-in, or to their own page. */
 export function required(group) {
   const who = signedIn();
   if (!who) {

@@ -1,4 +1,4 @@
-/** Small SVG charts, each with the same numbers as a table for readers who cannot see it. */
+/** Small SVG charts, each with a table of the same numbers for screen readers. */
 
 import { el, head } from "./dom.js";
 

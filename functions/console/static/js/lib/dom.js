@@ -1,4 +1,4 @@
-/** Building pages: elements, text that cannot become markup, times and money as people read them, announcements. */
+/** Builds pages: elements, text that cannot become markup, times and money in the reader's format, announcements. */
 
 /**
  * An element with attributes and children.
@@ -20,8 +20,8 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-let pressed = null; // what the pointer is pressed on: replaced before it is let go, its click would be lost
-const postponed = new Map(); // what to do, by the element that is to be filled then
+let pressed = null; // the element under a pressed pointer: replaced before the release, it would lose its click
+const postponed = new Map(); // postponed replacements, by the element to be filled
 
 addEventListener("pointerdown", ({ isPrimary, button, target }) => (pressed = isPrimary && button === 0 ? target : null), true);
 for (const end of ["pointerup", "pointercancel"]) addEventListener(end, letGo, true);
@@ -33,14 +33,13 @@ function letGo() {
     const left = [...postponed.values()];
     postponed.clear();
     for (const work of left) work(true);
-  }); // after the click that this may be the end of
+  }); // after the click that this event may cause
 }
 
 /**
- * Replaces what an element contains, and keeps what the reader did there: the focus, what they typed, which details
- * they opened, and how far they scrolled a table; also what was wrong with a field. Where what had the focus is gone,
- * the element itself gets it.
- * @returns {Promise<void>} until it is done, or left to a newer call: it waits for a pointer that is pressed on it
+ * Replaces an element's contents, and keeps the reader's state: focus, typed text, opened details, scrolled tables, and
+ * the errors at fields. If the focused element has disappeared, the container gets the focus.
+ * @returns {Promise<void>} resolved when done or superseded: a call waits while a pointer is pressed on the element
  */
 export function fill(element, ...children) {
   if (!pressed || !element.contains(pressed)) return Promise.resolve(replace(element, children));
@@ -61,7 +60,7 @@ function replace(element, children) {
   if (hadFocus && !element.contains(document.activeElement)) element.focus({ preventScroll: true });
 }
 
-/** What readers do to elements of a kind: a function that does it again to another one, or none where it is as built. */
+/** Elements with a state of the reader's, and for each a function that restores it in another one; none if unchanged. */
 const KINDS = [
   ["details", ({ open }) => (each) => (each.open = open)],
   [".scroll", ({ scrollLeft }) => (each) => (each.scrollLeft = scrollLeft)],
@@ -76,7 +75,7 @@ function refocus(element, { selectionStart, selectionEnd }) {
   if (typeof selectionStart === "number") element.setSelectionRange(selectionStart, selectionEnd);
 }
 
-/** Elements by what they are still known by when their page was built anew: what they say, and the how-manieth of these. */
+/** Elements by a key that survives a rebuild of the page: the id or the text, and a number among equal ones. */
 function keyed(root, selector) {
   const seen = new Map();
   return [...root.querySelectorAll(selector)].map((element) => {
@@ -89,18 +88,18 @@ function keyed(root, selector) {
 function knownBy(element) {
   if (element.id) return `#${element.id}`;
   if (element.matches(".scroll")) return "scroll";
-  if (element.href) return element.getAttribute("href").replace(/from=[^&]*/, ""); // it moves with the time
+  if (element.href) return element.getAttribute("href").replace(/from=[^&]*/, ""); // it changes with time
   return [element.tagName, element.name, element.ariaLabel ?? (element.querySelector("summary") ?? element).textContent].join(" ");
 }
 
-/** Has a button of the page's own HTML do its work; until then it is disabled, as a click would be lost. */
+/** Gives a button of the page's HTML its work; until then it is disabled, so that no click is lost. */
 export function ready(id, work) {
   const button = document.getElementById(id);
   button.addEventListener("click", work);
   button.disabled = false;
 }
 
-/** Says something to screen readers, and shows it for a while at the foot of the page. */
+/** Announces a text to screen readers, and shows it for a while at the foot of the page. */
 export function announce(text, kind = "info") {
   const region = document.getElementById("announcements");
   for (const each of [...region.children]) if (each.textContent === text) each.remove();
@@ -109,7 +108,7 @@ export function announce(text, kind = "info") {
   setTimeout(() => line.remove(), 8000);
 }
 
-/** A price in cents as money, in the reader's way of writing it. */
+/** A price in cents as money, in the reader's format. */
 export function money(cents, currency = "usd") {
   return new Intl.NumberFormat(undefined, { style: "currency", currency: currency.toUpperCase() }).format(cents / 100);
 }
@@ -133,7 +132,7 @@ export function pill(status) {
   return el("span.pill", { "data-status": status }, status.replaceAll("_", " "));
 }
 
-/** A table's head of column titles; a title in brackets is heard and not seen. */
+/** A table's head of column titles; a title in brackets is only for screen readers. */
 export function head(...titles) {
   const shown = (title) => (title.startsWith("(") ? el("span.unseen", {}, title.slice(1, -1)) : title);
   return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, shown(title)))));
@@ -145,10 +144,10 @@ export function count(number, thing) {
 }
 
 /**
- * Asks before something is done; true where the reader says so, false where they leave it.
+ * Asks for confirmation; resolves to true if the reader confirms, else to false.
  * @param {string} question
- * @param {string} yes what the button says that does it
- * @param {Object} [more] `detail`: what will come of it; `no`: what the button says that leaves it; `kind`: of the first
+ * @param {string} yes label of the confirming button
+ * @param {Object} [more] `detail`: the consequence; `no`: label of the other button; `kind`: class of the confirming one
  */
 export function confirmed(question, yes, { detail, no = "Cancel", kind = "primary" } = {}) {
   const choices = el("p.row", {}, el(`button.${kind}`, { value: "yes" }, yes), el("button", { value: "no", autofocus: true }, no));
@@ -160,14 +159,14 @@ export function confirmed(question, yes, { detail, no = "Cancel", kind = "primar
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
-      // the page may have been built anew behind it
+      // the page may have been rebuilt behind it
       if (!opener.isConnected) (document.getElementById(opener.id) ?? document.getElementById("main")).focus({ preventScroll: true });
       resolve(dialog.returnValue === "yes");
     });
   });
 }
 
-/** Runs something now and then every so many seconds, but not while the page is hidden; returns a function that stops it. */
+/** Runs something now and every so many seconds, but not while the page is hidden; returns a function that stops it. */
 export function every(seconds, work) {
   let timer = null;
   const run = () => {

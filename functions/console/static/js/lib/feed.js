@@ -1,6 +1,6 @@
 /**
- * The feed: a WebSocket that says when to fetch again. It reconnects by itself and asks for what it missed;
- * a push is a hint, so listeners fetch what they show (README, "What happens when something happens").
+ * The feed: a WebSocket that says when to fetch again. It reconnects by itself and asks for the messages it missed;
+ * a push is only a hint, so listeners fetch their data again (README, "What happens when something happens").
  */
 
 import { post } from "./api.js";

@@ -1,10 +1,10 @@
-/** Forms: labelled fields, and what the API found wrong with them said where it is. */
+/** Forms: labelled fields, with the API's errors shown at each. */
 
 import { el } from "./dom.js";
 
 /**
  * A labelled field.
- * @param {string} name of the control, and the JSON pointer of what the API calls it, such as "vehicle/year"
+ * @param {string} name of the control, and the field's JSON pointer in the API, such as "vehicle/year"
  * @param {string} label
  * @param {Object} [attributes] of the control; `tag` is its element, `hint` a line below it
  * @param {...Node} children of the control
@@ -23,14 +23,14 @@ export function field(name, label, attributes = {}, ...children) {
   );
 }
 
-/** A box to tick. */
+/** A checkbox. */
 export function box(name, label, attributes = {}) {
   const id = `field-${name}`;
   const control = el("input", { type: "checkbox", id, name, "aria-describedby": `${id}-error`, ...attributes });
   return el("div", {}, el("p", {}, el("label.inline", {}, control, label)), el("p.field-error", { id: `${id}-error`, hidden: true }));
 }
 
-/** What the fields hold: text trimmed, empty ones left out, boxes as true or false. */
+/** The values of the fields: text trimmed, empty ones left out, checkboxes as true or false. */
 export function values(form) {
   const found = {};
   for (const control of form.elements) {

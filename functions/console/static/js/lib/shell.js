@@ -1,4 +1,4 @@
-/** What every page of a signed-in person has: tabs by the address's hash, the banner, one feed, and errors that are seen. */
+/** The common parts of a signed-in person's pages: tabs by the address's hash, the banner, one feed, visible errors. */
 
 import { required, signedIn, signOut } from "./auth.js";
 import { announce, el, every, fill, ready } from "./dom.js";
@@ -8,10 +8,10 @@ const LOOK_AGAIN_SECONDS = 15;
 
 /**
  * Starts a page.
- * @param {string} group who may be here; others are sent away
+ * @param {string} group the group that may see the page; others are sent away
  * @param {Object<string, {title: string, hidden?: boolean, show: function(URLSearchParams): Promise<*>}>} tabs by the hash
- *   before its "?", what follows is given to `show`; the first is the default, a hidden one is only linked to,
- *   is about one thing, and is looked at again now and then while it is seen
+ *   before its "?"; `show` gets the rest. The first is the default. A hidden tab has no heading, only links to it; it
+ *   shows one object, and is refreshed now and then while it is visible
  * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>}|null} null while the reader is sent elsewhere
  */
 export function start(group, tabs) {
@@ -53,7 +53,7 @@ export function start(group, tabs) {
   return { who, feed, refresh };
 }
 
-/** Tells of a failure where the content would have been, with a way to try again. */
+/** Shows a failure in place of the content, with a way to try again. */
 export function failed(error, again) {
   return el(
     "section.card",
@@ -65,7 +65,7 @@ export function failed(error, again) {
   );
 }
 
-/** A button that runs something once at a time, and announces why it failed. */
+/** A button that runs its work at most once at a time, and announces a failure. */
 export function action(label, work, attributes = {}) {
   const { kind, ...rest } = attributes;
   const button = el(kind ? `button.${kind}` : "button", { type: "button", ...rest }, label);
@@ -73,7 +73,7 @@ export function action(label, work, attributes = {}) {
   return button;
 }
 
-/** Runs something while a control does nothing else; it is not disabled, as that would take the focus from it. */
+/** Runs something while a control ignores further clicks; it is not disabled, which would take the focus from it. */
 export async function busy(control, work) {
   if (control.ariaDisabled === "true") return;
   control.ariaDisabled = "true";

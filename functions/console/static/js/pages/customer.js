@@ -1,4 +1,4 @@
-/** The customer's page: asking for help, waiting, paying, and past sessions. */
+/** The customer's page: requesting help, waiting, paying, and past sessions. */
 
 import { get, post } from "../lib/api.js";
 import { announce, count, el, every, head, money, pill, time } from "../lib/dom.js";

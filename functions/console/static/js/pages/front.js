@@ -1,4 +1,4 @@
-/** The front door: signs in, and sends whoever is signed in to their page. */
+/** The front page: signs in, and sends a signed-in person to their home page. */
 
 import { finishSignIn, homeOf, signedIn, signIn } from "../lib/auth.js";
 import { announce, ready } from "../lib/dom.js";

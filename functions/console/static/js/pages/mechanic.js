@@ -55,7 +55,7 @@ function request(each) {
   );
 }
 
-/** A time that runs: since an instant (1), or until it (-1). */
+/** A running clock: the time since an instant (1), or until it (-1). */
 function ticking(instant, direction) {
   return el("time.number", { datetime: instant, "data-direction": direction }, elapsed(instant, direction));
 }

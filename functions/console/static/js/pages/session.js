@@ -1,4 +1,4 @@
-/** The session itself, for its customer and its mechanic: join, talk, end, and what came of it. */
+/** The session's page, for its customer and its mechanic: join, talk, end, and the outcome. */
 
 import { get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
@@ -11,20 +11,20 @@ import { action, failed } from "../lib/shell.js";
 
 const REASONS = {
   billable: "Completed.",
-  too_short: "It was too short to count; nothing is charged.",
-  no_show: "Somebody did not come; nothing is charged.",
-  withdrawn: "It was cancelled before a mechanic had it; nothing is charged.",
+  too_short: "It was too short to count. Nothing is charged.",
+  no_show: "One of you did not join. Nothing is charged.",
+  withdrawn: "It was cancelled before a mechanic accepted it. Nothing is charged.",
   expired: "No mechanic could take it in time. Nothing is charged.",
 };
 const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
-const JOINED = "autodoctor.joined"; // the session this tab is in: reloaded, or after a loss, it comes back into it
+const JOINED = "autodoctor.joined"; // the session that this tab has joined: after a reload or a lost connection, it joins again
 const NOTES = `autodoctor.notes.${SESSION}`;
-const REFRESH_SECONDS = 30; // also where no feed gets through
+const REFRESH_SECONDS = 30; // also when the feed cannot connect
 const who = signedIn();
 const isMechanic = who?.groups.includes("mechanics") ?? false;
 const main = document.getElementById("main");
 const feed = new Feed();
-let turns = 0; // how often the session was asked for
+let turns = 0; // the number of refreshes so far
 let shown = null;
 let undecided = false; // whether a quote may still change
 let clock = null;
@@ -33,7 +33,7 @@ async function refresh() {
   const turn = ++turns;
   try {
     const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
-    if (turn !== turns) return; // asked again meanwhile; answers may overtake each other
+    if (turn !== turns) return; // a newer refresh has begun; answers may overtake each other
     shown = session;
     undecided = quotes.some(({ status }) => ["requested", "given"].includes(status));
     await fill(main, view(session, quotes));
@@ -113,7 +113,7 @@ async function joined() {
   await refresh();
 }
 
-/** The end of an earlier connection counted as leaving; who was in the session is in it again without asking. */
+/** The end of an earlier connection counted as leaving; a party who had joined joins again without being asked. */
 async function rejoined() {
   if (sessionStorage.getItem(JOINED) !== SESSION) return;
   await joined().catch(() => {

@@ -1,4 +1,4 @@
-/** Which mails and messages somebody wants. */
+/** The choice of mails and messages. */
 
 import { call, get } from "../lib/api.js";
 import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
@@ -15,7 +15,7 @@ const who = signedIn();
 async function refresh() {
   try {
     const { preferences, locale } = await get("/api/notifications/preferences");
-    await fill(main, el("h1", {}, "What we may tell you"), ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
+    await fill(main, el("h1", {}, "Notification settings"), ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
   } catch (error) {
     await fill(main, failed(error, refresh));
   }

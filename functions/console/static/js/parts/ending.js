@@ -1,4 +1,4 @@
-/** Asks before a session or a request is ended, and says what will happen. */
+/** Asks for confirmation before a session or a request is ended, and explains the consequence. */
 
 import { confirmed } from "../lib/dom.js";
 
@@ -9,9 +9,9 @@ const BACK = {
 };
 
 /**
- * What ending it now does, in words for its parties.
+ * The consequence of ending it now, in words for its parties.
  * @param {Object} session as GET /api/sessions/{sessionId} answers it
- * @param {boolean} isMechanic who reads it
+ * @param {boolean} isMechanic whether the reader is the mechanic
  */
 function consequence({ status, startedAt, funding }, isMechanic) {
   if (status === "live" || startedAt) {
@@ -22,7 +22,7 @@ function consequence({ status, startedAt, funding }, isMechanic) {
   return ["Cancel this request?", `It leaves the queue, and no mechanic will take it. ${BACK[funding]}`, "Cancel the request", "Keep it"];
 }
 
-/** Resolves to true when the reader confirms, knowing what ending it does. */
+/** Resolves to true when the reader confirms. */
 export function sureToEnd(session, isMechanic) {
   const [question, detail, yes, no] = consequence(session, isMechanic);
   return confirmed(question, yes, { detail, no, kind: "danger" });

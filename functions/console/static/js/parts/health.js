@@ -1,4 +1,4 @@
-/** The session health tab: what operators need first, then score, alerts, money and the hourly course. */
+/** The session health tab: the most urgent numbers first, then score, alerts, money and the course by hour. */
 
 import { get } from "../lib/api.js";
 import { lines, stackedBars } from "../lib/chart.js";

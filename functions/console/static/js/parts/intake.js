@@ -1,4 +1,4 @@
-/** Asking for help: choose a plan, say what the car does, sign, pay. */
+/** Requesting help: choose a plan, describe the problem, sign, pay. */
 
 import { get, post } from "../lib/api.js";
 import { announce, count, el, money } from "../lib/dom.js";
@@ -7,12 +7,12 @@ import { intakeIsSession, intakeToPay } from "./payment.js";
 import { busy } from "../lib/shell.js";
 
 const TYPES = { chat: "chat", video: "video call", diagnostic: "video diagnostic" };
-const KEPT = "autodoctor.intake"; // what was typed, in case the reader comes back from paying
+const KEPT = "autodoctor.intake"; // the typed values, in case the reader comes back from the payment page
 
 /**
  * The form, as a customer without an active session sees it.
- * @param {Object} page what is shown anew once it is sent
- * @param {string|null} asked the id of the mechanic they already said they want
+ * @param {Object} page refreshed once the form is sent
+ * @param {string|null} asked the id of the mechanic whom they already chose
  */
 export async function intakeForm(page, asked) {
   const [{ plans }, { balance }, { sessions }] = await Promise.all([get("/api/plans"), get("/api/customer/credits"), get("/api/customer/sessions?limit=100")]);
@@ -40,7 +40,7 @@ export async function intakeForm(page, asked) {
       field("vehicle/model", "Model", { required: true, placeholder: "Corolla" }),
       field("vehicle/vin", "VIN (if at hand)", { maxlength: 17, autocomplete: "off", hint: "17 letters and digits, never I, O or Q" }),
     ),
-    box("urgent", "It is urgent: I cannot drive on"),
+    box("urgent", "It is urgent: I cannot continue driving"),
     el("fieldset.grid.plans", {}, el("legend", {}, el("strong", {}, "Plan")), plans.map((plan, index) => planCard(plan, index === 0))),
     ways,
     known.size > 0 ? mechanicChoice(known) : "",
@@ -52,13 +52,13 @@ export async function intakeForm(page, asked) {
       field("phone", "Phone (optional)", { type: "tel", autocomplete: "tel" }),
       field("referralCode", "Referral code (optional)", { autocomplete: "off" }),
     ),
-    field("scheduledFor", "Later instead of now (optional)", { type: "datetime-local" }),
+    field("scheduledFor", "Time, if not now (optional)", { type: "datetime-local" }),
     el("section.card", {}, el("h2", {}, "Waiver"), el("p", {}, "Remote advice cannot replace an inspection. You act on it at your own risk."), box("agreed", "I have read and agree to this", { required: true })),
     el("p", {}, submit),
   );
   form.addEventListener("change", (event) => event.target.name === "plan" && offer());
   form.addEventListener("input", () => {
-    key = crypto.randomUUID(); // another request from now on
+    key = crypto.randomUUID(); // a changed request is another one
     sessionStorage.setItem(KEPT, JSON.stringify(values(form)));
   });
   form.addEventListener("submit", (event) => {
@@ -71,11 +71,11 @@ export async function intakeForm(page, asked) {
   return form;
 }
 
-/** Those the customer has talked to: whoever else there is, only they themselves could name. */
+/** Offers the mechanics whom the customer has talked to: the API lists no others. */
 function mechanicChoice(known) {
-  const hint = "Who is asked by name has two minutes to answer; if they are away or do not, the next free mechanic gets it.";
+  const hint = "The mechanic you choose has two minutes to answer. If they are away or do not answer, the next available mechanic gets your request.";
   const options = [...known].map(([id, name]) => el("option", { value: id }, name));
-  return field("preferredMechanicId", "Mechanic", { tag: "select", hint }, el("option", { value: "" }, "Whoever is free first"), options);
+  return field("preferredMechanicId", "Mechanic", { tag: "select", hint }, el("option", { value: "" }, "The first available mechanic"), options);
 }
 
 function planCard(plan, checked) {
@@ -144,7 +144,7 @@ async function send(form, plan, key, page) {
   await shown(page);
 }
 
-/** Shows what came of it, from its beginning. */
+/** Shows the result, from the top of the page. */
 async function shown(page) {
   history.replaceState(null, "", "/console/customer.html");
   document.querySelector("active-session-banner").refresh();

@@ -1,10 +1,10 @@
-/** The tab of messages, the same for everybody. */
+/** The messages tab, the same for everybody. */
 
 import { get, post } from "../lib/api.js";
 import { el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 
-/** @param {function(): Promise<void>} refresh shows the page anew */
+/** @param {function(): Promise<void>} refresh rebuilds the page */
 export async function messages(refresh) {
   const { notifications, unreadCount } = await get("/api/notifications?limit=50");
   const read = async () => {
@@ -24,6 +24,6 @@ export async function messages(refresh) {
       ),
     ),
     !notifications.length && el("p.card", {}, "Nothing yet."),
-    el("p", {}, el("a", { href: "/console/settings.html" }, "What we may tell you")),
+    el("p", {}, el("a", { href: "/console/settings.html" }, "Notification settings")),
   ];
 }

@@ -1,6 +1,6 @@
 /**
- * Payments under way: what this browser remembers of them, how they are looked after, and what is said meanwhile.
- * A card takes a moment and a bank may take days, so what is remembered outlives the tab; it is ids, of each person.
+ * Pending payments: remembers them in this browser, polls their state, and shows it to the customer.
+ * A card takes a moment and a bank may take days, so the memory outlives the tab; it holds only ids, per person.
  */
 
 import { get, Problem } from "../lib/api.js";
@@ -10,7 +10,7 @@ import { action } from "../lib/shell.js";
 
 const FIRST_SECONDS = 1.5;
 const MOST_SECONDS = 30;
-const INTAKE_SECONDS = 60; // then the feed and the banner tell of its session, and whoever comes back to the tab looks
+const INTAKE_SECONDS = 60; // after that, the feed and the banner show its session, and coming back to the tab checks again
 const KEPT_DAYS = 30;
 const OUTCOME = {
   open: "The payment was not finished.",
@@ -19,29 +19,29 @@ const OUTCOME = {
   unfulfillable: "You already had a session, so this payment is on its way back to your card.",
 };
 
-let decided = null; // the intake whose outcome this page has shown, so that the next refresh still does
-const notices = []; // what became of packs of credits since this page was opened
+let decided = null; // the intake whose outcome this page shows, so that the next refresh keeps it
+const notices = []; // the outcomes of credit purchases since this page was opened
 
 const key = () => `autodoctor.payments.${signedIn()?.sub}`;
 const remembered = () => JSON.parse(localStorage.getItem(key()) ?? "{}");
 const remember = (changes) => localStorage.setItem(key(), JSON.stringify({ ...remembered(), ...changes }));
 
-/** An intake that its customer goes to pay, or that the API says is being paid. */
+/** Remembers an intake that its customer goes to pay, or whose payment the API reports as processing. */
 export function intakeToPay(intakeId) {
   decided = null;
   remember({ intakeId });
 }
 
-/** What was asked for is a session, or something else was asked for: its payment is nothing to tell of any more. */
+/** Forgets the intake's payment: it has become this session, or another request has been made. */
 export function intakeIsSession(sessionId) {
   if (!sessionId || remembered().intakeId === sessionId) remember({ intakeId: undefined });
   decided = null;
 }
 
 /**
- * What there is to say of the payment that the reader comes back from, or that was under way when they left.
- * @param {function(): Promise<void>} refresh shows the page anew
- * @returns {Promise<{underWay: boolean, shown: Node|null}>} `underWay`: nothing else can be asked for meanwhile
+ * The state of the payment that the reader comes back from, or that was pending when they left.
+ * @param {function(): Promise<void>} refresh rebuilds the page
+ * @returns {Promise<{underWay: boolean, shown: Node|null}>} `underWay`: nothing else can be requested meanwhile
  */
 export async function intakePayment(refresh) {
   const address = location.pathname.match(/\/intakes\/([0-9a-f-]{36})$/)?.[1];
@@ -76,13 +76,13 @@ function intakeUnderWay(intakeId, status, refresh) {
     status === "open"
       ? [
           "Confirming your payment …",
-          "With a card this takes a moment. Your bank may take longer; then you need not wait here: you get an e-mail as soon as your request is in.",
+          "With a card this takes a moment. Your bank may take longer. You need not wait here: we e-mail you as soon as your request is placed.",
           ["You have not paid? ", el("a", { href: "/console/customer.html" }, "Back to your request")],
         ]
       : [
           "Your payment is under way",
-          "Your bank has still to confirm it, which can take some days. You need not wait here: you get an e-mail when your request is in, and also if the bank refuses.",
-          "Until then you cannot ask for anything else.",
+          "Your bank still has to confirm it, which can take some days. You need not wait here: we e-mail you when your request is placed, and also if the bank refuses.",
+          "Until then you cannot make another request.",
         ];
   const said = words.map((each) => el("p", {}, ...[each].flat()));
   const card = el("section", { id: "payment" }, el("h1", {}, title), el("div.card", { role: "status" }, said), el("p", {}, action("Look again", asked, { id: "look-again" })));
@@ -90,19 +90,19 @@ function intakeUnderWay(intakeId, status, refresh) {
   return card;
 }
 
-/** A pack of credits that its customer goes to pay; `known` is what they were told of before. */
+/** Remembers a pack of credits that its customer goes to pay; `known` has their earlier movements and notifications. */
 export function packToPay({ credits }, known) {
   remember({ buying: { credits, at: Date.now(), since: Math.max(0, ...known.map(({ createdAt }) => Date.parse(createdAt))) } });
 }
 
-/** They come back from where it is paid. */
+/** Records the return from the payment page. */
 export function backFromPack(paid) {
   const { buying, packs = [] } = remembered();
   remember({ buying: undefined, packs: buying && paid ? [...packs, buying] : packs });
 }
 
 /**
- * What there is to say of packs of credits that were paid for: that they are under way, or what became of them.
+ * The state of purchased packs of credits: still pending, or their outcome.
  * @param {{balance: number, history: Object[]}} credits as GET /api/customer/credits answers
  * @param {function(): Promise<void>} refresh shows the page anew
  */
@@ -125,7 +125,7 @@ async function refused() {
   return ofPacks.map(({ text, createdAt }) => ({ at: Date.parse(createdAt), text }));
 }
 
-/** Those of which nothing is known yet; each outcome is of one of them, the oldest that it can be of. */
+/** The packs without an outcome yet; each outcome belongs to the oldest pack that it fits. */
 function settled(packs, outcomes) {
   let left = packs;
   for (const { at, credits, text } of outcomes.sort((one, other) => one.at - other.at)) {
@@ -143,7 +143,7 @@ function packsUnderWay(packs, balance, refresh) {
     "section.card",
     { id: "payment", role: "status" },
     el("h2", {}, `Your payment for ${count(credits, "credit")} is under way`),
-    el("p", {}, "With a card this takes a moment. A bank can take some days: come back then, the credits appear here by themselves. If the bank refuses, you find it under Messages."),
+    el("p", {}, "With a card this takes a moment. A bank can take some days: the credits then appear here automatically. If the bank refuses, we tell you under Messages."),
   );
   const look = async () => (await get("/api/customer/credits")).balance === balance || refresh();
   lookAfter(card, look, { back: refresh });
@@ -151,10 +151,10 @@ function packsUnderWay(packs, balance, refresh) {
 }
 
 /**
- * Looks again while an element is shown and the reader can see it, ever less often; at once when they come back to it.
+ * Polls while an element is visible to the reader, less and less often; at once when they come back to the tab.
  * @param {Element} element
  * @param {function(): Promise<*>} look
- * @param {Object} [more] `seconds`: for how long, then only on coming back; `back`: how it is looked on coming back
+ * @param {Object} [more] `seconds`: for how long, then only on coming back; `back`: runs in place of `look` on coming back
  */
 function lookAfter(element, look, { seconds = Infinity, back = look } = {}) {
   let timer = null;
@@ -163,7 +163,7 @@ function lookAfter(element, look, { seconds = Infinity, back = look } = {}) {
     try {
       await work();
     } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem; // else the next look may get through
+      if (!(problem instanceof Problem)) throw problem; // after a Problem, the next look may succeed
     }
     wait(next, left);
   };

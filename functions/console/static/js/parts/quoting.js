@@ -15,7 +15,7 @@ let chosen = "";
  * The form with which the session's mechanic hands it to a workshop; null when that is not possible.
  * @param {Object} session as the API shows it
  * @param {Object[]} quotes of the session
- * @param {function(): Promise<void>} again builds the page anew
+ * @param {function(): Promise<void>} again rebuilds the page
  */
 export function handOver(session, quotes, again) {
   if (!ESCALATABLE.includes(session.status) || quotes.some(({ status }) => status === "approved")) return null;
@@ -131,7 +131,7 @@ function amount(found) {
     const cents = Math.round(Number(plain) * 100);
     if (!/^\d+(\.\d{1,2})?$/.test(plain) || cents < 1 || cents > MOST_DOLLARS * 100) return refused("amountCents", `This must be an amount such as 480.00, and at most ${money(MOST_DOLLARS * 100)}`);
     const { status } = await post(`/api/quotes/${found.quoteId}/amount`, { amountCents: cents, ...rest });
-    announce(OPEN.includes(status) ? "The customer has been told your amount." : "The customer has already decided."); // the same again is no error
+    announce(OPEN.includes(status) ? "The customer has been told your amount." : "The customer has already decided."); // sending the same amount again is not an error
     location.hash = "#quotes";
   });
 }
@@ -148,7 +148,7 @@ function sending(form, submit, work) {
   return form;
 }
 
-/** A refusal in the shape in which the API answers one. */
+/** A refusal in the API's format. */
 function refused(name, detail) {
   return { document: { errors: [{ pointer: `/${name}`, detail }] } };
 }

@@ -1,4 +1,4 @@
-/** The waiting room: what a customer with an active session sees until the session itself begins. */
+/** The waiting room: a customer's page from the request until the session begins. */
 
 import { post } from "../lib/api.js";
 import { announce, duration, el, pill, time } from "../lib/dom.js";
@@ -8,7 +8,7 @@ import { action, busy } from "../lib/shell.js";
 
 /**
  * @param {Object} session as GET /api/sessions/{sessionId} answers it
- * @param {function(): Promise<void>} refresh shows the page anew
+ * @param {function(): Promise<void>} refresh rebuilds the page
  */
 export function waitingRoom(session, refresh) {
   const withdraw = action(
@@ -53,7 +53,7 @@ function body(session, refresh) {
   const { position, mechanicsAvailable, estimatedWaitSeconds } = session.waiting;
   const tiles = [
     ["Your place", position === 1 ? "Next" : position],
-    ["Mechanics free", mechanicsAvailable],
+    ["Mechanics available", mechanicsAvailable],
     ["Estimated wait", estimatedWaitSeconds === null ? "Soon" : `about ${duration(estimatedWaitSeconds)}`],
   ];
   return [

@@ -1,4 +1,4 @@
-"""WebSocket routes $connect (with ?ticket= and perhaps &since=), $disconnect, and $default, which keeps a connection open"""
+"""WebSocket routes $connect (with ?ticket= and perhaps &since=), $disconnect, and $default, which keeps it open"""
 
 from autodoctor.db import database
 from autodoctor.events.feed import sockets

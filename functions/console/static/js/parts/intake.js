@@ -40,7 +40,7 @@ export async function intakeForm(page, asked) {
       field("vehicle/model", "Model", { required: true, placeholder: "Corolla" }),
       field("vehicle/vin", "VIN (if at hand)", { maxlength: 17, autocomplete: "off", hint: "17 letters and digits, never I, O or Q" }),
     ),
-    box("urgent", "It is urgent: I cannot continue driving"),
+    box("urgent", "It is urgent: I cannot drive any further"),
     el("fieldset.grid.plans", {}, el("legend", {}, el("strong", {}, "Plan")), plans.map((plan, index) => planCard(plan, index === 0))),
     ways,
     known.size > 0 ? mechanicChoice(known) : "",

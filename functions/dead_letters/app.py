@@ -12,7 +12,7 @@ db = database()
 
 
 @router.route("GET /api/admin/dead-letters", groups=["admins"])
-def look(_request: Request) -> queues.DeadLetterQueues:
+def list_dead_letters(_request: Request) -> queues.DeadLetterQueues:
     return queues.dead_letters()
 
 

@@ -66,7 +66,7 @@ def serving(*connections: Sequence[bytes | list[bytes]]) -> Iterator[Server]:
         thread.join(10)
 
 
-def ask(http: HttpConnection, body: bytes = b"{}") -> HttpResponse:
+def post(http: HttpConnection, body: bytes = b"{}") -> HttpResponse:
     return http.request("POST", "/a", {"Host": http.host, "X-Own": "1"}, body, timeout_seconds=5)
 
 
@@ -74,7 +74,7 @@ def test_a_request_is_http_and_its_connection_is_kept() -> None:
     with serving([OK, OK]) as server:
         http = HttpConnection(server.base)
         assert not http.kept
-        assert [ask(http), ask(http)] == [HELLO, HELLO]
+        assert [post(http), post(http)] == [HELLO, HELLO]
         assert http.kept
         http.close()
     assert server.connections == 1
@@ -120,7 +120,7 @@ def test_the_host_has_its_port_where_it_is_unusual(base: str, host: str) -> None
 def test_an_answer_ends_where_http_says(answer: bytes, expected: HttpResponse, kept: bool) -> None:  # noqa: FBT001
     with serving([answer]) as server:
         http = HttpConnection(server.base)
-        assert ask(http) == expected
+        assert post(http) == expected
         assert http.kept is kept
         http.close()
 
@@ -129,14 +129,14 @@ def test_an_answer_ends_where_http_says(answer: bytes, expected: HttpResponse, k
 def test_it_does_not_matter_in_which_pieces_an_answer_comes(cuts: list[int], body: bytes, chunked: bool) -> None:  # noqa: FBT001
     if chunked:
         pieces = [body[:7], body[7:]]
-        told = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces if each) + b"0\r\n\r\n"
-        whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + told
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces if each) + b"0\r\n\r\n"
+        whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     else:
         whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     edges = [0, *sorted(cuts), len(whole)]
     with serving([[whole[a:b] for a, b in itertools.pairwise(edges)]]) as server:
         http = HttpConnection(server.base)
-        assert ask(http) == HttpResponse(200, body)
+        assert post(http) == HttpResponse(200, body)
         assert http.kept
         http.close()
 
@@ -163,18 +163,18 @@ def test_what_is_not_http_is_refused_and_the_connection_closed(answer: bytes) ->
     with serving([answer]) as server:
         http = HttpConnection(server.base)
         with pytest.raises(ProtocolError):
-            ask(http)
+            post(http)
         assert not http.kept
 
 
 def test_a_connection_that_is_closed_with_our_request_is_told_apart() -> None:
     with serving([OK, b""], [OK]) as server:
         http = HttpConnection(server.base)
-        assert ask(http) == HELLO
+        assert post(http) == HELLO
         with pytest.raises(ConnectionError):
-            ask(http)
+            post(http)
         assert not http.kept
-        assert ask(http) == HELLO
+        assert post(http) == HELLO
         http.close()
 
 
@@ -183,10 +183,10 @@ def test_what_comes_between_two_requests_answers_neither(unasked: bytes) -> None
     """Closed, or told that it will be, as while an environment is frozen: the next request has another connection."""
     with serving_late(unasked) as (base, answered, sent):
         http = HttpConnection(base)
-        assert ask(http) == HELLO
+        assert post(http) == HELLO
         answered.set()
         assert sent.wait(30)
-        assert ask(http) == HELLO
+        assert post(http) == HELLO
         http.close()
 
 
@@ -227,7 +227,7 @@ def test_no_answer_at_all_is_told_apart() -> None:
     with serving([b""]) as server:
         http = HttpConnection(server.base)
         with pytest.raises(Closed):
-            ask(http)
+            post(http)
         assert not http.kept
 
 
@@ -243,7 +243,7 @@ def test_over_tls_nothing_of_a_request_is_sent_in_the_clear() -> None:
     with serving([OK]) as server:
         http = HttpConnection(f"https://{LOOPBACK}:{server.port}")
         with pytest.raises(OSError, match="SSL"):
-            ask(http)
+            post(http)
         assert not http.kept
     assert b"X-Own" not in server.asked[0]
 

@@ -1,4 +1,4 @@
-"""What a waiting customer is told: place in the queue, mechanics available, an estimated wait."""
+"""The queue position of a customer: place in the queue, mechanics available, an estimated wait."""
 
 import json
 import re
@@ -163,7 +163,7 @@ def test_a_busy_mechanic_is_not_available(world: World) -> None:
     assert available(world, created) == 2
 
 
-# --- who is told ----------------------------------------------------------------------------------
+# --- who has one -----------------------------------------------------------------------------------
 
 
 def scheduled_due(world: World, customer: UUID, minutes: float) -> SessionCreated:
@@ -183,13 +183,13 @@ NOT_WAITING: dict[str, Callable[[World, UUID], SessionCreated]] = {
 
 
 @pytest.mark.parametrize("state", NOT_WAITING)
-def test_who_does_not_wait_is_told_nothing(world: World, state: str) -> None:
+def test_a_session_out_of_the_queue_has_none(world: World, state: str) -> None:
     created = NOT_WAITING[state](world, customer := new_id())
     assert waiting(world, customer, created) is None
     assert queue_positions(world.app) == []
 
 
-def test_who_has_ended_is_told_nothing(world: World) -> None:
+def test_an_ended_session_has_none(world: World) -> None:
     created = world.queued(customer := new_id())
     world.end(customer, created.session_id)
     assert waiting(world, customer, created) is None

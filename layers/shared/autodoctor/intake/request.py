@@ -18,7 +18,7 @@ def _not_after_next_year(year: int) -> int:
 
 
 def _no_number(at: object) -> object:
-    """Refuse what pydantic would take for seconds since 1970: the wire has ISO 8601 only."""
+    """Refuse what pydantic would take for seconds since 1970: times in JSON are ISO 8601 only."""
     if not isinstance(at, str) or "-" not in at:
         raise ValueError("must be an ISO 8601 date and time")
     return at

@@ -39,9 +39,9 @@ class Redriven(ResponseModel):
     """What was begun.
 
     Attributes:
-        queue: which.
+        queue: its name.
         sending: how many messages were sent again, or are being sent by SQS from now on.
-        kept: how many stay: where they belong is unknown or refused them, or time ran out.
+        kept: how many stay, because their target is unknown or refused them, or time ran out.
     """
 
     queue: str

@@ -22,7 +22,6 @@ def leave_note(key: str, connection_id: str, once: str) -> None:
 
     Args:
         key: CONNECT_NOTE or IDENTIFY_NOTE.
-        connection_id: which connection.
         once: SQS drops a second note with the same text here within five minutes.
 
     Raises:

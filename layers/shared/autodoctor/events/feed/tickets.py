@@ -39,7 +39,6 @@ def issue_ticket(database: Database, user_id: UUID, groups: frozenset[str]) -> T
     """Give out a ticket.
 
     Args:
-        database: where its hash is kept.
         user_id: the user who will connect.
         groups: of the caller's token; they decide which messages the connection gets.
     """

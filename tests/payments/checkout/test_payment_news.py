@@ -68,7 +68,7 @@ def test_who_has_another_session_by_then_is_told_of_the_refund_once_each_way(
     assert (post.noted(), post.ses.kinds) == (["payment_unfulfillable"], ["payment_unfulfillable"])
     body = post.ses.asked[0]["Content"]["Simple"]["Body"]
     for part in (body["Text"]["Data"], body["Html"]["Data"]):
-        assert "you already had another session" in part
+        assert "you already had an active session" in part
         assert "$9.99 is refunded in full" in part
     (shown,) = notifications(post.app, customer).notifications
     assert (shown.session_id, shown.intake_id) == (None, opened.intake_id)

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from autodoctor.observability import metrics
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.web.schemas import now
 from localcloud.database.postgres import Database
+from support.scripted_server import ScriptedServer
 from support.world import Mechanic, World
 
 type Conduct = Literal["take", "throttle", "reject", "fail", "hang", "drop"]
@@ -42,18 +43,8 @@ class ScriptedSes:
         self.asked: list[dict[str, Any]] = []
         self.asking = threading.Event()
         self._release = threading.Event()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer._answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = ScriptedServer(self._answer)
+        self.url = self._server.url
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["Content-Length"]))
@@ -87,13 +78,8 @@ class ScriptedSes:
     @contextmanager
     def serving(self) -> Iterator["ScriptedSes"]:
         """Answer for the length of a `with` block."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield self
-        self._release.set()
-        self._server.shutdown()
-        self._server.server_close()
-        thread.join()
+        with self._server.serving(self._release.set):
+            yield self
 
 
 def environment(ses_url: str) -> dict[str, str]:

@@ -3,9 +3,9 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +13,7 @@ import pytest
 
 from autodoctor.events import bus
 from autodoctor.observability import metrics
+from support.scripted_server import ScriptedServer
 
 BUS_NAME = "bus"
 
@@ -49,21 +50,8 @@ class ScriptedBus:
         self.answers = threading.Event()
         self.answers.set()
         self._lock = threading.Lock()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            wbufsize = -1  # head and body in one write, or each call would wait for a delayed acknowledgement
-
-            def do_POST(self) -> None:
-                outer._answer(self)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = ScriptedServer(self._answer)
+        self.url = self._server.url
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         parameters = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
@@ -95,16 +83,9 @@ class ScriptedBus:
         """The numbers within its session of what the bus took of one session, in the order it took them."""
         return [entry.detail["sessionSeq"] for entry in self.taken if entry.session_id == session_id]
 
-    @contextmanager
-    def serving(self) -> Iterator[None]:
+    def serving(self) -> AbstractContextManager[None]:
         """Answer for the length of a `with` block."""
-        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        yield
-        self.answers.set()
-        self._server.shutdown()
-        self._server.server_close()
-        thread.join()
+        return self._server.serving(self.answers.set)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def test_all_are_listed() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("fault schedule",), "there is no mail weather"), (("payout_sent", "--locale", "xx"), "there is no language xx")],
+    [(("weather",), "there is no mail weather"), (("payout_sent", "--locale", "xx"), "there is no language xx")],
 )
 def test_what_does_not_exist_is_refused(arguments: tuple[str, ...], said: str) -> None:
     result = run("preview", *arguments)

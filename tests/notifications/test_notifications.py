@@ -204,7 +204,7 @@ def test_the_language_chosen_is_that_of_the_entries(inbox: Inbox, customer: UUID
     [
         ({"locale": "xx"}, "/locale"),
         ({"locale": "../en"}, "/locale"),
-        ({"preferences": [{"kind": "fault schedule", "email": True, "inApp": True}]}, "/preferences/0/kind"),
+        ({"preferences": [{"kind": "weather", "email": True, "inApp": True}]}, "/preferences/0/kind"),
         ({"preferences": [{"kind": "payout_sent", "email": "yes", "inApp": True}]}, "/preferences/0/email"),
         ({"preferences": [{"kind": "payout_sent", "email": True}]}, "/preferences/0/inApp"),
         ({"preferences": [{"kind": "payout_sent", "email": True, "inApp": True}] * 2}, ""),

@@ -20,9 +20,7 @@ SELECT c.relname FROM pg_locks held
 """
 
 
-def test_a_transaction_that_holds_what_is_dropped_last_and_wants_what_is_dropped_first_stops_nothing(
-    database: Database,
-) -> None:
+def test_reset_survives_a_transaction_with_the_opposite_lock_order(database: Database) -> None:
     with (
         psycopg.connect(database.owner_url, autocommit=True) as looking,
         psycopg.connect(database.owner_url) as at_work,

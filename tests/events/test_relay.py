@@ -128,9 +128,7 @@ def test_only_refused_entries_stay_and_what_follows_them_in_their_session(world:
     assert bus.taken[put].detail["sessionSeq"] == 3, "the refused one comes first"
 
 
-def test_an_event_that_is_always_refused_is_set_aside_and_reported_and_can_be_tried_again(
-    world: World, bus: ScriptedBus
-) -> None:
+def test_an_event_the_bus_always_refuses_is_set_aside_and_can_be_retried(world: World, bus: ScriptedBus) -> None:
     session_id = consultation(world)
     bus.refuse = lambda entry: entry.detail["sessionSeq"] == 2
     runs = [relayed(world) for _ in range(MOST_ATTEMPTS)]
@@ -178,9 +176,7 @@ def test_a_relay_passes_over_sessions_that_another_holds(world: World, bus: Scri
     assert relayed(world).published == 2
 
 
-def test_what_a_relay_put_and_was_killed_before_it_marked_is_put_again_as_the_same_event(
-    world: World, bus: ScriptedBus
-) -> None:
+def test_a_relay_killed_before_its_mark_puts_the_same_event_again(world: World, bus: ScriptedBus) -> None:
     world.queued()
     bus.answers.clear()
     run = other_relay(world)

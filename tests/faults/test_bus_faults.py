@@ -49,9 +49,7 @@ def arrived(pipeline: Pipeline, customer: Caller, *kinds: str) -> bool:
 
 
 @pytest.mark.parametrize("mode", ["refuses", "cuts"])
-def test_while_the_bus_is_down_calls_succeed_and_when_it_is_back_everything_arrives_in_order(
-    pipeline: Pipeline, mode: Mode
-) -> None:
+def test_calls_succeed_while_the_bus_is_down_and_events_follow_in_order(pipeline: Pipeline, mode: Mode) -> None:
     customer, mechanic = pipeline.account.customer(), pipeline.account.mechanic()
     with FeedClient.of(customer) as feed:
         pipeline.faults.mode = mode
@@ -108,7 +106,7 @@ def test_refused_entries_alone_stay_and_what_follows_them_in_their_session_waits
     assert pipeline.world.one("SELECT count(*) FROM notifications WHERE session_id = %s", stuck) == 1
 
 
-def test_a_relay_killed_between_the_bus_s_answer_and_its_mark_loses_nothing_and_tells_nobody_twice(
+def test_a_relay_killed_before_its_mark_loses_and_repeats_nothing(
     pipeline: Pipeline,
 ) -> None:
     customer = pipeline.account.customer()
@@ -137,7 +135,7 @@ def test_a_relay_killed_between_the_bus_s_answer_and_its_mark_loses_nothing_and_
         assert len(set(seqs)) == len(seqs) == 1
 
 
-def test_a_bus_that_takes_events_and_whose_answer_is_lost_gets_them_twice_and_they_take_effect_once(
+def test_events_take_effect_once_when_the_bus_s_answer_is_lost(
     pipeline: Pipeline,
 ) -> None:
     customer = pipeline.account.customer()

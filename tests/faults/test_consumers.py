@@ -91,9 +91,7 @@ def give_up(pipeline: Pipeline, queue: str) -> None:
 
 
 @pytest.mark.parametrize("consumer", CONSUMERS)
-def test_a_consumer_that_fails_until_its_dead_letter_queue_does_its_work_once_when_redriven(
-    pipeline: Pipeline, consumer: str
-) -> None:
+def test_a_redriven_dead_letter_takes_effect_once(pipeline: Pipeline, consumer: str) -> None:
     table, events = CONSUMERS[consumer]
     customer, address = pipeline.account.customer(), f"{uuid4()}@example.com"
     queue, letters = f"{consumer}Queue", f"{consumer}DeadLetterQueue"

@@ -175,7 +175,7 @@ def test_who_was_away_too_long_is_told_to_fetch_everything_anew(pipeline: Pipeli
             assert shown.payload["assignmentId"] == intake["assignmentId"], "and takes part from then on"
 
 
-def test_a_suspended_mechanic_is_shown_nothing_and_others_only_what_their_queue_shows(pipeline: Pipeline) -> None:
+def test_a_suspended_mechanic_is_shown_nothing_and_others_only_their_queue(pipeline: Pipeline) -> None:
     world, account = pipeline.world, pipeline.account
     workshop, other = world.workshop(), world.workshop()
     people = {

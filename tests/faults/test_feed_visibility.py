@@ -157,5 +157,5 @@ def test_a_mechanic_never_receives_what_their_queue_would_not_show(world: World)
 
 
 @pytest.mark.slow
-def test_a_mechanic_never_receives_what_their_queue_would_not_show_however_long_it_goes_on(world: World) -> None:
+def test_the_feed_never_shows_a_mechanic_more_than_their_queue(world: World) -> None:
     explore(world, examples=100, steps=80)

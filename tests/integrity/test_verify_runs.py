@@ -94,7 +94,7 @@ def test_runs_that_are_short_of_time_go_on_where_the_one_before_stopped(world: W
     assert look(world, topic, seconds=0.25).complete is False  # the next walk begins
 
 
-def test_what_an_earlier_part_or_walk_found_stands_until_a_whole_walk_does_not_find_it(world: World) -> None:
+def test_a_finding_stands_until_a_whole_walk_does_not_find_it(world: World) -> None:
     topic = Topic()
     shift_joins(world, -1)
     found = look(world, topic).findings

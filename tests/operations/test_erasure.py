@@ -107,9 +107,7 @@ def test_another_customer_is_untouched(world: World, owner: Database) -> None:
     assert export_customer(owner, other) == before
 
 
-def test_who_was_erased_starts_no_session_and_their_mechanic_still_sees_what_was_done(
-    world: World, owner: Database
-) -> None:
+def test_an_erased_customer_starts_no_session_but_the_record_stays(world: World, owner: Database) -> None:
     customer = new_id()
     purchases.give(world, customer, 5)
     session = completed(world, customer)

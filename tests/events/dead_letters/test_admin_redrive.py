@@ -74,7 +74,7 @@ def test_shows_every_queue_and_its_letters_without_what_they_say(admin: Caller, 
     assert (second["detailType"], second["sessionId"], third["detailType"]) == ("x", None, None)
 
 
-def test_what_a_consumer_gave_up_goes_back_to_its_queue_and_comes_again_if_it_fails_again(
+def test_a_redriven_letter_that_fails_again_becomes_a_dead_letter_again(
     account: Account, admin: Caller, letters: DeadLetterQueues
 ) -> None:
     letters.put("NotifyQueue", json.dumps({"detail-type": "session.ended", "detail": SECRET}))

@@ -84,7 +84,7 @@ def test_who_was_away_gets_what_they_missed_and_only_that(world: World) -> None:
     assert missed(world, connection) == [("assignment_accepted", "accepted"), ("new_assignment", "queued")]
 
 
-def test_who_comes_back_with_a_number_that_is_forgotten_or_none_of_ours_has_to_start_afresh(world: World) -> None:
+def test_resync_when_since_is_unknown(world: World) -> None:
     told(world, world.queued().session_id)
     old = opened(world, new_id(), "mechanics", 0)
     ahead = opened(world, new_id(), "mechanics", head(world) + 1)
@@ -107,7 +107,7 @@ def test_what_happens_while_a_connection_is_opened_is_not_missed(world: World) -
     assert missed(world, connection) == [("new_assignment", "queued")]
 
 
-def test_an_event_that_comes_again_is_told_once_and_one_that_was_not_sent_is_told_again(world: World) -> None:
+def test_a_repeated_event_is_pushed_once_and_an_unsent_one_again(world: World) -> None:
     connected(world, world.mechanic().user_id, "mechanics")
     events = events_of(world, world.queued().session_id)
     messages.record(world.app, events)
@@ -169,7 +169,7 @@ def test_the_feed_follows_the_groups_of_the_token(world: World) -> None:
     assert as_customer not in {row["connection_id"] for row in rows}
 
 
-def test_a_declined_offer_is_told_to_the_other_devices_of_who_declined_and_to_everybody_it_is_queued_for(
+def test_a_declined_offer_is_pushed_to_their_other_devices_and_to_the_queue(
     world: World,
 ) -> None:
     asked, other = world.mechanic(), world.mechanic()

@@ -258,7 +258,7 @@ def test_who_signs_out_leaves_nothing_for_the_next_one(account: Account, windows
     page.get_by_label("VIN").fill("no VIN")
     page.get_by_label("Free").check()
     page.get_by_role("button", name="Ask now").click()
-    expect(page.get_by_text("does not have the form")).to_be_visible()
+    expect(page.get_by_text("does not have the required form")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="Cyrus Chen").click()

@@ -1,1 +1,1 @@
-"""What operators run against a deployment: the commands, and the work behind those that nothing else uses."""
+"""The operators' commands, and the work behind them that nothing else uses."""

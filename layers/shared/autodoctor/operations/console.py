@@ -1,6 +1,6 @@
 """Progress as lines of text; when a step fails, its name, the last lines and one thing to try.
 
-What the operators' commands and `autodoctor dev` print.
+The output of the operators' commands and of `autodoctor dev`.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ _LAST_LINES = 20
 
 
 class Refusal(Exception):
-    """What the user asked for cannot be done. The message says why, in one sentence for the user."""
+    """The command cannot be carried out. The message gives the user the reason in one sentence."""
 
 
 class StepFailed(Exception):
@@ -43,7 +43,7 @@ class Console:
         self._recent: deque[str] = deque(maxlen=_LAST_LINES)
 
     def line(self, text: object) -> None:
-        """Write one line. A closed terminal or pipe is no error: the reader has gone, the server stays."""
+        """Write one line. A closed terminal or pipe is not an error: the server runs on without a reader."""
         self._recent.append(str(text))
         if self._stream is None:
             return
@@ -62,7 +62,7 @@ class Console:
         """Announce a step, and afterwards how long it took.
 
         Raises StepFailed for any exception, with the last lines of `log` (or else of this console) and `hint`, one
-        thing to try. A Refusal passes through: it says itself what to do.
+        thing to try. A Refusal passes through: its message says what to do.
         """
         self.note(f"{name} ...")
         started = time.monotonic()
@@ -82,5 +82,5 @@ def one_line(error: Exception) -> str:
 
 
 def last_lines(log: Path) -> list[str]:
-    """Return the last lines of a log file, none where there is no file."""
+    """Return the last lines of a log file, none if there is no file."""
     return log.read_text(errors="replace").splitlines()[-_LAST_LINES:] if log.exists() else []

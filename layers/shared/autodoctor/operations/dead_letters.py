@@ -1,8 +1,8 @@
 """Sends dead letters again, on AWS or against a running `autodoctor dev`.
 
-What a queue's consumer failed on goes back to that queue, which SQS does itself (StartMessageMoveTask). What a rule
-could not deliver is sent to the rule's target. What a schedule or an asynchronous call failed on invokes the function.
-A dead letter is deleted once it has been sent.
+A message that a queue's consumer failed on goes back to that queue; SQS moves it (StartMessageMoveTask). An event that
+a rule could not deliver is sent to the rule's target. A failed event of a schedule or an asynchronous call invokes the
+function again. A dead letter is deleted once it has been sent.
 """
 
 import time
@@ -40,7 +40,7 @@ class DeadLetterQueue:
     Attributes:
         name: its name in the template.
         depth: about how many messages are in it.
-        from_queues: other queues give up to it, so that SQS itself can move its messages back.
+        from_queues: whether it is the dead-letter queue of other queues, so that SQS itself can move its messages back.
     """
 
     name: str
@@ -52,7 +52,7 @@ class DeadLetterQueue:
 
 @dataclass(frozen=True)
 class Redriven:
-    """How many dead letters were sent again, and why each of the others was not."""
+    """The number of dead letters sent again, and the reason why each of the others was not."""
 
     sent: int
     kept: tuple[str, ...]
@@ -69,7 +69,7 @@ class Account:
         self._urls = urls
 
     def dead_letter_queues(self) -> list[DeadLetterQueue]:
-        """Return the queues that other queues give up to, and those with "deadletter" in their name."""
+        """Return the dead-letter queues of other queues, and those with "deadletter" in their name."""
         found = []
         for name, url in sorted(self._urls.items()):
             sources = self._sqs.list_dead_letter_source_queues(QueueUrl=url)["queueUrls"]
@@ -89,7 +89,7 @@ class Account:
         raise NoSuchQueue(name, (queue.name for queue in queues))
 
     def messages(self, queue: DeadLetterQueue) -> list[DeadLetterMessage]:
-        """Read what is in a queue and leave it there; the oldest first."""
+        """Read the messages of a queue and leave them there; the oldest first."""
         found = [message for batch in self._batches(queue, _PEEK_SECONDS) for message in batch]
         self._release(queue, found)
         return sorted(found, key=lambda message: message.sent_at)
@@ -148,7 +148,7 @@ class Account:
         self._sqs.send_message(QueueUrl=url, MessageBody=message.payload, **group)
 
     def _group(self, message: DeadLetterMessage) -> dict[str, str]:
-        """Return the message group that the rule sets on what it sends."""
+        """Return the message group that the rule sets on its messages."""
         *bus, rule = message.rule.partition(":rule/")[2].split("/")
         where = {"EventBusName": bus[0]} if bus else {}
         targets = self._events.list_targets_by_rule(Rule=rule, **where)["Targets"]
@@ -191,5 +191,5 @@ def stack_account(stack: str, region: str | None) -> Account:
 
 
 def patient_config() -> Any:  # noqa: ANN401 - botocore's
-    """Have a client wait for a function as long as it may run, and not run it twice."""
+    """Let a client wait for a function as long as it may run, and not run it twice."""
     return Config(read_timeout=_FUNCTION_LIMIT_SECONDS, retries={"max_attempts": 0})

@@ -1,4 +1,4 @@
-"""The deployment that a command works on where none is named: the running `autodoctor dev`."""
+"""The default deployment of a command: the running `autodoctor dev`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class LocalServer:
     Attributes:
         owner_url: its database as the owner role.
         app_url: its database as the application role.
-        stripe_environment: reads the environment variables that lead to its Stripe.
+        stripe_environment: reads the environment variables that direct Stripe's SDK to its Stripe.
         account: opens its queues and functions.
     """
 
@@ -36,7 +36,7 @@ class LocalServer:
 
 
 type FindServer = Callable[[Path | None], LocalServer]
-"""Finds the server that runs on a data folder. Raises Refusal where there is none."""
+"""Finds the server that runs on a data folder. Raises Refusal when there is none."""
 
 
 class NoLocalServer(Refusal):
@@ -49,7 +49,7 @@ class NoLocalServer(Refusal):
 def local_server(context: typer.Context, data_dir: Path | None) -> LocalServer:
     """Return the running server. Raises Refusal.
 
-    The command line that the commands are part of gives a `FindServer` as the context's object.
+    The command line that includes these commands sets a `FindServer` as the context's object.
     """
     find: FindServer | None = context.obj
     if find is None:

@@ -1,4 +1,4 @@
-"""What the commands print: tables that a terminal folds, the progress of a long read, why one failed."""
+"""The commands' output: tables that a terminal folds, the progress of a long read, the reason of a failure."""
 
 import sys
 from collections.abc import Iterator
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from autodoctor.integrity.verify import Progress
 
 FAILED: Final = 2
-"""The exit status of a check that could not be made; 1 says that it found something."""
+"""The exit status of a check that could not be made; 1 means that it found something."""
 _WIDE: Final = 160
 
 
 def fail(message: str, status: int = FAILED) -> NoReturn:
-    """Say on standard error why nothing could be done, and exit."""
+    """Print the reason of a failure on standard error, and exit."""
     typer.echo(message, err=True)
     raise typer.Exit(status)
 
 
 def report_console(width: int = _WIDE) -> "Console":
-    """Return what prints tables: as wide as the terminal, or `width` characters in a file or pipe."""
+    """Return a printer of tables: as wide as the terminal, or `width` characters in a file or pipe."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
@@ -33,9 +33,9 @@ def report_console(width: int = _WIDE) -> "Console":
 
 @contextmanager
 def progress_bar(first: str | None = None) -> Iterator["Progress"]:
-    """Show on a terminal's standard error what is being read; nothing elsewhere.
+    """Show the progress of a read on a terminal's standard error; nothing elsewhere.
 
-    `first` is a step that reports no progress of its own: it is over when the next one begins.
+    `first` is a step that reports no progress of its own: it ends when the next one begins.
     """
     from rich import progress
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""Copies or erases a customer's personal data on request.
+"""Exports or erases a customer's personal data on request.
 
 Only for operators who act as the owner of the database (`autodoctor customer`); no function may do this. The rights to
 a copy and to erasure are articles 15, 20 and 17 of the GDPR; articles 17(3)(b) and (e) allow keeping the ledger.
@@ -62,7 +62,7 @@ SELECT e.user_id, e.erased_at, e.erased_by, e.sessions FROM erase_customer(%(use
 
 
 class NoSuchCustomer(Exception):
-    """Nobody with this `sub` ever began an intake."""
+    """No customer with this `sub` has ever begun an intake."""
 
     def __init__(self, user_id: UUID) -> None:
         super().__init__(f"there is no customer {user_id}")
@@ -76,11 +76,11 @@ class CustomerBusy(Exception):
 
 
 class Erasure(ResponseModel):
-    """What proves an erasure.
+    """The proof of an erasure.
 
     Attributes:
         erased_by: the database role and the operator.
-        sessions: how many sessions were stripped of words and names.
+        sessions: the number of sessions whose texts and names were erased.
     """
 
     user_id: UUID
@@ -107,7 +107,7 @@ def export_customer(database: Database, user_id: UUID) -> dict[str, Any]:
 
 
 def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
-    """Erase a customer's personal data from every row, for ever; a second time changes nothing.
+    """Erase a customer's personal data from every row, permanently; a second time changes nothing.
 
     Stripe and the sign-in service keep records of their own, which have to be erased there.
 
@@ -117,7 +117,7 @@ def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
         operator: who erases, for the record.
 
     Returns:
-        The proof; of the first erasure, where the customer was erased before.
+        The proof; that of the first erasure if the customer was erased before.
 
     Raises:
         NoSuchCustomer: there is no such customer.

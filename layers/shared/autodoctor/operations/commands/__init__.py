@@ -1,1 +1,1 @@
-"""One module a command: its options, what it prints and its exit status. The work is done elsewhere."""
+"""One module per command: its options, its output and its exit status. The work is done elsewhere."""

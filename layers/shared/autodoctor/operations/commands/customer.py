@@ -42,7 +42,7 @@ def erase(
     database_url: Url = None,
     data_dir: DataFolder = None,
 ) -> None:
-    """Erase a customer's personal data from every row, for ever. The ledger and the audit trail stay."""
+    """Erase a customer's personal data from every row, permanently. The ledger and the audit trail stay."""
     from autodoctor.operations.privacy import erase_customer
 
     if not yes:
@@ -57,7 +57,7 @@ def erase(
 
 @contextmanager
 def _as_owner(context: typer.Context, database_url: str | None, data_dir: Path | None) -> "Iterator[Database]":
-    """Open the database as its owner; print in one line what an operator can act on, and exit."""
+    """Open the database as its owner; print an error that an operator can act on in one line, and exit."""
     import psycopg
 
     from autodoctor.db import Database

@@ -12,9 +12,9 @@ from autodoctor.operations.output import fail
 SERVED: Final = Path(__file__).parents[5] / "functions" / "docs"
 """Where the documents are that `GET /api/openapi.json` and `/api/asyncapi.json` serve."""
 
-Write = Annotated[bool, typer.Option("--write", help="Write it to functions/docs, from where it is served.")]
+Write = Annotated[bool, typer.Option("--write", help="Write it to functions/docs, which serves it.")]
 _ONE_A_LINE: Final = 2
-"""The depth of the members that get a line of their own: a path, a schema, a message."""
+"""The depth of the members that get a line each: a path, a schema, a message."""
 
 
 def openapi(*, write: Write = False) -> None:
@@ -39,7 +39,7 @@ def documents() -> Mapping[str, Mapping[str, Any]]:
     """Make both documents from the present code.
 
     Raises:
-        Undescribed: a route is not described, or not all of it.
+        Undescribed: a route has no description, or an incomplete one.
         Unexplained: a type of problem has no text.
     """
     from autodoctor.describe.asyncapi import asyncapi as events
@@ -50,7 +50,7 @@ def documents() -> Mapping[str, Mapping[str, Any]]:
 
 
 def written(document: Mapping[str, Any]) -> str:
-    """Write a document with one line a path, schema and message: short to serve, and a diff shows what changed."""
+    """Write a document with one line per path, schema and message: short to serve, and readable in a diff."""
     return f"{_lines(document, _ONE_A_LINE)}\n"
 
 

@@ -20,8 +20,8 @@ def list_types() -> None:
 
 @events_app.command()
 def schema(
-    detail_type: Annotated[str | None, typer.Argument(help="Only this one, such as session.ended.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Write one file a type into this folder instead.")] = None,
+    detail_type: Annotated[str | None, typer.Argument(help="Print only this one, such as session.ended.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write one file per type into this folder instead.")] = None,
 ) -> None:
     """Print the JSON Schema (2020-12) of the `detail` of events, by detail-type."""
     from autodoctor.events.model import json_schemas

@@ -28,14 +28,14 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
         typer.Option("--from", help="The old database, as any role that may read it; by default the new one."),
     ] = None,
     schema: Annotated[
-        str | None, typer.Option(help="Where the old tables are: by default public with --from, else legacy.")
+        str | None, typer.Option(help="The schema of the old tables: by default public with --from, else legacy.")
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is written.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Write the changes; without this nothing is written.")] = False,
     map_status: Annotated[
         list[str] | None,
-        typer.Option(help="old=new: what an unknown old status means; may be given more than once."),
+        typer.Option(help="old=new: the meaning of an unknown old status; may be given more than once."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     database_url: Annotated[
         str | None, typer.Option(help="The new database, as its owner; by default that of the running server.")
     ] = None,
@@ -43,8 +43,8 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Move the old system's sessions in, with their ids, and archive every old row; without --apply only show the plan.
 
-    Reads one snapshot of the old tables; tables and columns may be missing. After an interruption start it again and
-    it continues; run again later, it adds only what is new. Exits with 1 where rows are left that cannot be moved.
+    Reads one snapshot of the old tables; tables and columns may be missing. Start it again after an interruption, and
+    it continues; a later run adds only new rows. Exits with 1 when rows are left that cannot be moved.
     """
     schema = schema or ("public" if source else "legacy")
     states = dict(_pair(each) for each in map_status or [])
@@ -59,7 +59,7 @@ def import_legacy(  # noqa: PLR0913 - each is an option of the command
 def _imported(
     target: "Callable[[], str]", source: str | None, schema: str, states: dict[str, str], *, apply: bool
 ) -> "ImportReport":
-    """Run the import with a progress bar; print in one line what an operator can act on, and exit."""
+    """Run the import with a progress bar; print an error that an operator can act on in one line, and exit."""
     import psycopg
 
     from autodoctor.integrity.verify import reader
@@ -98,13 +98,13 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _label(url: str, schema: str) -> str:
-    """Name where the rows come from, without the password, so that it may be stored."""
+    """Name the source of the rows, without the password, so that it may be stored."""
     parts = urlsplit(url)
     return f"{parts.hostname or 'local'}{parts.path}, schema {schema}"
 
 
 def _print(report: "ImportReport") -> None:
-    """Print what was found, what becomes of it, what to know about it, and what cannot be moved."""
+    """Print the rows found, their new states, remarks, and the rows that cannot be moved."""
     from rich import box
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""`autodoctor mail`: every mail as its readers get it, with made-up facts; for translators above all."""
+"""`autodoctor mail`: every mail as its readers get it, with made-up facts, mainly for translators."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -26,12 +26,12 @@ def list_mails() -> None:
 
 @mail_app.command()
 def preview(
-    kind: Annotated[str, typer.Argument(help="One that `autodoctor mail list` names.")],
+    kind: Annotated[str, typer.Argument(help="A kind from `autodoctor mail list`.")],
     *,
     locale: Annotated[str, typer.Option(help="The language.")] = "en",
-    html: Annotated[bool, typer.Option("--html", help="Only the HTML part, for a browser.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Print only the HTML part, for a browser.")] = False,
 ) -> None:
-    """Print one mail, and the message in the application that goes with it."""
+    """Print one mail, and the matching message in the application."""
     from autodoctor.notifications.mail import render
     from autodoctor.notifications.samples import sample
     from autodoctor.notifications.words import in_app

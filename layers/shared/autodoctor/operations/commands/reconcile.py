@@ -1,4 +1,4 @@
-"""`autodoctor reconcile`: compare the ledger with Stripe; exit status 1 where they differ."""
+"""`autodoctor reconcile`: compare the ledger with Stripe; exit status 1 when they differ."""
 
 import json
 import os
@@ -27,15 +27,17 @@ def reconcile(  # noqa: PLR0913 - each is an option of the command
     context: typer.Context,
     *,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Book what Stripe proves, as new rows of the ledger.")
+        bool, typer.Option("--repair", help="Book movements that Stripe proves, as new rows of the ledger.")
     ] = False,
     since: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC: compare only what has changed since then."),
     ] = None,
-    grace: Annotated[float, typer.Option(min=0, help="Minutes: leave out what is younger and may be on its way.")] = 60,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Minutes: leave out younger movements, perhaps still on their way.")
+    ] = 60,
     fee_grace: Annotated[float, typer.Option(min=0, help="Hours: the same for Stripe's fees.")] = 24,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     database_url: Annotated[
         str | None,
         typer.Option(help="The database, as the application role; its Stripe account is that of STRIPE_SECRETS."),
@@ -104,7 +106,7 @@ def _print_json(report: "Report", repairs: "Repairs") -> None:
 
 
 def _print(report: "Report", repairs: "Repairs") -> None:
-    """Print a table of every difference, then what was compared."""
+    """Print a table of every difference, then the counts of compared rows."""
     console = report_console(_WIDE)
     if report.differences:
         console.print(_table(report))

@@ -24,9 +24,9 @@ def redrive(  # noqa: PLR0913 - each is an option of the command
     ] = None,
     region: Annotated[str | None, typer.Option(help="With --stack: its region.")] = None,
 ) -> None:
-    """List the dead-letter queues, or send again what is in QUEUE.
+    """List the dead-letter queues, or send the messages in QUEUE again.
 
-    Exits with 1 where a dead letter could not be sent again; it stays in its queue.
+    Exits with 1 when a dead letter could not be sent again; it stays in its queue.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,4 +1,4 @@
-"""`autodoctor repair`: mend what has one right answer, and list what is left for a person."""
+"""`autodoctor repair`: make the repairs that have one right answer, and list the rest for a person."""
 
 import json
 from contextlib import ExitStack
@@ -24,19 +24,19 @@ def repair(  # noqa: PLR0913 - each is an option of the command
         tuple[str, str] | None,
         typer.Option(help="CHECK and SUBJECT of a finding that a person has decided about; verify then leaves it out."),
     ] = None,
-    reason: Annotated[str, typer.Option(help="With --accept: what was decided, without personal data.")] = "",
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without this nothing is changed.")] = False,
+    reason: Annotated[str, typer.Option(help="With --accept: the decision, without personal data.")] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="Make the changes; without this nothing is changed.")] = False,
     database_url: Annotated[
         str | None,
         typer.Option(help="The database, as the owner role; by default that of the running server."),
     ] = None,
     data_dir: DataFolder = None,
 ) -> None:
-    """Mend what has one right answer, then verify; exit with 1 where something is left.
+    """Make the repairs that have one right answer, then verify; exit with 1 when findings are left.
 
-    Mends stuck assignments of finished sessions, missing audit rows, outcomes that the evidence contradicts, and ended
-    sessions that were never queued for settlement. Where rows contradict each other it changes nothing: that needs a
-    person. Every change is recorded in the table repairs, with the previous value and the reason.
+    Repairs stuck assignments of finished sessions, missing audit rows, outcomes that the evidence contradicts, and
+    ended sessions that were never queued for settlement. If rows contradict each other, it changes nothing: a person
+    has to decide. Every change is recorded in the table repairs, with the previous value and the reason.
     """
     import psycopg
 

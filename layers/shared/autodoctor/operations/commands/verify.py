@@ -1,4 +1,4 @@
-"""`autodoctor verify`: check on any database what must always hold; exit status 1 where something does not."""
+"""`autodoctor verify`: check the invariants of any database; exit status 1 when one is violated."""
 
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,7 +19,7 @@ _SINGULAR: Final = {"ledger": "ledger row"}
 def verify(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="The whole report as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
     database_url: Annotated[
         str | None,
         typer.Option(
@@ -28,7 +28,7 @@ def verify(
     ] = None,
     data_dir: DataFolder = None,
 ) -> None:
-    """Check the invariants of a database, and whatever else can be checked; exit with 1 where something is wrong.
+    """Check the invariants of a database, and everything else that can be checked; exit with 1 if anything is wrong.
 
     It only reads, in many short transactions: a replica will do.
     """
@@ -54,7 +54,7 @@ def verify(
 
 
 def print_report(report: "VerifyReport") -> None:
-    """Print the sections with what is wrong in each, then how much was read."""
+    """Print the sections with their findings, then the number of rows read."""
     from rich import box
     from rich.table import Table
 

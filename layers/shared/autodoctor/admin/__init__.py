@@ -1,1 +1,1 @@
-"""What admins add and change: mechanics, workshops, plans and credit packs; each change leaves a row that says who."""
+"""Changes by admins to mechanics, workshops, plans and credit packs; each leaves a row that names the admin."""

@@ -1,4 +1,4 @@
-"""POST /api/admin/mechanics/{mechanicId}/renew-account: a mechanic whose account at Stripe is gone begins anew."""
+"""POST /api/admin/mechanics/{mechanicId}/renew-account: gives up a Stripe account that no longer works."""
 
 from typing import Final, LiteralString
 from uuid import UUID
@@ -26,19 +26,19 @@ SELECT renewed.done, """
 
 
 class AccountRenewed(ResponseModel):
-    """Whether an account was given up; false where the mechanic has none, so that nothing is in their way."""
+    """Whether an account was given up; false when the mechanic has none, and can start the onboarding anyway."""
 
     mechanic_id: UUID
     renewed: bool
 
 
 def renew_account(database: Database, admin_id: UUID, mechanic_id: UUID) -> AccountRenewed:
-    """Have a mechanic go through Stripe's onboarding anew, and sent to the new account what they are owed.
+    """Let a mechanic repeat Stripe's onboarding, and get the money they are owed on the new account.
 
     Args:
-        database: where.
+        database: as the application role.
         admin_id: the admin's `sub`.
-        mechanic_id: whose account Stripe rejected, or closed.
+        mechanic_id: the mechanic whose account Stripe rejected or closed.
 
     Raises:
         MechanicNotFound: there is no such mechanic.

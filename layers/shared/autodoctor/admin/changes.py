@@ -12,23 +12,23 @@ from autodoctor.ids import new_id
 from autodoctor.web.schemas import RequestBody
 
 ABSENT: Final[Any] = None
-"""Default of a field that a PATCH may leave out: only what was sent is read, and a null that was sent is refused."""
+"""Default of a field that a PATCH may omit: only sent fields are read, and a sent null is refused."""
 
 MOST_CENTS: Final = 99_999_999
-"""What Stripe charges at most at once, in cents of usd; Stripe's own limit."""
+"""The largest charge that Stripe allows, in cents of usd."""
 
 LEAST_CENTS: Final = 50
-"""What Stripe charges at least, in cents of usd; Stripe's own limit."""
+"""The smallest charge that Stripe allows, in cents of usd."""
 
 CODE: Final = r"^[a-z][a-z0-9_-]{0,39}$"
-"""What a plan or a pack may be called by clients."""
+"""The form of a plan's or pack's code."""
 
 OWN: Final[LiteralString] = "EXISTS (SELECT FROM admin_changes c WHERE c.id = %(change_id)s) AS own"
-"""Whether this very call has done it already, on a connection that was lost before it could say so."""
+"""Whether this very call has already made the change, on a connection that was lost before the answer."""
 
 
 def audited(actor_id: UUID) -> dict[str, object]:
-    """The parameters by which a statement names its change, of which a trigger writes the row of admin_changes.
+    """The parameters by which a statement names its change; a trigger writes them to admin_changes.
 
     Args:
         actor_id: the admin's `sub`.
@@ -45,7 +45,7 @@ def code_of(path: Mapping[str, str], absent: Callable[[], Problem]) -> str:
     """The code in a path.
 
     Raises:
-        Problem: `absent`, where nothing can have such a code; U+0000 would not even reach the database.
+        Problem: `absent`, for a malformed code, which nothing can have; U+0000 would not even reach the database.
     """
     if not re.fullmatch(CODE, path["code"]):
         raise absent()

@@ -1,4 +1,4 @@
-"""/api/admin/mechanics: who may answer, for whom they work, and who is suspended."""
+"""/api/admin/mechanics: adds mechanics, moves them between workshops, suspends them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, LiteralString
@@ -18,7 +18,7 @@ MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
 
 STANDINGS: Final = ("available", "in_session")
-"""What mechanics can be asked for by, as GET /api/admin/session-health counts them."""
+"""The filters that find the mechanics that GET /api/admin/session-health counts."""
 
 _LONGEST_SEARCH: Final = 200
 
@@ -62,7 +62,7 @@ RETURNING """
 
 _OF_USER: Final[LiteralString] = "SELECT " + _SHOWN + ", " + OWN + " FROM mechanics m WHERE m.user_id = %(user_id)s"
 
-# What was offered is read before the trigger queues it again.
+# Their offers are read before the trigger queues them again.
 _CHANGE: Final[LiteralString] = (
     """
 WITH offered AS MATERIALIZED (
@@ -91,7 +91,7 @@ class NewMechanic(RequestBody):
 
 
 class MechanicPatch(RequestBody):
-    """What changes; what is left out stays. A `workshop_id` of null makes them independent."""
+    """The changes; omitted members stay. A `workshop_id` of null makes them independent."""
 
     name: Name = ABSENT
     email: EmailAddress | None = None
@@ -100,12 +100,12 @@ class MechanicPatch(RequestBody):
 
 
 class Mechanic(ResponseModel):
-    """A mechanic as an admin sees them.
+    """A mechanic as admins see them.
 
     Attributes:
         available: whether requests for them are offered.
         session_id: the session they are waiting for or in.
-        offered: sessions that were offered to them when they were changed; not on the wire.
+        offered: the sessions that were offered to them before the change; not on the wire.
     """
 
     mechanic_id: UUID
@@ -148,12 +148,12 @@ def mechanics(database: Database, query: Mapping[str, str]) -> Mechanics:
     """A page of all mechanics.
 
     Args:
-        database: where.
-        query: of the URL: limit (1 to 100; 20 where absent), cursor, status, workshopId, search, the beginning of
-            a name in any case, and standing: available (who could take a request now) or in_session.
+        database: as the application role.
+        query: of the URL: limit (1 to 100; 20 if absent), cursor, status, workshopId, search (the beginning of a name,
+            in any case), and standing: available (they could take a request now) or in_session.
 
     Raises:
-        Unprocessable: one of them is not what it should be.
+        Unprocessable: one of them is invalid.
     """
     size = page_size(query.get("limit"))
     parameters = {
@@ -184,12 +184,12 @@ def mechanic(database: Database, mechanic_id: UUID) -> Mechanic:
 
 
 def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechanic:
-    """Make a user a mechanic, active, and not available before they say so.
+    """Make a user a mechanic, active, and away until they set themselves available.
 
     Args:
-        database: where.
+        database: as the application role.
         actor_id: the admin's `sub`.
-        new: who.
+        new: the user, name and workshop.
 
     Raises:
         MechanicExists: the user is one already.
@@ -200,14 +200,14 @@ def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechan
     if row is None:
         row = database.one(_OF_USER, parameters)
         if row is None:
-            raise RuntimeError("a mechanic who was there already is not there")
+            raise RuntimeError("the existing mechanic was not found")
         if not row["own"]:
             raise MechanicExists(row["mechanic_id"])
     return Mechanic(**row)
 
 
 def _of_a_known_workshop(database: Database, statement: LiteralString, parameters: Row) -> Row | None:
-    """Run a statement that names a workshop. Raises Unprocessable where there is none with this id."""
+    """Run a statement that names a workshop. Raises Unprocessable when there is none with this id."""
     try:
         return database.one(statement, parameters)
     except psycopg.errors.ForeignKeyViolation:
@@ -215,16 +215,16 @@ def _of_a_known_workshop(database: Database, statement: LiteralString, parameter
 
 
 def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch: MechanicPatch) -> Mechanic:
-    """Change a mechanic; again changes nothing.
+    """Change a mechanic; repeating it changes nothing.
 
-    Who is suspended keeps the session they have; what was offered to them is queued again in the same transaction,
-    as it is when they leave the workshop that it is for.
+    A suspended mechanic keeps their current session; their offers are queued again in the same transaction. A
+    workshop's offers are also queued again when the mechanic leaves it.
 
     Args:
-        database: where.
+        database: as the application role.
         actor_id: the admin's `sub`.
-        mechanic_id: whom.
-        patch: what changes.
+        mechanic_id: the mechanic.
+        patch: the changes.
 
     Raises:
         MechanicNotFound: there is none with this id.

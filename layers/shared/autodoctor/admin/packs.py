@@ -51,7 +51,7 @@ class NewCreditPack(RequestBody):
 
 
 class CreditPackPatch(RequestBody):
-    """What changes; what is left out stays. One that is not active is no longer shown and sold."""
+    """The changes; omitted members stay. A pack that is not active is no longer shown or sold."""
 
     name: Name = ABSENT
     credits: Credits = ABSENT
@@ -98,15 +98,15 @@ def all_packs(database: Database) -> CreditPacks:
 
 
 def add_pack(database: Database, actor_id: UUID, new: NewCreditPack) -> CreditPack:
-    """Sell another pack.
+    """Add a pack for sale.
 
     Args:
-        database: where.
+        database: as the application role.
         actor_id: the admin's `sub`.
-        new: what it holds and costs.
+        new: its credits and price.
 
     Raises:
-        CreditPackExists: there is one with this code.
+        CreditPackExists: a pack has this code.
     """
     parameters = {**new.model_dump(), **audited(actor_id)}
     row = database.one(_ADD, parameters)
@@ -118,7 +118,7 @@ def add_pack(database: Database, actor_id: UUID, new: NewCreditPack) -> CreditPa
 
 
 def change_pack(database: Database, actor_id: UUID, code: str, patch: CreditPackPatch) -> CreditPack:
-    """Change a pack for those who buy it from now on; again changes nothing.
+    """Change a pack for later purchases; repeating it changes nothing.
 
     Raises:
         CreditPackNotFound: there is none with this code.

@@ -1,6 +1,6 @@
-"""/api/admin/plans: what is sold, at which price, and what mechanics get of it.
+"""/api/admin/plans: the plans for sale, their prices, and the mechanics' shares.
 
-An intake keeps what its plan was when it was made, so a change here is for those that come after it.
+An intake keeps the terms that its plan had when it was made, so a change here affects later intakes only.
 """
 
 from typing import Annotated, Final, Literal, LiteralString
@@ -15,7 +15,7 @@ from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 FREE: Final = "free"
-"""The plan that costs nothing, for ever; the schema says so too."""
+"""The plan that is always free; the schema enforces it too."""
 
 type Cents = Annotated[int, Field(ge=0, le=MOST_CENTS)]
 type Credits = Annotated[int, Field(ge=0, le=10_000)]
@@ -63,7 +63,7 @@ RETURNING """
 
 
 class NewPlan(RequestBody):
-    """A plan that is sold from now on; prices in cents of usd, the share in basis points."""
+    """A new plan; prices in cents of usd, the share in basis points."""
 
     code: Annotated[str, StringConstraints(pattern=CODE)]
     name: Name
@@ -78,7 +78,7 @@ class NewPlan(RequestBody):
 
 
 class PlanPatch(RequestBody):
-    """What changes; what is left out stays. A `uses_per_customer` of null is no limit."""
+    """The changes; omitted members stay. A `uses_per_customer` of null means no limit."""
 
     name: Name = ABSENT
     price_cents: Cents = ABSENT
@@ -91,7 +91,7 @@ class PlanPatch(RequestBody):
 
 
 class Plan(ResponseModel):
-    """A plan with all its terms; `mechanic_fixed_pay_cents` is for sessions that were paid with free."""
+    """A plan with all its terms; `mechanic_fixed_pay_cents` is the mechanic's pay for a free session."""
 
     code: str
     name: str
@@ -129,20 +129,20 @@ class PlanExists(Conflict):
 
 
 def all_plans(database: Database) -> Plans:
-    """Every plan, as admins see it."""
+    """Return every plan, as admins see it."""
     return Plans(plans=[Plan(**row) for row in database.all(_ALL, {})])
 
 
 def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> Plan:
-    """Sell another plan.
+    """Add a plan for sale.
 
     Args:
-        database: where.
+        database: as the application role.
         actor_id: the admin's `sub`.
-        new: its terms; its code, its kinds of session and whether it is free never change.
+        new: its terms. Its code, its session types, and being free or not never change.
 
     Raises:
-        PlanExists: there is one with this code.
+        PlanExists: a plan has this code.
         Unprocessable: the terms do not fit each other.
     """
     terms = new.model_dump()
@@ -158,13 +158,13 @@ def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> Plan:
 
 
 def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch) -> Plan:
-    """Change a plan for the intakes to come; again changes nothing.
+    """Change a plan for later intakes; repeating it changes nothing.
 
     Args:
-        database: where.
+        database: as the application role.
         actor_id: the admin's `sub`.
-        code: which plan.
-        patch: what changes.
+        code: the plan's code.
+        patch: the changes.
 
     Raises:
         PlanNotFound: there is none with this code.
@@ -178,7 +178,9 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
             return None
         will_be = {**was, **patch.model_dump(exclude_unset=True)}
         if bool(was["price_cents"]) is not bool(will_be["price_cents"]):
-            raise Unprocessable(("/priceCents", "whether a plan is free does not change; add another plan"))
+            raise Unprocessable(
+                ("/priceCents", "must stay 0 for a free plan and above 0 for any other; add another plan")
+            )
         _refuse_what_does_not_fit(will_be)
         return connection.execute(_CHANGE, parameters).fetchone() or was  # nothing changed
 
@@ -189,18 +191,18 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
 
 
 def _refuse_what_does_not_fit(terms: Row) -> None:
-    """Check what no single value shows.
+    """Check the terms against each other.
 
     Raises:
         Unprocessable: with every contradiction.
     """
     wrong: list[tuple[str, str]] = []
     if 0 < terms["price_cents"] < LEAST_CENTS:
-        wrong.append(("/priceCents", f"must be 0, or at least {LEAST_CENTS}, which is the least a card can be charged"))
+        wrong.append(("/priceCents", f"must be 0, or at least {LEAST_CENTS}, the smallest charge to a card"))
     if terms["code"] == FREE and terms["price_cents"] > 0:
-        wrong.append(("/priceCents", "the free plan costs nothing"))
+        wrong.append(("/priceCents", "must be 0 for the plan `free`"))
     if terms["price_cents"] == 0 and terms["credits"] > 0:
-        wrong.append(("/credits", "a free plan costs no credits either"))
+        wrong.append(("/credits", "must be 0 for a free plan"))
     if terms["max_minutes"] < terms["included_minutes"]:
         wrong.append(("/maxMinutes", "must not be less than includedMinutes"))
     if wrong:

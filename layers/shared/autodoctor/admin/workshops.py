@@ -48,13 +48,13 @@ class NewWorkshop(RequestBody):
 
 
 class WorkshopPatch(RequestBody):
-    """What changes; what is left out stays."""
+    """The changes; omitted members stay."""
 
     name: Name = ABSENT
 
 
 class Workshop(ResponseModel):
-    """A workshop, and how many mechanics it has, suspended ones among them."""
+    """A workshop, and its number of mechanics, including suspended ones."""
 
     workshop_id: UUID
     name: str
@@ -80,8 +80,8 @@ def workshops(database: Database, limit: str | None = None, cursor: str | None =
     """A page of all workshops.
 
     Args:
-        database: where.
-        limit: workshops a page, 1 to 100; 20 where absent.
+        database: as the application role.
+        limit: workshops per page, 1 to 100; 20 if absent.
         cursor: `nextCursor` of the page before.
 
     Raises:
@@ -99,19 +99,19 @@ def add_workshop(database: Database, actor_id: UUID, new: NewWorkshop) -> Worksh
     """Add a workshop; two may have the same name.
 
     Args:
-        database: where.
+        database: as the application role.
         actor_id: the admin's `sub`.
         new: its name.
     """
     parameters = {"workshop_id": new_id(), "name": new.name, **audited(actor_id)}
-    row = database.one(_ADD, parameters) or database.one(_ONE, parameters)  # there already: a lost connection's work
+    row = database.one(_ADD, parameters) or database.one(_ONE, parameters)  # added before the connection was lost
     if row is None:
-        raise RuntimeError("a workshop that was just added is not there")
+        raise RuntimeError("the workshop that was just added was not found")
     return Workshop(**row)
 
 
 def change_workshop(database: Database, actor_id: UUID, workshop_id: UUID, patch: WorkshopPatch) -> Workshop:
-    """Rename a workshop; again changes nothing.
+    """Rename a workshop; repeating it changes nothing.
 
     Raises:
         WorkshopNotFound: there is none with this id.

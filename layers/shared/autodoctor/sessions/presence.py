@@ -29,7 +29,7 @@ class PresenceRecorded(WithEvents):
 
 
 class Released(ResponseModel):
-    """The session waits for another mechanic."""
+    """The session is in the queue again."""
 
     session_id: UUID
     session_status: Literal["pending"] = "pending"

@@ -1,4 +1,4 @@
-"""GET /api/mechanic/queue: what this mechanic may accept, urgent first, then longest waiting."""
+"""GET /api/mechanic/queue: what this mechanic may accept, urgent requests first, then the oldest."""
 
 from datetime import datetime
 from typing import Final, LiteralString

@@ -25,7 +25,7 @@ type Prefetched = list[dict[str, Any]] | None
 
 
 class Api:
-    """The functions of the first walk, imported once. Needs a bus (bench/bus.py).
+    """The functions of the first walk, imported once. Needs a bus (bench/events/bus.py).
 
     Calls answer the decoded body; one that does not succeed raises. What a call publishes after its commit is
     published by the handlers' own code, but without their short budget, so that nothing is ever left out.

@@ -1,3 +1,5 @@
+-- The ledger, settlements, and quotes, whose approval is a payment too.
+
 -- The ledger: every movement of money and credits is one row, for ever; and what an ended session's money does, decided
 -- once and owed from then on.
 --
@@ -178,3 +180,179 @@ END
 $$;
 COMMENT ON FUNCTION claim_missed_settlements(integer, interval) IS
   'Up to batch sessions that ended longer ago than the grace and are not settled; each is given out again only after another grace, so that one that cannot be settled does not hold up the others.';
+
+-- What a workshop quotes for a session that was escalated to it.
+
+CREATE TABLE quotes (
+  id                   uuid PRIMARY KEY DEFAULT new_id(),
+  session_id           uuid NOT NULL REFERENCES sessions (id),
+  mechanic_id          uuid NOT NULL REFERENCES mechanics (id),
+  workshop_id          uuid NOT NULL REFERENCES workshops (id),
+  escalation_bp        integer NOT NULL DEFAULT escalation_bp() CHECK (escalation_bp BETWEEN 0 AND 10000),
+  note                 text CHECK (length(note) BETWEEN 1 AND 2000),
+  currency             text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
+  requested_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+  status               text NOT NULL DEFAULT 'requested',
+  amount_cents         integer CHECK (amount_cents BETWEEN 1 AND 10000000),
+  description          text CHECK (length(description) BETWEEN 1 AND 2000),
+  given_by_id          uuid REFERENCES mechanics (id),
+  given_at             timestamptz,
+  decided_at           timestamptz,
+  actor                text,
+  actor_id             uuid,
+  approved_session_id  uuid GENERATED ALWAYS AS (CASE status WHEN 'approved' THEN session_id END) STORED,
+  CONSTRAINT quotes_once_a_workshop UNIQUE (session_id, workshop_id),
+  CONSTRAINT quotes_one_approved UNIQUE (approved_session_id),
+  CONSTRAINT quotes_status_known CHECK (status IN ('requested', 'given', 'approved', 'declined', 'superseded')),
+  CONSTRAINT quotes_given_with_an_amount CHECK (
+    num_nonnulls(amount_cents, given_by_id, given_at) IN (0, 3)
+    AND CASE status WHEN 'requested' THEN amount_cents IS NULL
+                    WHEN 'given' THEN amount_cents IS NOT NULL
+                    WHEN 'approved' THEN amount_cents IS NOT NULL
+                    ELSE true END),
+  CONSTRAINT quotes_described_with_an_amount CHECK (description IS NULL OR amount_cents IS NOT NULL),
+  CONSTRAINT quotes_end_is_stamped CHECK ((status IN ('approved', 'declined', 'superseded')) = (decided_at IS NOT NULL)),
+  CONSTRAINT quotes_actor_is_consumed CHECK (num_nonnulls(actor, actor_id) = 0)
+);
+CREATE INDEX quotes_by_workshop ON quotes (workshop_id, id);
+CREATE INDEX quotes_by_mechanic ON quotes (mechanic_id, id);
+COMMENT ON TABLE quotes IS
+  'What a workshop offers to do for how much, after a mechanic escalated a session to it: one for each session and workshop. The repair and its payment are no business of ours.';
+COMMENT ON COLUMN quotes.mechanic_id IS 'Who escalated: the session''s mechanic.';
+COMMENT ON COLUMN quotes.escalation_bp IS 'What they get of the amount once it is approved, in basis points: the setting when they escalated.';
+COMMENT ON COLUMN quotes.note IS 'What the mechanic tells the workshop; may hold personal data.';
+COMMENT ON COLUMN quotes.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+COMMENT ON COLUMN quotes.requested_at IS 'When it was escalated.';
+COMMENT ON COLUMN quotes.status IS
+  'requested: the workshop has not answered; given: an amount stands and may be changed; approved or declined: by the customer; superseded: they approved another workshop''s.';
+COMMENT ON COLUMN quotes.amount_cents IS 'Cents of the currency.';
+COMMENT ON COLUMN quotes.description IS 'What the amount is for, in the workshop''s words; may hold personal data.';
+COMMENT ON COLUMN quotes.given_by_id IS 'The mechanic of the workshop who named the amount that stands.';
+COMMENT ON COLUMN quotes.given_at IS 'When they did.';
+COMMENT ON COLUMN quotes.decided_at IS 'When it was approved, declined or superseded.';
+COMMENT ON COLUMN quotes.actor IS 'Write-only, as in sessions.';
+COMMENT ON COLUMN quotes.actor_id IS 'Write-only, as in sessions.';
+COMMENT ON COLUMN quotes.approved_session_id IS 'Its session where it is approved: a session has one approved quote at most, and an escalation is paid for no other.';
+CREATE TRIGGER quotes_are_kept BEFORE DELETE OR TRUNCATE ON quotes
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT,
+      INSERT (id, session_id, mechanic_id, workshop_id, note, actor, actor_id),
+      UPDATE (status, amount_cents, description, given_by_id, actor, actor_id)
+  ON quotes TO autodoctor_app;
+
+CREATE TABLE quote_events (
+  quote_id      uuid NOT NULL,
+  id            bigint NOT NULL DEFAULT nextval('event_sequence'),
+  occurred_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor         text NOT NULL,
+  actor_id      uuid,
+  from_status   text,
+  to_status     text NOT NULL,
+  amount_cents  integer,
+  PRIMARY KEY (quote_id, id)
+);
+COMMENT ON TABLE quote_events IS 'The audit trail of quotes, written by their trigger only; no foreign key, as that trigger runs before the row is there.';
+COMMENT ON COLUMN quote_events.id IS 'Order of writing.';
+COMMENT ON COLUMN quote_events.occurred_at IS 'When, by the database''s clock.';
+COMMENT ON COLUMN quote_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN quote_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN quote_events.from_status IS 'Null for the creation; given to given where the amount or its description changed.';
+COMMENT ON COLUMN quote_events.to_status IS 'What it became.';
+COMMENT ON COLUMN quote_events.amount_cents IS 'The amount from then on.';
+CREATE TRIGGER quote_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quote_events
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT ON quote_events TO autodoctor_app;
+
+CREATE FUNCTION quote_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE source
+    WHEN 'requested' THEN target IN ('given', 'declined', 'superseded')
+    WHEN 'given' THEN target IN ('given', 'approved', 'declined', 'superseded')
+    ELSE false END
+$$;
+COMMENT ON FUNCTION quote_may_move(text, text) IS 'Whether a quote may go from one status to another; what was decided stays.';
+
+CREATE FUNCTION check_escalation(asked quotes) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  -- the session's row is the lock between who escalates and who approves; each query below sees what waited for it
+  PERFORM FROM sessions s WHERE s.id = asked.session_id FOR NO KEY UPDATE;
+  IF asked.status <> 'requested' THEN
+    RAISE EXCEPTION 'a quote starts requested, not %', asked.status USING ERRCODE = 'AD001';
+  ELSIF NOT EXISTS (SELECT FROM sessions s WHERE s.id = asked.session_id AND s.mechanic_id = asked.mechanic_id
+                       AND s.status IN ('live', 'completed')) THEN
+    RAISE EXCEPTION 'session % cannot be escalated by mechanic %', asked.session_id, asked.mechanic_id USING ERRCODE = 'AD001';
+  ELSIF EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = asked.session_id) THEN
+    RAISE EXCEPTION 'session % has an approved quote', asked.session_id USING ERRCODE = 'AD001';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION check_escalation(quotes) IS 'Refuses an escalation of a session that is neither live nor completed, by another than its mechanic, or after a quote was approved.';
+
+CREATE FUNCTION check_quote_move(was quotes, row_now quotes) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF (row_now.id, row_now.session_id, row_now.mechanic_id, row_now.workshop_id, row_now.escalation_bp, row_now.note,
+      row_now.currency, row_now.requested_at)
+     IS DISTINCT FROM (was.id, was.session_id, was.mechanic_id, was.workshop_id, was.escalation_bp, was.note,
+                       was.currency, was.requested_at) THEN
+    RAISE EXCEPTION 'what was asked with quote % is fixed', was.id USING ERRCODE = 'AD004';
+  ELSIF NOT quote_may_move(was.status, row_now.status) THEN
+    RAISE EXCEPTION 'quote % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
+  ELSIF row_now.status <> 'given'
+    AND (row_now.amount_cents, row_now.description, row_now.given_by_id, row_now.given_at)
+        IS DISTINCT FROM (was.amount_cents, was.description, was.given_by_id, was.given_at) THEN
+    RAISE EXCEPTION 'the amount of quote % is what is decided on', was.id USING ERRCODE = 'AD004';
+  ELSIF row_now.status = 'given' AND NOT EXISTS (
+      SELECT FROM mechanics m WHERE m.id = row_now.given_by_id AND m.workshop_id = was.workshop_id) THEN
+    RAISE EXCEPTION 'quote % is another workshop''s', was.id USING ERRCODE = 'AD002';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION check_quote_move(quotes, quotes) IS 'Refuses moves that do not exist, amounts that change as they are decided on, and those of other workshops.';
+
+CREATE FUNCTION quotes_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  source text;
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    PERFORM check_escalation(NEW);
+  ELSIF (NEW.note IS DISTINCT FROM OLD.note OR NEW.description IS DISTINCT FROM OLD.description)
+    AND num_nonnulls(NEW.note, NEW.description) = 0
+    -- the generated column has no value yet
+    AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
+        = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN
+    RETURN NEW; -- what may be personal data is erased: nothing happened to the quote
+  ELSE
+    source := OLD.status;
+    IF NEW.status = 'given' THEN
+      NEW.given_at := at;
+    ELSIF NEW.status <> source THEN
+      NEW.decided_at := at;
+    END IF;
+    PERFORM check_quote_move(OLD, NEW);
+  END IF;
+  INSERT INTO quote_events (quote_id, occurred_at, actor, actor_id, from_status, to_status, amount_cents)
+  VALUES (NEW.id, at, coalesce(NEW.actor, 'db:' || session_user), NEW.actor_id, source, NEW.status, NEW.amount_cents);
+  PERFORM emit_event('quote.' || NEW.status, jsonb_build_object(
+    'quoteId', NEW.id, 'sessionId', NEW.session_id, 'workshopId', NEW.workshop_id, 'mechanicId', NEW.mechanic_id,
+    'customerId', (SELECT s.customer_id FROM sessions s WHERE s.id = NEW.session_id),
+    'amountCents', NEW.amount_cents, 'currency', NEW.currency), NEW.id);
+  NEW.actor := NULL;
+  NEW.actor_id := NULL;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION quotes_guard() IS 'Refuses what the checks refuse, stamps times, writes the audit row and the event.';
+CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON quotes FOR EACH ROW EXECUTE FUNCTION quotes_guard();
+
+CREATE FUNCTION quotes_forget() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  UPDATE quotes q SET note = NULL, description = NULL
+    FROM intakes i WHERE i.customer_id = NEW.id AND q.session_id = i.id AND num_nonnulls(q.note, q.description) > 0;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION quotes_forget() IS 'Takes the words out of the quotes of a customer whose data is erased.';
+CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
+  WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION quotes_forget();

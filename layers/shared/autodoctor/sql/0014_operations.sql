@@ -1,0 +1,348 @@
+-- What operators change and run: admin changes, verify, reconcile and repair, the import, and erasure.
+
+-- What admins change, and who changed it: every change is a row, for ever, written by a trigger of what was changed.
+
+CREATE TABLE admin_changes (
+  id        uuid PRIMARY KEY,
+  actor_id  uuid NOT NULL,
+  kind      text NOT NULL,
+  subject   text NOT NULL,
+  changed   text[] NOT NULL CHECK (changed <> '{}'),
+  before    jsonb NOT NULL,
+  after     jsonb NOT NULL,
+  at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+  CONSTRAINT admin_changes_kind_known CHECK (
+    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|dead_letter_queue\.redriven)$'),
+  CONSTRAINT admin_changes_tell_nothing_of_people CHECK (
+    kind NOT LIKE 'mechanic.%' OR NOT (before ?| '{name,email}' OR after ?| '{name,email}'))
+);
+CREATE INDEX admin_changes_by_subject ON admin_changes (subject, id);
+COMMENT ON TABLE admin_changes IS 'Every change that an admin made, never changed afterwards; one that changed nothing has no row.';
+COMMENT ON COLUMN admin_changes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+COMMENT ON COLUMN admin_changes.actor_id IS 'The sub of the admin''s token.';
+COMMENT ON COLUMN admin_changes.kind IS
+  'What was added or changed, e.g. plan.changed. A dead_letter_queue.redriven is written before its letters are sent.';
+COMMENT ON COLUMN admin_changes.subject IS 'Its id, or its code where that is its key.';
+COMMENT ON COLUMN admin_changes.changed IS 'The columns that are not what they were; also those that are personal data.';
+COMMENT ON COLUMN admin_changes.before IS
+  'What they were, without personal data; empty where it was added. Of a dead_letter_queue, how many letters it held.';
+COMMENT ON COLUMN admin_changes.after IS 'What they are, without personal data.';
+COMMENT ON COLUMN admin_changes.at IS 'When, by the database''s clock.';
+CREATE TRIGGER admin_changes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON admin_changes
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT, INSERT (id, actor_id, kind, subject, changed, before, after) ON admin_changes TO autodoctor_app;
+
+CREATE FUNCTION changed_columns(was jsonb, is_now jsonb, personal text[], OUT changed text[], OUT before jsonb, OUT after jsonb)
+LANGUAGE sql IMMUTABLE AS $$
+  SELECT array_agg(key ORDER BY key),
+         coalesce(jsonb_object_agg(key, w.value) FILTER (WHERE w.value IS NOT NULL AND key <> ALL (personal)), '{}'),
+         coalesce(jsonb_object_agg(key, n.value) FILTER (WHERE n.value IS NOT NULL AND key <> ALL (personal)), '{}')
+    FROM jsonb_each(was) AS w (key, value) FULL JOIN jsonb_each(is_now) AS n (key, value) USING (key)
+   WHERE w.value IS DISTINCT FROM n.value
+$$;
+COMMENT ON FUNCTION changed_columns(jsonb, jsonb, text[]) IS
+  'Which columns of a row differ, and what they were and are, leaving out the values of those that are personal data; a new row was {}.';
+
+-- AFTER, so that an INSERT that finds its key taken (ON CONFLICT DO NOTHING) leaves nothing.
+CREATE FUNCTION audit_change() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  of_the_change text[] := '{change_id,changed_by}';
+  is_now jsonb := to_jsonb(NEW) - of_the_change;
+  was jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) - of_the_change ELSE '{}' END;
+BEGIN
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT NEW.change_id, NEW.changed_by, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
+         is_now ->> TG_ARGV[1], d.changed, d.before, d.after
+    FROM changed_columns(was, is_now, TG_ARGV[2]::text[]) AS d
+   WHERE d.changed IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION audit_change() IS
+  'Writes the row of admin_changes for a change that names itself and an admin: what it is a change of, which column is the key, which are personal data.';
+CREATE TRIGGER workshops_audited AFTER INSERT ON workshops FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON workshops FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
+CREATE TRIGGER mechanics_audited AFTER INSERT ON mechanics FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON mechanics FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER plans_audited AFTER INSERT ON plans FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON plans FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
+CREATE TRIGGER credit_packs_audited AFTER INSERT ON credit_packs FOR EACH ROW
+  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON credit_packs FOR EACH ROW
+  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
+
+-- What reconcile, verify and repair found and changed: Stripe's statement beside the ledger, runs, and repairs.
+
+CREATE TABLE stripe_movements (
+  id                 text PRIMARY KEY,
+  type               text NOT NULL,
+  flow               text CHECK (flow IN ('charge', 'refund', 'transfer', 'reversal', 'dispute')),
+  source             text,
+  subject            text CHECK ((subject IS NULL) = (flow IS NULL)),
+  claimed            boolean NOT NULL DEFAULT false,
+  amount             bigint NOT NULL,
+  fee                bigint NOT NULL,
+  currency           text NOT NULL,
+  livemode           boolean,
+  happened_at        timestamptz NOT NULL,
+  charge_id          text,
+  payment_intent_id  text,
+  transfer_id        text,
+  destination        text,
+  checkout_id        uuid,
+  intake_id          uuid,
+  refund_id          uuid,
+  payout_id          uuid,
+  seen_at            timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX stripe_movements_in_order ON stripe_movements (happened_at, id);
+CREATE INDEX stripe_movements_by_subject ON stripe_movements (subject) WHERE subject IS NOT NULL;
+CREATE INDEX stripe_movements_by_source ON stripe_movements (source) WHERE source IS NOT NULL;
+CREATE INDEX stripe_movements_by_charge ON stripe_movements (charge_id) WHERE charge_id IS NOT NULL;
+COMMENT ON TABLE stripe_movements IS
+  'Our copy of Stripe''s balance transactions, which never change: each movement of the account''s money, ours or not. Ids and cents only.';
+COMMENT ON COLUMN stripe_movements.type IS 'As Stripe names it.';
+COMMENT ON COLUMN stripe_movements.flow IS 'Which kind of object moved the money; null: one that our books do not know, such as a payout to the bank.';
+COMMENT ON COLUMN stripe_movements.source IS 'Stripe''s id of that object.';
+COMMENT ON COLUMN stripe_movements.subject IS 'What statement_subject() makes of the keys that would book it.';
+COMMENT ON COLUMN stripe_movements.claimed IS 'Whether the object has our metadata. Refunds and disputes of a charge of ours count as ours without.';
+COMMENT ON COLUMN stripe_movements.amount IS 'What came (above 0) or went, in cents, fees apart.';
+COMMENT ON COLUMN stripe_movements.fee IS 'What Stripe kept of it, in cents.';
+COMMENT ON COLUMN stripe_movements.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+COMMENT ON COLUMN stripe_movements.livemode IS 'Whether the object is about real money; null: it does not say.';
+COMMENT ON COLUMN stripe_movements.happened_at IS 'By Stripe''s clock.';
+COMMENT ON COLUMN stripe_movements.destination IS 'Of a transfer: the connected account.';
+COMMENT ON COLUMN stripe_movements.seen_at IS 'When it was copied.';
+GRANT SELECT,
+      INSERT (id, type, flow, source, subject, claimed, amount, fee, currency, livemode, happened_at, charge_id,
+              payment_intent_id, transfer_id, destination, checkout_id, intake_id, refund_id, payout_id)
+  ON stripe_movements TO autodoctor_app;
+
+CREATE TABLE stripe_statement (
+  account     text PRIMARY KEY DEFAULT 'platform' CHECK (account = 'platform'),
+  whole_until timestamptz
+);
+COMMENT ON TABLE stripe_statement IS 'How far the copy goes; one row.';
+COMMENT ON COLUMN stripe_statement.account IS 'Whose statement: the platform''s.';
+COMMENT ON COLUMN stripe_statement.whole_until IS
+  'From the account''s beginning until then no movement is missing in stripe_movements; null: it has to be listed from the beginning.';
+GRANT SELECT, INSERT (whole_until), UPDATE (whole_until) ON stripe_statement TO autodoctor_app;
+
+CREATE TABLE reconcile_runs (
+  id           uuid PRIMARY KEY DEFAULT new_id(),
+  started_at   timestamptz NOT NULL,
+  finished_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  since        timestamptz,
+  finished     boolean NOT NULL,
+  found        integer NOT NULL CHECK (found >= 0),
+  report       jsonb NOT NULL
+);
+COMMENT ON TABLE reconcile_runs IS 'What each comparison of the ledger with Stripe found; the newest 400 are kept.';
+COMMENT ON COLUMN reconcile_runs.started_at IS 'When it began: what was booked later was left to the next one.';
+COMMENT ON COLUMN reconcile_runs.finished_at IS 'When it ended.';
+COMMENT ON COLUMN reconcile_runs.since IS 'What is older was not compared; null: everything was.';
+COMMENT ON COLUMN reconcile_runs.finished IS 'Whether all was compared; false: its time was over, and the next one goes on where it stopped.';
+COMMENT ON COLUMN reconcile_runs.found IS 'How many differences there were.';
+COMMENT ON COLUMN reconcile_runs.report IS 'Counts, sums, and the first 500 differences; ids and cents only.';
+GRANT SELECT, INSERT (started_at, since, finished, found, report) ON reconcile_runs TO autodoctor_app;
+
+CREATE FUNCTION keep_newest_reconcile_runs() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  DELETE FROM reconcile_runs WHERE id IN (SELECT id FROM reconcile_runs ORDER BY id DESC OFFSET 400 LIMIT 100);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION keep_newest_reconcile_runs() IS 'Bounds reconcile_runs.';
+CREATE TRIGGER keep_newest_reconcile_runs AFTER INSERT ON reconcile_runs
+  FOR EACH STATEMENT EXECUTE FUNCTION keep_newest_reconcile_runs();
+
+CREATE TABLE verify_runs (
+  id           uuid PRIMARY KEY DEFAULT new_id(),
+  walk_id      uuid NOT NULL,
+  began_at     timestamptz NOT NULL,
+  finished_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  stopped_in   text,
+  stopped_at   uuid,
+  findings     integer NOT NULL CHECK (findings >= 0),
+  report       jsonb NOT NULL,
+  CONSTRAINT verify_runs_stopped_somewhere CHECK ((stopped_in IS NULL) = (stopped_at IS NULL))
+);
+COMMENT ON TABLE verify_runs IS 'What each scheduled run of verify found; the newest 500 are kept.';
+COMMENT ON COLUMN verify_runs.walk_id IS 'The same for the runs that together look at everything: the first one''s id.';
+COMMENT ON COLUMN verify_runs.began_at IS 'When it began.';
+COMMENT ON COLUMN verify_runs.finished_at IS 'When it ended.';
+COMMENT ON COLUMN verify_runs.stopped_in IS 'Which table it was looking at when its time was over; null: all of the walk was looked at.';
+COMMENT ON COLUMN verify_runs.stopped_at IS 'The last key it had looked at; the next run goes on there.';
+COMMENT ON COLUMN verify_runs.findings IS 'How many things are wrong, of this walk so far.';
+COMMENT ON COLUMN verify_runs.report IS 'By section: how many, of which kind, and the first few; of this walk so far. Ids only.';
+GRANT SELECT, INSERT (walk_id, began_at, stopped_in, stopped_at, findings, report) ON verify_runs TO autodoctor_app;
+
+CREATE FUNCTION keep_newest_verify_runs() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  DELETE FROM verify_runs WHERE id IN (SELECT id FROM verify_runs ORDER BY id DESC OFFSET 500 LIMIT 100);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION keep_newest_verify_runs() IS 'Bounds verify_runs.';
+CREATE TRIGGER keep_newest_verify_runs AFTER INSERT ON verify_runs
+  FOR EACH STATEMENT EXECUTE FUNCTION keep_newest_verify_runs();
+
+CREATE TABLE repairs (
+  id        uuid PRIMARY KEY DEFAULT new_id(),
+  run_id    uuid NOT NULL,
+  finding   text NOT NULL,
+  subject   text NOT NULL,
+  previous  jsonb NOT NULL,
+  now       jsonb NOT NULL,
+  reason    text NOT NULL CHECK (length(reason) BETWEEN 1 AND 500),
+  actor     text NOT NULL,
+  at        timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX repairs_by_subject ON repairs (subject, id);
+COMMENT ON TABLE repairs IS 'Every change that repair made, never changed afterwards; the owner alone can.';
+COMMENT ON COLUMN repairs.run_id IS 'The same for all that one run changed.';
+COMMENT ON COLUMN repairs.finding IS 'Which check of verify had found it.';
+COMMENT ON COLUMN repairs.subject IS 'The id of what was changed: a session or an assignment.';
+COMMENT ON COLUMN repairs.previous IS 'What it was: its status, and what else was changed.';
+COMMENT ON COLUMN repairs.now IS 'What it is.';
+COMMENT ON COLUMN repairs.reason IS 'Why that is the one right answer.';
+COMMENT ON COLUMN repairs.actor IS 'operator: and the name.';
+COMMENT ON COLUMN repairs.at IS 'When, by the database''s clock.';
+CREATE TRIGGER repairs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON repairs
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT ON repairs TO autodoctor_app;
+
+-- Moving in from the old system: its rows as they were, what became of each, and how far an import came.
+--
+-- What is written here is for the owner alone (`autodoctor import-legacy`); no function reads it.
+
+CREATE TABLE legacy_imports (
+  id           uuid PRIMARY KEY DEFAULT new_id(),
+  source       text NOT NULL,
+  actor        text NOT NULL,
+  began_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  progress_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  written      bigint NOT NULL DEFAULT 0 CHECK (written >= 0),
+  finished_at  timestamptz,
+  report       jsonb,
+  CONSTRAINT legacy_imports_finished_says_what CHECK ((finished_at IS NULL) = (report IS NULL))
+);
+COMMENT ON TABLE legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next one goes on.';
+COMMENT ON COLUMN legacy_imports.source IS 'Host, database and schema the rows came from; never a password.';
+COMMENT ON COLUMN legacy_imports.actor IS 'operator: and the name.';
+COMMENT ON COLUMN legacy_imports.began_at IS 'When it began.';
+COMMENT ON COLUMN legacy_imports.progress_at IS 'When its last batch was committed.';
+COMMENT ON COLUMN legacy_imports.written IS 'How many old rows it archived, counted in the transactions that did.';
+COMMENT ON COLUMN legacy_imports.finished_at IS 'When it was done; null: it was interrupted.';
+COMMENT ON COLUMN legacy_imports.report IS 'What it said at the end: counts, and the first few ids of each kind.';
+
+CREATE TABLE legacy_rows (
+  table_name  text NOT NULL,
+  row_key     text NOT NULL,
+  import_id   uuid NOT NULL REFERENCES legacy_imports (id),
+  became      text NOT NULL CHECK (became IN ('moved', 'part', 'kept', 'refused')),
+  note        text,
+  session_id  uuid,
+  user_id     uuid,
+  archived_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  content     jsonb NOT NULL,
+  PRIMARY KEY (table_name, row_key),
+  CONSTRAINT legacy_rows_refused_says_why CHECK (became <> 'refused' OR note IS NOT NULL)
+);
+CREATE INDEX legacy_rows_by_session ON legacy_rows (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX legacy_rows_by_user ON legacy_rows (user_id) WHERE user_id IS NOT NULL;
+COMMENT ON TABLE legacy_rows IS 'The archive: every row of the old system word for word, and what became of it.';
+COMMENT ON COLUMN legacy_rows.table_name IS 'The old table.';
+COMMENT ON COLUMN legacy_rows.row_key IS 'The old row''s id, or a digest of a row that has none.';
+COMMENT ON COLUMN legacy_rows.import_id IS 'The run that archived it.';
+COMMENT ON COLUMN legacy_rows.became IS 'moved: a session of its own, or a person; part: told of a session that moved; kept: only kept here; refused: could not be moved, and is tried again by every run.';
+COMMENT ON COLUMN legacy_rows.note IS 'Why, where it was refused; what was noticed, elsewhere.';
+COMMENT ON COLUMN legacy_rows.session_id IS 'The session it became or belongs to.';
+COMMENT ON COLUMN legacy_rows.user_id IS 'The customer''s user (sub) it tells of, so that it can be erased with them.';
+COMMENT ON COLUMN legacy_rows.archived_at IS 'When.';
+COMMENT ON COLUMN legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
+
+CREATE FUNCTION legacy_rows_forget() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  UPDATE legacy_rows SET content = '{}'
+   WHERE user_id = NEW.user_id
+      OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
+      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, where it is part of a session
+                         WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
+                           AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
+CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
+  WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION legacy_rows_forget();
+
+-- Personal data on request: what a customer is sent a copy of, and what is taken out of every row that has it.
+--
+-- What stays is what happened: states, times, amounts, the audit trail and the ledger. None of it names a person; the
+-- sub of the token stays as the only thread between those rows, and whoever runs the sign-in forgets whose it was.
+
+CREATE TABLE erasures (
+  user_id    uuid PRIMARY KEY,
+  erased_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  erased_by  text NOT NULL,
+  sessions   integer NOT NULL
+);
+COMMENT ON TABLE erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
+COMMENT ON COLUMN erasures.user_id IS 'The sub of the customer''s token.';
+COMMENT ON COLUMN erasures.erased_at IS 'When.';
+COMMENT ON COLUMN erasures.erased_by IS 'The database role, and the operator it acted for.';
+COMMENT ON COLUMN erasures.sessions IS 'How many sessions it took the words and names from.';
+CREATE TRIGGER erasures_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON erasures
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+
+CREATE FUNCTION erase_customer(customer_user uuid, operator text) RETURNS erasures LANGUAGE plpgsql AS $$
+DECLARE
+  done erasures;
+  erased uuid;
+  touched integer;
+BEGIN
+  SELECT id INTO erased FROM customers WHERE user_id = customer_user FOR NO KEY UPDATE; -- no intake begins meanwhile
+  IF erased IS NULL THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO done FROM erasures WHERE user_id = customer_user;
+  IF FOUND THEN
+    RETURN done;
+  END IF;
+  IF EXISTS (SELECT FROM sessions WHERE customer_id = erased AND ended_at IS NULL)
+     OR EXISTS (SELECT FROM checkouts WHERE user_id = customer_user AND status IN ('open', 'processing')) THEN
+    RAISE EXCEPTION 'customer % has an active session or an open payment', customer_user USING ERRCODE = 'AD010';
+  END IF;
+
+  UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = clock_timestamp() WHERE id = erased;
+  UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
+  GET DIAGNOSTICS touched = ROW_COUNT;
+  UPDATE sessions SET mechanic_notes = NULL WHERE customer_id = erased AND mechanic_notes IS NOT NULL;
+  UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
+  UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = customer_user;
+  DELETE FROM notification_preferences WHERE user_id = customer_user;
+  DELETE FROM notification_locales WHERE user_id = customer_user;
+  DELETE FROM idempotency_keys WHERE user_id = customer_user;
+  DELETE FROM realtime_tickets WHERE user_id = customer_user;
+  DELETE FROM realtime_connections WHERE user_id = customer_user;
+  INSERT INTO erasures (user_id, erased_by, sessions)
+  VALUES (customer_user, session_user || ':' || operator, touched) RETURNING * INTO done;
+  RETURN done;
+END
+$$;
+COMMENT ON FUNCTION erase_customer(uuid, text) IS
+  'Takes a customer''s personal data out of every row, for ever, and returns the proof; null where there is no such customer, the first proof where it was done before. Raises AD010 while a session is active or a payment is open. For the owner.';
+REVOKE EXECUTE ON FUNCTION erase_customer(uuid, text) FROM PUBLIC;

@@ -35,7 +35,7 @@ def test_invoke_needs_an_event_it_can_read(tmp_path: Path, content: str | None) 
     if content is not None:
         event.write_text(content, encoding="latin-1")
     said = refused("invoke", "MigrateFunction", str(event), "--data-dir", str(tmp_path / "data"))
-    assert said.startswith(f"{event} cannot be read: No such file" if content is None else f"{event} is no JSON: ")
+    assert said.startswith(f"{event} cannot be read: No such file" if content is None else f"{event} is not JSON: ")
 
 
 def test_invoke_refuses_a_folder_as_event(tmp_path: Path) -> None:

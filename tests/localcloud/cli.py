@@ -208,7 +208,7 @@ def _event(file: Path) -> object:
     except OSError as error:
         _fail(f"{file} cannot be read: {error.strerror}")
     except ValueError as error:
-        _fail(f"{file} is no JSON: {error}")
+        _fail(f"{file} is not JSON: {error}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

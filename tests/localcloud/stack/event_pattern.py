@@ -1,8 +1,8 @@
 """EventBridge's event patterns: which events a rule matches.
 
 As in EventBridge, a list matches if one of its entries does, a field that holds a list matches if one of its elements
-does, and a missing field matches nothing. `prefix` is the only operator here. What no template of ours uses is refused,
-so that no rule matches here what it does not match there.
+does, and a missing field matches nothing. `prefix` is the only operator here; the others are refused, so that no rule
+matches an event here that it would not match on AWS.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -55,5 +55,5 @@ def _test(entry: Value, place: str) -> _Test:
 
 
 def _equals(wanted: object) -> _Test:
-    """Equal and of one kind: Python takes True for 1."""
+    """Equal and of one kind: in Python, True equals 1."""
     return lambda value: value == wanted and isinstance(value, bool) == isinstance(wanted, bool)

@@ -231,7 +231,7 @@ def _target(rule: str, target: Mapping[str, Value]) -> RuleTarget:
 
 
 def _check(stack: EventStack) -> None:
-    """Refuse what a deployment would refuse, or would silently lose messages. Raises TemplateError."""
+    """Refuse a stack that a deployment would refuse, or that would silently lose messages. Raises TemplateError."""
     for queue in stack.queues.values():
         if queue.redrive is None:
             continue

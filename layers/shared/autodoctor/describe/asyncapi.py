@@ -144,7 +144,7 @@ def _operations(bus: Mapping[str, Schema], feed: Mapping[str, Schema], questions
     return {
         "publishEvent": _operation("send", "bus", bus, "Every transition, and the outcome of payments and payouts."),
         "pushMessage": _operation("send", "feed", feed, "Messages about the user's sessions, or their queue."),
-        "takeQuestion": _operation("receive", "feed", questions, "What a client may ask."),
+        "takeQuestion": _operation("receive", "feed", questions, "The requests of a client."),
     }
 
 

@@ -73,7 +73,7 @@ class FeedMessage:
     """One type of message.
 
     Attributes:
-        payload: its model; None where it has neither payload nor seq.
+        payload: its model; None when it has neither payload nor seq.
         groups: the groups whose connections get it.
         text: when it is sent.
     """

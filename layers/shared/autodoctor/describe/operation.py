@@ -19,7 +19,7 @@ type Tag = Literal[
 ]
 
 TAGS: Final[Mapping[Tag, str]] = {
-    "Intake": "A customer says what is wrong, pays, and signs the waiver.",
+    "Intake": "A customer describes the problem, pays, and signs the waiver.",
     "Sessions": "One consultation, from waiting to its end, and what both parties see of it.",
     "Mechanics": "The queue, offers, and availability.",
     "Payments": "Plans, credits, earnings, and how mechanics are paid.",
@@ -27,7 +27,7 @@ TAGS: Final[Mapping[Tag, str]] = {
     "Notifications": "A user's messages, and how they want to get them.",
     "Realtime": "How to open the WebSocket; /api/asyncapi.json describes its messages.",
     "Administration": "For admins only; every change is recorded with who made it.",
-    "Webhooks": "What Stripe calls. Its signature is its identity.",
+    "Webhooks": "Called by Stripe, whose signature is its authentication.",
     "Console": "A small web application for customers, mechanics and admins; not an API.",
     "Meta": "The API's description of itself.",
 }
@@ -41,7 +41,7 @@ class Operation:
         id: operationId, from which clients name their methods; never changes.
         summary: a few words.
         tag: the chapter it belongs to.
-        text: what a caller has to know; CommonMark.
+        text: the description, in CommonMark.
         query: query parameters with another meaning here than in parameters.py: text and schema, by name.
         body: schema of a body that is not read as one of our models.
         content: schema by media type of an answer that is not one of our models.

@@ -24,7 +24,7 @@ class Guide:
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
-_ERRORS: Final = {"errors": "Each value that is wrong: `pointer` (RFC 6901) says where it is, `detail` what is wrong."}
+_ERRORS: Final = {"errors": "The wrong values: `pointer` (RFC 6901) is the place of each, `detail` the reason."}
 
 GUIDES: Final[Mapping[str, Guide]] = {
     "malformed-json": Guide(

@@ -39,8 +39,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "renewAccount",
         "Replace a mechanic's account at Stripe",
         "Administration",
-        "For an account that Stripe rejected or that is gone: the mechanic does the onboarding again, and what they "
-        "are owed is sent to the new account.",
+        "For an account that Stripe rejected or closed: the mechanic does the onboarding again, and unpaid earnings "
+        "are sent to the new account.",
     ),
     "GET /api/admin/workshops": Operation(
         "listWorkshops", "List workshops", "Administration", "In the order in which they joined."

@@ -10,10 +10,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "startIntake",
         "Request a mechanic",
         "Intake",
-        "A customer says what is wrong and how they pay. Free and with credits, the answer is 201 with the session; "
-        "`next` says whether the waiver is still to be signed. By card, it is 202 with the page to pay on, and the "
-        "session comes with the payment. Asking again while that page is open gives the same page. With `waiver` in "
-        "the same call the session goes straight to the queue.",
+        "A customer describes the problem and chooses how to pay. If free or paid with credits, the answer is 201 "
+        "with the session; `next` says whether the waiver is still to be signed. By card, the answer is 202 with the "
+        "payment page, and the payment creates the session. Repeating it while that page is open gives the same page. "
+        "With `waiver` in the same call, the session enters the queue at once.",
     ),
     "GET /api/intakes/{intakeId}": Operation(
         "getIntake",

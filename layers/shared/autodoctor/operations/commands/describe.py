@@ -10,7 +10,7 @@ import typer
 from autodoctor.operations.output import fail
 
 SERVED: Final = Path(__file__).parents[5] / "functions" / "docs"
-"""Where the documents are that `GET /api/openapi.json` and `/api/asyncapi.json` serve."""
+"""The folder of the documents that `GET /api/openapi.json` and `/api/asyncapi.json` serve."""
 
 Write = Annotated[bool, typer.Option("--write", help="Write it to functions/docs, which serves it.")]
 _ONE_A_LINE: Final = 2

@@ -31,7 +31,7 @@ def reconcile(  # noqa: PLR0913 - each is an option of the command
     ] = False,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC: compare only what has changed since then."),
+        typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="UTC: compare only rows changed since then."),
     ] = None,
     grace: Annotated[
         float, typer.Option(min=0, help="Minutes: leave out younger movements, perhaps still on their way.")

@@ -75,7 +75,6 @@ def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publis
     Args:
         database: where runs are kept.
         url: of the database to look at, or of a replica.
-        seconds_left: how many seconds this run still has.
         publish: told before the run is kept, so that one who dies between tells twice rather than never.
 
     Raises:
@@ -108,7 +107,6 @@ def newest_runs(database: Database, limit: str | None = None) -> VerifyRuns:
     """What the last runs found.
 
     Args:
-        database: where.
         limit: how many, 1 to 100; 20 where absent.
 
     Raises:

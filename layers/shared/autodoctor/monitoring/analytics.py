@@ -145,7 +145,6 @@ def analytics(
     """Report the course of sessions.
 
     Args:
-        database: where.
         since: `from` of the query; where absent, the bucket's default before the end.
         until: `to` of the query; now where absent.
         bucket: hour, day, week or month; day where absent.

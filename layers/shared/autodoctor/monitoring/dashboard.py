@@ -98,7 +98,6 @@ def session_health(database: Database, since: str | None = None, until: str | No
     """Assemble the dashboard.
 
     Args:
-        database: where.
         since: `from` of the query; 24 hours before the end where absent.
         until: `to` of the query; now where absent.
 

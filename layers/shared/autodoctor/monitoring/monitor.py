@@ -118,9 +118,7 @@ def tell(database: Database, publish: Publish, seconds_left: SecondsLeft) -> int
     """Tell of every alert that was not told, or whose end was not.
 
     Args:
-        database: where.
         publish: sends a subject, a text and attributes to the topic.
-        seconds_left: how many seconds this run still has.
 
     Returns:
         How many tellings there were: an alert that came and went counts twice.

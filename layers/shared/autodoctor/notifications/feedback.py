@@ -60,7 +60,6 @@ def take_feedback(database: Database, envelope: Mapping[str, Any]) -> None:
     """Act on one event of SES; a second delivery changes nothing.
 
     Args:
-        database: where.
         envelope: as EventBridge delivers it, detail-type `Email Bounced` or `Email Complaint Received`.
 
     Raises:

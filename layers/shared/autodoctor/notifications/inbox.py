@@ -99,7 +99,6 @@ def notifications(
     """List a user's notifications, newest first.
 
     Args:
-        database: where.
         user_id: whose.
         limit: notifications a page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.

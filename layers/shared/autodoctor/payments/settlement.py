@@ -109,7 +109,6 @@ def settle(database: Database, session_id: UUID) -> bool:
     """Settle an ended session, unless it is settled already.
 
     Args:
-        database: where.
         session_id: an ended session.
 
     Returns:
@@ -127,8 +126,6 @@ def sweep(database: Database, seconds_left: SecondsLeft, grace_seconds: float = 
     A session that cannot be settled does not delay the others.
 
     Args:
-        database: where.
-        seconds_left: how many seconds this run still has.
         grace_seconds: sessions that ended more recently are left to their events.
 
     Raises:

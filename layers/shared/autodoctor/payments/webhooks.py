@@ -75,7 +75,6 @@ def receive(database: Database, endpoint: Endpoint, body: bytes, signature: str)
     """Handle an event of Stripe's.
 
     Args:
-        database: where.
         endpoint: the platform's, or that of connected accounts, which has its own secrets.
         body: the raw bytes.
         signature: the header `Stripe-Signature`.

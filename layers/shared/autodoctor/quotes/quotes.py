@@ -154,7 +154,6 @@ def escalate(database: Database, user_id: UUID, session_id: UUID, request: Escal
     """Ask a workshop for a quote; asking the same one again returns the same quote, whatever became of it.
 
     Args:
-        database: where.
         user_id: the `sub` of the session's mechanic.
         session_id: a live or completed session.
         request: which workshop is asked.
@@ -204,7 +203,6 @@ def give_amount(database: Database, user_id: UUID, quote_id: UUID, given: Amount
     """Name the amount of a quote, or change it; the same amount again changes nothing.
 
     Args:
-        database: where.
         user_id: the `sub` of a mechanic of the quote's workshop.
         quote_id: which quote.
         given: how much, and for what.
@@ -237,7 +235,6 @@ def approve(database: Database, user_id: UUID, quote_id: UUID, approval: Approva
     """Approve a quote: supersede the session's others, and pay who escalated a share. Repeating it changes nothing.
 
     Args:
-        database: where.
         user_id: the `sub` of the session's customer.
         quote_id: which quote.
         approval: the amount that the customer saw.
@@ -288,7 +285,6 @@ def decline(database: Database, user_id: UUID, quote_id: UUID) -> Quote:
     """Decline a quote, with or without an amount. Repeating it changes nothing.
 
     Args:
-        database: where.
         user_id: the `sub` of the session's customer.
         quote_id: which quote.
 

@@ -150,7 +150,6 @@ def quote(database: Database, user_id: UUID, quote_id: UUID, *, any_quote: bool 
     """One quote.
 
     Args:
-        database: where.
         user_id: who asks.
         quote_id: which quote.
         any_quote: whether the caller may see every quote (admins).
@@ -168,7 +167,6 @@ def session_quotes(database: Database, user_id: UUID, session_id: UUID, *, any_s
     """The quotes of a session, for its parties.
 
     Args:
-        database: where.
         user_id: who asks.
         session_id: which session.
         any_session: whether the caller may see every session (admins).
@@ -188,7 +186,6 @@ def mechanic_quotes(
     """The quotes that this mechanic's workshop was asked for, and those that they asked for by escalating.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
         status: only quotes in this status.
         limit: quotes a page, 1 to 100; 20 where absent.

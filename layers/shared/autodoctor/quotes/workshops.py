@@ -39,7 +39,6 @@ def askable_workshops(
     """A page of all workshops.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
         limit: workshops per page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.

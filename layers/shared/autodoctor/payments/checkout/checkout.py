@@ -81,7 +81,6 @@ def buy_pack(database: Database, user_id: UUID, request: PackRequest) -> PackChe
     """Open a Checkout page for a pack of credits; the same page again while it is open.
 
     Args:
-        database: where.
         user_id: the customer's `sub`.
         request: which pack.
 
@@ -130,7 +129,6 @@ def page_of(database: Database, checkout: Row) -> str:
     """The URL where a checkout is paid; Stripe is asked for it unless it has answered before.
 
     Args:
-        database: where.
         checkout: its row.
 
     Raises:
@@ -165,7 +163,6 @@ def withdraw(database: Database, checkout: Row) -> None:
     """Close an open checkout, so that it can no longer be paid.
 
     Args:
-        database: where.
         checkout: its row.
 
     Raises:

@@ -81,8 +81,6 @@ def sweep_checkouts(
     """Bring every unfinished checkout up to Stripe's state, until none is left or time runs short.
 
     Args:
-        database: where.
-        seconds_left: how many seconds this run still has.
         publish: called, after the commit, with each row that has events.
         grace_seconds: see GRACE_SECONDS.
 

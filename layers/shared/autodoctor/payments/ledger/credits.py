@@ -122,7 +122,6 @@ def credits_of(database: Database, user_id: UUID, limit: str | None = None, curs
     """A customer's credits.
 
     Args:
-        database: where.
         user_id: the customer's `sub`.
         limit: movements per page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.
@@ -152,7 +151,6 @@ def grant_credits(database: Database, admin_id: UUID, grant: GrantRequest) -> Cr
     """Give a customer credits; the ledger records who gave them, and why.
 
     Args:
-        database: where.
         admin_id: the admin's `sub`.
         grant: to whom, how many, and why.
 

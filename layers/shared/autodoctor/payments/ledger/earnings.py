@@ -83,7 +83,6 @@ def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor
     """What a mechanic has earned; suspended mechanics may see it too.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`; somebody who is not a mechanic has earned nothing.
         limit: earnings per page, 1 to 100; 20 where absent.
         cursor: `nextCursor` of the page before.

@@ -76,9 +76,7 @@ def sweep_fees(database: Database, client: "stripe.StripeClient", seconds_left: 
     """Book the fees that are not booked yet, until none is left or time runs short.
 
     Args:
-        database: where.
         client: of Stripe.
-        seconds_left: how many seconds this run still has.
     """
     counts = {"asked": 0, "booked": 0}
     for claim, done, look_up in (

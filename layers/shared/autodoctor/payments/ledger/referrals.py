@@ -34,7 +34,6 @@ def referral_code(database: Database, user_id: UUID) -> Referral:
     """The mechanic's referral code.
 
     Args:
-        database: where.
         user_id: the mechanic's `sub`.
 
     Raises:

@@ -58,9 +58,7 @@ def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seco
     """Look up the refunds that are not known yet, until no payment is left or time runs short.
 
     Args:
-        database: where.
         client: of Stripe.
-        seconds_left: how many seconds this run still has.
     """
     counts = {"asked": 0, "news": 0}
     while seconds_left() > MARGIN_SECONDS and (row := database.one(_CLAIM, {"after": AGAIN_AFTER})) is not None:

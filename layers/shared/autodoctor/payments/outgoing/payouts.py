@@ -61,9 +61,7 @@ def sweep_payouts(database: Database, client: "stripe.StripeClient", seconds_lef
     """Send the payouts that are due, until none is left or time runs short.
 
     Args:
-        database: where.
         client: of Stripe.
-        seconds_left: how many seconds this run still has.
 
     Raises:
         PaidTwice: never, unless somebody sent money by hand under our transfer_group.

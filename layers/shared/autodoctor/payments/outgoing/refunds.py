@@ -39,9 +39,7 @@ def sweep_refunds(database: Database, client: "stripe.StripeClient", seconds_lef
     """Send the refunds that are due, until none is left or time runs short.
 
     Args:
-        database: where.
         client: of Stripe.
-        seconds_left: how many seconds this run still has.
     """
     return lease.sweep_jobs(database, client, seconds_left, _REFUND)
 

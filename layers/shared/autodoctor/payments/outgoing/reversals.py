@@ -36,9 +36,7 @@ def sweep_reversals(database: Database, client: "stripe.StripeClient", seconds_l
     """Take back what is due, until none is left or time runs short; what is given up stays as the mechanic's debt.
 
     Args:
-        database: where.
         client: of Stripe.
-        seconds_left: how many seconds this run still has.
     """
     return lease.sweep_jobs(database, client, seconds_left, _REVERSAL)
 

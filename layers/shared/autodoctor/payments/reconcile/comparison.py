@@ -123,7 +123,6 @@ def reconcile(  # noqa: PLR0913 (each bounds the comparison in its own way)
         since: compare only subjects on which something happened since then; None for all.
         grace: younger differences are left to the next run.
         fee_grace: the same for Stripe's fees.
-        seconds_left: how many seconds this run still has.
 
     Raises:
         StripeRefused: Stripe refused.

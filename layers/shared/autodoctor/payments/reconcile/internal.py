@@ -124,7 +124,6 @@ def settlements(database: Database, span: Span, *, everything: bool) -> Iterator
     """Work out every settlement again, a page at a time: how many there are, and which differ.
 
     Args:
-        database: where.
         span: what is compared.
         everything: also settlements from before it.
     """

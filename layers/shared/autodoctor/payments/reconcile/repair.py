@@ -97,7 +97,6 @@ def repair(database: Database, client: "stripe.StripeClient", differences: Itera
     """Book the differences that are repairable, except those that were booked meanwhile, so repeating it is harmless.
 
     Args:
-        database: where.
         client: of Stripe; it only retrieves the refund or dispute that has to be booked.
         differences: those of a report.
     """

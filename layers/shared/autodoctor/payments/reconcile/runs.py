@@ -57,7 +57,6 @@ def newest_runs(database: Database, limit: str | None = None) -> Runs:
     """The results of the latest comparisons.
 
     Args:
-        database: where.
         limit: how many, 1 to 100; 20 where absent.
 
     Raises:

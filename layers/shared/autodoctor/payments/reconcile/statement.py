@@ -139,7 +139,6 @@ def copy_statement(
         client: of Stripe, which is only read.
         as_of: the present; what happens while the list is read is copied by the next run.
         since: list from a day before it, whatever the copy has; None to list from a day before the copy's end.
-        seconds_left: how many seconds this run still has.
 
     Returns:
         Whether it reached the end.

@@ -111,7 +111,6 @@ def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", 
     """How far a mechanic's onboarding is, by what Stripe last reported.
 
     Args:
-        database: where.
         client: makes one of Stripe, used where events have contradicted each other.
         user_id: the mechanic's `sub`.
 
@@ -132,7 +131,6 @@ def start_onboarding(database: Database, client: "stripe.StripeClient", user_id:
     """A link to Stripe's pages; the first one creates the account, once.
 
     Args:
-        database: where.
         client: of Stripe.
         user_id: the mechanic's `sub`.
 

@@ -185,9 +185,7 @@ def sweep_jobs(database: Database, client: "stripe.StripeClient", seconds_left: 
     """Claim the jobs that are due, one by one, and attempt each, until none is left or time runs short.
 
     Args:
-        database: where.
         client: of Stripe.
-        seconds_left: how many seconds this run still has.
         kind: which jobs.
     """
     counts = dict.fromkeys(Sent.model_fields, 0)
@@ -233,7 +231,6 @@ def intend(database: Database, job: Row, cents: int) -> Row:
     """Store what Stripe is about to be asked for, and give the `idempotency_key` and `asked_cents` to ask with.
 
     Args:
-        database: where.
         job: as it was claimed.
         cents: what is left to send; an earlier call that may still have acted is repeated with its own amount.
 

@@ -78,7 +78,7 @@ def test_demo_leaves_the_settings_of_a_running_server_alone(dev: Dev) -> None:
 
 def test_demo_changes_the_setting_only_when_told_and_only_for_its_length(dev: Dev) -> None:
     done = command(dev, "demo", "--billable-after", "2")
-    assert "Setting min_billable_seconds is 2 for this demo" in done.stdout
+    assert "Setting min_billable_seconds is 2 during this demo" in done.stdout
     assert "Outcome: completed (billable)" in done.stdout
     assert minimum(dev) == 60
 

@@ -80,21 +80,21 @@ def change_workshop(request: Request) -> workshops.Workshop:
 
 
 @router.route("GET /api/admin/plans", groups=ADMINS)
-def list_plans(_request: Request) -> plans.Plans:
+def list_plans(_request: Request) -> plans.AdminPlans:
     return plans.all_plans(db)
 
 
 @router.route(
     "POST /api/admin/plans", groups=ADMINS, body=plans.NewPlan, raises=[plans.PlanExists, SessionBusy], status=201
 )
-def add_plan(request: Request) -> plans.Plan:
+def add_plan(request: Request) -> plans.AdminPlan:
     return plans.add_plan(db, request.caller.user_id, request.json(plans.NewPlan))
 
 
 @router.route(
     "PATCH /api/admin/plans/{code}", groups=ADMINS, body=plans.PlanPatch, raises=[plans.PlanNotFound, SessionBusy]
 )
-def change_plan(request: Request) -> plans.Plan:
+def change_plan(request: Request) -> plans.AdminPlan:
     code = code_of(request.path, plans.PlanNotFound)
     return plans.change_plan(db, request.caller.user_id, code, request.json(plans.PlanPatch))
 
@@ -111,7 +111,7 @@ def list_packs(_request: Request) -> packs.CreditPacks:
     raises=[packs.CreditPackExists, SessionBusy],
     status=201,
 )
-def add_pack(request: Request) -> packs.CreditPack:
+def add_pack(request: Request) -> packs.AdminCreditPack:
     return packs.add_pack(db, request.caller.user_id, request.json(packs.NewCreditPack))
 
 
@@ -121,7 +121,7 @@ def add_pack(request: Request) -> packs.CreditPack:
     body=packs.CreditPackPatch,
     raises=[packs.CreditPackNotFound, SessionBusy],
 )
-def change_pack(request: Request) -> packs.CreditPack:
+def change_pack(request: Request) -> packs.AdminCreditPack:
     code = code_of(request.path, packs.CreditPackNotFound)
     return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
 

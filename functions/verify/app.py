@@ -17,9 +17,9 @@ db = database()
 
 @scheduled(db, "verify")
 def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
-    standing = run(db, database_url(), seconds_left, publish)
-    for section, count in standing.by_section.items():
+    open_findings = run(db, database_url(), seconds_left, publish)
+    for section, count in open_findings.by_section.items():
         metrics.add_metric(name=f"Verify{section.capitalize()}", unit=MetricUnit.Count, value=count)
-    metrics.add_metric(name="VerifyFindings", unit=MetricUnit.Count, value=sum(standing.findings.values()))
-    metrics.add_metric(name="VerifyUnfinished", unit=MetricUnit.Count, value=int(not standing.complete))
-    return standing.model_dump(mode="json", by_alias=True)
+    metrics.add_metric(name="VerifyFindings", unit=MetricUnit.Count, value=sum(open_findings.findings.values()))
+    metrics.add_metric(name="VerifyUnfinished", unit=MetricUnit.Count, value=int(not open_findings.complete))
+    return open_findings.model_dump(mode="json", by_alias=True)

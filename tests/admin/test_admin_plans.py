@@ -16,7 +16,7 @@ from autodoctor.admin.packs import (
     all_packs,
     change_pack,
 )
-from autodoctor.admin.plans import NewPlan, Plan, PlanExists, PlanNotFound, PlanPatch, all_plans
+from autodoctor.admin.plans import AdminPlan, NewPlan, PlanExists, PlanNotFound, PlanPatch, all_plans
 from autodoctor.errors import Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.intake.funded import start_funded_intake
@@ -31,7 +31,7 @@ PACK: dict[str, object] = {"code": "two", "name": "Two", "credits": 2, "priceCen
 RACES = 20
 
 
-def plan(world: World, code: str) -> Plan:
+def plan(world: World, code: str) -> AdminPlan:
     (found,) = (each for each in all_plans(world.app).plans if each.code == code)
     return found
 
@@ -177,7 +177,7 @@ def test_who_bought_before_gets_back_what_they_gave(world: World) -> None:
 def test_of_two_admins_who_add_one_code_one_is_told_that_there_is_one(world: World) -> None:
     for number in range(RACES):
         answers = at_once(world, *(partial(new_plan, code=f"gold{number}"),) * 2)
-        assert Counter(type(answer) for answer in answers) == {Plan: 1, PlanExists: 1}
+        assert Counter(type(answer) for answer in answers) == {AdminPlan: 1, PlanExists: 1}
     assert len(changes(world)) == RACES
 
 
@@ -186,7 +186,7 @@ def test_two_admins_cannot_together_make_what_neither_could(world: World) -> Non
     for _ in range(RACES):
         shorter, longer = partial(patch_plan, maxMinutes=100), partial(patch_plan, includedMinutes=120)
         answers = at_once(world, *(lambda db, patch=patch: patch(db, "quick") for patch in (shorter, longer)))
-        assert Counter(type(answer) for answer in answers) == {Plan: 1, Unprocessable: 1}
+        assert Counter(type(answer) for answer in answers) == {AdminPlan: 1, Unprocessable: 1}
         patch_plan(world.app, "quick", includedMinutes=30, maxMinutes=180)
     assert len(changes(world)) == 2 * RACES
 

@@ -7,7 +7,7 @@ import pytest
 
 from autodoctor.integrity.checks.base import Section
 from autodoctor.integrity.report import VerifyReport
-from autodoctor.integrity.runs import MARGIN_SECONDS, Standing, newest_runs, run
+from autodoctor.integrity.runs import MARGIN_SECONDS, OpenFindings, newest_runs, run
 from localcloud.database.postgres import PostgresServer
 from support.integrity.sample_data import SampleData
 from support.world import World
@@ -33,7 +33,7 @@ class Topic:
         self.subjects.append(subject)
 
 
-def look(world: World, topic: Topic, seconds: float = 60.0) -> Standing:
+def look(world: World, topic: Topic, seconds: float = 60.0) -> OpenFindings:
     """One run with so many seconds to spare, of which each look at the clock takes one."""
     clock = count()
     return run(world.app, world.urls.app_url, lambda: MARGIN_SECONDS + seconds - next(clock) / 10, topic.publish)
@@ -56,7 +56,7 @@ def shift_joins(world: World, hours: int) -> None:
 
 def test_a_finding_is_kept_and_told_once_when_it_comes_and_once_when_it_goes(world: World) -> None:
     topic = Topic()
-    assert look(world, topic) == Standing(complete=True, findings={})
+    assert look(world, topic) == OpenFindings(complete=True, findings={})
     world.owner.execute("ALTER TABLE sessions DISABLE TRIGGER sessions_follow")
     shift_joins(world, -1)
     found = look(world, topic)
@@ -78,19 +78,19 @@ def test_a_finding_is_kept_and_told_once_when_it_comes_and_once_when_it_goes(wor
 def test_runs_that_are_short_of_time_go_on_where_the_one_before_stopped(world: World) -> None:
     topic = Topic()
     whole = look(world, topic)
-    standings: list[Standing] = []
+    looks: list[OpenFindings] = []
     for _ in range(20):
-        standings.append(look(world, topic, seconds=0.25))
-        if standings[-1].complete:
+        looks.append(look(world, topic, seconds=0.25))
+        if looks[-1].complete:
             break
-    runs = newest_runs(world.app).runs[: len(standings)]
-    assert 1 < len(standings) < 20
+    runs = newest_runs(world.app).runs[: len(looks)]
+    assert 1 < len(looks) < 20
     assert len({each.walk_id for each in runs}) == 1
     assert [each.report.complete for each in runs] == [True, *[False] * (len(runs) - 1)]
     assert Section.LEDGER not in looked_at(runs[-1].report)
     assert looked_at(runs[0].report) == set(Section)
     assert runs[0].report.examined == newest_runs(world.app).runs[-1].report.examined
-    assert whole.findings == standings[-1].findings == {}
+    assert whole.findings == looks[-1].findings == {}
     assert look(world, topic, seconds=0.25).complete is False  # the next walk begins
 
 
@@ -99,7 +99,7 @@ def test_a_finding_stands_until_a_whole_walk_does_not_find_it(world: World) -> N
     shift_joins(world, -1)
     found = look(world, topic).findings
     shift_joins(world, 1)
-    parts: list[Standing] = []
+    parts: list[OpenFindings] = []
     while not parts or not parts[-1].complete:
         parts.append(look(world, topic, seconds=0.25))
     assert len(parts) > 1

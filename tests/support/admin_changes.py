@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from autodoctor.admin.mechanics import Mechanic, MechanicPatch, NewMechanic, add_mechanic, change_mechanic
-from autodoctor.admin.plans import NewPlan, Plan, PlanPatch, add_plan, change_plan
+from autodoctor.admin.plans import AdminPlan, NewPlan, PlanPatch, add_plan, change_plan
 from autodoctor.db import Database
 from autodoctor.errors import Problem
 from autodoctor.ids import new_id
@@ -43,12 +43,12 @@ def patch_mechanic(database: Database, mechanic_id: UUID, admin: UUID = ADMIN, *
     return change_mechanic(database, admin, mechanic_id, body(MechanicPatch, fields))
 
 
-def new_plan(database: Database, **fields: object) -> Plan:
+def new_plan(database: Database, **fields: object) -> AdminPlan:
     """Add one; `fields` are those of the wire."""
     return add_plan(database, ADMIN, body(NewPlan, {**NEW_PLAN, **fields}))
 
 
-def patch_plan(database: Database, code: str, **fields: object) -> Plan:
+def patch_plan(database: Database, code: str, **fields: object) -> AdminPlan:
     """Change one; `fields` are those of the wire."""
     return change_plan(database, ADMIN, code, body(PlanPatch, fields))
 

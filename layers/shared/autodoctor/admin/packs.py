@@ -59,7 +59,7 @@ class CreditPackPatch(RequestBody):
     active: bool = ABSENT
 
 
-class CreditPack(ResponseModel):
+class AdminCreditPack(ResponseModel):
     """A pack, and whether it is sold."""
 
     code: str
@@ -73,7 +73,7 @@ class CreditPack(ResponseModel):
 class CreditPacks(ResponseModel):
     """All packs, smallest first, also those that are not sold."""
 
-    credit_packs: list[CreditPack]
+    credit_packs: list[AdminCreditPack]
 
 
 class CreditPackNotFound(NotFound):
@@ -94,10 +94,10 @@ class CreditPackExists(Conflict):
 
 def all_packs(database: Database) -> CreditPacks:
     """Every pack."""
-    return CreditPacks(credit_packs=[CreditPack(**row) for row in database.all(_ALL, {})])
+    return CreditPacks(credit_packs=[AdminCreditPack(**row) for row in database.all(_ALL, {})])
 
 
-def add_pack(database: Database, actor_id: UUID, new: NewCreditPack) -> CreditPack:
+def add_pack(database: Database, actor_id: UUID, new: NewCreditPack) -> AdminCreditPack:
     """Add a pack for sale.
 
     Args:
@@ -114,10 +114,10 @@ def add_pack(database: Database, actor_id: UUID, new: NewCreditPack) -> CreditPa
         row = database.one(_ONE, parameters)
         if row is None or not row["own"]:
             raise CreditPackExists(new.code)
-    return CreditPack(**row)
+    return AdminCreditPack(**row)
 
 
-def change_pack(database: Database, actor_id: UUID, code: str, patch: CreditPackPatch) -> CreditPack:
+def change_pack(database: Database, actor_id: UUID, code: str, patch: CreditPackPatch) -> AdminCreditPack:
     """Change a pack for later purchases; repeating it changes nothing.
 
     Raises:
@@ -127,4 +127,4 @@ def change_pack(database: Database, actor_id: UUID, code: str, patch: CreditPack
     row = database.one(_CHANGE, parameters) or database.one(_ONE, parameters)  # there, and nothing changed
     if row is None:
         raise CreditPackNotFound
-    return CreditPack(**row)
+    return AdminCreditPack(**row)

@@ -90,7 +90,7 @@ class PlanPatch(RequestBody):
     uses_per_customer: Uses | None = None
 
 
-class Plan(ResponseModel):
+class AdminPlan(ResponseModel):
     """A plan with all its terms; `mechanic_fixed_pay_cents` is the mechanic's pay for a free session."""
 
     code: str
@@ -106,10 +106,10 @@ class Plan(ResponseModel):
     uses_per_customer: int | None
 
 
-class Plans(ResponseModel):
+class AdminPlans(ResponseModel):
     """All plans, cheapest first."""
 
-    plans: list[Plan]
+    plans: list[AdminPlan]
 
 
 class PlanNotFound(NotFound):
@@ -128,12 +128,12 @@ class PlanExists(Conflict):
         super().__init__("There is a plan with this code.", code=code)
 
 
-def all_plans(database: Database) -> Plans:
+def all_plans(database: Database) -> AdminPlans:
     """Return every plan, as admins see it."""
-    return Plans(plans=[Plan(**row) for row in database.all(_ALL, {})])
+    return AdminPlans(plans=[AdminPlan(**row) for row in database.all(_ALL, {})])
 
 
-def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> Plan:
+def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> AdminPlan:
     """Add a plan for sale.
 
     Args:
@@ -154,10 +154,10 @@ def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> Plan:
         row = database.one(_THERE, parameters)
         if row is None or not row["own"]:
             raise PlanExists(new.code)
-    return Plan(**row)
+    return AdminPlan(**row)
 
 
-def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch) -> Plan:
+def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch) -> AdminPlan:
     """Change a plan for later intakes; repeating it changes nothing.
 
     Args:
@@ -187,7 +187,7 @@ def change_plan(database: Database, actor_id: UUID, code: str, patch: PlanPatch)
     row = database.transaction(change)
     if row is None:
         raise PlanNotFound
-    return Plan(**row)
+    return AdminPlan(**row)
 
 
 def _refuse_what_does_not_fit(terms: Row) -> None:

@@ -88,20 +88,16 @@ def _without_aliases(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
 
 
 def _short_names(definitions: Iterable[str]) -> dict[str, str]:
-    """Distinct names for models that have the same: `autodoctor__admin__plans__Plan` is `AdminPlan`.
+    """Names without the suffix for requests or answers that pydantic adds.
 
     Raises:
-        ValueError: two would have the same name.
+        ValueError: two models have the same name, which pydantic parts by their modules or by that suffix.
     """
-    short = {}
-    for long in definitions:
-        if "__" in long:
-            package, name = long.split("__")[1], long.rpartition("__")[2]
-            short[long] = f"{package.capitalize()}{name}"
-        elif long.endswith(_MODES):
-            short[long] = long.rpartition("-")[0]  # it shared its name with a kind of text or number, which was inlined
-    if len({*short.values(), *definitions}) < len(short) + len(set(definitions)):
-        raise ValueError(f"two models with one name: {sorted(short.values())}")
+    names = list(definitions)
+    # A suffix stands alone where the model shared its name with a kind of text or number, which was written out.
+    short = {name: name.rpartition("-")[0] for name in names if name.endswith(_MODES)}
+    if any("__" in name for name in names) or len({*short.values(), *names}) < len(short) + len(names):
+        raise ValueError(f"two models with one name: {sorted(names)}")
     return short
 
 

@@ -54,7 +54,7 @@ class VerifyRuns(ResponseModel):
     runs: list[VerifyRun]
 
 
-class Standing(ResponseModel):
+class OpenFindings(ResponseModel):
     """What stands as wrong after a run: by check, and whether the walk is whole."""
 
     complete: bool
@@ -69,7 +69,7 @@ class Standing(ResponseModel):
         }
 
 
-def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publish) -> Standing:
+def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publish) -> OpenFindings:
     """Look on, keep what was found, and tell the topic where it is not what it was.
 
     Args:
@@ -87,10 +87,10 @@ def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publis
         outcome = verify(connection, start=_place(before), seconds_left=lambda: seconds_left() - MARGIN_SECONDS)
     report = VerifyReport.of(outcome, before if goes_on else None)
     whole_report = VerifyReport.model_validate(whole["report"]) if whole else None
-    standing = _standing(report, whole_report)
-    was = _standing(before, whole_report) if before else Standing(complete=True, findings={})
-    if standing.findings.keys() != was.findings.keys():
-        publish(*_message(standing))
+    open_findings = _open_findings(report, whole_report)
+    was = _open_findings(before, whole_report) if before else OpenFindings(complete=True, findings={})
+    if open_findings.findings.keys() != was.findings.keys():
+        publish(*_message(open_findings))
     values = {
         "walk_id": last["walk_id"] if last and goes_on else new_id(),
         "began_at": report.began_at,
@@ -100,7 +100,7 @@ def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publis
         "report": Jsonb(report.model_dump(mode="json", by_alias=True)),
     }
     database.execute(_KEEP, values)
-    return standing
+    return open_findings
 
 
 def newest_runs(database: Database, limit: str | None = None) -> VerifyRuns:
@@ -121,27 +121,28 @@ def _place(before: VerifyReport | None) -> Place | None:
     return Place(before.stopped_in, before.stopped_at)
 
 
-def _standing(report: VerifyReport, whole: VerifyReport | None) -> Standing:
+def _open_findings(report: VerifyReport, whole: VerifyReport | None) -> OpenFindings:
     """What a report and, until its walk is whole, the last whole one say together."""
     counts = _counts(report)
     if not report.complete and whole is not None:
         for slug, count in _counts(whole).items():
             counts[slug] = max(counts.get(slug, 0), count)
-    return Standing(complete=report.complete, findings=counts)
+    return OpenFindings(complete=report.complete, findings=counts)
 
 
 def _counts(report: VerifyReport) -> dict[str, int]:
     return {found.check: found.count for section in report.sections for found in section.found}
 
 
-def _message(standing: Standing) -> tuple[str, str, dict[str, str]]:
+def _message(open_findings: OpenFindings) -> tuple[str, str, dict[str, str]]:
     """Subject, text and attributes; the text is JSON that a person can read."""
-    total = sum(standing.findings.values())
-    news = "opened" if total else "cleared"
+    total = sum(open_findings.findings.values())
+    change = "opened" if total else "cleared"
     subject = f"AutoDoctor verify: {counted(total, 'finding') if total else 'nothing is wrong any more'}"
     says = {check.slug: check.says for check in ALL_CHECKS}
     found = [
-        {"check": slug, "says": says.get(slug), "count": count} for slug, count in sorted(standing.findings.items())
+        {"check": slug, "says": says.get(slug), "count": count}
+        for slug, count in sorted(open_findings.findings.items())
     ]
-    body = {"news": news, "alert": "verify", "count": total, "findings": found}
-    return subject, json.dumps(body, indent=1), {"news": news, "alert": "verify", "severity": "critical"}
+    body = {"news": change, "alert": "verify", "count": total, "findings": found}
+    return subject, json.dumps(body, indent=1), {"news": change, "alert": "verify", "severity": "critical"}

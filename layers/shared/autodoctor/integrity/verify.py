@@ -73,7 +73,7 @@ type Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass(slots=True)
-class Tally:
+class CheckTally:
     """The number of findings of one kind, and the first few."""
 
     check: Check
@@ -110,7 +110,7 @@ class Outcome:
     seconds: float = 0.0
     examined: dict[str, int] = field(default_factory=dict)
     recent: dict[str, int] = field(default_factory=dict)
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    tallies: dict[str, CheckTally] = field(default_factory=dict)
     looked_at: set[str] = field(default_factory=set)
     accepted: frozenset[tuple[str, str]] = frozenset()
     left_out: int = 0
@@ -128,7 +128,7 @@ class Outcome:
             if (finding.check.slug, finding.subject) in self.accepted:
                 self.left_out += 1
                 continue
-            tally = self.tallies.setdefault(finding.check.slug, Tally(finding.check))
+            tally = self.tallies.setdefault(finding.check.slug, CheckTally(finding.check))
             tally.count += 1
             if len(tally.samples) < SAMPLES:
                 tally.samples.append(finding)
@@ -137,7 +137,7 @@ class Outcome:
         """Note that these checks were made."""
         self.looked_at.update(check.slug for check in checks)
 
-    def of(self, section: Section) -> list[Tally]:
+    def of(self, section: Section) -> list[CheckTally]:
         """What was found in a section."""
         return [tally for tally in self.tallies.values() if tally.check.section is section]
 

@@ -15,7 +15,7 @@ _CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class NewWorkshop:
+class WorkshopRow:
     """A row of workshops that is written."""
 
     id: UUID
@@ -23,7 +23,7 @@ class NewWorkshop:
 
 
 @dataclass(frozen=True, slots=True)
-class NewMechanic:
+class MechanicRow:
     """A row of mechanics that is written."""
 
     id: UUID
@@ -47,9 +47,9 @@ class People:
 
     now: datetime
     users: dict[UUID, UUID] = field(default_factory=dict)
-    new_workshops: list[NewWorkshop] = field(default_factory=list)
-    new_mechanics: list[NewMechanic] = field(default_factory=list)
-    former: dict[UUID, NewMechanic] = field(default_factory=dict)
+    new_workshops: list[WorkshopRow] = field(default_factory=list)
+    new_mechanics: list[MechanicRow] = field(default_factory=list)
+    former: dict[UUID, MechanicRow] = field(default_factory=dict)
     _by_id: dict[UUID, UUID] = field(default_factory=dict)
     _by_user: dict[UUID, UUID] = field(default_factory=dict)
     _workshops: set[UUID] = field(default_factory=set)
@@ -65,7 +65,7 @@ class People:
             return self._by_id[reference], False
         if reference in self._by_user:
             return self._by_user[reference], True
-        made = NewMechanic(reference, reference, "Former mechanic", None, "suspended", self.now)
+        made = MechanicRow(reference, reference, "Former mechanic", None, "suspended", self.now)
         self.former[reference] = made
         self._know(made)
         return reference, False
@@ -84,7 +84,7 @@ class People:
             return None
         return workshop_id
 
-    def _know(self, mechanic: NewMechanic) -> None:
+    def _know(self, mechanic: MechanicRow) -> None:
         self._by_id[mechanic.id] = mechanic.id
         self._by_user.setdefault(mechanic.user_id, mechanic.id)
         self.users[mechanic.id] = mechanic.user_id
@@ -94,7 +94,7 @@ class People:
     def learn(self, source: Source, target: Target) -> None:
         """Read the mechanics and workshops that are here already, and those of the old system."""
         for row in target.mechanics():
-            self._know(NewMechanic(row["id"], row["user_id"], "", row["workshop_id"], row["status"], self.now))
+            self._know(MechanicRow(row["id"], row["user_id"], "", row["workshop_id"], row["status"], self.now))
         self._workshops = target.workshops()
         for table, cells in _rows(source, *names.WORKSHOPS):
             workshop_id = identity(cells, ("id",))
@@ -106,7 +106,7 @@ class People:
             ):
                 continue
             self._workshops.add(workshop_id)
-            self.new_workshops.append(NewWorkshop(workshop_id, text(cells, names.NAME, 200) or UNKNOWN))
+            self.new_workshops.append(WorkshopRow(workshop_id, text(cells, names.NAME, 200) or UNKNOWN))
         for _, cells in _rows(source, names.MECHANICS):
             self._learn_mechanic(cells)
 
@@ -119,7 +119,7 @@ class People:
             self._by_id[mechanic_id] = self._by_user[user_id]  # the same person, moved or added before
             return
         at_work = (text(cells, ("status", "account_status")) or "approved").lower() in names.MECHANIC_AT_WORK
-        made = NewMechanic(
+        made = MechanicRow(
             mechanic_id,
             user_id,
             text(cells, names.NAME, 200) or UNKNOWN,

@@ -96,7 +96,7 @@ class ImportReport(_Wire):
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportCounts:
     """Counts while an import goes on."""
 
     tables: dict[str, Counter[str]] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     _samples: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
-    def count(self, table: str, what: str, rows: int = 1) -> None:
+    def add(self, table: str, what: str, rows: int = 1) -> None:
         """Count rows of a table by what became of them."""
         self.tables.setdefault(table, Counter())[what] += rows
 

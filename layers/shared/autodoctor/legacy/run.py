@@ -17,7 +17,7 @@ from autodoctor.legacy.names import Meaning, known_states
 from autodoctor.legacy.old import Family, Old, Unmovable, read
 from autodoctor.legacy.parsing import as_uuid, derived_id, identity
 from autodoctor.legacy.people import People
-from autodoctor.legacy.report import ImportReport, Tally
+from autodoctor.legacy.report import ImportCounts, ImportReport
 from autodoctor.legacy.source import OldRow, Source
 from autodoctor.legacy.target import Target
 from autodoctor.legacy.target_state import ACTIVE, Fate, Notice, Terms, closed, fate_of, requeued
@@ -66,7 +66,7 @@ class Import:
     writer: Writer | None
     batch: int
     progress: Progress
-    tally: Tally = field(default_factory=Tally)
+    counts: ImportCounts = field(default_factory=ImportCounts)
     active: list[Candidate] = field(default_factory=list)
 
     def run(self) -> None:
@@ -85,7 +85,7 @@ class Import:
             for column in ("session_id", "diagnostic_session_id"):
                 if self.source.has(table, column):
                     for subject, _ in self.source.repeated(table, column):
-                        self.tally.notice("paid_twice", subject)
+                        self.counts.notice("paid_twice", subject)
 
     # --- consultations ----------------------------------------------------------------------------
 
@@ -165,10 +165,10 @@ class Import:
         prove(moved, self.people.users.get(fate.mechanic_id) if fate.mechanic_id else None, self.target.now)
         notices = candidate.notices | fate.notices | ({Notice.PAID_AND_OPEN} if goes_on and old.paid else set())
         became = f"{fate.status}, {fate.reason}" if fate.reason else str(fate.status)
-        self.tally.count(old.table, "moved")
-        self.tally.became[old.table, old.state, became] += 1
+        self.counts.add(old.table, "moved")
+        self.counts.became[old.table, old.state, became] += 1
         for notice in sorted(notices):
-            self.tally.notice(notice, str(old.id))
+            self.counts.notice(notice, str(old.id))
         note = ", ".join(sorted(notices)) or None
         kept = Kept(old.table, old.key, candidate.row.content, "moved", note, old.id, old.user_id)
         return moved, kept
@@ -223,12 +223,12 @@ class Import:
                 session_id = identity(row.cells, names.SESSION)
                 became = "kept"
                 if row.key in lost:
-                    self.tally.notice("orphan_row", f"{table} {row.key}")
+                    self.counts.notice("orphan_row", f"{table} {row.key}")
                 elif session_id is not None or table == names.INTAKES:
                     became = "part"
                 elif row.key in moved:
                     became = "moved"
-                self.tally.count(table, became)
+                self.counts.add(table, became)
                 user_id = identity(row.cells, ("id",) if table == names.PROFILES else names.CUSTOMER)
                 note = "orphan_row" if row.key in lost else None
                 archive.append(Kept(table, row.key, row.content, became, note, session_id, user_id))
@@ -240,11 +240,11 @@ class Import:
     def _fresh(self, table: str, done: tuple[str, ...]) -> Iterator[list[OldRow]]:
         """The rows of a table that no earlier run has dealt with, a batch at a time."""
         total, seen = self.source.count(table), 0
-        self.tally.count(table, "rows", total)
+        self.counts.add(table, "rows", total)
         for chunk in self.source.chunks(table, self.batch):
             before = self.target.archived(table, [row.key for row in chunk])
             fresh = [row for row in chunk if before.get(row.key, ("", None))[0] not in done]
-            self.tally.count(table, "before", len(chunk) - len(fresh))
+            self.counts.add(table, "before", len(chunk) - len(fresh))
             if fresh:
                 yield fresh
             seen += len(chunk)
@@ -258,22 +258,22 @@ class Import:
         rows = {moved.id: kept for moved, kept in ready}
         for refusal in self.writer.sessions(ready):
             kept = rows[refusal.moved.id]
-            self.tally.count(kept.table, "moved", -1)
-            self.tally.count(kept.table, "refused")
-            self.tally.refuse("refused_by_database", kept.key)
+            self.counts.add(kept.table, "moved", -1)
+            self.counts.add(kept.table, "refused")
+            self.counts.refuse("refused_by_database", kept.key)
             note = f"refused_by_database: {refusal.why}"
             archive.append(Kept(kept.table, kept.key, kept.content, "refused", note, None, kept.user_id))
         self.writer.archive(archive)
 
     def _part(self, table: str, row: OldRow, other: PartOf) -> Kept:
-        self.tally.count(table, "part")
-        self.tally.notice("linked_part", f"{table} {row.key}")
+        self.counts.add(table, "part")
+        self.counts.notice("linked_part", f"{table} {row.key}")
         user_id = identity(row.cells, names.CUSTOMER)
         return Kept(table, row.key, row.content, "part", None, other.session_id, user_id)
 
     def _refused(self, table: str, row: OldRow, unmovable: Unmovable) -> Kept:
-        self.tally.count(table, "refused")
-        self.tally.refuse(unmovable.reason, f"{table} {row.key}: {unmovable.detail}")
+        self.counts.add(table, "refused")
+        self.counts.refuse(unmovable.reason, f"{table} {row.key}: {unmovable.detail}")
         content = "{}" if unmovable.reason == "customer_erased" else row.content
         return Kept(table, row.key, content, "refused", str(unmovable), None, identity(row.cells, names.CUSTOMER))
 
@@ -332,7 +332,7 @@ def import_legacy(  # noqa: PLR0913 - what a run is made of
         writer = Writer(writing, label, actor) if apply else None
         run = Import(source, target, People(target.now), states, writer, batch, progress)
         run.run()
-        report = run.tally.report(label, applied=apply)
+        report = run.counts.report(label, applied=apply)
         if writer is not None:
             writer.finish(report.model_dump(by_alias=True, mode="json"))
     return report

@@ -35,7 +35,7 @@ _WORKSHOPS: Final[LiteralString] = "SELECT id FROM workshops"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TargetPlan:
     """The columns of a plan that an import needs."""
 
     code: str
@@ -57,13 +57,13 @@ class Target:
         about = self._asked(_NOW)[0]
         self.now: datetime = about["now"]
         self.minimum_seconds: int = about["minimum"]
-        self.plans = {row["code"]: Plan(**row) for row in self._asked(_PLANS)}
+        self.plans = {row["code"]: TargetPlan(**row) for row in self._asked(_PLANS)}
 
     def look_again(self) -> None:
         """Read the clock again, after a long walk."""
         self.now = self._asked(_NOW)[0]["now"]
 
-    def plan_for(self, code: str | None, session_type: str) -> Plan:
+    def plan_for(self, code: str | None, session_type: str) -> TargetPlan:
         """The plan of that code if it allows the type, else the free one, else any that does.
 
         Raises:

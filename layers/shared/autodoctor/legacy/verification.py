@@ -40,7 +40,7 @@ def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
     for number, step in enumerate(moved.steps(), start=1):
         if step.of_assignment:
             record.assignment_events.append(
-                rec.AssignmentEvent(
+                rec.AssignmentEventRow(
                     *(moved.id, number, step.at, moved.assignment_id, None, ACTOR, step.source, str(step.target)),
                     False,  # noqa: FBT003
                 )
@@ -117,7 +117,7 @@ def _assignment(moved: Moved) -> rec.Assignment:
     )
 
 
-def _participants(moved: Moved) -> Iterator[rec.Participant]:
-    yield rec.Participant(moved.id, "customer", moved.old.created_at, None, NOBODY, None)
+def _participants(moved: Moved) -> Iterator[rec.ParticipantRow]:
+    yield rec.ParticipantRow(moved.id, "customer", moved.old.created_at, None, NOBODY, None)
     if moved.fate.mechanic_id is not None and moved.fate.accepted_at is not None:
-        yield rec.Participant(moved.id, "mechanic", moved.fate.accepted_at, None, None, moved.fate.mechanic_id)
+        yield rec.ParticipantRow(moved.id, "mechanic", moved.fate.accepted_at, None, None, moved.fate.mechanic_id)

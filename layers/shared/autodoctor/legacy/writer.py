@@ -17,7 +17,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from autodoctor.legacy.audit_rows import ACTOR, Moved
-from autodoctor.legacy.people import NewMechanic, NewWorkshop
+from autodoctor.legacy.people import MechanicRow, WorkshopRow
 from autodoctor.legacy.target_state import ACTIVE
 
 ATTEMPTS: Final = 20
@@ -119,7 +119,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedSession:
     """A session that the database refused, and by which constraint."""
 
     moved: Moved
@@ -144,7 +144,7 @@ class Writer:
         self._connection = connection
         (self.import_id,) = self._all(_BEGIN, {"source": source, "actor": actor})[0]
 
-    def people(self, workshops: Sequence[NewWorkshop], mechanics: Sequence[NewMechanic]) -> None:
+    def people(self, workshops: Sequence[WorkshopRow], mechanics: Sequence[MechanicRow]) -> None:
         """Write workshops and mechanics; those that are there stay as they are."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
             cursor.executemany(_WORKSHOP, [(each.id, each.name) for each in workshops])
@@ -153,7 +153,7 @@ class Writer:
                 [(m.id, m.user_id, m.name, m.workshop_id, m.status, m.created_at) for m in mechanics],
             )
 
-    def sessions(self, batch: Sequence[tuple[Moved, Kept]]) -> Iterator[Refusal]:
+    def sessions(self, batch: Sequence[tuple[Moved, Kept]]) -> Iterator[RefusedSession]:
         """Write sessions with the archive of the rows they were; what the database refuses is left out.
 
         Yields:
@@ -170,7 +170,7 @@ class Writer:
             if not _is_refusal(error):
                 raise
             if len(batch) == 1:
-                yield Refusal(
+                yield RefusedSession(
                     batch[0][0], f"{error.sqlstate} {error.diag.constraint_name or error.diag.message_primary}"
                 )
                 return

@@ -9,7 +9,7 @@ from autodoctor.db import Database, Row
 from autodoctor.monitoring.alerts import Alerts, alerts
 from autodoctor.monitoring.runs import ScheduleRun, schedules
 from autodoctor.monitoring.score import Hour, Score, score
-from autodoctor.monitoring.snapshot import MoneyStuck, Standing, money_stuck, standing
+from autodoctor.monitoring.snapshot import MoneyStuck, Snapshot, money_stuck, snapshot
 from autodoctor.monitoring.window import Window, counted, window
 from autodoctor.web.schemas import ResponseModel, Utc
 
@@ -84,7 +84,7 @@ class SessionHealth(ResponseModel):
     since: Utc = Field(serialization_alias="from")
     until: Utc = Field(serialization_alias="to")
     score: Score
-    now: Standing
+    now: Snapshot
     money_stuck: list[MoneyStuck]
     alerts: Alerts
     metrics: list[Tile]
@@ -105,7 +105,7 @@ def session_health(database: Database, since: str | None = None, until: str | No
         Unprocessable: not a time, or longer than 31 days.
     """
     asked = window(since, until, longest=LONGEST, default=DEFAULT)
-    counts, present = score(database, asked), standing(database)
+    counts, present = score(database, asked), snapshot(database)
     return SessionHealth(
         as_of=counts["as_of"],
         since=asked.since,
@@ -184,7 +184,7 @@ def _revenue(database: Database, asked: Window) -> Revenue:
     )
 
 
-def _distribution(counts: Row, present: Standing, asked: Window) -> list[Count]:
+def _distribution(counts: Row, present: Snapshot, asked: Window) -> list[Count]:
     active = {
         "scheduled": present.scheduled,
         "pending": present.pending,

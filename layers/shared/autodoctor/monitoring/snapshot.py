@@ -85,7 +85,7 @@ class Offers(ResponseModel):
     lapsed: int
 
 
-class Standing(ResponseModel):
+class Snapshot(ResponseModel):
     """This minute.
 
     Attributes:
@@ -119,13 +119,13 @@ class MoneyStuck(ResponseModel):
     list: str
 
 
-def standing(database: Database) -> Standing:
+def snapshot(database: Database) -> Snapshot:
     """What is going on this minute."""
     row = database.one(_NOW, {"minutes": OFFER_MINUTES})
     if row is None:
         raise RuntimeError("a query of one row gave none")
     offers = Offers(**{name: row[f"offers_{name}"] for name in ("accepted", "declined", "lapsed")})
-    return Standing.model_validate({**row, "offers": offers})
+    return Snapshot.model_validate({**row, "offers": offers})
 
 
 def money_stuck(database: Database) -> list[MoneyStuck]:

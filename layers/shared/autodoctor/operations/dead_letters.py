@@ -34,7 +34,7 @@ class NoSuchQueue(Refusal):
 
 
 @dataclass(frozen=True)
-class DeadLetterQueue:
+class StackQueue:
     """A dead-letter queue.
 
     Attributes:
@@ -51,7 +51,7 @@ class DeadLetterQueue:
 
 
 @dataclass(frozen=True)
-class Redriven:
+class RedriveOutcome:
     """The number of dead letters sent again, and the reason why each of the others was not."""
 
     sent: int
@@ -68,7 +68,7 @@ class Account:
         self._lambda = functions
         self._urls = urls
 
-    def dead_letter_queues(self) -> list[DeadLetterQueue]:
+    def dead_letter_queues(self) -> list[StackQueue]:
         """Return the dead-letter queues of other queues, and those with "deadletter" in their name."""
         found = []
         for name, url in sorted(self._urls.items()):
@@ -77,10 +77,10 @@ class Account:
                 wanted = ["QueueArn", "ApproximateNumberOfMessages"]
                 attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=wanted)["Attributes"]
                 depth = int(attributes["ApproximateNumberOfMessages"])
-                found.append(DeadLetterQueue(name, url, attributes["QueueArn"], depth, bool(sources)))
+                found.append(StackQueue(name, url, attributes["QueueArn"], depth, bool(sources)))
         return found
 
-    def dead_letter_queue(self, name: str) -> DeadLetterQueue:
+    def dead_letter_queue(self, name: str) -> StackQueue:
         """Return one dead-letter queue by its name in the template. Raises NoSuchQueue."""
         queues = self.dead_letter_queues()
         for queue in queues:
@@ -88,35 +88,35 @@ class Account:
                 return queue
         raise NoSuchQueue(name, (queue.name for queue in queues))
 
-    def messages(self, queue: DeadLetterQueue) -> list[DeadLetterMessage]:
+    def messages(self, queue: StackQueue) -> list[DeadLetterMessage]:
         """Read the messages of a queue and leave them there; the oldest first."""
         found = [message for batch in self._batches(queue, _PEEK_SECONDS) for message in batch]
         self._release(queue, found)
         return sorted(found, key=lambda message: message.sent_at)
 
-    def oldest(self, queue: DeadLetterQueue) -> datetime | None:
+    def oldest(self, queue: StackQueue) -> datetime | None:
         """Return when the oldest message was sent, UTC. Only the first batch is read, so an older one may be missed."""
         batch = next(iter(self._batches(queue, _PEEK_SECONDS)), [])
         self._release(queue, batch)
         return min((message.sent_at for message in batch), default=None)
 
-    def redrive(self, queue: DeadLetterQueue) -> Redriven:
+    def redrive(self, queue: StackQueue) -> RedriveOutcome:
         """Send everything in a queue again."""
         return self._move(queue) if queue.from_queues else self._send_each(queue)
 
-    def _move(self, queue: DeadLetterQueue) -> Redriven:
+    def _move(self, queue: StackQueue) -> RedriveOutcome:
         self._sqs.start_message_move_task(SourceArn=queue.arn)
         give_up_at = time.monotonic() + _MOVE_LIMIT_SECONDS
         while True:
             [task, *_] = self._sqs.list_message_move_tasks(SourceArn=queue.arn)["Results"]
             moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
             if task["Status"] == "COMPLETED":
-                return Redriven(moved, ())
+                return RedriveOutcome(moved, ())
             if task["Status"] != "RUNNING" or time.monotonic() > give_up_at:
-                return Redriven(moved, (f"{task['Status'].lower()} {task.get('FailureReason', '')}".strip(),))
+                return RedriveOutcome(moved, (f"{task['Status'].lower()} {task.get('FailureReason', '')}".strip(),))
             time.sleep(1)
 
-    def _send_each(self, queue: DeadLetterQueue) -> Redriven:
+    def _send_each(self, queue: StackQueue) -> RedriveOutcome:
         sent, kept = 0, []
         for batch in self._batches(queue, _HOLD_SECONDS):
             for message in batch:
@@ -126,7 +126,7 @@ class Account:
                     self._sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message.receipt)
                     sent += 1
         self._release(queue, [message for message, _ in kept])
-        return Redriven(sent, tuple(reason for _, reason in kept))
+        return RedriveOutcome(sent, tuple(reason for _, reason in kept))
 
     def _send(self, message: DeadLetterMessage) -> str:
         """Send one message to its destination. Return why that failed, or an empty string."""
@@ -155,7 +155,7 @@ class Account:
         groups = [each["SqsParameters"]["MessageGroupId"] for each in targets if each["Arn"] == message.target]
         return {"MessageGroupId": groups[0]} if groups else {}
 
-    def _batches(self, queue: DeadLetterQueue, hold_seconds: int) -> Iterator[list[DeadLetterMessage]]:
+    def _batches(self, queue: StackQueue, hold_seconds: int) -> Iterator[list[DeadLetterMessage]]:
         """Receive until nothing comes any more. SQS may answer with few messages, or none, while there are more."""
         empty = 0
         while empty < _EMPTY_RECEIVES:
@@ -171,7 +171,7 @@ class Account:
             if batch:
                 yield batch
 
-    def _release(self, queue: DeadLetterQueue, messages: Iterable[DeadLetterMessage]) -> None:
+    def _release(self, queue: StackQueue, messages: Iterable[DeadLetterMessage]) -> None:
         for message in messages:
             self._sqs.change_message_visibility(QueueUrl=queue.url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
 

@@ -97,7 +97,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class AssignmentEvent:
+class AssignmentEventRow:
     """A row of `session_assignment_events`; `repaired` as in Event."""
 
     session_id: UUID
@@ -112,7 +112,7 @@ class AssignmentEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Participant:
+class ParticipantRow:
     """A row of `session_participants`."""
 
     session_id: UUID
@@ -141,8 +141,8 @@ class Record:
     waiver: Waiver | None = None
     assignments: list[Assignment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    assignment_events: list[AssignmentEvent] = field(default_factory=list)
-    participants: list[Participant] = field(default_factory=list)
+    assignment_events: list[AssignmentEventRow] = field(default_factory=list)
+    participants: list[ParticipantRow] = field(default_factory=list)
 
     @property
     def transitions(self) -> list[Event]:
@@ -150,7 +150,7 @@ class Record:
         return [event for event in self.events if event.type == "transition"]
 
     @property
-    def everything(self) -> list[Event | AssignmentEvent]:
+    def everything(self) -> list[Event | AssignmentEventRow]:
         """All audit rows and all evidence."""
         return [*self.events, *self.assignment_events]
 
@@ -231,9 +231,9 @@ def records(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> dic
         found[assignment.session_id].assignments.append(assignment)
     for event in rows(connection, Event, _EVENTS, window):
         found[event.session_id].events.append(event)
-    for moved in rows(connection, AssignmentEvent, _ASSIGNMENT_EVENTS, window):
+    for moved in rows(connection, AssignmentEventRow, _ASSIGNMENT_EVENTS, window):
         found[moved.session_id].assignment_events.append(moved)
-    for participant in rows(connection, Participant, _PARTICIPANTS, window):
+    for participant in rows(connection, ParticipantRow, _PARTICIPANTS, window):
         found[participant.session_id].participants.append(participant)
     return found
 

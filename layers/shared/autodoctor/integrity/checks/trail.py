@@ -8,7 +8,7 @@ from uuid import UUID  # noqa: TC003 - annotates local variables
 
 from autodoctor.domain.lifecycle import ASSIGNMENT_MOVES, SESSION_MOVES, TERMINAL
 from autodoctor.integrity.checks.base import Check, Finding, Section
-from autodoctor.integrity.checks.record import Assignment, AssignmentEvent, Event, Record
+from autodoctor.integrity.checks.record import Assignment, AssignmentEventRow, Event, Record
 
 _IN_TRANSITIONS = Section.TRANSITIONS
 MOVE: Final = Check("impossible_move", _IN_TRANSITIONS, "a session moved as none may", 4)
@@ -61,7 +61,7 @@ def check(record: Record) -> Iterator[Finding]:
 
 
 def _assignments(record: Record) -> Iterator[Finding]:
-    by_assignment: dict[UUID, list[AssignmentEvent]] = defaultdict(list)
+    by_assignment: dict[UUID, list[AssignmentEventRow]] = defaultdict(list)
     for event in record.assignment_events:
         by_assignment[event.assignment_id].append(event)
         if event.repaired:
@@ -77,7 +77,7 @@ def _assignments(record: Record) -> Iterator[Finding]:
             yield ASSIGNMENT_GAP.of(record.id, detail)
 
 
-def _broken(trail: Sequence[Event] | Sequence[AssignmentEvent], status: str) -> bool:
+def _broken(trail: Sequence[Event] | Sequence[AssignmentEventRow], status: str) -> bool:
     """Whether some row does not begin where the one before ended, or the last one does not end at `status`."""
     before: str | None = None
     for event in trail:
@@ -87,7 +87,7 @@ def _broken(trail: Sequence[Event] | Sequence[AssignmentEvent], status: str) -> 
     return before != status
 
 
-def _told(trail: Sequence[Event] | Sequence[AssignmentEvent]) -> str:
+def _told(trail: Sequence[Event] | Sequence[AssignmentEventRow]) -> str:
     return ", ".join(f"{each.from_status or 'nothing'}>{each.to_status}" for each in trail) or "nothing"
 
 
@@ -106,7 +106,7 @@ def _follows(record: Record, cause: Event, status: str) -> bool:
     )
 
 
-def _is_nobody(event: Event | AssignmentEvent) -> bool:
+def _is_nobody(event: Event | AssignmentEventRow) -> bool:
     """Whether the actor is not a named job, operator or database role, or names an impossible user."""
     kind, _, name = event.actor.partition(":")
     return event.actor_id is not None or f"{kind}:" not in _OTHERS or not name

@@ -14,7 +14,7 @@ from typing import Final
 
 from autodoctor.domain.lifecycle import ACTIVE_SESSION, ASSIGNMENT_MOVES, OPEN_ASSIGNMENT, SESSION_MOVES
 from autodoctor.integrity.checks.outcome import first_together, presence_of
-from autodoctor.integrity.checks.record import Assignment, AssignmentEvent, Event, Record, Session
+from autodoctor.integrity.checks.record import Assignment, AssignmentEventRow, Event, Record, Session
 
 MOVES: Final = {(str(a), str(b)) for a, moves in SESSION_MOVES.items() for b in moves} | {
     (None, "pending"),
@@ -32,7 +32,7 @@ MOVES_OF_ASSIGNMENTS: Final = {(str(a), str(b)) for a, moves in ASSIGNMENT_MOVES
 SLACK: Final = timedelta(seconds=10)
 """Between two clock readings of one transaction, as verify allows it."""
 
-type Trail = Sequence[Event] | Sequence[AssignmentEvent]
+type Trail = Sequence[Event] | Sequence[AssignmentEventRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[Mi
         )
 
 
-def trail_of(record: Record, assignment: Assignment) -> list[AssignmentEvent]:
+def trail_of(record: Record, assignment: Assignment) -> list[AssignmentEventRow]:
     """The audit trail of one assignment, oldest first."""
     return [each for each in record.assignment_events if each.assignment_id == assignment.id]
 

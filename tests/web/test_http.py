@@ -1,17 +1,13 @@
-"""The router between API Gateway's events and the layer: identity, bodies, problems, headers, log lines."""
+"""The router between API Gateway's events and the layer: identity, bodies, headers."""
 
 import base64
-import io
 import json
 from typing import Annotated, Any
 
-import psycopg
 import pytest
 from pydantic import Field
 
-from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
-from autodoctor.errors import AssignmentUnavailable, Problem, Retired, SessionBusy, SessionNotFound
-from autodoctor.observability import logger, metrics
+from autodoctor.errors import SessionNotFound
 from autodoctor.web.http import Content, Request, Router
 from autodoctor.web.schemas import RequestBody
 from autodoctor.web.schemas import ResponseModel as Model
@@ -19,9 +15,7 @@ from support.lambda_event import REQUEST_ID, USER, Answer, call, claims, event
 
 WISH = "POST /wishes/{wishId}"
 PUBLIC = "GET /public"
-FAILS = "POST /fails"
 PAGE = "GET /page"
-READS = "POST /reads"
 EITHER = "GET /either"
 
 
@@ -52,7 +46,6 @@ class Promised(Model):
 
 
 router = Router()
-failures: list[Exception] = []
 
 
 @router.route(WISH, groups=["customers", "admins"], body=Wish, headers=["idempotency-key"], status=201)
@@ -69,19 +62,6 @@ def grant(request: Request) -> Granted:
 @router.route(PUBLIC, groups=[])
 def public(request: Request) -> Granted:
     return Granted(user_id=str(request.caller.user_id), groups=[], wished_for=None, key=None)
-
-
-@router.route(READS, groups=[], body=Wheel, query=["stated"])
-def read(request: Request) -> Granted:
-    if request.query.get("body"):
-        raise AssertionError("the route does not state this parameter")
-    request.json(Wish)
-    raise AssertionError("the route does not state this body")
-
-
-@router.route(FAILS, groups=["customers"])
-def fail(_request: Request) -> Granted:
-    raise failures[-1]
 
 
 @router.route(PAGE, groups=[], query=["missing"])
@@ -102,19 +82,6 @@ WISH_ID = {"wishId": "0197d3a5-0000-7000-8000-000000000001"}
 
 def wish(body: object = None, **parts: Any) -> Answer:  # noqa: ANN401 (as `event` takes them)
     return call(handler, event(WISH, body, **{"caller": claims(), "path": WISH_ID, **parts}))
-
-
-def failing_with(failure: Exception) -> Answer:
-    failures.append(failure)
-    return call(handler, event(FAILS, caller=claims()))
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the function writes to its log."""
-    lines = io.StringIO()
-    monkeypatch.setattr(logger.registered_handler, "stream", lines)
-    return lines
 
 
 # --- headers --------------------------------------------------------------------------------------
@@ -144,24 +111,6 @@ def test_a_page_is_sent_as_it_is_with_its_own_headers_and_ours() -> None:
     assert answer.headers["content-security-policy"] == "default-src 'none'"
     assert answer.headers["cache-control"] == "no-store"
     assert call(handler, event(PAGE, query={"missing": "1"})).status == 404
-
-
-def test_an_error_is_a_problem_document() -> None:
-    answer = failing_with(AssignmentUnavailable(USER))
-    assert (answer.status, answer.headers["content-type"]) == (409, "application/problem+json")
-    assert answer.json == {
-        "type": "/problems/assignment-unavailable",
-        "title": "Assignment unavailable",
-        "status": 409,
-        "detail": "This request is no longer available.",
-        "assignmentId": str(USER),
-    }
-
-
-def test_a_problem_brings_its_own_headers() -> None:
-    assert failing_with(SessionBusy()).headers["retry-after"] == "1"
-    gone = failing_with(Retired("/api/intake/start"))
-    assert (gone.status, gone.headers["link"]) == (410, '</api/intake/start>; rel="successor-version"')
 
 
 # --- who calls ------------------------------------------------------------------------------------
@@ -322,96 +271,3 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
 def test_an_id_that_is_none_is_not_found(wish_id: str) -> None:
     answer = wish(path={"wishId": wish_id})
     assert (answer.status, answer.slug) == (404, "not-found")
-
-
-def test_what_a_route_does_not_state_it_does_not_get(log: io.StringIO) -> None:
-    assert call(handler, event(READS, {}, query={"stated": "1", "body": "1"}, headers={"accept": "*/*"})).status == 500
-    assert json.loads(log.getvalue().splitlines()[0])["error"] == "Unstated"
-
-
-# --- what goes wrong ------------------------------------------------------------------------------
-
-
-def test_an_unexpected_error_is_a_bare_500(log: io.StringIO) -> None:
-    answer = failing_with(KeyError("cora@example.com"))
-    assert answer.status == 500
-    assert answer.json == {"type": "about:blank", "status": 500, "requestId": REQUEST_ID}
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["x-request-id"] == REQUEST_ID
-    line = json.loads(log.getvalue().splitlines()[0])
-    assert (line["level"], line["message"], line["error"]) == ("ERROR", "unexpected", "KeyError")
-    assert any("test_http.py" in frame for frame in line["frames"])
-
-
-@pytest.mark.parametrize(
-    ("failure", "message", "facts"),
-    [
-        (psycopg.OperationalError("no route"), "database unavailable", None),
-        (
-            ServiceRefused("sqs", "SendMessage", 400, "QueueDoesNotExist"),
-            "service unavailable",
-            {"service": "sqs", "action": "SendMessage", "status": 400, "code": "QueueDoesNotExist"},
-        ),
-        (ServiceUnreachable("lambda"), "service unavailable", {"service": "lambda"}),
-    ],
-)
-def test_the_log_says_what_was_unavailable(
-    log: io.StringIO, failure: Exception, message: str, facts: dict[str, object] | None
-) -> None:
-    answer = failing_with(failure)
-    assert (answer.status, answer.slug, answer.headers["retry-after"]) == (503, "service-unavailable", "2")
-    line = json.loads(log.getvalue().splitlines()[0])
-    assert (line["message"], line["error"]) == (message, type(failure).__name__)
-    assert line.get("aws") == facts
-
-
-def test_another_error_of_the_system_is_unexpected(log: io.StringIO) -> None:
-    assert failing_with(FileNotFoundError("a file of ours")).status == 500
-    assert json.loads(log.getvalue().splitlines()[0])["message"] == "unexpected"
-
-
-def test_the_message_of_an_exception_is_not_logged(log: io.StringIO) -> None:
-    failing_with(ValueError("cora@example.com lives at 5 Elm Street"))
-    assert "cora" not in log.getvalue()
-    assert "Elm" not in log.getvalue()
-
-
-def test_one_line_a_request_with_its_correlation_id(log: io.StringIO) -> None:
-    wish({"wishedFor": "secret wish"}, headers={"idempotency-key": "secret key"})
-    (line,) = map(json.loads, log.getvalue().splitlines())
-    assert (line["message"], line["route"], line["status"]) == ("request", WISH, 201)
-    assert line["correlation_id"] == REQUEST_ID
-    assert line["timestamp"].endswith("+0000")
-    assert "secret" not in log.getvalue()
-    assert str(USER) not in log.getvalue()
-
-
-def test_what_one_request_logs_does_not_stick_to_the_next(log: io.StringIO) -> None:
-    wish({})
-    call(handler, {**event(PUBLIC), "requestContext": {"requestId": "second"}})
-    first, second = map(json.loads, log.getvalue().splitlines())
-    assert (first["correlation_id"], second["correlation_id"]) == (REQUEST_ID, "second")
-
-
-def test_a_success_is_counted_and_a_refusal_is_not(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
-    counted = Router()
-    counted.route(WISH, groups=["customers"], body=Wish, metric="Wishes")(grant)
-    call(counted.handler(), event(WISH, caller=claims("[mechanics]"), path=WISH_ID))
-    assert "_aws" not in capsys.readouterr().out
-    call(counted.handler(), event(WISH, caller=claims(), path=WISH_ID))
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    assert [line["Wishes"] for line in lines] == [[1.0]]
-
-
-def problems(kind: type[Problem]) -> list[type[Problem]]:
-    return [kind, *(deeper for child in kind.__subclasses__() for deeper in problems(child))]
-
-
-def test_every_problem_has_a_slug_of_its_own() -> None:
-    named = [kind for kind in problems(Problem)[1:] if "slug" in vars(kind)]
-    slugs = [kind.slug for kind in named]
-    assert len(set(slugs)) == len(slugs)
-    assert all(400 <= kind.status < 600 and kind.title for kind in named)

@@ -6,6 +6,7 @@ import pytest
 import stripe
 
 from support.money.stripe_shop import StripeShop, client_of, order
+from support.wait import wait_until
 
 
 @pytest.mark.parametrize(
@@ -25,12 +26,13 @@ def test_a_call_fails_with_or_without_having_acted(
     stripe_shop: StripeShop, mode: str, error: type[stripe.StripeError], acted: int
 ) -> None:
     stripe_shop.session()
-    client = client_of(stripe_shop.control, retries=0, timeout=0.3)
-    stripe_shop.control.fail(mode=mode, path="/v1/checkout/*", seconds=1.0)
+    client = client_of(stripe_shop.control, retries=0, impatient=True)
+    fault = stripe_shop.control.fail(mode=mode, path="/v1/checkout/*", seconds=60)
     with pytest.raises(error):
         client.v1.checkout.sessions.create(params=order())
+    wait_until(lambda: fault.waiting == ("timeout" in mode))
     assert len(stripe_shop.control.objects("checkout.session")) == 1 + acted
-    client.v1.checkout.sessions.create(params=order())
+    stripe_shop.client.v1.checkout.sessions.create(params=order())
     assert stripe_shop.control.imbalances() == []
 
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import stripe
 from localcloud.stripe.http.errors import ApiError
 from localcloud.stripe.http.service import running_stripe
 from support.money.stripe_shop import FEE, PRICE, StripeShop, WebhookReceiver, client_of, order
+from support.wait import wait_until
 
 SERVER = """
 import sys, threading
@@ -75,7 +75,7 @@ def test_a_kill_in_the_middle_of_calls_leaves_whole_operations(tmp_path: Path, r
         sellers = [threading.Thread(target=sell) for _seller in range(3)]
         for seller in sellers:
             seller.start()
-        time.sleep(1.0)
+        wait_until(lambda: len(made) >= 10)
     for seller in sellers:
         seller.join()
     with running_stripe(tmp_path) as control:

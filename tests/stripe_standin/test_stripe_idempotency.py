@@ -1,6 +1,5 @@
 """Idempotency keys, as Stripe keeps them."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -9,6 +8,7 @@ import stripe
 
 from localcloud.stripe.http.service import running_stripe
 from support.money.stripe_shop import StripeShop, client_of
+from support.wait import wait_until
 
 DAY = 24 * 3600
 KEY: stripe.RequestOptions = {"idempotency_key": "payout-1"}
@@ -102,23 +102,26 @@ def test_a_stored_500_is_replayed_whether_or_not_it_acted(funded: StripeShop, mo
 
 def test_a_request_at_work_holds_its_key(funded: StripeShop) -> None:
     account = funded.client.v1.accounts.list().data[0].id
-    fault = funded.control.fail(mode="slow", seconds=2.0)
-    impatient = client_of(funded.control, retries=0)
+    fault = funded.control.fail(mode="slow", seconds=60)
+    arrived = funded.control.fail(mode="unavailable", path="/v1/transfers", method="POST", every=1000)  # counts
+    asks_once = client_of(funded.control, retries=0)
 
     def send_raw(client: stripe.StripeClient) -> stripe.Transfer:
         return client.v1.transfers.create(params={"amount": 5, "currency": "usd", "destination": account}, options=KEY)
 
     with ThreadPoolExecutor() as pool:
-        running = pool.submit(send_raw, impatient)
-        while not fault.struck and not running.done():
-            time.sleep(0.01)
-        time.sleep(0.2)  # from when it is chosen until the key is held
+        running = pool.submit(send_raw, asks_once)
+        wait_until(lambda: fault.waiting == 1 or running.done())
         with pytest.raises(stripe.APIError) as busy:
-            send_raw(impatient)
+            send_raw(asks_once)
         assert (busy.value.http_status, busy.value.code) == (409, None)
         assert isinstance(busy.value.json_body, dict)
         assert busy.value.json_body["error"]["code"] == "idempotency_key_in_use"
-        assert send_raw(client_of(funded.control, retries=8)).id == running.result().id
+        insisting = pool.submit(send_raw, client_of(funded.control, retries=8))
+        wait_until(lambda: arrived.seen > 1 or insisting.done())
+        assert not running.done()
+        fault.let_go()
+        assert insisting.result().id == running.result().id
     assert funded.control.books().transfers == (1, 5)
 
 

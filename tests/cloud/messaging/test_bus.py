@@ -13,7 +13,8 @@ from localcloud.messaging.bus_faults import Mode
 from localcloud.messaging.event_bus import BusEvent
 from localcloud.stack.cloudformation import TemplateError
 from localcloud.stack.template import read_stack
-from support.events.bus_app import BUS, RunningBusApp, open_bus_app, wait_until
+from support.events.bus_app import BUS, RunningBusApp, open_bus_app
+from support.wait import wait_until
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_delivers_late_what_failed_for_a_moment(bus_app: RunningBusApp) -> None:
 def test_can_be_broken(bus_app: RunningBusApp, mode: Mode, error: type[Exception], taken: bool) -> None:  # noqa: FBT001 - a column of the table
     bus_app.faults.mode = mode
     with pytest.raises(error):
-        bus_app.put("during")
+        bus_app.put_in_vain("during", give_up_seconds=1 if mode == "hangs" else 60)
     bus_app.faults.mode = "works"
     bus_app.put("after")
     wait_until(lambda: "after" in bus_app.names())
@@ -145,16 +146,16 @@ def test_can_deliver_everything_three_times_and_shuffled(bus_app: RunningBusApp)
     assert bus_app.names() != sorted(bus_app.names(), key=str)
 
 
-def test_takes_events_quickly(bus_app: RunningBusApp) -> None:
-    bus_app.put("warm")
-    wait_until(lambda: bus_app.names() == ["warm"])
-    took: list[float] = []
-    for number in range(5):
+def test_an_event_does_not_wait_for_the_next_poll(bus_app: RunningBusApp) -> None:
+    """Each is put just after the last was delivered: a poller that looked once a second would let each wait for it."""
+
+    def takes_half_a_second(number: int) -> bool:
         began = time.monotonic()
         bus_app.put(number)
-        wait_until(lambda: len(bus_app.names()) == len(took) + 2)
-        took.append(time.monotonic() - began)
-    assert sum(sorted(took)[:3]) < 1.0  # a poller that looks once a second would take half of it on average, each time
+        wait_until(lambda: number in bus_app.names())
+        return time.monotonic() - began > 0.5
+
+    assert not all(map(takes_half_a_second, range(40))), "one in forty is quick however busy the machine"
 
 
 RULE = """

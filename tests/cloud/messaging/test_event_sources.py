@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from localcloud.messaging.event_sources import failures_named
-from support.events.bus_app import BusApp, RunningBusApp, open_bus_app, wait_until
+from support.events.bus_app import BusApp, RunningBusApp, open_bus_app
+from support.wait import wait_until
 
 TESTS = Path(__file__).parents[2]
 

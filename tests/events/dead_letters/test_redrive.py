@@ -16,7 +16,8 @@ from localcloud.compute.environment import service_endpoints
 from localcloud.host.datadir import DataDir, RunningServer
 from localcloud.messaging.redrive import local_account
 from support.cloud.engine import due_soon
-from support.events.bus_app import RunningBusApp, open_bus_app, wait_until
+from support.events.bus_app import RunningBusApp, open_bus_app
+from support.wait import wait_until
 
 type Redrive = Callable[..., Result]
 

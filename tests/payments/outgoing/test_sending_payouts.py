@@ -1,6 +1,5 @@
 """Payouts on their way to Stripe: each reaches the mechanic once, whatever fails on the way and however late."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +15,7 @@ from autodoctor.payments.stripe.lease import BACK_OFF, Sent, unsent
 from support.invariants.sessions import violations
 from support.money.payout_env import PayoutEnv
 from support.money.purchases import balance, buy, complete, give, rows
+from support.wait import wait_until
 from support.world import Mechanic, World
 
 DAY = 24 * 3600
@@ -257,14 +257,13 @@ def test_who_was_overtaken_finds_the_transfer_of_the_other(payout_env: PayoutEnv
     """A sweep whose lease ran out while it was away, and the one that took over, end with one transfer."""
     payout_env.onboarded(mechanic)
     payout_env.earned(mechanic)
-    fault = payout_env.control.fail(mode="slow", method="POST", path="/v1/transfers", seconds=1.5)
+    fault = payout_env.control.fail(mode="slow", method="POST", path="/v1/transfers", seconds=60)
     with ThreadPoolExecutor(1) as pool:
         away = pool.submit(sweep_elsewhere, payout_env)
-        while not fault.struck and not away.done():
-            time.sleep(0.01)
-        time.sleep(0.3)  # from when it is chosen until the key is held
+        wait_until(lambda: fault.waiting == 1 or away.done())
         payout_env.later()  # its lease is over
         assert payout_env.payouts() == Sent(waiting=1)  # the key is at work for the first
+        fault.let_go()
         assert away.result() == Sent(sent=1)
     paid_once(payout_env, mechanic)
 

@@ -1,7 +1,6 @@
 """The stack the tests of bus and queues run, and a caller of its AWS APIs."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -16,7 +15,6 @@ from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 TEMPLATE = Path(__file__).parents[1] / "stacks" / "bus" / "template.yaml"
 BUS = "autodoctor-local-events"
-WAIT_SECONDS = 30.0
 CREDENTIALS = {"region_name": "eu-central-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
 
 
@@ -52,22 +50,20 @@ class BusApp:
 
     @cached_property
     def events(self) -> Any:  # noqa: ANN401 - boto3's
-        """A client of EventBridge that tries once, and not for long."""
-        once = Config(retries={"total_max_attempts": 1}, read_timeout=1)
+        """A client of EventBridge that tries once."""
+        return self._events(give_up_seconds=60)
+
+    def put_in_vain(self, name: object, give_up_seconds: float = 60) -> None:
+        """Put an event, of which no answer is expected: raises what boto3 makes of that."""
+        self._events(give_up_seconds).put_events(Entries=[_entry(name)])
+
+    def _events(self, give_up_seconds: float) -> Any:  # noqa: ANN401 - boto3's
+        once = Config(retries={"total_max_attempts": 1}, read_timeout=give_up_seconds)
         return boto3.client("events", endpoint_url=f"{self.api_url}/_aws/events", config=once, **CREDENTIALS)
 
     def put(self, *names: object, detail_type: str = "order.made", bus: str = BUS, **detail: object) -> Any:  # noqa: ANN401 - boto3's
         """Put an event for each name."""
-        entries = [
-            {
-                "Source": "shop",
-                "DetailType": detail_type,
-                "Detail": json.dumps({"name": name, **detail}),
-                "EventBusName": bus,
-            }
-            for name in names
-        ]
-        return self.events.put_events(Entries=entries)
+        return self.events.put_events(Entries=[_entry(name, detail_type, bus, **detail) for name in names])
 
     def url(self, queue: str) -> str:
         """The URL of a queue."""
@@ -139,12 +135,13 @@ def open_bus_app(folder: Path, longest_redelivery_seconds: float = 0.5, **overri
         yield RunningBusApp(cloud, folder, lines)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return as soon as the condition holds."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"nothing happened for {WAIT_SECONDS:.0f} s"
-        time.sleep(0.02)
+def _entry(name: object, detail_type: str = "order.made", bus: str = BUS, **detail: object) -> dict[str, str]:
+    return {
+        "Source": "shop",
+        "DetailType": detail_type,
+        "Detail": json.dumps({"name": name, **detail}),
+        "EventBusName": bus,
+    }
 
 
 def _name(record: dict[str, Any]) -> object:

@@ -1,6 +1,5 @@
 """What tests of payouts share: the stand-in, sessions that are paid there, and sweeps of a worker's length."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +20,9 @@ from autodoctor.payments.stripe.lease import Sent
 from localcloud.stripe.pages.control import StripeControl
 from support.money.purchases import balance, complete, pay_by_card
 from support.money.stripe_shop import client_of, order
+from support.wait import wait_until
 from support.world import Mechanic, World
 
-HANGS = 0.8
-"""Seconds. Long enough that what does not hang is answered meanwhile."""
 CHECKOUT = (
     "INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, request_hash,"
     "                       idempotency_key, stripe_session_id, stripe_payment_intent_id, status) "
@@ -91,18 +89,20 @@ class PayoutEnv:
 
     @contextmanager
     def hanging(self, mode: str, path: str) -> Iterator[None]:
-        """Let the one POST there go wrong; where it hangs, nobody waits for as long, and it is over at the end."""
-        fault = self.control.fail(mode=mode, method="POST", path=path, seconds=HANGS)
+        """Let the one POST there go wrong; where it hangs, the client gives up, and it is over at the end."""
+        fault = self.control.fail(mode=mode, method="POST", path=path, seconds=60)
         patient, hangs = self.client, mode.startswith("timeout")
         if hangs:
-            self.client = client_of(self.control, retries=0, timeout=HANGS * 0.6)
+            self.client = client_of(self.control, retries=0, impatient=True)
         try:
             yield
         finally:
             self.client = patient
         assert fault.struck == 1
         if hangs:
-            time.sleep(HANGS)
+            wait_until(lambda: fault.waiting == 1)
+        fault.let_go()
+        wait_until(lambda: fault.waiting == 0)
 
     def call(self) -> stripe.StripeClient:
         """The client, as the functions ask for it."""

@@ -53,7 +53,7 @@ class RefundEnv:
     @property
     def client(self) -> stripe.StripeClient:
         """A client of the stand-in."""
-        return client_of(self.checkout_env.stripe, retries=self.retries, timeout=3.0)
+        return client_of(self.checkout_env.stripe, retries=self.retries)
 
     # --- what people do -----------------------------------------------------------------------------
 

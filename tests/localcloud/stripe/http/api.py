@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ from localcloud.stripe.state.state import API_VERSION, Call, State
 _LARGEST_BODY_BYTES: Final = 1024 * 1024
 _BROKEN: Final = "An unknown error occurred"
 _TEST_KEY: Final = "sk_test_"
+_WAIT_CHECK_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,12 @@ class Api:
         if fault is None:
             return perform()
         if fault.mode in ("timeout", "slow"):
-            await asyncio.sleep(fault.seconds)
+            await _wait(fault)
         if fault.mode in ("timeout", "cut"):
             raise HangUp
         stored = perform()
         if fault.mode == "timeout_after":
-            await asyncio.sleep(fault.seconds)
+            await _wait(fault)
         if fault.mode in ("timeout_after", "cut_after"):
             raise HangUp
         return stored
@@ -223,6 +225,17 @@ def _refuse(fault: Fault) -> None:
         raise ApiError(message, status=429, code="rate_limit", began=False)
     if fault.mode == "unavailable":
         raise ApiError("The service is unavailable.", status=503, kind="api_error", began=False)
+
+
+async def _wait(fault: Fault) -> None:
+    """Wait as long as the fault says."""
+    until = time.monotonic() + fault.seconds
+    fault.waiting += 1
+    try:
+        while not fault.over and (left := until - time.monotonic()) > 0:  # noqa: ASYNC110 - let go from any thread
+            await asyncio.sleep(min(left, _WAIT_CHECK_SECONDS))
+    finally:
+        fault.waiting -= 1
 
 
 def _broken(call: Call) -> Stored:

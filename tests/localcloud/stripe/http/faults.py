@@ -24,7 +24,10 @@ class Fault:
         times: how often it strikes; None: without end.
         every: it can strike every nth matching call: 5 means the fifth, the tenth, ...
         odds: the probability that it then strikes.
-        seconds: how long it waits.
+        seconds: how long it waits at most: `let_go` ends it earlier.
+        seen: how many matching calls it has counted.
+        struck: how many of them it has struck.
+        waiting: how many calls it makes wait now. A call that waits has its idempotency key.
     """
 
     mode: Mode
@@ -36,6 +39,12 @@ class Fault:
     seconds: float = 30.0
     seen: int = 0
     struck: int = 0
+    waiting: int = 0
+    over: bool = False
+
+    def let_go(self) -> None:
+        """End the waiting of every call that it has struck, from any thread; none waits from now on."""
+        self.over = True
 
     def strikes(self, method: str, path: str, chance: random.Random) -> bool:
         """Count a call, and return whether the fault strikes it."""

@@ -106,6 +106,11 @@ class _Server:
         await stop_listening(self._listener)
         await self._server.shutdown(_CLOSE_SECONDS)
         await self.service.stop()
+        # `shutdown` cancels a request that a fault makes wait, but does not see it end.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in left:
+            each.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -30,11 +30,11 @@ from pathlib import Path
 from localcloud.services.cloud import CloudSettings, running_cloud
 
 template, data_dir = map(Path, sys.argv[1:])
-settings = CloudSettings(template, data_dir, "", "", 0, print, reload=False, schedules=False)
+log = lambda line: print(line.text, flush=True)
+settings = CloudSettings(template, data_dir, "", "", 0, log, reload=False, schedules=False)
 with running_cloud(settings) as cloud:
     for function in ("ProbeFunction", "OwnerFunction"):
         print("pid", cloud.invoke(function, {"do": "nothing"}).payload["pid"], flush=True)
-    print("busy", flush=True)
     cloud.invoke("ProbeFunction", {"do": "sleep", "seconds": 60})
 """
 
@@ -156,9 +156,8 @@ def test_leaves_no_process_behind_when_it_is_killed(parent: subprocess.Popen[str
     for line in parent.stdout:
         if line.startswith("pid"):
             pids.append(int(line.split()[1]))
-        if line.startswith("busy"):
+        if "asleep" in line:  # one of the processes, over its event
             break
-    time.sleep(0.2)  # by now one of the processes sleeps over its event
     assert [alive(pid) for pid in pids] == [True, True]
     parent.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + PATIENCE_SECONDS

@@ -1,7 +1,6 @@
 """The connection of an execution environment: whatever happened to it, the next call succeeds or fails by name."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from autodoctor.web.http import Router
 from localcloud.database.postgres import APP_ROLE, PostgresServer, PostgresSettings
 from localcloud.database.postgres import Database as ScratchDatabase
 from localcloud.host import ports
+from support.wait import wait_until
 
 type Work[T] = Callable[[psycopg.Connection[Row]], T]
 
@@ -45,6 +45,10 @@ def pid_of(database: Database) -> int:
 def terminate(superuser: psycopg.Connection, pid: int) -> None:
     """End the server's side of a connection and wait until it is gone; its client does not know yet."""
     superuser.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def lives(superuser: psycopg.Connection, pid: int) -> bool:
+    return superuser.execute("SELECT FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone() is not None
 
 
 def set_timeout(superuser: psycopg.Connection, name: str, value: str) -> None:
@@ -158,7 +162,7 @@ def test_a_connection_lost_at_the_commit_runs_the_transaction_once_more(
 def test_an_environment_frozen_inside_a_transaction_starts_it_again(
     database: ScratchDatabase, superuser: psycopg.Connection
 ) -> None:
-    set_timeout(superuser, "idle_in_transaction_session_timeout", "500ms")
+    set_timeout(superuser, "idle_in_transaction_session_timeout", "1s")
     frozen = Database(lambda: database.app_url)
     attempts = []
 
@@ -166,7 +170,7 @@ def test_an_environment_frozen_inside_a_transaction_starts_it_again(
         add_customer(connection)
         attempts.append(connection.info.backend_pid)
         if len(attempts) == 1:
-            time.sleep(1)
+            wait_until(lambda: not lives(superuser, attempts[0]))
         add_customer(connection)
 
     frozen.transaction(work)

@@ -18,7 +18,7 @@ CREATE FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) RETUR
     AS $$
 #variable_conflict use_column
 BEGIN
-  -- The session's row is the lock; its trigger takes the assignment along, judging it again with a fresh snapshot.
+  -- The session's row is the lock; its trigger moves the assignment too, checking it again with a fresh snapshot.
   UPDATE sessions s
      SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = by_user
     FROM mechanics m, session_assignments a
@@ -34,7 +34,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) IS 'Gives the session of an assignment to the mechanic of this user, with its events that the bus does not have; no row where they do not see it, or it is no longer to be had.';
+COMMENT ON FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) IS 'Gives the session of an assignment to the mechanic of this user, and returns its unpublished events; no row if the mechanic does not see it, or it is no longer available.';
 
 CREATE FUNCTION public.account_currency(account text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -48,7 +48,7 @@ CREATE FUNCTION public.account_currency(account text) RETURNS text
   END
 $_$;
 
-COMMENT ON FUNCTION public.account_currency(account text) IS 'usd or credit; null: no account of ours. payments/ledger/accounts.py lists the same accounts.';
+COMMENT ON FUNCTION public.account_currency(account text) IS 'usd or credit; null: not an account of ours. payments/ledger/accounts.py lists the same accounts.';
 
 CREATE FUNCTION public.address_hash(address text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -56,7 +56,7 @@ CREATE FUNCTION public.address_hash(address text) RETURNS bytea
   SELECT sha256(convert_to(lower(address COLLATE "C"), 'UTF8'))
 $$;
 
-COMMENT ON FUNCTION public.address_hash(address text) IS 'SHA-256 of the address in lower case, by which the suppression list knows it.';
+COMMENT ON FUNCTION public.address_hash(address text) IS 'SHA-256 of the address in lower case, the key of the suppression list.';
 
 CREATE FUNCTION public.assignment_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -113,9 +113,9 @@ BEGIN
   END IF;
   IF NEW.status IS DISTINCT FROM source THEN
     IF NEW.status IN ('queued', 'offered') THEN
-      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- nobody waits before their lead time
+      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- a scheduled customer waits from the lead time on
       IF NEW.workshop_id IS NOT NULL THEN
-        -- a workshop's request that none of its mechanics can still take becomes general
+        -- a workshop's request becomes general once none of its mechanics can take it
         NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
       END IF;
     ELSIF NEW.status = 'declined' OR is_terminal(NEW.status) THEN
@@ -133,7 +133,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, opens what nobody could take, writes the audit row.';
+COMMENT ON FUNCTION public.assignments_guard() IS 'Refuses what check_assignment_move() refuses, sets times, opens a request that nobody could take, writes the audit row.';
 
 CREATE FUNCTION public.audit_change() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -153,7 +153,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes for a change that names itself and an admin: what it is a change of, which column is the key, which are personal data.';
+COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes for a change with a change_id and a changed_by. Arguments: the kind of the row, the key column, the columns of personal data.';
 
 CREATE FUNCTION public.availability_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -171,7 +171,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.availability_changed() IS 'An event where a mechanic became available or stopped being so, by their own word or an operator''s; a longer lease changes nothing, and one that lapses by itself sends nothing.';
+COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 
 CREATE FUNCTION public.bring_due_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -233,7 +233,7 @@ CREATE FUNCTION public.calculate_session_health_score(since timestamp with time 
    ORDER BY c.at
 $$;
 
-COMMENT ON FUNCTION public.calculate_session_health_score(since timestamp with time zone, until timestamp with time zone) IS 'One row for each hour (UTC), of the last 24 hours unless it is said which: sessions that began, how those ended whose end was decided then, and the score of health_score(), in which the alerts are those wrongly marked or not settled. accepted: ended with a mechanic.';
+COMMENT ON FUNCTION public.calculate_session_health_score(since timestamp with time zone, until timestamp with time zone) IS 'One row for each hour (UTC), by default of the last 24 hours: the sessions that began, the outcomes of those whose end was decided then, and health_score(), counting as alerts the sessions wrongly marked or not settled. accepted: ended with a mechanic.';
 
 CREATE FUNCTION public.changed_columns(was jsonb, is_now jsonb, personal text[], OUT changed text[], OUT before jsonb, OUT after jsonb) RETURNS record
     LANGUAGE sql IMMUTABLE
@@ -245,7 +245,7 @@ CREATE FUNCTION public.changed_columns(was jsonb, is_now jsonb, personal text[],
    WHERE w.value IS DISTINCT FROM n.value
 $$;
 
-COMMENT ON FUNCTION public.changed_columns(was jsonb, is_now jsonb, personal text[], OUT changed text[], OUT before jsonb, OUT after jsonb) IS 'Which columns of a row differ, and what they were and are, leaving out the values of those that are personal data; a new row was {}.';
+COMMENT ON FUNCTION public.changed_columns(was jsonb, is_now jsonb, personal text[], OUT changed text[], OUT before jsonb, OUT after jsonb) IS 'The columns of a row that differ, with their values before and after, except values of personal data; before a new row, {}.';
 
 CREATE FUNCTION public.new_id() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
@@ -282,9 +282,9 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
 
 COMMENT ON TABLE public.session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
 
-COMMENT ON COLUMN public.session_assignments.attempt IS '1 for the first, one more for each that follows a decline, a lapsed offer or a release.';
+COMMENT ON COLUMN public.session_assignments.attempt IS '1 for the first, one more after each decline, lapsed offer or release.';
 
-COMMENT ON COLUMN public.session_assignments.urgent IS 'Listed before all that is not urgent.';
+COMMENT ON COLUMN public.session_assignments.urgent IS 'Urgent requests are listed before all others.';
 
 COMMENT ON COLUMN public.session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 
@@ -292,13 +292,13 @@ COMMENT ON COLUMN public.session_assignments.workshop_id IS 'Only this workshop'
 
 COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
 
-COMMENT ON COLUMN public.session_assignments.queued_at IS 'Since when the customer waits; inherited by the next assignment.';
+COMMENT ON COLUMN public.session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 
 COMMENT ON COLUMN public.session_assignments.status IS 'pending_waiver, queued, offered, accepted, declined, completed, cancelled or expired; moves only as assignment_may_move() says.';
 
-COMMENT ON COLUMN public.session_assignments.mechanic_id IS 'Who it is offered to, or who accepted.';
+COMMENT ON COLUMN public.session_assignments.mechanic_id IS 'The mechanic to whom it is offered, or who accepted.';
 
-COMMENT ON COLUMN public.session_assignments.offer_expires_at IS 'Until when it is reserved for mechanic_id; set on every assignment that was an offer.';
+COMMENT ON COLUMN public.session_assignments.offer_expires_at IS 'The end of the reservation for mechanic_id; set on every assignment that was an offer.';
 
 COMMENT ON COLUMN public.session_assignments.ended_at IS 'When it stopped being open.';
 
@@ -316,12 +316,12 @@ BEGIN
     RAISE EXCEPTION 'the identity of assignment % is fixed', was.id USING ERRCODE = 'AD004';
   ELSIF row_now.status = was.status THEN
     IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
-      RAISE EXCEPTION 'the mechanic of assignment % changes with its status only', was.id USING ERRCODE = 'AD004';
+      RAISE EXCEPTION 'the mechanic of assignment % changes only with its status', was.id USING ERRCODE = 'AD004';
     END IF;
   ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
     RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
   ELSIF was.status IN ('offered', 'accepted') AND row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
-    RAISE EXCEPTION 'assignment % is another mechanic''s', was.id USING ERRCODE = 'AD002';
+    RAISE EXCEPTION 'assignment % belongs to another mechanic', was.id USING ERRCODE = 'AD002';
   ELSIF was.status = 'offered' AND row_now.status IN ('accepted', 'declined') AND was.offer_expires_at <= at THEN
     RAISE EXCEPTION 'the offer of assignment % has lapsed', was.id USING ERRCODE = 'AD002';
   ELSIF row_now.status = 'offered' AND NOT EXISTS (
@@ -333,7 +333,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.check_assignment_move(was public.session_assignments, row_now public.session_assignments, at timestamp with time zone) IS 'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
+COMMENT ON FUNCTION public.check_assignment_move(was public.session_assignments, row_now public.session_assignments, at timestamp with time zone) IS 'Refuses moves that do not exist, other mechanics'' offers, lapsed offers, and a mechanic who declined before.';
 
 CREATE FUNCTION public.escalation_bp() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -341,7 +341,7 @@ CREATE FUNCTION public.escalation_bp() RETURNS integer
   SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'escalation_bp'), 500)
 $$;
 
-COMMENT ON FUNCTION public.escalation_bp() IS 'Of an approved quote, to the mechanic who escalated the session, in basis points: the settings table, then 500.';
+COMMENT ON FUNCTION public.escalation_bp() IS 'The part of an approved quote for the mechanic who escalated the session, in basis points: the settings table, then 500.';
 
 CREATE TABLE public.quotes (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -383,25 +383,25 @@ END)),
     CONSTRAINT quotes_status_known CHECK ((status = ANY (ARRAY['requested'::text, 'given'::text, 'approved'::text, 'declined'::text, 'superseded'::text])))
 );
 
-COMMENT ON TABLE public.quotes IS 'What a workshop offers to do for how much, after a mechanic escalated a session to it: one for each session and workshop. The repair and its payment are no business of ours.';
+COMMENT ON TABLE public.quotes IS 'A workshop''s offer of a repair and its price, after a mechanic escalated a session to it: one for each session and workshop. The repair and its payment are outside this system.';
 
-COMMENT ON COLUMN public.quotes.mechanic_id IS 'Who escalated: the session''s mechanic.';
+COMMENT ON COLUMN public.quotes.mechanic_id IS 'The session''s mechanic, who escalated it.';
 
-COMMENT ON COLUMN public.quotes.escalation_bp IS 'What they get of the amount once it is approved, in basis points: the setting when they escalated.';
+COMMENT ON COLUMN public.quotes.escalation_bp IS 'The mechanic''s part of the amount once it is approved, in basis points: the setting at the escalation.';
 
-COMMENT ON COLUMN public.quotes.note IS 'What the mechanic tells the workshop; may hold personal data.';
+COMMENT ON COLUMN public.quotes.note IS 'The mechanic''s note to the workshop; may hold personal data.';
 
 COMMENT ON COLUMN public.quotes.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
 COMMENT ON COLUMN public.quotes.requested_at IS 'When it was escalated.';
 
-COMMENT ON COLUMN public.quotes.status IS 'requested: the workshop has not answered; given: an amount stands and may be changed; approved or declined: by the customer; superseded: they approved another workshop''s.';
+COMMENT ON COLUMN public.quotes.status IS 'requested: the workshop has not answered; given: it has an amount, which may still change; approved or declined: by the customer; superseded: the customer approved another workshop''s.';
 
 COMMENT ON COLUMN public.quotes.amount_cents IS 'Cents of the currency.';
 
-COMMENT ON COLUMN public.quotes.description IS 'What the amount is for, in the workshop''s words; may hold personal data.';
+COMMENT ON COLUMN public.quotes.description IS 'The repair that the amount is for, in the workshop''s words; may hold personal data.';
 
-COMMENT ON COLUMN public.quotes.given_by_id IS 'The mechanic of the workshop who named the amount that stands.';
+COMMENT ON COLUMN public.quotes.given_by_id IS 'The mechanic of the workshop who gave the present amount.';
 
 COMMENT ON COLUMN public.quotes.given_at IS 'When they did.';
 
@@ -411,13 +411,13 @@ COMMENT ON COLUMN public.quotes.actor IS 'Write-only, as in sessions.';
 
 COMMENT ON COLUMN public.quotes.actor_id IS 'Write-only, as in sessions.';
 
-COMMENT ON COLUMN public.quotes.approved_session_id IS 'Its session where it is approved: a session has one approved quote at most, and an escalation is paid for no other.';
+COMMENT ON COLUMN public.quotes.approved_session_id IS 'Its session, once it is approved: a session has one approved quote at most, and only its escalation is paid.';
 
 CREATE FUNCTION public.check_escalation(asked public.quotes) RETURNS void
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  -- the session's row is the lock between who escalates and who approves; each query below sees what waited for it
+  -- the session's row is the lock between escalation and approval; each query below sees what was committed meanwhile
   PERFORM FROM sessions s WHERE s.id = asked.session_id FOR NO KEY UPDATE;
   IF asked.status <> 'requested' THEN
     RAISE EXCEPTION 'a quote starts requested, not %', asked.status USING ERRCODE = 'AD001';
@@ -430,7 +430,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.check_escalation(asked public.quotes) IS 'Refuses an escalation of a session that is neither live nor completed, by another than its mechanic, or after a quote was approved.';
+COMMENT ON FUNCTION public.check_escalation(asked public.quotes) IS 'Refuses an escalation if the session is neither live nor completed, if another than its mechanic escalates, or if a quote was approved.';
 
 CREATE FUNCTION public.check_plan_uses(customer uuid, plan text, allowed integer) RETURNS boolean
     LANGUAGE plpgsql
@@ -444,7 +444,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.check_plan_uses(customer uuid, plan text, allowed integer) IS 'True where the customer may have another session of this plan, else raises AD006; null allows any number. The caller holds the customer''s row, so that no two intakes count at once.';
+COMMENT ON FUNCTION public.check_plan_uses(customer uuid, plan text, allowed integer) IS 'True if the customer may have another session of this plan, else raises AD006; null allows any number. The caller has locked the customer''s row, so that no two intakes count at once.';
 
 CREATE FUNCTION public.check_quote_move(was public.quotes, row_now public.quotes) RETURNS void
     LANGUAGE plpgsql
@@ -454,21 +454,21 @@ BEGIN
       row_now.currency, row_now.requested_at)
      IS DISTINCT FROM (was.id, was.session_id, was.mechanic_id, was.workshop_id, was.escalation_bp, was.note,
                        was.currency, was.requested_at) THEN
-    RAISE EXCEPTION 'what was asked with quote % is fixed', was.id USING ERRCODE = 'AD004';
+    RAISE EXCEPTION 'the request of quote % is fixed', was.id USING ERRCODE = 'AD004';
   ELSIF NOT quote_may_move(was.status, row_now.status) THEN
     RAISE EXCEPTION 'quote % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
   ELSIF row_now.status <> 'given'
     AND (row_now.amount_cents, row_now.description, row_now.given_by_id, row_now.given_at)
         IS DISTINCT FROM (was.amount_cents, was.description, was.given_by_id, was.given_at) THEN
-    RAISE EXCEPTION 'the amount of quote % is what is decided on', was.id USING ERRCODE = 'AD004';
+    RAISE EXCEPTION 'the amount of quote % cannot change with the decision', was.id USING ERRCODE = 'AD004';
   ELSIF row_now.status = 'given' AND NOT EXISTS (
       SELECT FROM mechanics m WHERE m.id = row_now.given_by_id AND m.workshop_id = was.workshop_id) THEN
-    RAISE EXCEPTION 'quote % is another workshop''s', was.id USING ERRCODE = 'AD002';
+    RAISE EXCEPTION 'quote % belongs to another workshop', was.id USING ERRCODE = 'AD002';
   END IF;
 END
 $$;
 
-COMMENT ON FUNCTION public.check_quote_move(was public.quotes, row_now public.quotes) IS 'Refuses moves that do not exist, amounts that change as they are decided on, and those of other workshops.';
+COMMENT ON FUNCTION public.check_quote_move(was public.quotes, row_now public.quotes) IS 'Refuses moves that do not exist, amounts that change with the decision, and amounts from other workshops.';
 
 CREATE FUNCTION public.check_session(checked uuid) RETURNS void
     LANGUAGE plpgsql
@@ -502,12 +502,12 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.check_session(checked uuid) IS 'Raises AD005 where a session and its assignments do not agree.';
+COMMENT ON FUNCTION public.check_session(checked uuid) IS 'Raises AD005 if a session and its assignments do not agree.';
 
 CREATE FUNCTION public.checkout_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-  -- Stripe may say in any order what happened, and the money of a page that we gave up is money all the same
+  -- Stripe may report in any order, and the payment of a page that we gave up counts all the same
   SELECT CASE source
     WHEN 'open' THEN target IN ('processing', 'paid', 'failed', 'expired', 'unfulfillable')
     WHEN 'processing' THEN target IN ('paid', 'failed', 'unfulfillable')
@@ -516,7 +516,7 @@ CREATE FUNCTION public.checkout_may_move(source text, target text) RETURNS boole
     ELSE false END
 $$;
 
-COMMENT ON FUNCTION public.checkout_may_move(source text, target text) IS 'Whether a checkout may go from one status to another; what was paid stays paid.';
+COMMENT ON FUNCTION public.checkout_may_move(source text, target text) IS 'Whether a checkout may go from one status to another; a paid one stays paid.';
 
 CREATE SEQUENCE public.event_sequence
     START WITH 1
@@ -536,19 +536,19 @@ CREATE TABLE public.outbox (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_insert_threshold='-1', autovacuum_analyze_scale_factor='0', autovacuum_analyze_threshold='20000');
 
-COMMENT ON TABLE public.outbox IS 'Events that the bus does not have yet. A row of a transition has no content of its own: that is its audit row''s.';
+COMMENT ON TABLE public.outbox IS 'Unpublished events. The content of a transition is in its audit row.';
 
-COMMENT ON COLUMN public.outbox.subject_id IS 'What the event is about, usually a session; order is kept within it.';
+COMMENT ON COLUMN public.outbox.subject_id IS 'The subject of the event, usually a session; order is kept within it.';
 
-COMMENT ON COLUMN public.outbox.id IS 'The sequence of events; of a transition the id of its audit row.';
+COMMENT ON COLUMN public.outbox.id IS 'The sequence of events; for a transition, the id of its audit row.';
 
-COMMENT ON COLUMN public.outbox.type IS 'The bus''s detail-type, where the event is no transition.';
+COMMENT ON COLUMN public.outbox.type IS 'The bus''s detail-type; null for a transition.';
 
-COMMENT ON COLUMN public.outbox.payload IS 'The facts, where the event is no transition.';
+COMMENT ON COLUMN public.outbox.payload IS 'The facts; null for a transition.';
 
 COMMENT ON COLUMN public.outbox.attempts IS 'How often the bus refused this entry while it took others; null: never.';
 
-COMMENT ON COLUMN public.outbox.error IS 'Why, the last time: the bus''s error code.';
+COMMENT ON COLUMN public.outbox.error IS 'The bus''s error code of the last refusal.';
 
 CREATE TABLE public.session_assignment_events (
     session_id uuid NOT NULL,
@@ -568,13 +568,13 @@ COMMENT ON COLUMN public.session_assignment_events.id IS 'Order of writing.';
 
 COMMENT ON COLUMN public.session_assignment_events.occurred_at IS 'When, by the database''s clock.';
 
-COMMENT ON COLUMN public.session_assignment_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN public.session_assignment_events.actor_id IS 'The user''s id (sub), if a user acted.';
 
-COMMENT ON COLUMN public.session_assignment_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN public.session_assignment_events.actor IS 'Who acted, as in sessions.actor.';
 
 COMMENT ON COLUMN public.session_assignment_events.from_status IS 'Null for the creation.';
 
-COMMENT ON COLUMN public.session_assignment_events.data IS 'What else is known of it.';
+COMMENT ON COLUMN public.session_assignment_events.data IS 'Further facts.';
 
 CREATE TABLE public.session_events (
     session_id uuid NOT NULL,
@@ -593,27 +593,27 @@ CREATE TABLE public.session_events (
     CONSTRAINT session_events_type_check CHECK ((type = ANY (ARRAY['transition'::text, 'joined'::text, 'left'::text])))
 );
 
-COMMENT ON TABLE public.session_events IS 'The audit trail of sessions and the evidence of presence. Written by triggers only: the application role cannot insert, and nobody can change or delete rows.';
+COMMENT ON TABLE public.session_events IS 'The audit trail of sessions and the evidence of presence. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
 
 COMMENT ON COLUMN public.session_events.id IS 'Order of writing.';
 
 COMMENT ON COLUMN public.session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
 
-COMMENT ON COLUMN public.session_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN public.session_events.actor_id IS 'The user''s id (sub), if a user acted.';
 
-COMMENT ON COLUMN public.session_events.mechanic_id IS 'Which mechanic came or left, where the role is mechanic.';
+COMMENT ON COLUMN public.session_events.mechanic_id IS 'The mechanic who joined or left, if the role is mechanic.';
 
-COMMENT ON COLUMN public.session_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN public.session_events.actor IS 'Who acted, as in sessions.actor.';
 
 COMMENT ON COLUMN public.session_events.type IS 'transition (from, to), or joined or left (role).';
 
 COMMENT ON COLUMN public.session_events.from_status IS 'Null for the creation.';
 
-COMMENT ON COLUMN public.session_events.to_status IS 'Null where presence changed.';
+COMMENT ON COLUMN public.session_events.to_status IS 'Null for a change of presence.';
 
-COMMENT ON COLUMN public.session_events.role IS 'Whose presence this is evidence of.';
+COMMENT ON COLUMN public.session_events.role IS 'The party whose presence this is evidence of.';
 
-COMMENT ON COLUMN public.session_events.data IS 'What else is known of it.';
+COMMENT ON COLUMN public.session_events.data IS 'Further facts.';
 
 CREATE TABLE public.sessions (
     id uuid NOT NULL,
@@ -673,9 +673,9 @@ END),
     CONSTRAINT sessions_times_in_order CHECK ((ended_at >= started_at))
 );
 
-COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock; triggers keep the assignment, the participants and the audit trail in step.';
+COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock. Triggers keep the assignment, the participants and the audit trail in step.';
 
-COMMENT ON COLUMN public.sessions.id IS 'The same as its intake''s.';
+COMMENT ON COLUMN public.sessions.id IS 'The same as the id of its intake.';
 
 COMMENT ON COLUMN public.sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
 
@@ -685,13 +685,13 @@ COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wan
 
 COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
 
-COMMENT ON COLUMN public.sessions.customer_present IS 'Joined and not left since.';
+COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer has joined and not left since.';
 
-COMMENT ON COLUMN public.sessions.mechanic_present IS 'Joined and not left since.';
+COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic has joined and not left since.';
 
 COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
 
-COMMENT ON COLUMN public.sessions.mechanic_id IS 'Who accepted; null before, and again after a release.';
+COMMENT ON COLUMN public.sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
 
 COMMENT ON COLUMN public.sessions.accepted_at IS 'When the present mechanic accepted.';
 
@@ -707,15 +707,15 @@ COMMENT ON COLUMN public.sessions.ended_at IS 'The end that counts for duration 
 
 COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
 
-COMMENT ON COLUMN public.sessions.absent IS 'Who never came, where the reason is no_show: customer, mechanic or both.';
+COMMENT ON COLUMN public.sessions.absent IS 'The party that never came, if the reason is no_show: customer, mechanic or both.';
 
 COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
 
-COMMENT ON COLUMN public.sessions.mechanic_notes IS 'What the mechanic wrote when ending the session.';
+COMMENT ON COLUMN public.sessions.mechanic_notes IS 'The mechanic''s notes, written when ending the session.';
 
-COMMENT ON COLUMN public.sessions.actor IS 'Write-only: as what whoever changes the row does so: customer, mechanic, admin, system: and the job, operator: and the name. The guard moves it to the audit row and leaves null; a statement that says nothing is recorded as db: and the role.';
+COMMENT ON COLUMN public.sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
 
-COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), where a user acts.';
+COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
 
 COMMENT ON COLUMN public.sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
 
@@ -784,7 +784,7 @@ CREATE VIEW public.outbox_events AS
           WHERE ((x.session_id = o.subject_id) AND (x.id = o.id))) t ON (true))
      LEFT JOIN public.sessions s ON ((s.id = o.subject_id)));
 
-COMMENT ON VIEW public.outbox_events IS 'What the bus does not have yet, with all its facts; the same however late it is read.';
+COMMENT ON VIEW public.outbox_events IS 'Unpublished events with all their facts; the same however late they are read.';
 
 CREATE FUNCTION public.claim_events(after uuid, subjects integer, grace interval, each integer DEFAULT 50) RETURNS SETOF public.outbox_events
     LANGUAGE plpgsql
@@ -792,7 +792,7 @@ CREATE FUNCTION public.claim_events(after uuid, subjects integer, grace interval
 BEGIN
   RETURN QUERY
     WITH head AS MATERIALIZED (
-      -- Whoever holds the oldest event of a subject holds them all, so two relays never share a subject.
+      -- A lock on the oldest event of a subject locks them all, so two relays never share a subject.
       SELECT o.subject_id FROM outbox o
        WHERE o.subject_id > after
          AND NOT EXISTS (SELECT FROM outbox p WHERE p.subject_id = o.subject_id AND p.id < o.id)
@@ -806,7 +806,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.claim_events(after uuid, subjects integer, grace interval, each integer) IS 'Locks up to so many subjects beyond the given one, whose oldest event is older than the grace, and returns the first so many events of each, in order; the lock lasts as long as the transaction.';
+COMMENT ON FUNCTION public.claim_events(after uuid, subjects integer, grace interval, each integer) IS 'Locks up to the given number of subjects after the given one whose oldest event is older than the grace, and returns the first events of each, up to the given number, in order. The lock lasts as long as the transaction.';
 
 CREATE FUNCTION public.claim_missed_settlements(batch integer DEFAULT 100, grace interval DEFAULT '00:10:00'::interval) RETURNS SETOF uuid
     LANGUAGE plpgsql
@@ -822,7 +822,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace and are not settled; each is given out again only after another grace, so that one that cannot be settled does not hold up the others.';
+COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace and are not settled. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
 
 CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) RETURNS public.sessions
     LANGUAGE plpgsql
@@ -832,7 +832,7 @@ DECLARE
   verdict record := judge(session, present);
   concluded sessions;
 BEGIN
-  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- evidence that moved in from elsewhere
+  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- imported evidence
     UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
      WHERE id = session.id;
   END IF;
@@ -845,7 +845,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) IS 'Ends an active session, whose row the caller holds, with the verdict; returns the row as it is then.';
+COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) IS 'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
 
 CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -854,7 +854,7 @@ CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
 BEGIN
   IF NEW.debit_account LIKE 'customer:%' THEN
     UPDATE credit_balances SET balance = balance - NEW.amount WHERE user_id = split_part(NEW.debit_account, ':', 2)::uuid;
-    IF NOT FOUND THEN -- who has no row has nothing: the constraint says so, as it does to who has too little
+    IF NOT FOUND THEN -- no row means no credits: the constraint refuses, as it does when there are too few
       INSERT INTO credit_balances (user_id, balance) VALUES (split_part(NEW.debit_account, ':', 2)::uuid, -NEW.amount);
     END IF;
   END IF;
@@ -867,7 +867,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; refuses by constraint what would overdraw a customer''s credits.';
+COMMENT ON FUNCTION public.credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; a constraint refuses to overdraw a customer''s credits.';
 
 CREATE FUNCTION public.current_waiver_version() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -875,7 +875,7 @@ CREATE FUNCTION public.current_waiver_version() RETURNS text
   SELECT (waiver_versions())[cardinality(waiver_versions())]
 $$;
 
-COMMENT ON FUNCTION public.current_waiver_version() IS 'The version a signature without a version is for.';
+COMMENT ON FUNCTION public.current_waiver_version() IS 'The version that is signed when the request names none.';
 
 CREATE FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -885,7 +885,7 @@ CREATE FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) RE
   VALUES (subject, event_type, facts || jsonb_build_object('occurredAt', clock_timestamp()))
 $$;
 
-COMMENT ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) IS 'Has an event published that is no transition: its detail-type, its facts, and the row it is about, within which order is kept.';
+COMMENT ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) IS 'Puts an event into the outbox that is not a transition: its detail-type, its facts, and its subject, within which order is kept.';
 
 CREATE FUNCTION public.end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -924,9 +924,9 @@ COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the customer''s token.'
 
 COMMENT ON COLUMN public.erasures.erased_at IS 'When.';
 
-COMMENT ON COLUMN public.erasures.erased_by IS 'The database role, and the operator it acted for.';
+COMMENT ON COLUMN public.erasures.erased_by IS 'The database role, and the operator for whom it acted.';
 
-COMMENT ON COLUMN public.erasures.sessions IS 'How many sessions it took the words and names from.';
+COMMENT ON COLUMN public.erasures.sessions IS 'The number of sessions that lost their words and names.';
 
 CREATE FUNCTION public.erase_customer(customer_user uuid, operator text) RETURNS public.erasures
     LANGUAGE plpgsql
@@ -968,7 +968,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Takes a customer''s personal data out of every row, for ever, and returns the proof; null where there is no such customer, the first proof where it was done before. Raises AD010 while a session is active or a payment is open. For the owner.';
+COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
 
 CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT
@@ -977,7 +977,7 @@ CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double pr
                     extract(epoch FROM longest)))::integer
 $$;
 
-COMMENT ON FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) IS 'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most the longest, when the session expires; null without a pace.';
+COMMENT ON FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) IS 'Seconds until the customer at this place is accepted, never less at a later place. The lesser of two estimates: place / pace, and the usual wait times the rounds in which the free mechanics take one customer each. The first is Little''s law (L = lambda W: J. D. C. Little, Operations Research 9, 1961), with the share of all accepts that the mechanics who would be shown the request make as its pace; the second counts because without a queue the pace says how often customers come, not how long they wait. At most the longest wait, after which the session expires; null without a pace.';
 
 CREATE FUNCTION public.expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -1019,7 +1019,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and at once.';
+COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
 
 CREATE FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) RETURNS TABLE(session_id uuid, status text, reason text, started_at timestamp with time zone, ended_at timestamp with time zone, already_ended boolean, unpublished json)
     LANGUAGE plpgsql ROWS 1
@@ -1045,7 +1045,7 @@ BEGIN
       CASE WHEN by_user IS NULL THEN by_actor WHEN session.customer_id = as_customer THEN 'customer'
            WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user, notes);
     unpublished := unpublished_events(of_session);
-  ELSIF notes <> '' THEN -- the customer was quicker; notes already kept stay
+  ELSIF notes <> '' THEN -- the customer ended it first; earlier notes stay
     UPDATE sessions SET mechanic_notes = notes WHERE id = of_session AND mechanic_notes IS NULL;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
@@ -1053,7 +1053,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) IS 'Ends a session with the verdict for a party, or for whoever may end any session, and returns its outcome with its events that the bus does not have; the same outcome, already_ended, where it is over; no row where it is not this user''s. Raises 55P03 where another holds it.';
+COMMENT ON FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) IS 'Ends a session with the verdict, for one of its parties or for a user who may end any session. Returns its outcome with its unpublished events; the same outcome with already_ended if it is over; no row if it is not this user''s. Raises 55P03 if another transaction has locked it.';
 
 CREATE FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
@@ -1068,10 +1068,10 @@ BEGIN
     row_now.end_reason := coalesce(row_now.end_reason, 'expired');
     RETURN;
   END IF;
-  -- who judged it an instant ago, in this transaction, says at which present
+  -- if this transaction judged it an instant ago, that present counts
   verdict := judge(was, CASE WHEN row_now.ended_at BETWEEN transaction_timestamp() AND at THEN row_now.ended_at ELSE at END);
   IF verdict.started_at IS DISTINCT FROM was.started_at THEN
-    RAISE EXCEPTION 'session % has started, by its evidence, and was never live', was.id USING ERRCODE = 'AD001';
+    RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';
   END IF;
   row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
   row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
@@ -1093,7 +1093,7 @@ BEGIN
     row_now.mechanic_joined_at := NULL;
     IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
                WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
-      RAISE EXCEPTION 'nobody is mechanic and customer of one session' USING ERRCODE = 'AD003';
+      RAISE EXCEPTION 'mechanic and customer of a session are the same user' USING ERRCODE = 'AD003';
     END IF;
   ELSIF row_now.status = 'pending' THEN
     row_now.mechanic_id := NULL;
@@ -1106,7 +1106,7 @@ BEGIN
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
-    -- Evidence that was moved in from elsewhere has left no trace in the row.
+    -- Imported evidence has left no trace in the row.
     row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
     row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
   ELSE
@@ -1115,7 +1115,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the party that follow from its new status.';
+COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the absent party that follow from its new status.';
 
 CREATE FUNCTION public.forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -1146,7 +1146,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.guard_checkout() IS 'Keeps a checkout''s status on its way.';
+COMMENT ON FUNCTION public.guard_checkout() IS 'Refuses moves that checkout_may_move() does not allow.';
 
 CREATE FUNCTION public.health_limits_passed() RETURNS TABLE(alert text, severity text, mechanic_id uuid, percent numeric, passed integer, sessions bigint)
     LANGUAGE sql STABLE
@@ -1176,7 +1176,7 @@ CREATE FUNCTION public.health_limits_passed() RETURNS TABLE(alert text, severity
    WHERE m.sessions >= coalesce(health_setting('sample_min'), 1) AND (m.percent < m.low OR m.percent > m.high)
 $$;
 
-COMMENT ON FUNCTION public.health_limits_passed() IS 'The percentages of the last 24 hours, of all sessions and of each mechanic''s, that are beyond a limit of the settings table: critical of all, a warning of one mechanic.';
+COMMENT ON FUNCTION public.health_limits_passed() IS 'The percentages of the last 24 hours that are beyond a limit of the settings table: critical for all sessions, a warning for one mechanic''s.';
 
 CREATE FUNCTION public.health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint) RETURNS numeric
     LANGUAGE sql STABLE
@@ -1187,7 +1187,7 @@ CREATE FUNCTION public.health_score(completion numeric, no_show numeric, alerts 
     - least(30, round(100.0 * alerts / sessions, 1)) END
 $$;
 
-COMMENT ON FUNCTION public.health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint) IS '0 to 100: from 100 is taken a point for each per cent of completion below health_completion_percent_min (40 at most), a point for each per cent of no-shows above health_no_show_percent_max (30 at most), and a point for each per cent of the sessions that have an alert (30 at most). Null where there is no session; a percentage that is null takes nothing.';
+COMMENT ON FUNCTION public.health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint) IS '0 to 100: 100, less a point for each per cent of completion below health_completion_percent_min (40 at most), less a point for each per cent of no-shows above health_no_show_percent_max (30 at most), less a point for each per cent of the sessions that have an alert (30 at most). Null if there is no session; a null percentage costs no points.';
 
 CREATE FUNCTION public.health_setting(name text) RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1195,7 +1195,7 @@ CREATE FUNCTION public.health_setting(name text) RETURNS integer
   SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name
 $$;
 
-COMMENT ON FUNCTION public.health_setting(name text) IS 'A limit of the settings table, without its health_; null: not checked.';
+COMMENT ON FUNCTION public.health_setting(name text) IS 'A limit of the settings table by its name without health_; null: not checked.';
 
 CREATE FUNCTION public.health_status(score numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1212,7 +1212,7 @@ CREATE FUNCTION public.is_available(mechanic uuid, lease timestamp with time zon
   SELECT coalesce(lease > now(), false) OR kept_by_feed(mechanic, lease)
 $$;
 
-COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether a lease has not lapsed, or an open feed keeps it.';
+COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether the lease has not lapsed, or an open feed keeps it.';
 
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1251,7 +1251,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) IS 'What a session ends as that is ended at the given present: withdrawn while nobody has accepted; a no-show where it never started; else completed where it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller holds the session''s row.';
+COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) IS 'The outcome of a session that is ended at the given present: withdrawn if nobody has accepted; a no-show if it never started; otherwise completed if it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row.';
 
 CREATE FUNCTION public.keep_newest_reconcile_runs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1284,7 +1284,7 @@ CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zon
                   WHERE c.mechanic_id = mechanic AND c.connected_at <= lease AND c.expires_at > now())
 $$;
 
-COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed keeps this lease: one that was open while the lease was on. A row past its expires_at is no feed, so that one left behind keeps nothing for ever.';
+COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed that was open during the lease keeps it. A row past its expires_at does not count, so that a stale row keeps no lease for ever.';
 
 CREATE FUNCTION public.lead_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1300,7 +1300,7 @@ CREATE FUNCTION public.lease_follows_feed() RETURNS trigger
     AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    -- the new feed takes over from one that is open: whichever closes first, the other one keeps the lease
+    -- both feeds are open for a moment: whichever closes first, the other one keeps the lease
     UPDATE mechanics m SET available_until = NEW.connected_at
      WHERE m.id = NEW.mechanic_id AND m.available_until < NEW.connected_at AND kept_by_feed(m.id, m.available_until);
   ELSE
@@ -1312,7 +1312,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.lease_follows_feed() IS 'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; one that an open feed keeps is handed to the next feed. A feed alone makes nobody available.';
+COMMENT ON FUNCTION public.lease_follows_feed() IS 'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; a lease that an open feed keeps passes to the next feed. A feed alone makes nobody available.';
 
 CREATE FUNCTION public.legacy_rows_forget() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1322,7 +1322,7 @@ BEGIN
   UPDATE legacy_rows SET content = '{}'
    WHERE user_id = NEW.user_id
       OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
-      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, where it is part of a session
+      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, if it is part of a session
                          WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
                            AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
   RETURN NULL;
@@ -1346,7 +1346,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.mark_published(subjects uuid[], ids bigint[]) IS 'Removes events that the bus has; returns how many. Raises 55P03 where another holds them.';
+COMMENT ON FUNCTION public.mark_published(subjects uuid[], ids bigint[]) IS 'Removes published events; returns how many. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION public.mark_published_of(subject uuid, ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
@@ -1362,7 +1362,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.mark_published_of(subject uuid, ids bigint[]) IS 'mark_published() of one subject, which is what a call publishes. Raises 55P03 where another holds them.';
+COMMENT ON FUNCTION public.mark_published_of(subject uuid, ids bigint[]) IS 'mark_published() for one subject, which is all that one call publishes. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1370,12 +1370,12 @@ CREATE FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at tim
   SELECT EXISTS (
     SELECT FROM mechanics m
      WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
-       AND (shown_at > clock_timestamp() -- who is away or busy now may be there and free by then
+       AND (shown_at > clock_timestamp() -- a mechanic who is away or busy now may be free by then
             OR is_available(m.id, m.available_until)
                AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
 $$;
 
-COMMENT ON FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at timestamp with time zone) IS 'Whether a request for this mechanic, of this workshop or general, shown from then on, is offered or goes straight to the queue.';
+COMMENT ON FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at timestamp with time zone) IS 'Whether a request for this mechanic, of this workshop or general and shown from then on, is offered to them; otherwise it goes straight to the queue.';
 
 CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(mechanic_id uuid, sessions bigint, completed bigint, too_short bigint, no_shows bigint, given_back bigint, completion_percent numeric, no_show_percent numeric)
     LANGUAGE sql STABLE
@@ -1385,7 +1385,7 @@ CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until tim
       FROM sessions_ended_between(since, until) AS x
      WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
-    -- the sweep takes a session from a mechanic who does not come, so most of their no-shows are no ends
+    -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
     SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE 'system:%'
       FROM session_participants p
            CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
@@ -1401,7 +1401,7 @@ CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until tim
             FROM part GROUP BY part.mechanic_id) AS c
 $$;
 
-COMMENT ON FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) IS 'Each mechanic''s sessions that ended in this time or were taken from them because they did not come (a no-show too); those to which only the customer did not come are not counted, and those that the mechanic gave back are counted apart.';
+COMMENT ON FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) IS 'Each mechanic''s sessions that ended in this time, or were taken from them because they did not come (also a no-show). Sessions that only the customer missed are not counted; those that the mechanic released are counted separately.';
 
 CREATE FUNCTION public.mechanics_requeue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1440,7 +1440,7 @@ CREATE FUNCTION public.min_billable_seconds() RETURNS integer
     AS $_$
   SELECT coalesce(
     (SELECT value::integer FROM settings WHERE key = 'min_billable_seconds'),
-    -- what is no count of seconds there counts as not set: nobody could end a session otherwise
+    -- anything but a count of seconds counts as not set: otherwise nobody could end a session
     substring(current_setting('app.min_billable_seconds', true) FROM '^[0-9]{1,6}$')::integer,
     60)
 $_$;
@@ -1472,7 +1472,7 @@ CREATE FUNCTION public.offer_time() RETURNS interval
   SELECT seconds_setting('offer_seconds', 120)
 $$;
 
-COMMENT ON FUNCTION public.offer_time() IS 'How long a request is reserved for the mechanic whom it is offered to.';
+COMMENT ON FUNCTION public.offer_time() IS 'How long a request is reserved for the mechanic to whom it is offered.';
 
 CREATE FUNCTION public.open_next_assignment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1505,7 +1505,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session whose assignment was declined or lapsed for the others, with the old queued_at.';
+COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session for the others after a decline or a lapsed offer, with the old queued_at.';
 
 CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1513,7 +1513,7 @@ CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uu
   SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
 $$;
 
-COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request of this workshop, or a general one, is for this mechanic of that workshop, who has not declined it.';
+COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has not declined it.';
 
 CREATE FUNCTION public.open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1536,7 +1536,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.open_unreachable_requests(batch integer) IS 'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
+COMMENT ON FUNCTION public.open_unreachable_requests(batch integer) IS 'Makes up to batch queued requests general that no mechanic of their workshop can take; returns how many.';
 
 CREATE FUNCTION public.orphan_age() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1573,7 +1573,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.pending_events(subject uuid) IS 'The oldest events of a subject that the bus does not have yet: as many as it takes at once.';
+COMMENT ON FUNCTION public.pending_events(subject uuid) IS 'The oldest unpublished events of a subject: as many as the bus takes at once.';
 
 CREATE FUNCTION public.percentage(part bigint, whole bigint) RETURNS numeric
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1581,7 +1581,7 @@ CREATE FUNCTION public.percentage(part bigint, whole bigint) RETURNS numeric
   SELECT round(100.0 * part / nullif(whole, 0), 1)
 $$;
 
-COMMENT ON FUNCTION public.percentage(part bigint, whole bigint) IS 'Per cent with one decimal; null of nothing.';
+COMMENT ON FUNCTION public.percentage(part bigint, whole bigint) IS 'Per cent with one decimal; null if the whole is zero.';
 
 CREATE FUNCTION public.prune_realtime(batch integer DEFAULT 5000) RETURNS integer
     LANGUAGE plpgsql
@@ -1604,7 +1604,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.prune_realtime(batch integer) IS 'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
+COMMENT ON FUNCTION public.prune_realtime(batch integer) IS 'Deletes expired tickets and up to batch feed messages older than an hour; returns how many messages. Safe to run concurrently.';
 
 CREATE FUNCTION public.queue_positions(user_ids uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE(user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
     LANGUAGE plpgsql STABLE
@@ -1616,7 +1616,7 @@ DECLARE
   last_queued_at timestamptz := 'infinity';
   last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
-  IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
+  IF user_ids IS NOT NULL THEN -- later customers do not matter to them
     wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
                      WHERE c.user_id = ANY (user_ids));
     SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
@@ -1647,14 +1647,14 @@ BEGIN
                AND o.ended_at IS NULL) AS own_session_id
       FROM mechanics_on_duty m
   ), personal AS (
-    -- where a mechanic's list differs from that of the others of the workshop
+    -- requests by which a mechanic's list differs from that of the others of the workshop
     SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
       FROM (SELECT l.offered_to AS mechanic_id, l.n FROM listed l WHERE l.status = 'offered'
             UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.status = 'queued'
             UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id) AS x
      GROUP BY x.mechanic_id
   ), list AS MATERIALIZED (
-    -- mechanics whose lists are the same count once, by any of them
+    -- mechanics with the same list count once, by any of them
     SELECT row_number() OVER () AS id, d.workshop_id, (array_agg(d.id))[1] AS mechanic_id,
            (array_agg(d.own_session_id))[1] AS own_session_id,
            count(*) AS mechanics, count(*) FILTER (WHERE d.free) AS free
@@ -1670,7 +1670,7 @@ BEGIN
     SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
       FROM shown GROUP BY shown.n
   ), unseen AS (
-    -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
+    -- if nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of no workshop
     SELECT l.n, 1 + count(*) FILTER (WHERE l.status = 'queued' AND l.workshop_id IS NULL)
                       OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                   + CASE WHEN l.workshop_id IS NULL THEN 0
@@ -1695,7 +1695,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.queue_positions(user_ids uuid[]) IS 'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';
+COMMENT ON FUNCTION public.queue_positions(user_ids uuid[]) IS 'The queue positions sent to customers among the first 1,000 of the queue (these users, or all): the best place of the request in the lists of the mechanics on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before its lead time a scheduled session has no place.';
 
 CREATE FUNCTION public.quote_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1706,7 +1706,7 @@ CREATE FUNCTION public.quote_may_move(source text, target text) RETURNS boolean
     ELSE false END
 $$;
 
-COMMENT ON FUNCTION public.quote_may_move(source text, target text) IS 'Whether a quote may go from one status to another; what was decided stays.';
+COMMENT ON FUNCTION public.quote_may_move(source text, target text) IS 'Whether a quote may go from one status to another; a decision is final.';
 
 CREATE FUNCTION public.quotes_forget() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1719,7 +1719,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.quotes_forget() IS 'Takes the words out of the quotes of a customer whose data is erased.';
+COMMENT ON FUNCTION public.quotes_forget() IS 'Removes the words from the quotes of a customer whose data is erased.';
 
 CREATE FUNCTION public.quotes_guard() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1736,7 +1736,7 @@ BEGIN
     -- the generated column has no value yet
     AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
         = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN
-    RETURN NEW; -- what may be personal data is erased: nothing happened to the quote
+    RETURN NEW; -- only possible personal data was erased: nothing happened to the quote
   ELSE
     source := OLD.status;
     IF NEW.status = 'given' THEN
@@ -1758,7 +1758,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.quotes_guard() IS 'Refuses what the checks refuse, stamps times, writes the audit row and the event.';
+COMMENT ON FUNCTION public.quotes_guard() IS 'Refuses what the checks refuse, sets times, writes the audit row and the event.';
 
 CREATE FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid
     LANGUAGE sql STABLE
@@ -1770,7 +1770,7 @@ CREATE FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session u
    LIMIT 1
 $$;
 
-COMMENT ON FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session uuid) IS 'The workshop, or null where none of its mechanics can take the session: suspended, refused before, or the customer.';
+COMMENT ON FUNCTION public.reachable_workshop(wanted uuid, refused uuid[], session uuid) IS 'The workshop, or null if none of its mechanics can take the session: each is suspended, declined it before, or is its customer.';
 
 CREATE FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) RETURNS record
     LANGUAGE sql STABLE
@@ -1781,7 +1781,7 @@ CREATE FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wa
              WHERE id BETWEEN (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
                                || repeat('0', 20))::uuid
                           AND (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
-                               || repeat('f', 20))::uuid -- ids that were moved in may be of any kind
+                               || repeat('f', 20))::uuid -- imported ids may be of any kind
              ORDER BY id DESC LIMIT 1000) AS s
      WHERE s.accepted_at > now() - interval '6 hours'
      LIMIT 20
@@ -1795,14 +1795,14 @@ CREATE FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wa
     FROM accepted HAVING count(*) >= 3
 $$;
 
-COMMENT ON FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) IS 'Of the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null of fewer than 3.';
+COMMENT ON FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) IS 'For the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null for fewer than 3.';
 
 CREATE FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, unpublished json)
     LANGUAGE plpgsql ROWS 1
     AS $$
 #variable_conflict use_column
 BEGIN
-  -- One row holds the presence of both, so that of two joins at once the second sees the first.
+  -- One row holds the presence of both, so that the second of two concurrent joins sees the first.
   UPDATE sessions s
      SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
          mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
@@ -1818,14 +1818,14 @@ BEGIN
   END IF;
   UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
   unpublished := '[]';
-  IF session_status = 'live' THEN  -- else the join moved nothing
+  IF session_status = 'live' THEN  -- otherwise the join moved nothing
     unpublished := unpublished_events(of_session);
   END IF;
   RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) IS 'Records that a party of a session is present, by which connection if by one; no row where they are none, or the session is not open. The session is live as soon as both are, and its events that the bus does not have come along.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) IS 'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or the session is not open.';
 
 CREATE FUNCTION public.referral_bp() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1833,7 +1833,7 @@ CREATE FUNCTION public.referral_bp() RETURNS integer
   SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'referral_bp'), 200)
 $$;
 
-COMMENT ON FUNCTION public.referral_bp() IS 'Of the price of a session, to the mechanic who referred its customer, in basis points: the settings table, then 200.';
+COMMENT ON FUNCTION public.referral_bp() IS 'The part of a session''s price for the mechanic who referred its customer, in basis points: the settings table, then 200.';
 
 CREATE FUNCTION public.referral_stands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1841,15 +1841,15 @@ CREATE FUNCTION public.referral_stands() RETURNS trigger
     AS $$
 BEGIN
   IF TG_OP = 'UPDATE' AND OLD.referrer_id IS NOT NULL THEN
-    RAISE EXCEPTION 'who referred customer % is fixed', OLD.id USING ERRCODE = 'AD004';
+    RAISE EXCEPTION 'the referrer of customer % is fixed', OLD.id USING ERRCODE = 'AD004';
   ELSIF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.referrer_id AND m.user_id = NEW.user_id) THEN
-    RAISE EXCEPTION 'nobody refers themselves' USING ERRCODE = 'AD003';
+    RAISE EXCEPTION 'customer and referrer are the same user' USING ERRCODE = 'AD003';
   END IF;
   RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION public.referral_stands() IS 'Keeps a customer''s first referral, and refuses one of oneself.';
+COMMENT ON FUNCTION public.referral_stands() IS 'Keeps a customer''s first referral, and refuses a referral of oneself.';
 
 CREATE FUNCTION public.release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -1871,7 +1871,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined absence_limit() after accepting (or after the scheduled time); returns how many.';
+COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
 
 CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
     LANGUAGE sql
@@ -1892,7 +1892,7 @@ CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
   SELECT EXISTS (SELECT FROM given_up)
 $$;
 
-COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'For operators, where Stripe rejected a mechanic''s account or it is gone: the mechanic goes through onboarding anew, and what they are owed is sent to the new account, failed payouts too; false where there is no account.';
+COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'For operators, when Stripe rejected or deleted a mechanic''s account: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
 
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -1910,7 +1910,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.republish_events(since timestamp with time zone) IS 'Has every transition since then published again, as the same events, after a bus was lost with what it held; returns how many. Consumers are idempotent; pushes older than an hour are made again.';
+COMMENT ON FUNCTION public.republish_events(since timestamp with time zone) IS 'Puts every transition since then back into the outbox, as the same events, after the bus lost its contents; returns how many. Consumers are idempotent; pushes older than an hour are made again.';
 
 CREATE FUNCTION public.requeue_poison() RETURNS integer
     LANGUAGE sql
@@ -1920,7 +1920,7 @@ CREATE FUNCTION public.requeue_poison() RETURNS integer
   SELECT count(*)::integer FROM queued
 $$;
 
-COMMENT ON FUNCTION public.requeue_poison() IS 'Puts every event that was set aside back into the outbox, after its cause was mended; returns how many.';
+COMMENT ON FUNCTION public.requeue_poison() IS 'Puts every event that was set aside back into the outbox, once the cause is fixed; returns how many.';
 
 CREATE FUNCTION public.retry_stripe_job(failed uuid) RETURNS boolean
     LANGUAGE sql
@@ -1931,7 +1931,7 @@ CREATE FUNCTION public.retry_stripe_job(failed uuid) RETURNS boolean
   SELECT EXISTS (SELECT FROM again)
 $$;
 
-COMMENT ON FUNCTION public.retry_stripe_job(failed uuid) IS 'Has a failed payout, refund or reversal tried again, for operators; false where none of this id has failed.';
+COMMENT ON FUNCTION public.retry_stripe_job(failed uuid) IS 'Makes a failed payout, refund or reversal due again, for operators; false if none with this id has failed.';
 
 CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint, refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
     LANGUAGE sql STABLE
@@ -1957,7 +1957,7 @@ CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until time
    GROUP BY s.end_reason
 $$;
 
-COMMENT ON FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) IS 'What the sessions cost that were cancelled or expired in this time, by reason: their card prices in cents, how much of that would have been the platform''s, the credits that go back, and how far their refunds are; billable: what was paid back in this time of sessions that were completed, by hand or in a lost dispute.';
+COMMENT ON FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) IS 'The cost of sessions that were cancelled or expired in this time, by reason: their card prices in cents, the part that would have been the platform''s, the credits that go back, and the progress of their refunds. billable: the amounts refunded by hand or lost in disputes in this time for completed sessions.';
 
 CREATE FUNCTION public.rows_are_kept() RETURNS trigger
     LANGUAGE plpgsql
@@ -1975,7 +1975,7 @@ CREATE FUNCTION public.seconds_setting(name text, otherwise integer) RETURNS int
   SELECT make_interval(secs => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise))
 $$;
 
-COMMENT ON FUNCTION public.seconds_setting(name text, otherwise integer) IS 'A time of the settings table, given there in seconds.';
+COMMENT ON FUNCTION public.seconds_setting(name text, otherwise integer) IS 'A duration from the settings table, where it is in seconds.';
 
 CREATE FUNCTION public.session_health_dashboard() RETURNS TABLE(section text, metric text, value numeric, unit text, status text)
     LANGUAGE sql STABLE
@@ -2004,7 +2004,7 @@ CREATE FUNCTION public.session_health_dashboard() RETURNS TABLE(section text, me
   SELECT 'revenue', r.end_reason, r.card_cents::numeric, 'cents', NULL FROM revenue_impact(now() - interval '24 hours', now()) AS r
 $$;
 
-COMMENT ON FUNCTION public.session_health_dashboard() IS 'The last 24 hours for a reader at psql; GET /api/admin/session-health has more.';
+COMMENT ON FUNCTION public.session_health_dashboard() IS 'The last 24 hours, for readers in psql; GET /api/admin/session-health has more.';
 
 CREATE FUNCTION public.session_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2053,7 +2053,7 @@ DECLARE
   target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
 BEGIN
   IF OLD.status = 'scheduled' AND NEW.status = 'pending' THEN
-    -- Brought forward by hand it is shown at once; on time this changes nothing.
+    -- A session brought forward by hand is shown at once; on time this changes nothing.
     UPDATE session_assignments SET available_at = clock_timestamp(), queued_at = least(queued_at, clock_timestamp())
      WHERE id = NEW.current_assignment_id AND available_at > clock_timestamp();
     RETURN NULL;
@@ -2079,14 +2079,14 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.sessions_follow() IS 'Moves the current assignment and the participants as the session moved, whoever moved it.';
+COMMENT ON FUNCTION public.sessions_follow() IS 'Moves the current assignment and the participants with the session, whoever moved it.';
 
 CREATE FUNCTION public.sessions_guard() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-  -- A BEFORE ROW trigger runs when the row is locked, so this instant is after any wait for it.
+  -- A BEFORE ROW trigger runs once the row is locked, so this instant is after any wait for the lock.
   at timestamptz := clock_timestamp();
   source text;
   comes_or_goes boolean;
@@ -2094,7 +2094,7 @@ BEGIN
   NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
     IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
-      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody there' USING ERRCODE = 'AD001';
+      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody present' USING ERRCODE = 'AD001';
     END IF;
   ELSE
     source := OLD.status;
@@ -2113,7 +2113,7 @@ BEGIN
     END IF;
     comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
     IF comes_or_goes AND (NEW.status <> source OR is_terminal(source)) THEN
-      RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
+      RAISE EXCEPTION 'presence in session % cannot change with its status or after its end', OLD.id USING ERRCODE = 'AD001';
     END IF;
     IF NEW.status <> source THEN
       NEW := follow_move(OLD, NEW, at);
@@ -2136,7 +2136,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.sessions_guard() IS 'Refuses moves that do not exist, fills in what follows from a move, writes the audit row.';
+COMMENT ON FUNCTION public.sessions_guard() IS 'Refuses moves that do not exist, fills in the consequences of a move, writes the audit row.';
 
 CREATE FUNCTION public.settlement_is_due() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2149,7 +2149,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.settlement_is_due() IS 'Notes that a session with something at stake has ended.';
+COMMENT ON FUNCTION public.settlement_is_due() IS 'Records that a session with money or credits at stake has ended.';
 
 CREATE FUNCTION public.share_of(amount bigint, part bigint, of bigint DEFAULT 10000) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2158,7 +2158,7 @@ CREATE FUNCTION public.share_of(amount bigint, part bigint, of bigint DEFAULT 10
          + (2 * (amount * part % of) > of OR 2 * (amount * part % of) = of AND amount * part / of % 2 = 1)::integer
 $$;
 
-COMMENT ON FUNCTION public.share_of(amount bigint, part bigint, of bigint) IS 'So many parts of an amount, basis points unless it is said of how many; rounded half to even, as autodoctor.domain.money does.';
+COMMENT ON FUNCTION public.share_of(amount bigint, part bigint, of bigint) IS 'A fraction of an amount, in basis points unless another denominator is given; rounded half to even, as in autodoctor.domain.money.';
 
 CREATE FUNCTION public.statement_subject(key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2169,7 +2169,7 @@ CREATE FUNCTION public.statement_subject(key text) RETURNS text
     ELSE key END
 $_$;
 
-COMMENT ON FUNCTION public.statement_subject(key text) IS 'What a row of the ledger is about, by its key, so that several rows answer for one object of Stripe''s: the parts of a refund, a dispute and its end, and correction:SUBJECT:NUMBER for whatever it corrects.';
+COMMENT ON FUNCTION public.statement_subject(key text) IS 'The subject of a row of the ledger, from its key. Several rows may have the same object of Stripe''s as their subject: the parts of a refund, a dispute and its end, and corrections of them (correction:SUBJECT:NUMBER).';
 
 CREATE FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
@@ -2186,7 +2186,7 @@ BEGIN
      WHERE x.session_id = session.id AND x.type IN ('joined', 'left')
        AND (x.role = 'customer' OR x.mechanic_id = session.mechanic_id AND x.id > coalesce(
          (SELECT max(r.id) FROM session_events r WHERE r.session_id = session.id AND r.from_status = 'waiting'
-             AND r.to_status = 'pending'), 0)) -- who gave it back and took it again has to come again
+             AND r.to_status = 'pending'), 0)) -- a mechanic who released it and accepted again must join again
      ORDER BY x.id
   LOOP
     IF customer_here AND mechanic_here AND NOT e.comes THEN
@@ -2210,7 +2210,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) IS 'By the evidence: the first and the last instant at which both were present, the last being the given present while they still are; and who never joined (both, where each came and neither met the other).';
+COMMENT ON FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) IS 'From the evidence: the first and the last instant at which both were present (the last is the given present while they still are), and the party that never joined (both, if each joined but they never met).';
 
 CREATE FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
@@ -2244,7 +2244,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'Writes the evidence; returns the row with join times, start and parting time that follow from who is present.';
+COMMENT ON FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'Writes the evidence; returns the row with the join times, start and parting time that follow from the presence.';
 
 CREATE FUNCTION public.transition_to_outbox() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2256,7 +2256,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.transition_to_outbox() IS 'Every audit row of a transition is an event to be published.';
+COMMENT ON FUNCTION public.transition_to_outbox() IS 'Puts an event into the outbox for every audit row of a transition.';
 
 CREATE FUNCTION public.unpublished_events(subject uuid) RETURNS json
     LANGUAGE plpgsql STABLE
@@ -2267,7 +2267,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'What pending_events() returns, as JSON.';
+COMMENT ON FUNCTION public.unpublished_events(subject uuid) IS 'The result of pending_events() as JSON.';
 
 CREATE FUNCTION public.visible_as(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, to_mechanic uuid, of_workshop uuid, at timestamp with time zone) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2278,7 +2278,7 @@ CREATE FUNCTION public.visible_as(status text, available_at timestamp with time 
                          ELSE false END
 $$;
 
-COMMENT ON FUNCTION public.visible_as(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, to_mechanic uuid, of_workshop uuid, at timestamp with time zone) IS 'Whether a request with this status at that instant was shown to this mechanic of that workshop. That nobody is shown their own, the caller sees to.';
+COMMENT ON FUNCTION public.visible_as(status text, available_at timestamp with time zone, workshop uuid, declined_by uuid[], offered_to uuid, to_mechanic uuid, of_workshop uuid, at timestamp with time zone) IS 'Whether a request with this status at that instant was shown to this mechanic of that workshop. The caller excludes the mechanic''s own requests.';
 
 CREATE FUNCTION public.visible_before(a public.session_assignments, status_then text, at timestamp with time zone, to_mechanic uuid, of_workshop uuid) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2286,7 +2286,7 @@ CREATE FUNCTION public.visible_before(a public.session_assignments, status_then 
   SELECT visible_as(status_then, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, to_mechanic, of_workshop, at)
 $$;
 
-COMMENT ON FUNCTION public.visible_before(a public.session_assignments, status_then text, at timestamp with time zone, to_mechanic uuid, of_workshop uuid) IS 'Whether the request was shown to this mechanic until it left the status that it had then.';
+COMMENT ON FUNCTION public.visible_before(a public.session_assignments, status_then text, at timestamp with time zone, to_mechanic uuid, of_workshop uuid) IS 'Whether the request was shown to this mechanic until it left that status.';
 
 CREATE FUNCTION public.visible_ever(a public.session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2296,7 +2296,7 @@ CREATE FUNCTION public.visible_ever(a public.session_assignments, to_mechanic uu
                         a.declined_by, a.mechanic_id, to_mechanic, of_workshop, coalesce(a.ended_at, now()))
 $$;
 
-COMMENT ON FUNCTION public.visible_ever(a public.session_assignments, to_mechanic uuid, of_workshop uuid) IS 'Whether the request is or was shown to this mechanic of that workshop, whatever became of it.';
+COMMENT ON FUNCTION public.visible_ever(a public.session_assignments, to_mechanic uuid, of_workshop uuid) IS 'Whether the request is or was ever shown to this mechanic of that workshop.';
 
 CREATE FUNCTION public.visible_now(a public.session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2305,7 +2305,7 @@ CREATE FUNCTION public.visible_now(a public.session_assignments, to_mechanic uui
          AND (a.status <> 'offered' OR a.offer_expires_at > now())
 $$;
 
-COMMENT ON FUNCTION public.visible_now(a public.session_assignments, to_mechanic uuid, of_workshop uuid) IS 'Whether the queue shows the request to this mechanic of that workshop; an offer past its deadline is shown to nobody.';
+COMMENT ON FUNCTION public.visible_now(a public.session_assignments, to_mechanic uuid, of_workshop uuid) IS 'Whether the queue shows the request to this mechanic of that workshop. An offer past its deadline is shown to nobody.';
 
 CREATE FUNCTION public.waiver_versions() RETURNS text[]
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2343,7 +2343,7 @@ CREATE FUNCTION public.wrongly_marked_between(since timestamp with time zone, un
     FROM judged j WHERE j.status <> j.expected OR j.met_after_all
 $$;
 
-COMMENT ON FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) IS 'Sessions that ended in this time and whose evidence of presence says another outcome than their row: completed that were not together long enough, cancelled or expired that were, no-shows who met.';
+COMMENT ON FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) IS 'Sessions that ended in this time whose evidence of presence contradicts their outcome: completed ones that were too short, cancelled or expired ones that were long enough, no-shows whose parties met.';
 
 CREATE TABLE public.admin_changes (
     id uuid NOT NULL,
@@ -2361,19 +2361,19 @@ CREATE TABLE public.admin_changes (
 
 COMMENT ON TABLE public.admin_changes IS 'Every change that an admin made, never changed afterwards; one that changed nothing has no row.';
 
-COMMENT ON COLUMN public.admin_changes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+COMMENT ON COLUMN public.admin_changes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 
 COMMENT ON COLUMN public.admin_changes.actor_id IS 'The sub of the admin''s token.';
 
-COMMENT ON COLUMN public.admin_changes.kind IS 'What was added or changed, e.g. plan.changed. A dead_letter_queue.redriven is written before its letters are sent.';
+COMMENT ON COLUMN public.admin_changes.kind IS 'The kind of change, such as plan.changed. A dead_letter_queue.redriven is written before its messages are sent.';
 
-COMMENT ON COLUMN public.admin_changes.subject IS 'Its id, or its code where that is its key.';
+COMMENT ON COLUMN public.admin_changes.subject IS 'The id of the changed row, or its code if that is its key.';
 
-COMMENT ON COLUMN public.admin_changes.changed IS 'The columns that are not what they were; also those that are personal data.';
+COMMENT ON COLUMN public.admin_changes.changed IS 'The columns that changed, including those with personal data.';
 
-COMMENT ON COLUMN public.admin_changes.before IS 'What they were, without personal data; empty where it was added. Of a dead_letter_queue, how many letters it held.';
+COMMENT ON COLUMN public.admin_changes.before IS 'Their values before, without personal data; empty for a new row. For a dead_letter_queue, how many messages it held.';
 
-COMMENT ON COLUMN public.admin_changes.after IS 'What they are, without personal data.';
+COMMENT ON COLUMN public.admin_changes.after IS 'Their values afterwards, without personal data.';
 
 COMMENT ON COLUMN public.admin_changes.at IS 'When, by the database''s clock.';
 
@@ -2394,27 +2394,27 @@ CREATE TABLE public.health_alerts (
     CONSTRAINT health_alerts_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'critical'::text])))
 );
 
-COMMENT ON TABLE public.health_alerts IS 'Every alert that the monitor saw, and what it has told of it: stored before it is told, so that none is lost.';
+COMMENT ON TABLE public.health_alerts IS 'Every alert that the monitor saw, and its notifications. Stored before anybody is notified, so that none is lost.';
 
 COMMENT ON COLUMN public.health_alerts.alert IS 'As in sessions_needing_review and health_limits_passed().';
 
 COMMENT ON COLUMN public.health_alerts.subject IS 'The session''s or mechanic''s id, or all.';
 
-COMMENT ON COLUMN public.health_alerts.severity IS 'The present one, warning or critical; a change of it is not told again.';
+COMMENT ON COLUMN public.health_alerts.severity IS 'The present severity, warning or critical; a change is not notified.';
 
-COMMENT ON COLUMN public.health_alerts.since IS 'Since when it is so; of limits, when it was first seen.';
+COMMENT ON COLUMN public.health_alerts.since IS 'When the condition began; for limits, when it was first seen.';
 
-COMMENT ON COLUMN public.health_alerts.facts IS 'What else is known of it, no personal data.';
+COMMENT ON COLUMN public.health_alerts.facts IS 'Further facts, no personal data.';
 
-COMMENT ON COLUMN public.health_alerts.opened_at IS 'When the monitor saw it first.';
+COMMENT ON COLUMN public.health_alerts.opened_at IS 'When the monitor first saw it.';
 
-COMMENT ON COLUMN public.health_alerts.cleared_at IS 'When the monitor saw it no more; if it comes back, that is another row.';
+COMMENT ON COLUMN public.health_alerts.cleared_at IS 'When the monitor no longer saw it; if it comes back, it gets another row.';
 
-COMMENT ON COLUMN public.health_alerts.opened_notified_at IS 'When the topic took the message that it is there.';
+COMMENT ON COLUMN public.health_alerts.opened_notified_at IS 'When the topic took the message that it opened.';
 
-COMMENT ON COLUMN public.health_alerts.cleared_notified_at IS 'When the topic took the message that it is over.';
+COMMENT ON COLUMN public.health_alerts.cleared_notified_at IS 'When the topic took the message that it cleared.';
 
-COMMENT ON COLUMN public.health_alerts.claimed_until IS 'Until then whoever claimed it is telling of it; who dies is followed by the next one.';
+COMMENT ON COLUMN public.health_alerts.claimed_until IS 'Until then one run is sending its notification; if that run dies, the next one takes over.';
 
 CREATE TABLE public.intakes (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -2451,9 +2451,9 @@ CREATE TABLE public.intakes (
     CONSTRAINT intakes_session_type_check CHECK ((session_type = ANY (ARRAY['chat'::text, 'video'::text, 'diagnostic'::text])))
 );
 
-COMMENT ON TABLE public.intakes IS 'What the customer asked for and at which price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
+COMMENT ON TABLE public.intakes IS 'The request of a customer and its price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
 
-COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 
 COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
 
@@ -2461,11 +2461,11 @@ COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that momen
 
 COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
 
-COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit that this intake was held against; null: none.';
+COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
 
 COMMENT ON COLUMN public.intakes.referrer_id IS 'The customer''s at that moment.';
 
-COMMENT ON COLUMN public.intakes.referral_bp IS 'What the referrer gets of the price, in basis points: the setting at that moment.';
+COMMENT ON COLUMN public.intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
 
 COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
 
@@ -2483,13 +2483,13 @@ CREATE TABLE public.settlements (
     CONSTRAINT settlements_outcome_check CHECK ((outcome = ANY (ARRAY['pay'::text, 'refund'::text, 'return'::text, 'nothing'::text])))
 );
 
-COMMENT ON TABLE public.settlements IS 'The one decision about an ended session''s money, never changed: a payout needs pay and a refund needs refund, so both can never start.';
+COMMENT ON TABLE public.settlements IS 'The one decision about an ended session''s money, never changed: a payout needs pay and a refund needs refund, so only one of them can start.';
 
-COMMENT ON COLUMN public.settlements.outcome IS 'pay: it was completed, and somebody earns; refund: the card is paid back; return: the credits are; nothing: there is nothing to move.';
+COMMENT ON COLUMN public.settlements.outcome IS 'pay: it was completed, and somebody earns; refund: the payment by card goes back; return: the credits go back; nothing: there is nothing to move.';
 
 COMMENT ON COLUMN public.settlements.decided_at IS 'When.';
 
-COMMENT ON COLUMN public.settlements.facts IS 'What it was decided from, and the amounts.';
+COMMENT ON COLUMN public.settlements.facts IS 'The basis of the decision, and the amounts.';
 
 CREATE TABLE public.settlements_due (
     session_id uuid NOT NULL,
@@ -2500,9 +2500,9 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
 
 COMMENT ON TABLE public.settlements_due IS 'Ended sessions with money or credits at stake that are not settled yet.';
 
-COMMENT ON COLUMN public.settlements_due.ended_at IS 'When the transaction ran that ended it.';
+COMMENT ON COLUMN public.settlements_due.ended_at IS 'The time of the transaction that ended it.';
 
-COMMENT ON COLUMN public.settlements_due.retry_at IS 'The sweep leaves it alone until a while after this.';
+COMMENT ON COLUMN public.settlements_due.retry_at IS 'The sweep skips it until the grace after this is over.';
 
 CREATE VIEW public.alert_completed_without_settlement AS
  WITH missed AS (
@@ -2569,7 +2569,7 @@ CREATE VIEW public.alert_completed_without_settlement AS
          LIMIT 1) i)
   WHERE (m.since < (now() - ((public.health_setting('settlement_seconds_max'::text))::double precision * '00:00:01'::interval)));
 
-COMMENT ON VIEW public.alert_completed_without_settlement IS 'Completed with something to settle longer ago than health_settlement_seconds_max, and not settled; of what is not even noted as due, the last 24 hours and what was alerted then. Critical from 4 times that on.';
+COMMENT ON VIEW public.alert_completed_without_settlement IS 'Sessions that completed with something to settle longer ago than health_settlement_seconds_max and are not settled; of those not even recorded as due, the ones of the last 24 hours and those alerted then. Critical from 4 times that limit on.';
 
 CREATE VIEW public.alert_stuck_live AS
  SELECT s.id AS session_id,
@@ -2610,7 +2610,7 @@ CREATE VIEW public.alert_stuck_live AS
      CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + public.parting_limit()), (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
   WHERE ((s.ended_at IS NULL) AND (s.status = 'live'::text) AND (o.at < (now() - ((public.health_setting('overdue_seconds_max'::text))::double precision * '00:00:01'::interval))));
 
-COMMENT ON VIEW public.alert_stuck_live IS 'Live, although the sweep should have ended it (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
+COMMENT ON VIEW public.alert_stuck_live IS 'Live sessions that the sweep should have ended (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since is when it should have. Critical from 6 times that limit on.';
 
 CREATE VIEW public.alert_waiting_too_long AS
  SELECT session_id,
@@ -2625,7 +2625,7 @@ CREATE VIEW public.alert_waiting_too_long AS
    FROM public.session_assignments a
   WHERE ((status = ANY (ARRAY['queued'::text, 'offered'::text])) AND (available_at <= now()) AND (queued_at < (now() - ((public.health_setting('waiting_seconds_max'::text))::double precision * '00:00:01'::interval))));
 
-COMMENT ON VIEW public.alert_waiting_too_long IS 'In the queue, or offered, for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that on.';
+COMMENT ON VIEW public.alert_waiting_too_long IS 'Sessions queued or offered for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that limit on.';
 
 CREATE VIEW public.alert_wrongly_marked AS
  SELECT w.session_id,
@@ -2646,7 +2646,7 @@ UNION
      CROSS JOIN LATERAL public.wrongly_marked_between(h.since, (h.since + '00:00:00.000001'::interval)) w(session_id, decided_at, status, end_reason, expected))
   WHERE ((h.alert = 'wrongly_marked'::text) AND (h.cleared_at IS NULL) AND (h.subject = (w.session_id)::text));
 
-COMMENT ON VIEW public.alert_wrongly_marked IS 'Ended in the last 24 hours, or alerted and not mended since, as something else than their evidence says. Always critical: money follows the outcome.';
+COMMENT ON VIEW public.alert_wrongly_marked IS 'Sessions whose evidence contradicts their outcome: ended in the last 24 hours, or alerted earlier and not repaired since. Always critical: money follows the outcome.';
 
 CREATE TABLE public.checkouts (
     id uuid NOT NULL,
@@ -2688,49 +2688,49 @@ END),
     CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
 );
 
-COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked for the page.';
+COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
 
-COMMENT ON COLUMN public.checkouts.kind IS 'What it pays for: intake or pack.';
+COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
 
-COMMENT ON COLUMN public.checkouts.user_id IS 'Whose: the sub of the customer''s token.';
+COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
 
 COMMENT ON COLUMN public.checkouts.pack_code IS 'Which pack.';
 
-COMMENT ON COLUMN public.checkouts.credits IS 'How many it had when it was offered.';
+COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
 
-COMMENT ON COLUMN public.checkouts.title IS 'What the page calls it.';
+COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
 
-COMMENT ON COLUMN public.checkouts.amount_cents IS 'What Stripe is to take, in cents of the currency.';
+COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
 
 COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
-COMMENT ON COLUMN public.checkouts.request_hash IS 'Of the intake''s request, to know it when it comes again.';
+COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
 
-COMMENT ON COLUMN public.checkouts.signed_name IS 'The waiver, where it was signed with the intake, at created_at; personal data.';
+COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
 
-COMMENT ON COLUMN public.checkouts.waiver_version IS 'Which text was signed.';
+COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
 
 COMMENT ON COLUMN public.checkouts.created_at IS 'When.';
 
-COMMENT ON COLUMN public.checkouts.expires_at IS 'Until when the page can be paid; part of what Stripe is asked, so fixed here.';
+COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
 
-COMMENT ON COLUMN public.checkouts.idempotency_key IS 'Of the call that makes the page; another one only after Stripe answered the first with an error, which it would repeat.';
+COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
 
 COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
 
-COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Of what was paid; its charge is what a transfer draws on.';
+COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
 
 COMMENT ON COLUMN public.checkouts.url IS 'Of the page.';
 
-COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, and the bank has still to say so; paid: and fulfilled; failed: the bank refused, or Stripe never made the page; expired; unfulfillable: paid, and cannot be given, see refunds.';
+COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
 
-COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was made or the sweep last asked Stripe about it.';
+COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
 
-COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is asked next for its fee; null: as soon as it is paid.';
+COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
 
 COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
 
-COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is asked next which refunds its payment has; null: as far as Stripe has reported, we know them all.';
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
 
 CREATE TABLE public.credit_balances (
     user_id uuid NOT NULL,
@@ -2738,7 +2738,7 @@ CREATE TABLE public.credit_balances (
     CONSTRAINT credit_balances_not_negative CHECK ((balance >= 0))
 );
 
-COMMENT ON TABLE public.credit_balances IS 'What each customer''s credit account holds: the sum of its ledger rows, kept by their trigger; the row''s lock is what keeps two intakes from spending the same credit.';
+COMMENT ON TABLE public.credit_balances IS 'The balance of each customer''s credit account: the sum of its ledger rows, kept by their trigger. The lock on the row keeps two intakes from spending the same credit.';
 
 COMMENT ON COLUMN public.credit_balances.user_id IS 'The sub of the customer''s token, as in the account''s name: credits may come before the first intake.';
 
@@ -2773,9 +2773,9 @@ COMMENT ON COLUMN public.credit_packs.currency IS 'ISO 4217, lower case, as Stri
 
 COMMENT ON COLUMN public.credit_packs.active IS 'Whether it is shown and sold.';
 
-COMMENT ON COLUMN public.credit_packs.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN public.credit_packs.change_id IS 'The id in admin_changes of the last change by an admin.';
 
-COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
 CREATE TABLE public.customers (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -2788,7 +2788,7 @@ CREATE TABLE public.customers (
     erased_at timestamp with time zone
 );
 
-COMMENT ON TABLE public.customers IS 'Who asks. Created by the first intake, kept up to date by the next ones.';
+COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
 
 COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
 
@@ -2822,31 +2822,31 @@ CREATE TABLE public.feed (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='5000');
 
-COMMENT ON TABLE public.feed IS 'What was pushed in the last hour, so that a client that was away gets what it missed. Names and words are looked up when it is sent.';
+COMMENT ON TABLE public.feed IS 'The messages pushed in the last hour, so that a client that was away gets those it missed. Names and words are looked up when a message is sent.';
 
-COMMENT ON COLUMN public.feed.seq IS 'Given at broadcast; grows.';
+COMMENT ON COLUMN public.feed.seq IS 'Assigned at broadcast, in ascending order.';
 
-COMMENT ON COLUMN public.feed.event_id IS 'The event it tells of.';
+COMMENT ON COLUMN public.feed.event_id IS 'The event that it reports.';
 
-COMMENT ON COLUMN public.feed.type IS 'As the client gets it.';
+COMMENT ON COLUMN public.feed.type IS 'The type that the client receives.';
 
 COMMENT ON COLUMN public.feed.session_id IS 'What it is about.';
 
-COMMENT ON COLUMN public.feed.assignment_id IS 'What it is about, for mechanics.';
+COMMENT ON COLUMN public.feed.assignment_id IS 'Its assignment, for mechanics.';
 
-COMMENT ON COLUMN public.feed.session_seq IS 'The event''s place within its session; an older one that comes later is not pushed.';
+COMMENT ON COLUMN public.feed.session_seq IS 'The event''s place within its session; an older event that arrives later is not pushed.';
 
-COMMENT ON COLUMN public.feed.status IS 'The state the event tells of.';
+COMMENT ON COLUMN public.feed.status IS 'The state that the event reports.';
 
-COMMENT ON COLUMN public.feed.previous_status IS 'The state before, which says who could see the assignment.';
+COMMENT ON COLUMN public.feed.previous_status IS 'The state before, which decides who could see the assignment.';
 
 COMMENT ON COLUMN public.feed.reason IS 'Of an end.';
 
-COMMENT ON COLUMN public.feed.mechanic_id IS 'The mechanic of the session at that moment, a party.';
+COMMENT ON COLUMN public.feed.mechanic_id IS 'The mechanic who was a party of the session at that moment.';
 
 COMMENT ON COLUMN public.feed.created_at IS 'When it was recorded.';
 
-COMMENT ON COLUMN public.feed.sent_at IS 'When it had been sent to everybody connected; null: a broadcast died over it and its redelivery sends it again.';
+COMMENT ON COLUMN public.feed.sent_at IS 'When it had been sent to everybody connected; null: the broadcast failed and its redelivery sends it again.';
 
 CREATE TABLE public.feed_head (
     single boolean DEFAULT true NOT NULL,
@@ -2855,13 +2855,13 @@ CREATE TABLE public.feed_head (
     CONSTRAINT feed_head_single_check CHECK (single)
 );
 
-COMMENT ON TABLE public.feed_head IS 'One row: its lock gives out the feed''s numbers one broadcast at a time, so that they are committed in order.';
+COMMENT ON TABLE public.feed_head IS 'One row. Its lock hands out the feed''s numbers one broadcast at a time, so that they are committed in order.';
 
 COMMENT ON COLUMN public.feed_head.single IS 'There is one row.';
 
-COMMENT ON COLUMN public.feed_head.seq IS 'The last number given.';
+COMMENT ON COLUMN public.feed_head.seq IS 'The last number assigned.';
 
-COMMENT ON COLUMN public.feed_head.pruned_through IS 'Messages up to this one are forgotten; who missed one of them fetches everything anew.';
+COMMENT ON COLUMN public.feed_head.pruned_through IS 'Messages up to this one are deleted; a client that missed one of them fetches everything again.';
 
 CREATE TABLE public.idempotency_keys (
     user_id uuid NOT NULL,
@@ -2880,9 +2880,9 @@ COMMENT ON COLUMN public.idempotency_keys.key IS 'As sent in the header.';
 
 COMMENT ON COLUMN public.idempotency_keys.request_hash IS 'SHA-256 of the canonical request; the same key with another body is refused.';
 
-COMMENT ON COLUMN public.idempotency_keys.intake_id IS 'What it created; the first answer is read again from the audit trail.';
+COMMENT ON COLUMN public.idempotency_keys.intake_id IS 'The intake that it created; the first answer is read again from the audit trail.';
 
-COMMENT ON COLUMN public.idempotency_keys.created_at IS 'From when the 24 hours count.';
+COMMENT ON COLUMN public.idempotency_keys.created_at IS 'The start of the 24 hours.';
 
 CREATE TABLE public.ledger_transfer (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -2907,9 +2907,9 @@ CREATE TABLE public.ledger_transfer (
 
 COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
 
-COMMENT ON COLUMN public.ledger_transfer.key IS 'What the row stands for; a second booking of the same is refused.';
+COMMENT ON COLUMN public.ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
 
-COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'Where the amount comes from, as payments/ledger/accounts.py names accounts.';
+COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
 
 COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'Where it goes.';
 
@@ -2917,13 +2917,13 @@ COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credi
 
 COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
 
-COMMENT ON COLUMN public.ledger_transfer.kind IS 'Which flow of payments/ledger/accounts.py it belongs to.';
+COMMENT ON COLUMN public.ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
 
-COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'What it is about; a session has its intake''s id, and money may come for an intake that never becomes one.';
+COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
 
-COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, where a user did.';
+COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
 
-COMMENT ON COLUMN public.ledger_transfer.reason IS 'Why, in the words of whoever had it booked by hand.';
+COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
 
 COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
 
@@ -2940,21 +2940,21 @@ CREATE TABLE public.legacy_imports (
     CONSTRAINT legacy_imports_written_check CHECK ((written >= 0))
 );
 
-COMMENT ON TABLE public.legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next one goes on.';
+COMMENT ON TABLE public.legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next run continues it.';
 
-COMMENT ON COLUMN public.legacy_imports.source IS 'Host, database and schema the rows came from; never a password.';
+COMMENT ON COLUMN public.legacy_imports.source IS 'Host, database and schema of the old rows; never a password.';
 
-COMMENT ON COLUMN public.legacy_imports.actor IS 'operator: and the name.';
+COMMENT ON COLUMN public.legacy_imports.actor IS 'operator:NAME.';
 
 COMMENT ON COLUMN public.legacy_imports.began_at IS 'When it began.';
 
 COMMENT ON COLUMN public.legacy_imports.progress_at IS 'When its last batch was committed.';
 
-COMMENT ON COLUMN public.legacy_imports.written IS 'How many old rows it archived, counted in the transactions that did.';
+COMMENT ON COLUMN public.legacy_imports.written IS 'The number of old rows that it archived, counted in the same transactions.';
 
 COMMENT ON COLUMN public.legacy_imports.finished_at IS 'When it was done; null: it was interrupted.';
 
-COMMENT ON COLUMN public.legacy_imports.report IS 'What it said at the end: counts, and the first few ids of each kind.';
+COMMENT ON COLUMN public.legacy_imports.report IS 'Its final report: counts, and the first few ids of each kind.';
 
 CREATE TABLE public.legacy_rows (
     table_name text NOT NULL,
@@ -2970,7 +2970,7 @@ CREATE TABLE public.legacy_rows (
     CONSTRAINT legacy_rows_refused_says_why CHECK (((became <> 'refused'::text) OR (note IS NOT NULL)))
 );
 
-COMMENT ON TABLE public.legacy_rows IS 'The archive: every row of the old system word for word, and what became of it.';
+COMMENT ON TABLE public.legacy_rows IS 'The archive: every row of the old system, unchanged, and what became of it.';
 
 COMMENT ON COLUMN public.legacy_rows.table_name IS 'The old table.';
 
@@ -2978,13 +2978,13 @@ COMMENT ON COLUMN public.legacy_rows.row_key IS 'The old row''s id, or a digest 
 
 COMMENT ON COLUMN public.legacy_rows.import_id IS 'The run that archived it.';
 
-COMMENT ON COLUMN public.legacy_rows.became IS 'moved: a session of its own, or a person; part: told of a session that moved; kept: only kept here; refused: could not be moved, and is tried again by every run.';
+COMMENT ON COLUMN public.legacy_rows.became IS 'moved: became a session or a person; part: belongs to a session that moved; kept: only kept here; refused: could not be moved, every run tries it again.';
 
-COMMENT ON COLUMN public.legacy_rows.note IS 'Why, where it was refused; what was noticed, elsewhere.';
+COMMENT ON COLUMN public.legacy_rows.note IS 'For a refused row, the reason; for others, anything noticed.';
 
 COMMENT ON COLUMN public.legacy_rows.session_id IS 'The session it became or belongs to.';
 
-COMMENT ON COLUMN public.legacy_rows.user_id IS 'The customer''s user (sub) it tells of, so that it can be erased with them.';
+COMMENT ON COLUMN public.legacy_rows.user_id IS 'The user (sub) of its customer, so that it can be erased with the customer.';
 
 COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When.';
 
@@ -3020,25 +3020,25 @@ COMMENT ON COLUMN public.stripe_disputes.id IS 'Stripe''s.';
 
 COMMENT ON COLUMN public.stripe_disputes.payment_intent_id IS 'As in stripe_refunds.';
 
-COMMENT ON COLUMN public.stripe_disputes.amount_cents IS 'What is disputed, in cents of usd.';
+COMMENT ON COLUMN public.stripe_disputes.amount_cents IS 'The disputed amount, in cents of usd.';
 
-COMMENT ON COLUMN public.stripe_disputes.status IS 'Stripe''s, the furthest that was reported: an earlier one that comes late changes nothing.';
+COMMENT ON COLUMN public.stripe_disputes.status IS 'Stripe''s status, the furthest reported: an earlier one that arrives late changes nothing.';
 
-COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'What Stripe took out of our balance for it, without its fee.';
+COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'The amount that Stripe took out of our balance for it, without its fee.';
 
-COMMENT ON COLUMN public.stripe_disputes.reinstated_cents IS 'What of that came back.';
+COMMENT ON COLUMN public.stripe_disputes.reinstated_cents IS 'The part of it that came back.';
 
-COMMENT ON COLUMN public.stripe_disputes.booked IS 'As in stripe_refunds, of what was lost; what is only withdrawn is in the account disputed.';
+COMMENT ON COLUMN public.stripe_disputes.booked IS 'As in stripe_refunds, for the lost amount; an amount that is only withdrawn is in the account disputed.';
 
-COMMENT ON COLUMN public.stripe_disputes.lost_cents IS 'What was booked as lost.';
+COMMENT ON COLUMN public.stripe_disputes.lost_cents IS 'The amount booked as lost.';
 
 COMMENT ON COLUMN public.stripe_disputes.part IS 'As in stripe_refunds.';
 
-COMMENT ON COLUMN public.stripe_disputes.fees_due_at IS 'When Stripe is asked for its fees next; null: they are booked, as far as it moved money.';
+COMMENT ON COLUMN public.stripe_disputes.fees_due_at IS 'When Stripe is next asked for its fees; null: those of all its movements are booked.';
 
 COMMENT ON COLUMN public.stripe_disputes.created_at IS 'When it was first reported.';
 
-COMMENT ON COLUMN public.stripe_disputes.updated_at IS 'When something new of it was last reported.';
+COMMENT ON COLUMN public.stripe_disputes.updated_at IS 'When something new was last reported about it.';
 
 CREATE TABLE public.stripe_refunds (
     id text NOT NULL,
@@ -3059,15 +3059,15 @@ COMMENT ON TABLE public.stripe_refunds IS 'Every refund that Stripe reported, ou
 
 COMMENT ON COLUMN public.stripe_refunds.id IS 'Stripe''s.';
 
-COMMENT ON COLUMN public.stripe_refunds.payment_intent_id IS 'Of which payment; it may not be ours, or not be known yet.';
+COMMENT ON COLUMN public.stripe_refunds.payment_intent_id IS 'The payment; it may not be ours, or not be known yet.';
 
 COMMENT ON COLUMN public.stripe_refunds.amount_cents IS 'Cents of usd.';
 
-COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled: the money came back. Final.';
+COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled, so that the money came back. Final.';
 
-COMMENT ON COLUMN public.stripe_refunds.booked IS 'How the ledger has it. nothing: not at all; held: it came out of what was held; split: the platform and the mechanic bear their parts, or the pack''s sale does; reversed: that was booked back.';
+COMMENT ON COLUMN public.stripe_refunds.booked IS 'How it is booked in the ledger. nothing: not at all; held: taken from the held money; split: the platform and the mechanic bear their parts, or the sale of the pack bears it; reversed: the split was booked back.';
 
-COMMENT ON COLUMN public.stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
+COMMENT ON COLUMN public.stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or the number of the pack''s credits.';
 
 COMMENT ON COLUMN public.stripe_refunds.created_at IS 'When it was first reported.';
 
@@ -3095,7 +3095,7 @@ UNION ALL
     stripe_disputes.created_at
    FROM public.stripe_disputes;
 
-COMMENT ON VIEW public.losses IS 'What customers got back of their payments. effective: the refund did not fail, the dispute is lost. Where effective and booked do not agree, the ledger is behind.';
+COMMENT ON VIEW public.losses IS 'Payments that went back to customers. effective: the refund did not fail, or the dispute is lost. If effective and booked do not agree, the ledger is behind.';
 
 CREATE TABLE public.mail_deliveries (
     event_id uuid NOT NULL,
@@ -3115,25 +3115,25 @@ CREATE TABLE public.mail_deliveries (
     CONSTRAINT mail_deliveries_why_not CHECK (((state <> ALL (ARRAY['failed'::text, 'suppressed'::text, 'unknown'::text])) OR (error IS NOT NULL)))
 );
 
-COMMENT ON TABLE public.mail_deliveries IS 'One row per mail, committed before SES is asked to send it: whoever finds one does not send another.';
+COMMENT ON TABLE public.mail_deliveries IS 'One row per mail, committed before SES is asked to send it, so that no attempt sends it again.';
 
-COMMENT ON COLUMN public.mail_deliveries.user_id IS 'To whom: the sub of the token, never an address.';
+COMMENT ON COLUMN public.mail_deliveries.user_id IS 'The recipient: the sub of the token, never an address.';
 
-COMMENT ON COLUMN public.mail_deliveries.claim_id IS 'Who claimed it last: one attempt to handle the event, which alone may say how it ended.';
+COMMENT ON COLUMN public.mail_deliveries.claim_id IS 'The attempt that claimed it last; only this attempt may record the outcome.';
 
 COMMENT ON COLUMN public.mail_deliveries.claimed_at IS 'When it was last claimed.';
 
 COMMENT ON COLUMN public.mail_deliveries.kind IS 'As in notifications.';
 
-COMMENT ON COLUMN public.mail_deliveries.state IS 'claimed: SES is being asked; sent: SES took it; failed: SES surely did not, so it may be claimed again; suppressed: not to be sent (see error); unknown: SES may or may not have taken it, never sent again.';
+COMMENT ON COLUMN public.mail_deliveries.state IS 'claimed: SES is being asked; sent: SES took it; failed: SES certainly did not take it, so it may be claimed again; suppressed: not to be sent (see error); unknown: SES may have taken it, so it is never sent again.';
 
-COMMENT ON COLUMN public.mail_deliveries.address_hash IS 'Where it goes, as address_hash() makes it, for counting; null: it does not count (payouts, payments that are paid back, what is suppressed).';
+COMMENT ON COLUMN public.mail_deliveries.address_hash IS 'address_hash() of the recipient, to count mails; null: it does not count (payouts, payments that are refunded, suppressed mails).';
 
-COMMENT ON COLUMN public.mail_deliveries.message_id IS 'SES''s id of the message, by which its events name it.';
+COMMENT ON COLUMN public.mail_deliveries.message_id IS 'SES''s id of the message, which its events carry.';
 
-COMMENT ON COLUMN public.mail_deliveries.error IS 'failed, unknown: the type of the error. suppressed: preference, superseded, erased, no_address, unusable_address, bounce, complaint or too_many.';
+COMMENT ON COLUMN public.mail_deliveries.error IS 'For failed and unknown, the type of the error; for suppressed: preference, superseded, erased, no_address, unusable_address, bounce, complaint or too_many.';
 
-COMMENT ON COLUMN public.mail_deliveries.settled_at IS 'When it stopped being claimed.';
+COMMENT ON COLUMN public.mail_deliveries.settled_at IS 'When its outcome was recorded.';
 
 CREATE TABLE public.mail_suppressions (
     address_hash bytea NOT NULL,
@@ -3145,15 +3145,15 @@ CREATE TABLE public.mail_suppressions (
     CONSTRAINT mail_suppressions_reason_check CHECK ((reason = ANY (ARRAY['bounce'::text, 'complaint'::text])))
 );
 
-COMMENT ON TABLE public.mail_suppressions IS 'Addresses that are not written to again. An operator who knows better deletes the row of address_hash(''...'').';
+COMMENT ON TABLE public.mail_suppressions IS 'Addresses that get no more mail. To lift one, an operator deletes the row of address_hash(''...'').';
 
-COMMENT ON COLUMN public.mail_suppressions.address_hash IS 'As address_hash() makes it; the address itself is not kept, so that erasing a customer leaves nothing of it.';
+COMMENT ON COLUMN public.mail_suppressions.address_hash IS 'The result of address_hash(); the address itself is not kept, so that none is left when a customer is erased.';
 
-COMMENT ON COLUMN public.mail_suppressions.reason IS 'bounce: no such mailbox; complaint: the reader called it spam.';
+COMMENT ON COLUMN public.mail_suppressions.reason IS 'bounce: no such mailbox; complaint: the reader reported spam.';
 
 COMMENT ON COLUMN public.mail_suppressions.at IS 'When, by SES.';
 
-COMMENT ON COLUMN public.mail_suppressions.feedback IS 'What SES said: the ids of feedback and message, the type and subtype.';
+COMMENT ON COLUMN public.mail_suppressions.feedback IS 'The report of SES: ids of feedback and message, type and subtype.';
 
 COMMENT ON COLUMN public.mail_suppressions.created_at IS 'When it was entered.';
 
@@ -3173,13 +3173,13 @@ CREATE TABLE public.mechanic_accounts (
     CONSTRAINT mechanic_accounts_state_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
 );
 
-COMMENT ON TABLE public.mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and what Stripe last said of it.';
+COMMENT ON TABLE public.mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and its last state reported by Stripe.';
 
-COMMENT ON COLUMN public.mechanic_accounts.idempotency_key IS 'Of the call that creates the account, stored before it.';
+COMMENT ON COLUMN public.mechanic_accounts.idempotency_key IS 'The key of the call that creates the account, stored before the call.';
 
 COMMENT ON COLUMN public.mechanic_accounts.keyed_at IS 'When that key was made: Stripe forgets keys after a day.';
 
-COMMENT ON COLUMN public.mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked up before Stripe is asked again.';
+COMMENT ON COLUMN public.mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it; if so, it is looked up before Stripe is asked again.';
 
 COMMENT ON COLUMN public.mechanic_accounts.stripe_account_id IS 'Null until Stripe''s answer to the creation is known.';
 
@@ -3187,15 +3187,15 @@ COMMENT ON COLUMN public.mechanic_accounts.former_account_ids IS 'Accounts that 
 
 COMMENT ON COLUMN public.mechanic_accounts.transfers_enabled IS 'Whether we can send it money (capability transfers).';
 
-COMMENT ON COLUMN public.mechanic_accounts.payouts_enabled IS 'Whether Stripe passes it on to the mechanic''s bank.';
+COMMENT ON COLUMN public.mechanic_accounts.payouts_enabled IS 'Whether Stripe passes money on to the mechanic''s bank.';
 
 COMMENT ON COLUMN public.mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 
-COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'Of when this state is, by Stripe''s clock in whole seconds; null: Stripe has not said.';
+COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'The instant of this state, by Stripe''s clock in whole seconds; null: Stripe has not reported it.';
 
-COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events contradicted each other and their order cannot be known: the account is retrieved when it is next looked at.';
+COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
 
-COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe last said something of it.';
+COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 
 CREATE TABLE public.mechanics (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3214,27 +3214,27 @@ CREATE TABLE public.mechanics (
     CONSTRAINT mechanics_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
 );
 
-COMMENT ON TABLE public.mechanics IS 'Who answers. Sessions refer to mechanics.id, never to the user of the token.';
+COMMENT ON TABLE public.mechanics IS 'The mechanics. Sessions refer to mechanics.id, never to the user of the token.';
 
 COMMENT ON COLUMN public.mechanics.user_id IS 'The sub of the token this mechanic signs in with.';
 
 COMMENT ON COLUMN public.mechanics.name IS 'As shown to customers.';
 
-COMMENT ON COLUMN public.mechanics.email IS 'Where mails about payouts go; personal data; null: nowhere.';
+COMMENT ON COLUMN public.mechanics.email IS 'The address for mails about payouts; personal data; null: none are sent.';
 
 COMMENT ON COLUMN public.mechanics.workshop_id IS 'The workshop that employs the mechanic; null for an independent one.';
 
-COMMENT ON COLUMN public.mechanics.status IS 'suspended: may not fetch the queue, accept, or be offered anything.';
+COMMENT ON COLUMN public.mechanics.status IS 'A suspended mechanic may not fetch the queue or accept, and is offered nothing.';
 
-COMMENT ON COLUMN public.mechanics.available_until IS 'The lease: until then requests for this mechanic are offered, and for as long after it as a feed stays open that was open by then; infinity until the mechanic says otherwise; null: not available.';
+COMMENT ON COLUMN public.mechanics.available_until IS 'The lease: requests are offered to this mechanic until then, and afterwards while a feed that was open by then stays open; infinity until the mechanic says otherwise; null: not available.';
 
-COMMENT ON COLUMN public.mechanics.referral_code IS 'What the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It says who referred, and opens nothing.';
+COMMENT ON COLUMN public.mechanics.referral_code IS 'The code that the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It identifies the referrer and grants nothing.';
 
 COMMENT ON COLUMN public.mechanics.created_at IS 'When the mechanic joined.';
 
-COMMENT ON COLUMN public.mechanics.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN public.mechanics.change_id IS 'The id in admin_changes of the last change by an admin.';
 
-COMMENT ON COLUMN public.mechanics.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN public.mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
 CREATE TABLE public.realtime_connections (
     connection_id text NOT NULL,
@@ -3252,27 +3252,27 @@ CREATE TABLE public.realtime_connections (
 
 COMMENT ON TABLE public.realtime_connections IS 'Open WebSocket connections.';
 
-COMMENT ON COLUMN public.realtime_connections.connection_id IS 'As API Gateway names it.';
+COMMENT ON COLUMN public.realtime_connections.connection_id IS 'API Gateway''s id of it.';
 
 COMMENT ON COLUMN public.realtime_connections.user_id IS 'Whose.';
 
-COMMENT ON COLUMN public.realtime_connections.groups IS 'The groups of the token behind the ticket; the feed follows them.';
+COMMENT ON COLUMN public.realtime_connections.groups IS 'The groups of the token behind the ticket; they decide which messages it receives.';
 
-COMMENT ON COLUMN public.realtime_connections.mechanic_id IS 'The user''s row of mechanics, for one in that group.';
+COMMENT ON COLUMN public.realtime_connections.mechanic_id IS 'The user''s row in mechanics, if in that group.';
 
-COMMENT ON COLUMN public.realtime_connections.workshop_id IS 'The mechanic''s workshop when the connection was opened; what is shown follows mechanics.workshop_id.';
+COMMENT ON COLUMN public.realtime_connections.workshop_id IS 'The mechanic''s workshop when the connection was opened; mechanics.workshop_id decides what is shown.';
 
-COMMENT ON COLUMN public.realtime_connections.since IS 'The feed''s seq from which this connection is owed messages.';
+COMMENT ON COLUMN public.realtime_connections.since IS 'The feed''s seq after which this connection receives messages.';
 
-COMMENT ON COLUMN public.realtime_connections.ready IS 'False until what is owed was sent: API Gateway takes no message before the handshake is over.';
+COMMENT ON COLUMN public.realtime_connections.ready IS 'False until the missed messages were sent: API Gateway takes no message before the handshake is over.';
 
 COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opened.';
 
-COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway ends it by then; a row past it counts as gone.';
+COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 
-COMMENT ON COLUMN public.realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
+COMMENT ON COLUMN public.realtime_connections.joined IS 'The session that its user joined with this connection: when the last such connection closes, the user has left.';
 
-COMMENT ON COLUMN public.realtime_connections.queue_position IS 'What a waiting customer was last told: place, mechanics, estimate.';
+COMMENT ON COLUMN public.realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 
 CREATE VIEW public.mechanics_on_duty AS
  SELECT m.id,
@@ -3298,7 +3298,7 @@ CREATE VIEW public.metric_completion AS
     (completion_percent < (public.health_setting('completion_percent_min'::text))::numeric) AS below_limit
    FROM public.calculate_session_health_score() h(period_start, created, ended, completed, cancelled, expired, accepted, no_shows, wrongly_marked, unsettled, average_seconds, completion_percent, no_show_percent, score, status);
 
-COMMENT ON VIEW public.metric_completion IS 'How many of the sessions that ended in each hour were completed, in per cent.';
+COMMENT ON VIEW public.metric_completion IS 'The percentage of completed sessions among those that ended in each hour.';
 
 CREATE VIEW public.metric_duration AS
  SELECT date_trunc('hour'::text, x.decided_at, 'UTC'::text) AS period_start,
@@ -3312,7 +3312,7 @@ CREATE VIEW public.metric_duration AS
   WHERE (x.status = 'completed'::text)
   GROUP BY (date_trunc('hour'::text, x.decided_at, 'UTC'::text));
 
-COMMENT ON VIEW public.metric_duration IS 'How long the sessions lasted that were completed in each hour; no row for an hour without.';
+COMMENT ON VIEW public.metric_duration IS 'The duration of the sessions completed in each hour; no row for an hour without any.';
 
 CREATE VIEW public.metric_no_show AS
  SELECT period_start,
@@ -3322,7 +3322,7 @@ CREATE VIEW public.metric_no_show AS
     (no_show_percent > (public.health_setting('no_show_percent_max'::text))::numeric) AS above_limit
    FROM public.calculate_session_health_score() h(period_start, created, ended, completed, cancelled, expired, accepted, no_shows, wrongly_marked, unsettled, average_seconds, completion_percent, no_show_percent, score, status);
 
-COMMENT ON VIEW public.metric_no_show IS 'How many of the sessions that ended in each hour with a mechanic never started, in per cent.';
+COMMENT ON VIEW public.metric_no_show IS 'The percentage that never started among the sessions with a mechanic that ended in each hour.';
 
 CREATE TABLE public.notification_locales (
     user_id uuid NOT NULL,
@@ -3331,7 +3331,7 @@ CREATE TABLE public.notification_locales (
     CONSTRAINT notification_locales_locale_check CHECK ((locale ~ '^[a-z]{2}$'::text))
 );
 
-COMMENT ON TABLE public.notification_locales IS 'The language a user is written to in; English without a row.';
+COMMENT ON TABLE public.notification_locales IS 'The language of a user''s mails and notifications; English without a row.';
 
 COMMENT ON COLUMN public.notification_locales.locale IS 'A folder of autodoctor/notifications/locales.';
 
@@ -3345,7 +3345,7 @@ CREATE TABLE public.notification_preferences (
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON TABLE public.notification_preferences IS 'What a user wants to be told and how; what has no row is told both ways.';
+COMMENT ON TABLE public.notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through both.';
 
 COMMENT ON COLUMN public.notification_preferences.kind IS 'As in notifications.';
 
@@ -3368,21 +3368,21 @@ CREATE TABLE public.notifications (
     CONSTRAINT notifications_tell_of_one_thing CHECK ((num_nonnulls(session_id, checkout_id) = 1))
 );
 
-COMMENT ON TABLE public.notifications IS 'What a user is told in the application; the text is made from kind and data when it is read.';
+COMMENT ON TABLE public.notifications IS 'The notifications shown in the application; the text is made from kind and data when it is read.';
 
 COMMENT ON COLUMN public.notifications.user_id IS 'The sub of the user''s token.';
 
-COMMENT ON COLUMN public.notifications.event_id IS 'What it tells of; a second delivery of the event adds nothing.';
+COMMENT ON COLUMN public.notifications.event_id IS 'The event that it reports; a second delivery of the event adds nothing.';
 
-COMMENT ON COLUMN public.notifications.kind IS 'As autodoctor.notifications.kinds lists them.';
+COMMENT ON COLUMN public.notifications.kind IS 'One of the kinds in autodoctor.notifications.kinds.';
 
-COMMENT ON COLUMN public.notifications.session_id IS 'The session it tells of; null where it tells of a payment that became none.';
+COMMENT ON COLUMN public.notifications.session_id IS 'The session that it concerns; null for a payment without a session.';
 
-COMMENT ON COLUMN public.notifications.checkout_id IS 'The payment it tells of; null where it tells of a session.';
+COMMENT ON COLUMN public.notifications.checkout_id IS 'The payment that it concerns; null for a session.';
 
 COMMENT ON COLUMN public.notifications.data IS 'Ids and facts as they were then, no names.';
 
-COMMENT ON COLUMN public.notifications.created_at IS 'When it happened, not when it was told: events may arrive out of order.';
+COMMENT ON COLUMN public.notifications.created_at IS 'When the event happened, not when it was reported: events may arrive out of order.';
 
 COMMENT ON COLUMN public.notifications.read_at IS 'When the user first marked it as read; null: unread.';
 
@@ -3405,7 +3405,7 @@ COMMENT ON COLUMN public.outbox_poison.type IS 'As in outbox.';
 
 COMMENT ON COLUMN public.outbox_poison.payload IS 'As in outbox.';
 
-COMMENT ON COLUMN public.outbox_poison.error IS 'Why it was set aside.';
+COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside.';
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When.';
 
@@ -3431,31 +3431,31 @@ CREATE TABLE public.stripe_jobs (
     CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text])))
 );
 
-COMMENT ON TABLE public.stripe_jobs IS 'What Stripe is asked to do: every payout, refund and reversal. It has no rows of its own, those of its three tables are seen through it.';
+COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
 
-COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: in which of the three tables the row is.';
+COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
 
-COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. The states in which a job ends are each table''s own.';
+COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
 
-COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
+COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error.';
 
-COMMENT ON COLUMN public.stripe_jobs.attempts IS 'How many attempts were made that count; waiting for an onboarding or a dispute does not.';
+COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
 
-COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'Not before; while it is sending: when the lease is over, and the next attempt looks up what this one did.';
+COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
 
-COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'Of the attempt under way: an attempt whose lease another one has replaced changes nothing any more.';
+COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'The lease of the attempt under way: an attempt changes nothing once its lease has been replaced.';
 
-COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call is outstanding.';
+COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'The key of the call to Stripe, stored before the call; null: no call is outstanding.';
 
 COMMENT ON COLUMN public.stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
 
 COMMENT ON COLUMN public.stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
 
-COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'What is asked for under the key: the amount, less what others had sent, paid back or taken back before.';
+COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'The amount requested under the key: the job''s, less what others had sent, refunded or reversed before.';
 
-COMMENT ON COLUMN public.stripe_jobs.last_error IS 'Why the last attempt did not succeed.';
+COMMENT ON COLUMN public.stripe_jobs.last_error IS 'The reason why the last attempt did not succeed.';
 
-COMMENT ON COLUMN public.stripe_jobs.created_at IS 'Since when it is owed.';
+COMMENT ON COLUMN public.stripe_jobs.created_at IS 'When it became owed.';
 
 CREATE TABLE public.payout_reversals (
     NOT NULL id,
@@ -3471,17 +3471,17 @@ CREATE TABLE public.payout_reversals (
 )
 INHERITS (public.stripe_jobs);
 
-COMMENT ON TABLE public.payout_reversals IS 'What is to be taken back of payouts that were sent, since a dispute was lost; what cannot be stays a receivable.';
+COMMENT ON TABLE public.payout_reversals IS 'Amounts to be taken back from payouts that were sent, after a lost dispute; if that fails, the amount stays a receivable.';
 
-COMMENT ON COLUMN public.payout_reversals.state IS 'As in stripe_jobs (failed: the mechanic owes it), and in the end: done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
+COMMENT ON COLUMN public.payout_reversals.state IS 'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
 
 COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'Which was lost.';
 
-COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of what was lost, in cents of usd.';
+COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of the loss, in cents of usd.';
 
-COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Ours; null where it was taken back by hand.';
+COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Stripe''s id of our reversal; null if it was taken back by hand.';
 
-COMMENT ON COLUMN public.payout_reversals.done_at IS 'When it was found to be taken back.';
+COMMENT ON COLUMN public.payout_reversals.done_at IS 'When we learned that it was taken back.';
 
 CREATE TABLE public.payouts (
     NOT NULL id,
@@ -3517,27 +3517,27 @@ END) STORED,
 )
 INHERITS (public.stripe_jobs);
 
-COMMENT ON TABLE public.payouts IS 'What a mechanic is owed, and how far it has got.';
+COMMENT ON TABLE public.payouts IS 'The money owed to mechanics, and its progress.';
 
-COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs, and in the end: sent; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
+COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got all of it back.';
 
-COMMENT ON COLUMN public.payouts.kind IS 'session: held it; referral: referred its customer; escalation: escalated it to the workshop whose quote was approved.';
+COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
 
-COMMENT ON COLUMN public.payouts.amount_cents IS 'What was earned, in cents of the currency.';
+COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
 
-COMMENT ON COLUMN public.payouts.withheld_cents IS 'What of it went back to the customer: not sent, or kept of what was taken back.';
+COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
 
-COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: what was earned less what was withheld by then.';
+COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the part withheld by then.';
 
-COMMENT ON COLUMN public.payouts.reversed_cents IS 'What of the transfer was taken back at Stripe.';
+COMMENT ON COLUMN public.payouts.reversed_cents IS 'The part of the transfer that was reversed at Stripe.';
 
 COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
-COMMENT ON COLUMN public.payouts.sent_at IS 'When it was found to be sent.';
+COMMENT ON COLUMN public.payouts.sent_at IS 'When we learned that it was sent.';
 
-COMMENT ON COLUMN public.payouts.settled_outcome IS 'What its session''s settlement must be; null: whatever it is.';
+COMMENT ON COLUMN public.payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
 
-COMMENT ON COLUMN public.payouts.approved_session_id IS 'Of an escalation: the session that must have an approved quote.';
+COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
 
 CREATE TABLE public.plans (
     code text NOT NULL,
@@ -3565,7 +3565,7 @@ CREATE TABLE public.plans (
     CONSTRAINT plans_uses_per_customer_check CHECK ((uses_per_customer > 0))
 );
 
-COMMENT ON TABLE public.plans IS 'What a customer can choose.';
+COMMENT ON TABLE public.plans IS 'The plans that a customer can choose.';
 
 COMMENT ON COLUMN public.plans.code IS 'As sent by clients.';
 
@@ -3585,13 +3585,13 @@ COMMENT ON COLUMN public.plans.max_minutes IS 'A live session is ended at its st
 
 COMMENT ON COLUMN public.plans.mechanic_share_bp IS 'The mechanic''s share of the price in basis points (1/100 of a per cent).';
 
-COMMENT ON COLUMN public.plans.mechanic_fixed_pay_cents IS 'What the mechanic of a completed session gets that was paid with free.';
+COMMENT ON COLUMN public.plans.mechanic_fixed_pay_cents IS 'The mechanic''s pay for a completed session that was taken with payWith free.';
 
-COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this plan a customer may have, cancelled and expired ones not counted; null: no limit.';
+COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this plan a customer may have, without cancelled and expired ones; null: no limit.';
 
-COMMENT ON COLUMN public.plans.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN public.plans.change_id IS 'The id in admin_changes of the last change by an admin.';
 
-COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
 CREATE TABLE public.quote_events (
     quote_id uuid NOT NULL,
@@ -3604,21 +3604,21 @@ CREATE TABLE public.quote_events (
     amount_cents integer
 );
 
-COMMENT ON TABLE public.quote_events IS 'The audit trail of quotes, written by their trigger only; no foreign key, as that trigger runs before the row is there.';
+COMMENT ON TABLE public.quote_events IS 'The audit trail of quotes, written only by their trigger; without a foreign key, because that trigger runs before the row exists.';
 
 COMMENT ON COLUMN public.quote_events.id IS 'Order of writing.';
 
 COMMENT ON COLUMN public.quote_events.occurred_at IS 'When, by the database''s clock.';
 
-COMMENT ON COLUMN public.quote_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN public.quote_events.actor IS 'Who acted, as in sessions.actor.';
 
-COMMENT ON COLUMN public.quote_events.actor_id IS 'The user''s id (sub), where a user acted.';
+COMMENT ON COLUMN public.quote_events.actor_id IS 'The user''s id (sub), if a user acted.';
 
-COMMENT ON COLUMN public.quote_events.from_status IS 'Null for the creation; given to given where the amount or its description changed.';
+COMMENT ON COLUMN public.quote_events.from_status IS 'Null for the creation; given to given: the amount or its description changed.';
 
 COMMENT ON COLUMN public.quote_events.to_status IS 'What it became.';
 
-COMMENT ON COLUMN public.quote_events.amount_cents IS 'The amount from then on.';
+COMMENT ON COLUMN public.quote_events.amount_cents IS 'The new amount.';
 
 CREATE TABLE public.realtime_tickets (
     ticket_hash bytea NOT NULL,
@@ -3627,15 +3627,15 @@ CREATE TABLE public.realtime_tickets (
     expires_at timestamp with time zone NOT NULL
 );
 
-COMMENT ON TABLE public.realtime_tickets IS 'Tickets that are still unused: one opens one connection, once, within a minute.';
+COMMENT ON TABLE public.realtime_tickets IS 'Unused tickets: each opens one connection, once, within a minute.';
 
 COMMENT ON COLUMN public.realtime_tickets.ticket_hash IS 'SHA-256 of the ticket, so that a reader of this table cannot use it.';
 
-COMMENT ON COLUMN public.realtime_tickets.user_id IS 'Whose: the sub of the token it was asked for with.';
+COMMENT ON COLUMN public.realtime_tickets.user_id IS 'The sub of the token that requested it.';
 
 COMMENT ON COLUMN public.realtime_tickets.groups IS 'The groups of that token.';
 
-COMMENT ON COLUMN public.realtime_tickets.expires_at IS 'Until when it can be used.';
+COMMENT ON COLUMN public.realtime_tickets.expires_at IS 'The end of its validity.';
 
 CREATE VIEW public.receivables AS
  SELECT intake_id AS session_id,
@@ -3654,13 +3654,13 @@ CREATE VIEW public.receivables AS
             ELSE (- amount)
         END) > (0)::numeric);
 
-COMMENT ON VIEW public.receivables IS 'Sessions of which the mechanic was sent what went back to the customer since, and has not given it back.';
+COMMENT ON VIEW public.receivables IS 'Sessions for which the mechanic owes money: it was sent to them, has gone back to the customer since, and was not recovered.';
 
 COMMENT ON COLUMN public.receivables.session_id IS 'Which.';
 
 COMMENT ON COLUMN public.receivables.since IS 'Since when.';
 
-COMMENT ON COLUMN public.receivables.cents IS 'What is owed, in cents of usd.';
+COMMENT ON COLUMN public.receivables.cents IS 'The amount owed, in cents of usd.';
 
 CREATE TABLE public.reconcile_runs (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3673,17 +3673,17 @@ CREATE TABLE public.reconcile_runs (
     CONSTRAINT reconcile_runs_found_check CHECK ((found >= 0))
 );
 
-COMMENT ON TABLE public.reconcile_runs IS 'What each comparison of the ledger with Stripe found; the newest 400 are kept.';
+COMMENT ON TABLE public.reconcile_runs IS 'Results of comparing the ledger with Stripe; the newest 400 are kept.';
 
-COMMENT ON COLUMN public.reconcile_runs.started_at IS 'When it began: what was booked later was left to the next one.';
+COMMENT ON COLUMN public.reconcile_runs.started_at IS 'When it began; later bookings were left to the next run.';
 
 COMMENT ON COLUMN public.reconcile_runs.finished_at IS 'When it ended.';
 
-COMMENT ON COLUMN public.reconcile_runs.since IS 'What is older was not compared; null: everything was.';
+COMMENT ON COLUMN public.reconcile_runs.since IS 'The start of the comparison; null: everything was compared.';
 
-COMMENT ON COLUMN public.reconcile_runs.finished IS 'Whether all was compared; false: its time was over, and the next one goes on where it stopped.';
+COMMENT ON COLUMN public.reconcile_runs.finished IS 'Whether all was compared; false: its time ran out, and the next run goes on where it stopped.';
 
-COMMENT ON COLUMN public.reconcile_runs.found IS 'How many differences there were.';
+COMMENT ON COLUMN public.reconcile_runs.found IS 'The number of differences.';
 
 COMMENT ON COLUMN public.reconcile_runs.report IS 'Counts, sums, and the first 500 differences; ids and cents only.';
 
@@ -3710,11 +3710,11 @@ END) STORED,
 )
 INHERITS (public.stripe_jobs);
 
-COMMENT ON TABLE public.refunds IS 'What a customer gets back on their card, and how far it has got.';
+COMMENT ON TABLE public.refunds IS 'The money that goes back to customers'' cards, and its progress.';
 
-COMMENT ON COLUMN public.refunds.state IS 'As in stripe_jobs, and in the end: sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost.';
+COMMENT ON COLUMN public.refunds.state IS 'As in stripe_jobs; final states are sent: Stripe has it, or had already refunded it; returned: by the customer''s bank, after a lost dispute.';
 
-COMMENT ON COLUMN public.refunds.intake_id IS 'What was paid for; a session has its intake''s id.';
+COMMENT ON COLUMN public.refunds.intake_id IS 'The intake that was paid; a session has its intake''s id.';
 
 COMMENT ON COLUMN public.refunds.kind IS 'session: it was cancelled or expired; unfulfillable: the payment never became a session.';
 
@@ -3722,11 +3722,11 @@ COMMENT ON COLUMN public.refunds.amount_cents IS 'Cents of the currency.';
 
 COMMENT ON COLUMN public.refunds.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
-COMMENT ON COLUMN public.refunds.stripe_refund_id IS 'Where others had paid back all of it before us: the last of theirs.';
+COMMENT ON COLUMN public.refunds.stripe_refund_id IS 'Stripe''s id of our refund, or of the last of the others'' if they had refunded all of it before us.';
 
-COMMENT ON COLUMN public.refunds.sent_at IS 'When it was found to be paid back.';
+COMMENT ON COLUMN public.refunds.sent_at IS 'When we learned that it was refunded.';
 
-COMMENT ON COLUMN public.refunds.settled_outcome IS 'What its session''s settlement must be; null: there is no session.';
+COMMENT ON COLUMN public.refunds.settled_outcome IS 'The settlement that its session must have; null: there is no session.';
 
 CREATE TABLE public.repairs (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3741,21 +3741,21 @@ CREATE TABLE public.repairs (
     CONSTRAINT repairs_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
 );
 
-COMMENT ON TABLE public.repairs IS 'Every change that repair made, never changed afterwards; the owner alone can.';
+COMMENT ON TABLE public.repairs IS 'Every change that repair made, never changed afterwards; only the owner can repair.';
 
-COMMENT ON COLUMN public.repairs.run_id IS 'The same for all that one run changed.';
+COMMENT ON COLUMN public.repairs.run_id IS 'Shared by all changes of one run.';
 
-COMMENT ON COLUMN public.repairs.finding IS 'Which check of verify had found it.';
+COMMENT ON COLUMN public.repairs.finding IS 'The check of verify that found it.';
 
-COMMENT ON COLUMN public.repairs.subject IS 'The id of what was changed: a session or an assignment.';
+COMMENT ON COLUMN public.repairs.subject IS 'The id of the changed session or assignment.';
 
-COMMENT ON COLUMN public.repairs.previous IS 'What it was: its status, and what else was changed.';
+COMMENT ON COLUMN public.repairs.previous IS 'Its status and the changed values before the repair.';
 
 COMMENT ON COLUMN public.repairs.now IS 'What it is.';
 
-COMMENT ON COLUMN public.repairs.reason IS 'Why that is the one right answer.';
+COMMENT ON COLUMN public.repairs.reason IS 'Why this is the only correct repair.';
 
-COMMENT ON COLUMN public.repairs.actor IS 'operator: and the name.';
+COMMENT ON COLUMN public.repairs.actor IS 'operator:NAME.';
 
 COMMENT ON COLUMN public.repairs.at IS 'When, by the database''s clock.';
 
@@ -3766,13 +3766,13 @@ CREATE TABLE public.schedule_runs (
     failed boolean DEFAULT false NOT NULL
 );
 
-COMMENT ON TABLE public.schedule_runs IS 'The last run of each scheduled function, noted by itself.';
+COMMENT ON TABLE public.schedule_runs IS 'The last run of each scheduled function, recorded by the run itself.';
 
-COMMENT ON COLUMN public.schedule_runs.name IS 'The schedule''s, without the stack''s.';
+COMMENT ON COLUMN public.schedule_runs.name IS 'The name of the schedule, without the stack''s.';
 
 COMMENT ON COLUMN public.schedule_runs.started_at IS 'When the last run began.';
 
-COMMENT ON COLUMN public.schedule_runs.finished_at IS 'When it was done; null while it runs, and of one that was cut short.';
+COMMENT ON COLUMN public.schedule_runs.finished_at IS 'When it finished; null while it runs, and for a run that was cut short.';
 
 COMMENT ON COLUMN public.schedule_runs.failed IS 'Whether it raised.';
 
@@ -3783,11 +3783,11 @@ CREATE TABLE public.schema_migrations (
     CONSTRAINT schema_migrations_checksum_check CHECK ((checksum ~ '^[0-9a-f]{64}$'::text))
 );
 
-COMMENT ON TABLE public.schema_migrations IS 'The files of autodoctor/sql that were applied, written by the transaction that did.';
+COMMENT ON TABLE public.schema_migrations IS 'The applied files of autodoctor/sql, each written by the transaction that applied it.';
 
-COMMENT ON COLUMN public.schema_migrations.name IS 'Of the file, without its ending.';
+COMMENT ON COLUMN public.schema_migrations.name IS 'The name of the file, without its ending.';
 
-COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; a file that was applied is never changed.';
+COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; an applied file never changes.';
 
 COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When.';
 
@@ -3802,13 +3802,13 @@ CREATE TABLE public.session_participants (
     CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
 );
 
-COMMENT ON TABLE public.session_participants IS 'Who belongs to a session, and from when to when; a mechanic who gave it back has an until.';
+COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
 
 COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
 
 COMMENT ON COLUMN public.session_participants.since IS 'From when.';
 
-COMMENT ON COLUMN public.session_participants.until IS 'Until when; null while it lasts.';
+COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
 
 CREATE VIEW public.sessions_needing_review AS
  SELECT 'wrongly_marked'::text AS alert,
@@ -3839,7 +3839,7 @@ UNION ALL
     jsonb_build_object('assignmentStatus', a.assignment_status, 'urgent', a.urgent) AS facts
    FROM public.alert_waiting_too_long a;
 
-COMMENT ON VIEW public.sessions_needing_review IS 'The sessions of the four alert views; one with two alerts stands here twice.';
+COMMENT ON VIEW public.sessions_needing_review IS 'The sessions of the four alert views; one with two alerts appears twice.';
 
 CREATE TABLE public.settings (
     key text NOT NULL,
@@ -3852,9 +3852,9 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
-COMMENT ON TABLE public.settings IS 'What operators may change without a deployment.';
+COMMENT ON TABLE public.settings IS 'Values that operators may change without a deployment.';
 
-COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 
 COMMENT ON COLUMN public.settings.value IS 'The value as text.';
 
@@ -3876,27 +3876,27 @@ CREATE TABLE public.stripe_events (
     CONSTRAINT stripe_events_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255)))
 );
 
-COMMENT ON TABLE public.stripe_events IS 'The inbox: every event that Stripe signed, once. A row commits together with what the event did; ids and facts only, no personal data.';
+COMMENT ON TABLE public.stripe_events IS 'The inbox: every event that Stripe signed, once. A row commits together with the effects of its event; ids and facts only, no personal data.';
 
 COMMENT ON COLUMN public.stripe_events.id IS 'Stripe''s.';
 
-COMMENT ON COLUMN public.stripe_events.endpoint IS 'Where it came in: platform, or connect for those of connected accounts.';
+COMMENT ON COLUMN public.stripe_events.endpoint IS 'The endpoint that received it: platform, or connect for events of connected accounts.';
 
 COMMENT ON COLUMN public.stripe_events.type IS 'As Stripe names it.';
 
-COMMENT ON COLUMN public.stripe_events.account IS 'The connected account it is about; null: our own.';
+COMMENT ON COLUMN public.stripe_events.account IS 'The connected account that it concerns; null: our own.';
 
-COMMENT ON COLUMN public.stripe_events.object_id IS 'Stripe''s id of what it is about.';
+COMMENT ON COLUMN public.stripe_events.object_id IS 'Stripe''s id of the object that it concerns.';
 
-COMMENT ON COLUMN public.stripe_events.livemode IS 'Whether it is about real money.';
+COMMENT ON COLUMN public.stripe_events.livemode IS 'Whether it concerns real money.';
 
 COMMENT ON COLUMN public.stripe_events.created_at IS 'When it happened, by Stripe''s clock.';
 
-COMMENT ON COLUMN public.stripe_events.received_at IS 'When it came the first time.';
+COMMENT ON COLUMN public.stripe_events.received_at IS 'When it was first received.';
 
-COMMENT ON COLUMN public.stripe_events.handled_at IS 'When what it does was done.';
+COMMENT ON COLUMN public.stripe_events.handled_at IS 'When it was handled.';
 
-COMMENT ON COLUMN public.stripe_events.outcome IS 'What it did, as the answer to Stripe says it.';
+COMMENT ON COLUMN public.stripe_events.outcome IS 'The effect, as named in the answer to Stripe.';
 
 CREATE TABLE public.stripe_movements (
     id text NOT NULL,
@@ -3923,29 +3923,29 @@ CREATE TABLE public.stripe_movements (
     CONSTRAINT stripe_movements_flow_check CHECK ((flow = ANY (ARRAY['charge'::text, 'refund'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text])))
 );
 
-COMMENT ON TABLE public.stripe_movements IS 'Our copy of Stripe''s balance transactions, which never change: each movement of the account''s money, ours or not. Ids and cents only.';
+COMMENT ON TABLE public.stripe_movements IS 'Our copy of Stripe''s balance transactions, which never change: every movement of the account''s money, ours or not. Ids and cents only.';
 
 COMMENT ON COLUMN public.stripe_movements.type IS 'As Stripe names it.';
 
-COMMENT ON COLUMN public.stripe_movements.flow IS 'Which kind of object moved the money; null: one that our books do not know, such as a payout to the bank.';
+COMMENT ON COLUMN public.stripe_movements.flow IS 'The kind of object that moved the money; null: one that our books do not have, such as a payout to the bank.';
 
 COMMENT ON COLUMN public.stripe_movements.source IS 'Stripe''s id of that object.';
 
-COMMENT ON COLUMN public.stripe_movements.subject IS 'What statement_subject() makes of the keys that would book it.';
+COMMENT ON COLUMN public.stripe_movements.subject IS 'The result of statement_subject() for the keys that would book it.';
 
-COMMENT ON COLUMN public.stripe_movements.claimed IS 'Whether the object has our metadata. Refunds and disputes of a charge of ours count as ours without.';
+COMMENT ON COLUMN public.stripe_movements.claimed IS 'Whether the object has our metadata. Refunds and disputes of our charges count as ours without it.';
 
-COMMENT ON COLUMN public.stripe_movements.amount IS 'What came (above 0) or went, in cents, fees apart.';
+COMMENT ON COLUMN public.stripe_movements.amount IS 'The amount that came in (above 0) or went out, in cents, without fees.';
 
-COMMENT ON COLUMN public.stripe_movements.fee IS 'What Stripe kept of it, in cents.';
+COMMENT ON COLUMN public.stripe_movements.fee IS 'Stripe''s fee, in cents.';
 
 COMMENT ON COLUMN public.stripe_movements.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 
-COMMENT ON COLUMN public.stripe_movements.livemode IS 'Whether the object is about real money; null: it does not say.';
+COMMENT ON COLUMN public.stripe_movements.livemode IS 'Whether the object concerns real money; null: it does not say.';
 
 COMMENT ON COLUMN public.stripe_movements.happened_at IS 'By Stripe''s clock.';
 
-COMMENT ON COLUMN public.stripe_movements.destination IS 'Of a transfer: the connected account.';
+COMMENT ON COLUMN public.stripe_movements.destination IS 'For a transfer, the connected account.';
 
 COMMENT ON COLUMN public.stripe_movements.seen_at IS 'When it was copied.';
 
@@ -3955,11 +3955,11 @@ CREATE TABLE public.stripe_statement (
     CONSTRAINT stripe_statement_account_check CHECK ((account = 'platform'::text))
 );
 
-COMMENT ON TABLE public.stripe_statement IS 'How far the copy goes; one row.';
+COMMENT ON TABLE public.stripe_statement IS 'The progress of the copy; one row.';
 
-COMMENT ON COLUMN public.stripe_statement.account IS 'Whose statement: the platform''s.';
+COMMENT ON COLUMN public.stripe_statement.account IS 'The platform''s account.';
 
-COMMENT ON COLUMN public.stripe_statement.whole_until IS 'From the account''s beginning until then no movement is missing in stripe_movements; null: it has to be listed from the beginning.';
+COMMENT ON COLUMN public.stripe_statement.whole_until IS 'stripe_movements lacks no movement from the account''s beginning until then; null: list from the beginning.';
 
 CREATE TABLE public.verify_runs (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3974,21 +3974,21 @@ CREATE TABLE public.verify_runs (
     CONSTRAINT verify_runs_stopped_somewhere CHECK (((stopped_in IS NULL) = (stopped_at IS NULL)))
 );
 
-COMMENT ON TABLE public.verify_runs IS 'What each scheduled run of verify found; the newest 500 are kept.';
+COMMENT ON TABLE public.verify_runs IS 'Results of the scheduled runs of verify; the newest 500 are kept.';
 
-COMMENT ON COLUMN public.verify_runs.walk_id IS 'The same for the runs that together look at everything: the first one''s id.';
+COMMENT ON COLUMN public.verify_runs.walk_id IS 'Shared by the runs that together check everything: the id of the first.';
 
 COMMENT ON COLUMN public.verify_runs.began_at IS 'When it began.';
 
 COMMENT ON COLUMN public.verify_runs.finished_at IS 'When it ended.';
 
-COMMENT ON COLUMN public.verify_runs.stopped_in IS 'Which table it was looking at when its time was over; null: all of the walk was looked at.';
+COMMENT ON COLUMN public.verify_runs.stopped_in IS 'The table it was checking when its time ran out; null: the walk is complete.';
 
-COMMENT ON COLUMN public.verify_runs.stopped_at IS 'The last key it had looked at; the next run goes on there.';
+COMMENT ON COLUMN public.verify_runs.stopped_at IS 'The last key that it checked; the next run goes on from there.';
 
-COMMENT ON COLUMN public.verify_runs.findings IS 'How many things are wrong, of this walk so far.';
+COMMENT ON COLUMN public.verify_runs.findings IS 'The number of findings in this walk so far.';
 
-COMMENT ON COLUMN public.verify_runs.report IS 'By section: how many, of which kind, and the first few; of this walk so far. Ids only.';
+COMMENT ON COLUMN public.verify_runs.report IS 'The findings in this walk so far, by section: counts by kind, and the first few. Ids only.';
 
 CREATE TABLE public.waivers (
     session_id uuid NOT NULL,
@@ -3998,13 +3998,13 @@ CREATE TABLE public.waivers (
     CONSTRAINT waivers_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200)))
 );
 
-COMMENT ON TABLE public.waivers IS 'The signature without which no mechanic sees the session; the first one stands.';
+COMMENT ON TABLE public.waivers IS 'The signatures. No mechanic sees a session without one; the first one counts.';
 
 COMMENT ON COLUMN public.waivers.signed_name IS 'Personal data, as typed.';
 
-COMMENT ON COLUMN public.waivers.version IS 'Which text was signed; one of the setting waiver_versions.';
+COMMENT ON COLUMN public.waivers.version IS 'The version of the text, one of the setting waiver_versions.';
 
-COMMENT ON COLUMN public.waivers.signed_at IS 'When; of a session paid by card and signed with its intake, that is before the session was created.';
+COMMENT ON COLUMN public.waivers.signed_at IS 'When it was signed; before the session was created, if it was signed with an intake paid by card.';
 
 CREATE TABLE public.workshops (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -4015,15 +4015,15 @@ CREATE TABLE public.workshops (
     CONSTRAINT workshops_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)))
 );
 
-COMMENT ON TABLE public.workshops IS 'A business that employs mechanics; its own requests are seen by its mechanics only.';
+COMMENT ON TABLE public.workshops IS 'A business that employs mechanics; only its mechanics see its own requests.';
 
 COMMENT ON COLUMN public.workshops.name IS 'As shown to customers.';
 
 COMMENT ON COLUMN public.workshops.created_at IS 'When it joined.';
 
-COMMENT ON COLUMN public.workshops.change_id IS 'Of the last change by an admin, in admin_changes.';
+COMMENT ON COLUMN public.workshops.change_id IS 'The id in admin_changes of the last change by an admin.';
 
-COMMENT ON COLUMN public.workshops.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN public.workshops.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
 ALTER TABLE ONLY public.payout_reversals ALTER COLUMN id SET DEFAULT public.new_id();
 

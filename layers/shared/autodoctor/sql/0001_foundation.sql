@@ -1,7 +1,7 @@
--- What the rest of the schema stands on: the application's role, ids, settings, and the list of what was applied.
+-- The foundation of the schema: the application's role, ids, settings, and the list of applied files.
 --
--- Every table stands once, in its final shape, with its comments, indexes and grants beside it; every function once. The
--- files are applied in the order of their names (autodoctor.migrations). Functions may be executed by everybody but
+-- Every table appears once, in its final shape, with its comments, indexes and grants; every function once. The
+-- files are applied in the order of their names (autodoctor.migrations). Everybody may execute functions, except
 -- where it is revoked.
 
 -- The role the functions log in as. A deployment gives it LOGIN and a password; the owner keeps the schema.
@@ -11,15 +11,15 @@ BEGIN
     CREATE ROLE autodoctor_app NOLOGIN;
   END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
-  NULL; -- another database of the same cluster created it at this very moment
+  NULL; -- another database of the same cluster created it at the same moment
 END
 $role$;
--- Time-outs stand on the role: a SET by the client would pin the connection of RDS Proxy.
+-- Time-outs are set on the role: a SET by the client would pin the connection of RDS Proxy.
 ALTER ROLE autodoctor_app SET statement_timeout = '5s';
 ALTER ROLE autodoctor_app SET lock_timeout = '2s';
 ALTER ROLE autodoctor_app SET idle_in_transaction_session_timeout = '10s';
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
--- A temporary table pins the connection of RDS Proxy, and it would stand before ours in a search path.
+-- A temporary table pins the connection of RDS Proxy, and it would come before our tables in a search path.
 DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 GRANT USAGE ON SCHEMA public TO autodoctor_app;
 
@@ -50,9 +50,9 @@ CREATE TABLE schema_migrations (
   checksum    text NOT NULL CHECK (checksum ~ '^[0-9a-f]{64}$'),
   applied_at  timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE schema_migrations IS 'The files of autodoctor/sql that were applied, written by the transaction that did.';
-COMMENT ON COLUMN schema_migrations.name IS 'Of the file, without its ending.';
-COMMENT ON COLUMN schema_migrations.checksum IS 'SHA-256 of its text; a file that was applied is never changed.';
+COMMENT ON TABLE schema_migrations IS 'The applied files of autodoctor/sql, each written by the transaction that applied it.';
+COMMENT ON COLUMN schema_migrations.name IS 'The name of the file, without its ending.';
+COMMENT ON COLUMN schema_migrations.checksum IS 'SHA-256 of its text; an applied file never changes.';
 COMMENT ON COLUMN schema_migrations.applied_at IS 'When.';
 GRANT SELECT ON schema_migrations TO autodoctor_app;
 
@@ -72,9 +72,9 @@ CREATE TABLE settings (
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );
-COMMENT ON TABLE settings IS 'What operators may change without a deployment.';
+COMMENT ON TABLE settings IS 'Values that operators may change without a deployment.';
 COMMENT ON COLUMN settings.key IS
-  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which there is an alert, without the row there is none: completion and no-shows of all and of one mechanic in per cent (of no fewer sessions in 24 hours than health_sample_min), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 COMMENT ON COLUMN settings.value IS 'The value as text.';
 COMMENT ON COLUMN settings.updated_at IS 'When it was last set.';
 GRANT SELECT ON settings TO autodoctor_app;
@@ -87,7 +87,7 @@ INSERT INTO settings (key, value) VALUES
 CREATE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce(
     (SELECT value::integer FROM settings WHERE key = 'min_billable_seconds'),
-    -- what is no count of seconds there counts as not set: nobody could end a session otherwise
+    -- anything but a count of seconds counts as not set: otherwise nobody could end a session
     substring(current_setting('app.min_billable_seconds', true) FROM '^[0-9]{1,6}$')::integer,
     60)
 $$;
@@ -101,24 +101,24 @@ COMMENT ON FUNCTION waiver_versions() IS 'The versions of the waiver that may be
 CREATE FUNCTION current_waiver_version() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT (waiver_versions())[cardinality(waiver_versions())]
 $$;
-COMMENT ON FUNCTION current_waiver_version() IS 'The version a signature without a version is for.';
+COMMENT ON FUNCTION current_waiver_version() IS 'The version that is signed when the request names none.';
 
 CREATE FUNCTION referral_bp() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'referral_bp'), 200)
 $$;
 COMMENT ON FUNCTION referral_bp() IS
-  'Of the price of a session, to the mechanic who referred its customer, in basis points: the settings table, then 200.';
+  'The part of a session''s price for the mechanic who referred its customer, in basis points: the settings table, then 200.';
 CREATE FUNCTION escalation_bp() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'escalation_bp'), 500)
 $$;
 COMMENT ON FUNCTION escalation_bp() IS
-  'Of an approved quote, to the mechanic who escalated the session, in basis points: the settings table, then 500.';
+  'The part of an approved quote for the mechanic who escalated the session, in basis points: the settings table, then 500.';
 
--- Time limits: a row of the settings table, else what stands here and nowhere else.
+-- Time limits: a row of the settings table, else the default, which is defined only here.
 CREATE FUNCTION seconds_setting(name text, otherwise integer) RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT make_interval(secs => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise))
 $$;
-COMMENT ON FUNCTION seconds_setting(text, integer) IS 'A time of the settings table, given there in seconds.';
+COMMENT ON FUNCTION seconds_setting(text, integer) IS 'A duration from the settings table, where it is in seconds.';
 CREATE FUNCTION lead_time() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT seconds_setting('lead_seconds', 900)
 $$;
@@ -126,7 +126,7 @@ COMMENT ON FUNCTION lead_time() IS 'How long before its time a scheduled session
 CREATE FUNCTION offer_time() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT seconds_setting('offer_seconds', 120)
 $$;
-COMMENT ON FUNCTION offer_time() IS 'How long a request is reserved for the mechanic whom it is offered to.';
+COMMENT ON FUNCTION offer_time() IS 'How long a request is reserved for the mechanic to whom it is offered.';
 CREATE FUNCTION orphan_age() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT seconds_setting('orphan_seconds', 7200)
 $$;
@@ -146,14 +146,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
          + (2 * (amount * part % of) > of OR 2 * (amount * part % of) = of AND amount * part / of % 2 = 1)::integer
 $$;
 COMMENT ON FUNCTION share_of(bigint, bigint, bigint) IS
-  'So many parts of an amount, basis points unless it is said of how many; rounded half to even, as autodoctor.domain.money does.';
+  'A fraction of an amount, in basis points unless another denominator is given; rounded half to even, as in autodoctor.domain.money.';
 
 CREATE FUNCTION health_setting(name text) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT s.value::integer FROM settings s WHERE s.key = 'health_' || name
 $$;
-COMMENT ON FUNCTION health_setting(text) IS 'A limit of the settings table, without its health_; null: not checked.';
+COMMENT ON FUNCTION health_setting(text) IS 'A limit of the settings table by its name without health_; null: not checked.';
 
--- Audit trails are append-only and no session is deleted, also by the owner's careless hand.
+-- Audit trails are append-only and no session is deleted, not even by a mistake of the owner.
 CREATE FUNCTION rows_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION '% of % is refused: its rows are kept', TG_OP, TG_TABLE_NAME USING ERRCODE = 'AD004';

@@ -1,6 +1,6 @@
--- People, what can be bought, and what customers asked for.
+-- People, plans and credit packs, and the requests of customers.
 
--- Who takes part: workshops, mechanics, customers, and who referred whom.
+-- People: workshops, mechanics, customers, and their referrals.
 
 CREATE TABLE workshops (
   id          uuid PRIMARY KEY DEFAULT new_id(),
@@ -9,14 +9,14 @@ CREATE TABLE workshops (
   change_id   uuid,
   changed_by  uuid
 );
-COMMENT ON TABLE workshops IS 'A business that employs mechanics; its own requests are seen by its mechanics only.';
+COMMENT ON TABLE workshops IS 'A business that employs mechanics; only its mechanics see its own requests.';
 COMMENT ON COLUMN workshops.name IS 'As shown to customers.';
 COMMENT ON COLUMN workshops.created_at IS 'When it joined.';
-COMMENT ON COLUMN workshops.change_id IS 'Of the last change by an admin, in admin_changes.';
-COMMENT ON COLUMN workshops.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN workshops.change_id IS 'The id in admin_changes of the last change by an admin.';
+COMMENT ON COLUMN workshops.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 GRANT SELECT, INSERT (id, name, change_id, changed_by), UPDATE (name, change_id, changed_by) ON workshops TO autodoctor_app;
 
--- VOLATILE, so that it sees the codes that its own statement has given out already.
+-- VOLATILE, so that it sees the codes that its own statement has already given out.
 CREATE FUNCTION new_referral_code() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   code text;
@@ -50,19 +50,19 @@ CREATE TABLE mechanics (
 );
 CREATE INDEX mechanics_by_workshop ON mechanics (workshop_id) WHERE workshop_id IS NOT NULL;
 CREATE INDEX mechanics_by_lease ON mechanics (available_until) WHERE available_until IS NOT NULL;
-COMMENT ON TABLE mechanics IS 'Who answers. Sessions refer to mechanics.id, never to the user of the token.';
+COMMENT ON TABLE mechanics IS 'The mechanics. Sessions refer to mechanics.id, never to the user of the token.';
 COMMENT ON COLUMN mechanics.user_id IS 'The sub of the token this mechanic signs in with.';
 COMMENT ON COLUMN mechanics.name IS 'As shown to customers.';
-COMMENT ON COLUMN mechanics.email IS 'Where mails about payouts go; personal data; null: nowhere.';
+COMMENT ON COLUMN mechanics.email IS 'The address for mails about payouts; personal data; null: none are sent.';
 COMMENT ON COLUMN mechanics.workshop_id IS 'The workshop that employs the mechanic; null for an independent one.';
-COMMENT ON COLUMN mechanics.status IS 'suspended: may not fetch the queue, accept, or be offered anything.';
+COMMENT ON COLUMN mechanics.status IS 'A suspended mechanic may not fetch the queue or accept, and is offered nothing.';
 COMMENT ON COLUMN mechanics.available_until IS
-  'The lease: until then requests for this mechanic are offered, and for as long after it as a feed stays open that was open by then; infinity until the mechanic says otherwise; null: not available.';
+  'The lease: requests are offered to this mechanic until then, and afterwards while a feed that was open by then stays open; infinity until the mechanic says otherwise; null: not available.';
 COMMENT ON COLUMN mechanics.referral_code IS
-  'What the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It says who referred, and opens nothing.';
+  'The code that the mechanic gives to customers: 8 random characters of Crockford''s base 32, which has no I, L, O or U. It identifies the referrer and grants nothing.';
 COMMENT ON COLUMN mechanics.created_at IS 'When the mechanic joined.';
-COMMENT ON COLUMN mechanics.change_id IS 'Of the last change by an admin, in admin_changes.';
-COMMENT ON COLUMN mechanics.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN mechanics.change_id IS 'The id in admin_changes of the last change by an admin.';
+COMMENT ON COLUMN mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 GRANT SELECT,
       INSERT (user_id, name, email, workshop_id, change_id, changed_by),
       UPDATE (name, email, workshop_id, status, available_until, change_id, changed_by)
@@ -79,7 +79,7 @@ CREATE TABLE customers (
   erased_at    timestamptz
 );
 CREATE INDEX customers_by_referrer ON customers (referrer_id) WHERE referrer_id IS NOT NULL;
-COMMENT ON TABLE customers IS 'Who asks. Created by the first intake, kept up to date by the next ones.';
+COMMENT ON TABLE customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
 COMMENT ON COLUMN customers.user_id IS 'The sub of the token this customer signs in with.';
 COMMENT ON COLUMN customers.name IS 'Personal data, as last given at intake.';
 COMMENT ON COLUMN customers.email IS 'Personal data, as last given at intake.';
@@ -96,20 +96,20 @@ CREATE FUNCTION referral_stands() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF TG_OP = 'UPDATE' AND OLD.referrer_id IS NOT NULL THEN
-    RAISE EXCEPTION 'who referred customer % is fixed', OLD.id USING ERRCODE = 'AD004';
+    RAISE EXCEPTION 'the referrer of customer % is fixed', OLD.id USING ERRCODE = 'AD004';
   ELSIF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.referrer_id AND m.user_id = NEW.user_id) THEN
-    RAISE EXCEPTION 'nobody refers themselves' USING ERRCODE = 'AD003';
+    RAISE EXCEPTION 'customer and referrer are the same user' USING ERRCODE = 'AD003';
   END IF;
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION referral_stands() IS 'Keeps a customer''s first referral, and refuses one of oneself.';
+COMMENT ON FUNCTION referral_stands() IS 'Keeps a customer''s first referral, and refuses a referral of oneself.';
 CREATE TRIGGER referral_is_anothers BEFORE INSERT ON customers FOR EACH ROW
   WHEN (NEW.referrer_id IS NOT NULL) EXECUTE FUNCTION referral_stands();
 CREATE TRIGGER referral_stands BEFORE UPDATE OF referrer_id, user_id ON customers FOR EACH ROW
   WHEN (OLD.referrer_id IS DISTINCT FROM NEW.referrer_id) EXECUTE FUNCTION referral_stands();
 
--- What can be bought, and what customers asked for.
+-- Plans, credit packs and intakes.
 
 CREATE TABLE plans (
   code                      text PRIMARY KEY,
@@ -125,10 +125,10 @@ CREATE TABLE plans (
   uses_per_customer         integer CHECK (uses_per_customer > 0),
   change_id                 uuid,
   changed_by                uuid,
-  -- whatever an admin does to it: what the free plan is for stays true
+  -- the free plan stays free, whatever an admin changes
   CONSTRAINT plans_free_costs_nothing CHECK (code <> 'free' OR (price_cents = 0 AND credits = 0))
 );
-COMMENT ON TABLE plans IS 'What a customer can choose.';
+COMMENT ON TABLE plans IS 'The plans that a customer can choose.';
 COMMENT ON COLUMN plans.code IS 'As sent by clients.';
 COMMENT ON COLUMN plans.name IS 'As shown to customers.';
 COMMENT ON COLUMN plans.session_types IS 'The kinds of session this plan allows.';
@@ -138,10 +138,10 @@ COMMENT ON COLUMN plans.credits IS 'Price in credits.';
 COMMENT ON COLUMN plans.included_minutes IS 'Minutes the price covers.';
 COMMENT ON COLUMN plans.max_minutes IS 'A live session is ended at its start plus this many minutes.';
 COMMENT ON COLUMN plans.mechanic_share_bp IS 'The mechanic''s share of the price in basis points (1/100 of a per cent).';
-COMMENT ON COLUMN plans.mechanic_fixed_pay_cents IS 'What the mechanic of a completed session gets that was paid with free.';
-COMMENT ON COLUMN plans.uses_per_customer IS 'How many sessions of this plan a customer may have, cancelled and expired ones not counted; null: no limit.';
-COMMENT ON COLUMN plans.change_id IS 'Of the last change by an admin, in admin_changes.';
-COMMENT ON COLUMN plans.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN plans.mechanic_fixed_pay_cents IS 'The mechanic''s pay for a completed session that was taken with payWith free.';
+COMMENT ON COLUMN plans.uses_per_customer IS 'How many sessions of this plan a customer may have, without cancelled and expired ones; null: no limit.';
+COMMENT ON COLUMN plans.change_id IS 'The id in admin_changes of the last change by an admin.';
+COMMENT ON COLUMN plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 GRANT SELECT,
       INSERT (code, name, session_types, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp,
               mechanic_fixed_pay_cents, uses_per_customer, change_id, changed_by),
@@ -171,8 +171,8 @@ COMMENT ON COLUMN credit_packs.credits IS 'How many credits.';
 COMMENT ON COLUMN credit_packs.price_cents IS 'Price of the pack in cents of the currency.';
 COMMENT ON COLUMN credit_packs.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN credit_packs.active IS 'Whether it is shown and sold.';
-COMMENT ON COLUMN credit_packs.change_id IS 'Of the last change by an admin, in admin_changes.';
-COMMENT ON COLUMN credit_packs.changed_by IS 'The sub of the admin who made it; a change that names none, such as the owner''s, leaves no row there.';
+COMMENT ON COLUMN credit_packs.change_id IS 'The id in admin_changes of the last change by an admin.';
+COMMENT ON COLUMN credit_packs.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 GRANT SELECT,
       INSERT (code, name, credits, price_cents, active, change_id, changed_by),
       UPDATE (name, credits, price_cents, active, change_id, changed_by)
@@ -203,20 +203,20 @@ CREATE TABLE intakes (
   workshop_id               uuid REFERENCES workshops (id),
   scheduled_for             timestamptz,
   created_at                timestamptz NOT NULL DEFAULT now(),
-  -- found by customer, and the key by which a session names its intake together with its customer
+  -- finds intakes by customer; a session refers to its intake and its customer by this key
   CONSTRAINT intakes_by_customer UNIQUE (customer_id, id),
   CONSTRAINT intakes_free_costs_nothing CHECK (funding <> 'free' OR price_cents = 0),
   CONSTRAINT intakes_referral_is_complete CHECK ((referrer_id IS NULL) = (referral_bp IS NULL))
 );
 COMMENT ON TABLE intakes IS
-  'What the customer asked for and at which price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
-COMMENT ON COLUMN intakes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+  'The request of a customer and its price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
+COMMENT ON COLUMN intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 COMMENT ON COLUMN intakes.funding IS 'free, credit or card.';
 COMMENT ON COLUMN intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
 COMMENT ON COLUMN intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
-COMMENT ON COLUMN intakes.uses_per_customer IS 'The plan''s limit that this intake was held against; null: none.';
+COMMENT ON COLUMN intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
 COMMENT ON COLUMN intakes.referrer_id IS 'The customer''s at that moment.';
-COMMENT ON COLUMN intakes.referral_bp IS 'What the referrer gets of the price, in basis points: the setting at that moment.';
+COMMENT ON COLUMN intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
 COMMENT ON COLUMN intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
 COMMENT ON COLUMN intakes.concern IS 'The problem in the customer''s words; personal data.';
 COMMENT ON COLUMN intakes.urgent IS 'Urgent requests are listed before all others.';
@@ -235,7 +235,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION check_plan_uses(uuid, text, integer) IS
-  'True where the customer may have another session of this plan, else raises AD006; null allows any number. The caller holds the customer''s row, so that no two intakes count at once.';
+  'True if the customer may have another session of this plan, else raises AD006; null allows any number. The caller has locked the customer''s row, so that no two intakes count at once.';
 
 CREATE TABLE idempotency_keys (
   user_id       uuid NOT NULL,
@@ -250,6 +250,6 @@ COMMENT ON TABLE idempotency_keys IS 'Successful intakes by Idempotency-Key, kep
 COMMENT ON COLUMN idempotency_keys.user_id IS 'Keys are per customer: the sub of the token.';
 COMMENT ON COLUMN idempotency_keys.key IS 'As sent in the header.';
 COMMENT ON COLUMN idempotency_keys.request_hash IS 'SHA-256 of the canonical request; the same key with another body is refused.';
-COMMENT ON COLUMN idempotency_keys.intake_id IS 'What it created; the first answer is read again from the audit trail.';
-COMMENT ON COLUMN idempotency_keys.created_at IS 'From when the 24 hours count.';
+COMMENT ON COLUMN idempotency_keys.intake_id IS 'The intake that it created; the first answer is read again from the audit trail.';
+COMMENT ON COLUMN idempotency_keys.created_at IS 'The start of the 24 hours.';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys TO autodoctor_app;

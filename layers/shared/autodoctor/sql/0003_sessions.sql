@@ -1,4 +1,4 @@
--- Sessions, their assignments, who took part, what was signed, and the audit trail.
+-- Sessions, their assignments, participants, waivers, and the audit trail.
 
 CREATE FUNCTION is_terminal(status text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT status IN ('completed', 'cancelled', 'expired')
@@ -6,7 +6,7 @@ $$;
 COMMENT ON FUNCTION is_terminal(text) IS
   'Whether a session with this status is over; autodoctor.domain.lifecycle says the same. Constraints and indexes below spell it out, so that the planner sees it.';
 
--- Columns that a transition changes stand last: WAL holds what differs from the old row, counted from both ends.
+-- Columns that a transition changes come last: WAL holds the part that differs from the old row, cut from both ends.
 CREATE TABLE sessions (
   id                     uuid PRIMARY KEY,
   customer_id            uuid NOT NULL REFERENCES customers (id),
@@ -77,16 +77,16 @@ CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON sessions (mechanic_id)
   WHERE ended_at IS NULL AND mechanic_id IS NOT NULL;
 -- Histories are found through intakes and session_participants, whose rows do not change with every transition.
 COMMENT ON TABLE sessions IS
-  'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock; triggers keep the assignment, the participants and the audit trail in step.';
-COMMENT ON COLUMN sessions.id IS 'The same as its intake''s.';
+  'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock. Triggers keep the assignment, the participants and the audit trail in step.';
+COMMENT ON COLUMN sessions.id IS 'The same as the id of its intake.';
 COMMENT ON COLUMN sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
 COMMENT ON COLUMN sessions.created_at IS 'When the intake committed.';
 COMMENT ON COLUMN sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
 COMMENT ON COLUMN sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
-COMMENT ON COLUMN sessions.customer_present IS 'Joined and not left since.';
-COMMENT ON COLUMN sessions.mechanic_present IS 'Joined and not left since.';
+COMMENT ON COLUMN sessions.customer_present IS 'Whether the customer has joined and not left since.';
+COMMENT ON COLUMN sessions.mechanic_present IS 'Whether the mechanic has joined and not left since.';
 COMMENT ON COLUMN sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
-COMMENT ON COLUMN sessions.mechanic_id IS 'Who accepted; null before, and again after a release.';
+COMMENT ON COLUMN sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
 COMMENT ON COLUMN sessions.accepted_at IS 'When the present mechanic accepted.';
 COMMENT ON COLUMN sessions.customer_joined_at IS 'First join of the customer.';
 COMMENT ON COLUMN sessions.mechanic_joined_at IS 'First join of the present mechanic.';
@@ -94,11 +94,11 @@ COMMENT ON COLUMN sessions.started_at IS 'First instant at which both were prese
 COMMENT ON COLUMN sessions.parted_at IS 'Last instant at which both were present; null while both are.';
 COMMENT ON COLUMN sessions.ended_at IS 'The end that counts for duration and money: the last instant both were present, or the plan''s maximum.';
 COMMENT ON COLUMN sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
-COMMENT ON COLUMN sessions.absent IS 'Who never came, where the reason is no_show: customer, mechanic or both.';
+COMMENT ON COLUMN sessions.absent IS 'The party that never came, if the reason is no_show: customer, mechanic or both.';
 COMMENT ON COLUMN sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
-COMMENT ON COLUMN sessions.mechanic_notes IS 'What the mechanic wrote when ending the session.';
-COMMENT ON COLUMN sessions.actor IS 'Write-only: as what whoever changes the row does so: customer, mechanic, admin, system: and the job, operator: and the name. The guard moves it to the audit row and leaves null; a statement that says nothing is recorded as db: and the role.';
-COMMENT ON COLUMN sessions.actor_id IS 'Write-only: the user''s id (sub), where a user acts.';
+COMMENT ON COLUMN sessions.mechanic_notes IS 'The mechanic''s notes, written when ending the session.';
+COMMENT ON COLUMN sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
+COMMENT ON COLUMN sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
 COMMENT ON COLUMN sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
 CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON sessions
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -140,7 +140,7 @@ CREATE TABLE session_assignments (
     (status IN ('declined', 'completed', 'cancelled', 'expired')) = (ended_at IS NOT NULL)),
   CONSTRAINT session_assignments_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
--- Who has left the queue stands in its index until a vacuum: let one come after so many, not after a fifth of the table.
+-- An assignment that left the queue stays in its index until a vacuum: run one after this many, not after a fifth of the table.
 ALTER TABLE session_assignments SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 -- One open assignment per session (SPEC.md#invariant-2). Not by status, or the planner would take this index for the
 -- queue's, read every open assignment and sort.
@@ -152,15 +152,15 @@ CREATE INDEX session_assignments_queue ON session_assignments ((NOT urgent), que
 ALTER TABLE sessions ADD CONSTRAINT sessions_current_assignment_exists
   FOREIGN KEY (current_assignment_id) REFERENCES session_assignments (id) DEFERRABLE INITIALLY DEFERRED;
 COMMENT ON TABLE session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
-COMMENT ON COLUMN session_assignments.attempt IS '1 for the first, one more for each that follows a decline, a lapsed offer or a release.';
-COMMENT ON COLUMN session_assignments.urgent IS 'Listed before all that is not urgent.';
+COMMENT ON COLUMN session_assignments.attempt IS '1 for the first, one more after each decline, lapsed offer or release.';
+COMMENT ON COLUMN session_assignments.urgent IS 'Urgent requests are listed before all others.';
 COMMENT ON COLUMN session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 COMMENT ON COLUMN session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
 COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
-COMMENT ON COLUMN session_assignments.queued_at IS 'Since when the customer waits; inherited by the next assignment.';
+COMMENT ON COLUMN session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 COMMENT ON COLUMN session_assignments.status IS 'pending_waiver, queued, offered, accepted, declined, completed, cancelled or expired; moves only as assignment_may_move() says.';
-COMMENT ON COLUMN session_assignments.mechanic_id IS 'Who it is offered to, or who accepted.';
-COMMENT ON COLUMN session_assignments.offer_expires_at IS 'Until when it is reserved for mechanic_id; set on every assignment that was an offer.';
+COMMENT ON COLUMN session_assignments.mechanic_id IS 'The mechanic to whom it is offered, or who accepted.';
+COMMENT ON COLUMN session_assignments.offer_expires_at IS 'The end of the reservation for mechanic_id; set on every assignment that was an offer.';
 COMMENT ON COLUMN session_assignments.ended_at IS 'When it stopped being open.';
 COMMENT ON COLUMN session_assignments.actor IS 'Write-only, as in sessions.';
 COMMENT ON COLUMN session_assignments.actor_id IS 'Write-only, as in sessions.';
@@ -186,10 +186,10 @@ CREATE TABLE session_participants (
 );
 CREATE INDEX session_participants_by_mechanic ON session_participants (mechanic_id, session_id) WHERE mechanic_id IS NOT NULL;
 CREATE INDEX session_participants_given_back ON session_participants (until) WHERE until IS NOT NULL;
-COMMENT ON TABLE session_participants IS 'Who belongs to a session, and from when to when; a mechanic who gave it back has an until.';
+COMMENT ON TABLE session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
 COMMENT ON COLUMN session_participants.role IS 'customer or mechanic.';
 COMMENT ON COLUMN session_participants.since IS 'From when.';
-COMMENT ON COLUMN session_participants.until IS 'Until when; null while it lasts.';
+COMMENT ON COLUMN session_participants.until IS 'The end of the participation; null while it lasts.';
 GRANT SELECT, INSERT (session_id, role, customer_id) ON session_participants TO autodoctor_app;
 
 CREATE TABLE waivers (
@@ -198,18 +198,18 @@ CREATE TABLE waivers (
   version      text NOT NULL,
   signed_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE waivers IS 'The signature without which no mechanic sees the session; the first one stands.';
+COMMENT ON TABLE waivers IS 'The signatures. No mechanic sees a session without one; the first one counts.';
 COMMENT ON COLUMN waivers.signed_name IS 'Personal data, as typed.';
-COMMENT ON COLUMN waivers.version IS 'Which text was signed; one of the setting waiver_versions.';
-COMMENT ON COLUMN waivers.signed_at IS 'When; of a session paid by card and signed with its intake, that is before the session was created.';
+COMMENT ON COLUMN waivers.version IS 'The version of the text, one of the setting waiver_versions.';
+COMMENT ON COLUMN waivers.signed_at IS 'When it was signed; before the session was created, if it was signed with an intake paid by card.';
 GRANT SELECT, INSERT (session_id, signed_name, version, signed_at) ON waivers TO autodoctor_app;
 
--- One order for both audit tables, so that a session's transitions can be told apart by it: the session's row is
--- locked while a number is drawn, so within a session the order of numbers is the order of commits.
+-- One sequence for both audit tables orders all transitions of a session: the session's row is locked while a
+-- number is drawn, so within a session the order of numbers is the order of commits.
 CREATE SEQUENCE event_sequence;
 
--- The audit tables have no foreign keys: their only writers are triggers on the rows they tell of, which
--- also run before such a row is inserted, and no session is ever deleted.
+-- The audit tables have no foreign keys: only triggers on the rows that they describe write them,
+-- some before such a row is inserted, and no session is ever deleted.
 CREATE TABLE session_events (
   session_id   uuid NOT NULL,
   id           bigint NOT NULL DEFAULT nextval('event_sequence'),
@@ -231,19 +231,19 @@ CREATE INDEX session_events_begun ON session_events (occurred_at, session_id)
   WHERE type = 'transition' AND from_status IS NULL;
 CREATE INDEX session_events_ended ON session_events (occurred_at, session_id)
   WHERE to_status IN ('completed', 'cancelled', 'expired')
-    AND (from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE; -- a correction is no second end
+    AND (from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE; -- a correction is not a second end
 COMMENT ON TABLE session_events IS
-  'The audit trail of sessions and the evidence of presence. Written by triggers only: the application role cannot insert, and nobody can change or delete rows.';
+  'The audit trail of sessions and the evidence of presence. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
 COMMENT ON COLUMN session_events.id IS 'Order of writing.';
 COMMENT ON COLUMN session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
-COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), where a user acted.';
-COMMENT ON COLUMN session_events.mechanic_id IS 'Which mechanic came or left, where the role is mechanic.';
-COMMENT ON COLUMN session_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), if a user acted.';
+COMMENT ON COLUMN session_events.mechanic_id IS 'The mechanic who joined or left, if the role is mechanic.';
+COMMENT ON COLUMN session_events.actor IS 'Who acted, as in sessions.actor.';
 COMMENT ON COLUMN session_events.type IS 'transition (from, to), or joined or left (role).';
 COMMENT ON COLUMN session_events.from_status IS 'Null for the creation.';
-COMMENT ON COLUMN session_events.to_status IS 'Null where presence changed.';
-COMMENT ON COLUMN session_events.role IS 'Whose presence this is evidence of.';
-COMMENT ON COLUMN session_events.data IS 'What else is known of it.';
+COMMENT ON COLUMN session_events.to_status IS 'Null for a change of presence.';
+COMMENT ON COLUMN session_events.role IS 'The party whose presence this is evidence of.';
+COMMENT ON COLUMN session_events.data IS 'Further facts.';
 CREATE TRIGGER session_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON session_events TO autodoctor_app;
@@ -266,10 +266,10 @@ CREATE INDEX session_assignment_events_answers ON session_assignment_events (occ
 COMMENT ON TABLE session_assignment_events IS 'The audit trail of assignments, written by triggers only.';
 COMMENT ON COLUMN session_assignment_events.id IS 'Order of writing.';
 COMMENT ON COLUMN session_assignment_events.occurred_at IS 'When, by the database''s clock.';
-COMMENT ON COLUMN session_assignment_events.actor_id IS 'The user''s id (sub), where a user acted.';
-COMMENT ON COLUMN session_assignment_events.actor IS 'As what they acted, as in sessions.actor.';
+COMMENT ON COLUMN session_assignment_events.actor_id IS 'The user''s id (sub), if a user acted.';
+COMMENT ON COLUMN session_assignment_events.actor IS 'Who acted, as in sessions.actor.';
 COMMENT ON COLUMN session_assignment_events.from_status IS 'Null for the creation.';
-COMMENT ON COLUMN session_assignment_events.data IS 'What else is known of it.';
+COMMENT ON COLUMN session_assignment_events.data IS 'Further facts.';
 CREATE TRIGGER session_assignment_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_assignment_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON session_assignment_events TO autodoctor_app;

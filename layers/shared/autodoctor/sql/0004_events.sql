@@ -1,7 +1,7 @@
 -- The outbox: one row per transition, written in its transaction, deleted once the bus has it.
 --
--- What happened stands in the audit rows, which are never changed; an outbox row only says "not yet published".
--- So it is small, the hot table stays as short as the backlog, and a duplicate is built from the same facts.
+-- The facts are in the audit rows, which never change; an outbox row only says "not yet published". So the row is
+-- small, the hot table stays as short as the backlog, and a duplicate is built from the same facts.
 
 CREATE TABLE outbox (
   subject_id  uuid NOT NULL,
@@ -13,17 +13,17 @@ CREATE TABLE outbox (
   PRIMARY KEY (subject_id, id),
   CONSTRAINT outbox_type_with_payload CHECK ((type IS NULL) = (payload IS NULL))
 );
--- Rows live for milliseconds: a vacuum after so many keeps the table as small as the backlog.
+-- Rows live for milliseconds: a vacuum after this many keeps the table as small as the backlog.
 ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
                         autovacuum_vacuum_insert_threshold = -1, autovacuum_analyze_scale_factor = 0,
                         autovacuum_analyze_threshold = 20000);
-COMMENT ON TABLE outbox IS 'Events that the bus does not have yet. A row of a transition has no content of its own: that is its audit row''s.';
-COMMENT ON COLUMN outbox.subject_id IS 'What the event is about, usually a session; order is kept within it.';
-COMMENT ON COLUMN outbox.id IS 'The sequence of events; of a transition the id of its audit row.';
-COMMENT ON COLUMN outbox.type IS 'The bus''s detail-type, where the event is no transition.';
-COMMENT ON COLUMN outbox.payload IS 'The facts, where the event is no transition.';
+COMMENT ON TABLE outbox IS 'Unpublished events. The content of a transition is in its audit row.';
+COMMENT ON COLUMN outbox.subject_id IS 'The subject of the event, usually a session; order is kept within it.';
+COMMENT ON COLUMN outbox.id IS 'The sequence of events; for a transition, the id of its audit row.';
+COMMENT ON COLUMN outbox.type IS 'The bus''s detail-type; null for a transition.';
+COMMENT ON COLUMN outbox.payload IS 'The facts; null for a transition.';
 COMMENT ON COLUMN outbox.attempts IS 'How often the bus refused this entry while it took others; null: never.';
-COMMENT ON COLUMN outbox.error IS 'Why, the last time: the bus''s error code.';
+COMMENT ON COLUMN outbox.error IS 'The bus''s error code of the last refusal.';
 GRANT SELECT, UPDATE (attempts, error), DELETE ON outbox TO autodoctor_app;
 
 CREATE TABLE outbox_poison (
@@ -40,7 +40,7 @@ COMMENT ON COLUMN outbox_poison.subject_id IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.id IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.type IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.payload IS 'As in outbox.';
-COMMENT ON COLUMN outbox_poison.error IS 'Why it was set aside.';
+COMMENT ON COLUMN outbox_poison.error IS 'The reason for setting it aside.';
 COMMENT ON COLUMN outbox_poison.set_aside_at IS 'When.';
 GRANT SELECT, INSERT ON outbox_poison TO autodoctor_app;
 
@@ -49,7 +49,7 @@ CREATE FUNCTION requeue_poison() RETURNS integer LANGUAGE sql AS $$
        queued AS (INSERT INTO outbox (subject_id, id, type, payload) SELECT * FROM again RETURNING 1)
   SELECT count(*)::integer FROM queued
 $$;
-COMMENT ON FUNCTION requeue_poison() IS 'Puts every event that was set aside back into the outbox, after its cause was mended; returns how many.';
+COMMENT ON FUNCTION requeue_poison() IS 'Puts every event that was set aside back into the outbox, once the cause is fixed; returns how many.';
 REVOKE EXECUTE ON FUNCTION requeue_poison() FROM PUBLIC;
 
 CREATE FUNCTION transition_to_outbox() RETURNS trigger
@@ -59,13 +59,13 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION transition_to_outbox() IS 'Every audit row of a transition is an event to be published.';
+COMMENT ON FUNCTION transition_to_outbox() IS 'Puts an event into the outbox for every audit row of a transition.';
 CREATE TRIGGER session_events_to_outbox AFTER INSERT ON session_events
   FOR EACH ROW WHEN (NEW.type = 'transition') EXECUTE FUNCTION transition_to_outbox();
 CREATE TRIGGER session_assignment_events_to_outbox AFTER INSERT ON session_assignment_events
   FOR EACH ROW EXECUTE FUNCTION transition_to_outbox();
 
--- No transition, but mechanics see it now who did not before.
+-- The status stays, but more mechanics see it now.
 CREATE FUNCTION assignment_opened() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
@@ -85,17 +85,17 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $
   VALUES (subject, event_type, facts || jsonb_build_object('occurredAt', clock_timestamp()))
 $$;
 COMMENT ON FUNCTION emit_event(text, jsonb, uuid) IS
-  'Has an event published that is no transition: its detail-type, its facts, and the row it is about, within which order is kept.';
+  'Puts an event into the outbox that is not a transition: its detail-type, its facts, and its subject, within which order is kept.';
 REVOKE EXECUTE ON FUNCTION emit_event(text, jsonb, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION emit_event(text, jsonb, uuid) TO autodoctor_app;
 
--- One branch for each kind of audit row instead of a join with both, of which one never finds anything.
+-- One branch for each kind of audit row: a join with both would always search one in vain.
 CREATE VIEW outbox_events AS
   SELECT o.subject_id, o.id, o.type, o.payload, o.attempts,
          coalesce(t.occurred_at, (o.payload ->> 'occurredAt')::timestamptz) AS occurred_at,
          t.actor, t.data, t.from_status AS previous_status, t.to_status AS status,
          t.assignment_id, t.workshop_id, t.urgent, s.customer_id,
-         -- at that moment, whatever happened since: who accepts is audited right after the session's move
+         -- the mechanic at that moment, not now: an accept is audited right after the session's move
          CASE WHEN t.assignment_id IS NOT NULL THEN
                 CASE WHEN t.to_status NOT IN ('pending_waiver', 'queued') THEN t.mechanic_id END
               WHEN t.to_status = 'waiting' OR t.from_status IN ('waiting', 'live') THEN (
@@ -118,7 +118,7 @@ CREATE VIEW outbox_events AS
         FROM session_assignment_events x JOIN session_assignments a ON a.id = x.assignment_id
        WHERE x.session_id = o.subject_id AND x.id = o.id) AS t ON true
     LEFT JOIN sessions s ON s.id = o.subject_id;
-COMMENT ON VIEW outbox_events IS 'What the bus does not have yet, with all its facts; the same however late it is read.';
+COMMENT ON VIEW outbox_events IS 'Unpublished events with all their facts; the same however late they are read.';
 GRANT SELECT ON outbox_events TO autodoctor_app;
 
 -- Functions, because their plans are kept: the statements of RDS Proxy's connections cannot be prepared.
@@ -127,7 +127,7 @@ BEGIN
   RETURN QUERY SELECT v.* FROM outbox_events v WHERE v.subject_id = subject ORDER BY v.id LIMIT 10;
 END
 $$;
-COMMENT ON FUNCTION pending_events(uuid) IS 'The oldest events of a subject that the bus does not have yet: as many as it takes at once.';
+COMMENT ON FUNCTION pending_events(uuid) IS 'The oldest unpublished events of a subject: as many as the bus takes at once.';
 
 CREATE FUNCTION unpublished_events(subject uuid) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -135,14 +135,14 @@ BEGIN
             FROM (SELECT o.* FROM outbox_events o WHERE o.subject_id = subject ORDER BY o.id LIMIT 10) AS v);
 END
 $$;
-COMMENT ON FUNCTION unpublished_events(uuid) IS 'What pending_events() returns, as JSON.';
+COMMENT ON FUNCTION unpublished_events(uuid) IS 'The result of pending_events() as JSON.';
 
 CREATE FUNCTION claim_events(after uuid, subjects integer, grace interval, each integer DEFAULT 50) RETURNS SETOF outbox_events
 LANGUAGE plpgsql AS $$
 BEGIN
   RETURN QUERY
     WITH head AS MATERIALIZED (
-      -- Whoever holds the oldest event of a subject holds them all, so two relays never share a subject.
+      -- A lock on the oldest event of a subject locks them all, so two relays never share a subject.
       SELECT o.subject_id FROM outbox o
        WHERE o.subject_id > after
          AND NOT EXISTS (SELECT FROM outbox p WHERE p.subject_id = o.subject_id AND p.id < o.id)
@@ -156,9 +156,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claim_events(uuid, integer, interval, integer) IS
-  'Locks up to so many subjects beyond the given one, whose oldest event is older than the grace, and returns the first so many events of each, in order; the lock lasts as long as the transaction.';
+  'Locks up to the given number of subjects after the given one whose oldest event is older than the grace, and returns the first events of each, up to the given number, in order. The lock lasts as long as the transaction.';
 
--- A mark that a crash of the server loses only has its event published once more, so nobody waits until it is on disk.
+-- If a crash of the server loses a mark, its event is published once more, so the commit does not wait for the disk.
 CREATE FUNCTION mark_published(subjects uuid[], ids bigint[]) RETURNS integer
 LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
 DECLARE
@@ -171,7 +171,7 @@ BEGIN
   RETURN marked;
 END
 $$;
-COMMENT ON FUNCTION mark_published(uuid[], bigint[]) IS 'Removes events that the bus has; returns how many. Raises 55P03 where another holds them.';
+COMMENT ON FUNCTION mark_published(uuid[], bigint[]) IS 'Removes published events; returns how many. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION mark_published_of(subject uuid, ids bigint[]) RETURNS integer
 LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
@@ -185,7 +185,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION mark_published_of(uuid, bigint[]) IS
-  'mark_published() of one subject, which is what a call publishes. Raises 55P03 where another holds them.';
+  'mark_published() for one subject, which is all that one call publishes. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION republish_events(since timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -201,5 +201,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION republish_events(timestamptz) IS
-  'Has every transition since then published again, as the same events, after a bus was lost with what it held; returns how many. Consumers are idempotent; pushes older than an hour are made again.';
+  'Puts every transition since then back into the outbox, as the same events, after the bus lost its contents; returns how many. Consumers are idempotent; pushes older than an hour are made again.';
 REVOKE EXECUTE ON FUNCTION republish_events(timestamptz) FROM PUBLIC;

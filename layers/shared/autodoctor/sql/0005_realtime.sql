@@ -1,6 +1,6 @@
 -- The realtime feed, and the availability of mechanics, which an open feed keeps.
 
--- Tickets, connections and the feed of what was pushed to them.
+-- Tickets, connections and the feed of their messages.
 
 CREATE TABLE realtime_tickets (
   ticket_hash  bytea PRIMARY KEY,
@@ -8,11 +8,11 @@ CREATE TABLE realtime_tickets (
   groups       text[] NOT NULL,
   expires_at   timestamptz NOT NULL
 );
-COMMENT ON TABLE realtime_tickets IS 'Tickets that are still unused: one opens one connection, once, within a minute.';
+COMMENT ON TABLE realtime_tickets IS 'Unused tickets: each opens one connection, once, within a minute.';
 COMMENT ON COLUMN realtime_tickets.ticket_hash IS 'SHA-256 of the ticket, so that a reader of this table cannot use it.';
-COMMENT ON COLUMN realtime_tickets.user_id IS 'Whose: the sub of the token it was asked for with.';
+COMMENT ON COLUMN realtime_tickets.user_id IS 'The sub of the token that requested it.';
 COMMENT ON COLUMN realtime_tickets.groups IS 'The groups of that token.';
-COMMENT ON COLUMN realtime_tickets.expires_at IS 'Until when it can be used.';
+COMMENT ON COLUMN realtime_tickets.expires_at IS 'The end of its validity.';
 GRANT SELECT, INSERT, DELETE ON realtime_tickets TO autodoctor_app;
 
 CREATE TABLE realtime_connections (
@@ -31,17 +31,17 @@ CREATE TABLE realtime_connections (
 CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
 CREATE INDEX realtime_connections_by_mechanic ON realtime_connections (mechanic_id) WHERE mechanic_id IS NOT NULL;
 COMMENT ON TABLE realtime_connections IS 'Open WebSocket connections.';
-COMMENT ON COLUMN realtime_connections.connection_id IS 'As API Gateway names it.';
+COMMENT ON COLUMN realtime_connections.connection_id IS 'API Gateway''s id of it.';
 COMMENT ON COLUMN realtime_connections.user_id IS 'Whose.';
-COMMENT ON COLUMN realtime_connections.groups IS 'The groups of the token behind the ticket; the feed follows them.';
-COMMENT ON COLUMN realtime_connections.mechanic_id IS 'The user''s row of mechanics, for one in that group.';
-COMMENT ON COLUMN realtime_connections.workshop_id IS 'The mechanic''s workshop when the connection was opened; what is shown follows mechanics.workshop_id.';
-COMMENT ON COLUMN realtime_connections.since IS 'The feed''s seq from which this connection is owed messages.';
-COMMENT ON COLUMN realtime_connections.ready IS 'False until what is owed was sent: API Gateway takes no message before the handshake is over.';
+COMMENT ON COLUMN realtime_connections.groups IS 'The groups of the token behind the ticket; they decide which messages it receives.';
+COMMENT ON COLUMN realtime_connections.mechanic_id IS 'The user''s row in mechanics, if in that group.';
+COMMENT ON COLUMN realtime_connections.workshop_id IS 'The mechanic''s workshop when the connection was opened; mechanics.workshop_id decides what is shown.';
+COMMENT ON COLUMN realtime_connections.since IS 'The feed''s seq after which this connection receives messages.';
+COMMENT ON COLUMN realtime_connections.ready IS 'False until the missed messages were sent: API Gateway takes no message before the handshake is over.';
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
-COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway ends it by then; a row past it counts as gone.';
-COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined naming this connection: when the last such one ends, the user has left.';
-COMMENT ON COLUMN realtime_connections.queue_position IS 'What a waiting customer was last told: place, mechanics, estimate.';
+COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
+COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined with this connection: when the last such connection closes, the user has left.';
+COMMENT ON COLUMN realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 GRANT SELECT, INSERT, UPDATE (ready, joined, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 
 CREATE TABLE feed (
@@ -63,19 +63,19 @@ CREATE TABLE feed (
 );
 ALTER TABLE feed SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX feed_by_session ON feed (session_id, session_seq);
-COMMENT ON TABLE feed IS 'What was pushed in the last hour, so that a client that was away gets what it missed. Names and words are looked up when it is sent.';
-COMMENT ON COLUMN feed.seq IS 'Given at broadcast; grows.';
-COMMENT ON COLUMN feed.event_id IS 'The event it tells of.';
-COMMENT ON COLUMN feed.type IS 'As the client gets it.';
+COMMENT ON TABLE feed IS 'The messages pushed in the last hour, so that a client that was away gets those it missed. Names and words are looked up when a message is sent.';
+COMMENT ON COLUMN feed.seq IS 'Assigned at broadcast, in ascending order.';
+COMMENT ON COLUMN feed.event_id IS 'The event that it reports.';
+COMMENT ON COLUMN feed.type IS 'The type that the client receives.';
 COMMENT ON COLUMN feed.session_id IS 'What it is about.';
-COMMENT ON COLUMN feed.assignment_id IS 'What it is about, for mechanics.';
-COMMENT ON COLUMN feed.session_seq IS 'The event''s place within its session; an older one that comes later is not pushed.';
-COMMENT ON COLUMN feed.status IS 'The state the event tells of.';
-COMMENT ON COLUMN feed.previous_status IS 'The state before, which says who could see the assignment.';
+COMMENT ON COLUMN feed.assignment_id IS 'Its assignment, for mechanics.';
+COMMENT ON COLUMN feed.session_seq IS 'The event''s place within its session; an older event that arrives later is not pushed.';
+COMMENT ON COLUMN feed.status IS 'The state that the event reports.';
+COMMENT ON COLUMN feed.previous_status IS 'The state before, which decides who could see the assignment.';
 COMMENT ON COLUMN feed.reason IS 'Of an end.';
-COMMENT ON COLUMN feed.mechanic_id IS 'The mechanic of the session at that moment, a party.';
+COMMENT ON COLUMN feed.mechanic_id IS 'The mechanic who was a party of the session at that moment.';
 COMMENT ON COLUMN feed.created_at IS 'When it was recorded.';
-COMMENT ON COLUMN feed.sent_at IS 'When it had been sent to everybody connected; null: a broadcast died over it and its redelivery sends it again.';
+COMMENT ON COLUMN feed.sent_at IS 'When it had been sent to everybody connected; null: the broadcast failed and its redelivery sends it again.';
 GRANT SELECT, INSERT, UPDATE (sent_at), DELETE ON feed TO autodoctor_app;
 
 CREATE TABLE feed_head (
@@ -83,10 +83,10 @@ CREATE TABLE feed_head (
   seq             bigint NOT NULL,
   pruned_through  bigint NOT NULL
 );
-COMMENT ON TABLE feed_head IS 'One row: its lock gives out the feed''s numbers one broadcast at a time, so that they are committed in order.';
+COMMENT ON TABLE feed_head IS 'One row. Its lock hands out the feed''s numbers one broadcast at a time, so that they are committed in order.';
 COMMENT ON COLUMN feed_head.single IS 'There is one row.';
-COMMENT ON COLUMN feed_head.seq IS 'The last number given.';
-COMMENT ON COLUMN feed_head.pruned_through IS 'Messages up to this one are forgotten; who missed one of them fetches everything anew.';
+COMMENT ON COLUMN feed_head.seq IS 'The last number assigned.';
+COMMENT ON COLUMN feed_head.pruned_through IS 'Messages up to this one are deleted; a client that missed one of them fetches everything again.';
 GRANT SELECT, UPDATE (seq, pruned_through) ON feed_head TO autodoctor_app;
 INSERT INTO feed_head (seq, pruned_through) VALUES (0, 0);
 
@@ -109,7 +109,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION prune_realtime(integer) IS
-  'Forgets tickets nobody used, and up to batch feed messages older than an hour; returns how many messages. Safe at once.';
+  'Deletes expired tickets and up to batch feed messages older than an hour; returns how many messages. Safe to run concurrently.';
 
 -- A mechanic's availability is a lease, which an open feed keeps.
 
@@ -118,12 +118,12 @@ CREATE FUNCTION kept_by_feed(mechanic uuid, lease timestamptz) RETURNS boolean L
                   WHERE c.mechanic_id = mechanic AND c.connected_at <= lease AND c.expires_at > now())
 $$;
 COMMENT ON FUNCTION kept_by_feed(uuid, timestamptz) IS
-  'Whether an open feed keeps this lease: one that was open while the lease was on. A row past its expires_at is no feed, so that one left behind keeps nothing for ever.';
+  'Whether an open feed that was open during the lease keeps it. A row past its expires_at does not count, so that a stale row keeps no lease for ever.';
 
 CREATE FUNCTION is_available(mechanic uuid, lease timestamptz) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT coalesce(lease > now(), false) OR kept_by_feed(mechanic, lease)
 $$;
-COMMENT ON FUNCTION is_available(uuid, timestamptz) IS 'Whether a lease has not lapsed, or an open feed keeps it.';
+COMMENT ON FUNCTION is_available(uuid, timestamptz) IS 'Whether the lease has not lapsed, or an open feed keeps it.';
 
 CREATE VIEW mechanics_on_duty AS
   SELECT m.id, m.user_id, m.workshop_id FROM mechanics m WHERE m.status = 'active' AND m.available_until > now()
@@ -134,12 +134,12 @@ CREATE VIEW mechanics_on_duty AS
 COMMENT ON VIEW mechanics_on_duty IS 'Active mechanics for whom is_available() holds, busy or not.';
 GRANT SELECT ON mechanics_on_duty TO autodoctor_app;
 
--- A page that is loaded again closes its feed and opens another one: the lease bridges the gap.
+-- Reloading a page closes its feed and opens another one: the lease bridges the gap.
 CREATE FUNCTION lease_follows_feed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    -- the new feed takes over from one that is open: whichever closes first, the other one keeps the lease
+    -- both feeds are open for a moment: whichever closes first, the other one keeps the lease
     UPDATE mechanics m SET available_until = NEW.connected_at
      WHERE m.id = NEW.mechanic_id AND m.available_until < NEW.connected_at AND kept_by_feed(m.id, m.available_until);
   ELSE
@@ -151,10 +151,10 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION lease_follows_feed() IS
-  'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; one that an open feed keeps is handed to the next feed. A feed alone makes nobody available.';
+  'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; a lease that an open feed keeps passes to the next feed. A feed alone makes nobody available.';
 CREATE TRIGGER lease_taken_over AFTER INSERT ON realtime_connections FOR EACH ROW
   WHEN (NEW.mechanic_id IS NOT NULL) EXECUTE FUNCTION lease_follows_feed();
--- Not for rows left behind long ago: that would lock mechanics for nothing.
+-- Not for stale rows: that would lock mechanics for nothing.
 CREATE TRIGGER lease_outlasts_feed AFTER DELETE ON realtime_connections FOR EACH ROW
   WHEN (OLD.mechanic_id IS NOT NULL AND OLD.expires_at > clock_timestamp() - interval '60 seconds')
   EXECUTE FUNCTION lease_follows_feed();
@@ -173,7 +173,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION availability_changed() IS
-  'An event where a mechanic became available or stopped being so, by their own word or an operator''s; a longer lease changes nothing, and one that lapses by itself sends nothing.';
+  'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON mechanics
   FOR EACH ROW WHEN ((OLD.available_until, OLD.status) IS DISTINCT FROM (NEW.available_until, NEW.status))
   EXECUTE FUNCTION availability_changed();

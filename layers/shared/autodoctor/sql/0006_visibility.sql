@@ -1,13 +1,13 @@
--- Who is shown a request, and in which place of the queue it is.
+-- Visibility of requests, and their places in the queue.
 
--- visible_as() is the one rule; what stands after it asks it for now, for before a move, and for ever. PostgreSQL puts the
--- text of such functions in the place of the call, so that indexes serve it.
+-- visible_as() is the one rule; the functions after it apply it to the present, to the time before a move, and to all
+-- time. PostgreSQL inlines these functions, so that they use indexes.
 CREATE FUNCTION open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
 $$;
 COMMENT ON FUNCTION open_to(uuid, uuid[], uuid, uuid) IS
-  'Whether a queued request of this workshop, or a general one, is for this mechanic of that workshop, who has not declined it.';
+  'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has not declined it.';
 
 CREATE FUNCTION visible_as(status text, available_at timestamptz, workshop uuid, declined_by uuid[], offered_to uuid,
                            to_mechanic uuid, of_workshop uuid, at timestamptz) RETURNS boolean
@@ -18,7 +18,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                          ELSE false END
 $$;
 COMMENT ON FUNCTION visible_as(text, timestamptz, uuid, uuid[], uuid, uuid, uuid, timestamptz) IS
-  'Whether a request with this status at that instant was shown to this mechanic of that workshop. That nobody is shown their own, the caller sees to.';
+  'Whether a request with this status at that instant was shown to this mechanic of that workshop. The caller excludes the mechanic''s own requests.';
 
 CREATE FUNCTION visible_now(a session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -26,14 +26,14 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
          AND (a.status <> 'offered' OR a.offer_expires_at > now())
 $$;
 COMMENT ON FUNCTION visible_now(session_assignments, uuid, uuid) IS
-  'Whether the queue shows the request to this mechanic of that workshop; an offer past its deadline is shown to nobody.';
+  'Whether the queue shows the request to this mechanic of that workshop. An offer past its deadline is shown to nobody.';
 
 CREATE FUNCTION visible_before(a session_assignments, status_then text, at timestamptz, to_mechanic uuid, of_workshop uuid)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT visible_as(status_then, a.available_at, a.workshop_id, a.declined_by, a.mechanic_id, to_mechanic, of_workshop, at)
 $$;
 COMMENT ON FUNCTION visible_before(session_assignments, text, timestamptz, uuid, uuid) IS
-  'Whether the request was shown to this mechanic until it left the status that it had then.';
+  'Whether the request was shown to this mechanic until it left that status.';
 
 CREATE FUNCTION visible_ever(a session_assignments, to_mechanic uuid, of_workshop uuid) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -42,7 +42,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                         a.declined_by, a.mechanic_id, to_mechanic, of_workshop, coalesce(a.ended_at, now()))
 $$;
 COMMENT ON FUNCTION visible_ever(session_assignments, uuid, uuid) IS
-  'Whether the request is or was shown to this mechanic of that workshop, whatever became of it.';
+  'Whether the request is or was ever shown to this mechanic of that workshop.';
 
 CREATE FUNCTION reachable_workshop(wanted uuid, refused uuid[], session uuid) RETURNS uuid LANGUAGE sql STABLE AS $$
   SELECT m.workshop_id FROM mechanics m
@@ -52,21 +52,21 @@ CREATE FUNCTION reachable_workshop(wanted uuid, refused uuid[], session uuid) RE
    LIMIT 1
 $$;
 COMMENT ON FUNCTION reachable_workshop(uuid, uuid[], uuid) IS
-  'The workshop, or null where none of its mechanics can take the session: suspended, refused before, or the customer.';
+  'The workshop, or null if none of its mechanics can take the session: each is suspended, declined it before, or is its customer.';
 
 CREATE FUNCTION may_be_offered(mechanic uuid, workshop uuid, shown_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
     SELECT FROM mechanics m
      WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
-       AND (shown_at > clock_timestamp() -- who is away or busy now may be there and free by then
+       AND (shown_at > clock_timestamp() -- a mechanic who is away or busy now may be free by then
             OR is_available(m.id, m.available_until)
                AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
 $$;
 COMMENT ON FUNCTION may_be_offered(uuid, uuid, timestamptz) IS
-  'Whether a request for this mechanic, of this workshop or general, shown from then on, is offered or goes straight to the queue.';
+  'Whether a request for this mechanic, of this workshop or general and shown from then on, is offered to them; otherwise it goes straight to the queue.';
 
--- A suspended mechanic's offers go back to the queue, and what only they could have taken becomes general.
+-- A suspended mechanic's offers go back to the queue, and requests that only they could have taken become general.
 CREATE FUNCTION mechanics_requeue() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -99,8 +99,8 @@ CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON mechanic
   FOR EACH ROW WHEN ((OLD.status = 'active' AND NEW.status = 'suspended') OR OLD.workshop_id IS DISTINCT FROM NEW.workshop_id)
   EXECUTE FUNCTION mechanics_requeue();
 
--- How long a customer waits, from the last accepts. Sessions are read backwards by id, which is in the order of
--- time (UUIDv7): no index of accept times, which every accept would have to write.
+-- The estimated wait, from the last accepts. Sessions are read backwards by id, which is in the order of time
+-- (UUIDv7), because every accept would have to write an index of accept times.
 CREATE FUNCTION recent_pace(OUT per_second double precision, OUT usual_wait double precision)
 LANGUAGE sql STABLE AS $$
   WITH newest AS (
@@ -109,7 +109,7 @@ LANGUAGE sql STABLE AS $$
              WHERE id BETWEEN (lpad(to_hex(floor(extract(epoch FROM now() - interval '6 hours') * 1000)::bigint), 12, '0')
                                || repeat('0', 20))::uuid
                           AND (lpad(to_hex(floor(extract(epoch FROM now() + interval '1 hour') * 1000)::bigint), 12, '0')
-                               || repeat('f', 20))::uuid -- ids that were moved in may be of any kind
+                               || repeat('f', 20))::uuid -- imported ids may be of any kind
              ORDER BY id DESC LIMIT 1000) AS s
      WHERE s.accepted_at > now() - interval '6 hours'
      LIMIT 20
@@ -123,7 +123,7 @@ LANGUAGE sql STABLE AS $$
     FROM accepted HAVING count(*) >= 3
 $$;
 COMMENT ON FUNCTION recent_pace() IS
-  'Of the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null of fewer than 3.';
+  'For the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null for fewer than 3.';
 
 CREATE FUNCTION estimated_wait(place bigint, free bigint, share double precision, per_second double precision,
                                usual_wait double precision, longest interval) RETURNS integer LANGUAGE sql IMMUTABLE STRICT AS $$
@@ -131,7 +131,7 @@ CREATE FUNCTION estimated_wait(place bigint, free bigint, share double precision
                     extract(epoch FROM longest)))::integer
 $$;
 COMMENT ON FUNCTION estimated_wait(bigint, bigint, double precision, double precision, double precision, interval) IS
-  'Seconds until the customer at this place is accepted, never less at a later place: the lesser of place / pace (Little''s law, L = lambda W: J. D. C. Little, Operations Research 9, 1961; the pace is the part of all accepts that the mechanics who would be shown the request make) and the usual wait for each round in which the free mechanics take one customer each (without a queue the pace says how often customers come, not how long they wait). At most the longest, when the session expires; null without a pace.';
+  'Seconds until the customer at this place is accepted, never less at a later place. The lesser of two estimates: place / pace, and the usual wait times the rounds in which the free mechanics take one customer each. The first is Little''s law (L = lambda W: J. D. C. Little, Operations Research 9, 1961), with the share of all accepts that the mechanics who would be shown the request make as its pace; the second counts because without a queue the pace says how often customers come, not how long they wait. At most the longest wait, after which the session expires; null without a pace.';
 
 CREATE FUNCTION queue_positions(user_ids uuid[] DEFAULT NULL)
 RETURNS TABLE (user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
@@ -143,7 +143,7 @@ DECLARE
   last_queued_at timestamptz := 'infinity';
   last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
-  IF user_ids IS NOT NULL THEN -- who comes after them does not matter to them
+  IF user_ids IS NOT NULL THEN -- later customers do not matter to them
     wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
                      WHERE c.user_id = ANY (user_ids));
     SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
@@ -174,14 +174,14 @@ BEGIN
                AND o.ended_at IS NULL) AS own_session_id
       FROM mechanics_on_duty m
   ), personal AS (
-    -- where a mechanic's list differs from that of the others of the workshop
+    -- requests by which a mechanic's list differs from that of the others of the workshop
     SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
       FROM (SELECT l.offered_to AS mechanic_id, l.n FROM listed l WHERE l.status = 'offered'
             UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.status = 'queued'
             UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id) AS x
      GROUP BY x.mechanic_id
   ), list AS MATERIALIZED (
-    -- mechanics whose lists are the same count once, by any of them
+    -- mechanics with the same list count once, by any of them
     SELECT row_number() OVER () AS id, d.workshop_id, (array_agg(d.id))[1] AS mechanic_id,
            (array_agg(d.own_session_id))[1] AS own_session_id,
            count(*) AS mechanics, count(*) FILTER (WHERE d.free) AS free
@@ -197,7 +197,7 @@ BEGIN
     SELECT shown.n, min(shown.place) AS place, sum(shown.mechanics)::bigint AS mechanics, sum(shown.free)::bigint AS free
       FROM shown GROUP BY shown.n
   ), unseen AS (
-    -- while nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of none
+    -- if nobody on duty would be shown it: the place in the list of a mechanic of its workshop, or of no workshop
     SELECT l.n, 1 + count(*) FILTER (WHERE l.status = 'queued' AND l.workshop_id IS NULL)
                       OVER (ORDER BY l.n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
                   + CASE WHEN l.workshop_id IS NULL THEN 0
@@ -222,4 +222,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION queue_positions(uuid[]) IS
-  'What the customers among the first 1,000 of the queue are told (these users, or all): the best place that the request has in the list of a mechanic on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before a scheduled session''s lead time there is no place.';
+  'The queue positions sent to customers among the first 1,000 of the queue (these users, or all): the best place of the request in the lists of the mechanics on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before its lead time a scheduled session has no place.';

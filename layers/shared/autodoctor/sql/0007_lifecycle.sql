@@ -1,12 +1,12 @@
--- The rules that hold whoever writes: moves, presence, assignments in step, audit rows, consistency at commit.
+-- The rules for every writer: moves, presence, assignments in step, audit rows, consistency at commit.
 --
--- Errors of our own have SQLSTATE class AD, so that no caller has to read their text:
+-- Our errors have SQLSTATE class AD, so that no caller has to read their text:
 -- AD001 no such move, AD002 assignment unavailable, AD003 mechanic and customer are the same user,
--- AD004 what is fixed was changed or deleted, AD005 session and assignments disagree at commit,
--- AD006 a plan was used as often as a customer may, AD010 a customer with something open cannot be erased.
+-- AD004 a fixed value was changed or a kept row deleted, AD005 session and assignments disagree at commit,
+-- AD006 a customer has used up a plan, AD010 a customer with an open session or payment cannot be erased.
 --
--- pg_temp stands last in their search path: unnamed it would come first, and a caller's temporary table of the
--- same name would catch the audit rows.
+-- pg_temp is last in their search path: if it were not named it would come first, and a caller's temporary table of
+-- the same name would catch the audit rows.
 
 CREATE FUNCTION session_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT (source, target) IN (
@@ -57,9 +57,9 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes the evidence; returns the row with join times, start and parting time that follow from who is present.';
+COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes the evidence; returns the row with the join times, start and parting time that follow from the presence.';
 
--- What follows from a move within the row itself.
+-- The consequences of a move within the row itself.
 CREATE FUNCTION follow_move(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
 BEGIN
   IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
@@ -70,7 +70,7 @@ BEGIN
     row_now.mechanic_joined_at := NULL;
     IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
                WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
-      RAISE EXCEPTION 'nobody is mechanic and customer of one session' USING ERRCODE = 'AD003';
+      RAISE EXCEPTION 'mechanic and customer of a session are the same user' USING ERRCODE = 'AD003';
     END IF;
   ELSIF row_now.status = 'pending' THEN
     row_now.mechanic_id := NULL;
@@ -83,7 +83,7 @@ BEGIN
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
-    -- Evidence that was moved in from elsewhere has left no trace in the row.
+    -- Imported evidence has left no trace in the row.
     row_now.customer_joined_at := coalesce(row_now.customer_joined_at, row_now.started_at);
     row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, row_now.started_at);
   ELSE
@@ -91,12 +91,12 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION follow_move(sessions, sessions, timestamptz) IS 'The row with the times, the reason and the party that follow from its new status.';
+COMMENT ON FUNCTION follow_move(sessions, sessions, timestamptz) IS 'The row with the times, the reason and the absent party that follow from its new status.';
 
 CREATE FUNCTION sessions_guard() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
-  -- A BEFORE ROW trigger runs when the row is locked, so this instant is after any wait for it.
+  -- A BEFORE ROW trigger runs once the row is locked, so this instant is after any wait for the lock.
   at timestamptz := clock_timestamp();
   source text;
   comes_or_goes boolean;
@@ -104,7 +104,7 @@ BEGIN
   NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
     IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
-      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody there' USING ERRCODE = 'AD001';
+      RAISE EXCEPTION 'a session starts pending or scheduled, with nobody present' USING ERRCODE = 'AD001';
     END IF;
   ELSE
     source := OLD.status;
@@ -123,7 +123,7 @@ BEGIN
     END IF;
     comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
     IF comes_or_goes AND (NEW.status <> source OR is_terminal(source)) THEN
-      RAISE EXCEPTION 'nobody comes or goes as session % changes or after it', OLD.id USING ERRCODE = 'AD001';
+      RAISE EXCEPTION 'presence in session % cannot change with its status or after its end', OLD.id USING ERRCODE = 'AD001';
     END IF;
     IF NEW.status <> source THEN
       NEW := follow_move(OLD, NEW, at);
@@ -145,7 +145,7 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION sessions_guard() IS 'Refuses moves that do not exist, fills in what follows from a move, writes the audit row.';
+COMMENT ON FUNCTION sessions_guard() IS 'Refuses moves that do not exist, fills in the consequences of a move, writes the audit row.';
 CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON sessions
   FOR EACH ROW EXECUTE FUNCTION sessions_guard();
 
@@ -156,12 +156,12 @@ BEGIN
     RAISE EXCEPTION 'the identity of assignment % is fixed', was.id USING ERRCODE = 'AD004';
   ELSIF row_now.status = was.status THEN
     IF row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
-      RAISE EXCEPTION 'the mechanic of assignment % changes with its status only', was.id USING ERRCODE = 'AD004';
+      RAISE EXCEPTION 'the mechanic of assignment % changes only with its status', was.id USING ERRCODE = 'AD004';
     END IF;
   ELSIF NOT assignment_may_move(was.status, row_now.status) THEN
     RAISE EXCEPTION 'assignment % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
   ELSIF was.status IN ('offered', 'accepted') AND row_now.mechanic_id IS DISTINCT FROM was.mechanic_id THEN
-    RAISE EXCEPTION 'assignment % is another mechanic''s', was.id USING ERRCODE = 'AD002';
+    RAISE EXCEPTION 'assignment % belongs to another mechanic', was.id USING ERRCODE = 'AD002';
   ELSIF was.status = 'offered' AND row_now.status IN ('accepted', 'declined') AND was.offer_expires_at <= at THEN
     RAISE EXCEPTION 'the offer of assignment % has lapsed', was.id USING ERRCODE = 'AD002';
   ELSIF row_now.status = 'offered' AND NOT EXISTS (
@@ -173,7 +173,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION check_assignment_move(session_assignments, session_assignments, timestamptz) IS
-  'Refuses moves that do not exist, foreign and lapsed offers, and a mechanic who declined before.';
+  'Refuses moves that do not exist, other mechanics'' offers, lapsed offers, and a mechanic who declined before.';
 
 CREATE FUNCTION assignments_guard() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -191,9 +191,9 @@ BEGIN
   END IF;
   IF NEW.status IS DISTINCT FROM source THEN
     IF NEW.status IN ('queued', 'offered') THEN
-      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- nobody waits before their lead time
+      NEW.queued_at := coalesce(NEW.queued_at, greatest(at, NEW.available_at)); -- a scheduled customer waits from the lead time on
       IF NEW.workshop_id IS NOT NULL THEN
-        -- a workshop's request that none of its mechanics can still take becomes general
+        -- a workshop's request becomes general once none of its mechanics can take it
         NEW.workshop_id := reachable_workshop(NEW.workshop_id, NEW.declined_by, NEW.session_id);
       END IF;
     ELSIF NEW.status = 'declined' OR is_terminal(NEW.status) THEN
@@ -210,11 +210,11 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION assignments_guard() IS 'Refuses what check_assignment_move() refuses, stamps times, opens what nobody could take, writes the audit row.';
+COMMENT ON FUNCTION assignments_guard() IS 'Refuses what check_assignment_move() refuses, sets times, opens a request that nobody could take, writes the audit row.';
 CREATE TRIGGER assignments_guard BEFORE INSERT OR UPDATE ON session_assignments
   FOR EACH ROW EXECUTE FUNCTION assignments_guard();
 
--- What follows a session's move elsewhere: the assignment goes with it, the mechanic becomes a participant.
+-- The consequences of a session's move elsewhere: the assignment moves with it, the mechanic becomes a participant.
 CREATE FUNCTION sessions_follow() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -222,7 +222,7 @@ DECLARE
   target text := CASE NEW.status WHEN 'waiting' THEN 'accepted' WHEN 'pending' THEN 'expired' ELSE NEW.status END;
 BEGIN
   IF OLD.status = 'scheduled' AND NEW.status = 'pending' THEN
-    -- Brought forward by hand it is shown at once; on time this changes nothing.
+    -- A session brought forward by hand is shown at once; on time this changes nothing.
     UPDATE session_assignments SET available_at = clock_timestamp(), queued_at = least(queued_at, clock_timestamp())
      WHERE id = NEW.current_assignment_id AND available_at > clock_timestamp();
     RETURN NULL;
@@ -247,7 +247,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION sessions_follow() IS 'Moves the current assignment and the participants as the session moved, whoever moved it.';
+COMMENT ON FUNCTION sessions_follow() IS 'Moves the current assignment and the participants with the session, whoever moved it.';
 CREATE TRIGGER sessions_follow AFTER UPDATE ON sessions FOR EACH ROW
   WHEN (OLD.status <> NEW.status AND NEW.status <> 'live')
   EXECUTE FUNCTION sessions_follow();
@@ -281,12 +281,12 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION open_next_assignment() IS 'Queues a session whose assignment was declined or lapsed for the others, with the old queued_at.';
+COMMENT ON FUNCTION open_next_assignment() IS 'Queues a session for the others after a decline or a lapsed offer, with the old queued_at.';
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON session_assignments FOR EACH ROW
   WHEN (OLD.status <> NEW.status AND NEW.status IN ('declined', 'expired'))
   EXECUTE FUNCTION open_next_assignment();
 
--- SPEC.md#invariants 2, 3 and 5, judged on what the transaction is about to commit.
+-- SPEC.md#invariants 2, 3 and 5, checked on the rows that the transaction is about to commit.
 CREATE FUNCTION check_session(checked uuid) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -316,7 +316,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION check_session(uuid) IS 'Raises AD005 where a session and its assignments do not agree.';
+COMMENT ON FUNCTION check_session(uuid) IS 'Raises AD005 if a session and its assignments do not agree.';
 
 CREATE FUNCTION sessions_consistent() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -336,7 +336,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION assignments_consistent() IS 'At commit: check_session() for the session whose assignment was written.';
--- Inside a trigger the session's row changes too, and brings its own check.
+-- Inside a trigger the session's row changes too, and has its own check.
 CREATE CONSTRAINT TRIGGER assignments_consistent
   AFTER INSERT OR UPDATE OF status, mechanic_id ON session_assignments
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION assignments_consistent();

@@ -1,12 +1,12 @@
--- The verdict on a session and the moves that callers make in one trip to the database.
+-- The verdict on a session, and the moves that callers make in one trip to the database.
 
 -- The verdict on a session, from recorded evidence alone, and the end that follows from it.
 --
--- judge() decides: finish_session() and the sweep end with what it says, and follow_end() holds every other UPDATE to it.
--- autodoctor.domain.ending says the same in Python, by which verify and the tests check what was decided here.
+-- judge() decides: finish_session() and the sweep end with its verdict, and follow_end() holds every other UPDATE to it.
+-- autodoctor.domain.ending is the same rule in Python, with which verify and the tests check the verdicts.
 
--- VOLATILE, so that its query takes a snapshot of its own: rows committed while the caller waited for the session's
--- lock are seen, although the caller's statement began before.
+-- VOLATILE, so that its query takes a snapshot of its own: it sees rows that were committed while the caller waited
+-- for the session's lock, although the caller's statement began before.
 CREATE FUNCTION together(session sessions, present timestamptz,
                          OUT since timestamptz, OUT until timestamptz, OUT absent text)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -22,7 +22,7 @@ BEGIN
      WHERE x.session_id = session.id AND x.type IN ('joined', 'left')
        AND (x.role = 'customer' OR x.mechanic_id = session.mechanic_id AND x.id > coalesce(
          (SELECT max(r.id) FROM session_events r WHERE r.session_id = session.id AND r.from_status = 'waiting'
-             AND r.to_status = 'pending'), 0)) -- who gave it back and took it again has to come again
+             AND r.to_status = 'pending'), 0)) -- a mechanic who released it and accepted again must join again
      ORDER BY x.id
   LOOP
     IF customer_here AND mechanic_here AND NOT e.comes THEN
@@ -46,7 +46,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION together(sessions, timestamptz) IS
-  'By the evidence: the first and the last instant at which both were present, the last being the given present while they still are; and who never joined (both, where each came and neither met the other).';
+  'From the evidence: the first and the last instant at which both were present (the last is the given present while they still are), and the party that never joined (both, if each joined but they never met).';
 
 CREATE FUNCTION judge(session sessions, present timestamptz,
                       OUT status text, OUT reason text, OUT started_at timestamptz, OUT ended_at timestamptz, OUT absent text)
@@ -77,9 +77,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION judge(sessions, timestamptz) IS
-  'What a session ends as that is ended at the given present: withdrawn while nobody has accepted; a no-show where it never started; else completed where it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller holds the session''s row.';
+  'The outcome of a session that is ended at the given present: withdrawn if nobody has accepted; a no-show if it never started; otherwise completed if it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row.';
 
--- A hand-typed UPDATE is right by this, or one of the table's constraints refuses it.
+-- This completes a hand-typed UPDATE, or one of the table's constraints refuses it.
 CREATE FUNCTION follow_end(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
 DECLARE
   verdict record;
@@ -91,10 +91,10 @@ BEGIN
     row_now.end_reason := coalesce(row_now.end_reason, 'expired');
     RETURN;
   END IF;
-  -- who judged it an instant ago, in this transaction, says at which present
+  -- if this transaction judged it an instant ago, that present counts
   verdict := judge(was, CASE WHEN row_now.ended_at BETWEEN transaction_timestamp() AND at THEN row_now.ended_at ELSE at END);
   IF verdict.started_at IS DISTINCT FROM was.started_at THEN
-    RAISE EXCEPTION 'session % has started, by its evidence, and was never live', was.id USING ERRCODE = 'AD001';
+    RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';
   END IF;
   row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
   row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
@@ -111,7 +111,7 @@ DECLARE
   verdict record := judge(session, present);
   concluded sessions;
 BEGIN
-  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- evidence that moved in from elsewhere
+  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- imported evidence
     UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
      WHERE id = session.id;
   END IF;
@@ -124,7 +124,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION conclude_session(sessions, text, uuid, text) IS
-  'Ends an active session, whose row the caller holds, with the verdict; returns the row as it is then.';
+  'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
 
 CREATE FUNCTION finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text)
 RETURNS TABLE (session_id uuid, status text, reason text, started_at timestamptz, ended_at timestamptz,
@@ -151,7 +151,7 @@ BEGIN
       CASE WHEN by_user IS NULL THEN by_actor WHEN session.customer_id = as_customer THEN 'customer'
            WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user, notes);
     unpublished := unpublished_events(of_session);
-  ELSIF notes <> '' THEN -- the customer was quicker; notes already kept stay
+  ELSIF notes <> '' THEN -- the customer ended it first; earlier notes stay
     UPDATE sessions SET mechanic_notes = notes WHERE id = of_session AND mechanic_notes IS NULL;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
@@ -159,16 +159,16 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION finish_session(uuid, uuid, boolean, text, text) IS
-  'Ends a session with the verdict for a party, or for whoever may end any session, and returns its outcome with its events that the bus does not have; the same outcome, already_ended, where it is over; no row where it is not this user''s. Raises 55P03 where another holds it.';
+  'Ends a session with the verdict, for one of its parties or for a user who may end any session. Returns its outcome with its unpublished events; the same outcome with already_ended if it is over; no row if it is not this user''s. Raises 55P03 if another transaction has locked it.';
 
--- The moves that callers make in one trip to the database, with the events that came of them.
+-- The moves that callers make in one trip to the database, with their events.
 
 CREATE FUNCTION accept_assignment(by_user uuid, of_assignment uuid)
 RETURNS TABLE (assignment_id uuid, session_id uuid, session_status text, unpublished json)
 LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 BEGIN
-  -- The session's row is the lock; its trigger takes the assignment along, judging it again with a fresh snapshot.
+  -- The session's row is the lock; its trigger moves the assignment too, checking it again with a fresh snapshot.
   UPDATE sessions s
      SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = by_user
     FROM mechanics m, session_assignments a
@@ -184,15 +184,15 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION accept_assignment(uuid, uuid) IS
-  'Gives the session of an assignment to the mechanic of this user, with its events that the bus does not have; no row where they do not see it, or it is no longer to be had.';
+  'Gives the session of an assignment to the mechanic of this user, and returns its unpublished events; no row if the mechanic does not see it, or it is no longer available.';
 
--- What starts and ends a talk brings its events along: one trip to the database less, and plans that are kept.
+-- Joining and ending return the events too: one trip to the database less, and cached plans.
 CREATE FUNCTION record_join(of_session uuid, by_user uuid, by_connection text, details jsonb)
 RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, unpublished json)
 LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 BEGIN
-  -- One row holds the presence of both, so that of two joins at once the second sees the first.
+  -- One row holds the presence of both, so that the second of two concurrent joins sees the first.
   UPDATE sessions s
      SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
          mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
@@ -208,11 +208,11 @@ BEGIN
   END IF;
   UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
   unpublished := '[]';
-  IF session_status = 'live' THEN  -- else the join moved nothing
+  IF session_status = 'live' THEN  -- otherwise the join moved nothing
     unpublished := unpublished_events(of_session);
   END IF;
   RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION record_join(uuid, uuid, text, jsonb) IS
-  'Records that a party of a session is present, by which connection if by one; no row where they are none, or the session is not open. The session is live as soon as both are, and its events that the bus does not have come along.';
+  'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or the session is not open.';

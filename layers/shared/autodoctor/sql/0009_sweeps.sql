@@ -1,7 +1,7 @@
--- The sweeps: whatever was left behind. The schedule calls each, and so can anybody with psql; all are safe at once.
+-- The sweeps finish whatever was left behind. The schedule calls each, and so can anybody with psql, even concurrently.
 --
--- Each takes a bounded batch: sessions are locked first, what others hold is skipped, the UPDATE checks the state
--- again. The order is that of the index that holds active sessions only, so that no plan walks the history.
+-- Each takes a bounded batch: it locks sessions first, skips those that others have locked, and checks the state again
+-- in the UPDATE. The order is that of the index of active sessions, so that no plan walks the history.
 
 CREATE FUNCTION expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -21,7 +21,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION expire_orphaned_sessions(integer) IS
-  'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and at once.';
+  'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
 
 CREATE FUNCTION expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -74,7 +74,7 @@ BEGIN
   RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not joined absence_limit() after accepting (or after the scheduled time); returns how many.';
+COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
 
 CREATE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -116,7 +116,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION open_unreachable_requests(integer) IS
-  'Opens up to batch queued requests to every mechanic that none of their workshop''s can take; returns how many.';
+  'Makes up to batch queued requests general that no mechanic of their workshop can take; returns how many.';
 
 CREATE FUNCTION forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE

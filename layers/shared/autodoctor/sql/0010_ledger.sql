@@ -1,9 +1,9 @@
--- The ledger, settlements, and quotes, whose approval is a payment too.
+-- The ledger, settlements, and quotes (an approval pays the mechanic who escalated).
 
--- The ledger: every movement of money and credits is one row, for ever; and what an ended session's money does, decided
--- once and owed from then on.
+-- The ledger: every movement of money and credits is one row, for ever. A settlement decides once about the money of an
+-- ended session, and is owed from then on.
 --
--- payments/ledger/accounts.py has the chart of accounts and what each flow books.
+-- payments/ledger/accounts.py has the chart of accounts and the bookings of each flow.
 
 CREATE FUNCTION account_currency(account text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE
@@ -15,7 +15,7 @@ CREATE FUNCTION account_currency(account text) RETURNS text LANGUAGE sql IMMUTAB
   END
 $$;
 COMMENT ON FUNCTION account_currency(text) IS
-  'usd or credit; null: no account of ours. payments/ledger/accounts.py lists the same accounts.';
+  'usd or credit; null: not an account of ours. payments/ledger/accounts.py lists the same accounts.';
 
 CREATE FUNCTION statement_subject(key text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE
@@ -24,7 +24,7 @@ CREATE FUNCTION statement_subject(key text) RETURNS text LANGUAGE sql IMMUTABLE 
     ELSE key END
 $$;
 COMMENT ON FUNCTION statement_subject(text) IS
-  'What a row of the ledger is about, by its key, so that several rows answer for one object of Stripe''s: the parts of a refund, a dispute and its end, and correction:SUBJECT:NUMBER for whatever it corrects.';
+  'The subject of a row of the ledger, from its key. Several rows may have the same object of Stripe''s as their subject: the parts of a refund, a dispute and its end, and corrections of them (correction:SUBJECT:NUMBER).';
 
 CREATE TABLE ledger_transfer (
   id              uuid PRIMARY KEY DEFAULT new_id(),
@@ -57,15 +57,15 @@ CREATE INDEX ledger_transfer_owed ON ledger_transfer (intake_id)
   WHERE debit_account LIKE 'mechanic:%:receivable' OR credit_account LIKE 'mechanic:%:receivable';
 COMMENT ON TABLE ledger_transfer IS
   'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
-COMMENT ON COLUMN ledger_transfer.key IS 'What the row stands for; a second booking of the same is refused.';
-COMMENT ON COLUMN ledger_transfer.debit_account IS 'Where the amount comes from, as payments/ledger/accounts.py names accounts.';
+COMMENT ON COLUMN ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
+COMMENT ON COLUMN ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
 COMMENT ON COLUMN ledger_transfer.credit_account IS 'Where it goes.';
 COMMENT ON COLUMN ledger_transfer.amount IS 'Cents of usd, or whole credits.';
 COMMENT ON COLUMN ledger_transfer.currency IS 'usd or credit; that of both accounts.';
-COMMENT ON COLUMN ledger_transfer.kind IS 'Which flow of payments/ledger/accounts.py it belongs to.';
-COMMENT ON COLUMN ledger_transfer.intake_id IS 'What it is about; a session has its intake''s id, and money may come for an intake that never becomes one.';
-COMMENT ON COLUMN ledger_transfer.actor_id IS 'The user (sub) who had it booked, where a user did.';
-COMMENT ON COLUMN ledger_transfer.reason IS 'Why, in the words of whoever had it booked by hand.';
+COMMENT ON COLUMN ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
+COMMENT ON COLUMN ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
+COMMENT ON COLUMN ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
+COMMENT ON COLUMN ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
 COMMENT ON COLUMN ledger_transfer.created_at IS 'When, by the database''s clock.';
 CREATE TRIGGER ledger_transfer_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_transfer
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -79,7 +79,7 @@ CREATE TABLE credit_balances (
   CONSTRAINT credit_balances_not_negative CHECK (balance >= 0)
 );
 COMMENT ON TABLE credit_balances IS
-  'What each customer''s credit account holds: the sum of its ledger rows, kept by their trigger; the row''s lock is what keeps two intakes from spending the same credit.';
+  'The balance of each customer''s credit account: the sum of its ledger rows, kept by their trigger. The lock on the row keeps two intakes from spending the same credit.';
 COMMENT ON COLUMN credit_balances.user_id IS 'The sub of the customer''s token, as in the account''s name: credits may come before the first intake.';
 COMMENT ON COLUMN credit_balances.balance IS 'Credits that can be spent.';
 CREATE TRIGGER credit_balances_follow_the_ledger BEFORE INSERT OR UPDATE OR DELETE ON credit_balances
@@ -93,7 +93,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp 
 BEGIN
   IF NEW.debit_account LIKE 'customer:%' THEN
     UPDATE credit_balances SET balance = balance - NEW.amount WHERE user_id = split_part(NEW.debit_account, ':', 2)::uuid;
-    IF NOT FOUND THEN -- who has no row has nothing: the constraint says so, as it does to who has too little
+    IF NOT FOUND THEN -- no row means no credits: the constraint refuses, as it does when there are too few
       INSERT INTO credit_balances (user_id, balance) VALUES (split_part(NEW.debit_account, ':', 2)::uuid, -NEW.amount);
     END IF;
   END IF;
@@ -105,7 +105,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; refuses by constraint what would overdraw a customer''s credits.';
+COMMENT ON FUNCTION credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; a constraint refuses to overdraw a customer''s credits.';
 CREATE TRIGGER credit_balance_follows AFTER INSERT ON ledger_transfer
   FOR EACH ROW WHEN (NEW.currency = 'credit') EXECUTE FUNCTION credit_balance_follows();
 
@@ -118,10 +118,10 @@ CREATE VIEW receivables AS
    GROUP BY intake_id
   HAVING sum(CASE WHEN debit_account LIKE 'mechanic:%:receivable' THEN amount ELSE -amount END) > 0;
 COMMENT ON VIEW receivables IS
-  'Sessions of which the mechanic was sent what went back to the customer since, and has not given it back.';
+  'Sessions for which the mechanic owes money: it was sent to them, has gone back to the customer since, and was not recovered.';
 COMMENT ON COLUMN receivables.session_id IS 'Which.';
 COMMENT ON COLUMN receivables.since IS 'Since when.';
-COMMENT ON COLUMN receivables.cents IS 'What is owed, in cents of usd.';
+COMMENT ON COLUMN receivables.cents IS 'The amount owed, in cents of usd.';
 GRANT SELECT ON receivables TO autodoctor_app;
 
 CREATE TABLE settlements (
@@ -129,20 +129,20 @@ CREATE TABLE settlements (
   outcome     text NOT NULL CHECK (outcome IN ('pay', 'refund', 'return', 'nothing')),
   decided_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   facts       jsonb NOT NULL,
-  CONSTRAINT settlements_outcome UNIQUE (session_id, outcome) -- so that what is owed can name what was decided
+  CONSTRAINT settlements_outcome UNIQUE (session_id, outcome) -- so that payouts and refunds can refer to the decision
 );
 COMMENT ON TABLE settlements IS
-  'The one decision about an ended session''s money, never changed: a payout needs pay and a refund needs refund, so both can never start.';
+  'The one decision about an ended session''s money, never changed: a payout needs pay and a refund needs refund, so only one of them can start.';
 COMMENT ON COLUMN settlements.outcome IS
-  'pay: it was completed, and somebody earns; refund: the card is paid back; return: the credits are; nothing: there is nothing to move.';
+  'pay: it was completed, and somebody earns; refund: the payment by card goes back; return: the credits go back; nothing: there is nothing to move.';
 COMMENT ON COLUMN settlements.decided_at IS 'When.';
-COMMENT ON COLUMN settlements.facts IS 'What it was decided from, and the amounts.';
+COMMENT ON COLUMN settlements.facts IS 'The basis of the decision, and the amounts.';
 CREATE TRIGGER settlements_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON settlements
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT, INSERT (session_id, outcome, facts) ON settlements TO autodoctor_app;
 
--- Written in the transaction that ends a session, removed in the one that settles it: as short as the backlog, so that
--- whatever became of the event, no search through history is needed to find what was missed.
+-- Written in the transaction that ends a session, removed in the one that settles it: as short as the backlog. So even
+-- if an event is lost, its session is found without a search through the history.
 CREATE TABLE settlements_due (
   session_id  uuid PRIMARY KEY,
   ended_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -150,8 +150,8 @@ CREATE TABLE settlements_due (
 );
 ALTER TABLE settlements_due SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 COMMENT ON TABLE settlements_due IS 'Ended sessions with money or credits at stake that are not settled yet.';
-COMMENT ON COLUMN settlements_due.ended_at IS 'When the transaction ran that ended it.';
-COMMENT ON COLUMN settlements_due.retry_at IS 'The sweep leaves it alone until a while after this.';
+COMMENT ON COLUMN settlements_due.ended_at IS 'The time of the transaction that ended it.';
+COMMENT ON COLUMN settlements_due.retry_at IS 'The sweep skips it until the grace after this is over.';
 GRANT SELECT, UPDATE (retry_at), DELETE ON settlements_due TO autodoctor_app;
 
 CREATE FUNCTION settlement_is_due() RETURNS trigger
@@ -162,7 +162,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION settlement_is_due() IS 'Notes that a session with something at stake has ended.';
+COMMENT ON FUNCTION settlement_is_due() IS 'Records that a session with money or credits at stake has ended.';
 CREATE TRIGGER settlement_is_due AFTER UPDATE ON sessions FOR EACH ROW
   WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION settlement_is_due();
 
@@ -179,9 +179,9 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION claim_missed_settlements(integer, interval) IS
-  'Up to batch sessions that ended longer ago than the grace and are not settled; each is given out again only after another grace, so that one that cannot be settled does not hold up the others.';
+  'Up to batch sessions that ended longer ago than the grace and are not settled. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
 
--- What a workshop quotes for a session that was escalated to it.
+-- Quotes of workshops for sessions that were escalated to them.
 
 CREATE TABLE quotes (
   id                   uuid PRIMARY KEY DEFAULT new_id(),
@@ -217,22 +217,22 @@ CREATE TABLE quotes (
 CREATE INDEX quotes_by_workshop ON quotes (workshop_id, id);
 CREATE INDEX quotes_by_mechanic ON quotes (mechanic_id, id);
 COMMENT ON TABLE quotes IS
-  'What a workshop offers to do for how much, after a mechanic escalated a session to it: one for each session and workshop. The repair and its payment are no business of ours.';
-COMMENT ON COLUMN quotes.mechanic_id IS 'Who escalated: the session''s mechanic.';
-COMMENT ON COLUMN quotes.escalation_bp IS 'What they get of the amount once it is approved, in basis points: the setting when they escalated.';
-COMMENT ON COLUMN quotes.note IS 'What the mechanic tells the workshop; may hold personal data.';
+  'A workshop''s offer of a repair and its price, after a mechanic escalated a session to it: one for each session and workshop. The repair and its payment are outside this system.';
+COMMENT ON COLUMN quotes.mechanic_id IS 'The session''s mechanic, who escalated it.';
+COMMENT ON COLUMN quotes.escalation_bp IS 'The mechanic''s part of the amount once it is approved, in basis points: the setting at the escalation.';
+COMMENT ON COLUMN quotes.note IS 'The mechanic''s note to the workshop; may hold personal data.';
 COMMENT ON COLUMN quotes.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN quotes.requested_at IS 'When it was escalated.';
 COMMENT ON COLUMN quotes.status IS
-  'requested: the workshop has not answered; given: an amount stands and may be changed; approved or declined: by the customer; superseded: they approved another workshop''s.';
+  'requested: the workshop has not answered; given: it has an amount, which may still change; approved or declined: by the customer; superseded: the customer approved another workshop''s.';
 COMMENT ON COLUMN quotes.amount_cents IS 'Cents of the currency.';
-COMMENT ON COLUMN quotes.description IS 'What the amount is for, in the workshop''s words; may hold personal data.';
-COMMENT ON COLUMN quotes.given_by_id IS 'The mechanic of the workshop who named the amount that stands.';
+COMMENT ON COLUMN quotes.description IS 'The repair that the amount is for, in the workshop''s words; may hold personal data.';
+COMMENT ON COLUMN quotes.given_by_id IS 'The mechanic of the workshop who gave the present amount.';
 COMMENT ON COLUMN quotes.given_at IS 'When they did.';
 COMMENT ON COLUMN quotes.decided_at IS 'When it was approved, declined or superseded.';
 COMMENT ON COLUMN quotes.actor IS 'Write-only, as in sessions.';
 COMMENT ON COLUMN quotes.actor_id IS 'Write-only, as in sessions.';
-COMMENT ON COLUMN quotes.approved_session_id IS 'Its session where it is approved: a session has one approved quote at most, and an escalation is paid for no other.';
+COMMENT ON COLUMN quotes.approved_session_id IS 'Its session, once it is approved: a session has one approved quote at most, and only its escalation is paid.';
 CREATE TRIGGER quotes_are_kept BEFORE DELETE OR TRUNCATE ON quotes
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT,
@@ -251,14 +251,14 @@ CREATE TABLE quote_events (
   amount_cents  integer,
   PRIMARY KEY (quote_id, id)
 );
-COMMENT ON TABLE quote_events IS 'The audit trail of quotes, written by their trigger only; no foreign key, as that trigger runs before the row is there.';
+COMMENT ON TABLE quote_events IS 'The audit trail of quotes, written only by their trigger; without a foreign key, because that trigger runs before the row exists.';
 COMMENT ON COLUMN quote_events.id IS 'Order of writing.';
 COMMENT ON COLUMN quote_events.occurred_at IS 'When, by the database''s clock.';
-COMMENT ON COLUMN quote_events.actor IS 'As what they acted, as in sessions.actor.';
-COMMENT ON COLUMN quote_events.actor_id IS 'The user''s id (sub), where a user acted.';
-COMMENT ON COLUMN quote_events.from_status IS 'Null for the creation; given to given where the amount or its description changed.';
+COMMENT ON COLUMN quote_events.actor IS 'Who acted, as in sessions.actor.';
+COMMENT ON COLUMN quote_events.actor_id IS 'The user''s id (sub), if a user acted.';
+COMMENT ON COLUMN quote_events.from_status IS 'Null for the creation; given to given: the amount or its description changed.';
 COMMENT ON COLUMN quote_events.to_status IS 'What it became.';
-COMMENT ON COLUMN quote_events.amount_cents IS 'The amount from then on.';
+COMMENT ON COLUMN quote_events.amount_cents IS 'The new amount.';
 CREATE TRIGGER quote_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quote_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON quote_events TO autodoctor_app;
@@ -269,11 +269,11 @@ CREATE FUNCTION quote_may_move(source text, target text) RETURNS boolean LANGUAG
     WHEN 'given' THEN target IN ('given', 'approved', 'declined', 'superseded')
     ELSE false END
 $$;
-COMMENT ON FUNCTION quote_may_move(text, text) IS 'Whether a quote may go from one status to another; what was decided stays.';
+COMMENT ON FUNCTION quote_may_move(text, text) IS 'Whether a quote may go from one status to another; a decision is final.';
 
 CREATE FUNCTION check_escalation(asked quotes) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  -- the session's row is the lock between who escalates and who approves; each query below sees what waited for it
+  -- the session's row is the lock between escalation and approval; each query below sees what was committed meanwhile
   PERFORM FROM sessions s WHERE s.id = asked.session_id FOR NO KEY UPDATE;
   IF asked.status <> 'requested' THEN
     RAISE EXCEPTION 'a quote starts requested, not %', asked.status USING ERRCODE = 'AD001';
@@ -285,7 +285,7 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION check_escalation(quotes) IS 'Refuses an escalation of a session that is neither live nor completed, by another than its mechanic, or after a quote was approved.';
+COMMENT ON FUNCTION check_escalation(quotes) IS 'Refuses an escalation if the session is neither live nor completed, if another than its mechanic escalates, or if a quote was approved.';
 
 CREATE FUNCTION check_quote_move(was quotes, row_now quotes) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -293,20 +293,20 @@ BEGIN
       row_now.currency, row_now.requested_at)
      IS DISTINCT FROM (was.id, was.session_id, was.mechanic_id, was.workshop_id, was.escalation_bp, was.note,
                        was.currency, was.requested_at) THEN
-    RAISE EXCEPTION 'what was asked with quote % is fixed', was.id USING ERRCODE = 'AD004';
+    RAISE EXCEPTION 'the request of quote % is fixed', was.id USING ERRCODE = 'AD004';
   ELSIF NOT quote_may_move(was.status, row_now.status) THEN
     RAISE EXCEPTION 'quote % cannot go from % to %', was.id, was.status, row_now.status USING ERRCODE = 'AD001';
   ELSIF row_now.status <> 'given'
     AND (row_now.amount_cents, row_now.description, row_now.given_by_id, row_now.given_at)
         IS DISTINCT FROM (was.amount_cents, was.description, was.given_by_id, was.given_at) THEN
-    RAISE EXCEPTION 'the amount of quote % is what is decided on', was.id USING ERRCODE = 'AD004';
+    RAISE EXCEPTION 'the amount of quote % cannot change with the decision', was.id USING ERRCODE = 'AD004';
   ELSIF row_now.status = 'given' AND NOT EXISTS (
       SELECT FROM mechanics m WHERE m.id = row_now.given_by_id AND m.workshop_id = was.workshop_id) THEN
-    RAISE EXCEPTION 'quote % is another workshop''s', was.id USING ERRCODE = 'AD002';
+    RAISE EXCEPTION 'quote % belongs to another workshop', was.id USING ERRCODE = 'AD002';
   END IF;
 END
 $$;
-COMMENT ON FUNCTION check_quote_move(quotes, quotes) IS 'Refuses moves that do not exist, amounts that change as they are decided on, and those of other workshops.';
+COMMENT ON FUNCTION check_quote_move(quotes, quotes) IS 'Refuses moves that do not exist, amounts that change with the decision, and amounts from other workshops.';
 
 CREATE FUNCTION quotes_guard() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -321,7 +321,7 @@ BEGIN
     -- the generated column has no value yet
     AND to_jsonb(NEW) - '{note,description,approved_session_id}'::text[]
         = to_jsonb(OLD) - '{note,description,approved_session_id}'::text[] THEN
-    RETURN NEW; -- what may be personal data is erased: nothing happened to the quote
+    RETURN NEW; -- only possible personal data was erased: nothing happened to the quote
   ELSE
     source := OLD.status;
     IF NEW.status = 'given' THEN
@@ -342,7 +342,7 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION quotes_guard() IS 'Refuses what the checks refuse, stamps times, writes the audit row and the event.';
+COMMENT ON FUNCTION quotes_guard() IS 'Refuses what the checks refuse, sets times, writes the audit row and the event.';
 CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON quotes FOR EACH ROW EXECUTE FUNCTION quotes_guard();
 
 CREATE FUNCTION quotes_forget() RETURNS trigger
@@ -353,6 +353,6 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION quotes_forget() IS 'Takes the words out of the quotes of a customer whose data is erased.';
+COMMENT ON FUNCTION quotes_forget() IS 'Removes the words from the quotes of a customer whose data is erased.';
 CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
   WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION quotes_forget();

@@ -1,6 +1,6 @@
--- Payments by card, and what customers get back without our doing.
+-- Payments by card, and money that goes back to customers without our doing.
 
--- What is bought by card: the pages at Stripe where it is paid, and the inbox of what Stripe says of it.
+-- Purchases by card: the pages at Stripe where they are paid, and the inbox of Stripe's events.
 
 CREATE TABLE checkouts (
   id                        uuid PRIMARY KEY,
@@ -42,32 +42,32 @@ CREATE INDEX checkouts_fee_due ON checkouts (coalesce(fee_due_at, created_at))
   WHERE fee_booked_at IS NULL AND status IN ('paid', 'unfulfillable');
 CREATE INDEX checkouts_refunds_due ON checkouts (refunds_due_at) WHERE refunds_due_at IS NOT NULL;
 COMMENT ON TABLE checkouts IS
-  'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked for the page.';
-COMMENT ON COLUMN checkouts.kind IS 'What it pays for: intake or pack.';
-COMMENT ON COLUMN checkouts.user_id IS 'Whose: the sub of the customer''s token.';
+  'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
+COMMENT ON COLUMN checkouts.kind IS 'The purchase: intake or pack.';
+COMMENT ON COLUMN checkouts.user_id IS 'The sub of the customer''s token.';
 COMMENT ON COLUMN checkouts.pack_code IS 'Which pack.';
-COMMENT ON COLUMN checkouts.credits IS 'How many it had when it was offered.';
-COMMENT ON COLUMN checkouts.title IS 'What the page calls it.';
-COMMENT ON COLUMN checkouts.amount_cents IS 'What Stripe is to take, in cents of the currency.';
+COMMENT ON COLUMN checkouts.credits IS 'The credits of the pack when it was offered.';
+COMMENT ON COLUMN checkouts.title IS 'The name of the purchase on the page.';
+COMMENT ON COLUMN checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
 COMMENT ON COLUMN checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-COMMENT ON COLUMN checkouts.request_hash IS 'Of the intake''s request, to know it when it comes again.';
--- The row is stored by the statement of the intake, so its creation is the signature's instant.
-COMMENT ON COLUMN checkouts.signed_name IS 'The waiver, where it was signed with the intake, at created_at; personal data.';
-COMMENT ON COLUMN checkouts.waiver_version IS 'Which text was signed.';
+COMMENT ON COLUMN checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
+-- The statement of the intake stores the row, so the instant of its creation is that of the signature.
+COMMENT ON COLUMN checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
+COMMENT ON COLUMN checkouts.waiver_version IS 'The version of the signed text.';
 COMMENT ON COLUMN checkouts.created_at IS 'When.';
-COMMENT ON COLUMN checkouts.expires_at IS 'Until when the page can be paid; part of what Stripe is asked, so fixed here.';
+COMMENT ON COLUMN checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
 COMMENT ON COLUMN checkouts.idempotency_key IS
-  'Of the call that makes the page; another one only after Stripe answered the first with an error, which it would repeat.';
+  'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
 COMMENT ON COLUMN checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
-COMMENT ON COLUMN checkouts.stripe_payment_intent_id IS 'Of what was paid; its charge is what a transfer draws on.';
+COMMENT ON COLUMN checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
 COMMENT ON COLUMN checkouts.url IS 'Of the page.';
 COMMENT ON COLUMN checkouts.status IS
-  'open: can be paid; processing: paid, and the bank has still to say so; paid: and fulfilled; failed: the bank refused, or Stripe never made the page; expired; unfulfillable: paid, and cannot be given, see refunds.';
-COMMENT ON COLUMN checkouts.checked_at IS 'When it was made or the sweep last asked Stripe about it.';
-COMMENT ON COLUMN checkouts.fee_due_at IS 'When Stripe is asked next for its fee; null: as soon as it is paid.';
+  'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
+COMMENT ON COLUMN checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
+COMMENT ON COLUMN checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
 COMMENT ON COLUMN checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
 COMMENT ON COLUMN checkouts.refunds_due_at IS
-  'When Stripe is asked next which refunds its payment has; null: as far as Stripe has reported, we know them all.';
+  'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
 GRANT SELECT,
       INSERT (id, kind, user_id, intake_id, pack_code, credits, title, amount_cents, currency, request_hash,
               signed_name, waiver_version, idempotency_key),
@@ -76,7 +76,7 @@ GRANT SELECT,
   ON checkouts TO autodoctor_app;
 
 CREATE FUNCTION checkout_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  -- Stripe may say in any order what happened, and the money of a page that we gave up is money all the same
+  -- Stripe may report in any order, and the payment of a page that we gave up counts all the same
   SELECT CASE source
     WHEN 'open' THEN target IN ('processing', 'paid', 'failed', 'expired', 'unfulfillable')
     WHEN 'processing' THEN target IN ('paid', 'failed', 'unfulfillable')
@@ -84,7 +84,7 @@ CREATE FUNCTION checkout_may_move(source text, target text) RETURNS boolean LANG
     WHEN 'expired' THEN target IN ('processing', 'paid', 'failed', 'unfulfillable')
     ELSE false END
 $$;
-COMMENT ON FUNCTION checkout_may_move(text, text) IS 'Whether a checkout may go from one status to another; what was paid stays paid.';
+COMMENT ON FUNCTION checkout_may_move(text, text) IS 'Whether a checkout may go from one status to another; a paid one stays paid.';
 
 CREATE FUNCTION guard_checkout() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -94,7 +94,7 @@ BEGIN
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION guard_checkout() IS 'Keeps a checkout''s status on its way.';
+COMMENT ON FUNCTION guard_checkout() IS 'Refuses moves that checkout_may_move() does not allow.';
 CREATE TRIGGER guard_checkout BEFORE UPDATE OF status ON checkouts FOR EACH ROW
   WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION guard_checkout();
 
@@ -112,30 +112,30 @@ CREATE TABLE stripe_events (
   CONSTRAINT stripe_events_handled_with_an_outcome CHECK ((handled_at IS NULL) = (outcome IS NULL))
 );
 CREATE INDEX stripe_events_by_object ON stripe_events (object_id, created_at) WHERE object_id IS NOT NULL;
--- So that verify finds an event without its effect without a walk through all that Stripe ever said.
+-- With it verify finds events that had no effect without reading all of them.
 CREATE INDEX stripe_events_unhandled ON stripe_events (id) WHERE handled_at IS NULL;
 COMMENT ON TABLE stripe_events IS
-  'The inbox: every event that Stripe signed, once. A row commits together with what the event did; ids and facts only, no personal data.';
+  'The inbox: every event that Stripe signed, once. A row commits together with the effects of its event; ids and facts only, no personal data.';
 COMMENT ON COLUMN stripe_events.id IS 'Stripe''s.';
-COMMENT ON COLUMN stripe_events.endpoint IS 'Where it came in: platform, or connect for those of connected accounts.';
+COMMENT ON COLUMN stripe_events.endpoint IS 'The endpoint that received it: platform, or connect for events of connected accounts.';
 COMMENT ON COLUMN stripe_events.type IS 'As Stripe names it.';
-COMMENT ON COLUMN stripe_events.account IS 'The connected account it is about; null: our own.';
-COMMENT ON COLUMN stripe_events.object_id IS 'Stripe''s id of what it is about.';
-COMMENT ON COLUMN stripe_events.livemode IS 'Whether it is about real money.';
+COMMENT ON COLUMN stripe_events.account IS 'The connected account that it concerns; null: our own.';
+COMMENT ON COLUMN stripe_events.object_id IS 'Stripe''s id of the object that it concerns.';
+COMMENT ON COLUMN stripe_events.livemode IS 'Whether it concerns real money.';
 COMMENT ON COLUMN stripe_events.created_at IS 'When it happened, by Stripe''s clock.';
-COMMENT ON COLUMN stripe_events.received_at IS 'When it came the first time.';
-COMMENT ON COLUMN stripe_events.handled_at IS 'When what it does was done.';
-COMMENT ON COLUMN stripe_events.outcome IS 'What it did, as the answer to Stripe says it.';
+COMMENT ON COLUMN stripe_events.received_at IS 'When it was first received.';
+COMMENT ON COLUMN stripe_events.handled_at IS 'When it was handled.';
+COMMENT ON COLUMN stripe_events.outcome IS 'The effect, as named in the answer to Stripe.';
 GRANT SELECT,
       INSERT (id, endpoint, type, account, object_id, livemode, created_at),
       UPDATE (handled_at, outcome)
   ON stripe_events TO autodoctor_app;
 
--- What customers get back without our doing: refunds made in Stripe's dashboard, and disputes.
+-- Money that goes back to customers without our doing: refunds made in Stripe's dashboard, and disputes.
 --
--- The facts are Stripe's, reported in any order and more than once. Each row also says how it is booked, so that whoever
--- learns something new (a webhook, a sweep, a settlement) books the difference, and locks the payment's row of checkouts
--- first, then that of the payout.
+-- The facts are Stripe's, reported in any order and more than once. Each row also says how it is booked. Whatever learns
+-- something new (a webhook, a sweep, a settlement) locks the payment's row of checkouts, then that of the payout, and
+-- books the difference.
 
 CREATE TABLE stripe_refunds (
   id                 text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 255),
@@ -152,12 +152,12 @@ CREATE INDEX stripe_refunds_unbooked ON stripe_refunds (payment_intent_id)
   WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'split'));
 COMMENT ON TABLE stripe_refunds IS 'Every refund that Stripe reported, ours and those made by hand.';
 COMMENT ON COLUMN stripe_refunds.id IS 'Stripe''s.';
-COMMENT ON COLUMN stripe_refunds.payment_intent_id IS 'Of which payment; it may not be ours, or not be known yet.';
+COMMENT ON COLUMN stripe_refunds.payment_intent_id IS 'The payment; it may not be ours, or not be known yet.';
 COMMENT ON COLUMN stripe_refunds.amount_cents IS 'Cents of usd.';
-COMMENT ON COLUMN stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled: the money came back. Final.';
+COMMENT ON COLUMN stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled, so that the money came back. Final.';
 COMMENT ON COLUMN stripe_refunds.booked IS
-  'How the ledger has it. nothing: not at all; held: it came out of what was held; split: the platform and the mechanic bear their parts, or the pack''s sale does; reversed: that was booked back.';
-COMMENT ON COLUMN stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or how many of the pack''s credits it is for.';
+  'How it is booked in the ledger. nothing: not at all; held: taken from the held money; split: the platform and the mechanic bear their parts, or the sale of the pack bears it; reversed: the split was booked back.';
+COMMENT ON COLUMN stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or the number of the pack''s credits.';
 COMMENT ON COLUMN stripe_refunds.created_at IS 'When it was first reported.';
 GRANT SELECT,
       INSERT (id, payment_intent_id, amount_cents, failed),
@@ -186,16 +186,16 @@ CREATE INDEX stripe_disputes_fees_due ON stripe_disputes (fees_due_at) WHERE fee
 COMMENT ON TABLE stripe_disputes IS 'Every dispute that Stripe reported.';
 COMMENT ON COLUMN stripe_disputes.id IS 'Stripe''s.';
 COMMENT ON COLUMN stripe_disputes.payment_intent_id IS 'As in stripe_refunds.';
-COMMENT ON COLUMN stripe_disputes.amount_cents IS 'What is disputed, in cents of usd.';
-COMMENT ON COLUMN stripe_disputes.status IS 'Stripe''s, the furthest that was reported: an earlier one that comes late changes nothing.';
-COMMENT ON COLUMN stripe_disputes.withdrawn_cents IS 'What Stripe took out of our balance for it, without its fee.';
-COMMENT ON COLUMN stripe_disputes.reinstated_cents IS 'What of that came back.';
-COMMENT ON COLUMN stripe_disputes.booked IS 'As in stripe_refunds, of what was lost; what is only withdrawn is in the account disputed.';
-COMMENT ON COLUMN stripe_disputes.lost_cents IS 'What was booked as lost.';
+COMMENT ON COLUMN stripe_disputes.amount_cents IS 'The disputed amount, in cents of usd.';
+COMMENT ON COLUMN stripe_disputes.status IS 'Stripe''s status, the furthest reported: an earlier one that arrives late changes nothing.';
+COMMENT ON COLUMN stripe_disputes.withdrawn_cents IS 'The amount that Stripe took out of our balance for it, without its fee.';
+COMMENT ON COLUMN stripe_disputes.reinstated_cents IS 'The part of it that came back.';
+COMMENT ON COLUMN stripe_disputes.booked IS 'As in stripe_refunds, for the lost amount; an amount that is only withdrawn is in the account disputed.';
+COMMENT ON COLUMN stripe_disputes.lost_cents IS 'The amount booked as lost.';
 COMMENT ON COLUMN stripe_disputes.part IS 'As in stripe_refunds.';
-COMMENT ON COLUMN stripe_disputes.fees_due_at IS 'When Stripe is asked for its fees next; null: they are booked, as far as it moved money.';
+COMMENT ON COLUMN stripe_disputes.fees_due_at IS 'When Stripe is next asked for its fees; null: those of all its movements are booked.';
 COMMENT ON COLUMN stripe_disputes.created_at IS 'When it was first reported.';
-COMMENT ON COLUMN stripe_disputes.updated_at IS 'When something new of it was last reported.';
+COMMENT ON COLUMN stripe_disputes.updated_at IS 'When something new was last reported about it.';
 GRANT SELECT,
       INSERT (id, payment_intent_id, amount_cents, status, withdrawn_cents, reinstated_cents),
       UPDATE (status, withdrawn_cents, reinstated_cents, booked, lost_cents, part, fees_due_at, updated_at)
@@ -210,5 +210,5 @@ CREATE VIEW losses AS
          status = 'lost' AND withdrawn_cents > reinstated_cents, booked, part, created_at
     FROM stripe_disputes;
 COMMENT ON VIEW losses IS
-  'What customers got back of their payments. effective: the refund did not fail, the dispute is lost. Where effective and booked do not agree, the ledger is behind.';
+  'Payments that went back to customers. effective: the refund did not fail, or the dispute is lost. If effective and booked do not agree, the ledger is behind.';
 GRANT SELECT ON losses TO autodoctor_app;

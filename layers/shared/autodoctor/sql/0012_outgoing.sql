@@ -1,5 +1,4 @@
--- How money leaves: the mechanics' accounts at Stripe, and the jobs that Stripe is asked to do: payouts, refunds, and what
--- is taken back of payouts.
+-- Outgoing money: the mechanics' accounts at Stripe, and the jobs for Stripe: payouts, refunds, and reversals of payouts.
 
 CREATE TABLE mechanic_accounts (
   mechanic_id         uuid PRIMARY KEY REFERENCES mechanics (id),
@@ -17,20 +16,20 @@ CREATE TABLE mechanic_accounts (
   CONSTRAINT mechanic_accounts_state_of_an_account
     CHECK (stripe_account_id IS NOT NULL OR NOT (transfers_enabled OR payouts_enabled OR details_submitted))
 );
-COMMENT ON TABLE mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and what Stripe last said of it.';
-COMMENT ON COLUMN mechanic_accounts.idempotency_key IS 'Of the call that creates the account, stored before it.';
+COMMENT ON TABLE mechanic_accounts IS 'The connected account of a mechanic who began onboarding, and its last state reported by Stripe.';
+COMMENT ON COLUMN mechanic_accounts.idempotency_key IS 'The key of the call that creates the account, stored before the call.';
 COMMENT ON COLUMN mechanic_accounts.keyed_at IS 'When that key was made: Stripe forgets keys after a day.';
-COMMENT ON COLUMN mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it: then it is looked up before Stripe is asked again.';
+COMMENT ON COLUMN mechanic_accounts.asked IS 'Whether Stripe may have been asked to create it; if so, it is looked up before Stripe is asked again.';
 COMMENT ON COLUMN mechanic_accounts.stripe_account_id IS 'Null until Stripe''s answer to the creation is known.';
 COMMENT ON COLUMN mechanic_accounts.former_account_ids IS 'Accounts that an operator gave up; onboarding leads the mechanic to a new one.';
 COMMENT ON COLUMN mechanic_accounts.transfers_enabled IS 'Whether we can send it money (capability transfers).';
-COMMENT ON COLUMN mechanic_accounts.payouts_enabled IS 'Whether Stripe passes it on to the mechanic''s bank.';
+COMMENT ON COLUMN mechanic_accounts.payouts_enabled IS 'Whether Stripe passes money on to the mechanic''s bank.';
 COMMENT ON COLUMN mechanic_accounts.details_submitted IS 'Whether the mechanic went through onboarding.';
 COMMENT ON COLUMN mechanic_accounts.stripe_as_of IS
-  'Of when this state is, by Stripe''s clock in whole seconds; null: Stripe has not said.';
+  'The instant of this state, by Stripe''s clock in whole seconds; null: Stripe has not reported it.';
 COMMENT ON COLUMN mechanic_accounts.doubtful IS
-  'Whether events contradicted each other and their order cannot be known: the account is retrieved when it is next looked at.';
-COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe last said something of it.';
+  'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
+COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 GRANT SELECT,
       INSERT (mechanic_id, idempotency_key),
       UPDATE (idempotency_key, keyed_at, asked, stripe_account_id, former_account_ids, transfers_enabled,
@@ -39,7 +38,7 @@ GRANT SELECT,
 
 -- One leased table: payouts, refunds and payout_reversals inherit its columns and constraints and hold its rows, so a
 -- statement on stripe_jobs (claim, reschedule, give up, retry) acts on all three. Inherited, not joined: a job's state
--- and the cents that it guards are one row, with one lock and with constraints between them.
+-- and the cents that it guards are in one row, under one lock, with constraints between them.
 CREATE TABLE stripe_jobs (
   id               uuid NOT NULL DEFAULT new_id(),
   job              text NOT NULL,
@@ -62,22 +61,22 @@ CREATE TABLE stripe_jobs (
   CONSTRAINT stripe_jobs_asks_under_a_key CHECK ((idempotency_key IS NULL) = (asked_cents IS NULL))
 );
 COMMENT ON TABLE stripe_jobs IS
-  'What Stripe is asked to do: every payout, refund and reversal. It has no rows of its own, those of its three tables are seen through it.';
-COMMENT ON COLUMN stripe_jobs.job IS 'payout, refund or reversal: in which of the three tables the row is.';
+  'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
+COMMENT ON COLUMN stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
 COMMENT ON COLUMN stripe_jobs.state IS
-  'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. The states in which a job ends are each table''s own.';
+  'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
 COMMENT ON COLUMN stripe_jobs.waits_for IS
-  'Why it is not sent yet. onboarding: of the mechanic; balance: ours is short; dispute: of its payment; payment: which one it was is not known; retry: something that may pass, see last_error.';
-COMMENT ON COLUMN stripe_jobs.attempts IS 'How many attempts were made that count; waiting for an onboarding or a dispute does not.';
+  'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error.';
+COMMENT ON COLUMN stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
 COMMENT ON COLUMN stripe_jobs.next_attempt_at IS
-  'Not before; while it is sending: when the lease is over, and the next attempt looks up what this one did.';
-COMMENT ON COLUMN stripe_jobs.lease_id IS 'Of the attempt under way: an attempt whose lease another one has replaced changes nothing any more.';
-COMMENT ON COLUMN stripe_jobs.idempotency_key IS 'Of the call to Stripe, stored before it; null: no call is outstanding.';
+  'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
+COMMENT ON COLUMN stripe_jobs.lease_id IS 'The lease of the attempt under way: an attempt changes nothing once its lease has been replaced.';
+COMMENT ON COLUMN stripe_jobs.idempotency_key IS 'The key of the call to Stripe, stored before the call; null: no call is outstanding.';
 COMMENT ON COLUMN stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
 COMMENT ON COLUMN stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
-COMMENT ON COLUMN stripe_jobs.asked_cents IS 'What is asked for under the key: the amount, less what others had sent, paid back or taken back before.';
-COMMENT ON COLUMN stripe_jobs.last_error IS 'Why the last attempt did not succeed.';
-COMMENT ON COLUMN stripe_jobs.created_at IS 'Since when it is owed.';
+COMMENT ON COLUMN stripe_jobs.asked_cents IS 'The amount requested under the key: the job''s, less what others had sent, refunded or reversed before.';
+COMMENT ON COLUMN stripe_jobs.last_error IS 'The reason why the last attempt did not succeed.';
+COMMENT ON COLUMN stripe_jobs.created_at IS 'When it became owed.';
 GRANT SELECT,
       UPDATE (state, waits_for, attempts, next_attempt_at, lease_id, idempotency_key, keyed_at, asked_at, asked_cents,
               last_error)
@@ -90,10 +89,10 @@ CREATE FUNCTION retry_stripe_job(failed uuid) RETURNS boolean LANGUAGE sql AS $$
   SELECT EXISTS (SELECT FROM again)
 $$;
 COMMENT ON FUNCTION retry_stripe_job(uuid) IS
-  'Has a failed payout, refund or reversal tried again, for operators; false where none of this id has failed.';
+  'Makes a failed payout, refund or reversal due again, for operators; false if none with this id has failed.';
 
--- amount_cents is what was earned, the rest is where it is. What is still with us is
--- amount_cents - withheld_cents - sent_cents + reversed_cents, and over all payouts of a mechanic that is their payable.
+-- amount_cents was earned; the other columns say where it is. amount_cents - withheld_cents - sent_cents + reversed_cents
+-- is still with us; its sum over all payouts of a mechanic is the mechanic's payable.
 CREATE TABLE payouts (
   job                  text NOT NULL DEFAULT 'payout' CONSTRAINT payouts_job CHECK (job = 'payout'),
   session_id           uuid NOT NULL REFERENCES sessions (id),
@@ -121,21 +120,21 @@ CREATE TABLE payouts (
   CONSTRAINT payouts_of_an_approved_quote FOREIGN KEY (approved_session_id) REFERENCES quotes (approved_session_id)
 ) INHERITS (stripe_jobs);
 CREATE INDEX payouts_by_mechanic ON payouts (mechanic_id, id);
--- So that what is not sent is counted without a look at the history.
+-- With it unsent payouts are counted without reading the history.
 CREATE INDEX payouts_unsent ON payouts (state) WHERE state IN ('due', 'held', 'sending', 'failed');
 CREATE INDEX payouts_open ON payouts (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
-COMMENT ON TABLE payouts IS 'What a mechanic is owed, and how far it has got.';
-COMMENT ON COLUMN payouts.kind IS 'session: held it; referral: referred its customer; escalation: escalated it to the workshop whose quote was approved.';
-COMMENT ON COLUMN payouts.amount_cents IS 'What was earned, in cents of the currency.';
-COMMENT ON COLUMN payouts.withheld_cents IS 'What of it went back to the customer: not sent, or kept of what was taken back.';
-COMMENT ON COLUMN payouts.sent_cents IS 'The transfer at Stripe: what was earned less what was withheld by then.';
-COMMENT ON COLUMN payouts.reversed_cents IS 'What of the transfer was taken back at Stripe.';
+COMMENT ON TABLE payouts IS 'The money owed to mechanics, and its progress.';
+COMMENT ON COLUMN payouts.kind IS 'Earned by holding the session (session), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
+COMMENT ON COLUMN payouts.amount_cents IS 'The amount earned, in cents of the currency.';
+COMMENT ON COLUMN payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
+COMMENT ON COLUMN payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the part withheld by then.';
+COMMENT ON COLUMN payouts.reversed_cents IS 'The part of the transfer that was reversed at Stripe.';
 COMMENT ON COLUMN payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN payouts.state IS
-  'As in stripe_jobs, and in the end: sent; reversed: sent, and all or some of it taken back at Stripe, which the ledger has; cancelled: never sent, the customer got all of it back.';
-COMMENT ON COLUMN payouts.sent_at IS 'When it was found to be sent.';
-COMMENT ON COLUMN payouts.settled_outcome IS 'What its session''s settlement must be; null: whatever it is.';
-COMMENT ON COLUMN payouts.approved_session_id IS 'Of an escalation: the session that must have an approved quote.';
+  'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got all of it back.';
+COMMENT ON COLUMN payouts.sent_at IS 'When we learned that it was sent.';
+COMMENT ON COLUMN payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
+COMMENT ON COLUMN payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
 GRANT SELECT,
       INSERT (session_id, mechanic_id, kind, amount_cents, currency),
       UPDATE (withheld_cents, sent_cents, reversed_cents, state, waits_for, attempts, next_attempt_at,
@@ -160,16 +159,16 @@ CREATE TABLE refunds (
 ) INHERITS (stripe_jobs);
 CREATE INDEX refunds_unsent ON refunds (state) WHERE state IN ('due', 'held', 'sending', 'failed');
 CREATE INDEX refunds_open ON refunds (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
-COMMENT ON TABLE refunds IS 'What a customer gets back on their card, and how far it has got.';
-COMMENT ON COLUMN refunds.intake_id IS 'What was paid for; a session has its intake''s id.';
+COMMENT ON TABLE refunds IS 'The money that goes back to customers'' cards, and its progress.';
+COMMENT ON COLUMN refunds.intake_id IS 'The intake that was paid; a session has its intake''s id.';
 COMMENT ON COLUMN refunds.kind IS 'session: it was cancelled or expired; unfulfillable: the payment never became a session.';
 COMMENT ON COLUMN refunds.amount_cents IS 'Cents of the currency.';
 COMMENT ON COLUMN refunds.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN refunds.state IS
-  'As in stripe_jobs, and in the end: sent: Stripe has it, or had paid it back already; returned: by the customer''s bank, after a dispute that was lost.';
-COMMENT ON COLUMN refunds.stripe_refund_id IS 'Where others had paid back all of it before us: the last of theirs.';
-COMMENT ON COLUMN refunds.sent_at IS 'When it was found to be paid back.';
-COMMENT ON COLUMN refunds.settled_outcome IS 'What its session''s settlement must be; null: there is no session.';
+  'As in stripe_jobs; final states are sent: Stripe has it, or had already refunded it; returned: by the customer''s bank, after a lost dispute.';
+COMMENT ON COLUMN refunds.stripe_refund_id IS 'Stripe''s id of our refund, or of the last of the others'' if they had refunded all of it before us.';
+COMMENT ON COLUMN refunds.sent_at IS 'When we learned that it was refunded.';
+COMMENT ON COLUMN refunds.settled_outcome IS 'The settlement that its session must have; null: there is no session.';
 GRANT SELECT,
       INSERT (intake_id, kind, amount_cents, currency),
       UPDATE (state, waits_for, attempts, next_attempt_at, idempotency_key, keyed_at, asked_cents, stripe_refund_id,
@@ -191,13 +190,13 @@ CREATE TABLE payout_reversals (
 CREATE INDEX payout_reversals_unsent ON payout_reversals (state) WHERE state IN ('due', 'held', 'sending', 'failed');
 CREATE INDEX payout_reversals_open ON payout_reversals (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
 CREATE INDEX payout_reversals_by_dispute ON payout_reversals (dispute_id);
-COMMENT ON TABLE payout_reversals IS 'What is to be taken back of payouts that were sent, since a dispute was lost; what cannot be stays a receivable.';
+COMMENT ON TABLE payout_reversals IS 'Amounts to be taken back from payouts that were sent, after a lost dispute; if that fails, the amount stays a receivable.';
 COMMENT ON COLUMN payout_reversals.dispute_id IS 'Which was lost.';
-COMMENT ON COLUMN payout_reversals.amount_cents IS 'The mechanic''s part of what was lost, in cents of usd.';
+COMMENT ON COLUMN payout_reversals.amount_cents IS 'The mechanic''s part of the loss, in cents of usd.';
 COMMENT ON COLUMN payout_reversals.state IS
-  'As in stripe_jobs (failed: the mechanic owes it), and in the end: done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
-COMMENT ON COLUMN payout_reversals.stripe_reversal_id IS 'Ours; null where it was taken back by hand.';
-COMMENT ON COLUMN payout_reversals.done_at IS 'When it was found to be taken back.';
+  'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
+COMMENT ON COLUMN payout_reversals.stripe_reversal_id IS 'Stripe''s id of our reversal; null if it was taken back by hand.';
+COMMENT ON COLUMN payout_reversals.done_at IS 'When we learned that it was taken back.';
 GRANT SELECT,
       INSERT (payout_id, dispute_id, amount_cents),
       UPDATE (state, waits_for, next_attempt_at, stripe_reversal_id, last_error, done_at)
@@ -220,4 +219,4 @@ CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE s
   SELECT EXISTS (SELECT FROM given_up)
 $$;
 COMMENT ON FUNCTION renew_mechanic_account(uuid) IS
-  'For operators, where Stripe rejected a mechanic''s account or it is gone: the mechanic goes through onboarding anew, and what they are owed is sent to the new account, failed payouts too; false where there is no account.';
+  'For operators, when Stripe rejected or deleted a mechanic''s account: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';

@@ -1,6 +1,6 @@
--- What operators change and run: admin changes, verify, reconcile and repair, the import, and erasure.
+-- Operators' tasks: admin changes, verify, reconcile and repair, the import, and erasure.
 
--- What admins change, and who changed it: every change is a row, for ever, written by a trigger of what was changed.
+-- Changes by admins: each is one row, for ever, written by a trigger of the changed table.
 
 CREATE TABLE admin_changes (
   id        uuid PRIMARY KEY,
@@ -18,15 +18,15 @@ CREATE TABLE admin_changes (
 );
 CREATE INDEX admin_changes_by_subject ON admin_changes (subject, id);
 COMMENT ON TABLE admin_changes IS 'Every change that an admin made, never changed afterwards; one that changed nothing has no row.';
-COMMENT ON COLUMN admin_changes.id IS 'Chosen by the function before the first attempt: a retry after a lost connection recognises its own work by it.';
+COMMENT ON COLUMN admin_changes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 COMMENT ON COLUMN admin_changes.actor_id IS 'The sub of the admin''s token.';
 COMMENT ON COLUMN admin_changes.kind IS
-  'What was added or changed, e.g. plan.changed. A dead_letter_queue.redriven is written before its letters are sent.';
-COMMENT ON COLUMN admin_changes.subject IS 'Its id, or its code where that is its key.';
-COMMENT ON COLUMN admin_changes.changed IS 'The columns that are not what they were; also those that are personal data.';
+  'The kind of change, such as plan.changed. A dead_letter_queue.redriven is written before its messages are sent.';
+COMMENT ON COLUMN admin_changes.subject IS 'The id of the changed row, or its code if that is its key.';
+COMMENT ON COLUMN admin_changes.changed IS 'The columns that changed, including those with personal data.';
 COMMENT ON COLUMN admin_changes.before IS
-  'What they were, without personal data; empty where it was added. Of a dead_letter_queue, how many letters it held.';
-COMMENT ON COLUMN admin_changes.after IS 'What they are, without personal data.';
+  'Their values before, without personal data; empty for a new row. For a dead_letter_queue, how many messages it held.';
+COMMENT ON COLUMN admin_changes.after IS 'Their values afterwards, without personal data.';
 COMMENT ON COLUMN admin_changes.at IS 'When, by the database''s clock.';
 CREATE TRIGGER admin_changes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON admin_changes
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -41,7 +41,7 @@ LANGUAGE sql IMMUTABLE AS $$
    WHERE w.value IS DISTINCT FROM n.value
 $$;
 COMMENT ON FUNCTION changed_columns(jsonb, jsonb, text[]) IS
-  'Which columns of a row differ, and what they were and are, leaving out the values of those that are personal data; a new row was {}.';
+  'The columns of a row that differ, with their values before and after, except values of personal data; before a new row, {}.';
 
 -- AFTER, so that an INSERT that finds its key taken (ON CONFLICT DO NOTHING) leaves nothing.
 CREATE FUNCTION audit_change() RETURNS trigger
@@ -60,7 +60,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_change() IS
-  'Writes the row of admin_changes for a change that names itself and an admin: what it is a change of, which column is the key, which are personal data.';
+  'Writes the row of admin_changes for a change with a change_id and a changed_by. Arguments: the kind of the row, the key column, the columns of personal data.';
 CREATE TRIGGER workshops_audited AFTER INSERT ON workshops FOR EACH ROW
   WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
 CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON workshops FOR EACH ROW
@@ -78,7 +78,7 @@ CREATE TRIGGER credit_packs_audited AFTER INSERT ON credit_packs FOR EACH ROW
 CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON credit_packs FOR EACH ROW
   WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
 
--- What reconcile, verify and repair found and changed: Stripe's statement beside the ledger, runs, and repairs.
+-- Results of reconcile, verify and repair: Stripe's statement, to compare with the ledger, runs, and repairs.
 
 CREATE TABLE stripe_movements (
   id                 text PRIMARY KEY,
@@ -107,18 +107,18 @@ CREATE INDEX stripe_movements_by_subject ON stripe_movements (subject) WHERE sub
 CREATE INDEX stripe_movements_by_source ON stripe_movements (source) WHERE source IS NOT NULL;
 CREATE INDEX stripe_movements_by_charge ON stripe_movements (charge_id) WHERE charge_id IS NOT NULL;
 COMMENT ON TABLE stripe_movements IS
-  'Our copy of Stripe''s balance transactions, which never change: each movement of the account''s money, ours or not. Ids and cents only.';
+  'Our copy of Stripe''s balance transactions, which never change: every movement of the account''s money, ours or not. Ids and cents only.';
 COMMENT ON COLUMN stripe_movements.type IS 'As Stripe names it.';
-COMMENT ON COLUMN stripe_movements.flow IS 'Which kind of object moved the money; null: one that our books do not know, such as a payout to the bank.';
+COMMENT ON COLUMN stripe_movements.flow IS 'The kind of object that moved the money; null: one that our books do not have, such as a payout to the bank.';
 COMMENT ON COLUMN stripe_movements.source IS 'Stripe''s id of that object.';
-COMMENT ON COLUMN stripe_movements.subject IS 'What statement_subject() makes of the keys that would book it.';
-COMMENT ON COLUMN stripe_movements.claimed IS 'Whether the object has our metadata. Refunds and disputes of a charge of ours count as ours without.';
-COMMENT ON COLUMN stripe_movements.amount IS 'What came (above 0) or went, in cents, fees apart.';
-COMMENT ON COLUMN stripe_movements.fee IS 'What Stripe kept of it, in cents.';
+COMMENT ON COLUMN stripe_movements.subject IS 'The result of statement_subject() for the keys that would book it.';
+COMMENT ON COLUMN stripe_movements.claimed IS 'Whether the object has our metadata. Refunds and disputes of our charges count as ours without it.';
+COMMENT ON COLUMN stripe_movements.amount IS 'The amount that came in (above 0) or went out, in cents, without fees.';
+COMMENT ON COLUMN stripe_movements.fee IS 'Stripe''s fee, in cents.';
 COMMENT ON COLUMN stripe_movements.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-COMMENT ON COLUMN stripe_movements.livemode IS 'Whether the object is about real money; null: it does not say.';
+COMMENT ON COLUMN stripe_movements.livemode IS 'Whether the object concerns real money; null: it does not say.';
 COMMENT ON COLUMN stripe_movements.happened_at IS 'By Stripe''s clock.';
-COMMENT ON COLUMN stripe_movements.destination IS 'Of a transfer: the connected account.';
+COMMENT ON COLUMN stripe_movements.destination IS 'For a transfer, the connected account.';
 COMMENT ON COLUMN stripe_movements.seen_at IS 'When it was copied.';
 GRANT SELECT,
       INSERT (id, type, flow, source, subject, claimed, amount, fee, currency, livemode, happened_at, charge_id,
@@ -129,10 +129,10 @@ CREATE TABLE stripe_statement (
   account     text PRIMARY KEY DEFAULT 'platform' CHECK (account = 'platform'),
   whole_until timestamptz
 );
-COMMENT ON TABLE stripe_statement IS 'How far the copy goes; one row.';
-COMMENT ON COLUMN stripe_statement.account IS 'Whose statement: the platform''s.';
+COMMENT ON TABLE stripe_statement IS 'The progress of the copy; one row.';
+COMMENT ON COLUMN stripe_statement.account IS 'The platform''s account.';
 COMMENT ON COLUMN stripe_statement.whole_until IS
-  'From the account''s beginning until then no movement is missing in stripe_movements; null: it has to be listed from the beginning.';
+  'stripe_movements lacks no movement from the account''s beginning until then; null: list from the beginning.';
 GRANT SELECT, INSERT (whole_until), UPDATE (whole_until) ON stripe_statement TO autodoctor_app;
 
 CREATE TABLE reconcile_runs (
@@ -144,12 +144,12 @@ CREATE TABLE reconcile_runs (
   found        integer NOT NULL CHECK (found >= 0),
   report       jsonb NOT NULL
 );
-COMMENT ON TABLE reconcile_runs IS 'What each comparison of the ledger with Stripe found; the newest 400 are kept.';
-COMMENT ON COLUMN reconcile_runs.started_at IS 'When it began: what was booked later was left to the next one.';
+COMMENT ON TABLE reconcile_runs IS 'Results of comparing the ledger with Stripe; the newest 400 are kept.';
+COMMENT ON COLUMN reconcile_runs.started_at IS 'When it began; later bookings were left to the next run.';
 COMMENT ON COLUMN reconcile_runs.finished_at IS 'When it ended.';
-COMMENT ON COLUMN reconcile_runs.since IS 'What is older was not compared; null: everything was.';
-COMMENT ON COLUMN reconcile_runs.finished IS 'Whether all was compared; false: its time was over, and the next one goes on where it stopped.';
-COMMENT ON COLUMN reconcile_runs.found IS 'How many differences there were.';
+COMMENT ON COLUMN reconcile_runs.since IS 'The start of the comparison; null: everything was compared.';
+COMMENT ON COLUMN reconcile_runs.finished IS 'Whether all was compared; false: its time ran out, and the next run goes on where it stopped.';
+COMMENT ON COLUMN reconcile_runs.found IS 'The number of differences.';
 COMMENT ON COLUMN reconcile_runs.report IS 'Counts, sums, and the first 500 differences; ids and cents only.';
 GRANT SELECT, INSERT (started_at, since, finished, found, report) ON reconcile_runs TO autodoctor_app;
 
@@ -175,14 +175,14 @@ CREATE TABLE verify_runs (
   report       jsonb NOT NULL,
   CONSTRAINT verify_runs_stopped_somewhere CHECK ((stopped_in IS NULL) = (stopped_at IS NULL))
 );
-COMMENT ON TABLE verify_runs IS 'What each scheduled run of verify found; the newest 500 are kept.';
-COMMENT ON COLUMN verify_runs.walk_id IS 'The same for the runs that together look at everything: the first one''s id.';
+COMMENT ON TABLE verify_runs IS 'Results of the scheduled runs of verify; the newest 500 are kept.';
+COMMENT ON COLUMN verify_runs.walk_id IS 'Shared by the runs that together check everything: the id of the first.';
 COMMENT ON COLUMN verify_runs.began_at IS 'When it began.';
 COMMENT ON COLUMN verify_runs.finished_at IS 'When it ended.';
-COMMENT ON COLUMN verify_runs.stopped_in IS 'Which table it was looking at when its time was over; null: all of the walk was looked at.';
-COMMENT ON COLUMN verify_runs.stopped_at IS 'The last key it had looked at; the next run goes on there.';
-COMMENT ON COLUMN verify_runs.findings IS 'How many things are wrong, of this walk so far.';
-COMMENT ON COLUMN verify_runs.report IS 'By section: how many, of which kind, and the first few; of this walk so far. Ids only.';
+COMMENT ON COLUMN verify_runs.stopped_in IS 'The table it was checking when its time ran out; null: the walk is complete.';
+COMMENT ON COLUMN verify_runs.stopped_at IS 'The last key that it checked; the next run goes on from there.';
+COMMENT ON COLUMN verify_runs.findings IS 'The number of findings in this walk so far.';
+COMMENT ON COLUMN verify_runs.report IS 'The findings in this walk so far, by section: counts by kind, and the first few. Ids only.';
 GRANT SELECT, INSERT (walk_id, began_at, stopped_in, stopped_at, findings, report) ON verify_runs TO autodoctor_app;
 
 CREATE FUNCTION keep_newest_verify_runs() RETURNS trigger
@@ -208,22 +208,22 @@ CREATE TABLE repairs (
   at        timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX repairs_by_subject ON repairs (subject, id);
-COMMENT ON TABLE repairs IS 'Every change that repair made, never changed afterwards; the owner alone can.';
-COMMENT ON COLUMN repairs.run_id IS 'The same for all that one run changed.';
-COMMENT ON COLUMN repairs.finding IS 'Which check of verify had found it.';
-COMMENT ON COLUMN repairs.subject IS 'The id of what was changed: a session or an assignment.';
-COMMENT ON COLUMN repairs.previous IS 'What it was: its status, and what else was changed.';
+COMMENT ON TABLE repairs IS 'Every change that repair made, never changed afterwards; only the owner can repair.';
+COMMENT ON COLUMN repairs.run_id IS 'Shared by all changes of one run.';
+COMMENT ON COLUMN repairs.finding IS 'The check of verify that found it.';
+COMMENT ON COLUMN repairs.subject IS 'The id of the changed session or assignment.';
+COMMENT ON COLUMN repairs.previous IS 'Its status and the changed values before the repair.';
 COMMENT ON COLUMN repairs.now IS 'What it is.';
-COMMENT ON COLUMN repairs.reason IS 'Why that is the one right answer.';
-COMMENT ON COLUMN repairs.actor IS 'operator: and the name.';
+COMMENT ON COLUMN repairs.reason IS 'Why this is the only correct repair.';
+COMMENT ON COLUMN repairs.actor IS 'operator:NAME.';
 COMMENT ON COLUMN repairs.at IS 'When, by the database''s clock.';
 CREATE TRIGGER repairs_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON repairs
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON repairs TO autodoctor_app;
 
--- Moving in from the old system: its rows as they were, what became of each, and how far an import came.
+-- The import from the old system: its rows unchanged, what became of each, and the progress of imports.
 --
--- What is written here is for the owner alone (`autodoctor import-legacy`); no function reads it.
+-- Only the owner uses these tables (`autodoctor import-legacy`); no function reads them.
 
 CREATE TABLE legacy_imports (
   id           uuid PRIMARY KEY DEFAULT new_id(),
@@ -236,14 +236,14 @@ CREATE TABLE legacy_imports (
   report       jsonb,
   CONSTRAINT legacy_imports_finished_says_what CHECK ((finished_at IS NULL) = (report IS NULL))
 );
-COMMENT ON TABLE legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next one goes on.';
-COMMENT ON COLUMN legacy_imports.source IS 'Host, database and schema the rows came from; never a password.';
-COMMENT ON COLUMN legacy_imports.actor IS 'operator: and the name.';
+COMMENT ON TABLE legacy_imports IS 'Runs of import-legacy that wrote; one without an end was interrupted, and the next run continues it.';
+COMMENT ON COLUMN legacy_imports.source IS 'Host, database and schema of the old rows; never a password.';
+COMMENT ON COLUMN legacy_imports.actor IS 'operator:NAME.';
 COMMENT ON COLUMN legacy_imports.began_at IS 'When it began.';
 COMMENT ON COLUMN legacy_imports.progress_at IS 'When its last batch was committed.';
-COMMENT ON COLUMN legacy_imports.written IS 'How many old rows it archived, counted in the transactions that did.';
+COMMENT ON COLUMN legacy_imports.written IS 'The number of old rows that it archived, counted in the same transactions.';
 COMMENT ON COLUMN legacy_imports.finished_at IS 'When it was done; null: it was interrupted.';
-COMMENT ON COLUMN legacy_imports.report IS 'What it said at the end: counts, and the first few ids of each kind.';
+COMMENT ON COLUMN legacy_imports.report IS 'Its final report: counts, and the first few ids of each kind.';
 
 CREATE TABLE legacy_rows (
   table_name  text NOT NULL,
@@ -260,14 +260,14 @@ CREATE TABLE legacy_rows (
 );
 CREATE INDEX legacy_rows_by_session ON legacy_rows (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX legacy_rows_by_user ON legacy_rows (user_id) WHERE user_id IS NOT NULL;
-COMMENT ON TABLE legacy_rows IS 'The archive: every row of the old system word for word, and what became of it.';
+COMMENT ON TABLE legacy_rows IS 'The archive: every row of the old system, unchanged, and what became of it.';
 COMMENT ON COLUMN legacy_rows.table_name IS 'The old table.';
 COMMENT ON COLUMN legacy_rows.row_key IS 'The old row''s id, or a digest of a row that has none.';
 COMMENT ON COLUMN legacy_rows.import_id IS 'The run that archived it.';
-COMMENT ON COLUMN legacy_rows.became IS 'moved: a session of its own, or a person; part: told of a session that moved; kept: only kept here; refused: could not be moved, and is tried again by every run.';
-COMMENT ON COLUMN legacy_rows.note IS 'Why, where it was refused; what was noticed, elsewhere.';
+COMMENT ON COLUMN legacy_rows.became IS 'moved: became a session or a person; part: belongs to a session that moved; kept: only kept here; refused: could not be moved, every run tries it again.';
+COMMENT ON COLUMN legacy_rows.note IS 'For a refused row, the reason; for others, anything noticed.';
 COMMENT ON COLUMN legacy_rows.session_id IS 'The session it became or belongs to.';
-COMMENT ON COLUMN legacy_rows.user_id IS 'The customer''s user (sub) it tells of, so that it can be erased with them.';
+COMMENT ON COLUMN legacy_rows.user_id IS 'The user (sub) of its customer, so that it can be erased with the customer.';
 COMMENT ON COLUMN legacy_rows.archived_at IS 'When.';
 COMMENT ON COLUMN legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
 
@@ -277,7 +277,7 @@ BEGIN
   UPDATE legacy_rows SET content = '{}'
    WHERE user_id = NEW.user_id
       OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = NEW.id)
-      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, where it is part of a session
+      OR session_id IN (SELECT t.row_key::uuid FROM legacy_rows t -- a request's own, if it is part of a session
                          WHERE t.user_id = NEW.user_id AND t.became = 'part' AND t.session_id::text <> t.row_key
                            AND t.row_key ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
   RETURN NULL;
@@ -287,10 +287,10 @@ COMMENT ON FUNCTION legacy_rows_forget() IS 'Empties the archived rows of a cust
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
   WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION legacy_rows_forget();
 
--- Personal data on request: what a customer is sent a copy of, and what is taken out of every row that has it.
+-- Personal data on request: it is copied for the customer, or removed from every row that has it.
 --
--- What stays is what happened: states, times, amounts, the audit trail and the ledger. None of it names a person; the
--- sub of the token stays as the only thread between those rows, and whoever runs the sign-in forgets whose it was.
+-- The history stays: states, times, amounts, the audit trail and the ledger. None of it names a person. The sub of the
+-- token stays as the only link between those rows, and the operator of the sign-in forgets whose it was.
 
 CREATE TABLE erasures (
   user_id    uuid PRIMARY KEY,
@@ -301,8 +301,8 @@ CREATE TABLE erasures (
 COMMENT ON TABLE erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
 COMMENT ON COLUMN erasures.user_id IS 'The sub of the customer''s token.';
 COMMENT ON COLUMN erasures.erased_at IS 'When.';
-COMMENT ON COLUMN erasures.erased_by IS 'The database role, and the operator it acted for.';
-COMMENT ON COLUMN erasures.sessions IS 'How many sessions it took the words and names from.';
+COMMENT ON COLUMN erasures.erased_by IS 'The database role, and the operator for whom it acted.';
+COMMENT ON COLUMN erasures.sessions IS 'The number of sessions that lost their words and names.';
 CREATE TRIGGER erasures_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON erasures
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 
@@ -344,5 +344,5 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION erase_customer(uuid, text) IS
-  'Takes a customer''s personal data out of every row, for ever, and returns the proof; null where there is no such customer, the first proof where it was done before. Raises AD010 while a session is active or a payment is open. For the owner.';
+  'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
 REVOKE EXECUTE ON FUNCTION erase_customer(uuid, text) FROM PUBLIC;

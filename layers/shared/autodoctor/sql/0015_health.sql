@@ -1,16 +1,16 @@
 -- Health: limits, alerts, schedules, and the operators' dashboards.
 
--- What needs an operator: limits, alerts, and what the monitor and the schedules have to remember.
+-- Conditions that need an operator: limits and alerts, and the state of the monitor and the schedules.
 --
--- Nothing here walks the history: what happens now is found through the indexes of what is open, what happened through
--- indexes of the audit trail by time, and every window is bounded by whoever asks. The audit rows never change, so an
--- index on them costs one entry, at its right end, for each session that begins or ends. LIMIT 1 and OFFSET 0 in a
--- LATERAL keep the planner from reading a whole table where it expects that to be cheaper than looking rows up.
+-- Nothing here walks the history: the present is found through the indexes of open rows, the past through indexes of the
+-- audit trail by time, and the caller bounds every window. The audit rows never change, so an index on them costs one
+-- entry, at its right end, for each session that begins or ends. LIMIT 1 and OFFSET 0 in a LATERAL keep the planner from
+-- reading a whole table where it expects that to be cheaper than looking rows up.
 
 CREATE FUNCTION percentage(part bigint, whole bigint) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT round(100.0 * part / nullif(whole, 0), 1)
 $$;
-COMMENT ON FUNCTION percentage(bigint, bigint) IS 'Per cent with one decimal; null of nothing.';
+COMMENT ON FUNCTION percentage(bigint, bigint) IS 'Per cent with one decimal; null if the whole is zero.';
 
 CREATE FUNCTION sessions_ended_between(since timestamptz, until timestamptz)
 RETURNS TABLE (session_id uuid, decided_at timestamptz, status text, end_reason text, absent text, mechanic_id uuid,
@@ -58,7 +58,7 @@ LANGUAGE sql STABLE AS $$
     FROM judged j WHERE j.status <> j.expected OR j.met_after_all
 $$;
 COMMENT ON FUNCTION wrongly_marked_between(timestamptz, timestamptz) IS
-  'Sessions that ended in this time and whose evidence of presence says another outcome than their row: completed that were not together long enough, cancelled or expired that were, no-shows who met.';
+  'Sessions that ended in this time whose evidence of presence contradicts their outcome: completed ones that were too short, cancelled or expired ones that were long enough, no-shows whose parties met.';
 
 CREATE TABLE health_alerts (
   id                   uuid PRIMARY KEY DEFAULT new_id(),
@@ -79,17 +79,17 @@ CREATE UNIQUE INDEX health_alerts_open ON health_alerts (alert, subject) WHERE c
 CREATE INDEX health_alerts_unnotified ON health_alerts (id)
   WHERE opened_notified_at IS NULL OR (cleared_at IS NOT NULL AND cleared_notified_at IS NULL);
 COMMENT ON TABLE health_alerts IS
-  'Every alert that the monitor saw, and what it has told of it: stored before it is told, so that none is lost.';
+  'Every alert that the monitor saw, and its notifications. Stored before anybody is notified, so that none is lost.';
 COMMENT ON COLUMN health_alerts.alert IS 'As in sessions_needing_review and health_limits_passed().';
 COMMENT ON COLUMN health_alerts.subject IS 'The session''s or mechanic''s id, or all.';
-COMMENT ON COLUMN health_alerts.severity IS 'The present one, warning or critical; a change of it is not told again.';
-COMMENT ON COLUMN health_alerts.since IS 'Since when it is so; of limits, when it was first seen.';
-COMMENT ON COLUMN health_alerts.facts IS 'What else is known of it, no personal data.';
-COMMENT ON COLUMN health_alerts.opened_at IS 'When the monitor saw it first.';
-COMMENT ON COLUMN health_alerts.cleared_at IS 'When the monitor saw it no more; if it comes back, that is another row.';
-COMMENT ON COLUMN health_alerts.opened_notified_at IS 'When the topic took the message that it is there.';
-COMMENT ON COLUMN health_alerts.cleared_notified_at IS 'When the topic took the message that it is over.';
-COMMENT ON COLUMN health_alerts.claimed_until IS 'Until then whoever claimed it is telling of it; who dies is followed by the next one.';
+COMMENT ON COLUMN health_alerts.severity IS 'The present severity, warning or critical; a change is not notified.';
+COMMENT ON COLUMN health_alerts.since IS 'When the condition began; for limits, when it was first seen.';
+COMMENT ON COLUMN health_alerts.facts IS 'Further facts, no personal data.';
+COMMENT ON COLUMN health_alerts.opened_at IS 'When the monitor first saw it.';
+COMMENT ON COLUMN health_alerts.cleared_at IS 'When the monitor no longer saw it; if it comes back, it gets another row.';
+COMMENT ON COLUMN health_alerts.opened_notified_at IS 'When the topic took the message that it opened.';
+COMMENT ON COLUMN health_alerts.cleared_notified_at IS 'When the topic took the message that it cleared.';
+COMMENT ON COLUMN health_alerts.claimed_until IS 'Until then one run is sending its notification; if that run dies, the next one takes over.';
 GRANT SELECT,
       INSERT (alert, subject, severity, since, facts),
       UPDATE (severity, facts, cleared_at, opened_notified_at, cleared_notified_at, claimed_until)
@@ -101,22 +101,22 @@ CREATE TABLE schedule_runs (
   finished_at  timestamptz,
   failed       boolean NOT NULL DEFAULT false
 );
-COMMENT ON TABLE schedule_runs IS 'The last run of each scheduled function, noted by itself.';
-COMMENT ON COLUMN schedule_runs.name IS 'The schedule''s, without the stack''s.';
+COMMENT ON TABLE schedule_runs IS 'The last run of each scheduled function, recorded by the run itself.';
+COMMENT ON COLUMN schedule_runs.name IS 'The name of the schedule, without the stack''s.';
 COMMENT ON COLUMN schedule_runs.started_at IS 'When the last run began.';
-COMMENT ON COLUMN schedule_runs.finished_at IS 'When it was done; null while it runs, and of one that was cut short.';
+COMMENT ON COLUMN schedule_runs.finished_at IS 'When it finished; null while it runs, and for a run that was cut short.';
 COMMENT ON COLUMN schedule_runs.failed IS 'Whether it raised.';
 GRANT SELECT, INSERT, UPDATE (started_at, finished_at, failed) ON schedule_runs TO autodoctor_app;
 
 CREATE VIEW alert_wrongly_marked AS
   SELECT w.session_id, 'critical'::text AS severity, w.decided_at AS since, w.status, w.end_reason, w.expected
     FROM wrongly_marked_between(now() - interval '24 hours', 'infinity') AS w
-  UNION -- what was told stays until it is mended, however long that takes
+  UNION -- a reported alert stays until it is repaired, however long that takes
   SELECT w.session_id, 'critical', w.decided_at, w.status, w.end_reason, w.expected
     FROM health_alerts h CROSS JOIN LATERAL wrongly_marked_between(h.since, h.since + interval '1 microsecond') AS w
    WHERE h.alert = 'wrongly_marked' AND h.cleared_at IS NULL AND h.subject = w.session_id::text;
 COMMENT ON VIEW alert_wrongly_marked IS
-  'Ended in the last 24 hours, or alerted and not mended since, as something else than their evidence says. Always critical: money follows the outcome.';
+  'Sessions whose evidence contradicts their outcome: ended in the last 24 hours, or alerted earlier and not repaired since. Always critical: money follows the outcome.';
 GRANT SELECT ON alert_wrongly_marked TO autodoctor_app;
 
 CREATE VIEW alert_stuck_live AS
@@ -130,14 +130,14 @@ CREATE VIEW alert_stuck_live AS
    WHERE s.ended_at IS NULL AND s.status = 'live'
      AND o.at < now() - health_setting('overdue_seconds_max') * interval '1 second';
 COMMENT ON VIEW alert_stuck_live IS
-  'Live, although the sweep should have ended it (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since then is since. Critical from 6 times that on.';
+  'Live sessions that the sweep should have ended (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since is when it should have. Critical from 6 times that limit on.';
 GRANT SELECT ON alert_stuck_live TO autodoctor_app;
 
 CREATE VIEW alert_completed_without_settlement AS
   WITH missed AS (
     SELECT d.session_id, d.ended_at AS since FROM settlements_due d
      WHERE (SELECT s.status FROM sessions s WHERE s.id = d.session_id) = 'completed'
-    UNION -- and what no row says is due
+    UNION -- and sessions without a row that says they are due
     SELECT x.session_id, x.decided_at FROM sessions_ended_between(now() - interval '24 hours', 'infinity') AS x
      WHERE x.status = 'completed' AND x.at_stake
        AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id OFFSET 0)
@@ -155,7 +155,7 @@ CREATE VIEW alert_completed_without_settlement AS
     FROM missed m CROSS JOIN LATERAL (SELECT * FROM intakes r WHERE r.id = m.session_id LIMIT 1) AS i
    WHERE m.since < now() - health_setting('settlement_seconds_max') * interval '1 second';
 COMMENT ON VIEW alert_completed_without_settlement IS
-  'Completed with something to settle longer ago than health_settlement_seconds_max, and not settled; of what is not even noted as due, the last 24 hours and what was alerted then. Critical from 4 times that on.';
+  'Sessions that completed with something to settle longer ago than health_settlement_seconds_max and are not settled; of those not even recorded as due, the ones of the last 24 hours and those alerted then. Critical from 4 times that limit on.';
 GRANT SELECT ON alert_completed_without_settlement TO autodoctor_app;
 
 CREATE VIEW alert_waiting_too_long AS
@@ -166,7 +166,7 @@ CREATE VIEW alert_waiting_too_long AS
     FROM session_assignments a
    WHERE a.status IN ('queued', 'offered') AND a.available_at <= now()
      AND a.queued_at < now() - health_setting('waiting_seconds_max') * interval '1 second';
-COMMENT ON VIEW alert_waiting_too_long IS 'In the queue, or offered, for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that on.';
+COMMENT ON VIEW alert_waiting_too_long IS 'Sessions queued or offered for longer than health_waiting_seconds_max; since is when the customer began to wait. Critical from 3 times that limit on.';
 GRANT SELECT ON alert_waiting_too_long TO autodoctor_app;
 
 CREATE VIEW sessions_needing_review AS
@@ -185,7 +185,7 @@ CREATE VIEW sessions_needing_review AS
   SELECT 'waiting_too_long', a.severity, a.session_id, a.since,
          jsonb_build_object('assignmentStatus', a.assignment_status, 'urgent', a.urgent)
     FROM alert_waiting_too_long a;
-COMMENT ON VIEW sessions_needing_review IS 'The sessions of the four alert views; one with two alerts stands here twice.';
+COMMENT ON VIEW sessions_needing_review IS 'The sessions of the four alert views; one with two alerts appears twice.';
 GRANT SELECT ON sessions_needing_review TO autodoctor_app;
 
 CREATE FUNCTION mechanic_health(since timestamptz, until timestamptz)
@@ -197,7 +197,7 @@ LANGUAGE sql STABLE AS $$
       FROM sessions_ended_between(since, until) AS x
      WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
-    -- the sweep takes a session from a mechanic who does not come, so most of their no-shows are no ends
+    -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
     SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE 'system:%'
       FROM session_participants p
            CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
@@ -212,7 +212,7 @@ LANGUAGE sql STABLE AS $$
                  count(*) FILTER (WHERE part.missed) AS no_shows, count(*) FILTER (WHERE part.gave_back) AS given_back
             FROM part GROUP BY part.mechanic_id) AS c
 $$;
-COMMENT ON FUNCTION mechanic_health(timestamptz, timestamptz) IS 'Each mechanic''s sessions that ended in this time or were taken from them because they did not come (a no-show too); those to which only the customer did not come are not counted, and those that the mechanic gave back are counted apart.';
+COMMENT ON FUNCTION mechanic_health(timestamptz, timestamptz) IS 'Each mechanic''s sessions that ended in this time, or were taken from them because they did not come (also a no-show). Sessions that only the customer missed are not counted; those that the mechanic released are counted separately.';
 
 CREATE FUNCTION health_limits_passed()
 RETURNS TABLE (alert text, severity text, mechanic_id uuid, percent numeric, passed integer, sessions bigint)
@@ -242,9 +242,9 @@ LANGUAGE sql STABLE AS $$
    WHERE m.sessions >= coalesce(health_setting('sample_min'), 1) AND (m.percent < m.low OR m.percent > m.high)
 $$;
 COMMENT ON FUNCTION health_limits_passed() IS
-  'The percentages of the last 24 hours, of all sessions and of each mechanic''s, that are beyond a limit of the settings table: critical of all, a warning of one mechanic.';
+  'The percentages of the last 24 hours that are beyond a limit of the settings table: critical for all sessions, a warning for one mechanic''s.';
 
--- What operators look at: the score, hour by hour, and what sessions that went wrong cost.
+-- The operators' dashboard: the score, the hours, and the cost of sessions that went wrong.
 
 CREATE FUNCTION health_score(completion numeric, no_show numeric, alerts bigint, sessions bigint)
 RETURNS numeric LANGUAGE sql STABLE AS $$
@@ -254,7 +254,7 @@ RETURNS numeric LANGUAGE sql STABLE AS $$
     - least(30, round(100.0 * alerts / sessions, 1)) END
 $$;
 COMMENT ON FUNCTION health_score(numeric, numeric, bigint, bigint) IS
-  '0 to 100: from 100 is taken a point for each per cent of completion below health_completion_percent_min (40 at most), a point for each per cent of no-shows above health_no_show_percent_max (30 at most), and a point for each per cent of the sessions that have an alert (30 at most). Null where there is no session; a percentage that is null takes nothing.';
+  '0 to 100: 100, less a point for each per cent of completion below health_completion_percent_min (40 at most), less a point for each per cent of no-shows above health_no_show_percent_max (30 at most), less a point for each per cent of the sessions that have an alert (30 at most). Null if there is no session; a null percentage costs no points.';
 
 CREATE FUNCTION health_status(score numeric) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT CASE WHEN score IS NULL THEN 'no_data' WHEN score >= 95 THEN 'excellent' WHEN score >= 85 THEN 'good'
@@ -306,20 +306,20 @@ LANGUAGE sql STABLE AS $$
    ORDER BY c.at
 $$;
 COMMENT ON FUNCTION calculate_session_health_score(timestamptz, timestamptz) IS
-  'One row for each hour (UTC), of the last 24 hours unless it is said which: sessions that began, how those ended whose end was decided then, and the score of health_score(), in which the alerts are those wrongly marked or not settled. accepted: ended with a mechanic.';
+  'One row for each hour (UTC), by default of the last 24 hours: the sessions that began, the outcomes of those whose end was decided then, and health_score(), counting as alerts the sessions wrongly marked or not settled. accepted: ended with a mechanic.';
 
 CREATE VIEW metric_completion AS
   SELECT h.period_start, h.ended, h.completed, h.completion_percent,
          h.completion_percent < health_setting('completion_percent_min') AS below_limit
     FROM calculate_session_health_score() AS h;
-COMMENT ON VIEW metric_completion IS 'How many of the sessions that ended in each hour were completed, in per cent.';
+COMMENT ON VIEW metric_completion IS 'The percentage of completed sessions among those that ended in each hour.';
 GRANT SELECT ON metric_completion TO autodoctor_app;
 
 CREATE VIEW metric_no_show AS
   SELECT h.period_start, h.accepted, h.no_shows, h.no_show_percent,
          h.no_show_percent > health_setting('no_show_percent_max') AS above_limit
     FROM calculate_session_health_score() AS h;
-COMMENT ON VIEW metric_no_show IS 'How many of the sessions that ended in each hour with a mechanic never started, in per cent.';
+COMMENT ON VIEW metric_no_show IS 'The percentage that never started among the sessions with a mechanic that ended in each hour.';
 GRANT SELECT ON metric_no_show TO autodoctor_app;
 
 CREATE VIEW metric_duration AS
@@ -330,7 +330,7 @@ CREATE VIEW metric_duration AS
     FROM sessions_ended_between(date_trunc('hour', now(), 'UTC') - interval '23 hours', 'infinity') AS x
          CROSS JOIN LATERAL (SELECT floor(extract(epoch FROM x.ended_at - x.started_at))::integer) AS d (seconds)
    WHERE x.status = 'completed' GROUP BY 1;
-COMMENT ON VIEW metric_duration IS 'How long the sessions lasted that were completed in each hour; no row for an hour without.';
+COMMENT ON VIEW metric_duration IS 'The duration of the sessions completed in each hour; no row for an hour without any.';
 GRANT SELECT ON metric_duration TO autodoctor_app;
 
 CREATE FUNCTION revenue_impact(since timestamptz, until timestamptz)
@@ -358,7 +358,7 @@ LANGUAGE sql STABLE AS $$
    GROUP BY s.end_reason
 $$;
 COMMENT ON FUNCTION revenue_impact(timestamptz, timestamptz) IS
-  'What the sessions cost that were cancelled or expired in this time, by reason: their card prices in cents, how much of that would have been the platform''s, the credits that go back, and how far their refunds are; billable: what was paid back in this time of sessions that were completed, by hand or in a lost dispute.';
+  'The cost of sessions that were cancelled or expired in this time, by reason: their card prices in cents, the part that would have been the platform''s, the credits that go back, and the progress of their refunds. billable: the amounts refunded by hand or lost in disputes in this time for completed sessions.';
 
 CREATE FUNCTION session_health_dashboard()
 RETURNS TABLE (section text, metric text, value numeric, unit text, status text) LANGUAGE sql STABLE AS $$
@@ -385,4 +385,4 @@ RETURNS TABLE (section text, metric text, value numeric, unit text, status text)
   UNION ALL
   SELECT 'revenue', r.end_reason, r.card_cents::numeric, 'cents', NULL FROM revenue_impact(now() - interval '24 hours', now()) AS r
 $$;
-COMMENT ON FUNCTION session_health_dashboard() IS 'The last 24 hours for a reader at psql; GET /api/admin/session-health has more.';
+COMMENT ON FUNCTION session_health_dashboard() IS 'The last 24 hours, for readers in psql; GET /api/admin/session-health has more.';

@@ -1,4 +1,4 @@
-"""Anything at all, sent to the admin routes by an admin: a success or a 4xx that says why, never a 5xx."""
+"""Random requests of an admin to the admin routes: a success or a 4xx with a reason, never a 5xx."""
 
 from typing import Any
 

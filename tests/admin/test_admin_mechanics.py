@@ -1,4 +1,4 @@
-"""Mechanics and workshops as admins add and change them, on a real database: what changes, who did it, who loses."""
+"""Admins add and change mechanics and workshops: the changes, their audit, and two changes at once."""
 
 from collections import Counter
 from functools import partial

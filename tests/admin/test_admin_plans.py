@@ -1,4 +1,4 @@
-"""Plans and credit packs as admins add and change them: for the intakes to come, never for those that were made."""
+"""Admins add and change plans and credit packs: for later intakes, never for existing ones."""
 
 from collections import Counter
 from functools import partial

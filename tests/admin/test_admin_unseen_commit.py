@@ -1,4 +1,4 @@
-"""An admin's change whose answer was lost with the connection: the second attempt knows its own work."""
+"""An admin's change whose answer was lost with the connection: the second attempt recognises its own work."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""What a service of AWS refuses says which service, action, status and code, whichever client asked."""
+"""An error from an AWS service names service, action, status and code, whichever client made the call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""HTTP over one kept connection, against a server that answers byte for byte what a test says."""
+"""HTTP over one kept connection, against a server that answers exactly the bytes of the test."""
 
 import itertools
 import os

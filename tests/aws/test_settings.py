@@ -1,4 +1,4 @@
-"""Settings: where the database is on one machine and in a deployment, and that what is missing is named."""
+"""Settings: the database's address on one machine and in a deployment, and errors that name missing values."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What `/_dev` keeps: the newest of every kind, whole, however often something else is asked for."""
+"""`/_dev` keeps the newest traces of every kind in full, however many of another kind arrive."""
 
 from localcloud.host.logline import LogLine
 from localcloud.services.causes import key_of

@@ -1,4 +1,4 @@
-"""The banner on a page of somebody else's site, under a policy that allows it nothing but its file and our API."""
+"""The banner on somebody else's site, under a policy that allows only the banner's file and our API."""
 
 import json
 import re

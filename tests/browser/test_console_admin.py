@@ -1,4 +1,4 @@
-"""The admin's page against a marketplace with a past: every number, the way to who waits longest, and what is done."""
+"""The admin's page on a marketplace with a history: every number, the longest waiting customer, and the actions."""
 
 import re
 from datetime import UTC, datetime, timedelta

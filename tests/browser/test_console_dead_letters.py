@@ -1,4 +1,4 @@
-"""The admin's tab of dead letters, and what the reader did on a page outliving its refreshes."""
+"""The admin's dead letters tab, and a reader's state on a page that survives its refreshes."""
 
 import json
 

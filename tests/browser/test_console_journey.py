@@ -1,4 +1,4 @@
-"""Customer and mechanic play whole sessions in the console, in two windows, without anything being explained."""
+"""Customer and mechanic play whole sessions in the console, in two windows, without instructions."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The console where it is narrow or a name is long, and the way from how many there are to who they are."""
+"""The console on narrow screens and with long names, and the way from a count to its sessions."""
 
 import re
 from datetime import UTC, datetime, timedelta

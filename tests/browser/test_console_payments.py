@@ -1,4 +1,4 @@
-"""What the console says while a bank takes days: of a session, of credits, in this tab, hidden, and opened anew."""
+"""The console while a bank takes days: sessions and credits, in this tab, hidden, and opened again."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A page that is rebuilt while somebody uses it: a press becomes a click, and an old answer replaces no newer one."""
+"""A page that is rebuilt during use: a press becomes a click, and an old answer never replaces a newer one."""
 
 import re
 

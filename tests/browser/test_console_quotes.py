@@ -1,4 +1,4 @@
-"""A session is handed to a workshop, which names an amount that the customer approves: three people in the console."""
+"""A session is escalated to a workshop, which gives a quote that the customer approves: three people in the console."""
 
 import re
 

@@ -1,7 +1,7 @@
 """Webhooks twice, late, shuffled and lost, one call of Stripe's in five failing, functions killed at random.
 
 A seed that fails is played again with `CHAOS_SEED=... uv run pytest -n0 -s tests/chaos/test_chaos.py`, which prints
-what the run was like too; which process dies when is up to the machine, all else is the seed's.
+the course of the run too. The machine decides which process dies when; the seed decides everything else.
 """
 
 import os

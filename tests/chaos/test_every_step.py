@@ -1,7 +1,7 @@
-"""Each thing that a function does to money, with its process killed before each single step of it, one by one.
+"""Every function that moves money, with its process killed before each of its steps, one by one.
 
-Where test_kill_machine.py walks at random, nothing is left out here: a step is a statement, a commit, a call of
-Stripe's or the answer, and after every death somebody comes again, as customers, Stripe and schedules do.
+test_kill_machine.py walks at random; this leaves nothing out. A step is a statement, a commit, a call of Stripe's or
+the answer, and after every death the caller tries again, as customers, Stripe and schedules do.
 """
 
 import itertools

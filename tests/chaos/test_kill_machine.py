@@ -1,7 +1,7 @@
-"""Random steps of money, with the function's process killed between any two of its own: at rest all of it adds up.
+"""Random steps of money, with the function's process killed between any two of them: at rest the books add up.
 
 A function dies before its N-th statement, commit or call of Stripe's, which hypothesis chooses, shrinks and repeats.
-Invariants 1 to 11 are looked at after every step of the walk, everything else at its end.
+Invariants 1 to 11 are checked after every step of the walk, everything else at its end.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""What the local cloud keeps on disk: for its owner alone, and no larger than what is in it."""
+"""The local cloud's files: readable by their owner only, and no larger than their contents."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What a function prints becomes one readable line."""
+"""A function's output becomes one readable line."""
 
 from datetime import UTC, datetime
 

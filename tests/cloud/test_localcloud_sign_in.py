@@ -1,4 +1,4 @@
-"""Signing in with the local issuer as the console does: authorization code with PKCE, once, for who began."""
+"""Signing in with the local issuer as the console does: authorization code with PKCE, once, by the same client."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""The JWT authorizer takes what API Gateway takes, refuses what that refuses, and flattens claims like it."""
+"""The JWT authorizer accepts and refuses the same tokens as API Gateway, and flattens claims like it."""
 
 import base64
 import json

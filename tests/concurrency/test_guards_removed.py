@@ -1,8 +1,8 @@
-"""The checker is worth its name: with a guard of the schema taken out on purpose, it reports what went wrong.
+"""The checker detects faults: with a guard of the schema removed on purpose, it reports the broken invariant.
 
-Each guard has a conflict that leans on it. With all guards in place no interleaving of that conflict leaves
-anything wrong; without the guard at least one does, and the checker names the invariant. Where no use case
-leans on a guard alone, a careless writer plays the second side: what an operator types, or a bad deployment.
+Each guard has a conflict that relies on it. With all guards in place no interleaving of that conflict leaves
+anything wrong; without the guard at least one does, and the checker names the invariant. If no use case relies
+on a guard alone, a careless writer is the second side: an operator's statement, or a bad deployment.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""Two callers want conflicting things at the same instant: real connections, a barrier, exactly one effect.
+"""Two callers make conflicting requests at the same instant: real connections, a barrier, exactly one effect.
 
-Who loses a contest gets a typed 409; who asks for what already happened gets the same answer as the first.
+The loser of a contest gets a typed 409; a repeated request gets the same answer as the first.
 Twenty rounds of each race run by default, a thousand with `pytest -m races`.
 """
 

@@ -1,7 +1,7 @@
-"""Random people do random things in random order, and after every step invariants 1 to 8 are proved again.
+"""Random people do random things in random order, and invariants 1 to 8 are proved again after every step.
 
-Nothing here predicts an outcome: the checker (invariants.py) says what must never be, and a use case may
-answer or raise a typed Problem, nothing else. Statements typed by hand may also be refused by the schema.
+Nothing here predicts an outcome: the checker (support/invariants) knows the forbidden states, and a use case may only
+answer or raise a typed Problem. The schema may also refuse statements typed by hand.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The stepper itself: it leaves no order out, goes on where one side waits, and names a deadlock."""
+"""The stepper itself: it tries every order, goes on when one side waits, and names a deadlock."""
 
 import time
 from typing import LiteralString

@@ -1,4 +1,4 @@
-"""The first attempt committed, its answer was lost with the connection: the second one recognises its own work."""
+"""The first attempt committed but its answer was lost: the second attempt recognises its own work."""
 
 import pytest
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""The AsyncAPI document says what the bus carries and what the feed sends, and nothing else."""
+"""The AsyncAPI document describes the events on the bus and the messages of the feed, and nothing else."""
 
 import json
 from collections.abc import Iterator, Mapping

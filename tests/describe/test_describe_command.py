@@ -1,4 +1,4 @@
-"""`autodoctor openapi` and `autodoctor asyncapi` print what the code says, or what is missing to say it."""
+"""`autodoctor openapi` and `autodoctor asyncapi` print the description of the code, or name a missing part."""
 
 import json
 from collections.abc import Mapping

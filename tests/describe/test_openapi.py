@@ -1,4 +1,4 @@
-"""The OpenAPI document says what template.yaml deploys and the handlers do, and nothing else."""
+"""The OpenAPI document describes the routes of template.yaml and the behaviour of the handlers, and nothing else."""
 
 import json
 from collections.abc import Iterator, Mapping

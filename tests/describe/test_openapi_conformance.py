@@ -1,4 +1,4 @@
-"""Every answer of a function is held against openapi.json, which refuses a problem that its route does not state."""
+"""Every answer is checked against openapi.json, which refuses a problem that its route does not declare."""
 
 from uuid import UUID
 

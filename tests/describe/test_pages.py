@@ -1,4 +1,4 @@
-"""The pages work without scripts, load nothing, lead nowhere that is not there, and can be read by everybody."""
+"""The pages work without scripts, load nothing, have no broken links, and are accessible."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Whatever problem the code can raise has a page that says what it means and what to do."""
+"""Every problem that the code can raise has a page with its meaning and its remedy."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""What somebody gets from `autodoctor` who asks for what cannot be: one sentence, and no traceback."""
+"""`autodoctor` answers an impossible request with one sentence and no traceback."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The commands of `autodoctor` around one running server: what they print and what they change."""
+"""The commands of `autodoctor` around one running server: their output and their effects."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""What a user sees of a start that fails, and of a reader that has gone."""
+"""The output of a start that fails, and of one whose reader has gone."""
 
 import os
 from pathlib import Path

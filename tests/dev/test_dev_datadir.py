@@ -1,4 +1,4 @@
-"""The data folder: who holds it, and who may read what is in it."""
+"""The data folder: its lock, and the permissions of its files."""
 
 import dataclasses
 import os

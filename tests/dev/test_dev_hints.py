@@ -1,4 +1,4 @@
-"""What a start that fails recommends is for the folder that it was asked to use."""
+"""The hints of a failed start name the folder that it was asked to use."""
 
 import socket
 from collections.abc import Iterator

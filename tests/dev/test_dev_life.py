@@ -1,4 +1,4 @@
-"""The life of `autodoctor dev`: it ends without leftovers, however it ends, and comes back with its data."""
+"""The life of `autodoctor dev`: it leaves nothing behind, however it ends, and comes back with its data."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""`/_dev`: what a request led to is one trace, and its buttons do what they say."""
+"""`/_dev`: a request and its consequences are one trace, and the buttons work."""
 
 import time
 from collections.abc import Iterable

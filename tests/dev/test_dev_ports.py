@@ -1,4 +1,4 @@
-"""Choosing ports: what is taken is seen, named and passed over."""
+"""Choosing ports: a taken port is noticed, named and skipped."""
 
 import os
 import socket

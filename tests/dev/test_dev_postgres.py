@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: what the fixtures promise, recovery, and that nothing is left behind."""
+"""The embedded PostgreSQL: the promises of the fixtures, recovery, and no leftovers."""
 
 import os
 import signal

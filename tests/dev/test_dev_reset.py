@@ -1,4 +1,4 @@
-"""`autodoctor dev reset` under a running server, whose functions go on with what they are at."""
+"""`autodoctor dev reset` under a running server, whose functions go on undisturbed."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress

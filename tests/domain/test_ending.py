@@ -1,4 +1,4 @@
-"""The verdict as a table that reads like the policy, and what holds for any evidence whatsoever."""
+"""The verdict as a table that reads like the policy, and properties that hold for any evidence."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""SPEC.md#states, spelled out a second time: who changes a move has to change it here too."""
+"""SPEC.md#states, spelled out a second time: a changed move has to be changed here too."""
 
 from itertools import product
 

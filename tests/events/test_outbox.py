@@ -1,4 +1,4 @@
-"""One event a transition, in its transaction: what is written, what is not, and that it never changes again."""
+"""One event per transition, in its transaction: when one is written, when not, and that it never changes."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a join or an end brings along is what would be fetched after it, and is published without fetching it."""
+"""The events that a join or an end returns equal those a query would fetch, and are published without the query."""
 
 from autodoctor.events import outbox
 from autodoctor.events.model import event_of

@@ -1,4 +1,4 @@
-"""The relay: publishes what is left, in order per session, once, whatever the bus and other relays do."""
+"""The relay: publishes leftover events, in order per session, once, whatever the bus and other relays do."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The bus is down, hangs, refuses some, is not there, and dies between the answer and the mark."""
+"""The bus is down, hangs, refuses some events, is missing, or dies between the answer and the mark."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Whatever is delivered to consumers, however often and in whatever order: each effect once, the last word right."""
+"""Events delivered to consumers any number of times in any order: each effect once, and a correct final state."""
 
 import random
 import time

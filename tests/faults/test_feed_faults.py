@@ -1,4 +1,4 @@
-"""The feed over real sockets: refusals, sockets that vanish, gaps that are filled, and what nobody may be shown."""
+"""The feed over real sockets: refusals, vanishing sockets, filled gaps, and nothing shown to the wrong user."""
 
 import time
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """A mechanic never receives what their queue would not show, whatever random people do in whatever order.
 
-After each step everything that happened is broadcast, and compared with the queues as they are at that moment.
+After each step all events are broadcast, and compared with the queues at that moment.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Intake: what becomes a session, what is refused and at which field, and the same answer for the same key."""
+"""Intake: accepted requests, refusals with their fields, and the same answer for the same key."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta

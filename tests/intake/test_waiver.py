@@ -1,4 +1,4 @@
-"""The waiver: signed once, it puts the session before the mechanics; signed again, it changes nothing."""
+"""The waiver: the first signature shows the session to the mechanics; a second one changes nothing."""
 
 import json
 from uuid import UUID

@@ -1,6 +1,6 @@
-"""No column escapes an erasure: each that takes words is given one, and which of them are left is a list with reasons.
+"""An erasure misses no column: each text column is filled, and the columns that stay are a list with reasons.
 
-A new column of text or JSON is found in the catalogue: it has to be erased, or to be listed here. So does a new table.
+New tables, and new columns of text or JSON, are found in the catalogue: they have to be erased, or listed here.
 """
 
 from collections.abc import Iterator

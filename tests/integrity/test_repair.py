@@ -1,4 +1,4 @@
-"""Repair gives the one right answer where there is one, audited, and leaves alone what has none."""
+"""Repair makes the only correct repair, audited, and leaves findings alone that have no single one."""
 
 import json
 import os

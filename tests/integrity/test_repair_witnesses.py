@@ -1,8 +1,8 @@
-"""Repair gives back what was, or leaves everything as it is: whatever is spoilt, no history is invented.
+"""Repair restores the original or leaves everything as it is; it never invents history.
 
 Each corruption is seeded in a copy of the sample data, repaired by the real command's code, and compared row by row
-with the healthy original. Instants may differ by what two clock readings of one transaction differ by: an audit row
-that is gone was written microseconds before or after those that tell of it.
+with the healthy original. Instants may differ as much as two clock readings of one transaction: a lost audit row was
+written microseconds before or after the rows from which it is restored.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Verify is silent about what the product made, and finds everything that it claims to find."""
+"""Verify finds nothing wrong in data that the product made, and every kind of fault that it names."""
 
 import threading
 from collections.abc import Iterator, Mapping

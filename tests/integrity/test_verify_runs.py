@@ -1,4 +1,4 @@
-"""The scheduled runs: what they keep, what they tell whom, and how several together look at everything."""
+"""The scheduled runs: their records, their reports, and how several together check everything."""
 
 from collections.abc import Iterator, Mapping
 from itertools import count

@@ -1,4 +1,4 @@
-"""What `sam build` puts out, alone: every handler starts from it, and it walks one consultation to its end."""
+"""The output of `sam build` alone: every handler starts from it, and it completes one consultation."""
 
 import platform
 import sysconfig

@@ -1,4 +1,4 @@
-"""The authorisation matrix: every route times every kind of caller, over real HTTP, with the exact status of each."""
+"""The authorisation matrix: every route, every kind of caller, over real HTTP, with the exact status."""
 
 import base64
 import hmac

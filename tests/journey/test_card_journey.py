@@ -1,4 +1,4 @@
-"""Buying a session by card, over HTTP: a customer at the page of Stripe, its webhooks and their faults, the queue."""
+"""Buying a session by card, over HTTP: a customer on Stripe's page, webhooks and their faults, the queue."""
 
 from collections.abc import Iterator
 from typing import Any

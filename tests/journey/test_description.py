@@ -1,4 +1,4 @@
-"""What the API's description allows is sent to every route over HTTP, with real tokens: the answers are as it says.
+"""Requests that the API's description allows, to every route over HTTP with real tokens: the answers conform to it.
 
 schemathesis makes the requests from the served document, half of them with ids and codes that exist. The examples are
 derived from the test's name, as in test_fuzz.py; `-m slow` sends many more.

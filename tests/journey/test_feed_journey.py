@@ -1,4 +1,4 @@
-"""The feed as a client of ours uses it, over HTTP and WebSocket, against the functions of template.yaml."""
+"""The feed as a client uses it, over HTTP and WebSocket, against the functions of template.yaml."""
 
 import time
 

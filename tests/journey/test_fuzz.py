@@ -1,4 +1,4 @@
-"""Anything at all, sent to every route: the answer is a success or a 4xx that says why, never a 5xx.
+"""Random requests to every route: the answer is a success or a 4xx with a reason, never a 5xx.
 
 The examples are derived from the test's name (derandomize), so that a run in CI can be repeated as it was:
 `FUZZ_EXAMPLES=2000 uv run pytest tests/journey/test_fuzz.py` looks further than the default run.

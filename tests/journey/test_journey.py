@@ -1,4 +1,4 @@
-"""Consultations over real HTTP: through the gateway, real processes and PostgreSQL, as a client lives them."""
+"""Consultations over real HTTP, as a client experiences them: gateway, real processes and PostgreSQL."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

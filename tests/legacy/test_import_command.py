@@ -1,4 +1,4 @@
-"""`autodoctor import-legacy` as an operator runs it: tables, JSON, exit status; killed and started again; large."""
+"""`autodoctor import-legacy` as an operator runs it: tables, JSON, exit status, restart after a kill, many rows."""
 
 import json
 import signal

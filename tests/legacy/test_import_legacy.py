@@ -1,4 +1,4 @@
-"""An old database as broken as they come moves in: what becomes of each kind of row, once, and nothing is lost."""
+"""The import of a badly damaged old database: the result for each kind of row, once, and no row lost."""
 
 from datetime import timedelta
 from pathlib import Path

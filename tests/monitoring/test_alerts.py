@@ -1,4 +1,4 @@
-"""The four alert views and the limits: each finds what it names, and nothing that is as it should be."""
+"""The four alert views and the limits: each finds the sessions it names, and no sound ones."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""GET /api/admin/session-health: every number against what was put into the database by hand, and its list."""
+"""GET /api/admin/session-health: every number, and its list, against rows put into the database by hand."""
 
 from datetime import UTC, datetime, timedelta
 from unittest.mock import ANY

@@ -1,4 +1,4 @@
-"""The monitor tells of each alert once when it comes and once when it is over, whoever dies in between."""
+"""The monitor notifies once when an alert opens and once when it clears, whichever run dies in between."""
 
 import json
 import subprocess

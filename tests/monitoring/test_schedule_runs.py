@@ -1,4 +1,4 @@
-"""When schedules ran and run next: the list is that of the template, and each handler records its own run."""
+"""The last and next runs of schedules: the list is that of the template, and each handler records its own run."""
 
 import json
 import re

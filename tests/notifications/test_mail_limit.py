@@ -1,4 +1,4 @@
-"""Whoever types somebody else's address cannot have us flood it."""
+"""Nobody can flood an address by typing it into our forms."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Every mail in every language: complete, escaped where it must be, and on one line where it must be."""
+"""Every mail in every language: complete, and escaped and on one line where it must be."""
 
 from html.parser import HTMLParser
 from itertools import product

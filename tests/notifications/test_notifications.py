@@ -1,4 +1,4 @@
-"""The routes of notifications: one's own only, newest first, in the language chosen, marked as read once."""
+"""The routes of notifications: only one's own, newest first, in the chosen language, marked as read once."""
 
 import re
 from collections.abc import Iterator

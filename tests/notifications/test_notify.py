@@ -1,4 +1,4 @@
-"""One event, told once: whatever is delivered twice, out of order, refused, or dies half-way."""
+"""One notification per event: delivered twice, out of order, refused, or interrupted half-way."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The operators' commands: part of `autodoctor`, and able to run without the local cloud."""
+"""The operators' commands: part of `autodoctor`, and runnable without the local cloud."""
 
 import pytest
 import typer.main

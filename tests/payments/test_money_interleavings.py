@@ -1,4 +1,4 @@
-"""Every interleaving of two that want the same money, statement by statement, and the books after each."""
+"""Every interleaving of two callers that want the same money, statement by statement, and the books after each."""
 
 from collections.abc import Callable
 from uuid import UUID

@@ -1,7 +1,7 @@
 """Random people pay in random ways for random sessions; their events come three times, late and shuffled.
 
-After every step invariants 1 to 10 hold, and once everything has been delivered every credit that ever was is either
-with its customer or was spent on a completed session.
+After every step invariants 1 to 10 hold, and once everything has been delivered every credit is either with its
+customer or was spent on a completed session.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Escalation and quotes: who may do what when, what an approval earns, and what comes again or too late."""
+"""Escalation and quotes: who may do what when, earnings from an approval, and repeated or late requests."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Quotes under stress: two at once, lost connections, statements typed by hand, and what the checker would find."""
+"""Quotes under stress: concurrent callers, lost connections, hand-typed statements, and the checker's findings."""
 
 import threading
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Referral and quote over HTTP: the code at intake, the payouts they end in, and who may call what on a quote."""
+"""Referral and quote over HTTP: the code at intake, the resulting payouts, and the permitted callers of a quote."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Who is told of a quote: the workshop that it is asked of, the customer who decides, the mechanic who earned."""
+"""Notifications of a quote: to the workshop that is asked, the customer who decides, the mechanic who earned."""
 
 from collections.abc import Iterator
 from uuid import UUID

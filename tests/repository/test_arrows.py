@@ -1,4 +1,4 @@
-"""Which package of the layer may import which, as a table without cycles: one can be read after what it imports."""
+"""The imports allowed between the layer's packages, as a table without cycles: read a package after its imports."""
 
 import ast
 from collections.abc import Iterator, Mapping

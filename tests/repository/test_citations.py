@@ -1,4 +1,4 @@
-"""What the repository's text points to exists: documents, their anchors, files and modules."""
+"""References in the repository's text exist: documents, their anchors, files and modules."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The hook that judges a commit's message: its pattern against a table, and pre-commit itself on both outcomes."""
+"""The hook that checks a commit's message: its pattern against a table, and pre-commit itself on both outcomes."""
 
 import re
 import shutil

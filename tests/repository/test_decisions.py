@@ -1,4 +1,4 @@
-"""DECISIONS.md stays a log that can be searched: numbered, indexed, each entry in its three parts."""
+"""DECISIONS.md stays a searchable log: numbered, indexed, each entry in its three parts."""
 
 import re
 from pathlib import Path

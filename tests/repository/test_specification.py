@@ -1,4 +1,4 @@
-"""SPEC.md says what the code says, wherever the two can be compared."""
+"""SPEC.md agrees with the code, wherever the two can be compared."""
 
 import json
 import re

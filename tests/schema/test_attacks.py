@@ -1,7 +1,7 @@
 """Raw SQL against each invariant, by the application's role and by the owner: all of it is refused.
 
-An attack runs in a transaction that judges its deferred constraints as a commit would and is then rolled
-back, so one cast of sessions serves them all, on the embedded PostgreSQL and, where installed, on version 15.
+An attack runs in a transaction that checks its deferred constraints as a commit would and is then rolled back,
+so one set of sessions serves all attacks, on the embedded PostgreSQL and, if installed, on version 15.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Migrations: all or nothing, safe twice, safe at once, and no lock outlives a migration that was killed."""
+"""Migrations: all or nothing, safe twice and concurrently, and no lock outlives a migration that was killed."""
 
 import subprocess
 import sys

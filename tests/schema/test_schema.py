@@ -1,4 +1,4 @@
-"""Facts of the schema: the same states and moves as in Python, comments, what each role may do, its time-outs."""
+"""Facts of the schema: the same states and moves as in Python, comments, the privileges of each role, time-outs."""
 
 import re
 from datetime import timedelta

@@ -1,6 +1,6 @@
-"""No statement of the functions would pin a connection of RDS Proxy: every statement of the layer is looked at.
+"""No statement of the functions would pin a connection of RDS Proxy: every statement of the layer is checked.
 
-The same is asked of everything else that this run of the suite sent: tests/conftest.py, when its server stops.
+tests/conftest.py checks everything else that this run of the suite sent, when its server stops.
 """
 
 import importlib

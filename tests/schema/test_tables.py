@@ -1,4 +1,4 @@
-"""Which tables a test's database is emptied of: all that are empty in a new one."""
+"""The tables that are emptied between tests: all that are empty in a new database."""
 
 import psycopg
 from psycopg import sql

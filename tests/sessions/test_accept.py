@@ -1,4 +1,4 @@
-"""Accepting and declining: who gets a request, who is told it is gone, and what follows from a no."""
+"""Accepting and declining: who gets a request, who learns that it is gone, and the effects of a decline."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

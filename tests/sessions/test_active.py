@@ -1,4 +1,4 @@
-"""What each party sees of their sessions: the active one, one in detail, and the history."""
+"""A party's view of their sessions: the active one, one in detail, and the history."""
 
 import json
 from datetime import UTC, datetime

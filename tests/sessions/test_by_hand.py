@@ -1,4 +1,4 @@
-"""An operator at psql: a hand-typed UPDATE of a session keeps everything else in step and is recorded as such."""
+"""A hand-typed UPDATE of a session at psql keeps everything else in step and is recorded as such."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""Ending a session: the server decides from what is recorded, whoever asks, whatever they claim, however often."""
+"""Ending a session: the server decides from recorded evidence, whoever asks, whatever they claim, however often."""
 
 import threading
 import time

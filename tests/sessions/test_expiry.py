@@ -1,4 +1,4 @@
-"""The sweeps: what was left behind is expired, queued again, brought due, released or ended, and nothing else is."""
+"""The sweeps: leftover sessions are expired, queued again, made due, released or ended, and no others are."""
 
 from collections.abc import Callable, Iterator
 from uuid import UUID

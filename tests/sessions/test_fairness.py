@@ -1,4 +1,4 @@
-"""Whatever frees capacity, nobody of equal urgency is listed behind a later arrival, for any mechanic who sees both."""
+"""When capacity is freed, no mechanic sees anybody of equal urgency listed behind a later arrival."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Joining and leaving as evidence, and a mechanic giving a session back before it is live."""
+"""Joining and leaving as evidence, and a mechanic releasing a session before it is live."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The schema's `judge()` says what `domain.ending` says, of the policy and of any evidence whatsoever."""
+"""The schema's `judge()` agrees with `domain.ending`, on the policy and on any evidence."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Everything a test can break about the API, as a client meets it."""
+"""Every fault that a test can inject into the API, as a client experiences it."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Refunds and disputes: what is given back, by whom, and what Stripe refuses."""
+"""Refunds and disputes: the money returned, by whom, and Stripe's refusals."""
 
 import pytest
 import stripe

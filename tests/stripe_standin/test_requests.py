@@ -1,4 +1,4 @@
-"""What every request has in common: keys, unknown addresses, forms, lists, fields expanded."""
+"""The common parts of every request: keys, unknown addresses, forms, lists, expanded fields."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""The books add up whatever happens, and outlive a process that is killed at any moment."""
+"""The books always add up, and survive a process that is killed at any moment."""
 
 import json
 import signal

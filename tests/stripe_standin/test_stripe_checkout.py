@@ -1,4 +1,4 @@
-"""Checkout Sessions: what is asked, what is answered, and what becomes of them."""
+"""Checkout Sessions: requests, answers, and final states."""
 
 import time
 from typing import Any

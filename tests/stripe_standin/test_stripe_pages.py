@@ -1,4 +1,4 @@
-"""The pages: a person pays, a person at the dashboard, and the control of a test in another process."""
+"""The pages: a person pays, a person uses the dashboard, and a test in another process controls both."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Webhooks: signatures, endpoints, retries, and what a test can do to their delivery."""
+"""Webhooks: signatures, endpoints, retries, and the faults that a test can inject into their delivery."""
 
 import json
 import time

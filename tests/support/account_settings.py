@@ -1,4 +1,4 @@
-"""What tests may have otherwise about the account that runs for them; the fixture `account_settings` gives it."""
+"""The settings of the running account that tests may change, through the fixture `account_settings`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What tests of the admin routes share: changes as an admin makes them, the rows they leave, and two at once."""
+"""Shared by tests of the admin routes: an admin's changes, the rows they leave, and two at once."""
 
 import json
 import threading

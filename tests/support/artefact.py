@@ -1,4 +1,4 @@
-"""The artefact at work: its functions behind the local gateway, on a database that it migrated itself."""
+"""The built artefact at work: its functions behind the local gateway, on a database that it migrated itself."""
 
 import subprocess
 from collections.abc import Iterator

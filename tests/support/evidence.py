@@ -1,4 +1,4 @@
-"""Evidence that a test plants as the owner, and what it reads back from the audit trail."""
+"""Evidence that a test plants as the owner, and reads back from the audit trail."""
 
 from typing import Any, Literal
 from uuid import UUID

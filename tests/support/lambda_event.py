@@ -1,4 +1,4 @@
-"""What API Gateway hands to a function (HTTP API, payload 2.0), and the answer in a shape that tests can ask."""
+"""API Gateway's event for a function (HTTP API, payload 2.0), and the answer in a form for tests."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Holds what the account answers against openapi.json: status, media type, members, problems, headers."""
+"""Checks the account's answers against openapi.json: status, media type, members, problems, headers."""
 
 import json
 import re

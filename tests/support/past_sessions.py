@@ -1,4 +1,4 @@
-"""Ended sessions at instants of a test's choosing, written past the triggers, with the evidence they would leave."""
+"""Ended sessions at chosen instants, written past the triggers, with the evidence they would leave."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

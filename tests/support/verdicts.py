@@ -1,4 +1,4 @@
-"""Cases of the verdict: the policy as a table, and any evidence whatsoever; Python and the schema are held to both."""
+"""Cases of the verdict, for Python and the schema: the policy as a table, and random evidence."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The dashboard shows metrics that exist: ours are counted somewhere, AWS's belong to what the template makes."""
+"""The dashboard shows existing metrics: ours are emitted by code, AWS's belong to resources of the template."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Bus, rules and queues lose nothing: retries, dead letters, time to finish, and alarms where one has to look."""
+"""Bus, rules and queues lose nothing: retries, dead letters, time to finish, and alarms that call an operator."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""House rules of every function: its alarms, its log group, its code, and where its failures go."""
+"""House rules of every function: its alarms, its log group, its code, and the destination of its failures."""
 
 import re
 from pathlib import Path

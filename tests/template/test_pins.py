@@ -1,4 +1,4 @@
-"""Versions agree: project, layer, functions, and the environment the tests run in."""
+"""Versions agree: project, layer, functions, and the environment of the tests."""
 
 import tomllib
 from collections.abc import Iterable

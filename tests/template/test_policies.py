@@ -1,4 +1,4 @@
-"""Least privilege: what each role may do, spelled out, and nothing wider than AWS forces on us."""
+"""Least privilege: the permissions of each role, spelled out, and none wider than AWS forces on us."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The template hangs together: every name it mentions exists, whatever parameters are given."""
+"""The template is consistent: every name in it exists, whatever parameters are given."""
 
 import json
 import re

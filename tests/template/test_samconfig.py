@@ -1,4 +1,4 @@
-"""The README's samconfig example names parameters that exist, and leaves out none that has to be given."""
+"""The README's samconfig example names existing parameters, and omits no required one."""
 
 import re
 import tomllib

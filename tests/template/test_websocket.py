@@ -1,4 +1,4 @@
-"""The WebSocket API: who may open a connection, who may invoke what is behind it, and what is never logged."""
+"""The WebSocket API: who may connect, who may invoke its functions, and what is never logged."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a customer's data in hand: the answer tells nothing of it, and neither does the log."""
+"""Errors while handling a customer's data: neither the answer nor the log reveals any of it."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Names, instants and text on the wire, and that every answer has exactly its fields of SPEC.md#http."""
+"""Names, instants and text in JSON, and that every answer has exactly its fields of SPEC.md#http."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone

@@ -1,4 +1,4 @@
-"""A browser that has a file already does not get it again, however it says so."""
+"""A browser that already has a file does not get it again, whichever header says so."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is wrong with input is said in words that a person understands beside their field."""
+"""Validation errors are worded for people, beside their field."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""One thing is called otherwise than several."""
+"""Singular and plural of counted things."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the bench puts beside the product: a bus that answers as AWS does, and the product without its events."""
+"""The bench's additions: a bus that answers as AWS does, and the product without its events."""
 
 from pathlib import Path
 

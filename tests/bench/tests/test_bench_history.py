@@ -1,4 +1,4 @@
-"""What the bench loads in bulk, past every trigger, is a history that the product could have written."""
+"""The history that the bench loads in bulk, past every trigger, is one that the product could have written."""
 
 import psycopg
 import pytest

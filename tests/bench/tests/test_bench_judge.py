@@ -1,4 +1,4 @@
-"""How the bench judges: ratios against targets, and when a machine is too noisy for a timing to be told."""
+"""The bench's verdicts: ratios against targets, and machines too noisy for timings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the bench reads out of PostgreSQL's own reports: the server's log and pg_waldump's totals."""
+"""The bench's readings of PostgreSQL's own reports: the server's log and pg_waldump's totals."""
 
 import pytest
 

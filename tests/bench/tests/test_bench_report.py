@@ -1,4 +1,4 @@
-"""What the bench writes: a miss with its cause, a refusal with its reason, and every round in the JSON file."""
+"""The bench's report: a miss with its cause, a refusal with its reason, and every round in the JSON file."""
 
 import json
 from datetime import UTC, datetime

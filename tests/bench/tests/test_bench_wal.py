@@ -1,4 +1,4 @@
-"""Which relation a record of the write-ahead log belongs to, read from pg_waldump's own words."""
+"""The relation of a write-ahead log record, read from the output of pg_waldump."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The bus takes, matches and delivers as EventBridge does, also while it is broken on purpose."""
+"""The bus takes, matches and delivers as EventBridge does, also under injected faults."""
 
 import json
 import time

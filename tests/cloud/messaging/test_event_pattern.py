@@ -1,4 +1,4 @@
-"""Event patterns match as EventBridge's do, and what is not known is refused, never ignored."""
+"""Event patterns match as EventBridge's do; unknown operators are refused, never ignored."""
 
 import pytest
 

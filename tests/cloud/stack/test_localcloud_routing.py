@@ -1,4 +1,4 @@
-"""A request meets the route API Gateway would pick."""
+"""A request is routed as API Gateway would route it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the local cloud reads of WebSocket APIs in a template, and where it puts them."""
+"""The WebSocket APIs that the local cloud reads from a template, and their addresses."""
 
 from pathlib import Path
 

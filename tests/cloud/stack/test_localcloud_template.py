@@ -1,4 +1,4 @@
-"""The template is read as CloudFormation and SAM read it, or refused with the place named."""
+"""The template is read as CloudFormation and SAM read it, or refused with the place of the error."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Dead letters in the hands of an admin: seen without what they say, sent again from wherever they come, on record."""
+"""An admin's dead letters: listed without their contents, sent again from any queue, on record."""
 
 import json
 import time

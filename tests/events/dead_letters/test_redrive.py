@@ -1,4 +1,4 @@
-"""`autodoctor redrive` shows dead letters without personal data and sends them again, wherever they come from."""
+"""`autodoctor redrive` lists dead letters without personal data and sends them again from any queue."""
 
 import os
 import threading

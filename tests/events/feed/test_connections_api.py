@@ -1,4 +1,4 @@
-"""`@connections` as boto3 sees it: posts, descriptions, ends, and what is gone."""
+"""`@connections` as boto3 sees it: posts, descriptions, deletions, and connections that are gone."""
 
 import http.client
 import socket

@@ -1,4 +1,4 @@
-"""Who gets what: the feed of a mechanic shows exactly what their queue shows, or showed until now."""
+"""The recipients of messages: a mechanic's feed shows exactly what their queue shows, or showed until now."""
 
 from datetime import timedelta
 from itertools import product

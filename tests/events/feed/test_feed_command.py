@@ -1,4 +1,4 @@
-"""`autodoctor feed` in one terminal, something happening in another, the server killed in between."""
+"""`autodoctor feed` in one terminal, events from another, the server killed in between."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Who waits and is connected is told their place when it has changed, and only then."""
+"""A waiting, connected customer receives their queue position when it changes, and only then."""
 
 import json
 from uuid import UUID

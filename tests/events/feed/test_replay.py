@@ -1,4 +1,4 @@
-"""What a client that was away gets, what comes twice or late, and what the parties of a session are told."""
+"""Missed messages after a reconnect, duplicate and late events, and the messages to the parties of a session."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier

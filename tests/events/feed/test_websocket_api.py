@@ -1,4 +1,4 @@
-"""The WebSocket API as API Gateway runs it: handshake, routes, limits, and `$disconnect` whatever ends it."""
+"""The WebSocket API as API Gateway runs it: handshake, routes, limits, and `$disconnect` after any end."""
 
 import contextlib
 import http.client

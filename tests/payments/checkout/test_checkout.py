@@ -1,4 +1,4 @@
-"""Buying by card: one page for one intake, closed for another, and nothing half-made where Stripe is down."""
+"""Buying by card: one page per intake, closed for another intake, and nothing half-made when Stripe is down."""
 
 from concurrent.futures import ThreadPoolExecutor
 

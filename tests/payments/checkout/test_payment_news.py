@@ -1,4 +1,4 @@
-"""What a customer is told of a payment that gave them nothing: by e-mail and in the application, once each."""
+"""A customer is notified of an unfulfillable payment: by e-mail and in the application, once each."""
 
 import json
 from collections.abc import Iterator

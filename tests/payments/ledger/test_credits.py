@@ -1,4 +1,4 @@
-"""Credits: granted once, spent once at intake, and never two intakes the same one."""
+"""Credits: granted once, spent once at intake, and never the same one by two intakes."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Stripe's fees: booked by the sweep alone, from its balance transactions, each once, whatever interrupts it."""
+"""Stripe's fees: booked only by the sweep, from balance transactions, each once, whatever interrupts it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""The ledger: what it takes, that nobody changes it, and that balances are its sums."""
+"""The ledger: the rows it accepts, that nobody changes them, and that balances are their sums."""
 
 from typing import LiteralString
 from uuid import UUID

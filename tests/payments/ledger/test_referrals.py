@@ -1,4 +1,4 @@
-"""Referrals: whose code counts, and what it earns, from the platform's share, once for each completed session."""
+"""Referrals: the codes that count, and earnings from the platform's share, once for each completed session."""
 
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Settlement: what each outcome does with each funding, once, whoever asks and however often."""
+"""Settlement: the effect of each outcome with each funding, once, whoever asks and however often."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

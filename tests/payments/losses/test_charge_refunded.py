@@ -1,4 +1,4 @@
-"""An endpoint that asks for `charge.refunded` alone: what went back is looked up and booked, once, in any order."""
+"""An endpoint that receives only `charge.refunded`: refunds are looked up and booked, once, in any order."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Disputes, through the handler: they hold what was not sent, and a lost one is booked, taken back, or owed."""
+"""Disputes, through the handler: they hold unsent money, and a lost one is booked, taken back, or owed."""
 
 import json
 

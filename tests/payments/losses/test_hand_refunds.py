@@ -1,4 +1,4 @@
-"""Refunds by hand in Stripe's dashboard, through the handler: booked once each, in any order, nothing paid twice."""
+"""Refunds by hand at Stripe, through the handler: booked once each, in any order, nothing refunded twice."""
 
 import json
 

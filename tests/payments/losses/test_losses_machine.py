@@ -1,8 +1,8 @@
-"""Whatever people, banks, Stripe and the network do to money that went back: at quiet all books agree to the cent.
+"""Refunds and disputes under random actions of people, banks, Stripe and the network: at rest all books agree.
 
 Sessions and packs are bought, held, cancelled; payments are refunded by hand, refunds come back, disputes are opened,
-won and lost, transfers are taken back; events come late, shuffled and three times; calls fail before and after they
-acted.
+won and lost, transfers are reversed; events come late, shuffled and three times; calls fail before and after they
+took effect.
 """
 
 import random

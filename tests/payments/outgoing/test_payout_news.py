@@ -1,4 +1,4 @@
-"""What Stripe says of mechanics' money, through the handler: accounts, refused payouts, transfers taken back."""
+"""Stripe's events about mechanics' money, through the handler: accounts, refused payouts, reversed transfers."""
 
 import json
 

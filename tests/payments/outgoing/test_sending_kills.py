@@ -1,4 +1,4 @@
-"""A worker that is killed at any point of its way to Stripe: the next one ends with one transfer, or one refund."""
+"""A worker killed at any point on its way to Stripe: the next one ends with one transfer, or one refund."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Anything may happen to payouts and refunds on their way: at quiet each was sent once, and all books agree."""
+"""Random events while payouts and refunds are being sent: at rest each was sent once, and all books agree."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""From the card to the mechanic, and back to the card, over HTTP: all functions, bus, queue and webhooks together."""
+"""From the card to the mechanic, and back to the card, over HTTP: all functions, bus, queue and webhooks."""
 
 import time
 from typing import Any

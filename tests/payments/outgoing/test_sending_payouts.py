@@ -1,4 +1,4 @@
-"""Payouts on their way to Stripe: each reaches the mechanic once, whatever fails on the way and however late."""
+"""Sending payouts to Stripe: each reaches the mechanic once, whatever fails on the way and however late."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Refunds on their way to Stripe: each customer gets back what they paid, once, whoever else pays back some of it."""
+"""Sending refunds to Stripe: each customer gets their payment back once, whoever else refunds some of it."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Reconciling, on our database and the stand-in's books: whatever healthy flows do, both say the same."""
+"""Reconciling our database with the stand-in's books: after any healthy flow, both agree."""
 
 import pytest
 

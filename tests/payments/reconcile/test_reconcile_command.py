@@ -1,4 +1,4 @@
-"""Reconciling as operators and the schedule do it: the command's table and exit status, the function, what it keeps."""
+"""Reconciling by operators and by the schedule: the command's table and exit status, the function and its records."""
 
 import json
 from typing import TYPE_CHECKING, Any

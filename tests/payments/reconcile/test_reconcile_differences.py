@@ -1,6 +1,6 @@
-"""Reconciling: each thing that can be wrong is named as what it is, alone; what Stripe proves is booked, once.
+"""Reconciling: each kind of difference gets its own name, and no other; those that Stripe proves are booked once.
 
-All of it happens to one set of books, one thing after the other: what a repair cannot book stays, and is found again.
+All differences are planted in one set of books, one after the other: those that a repair cannot book are found again.
 """
 
 from collections.abc import Iterator

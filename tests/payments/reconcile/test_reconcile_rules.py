@@ -1,4 +1,4 @@
-"""The rules of the comparison, on plain values: what Stripe says, what is booked, and what that is called."""
+"""The rules of the comparison, on plain values: Stripe's statement, our bookings, and the name of each difference."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Stripe tells of an account in no order: the newest counts, and where two contradict each other it is asked."""
+"""Stripe reports an account in any order: the newest event counts, and a contradiction makes us ask Stripe."""
 
 import itertools
 import json

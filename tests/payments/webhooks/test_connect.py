@@ -1,4 +1,4 @@
-"""Onboarding at Stripe: one account a mechanic, whatever fails in between, and what Stripe says of it."""
+"""Onboarding at Stripe: one account per mechanic, whatever fails in between, and Stripe's reports about it."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A mechanic whose account Stripe rejected, or who lost it, begins anew, and is sent what they are owed."""
+"""A mechanic who lost their account, or whom Stripe rejected, goes through onboarding again and is paid."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The console for a test: an account whose mails and payments lead to it, and signing in."""
+"""The console for a test: an account whose mails and payments link to it, and signing in."""
 
 import re
 

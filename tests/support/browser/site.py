@@ -1,4 +1,4 @@
-"""The site of a deployment, to which mails and Stripe lead: here one page that says where it is."""
+"""A deployment's website, to which mails and Stripe link: here one page that names its address."""
 
 import threading
 from collections.abc import Iterator

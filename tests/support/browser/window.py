@@ -1,4 +1,4 @@
-"""What a test sees of a page: its window, what went wrong in it, and pictures of it that are kept."""
+"""A test's view of a page: its window, the errors in it, and screenshots that are kept."""
 
 import re
 from dataclasses import dataclass, field

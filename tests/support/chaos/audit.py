@@ -1,7 +1,7 @@
-"""At rest: every session's money is where its outcome says, once, and the ledger is what Stripe's books are.
+"""At rest: every session's money is where its outcome requires, once, and the ledger equals Stripe's books.
 
-What Stripe has is read from the stand-in's own objects, by Stripe's ids and by ours in its metadata; what should be
-there is worked out from sessions and prices, not from what our rows of payouts and refunds say.
+Stripe's state is read from the stand-in's own objects, by Stripe's ids and by ours in its metadata; the expected state
+is computed from sessions and prices, not from our rows of payouts and refunds.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What goes on beside the people: relay, schedules, the passing of time, and faults at Stripe that come and go."""
+"""The background of a run: relay, schedules, the passing of time, and faults at Stripe that come and go."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What chaos runs on: database, stand-in and functions, and the clock of each, which the test moves."""
+"""The environment of chaos: database, stand-in and functions, and their clocks, which the test moves."""
 
 import random
 import threading

@@ -1,13 +1,13 @@
-"""The functions as processes of their own, a few alike, any of which may be killed with SIGKILL at any moment.
+"""The functions as several equal processes, any of which may be killed with SIGKILL at any moment.
 
 `python functions.py LISTENER LIFELINE PROCESSES SEED` loads every handler once and then forks: a child that was killed
 is replaced in milliseconds, so that a run can afford thousands of kills. All children wait on one listening socket;
-each takes one request at a time, as in Lambda: `POST /NAME` with the event as JSON, or what Stripe posts to
-`/stripe/platform` and `/stripe/connect`. On the lifeline come lines: seconds between two kills on average, 0 for none;
-its end ends everything. On stdout goes `ready`, then a line for every kill, on stderr what the functions log.
+each takes one request at a time, as in Lambda: `POST /NAME` with the event as JSON, or Stripe's webhooks to
+`/stripe/platform` and `/stripe/connect`. Each line of the lifeline sets the average seconds between two kills, 0 for
+none; its end ends everything. Stdout gets `ready`, then a line for every kill; stderr gets the logs of the functions.
 
-A header X-Die-Before: N has the process kill itself before its N-th step from now, counted from 0: a statement, the end
-of a transaction, a call of Stripe's, the answer.
+A header X-Die-Before: N makes the process kill itself before its N-th step from now, counted from 0: a statement, the
+end of a transaction, a call of Stripe's, the answer.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Moves money one step after the other; each call of a function may be told where to die."""
+"""Moves money step by step; each call of a function may be given a step at which to die."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Customers and mechanics, who each play one random session after the other, whatever happens to the functions."""
+"""Customers and mechanics, each of whom plays random sessions, whatever happens to the functions."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Calls the functions of functions.py as a client would, who tries again when nobody answers."""
+"""Calls the functions of functions.py like a client that tries again when nobody answers."""
 
 import http.client
 import json

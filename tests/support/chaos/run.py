@@ -1,4 +1,4 @@
-"""A run: so many random sessions in a world where everything fails, then rest, then the audit."""
+"""A run: a number of random sessions under faults everywhere, then rest, then the audit."""
 
 import threading
 import time

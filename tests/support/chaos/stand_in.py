@@ -1,4 +1,4 @@
-"""The stand-in for Stripe as a process of its own, and a client that moves it over HTTP.
+"""The stand-in for Stripe in a process of its own, and a client that controls it over HTTP.
 
 `python stand_in.py FOLDER` prints its URL and runs until its standard input ends.
 """

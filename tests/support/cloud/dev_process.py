@@ -1,4 +1,4 @@
-"""`autodoctor dev` as a real process, for the tests of what it promises to somebody in front of a terminal."""
+"""`autodoctor dev` as a real process, for tests of its behaviour at a terminal."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What tests of the local cloud's engine work with, and the stack they run."""
+"""Tools for tests of the local cloud's engine, and the stack that they run."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Sessions in each state with everybody who could want something of them, and what they could want."""
+"""Sessions in each state, with everybody who could act on them and the actions."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta

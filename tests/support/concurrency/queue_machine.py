@@ -1,4 +1,4 @@
-"""Random things happen to the queue: who came when is known to the test, not read from the database."""
+"""Random events in the queue: the test itself knows the order of arrivals, and does not read it from the database."""
 
 import time
 from collections.abc import Callable

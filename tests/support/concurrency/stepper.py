@@ -1,12 +1,12 @@
 """Runs every interleaving of two use cases, each on a connection of its own, one step at a time.
 
-A step is a statement or the end of a transaction. Each use case runs in a thread that stops before every
-step of its own until the stepper lets it go, so that exactly one of the two moves at a time. Where a step
-has to wait for a lock of the other side, pg_blocking_pids() says so, and the other side goes on. Schedules
-are walked depth first: after each run, the last decision that could have gone the other way does.
+A step is a statement or the end of a transaction. Each use case runs in a thread that stops before each
+of its steps until the stepper lets it go, so that exactly one of the two moves at a time. If a step has to
+wait for a lock of the other side, pg_blocking_pids() says so, and the other side goes on. Schedules are walked
+depth first: after each run, the last decision that had an alternative is reversed.
 
 Two things shorten the walk without leaving out an outcome. BEGIN takes neither lock nor snapshot (READ
-COMMITTED), so it goes with the first statement unless asked for. And who was refused by NOWAIT tries again
+COMMITTED), so it goes with the first statement unless asked for. And a side that NOWAIT refused tries again
 only after the other side has ended a transaction: before that it would be refused the same way.
 """
 

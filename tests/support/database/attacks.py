@@ -1,4 +1,4 @@
-"""The table of attacks: SQL that would break an invariant, and the SQLSTATE that it is refused with."""
+"""The table of attacks: SQL that would break an invariant, and the SQLSTATE of its refusal."""
 
 from dataclasses import dataclass
 

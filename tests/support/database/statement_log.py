@@ -1,4 +1,4 @@
-"""What the functions sent to PostgreSQL, read from its log, and which of it would pin a connection of RDS Proxy.
+"""The functions' statements, read from PostgreSQL's log, and those that would pin a connection of RDS Proxy.
 
 A pinned connection serves one client until that client goes away, so one such statement per environment
 undoes the proxy. The list is AWS's ("Avoiding pinning an RDS Proxy", PostgreSQL), with LISTEN's companions.

@@ -1,4 +1,4 @@
-"""Which tables there are, read from the catalogue."""
+"""The tables of the schema, read from the catalogue."""
 
 import re
 from typing import Any, Final

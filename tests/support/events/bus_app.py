@@ -1,4 +1,4 @@
-"""The stack the tests of bus and queues run, and a caller of its AWS APIs."""
+"""The stack for tests of bus and queues, and a client of its AWS APIs."""
 
 import json
 from collections.abc import Callable, Iterator

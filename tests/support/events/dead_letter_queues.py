@@ -1,4 +1,4 @@
-"""The dead-letter queues of a running account: messages are put there through SQS's own API."""
+"""The dead-letter queues of a running account; messages are put there through SQS's own API."""
 
 from typing import Any
 

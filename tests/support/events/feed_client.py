@@ -1,4 +1,4 @@
-"""A client of the realtime feed: collects what it gets, with times, and can vanish."""
+"""A client of the realtime feed: records messages with their times, and can vanish."""
 
 import json
 import socket

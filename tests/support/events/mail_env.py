@@ -1,4 +1,4 @@
-"""What tests of notifications share: a scripted SES, and the events of a test's own sessions handed to `notify`."""
+"""Shared by tests of notifications: a scripted SES, and a test's own events handed to `notify`."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The running account with what can go wrong in it: the bus, its processes, its queues, and the time they take."""
+"""The running account and its faults: the bus, its processes, its queues, and their delays."""
 
 import math
 import os

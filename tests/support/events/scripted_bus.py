@@ -1,4 +1,4 @@
-"""A stand-in for PutEvents: takes what it is sent, in order, until it is told to refuse, hang or die."""
+"""A stand-in for PutEvents: takes events in order, until it is set to refuse, hang or die."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The mails that a running account sent, as its page of them shows."""
+"""The mails of a running account, as its page shows them."""
 
 import time
 from collections.abc import Callable

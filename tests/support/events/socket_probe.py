@@ -1,4 +1,4 @@
-"""The stack the tests of the WebSocket API run: a probe that notes its events and does what it is told."""
+"""The stack for tests of the WebSocket API: a probe that records its events and obeys the test."""
 
 import json
 import time

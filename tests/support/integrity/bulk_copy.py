@@ -1,6 +1,6 @@
-"""Many copies of the sample data in its own database, each with ids of its own and a little later or earlier.
+"""Many copies of the sample data in its own database, each with its own ids and slightly shifted times.
 
-The rows are those that the use cases made; copied with triggers and foreign keys off, ids and all that is named after
+The rows were made by the use cases and are copied with triggers and foreign keys off. Ids and all values that contain
 them are replaced, so that every copy is as right or as wrong as the first.
 """
 

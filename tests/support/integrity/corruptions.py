@@ -1,6 +1,6 @@
-"""One way or more to spoil a database for every check of verify: what it claims to find, it has to find.
+"""At least one way to corrupt a database for every check of verify, which has to find it.
 
-Each is a list of statements for a superuser whom no trigger, check or unique key holds up. `{name}` is the id of the
+Each is a list of statements for a superuser, without triggers, checks and unique keys. `{name}` is the id of the
 session of that name in sample_data.py.
 """
 

@@ -1,4 +1,4 @@
-"""Ways to spoil the money of a database: settlements, payouts, refunds, the ledger and Stripe's inbox, check by check.
+"""Ways to corrupt the money of a database, check by check: settlements, payouts, refunds, ledger, inbox.
 
 As in corruptions.py.
 """

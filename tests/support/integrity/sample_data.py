@@ -1,4 +1,4 @@
-"""Sample data: one session in every state and on every way through them, made by the real use cases."""
+"""Sample data: sessions in every state, by every path to it, made by the real use cases."""
 
 import functools
 import random

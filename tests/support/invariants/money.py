@@ -1,6 +1,6 @@
-"""Invariants 9 and 10 as far as our own books go: every ended session settled once and rightly, the ledger adds up.
+"""Invariants 9 and 10 within our own books: every ended session is settled once and correctly, the ledger adds up.
 
-Part of the checker in invariants.py. What Stripe says is compared elsewhere.
+Part of the checker in sessions.py. Stripe's books are compared elsewhere.
 """
 
 from typing import Final, LiteralString

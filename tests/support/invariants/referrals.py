@@ -1,6 +1,6 @@
-"""Invariant 9 for referrals and quotes: what they earn, once, and nothing else does.
+"""Invariant 9 for referrals and quotes: each earns once, and nothing else earns.
 
-Part of the checker in invariants.py, and worked out in another way than the code under test does.
+Part of the checker in sessions.py, and computed in another way than in the code under test.
 """
 
 from typing import Final, LiteralString

@@ -1,8 +1,8 @@
-"""The checker: proves invariants 1 to 10 (SPEC.md#invariants) on whatever a database holds, from the audit trail up.
+"""The checker: proves invariants 1 to 10 (SPEC.md#invariants) on any database, starting from the audit trail.
 
-It trusts no trigger and no function of the schema. The moves that exist come from `domain.lifecycle`, the
-outcome of an ended session is judged again from its evidence by `domain.ending`, and the audit trail has to
-tell, without a gap, how each row came to be what it is.
+It trusts no trigger and no function of the schema. The allowed moves come from `domain.lifecycle`, the outcome
+of an ended session is judged again from its evidence by `domain.ending`, and the audit trail has to explain
+without a gap how each row reached its state.
 """
 
 from collections.abc import Iterator

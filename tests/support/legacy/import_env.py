@@ -1,4 +1,4 @@
-"""Importing an old system, and what there is afterwards."""
+"""Importing an old system, and the state afterwards."""
 
 from dataclasses import dataclass
 from typing import Any, Final, LiteralString

@@ -1,4 +1,4 @@
-"""A database of the old system, as broken as they were: enums drifted, columns missing, rows in no step."""
+"""A database of the old system, as broken as real ones: drifted enums, missing columns, rows that disagree."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

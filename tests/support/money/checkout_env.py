@@ -1,4 +1,4 @@
-"""Where customers pay: intakes by card, and webhooks through the function's own handler."""
+"""The customers' side of payments: intakes by card, and webhooks through the function's own handler."""
 
 import base64
 import time

@@ -1,4 +1,4 @@
-"""What can be wrong with books: each is done to healthy ones, at Stripe or in ours, and named after it."""
+"""Faults in the books: each is planted in healthy ones, at Stripe or in ours, and named after its kind."""
 
 from collections.abc import Callable
 from typing import LiteralString

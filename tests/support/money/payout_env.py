@@ -1,4 +1,4 @@
-"""What tests of payouts share: the stand-in, sessions that are paid there, and sweeps of a worker's length."""
+"""Shared by tests of payouts: the stand-in, sessions paid there, and sweeps as long as a worker's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

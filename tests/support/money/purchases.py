@@ -1,4 +1,4 @@
-"""What tests of money share: credits for somebody, a paid card session as if Stripe's part were there, and balances."""
+"""Shared by tests of money: granted credits, a paid card session without Stripe, and balances."""
 
 from typing import Any, LiteralString
 from uuid import UUID

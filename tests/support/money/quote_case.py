@@ -1,4 +1,4 @@
-"""What tests of quotes share: a live session with its parties and a workshop, and the steps of a quote."""
+"""Shared by tests of quotes: a live session with its parties and a workshop, and the steps of a quote."""
 
 from dataclasses import dataclass
 from uuid import UUID

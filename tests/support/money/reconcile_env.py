@@ -1,4 +1,4 @@
-"""Everything that money can do on one database and one stand-in, one step at a time."""
+"""Every flow of money on one database and one stand-in, one step at a time."""
 
 from collections import Counter as Tally
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Where money goes back: sessions and packs bought at the stand-in, its events through the handler, and all books."""
+"""Refunds: sessions and packs bought at the stand-in, its events through the handler, and all books."""
 
 import random
 from dataclasses import dataclass, field

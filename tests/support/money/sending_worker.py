@@ -1,4 +1,4 @@
-"""A worker that a test can kill: sends what is due, once, as the function would."""
+"""A worker that a test can kill: sends the due payouts and refunds once, as the function would."""
 
 import os
 

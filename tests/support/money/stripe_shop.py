@@ -1,4 +1,4 @@
-"""A business with an account at the stand-in: what tests of it do over and over, with Stripe's own SDK over HTTP."""
+"""A business with an account at the stand-in: common steps of its tests, with Stripe's own SDK over HTTP."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Writes down what it is given, and fails when the notebook's folder says so."""
+"""Records its events, and fails when the notebook's folder says so."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Does what an event asks, so that a test can see what the local cloud makes of it."""
+"""Obeys its event, so that a test can see how the local cloud reacts."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Writes every call into a notebook, and fails the first few of them."""
+"""Records every call in a notebook, and fails the first few of them."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Ends its process while it is loaded."""
+"""Ends its process during the import."""
 
 import os
 

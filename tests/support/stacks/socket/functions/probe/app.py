@@ -1,4 +1,4 @@
-"""Writes every event into a notebook, and does what the query string or the message asks for."""
+"""Records every event in a notebook, and obeys the query string or the message."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Takes webhooks as they must be taken, and says which came and what Stripe says of their payments."""
+"""Receives webhooks correctly, and reports which came and Stripe's state of their payments."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Says what it knows of Stripe."""
+"""Reports what it knows about Stripe."""
 
 import os
 

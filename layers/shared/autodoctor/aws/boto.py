@@ -1,4 +1,4 @@
-"""boto3 where no customer waits: it is loaded at the first call, and its errors become ours."""
+"""boto3 for calls on which no customer waits: it is loaded at the first call, and its errors become ours."""
 
 from functools import cache
 from typing import Any, Final

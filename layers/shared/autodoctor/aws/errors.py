@@ -1,8 +1,8 @@
-"""Failed calls of AWS's services: which service, and what it answered, so that the log and the caller can tell."""
+"""Failed calls of AWS's services, with the service and its answer for the log and the caller."""
 
 
 class AwsError(Exception):
-    """A service did not do what it was asked.
+    """A service refused a call, or did not answer.
 
     Attributes:
         service: the name its requests are signed for, such as `sqs`.
@@ -30,7 +30,7 @@ class ServiceRefused(AwsError):
 
 
 class ServiceUnreachable(AwsError):
-    """The service could not be reached or did not answer in time; it may have done what it was asked."""
+    """The service could not be reached or did not answer in time; it may have acted on the call."""
 
     def __init__(self, service: str) -> None:
         super().__init__(service, f"{service} did not answer")

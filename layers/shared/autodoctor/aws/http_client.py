@@ -72,7 +72,7 @@ class HttpConnection:
     def request(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes, *, timeout_seconds: float
     ) -> HttpResponse:
-        """Make one request. Whatever fails, the connection is closed.
+        """Make one request. The connection is closed on any failure.
 
         Args:
             method: HTTP method.

@@ -8,7 +8,7 @@ from autodoctor.aws.client import endpoint
 
 MOST_AT_ONCE: Final = 10
 """As many as ReceiveMessage gives at once."""
-# Long enough to ask every server of the queue: a short poll asks a few, and may find nothing where there is something.
+# Long enough to ask every server of the queue: a short poll asks only a few, and may miss messages.
 _LONG_POLL_SECONDS: Final = 1
 
 

@@ -1,1 +1,1 @@
-"""Events: the outbox, the bus, what consumers share, and the realtime feed."""
+"""Events: the outbox, the bus, the shared parts of consumers, and the realtime feed."""

@@ -190,7 +190,7 @@ def event_of(row: Row) -> Event:
     """The event of a row that `outbox.pending` or `outbox.claim` selected.
 
     Raises:
-        pydantic.ValidationError: the row is no event that we know.
+        pydantic.ValidationError: the row is not a known event.
     """
     common = {"event_id": uuid5(row["subject_id"], str(row["id"])), "sequence": row["id"]}
     if row["type"] is not None:

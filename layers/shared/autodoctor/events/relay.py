@@ -1,4 +1,4 @@
-"""The relay: publishes what calls left in the outbox, subject by subject and in order."""
+"""The relay: publishes the events that calls left in the outbox, subject by subject and in order."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ _BEFORE_ALL: Final = UUID(int=0)
 
 
 class Relayed(ResponseModel):
-    """What one run did, and what it left in the outbox.
+    """The work of one run, and the events it left in the outbox.
 
     Attributes:
         published: events the bus took.
@@ -129,7 +129,7 @@ class _Run:
 
 
 def relay(database: Database, seconds_left: SecondsLeft, grace_seconds: float = GRACE_SECONDS) -> Relayed:
-    """Publish what is left in the outbox, turn by turn, until it is empty or time runs short.
+    """Publish the events left in the outbox, turn by turn, until it is empty or time runs short.
 
     Several may run at once, since a subject belongs to one relay at a time. A relay that is killed between the bus's
     answer and its commit has published events that the next one publishes again.
@@ -138,7 +138,7 @@ def relay(database: Database, seconds_left: SecondsLeft, grace_seconds: float = 
         grace_seconds: younger events are left to the call that wrote them.
 
     Returns:
-        What was done. `failed` is no error here: the alarm on the outbox's age reports a bus that stays away.
+        What was done. `failed` is not an error here: the alarm on the outbox's age reports a bus that stays away.
     """
     run = _Run(seconds_left, grace_seconds)
     try:

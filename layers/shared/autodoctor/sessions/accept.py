@@ -1,4 +1,4 @@
-"""POST /api/mechanic/assignments/{assignmentId}/accept and /decline: a mechanic takes a request, or does not."""
+"""POST /api/mechanic/assignments/{assignmentId}/accept and /decline: a mechanic takes or declines a request."""
 
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
@@ -82,7 +82,7 @@ def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
 
     Args:
         user_id: the mechanic's `sub`.
-        assignment_id: what the queue showed.
+        assignment_id: the request, as the queue showed it.
 
     Returns:
         The session; the same again for the mechanic who has it.

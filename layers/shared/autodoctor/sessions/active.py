@@ -1,4 +1,4 @@
-"""What a party sees of sessions: the active one, one in detail with its timeline, and the history."""
+"""A party's view of sessions: the active one, one in detail with its timeline, and the history."""
 
 from typing import Any, Final, Literal, LiteralString
 from uuid import UUID
@@ -124,7 +124,7 @@ _MECHANIC_ACTIVE: Final[LiteralString] = (
 """
 )
 
-# Ids of ours are in the order of time. Sessions that moved in from the old system kept theirs, which are random: they
+# Ids of ours are in the order of time. Sessions imported from the old system kept theirs, which are random: they
 # come after all of ours, ordered by when they were created. The second half is only read where the first is at its end.
 _CUSTOMERS: Final[LiteralString] = """
   FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
@@ -259,7 +259,7 @@ def _active(row: Row | None) -> ActiveSession:
 
 
 def _place(cursor: str | None) -> dict[str, UUID | None]:
-    """The id after which a page goes on: among our own sessions, or among those that moved in."""
+    """The id after which a page goes on: among our own sessions, or among the imported ones."""
     if cursor is None:
         return {"before": LAST, "moved": None}
     last = id_of(cursor, LAST)

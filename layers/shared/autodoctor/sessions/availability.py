@@ -1,4 +1,4 @@
-"""GET and POST /api/mechanic/availability: a lease that the mechanic takes, and that an open feed keeps."""
+"""GET and POST /api/mechanic/availability: a lease that the mechanic takes and an open feed keeps."""
 
 from typing import Annotated, Final, LiteralString
 from uuid import UUID

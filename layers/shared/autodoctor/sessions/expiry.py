@@ -33,13 +33,13 @@ class Swept(ResponseModel):
 
 
 def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
-    """Deal with everything that was left behind, until it is done or time runs short.
+    """Run every sweep until nothing is left behind or time runs short.
 
-    Safe to run twice, and in parallel. What does not fit into this run is left for the next. A sweep that
+    Safe to run twice, and in parallel. The rest is left for the next run. A sweep that
     fails does not keep the others from running.
 
     Raises:
-        ExceptionGroup: what failed, after all sweeps had their turn.
+        ExceptionGroup: the failures, after all sweeps had their turn.
     """
     failures: list[Exception] = []
 

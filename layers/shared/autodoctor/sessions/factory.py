@@ -49,4 +49,4 @@ FACTORY_CTES: Final[LiteralString] = """
    WHERE %(signed_name)s::text IS NOT NULL
 )
 """
-"""Continues a WITH that ends in `intake`; offers `opening` and `session` to what follows."""
+"""Continues a WITH that ends in `intake`; offers `opening` and `session` to the rest of the statement."""

@@ -1,4 +1,4 @@
-"""POST /api/sessions/{sessionId}/join, /leave and /release: evidence of presence, and giving a session back."""
+"""POST /api/sessions/{sessionId}/join, /leave and /release: evidence of presence, and the release of a session."""
 
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
@@ -155,7 +155,7 @@ def forget_connection(connection: psycopg.Connection[Row], connection_id: str) -
 
 
 def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
-    """Give a session back before it is live; the same transaction queues it again with its old place.
+    """Release a session before it is live; the same transaction queues it again with its old place.
 
     Args:
         user_id: the mechanic's `sub`.

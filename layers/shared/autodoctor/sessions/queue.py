@@ -1,4 +1,4 @@
-"""GET /api/mechanic/queue: what this mechanic may accept, urgent requests first, then the oldest."""
+"""GET /api/mechanic/queue: the requests that this mechanic may accept, urgent ones first, then the oldest."""
 
 from datetime import datetime
 from typing import Final, LiteralString
@@ -70,7 +70,7 @@ class Queue(ResponseModel):
 
 
 def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cursor: str | None = None) -> Queue:
-    """The next page of what this mechanic may accept.
+    """The next page of the requests that this mechanic may accept.
 
     Args:
         user_id: the mechanic's `sub`.

@@ -1,1 +1,1 @@
-"""HTTP as the functions speak it: routes, schemas, paging, and what validation says."""
+"""HTTP as the functions speak it: routes, schemas, paging, and validation messages."""

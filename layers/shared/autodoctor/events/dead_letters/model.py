@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 type Origin = Literal["queue", "rule", "schedule", "function", "unknown"]
 
-# What may be shown of an event: ids and facts, never what a person wrote or is called.
+# The members of an event that may be shown: ids and facts, never a person's words or name.
 _SHOWN_IN_DETAIL = ("eventId", "sessionId", "assignmentId", "payoutId")
 
 

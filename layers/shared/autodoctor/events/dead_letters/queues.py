@@ -1,4 +1,4 @@
-"""What every dead-letter queue of the stack holds, for admins: without personal data."""
+"""The contents of every dead-letter queue of the stack, for admins: without personal data."""
 
 import json
 from functools import cache

@@ -1,9 +1,9 @@
 """Dead letters, sent again by an admin.
 
-SQS itself moves the messages of a consumer's dead-letter queue back to the consumer's queue. What a rule could not
-deliver is sent to the rule's target, and what a schedule or a function gave up invokes the function again,
-asynchronously. What fails again comes back as a new message. `autodoctor redrive`
-(autodoctor.operations) does the same.
+SQS itself moves the messages of a consumer's dead-letter queue back to the consumer's queue. An event that a rule could
+not deliver is sent to the rule's target, and an event that a schedule or a function gave up invokes the function again,
+asynchronously. One that fails again comes back as a new message. `autodoctor redrive` (autodoctor.operations) does the
+same.
 """
 
 import time
@@ -25,7 +25,7 @@ from autodoctor.observability import log_failure
 from autodoctor.web.schemas import ResponseModel
 
 SENDING_SECONDS: Final = 15.0
-"""What one call spends on sending messages itself; the rest stays for the next call."""
+"""The time that one call spends on sending messages itself; the rest stays for the next call."""
 _HOLD_SECONDS: Final = 60
 
 _RECORD: Final[LiteralString] = """

@@ -1,4 +1,4 @@
-"""The consumer behind the feed's queue: sends what happened to everybody who is connected and may see it.
+"""The consumer behind the feed's queue: sends every event to all connected users who may see it.
 
 The queue is FIFO with one message group, so that one broadcast runs at a time: numbers, commits and pushes agree.
 Besides the bus's events it carries notes: of each new connection, to which API Gateway lets us send only after the
@@ -24,7 +24,7 @@ from autodoctor.observability import MetricUnit, log_failure, logger, metrics
 
 HANDSHAKE_SECONDS: Final = 1.0
 MOST_MISSED: Final = 200
-"""A client that missed more fetches everything anew, which is quicker for it and for all others in the queue."""
+"""A client that missed more fetches everything again, which is quicker for it and for all others in the queue."""
 _LOOK_AGAIN_SECONDS: Final = 0.05
 _RESYNC: Final = json.dumps({"type": "resync"}).encode()
 

@@ -49,7 +49,7 @@ def frames(database: Database, rows: list[Row]) -> dict[str, list[bytes]]:
 
 
 def mark_sent(database: Database, rows: list[Row]) -> None:
-    """Remember what was sent."""
+    """Record the positions that were sent."""
     listed = [{"connection_id": row["connection_id"], "payload": _payload(row)} for row in rows]
     database.execute(_MARK_SENT, {"sent": Jsonb(listed, dumps=lambda value: json.dumps(value, default=str))})
 

@@ -1,4 +1,4 @@
-"""The routes of the WebSocket API: `$connect`, `$disconnect`, and what a client sends."""
+"""The routes of the WebSocket API: `$connect`, `$disconnect`, and the client's messages."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""What a call costs the database, beside its floors and peers."""
+"""The database's cost of each call, beside its floors and peers."""

@@ -1,4 +1,4 @@
-"""Which table or index a piece of the write-ahead log belongs to, read from what pg_waldump prints."""
+"""The table or index that a write-ahead log record belongs to, read from the output of pg_waldump."""
 
 import re
 from collections.abc import Iterable, Mapping

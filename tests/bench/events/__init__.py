@@ -1,1 +1,1 @@
-"""What events, the relay and the feed cost."""
+"""The cost of events, the relay and the feed."""

@@ -1,4 +1,4 @@
-"""What PostgreSQL itself counts of one call: statements, commits, buffers, index searches."""
+"""PostgreSQL's own counts of one call: statements, commits, buffers, index searches."""
 
 import re
 from collections.abc import Callable, Iterator

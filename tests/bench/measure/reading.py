@@ -1,4 +1,4 @@
-"""What several rounds of one operation touched."""
+"""The pages that several rounds of one operation touched."""
 
 import statistics
 from dataclasses import dataclass

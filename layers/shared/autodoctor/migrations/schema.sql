@@ -403,7 +403,7 @@ COMMENT ON COLUMN public.quotes.description IS 'The repair that the amount is fo
 
 COMMENT ON COLUMN public.quotes.given_by_id IS 'The mechanic of the workshop who gave the present amount.';
 
-COMMENT ON COLUMN public.quotes.given_at IS 'When they did.';
+COMMENT ON COLUMN public.quotes.given_at IS 'When the present amount was given.';
 
 COMMENT ON COLUMN public.quotes.decided_at IS 'When it was approved, declined or superseded.';
 
@@ -922,7 +922,7 @@ COMMENT ON TABLE public.erasures IS 'Proof that a customer''s personal data was 
 
 COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the customer''s token.';
 
-COMMENT ON COLUMN public.erasures.erased_at IS 'When.';
+COMMENT ON COLUMN public.erasures.erased_at IS 'When the data was erased.';
 
 COMMENT ON COLUMN public.erasures.erased_by IS 'The database role, and the operator for whom it acted.';
 
@@ -1263,7 +1263,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.keep_newest_reconcile_runs() IS 'Bounds reconcile_runs.';
+COMMENT ON FUNCTION public.keep_newest_reconcile_runs() IS 'Deletes all but the newest 400 reconcile_runs.';
 
 CREATE FUNCTION public.keep_newest_verify_runs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1275,7 +1275,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.keep_newest_verify_runs() IS 'Bounds verify_runs.';
+COMMENT ON FUNCTION public.keep_newest_verify_runs() IS 'Deletes all but the newest 500 verify_runs.';
 
 CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
@@ -2487,7 +2487,7 @@ COMMENT ON TABLE public.settlements IS 'The one decision about an ended session'
 
 COMMENT ON COLUMN public.settlements.outcome IS 'pay: it was completed, and somebody earns; refund: the payment by card goes back; return: the credits go back; nothing: there is nothing to move.';
 
-COMMENT ON COLUMN public.settlements.decided_at IS 'When.';
+COMMENT ON COLUMN public.settlements.decided_at IS 'When it was decided.';
 
 COMMENT ON COLUMN public.settlements.facts IS 'The basis of the decision, and the amounts.';
 
@@ -2694,7 +2694,7 @@ COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
 
 COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
 
-COMMENT ON COLUMN public.checkouts.pack_code IS 'Which pack.';
+COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
 
 COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
 
@@ -2710,7 +2710,7 @@ COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, 
 
 COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
 
-COMMENT ON COLUMN public.checkouts.created_at IS 'When.';
+COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
 
 COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
 
@@ -2720,7 +2720,7 @@ COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the pag
 
 COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
 
-COMMENT ON COLUMN public.checkouts.url IS 'Of the page.';
+COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
 
 COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
 
@@ -2765,7 +2765,7 @@ COMMENT ON COLUMN public.credit_packs.code IS 'As sent by clients.';
 
 COMMENT ON COLUMN public.credit_packs.name IS 'As shown to customers.';
 
-COMMENT ON COLUMN public.credit_packs.credits IS 'How many credits.';
+COMMENT ON COLUMN public.credit_packs.credits IS 'The number of credits.';
 
 COMMENT ON COLUMN public.credit_packs.price_cents IS 'Price of the pack in cents of the currency.';
 
@@ -2800,7 +2800,7 @@ COMMENT ON COLUMN public.customers.phone IS 'Personal data, as last given at int
 
 COMMENT ON COLUMN public.customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
 
-COMMENT ON COLUMN public.customers.created_at IS 'First intake.';
+COMMENT ON COLUMN public.customers.created_at IS 'When the first intake was made.';
 
 COMMENT ON COLUMN public.customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
 
@@ -2830,7 +2830,7 @@ COMMENT ON COLUMN public.feed.event_id IS 'The event that it reports.';
 
 COMMENT ON COLUMN public.feed.type IS 'The type that the client receives.';
 
-COMMENT ON COLUMN public.feed.session_id IS 'What it is about.';
+COMMENT ON COLUMN public.feed.session_id IS 'Its session.';
 
 COMMENT ON COLUMN public.feed.assignment_id IS 'Its assignment, for mechanics.';
 
@@ -2840,7 +2840,7 @@ COMMENT ON COLUMN public.feed.status IS 'The state that the event reports.';
 
 COMMENT ON COLUMN public.feed.previous_status IS 'The state before, which decides who could see the assignment.';
 
-COMMENT ON COLUMN public.feed.reason IS 'Of an end.';
+COMMENT ON COLUMN public.feed.reason IS 'The reason of an end.';
 
 COMMENT ON COLUMN public.feed.mechanic_id IS 'The mechanic who was a party of the session at that moment.';
 
@@ -2911,7 +2911,7 @@ COMMENT ON COLUMN public.ledger_transfer.key IS 'Names the booking; a second one
 
 COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
 
-COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'Where it goes.';
+COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'The account that the amount goes to.';
 
 COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credits.';
 
@@ -2986,7 +2986,7 @@ COMMENT ON COLUMN public.legacy_rows.session_id IS 'The session it became or bel
 
 COMMENT ON COLUMN public.legacy_rows.user_id IS 'The user (sub) of its customer, so that it can be erased with the customer.';
 
-COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When.';
+COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When it was archived.';
 
 COMMENT ON COLUMN public.legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
 
@@ -3151,7 +3151,7 @@ COMMENT ON COLUMN public.mail_suppressions.address_hash IS 'The result of addres
 
 COMMENT ON COLUMN public.mail_suppressions.reason IS 'bounce: no such mailbox; complaint: the reader reported spam.';
 
-COMMENT ON COLUMN public.mail_suppressions.at IS 'When, by SES.';
+COMMENT ON COLUMN public.mail_suppressions.at IS 'When it happened, by SES''s clock.';
 
 COMMENT ON COLUMN public.mail_suppressions.feedback IS 'The report of SES: ids of feedback and message, type and subtype.';
 
@@ -3254,7 +3254,7 @@ COMMENT ON TABLE public.realtime_connections IS 'Open WebSocket connections.';
 
 COMMENT ON COLUMN public.realtime_connections.connection_id IS 'API Gateway''s id of it.';
 
-COMMENT ON COLUMN public.realtime_connections.user_id IS 'Whose.';
+COMMENT ON COLUMN public.realtime_connections.user_id IS 'The sub of its user''s token.';
 
 COMMENT ON COLUMN public.realtime_connections.groups IS 'The groups of the token behind the ticket; they decide which messages it receives.';
 
@@ -3349,9 +3349,9 @@ COMMENT ON TABLE public.notification_preferences IS 'The channels that a user ch
 
 COMMENT ON COLUMN public.notification_preferences.kind IS 'As in notifications.';
 
-COMMENT ON COLUMN public.notification_preferences.email IS 'By e-mail.';
+COMMENT ON COLUMN public.notification_preferences.email IS 'Whether by e-mail.';
 
-COMMENT ON COLUMN public.notification_preferences.in_app IS 'In the application.';
+COMMENT ON COLUMN public.notification_preferences.in_app IS 'Whether in the application.';
 
 COMMENT ON COLUMN public.notification_preferences.updated_at IS 'When it was last set.';
 
@@ -3407,7 +3407,7 @@ COMMENT ON COLUMN public.outbox_poison.payload IS 'As in outbox.';
 
 COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside.';
 
-COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When.';
+COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
 
 CREATE TABLE public.stripe_jobs (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -3475,7 +3475,7 @@ COMMENT ON TABLE public.payout_reversals IS 'Amounts to be taken back from payou
 
 COMMENT ON COLUMN public.payout_reversals.state IS 'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';
 
-COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'Which was lost.';
+COMMENT ON COLUMN public.payout_reversals.dispute_id IS 'The lost dispute.';
 
 COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part of the loss, in cents of usd.';
 
@@ -3616,7 +3616,7 @@ COMMENT ON COLUMN public.quote_events.actor_id IS 'The user''s id (sub), if a us
 
 COMMENT ON COLUMN public.quote_events.from_status IS 'Null for the creation; given to given: the amount or its description changed.';
 
-COMMENT ON COLUMN public.quote_events.to_status IS 'What it became.';
+COMMENT ON COLUMN public.quote_events.to_status IS 'The new status.';
 
 COMMENT ON COLUMN public.quote_events.amount_cents IS 'The new amount.';
 
@@ -3656,9 +3656,9 @@ CREATE VIEW public.receivables AS
 
 COMMENT ON VIEW public.receivables IS 'Sessions for which the mechanic owes money: it was sent to them, has gone back to the customer since, and was not recovered.';
 
-COMMENT ON COLUMN public.receivables.session_id IS 'Which.';
+COMMENT ON COLUMN public.receivables.session_id IS 'The session.';
 
-COMMENT ON COLUMN public.receivables.since IS 'Since when.';
+COMMENT ON COLUMN public.receivables.since IS 'When the debt began.';
 
 COMMENT ON COLUMN public.receivables.cents IS 'The amount owed, in cents of usd.';
 
@@ -3751,7 +3751,7 @@ COMMENT ON COLUMN public.repairs.subject IS 'The id of the changed session or as
 
 COMMENT ON COLUMN public.repairs.previous IS 'Its status and the changed values before the repair.';
 
-COMMENT ON COLUMN public.repairs.now IS 'What it is.';
+COMMENT ON COLUMN public.repairs.now IS 'The same values after the repair.';
 
 COMMENT ON COLUMN public.repairs.reason IS 'Why this is the only correct repair.';
 
@@ -3789,7 +3789,7 @@ COMMENT ON COLUMN public.schema_migrations.name IS 'The name of the file, withou
 
 COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; an applied file never changes.';
 
-COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When.';
+COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied.';
 
 CREATE TABLE public.session_participants (
     session_id uuid NOT NULL,
@@ -3806,7 +3806,7 @@ COMMENT ON TABLE public.session_participants IS 'The people of a session, and fr
 
 COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
 
-COMMENT ON COLUMN public.session_participants.since IS 'From when.';
+COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
 
 COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
 

@@ -53,7 +53,7 @@ CREATE TABLE schema_migrations (
 COMMENT ON TABLE schema_migrations IS 'The applied files of autodoctor/sql, each written by the transaction that applied it.';
 COMMENT ON COLUMN schema_migrations.name IS 'The name of the file, without its ending.';
 COMMENT ON COLUMN schema_migrations.checksum IS 'SHA-256 of its text; an applied file never changes.';
-COMMENT ON COLUMN schema_migrations.applied_at IS 'When.';
+COMMENT ON COLUMN schema_migrations.applied_at IS 'When it was applied.';
 GRANT SELECT ON schema_migrations TO autodoctor_app;
 
 CREATE TABLE settings (

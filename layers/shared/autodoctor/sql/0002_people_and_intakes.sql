@@ -85,7 +85,7 @@ COMMENT ON COLUMN customers.name IS 'Personal data, as last given at intake.';
 COMMENT ON COLUMN customers.email IS 'Personal data, as last given at intake.';
 COMMENT ON COLUMN customers.phone IS 'Personal data, as last given at intake.';
 COMMENT ON COLUMN customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
-COMMENT ON COLUMN customers.created_at IS 'First intake.';
+COMMENT ON COLUMN customers.created_at IS 'When the first intake was made.';
 COMMENT ON COLUMN customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
 GRANT SELECT,
       INSERT (user_id, name, email, phone, referrer_id),
@@ -167,7 +167,7 @@ CREATE TABLE credit_packs (
 COMMENT ON TABLE credit_packs IS 'Credits that a customer can buy at once.';
 COMMENT ON COLUMN credit_packs.code IS 'As sent by clients.';
 COMMENT ON COLUMN credit_packs.name IS 'As shown to customers.';
-COMMENT ON COLUMN credit_packs.credits IS 'How many credits.';
+COMMENT ON COLUMN credit_packs.credits IS 'The number of credits.';
 COMMENT ON COLUMN credit_packs.price_cents IS 'Price of the pack in cents of the currency.';
 COMMENT ON COLUMN credit_packs.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN credit_packs.active IS 'Whether it is shown and sold.';

@@ -188,7 +188,7 @@ CREATE INDEX session_participants_by_mechanic ON session_participants (mechanic_
 CREATE INDEX session_participants_given_back ON session_participants (until) WHERE until IS NOT NULL;
 COMMENT ON TABLE session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
 COMMENT ON COLUMN session_participants.role IS 'customer or mechanic.';
-COMMENT ON COLUMN session_participants.since IS 'From when.';
+COMMENT ON COLUMN session_participants.since IS 'The start of the participation.';
 COMMENT ON COLUMN session_participants.until IS 'The end of the participation; null while it lasts.';
 GRANT SELECT, INSERT (session_id, role, customer_id) ON session_participants TO autodoctor_app;
 
@@ -260,7 +260,7 @@ CREATE TABLE session_assignment_events (
   data           jsonb,
   PRIMARY KEY (session_id, id)
 );
--- Few rows each: most requests are taken from the queue, and most mechanics who accept come.
+-- The index stays small: most requests are taken from the queue, not offered.
 CREATE INDEX session_assignment_events_answers ON session_assignment_events (occurred_at, session_id)
   WHERE from_status = 'offered' AND to_status IN ('accepted', 'declined', 'expired');
 COMMENT ON TABLE session_assignment_events IS 'The audit trail of assignments, written by triggers only.';

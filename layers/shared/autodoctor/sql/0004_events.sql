@@ -41,7 +41,7 @@ COMMENT ON COLUMN outbox_poison.id IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.type IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.payload IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.error IS 'The reason for setting it aside.';
-COMMENT ON COLUMN outbox_poison.set_aside_at IS 'When.';
+COMMENT ON COLUMN outbox_poison.set_aside_at IS 'When it was set aside.';
 GRANT SELECT, INSERT ON outbox_poison TO autodoctor_app;
 
 CREATE FUNCTION requeue_poison() RETURNS integer LANGUAGE sql AS $$

@@ -59,7 +59,7 @@ COMMENT ON TABLE ledger_transfer IS
   'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
 COMMENT ON COLUMN ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
 COMMENT ON COLUMN ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
-COMMENT ON COLUMN ledger_transfer.credit_account IS 'Where it goes.';
+COMMENT ON COLUMN ledger_transfer.credit_account IS 'The account that the amount goes to.';
 COMMENT ON COLUMN ledger_transfer.amount IS 'Cents of usd, or whole credits.';
 COMMENT ON COLUMN ledger_transfer.currency IS 'usd or credit; that of both accounts.';
 COMMENT ON COLUMN ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
@@ -119,8 +119,8 @@ CREATE VIEW receivables AS
   HAVING sum(CASE WHEN debit_account LIKE 'mechanic:%:receivable' THEN amount ELSE -amount END) > 0;
 COMMENT ON VIEW receivables IS
   'Sessions for which the mechanic owes money: it was sent to them, has gone back to the customer since, and was not recovered.';
-COMMENT ON COLUMN receivables.session_id IS 'Which.';
-COMMENT ON COLUMN receivables.since IS 'Since when.';
+COMMENT ON COLUMN receivables.session_id IS 'The session.';
+COMMENT ON COLUMN receivables.since IS 'When the debt began.';
 COMMENT ON COLUMN receivables.cents IS 'The amount owed, in cents of usd.';
 GRANT SELECT ON receivables TO autodoctor_app;
 
@@ -135,7 +135,7 @@ COMMENT ON TABLE settlements IS
   'The one decision about an ended session''s money, never changed: a payout needs pay and a refund needs refund, so only one of them can start.';
 COMMENT ON COLUMN settlements.outcome IS
   'pay: it was completed, and somebody earns; refund: the payment by card goes back; return: the credits go back; nothing: there is nothing to move.';
-COMMENT ON COLUMN settlements.decided_at IS 'When.';
+COMMENT ON COLUMN settlements.decided_at IS 'When it was decided.';
 COMMENT ON COLUMN settlements.facts IS 'The basis of the decision, and the amounts.';
 CREATE TRIGGER settlements_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON settlements
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -228,7 +228,7 @@ COMMENT ON COLUMN quotes.status IS
 COMMENT ON COLUMN quotes.amount_cents IS 'Cents of the currency.';
 COMMENT ON COLUMN quotes.description IS 'The repair that the amount is for, in the workshop''s words; may hold personal data.';
 COMMENT ON COLUMN quotes.given_by_id IS 'The mechanic of the workshop who gave the present amount.';
-COMMENT ON COLUMN quotes.given_at IS 'When they did.';
+COMMENT ON COLUMN quotes.given_at IS 'When the present amount was given.';
 COMMENT ON COLUMN quotes.decided_at IS 'When it was approved, declined or superseded.';
 COMMENT ON COLUMN quotes.actor IS 'Write-only, as in sessions.';
 COMMENT ON COLUMN quotes.actor_id IS 'Write-only, as in sessions.';
@@ -257,7 +257,7 @@ COMMENT ON COLUMN quote_events.occurred_at IS 'When, by the database''s clock.';
 COMMENT ON COLUMN quote_events.actor IS 'Who acted, as in sessions.actor.';
 COMMENT ON COLUMN quote_events.actor_id IS 'The user''s id (sub), if a user acted.';
 COMMENT ON COLUMN quote_events.from_status IS 'Null for the creation; given to given: the amount or its description changed.';
-COMMENT ON COLUMN quote_events.to_status IS 'What it became.';
+COMMENT ON COLUMN quote_events.to_status IS 'The new status.';
 COMMENT ON COLUMN quote_events.amount_cents IS 'The new amount.';
 CREATE TRIGGER quote_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON quote_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();

@@ -45,7 +45,7 @@ COMMENT ON TABLE checkouts IS
   'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
 COMMENT ON COLUMN checkouts.kind IS 'The purchase: intake or pack.';
 COMMENT ON COLUMN checkouts.user_id IS 'The sub of the customer''s token.';
-COMMENT ON COLUMN checkouts.pack_code IS 'Which pack.';
+COMMENT ON COLUMN checkouts.pack_code IS 'The pack, if the purchase is one.';
 COMMENT ON COLUMN checkouts.credits IS 'The credits of the pack when it was offered.';
 COMMENT ON COLUMN checkouts.title IS 'The name of the purchase on the page.';
 COMMENT ON COLUMN checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
@@ -54,13 +54,13 @@ COMMENT ON COLUMN checkouts.request_hash IS 'The hash of the intake''s request, 
 -- The statement of the intake stores the row, so the instant of its creation is that of the signature.
 COMMENT ON COLUMN checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
 COMMENT ON COLUMN checkouts.waiver_version IS 'The version of the signed text.';
-COMMENT ON COLUMN checkouts.created_at IS 'When.';
+COMMENT ON COLUMN checkouts.created_at IS 'When it was stored.';
 COMMENT ON COLUMN checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
 COMMENT ON COLUMN checkouts.idempotency_key IS
   'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
 COMMENT ON COLUMN checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
 COMMENT ON COLUMN checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
-COMMENT ON COLUMN checkouts.url IS 'Of the page.';
+COMMENT ON COLUMN checkouts.url IS 'The address of the page.';
 COMMENT ON COLUMN checkouts.status IS
   'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
 COMMENT ON COLUMN checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';

@@ -191,7 +191,7 @@ CREATE INDEX payout_reversals_unsent ON payout_reversals (state) WHERE state IN 
 CREATE INDEX payout_reversals_open ON payout_reversals (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
 CREATE INDEX payout_reversals_by_dispute ON payout_reversals (dispute_id);
 COMMENT ON TABLE payout_reversals IS 'Amounts to be taken back from payouts that were sent, after a lost dispute; if that fails, the amount stays a receivable.';
-COMMENT ON COLUMN payout_reversals.dispute_id IS 'Which was lost.';
+COMMENT ON COLUMN payout_reversals.dispute_id IS 'The lost dispute.';
 COMMENT ON COLUMN payout_reversals.amount_cents IS 'The mechanic''s part of the loss, in cents of usd.';
 COMMENT ON COLUMN payout_reversals.state IS
   'As in stripe_jobs (failed: the mechanic owes it); final states are done: it was taken back, by us or by hand; cancelled: the dispute was won after all.';

@@ -87,7 +87,7 @@ COMMENT ON TABLE mail_suppressions IS
   'Addresses that get no more mail. To lift one, an operator deletes the row of address_hash(''...'').';
 COMMENT ON COLUMN mail_suppressions.address_hash IS 'The result of address_hash(); the address itself is not kept, so that none is left when a customer is erased.';
 COMMENT ON COLUMN mail_suppressions.reason IS 'bounce: no such mailbox; complaint: the reader reported spam.';
-COMMENT ON COLUMN mail_suppressions.at IS 'When, by SES.';
+COMMENT ON COLUMN mail_suppressions.at IS 'When it happened, by SES''s clock.';
 COMMENT ON COLUMN mail_suppressions.feedback IS 'The report of SES: ids of feedback and message, type and subtype.';
 COMMENT ON COLUMN mail_suppressions.created_at IS 'When it was entered.';
 GRANT SELECT, INSERT (address_hash, reason, at, feedback) ON mail_suppressions TO autodoctor_app;
@@ -102,8 +102,8 @@ CREATE TABLE notification_preferences (
 );
 COMMENT ON TABLE notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through both.';
 COMMENT ON COLUMN notification_preferences.kind IS 'As in notifications.';
-COMMENT ON COLUMN notification_preferences.email IS 'By e-mail.';
-COMMENT ON COLUMN notification_preferences.in_app IS 'In the application.';
+COMMENT ON COLUMN notification_preferences.email IS 'Whether by e-mail.';
+COMMENT ON COLUMN notification_preferences.in_app IS 'Whether in the application.';
 COMMENT ON COLUMN notification_preferences.updated_at IS 'When it was last set.';
 GRANT SELECT,
       INSERT (user_id, kind, email, in_app),

@@ -160,7 +160,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION keep_newest_reconcile_runs() IS 'Bounds reconcile_runs.';
+COMMENT ON FUNCTION keep_newest_reconcile_runs() IS 'Deletes all but the newest 400 reconcile_runs.';
 CREATE TRIGGER keep_newest_reconcile_runs AFTER INSERT ON reconcile_runs
   FOR EACH STATEMENT EXECUTE FUNCTION keep_newest_reconcile_runs();
 
@@ -192,7 +192,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION keep_newest_verify_runs() IS 'Bounds verify_runs.';
+COMMENT ON FUNCTION keep_newest_verify_runs() IS 'Deletes all but the newest 500 verify_runs.';
 CREATE TRIGGER keep_newest_verify_runs AFTER INSERT ON verify_runs
   FOR EACH STATEMENT EXECUTE FUNCTION keep_newest_verify_runs();
 
@@ -213,7 +213,7 @@ COMMENT ON COLUMN repairs.run_id IS 'Shared by all changes of one run.';
 COMMENT ON COLUMN repairs.finding IS 'The check of verify that found it.';
 COMMENT ON COLUMN repairs.subject IS 'The id of the changed session or assignment.';
 COMMENT ON COLUMN repairs.previous IS 'Its status and the changed values before the repair.';
-COMMENT ON COLUMN repairs.now IS 'What it is.';
+COMMENT ON COLUMN repairs.now IS 'The same values after the repair.';
 COMMENT ON COLUMN repairs.reason IS 'Why this is the only correct repair.';
 COMMENT ON COLUMN repairs.actor IS 'operator:NAME.';
 COMMENT ON COLUMN repairs.at IS 'When, by the database''s clock.';
@@ -268,7 +268,7 @@ COMMENT ON COLUMN legacy_rows.became IS 'moved: became a session or a person; pa
 COMMENT ON COLUMN legacy_rows.note IS 'For a refused row, the reason; for others, anything noticed.';
 COMMENT ON COLUMN legacy_rows.session_id IS 'The session it became or belongs to.';
 COMMENT ON COLUMN legacy_rows.user_id IS 'The user (sub) of its customer, so that it can be erased with the customer.';
-COMMENT ON COLUMN legacy_rows.archived_at IS 'When.';
+COMMENT ON COLUMN legacy_rows.archived_at IS 'When it was archived.';
 COMMENT ON COLUMN legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
 
 CREATE FUNCTION legacy_rows_forget() RETURNS trigger
@@ -300,7 +300,7 @@ CREATE TABLE erasures (
 );
 COMMENT ON TABLE erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
 COMMENT ON COLUMN erasures.user_id IS 'The sub of the customer''s token.';
-COMMENT ON COLUMN erasures.erased_at IS 'When.';
+COMMENT ON COLUMN erasures.erased_at IS 'When the data was erased.';
 COMMENT ON COLUMN erasures.erased_by IS 'The database role, and the operator for whom it acted.';
 COMMENT ON COLUMN erasures.sessions IS 'The number of sessions that lost their words and names.';
 CREATE TRIGGER erasures_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON erasures

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class AccountSettings:
-    """How a file's account differs from the usual one.
+    """The differences of a file's account from the usual one.
 
     Attributes:
         port: of the API; 0: any free one.

@@ -26,7 +26,7 @@ def served() -> dict[str, Any]:
 
 
 def check(method: str, path: str, status: int, headers: Mapping[str, str], body: str) -> None:
-    """Fail where an answer is not one that the document allows; a path that is no route may answer anything.
+    """Fail if the document does not allow an answer; a path without a route may answer anything.
 
     Args:
         method: of the request.

@@ -26,7 +26,7 @@ STATUS: Final[dict[Reason, str]] = {
 
 @dataclass(frozen=True)
 class Story:
-    """What became of a session; times are seconds after its creation, None where it did not happen."""
+    """The course of a session; times are seconds after its creation, None for steps that did not happen."""
 
     reason: Reason = "billable"
     signed: float | None = 10

@@ -85,7 +85,7 @@ class World:
 
     @contextmanager
     def elsewhere(self) -> Iterator[Database]:
-        """What another function uses at the same time: `app` over a connection of its own, open already."""
+        """A second function's `app`, over a connection of its own that is already open."""
         database = Database(lambda: self.urls.app_url)
         try:
             database.one("SELECT 1", ())

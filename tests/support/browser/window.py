@@ -10,7 +10,7 @@ SCREENSHOTS = Path(__file__).parents[3] / ".screenshots"
 """Ignored by git; a run replaces the pictures of the tests that it runs."""
 
 PATIENCE_MS = 45_000
-"""How long a page may take to do what a test waits for, on a machine that does other things too.
+"""The longest that a test waits for a page, on a machine that does other things too.
 
 A function's process may have to start first, and what was not published at once comes with the relay.
 """
@@ -37,7 +37,7 @@ class Camera:
 
 @dataclass
 class Troubles:
-    """What went wrong in a test's windows, as the developer tools would list it.
+    """The errors in a test's windows, as the developer tools would list them.
 
     Attributes:
         seen: one sentence each: exceptions, errors on the console (a violated Content-Security-Policy is one), requests

@@ -52,7 +52,7 @@ SELECT (SELECT coalesce(sum(i.credits), 0)::bigint FROM sessions s JOIN intakes 
 
 @dataclass
 class Payment:
-    """What Stripe says of one PaymentIntent, in cents."""
+    """Stripe's amounts of one PaymentIntent, in cents."""
 
     came: int = 0
     by_us: list[int] = field(default_factory=list)
@@ -67,12 +67,12 @@ class Payment:
 
     @property
     def gone(self) -> int:
-        """What the customer has back."""
+        """The amount that went back to the customer."""
         return sum(self.by_us) + self.by_hand + self.lost
 
 
 class Audit:
-    """What is found; `coverage` counts how every session ended and was paid for."""
+    """The findings; `coverage` counts the ends of sessions and their payments."""
 
     def __init__(self, env: ChaosEnv) -> None:
         self._world = env
@@ -133,7 +133,7 @@ class Audit:
                     yield f"{who}: sent {made}, of {owed}"
 
     def _owed(self, intake: Row) -> dict[str, list[tuple[int, str]]]:
-        """Which transfers (cents, account) a session's outcome means, by the payout's kind."""
+        """The transfers (cents, account) that a session's outcome requires, by the payout's kind."""
         if intake["status"] != "completed":
             return {}
         earned = intake["mechanic_fixed_pay_cents"]
@@ -179,14 +179,14 @@ class Audit:
         yield from _unequal("credits issued", issued, row["bought"] - row["withdrawn"])
 
     def _events(self) -> Iterator[str]:
-        """Whatever was told took effect in the same transaction that recorded it."""
+        """Every reported event took effect in the same transaction that recorded it."""
         for row in self._world.by_hand("SELECT type, handled_at IS NOT NULL AS handled FROM stripe_events"):
             self.coverage[row["type"]] += 1
             if not row["handled"]:
                 yield f"an event {row['type']} was recorded and never handled"
 
     def _reconciled(self) -> Iterator[str]:
-        """What `autodoctor reconcile` says."""
+        """The findings of `autodoctor reconcile`."""
         environment = self._world.stripe.ask("environment")
         client = stripe.StripeClient(
             json.loads(environment["STRIPE_SECRETS"])["apiKey"],
@@ -200,7 +200,7 @@ class Audit:
 
 
 def _payments(env: ChaosEnv) -> dict[str, Payment]:
-    """What Stripe has, by PaymentIntent."""
+    """Stripe's state, by PaymentIntent."""
     found = defaultdict[str, Payment](Payment)
     for each in env.stripe.objects("charge"):
         if each["status"] == "succeeded":

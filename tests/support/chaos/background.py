@@ -87,7 +87,7 @@ def look_up(env: ChaosEnv, die_before: int | None = None) -> None:
 
 
 def told_ends(env: ChaosEnv) -> list[dict[str, Any]]:
-    """The ends of sessions that the bus has not told of yet, as records of the queue behind its rule."""
+    """The unpublished ends of sessions, as records of the queue behind the bus's rule."""
 
     def take(connection: psycopg.Connection[Row]) -> list[Row]:
         rows = claim(connection, _FIRST, 100, 20, 0)
@@ -127,7 +127,7 @@ class Relay:
 
 
 class FaultSchedule:
-    """What Stripe does by itself: mechanics are restricted and let go again, and now and then webhooks are lost.
+    """Stripe's own actions: mechanics are restricted and released again, and now and then webhooks are lost.
 
     Lost are only those for which there is a sweep.
     """
@@ -183,5 +183,5 @@ def come_to_rest(env: ChaosEnv) -> None:
 
 
 def _left(env: ChaosEnv) -> list[Row]:
-    """What is still to be done, by kind and state."""
+    """The work that is left, by kind and state."""
     return env.by_hand(_LEFT)

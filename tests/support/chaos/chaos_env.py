@@ -75,7 +75,7 @@ SELECT coalesce(c.intake_id, c.id) AS id, c.status, c.stripe_payment_intent_id A
 
 
 class Abandoned(Exception):
-    """Something else has gone wrong, which is what the run tells of."""
+    """Something else has gone wrong, which the run reports."""
 
 
 @dataclass

@@ -59,7 +59,7 @@ class Context(LambdaContext):
         self._aws_request_id = "chaos"
 
     def get_remaining_time_in_millis(self) -> int:  # type: ignore[override] # a static method that says 0
-        """What is left of it."""
+        """The milliseconds left."""
         return int((self._until - time.monotonic()) * 1000)
 
 

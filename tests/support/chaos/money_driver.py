@@ -102,7 +102,7 @@ class MoneyDriver:
             self.pages.append(page)
 
     def at_page(self, page: str, choice: str) -> None:
-        """What a person does on a page, and what the bank says of what they chose before."""
+        """A person's actions on a page, and the bank's answers to earlier choices."""
         with suppress(RemoteRefused):
             if choice.startswith("bank"):
                 self.env.stripe.ask("bank_answers", session_id=page, paid=choice == "bank pays")

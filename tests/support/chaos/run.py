@@ -17,7 +17,7 @@ LANES: Final = 16
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run was like, and what its audit found."""
+    """The course of a run, and the findings of its audit."""
 
     seed: int
     sessions: int

@@ -42,7 +42,7 @@ class RemoteRefused(Exception):
 
 
 class RemoteStripe:
-    """What StripeControl does, in another process."""
+    """StripeControl in another process."""
 
     def __init__(self, url: str, folder: Path) -> None:
         parts = urlsplit(url)

@@ -39,7 +39,7 @@ class Dev:
 
     @property
     def ports(self) -> list[int]:
-        """Where it listens: API and PostgreSQL."""
+        """Its addresses: API and PostgreSQL."""
         return [urlsplit(self.ready[key]).port or 0 for key in ("apiUrl", "databaseUrl")]
 
     def call(self, person: str, method: str, path: str, body: object = None) -> httpx.Response:

@@ -133,7 +133,7 @@ def _asks(scenario: Scenario) -> Operation:
 
 OPERATIONS: Final[dict[str, Wish]] = {
     "accept": lambda s: Operation(lambda app: accept(app, s.mechanic.user_id, s.assignment_id)),
-    # What a mechanic reads of a scheduled session in between is no step here: 1,300 interleavings become a few.
+    # A mechanic's reads of a scheduled session in between are not steps here: 1,300 interleavings become a few.
     "accept's writes": lambda s: Operation(
         lambda app: accept(app, s.mechanic.user_id, s.assignment_id), "UPDATE sessions"
     ),
@@ -152,7 +152,7 @@ OPERATIONS: Final[dict[str, Wish]] = {
     "intake": _asks,
     "suspend": _suspends,
 }
-"""What somebody wants, given the scenario it is played in."""
+"""An action, given the scenario in which it is played."""
 
 
 def play(world: World, state: str, wishes: Sequence[Wish], *, begin_is_a_step: bool = False) -> Iterator[Run]:

@@ -26,7 +26,7 @@ MECHANICS = st.integers(0, 5)
 
 @dataclass(frozen=True)
 class Wish:
-    """What a customer asks for."""
+    """A customer's request."""
 
     urgent: bool
     signed: bool
@@ -232,7 +232,7 @@ def listed(world: World, mechanic: Mechanic) -> list[UUID]:
 
 
 def attempt[T](use_case: Callable[[], T]) -> T | None:
-    """What the use case answers; None where it raises a Problem."""
+    """The answer of the use case; None if it raises a Problem."""
     try:
         return use_case()
     except Problem:

@@ -54,7 +54,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Decision:
-    """Who could have moved, and who did."""
+    """The sides that could have moved, and the one that did."""
 
     enabled: tuple[int, ...]
     chosen: int
@@ -168,7 +168,7 @@ class SteppedConnection(psycopg.Connection[Row]):
 
 
 class SteppedDatabase(Database):
-    """What a use case gets for a database: every statement in a transaction whose end is a step, too."""
+    """The database given to a use case: every statement runs in a transaction whose end is a step, too."""
 
     def __init__(self, connection: SteppedConnection) -> None:
         super().__init__(lambda: "")

@@ -28,7 +28,7 @@ def both(invariant: int, aim: str, refused: str, sql: str) -> Attack:
 
 
 def by_hand(invariant: int, aim: str, refused: str, sql: str) -> Attack:
-    """What the application's role has no privilege for, and the owner's hand is stopped at by a rule."""
+    """Statements that the application's role has no privilege for, and that a rule refuses to the owner."""
     return Attack(invariant, aim, sql, NOT_ALLOWED, refused)
 
 

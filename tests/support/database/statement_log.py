@@ -43,7 +43,7 @@ class Statement:
 
 
 def statements(log: Iterable[str], application: str = FUNCTIONS) -> Iterator[Statement]:
-    """What an application sent as the functions' role, in order, from a log written with LOG_LINE_PREFIX."""
+    """The statements of an application under the functions' role, in order, from a log written with LOG_LINE_PREFIX."""
     for entry in _entries(log):
         found = _ENTRY.match(entry)
         if found and found["application"] == application:

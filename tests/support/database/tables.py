@@ -12,7 +12,7 @@ _SEED: Final = re.compile(r"^INSERT INTO (\w+)", re.MULTILINE)
 SEEDED: Final = frozenset(name for file in SQL.glob("*.sql") for name in _SEED.findall(file.read_text()))
 """Tables that the schema itself fills: plans, settings and the like."""
 APPLIED: Final = "schema_migrations"
-"""What was applied; `migrate` itself writes it."""
+"""The applied files; `migrate` itself writes it."""
 
 
 def all_tables(connection: psycopg.Connection[Any]) -> list[str]:

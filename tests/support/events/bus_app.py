@@ -89,7 +89,7 @@ class BusApp:
         return [message["Body"] for message in self.receive(queue, 10, **more)]
 
     def depth(self, queue: str) -> int:
-        """How many messages can be received."""
+        """The number of messages that can be received."""
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.url(queue), AttributeNames=["All"])["Attributes"]
         return int(attributes["ApproximateNumberOfMessages"])
 
@@ -104,7 +104,7 @@ class BusApp:
             file.unlink()
 
     def noted(self) -> list[dict[str, Any]]:
-        """What the functions wrote down, an entry for each invocation."""
+        """The functions' notes, an entry for each invocation."""
         notebook = self._folder / "notebook"
         return [json.loads(line) for line in notebook.read_text().splitlines()] if notebook.exists() else []
 

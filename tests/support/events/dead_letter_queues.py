@@ -9,7 +9,7 @@ from localcloud.stack.cloudformation import ACCOUNT, REGION
 
 
 def arn(service: str, name: str) -> str:
-    """Of something in the account on this machine."""
+    """The ARN of a resource in the account on this machine."""
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{name}"
 
 

@@ -83,7 +83,7 @@ class ScriptedSes:
 
 
 def environment(ses_url: str) -> dict[str, str]:
-    """What a NotifyFunction finds in its environment, beside the database."""
+    """The environment of a NotifyFunction, except the database."""
     return {
         "AWS_ENDPOINT_URL_SESV2": ses_url,
         "AWS_REGION": "eu-central-1",

@@ -69,7 +69,7 @@ def kill_workers(root: int, function: str) -> int:
 
 
 def waiting_messages(data_dir: Path) -> dict[str, int]:
-    """How many messages each queue holds, and how many events wait for their delivery (`bus`)."""
+    """The number of messages in each queue, and of events that wait for their delivery (`bus`)."""
     with closing(sqlite3.connect(data_dir / FILE, timeout=10)) as file:
         held = dict(file.execute("SELECT queue, count(*) FROM message GROUP BY queue").fetchall())
         (deliveries,) = file.execute("SELECT count(*) FROM delivery").fetchone()
@@ -86,7 +86,7 @@ def let_queues_wait(data_dir: Path) -> None:
 
 @dataclass
 class Backlog:
-    """What a system has still to do, and how to hurry it up: once nothing moves any more, time passes.
+    """The work that a system has left, and a way to hurry it: once nothing moves any more, time passes.
 
     `relay` publishes what is left; None where a schedule does.
     """
@@ -97,7 +97,7 @@ class Backlog:
     relay: Callable[[], object] | None = None
 
     def left(self) -> dict[str, int]:
-        """How much waits where; empty when all is done."""
+        """The work that is left, by place; empty when all is done."""
         tables = {
             "outbox": self.world.one("SELECT count(*) FROM outbox"),
             "mails": self.world.one("SELECT count(*) FROM mail_deliveries WHERE state IN ('claimed', 'failed')"),
@@ -129,7 +129,7 @@ class Backlog:
             time.sleep(0.05)
 
     def redrive(self) -> int:
-        """What `autodoctor redrive` does for each dead-letter queue; return how many letters there were."""
+        """Do as `autodoctor redrive` does for each dead-letter queue; return how many messages there were."""
         account = local_account(self.api_url)
         return sum(account.redrive(queue).sent for queue in account.dead_letter_queues() if queue.depth)
 
@@ -143,7 +143,7 @@ class Pipeline:
 
     @property
     def faults(self) -> BusFaults:
-        """What the bus does wrong."""
+        """The faults of the bus."""
         return self.account.cloud.bus_faults
 
     @property
@@ -153,7 +153,7 @@ class Pipeline:
 
     @property
     def backlog(self) -> Backlog:
-        """What it has still to do."""
+        """The work that it has left."""
         return Backlog(self.world, self.data_dir, self.account.cloud.api_url, self.relay)
 
     def relay(self) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Pipeline:
         return kill_workers(os.getpid(), function)
 
     def outbox(self, session_id: str | UUID) -> int:
-        """How many events of a session the bus does not have."""
+        """The number of a session's unpublished events."""
         count: int = self.world.one("SELECT count(*) FROM outbox WHERE subject_id = %s", session_id)
         return count
 

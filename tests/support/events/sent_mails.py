@@ -10,7 +10,7 @@ PATIENCE_SECONDS = 60.0
 
 
 def eventually[T](look: Callable[[], T], what: Callable[[T], bool]) -> T:
-    """What is seen once it is as expected, or at the last."""
+    """The value once it is as expected, or the last one seen."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not what(seen := look()) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -18,7 +18,7 @@ def eventually[T](look: Callable[[], T], what: Callable[[T], bool]) -> T:
 
 
 def mails_to(account: Account, address: str) -> list[dict[str, Any]]:
-    """What SES took for this address, oldest first."""
+    """The mails that SES took for this address, oldest first."""
     mails = account.http.get("/_dev/mail.json").json()["mails"]
     return [mail for mail in mails if mail["to"] == [address]][::-1]
 

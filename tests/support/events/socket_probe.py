@@ -29,7 +29,7 @@ class Probe:
     lines: list[LogLine]
 
     def url(self, api: str = "ProbeApi", **query: str) -> str:
-        """Where to connect; the query tells the probe what to make of `$connect`."""
+        """The address to connect to; the query tells the probe how to answer `$connect`."""
         origin = self.cloud.api_url.replace("http://", "ws://")
         return f"{origin}/_ws/{api}/live" + (f"?{urlencode(query)}" if query else "")
 

@@ -45,7 +45,7 @@ def multiply(superuser: psycopg.Connection[Any], copies: int) -> None:
 
 
 def size(superuser: psycopg.Connection[Any]) -> int:
-    """How many rows there are in all."""
+    """The number of all rows."""
     counts = [
         superuser.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(each))) for each in tables(superuser)
     ]

@@ -237,7 +237,7 @@ SELECT s.id, s.status, s.end_reason, s.started_at, s.ended_at, s.absent, s.mecha
 
 
 def violations(connection: psycopg.Connection[Any]) -> list[str]:
-    """What is wrong in this database, a sentence each: "invariant 2: session ... has ...".
+    """The faults of this database, a sentence each: "invariant 2: session ... has ...".
 
     Args:
         connection: of any role that may read; its transaction is left as it is.
@@ -261,7 +261,7 @@ def violations(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def _misjudged(session: dict[str, Any]) -> Iterator[str]:
-    """How start and outcome differ from what the evidence demands; what was typed by hand is taken at its word."""
+    """The differences of start and outcome from those that the evidence demands; hand-typed values are believed."""
     if session["by_hand"]:
         return
     presence = tuple(Presence(role, kind, datetime.fromisoformat(at)) for role, kind, at in session["evidence"])

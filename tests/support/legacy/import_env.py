@@ -92,5 +92,5 @@ class ImportEnv:
 
 
 def counts(remarks: list[Remark]) -> dict[str, int]:
-    """How often each kind was found."""
+    """The count of each kind."""
     return {remark.kind: remark.count for remark in remarks}

@@ -27,7 +27,7 @@ SIGNED: dict[str, object] = {"waiver": {"signedName": "Cora Castillo"}}
 
 @dataclass
 class CheckoutEnv:
-    """Where customers pay.
+    """The customers' side of payments.
 
     Attributes:
         world: the database.

@@ -266,7 +266,7 @@ def money_held_after_settlement(reconcile_env: ReconcileEnv) -> None:
 
 
 def money_held_though_it_was_paid_back(reconcile_env: ReconcileEnv) -> None:
-    """Of a payment whose customer had another session by then."""
+    """For a payment whose customer had another session by then."""
     customer = new_id()
     page = reconcile_env.opened(customer)
     reconcile_env.checkout_env.world.queued(customer)

@@ -83,7 +83,7 @@ def balance(world: World, account: Account) -> int:
 
 
 def spendable(world: World, customer: UUID) -> int:
-    """What the customer's balance says."""
+    """The customer's balance."""
     found: int | None = world.one("SELECT balance FROM credit_balances WHERE user_id = %s", customer)
     return found or 0
 

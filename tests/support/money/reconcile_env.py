@@ -132,5 +132,5 @@ class ReconcileEnv:
 
 
 def kinds(differences: Iterable[Difference]) -> dict[str, int]:
-    """How many of each kind."""
+    """The count of each kind."""
     return dict(Tally(each.kind for each in differences))

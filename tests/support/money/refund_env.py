@@ -74,7 +74,7 @@ class RefundEnv:
         return opened.intake_id
 
     def customer(self, session_id: UUID) -> UUID:
-        """Whose session it is."""
+        """The customer of the session."""
         query = "SELECT c.user_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.id = %s"
         found: UUID = self.checkout_env.one(query, session_id)
         return found
@@ -113,7 +113,7 @@ class RefundEnv:
         return found
 
     def intent(self, session_id: UUID) -> str:
-        """The PaymentIntent of a session's payment, also before we were told of it."""
+        """The PaymentIntent of a session's payment, also before its webhook."""
         query = "SELECT stripe_session_id FROM checkouts WHERE intake_id = %s"
         page = self.checkout_env.one(query, session_id)
         (found,) = [each for each in self.checkout_env.stripe.objects("checkout.session") if each["id"] == page]
@@ -204,11 +204,11 @@ class RefundEnv:
         return row
 
     def has(self, account: Account) -> int:
-        """What an account of the ledger holds."""
+        """The balance of an account of the ledger."""
         return balance(self.checkout_env.world, account)
 
     def of_mechanic(self) -> tuple[int, int]:
-        """What the mechanic is owed and owes, in cents."""
+        """The amounts owed to and by the mechanic, in cents."""
         return self.has(mechanic_payable(self.mechanic.id)), -self.has(mechanic_receivable(self.mechanic.id))
 
     def sent(self) -> list[int]:

@@ -10,7 +10,7 @@ from common import GREETING  # type: ignore[import-not-found] # the layer, on th
 
 
 class Context(Protocol):
-    """What we use of Lambda's context."""
+    """The part of Lambda's context that we use."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 

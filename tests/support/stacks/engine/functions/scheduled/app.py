@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Context(Protocol):
-    """What we use of Lambda's context."""
+    """The part of Lambda's context that we use."""
 
     aws_request_id: str
 

@@ -17,9 +17,9 @@ class ServiceRefused(AwsError):
     """The service answered with an error, or with something unreadable.
 
     Attributes:
-        action: what it was asked, such as `SendMessage`.
+        action: the action called, such as `SendMessage`.
         status: HTTP status of its answer.
-        code: its error code; None where the answer names none.
+        code: its error code; None if the answer has none.
     """
 
     def __init__(self, service: str, action: str, status: int, code: str | None = None) -> None:

@@ -84,7 +84,7 @@ class HttpConnection:
         Raises:
             Closed: nothing came back; a kept connection may have been closed before the request came.
             OSError: the server cannot be reached, did not answer in time, or not in HTTP.
-            ValueError: a line break in what makes one line.
+            ValueError: a line break in the request line or a header.
         """
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         if _LINE_BREAK.search("".join(lines)):

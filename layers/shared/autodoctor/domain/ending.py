@@ -13,7 +13,7 @@ from autodoctor.domain.lifecycle import EndReason, SessionStatus
 
 
 class Absent(StrEnum):
-    """Who never came to a session that a mechanic had accepted."""
+    """The party that never came to a session that a mechanic had accepted."""
 
     CUSTOMER = "customer"
     MECHANIC = "mechanic"
@@ -37,7 +37,7 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a session that has not ended yet.
+    """The evidence about a session that has not ended yet.
 
     Attributes:
         accepted: whether a mechanic holds it.
@@ -52,14 +52,14 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a session ends as.
+    """The outcome of a session.
 
     Attributes:
         status: completed or cancelled.
         reason: why.
         started_at: recorded or derived start; None if it never started.
         ended_at: the end that counts for duration and money.
-        absent: who never came, where the reason is no_show.
+        absent: the party that never came, if the reason is no_show.
     """
 
     status: SessionStatus
@@ -73,7 +73,7 @@ def verdict(evidence: Evidence, now: datetime, minimum: timedelta, maximum: time
     """Judge a session that somebody asks to end.
 
     Args:
-        evidence: what is recorded.
+        evidence: the recorded evidence.
         now: the database's clock, after the session was locked.
         minimum: how long it must have lasted to be completed; exactly that long is enough.
         maximum: the plan's longest duration; the end is never later than start + maximum.
@@ -114,7 +114,7 @@ def _together(presence: tuple[Presence, ...], now: datetime) -> tuple[datetime |
 
 
 def _absent(presence: tuple[Presence, ...]) -> Absent:
-    """Who never joined; both, where each came and neither met the other."""
+    """The party that never joined; both, if each joined but they never met."""
     came = {event.role for event in presence if event.kind == "joined"}
     if came == {"customer"}:
         return Absent.MECHANIC

@@ -1,4 +1,4 @@
-"""What is always true, in the words of SPEC.md#invariants (a test compares them)."""
+"""The invariants, in the words of SPEC.md#invariants (a test compares them)."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -34,7 +34,7 @@ def shared(loss: int, price: int, earned: int, before: int, borne: int) -> Share
 
 
 def credits_of(loss: int, price: int, credits_: int, before: int, taken: int) -> int:
-    """How many of a pack's credits a loss is for.
+    """The number of a pack's credits that a loss is for.
 
     Args:
         loss: cents that went back now.

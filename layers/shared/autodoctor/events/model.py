@@ -72,9 +72,9 @@ class SessionEvent(_Transition):
 
     Attributes:
         customer_id: row of `customers`.
-        mechanic_id: row of `mechanics`: who has the session, or had it until now; null where nobody.
+        mechanic_id: row of `mechanics`: the mechanic who has the session, or had it until now; null for none.
         reason: why it ended: billable, too_short, no_show, withdrawn or expired.
-        absent: who never came, where the reason is no_show.
+        absent: the party that never came, if the reason is no_show.
     """
 
     type: SessionEventType
@@ -88,7 +88,7 @@ class AssignmentEvent(_Transition):
     """An assignment changed its state, or (`assignment.opened`) became visible to every mechanic.
 
     Attributes:
-        mechanic_id: row of `mechanics`: who it was offered to, or who accepted it; null where nobody.
+        mechanic_id: row of `mechanics`: the mechanic to whom it was offered, or who accepted it; null for none.
         workshop_id: only the mechanics of this workshop see it; null: every mechanic does.
         urgent: whether it is listed before those that are not urgent.
     """
@@ -120,14 +120,14 @@ class PayoutEvent(_Event):
 class PaymentEvent(_Event):
     """A customer's payment bought nothing.
 
-    Unfulfillable: what they paid for cannot be delivered any more; a payment for an intake is refunded in full.
+    Unfulfillable: their purchase can no longer be fulfilled; a payment for an intake is refunded in full.
     Failed: the bank refused a payment that was still being processed.
 
     Attributes:
         checkout_id: the payment.
         intake_id: the intake that it was for; null where it was for credits.
         customer_id: row of `customers`; null where it was for credits.
-        amount_cents: what was paid or to be paid, in cents of the currency.
+        amount_cents: the amount paid or to be paid, in cents of the currency.
         reason: active_session: they have another session by now; mismatch: the amount paid does not match the price;
             refused: by the bank.
     """
@@ -157,8 +157,8 @@ class QuoteEvent(_Event):
     Attributes:
         session_id: the session that was escalated.
         workshop_id: the workshop that gives the quote.
-        mechanic_id: row of `mechanics`: who escalated.
-        customer_id: row of `customers`: who decides.
+        mechanic_id: row of `mechanics`: the mechanic who escalated.
+        customer_id: row of `customers`: the customer who decides.
         amount_cents: in cents of the currency; null before there is one.
     """
 

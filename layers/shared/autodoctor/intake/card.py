@@ -60,7 +60,7 @@ CARD: Final = Funding(
 
 
 class CheckoutOpened(ResponseModel):
-    """Where the intake is paid."""
+    """The page where the intake is paid."""
 
     intake_id: UUID
     checkout_url: str
@@ -88,7 +88,7 @@ def start_card_intake(
 
     Args:
         user_id: the customer's `sub`.
-        intake: what they ask for. The same request gives the same page while that is open; another one closes it.
+        intake: the customer's request. The same request gives the same page while that is open; another one closes it.
         idempotency_key: the same key and request within 24 hours give the first page again.
 
     Raises:

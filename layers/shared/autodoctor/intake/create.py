@@ -71,17 +71,17 @@ SELECT s.id AS session_id, a.id AS assignment_id, se.to_status AS session_status
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """How a session is paid for, as parts of the one statement that creates it.
+    """The payment of a session, as parts of the one statement that creates it.
 
-    This module knows no payments: funded.py and card.py hand in what they need.
+    This module does not depend on payments: funded.py and card.py pass in their parts.
 
     Attributes:
         sells: the SQL condition on plan `p` for paying this way.
-        otherwise: the message about payWith where that condition fails.
+        otherwise: the message about payWith if that condition fails.
         books: CTEs after the factory's that read `intake` and `session` and book the payment.
         only_if: a further SQL condition, about the customer and not the request.
-        objects: called where nothing was created; raises the Problem of a failed `only_if`.
-        makes: CTEs after `intake` that create what it becomes at once: a session, or a checkout.
+        objects: called if nothing was created; raises the Problem of a failed `only_if`.
+        makes: CTEs after `intake` that create its session or its checkout.
         answer: the SELECT that ends the statement.
         first_answer: the same for an intake that this call (by `intake_id`) or its key has created before.
     """
@@ -273,7 +273,7 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
 
 
 def _created_before(database: Database, parameters: Row, funding: Funding) -> Row | None:
-    """What the key has created before, or this call, where its connection was lost after the commit.
+    """The intake that the key, or this call before it lost its connection after the commit, has already created.
 
     Raises:
         Problem: why nothing can be created.

@@ -1,4 +1,4 @@
-"""What a customer asks for, as POST /api/intake/start takes it."""
+"""A customer's request, as POST /api/intake/start takes it."""
 
 from typing import Annotated, Final, Literal
 from uuid import UUID
@@ -47,7 +47,7 @@ class Signature(RequestBody):
 
 
 class IntakeRequest(RequestBody):
-    """What the customer asks for."""
+    """The customer's request."""
 
     plan: str
     pay_with: Literal["free", "credit", "card"]

@@ -11,7 +11,7 @@ from autodoctor.web.schemas import Name, RequestBody, ResponseModel
 
 
 class WaiverRequest(RequestBody):
-    """Who signs which waiver."""
+    """The signature of a waiver."""
 
     session_id: UUID
     signed_name: Name
@@ -82,7 +82,7 @@ def sign_waiver(database: Database, user_id: UUID, waiver: WaiverRequest) -> Wai
 
     Args:
         user_id: the customer's `sub`.
-        waiver: what is signed.
+        waiver: the signature.
 
     Returns:
         The assignment's state, and the answer to the wish for a mechanic; signing again changes nothing, as the

@@ -46,7 +46,7 @@ class PastSession(SessionOutcome):
     """A session in a history.
 
     Attributes:
-        mechanic_id: who had it last; a customer can ask for them again with `preferredMechanicId`.
+        mechanic_id: the last mechanic; a customer can ask for them again with `preferredMechanicId`.
     """
 
     mechanic_id: UUID | None

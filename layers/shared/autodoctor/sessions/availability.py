@@ -25,8 +25,8 @@ class Availability(ResponseModel):
 
     Attributes:
         mechanic_id: row of `mechanics`.
-        available: whether they are; a mechanic who has a session gets no offers nevertheless.
-        available_until: when it ends by itself if the feed closes now; null where it has no end, or is over.
+        available: whether the mechanic is available; one who has a session gets no offers all the same.
+        available_until: when it ends by itself if the feed closes now; null if it has no end, or is over.
         kept_alive_by_feed: whether an open feed keeps it for as long as it stays open.
     """
 

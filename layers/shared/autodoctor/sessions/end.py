@@ -39,12 +39,12 @@ class Ended(WithEvents):
 
 @dataclass(frozen=True, slots=True)
 class Ender:
-    """Who ends a session.
+    """The user, job or operator that ends a session.
 
     Attributes:
         user_id: a party or an admin; None for a job or an operator.
         any_session: whether it may be a session of others.
-        actor: for the audit row, where there is no user: `system:` and the job, `operator:` and the name.
+        actor: for the audit row if there is no user: `system:JOB` or `operator:NAME`.
     """
 
     user_id: UUID | None = None
@@ -62,7 +62,7 @@ def end_session(database: Database, ender: Ender, session_id: UUID, mechanic_not
 
     Args:
         ender: who asks.
-        mechanic_notes: kept where the mechanic asks.
+        mechanic_notes: kept if the mechanic ends the session.
 
     Returns:
         The outcome; where the session is over already, its outcome with `already_ended`.

@@ -21,9 +21,9 @@ class DeadLetterMessage:
         receipt: the handle with which it is deleted or released.
         received: how often it was received, which includes being listed.
         sent_at: when it was sent, UTC; in a standard queue the time of the event.
-        origin: what gave up: a consumer of a queue, the delivery of a rule or schedule, or a function's retries.
+        origin: the failed part: a consumer of a queue, the delivery of a rule or schedule, or a function's retries.
         target: the ARN of the queue or function to send it to again; empty where it is unknown.
-        payload: what to send there.
+        payload: the message to send there.
         error: the kind of failure; empty where only the consumer's log has it.
         facts: ids and kinds that may be shown, by name.
         rule: the ARN of the rule that it comes from, or empty.

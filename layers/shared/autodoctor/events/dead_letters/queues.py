@@ -17,7 +17,7 @@ class DeadLetter(ResponseModel):
         letter_id: SQS's message id.
         sent_at: when the event was sent.
         received: how often it was received; listing it here counts.
-        origin: what gave up: a consumer of a `queue`, the delivery of a `rule` or `schedule`, a `function`'s retries.
+        origin: the failed part: a consumer of a `queue`, delivery by a `rule` or `schedule`, a `function`'s retries.
         detail_type: of the event, such as `session.ended`.
         event_id: of the event.
         session_id: of the session that it is about.

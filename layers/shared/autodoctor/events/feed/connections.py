@@ -51,7 +51,7 @@ class Owed:
 
     Attributes:
         since: it gets those with a greater seq.
-        lost: whether some of them are deleted already, or `since` is no seq of this feed.
+        lost: whether some of them are already deleted, or `since` is not a seq of this feed.
         age_seconds: how long ago the connection was opened.
     """
 
@@ -86,7 +86,7 @@ def connect(database: Database, connection_id: str, ticket: str | None, since: s
 
 
 def owed(database: Database, connection_id: str) -> Owed | None:
-    """What a connection gets first; None where it has closed or has got it."""
+    """The messages that a connection gets first; None if it has closed or has got them."""
     row = database.one(_OWED, {"connection_id": connection_id})
     return None if row is None or row["ready"] else Owed(row["since"], row["lost"], row["age_seconds"])
 

@@ -22,7 +22,7 @@ VALUES (%(ticket_hash)s, %(user_id)s, %(groups)s, clock_timestamp() + make_inter
 
 
 class Ticket(ResponseModel):
-    """How to connect.
+    """A ticket and the address to open with it.
 
     Attributes:
         ticket: goes into the query string of `url`.

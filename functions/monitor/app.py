@@ -5,7 +5,7 @@ from typing import Any
 from autodoctor.db import database
 from autodoctor.deadline import SecondsLeft
 from autodoctor.monitoring.dashboard import session_health
-from autodoctor.monitoring.monitor import measurements, observe, tell
+from autodoctor.monitoring.monitor import measurements, notify, observe
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.monitoring.topic import publish
 from autodoctor.observability import MetricUnit, metrics
@@ -21,9 +21,9 @@ def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
     try:
         _report()
     finally:
-        told = tell(db, publish, seconds_left)
-    metrics.add_metric(name="AlertsTold", unit=MetricUnit.Count, value=told)
-    return {**observed.model_dump(by_alias=True), "told": told}
+        notified = notify(db, publish, seconds_left)
+    metrics.add_metric(name="AlertsTold", unit=MetricUnit.Count, value=notified)
+    return {**observed.model_dump(by_alias=True), "told": notified}
 
 
 def _report() -> None:

@@ -12,8 +12,8 @@ ses = SesSender()
 session_base_url()  # a deployment without it fails here, not at the first mail
 
 
-def tell(event: Event) -> None:
+def handle(event: Event) -> None:
     notify(db, ses, event)
 
 
-handler = consumer(tell)
+handler = consumer(handle)

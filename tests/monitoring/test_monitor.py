@@ -17,7 +17,7 @@ from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.monitoring.alerts import latest
 from autodoctor.monitoring.dashboard import session_health
-from autodoctor.monitoring.monitor import CLAIM_SECONDS, measurements, observe, tell
+from autodoctor.monitoring.monitor import CLAIM_SECONDS, measurements, notify, observe
 from support.past_sessions import PastSessions, free, no_show
 from support.world import World
 
@@ -46,7 +46,7 @@ class Inbox:
 
 def run(world: World, inbox: Inbox, database: Database | None = None) -> int:
     observe(database or world.app)
-    return tell(database or world.app, inbox.publish, lambda: 60.0)
+    return notify(database or world.app, inbox.publish, lambda: 60.0)
 
 
 def waits(world: World) -> UUID:
@@ -76,7 +76,7 @@ def test_an_alert_that_comes_back_is_another_one(world: World) -> None:
     run(world, inbox)
     world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [session_id])
     run(world, inbox)
-    assert [news for news, _, _ in inbox.told] == ["opened", "cleared", "opened"]
+    assert [change for change, _, _ in inbox.told] == ["opened", "cleared", "opened"]
     assert len({each["alertId"] for body in inbox.messages for each in body["alerts"]}) == 2
 
 
@@ -118,7 +118,7 @@ def test_a_wrong_mark_that_grows_old_is_not_over(world: World, past_sessions: Pa
         ):
             connection.execute(statement)
     assert run(world, inbox) == 0
-    assert [news for news, _, _ in inbox.told] == ["opened"]
+    assert [change for change, _, _ in inbox.told] == ["opened"]
 
 
 # --- who dies ---------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_what_was_stored_by_a_run_that_died_is_told_by_the_next(world: World) ->
     assert observe(world.app).opened == 1  # and dies
     world.accept_current(world.mechanic(), session_id)  # and it is over before anybody was told
     assert run(world, inbox) == 2
-    assert [news for news, _, _ in inbox.told] == ["opened", "cleared"]
+    assert [change for change, _, _ in inbox.told] == ["opened", "cleared"]
 
 
 def test_a_topic_that_is_down_is_told_later(world: World) -> None:
@@ -146,7 +146,7 @@ def test_a_topic_that_is_down_is_told_later(world: World) -> None:
 DIES = """
 import os, signal, sys
 from autodoctor.db import Database
-from autodoctor.monitoring.monitor import observe, tell
+from autodoctor.monitoring.monitor import notify, observe
 
 def publish(subject, message, attributes):
     if sys.argv[2] == "after":
@@ -155,7 +155,7 @@ def publish(subject, message, attributes):
 
 database = Database(lambda: sys.argv[1])
 observe(database)
-tell(database, publish, lambda: 60.0)
+notify(database, publish, lambda: 60.0)
 """
 
 
@@ -204,7 +204,7 @@ def test_who_was_too_slow_marks_nothing(world: World) -> None:
         world.owner.execute("UPDATE health_alerts SET claimed_until = clock_timestamp()")
 
     ticks = iter((60.0, 0.0))
-    assert tell(world.app, slow, lambda: next(ticks)) == 0
+    assert notify(world.app, slow, lambda: next(ticks)) == 0
     assert run(world, inbox) == 1
 
 

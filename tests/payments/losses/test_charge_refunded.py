@@ -49,10 +49,10 @@ def test_partly_and_then_fully_before_the_outcome_is_known(refund_env: RefundEnv
     assert by_hand(refund_env, session_id, 100) == "refund_noted"
     assert refund_env.has(session_held(session_id)) == PRICE  # the webhook asks Stripe nothing
     assert told(refund_env) == "duplicate"
-    assert [refund_env.lookups(), refund_env.lookups()] == [LookedUp(asked=1, news=1), NOTHING]
+    assert [refund_env.lookups(), refund_env.lookups()] == [LookedUp(asked=1, new=1), NOTHING]
     assert refund_env.has(session_held(session_id)) == PRICE - 100
     assert by_hand(refund_env, session_id) == "refund_noted"
-    assert [refund_env.lookups(), refund_env.has(session_held(session_id))] == [LookedUp(asked=1, news=1), 0]
+    assert [refund_env.lookups(), refund_env.has(session_held(session_id))] == [LookedUp(asked=1, new=1), 0]
     refund_env.balanced()
 
 
@@ -60,7 +60,7 @@ def test_several_at_once_are_one_look_up(refund_env: RefundEnv) -> None:
     session_id = refund_env.buy()
     for cents in (1, 2, 3):
         by_hand(refund_env, session_id, cents)
-    assert refund_env.lookups() == LookedUp(asked=1, news=3)
+    assert refund_env.lookups() == LookedUp(asked=1, new=3)
     assert refund_env.has(session_held(session_id)) == PRICE - 6
     refund_env.balanced()
 
@@ -69,7 +69,7 @@ def test_an_unsent_payout_shrinks(refund_env: RefundEnv) -> None:
     refund_env.onboard()
     session_id = refund_env.earned()
     assert by_hand(refund_env, session_id, 333) == "refund_noted"
-    assert (refund_env.lookups(), refund_env.payouts()) == (LookedUp(asked=1, news=1), Sent(sent=1))
+    assert (refund_env.lookups(), refund_env.payouts()) == (LookedUp(asked=1, new=1), Sent(sent=1))
     assert (refund_env.sent(), refund_env.of_mechanic()) == ([SHARE - 233], (0, 0))
     refund_env.balanced()
 
@@ -87,7 +87,7 @@ def test_after_the_payout_the_mechanic_owes_their_part(refund_env: RefundEnv) ->
 def test_of_a_pack_the_credits_are_taken(refund_env: RefundEnv) -> None:
     customer = new_id()
     refund_env.checkout_env.stripe.refund(refund_env.pack(customer))
-    assert (told(refund_env), refund_env.lookups()) == ("refund_noted", LookedUp(asked=1, news=1))
+    assert (told(refund_env), refund_env.lookups()) == ("refund_noted", LookedUp(asked=1, new=1))
     assert (spendable(refund_env.checkout_env.world, customer), refund_env.has(CREDIT_SALES)) == (0, 0)
     refund_env.balanced()
 
@@ -103,10 +103,10 @@ def test_one_after_another_that_came_back_unheard_of(refund_env: RefundEnv) -> N
     """Both times all of it went back, says the charge: that it is not the same refund, only the second event says."""
     session_id = refund_env.buy()
     refund_env.refund(session_id, told=False)
-    assert (told(refund_env), refund_env.lookups().news) == ("refund_noted", 1)
+    assert (told(refund_env), refund_env.lookups().new) == ("refund_noted", 1)
     refund_env.checkout_env.stripe.fail_refund(refund_env.checkout_env.stripe.objects("refund")[0]["id"])
     assert by_hand(refund_env, session_id) == "refund_noted"
-    assert refund_env.lookups() == LookedUp(asked=1, news=2)
+    assert refund_env.lookups() == LookedUp(asked=1, new=2)
     assert refund_env.has(session_held(session_id)) == 0
     refund_env.balanced()
 
@@ -132,7 +132,7 @@ def test_before_its_payment_is_told(refund_env: RefundEnv) -> None:
     session_id = refund_env.buy(told=False)
     assert (by_hand(refund_env, session_id, 100), refund_env.lookups()) == ("refund_noted", NOTHING)
     assert refund_env.checkout_env.tell("checkout.session.completed").json["outcome"] == "fulfilled"
-    assert refund_env.lookups() == LookedUp(asked=1, news=1)
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
     assert refund_env.has(session_held(session_id)) == PRICE - 100
     refund_env.balanced()
 
@@ -160,7 +160,7 @@ def test_what_it_does_not_name_of_them_is_looked_up(refund_env: RefundEnv) -> No
     with_one = {**charge_of(refund_env), "refunds": {"object": "list", "data": [newest], "has_more": True}}
     assert emitted(refund_env, with_one) == "refund_noted"
     assert refund_env.has(session_held(session_id)) == PRICE - 200
-    assert refund_env.lookups() == LookedUp(asked=1, news=1)
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
     refund_env.balanced()
 
 
@@ -186,13 +186,13 @@ def test_where_stripe_fails_it_is_asked_again_later(refund_env: RefundEnv) -> No
         by_hand(refund_env, session_id, 100)
     refund_env.checkout_env.stripe.fail(mode="error", path="/v1/refunds", method="GET", times=3)
     assert lookups_unanswered(refund_env.checkout_env.world.app) == 2
-    assert refund_env.lookups() == LookedUp(asked=2, news=1)
+    assert refund_env.lookups() == LookedUp(asked=2, new=1)
     assert refund_env.lookups() == NOTHING
     assert lookups_unanswered(refund_env.checkout_env.world.app) == 1
     refund_env.checkout_env.world.owner.execute(
         "UPDATE checkouts SET refunds_due_at = refunds_due_at - interval '10 minutes'"
     )
-    assert refund_env.lookups() == LookedUp(asked=1, news=1)
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
     assert lookups_unanswered(refund_env.checkout_env.world.app) == 0
     assert [refund_env.has(session_held(each)) for each in sessions] == [PRICE - 100] * 2
     refund_env.balanced()
@@ -201,7 +201,7 @@ def test_where_stripe_fails_it_is_asked_again_later(refund_env: RefundEnv) -> No
 def test_a_run_without_time_leaves_all_to_the_next(refund_env: RefundEnv) -> None:
     by_hand(refund_env, refund_env.buy(), 100)
     assert sweep_refund_lookups(refund_env.checkout_env.world.app, refund_env.client, lambda: 30.0) == NOTHING
-    assert refund_env.lookups() == LookedUp(asked=1, news=1)
+    assert refund_env.lookups() == LookedUp(asked=1, new=1)
 
 
 def test_what_is_told_while_stripe_is_asked_is_looked_up_again(refund_env: RefundEnv) -> None:

@@ -17,7 +17,7 @@ from autodoctor.web.schemas import EmailAddress, Name, RequestBody, ResponseMode
 MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
 
-STANDINGS: Final = ("available", "in_session")
+AVAILABILITIES: Final = ("available", "in_session")
 """The filters that find the mechanics that GET /api/admin/session-health counts."""
 
 _LONGEST_SEARCH: Final = 200
@@ -39,7 +39,7 @@ _PAGE: Final[LiteralString] = (
    AND (%(status)s::text IS NULL OR m.status = %(status)s)
    AND (%(workshop_id)s::uuid IS NULL OR m.workshop_id = %(workshop_id)s)
    AND (%(search)s::text IS NULL OR starts_with(lower(m.name), lower(%(search)s)))
-   AND CASE %(standing)s::text
+   AND CASE %(availability)s::text
          WHEN 'available' THEN m.id IN (SELECT d.id FROM mechanics_on_duty d)
                                AND NOT EXISTS (SELECT FROM sessions s WHERE s.mechanic_id = m.id AND s.ended_at IS NULL)
          WHEN 'in_session' THEN EXISTS (SELECT FROM sessions s WHERE s.mechanic_id = m.id AND s.ended_at IS NULL)
@@ -162,7 +162,7 @@ def mechanics(database: Database, query: Mapping[str, str]) -> Mechanics:
         "status": _status(query.get("status")),
         "workshop_id": _workshop(query.get("workshopId")),
         "search": _search(query.get("search")),
-        "standing": _standing(query.get("standing")),
+        "availability": _availability(query.get("standing")),
     }
     rows = database.all(_PAGE, parameters)
     return Mechanics(
@@ -248,10 +248,10 @@ def _status(status: str | None) -> str | None:
     return status
 
 
-def _standing(standing: str | None) -> str | None:
-    if standing not in (None, *STANDINGS):
-        raise Unprocessable(("/standing", f"must be {' or '.join(STANDINGS)}"))
-    return standing
+def _availability(value: str | None) -> str | None:
+    if value not in (None, *AVAILABILITIES):
+        raise Unprocessable(("/standing", f"must be {' or '.join(AVAILABILITIES)}"))
+    return value
 
 
 def _workshop(workshop_id: str | None) -> UUID | None:

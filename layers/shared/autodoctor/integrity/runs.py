@@ -55,7 +55,7 @@ class VerifyRuns(ResponseModel):
 
 
 class OpenFindings(ResponseModel):
-    """What stands as wrong after a run: by check, and whether the walk is whole."""
+    """The findings that are open after a run, by check, and whether the walk is whole."""
 
     complete: bool
     findings: dict[str, int]
@@ -70,12 +70,12 @@ class OpenFindings(ResponseModel):
 
 
 def run(database: Database, url: str, seconds_left: SecondsLeft, publish: Publish) -> OpenFindings:
-    """Look on, keep what was found, and tell the topic where it is not what it was.
+    """Run verify from where the last run stopped, keep what was found, and publish it where it has changed.
 
     Args:
         database: where runs are kept.
         url: of the database to look at, or of a replica.
-        publish: told before the run is kept, so that one who dies between tells twice rather than never.
+        publish: called before the run is kept, so that a run that dies in between is published twice rather than never.
 
     Raises:
         AwsError: the topic took no message; nothing was kept, and the next run looks at the same again.

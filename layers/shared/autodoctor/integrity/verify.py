@@ -69,7 +69,7 @@ _UNREADABLE: Final = (
 )
 
 type Progress = Callable[[str, int, int | None], None]
-"""Told what is being read, how much of it was, and of how much, where that is known."""
+"""Takes what is being read, how much of it was, and of how much, where that is known."""
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from typing import Final
 from uuid import UUID
 
 from autodoctor.legacy import names
-from autodoctor.legacy.old import Family
-from autodoctor.legacy.parsing import Cells, as_uuid, derived_id, first, instant, text
+from autodoctor.legacy.old import RelatedRows
+from autodoctor.legacy.parsing import RowValues, as_uuid, derived_id, first, instant, text
 from autodoctor.legacy.source import OldRow, Source
 
 SAME: Final = timedelta(minutes=10)
@@ -32,85 +32,85 @@ class Clash:
     """A row whose id belongs to another customer's consultation in an earlier table."""
 
 
-def gather(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, Family]:
+def gather(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, RelatedRows]:
     """The rows of each of these consultations, by key; one query per table for the whole batch."""
-    families = {row.key: Family() for row in rows}
-    keys = list(families)
+    related_rows = {row.key: RelatedRows() for row in rows}
+    keys = list(related_rows)
     of_intake = _by_value(rows, ("intake_id",))
     of_customer = _by_value(rows, names.CUSTOMER)
     for row in source.related(names.INTAKES, ("id",), list(of_intake)):
         for key in of_intake[row.key]:
-            families[key].intake = row.cells
-            if (customer := text(row.cells, names.CUSTOMER)) is not None:
+            related_rows[key].intake = row.values
+            if (customer := text(row.values, names.CUSTOMER)) is not None:
                 of_customer.setdefault(customer, []).append(key)
-    _gather_children(source, families, keys)
-    _gather_waivers(source, families, of_intake)
+    _gather_children(source, related_rows, keys)
+    _gather_waivers(source, related_rows, of_intake)
     if table != _REQUESTS:
-        _gather_requests(source, rows, families, of_customer)
-    _gather_profiles(source, families, of_customer)
-    return families
+        _gather_requests(source, rows, related_rows, of_customer)
+    _gather_profiles(source, related_rows, of_customer)
+    return related_rows
 
 
-def _gather_children(source: Source, families: dict[str, Family], keys: list[str]) -> None:
+def _gather_children(source: Source, related_rows: dict[str, RelatedRows], keys: list[str]) -> None:
     for child in (names.ASSIGNMENTS, names.PARTICIPANTS, names.EVENTS, *names.PAYOUTS):
         for row in source.related(child, _OF_SESSION, keys):
-            for key in _named(row.cells, _OF_SESSION, families):
-                family = families[key]
+            for key in _named(row.values, _OF_SESSION, related_rows):
+                related = related_rows[key]
                 if child in names.PAYOUTS:
-                    family.paid_out = True
+                    related.paid_out = True
                 else:
                     of_kind = {
-                        names.ASSIGNMENTS: family.assignments,
-                        names.PARTICIPANTS: family.participants,
-                        names.EVENTS: family.events,
+                        names.ASSIGNMENTS: related.assignments,
+                        names.PARTICIPANTS: related.participants,
+                        names.EVENTS: related.events,
                     }
-                    of_kind[child].append(row.cells)
+                    of_kind[child].append(row.values)
 
 
-def _gather_waivers(source: Source, families: dict[str, Family], of_intake: dict[str, list[str]]) -> None:
+def _gather_waivers(source: Source, related_rows: dict[str, RelatedRows], of_intake: dict[str, list[str]]) -> None:
     for child in names.WAIVERS:
-        for row in source.related(child, (*_OF_SESSION, "intake_id"), [*families, *of_intake]):
-            named = _named(row.cells, _OF_SESSION, families) or of_intake.get(str(row.cells.get("intake_id")), [])
+        for row in source.related(child, (*_OF_SESSION, "intake_id"), [*related_rows, *of_intake]):
+            named = _named(row.values, _OF_SESSION, related_rows) or of_intake.get(str(row.values.get("intake_id")), [])
             for key in named:
-                families[key].waivers.append(row.cells)
+                related_rows[key].waivers.append(row.values)
 
 
 def _gather_requests(
-    source: Source, rows: Sequence[OldRow], families: dict[str, Family], of_customer: dict[str, list[str]]
+    source: Source, rows: Sequence[OldRow], related_rows: dict[str, RelatedRows], of_customer: dict[str, list[str]]
 ) -> None:
-    cells = {row.key: row.cells for row in rows}
+    values = {row.key: row.values for row in rows}
     found = source.related(_REQUESTS, names.CUSTOMER, list(of_customer)) + source.related(
-        _REQUESTS, _LINKS, list(cells)
+        _REQUESTS, _LINKS, list(values)
     )
     for request in {row.key: row for row in found}.values():
-        linked = text(request.cells, _LINKS)
+        linked = text(request.values, _LINKS)
         for key in (
-            {linked} & cells.keys() if linked else of_customer.get(text(request.cells, names.CUSTOMER) or "", [])
+            {linked} & values.keys() if linked else of_customer.get(text(request.values, names.CUSTOMER) or "", [])
         ):
-            if linked or _is_same(request.cells, cells[key]):
-                families[key].requests.append(request.cells)
+            if linked or _is_same(request.values, values[key]):
+                related_rows[key].requests.append(request.values)
 
 
-def _gather_profiles(source: Source, families: dict[str, Family], of_customer: dict[str, list[str]]) -> None:
-    known = {key: dict(cells) for key, cells in source.users(list(of_customer)).items()}
+def _gather_profiles(source: Source, related_rows: dict[str, RelatedRows], of_customer: dict[str, list[str]]) -> None:
+    known = {key: dict(values) for key, values in source.users(list(of_customer)).items()}
     for row in source.related(names.PROFILES, ("id",), list(of_customer)):
         known[row.key] = known.get(row.key, {}) | {
-            name: value for name, value in row.cells.items() if value is not None
+            name: value for name, value in row.values.items() if value is not None
         }
     for customer, keys in of_customer.items():
         for key in keys:
-            families[key].profile = known.get(customer, families[key].profile)
+            related_rows[key].profile = known.get(customer, related_rows[key].profile)
 
 
 def siblings(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, PartOf | Clash]:
     """The rows that are not consultations of their own, because an earlier table has them."""
     found: dict[str, PartOf | Clash] = {}
     before = names.CONSULTATIONS[: names.CONSULTATIONS.index(table)]
-    by_key = {row.key: row.cells for row in rows}
+    by_key = {row.key: row.values for row in rows}
     of_customer = _by_value(rows, names.CUSTOMER)
     for other in before:
         for row in source.related(other, ("id",), list(by_key)):
-            same = text(row.cells, names.CUSTOMER) == text(by_key[row.key], names.CUSTOMER)
+            same = text(row.values, names.CUSTOMER) == text(by_key[row.key], names.CUSTOMER)
             found.setdefault(row.key, PartOf(_id_of(other, row.key)) if same else Clash())
         if table != _REQUESTS:
             continue
@@ -120,8 +120,8 @@ def siblings(source: Source, table: str, rows: Sequence[OldRow]) -> dict[str, Pa
                 found.setdefault(key, PartOf(_id_of(other, row.key)))
         linked = {key for keys in links.values() for key in keys}
         for row in source.related(other, names.CUSTOMER, list(of_customer)):
-            for key in of_customer.get(text(row.cells, names.CUSTOMER) or "", []):
-                if key not in linked and _is_same(by_key[key], row.cells):
+            for key in of_customer.get(text(row.values, names.CUSTOMER) or "", []):
+                if key not in linked and _is_same(by_key[key], row.values):
                     found.setdefault(key, PartOf(_id_of(other, row.key)))
     return found
 
@@ -135,7 +135,7 @@ def orphans(source: Source, rows: Sequence[OldRow]) -> set[str]:
     return {key for keys in named.values() for key in keys}
 
 
-def _is_same(request: Cells, session: Cells) -> bool:
+def _is_same(request: RowValues, session: RowValues) -> bool:
     asked, begun = instant(request, names.CREATED), instant(session, names.CREATED)
     return (
         asked is not None
@@ -153,11 +153,11 @@ def _by_value(rows: Sequence[OldRow], columns: Sequence[str]) -> dict[str, list[
     """The keys of rows by their values in these columns."""
     found: dict[str, list[str]] = {}
     for row in rows:
-        value = first(row.cells, columns)
+        value = first(row.values, columns)
         if value is not None:
             found.setdefault(str(value), []).append(row.key)
     return found
 
 
-def _named(cells: Cells, columns: Sequence[str], families: dict[str, Family]) -> list[str]:
-    return [value for column in columns if (value := str(cells.get(column))) in families]
+def _named(values: RowValues, columns: Sequence[str], related_rows: dict[str, RelatedRows]) -> list[str]:
+    return [value for column in columns if (value := str(values.get(column))) in related_rows]

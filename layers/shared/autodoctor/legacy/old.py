@@ -7,7 +7,7 @@ from uuid import UUID
 
 from autodoctor.legacy import names
 from autodoctor.legacy.names import Meaning
-from autodoctor.legacy.parsing import Cells, cents, derived_id, first, flag, identity, instant, minutes, text
+from autodoctor.legacy.parsing import RowValues, cents, derived_id, first, flag, identity, instant, minutes, text
 from autodoctor.legacy.source import OldRow
 
 UNKNOWN: Final = "[not recorded]"
@@ -29,16 +29,16 @@ class Unmovable(Exception):
 
 
 @dataclass(slots=True)
-class Family:
+class RelatedRows:
     """The rows that belong to a consultation."""
 
-    intake: Cells = field(default_factory=dict)
-    profile: Cells | None = None
-    assignments: list[Cells] = field(default_factory=list)
-    participants: list[Cells] = field(default_factory=list)
-    events: list[Cells] = field(default_factory=list)
-    waivers: list[Cells] = field(default_factory=list)
-    requests: list[Cells] = field(default_factory=list)
+    intake: RowValues = field(default_factory=dict)
+    profile: RowValues | None = None
+    assignments: list[RowValues] = field(default_factory=list)
+    participants: list[RowValues] = field(default_factory=list)
+    events: list[RowValues] = field(default_factory=list)
+    waivers: list[RowValues] = field(default_factory=list)
+    requests: list[RowValues] = field(default_factory=list)
     paid_out: bool = False
 
 
@@ -103,86 +103,86 @@ class Old:
     stuck: bool
 
 
-def read(table: str, row: OldRow, family: Family, states: dict[str, Meaning], *, people_known: bool) -> Old:
+def read(table: str, row: OldRow, related: RelatedRows, states: dict[str, Meaning], *, people_known: bool) -> Old:
     """Make one value of a consultation's rows.
 
     Args:
         table: the one that `row` stands in.
         row: the consultation itself.
-        family: what belongs to it.
+        related: what belongs to it.
         states: what each old state means.
         people_known: whether the old system says who its users are, so that one it does not know is missing.
 
     Raises:
         Unmovable: without a customer, an instant, or a state with a meaning.
     """
-    cells = row.cells
-    state = str(first(cells, ("status", "state")) or "").strip().lower()
+    values = row.values
+    state = str(first(values, ("status", "state")) or "").strip().lower()
     if state not in states:
         raise Unmovable("unknown_status", f"{table}.status is {state!r}; see --map-status")
-    user_id = identity(cells, names.CUSTOMER) or identity(family.intake, names.CUSTOMER)
-    if user_id is None or (people_known and family.profile is None):
+    user_id = identity(values, names.CUSTOMER) or identity(related.intake, names.CUSTOMER)
+    if user_id is None or (people_known and related.profile is None):
         raise Unmovable("customer_missing", "no customer" if user_id is None else f"nobody knows user {user_id}")
-    assignments = sorted(family.assignments, key=lambda each: str(first(each, names.CREATED) or ""))
+    assignments = sorted(related.assignments, key=lambda each: str(first(each, names.CREATED) or ""))
     last = assignments[-1] if assignments else {}
     accepted = [each for each in assignments if str(each.get("status")) in {"accepted", "completed"}]
-    told = [cells, *family.requests, *reversed(accepted)]
+    naming = [values, *related.requests, *reversed(accepted)]
     meaning = states[state]
-    known = (cells, family.intake, family.profile or {}, *family.requests)
+    known = (values, related.intake, related.profile or {}, *related.requests)
     return Old(
         table=table,
         key=row.key,
-        id=identity(cells, ("id",)) or derived_id(table, row.key),
+        id=identity(values, ("id",)) or derived_id(table, row.key),
         user_id=user_id,
-        mechanic=next((found for each in told if (found := identity(each, names.MECHANIC))), None),
-        workshop=next((found for each in told if (found := identity(each, names.WORKSHOP))), None),
-        session_type=_TYPES.get(str(first(cells, names.TYPE)).lower(), None),
-        plan=_plan(text(cells, names.PLAN) or text(family.intake, names.PLAN)),
+        mechanic=next((found for each in naming if (found := identity(each, names.MECHANIC))), None),
+        workshop=next((found for each in naming if (found := identity(each, names.WORKSHOP))), None),
+        session_type=_TYPES.get(str(first(values, names.TYPE)).lower(), None),
+        plan=_plan(text(values, names.PLAN) or text(related.intake, names.PLAN)),
         state=state,
         meaning=meaning,
-        created_at=_created_at(cells, family),
-        accepted_at=min(_all(names.ACCEPTED, *told), default=None),
-        scheduled_for=instant(cells, names.SCHEDULED),
-        started_at=instant(cells, names.STARTED),
-        ended_at=instant(cells, names.ENDED),
-        updated_at=instant(cells, names.UPDATED),
-        lasted=minutes(cells),
-        visits=_visits(family, user_id),
-        waiver=_waiver(family),
+        created_at=_created_at(values, related),
+        accepted_at=min(_all(names.ACCEPTED, *naming), default=None),
+        scheduled_for=instant(values, names.SCHEDULED),
+        started_at=instant(values, names.STARTED),
+        ended_at=instant(values, names.ENDED),
+        updated_at=instant(values, names.UPDATED),
+        lasted=minutes(values),
+        visits=_visits(related, user_id),
+        waiver=_waiver(related),
         name=_known(names.NAME, known, 200) or UNKNOWN,
         email=_known(names.EMAIL, known, 320) or UNKNOWN,
         phone=_known(names.PHONE, known, 50),
-        concern=_known(names.CONCERN, (family.intake, cells, *family.requests), 4000) or UNKNOWN,
-        vehicle=_vehicle(family.intake or cells),
-        urgent=any(flag(each, names.URGENT) for each in (cells, family.intake, *family.requests)),
-        notes=text(cells, ("mechanic_notes",)),
-        price_cents=cents(cells, names.CENTS, names.MONEY),
-        paid=str(first(cells, ("payment_status",))).lower() in names.PAID or first(cells, names.PAYMENT) is not None,
-        paid_out=family.paid_out or str(first(cells, ("payout_status",))).lower() in names.PAID_OUT,
+        concern=_known(names.CONCERN, (related.intake, values, *related.requests), 4000) or UNKNOWN,
+        vehicle=_vehicle(related.intake or values),
+        urgent=any(flag(each, names.URGENT) for each in (values, related.intake, *related.requests)),
+        notes=text(values, ("mechanic_notes",)),
+        price_cents=cents(values, names.CENTS, names.MONEY),
+        paid=str(first(values, ("payment_status",))).lower() in names.PAID or first(values, names.PAYMENT) is not None,
+        paid_out=related.paid_out or str(first(values, ("payout_status",))).lower() in names.PAID_OUT,
         assignment_id=identity(last, ("id",)),
         has_assignment=bool(assignments),
         stuck=meaning in names.OVER and any(str(each.get("status")) == "accepted" for each in assignments),
     )
 
 
-def _created_at(cells: Cells, family: Family) -> datetime:
+def _created_at(values: RowValues, related: RelatedRows) -> datetime:
     """The earliest recorded time of the request, else the earliest known instant."""
     found = (
-        min(_all(names.CREATED, cells, *family.requests), default=None)
-        or instant(cells, names.STARTED)
-        or instant(family.intake, names.CREATED)
-        or instant(cells, names.ENDED)
+        min(_all(names.CREATED, values, *related.requests), default=None)
+        or instant(values, names.STARTED)
+        or instant(related.intake, names.CREATED)
+        or instant(values, names.ENDED)
     )
     if found is None:
         raise Unmovable("no_time", "it says nowhere when it was")
     return found
 
 
-def _all(columns: tuple[str, ...], *rows: Cells) -> list[datetime]:
+def _all(columns: tuple[str, ...], *rows: RowValues) -> list[datetime]:
     return [at for each in rows if (at := instant(each, columns)) is not None]
 
 
-def _known(columns: tuple[str, ...], rows: tuple[Cells, ...], limit: int) -> str | None:
+def _known(columns: tuple[str, ...], rows: tuple[RowValues, ...], limit: int) -> str | None:
     return next((found for each in rows if (found := text(each, columns, limit))), None)
 
 
@@ -190,16 +190,16 @@ def _plan(code: str | None) -> str | None:
     return None if code is None else names.PLANS.get(code.lower(), code.lower())
 
 
-def _visits(family: Family, user_id: UUID) -> tuple[Visit, ...]:
+def _visits(related: RelatedRows, user_id: UUID) -> tuple[Visit, ...]:
     """The recorded presence: columns of participants, and join and leave events."""
     found = [
         Visit(role, since, instant(each, ("left_at",)))
-        for each in family.participants
+        for each in related.participants
         if (role := str(each.get("role")).lower()) in {"customer", "mechanic"}
         and (since := instant(each, ("joined_at",))) is not None
     ]
     here: dict[str, datetime] = {}
-    for event in sorted(family.events, key=lambda each: str(first(each, names.CREATED) or "")):
+    for event in sorted(related.events, key=lambda each: str(first(each, names.CREATED) or "")):
         kind = _JOINS.get(str(first(event, ("event_type", "type", "event"))).lower().removeprefix("participant_"))
         at = instant(event, (*names.CREATED, "occurred_at"))
         if kind is None or at is None:
@@ -214,21 +214,21 @@ def _visits(family: Family, user_id: UUID) -> tuple[Visit, ...]:
     return (*found, *(Visit(role, since, None) for role, since in here.items()))
 
 
-def _waiver(family: Family) -> tuple[str, str, datetime] | None:
+def _waiver(related: RelatedRows) -> tuple[str, str, datetime] | None:
     """The first valid signature: the name, the version, and when."""
     signed = [
         (at, text(each, ("full_name", "signed_name", *names.NAME), 200), text(each, ("waiver_version", "version"), 100))
-        for each in family.waivers
+        for each in related.waivers
         if str(each.get("is_valid", True)).lower() != "false"
         and (at := instant(each, ("signed_at", *names.CREATED))) is not None
     ]
     return next(((name or UNKNOWN, version or "legacy", at) for at, name, version in sorted(signed, key=str)), None)
 
 
-def _vehicle(cells: Cells) -> dict[str, object]:
+def _vehicle(values: RowValues) -> dict[str, object]:
     """Year, make and model as our pages show them, in one sentence where nothing is known."""
-    inside = first(cells, ("vehicle", "vehicle_info"))
-    found = {**cells, **(inside if isinstance(inside, dict) else {})}
+    inside = first(values, ("vehicle", "vehicle_info"))
+    found = {**values, **(inside if isinstance(inside, dict) else {})}
     year, make, model = (text(found, (name, f"vehicle_{name}"), 100) for name in ("year", "make", "model"))
     if make is None and model is None:
         return {"year": "Unknown", "make": "vehicle", "model": UNKNOWN}

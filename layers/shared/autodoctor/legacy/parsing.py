@@ -1,4 +1,4 @@
-"""Parses the cells of an old row: a column may be missing, of another type, or inside `metadata`."""
+"""Parses the values of an old row: a column may be missing, of another type, or inside `metadata`."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -6,11 +6,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-type Cells = dict[str, Any]
+type RowValues = dict[str, Any]
 """A row as PostgreSQL's to_jsonb() gives it."""
 
 
-def first(row: Cells, names: Iterable[str]) -> Any:  # noqa: ANN401 (whatever the old column holds)
+def first(row: RowValues, names: Iterable[str]) -> Any:  # noqa: ANN401 (whatever the old column holds)
     """The first of these columns with a value, else the first such entry of `metadata`, else None."""
     hidden = row.get("metadata")
     for place in (row, hidden if isinstance(hidden, dict) else {}):
@@ -21,7 +21,7 @@ def first(row: Cells, names: Iterable[str]) -> Any:  # noqa: ANN401 (whatever th
     return None
 
 
-def text(row: Cells, names: Iterable[str], limit: int = 4000) -> str | None:
+def text(row: RowValues, names: Iterable[str], limit: int = 4000) -> str | None:
     """A text, cut to at most so many characters."""
     value = first(row, names)
     if value is None or isinstance(value, dict | list):
@@ -29,7 +29,7 @@ def text(row: Cells, names: Iterable[str], limit: int = 4000) -> str | None:
     return str(value).strip()[:limit] or None
 
 
-def instant(row: Cells, names: Iterable[str]) -> datetime | None:
+def instant(row: RowValues, names: Iterable[str]) -> datetime | None:
     """An instant; without a zone it is UTC, and anything else (infinity, words) counts as missing."""
     value = first(row, names)
     if not isinstance(value, str):
@@ -44,7 +44,7 @@ def instant(row: Cells, names: Iterable[str]) -> datetime | None:
         return None
 
 
-def identity(row: Cells, names: Iterable[str]) -> UUID | None:
+def identity(row: RowValues, names: Iterable[str]) -> UUID | None:
     """An id; a value that is not a UUID counts as missing."""
     return as_uuid(first(row, names))
 
@@ -62,12 +62,12 @@ def derived_id(table: str, key: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"autodoctor:legacy:{table}:{key}")
 
 
-def flag(row: Cells, names: Iterable[str]) -> bool:
+def flag(row: RowValues, names: Iterable[str]) -> bool:
     """A yes or no; missing is no."""
     return str(first(row, names)).lower() in {"true", "t", "1", "yes"}
 
 
-def minutes(row: Cells) -> timedelta | None:
+def minutes(row: RowValues) -> timedelta | None:
     """The recorded duration."""
     for name, unit in (("duration_seconds", 1), ("duration_minutes", 60), ("duration", 60)):
         value = first(row, (name,))
@@ -76,7 +76,7 @@ def minutes(row: Cells) -> timedelta | None:
     return None
 
 
-def cents(row: Cells, in_cents: Iterable[str], in_dollars: Iterable[str]) -> int:
+def cents(row: RowValues, in_cents: Iterable[str], in_dollars: Iterable[str]) -> int:
     """An amount in cents; missing is 0."""
     whole = first(row, in_cents)
     if isinstance(whole, int) and not isinstance(whole, bool):

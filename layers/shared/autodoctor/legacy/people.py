@@ -7,7 +7,7 @@ from uuid import UUID
 
 from autodoctor.legacy import names
 from autodoctor.legacy.old import UNKNOWN
-from autodoctor.legacy.parsing import Cells, identity, instant, text
+from autodoctor.legacy.parsing import RowValues, identity, instant, text
 from autodoctor.legacy.source import Source
 from autodoctor.legacy.target import Target
 
@@ -96,9 +96,9 @@ class People:
         for row in target.mechanics():
             self._know(MechanicRow(row["id"], row["user_id"], "", row["workshop_id"], row["status"], self.now))
         self._workshops = target.workshops()
-        for table, cells in _rows(source, *names.WORKSHOPS):
-            workshop_id = identity(cells, ("id",))
-            kind = text(cells, ("organization_type", "type"))
+        for table, values in _rows(source, *names.WORKSHOPS):
+            workshop_id = identity(values, ("id",))
+            kind = text(values, ("organization_type", "type"))
             if (
                 workshop_id is None
                 or workshop_id in self._workshops
@@ -106,34 +106,34 @@ class People:
             ):
                 continue
             self._workshops.add(workshop_id)
-            self.new_workshops.append(WorkshopRow(workshop_id, text(cells, names.NAME, 200) or UNKNOWN))
-        for _, cells in _rows(source, names.MECHANICS):
-            self._learn_mechanic(cells)
+            self.new_workshops.append(WorkshopRow(workshop_id, text(values, names.NAME, 200) or UNKNOWN))
+        for _, values in _rows(source, names.MECHANICS):
+            self._learn_mechanic(values)
 
-    def _learn_mechanic(self, cells: Cells) -> None:
-        mechanic_id = identity(cells, ("id",))
+    def _learn_mechanic(self, values: RowValues) -> None:
+        mechanic_id = identity(values, ("id",))
         if mechanic_id is None or mechanic_id in self._by_id:
             return
-        user_id = identity(cells, ("user_id", "auth_user_id")) or mechanic_id
+        user_id = identity(values, ("user_id", "auth_user_id")) or mechanic_id
         if user_id in self._by_user:
             self._by_id[mechanic_id] = self._by_user[user_id]  # the same person, moved or added before
             return
-        at_work = (text(cells, ("status", "account_status")) or "approved").lower() in names.MECHANIC_AT_WORK
+        at_work = (text(values, ("status", "account_status")) or "approved").lower() in names.MECHANIC_AT_WORK
         made = MechanicRow(
             mechanic_id,
             user_id,
-            text(cells, names.NAME, 200) or UNKNOWN,
-            self.workshop(identity(cells, names.WORKSHOP)),
+            text(values, names.NAME, 200) or UNKNOWN,
+            self.workshop(identity(values, names.WORKSHOP)),
             "active" if at_work else "suspended",
-            min(instant(cells, names.CREATED) or self.now, self.now),
+            min(instant(values, names.CREATED) or self.now, self.now),
         )
         self.new_mechanics.append(made)
         self._know(made)
 
 
-def _rows(source: Source, *tables: str) -> Iterator[tuple[str, Cells]]:
+def _rows(source: Source, *tables: str) -> Iterator[tuple[str, RowValues]]:
     for table in tables:
         if table in source.tables:
             for chunk in source.chunks(table, _CHUNK):
                 for row in chunk:
-                    yield table, row.cells
+                    yield table, row.values

@@ -26,7 +26,7 @@ SAYS: Final[dict[str, str]] = {
     Notice.CUSTOMER_TWICE: "a second active session of one customer: ended; a live one stays, else the newest",
     Notice.MECHANIC_TWICE: "a second session of one mechanic: back to the queue, or ended if it had begun",
     Notice.PAID_AND_OPEN: "paid to the old system and still going: refund it there if it does not complete",
-    "linked_part": "told of a session that moved, which is the same consultation",
+    "linked_part": "belongs to a session that moved, which is the same consultation",
     "paid_twice": "the old system paid its mechanic twice: recorded there, not moved",
     "orphan_row": "belongs to no consultation that is there: archived only",
     "unknown_status": "a state without a meaning; say it with --map-status old=new",
@@ -52,7 +52,7 @@ class TableReport(_Wire):
         rows: how many there are.
         before: dealt with by an earlier run.
         moved: became sessions or people.
-        part: told of a session that moved.
+        part: belongs to a session that moved.
         kept: only archived.
         refused: cannot be moved.
     """

@@ -14,14 +14,14 @@ from autodoctor.legacy import names
 from autodoctor.legacy.audit_rows import Moved
 from autodoctor.legacy.grouping import Clash, PartOf, gather, orphans, siblings
 from autodoctor.legacy.names import Meaning, known_states
-from autodoctor.legacy.old import Family, Old, Unmovable, read
+from autodoctor.legacy.old import Old, RelatedRows, Unmovable, read
 from autodoctor.legacy.parsing import as_uuid, derived_id, identity
 from autodoctor.legacy.people import People
 from autodoctor.legacy.report import ImportCounts, ImportReport
 from autodoctor.legacy.source import OldRow, Source
 from autodoctor.legacy.target import Target
-from autodoctor.legacy.target_state import ACTIVE, Fate, Notice, Terms, closed, fate_of, requeued
-from autodoctor.legacy.verification import prove
+from autodoctor.legacy.target_state import ACTIVE, Notice, TargetState, Terms, closed, requeued, target_state_of
+from autodoctor.legacy.verification import check_moved
 from autodoctor.legacy.writer import Kept, Writer
 
 BATCH: Final = 200
@@ -29,7 +29,7 @@ BATCH: Final = 200
 _ONE_AT_A_TIME: Final[LiteralString] = "SELECT pg_try_advisory_lock(hashtext('autodoctor:import-legacy'))"
 
 type Progress = Callable[[str, int, int | None], None]
-"""Told which table is read, how many of its rows were, and of how many."""
+"""Takes the table that is read, how many of its rows were, and of how many."""
 
 
 class ImportGoingOn(Exception):
@@ -92,12 +92,12 @@ class Import:
     def _consultations(self, table: str) -> None:
         for fresh in self._fresh(table, ("moved", "part")):
             elsewhere = siblings(self.source, table, fresh)
-            families = gather(
+            related_rows = gather(
                 self.source, table, [row for row in fresh if not isinstance(elsewhere.get(row.key), PartOf)]
             )
-            users = self._users(fresh, families)
+            users = self._users(fresh, related_rows)
             erased = self.target.erased(users)
-            taken = self.target.taken(found for row in fresh for found in self._ids(row, families.get(row.key)))
+            taken = self.target.taken(found for row in fresh for found in self._ids(row, related_rows.get(row.key)))
             ready: list[tuple[Moved, Kept]] = []
             archive: list[Kept] = []
             for row in fresh:
@@ -106,21 +106,23 @@ class Import:
                     archive.append(self._part(table, row, other))
                     continue
                 try:
-                    candidate = self._candidate(table, row, families[row.key], taken, erased, other)
-                    fate = fate_of(candidate.old, candidate.mechanic_id, candidate.terms, self.target.now)
-                    if fate.status in ACTIVE:
+                    candidate = self._candidate(table, row, related_rows[row.key], taken, erased, other)
+                    target_state = target_state_of(
+                        candidate.old, candidate.mechanic_id, candidate.terms, self.target.now
+                    )
+                    if target_state.status in ACTIVE:
                         self.active.append(candidate)
                     else:
-                        ready.append(self._proven(candidate, fate, taken))
+                        ready.append(self._checked(candidate, target_state, taken))
                 except Unmovable as unmovable:
                     archive.append(self._refused(table, row, unmovable))
             self._write(ready, archive)
 
     def _candidate(  # noqa: PLR0913, PLR0917 - what a chunk knows
-        self, table: str, row: OldRow, family: Family, taken: set[UUID], erased: set[UUID], clash: Clash | None
+        self, table: str, row: OldRow, related: RelatedRows, taken: set[UUID], erased: set[UUID], clash: Clash | None
     ) -> Candidate:
         known = names.PROFILES in self.source.tables or self.source.has_users
-        old = read(table, row, family, self.states, people_known=known)
+        old = read(table, row, related, self.states, people_known=known)
         notices: set[Notice] = set()
         if clash:
             old = replace(old, id=derived_id(table, row.key))
@@ -148,23 +150,24 @@ class Import:
         )  # fmt: skip
         return Candidate(row, old, mechanic_id, terms, frozenset(notices))
 
-    def _proven(self, candidate: Candidate, fate: Fate, taken: set[UUID]) -> tuple[Moved, Kept]:
+    def _checked(self, candidate: Candidate, target_state: TargetState, taken: set[UUID]) -> tuple[Moved, Kept]:
         old, terms = candidate.old, candidate.terms
         workshop_id = self.people.workshop(old.workshop)
-        goes_on = fate.status in ACTIVE
+        goes_on = target_state.status in ACTIVE
         pays = goes_on and old.paid and not old.paid_out
         assignment_id = old.assignment_id
         moved = Moved(
             old=old,
-            fate=fate,
+            target=target_state,
             terms=terms,
             assignment_id=new_id() if assignment_id is None or assignment_id in taken else assignment_id,
             workshop_id=self.people.reachable(workshop_id, old.user_id) if goes_on else workshop_id,
             fixed_pay_cents=share_of(old.price_cents, terms.mechanic_share_bp) if pays else 0,
         )
-        prove(moved, self.people.users.get(fate.mechanic_id) if fate.mechanic_id else None, self.target.now)
-        notices = candidate.notices | fate.notices | ({Notice.PAID_AND_OPEN} if goes_on and old.paid else set())
-        became = f"{fate.status}, {fate.reason}" if fate.reason else str(fate.status)
+        mechanic_id = target_state.mechanic_id
+        check_moved(moved, self.people.users.get(mechanic_id) if mechanic_id else None, self.target.now)
+        notices = candidate.notices | target_state.notices | ({Notice.PAID_AND_OPEN} if goes_on and old.paid else set())
+        became = f"{target_state.status}, {target_state.reason}" if target_state.reason else str(target_state.status)
         self.counts.add(old.table, "moved")
         self.counts.became[old.table, old.state, became] += 1
         for notice in sorted(notices):
@@ -179,37 +182,40 @@ class Import:
         users, mechanics = self.target.busy()
         taken = self.target.taken(each.old.assignment_id for each in self.active if each.old.assignment_id is not None)
         ranks = {SessionStatus.LIVE: 0, SessionStatus.WAITING: 1}
-        fates = [fate_of(each.old, each.mechanic_id, each.terms, self.target.now) for each in self.active]
+        now = self.target.now
+        target_states = [target_state_of(each.old, each.mechanic_id, each.terms, now) for each in self.active]
         order = sorted(
-            zip(self.active, fates, strict=True),
+            zip(self.active, target_states, strict=True),
             key=lambda pair: (ranks.get(pair[1].status, 2), -pair[0].old.created_at.timestamp()),
         )
         for start in range(0, len(order), self.batch):
             ready: list[tuple[Moved, Kept]] = []
             archive: list[Kept] = []
             for candidate, wanted in order[start : start + self.batch]:
-                fate = self._given_way(candidate, wanted, users, mechanics)
+                target_state = self._given_way(candidate, wanted, users, mechanics)
                 try:
-                    ready.append(self._proven(candidate, fate, taken))
+                    ready.append(self._checked(candidate, target_state, taken))
                 except Unmovable as unmovable:
                     archive.append(self._refused(candidate.old.table, candidate.row, unmovable))
                     continue
-                if fate.status in ACTIVE:
+                if target_state.status in ACTIVE:
                     users.add(candidate.old.user_id)
-                    mechanics |= {fate.mechanic_id} if fate.mechanic_id else set()
+                    mechanics |= {target_state.mechanic_id} if target_state.mechanic_id else set()
             self._write(ready, archive)
 
-    def _given_way(self, candidate: Candidate, fate: Fate, users: set[UUID], mechanics: set[UUID]) -> Fate:
+    def _given_way(
+        self, candidate: Candidate, target_state: TargetState, users: set[UUID], mechanics: set[UUID]
+    ) -> TargetState:
         now = self.target.now
-        if fate.status not in ACTIVE:
-            return fate
+        if target_state.status not in ACTIVE:
+            return target_state
         if candidate.old.user_id in users:
             return closed(candidate.old, candidate.mechanic_id, candidate.terms, now, Notice.CUSTOMER_TWICE)
-        if fate.mechanic_id in mechanics:
-            if fate.status is SessionStatus.LIVE:
+        if target_state.mechanic_id in mechanics:
+            if target_state.status is SessionStatus.LIVE:
                 return closed(candidate.old, candidate.mechanic_id, candidate.terms, now, Notice.MECHANIC_TWICE)
             return requeued(candidate.old, now, Notice.MECHANIC_TWICE)
-        return fate
+        return target_state
 
     # --- everything else --------------------------------------------------------------------------
 
@@ -220,7 +226,7 @@ class Import:
             lost = orphans(self.source, fresh)
             archive = []
             for row in fresh:
-                session_id = identity(row.cells, names.SESSION)
+                session_id = identity(row.values, names.SESSION)
                 became = "kept"
                 if row.key in lost:
                     self.counts.notice("orphan_row", f"{table} {row.key}")
@@ -229,7 +235,7 @@ class Import:
                 elif row.key in moved:
                     became = "moved"
                 self.counts.add(table, became)
-                user_id = identity(row.cells, ("id",) if table == names.PROFILES else names.CUSTOMER)
+                user_id = identity(row.values, ("id",) if table == names.PROFILES else names.CUSTOMER)
                 note = "orphan_row" if row.key in lost else None
                 archive.append(Kept(table, row.key, row.content, became, note, session_id, user_id))
             if self.writer is not None:
@@ -268,24 +274,24 @@ class Import:
     def _part(self, table: str, row: OldRow, other: PartOf) -> Kept:
         self.counts.add(table, "part")
         self.counts.notice("linked_part", f"{table} {row.key}")
-        user_id = identity(row.cells, names.CUSTOMER)
+        user_id = identity(row.values, names.CUSTOMER)
         return Kept(table, row.key, row.content, "part", None, other.session_id, user_id)
 
     def _refused(self, table: str, row: OldRow, unmovable: Unmovable) -> Kept:
         self.counts.add(table, "refused")
         self.counts.refuse(unmovable.reason, f"{table} {row.key}: {unmovable.detail}")
         content = "{}" if unmovable.reason == "customer_erased" else row.content
-        return Kept(table, row.key, content, "refused", str(unmovable), None, identity(row.cells, names.CUSTOMER))
+        return Kept(table, row.key, content, "refused", str(unmovable), None, identity(row.values, names.CUSTOMER))
 
     @staticmethod
-    def _users(rows: Sequence[OldRow], families: dict[str, Family]) -> set[UUID]:
-        cells = [row.cells for row in rows] + [family.intake for family in families.values()]
-        return {found for each in cells if (found := identity(each, names.CUSTOMER)) is not None}
+    def _users(rows: Sequence[OldRow], related_rows: dict[str, RelatedRows]) -> set[UUID]:
+        values = [row.values for row in rows] + [related.intake for related in related_rows.values()]
+        return {found for each in values if (found := identity(each, names.CUSTOMER)) is not None}
 
     @staticmethod
-    def _ids(row: OldRow, family: Family | None) -> list[UUID]:
-        assignments = family.assignments if family else []
-        return [found for each in (row.cells, *assignments) if (found := identity(each, ("id",))) is not None]
+    def _ids(row: OldRow, related: RelatedRows | None) -> list[UUID]:
+        assignments = related.assignments if related else []
+        return [found for each in (row.values, *assignments) if (found := identity(each, ("id",))) is not None]
 
 
 def import_legacy(  # noqa: PLR0913 - what a run is made of

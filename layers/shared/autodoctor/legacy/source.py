@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.rows import tuple_row
 
 from autodoctor.legacy.names import ARCHIVED, CONSULTATIONS, SESSION, USERS
-from autodoctor.legacy.parsing import Cells, as_uuid
+from autodoctor.legacy.parsing import RowValues, as_uuid
 
 _COLUMNS: Final[LiteralString] = """
 SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL)
@@ -31,12 +31,12 @@ class OldRow(NamedTuple):
     Attributes:
         key: its id as text, or a digest of a row without one.
         content: all of it as the text of a JSON object, for the archive.
-        cells: the same, to be read.
+        values: the same, to be read.
     """
 
     key: str
     content: str
-    cells: Cells
+    values: RowValues
 
 
 class NoOldSystem(Exception):
@@ -106,7 +106,7 @@ class Source:
         )
         return [OldRow(key, content, json.loads(content)) for key, content in self._asked(query, _kinds(values))]
 
-    def users(self, ids: Sequence[str]) -> dict[str, Cells]:
+    def users(self, ids: Sequence[str]) -> dict[str, RowValues]:
         """What the sign-in's table knows of these users: their mail address only."""
         if not self.has_users or not ids:
             return {}

@@ -75,7 +75,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class TargetState:
     """The target state of a consultation; times are the session's columns of the same name.
 
     Attributes:
@@ -100,7 +100,7 @@ class Fate:
     notices: frozenset[Notice]
 
 
-def fate_of(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime) -> Fate:
+def target_state_of(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime) -> TargetState:
     """Decide the target state of an old consultation.
 
     Args:
@@ -116,7 +116,7 @@ def fate_of(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime) -> 
     return _active(old, met, mechanic_id, status, now)
 
 
-def closed(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime, notice: Notice) -> Fate:
+def closed(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime, notice: Notice) -> TargetState:
     """The end of an active session that must give way to another: the verdict if it had begun, else expired."""
     met = meeting(old, has_mechanic=mechanic_id is not None)
     begun = met.since is not None
@@ -124,11 +124,11 @@ def closed(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime, noti
     return _ended(old, met._replace(presence=met.presence + left), mechanic_id, terms, now, begun, frozenset({notice}))
 
 
-def requeued(old: Old, now: datetime, notice: Notice) -> Fate:
+def requeued(old: Old, now: datetime, notice: Notice) -> TargetState:
     """A waiting session whose mechanic is busy elsewhere is queued again with its old place."""
     met = meeting(old, has_mechanic=False)
-    fate = _active(old, met, None, SessionStatus.PENDING, now)
-    return replace(fate, notices=fate.notices | {notice})
+    target = _active(old, met, None, SessionStatus.PENDING, now)
+    return replace(target, notices=target.notices | {notice})
 
 
 def _still(old: Old, met: Meeting, terms: Terms, now: datetime) -> SessionStatus | None:
@@ -155,7 +155,7 @@ def _held(old: Old, met: Meeting, now: datetime) -> bool:
     return any(each.role == "mechanic" for each in met.presence) or now - met.accepted_at < DESERTED
 
 
-def _active(old: Old, met: Meeting, mechanic_id: UUID | None, status: SessionStatus, now: datetime) -> Fate:
+def _active(old: Old, met: Meeting, mechanic_id: UUID | None, status: SessionStatus, now: datetime) -> TargetState:
     held = status in {SessionStatus.WAITING, SessionStatus.LIVE}
     due = status is SessionStatus.PENDING and old.meaning is Meaning.SCHEDULED and old.scheduled_for is not None
     born = SessionStatus.SCHEDULED if due or status is SessionStatus.SCHEDULED else SessionStatus.PENDING
@@ -163,7 +163,7 @@ def _active(old: Old, met: Meeting, mechanic_id: UUID | None, status: SessionSta
     # who does not hold it any more has to come again, and so has who waits for them
     presence = met.presence if held else ()
     last = max([old.created_at, *(each.at for each in presence), *([accepted_at] if accepted_at else [])])
-    return Fate(
+    return TargetState(
         status=status,
         born=born,
         mechanic_id=mechanic_id if held else None,
@@ -181,7 +181,7 @@ def _active(old: Old, met: Meeting, mechanic_id: UUID | None, status: SessionSta
     )
 
 
-def _over(old: Old, met: Meeting, mechanic_id: UUID | None, terms: Terms, now: datetime) -> Fate:
+def _over(old: Old, met: Meeting, mechanic_id: UUID | None, terms: Terms, now: datetime) -> TargetState:
     if old.meaning in OVER:
         said = old.ended_at or old.updated_at or old.created_at
         return _ended(old, met, mechanic_id, terms, min(said, now), met.since is not None, frozenset())
@@ -206,7 +206,7 @@ def _ended(  # noqa: PLR0913, PLR0917 - what an end follows from
     notices: frozenset[Notice],
     *,
     gave_up: bool = False,
-) -> Fate:
+) -> TargetState:
     lapsed = not begun and (gave_up or old.meaning is Meaning.EXPIRED or bool(notices & {Notice.CUSTOMER_TWICE}))
     met = met._replace(presence=tuple(each for each in met.presence if begun or each.at <= max(said, old.created_at)))
     decided_at = max(
@@ -224,7 +224,7 @@ def _ended(  # noqa: PLR0913, PLR0917 - what an end follows from
         notices |= {Notice.COMPLETED_UNPROVEN if not begun else Notice.OUTCOME_CONTRADICTED}
     elif old.meaning in OVER and status is SessionStatus.COMPLETED and old.meaning is not Meaning.COMPLETED:
         notices |= {Notice.OUTCOME_CONTRADICTED}
-    return Fate(
+    return TargetState(
         status=status,
         born=SessionStatus.PENDING,
         mechanic_id=mechanic_id,

@@ -14,7 +14,7 @@ from autodoctor.legacy.target_state import ACTIVE
 NOBODY: Final = UUID(int=0)
 
 
-def prove(moved: Moved, mechanic_user_id: UUID | None, now: datetime) -> None:
+def check_moved(moved: Moved, mechanic_user_id: UUID | None, now: datetime) -> None:
     """Check what is about to be written.
 
     Args:
@@ -46,7 +46,7 @@ def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
                 )
             )
         else:
-            who = moved.fate.mechanic_id if step.role == "mechanic" else None
+            who = moved.target.mechanic_id if step.role == "mechanic" else None
             record.events.append(
                 rec.Event(
                     *(moved.id, number, step.at, None, who, ACTOR, step.type, step.source, step.target, step.role),
@@ -78,28 +78,28 @@ def _intake(moved: Moved) -> rec.Intake:
 
 
 def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
-    fate = moved.fate
+    target = moved.target
     return rec.Session(
         id=moved.id,
         customer_id=NOBODY,
         current_assignment_id=moved.assignment_id,
         created_at=moved.old.created_at,
         scheduled_for=moved.scheduled_for,
-        released_at=fate.released_at,
+        released_at=target.released_at,
         customer_present=moved.present("customer"),
         mechanic_present=moved.present("mechanic"),
-        status=str(fate.status),
-        mechanic_id=fate.mechanic_id,
-        accepted_at=fate.accepted_at,
+        status=str(target.status),
+        mechanic_id=target.mechanic_id,
+        accepted_at=target.accepted_at,
         customer_joined_at=moved.joined_at("customer"),
         mechanic_joined_at=moved.joined_at("mechanic"),
-        started_at=fate.started_at,
-        parted_at=fate.parted_at,
-        ended_at=fate.ended_at,
-        end_reason=None if fate.reason is None else str(fate.reason),
-        absent=fate.absent,
-        min_billable_seconds=moved.terms.minimum_seconds if fate.status not in ACTIVE else None,
-        mechanic_user_id=mechanic_user_id if fate.mechanic_id else None,
+        started_at=target.started_at,
+        parted_at=target.parted_at,
+        ended_at=target.ended_at,
+        end_reason=None if target.reason is None else str(target.reason),
+        absent=target.absent,
+        min_billable_seconds=moved.terms.minimum_seconds if target.status not in ACTIVE else None,
+        mechanic_user_id=mechanic_user_id if target.mechanic_id else None,
     )
 
 
@@ -110,14 +110,14 @@ def _assignment(moved: Moved) -> rec.Assignment:
         attempt=1,
         urgent=moved.old.urgent,
         status=moved.assignment_status,
-        mechanic_id=moved.fate.mechanic_id,
+        mechanic_id=moved.target.mechanic_id,
         available_at=moved.available_at,
-        queued_at=moved.fate.queued_at,
-        ended_at=moved.fate.decided_at if moved.fate.status not in ACTIVE else None,
+        queued_at=moved.target.queued_at,
+        ended_at=moved.target.decided_at if moved.target.status not in ACTIVE else None,
     )
 
 
 def _participants(moved: Moved) -> Iterator[rec.ParticipantRow]:
     yield rec.ParticipantRow(moved.id, "customer", moved.old.created_at, None, NOBODY, None)
-    if moved.fate.mechanic_id is not None and moved.fate.accepted_at is not None:
-        yield rec.ParticipantRow(moved.id, "mechanic", moved.fate.accepted_at, None, None, moved.fate.mechanic_id)
+    if moved.target.mechanic_id is not None and moved.target.accepted_at is not None:
+        yield rec.ParticipantRow(moved.id, "mechanic", moved.target.accepted_at, None, None, moved.target.mechanic_id)

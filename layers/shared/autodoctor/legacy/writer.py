@@ -232,7 +232,7 @@ class Writer:
             _add_session(rows, moved, customers[moved.old.user_id])
         for (moved, step), number in zip(steps, numbers, strict=True):
             data = None if step.data is None else Jsonb(step.data)
-            who = moved.fate.mechanic_id if step.role == "mechanic" else None
+            who = moved.target.mechanic_id if step.role == "mechanic" else None
             if step.of_assignment:
                 row = (moved.id, number, step.at, moved.assignment_id, ACTOR, step.source, step.target, data)
                 rows["session_assignment_events"].append(row)
@@ -272,26 +272,28 @@ def _is_refusal(error: psycopg.DatabaseError) -> bool:
 
 
 def _add_session(rows: dict[str, list[tuple[Any, ...]]], moved: Moved, customer_id: UUID) -> None:
-    old, fate, terms = moved.old, moved.fate, moved.terms
-    over = fate.status not in ACTIVE
+    old, target, terms = moved.old, moved.target, moved.terms
+    over = target.status not in ACTIVE
     rows["intakes"].append((
         *(moved.id, customer_id, terms.plan, "free", terms.session_type, 0, "usd", 0, 0, moved.fixed_pay_cents),
         *(terms.max_minutes, old.name, Jsonb(old.vehicle), old.concern, old.urgent, moved.workshop_id),
         *(moved.scheduled_for, old.created_at),
     ))  # fmt: skip
     rows["sessions"].append((
-        *(moved.id, customer_id, moved.assignment_id, old.created_at, moved.scheduled_for, fate.released_at),
-        *(moved.present("customer"), moved.present("mechanic"), str(fate.status), fate.mechanic_id, fate.accepted_at),
-        *(moved.joined_at("customer"), moved.joined_at("mechanic"), fate.started_at, fate.parted_at, fate.ended_at),
-        *(None if fate.reason is None else str(fate.reason), fate.absent),
+        *(moved.id, customer_id, moved.assignment_id, old.created_at, moved.scheduled_for, target.released_at),
+        *(moved.present("customer"), moved.present("mechanic")),
+        *(str(target.status), target.mechanic_id, target.accepted_at),
+        *(moved.joined_at("customer"), moved.joined_at("mechanic")),
+        *(target.started_at, target.parted_at, target.ended_at),
+        *(None if target.reason is None else str(target.reason), target.absent),
         *(terms.minimum_seconds if over else None, old.notes),
     ))  # fmt: skip
     rows["session_assignments"].append((
-        *(moved.assignment_id, moved.id, old.urgent, moved.available_at, moved.workshop_id, fate.queued_at),
-        *(moved.assignment_status, fate.mechanic_id, fate.decided_at if over else None),
+        *(moved.assignment_id, moved.id, old.urgent, moved.available_at, moved.workshop_id, target.queued_at),
+        *(moved.assignment_status, target.mechanic_id, target.decided_at if over else None),
     ))  # fmt: skip
     rows["session_participants"].append((moved.id, "customer", old.created_at, customer_id, None))
-    if fate.mechanic_id is not None:
-        rows["session_participants"].append((moved.id, "mechanic", fate.accepted_at, None, fate.mechanic_id))
+    if target.mechanic_id is not None:
+        rows["session_participants"].append((moved.id, "mechanic", target.accepted_at, None, target.mechanic_id))
     if moved.waiver is not None:
         rows["waivers"].append((moved.id, *moved.waiver))

@@ -61,11 +61,11 @@ UPDATE health_alerts h SET claimed_until = clock_timestamp() + %(seconds)s * int
   FROM due WHERE h.id = due.id
 RETURNING h.id, h.alert, h.subject, h.severity, h.since, h.facts, h.opened_at, h.claimed_until,
           CASE WHEN h.opened_notified_at IS NULL THEN NULL ELSE h.cleared_at END AS cleared_at,
-          CASE WHEN h.opened_notified_at IS NULL THEN 'opened' ELSE 'cleared' END AS news
+          CASE WHEN h.opened_notified_at IS NULL THEN 'opened' ELSE 'cleared' END AS change
 """
 
 # Only under one's own claim: who was too slow has been followed, and what it knows is old.
-_TOLD: Final[dict[str, LiteralString]] = {
+_MARK_NOTIFIED: Final[dict[str, LiteralString]] = {
     "opened": """
 UPDATE health_alerts h SET opened_notified_at = clock_timestamp(), claimed_until = NULL
   FROM unnest(%(ids)s::uuid[], %(claims)s::timestamptz[]) AS mine (id, claimed_until)
@@ -114,40 +114,40 @@ def measurements(page: SessionHealth) -> dict[str, float]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def tell(database: Database, publish: Publish, seconds_left: SecondsLeft) -> int:
-    """Tell of every alert that was not told, or whose end was not.
+def notify(database: Database, publish: Publish, seconds_left: SecondsLeft) -> int:
+    """Notify of every alert that opened or cleared and was not reported yet.
 
     Args:
         publish: sends a subject, a text and attributes to the topic.
 
     Returns:
-        How many tellings there were: an alert that came and went counts twice.
+        How many notifications there were: an alert that opened and cleared counts twice.
 
     Raises:
         AwsError: the topic did not take a message; the next run tries again.
     """
-    told = 0
+    notified = 0
     while seconds_left() > MARGIN_SECONDS:
         rows = database.all(_CLAIM, {"most": MOST_AT_ONCE, "seconds": CLAIM_SECONDS})
         if not rows:
             break
-        rows.sort(key=lambda row: (row["news"] == "cleared", row["severity"], row["alert"], row["id"]))
-        for (news, _, alert), group in groupby(rows, key=lambda row: (row["news"], row["severity"], row["alert"])):
-            told += _tell_together(database, publish, news, alert, list(group))
-    return told
+        rows.sort(key=lambda row: (row["change"] == "cleared", row["severity"], row["alert"], row["id"]))
+        for (change, _, alert), group in groupby(rows, key=lambda row: (row["change"], row["severity"], row["alert"])):
+            notified += _notify_together(database, publish, change, alert, list(group))
+    return notified
 
 
-def _tell_together(database: Database, publish: Publish, news: str, alert: str, rows: Sequence[Row]) -> int:
+def _notify_together(database: Database, publish: Publish, change: str, alert: str, rows: Sequence[Row]) -> int:
     severity = rows[0]["severity"]
-    publish(*_message(news, alert, severity, rows))
+    publish(*_message(change, alert, severity, rows))
     claims = {"ids": [row["id"] for row in rows], "claims": [row["claimed_until"] for row in rows]}
-    return database.execute(_TOLD[news], claims)
+    return database.execute(_MARK_NOTIFIED[change], claims)
 
 
-def _message(news: str, alert: str, severity: str, rows: Sequence[Row]) -> tuple[str, str, dict[str, str]]:
+def _message(change: str, alert: str, severity: str, rows: Sequence[Row]) -> tuple[str, str, dict[str, str]]:
     """Subject, text and attributes; the text is JSON that a person can read."""
     count = "" if len(rows) == 1 else f" ({len(rows)})"
-    subject = f"AutoDoctor {severity} {'over' if news == 'cleared' else 'alert'}: {alert.replace('_', ' ')}{count}"
+    subject = f"AutoDoctor {severity} {'over' if change == 'cleared' else 'alert'}: {alert.replace('_', ' ')}{count}"
     alerts = [
         {
             "alertId": str(row["id"]),
@@ -159,8 +159,8 @@ def _message(news: str, alert: str, severity: str, rows: Sequence[Row]) -> tuple
         }
         for row in rows
     ]
-    body = {"news": news, "alert": alert, "severity": severity, "count": len(rows), "alerts": alerts}
-    return subject, json.dumps(body, indent=1), {"news": news, "alert": alert, "severity": severity}
+    body = {"news": change, "alert": alert, "severity": severity, "count": len(rows), "alerts": alerts}
+    return subject, json.dumps(body, indent=1), {"news": change, "alert": alert, "severity": severity}
 
 
 def _wire(at: Utc | None) -> str | None:

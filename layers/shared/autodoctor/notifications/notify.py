@@ -35,12 +35,12 @@ MOST_A_DAY: Final = 30
 _UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED, Kind.PAYMENT_UNFULFILLABLE})
 """Exempt from the limit: an admin enters the addresses of payouts, and an unfulfillable payment cost its sender."""
 
-type _Told = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent
+type _Event = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent
 
 # The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
 # Concurrent claims do not see each other, so the limit may be exceeded by as many as run at once.
 _NOTE_AND_CLAIM: Final[LiteralString] = """
-WITH noted AS (
+WITH entry AS (
   INSERT INTO notifications (user_id, event_id, kind, session_id, checkout_id, data, created_at)
   SELECT %(user_id)s, %(event_id)s, %(kind)s, %(session_id)s, %(checkout_id)s, %(data)s, %(occurred_at)s
    WHERE %(in_app)s
@@ -113,28 +113,28 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
     if kind is None:
         return
     if isinstance(event, PayoutEvent):
-        _tell(database, sender, kind, event, mechanic_of(database, kind, event))
+        _notify_one(database, sender, kind, event, mechanic_of(database, kind, event))
     elif isinstance(event, PaymentEvent):
-        _tell(database, sender, kind, event, payer_of(database, kind, event))
+        _notify_one(database, sender, kind, event, payer_of(database, kind, event))
     elif isinstance(event, QuoteEvent):
-        _tell_all(database, sender, kind, event, parties_of(database, kind, event))
+        _notify_all(database, sender, kind, event, parties_of(database, kind, event))
     elif isinstance(event, SessionEvent):
-        _tell(database, sender, kind, event, customer_of(database, kind, event))
+        _notify_one(database, sender, kind, event, customer_of(database, kind, event))
 
 
-def _tell_all(database: Database, sender: Sender, kind: Kind, event: _Told, recipients: list[Recipient]) -> None:
+def _notify_all(database: Database, sender: Sender, kind: Kind, event: _Event, recipients: list[Recipient]) -> None:
     """Notify each; a failure does not keep the others waiting, and has the event delivered again."""
     failed: NotSent | BeingSent | None = None
     for recipient in recipients:
         try:
-            _tell(database, sender, kind, event, recipient)
+            _notify_one(database, sender, kind, event, recipient)
         except (NotSent, BeingSent) as failure:
             failed = failure
     if failed is not None:
         raise failed
 
 
-def _tell(database: Database, sender: Sender, kind: Kind, event: _Told, recipient: Recipient) -> None:
+def _notify_one(database: Database, sender: Sender, kind: Kind, event: _Event, recipient: Recipient) -> None:
     # Rendered before it is claimed: a failing template must not leave a claim behind.
     mail = None if recipient.no_mail else render(kind, recipient.locale, recipient.facts, session_base_url())
     claim_id = new_id()
@@ -146,7 +146,7 @@ def _tell(database: Database, sender: Sender, kind: Kind, event: _Told, recipien
         _count(f"Mail{state.capitalize()}", kind)
 
 
-def _note_and_claim(database: Database, kind: Kind, event: _Told, recipient: Recipient, claim_id: UUID) -> str | None:
+def _note_and_claim(database: Database, kind: Kind, event: _Event, recipient: Recipient, claim_id: UUID) -> str | None:
     """The state into which this delivery put the mail; None if it was settled before."""
     key = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
     row = database.one(

@@ -138,7 +138,7 @@ export function head(...titles) {
   return el("thead", {}, el("tr", {}, titles.map((title) => el("th", { scope: "col" }, shown(title)))));
 }
 
-/** A number of things: "1 letter", "2 letters". */
+/** A number of things: "1 event", "2 events". */
 export function count(number, thing) {
   return `${number} ${thing}${number === 1 ? "" : "s"}`;
 }

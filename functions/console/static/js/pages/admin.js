@@ -17,7 +17,7 @@ const FILTERS = [
   ["status=expired", "Expired"],
 ];
 
-const STANDINGS = [
+const AVAILABILITIES = [
   ["", "All"],
   ["available", "Available now"],
   ["in_session", "In a session"],
@@ -119,10 +119,10 @@ async function mechanics(query) {
       el("td", {}, each.status === "active" ? action("Suspend", change(each, { status: "suspended" }), { id: `state-${each.mechanicId}`, "aria-label": `Suspend ${each.name}` }) : action("Reinstate", change(each, { status: "active" }), { id: `state-${each.mechanicId}`, "aria-label": `Reinstate ${each.name}` })),
     ),
   );
-  const standing = query.get("standing") ?? "";
-  const shown = STANDINGS.map(([value, label]) => el("option", { value, selected: value === standing }, label));
+  const chosen = query.get("standing") ?? "";
+  const shown = AVAILABILITIES.map(([value, label]) => el("option", { value, selected: value === chosen }, label));
   const filter = el("select", { id: "standing", onchange: ({ target }) => (location.hash = target.value ? `#mechanics?standing=${target.value}` : "#mechanics") }, shown);
-  const next = new URLSearchParams({ ...(standing && { standing }), cursor: nextCursor });
+  const next = new URLSearchParams({ ...(chosen && { standing: chosen }), cursor: nextCursor });
   return [
     el("h1", {}, "Mechanics"),
     el("div.row", {}, el("div", {}, el("label", { for: "standing" }, "Show"), filter)),

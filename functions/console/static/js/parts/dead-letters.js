@@ -27,19 +27,19 @@ export async function deadLetters(refresh) {
 }
 
 function card(queue, refresh) {
-  const { name, count: letters, oldestSeconds } = queue;
+  const { name, count: total, oldestSeconds } = queue;
   const whose = WHOSE[name] ?? name;
   const again = async () => {
-    if (!(await confirmed(`Send ${count(letters, "event")} of “${whose}” again?`, "Send again"))) return;
+    if (!(await confirmed(`Send ${count(total, "event")} of “${whose}” again?`, "Send again"))) return;
     const { sending, kept } = await post(`/api/admin/dead-letters/${name}/redrive`);
     announce(`${count(sending, "event")} sent again.${kept ? ` ${kept} could not be sent and stay here.` : ""}`, kept ? "warn" : "info");
     await refresh();
   };
-  const more = letters - queue.letters.length;
+  const more = total - queue.letters.length;
   return el(
     "section.card",
     { id: name },
-    el("h2.row", {}, whose, el("span.pill.bad", {}, letters), el("code.quiet.stamp", {}, name)),
+    el("h2.row", {}, whose, el("span.pill.bad", {}, total), el("code.quiet.stamp", {}, name)),
     el("p", {}, oldestSeconds === null ? "Another reader has them at the moment." : `Oldest: ${duration(oldestSeconds)} ago.`),
     queue.letters.length > 0 && el("div.scroll", {}, el("table", {}, head("Sent", "Event", "Session", "Consumer", "Why it failed"), el("tbody", {}, queue.letters.map(row)))),
     more > 0 && queue.letters.length > 0 && el("p.quiet", {}, `and ${more} more`),
@@ -47,15 +47,15 @@ function card(queue, refresh) {
   );
 }
 
-function row(letter) {
-  const session = letter.sessionId && el("a", { href: `#session?id=${letter.sessionId}` }, letter.sessionId.slice(0, 8));
+function row(message) {
+  const session = message.sessionId && el("a", { href: `#session?id=${message.sessionId}` }, message.sessionId.slice(0, 8));
   return el(
     "tr",
     {},
-    el("td", {}, time(letter.sentAt)),
-    el("td", {}, letter.detailType ?? letter.origin),
+    el("td", {}, time(message.sentAt)),
+    el("td", {}, message.detailType ?? message.origin),
     el("td", {}, session ?? "–"),
-    el("td", {}, letter.target ?? "unknown"),
-    el("td.quiet", {}, letter.error ?? (letter.origin === "queue" ? "see the consumer's log" : "unknown")),
+    el("td", {}, message.target ?? "unknown"),
+    el("td.quiet", {}, message.error ?? (message.origin === "queue" ? "see the consumer's log" : "unknown")),
   );
 }

@@ -47,7 +47,7 @@ export async function intakePayment(refresh) {
   const address = location.pathname.match(/\/intakes\/([0-9a-f-]{36})$/)?.[1];
   const intakeId = address ?? decided ?? remembered().intakeId;
   if (!intakeId) return { underWay: false, shown: null };
-  const { status, sessionId } = await standing(intakeId);
+  const { status, sessionId } = await paymentState(intakeId);
   const cameBack = address && location.search !== "?cancelled";
   if (status === "processing" || (status === "open" && cameBack)) {
     intakeToPay(intakeId);
@@ -62,7 +62,7 @@ export async function intakePayment(refresh) {
   return { underWay: false, shown: OUTCOME[status] ? el("section.card", { role: "alert" }, el("p", {}, OUTCOME[status])) : null };
 }
 
-async function standing(intakeId) {
+async function paymentState(intakeId) {
   return get(`/api/intakes/${intakeId}`).catch((problem) => {
     if (problem instanceof Problem && problem.status === 404) return { status: "unknown" };
     throw problem;
@@ -70,7 +70,7 @@ async function standing(intakeId) {
 }
 
 function intakeUnderWay(intakeId, status, refresh) {
-  const look = async () => (await standing(intakeId)).status === status || refresh();
+  const look = async () => (await paymentState(intakeId)).status === status || refresh();
   const asked = async () => (await look()) === true && announce("Nothing new yet.");
   const [title, ...words] =
     status === "open"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from autodoctor.admin.mechanics import STANDINGS
+from autodoctor.admin.mechanics import AVAILABILITIES
 from autodoctor.describe.operation import Operation
 from autodoctor.describe.parameters import QUERY
 
@@ -18,7 +18,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         query={
             "standing": (
                 "Only mechanics who could take a request now, or only those with a session.",
-                {"type": "string", "enum": list(STANDINGS)},
+                {"type": "string", "enum": list(AVAILABILITIES)},
             )
         },
     ),

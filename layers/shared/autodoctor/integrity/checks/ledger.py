@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 from autodoctor.ids import LAST
 from autodoctor.integrity.checks import origin, times
 from autodoctor.integrity.checks.base import Check, Finding, Section
-from autodoctor.integrity.checks.now import Query, asked
+from autodoctor.integrity.checks.now import Query, findings_of
 
 _IN_LEDGER = Section.LEDGER
 ROW: Final = Check("ledger_row", _IN_LEDGER, "it moves nothing, within one account, or between currencies", 10)
@@ -56,7 +56,7 @@ class Walk:
 
     def check(self, connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> Iterator[Finding]:
         """What is wrong in a window."""
-        yield from asked(connection, self.queries, after=after, upto=upto)
+        yield from findings_of(connection, self.queries, after=after, upto=upto)
 
 
 _CHECKOUTS: Final[tuple[Query, ...]] = (

@@ -14,7 +14,7 @@ import psycopg
 from autodoctor.domain.money import Split, share_of, split
 from autodoctor.integrity.checks import times as checks_times
 from autodoctor.integrity.checks.base import Check, Finding, Section
-from autodoctor.integrity.checks.now import asked
+from autodoctor.integrity.checks.now import findings_of
 from autodoctor.integrity.checks.record import rows
 from autodoctor.plural import counted
 
@@ -173,20 +173,20 @@ def check(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> Itera
             yield from _shared(money)
             yield from _credits(money)
         yield from _taken_in(money)
-    yield from asked(connection, checks_times.OF_SESSIONS, after=after, upto=upto)
+    yield from findings_of(connection, checks_times.OF_SESSIONS, after=after, upto=upto)
 
 
 def _settled(money: Money) -> Iterator[Finding]:
-    told = f"it is {money.status}, paid by {money.funding}"
+    state = f"it is {money.status}, paid by {money.funding}"
     is_open = money.is_over and money.is_at_stake and money.outcome is None
     if is_open and not money.is_due:
-        yield NOT_DUE.of(money.id, told)
+        yield NOT_DUE.of(money.id, state)
     if money.is_due and not is_open:
-        yield DUE_WRONGLY.of(money.id, f"{told}, settled as {money.outcome}")
+        yield DUE_WRONGLY.of(money.id, f"{state}, settled as {money.outcome}")
     elif money.is_late:
-        yield LATE.of(money.id, told)
+        yield LATE.of(money.id, state)
     if money.outcome is not None and (not money.is_over or money.outcome != money.demands):
-        yield SETTLED_OTHERWISE.of(money.id, f"{told}: settled as {money.outcome} when it was {money.settled_as}")
+        yield SETTLED_OTHERWISE.of(money.id, f"{state}: settled as {money.outcome} when it was {money.settled_as}")
 
 
 def _moved(money: Money) -> Iterator[Finding]:

@@ -217,11 +217,13 @@ def check(connection: psycopg.Connection[Any]) -> Iterator[Finding]:
     Args:
         connection: in a transaction with one snapshot.
     """
-    yield from asked(connection, _QUERIES)
+    yield from findings_of(connection, _QUERIES)
 
 
-def asked(connection: psycopg.Connection[Any], queries: tuple[Query, ...], **parameters: object) -> Iterator[Finding]:
-    """What the statements find."""
+def findings_of(
+    connection: psycopg.Connection[Any], queries: tuple[Query, ...], **parameters: object
+) -> Iterator[Finding]:
+    """The rows that the statements find, as findings of their checks."""
     with connection.cursor(row_factory=tuple_row) as cursor:
         for kind, query in queries:
             for subject, detail in cursor.execute(query, parameters or None):

@@ -159,11 +159,11 @@ def _in_order(record: Record, session: Session) -> Iterator[Finding]:
 
 
 def _session_like_trail(record: Record, session: Session) -> Iterator[Finding]:
-    told = [each for each in record.transitions if not each.repaired]
+    audited = [each for each in record.transitions if not each.repaired]
     for what, says, trail in (
-        ("created", session.created_at, [each.occurred_at for each in told if each.from_status is None]),
-        ("released", session.released_at, [each.occurred_at for each in told if each.from_status == "scheduled"]),
-        ("accepted", session.accepted_at, [each.occurred_at for each in told if each.to_status == "waiting"]),
+        ("created", session.created_at, [each.occurred_at for each in audited if each.from_status is None]),
+        ("released", session.released_at, [each.occurred_at for each in audited if each.from_status == "scheduled"]),
+        ("accepted", session.accepted_at, [each.occurred_at for each in audited if each.to_status == "waiting"]),
     ):
         if says is not None and trail and _differ(says, trail[-1]):
             yield UNLIKE_TRAIL.of(session.id, f"{what} at {says}, its audit row says {trail[-1]}")
@@ -211,7 +211,7 @@ def _participants_like_trail(record: Record) -> Iterator[Finding]:
         if any(each.repaired for each in events) or (what == "came" and len(says) != len(trail)):
             continue  # how often somebody accepted is counted with the evidence
         if len(says) != len(trail) or any(map(_differ, says, trail)):
-            detail = f"mechanics {what} at {_told(says)}, its audit rows say {_told(trail)}"
+            detail = f"mechanics {what} at {_listed(says)}, its audit rows say {_listed(trail)}"
             yield UNLIKE_TRAIL.of(record.id, detail)
 
 
@@ -219,5 +219,5 @@ def _differ(says: datetime, trail: datetime) -> bool:
     return abs(says - trail) > _SLACK
 
 
-def _told(instants: list[datetime]) -> str:
+def _listed(instants: list[datetime]) -> str:
     return ", ".join(map(str, instants)) or "no time"

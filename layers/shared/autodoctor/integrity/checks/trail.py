@@ -47,7 +47,7 @@ def check(record: Record) -> Iterator[Finding]:
     """What is wrong with the audit trail of a session and its assignments."""
     transitions = record.transitions
     if record.session is not None and _broken(transitions, record.session.status):
-        yield GAP.of(record.id, f"it is {record.session.status}, its trail: {_told(transitions)}")
+        yield GAP.of(record.id, f"it is {record.session.status}, its trail: {_listed(transitions)}")
     for event in transitions:
         move = (event.from_status, event.to_status)
         if not event.repaired and (move not in _MOVES if event.from_status else event.to_status not in _BORN):
@@ -73,7 +73,7 @@ def _assignments(record: Record) -> Iterator[Finding]:
     for assignment_id in rows.keys() | by_assignment.keys():
         trail, row = by_assignment.get(assignment_id, []), rows.get(assignment_id)
         if record.session is not None and (row is None or _broken(trail, row.status)):
-            detail = f"assignment {assignment_id} is {row and row.status}, its trail: {_told(trail)}"
+            detail = f"assignment {assignment_id} is {row and row.status}, its trail: {_listed(trail)}"
             yield ASSIGNMENT_GAP.of(record.id, detail)
 
 
@@ -87,7 +87,7 @@ def _broken(trail: Sequence[Event] | Sequence[AssignmentEventRow], status: str) 
     return before != status
 
 
-def _told(trail: Sequence[Event] | Sequence[AssignmentEventRow]) -> str:
+def _listed(trail: Sequence[Event] | Sequence[AssignmentEventRow]) -> str:
     return ", ".join(f"{each.from_status or 'nothing'}>{each.to_status}" for each in trail) or "nothing"
 
 

@@ -66,8 +66,8 @@ def missing_rows(record: Record, session: Session, now: datetime) -> Iterator[Mi
     """
     trail = record.transitions
     gaps = _gaps(trail, session.status, MOVES, now) if _is_sound(trail, MOVES, now) else []
-    told = [(each.from_status, each.to_status) for each in trail]
-    if _is_borne_out(record, session, [*told, *((row.source, row.target) for row in gaps)]):
+    moves = [(each.from_status, each.to_status) for each in trail]
+    if _is_borne_out(record, session, [*moves, *((row.source, row.target) for row in gaps)]):
         yield from _all_or_none(
             [_dated(row, trail, _of_session(record, session, row), session.created_at, now) for row in gaps]
         )
@@ -129,14 +129,14 @@ def _is_sound(trail: Trail, moves: Collection[tuple[str | None, str]], now: date
     return in_order and possible and all(each <= now for each in instants)
 
 
-def _is_borne_out(record: Record, session: Session, told: Sequence[tuple[str | None, str | None]]) -> bool:
+def _is_borne_out(record: Record, session: Session, moves: Sequence[tuple[str | None, str | None]]) -> bool:
     """Whether as many mechanics took part, and gave it back, as the trail says, and the two met if it says so."""
     met = first_together(presence_of(record, session)) is not None
-    statuses = [status for _, status in told]
+    statuses = [status for _, status in moves]
     given_back = [each for each in record.participants if each.role == "mechanic" and each.until is not None]
     return (
         statuses.count("waiting") == len(_taken(record))
-        and told.count(("waiting", "pending")) == len(given_back)
+        and moves.count(("waiting", "pending")) == len(given_back)
         and ("live" in statuses) is met
     )
 
@@ -204,9 +204,9 @@ def _of_end(record: Record, session: Session, target: str) -> list[datetime | No
     current = record.current
     if current is None or session.ended_at is None or session.end_reason is None:
         return []
-    told = [*_instants(trail_of(record, current), None, target)]
-    told += [current.ended_at] if current.status == target and current.ended_at is not None else []
-    return [*told] if all(session.ended_at <= each + SLACK for each in told) else []
+    ends = [*_instants(trail_of(record, current), None, target)]
+    ends += [current.ended_at] if current.status == target and current.ended_at is not None else []
+    return [*ends] if all(session.ended_at <= each + SLACK for each in ends) else []
 
 
 def _of_assignment(record: Record, session: Session, assignment: Assignment, row: MissingRow) -> list[datetime | None]:
@@ -243,8 +243,8 @@ def _of_birth(record: Record, session: Session, assignment: Assignment) -> list[
     previous = [each for each in record.assignments if each.attempt == assignment.attempt - 1]
     if any(each.status in OPEN_ASSIGNMENT for each in previous):
         return []
-    told = [trail[-1].occurred_at for each in previous if (trail := trail_of(record, each))]
-    return [*told, *(each.ended_at for each in previous)]
+    closed = [trail[-1].occurred_at for each in previous if (trail := trail_of(record, each))]
+    return [*closed, *(each.ended_at for each in previous)]
 
 
 def _of_closing(

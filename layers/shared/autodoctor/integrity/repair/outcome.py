@@ -82,38 +82,38 @@ def _is_whole(record: Record, session: Session, now: datetime) -> bool:
     by_another = session.mechanic_id is not None and current is not None and current.mechanic_id != session.mechanic_id
     in_the_future = any(each.occurred_at > now for each in record.everything)
     met = first_together(presence_of(record, session)) is not None
-    told = any("live" in {each.from_status, each.to_status} for each in record.transitions)
-    return _UNSOUND.isdisjoint(found) and not by_another and not in_the_future and met is told
+    was_live = any("live" in {each.from_status, each.to_status} for each in record.transitions)
+    return _UNSOUND.isdisjoint(found) and not by_another and not in_the_future and met is was_live
 
 
 def _start_is_witnessed(record: Record, session: Session, demanded: Judged) -> bool:
     start = demanded.started_at
     if start in {None, session.started_at}:
         return True
-    told = [each.occurred_at for each in record.transitions if each.to_status == "live"]
+    starts = [each.occurred_at for each in record.transitions if each.to_status == "live"]
     joined = (session.customer_joined_at, session.mechanic_joined_at)
-    return start in joined or any(abs(each - start) <= SLACK for each in told)
+    return start in joined or any(abs(each - start) <= SLACK for each in starts)
 
 
 def _end_is_witnessed(record: Record, session: Session, demanded: Judged) -> bool:
     """Whether the session's row alone contradicts the demanded end, and other rows confirm it."""
-    ended, asked, current = session.ended_at, _asked(record), record.current
-    if ended is None or asked is None or current is None or record.intake is None:
+    ended, request, current = session.ended_at, _end_request(record), record.current
+    if ended is None or request is None or current is None or record.intake is None:
         return False
     if demanded.ended_at == ended:
         return True
     start = demanded.started_at or session.accepted_at or session.created_at
-    if demanded.ended_at == asked.occurred_at:
-        if start < ended < asked.occurred_at and not (ended - start) % _MINUTE:
+    if demanded.ended_at == request.occurred_at:
+        if start < ended < request.occurred_at and not (ended - start) % _MINUTE:
             return False  # it stands at a longest duration, and another one may be what is wrong
         others = [current.ended_at, *_closing(record, current)]
-        return sum(each is not None and abs(each - asked.occurred_at) < ROUND_TRIP for each in others) >= _ENOUGH
+        return sum(each is not None and abs(each - request.occurred_at) < ROUND_TRIP for each in others) >= _ENOUGH
     if demanded.ended_at == start + timedelta(minutes=record.intake.max_minutes):
-        return not start <= ended <= asked.occurred_at  # else the longest duration may be what is wrong
+        return not start <= ended <= request.occurred_at  # else the longest duration may be what is wrong
     return demanded.ended_at == session.parted_at
 
 
-def _asked(record: Record) -> Event | None:
+def _end_request(record: Record) -> Event | None:
     ends = [each for each in record.transitions if each.to_status not in ACTIVE_SESSION]
     return ends[0] if ends else None
 
@@ -128,10 +128,10 @@ def _marks_allow(record: Record, session: Session, demanded: Judged) -> bool:
     own = trail_of(record, current) if current else []
     if not record.transitions or not own:
         return False
-    told = {record.transitions[-1].to_status, own[-1].to_status}
-    if told == {demanded.status}:
+    recorded = {record.transitions[-1].to_status, own[-1].to_status}
+    if recorded == {demanded.status}:
         return True
-    return told == {session.status} and session.status != "completed" and _is_clear(session, demanded)
+    return recorded == {session.status} and session.status != "completed" and _is_clear(session, demanded)
 
 
 def _is_clear(session: Session, demanded: Judged) -> bool:

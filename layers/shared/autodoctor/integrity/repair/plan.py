@@ -36,7 +36,7 @@ class Change:
         reason: why that is the one right answer.
         row: an audit row to write.
         outcome: the session's new outcome, written with its guards disabled.
-        is_told: whether the session's trail has it already.
+        is_audited: whether the session's trail has it already.
         assignment: the assignment whose status follows the session's, written with its guards disabled.
         ended_at: when its trail says it ended so; None if the trail said otherwise and the correction is audited.
     """
@@ -48,7 +48,7 @@ class Change:
     reason: str
     row: MissingRow | None = None
     outcome: Judged | None = None
-    is_told: bool = field(default=False)
+    is_audited: bool = field(default=False)
     assignment: Assignment | None = None
     ended_at: datetime | None = None
 
@@ -100,15 +100,15 @@ def _outcome(record: Record, session: Session, demanded: Judged) -> Change:
     return Change(
         WRONG_TIMES if is_marked else WRONGLY_MARKED,
         str(session.id),
-        _told(as_it_is),
-        _told(demanded),
+        _as_json(as_it_is),
+        _as_json(demanded),
         "the verdict on its recorded evidence, with the threshold that was in force",
         outcome=demanded,
-        is_told=bool(trail) and trail[-1].to_status == demanded.status,
+        is_audited=bool(trail) and trail[-1].to_status == demanded.status,
     )
 
 
-def _told(outcome: Judged) -> dict[str, Any]:
+def _as_json(outcome: Judged) -> dict[str, Any]:
     return {
         "status": outcome.status,
         "reason": outcome.reason,

@@ -1,4 +1,4 @@
-"""Makes the repairs that have one right answer (see plan.py); a dry run unless told to apply them.
+"""Makes the repairs that have one right answer (see plan.py); a dry run unless asked to apply them.
 
 Each session is repaired in a transaction of its own: locked, read again, planned again, changed, audited in `repairs`
 (and in its own trail, by rows that name the run), and checked again; if verify would still find something, all of it is
@@ -64,7 +64,7 @@ VALUES (%(session_id)s, coalesce(%(event_id)s, nextval('event_sequence')), coale
         %(id)s, %(from_status)s, %(status)s, %(actor)s, %(data)s)
 RETURNING id
 """
-_NO_NEWS: Final[LiteralString] = "DELETE FROM outbox WHERE subject_id = %(session_id)s AND id = %(event_id)s"
+_UNPUBLISH: Final[LiteralString] = "DELETE FROM outbox WHERE subject_id = %(session_id)s AND id = %(event_id)s"
 # Whose money did anything has been settled, whatever became of the row that says so.
 _TO_SETTLE: Final[LiteralString] = """
 SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
@@ -215,8 +215,8 @@ def _look(record: Record, now: datetime, window: _Window) -> _Looked:
     wrong = [*check_record(record, now)]
     if record.id in window.to_settle and not wrong:
         changes.append(_due(str(record.id)))
-    told = [finding for finding in wrong if finding.check.repairable]
-    unclear = "; ".join(f"{finding.check.slug}: {finding.detail}" for finding in told)
+    left = [finding for finding in wrong if finding.check.repairable]
+    unclear = "; ".join(f"{finding.check.slug}: {finding.detail}" for finding in left)
     if record.id in window.to_settle and wrong:
         unclear = unclear or f"{checks_money.NOT_DUE.slug}: {wrong[0].check.slug} first"
     return _Looked(record.id, changes, unclear, {finding.check.slug: finding.detail for finding in wrong})
@@ -316,9 +316,9 @@ def _apply(connection: psycopg.Connection[Any], session_id: UUID, change: Change
             "ended_at": outcome.ended_at,
         }
         _changed_one(connection.execute(_OUTCOME, parameters))
-        if source != outcome.status and not change.is_told:
-            told = {**data, "reason": outcome.reason}
-            _quietly(connection, _AUDIT, {**facts, **parameters, "data": Jsonb(told)})
+        if source != outcome.status and not change.is_audited:
+            with_reason = {**data, "reason": outcome.reason}
+            _quietly(connection, _AUDIT, {**facts, **parameters, "data": Jsonb(with_reason)})
     if change.assignment is not None:
         parameters = {"id": change.assignment.id, "from_status": change.assignment.status, **change.now}
         audited = {**facts, **parameters, "ended_at": change.ended_at, "data": Jsonb(data)}
@@ -347,7 +347,7 @@ def _write(connection: psycopg.Connection[Any], row: MissingRow, facts: dict[str
 def _quietly(connection: psycopg.Connection[Any], audit: LiteralString, parameters: dict[str, Any]) -> None:
     """Write an audit row without publishing an event."""
     ((event_id,),) = connection.execute(audit, parameters).fetchall()
-    connection.execute(_NO_NEWS, {**parameters, "event_id": event_id})
+    connection.execute(_UNPUBLISH, {**parameters, "event_id": event_id})
 
 
 def _note(connection: psycopg.Connection[Any], change: Change, operator: Operator) -> None:

@@ -51,7 +51,7 @@ class LookedUp(ResponseModel):
     """How many payments were looked up, and how many of their refunds were not known before."""
 
     asked: int = 0
-    news: int = 0
+    new: int = 0
 
 
 def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seconds_left: SecondsLeft) -> LookedUp:
@@ -60,14 +60,14 @@ def sweep_refund_lookups(database: Database, client: "stripe.StripeClient", seco
     Args:
         client: of Stripe.
     """
-    counts = {"asked": 0, "news": 0}
+    counts = {"asked": 0, "new": 0}
     while seconds_left() > MARGIN_SECONDS and (row := database.one(_CLAIM, {"after": AGAIN_AFTER})) is not None:
         counts["asked"] += 1
         try:
             refunds = _refunds_of(client, row["stripe_payment_intent_id"])
         except (StripeRefused, OutcomeUnknown):
             continue  # later again
-        counts["news"] += database.transaction(partial(_report, checkout=row, refunds=refunds))
+        counts["new"] += database.transaction(partial(_report, checkout=row, refunds=refunds))
     return LookedUp(**counts)
 
 

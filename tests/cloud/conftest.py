@@ -25,5 +25,5 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         schedules=False,
         max_processes=2,
     )
-    with running_cloud(settings) as cloud, httpx.Client(base_url=cloud.api_url, timeout=10) as http:
+    with running_cloud(settings) as cloud, httpx.Client(base_url=cloud.api_url, timeout=60) as http:
         yield Engine(cloud, http, lines)

@@ -304,7 +304,6 @@ def test_a_subject_with_a_long_backlog_keeps_nobody_waiting(world: World, bus: S
         [busy, busy],
     )
     created = world.queued()
-    begun = time.monotonic()
     relay(world.app, lambda: MARGIN_SECONDS + (1 if len(bus.taken) < 60 else 0), grace_seconds=0)
     about = [entry for entry in bus.taken if entry.detail.get("sessionId") == str(created.session_id)]
     assert len(about) == 2, "after one turn of the other"
@@ -313,4 +312,4 @@ def test_a_subject_with_a_long_backlog_keeps_nobody_waiting(world: World, bus: S
     sequences = [entry.detail["sequence"] for entry in bus.taken if entry.type == "mechanic.availability_changed"]
     assert sequences == sorted(sequences)
     assert len(set(sequences)) == 500
-    assert time.monotonic() - begun < 60
+    assert len(bus.calls) < 80, "500 events and a turn or two that are not full"

@@ -1,7 +1,6 @@
 """From an HTTP call to the mail on the page: bus, rule, queue, function and SES of the running account."""
 
 import json
-import time
 from uuid import UUID
 
 import httpx
@@ -9,7 +8,9 @@ import pytest
 
 from autodoctor.ids import new_id
 from support.account import Account
+from support.events.pipeline import waiting_messages
 from support.events.sent_mails import eventually, kinds_to, mails_to
+from support.wait import wait_until
 
 
 def states(account: Account, user_id: UUID, count: int) -> list[tuple[str, str, str | None]]:
@@ -128,6 +129,11 @@ def test_the_page_shows_a_mail_and_lets_nothing_in_it_run(account: Account) -> N
     assert account.http.get("/_dev/mail/unknown").status_code == 404
 
 
+def on_their_way(account: Account) -> list[str]:
+    """The places where mails, or the events that they come from, wait."""
+    return [place for place in waiting_messages(account.data_dir) if place.startswith(("bus", "NotifyQueue"))]
+
+
 def test_three_shuffled_deliveries_of_everything_are_one_mail_each(account: Account) -> None:
     faults = account.cloud.bus_faults
     faults.copies, faults.spread_seconds = 3, 1.0
@@ -138,7 +144,7 @@ def test_three_shuffled_deliveries_of_everything_are_one_mail_each(account: Acco
         mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
         customer.post(f"/api/sessions/{intake['sessionId']}/end")
         settled = states(account, customer.user_id, 3)
-        time.sleep(faults.spread_seconds + 0.5)  # the last copies
+        wait_until(lambda: not on_their_way(account))  # the last copies
     finally:
         faults.copies, faults.spread_seconds = 1, 0.0
     assert {kind for kind, _, _ in settled} == {"request_received", "mechanic_assigned", "session_cancelled"}

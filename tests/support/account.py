@@ -66,12 +66,14 @@ class Account:
         http: to its API.
         world: its database, with use cases that need no HTTP.
         lines: what it logged.
+        data_dir: its files, the queues among them.
     """
 
     cloud: RunningCloud
     http: httpx.Client
     world: World
     lines: list[LogLine]
+    data_dir: Path
 
     def caller(self, group: str, user_id: UUID | None = None, *, expires_in: float = 3600, **claims: object) -> Caller:
         """Somebody in a group; a new user unless one is named."""
@@ -135,7 +137,7 @@ def running_account(database: Database, data_dir: Path, wanted: AccountSettings 
         seed(database.owner_url)
         world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
     with running_cloud(settings) as cloud, _client(cloud) as http:
-        account = Account(cloud, http, world, lines)
+        account = Account(cloud, http, world, lines, data_dir)
         if wanted.relayed:
             with _relaying(account):
                 yield account

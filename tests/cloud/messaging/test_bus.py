@@ -87,14 +87,14 @@ def test_takes_ten_entries_and_a_megabyte_at_most(bus_app: RunningBusApp) -> Non
 def test_gives_events_of_services_to_rules_of_the_default_bus(bus_app: RunningBusApp) -> None:
     bounced = BusEvent("aws.ses", "Email Bounced", {"mail": "id"})
     bus_app.cloud.put_events([bounced, BusEvent("aws.ses", "Email Opened", {})])
-    [body] = bus_app.bodies("UnreadQueue", WaitTimeSeconds=2)
+    [body] = bus_app.bodies("UnreadQueue", WaitTimeSeconds=20)
     assert json.loads(body)["detail"] == {"mail": "id"}
 
 
 def test_tries_again_and_gives_up_to_the_dead_letters_of_the_rule(bus_app: RunningBusApp) -> None:
     bus_app.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
     bus_app.put("stuck")
-    [letter] = bus_app.receive("BusDeadLetterQueue", WaitTimeSeconds=8)
+    [letter] = bus_app.receive("BusDeadLetterQueue", WaitTimeSeconds=20)
     said = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
     assert said["RULE_ARN"].endswith(f":rule/{BUS}/OrderedRule")
     assert said["TARGET_ARN"].endswith(":OrderedQueue.fifo")

@@ -56,12 +56,12 @@ def test_lists_queues_with_their_attributes(bus_app: RunningBusApp) -> None:
 
 def test_gives_a_message_once_until_its_time_out(bus_app: RunningBusApp) -> None:
     bus_app.send(PLAIN, "hello", MessageAttributes={"kind": {"DataType": "String", "StringValue": "greeting"}})
-    [message] = bus_app.receive(PLAIN, VisibilityTimeout=2)
+    [message] = bus_app.receive(PLAIN, VisibilityTimeout=4)
     assert message["Body"] == "hello"
     assert message["MessageAttributes"]["kind"]["StringValue"] == "greeting"
     assert message["Attributes"]["ApproximateReceiveCount"] == "1"
     assert bus_app.receive(PLAIN) == []
-    [again] = bus_app.receive(PLAIN, WaitTimeSeconds=10)
+    [again] = bus_app.receive(PLAIN, WaitTimeSeconds=20)
     assert again["MessageId"] == message["MessageId"]
     assert again["Attributes"]["ApproximateReceiveCount"] == "2"
     delete(bus_app, PLAIN, again)

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-OPEN_SECONDS = 30.0
-WAIT_SECONDS = 30.0
+OPEN_SECONDS = 60.0
+WAIT_SECONDS = 60.0
 
 
 class Poster(Protocol):

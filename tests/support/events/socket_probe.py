@@ -17,7 +17,7 @@ from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 from support.events.feed_client import FeedClient
 
 TEMPLATE = Path(__file__).parents[1] / "stacks" / "socket" / "template.yaml"
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

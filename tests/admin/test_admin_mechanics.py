@@ -245,7 +245,7 @@ def test_two_admins_who_change_different_things_undo_nothing_of_each_other(world
 
 
 def test_two_admins_who_change_the_same_thing_each_say_what_they_found(world: World) -> None:
-    """Whoever comes second replaces what the first one wrote, not what stood there before."""
+    """The second change replaces the first one's value, not the original."""
     shops = [world.workshop() for _ in range(2)]
     held = world.mechanic()
     for _ in range(RACES):

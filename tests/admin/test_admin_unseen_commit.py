@@ -23,7 +23,7 @@ ADDITIONS: dict[str, Callable[[Database], BaseModel]] = {
 
 
 def with_unseen_commit(world: World, change: Callable[[Database], BaseModel]) -> BaseModel:
-    """What is answered when the server's answer to the commit is lost."""
+    """The answer when the server's answer to the commit is lost."""
     with cutting_proxy(world.urls.app_url) as proxy:
         warm = Database(lambda: proxy.url)
         warm.one("SELECT 1", ())

@@ -31,7 +31,7 @@ HELLO = HttpResponse(200, b"hello")
 
 @dataclass
 class Server:
-    """What it was asked, and over how many connections; a connection ends with the last of its answers."""
+    """Its requests and the number of its connections; a connection ends with the last of its answers."""
 
     port: int
     asked: list[bytes] = field(default_factory=list)

@@ -35,7 +35,7 @@ class Scheduled:
 
     @property
     def attempts(self) -> list[str]:
-        """What the schedule logged."""
+        """The log lines of the schedule."""
         return [f"{line.text} {line.status}" for line in self.lines if line.kind == "schedule"]
 
 

@@ -131,7 +131,7 @@ GUARDS: Final = {
 
 
 def reported(world: World, guard: Guard) -> set[str]:
-    """What the checker says of all interleavings of the guard's conflict: "invariant 3", ..."""
+    """The checker's findings in all interleavings of the guard's conflict: "invariant 3", ..."""
     sentences: set[str] = set()
     for _ in play(world, guard.state, guard.wishes):
         sentences.update(sentence.partition(":")[0] for sentence in violations(world.owner))

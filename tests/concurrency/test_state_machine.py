@@ -47,7 +47,7 @@ LAPSES = st.sampled_from([0.5, 30, 59.9, 60, 61, 119, 121, 599, 601, 7_100, 7_20
 
 @dataclass(frozen=True)
 class Wish:
-    """What an intake asks for, beside the mechanic."""
+    """The request of an intake, except the mechanic."""
 
     signed: bool
     to_workshop: bool
@@ -125,7 +125,7 @@ class Consultations(RuleBasedStateMachine):
 
     @rule(mechanic=MECHANICS)
     def accept_what_the_queue_shows(self, mechanic: int) -> None:
-        """Whatever is shown can be had, unless the mechanic is busy."""
+        """Every request shown can be accepted, unless the mechanic is busy."""
         person = self.mechanics[mechanic]
         shown = self.attempt(lambda: fetch_queue(self.world.app, person.user_id))
         if shown is None or not shown.assignments:
@@ -284,7 +284,7 @@ class Consultations(RuleBasedStateMachine):
     # --- how --------------------------------------------------------------------------------------
 
     def attempt[T](self, use_case: Callable[[], T]) -> T | None:
-        """What the use case answers; None where it raises a Problem of 4xx."""
+        """The answer of the use case; None if it raises a Problem of 4xx."""
         try:
             return use_case()
         except Problem as problem:

@@ -13,7 +13,7 @@ from support.world import World, intake_request
 
 
 def answer_after_unseen_commit(world: World, operation: Operation) -> object:
-    """What the operation answers when the server's answer to its commit is lost."""
+    """The operation's answer when the server's answer to its commit is lost."""
     with cutting_proxy(world.urls.app_url) as proxy:
         warm = Database(lambda: proxy.url)
         warm.one("SELECT 1", ())

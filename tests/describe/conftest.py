@@ -37,7 +37,7 @@ def asyncapi(made: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    """What template.yaml deploys."""
+    """The deployment of template.yaml."""
     return read_stack(TEMPLATE, {})
 
 

@@ -33,7 +33,7 @@ PLACE = {"session_id": SESSION, "place": 1, "mechanics_available": 2, "estimated
 
 
 def errors(asyncapi: Document, message: str, sent: object, *, strictly: bool) -> list[str]:
-    """What is wrong with a message of this name."""
+    """The schema errors of a message of this name."""
     schemas = asyncapi["components"]["schemas"]
     payload = asyncapi["components"]["messages"][message]["payload"]
     if strictly:

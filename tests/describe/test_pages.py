@@ -19,7 +19,7 @@ HEADING: Final = re.compile(r"h([1-6])")
 
 
 class Page(HTMLParser):
-    """What stands in a page."""
+    """The contents of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

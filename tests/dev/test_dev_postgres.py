@@ -41,7 +41,7 @@ ORDER BY 1
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a server may keep its data. pytest's folders are 0700: root's server has to cope with that."""
+    """A folder where a server may keep its data. pytest's folders are 0700: root's server has to cope with that."""
     return tmp_path / "postgres"
 
 

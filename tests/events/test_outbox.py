@@ -46,7 +46,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBus]:
 
 
 def waiting(world: World, session_id: UUID | None = None) -> list[Row]:
-    """What the bus does not have yet, of one session or of all, in order."""
+    """The unpublished events of one session or of all, in order."""
     return world.owner.execute(
         "SELECT * FROM outbox_events WHERE %(id)s::uuid IS NULL OR subject_id = %(id)s ORDER BY subject_id, id",
         {"id": session_id},

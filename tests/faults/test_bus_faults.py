@@ -29,7 +29,7 @@ print(relay(database(), lambda: 60.0, grace_seconds=0).model_dump_json())
 
 
 def statuses(feed: FeedClient, session_id: str) -> list[str]:
-    """What a party was told of a session, in order, without repeating a state whose place in the queue changed."""
+    """The states of a session that a party received, in order; one repeated for a new queue position counts once."""
     told = [
         frame.payload["status"] for frame in feed.of_type("session_updated") if frame.payload["sessionId"] == session_id
     ]

@@ -96,7 +96,7 @@ class Listeners(Consultations):
         self.unseen = {row["id"] for row in rows}
 
     def happened(self) -> list[Event]:
-        """What the bus does not have yet, which from now on it has."""
+        """The unpublished events, marked as published."""
         rows = self.world.owner.execute("SELECT * FROM outbox_events ORDER BY id").fetchall()
         self.world.owner.execute("DELETE FROM outbox")
         return [event_of(row) for row in rows]
@@ -118,7 +118,7 @@ class Listeners(Consultations):
         return listening
 
     def shown(self) -> dict[UUID, set[UUID]]:
-        """What each mechanic's queue shows."""
+        """The requests that each mechanic's queue shows."""
         shown: dict[UUID, set[UUID]] = {}
         for mechanic in self.mechanics:
             try:

@@ -92,7 +92,7 @@ class Consultation:
 
 
 def headers_of(caller: Caller) -> dict[str, str]:
-    """What somebody's calls carry."""
+    """The headers of somebody's calls."""
     assert caller.authorization
     return {"Authorization": caller.authorization}
 
@@ -173,7 +173,7 @@ def world_of(dev: Dev) -> World:
 
 
 def tokens(dev: Dev, name: str) -> dict[str, str]:
-    """What the calls of somebody of the roster carry."""
+    """The headers of the calls of a person of the roster."""
     return {"Authorization": f"Bearer {dev.ready['tokens'][name]}"}
 
 

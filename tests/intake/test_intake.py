@@ -34,14 +34,14 @@ def pointers(refused: pytest.ExceptionInfo[Unprocessable]) -> list[str]:
 
 
 def wrong_fields(**fields: Any) -> list[str]:  # noqa: ANN401 (any JSON)
-    """Where the model refuses an intake, as pointers."""
+    """The fields for which the model refuses an intake, as pointers."""
     with pytest.raises(ValidationError) as refused:
         intake_request(**fields)
     return ["/" + "/".join(map(str, error["loc"])) for error in refused.value.errors()]
 
 
 def refused_at(world: World, **fields: Any) -> list[str]:  # noqa: ANN401 (any JSON)
-    """Where the database refuses an intake that the model let through."""
+    """The fields for which the database refuses an intake that the model accepted."""
     with pytest.raises(Unprocessable) as refused:
         world.pending(**fields)
     assert world.one("SELECT count(*) FROM intakes") == 0

@@ -63,7 +63,7 @@ def repaired(world: World, *, apply: bool = True) -> list[Repaired | NotPossible
 
 
 def left(world: World) -> dict[str, int]:
-    """What verify finds; the schema is not repair's business."""
+    """The findings of verify, without those about the schema, which repair ignores."""
     with reader(world.urls.app_url, "verify") as connection:
         outcome: Outcome = verify(connection)
     return {slug: tally.count for slug, tally in outcome.tallies.items() if not slug.startswith("schema")}
@@ -76,7 +76,7 @@ def audit(world: World) -> list[dict[str, Any]]:
 
 
 def slugs(steps: list[Repaired | NotPossible]) -> list[str]:
-    """What was put right."""
+    """The checks repaired, and the reason for each finding left alone."""
     return [step.change.check.slug if isinstance(step, Repaired) else f"left: {step.why}" for step in steps]
 
 

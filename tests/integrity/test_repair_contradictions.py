@@ -287,7 +287,7 @@ class Vandal:
         return [*repair(self.connection, self.connection, Operator.here())]
 
     def found(self) -> set[str]:
-        """What verify finds; the schema was spoilt beforehand."""
+        """The findings of verify, without those about the schema, which was corrupted beforehand."""
         return {slug for slug in verify(self.connection).tallies if not slug.startswith("schema")}
 
 

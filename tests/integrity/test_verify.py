@@ -60,7 +60,7 @@ def vandal(postgres_server: PostgresServer, sample_data: SampleData) -> Iterator
 
 
 def found(outcome: Outcome) -> dict[str, list[str]]:
-    """What was found, and with what."""
+    """The subjects found, by check."""
     return {slug: [sample.subject for sample in tally.samples] for slug, tally in outcome.tallies.items()}
 
 
@@ -77,7 +77,7 @@ def of_database(url: str) -> Outcome:
 
 
 def spoilt(superuser: psycopg.Connection[Any], sample_data: SampleData, corruption: Corruption) -> Outcome:
-    """What verify finds in a database that was spoilt, and is as before afterwards."""
+    """The findings of verify in a corrupted database, which is restored afterwards."""
     ids = {name: str(session_id) for name, session_id in sample_data.sessions.items()}
     superuser.execute("SET LOCAL session_replication_role = replica")
     for statement in corruption:

@@ -16,7 +16,7 @@ HOSTILE = "<script>alert(1)</script>\r\nBcc: eve@example.com\x1b[31m{concern}{{7
 
 
 class Reader(HTMLParser):
-    """What a reader of the HTML part sees, its elements, and where it links to."""
+    """The visible text of the HTML part, its elements, and its links."""
 
     def __init__(self, document: str) -> None:
         super().__init__()

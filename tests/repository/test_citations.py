@@ -26,7 +26,7 @@ ABSENT: Final = re.compile(
     r"\b(?:of|in|by) the design\b|\bthe design (?:says|asks|demands|wants)|\bdesign,? section"
     r"|\bshared/(?:design|facts|style|talk)|\bfindings/\w+|\b[Ss]ections? \d+ of the\b|\bRulings (?:say|\w+e\b)",
 )
-"""What named documents that never were part of the repository."""
+"""Text that named documents that never were part of the repository."""
 HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 ID: Final = re.compile(r'<a id="([\w-]+)"></a>')
 
@@ -85,7 +85,7 @@ def repository() -> dict[str, str]:
 
 
 class Places:
-    """What a citation can lead to.
+    """The possible targets of a citation.
 
     Args:
         texts: by path from the root.
@@ -161,6 +161,6 @@ def prose(source: str) -> str:
 
 
 def anchors_of(markdown: str) -> set[str]:
-    """What can follow `#`: ids, and headings as GitHub names them."""
+    """The names that can follow `#`: ids, and headings as GitHub names them."""
     headings = (re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(markdown))
     return {*ID.findall(markdown), *headings}

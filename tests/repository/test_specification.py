@@ -18,12 +18,12 @@ SQL: Final = "".join(path.read_text() for path in sorted((ROOT / "layers/shared/
 
 
 def section(heading: str) -> str:
-    """What stands between a heading and the next one."""
+    """The text between a heading and the next one."""
     return re.split(r"^#+ ", SPEC.partition(f"# {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def quoted(text: str) -> list[str]:
-    """What stands in backticks, without what is in parentheses."""
+    """The words in backticks, without those in parentheses."""
     return re.findall(r"`([^`]+)`", re.sub(r"\([^)]*\)", "", text))
 
 

@@ -58,7 +58,7 @@ def set_timeout(superuser: psycopg.Connection, name: str, value: str) -> None:
 
 
 def answer_of(work: Callable[[], BaseModel]) -> tuple[int, dict[str, object], dict[str, str]]:
-    """What the HTTP layer answers where `work` is an endpoint: status, document, headers."""
+    """The HTTP layer's answer if `work` is an endpoint: status, document, headers."""
     router = Router()
     router.route("GET /work", groups=[])(lambda _request: work())
     event = {"routeKey": "GET /work", "requestContext": {"requestId": "request-1"}}
@@ -70,7 +70,7 @@ def answer_of(work: Callable[[], BaseModel]) -> tuple[int, dict[str, object], di
 
 
 class _Context(LambdaContext):
-    """What the logger reads of a Lambda context."""
+    """The part of a Lambda context that the logger reads."""
 
     _function_name = "work"
     _memory_limit_in_mb = 128

@@ -271,7 +271,7 @@ def test_every_column_that_its_name_does_not_explain_has_a_comment(world: World)
 
 
 def test_the_application_may_do_exactly_this(world: World) -> None:
-    """Whatever a migration grants beyond it has to be written down here."""
+    """Any further grant of a migration has to be listed here."""
     rows = world.owner.execute(
         "SELECT table_name AS name, column_name AS part, privilege_type AS may"
         "  FROM information_schema.column_privileges"

@@ -82,7 +82,7 @@ def without_parameters(statement: str) -> str:
 
 
 def sent_to(server: PostgresServer, application: str = FUNCTIONS, begin: int = 0) -> list[Statement]:
-    """What an application sent, from a position in the log on."""
+    """The statements of an application, from a position in the log on."""
     with server.log_file.open(errors="replace") as log:
         log.seek(begin)
         return list(statements(log, application))

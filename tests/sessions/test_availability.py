@@ -260,7 +260,7 @@ def test_on_duty_is_who_is_available_and_active(world: World) -> None:
 
 
 def told(world: World, mechanic: Mechanic) -> list[bool]:
-    """What the events of this mechanic say, oldest first."""
+    """The contents of this mechanic's events, oldest first."""
     events = [event_of(row) for row in pending(world.app, mechanic.id)]
     assert all(isinstance(event, MechanicEvent) and event.mechanic_id == mechanic.id for event in events)
     return [event.available for event in events if isinstance(event, MechanicEvent)]

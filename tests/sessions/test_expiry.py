@@ -31,7 +31,7 @@ def plenty() -> float:
 
 
 def swept(world: World) -> dict[str, int]:
-    """What a sweep found, without the zeros."""
+    """The counts of a sweep, without the zeros."""
     return {name: count for name, count in sweep(world.app, plenty).model_dump().items() if count}
 
 

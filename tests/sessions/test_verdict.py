@@ -46,7 +46,7 @@ def judge(world: World) -> Iterator[psycopg.Connection[dict[str, Any]]]:
 def judged(
     judge: psycopg.Connection[dict[str, Any]], evidence: Evidence, now: datetime, minimum: timedelta, maximum: timedelta
 ) -> Verdict:
-    """What the schema says of this evidence, which is gone afterwards."""
+    """The schema's verdict on this evidence, which is removed afterwards."""
     mechanic = new_id()
     session = {
         "session": new_id(),

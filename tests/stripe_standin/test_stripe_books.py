@@ -86,7 +86,7 @@ def test_a_kill_in_the_middle_of_calls_leaves_whole_operations(tmp_path: Path, r
 
 
 class Life:
-    """Whatever happens to an account at Stripe, at random; each method is one thing, which Stripe may refuse."""
+    """Random actions on an account at Stripe; each method is one action, which Stripe may refuse."""
 
     def __init__(self, stripe_shop: StripeShop, seed: int) -> None:
         self.chance = Random(seed)

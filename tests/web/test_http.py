@@ -33,7 +33,7 @@ class Wish(RequestBody):
 
 
 class Granted(Model):
-    """What the routes of this test answer: what they were given."""
+    """The answer of this test's routes: the input they were given."""
 
     user_id: str
     groups: list[str]

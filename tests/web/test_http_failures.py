@@ -26,11 +26,11 @@ class Wish(RequestBody):
 
 
 class Stated(RequestBody):
-    """What a route says that it reads, and does not."""
+    """Input that a route declares but does not read."""
 
 
 class Done(ResponseModel):
-    """What the routes of this test answer."""
+    """The answer of this test's routes."""
 
 
 router = Router()
@@ -71,7 +71,7 @@ def failing_with(failure: Exception) -> Answer:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the function writes to its log."""
+    """The lines that the function writes to its log."""
     lines = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", lines)
     return lines

@@ -45,7 +45,7 @@ def _environment() -> Iterator[None]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the function writes to its log."""
+    """The lines that the function writes to its log."""
     lines = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", lines)
     monkeypatch.setattr("autodoctor.web.http.metrics.namespace", "AutoDoctor")

@@ -50,7 +50,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 
 def failure_of(function: str, **payload: str) -> str:
-    """What Lambda leaves of an asynchronous event."""
+    """Lambda's record of a failed asynchronous event."""
     context = {"functionArn": f"{arn('lambda', f'function:{function}')}:$LATEST", "condition": "RetriesExhausted"}
     answer = {"errorType": "RuntimeError", "errorMessage": SECRET}
     return json.dumps({"requestContext": context, "requestPayload": payload, "responsePayload": answer})

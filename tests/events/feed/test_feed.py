@@ -33,7 +33,7 @@ def connected(world: World, user_id: UUID, *groups: str) -> str:
 
 
 def events_of(world: World, session_id: UUID) -> list[Event]:
-    """What the bus does not have of this session yet, taken out of the outbox."""
+    """The unpublished events of this session, taken out of the outbox."""
     rows = outbox.pending(world.app, session_id)
     outbox.mark_of(world.app, session_id, rows)
     return [event_of(row) for row in rows]
@@ -73,7 +73,7 @@ class Garage:
         return self.mechanics[kind]
 
     def shown(self, world: World, session_id: UUID) -> set[str]:
-        """Whose queue shows the session."""
+        """The mechanics whose queue shows the session."""
         return {
             kind
             for kind, mechanic in self.mechanics.items()
@@ -82,7 +82,7 @@ class Garage:
         }
 
     def told(self, rows: list[Row], kind: str) -> set[str]:
-        """Who gets a message of this kind."""
+        """The recipients of a message of this kind."""
         return {self.connections[row["connection_id"]] for row in rows if row["type"] == kind}
 
 

@@ -148,7 +148,7 @@ def test_who_bought_credits_before_any_intake_is_told_in_the_application(
 
 
 def test_a_page_that_expired_is_seen_and_no_mail(checkout_env: CheckoutEnv, post: MailEnv, customer: UUID) -> None:
-    """Whoever left it open knows that they did not pay."""
+    """A customer who left it open knows that they did not pay."""
     opened = checkout_env.ask(customer)
     checkout_env.stripe.advance(3700)
     assert checkout_env.tell("checkout.session.expired").json["outcome"] == "expired"

@@ -34,7 +34,7 @@ class Chaos(RuleBasedStateMachine):
         self.intents: list[str] = []
 
     def books(self) -> tuple[int, int, int]:
-        """What the stand-in has: charged, transferred, refunded."""
+        """The stand-in's amounts: charged, transferred, refunded."""
         charges = sum(each["amount"] for each in self.payout_env.control.objects("charge"))
         return charges, sum(self.payout_env.transfers()), sum(self.payout_env.refunded())
 

@@ -56,7 +56,7 @@ BOOKED: dict[Wrong, dict[str, int]] = {
     discrepancies.a_fee_not_booked: {"fee_unbooked": 1},
     discrepancies.a_fee_of_another_amount: {"fee_differs": 1},
 }
-"""What --repair puts right."""
+"""The differences that --repair books."""
 LEFT: dict[Wrong, dict[str, int]] = {
     discrepancies.a_charge_of_no_checkout: {"charge_unknown": 1, "fee_unbooked": 1},
     discrepancies.a_payment_nobody_heard_of: {"charge_unfulfilled": 1, "fee_unbooked": 1},
@@ -71,16 +71,16 @@ LEFT: dict[Wrong, dict[str, int]] = {
     discrepancies.money_held_after_settlement: {"held_remains": 1},
     discrepancies.a_payable_below_zero: {"negative_balance": 1, "settlement_differs": 1, "held_remains": 1},
 }
-"""What a person has to decide."""
+"""The differences that a person has to decide."""
 
 
 def new_differences(reconcile_env: ReconcileEnv, before: tuple[Difference, ...]) -> list[Difference]:
-    """What is different now and was not then."""
+    """The differences that are new since then."""
     return [each for each in reconcile_env.compared().differences if each not in before]
 
 
 def ill_booked(reconcile_env: ReconcileEnv) -> set[str]:
-    """What verify finds wrong with rows of the ledger: their shape, their origin, and whose they are."""
+    """The findings of verify about rows of the ledger: their shape, their origin, and their owners."""
     return {slug for slug in verify(reconcile_env.checkout_env.world.owner).tallies if slug.startswith("ledger_")}
 
 

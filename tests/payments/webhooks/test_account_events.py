@@ -28,14 +28,14 @@ def mechanic(checkout_env: CheckoutEnv) -> Mechanic:
 
 
 def news(checkout_env: CheckoutEnv, apart: int) -> dict[str, dict[str, Any]]:
-    """What Stripe has to tell, so many seconds apart."""
+    """Stripe's reports, with the given seconds between them."""
     told = dict(zip(STANDINGS, checkout_env.stripe.events("account.updated"), strict=True))
     first = told["new"]["created"] - 10
     return {name: each | {"created": first + apart * place} for place, (name, each) in enumerate(told.items())}
 
 
 def refusal(checkout_env: CheckoutEnv, created: int) -> dict[str, Any]:
-    """What Stripe tells where the mechanic's bank refuses a payout."""
+    """Stripe's report when the mechanic's bank refuses a payout."""
     account = checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts")
     emitted = checkout_env.stripe.emit("payout.failed", {"id": "po_1", "object": "payout"}, account=account)
     told = next(each for each in checkout_env.stripe.events("payout.failed") if each["id"] == emitted)

@@ -25,7 +25,7 @@ def paid(checkout_env: CheckoutEnv, **fields: object) -> SignedEvent:
 
 
 def changed(checkout_env: CheckoutEnv, **changes: object) -> SignedEvent:
-    """What was paid, with other members of the Checkout Session, signed for real."""
+    """The webhook of a payment, with other members of the Checkout Session, really signed."""
     document = json.loads(paid(checkout_env).payload)
     document["data"]["object"].update(changes)
     return checkout_env.sign(json.dumps(document).encode())

@@ -35,7 +35,7 @@ def banner(server: RunningServer, folder: Path) -> str:
     shown = shlex.quote(_short(folder))
     curl = r"curl -sw '\n'"
     api, names = server.api_url, " ".join(server.tokens)
-    ids = r"""id() { expr "$R" : ".*\"$1\": *\"\([^\"]*\)"; }; S=$(id sessionId); A=$(id assignmentId)"""
+    ids = r"""pick() { expr "$R" : ".*\"$1\": *\"\([^\"]*\)"; }; S=$(pick sessionId); A=$(pick assignmentId)"""
 
     def post(key: str, path: str) -> str:
         return f"{curl} -X POST -H @{shown}/headers/{key} {api}{path}"
@@ -46,7 +46,7 @@ def banner(server: RunningServer, folder: Path) -> str:
             f"  feed       {server.realtime_url}; to watch: autodoctor feed --as mechanic1{_option(folder)}",
             f"  database   {server.owner_url}",
             f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",
-            "One consultation, line by line. Ended 60 s after both joined: completed; sooner: cancelled.",
+            "One consultation: paste it line by line. Ended 60 s after both joined: completed; sooner: cancelled.",
             f"  R=$({post('customer1', '/api/intake/start')} -d @{shown}/intake.json); echo $R",
             f"  {ids}",
             f"  {post('mechanic1', '/api/mechanic/assignments/$A/accept')}",

@@ -117,7 +117,7 @@ def _reset(options: Options) -> str:
     """Say how to get a new database in place of the one that failed."""
     if options.ephemeral:
         return "again, or autodoctor dev without --ephemeral, which keeps its log"
-    return f"autodoctor dev reset{option(options.data_dir)}, which makes a new database"
+    return f"autodoctor dev reset{option(options.data_dir)}, which deletes this database and makes an empty one"
 
 
 def _migrate_and_seed(owner_url: str, console: Console, hint: str) -> None:

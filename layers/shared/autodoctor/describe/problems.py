@@ -103,7 +103,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
     ),
     "session-not-open": Guide(
         "A session that is scheduled, or that nobody has accepted yet, cannot be joined by this caller.",
-        "Wait until its status says otherwise; a scheduled session opens 15 minutes before its time.",
+        "Wait until its status says otherwise; a scheduled session opens shortly before its time.",
         {"sessionStatus": "Its status: scheduled or pending."},
     ),
     "session-not-releasable": Guide(
@@ -136,8 +136,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
         {"amountCents": "The present amount, in cents."},
     ),
     "session-busy": Guide(
-        "Another request held the same session, or the same customer's money, for longer than a second. Nothing was "
-        "done.",
+        "Another request held the same session or customer's money for more than a second. Nothing was done.",
         "Send the same request again after the seconds in Retry-After. That is safe.",
     ),
     "validation": Guide(

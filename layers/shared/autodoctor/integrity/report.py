@@ -50,7 +50,7 @@ class SectionReport(ResponseModel):
         section: which.
         invariants: those that its checks prove, by number; `CheckFound.invariant` says what each number means.
         checks: how many checks there are.
-        findings: how many things they found; null where they found nothing and not all could be made, or were made yet.
+        findings: how many things they found; null if nothing was found but some checks have not run, or could not.
         found: of which kind.
     """
 
@@ -70,7 +70,7 @@ class VerifyReport(ResponseModel):
         complete: whether everything was looked at by now.
         stopped_in: which table it was in when its time was over.
         stopped_at: the last key it looked at there.
-        examined: how many sessions, checkouts, ledger rows, payouts, customers and mechanics were looked at.
+        examined: the number of sessions, checkouts, ledger rows, payouts, customers with credits, mechanics checked.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
         accepted: how often this run found what a person has accepted; not counted as findings.
         unreadable: what of the schema is missing or another's, so that not everything could be looked at.

@@ -3,7 +3,7 @@
 One pass in the order of the keys: sessions with everything that belongs to them in windows of a thousand (one
 statement per table and window), then checkouts, the ledger, and the accounts of customers and mechanics, each in
 windows too. Nothing is written, not even a temporary table, and every window is a snapshot of its own: it runs
-against a replica, keeps no vacuum from its work for longer than a window, holds no more in memory than one, and can
+against a replica, holds vacuum back for one window at most, holds no more in memory than one, and can
 stop anywhere and go on there. What concerns rows of several windows (nobody has two active sessions, an account's
 balance) is one statement that sees all of them.
 """
@@ -96,7 +96,7 @@ class Outcome:
     Attributes:
         began_at: by the database's clock.
         seconds: how long it took.
-        examined: how many sessions, checkouts, ledger rows, customers and mechanics were looked at.
+        examined: how many sessions, checkouts, ledger rows, customers with credits and mechanics were looked at.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
         tallies: by slug of the check, what was found.
         looked_at: the slugs of the checks that were made, of all there is or of what time allowed.

@@ -41,7 +41,7 @@ class FileChanged(SchemaRefused):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"this database had {name}.sql applied with another text than this release has. Nothing was changed."
+            f"{name}.sql was applied to this database with a different text than in this release. Nothing was changed."
             " Migrate with the release that applied it, or make a new, empty database and migrate that."
         )
 

@@ -1068,7 +1068,7 @@ BEGIN
     row_now.end_reason := coalesce(row_now.end_reason, 'expired');
     RETURN;
   END IF;
-  -- if this transaction judged it an instant ago, that present counts
+  -- if this transaction judged it a moment ago, that instant counts
   verdict := judge(was, CASE WHEN row_now.ended_at BETWEEN transaction_timestamp() AND at THEN row_now.ended_at ELSE at END);
   IF verdict.started_at IS DISTINCT FROM was.started_at THEN
     RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';

@@ -64,7 +64,7 @@ RETURNING h.id, h.alert, h.subject, h.severity, h.since, h.facts, h.opened_at, h
           CASE WHEN h.opened_notified_at IS NULL THEN 'opened' ELSE 'cleared' END AS change
 """
 
-# Only under one's own claim: who was too slow has been followed, and what it knows is old.
+# Only under one's own claim: a run that was too slow has lost it, and its data is stale.
 _MARK_NOTIFIED: Final[dict[str, LiteralString]] = {
     "opened": """
 UPDATE health_alerts h SET opened_notified_at = clock_timestamp(), claimed_until = NULL

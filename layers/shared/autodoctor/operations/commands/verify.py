@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from autodoctor.integrity.report import SectionReport, VerifyReport
 
-_SINGULAR: Final = {"ledger": "ledger row"}
+_SINGULAR: Final = {"ledger": "ledger row", "customers": "credit account"}
 
 
 def verify(

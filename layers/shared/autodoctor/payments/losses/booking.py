@@ -1,6 +1,6 @@
 """The ledger rows of a loss, as accounts.py lays them down, and what they do to the payout of its session.
 
-Each function returns how the loss is booked then: `booked` and `part` of its row; None where the booking has to wait.
+Each function returns the new `booked` and `part` of the loss's row; None if the booking has to wait.
 """
 
 from typing import Final, LiteralString

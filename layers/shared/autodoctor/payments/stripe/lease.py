@@ -34,7 +34,8 @@ PARK: Final = timedelta(hours=6)
 """When to look again at a job that waits for somebody else; a webhook usually ends the wait sooner."""
 
 BACK_OFF: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120, 240, 480, 720, 1440, 1440))
-"""After each counted attempt; three days in all, longer than Stripe keeps an answer of 500 under a key."""
+"""The wait after each counted attempt. The tenth refusal gives up, after 2.1 days; a job whose outcome is unknown is
+looked up once more a day later, when Stripe has forgotten an answer of 500 under its key."""
 
 type JobName = Literal["payout", "refund", "reversal"]
 type AttemptOutcome = Literal["sent", "waiting", "failed", "lost_lease"]
@@ -46,7 +47,7 @@ class LostLease(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """An attempt by which surely nothing moved, and when to make the next one.
+    """An attempt that certainly moved no money, and when to make the next one.
 
     Attributes:
         waits_for: as in `stripe_jobs`; `dispute` holds the job until the dispute is over.

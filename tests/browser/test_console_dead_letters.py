@@ -22,7 +22,7 @@ def account_settings() -> AccountSettings:
 
 
 @pytest.fixture(scope="module")
-def letters(account: Account) -> DeadLetterQueues:
+def dead_letter_queues(account: Account) -> DeadLetterQueues:
     return DeadLetterQueues(account.cloud.api_url)
 
 
@@ -33,21 +33,21 @@ def opened(page: Page) -> Page:
 
 
 def test_letters_are_seen_without_what_they_say_and_sent_again_when_confirmed(
-    account: Account, letters: DeadLetterQueues, windows: Windows, camera: Camera
+    account: Account, dead_letter_queues: DeadLetterQueues, windows: Windows, camera: Camera
 ) -> None:
     session_id = str(new_id())
     detail = {"eventId": str(new_id()), "sessionId": session_id, "customerName": SECRET}
-    letters.undelivered(json.dumps({"detail-type": "session.ended", "detail": detail}), "FeedQueue.fifo")
-    letters.put("BusDeadLetterQueue", SECRET)
+    dead_letter_queues.undelivered(json.dumps({"detail-type": "session.ended", "detail": detail}), "FeedQueue.fifo")
+    dead_letter_queues.put("BusDeadLetterQueue", SECRET)
     page = opened(signed_in(account, windows.open(), "Ada Adler"))
     row = page.get_by_role("row", name="session.ended")
     expect(row).to_contain_text("NO_PERMISSIONS")
     expect(row.get_by_role("link")).to_have_attribute("href", f"#session?id={session_id}")
     expect(page.locator("main")).not_to_contain_text(SECRET)
-    camera.take(page, "two letters")
+    camera.take(page, "two events")
     again = page.get_by_role("button", name=f"Send again: {BETWEEN}")
     again.click()
-    expect(page.get_by_role("dialog")).to_contain_text("Send 2 letters of")
+    expect(page.get_by_role("dialog")).to_contain_text("Send 2 events of")
     camera.take(page, "asked")
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -60,8 +60,10 @@ def test_letters_are_seen_without_what_they_say_and_sent_again_when_confirmed(
     camera.take(page, "one stays")
 
 
-def test_it_fits_a_phone(account: Account, letters: DeadLetterQueues, windows: Windows, camera: Camera) -> None:
-    letters.put("SettleDeadLetterQueue", json.dumps({"detail-type": "session.ended", "detail": {}}))
+def test_it_fits_a_phone(
+    account: Account, dead_letter_queues: DeadLetterQueues, windows: Windows, camera: Camera
+) -> None:
+    dead_letter_queues.put("SettleDeadLetterQueue", json.dumps({"detail-type": "session.ended", "detail": {}}))
     page = opened(signed_in(account, windows.open(phone=True, dark=True), "Ada Adler"))
     expect(page.get_by_role("heading", name="Payouts and refunds")).to_be_visible()
     camera.take(page, "phone")

@@ -39,7 +39,7 @@ class Inbox:
         self.messages.append(body)
 
     @property
-    def told(self) -> list[tuple[str, str, str]]:
+    def notified(self) -> list[tuple[str, str, str]]:
         """News, alert and subject of everything that was told."""
         return [(body["news"], body["alert"], each["subject"]) for body in self.messages for each in body["alerts"]]
 
@@ -59,10 +59,10 @@ def waits(world: World) -> UUID:
 def test_an_alert_is_told_once_and_its_end_once(world: World) -> None:
     inbox, session_id = Inbox(), waits(world)
     assert [run(world, inbox) for _ in range(3)] == [1, 0, 0]
-    assert inbox.told == [("opened", "waiting_too_long", str(session_id))]
+    assert inbox.notified == [("opened", "waiting_too_long", str(session_id))]
     world.accept_current(world.mechanic(), session_id)
     assert [run(world, inbox) for _ in range(3)] == [1, 0, 0]
-    assert inbox.told[1:] == [("cleared", "waiting_too_long", str(session_id))]
+    assert inbox.notified[1:] == [("cleared", "waiting_too_long", str(session_id))]
     opened, cleared = (body["alerts"][0] for body in inbox.messages)
     assert opened["alertId"] == cleared["alertId"]
     assert (opened["clearedAt"], cleared["facts"]["assignmentStatus"]) == (None, "queued")
@@ -76,7 +76,7 @@ def test_an_alert_that_comes_back_is_another_one(world: World) -> None:
     run(world, inbox)
     world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [session_id])
     run(world, inbox)
-    assert [change for change, _, _ in inbox.told] == ["opened", "cleared", "opened"]
+    assert [change for change, _, _ in inbox.notified] == ["opened", "cleared", "opened"]
     assert len({each["alertId"] for body in inbox.messages for each in body["alerts"]}) == 2
 
 
@@ -102,7 +102,7 @@ def test_a_limit_is_told_with_its_percentage(world: World, past_sessions: PastSe
     inbox = Inbox()
     past_sessions.sessions(10, datetime.now(UTC) - timedelta(hours=1), no_show())
     run(world, inbox)
-    assert sorted(inbox.told) == [("opened", "completion_low", "all"), ("opened", "no_show_high", "all")]
+    assert sorted(inbox.notified) == [("opened", "completion_low", "all"), ("opened", "no_show_high", "all")]
     facts = {body["alert"]: body["alerts"][0]["facts"] for body in inbox.messages}
     assert facts["no_show_high"] == {"percent": 100.0, "limit": 15, "sessions": 10}
 
@@ -118,7 +118,7 @@ def test_a_wrong_mark_that_grows_old_is_not_over(world: World, past_sessions: Pa
         ):
             connection.execute(statement)
     assert run(world, inbox) == 0
-    assert [change for change, _, _ in inbox.told] == ["opened"]
+    assert [change for change, _, _ in inbox.notified] == ["opened"]
 
 
 # --- who dies ---------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_what_was_stored_by_a_run_that_died_is_told_by_the_next(world: World) ->
     assert observe(world.app).opened == 1  # and dies
     world.accept_current(world.mechanic(), session_id)  # and it is over before anybody was told
     assert run(world, inbox) == 2
-    assert [change for change, _, _ in inbox.told] == ["opened", "cleared"]
+    assert [change for change, _, _ in inbox.notified] == ["opened", "cleared"]
 
 
 def test_a_topic_that_is_down_is_told_later(world: World) -> None:
@@ -174,7 +174,7 @@ def test_a_run_that_is_killed_around_the_publishing_loses_nothing(world: World, 
     assert 0 < seconds <= CLAIM_SECONDS
     world.owner.execute("UPDATE health_alerts SET claimed_until = clock_timestamp()")
     assert [run(world, inbox), run(world, inbox)] == [1, 0]
-    assert len(inbox.told) == tellings
+    assert len(inbox.notified) == tellings
     assert len({each["alertId"] for body in inbox.messages for each in body["alerts"]}) == 1
 
 
@@ -191,7 +191,7 @@ def test_runs_at_the_same_time_tell_once(world: World) -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert sum(each.result() for each in [threads.submit(one) for _ in range(4)]) == 5
-    assert len(inbox.told) == len(set(inbox.told)) == 5
+    assert len(inbox.notified) == len(set(inbox.notified)) == 5
 
 
 def test_who_was_too_slow_marks_nothing(world: World) -> None:

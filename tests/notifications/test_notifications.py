@@ -37,8 +37,8 @@ class Inbox:
         assert answer.status == 200, answer.text
         return answer.json
 
-    def told(self, customer: UUID) -> UUID:
-        """Everything a completed session tells its customer; returns its id."""
+    def notify(self, customer: UUID) -> UUID:
+        """Send everything that a completed session notifies its customer of; returns its id."""
         session_id = self.mail_env.completed(self.mail_env.mechanic(), customer)
         for each in self.mail_env.events(session_id):
             self.mail_env.tell(each)
@@ -61,7 +61,7 @@ def customer() -> UUID:
 
 
 def test_newest_first_with_words_made_from_facts(inbox: Inbox, customer: UUID) -> None:
-    session_id = inbox.told(customer)
+    session_id = inbox.notify(customer)
     page = inbox.page(customer)
     found = [
         (each["kind"], each["title"], re.sub(r"60 min \d s", "an hour", each["text"])) for each in page["notifications"]
@@ -92,8 +92,8 @@ def test_who_was_told_nothing_has_an_empty_page(inbox: Inbox, customer: UUID) ->
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(inbox: Inbox, customer: UUID) -> None:
-    inbox.told(customer)
-    inbox.told(customer)
+    inbox.notify(customer)
+    inbox.notify(customer)
     seen, cursor = [], None
     while True:
         page = inbox.page(customer, limit="2", **({"cursor": cursor} if cursor else {}))
@@ -107,7 +107,7 @@ def test_pages_follow_each_other_without_gap_or_repeat(inbox: Inbox, customer: U
 
 
 def test_reading_one_leaves_the_others_unread_and_again_changes_nothing(inbox: Inbox, customer: UUID) -> None:
-    inbox.told(customer)
+    inbox.notify(customer)
     first = inbox.page(customer)["notifications"][0]["notificationId"]
     path = {"notificationId": first}
     once, again = (inbox.ask(customer, READ, path=path) for _ in range(2))
@@ -122,7 +122,7 @@ def test_reading_one_leaves_the_others_unread_and_again_changes_nothing(inbox: I
 
 
 def test_reading_all_says_how_many(inbox: Inbox, customer: UUID) -> None:
-    inbox.told(customer)
+    inbox.notify(customer)
     assert inbox.ask(customer, READ_ALL).json == {"marked": 3}
     assert inbox.ask(customer, READ_ALL).json == {"marked": 0}
     assert inbox.page(customer)["unreadCount"] == 0
@@ -130,7 +130,7 @@ def test_reading_all_says_how_many(inbox: Inbox, customer: UUID) -> None:
 
 
 def test_somebody_else_sees_reads_and_counts_nothing_of_it(inbox: Inbox, customer: UUID) -> None:
-    inbox.told(customer)
+    inbox.notify(customer)
     (first, *_) = inbox.page(customer)["notifications"]
     for group in ("customers", "mechanics", "admins"):
         stranger = new_id()
@@ -194,7 +194,7 @@ def test_what_is_chosen_stays_and_what_is_not_named_too(inbox: Inbox, customer: 
 
 
 def test_the_language_chosen_is_that_of_the_entries(inbox: Inbox, customer: UUID) -> None:
-    inbox.told(customer)
+    inbox.notify(customer)
     inbox.ask(customer, CHOOSE, {"locale": "es"})
     assert inbox.page(customer)["notifications"][2]["title"] == "Solicitud recibida"
 

@@ -30,7 +30,7 @@ def case(mail_env: MailEnv) -> QuoteCase:
     return case
 
 
-def told(mail_env: MailEnv, quote_id: UUID) -> list[str]:
+def deliver(mail_env: MailEnv, quote_id: UUID) -> list[str]:
     """Deliver the events of a quote in order, each twice; the types."""
     events = [each for each in mail_env.events(quote_id) if isinstance(each, QuoteEvent)]
     for event in events:
@@ -41,11 +41,11 @@ def told(mail_env: MailEnv, quote_id: UUID) -> list[str]:
 
 def test_each_step_is_told_to_whoever_it_concerns_once(mail_env: MailEnv, case: QuoteCase) -> None:
     asked = case.escalate(note="Discs")
-    told(mail_env, asked.quote_id)
+    deliver(mail_env, asked.quote_id)
     case.give(asked, 48_000)
-    told(mail_env, asked.quote_id)
+    deliver(mail_env, asked.quote_id)
     case.approve(asked)
-    assert told(mail_env, asked.quote_id) == ["quote.requested", "quote.given", "quote.approved"]
+    assert deliver(mail_env, asked.quote_id) == ["quote.requested", "quote.given", "quote.approved"]
     assert mail_env.ses.recipients == ["foreman@example.com", "cora@example.com", "mia@example.com"]
     assert mail_env.ses.kinds == ["quote_requested", "quote_given", "quote_approved"]
     (shown,) = notifications(mail_env.app, case.customer).notifications
@@ -59,7 +59,7 @@ def test_all_of_the_workshop_are_asked_but_not_the_customer(mail_env: MailEnv, c
     colleague, away = mail_env.mechanic(case.workshop_id), mail_env.mechanic(case.workshop_id)
     mail_env.mechanic(case.workshop_id, case.customer)
     mail_env.owner.execute("UPDATE mechanics SET status = 'suspended' WHERE id = %s", [away.id])
-    told(mail_env, case.escalate().quote_id)
+    deliver(mail_env, case.escalate().quote_id)
     told_to = [row["user_id"] for row in mail_env.owner.execute("SELECT user_id FROM notifications").fetchall()]
     assert sorted(told_to) == sorted([case.foreman.user_id, colleague.user_id])
 
@@ -81,7 +81,7 @@ def test_an_amount_that_changed_or_was_decided_on_is_not_mailed_any_more(mail_en
     case.give(asked, 48_000)
     case.give(asked, 45_000)
     case.decline(asked)
-    told(mail_env, asked.quote_id)
+    deliver(mail_env, asked.quote_id)
     assert {error for _, _, error in mail_env.states()} == {"superseded"}
     assert mail_env.ses.asked == []
 
@@ -106,5 +106,5 @@ def test_after_an_erasure_nothing_is_said_of_the_car(mail_env: MailEnv, case: Qu
     case.approve(asked)
     mail_env.owner.execute("UPDATE intakes SET vehicle = '{}'")
     mail_env.owner.execute("UPDATE customers SET erased_at = now(), user_id = %s", [new_id()])
-    told(mail_env, asked.quote_id)
+    deliver(mail_env, asked.quote_id)
     assert mail_env.ses.asked == []

@@ -259,7 +259,7 @@ def test_on_duty_is_who_is_available_and_active(world: World) -> None:
 # --- what it tells others -------------------------------------------------------------------------
 
 
-def told(world: World, mechanic: Mechanic) -> list[bool]:
+def announced(world: World, mechanic: Mechanic) -> list[bool]:
     """The contents of this mechanic's events, oldest first."""
     events = [event_of(row) for row in pending(world.app, mechanic.id)]
     assert all(isinstance(event, MechanicEvent) and event.mechanic_id == mechanic.id for event in events)
@@ -269,7 +269,7 @@ def told(world: World, mechanic: Mechanic) -> list[bool]:
 def test_each_change_is_an_event_and_a_longer_lease_is_none(world: World, mechanic: Mechanic) -> None:
     for available in (True, True, False, False, True):
         post(world, mechanic, available=available)
-    assert told(world, mechanic) == [True, False, True]
+    assert announced(world, mechanic) == [True, False, True]
 
 
 def test_a_feed_is_no_event(world: World, mechanic: Mechanic) -> None:
@@ -279,14 +279,14 @@ def test_a_feed_is_no_event(world: World, mechanic: Mechanic) -> None:
     open_feed(world, mechanic, "new")
     close_feed(world, "old")
     close_feed(world, "new")
-    assert told(world, mechanic) == [True]
+    assert announced(world, mechanic) == [True]
 
 
 def test_a_suspension_is_an_event(world: World) -> None:
     mechanic = world.mechanic()
     for status in ("suspended", "active"):
         world.owner.execute("UPDATE mechanics SET status = %s WHERE id = %s", [status, mechanic.id])
-    assert told(world, mechanic) == [False, True]
+    assert announced(world, mechanic) == [False, True]
 
 
 # --- a wish for a mechanic ------------------------------------------------------------------------

@@ -50,7 +50,7 @@ _VACUUMED: Final[LiteralString] = "SELECT autovacuum_count FROM pg_stat_user_tab
 
 
 @dataclass(frozen=True)
-class Standing:
+class OutboxSize:
     """How the outbox stands, in bytes and rows, and the pages that each of its readers touches."""
 
     table: int
@@ -70,11 +70,11 @@ def rows(count: int, progress: Callable[[str], None]) -> Iterator[Row]:
             _through(server)
             progress(f"events through the outbox: {done:,} of {count:,}")
             if done % A_MINUTE == 0 or done in {first, count}:
-                unvacuumed = _standing(server, walks, meter)
+                unvacuumed = _outbox_size(server, walks, meter)
                 _vacuumed(server)
             if done == first:
-                early = _standing(server, walks, meter)
-        late = _standing(server, walks, meter)
+                early = _outbox_size(server, walks, meter)
+        late = _outbox_size(server, walks, meter)
         database().close()
     yield from _compared(count, early, unvacuumed, late)
 
@@ -103,11 +103,11 @@ def _sizes(server: BenchServer) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _standing(server: BenchServer, walks: Walks, meter: Meter) -> Standing:
+def _outbox_size(server: BenchServer, walks: Walks, meter: Meter) -> OutboxSize:
     table, index = _sizes(server)
     dead = server.value(_DEAD)
     database().close()  # plans that functions keep were made for another size of table
-    return Standing(table, index, dead, _pages(walks, meter))
+    return OutboxSize(table, index, dead, _pages(walks, meter))
 
 
 def _pages(walks: Walks, meter: Meter) -> dict[str, list[Buffers]]:
@@ -139,7 +139,7 @@ def _claim() -> None:
         raise RuntimeError("there was nothing to claim")
 
 
-def _compared(count: int, early: Standing, unvacuumed: Standing, late: Standing) -> Iterator[Row]:
+def _compared(count: int, early: OutboxSize, unvacuumed: OutboxSize, late: OutboxSize) -> Iterator[Row]:
     yield Row(
         name=f"outbox: table and index after {count:,} events",
         unit="kB",

@@ -35,7 +35,7 @@ SELECT occurred_at FROM session_assignment_events WHERE session_id = %s AND to_s
 
 
 @dataclass(frozen=True)
-class Told:
+class Delivery:
     """When a request was committed and answered, and when each mechanic knew of it; seconds since the epoch."""
 
     committed: float
@@ -50,7 +50,7 @@ class Customers:
         self._deployed = deployed
         self._http = http
 
-    def request(self, audience: Audience) -> Told:
+    def request(self, audience: Audience) -> Delivery:
         """A new customer's signed request, seen by everybody."""
         headers = self._headers("customer")
         response = self._http.post("/api/intake/start", json=INTAKE_WITH_WAIVER, headers=headers)
@@ -61,7 +61,7 @@ class Customers:
         assert row is not None
         assert isinstance(row[0], datetime)
         self._deployed.rest()
-        return Told(row[0].timestamp(), answered, [frame.at for frame in frames])
+        return Delivery(row[0].timestamp(), answered, [frame.at for frame in frames])
 
     def round_trip(self) -> float:
         """Milliseconds of an answer that takes a function but no database."""
@@ -96,7 +96,7 @@ def rows() -> Iterator[Row]:
 
 
 def _latency(product: Deployed, customers: Customers, url: str, connected: int, requests: int) -> Iterator[Row]:
-    told: list[Told] = []
+    deliveries: list[Delivery] = []
     floor: list[float] = []
     with mechanics(product, url, connected) as audience:
         customers.request(audience)
@@ -104,10 +104,10 @@ def _latency(product: Deployed, customers: Customers, url: str, connected: int, 
         busy = machine.busy()
         for _ in range(requests):
             floor.append(statistics.median(customers.round_trip() for _ in range(5)))
-            told.append(customers.request(audience))
+            deliveries.append(customers.request(audience))
     refused = noise(floor, busy)
     for since in ("committed", "answered"):
-        taken = [(frame - getattr(each, since)) * 1000 for each in told for frame in each.frames]
+        taken = [(frame - getattr(each, since)) * 1000 for each in deliveries for frame in each.frames]
         for share in (0.5, 0.99):
             yield Row(
                 name=f"{since} to frame, p{share * 100:.0f}, {connected} mechanics connected",
@@ -131,13 +131,13 @@ def _fan_out(product: Deployed, customers: Customers, url: str) -> Iterator[Row]
     ):
         busy = machine.busy()
         for number in range(FAN_OUTS + 1):
-            told = customers.request(audience)
+            delivery = customers.request(audience)
             text = json.dumps({"payload": {"sessionId": str(number)}, "concern": "x" * 200})
             written = time.time()
             bare.write(text)
             heard = [frame.at for frame in crowd.frames(str(number))]
             if number:
-                for name, since, frames in (("ours", told.answered, told.frames), ("floor", written, heard)):
+                for name, since, frames in (("ours", delivery.answered, delivery.frames), ("floor", written, heard)):
                     first[name].append((min(frames) - since) * 1000)
                     last[name].append((max(frames) - since) * 1000)
     refused = noise(last["floor"], busy)

@@ -39,8 +39,8 @@ def events_of(world: World, session_id: UUID) -> list[Event]:
     return [event_of(row) for row in rows]
 
 
-def told(world: World, session_id: UUID) -> list[Row]:
-    """To whom the session's news go, as a broadcast finds it out."""
+def send_messages(world: World, session_id: UUID) -> list[Row]:
+    """Mark a session's messages as sent; a row for each message and connection, as a broadcast finds them."""
     events = events_of(world, session_id)
     messages.record(world.app, events)
     rows = messages.unsent(world.app, events)
@@ -81,7 +81,7 @@ class Garage:
             and session_id in {each.session_id for each in fetch_queue(world.app, mechanic.user_id, "100").assignments}
         }
 
-    def told(self, rows: list[Row], kind: str) -> set[str]:
+    def receivers(self, rows: list[Row], kind: str) -> set[str]:
         """The recipients of a message of this kind."""
         return {self.connections[row["connection_id"]] for row in rows if row["type"] == kind}
 
@@ -117,8 +117,8 @@ def test_a_new_request_is_told_to_exactly_those_whose_queue_shows_it(world: Worl
     customer = new_id()
     garage = Garage(world, customer)
     session_id = requested(world, garage, customer, kind)
-    rows = told(world, session_id)
-    assert garage.told(rows, "new_assignment") == garage.shown(world, session_id)
+    rows = send_messages(world, session_id)
+    assert garage.receivers(rows, "new_assignment") == garage.shown(world, session_id)
 
 
 HAPPENINGS = ("accepted", "cancelled", "expired")
@@ -140,6 +140,6 @@ def test_its_end_is_told_to_exactly_those_whose_queue_showed_it(world: World, ki
         world.end(customer, session_id)
     else:
         world.owner.execute("UPDATE sessions SET status = 'expired' WHERE id = %s", [session_id])
-    rows = told(world, session_id)
-    assert garage.told(rows, f"assignment_{happening}") == shown
-    assert garage.told(rows, "new_assignment") == set()
+    rows = send_messages(world, session_id)
+    assert garage.receivers(rows, f"assignment_{happening}") == shown
+    assert garage.receivers(rows, "new_assignment") == set()

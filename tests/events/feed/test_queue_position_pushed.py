@@ -19,7 +19,7 @@ def connect(world: World, customer: UUID, *, ready: bool = True, groups: str = "
     )
 
 
-def told(world: World) -> dict[str, tuple[int, int]]:
+def pushed(world: World) -> dict[str, tuple[int, int]]:
     """Place and mechanics of the messages that are due now, by connection; they count as sent."""
     rows = queue_position.changed(world.app)
     frames = queue_position.frames(world.app, rows)
@@ -34,14 +34,14 @@ def test_who_waits_is_told_each_change_once(world: World) -> None:
     for customer in customers:
         connect(world, customer)
     one, other = (f"of {customer}" for customer in customers)
-    assert told(world) == {one: (1, 0), other: (2, 0)}
-    assert told(world) == {}
+    assert pushed(world) == {one: (1, 0), other: (2, 0)}
+    assert pushed(world) == {}
     mechanic = world.mechanic(available_until=None)
-    assert told(world) == {}
+    assert pushed(world) == {}
     set_availability(world.app, mechanic.user_id, AvailabilityRequest(available=True))
-    assert told(world) == {one: (1, 1), other: (2, 1)}
+    assert pushed(world) == {one: (1, 1), other: (2, 1)}
     world.accept(mechanic, first)
-    assert told(world) == {other: (1, 0)}
+    assert pushed(world) == {other: (1, 0)}
 
 
 def test_a_message_names_the_session_and_three_numbers(world: World) -> None:
@@ -62,4 +62,4 @@ def test_a_message_names_the_session_and_three_numbers(world: World) -> None:
 def test_who_does_not_listen_as_a_customer_is_told_nothing(world: World, connection: dict[str, object]) -> None:
     world.queued(customer := new_id())
     connect(world, customer, **connection)  # type: ignore[arg-type]
-    assert told(world) == {}
+    assert pushed(world) == {}

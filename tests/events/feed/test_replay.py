@@ -13,7 +13,7 @@ from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.presence import join, release
-from events.feed.test_feed import connected, events_of, told
+from events.feed.test_feed import connected, events_of, send_messages
 from localcloud.database.postgres import Database
 from support.world import World
 
@@ -72,20 +72,20 @@ def test_a_since_that_is_no_number_is_refused_and_the_ticket_stays_good(world: W
 def test_who_was_away_gets_what_they_missed_and_only_that(world: World) -> None:
     mechanic, colleague = world.mechanic(), world.mechanic()
     first = world.queued()
-    told(world, first.session_id)
+    send_messages(world, first.session_id)
     since = head(world)
     second = world.queued()
-    told(world, second.session_id)
+    send_messages(world, second.session_id)
     world.accept(colleague, second)
-    told(world, second.session_id)
+    send_messages(world, second.session_id)
     third = world.queued()
-    told(world, third.session_id)
+    send_messages(world, third.session_id)
     connection = opened(world, mechanic.user_id, "mechanics", since)
     assert missed(world, connection) == [("assignment_accepted", "accepted"), ("new_assignment", "queued")]
 
 
 def test_resync_when_since_is_unknown(world: World) -> None:
-    told(world, world.queued().session_id)
+    send_messages(world, world.queued().session_id)
     old = opened(world, new_id(), "mechanics", 0)
     ahead = opened(world, new_id(), "mechanics", head(world) + 1)
     world.owner.execute("UPDATE feed SET created_at = created_at - interval '61 minutes'")
@@ -95,7 +95,7 @@ def test_resync_when_since_is_unknown(world: World) -> None:
         assert owed is not None
         assert owed.lost
     assert world.one("SELECT count(*) FROM feed") == 0
-    told(world, world.queued().session_id)
+    send_messages(world, world.queued().session_id)
     assert head(world) > 2, "numbers never start again"
 
 
@@ -103,7 +103,7 @@ def test_what_happens_while_a_connection_is_opened_is_not_missed(world: World) -
     mechanic = world.mechanic()
     connection = opened(world, mechanic.user_id, "mechanics")
     created = world.queued()
-    assert connection not in {row["connection_id"] for row in told(world, created.session_id)}
+    assert connection not in {row["connection_id"] for row in send_messages(world, created.session_id)}
     assert missed(world, connection) == [("new_assignment", "queued")]
 
 
@@ -140,11 +140,11 @@ def test_both_parties_are_told_each_change_and_nobody_else_is(world: World) -> N
     connected(world, new_id(), "customers")
     connected(world, world.mechanic().user_id, "mechanics")
     created = world.live(mechanic, customer)
-    rows = [row for row in told(world, created.session_id) if row["type"] == "session_updated"]
+    rows = [row for row in send_messages(world, created.session_id) if row["type"] == "session_updated"]
     statuses = [(row["status"], row["connection_id"]) for row in rows]
     assert {who for status, who in statuses if status == "live"} == party
     world.end(customer, created.session_id)
-    rows = [row for row in told(world, created.session_id) if row["type"] == "session_updated"]
+    rows = [row for row in send_messages(world, created.session_id) if row["type"] == "session_updated"]
     assert {row["connection_id"] for row in rows} == party
     assert {(row["status"], row["reason"]) for row in rows} == {("cancelled", "too_short")}
 
@@ -153,19 +153,19 @@ def test_a_mechanic_who_gave_a_session_back_is_told_so_and_then_no_more(world: W
     mechanic, other, customer = world.mechanic(), world.mechanic(), new_id()
     connection = connected(world, mechanic.user_id, "mechanics")
     created = world.waiting(mechanic, customer)
-    told(world, created.session_id)
+    send_messages(world, created.session_id)
     release(world.app, mechanic.user_id, created.session_id)
-    updates = [row for row in told(world, created.session_id) if row["connection_id"] == connection]
+    updates = [row for row in send_messages(world, created.session_id) if row["connection_id"] == connection]
     assert ("session_updated", "pending") in {(row["type"], row["status"]) for row in updates}
     world.accept_current(other, created.session_id)
-    after = [row["type"] for row in told(world, created.session_id) if row["connection_id"] == connection]
+    after = [row["type"] for row in send_messages(world, created.session_id) if row["connection_id"] == connection]
     assert after == ["assignment_accepted"]
 
 
 def test_the_feed_follows_the_groups_of_the_token(world: World) -> None:
     mechanic = world.mechanic()
     as_customer = connected(world, mechanic.user_id, "customers")
-    rows = told(world, world.waiting(mechanic).session_id)
+    rows = send_messages(world, world.waiting(mechanic).session_id)
     assert as_customer not in {row["connection_id"] for row in rows}
 
 
@@ -176,9 +176,9 @@ def test_a_declined_offer_is_pushed_to_their_other_devices_and_to_the_queue(
     mine, theirs = (connected(world, each.user_id, "mechanics") for each in (asked, other))
     created = world.queued(preferredMechanicId=asked.id)
     assert created.assignment_status == "offered"
-    told(world, created.session_id)
+    send_messages(world, created.session_id)
     decline(world.app, asked.user_id, created.assignment_id)
-    rows = told(world, created.session_id)
+    rows = send_messages(world, created.session_id)
     to = {(row["connection_id"], row["type"], row["status"]) for row in rows}
     assert (mine, "assignment_expired", "declined") in to
     assert (theirs, "new_assignment", "queued") in to
@@ -234,7 +234,7 @@ def test_an_older_event_is_still_told_to_whom_the_newer_one_is_not_for(world: Wo
     mechanic, customer = world.mechanic(), new_id()
     connection = connected(world, mechanic.user_id, "mechanics")
     created = world.waiting(mechanic, customer)
-    told(world, created.session_id)
+    send_messages(world, created.session_id)
     release(world.app, mechanic.user_id, created.session_id)
     events = events_of(world, created.session_id)
     messages.record(world.app, [event for event in events if event.type != "session.pending"])

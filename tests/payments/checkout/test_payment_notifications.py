@@ -33,7 +33,7 @@ def customer() -> UUID:
     return new_id()
 
 
-def news(post: MailEnv) -> list[PaymentEvent]:
+def payment_events(post: MailEnv) -> list[PaymentEvent]:
     """Every event about a payment, oldest first."""
     rows = post.owner.execute("SELECT * FROM outbox_events WHERE type LIKE 'payment.%' ORDER BY id").fetchall()
     events = [event_of(row) for row in rows]
@@ -62,7 +62,7 @@ def test_who_has_another_session_by_then_is_told_of_the_refund_once_each_way(
     checkout_env: CheckoutEnv, post: MailEnv, customer: UUID
 ) -> None:
     opened = overtaken(checkout_env, customer)
-    (event,) = news(post)
+    (event,) = payment_events(post)
     for _ in range(3):
         post.tell(event)
     assert (post.noted(), post.ses.kinds) == (["payment_unfulfillable"], ["payment_unfulfillable"])
@@ -78,7 +78,7 @@ def test_who_has_another_session_by_then_is_told_of_the_refund_once_each_way(
 def test_it_is_told_in_the_customer_s_language(checkout_env: CheckoutEnv, post: MailEnv, customer: UUID) -> None:
     choose(post.app, customer, PreferencesRequest(locale="es", preferences=()))
     overtaken(checkout_env, customer)
-    post.tell(*news(post))
+    post.tell(*payment_events(post))
     assert "Se le devuelve" in post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
     assert "Se le devuelve" in notifications(post.app, customer).notifications[0].text
 
@@ -94,7 +94,7 @@ def test_money_we_had_is_told_of_also_to_an_address_that_had_many_mails(
             "VALUES (new_id(), %s, new_id(), 'request_received', 'sent', 'x', now(), address_hash('cora@example.com'))",
             [customer],
         )
-    post.tell(*news(post))
+    post.tell(*payment_events(post))
     assert post.ses.kinds == ["payment_unfulfillable"]
 
 
@@ -106,7 +106,7 @@ def test_what_is_not_paid_back_by_itself_is_not_said_to_be(
     document = json.loads(checkout_env.stripe.signed(checkout_env.last(DONE)).payload)
     document["data"]["object"]["currency"] = "eur"
     assert checkout_env.deliver(checkout_env.sign(json.dumps(document).encode())).json["outcome"] == "mismatch"
-    post.tell(*news(post))
+    post.tell(*payment_events(post))
     text = post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
     assert "looking into your payment of 9.99 EUR" in text
     assert "refunded" not in text
@@ -114,7 +114,7 @@ def test_what_is_not_paid_back_by_itself_is_not_said_to_be(
 
 def test_whose_bank_refuses_later_is_told(checkout_env: CheckoutEnv, post: MailEnv, customer: UUID) -> None:
     refused(checkout_env, checkout_env.page(checkout_env.ask(customer)))
-    (event,) = news(post)
+    (event,) = payment_events(post)
     assert (event.type, event.reason, event.amount_cents) == ("payment.failed", "refused", 999)
     post.tell(event)
     assert "Nothing was charged" in post.ses.asked[0]["Content"]["Simple"]["Body"]["Text"]["Data"]
@@ -130,7 +130,7 @@ def test_a_refusal_that_was_no_end_is_not_mailed_any_more(
     document["id"] = "evt_paid_after_all"
     document["data"]["object"]["payment_status"] = "paid"
     assert checkout_env.deliver(checkout_env.sign(json.dumps(document).encode())).json["outcome"] == "fulfilled"
-    post.tell(*news(post))
+    post.tell(*payment_events(post))
     assert post.states() == [("payment_failed", "suppressed", "superseded")]
 
 
@@ -140,7 +140,7 @@ def test_who_bought_credits_before_any_intake_is_told_in_the_application(
     """Nobody knows their address yet."""
     bought = buy_pack(checkout_env.world.app, customer, PackRequest(pack="five"))
     refused(checkout_env, checkout_env.one("SELECT stripe_session_id FROM checkouts WHERE id = %s", bought.checkout_id))
-    post.tell(*news(post))
+    post.tell(*payment_events(post))
     assert post.states() == [("payment_failed", "suppressed", "no_address")]
     (shown,) = notifications(post.app, customer).notifications
     assert (shown.session_id, shown.intake_id) == (None, None)
@@ -152,4 +152,4 @@ def test_a_page_that_expired_is_seen_and_no_mail(checkout_env: CheckoutEnv, post
     opened = checkout_env.ask(customer)
     checkout_env.stripe.advance(3700)
     assert checkout_env.tell("checkout.session.expired").json["outcome"] == "expired"
-    assert (checkout_env.status(opened.intake_id), news(post)) == ("expired", [])
+    assert (checkout_env.status(opened.intake_id), payment_events(post)) == ("expired", [])

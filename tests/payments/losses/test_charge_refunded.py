@@ -18,15 +18,15 @@ KIND = "charge.refunded"
 NOTHING = LookedUp()
 
 
-def told(refund_env: RefundEnv) -> str:
-    """Tell of the newest charge of which some went back, and of no refund; what that did."""
+def charge_reported(refund_env: RefundEnv) -> str:
+    """Deliver the newest charge of which some went back, and no refund; what that did."""
     return str(refund_env.checkout_env.tell(KIND).json["outcome"])
 
 
 def by_hand(refund_env: RefundEnv, session_id: Any, cents: int | None = None) -> str:  # noqa: ANN401 (a session's id)
-    """Somebody pays back in the dashboard, and the charge is told; what that did."""
-    refund_env.refund(session_id, cents, told=False)
-    return told(refund_env)
+    """Somebody pays back in the dashboard, and the charge is reported; what that did."""
+    refund_env.refund(session_id, cents, delivered=False)
+    return charge_reported(refund_env)
 
 
 def charge_of(refund_env: RefundEnv) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def charge_of(refund_env: RefundEnv) -> dict[str, Any]:
 def emitted(refund_env: RefundEnv, charge: Mapping[str, Any]) -> str:
     """Tell of a charge that looks like this; what that did."""
     refund_env.checkout_env.stripe.emit(KIND, dict(charge))
-    return told(refund_env)
+    return charge_reported(refund_env)
 
 
 # --- alone ------------------------------------------------------------------------------------------
@@ -48,7 +48,7 @@ def test_partly_and_then_fully_before_the_outcome_is_known(refund_env: RefundEnv
     session_id = refund_env.buy()
     assert by_hand(refund_env, session_id, 100) == "refund_noted"
     assert refund_env.has(session_held(session_id)) == PRICE  # the webhook asks Stripe nothing
-    assert told(refund_env) == "duplicate"
+    assert charge_reported(refund_env) == "duplicate"
     assert [refund_env.lookups(), refund_env.lookups()] == [LookedUp(asked=1, new=1), NOTHING]
     assert refund_env.has(session_held(session_id)) == PRICE - 100
     assert by_hand(refund_env, session_id) == "refund_noted"
@@ -87,7 +87,7 @@ def test_after_the_payout_the_mechanic_owes_their_part(refund_env: RefundEnv) ->
 def test_of_a_pack_the_credits_are_taken(refund_env: RefundEnv) -> None:
     customer = new_id()
     refund_env.checkout_env.stripe.refund(refund_env.pack(customer))
-    assert (told(refund_env), refund_env.lookups()) == ("refund_noted", LookedUp(asked=1, new=1))
+    assert (charge_reported(refund_env), refund_env.lookups()) == ("refund_noted", LookedUp(asked=1, new=1))
     assert (spendable(refund_env.checkout_env.world, customer), refund_env.has(CREDIT_SALES)) == (0, 0)
     refund_env.balanced()
 
@@ -95,15 +95,15 @@ def test_of_a_pack_the_credits_are_taken(refund_env: RefundEnv) -> None:
 def test_one_of_ours_changes_nothing(refund_env: RefundEnv) -> None:
     refund_env.cancelled()
     assert refund_env.refunds() == Sent(sent=1)
-    assert (told(refund_env), refund_env.lookups()) == ("unchanged", NOTHING)
+    assert (charge_reported(refund_env), refund_env.lookups()) == ("unchanged", NOTHING)
     refund_env.balanced()
 
 
 def test_one_after_another_that_came_back_unheard_of(refund_env: RefundEnv) -> None:
     """Both times all of it went back, says the charge: that it is not the same refund, only the second event says."""
     session_id = refund_env.buy()
-    refund_env.refund(session_id, told=False)
-    assert (told(refund_env), refund_env.lookups().new) == ("refund_noted", 1)
+    refund_env.refund(session_id, delivered=False)
+    assert (charge_reported(refund_env), refund_env.lookups().new) == ("refund_noted", 1)
     refund_env.checkout_env.stripe.fail_refund(refund_env.checkout_env.stripe.objects("refund")[0]["id"])
     assert by_hand(refund_env, session_id) == "refund_noted"
     assert refund_env.lookups() == LookedUp(asked=1, new=2)
@@ -117,7 +117,7 @@ def test_one_after_another_that_came_back_unheard_of(refund_env: RefundEnv) -> N
 @pytest.mark.parametrize("first", [KIND, "refund.created"])
 def test_in_any_order_it_is_booked_once(refund_env: RefundEnv, first: str) -> None:
     session_id = refund_env.buy()
-    refund_env.refund(session_id, 100, told=False)
+    refund_env.refund(session_id, 100, delivered=False)
     expected = {KIND: "refund_noted", "refund.created": "refunded"}
     if first != KIND:
         expected[KIND] = "unchanged"
@@ -129,7 +129,7 @@ def test_in_any_order_it_is_booked_once(refund_env: RefundEnv, first: str) -> No
 
 
 def test_before_its_payment_is_told(refund_env: RefundEnv) -> None:
-    session_id = refund_env.buy(told=False)
+    session_id = refund_env.buy(delivered=False)
     assert (by_hand(refund_env, session_id, 100), refund_env.lookups()) == ("refund_noted", NOTHING)
     assert refund_env.checkout_env.tell("checkout.session.completed").json["outcome"] == "fulfilled"
     assert refund_env.lookups() == LookedUp(asked=1, new=1)
@@ -143,7 +143,7 @@ def test_before_its_payment_is_told(refund_env: RefundEnv) -> None:
 def test_the_refunds_it_names_are_booked_at_once(refund_env: RefundEnv) -> None:
     session_id = refund_env.buy()
     for cents in (100, 200):
-        refund_env.refund(session_id, cents, told=False)
+        refund_env.refund(session_id, cents, delivered=False)
     newest_first = [{**each, "payment_intent": None} for each in refund_env.checkout_env.stripe.objects("refund")[::-1]]
     with_refunds = {**charge_of(refund_env), "refunds": {"object": "list", "data": newest_first, "has_more": False}}
     assert [emitted(refund_env, with_refunds), emitted(refund_env, with_refunds)] == ["refunded", "unchanged"]
@@ -155,7 +155,7 @@ def test_the_refunds_it_names_are_booked_at_once(refund_env: RefundEnv) -> None:
 def test_what_it_does_not_name_of_them_is_looked_up(refund_env: RefundEnv) -> None:
     session_id = refund_env.buy()
     for cents in (100, 200):
-        refund_env.refund(session_id, cents, told=False)
+        refund_env.refund(session_id, cents, delivered=False)
     newest = refund_env.checkout_env.stripe.objects("refund")[-1]
     with_one = {**charge_of(refund_env), "refunds": {"object": "list", "data": [newest], "has_more": True}}
     assert emitted(refund_env, with_one) == "refund_noted"

@@ -272,7 +272,7 @@ def test_open_while_the_session_ends(refund_env: RefundEnv, ending: str) -> None
 
 
 def test_told_of_before_its_payment(refund_env: RefundEnv) -> None:
-    session_id = refund_env.buy(told=False)
+    session_id = refund_env.buy(delivered=False)
     dispute = refund_env.checkout_env.stripe.open_dispute(refund_env.intent(session_id))
     refund_env.checkout_env.stripe.close_dispute(dispute["id"], won=False)
     assert refund_env.tell("backwards")[-1] == "fulfilled"

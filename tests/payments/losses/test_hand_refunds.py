@@ -21,7 +21,7 @@ ORDERS: list[Order] = ["backwards", "shuffled"]
 def test_parts_paid_back_by_hand_are_booked_once_each(refund_env: RefundEnv, order: Order) -> None:
     session_id = refund_env.buy()
     for cents in (100, 250, 100):
-        refund_env.refund(session_id, cents, told=False)
+        refund_env.refund(session_id, cents, delivered=False)
     refund_env.tell(order, times=3)
     assert refund_env.has(session_held(session_id)) == PRICE - 450
     refund_env.balanced()
@@ -29,7 +29,7 @@ def test_parts_paid_back_by_hand_are_booked_once_each(refund_env: RefundEnv, ord
 
 def test_a_refund_whose_charge_is_told_too_is_booked_once(refund_env: RefundEnv) -> None:
     session_id = refund_env.buy()
-    refund_env.refund(session_id, 100, told=False)
+    refund_env.refund(session_id, 100, delivered=False)
     assert refund_env.checkout_env.tell("refund.created").json["outcome"] == "refunded"
     assert refund_env.checkout_env.tell("refund.created").json["outcome"] == "duplicate"
     assert refund_env.checkout_env.tell("charge.refunded").json["outcome"] == "unchanged"
@@ -91,8 +91,8 @@ def test_after_a_payout_the_mechanic_owes_their_part(refund_env: RefundEnv, orde
     refund_env.onboard()
     session_id = refund_env.earned()
     assert refund_env.payouts() == Sent(sent=1)
-    refund_env.refund(session_id, 500, told=False)
-    refund_env.refund(session_id, told=False)
+    refund_env.refund(session_id, 500, delivered=False)
+    refund_env.refund(session_id, delivered=False)
     refund_env.tell(order, times=2)
     assert (refund_env.payout()["state"], refund_env.of_mechanic()) == ("sent", (0, SHARE))
     assert (refund_env.payouts(), refund_env.refunds(), refund_env.reversals()) == (Sent(), Sent(), Sent())
@@ -202,7 +202,7 @@ def test_a_refund_by_hand_that_came_back_is_sent_by_us(refund_env: RefundEnv) ->
 @pytest.mark.parametrize("order", ORDERS[1:])
 def test_a_payout_comes_back_to_life_with_a_refund_that_came_back(refund_env: RefundEnv, order: Order) -> None:
     session_id = refund_env.earned()
-    by_hand = refund_env.refund(session_id, told=False)
+    by_hand = refund_env.refund(session_id, delivered=False)
     refund_env.checkout_env.stripe.fail_refund(by_hand)
     refund_env.tell(order, times=2)
     refund_env.onboard()
@@ -229,7 +229,7 @@ def test_a_second_refund_that_is_told_before_the_first_came_back_waits_for_that(
     refund_env.refunds()
     refund_env.tell()
     refund_env.checkout_env.stripe.fail_refund(str(refund_env.refund_row()["stripe_refund_id"]))
-    refund_env.refund(session_id, told=False)
+    refund_env.refund(session_id, delivered=False)
     assert refund_env.checkout_env.tell("refund.created").status == 200
     assert refund_env.has(session_held(session_id)) == 0
     refund_env.tell()
@@ -241,16 +241,16 @@ def test_a_second_refund_that_is_told_before_the_first_came_back_waits_for_that(
 
 
 def test_told_of_before_its_payment(refund_env: RefundEnv) -> None:
-    session_id = refund_env.buy(told=False)
-    refund_env.refund(session_id, 100, told=False)
+    session_id = refund_env.buy(delivered=False)
+    refund_env.refund(session_id, 100, delivered=False)
     assert refund_env.tell("backwards") == ["refund_noted", "not_ours", "fulfilled"]
     assert refund_env.has(session_held(session_id)) == PRICE - 100
     refund_env.balanced()
 
 
 def test_a_payment_that_the_sweep_fulfilled_gets_its_refunds_from_a_sweep(refund_env: RefundEnv) -> None:
-    session_id = refund_env.buy(told=False)
-    refund_env.refund(session_id, 100, told=False)
+    session_id = refund_env.buy(delivered=False)
+    refund_env.refund(session_id, 100, delivered=False)
     assert refund_env.checkout_env.tell("refund.created").json["outcome"] == "not_ours"
     assert refund_env.checkout_env.sweep().fulfilled == 1
     assert refund_env.has(session_held(session_id)) in (PRICE, PRICE - 100)
@@ -276,7 +276,7 @@ def test_a_refund_of_somebody_elses_payment_is_none_of_ours(refund_env: RefundEn
 
 def test_what_is_no_refund_is_refused_and_not_recorded(refund_env: RefundEnv) -> None:
     refund_env.buy()
-    refund_env.refund(refund_env.checkout_env.session().session_id, 5, told=False)
+    refund_env.refund(refund_env.checkout_env.session().session_id, 5, delivered=False)
     document = json.loads(refund_env.checkout_env.stripe.signed(refund_env.checkout_env.last("refund.created")).payload)
     document["data"]["object"].pop("amount")
     assert refund_env.checkout_env.deliver(refund_env.checkout_env.sign(json.dumps(document).encode())).status == 500

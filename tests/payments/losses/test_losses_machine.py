@@ -67,7 +67,7 @@ class Storm(RuleBasedStateMachine):
             for each in self.stripe.events("checkout.session.completed")
             if each["data"]["object"]["id"] == paid["id"]
         ]
-        self.refund_env.told.add(event["id"])
+        self.refund_env.delivered.add(event["id"])
         assert self.refund_env.deliver(event).json["outcome"] == "fulfilled"
         self.active.append(opened.intake_id)
 
@@ -139,9 +139,9 @@ class Storm(RuleBasedStateMachine):
         new = [
             each
             for each in self.stripe.events()
-            if each["id"] not in self.refund_env.told and self.refund_env.wants(each)
+            if each["id"] not in self.refund_env.delivered and self.refund_env.wants(each)
         ]
-        self.refund_env.told |= {each["id"] for each in new}
+        self.refund_env.delivered |= {each["id"] for each in new}
         self.bag += new * 3
         shuffle.shuffle(self.bag)
         for event in self.bag[:most]:

@@ -86,7 +86,7 @@ def test_what_is_taken_back_of_a_transfer_is_owed_again_and_booked_once(
     first = checkout_env.stripe.signed(checkout_env.last("transfer.reversed"))
     checkout_env.stripe.reverse(transfer)
     assert checkout_env.tell("transfer.reversed").json["outcome"] == "reversed"
-    assert checkout_env.deliver(first).json["outcome"] == "reversed"  # the older news comes last
+    assert checkout_env.deliver(first).json["outcome"] == "reversed"  # the older event comes last
     assert (balance(checkout_env.world, payable), balance(checkout_env.world, STRIPE)) == (SHARE, -999)
     assert checkout_env.one("SELECT count(*) FROM ledger_transfer WHERE kind = 'reversal'") == 2
     assert checkout_env.one("SELECT state FROM payouts") == "reversed"
@@ -125,7 +125,7 @@ def test_a_second_transfer_made_by_hand_is_taken_back_without_ours(
     assert balance(checkout_env.world, mechanic_payable(mechanic.id)) == 0
 
 
-def test_news_that_outrun_our_own_note_are_asked_for_again(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
+def test_an_event_that_outruns_our_own_record_is_asked_for_again(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
     """Stripe may say that a transfer was taken back before we have committed that it was sent."""
     transfer = paid_out(checkout_env, mechanic)
     group = checkout_env.one("SELECT id::text FROM payouts")

@@ -11,14 +11,14 @@ from autodoctor.payments.stripe.connect import OnboardingStatus, onboarding, sta
 from support.money.checkout_env import CheckoutEnv
 from support.world import Mechanic
 
-STANDINGS = ("new", "onboarded", "restricted")
-ORDERS = list(itertools.permutations(STANDINGS))
+STATES = ("new", "onboarded", "restricted")
+ORDERS = list(itertools.permutations(STATES))
 STATUS: dict[str, OnboardingStatus] = {"new": "pending", "onboarded": "complete", "restricted": "restricted"}
 
 
 @pytest.fixture
 def mechanic(checkout_env: CheckoutEnv) -> Mechanic:
-    """Give a mechanic who began onboarding, went through it and was restricted: Stripe has told none of it yet."""
+    """Give a mechanic who began onboarding, went through it and was restricted: Stripe has reported none of it yet."""
     mechanic = checkout_env.world.mechanic()
     start_onboarding(checkout_env.world.app, stripe_client(), mechanic.user_id)
     (account,) = checkout_env.stripe.objects("account")
@@ -27,26 +27,26 @@ def mechanic(checkout_env: CheckoutEnv) -> Mechanic:
     return mechanic
 
 
-def news(checkout_env: CheckoutEnv, apart: int) -> dict[str, dict[str, Any]]:
+def account_updates(checkout_env: CheckoutEnv, apart: int) -> dict[str, dict[str, Any]]:
     """Stripe's reports, with the given seconds between them."""
-    told = dict(zip(STANDINGS, checkout_env.stripe.events("account.updated"), strict=True))
-    first = told["new"]["created"] - 10
-    return {name: each | {"created": first + apart * place} for place, (name, each) in enumerate(told.items())}
+    updates = dict(zip(STATES, checkout_env.stripe.events("account.updated"), strict=True))
+    first = updates["new"]["created"] - 10
+    return {name: each | {"created": first + apart * place} for place, (name, each) in enumerate(updates.items())}
 
 
 def refusal(checkout_env: CheckoutEnv, created: int) -> dict[str, Any]:
     """Stripe's report when the mechanic's bank refuses a payout."""
     account = checkout_env.one("SELECT stripe_account_id FROM mechanic_accounts")
     emitted = checkout_env.stripe.emit("payout.failed", {"id": "po_1", "object": "payout"}, account=account)
-    told = next(each for each in checkout_env.stripe.events("payout.failed") if each["id"] == emitted)
-    return told | {"created": created}
+    event = next(each for each in checkout_env.stripe.events("payout.failed") if each["id"] == emitted)
+    return event | {"created": created}
 
 
 def deliver(checkout_env: CheckoutEnv, event: dict[str, Any]) -> str:
     """Deliver an event, and return what it did."""
-    told = checkout_env.deliver(checkout_env.sign(json.dumps(event).encode(), "connect"), "connect")
-    assert told.status == 200
-    return str(told.json["outcome"])
+    answer = checkout_env.deliver(checkout_env.sign(json.dumps(event).encode(), "connect"), "connect")
+    assert answer.status == 200
+    return str(answer.json["outcome"])
 
 
 def doubtful(checkout_env: CheckoutEnv) -> bool:
@@ -62,11 +62,11 @@ def nobody() -> Any:  # noqa: ANN401 (never returns)
 def test_the_newest_counts_in_whatever_order_it_comes(
     checkout_env: CheckoutEnv, mechanic: Mechanic, order: tuple[str, ...]
 ) -> None:
-    told = news(checkout_env, apart=1)
+    updates = account_updates(checkout_env, apart=1)
     newest = ""
     for name in order:
-        outdated = bool(newest) and told[name]["created"] < told[newest]["created"]
-        assert deliver(checkout_env, told[name]) == ("outdated" if outdated else "account_updated")
+        outdated = bool(newest) and updates[name]["created"] < updates[newest]["created"]
+        assert deliver(checkout_env, updates[name]) == ("outdated" if outdated else "account_updated")
         newest = newest if outdated else name
         assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == STATUS[newest]
     assert newest == "restricted"
@@ -76,36 +76,37 @@ def test_the_newest_counts_in_whatever_order_it_comes(
 def test_of_one_second_no_order_is_known_and_stripe_is_asked(
     checkout_env: CheckoutEnv, mechanic: Mechanic, order: tuple[str, ...]
 ) -> None:
-    told = news(checkout_env, apart=0)
+    updates = account_updates(checkout_env, apart=0)
     for name in order:
-        assert deliver(checkout_env, told[name]) == "account_updated"
+        assert deliver(checkout_env, updates[name]) == "account_updated"
     assert doubtful(checkout_env)
     assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).status == "restricted"
     assert not doubtful(checkout_env)
     assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "restricted"
-    late = told[order[0]] | {"id": "evt_late"}
+    late = updates[order[0]] | {"id": "evt_late"}
     assert deliver(checkout_env, late) == "outdated", "Stripe was asked since"
 
 
 def test_who_says_the_same_twice_in_a_second_does_not_contradict(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
-    told = news(checkout_env, apart=0)["onboarded"]
+    updates = account_updates(checkout_env, apart=0)["onboarded"]
     for event_id in ("evt_1", "evt_2"):
-        assert deliver(checkout_env, told | {"id": event_id}) == "account_updated"
+        assert deliver(checkout_env, updates | {"id": event_id}) == "account_updated"
     assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "complete"
 
 
-def test_newer_news_end_a_doubt(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
-    told = news(checkout_env, apart=0)
+def test_a_newer_update_ends_a_doubt(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
+    updates = account_updates(checkout_env, apart=0)
     for name in ("onboarded", "new"):
-        deliver(checkout_env, told[name])
-    assert deliver(checkout_env, told["restricted"] | {"created": told["new"]["created"] + 1}) == "account_updated"
+        deliver(checkout_env, updates[name])
+    newest = updates["restricted"] | {"created": updates["new"]["created"] + 1}
+    assert deliver(checkout_env, newest) == "account_updated"
     assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "restricted"
 
 
 def test_while_stripe_does_not_answer_what_it_told_last_is_shown(checkout_env: CheckoutEnv, mechanic: Mechanic) -> None:
-    told = news(checkout_env, apart=0)
+    updates = account_updates(checkout_env, apart=0)
     for name in ("onboarded", "new"):
-        deliver(checkout_env, told[name])
+        deliver(checkout_env, updates[name])
     checkout_env.stripe.fail(mode="error", method="GET", path="/v1/accounts/*", times=10)
     assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).status == "pending"
     assert doubtful(checkout_env)
@@ -113,13 +114,13 @@ def test_while_stripe_does_not_answer_what_it_told_last_is_shown(checkout_env: C
     assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).status == "restricted"
 
 
-def test_a_refused_payout_counts_though_older_news_of_the_account_come_after_it(
+def test_a_refused_payout_counts_though_an_older_update_comes_after_it(
     checkout_env: CheckoutEnv, mechanic: Mechanic
 ) -> None:
-    told = news(checkout_env, apart=2)
-    deliver(checkout_env, told["new"])
-    assert deliver(checkout_env, refusal(checkout_env, told["onboarded"]["created"] + 1)) == "bank_refused"
-    assert deliver(checkout_env, told["onboarded"]) == "outdated"
+    updates = account_updates(checkout_env, apart=2)
+    deliver(checkout_env, updates["new"])
+    assert deliver(checkout_env, refusal(checkout_env, updates["onboarded"]["created"] + 1)) == "bank_refused"
+    assert deliver(checkout_env, updates["onboarded"]) == "outdated"
     assert not onboarding(checkout_env.world.app, nobody, mechanic.user_id).payouts_enabled
 
 
@@ -127,9 +128,9 @@ def test_a_restriction_that_a_refused_payout_overtook_is_not_lost(
     checkout_env: CheckoutEnv, mechanic: Mechanic
 ) -> None:
     """The refusal says nothing of the rest of the account."""
-    told = news(checkout_env, apart=2)
-    deliver(checkout_env, told["onboarded"])
-    assert deliver(checkout_env, refusal(checkout_env, told["restricted"]["created"] + 1)) == "bank_refused"
+    updates = account_updates(checkout_env, apart=2)
+    deliver(checkout_env, updates["onboarded"])
+    assert deliver(checkout_env, refusal(checkout_env, updates["restricted"]["created"] + 1)) == "bank_refused"
     assert onboarding(checkout_env.world.app, nobody, mechanic.user_id).status == "complete"
-    assert deliver(checkout_env, told["restricted"]) == "outdated"
+    assert deliver(checkout_env, updates["restricted"]) == "outdated"
     assert onboarding(checkout_env.world.app, stripe_client, mechanic.user_id).status == "restricted"

@@ -71,7 +71,7 @@ def a_charge_of_no_checkout(reconcile_env: ReconcileEnv) -> None:
 def a_payment_nobody_heard_of(reconcile_env: ReconcileEnv) -> None:
     page = reconcile_env.opened(new_id())
     reconcile_env.checkout_env.stripe.pay(page)
-    reconcile_env.told |= {event["id"] for event in reconcile_env.checkout_env.stripe.events()}
+    reconcile_env.delivered |= {event["id"] for event in reconcile_env.checkout_env.stripe.events()}
 
 
 def a_charge_of_another_amount(reconcile_env: ReconcileEnv) -> None:

@@ -35,7 +35,7 @@ class ReconcileEnv:
     checkout_env: CheckoutEnv
     payout_env: PayoutEnv
     client: stripe.StripeClient
-    told: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, checkout_env: CheckoutEnv) -> "ReconcileEnv":
@@ -102,8 +102,8 @@ class ReconcileEnv:
     def hear(self) -> None:
         """Take every event of Stripe's that was not taken yet."""
         for event in self.checkout_env.stripe.events():
-            if event["id"] not in self.told:
-                self.told.add(event["id"])
+            if event["id"] not in self.delivered:
+                self.delivered.add(event["id"])
                 endpoint = "connect" if "account" in event else "platform"
                 answer = self.checkout_env.deliver(self.checkout_env.stripe.signed(event["id"]), endpoint)
                 assert answer.status == 200, answer

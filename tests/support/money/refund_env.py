@@ -42,7 +42,7 @@ class RefundEnv:
 
     checkout_env: CheckoutEnv
     retries: int = 2
-    told: set[str] = field(default_factory=set)
+    delivered: set[str] = field(default_factory=set)
     unasked: frozenset[str] = frozenset()
     mechanic: Mechanic = field(init=False)
 
@@ -65,11 +65,11 @@ class RefundEnv:
         self.tell()
         return account_id
 
-    def buy(self, customer: UUID | None = None, *, told: bool = True) -> UUID:
+    def buy(self, customer: UUID | None = None, *, delivered: bool = True) -> UUID:
         """An intake that was paid for: its id, which is that of its session."""
         opened = self.checkout_env.ask(customer or new_id(), None, **SIGNED)
         self.checkout_env.stripe.pay(self.checkout_env.page(opened))
-        if told:
+        if delivered:
             self.tell()
         return opened.intake_id
 
@@ -119,10 +119,10 @@ class RefundEnv:
         (found,) = [each for each in self.checkout_env.stripe.objects("checkout.session") if each["id"] == page]
         return str(found["payment_intent"])
 
-    def refund(self, session_id: UUID, cents: int | None = None, *, told: bool = True) -> str:
+    def refund(self, session_id: UUID, cents: int | None = None, *, delivered: bool = True) -> str:
         """Somebody pays back by hand in the dashboard; Stripe's id of the refund."""
         made = self.checkout_env.stripe.refund(self.intent(session_id), cents)
-        if told:
+        if delivered:
             self.tell()
         return str(made["id"])
 
@@ -141,13 +141,14 @@ class RefundEnv:
 
     def tell(self, order: Order = "as_made", times: int = 1) -> list[str]:
         """Deliver every event that was not delivered yet; what each did."""
-        new = [each for each in self.checkout_env.stripe.events() if each["id"] not in self.told and self.wants(each)]
-        self.told |= {each["id"] for each in new}
+        made = self.checkout_env.stripe.events()
+        new = [each for each in made if each["id"] not in self.delivered and self.wants(each)]
+        self.delivered |= {each["id"] for each in new}
         events = new * times
         if order == "backwards":
             events.reverse()
         elif order == "shuffled":
-            random.Random(len(self.told)).shuffle(events)
+            random.Random(len(self.delivered)).shuffle(events)
         answers = [self.deliver(each) for each in events]
         assert {each.status for each in answers} <= {200}
         return [str(each.json["outcome"]) for each in answers]

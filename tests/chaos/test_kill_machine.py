@@ -122,7 +122,7 @@ def env(database: Database, tmp_path: Path) -> Iterator[ChaosEnv]:
 
 def walk(env: ChaosEnv, examples: int, steps: int) -> None:
     run_state_machine_as_test(
-        type("Killing", (Killing,), {"world": env}),
+        type("Killing", (Killing,), {"env": env}),
         settings=settings(max_examples=examples, stateful_step_count=steps, suppress_health_check=list(HealthCheck)),
     )
 

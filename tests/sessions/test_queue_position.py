@@ -128,6 +128,13 @@ def test_a_mechanic_who_asks_does_not_wait_for_themselves(world: World) -> None:
     assert (available(world, own), available(world, other)) == (1, 2)
 
 
+def test_a_mechanic_who_asks_another_by_name_has_the_list_of_the_others(world: World) -> None:
+    asked, asking = world.mechanic(), world.mechanic()
+    other = world.queued()
+    own = world.queued(asking.user_id, preferredMechanicId=asked.id)
+    assert (available(world, own), available(world, other)) == (1, 2)
+
+
 def test_while_nobody_is_on_duty_the_place_is_that_in_the_queue(world: World) -> None:
     workshop = world.workshop()
     world.mechanic(workshop, available_until=None)

@@ -1651,7 +1651,7 @@ BEGIN
     SELECT x.mechanic_id, array_agg(x.n ORDER BY x.n) AS numbers
       FROM (SELECT l.offered_to AS mechanic_id, l.n FROM listed l WHERE l.status = 'offered'
             UNION SELECT unnest(l.declined_by), l.n FROM listed l WHERE l.status = 'queued'
-            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id) AS x
+            UNION SELECT d.id, l.n FROM duty d JOIN listed l ON l.id = d.own_session_id AND l.status = 'queued') AS x
      GROUP BY x.mechanic_id
   ), list AS MATERIALIZED (
     -- mechanics with the same list count once, by any of them

@@ -303,8 +303,9 @@ export class ActiveSessionBanner extends HTMLElement {
       if (generation !== this.#generation) return;
       const query = new URLSearchParams({ ticket, ...(this.#since === null ? {} : { since: this.#since }) });
       socket = this.#socket = new WebSocket(`${url}?${query}`);
-    } catch {
-      if (generation === this.#generation) this.#openFeedLater(generation);
+    } catch (error) {
+      const refused = error.status === 401; // another token starts anew
+      if (generation === this.#generation && !refused) this.#openFeedLater(generation);
       return;
     }
     socket.addEventListener("open", () => {

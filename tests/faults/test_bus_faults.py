@@ -131,6 +131,7 @@ def test_a_relay_killed_before_its_mark_loses_and_repeats_nothing(
         assert pipeline.relay()["published"] == 2
         pipeline.backlog.work_off()
         assert pipeline.notified(customer.user_id) == ["request_received"]
+        feed.wait_for_type("session_updated")
         seqs = [frame.seq for frame in feed.received if frame.type == "session_updated"]
         assert len(set(seqs)) == len(seqs) == 1
 

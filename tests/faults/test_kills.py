@@ -136,6 +136,7 @@ def hunt(pipeline: Pipeline, rounds: int, seed: int) -> None:
                 # nobody waits for it: it may be killed at work
                 pipeline.account.cloud.invoke("RelayFunction", {})
         pipeline.backlog.work_off()
+        feed.wait_for(lambda frame: frame.type == "session_updated" and frame.payload["status"] == "cancelled")
         told = [frame.payload["status"] for frame in feed.of_type("session_updated")]
         seqs = {(frame.seq, frame.text) for frame in feed.received}
     assert told[-1] == "cancelled"

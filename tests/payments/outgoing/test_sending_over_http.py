@@ -130,7 +130,7 @@ def test_a_refund_by_hand_is_known_where_stripe_tells_of_the_charge_alone(accoun
         session_id = held(account, account.customer(), mechanic)
         sweep_until(account, "payouts", session_id)
         press(account, "refund", of_session(account, "charge", session_id)["id"])
-        assert sweep_until(account, "payouts", session_id)["lookups"].keys() == {"asked", "news"}
+        assert sweep_until(account, "payouts", session_id)["lookups"].keys() == {"asked", "new"}
         row = account.world.one("SELECT m.id FROM mechanics m WHERE m.user_id = %s", mechanic.user_id)
         assert -balance(account.world, mechanic_receivable(row)) == 2099
         assert agrees(account)

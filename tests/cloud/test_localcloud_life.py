@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from localcloud.compute.environment import Databases, MissingPackage, launch_of
+from localcloud.compute.environment import Databases, Launch, MissingPackage, launch_of
 from localcloud.compute.pools import FunctionPool
 from localcloud.host.logline import LogLine
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
@@ -150,6 +151,23 @@ async def stopped_while_events_wait(packages: Path) -> tuple[list[str | None], i
 
 def test_starts_no_process_any_more_once_it_stops(tmp_path: Path) -> None:
     assert asyncio.run(stopped_while_events_wait(tmp_path)) == (["Runtime.ExitError"] * 3, 0)
+
+
+async def asked_and_died(folder: Path, times: int) -> Counter[str | None]:
+    """How events end whose process asks for them and is gone before it could have heard."""
+    spec = dataclasses.replace(read_stack(ENGINE_TEMPLATE, {}).functions["ProbeFunction"], timeout_seconds=5)
+    request = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    address = "/dev/tcp/${AWS_LAMBDA_RUNTIME_API/:/\\/}"
+    script = f"eval 'exec 3<>'{address}; printf '{request}' >&3; kill -KILL $$"
+    launch = Launch(("bash", "-c", script), folder, {"PATH": os.environ["PATH"]})
+    pool = FunctionPool(spec, launch, 4, Traces(lambda _line: None))
+    outcomes = [(await pool.invoke(b"{}")).error for _ in range(times)]
+    await pool.stop()
+    return Counter(outcomes)
+
+
+def test_gives_no_event_to_a_process_that_is_gone(tmp_path: Path) -> None:
+    assert asyncio.run(asked_and_died(tmp_path, 500)) == {"Runtime.ExitError": 500}
 
 
 def test_leaves_no_process_behind_when_it_is_killed(parent: subprocess.Popen[str]) -> None:

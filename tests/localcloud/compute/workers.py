@@ -64,6 +64,7 @@ class Worker:
         self.idle_since = 0.0
         self.started = False
         self.retiring = False
+        self._gone = False
         self._init_milliseconds = 0.0
         self.init_failure: Outcome | None = None
         self._launch = launch
@@ -87,6 +88,7 @@ class Worker:
             if self.retiring:
                 self.kill()
             code = await self._process.wait()
+            self._gone = True
             self._output.drain()
             self._settle_death(code)
         except OSError as error:
@@ -116,8 +118,8 @@ class Worker:
 
     @property
     def waits(self) -> bool:
-        """Whether it can be given work: a process that was just killed cannot."""
-        return self._inbox is not None and not self._inbox.done()
+        """Whether it can be given work: a process that was just killed, or has ended, cannot."""
+        return not (self.retiring or self._gone) and self._inbox is not None and not self._inbox.done()
 
     def give(self, invocation: Invocation) -> None:
         """Hand the waiting process its next event."""
@@ -142,14 +144,17 @@ class Worker:
 
     async def next_invocation(self) -> tuple[Invocation, float]:
         """The runtime client asks for work."""
-        if not self.started:
+        if not self.started and not self._gone:
             self.started = True
             self._init_milliseconds = (time.monotonic() - self._born) * 1000
             self._stop_timer()
         self._inbox = asyncio.get_running_loop().create_future()
         inbox = self._inbox
         self.idle_since = time.monotonic()
-        self._owner.ready(self)
+        if self._gone:  # it asked just before its end, and is heard only now
+            inbox.cancel()
+        else:
+            self._owner.ready(self)
         return await inbox, self.spec.timeout_seconds
 
     def succeeded(self, request_id: str, payload: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import LiteralString
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from autodoctor.domain.ending import Absent
 from autodoctor.domain.lifecycle import (
@@ -351,7 +352,8 @@ def test_the_application_may_do_exactly_this(world: World) -> None:
         "ALTER TABLE sessions DROP CONSTRAINT sessions_start_is_proven",
         f"ALTER ROLE {APP_ROLE} SUPERUSER",
         "SET ROLE autodoctor_owner",
-        "SET app.min_billable_seconds = '0'; SET session_replication_role = replica",
+        "SET session_replication_role = replica",
+        f"ALTER ROLE {APP_ROLE} SET app.min_billable_seconds = '0'",
     ],
 )
 def test_the_application_may_not(database: Database, statement: str) -> None:
@@ -373,9 +375,16 @@ def test_the_application_s_time_outs_stand_on_its_role(database: Database) -> No
     ]
 
 
-def test_the_threshold_comes_from_the_table_then_the_server_then_60(world: World) -> None:
+def store_threshold(database: Database, value: str) -> None:
+    with psycopg.connect(database.superuser_url, autocommit=True) as superuser:
+        superuser.execute(
+            sql.SQL("ALTER DATABASE {} SET app.min_billable_seconds = {}").format(sql.Identifier(database.name), value)
+        )
+
+
+def test_the_threshold_comes_from_the_table_then_the_database_then_60(world: World) -> None:
     assert world.one("SELECT min_billable_seconds()") == 60
-    world.owner.execute("SET app.min_billable_seconds = '90'")
+    store_threshold(world.urls, "90")
     assert world.one("SELECT min_billable_seconds()") == 90
     world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '30')")
     assert world.one("SELECT min_billable_seconds()") == 30
@@ -384,10 +393,20 @@ def test_the_threshold_comes_from_the_table_then_the_server_then_60(world: World
 
 
 @pytest.mark.parametrize("nonsense", ["60.5", "-5", "soon", ""])
-def test_a_server_setting_that_is_no_count_of_seconds_counts_as_not_set(world: World, nonsense: str) -> None:
+def test_a_stored_setting_that_is_no_count_of_seconds_counts_as_not_set(world: World, nonsense: str) -> None:
     """Otherwise nobody could end a session."""
-    world.owner.execute("SELECT set_config('app.min_billable_seconds', %s, false)", [nonsense])
+    store_threshold(world.urls, nonsense)
     assert world.one("SELECT min_billable_seconds()") == 60
+
+
+@pytest.mark.parametrize("threshold", ["0", "999999"])
+def test_no_connection_chooses_its_threshold(database: Database, threshold: str) -> None:
+    """Anybody may SET a name with a dot, or connect with it; to store it for a role takes a superuser."""
+    with psycopg.connect(database.app_url, options=f"-c app.min_billable_seconds={threshold}") as thief:
+        assert thief.execute("SHOW app.min_billable_seconds").fetchone() == (threshold,)
+        assert thief.execute("SELECT min_billable_seconds()").fetchone() == (60,)
+        thief.execute(sql.SQL("SET app.min_billable_seconds = {}").format(threshold))
+        assert thief.execute("SELECT min_billable_seconds()").fetchone() == (60,)
 
 
 def test_a_waiver_has_a_version_also_without_its_setting(world: World) -> None:

@@ -142,6 +142,10 @@ ATTACKS = [
         "UPDATE sessions SET status = 'live', started_at = now() WHERE id = %(waiting)s"),
     by_hand(6, "completed with a start moved back in the same statement", CHECK, """
         UPDATE sessions SET status = 'completed', started_at = started_at - interval '1 hour' WHERE id = %(live)s"""),
+    both(6, "completed too soon, under a threshold of the connection's own", CHECK, """
+        SET app.min_billable_seconds = 0; UPDATE sessions SET status = 'completed' WHERE id = %(live)s"""),
+    both(6, "cancelled although it lasted long enough, under a threshold of the connection's own", CHECK, """
+        SET app.min_billable_seconds = 999999; UPDATE sessions SET status = 'cancelled' WHERE id = %(long)s"""),
     by_hand(6, "completed under a threshold of its own", CHECK,
         "UPDATE sessions SET status = 'completed', min_billable_seconds = 0 WHERE id = %(live)s"),
     both(6, "cancelled by an early end", CHECK,

@@ -1440,12 +1440,16 @@ CREATE FUNCTION public.min_billable_seconds() RETURNS integer
     AS $_$
   SELECT coalesce(
     (SELECT value::integer FROM settings WHERE key = 'min_billable_seconds'),
-    -- anything but a count of seconds counts as not set: otherwise nobody could end a session
-    substring(current_setting('app.min_billable_seconds', true) FROM '^[0-9]{1,6}$')::integer,
+    -- not current_setting(): anybody may SET a name with a dot, a role even for all of its connections. What is no
+    -- count of seconds counts as not set: otherwise nobody could end a session
+    (SELECT substring(c.item FROM '^app\.min_billable_seconds=([0-9]{1,6})$')::integer
+       FROM pg_catalog.pg_db_role_setting r, unnest(r.setconfig) AS c (item)
+      WHERE r.setdatabase = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+        AND r.setrole = 0 AND c.item LIKE 'app.min_billable_seconds=%'),
     60)
 $_$;
 
-COMMENT ON FUNCTION public.min_billable_seconds() IS 'Seconds a session must have lasted to be completed: the settings table, then app.min_billable_seconds, then 60.';
+COMMENT ON FUNCTION public.min_billable_seconds() IS 'Seconds a session must have lasted to be completed: the settings table, then what ALTER DATABASE ... SET app.min_billable_seconds stored, then 60. A connection cannot change it.';
 
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql

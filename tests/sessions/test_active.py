@@ -102,6 +102,22 @@ def test_a_released_session_is_the_mechanics_no_more(world: World, mechanic: Mec
 # --- detail ---------------------------------------------------------------------------------------
 
 
+def test_the_terms_are_those_of_the_intake(world: World, customer: UUID) -> None:
+    created = world.queued(customer)
+    world.owner.execute("UPDATE plans SET max_minutes = 90 WHERE code = 'free'")
+    terms = detail(world, customer, created.session_id).terms
+    assert (terms.price_cents, terms.currency, terms.credits) == (0, "usd", 0)
+    assert (terms.included_minutes, terms.max_minutes, terms.min_billable_seconds) == (5, 180, 60)
+
+
+def test_what_counts_is_what_was_in_force_when_it_ended(world: World, mechanic: Mechanic, customer: UUID) -> None:
+    created = world.live(mechanic, customer)
+    world.owner.execute("INSERT INTO settings VALUES ('min_billable_seconds', '30')")
+    world.end(customer, created.session_id)
+    world.owner.execute("UPDATE settings SET value = '90' WHERE key = 'min_billable_seconds'")
+    assert detail(world, customer, created.session_id).terms.min_billable_seconds == 30
+
+
 def test_both_parties_see_everything_of_their_session(world: World, mechanic: Mechanic, customer: UUID) -> None:
     created = world.live(mechanic, customer, name="Cora", urgent=True)
     ours, theirs = (detail(world, user, created.session_id) for user in (customer, mechanic.user_id))

@@ -80,7 +80,7 @@ def test_an_answer_has_exactly_the_fields_of_the_contract(model: type[ResponseMo
 def test_a_session_in_detail_has_its_outcome_its_participants_and_timeline() -> None:
     fields = {field.alias for field in SessionDetail.model_fields.values()}
     outcome = {field.alias for field in SessionOutcome.model_fields.values()}
-    assert {"participants", "timeline"} <= fields
+    assert {"participants", "timeline", "terms"} <= fields
     assert set(CONTRACT[SessionSummary].split()) < outcome < fields
     assert {field.alias for field in PastSession.model_fields.values()} == {*outcome, "mechanicId"}
 

@@ -7,6 +7,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import SessionNotFound
 from autodoctor.ids import FIRST, LAST
 from autodoctor.sessions.queue_position import QUEUE_POSITION, QueuePosition
+from autodoctor.sessions.terms import TERMS, SessionTerms
 from autodoctor.settings import session_base_url
 from autodoctor.web.paging import id_of, page_size
 from autodoctor.web.schemas import ResponseModel, Utc
@@ -90,6 +91,7 @@ class SessionDetail(SessionOutcome):
     offer_expires_at: Utc | None
     accepted_at: Utc | None
     mechanic_notes: str | None
+    terms: SessionTerms
     waiting: QueuePosition | None
     participants: list[Participant]
     timeline: list[TimelineEvent]
@@ -189,6 +191,8 @@ _DETAIL: Final[LiteralString] = (
                 SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
                   FROM session_assignment_events WHERE session_id = s.id) AS e) AS timeline,
 """
+    + TERMS
+    + " AS terms, "
     + QUEUE_POSITION
     + """ AS waiting
   FROM sessions s

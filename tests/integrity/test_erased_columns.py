@@ -54,7 +54,8 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
 """The columns whose words an erasure leaves, by reason."""
 NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "every column of words has a check that allows a few only, or there is none": (
-        *("credit_balances", "notification_locales", "session_assignments", "session_participants", "settlements_due"),
+        *("credit_balances", "notification_locales", "rooms", "session_assignments", "session_participants"),
+        "settlements_due",
     ),
     "the erasure itself writes it": ("erasures",),
     "runs, alerts and changes of staff: ids, counts and cents": (
@@ -87,6 +88,8 @@ INSERT INTO notification_preferences (user_id, kind, email, in_app) VALUES (%(us
 INSERT INTO realtime_tickets (ticket_hash, user_id, groups, expires_at) VALUES ('', %(user)s, '{customers}', now());
 INSERT INTO realtime_connections (connection_id, user_id, groups, since, expires_at)
 VALUES ('connection', %(user)s, '{customers}', 0, now());
+INSERT INTO session_messages (session_id, seq, client_id, role, kind, text)
+SELECT id, 1, new_id(), 'customer', 'text', 'hello' FROM sessions LIMIT 1;
 INSERT INTO feed (seq, event_id, type, session_id, session_seq, status)
 SELECT 1, new_id(), 'session_updated', id, 1, status FROM sessions LIMIT 1;
 INSERT INTO outbox_poison (subject_id, id, type, payload, error)

@@ -172,8 +172,26 @@ class QuoteEvent(_Event):
     currency: str
 
 
-type Event = SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent | QuoteEvent
-MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, PaymentEvent, MechanicEvent, QuoteEvent)
+class MessageEvent(_Event):
+    """A message was written in the room of a session; its words are only there.
+
+    Attributes:
+        seq: its number within the session: 1, 2, 3 and so on without gaps.
+        role: who wrote it.
+        kind: what it is.
+        pushed: whether every open connection of the room has it already, so that no feed has to bring it.
+    """
+
+    type: Literal["message.posted"]
+    session_id: UUID
+    seq: int
+    role: Literal["customer", "mechanic", "system"]
+    kind: Literal["text", "file", "system"]
+    pushed: bool = False
+
+
+type Event = SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent | QuoteEvent | MessageEvent
+MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, PaymentEvent, MechanicEvent, QuoteEvent, MessageEvent)
 _ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
 
 

@@ -173,6 +173,16 @@ $$;
 
 COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 
+CREATE FUNCTION public.blank_room(of_session uuid) RETURNS integer
+    LANGUAGE sql
+    AS $$
+  WITH blanked AS (UPDATE session_messages SET text = ''
+                    WHERE session_id = of_session AND role <> 'system' AND text <> '' RETURNING 1)
+  SELECT count(*)::integer FROM blanked
+$$;
+
+COMMENT ON FUNCTION public.blank_room(of_session uuid) IS 'Empties the words of both parties in a room, for ever; returns of how many messages. What the system said names nobody and stays.';
+
 CREATE FUNCTION public.bring_due_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -953,6 +963,7 @@ BEGIN
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE sessions SET mechanic_notes = NULL WHERE customer_id = erased AND mechanic_notes IS NOT NULL;
+  PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
@@ -1470,6 +1481,33 @@ $$;
 
 COMMENT ON FUNCTION public.new_referral_code() IS 'A referral code that no mechanic has.';
 
+CREATE FUNCTION public.note_words(what text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE what
+    WHEN 'accepted'          THEN 'A mechanic has accepted the request.'
+    WHEN 'released'          THEN 'The mechanic gave the request back. It is in the queue again, at its old place.'
+    WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
+    WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
+    WHEN 'customer_joined'   THEN 'The customer is here.'
+    WHEN 'mechanic_joined'   THEN 'The mechanic is here.'
+    WHEN 'customer_left'     THEN 'The customer has left.'
+    WHEN 'mechanic_left'     THEN 'The mechanic has left.'
+    WHEN 'customer_lost'     THEN 'The customer''s connection was lost.'
+    WHEN 'mechanic_lost'     THEN 'The mechanic''s connection was lost.'
+    WHEN 'started'           THEN 'Both are here. The consultation has begun.'
+    WHEN 'call_began'        THEN 'The call has begun.'
+    WHEN 'call_ended'        THEN 'The call is over.'
+    WHEN 'ended_by_customer' THEN 'The customer ended the consultation.'
+    WHEN 'ended_by_mechanic' THEN 'The mechanic ended the consultation.'
+    WHEN 'ended_by_admin'    THEN 'An operator ended the consultation.'
+    WHEN 'ended_by_system'   THEN 'The consultation was ended, as one side was away for too long or its time was over.'
+    WHEN 'expired'           THEN 'The request has expired: no mechanic could take it in time.'
+  END
+$$;
+
+COMMENT ON FUNCTION public.note_words(what text) IS 'The words of a system message by its code; null for a code that there is not.';
+
 CREATE FUNCTION public.offer_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -1477,6 +1515,19 @@ CREATE FUNCTION public.offer_time() RETURNS interval
 $$;
 
 COMMENT ON FUNCTION public.offer_time() IS 'How long a request is reserved for the mechanic to whom it is offered.';
+
+CREATE FUNCTION public.only_words_are_blanked() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NEW.text <> '' OR to_jsonb(NEW) - 'text' <> to_jsonb(OLD) - 'text' THEN
+    RAISE EXCEPTION 'message % of session % is fixed', OLD.seq, OLD.session_id USING ERRCODE = 'AD004';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.only_words_are_blanked() IS 'Refuses every change of a message but emptying its words.';
 
 CREATE FUNCTION public.open_next_assignment() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1510,6 +1561,18 @@ END
 $$;
 
 COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session for the others after a decline or a lapsed offer, with the old queued_at.';
+
+CREATE FUNCTION public.open_room() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO rooms (session_id) VALUES (NEW.id);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.open_room() IS 'Makes the room of a new session.';
 
 CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1962,6 +2025,48 @@ CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until time
 $$;
 
 COMMENT ON FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) IS 'The cost of sessions that were cancelled or expired in this time, by reason: their card prices in cents, the part that would have been the platform''s, the credits that go back, and the progress of their refunds. billable: the amounts refunded by hand or lost in disputes in this time for completed sessions.';
+
+CREATE FUNCTION public.room_changes_hands() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE rooms SET mechanic_read = 0, mechanic_written = 0
+   WHERE session_id = NEW.id AND (mechanic_read > 0 OR mechanic_written > 0);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.room_changes_hands() IS 'The counters of the mechanic''s side begin again with another mechanic, or with none.';
+
+CREATE FUNCTION public.room_note(of_session uuid, what text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  words text := note_words(what);
+  number integer;
+BEGIN
+  IF words IS NULL THEN
+    RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
+  IF EXISTS (SELECT FROM session_messages m
+              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
+                AND m.at > clock_timestamp() - interval '60 seconds') THEN
+    RETURN NULL;
+  END IF;
+  UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
+  INSERT INTO session_messages (session_id, seq, role, kind, note, text)
+  VALUES (of_session, number, 'system', 'system', what, words);
+  PERFORM emit_event('message.posted',
+                     jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
+                     of_session);
+  RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION public.room_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), and its event; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
 
 CREATE FUNCTION public.rows_are_kept() RETURNS trigger
     LANGUAGE plpgsql
@@ -3251,6 +3356,7 @@ CREATE TABLE public.realtime_connections (
     connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     joined uuid,
+    room uuid,
     queue_position jsonb
 );
 
@@ -3275,6 +3381,8 @@ COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opene
 COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 
 COMMENT ON COLUMN public.realtime_connections.joined IS 'The session that its user joined with this connection: when the last such connection closes, the user has left.';
+
+COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to: it gets what is said there.';
 
 COMMENT ON COLUMN public.realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 
@@ -3763,6 +3871,30 @@ COMMENT ON COLUMN public.repairs.actor IS 'operator:NAME.';
 
 COMMENT ON COLUMN public.repairs.at IS 'When, by the database''s clock.';
 
+CREATE TABLE public.rooms (
+    session_id uuid NOT NULL,
+    latest integer DEFAULT 0 NOT NULL,
+    customer_read integer DEFAULT 0 NOT NULL,
+    mechanic_read integer DEFAULT 0 NOT NULL,
+    customer_written integer DEFAULT 0 NOT NULL,
+    mechanic_written integer DEFAULT 0 NOT NULL,
+    CONSTRAINT rooms_read_what_there_is CHECK ((((customer_read >= 0) AND (customer_read <= latest)) AND ((mechanic_read >= 0) AND (mechanic_read <= latest)))),
+    CONSTRAINT rooms_written_is_a_part CHECK (((customer_written >= 0) AND (mechanic_written >= 0) AND ((customer_written + mechanic_written) <= latest)))
+)
+WITH (fillfactor='70');
+
+COMMENT ON TABLE public.rooms IS 'The room of each session, made with it: the numbers of its messages, and how far each party is.';
+
+COMMENT ON COLUMN public.rooms.latest IS 'The number of the last message; 0: none.';
+
+COMMENT ON COLUMN public.rooms.customer_read IS 'The customer has seen the messages up to this one; only grows.';
+
+COMMENT ON COLUMN public.rooms.mechanic_read IS 'The present mechanic has seen the messages up to this one; begins again with another mechanic.';
+
+COMMENT ON COLUMN public.rooms.customer_written IS 'How many messages the customer has written.';
+
+COMMENT ON COLUMN public.rooms.mechanic_written IS 'How many messages the present mechanic has written since the accept.';
+
 CREATE TABLE public.schedule_runs (
     name text NOT NULL,
     started_at timestamp with time zone NOT NULL,
@@ -3794,6 +3926,43 @@ COMMENT ON COLUMN public.schema_migrations.name IS 'The name of the file, withou
 COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; an applied file never changes.';
 
 COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied.';
+
+CREATE TABLE public.session_messages (
+    session_id uuid NOT NULL,
+    seq integer NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    client_id uuid,
+    mechanic_id uuid,
+    attachment_id uuid,
+    role text NOT NULL,
+    kind text NOT NULL,
+    note text,
+    text text,
+    CONSTRAINT session_messages_fits_kind CHECK ((((kind = 'file'::text) = (attachment_id IS NOT NULL)) AND ((kind = 'file'::text) OR (text IS NOT NULL)))),
+    CONSTRAINT session_messages_fits_role CHECK ((((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)) AND ((role = 'system'::text) = (kind = 'system'::text)) AND ((role = 'system'::text) = (note IS NOT NULL)) AND ((role = 'system'::text) = (client_id IS NULL)))),
+    CONSTRAINT session_messages_kind_check CHECK ((kind = ANY (ARRAY['text'::text, 'file'::text, 'system'::text]))),
+    CONSTRAINT session_messages_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text, 'system'::text]))),
+    CONSTRAINT session_messages_seq_check CHECK ((seq > 0)),
+    CONSTRAINT session_messages_text_is_short CHECK ((length(text) <= 4000))
+);
+
+COMMENT ON TABLE public.session_messages IS 'The messages of the rooms, append-only: an erasure blanks the words, nothing else ever changes.';
+
+COMMENT ON COLUMN public.session_messages.seq IS '1, 2, 3 and so on within the session, without gaps, in the order of the commits.';
+
+COMMENT ON COLUMN public.session_messages.at IS 'When it was written, by the database''s clock.';
+
+COMMENT ON COLUMN public.session_messages.client_id IS 'The writer''s id of it: the same id again is the same message.';
+
+COMMENT ON COLUMN public.session_messages.mechanic_id IS 'The mechanic who wrote it.';
+
+COMMENT ON COLUMN public.session_messages.role IS 'Who wrote it: customer, mechanic or system.';
+
+COMMENT ON COLUMN public.session_messages.kind IS 'text, file (with an attachment) or system.';
+
+COMMENT ON COLUMN public.session_messages.note IS 'What a system message says, as room_note() was called: pages may say it in their own words.';
+
+COMMENT ON COLUMN public.session_messages.text IS 'Personal data: the words; empty once they were erased, null for a file without words.';
 
 CREATE TABLE public.session_participants (
     session_id uuid NOT NULL,
@@ -4230,6 +4399,9 @@ ALTER TABLE ONLY public.refunds
 ALTER TABLE ONLY public.repairs
     ADD CONSTRAINT repairs_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.rooms
+    ADD CONSTRAINT rooms_pkey PRIMARY KEY (session_id);
+
 ALTER TABLE ONLY public.schedule_runs
     ADD CONSTRAINT schedule_runs_pkey PRIMARY KEY (name);
 
@@ -4247,6 +4419,9 @@ ALTER TABLE ONLY public.session_assignments
 
 ALTER TABLE ONLY public.session_events
     ADD CONSTRAINT session_events_pkey PRIMARY KEY (session_id, id);
+
+ALTER TABLE ONLY public.session_messages
+    ADD CONSTRAINT session_messages_pkey PRIMARY KEY (session_id, seq);
 
 ALTER TABLE ONLY public.session_participants
     ADD CONSTRAINT session_participants_pkey PRIMARY KEY (session_id, role, since);
@@ -4358,6 +4533,8 @@ CREATE INDEX quotes_by_workshop ON public.quotes USING btree (workshop_id, id);
 
 CREATE INDEX realtime_connections_by_mechanic ON public.realtime_connections USING btree (mechanic_id) WHERE (mechanic_id IS NOT NULL);
 
+CREATE INDEX realtime_connections_by_room ON public.realtime_connections USING btree (room) WHERE (room IS NOT NULL);
+
 CREATE INDEX realtime_connections_by_user ON public.realtime_connections USING btree (user_id);
 
 CREATE INDEX refunds_open ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
@@ -4373,6 +4550,10 @@ CREATE INDEX session_assignments_queue ON public.session_assignments USING btree
 CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE ((type = 'transition'::text) AND (from_status IS NULL));
 
 CREATE INDEX session_events_ended ON public.session_events USING btree (occurred_at, session_id) WHERE ((to_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) AND ((from_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) IS NOT TRUE));
+
+CREATE INDEX session_messages_notes ON public.session_messages USING btree (session_id, seq) WHERE (role = 'system'::text);
+
+CREATE UNIQUE INDEX session_messages_once ON public.session_messages USING btree (session_id, client_id, role) WHERE (client_id IS NOT NULL);
 
 CREATE INDEX session_participants_by_mechanic ON public.session_participants USING btree (mechanic_id, session_id) WHERE (mechanic_id IS NOT NULL);
 
@@ -4480,6 +4661,10 @@ CREATE TRIGGER session_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON
 
 CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FOR EACH ROW WHEN ((new.type = 'transition'::text)) EXECUTE FUNCTION public.transition_to_outbox();
 
+CREATE TRIGGER session_messages_are_fixed BEFORE UPDATE ON public.session_messages FOR EACH ROW EXECUTE FUNCTION public.only_words_are_blanked();
+
+CREATE TRIGGER session_messages_are_kept BEFORE DELETE OR TRUNCATE ON public.session_messages FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
 CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON public.sessions FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE CONSTRAINT TRIGGER sessions_consistent AFTER INSERT OR UPDATE OF status, mechanic_id, current_assignment_id ON public.sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.sessions_consistent();
@@ -4487,6 +4672,10 @@ CREATE CONSTRAINT TRIGGER sessions_consistent AFTER INSERT OR UPDATE OF status, 
 CREATE TRIGGER sessions_follow AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status <> 'live'::text))) EXECUTE FUNCTION public.sessions_follow();
 
 CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON public.sessions FOR EACH ROW EXECUTE FUNCTION public.sessions_guard();
+
+CREATE TRIGGER sessions_have_a_room AFTER INSERT ON public.sessions FOR EACH ROW EXECUTE FUNCTION public.open_room();
+
+CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON public.sessions FOR EACH ROW WHEN ((old.mechanic_id IS DISTINCT FROM new.mechanic_id)) EXECUTE FUNCTION public.room_changes_hands();
 
 CREATE TRIGGER settlement_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.settlement_is_due();
 
@@ -4577,6 +4766,9 @@ ALTER TABLE ONLY public.refunds
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_of_a_refunded_session FOREIGN KEY (intake_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
 
+ALTER TABLE ONLY public.rooms
+    ADD CONSTRAINT rooms_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
 ALTER TABLE ONLY public.session_assignments
     ADD CONSTRAINT session_assignments_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
 
@@ -4614,6 +4806,8 @@ ALTER TABLE ONLY public.waivers
     ADD CONSTRAINT waivers_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
 GRANT USAGE ON SCHEMA public TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.blank_room(of_session uuid) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.session_assignments TO autodoctor_app;
 
@@ -4717,6 +4911,8 @@ REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) 
 REVOKE ALL ON FUNCTION public.republish_events(since timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.requeue_poison() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.room_note(of_session uuid, what text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.admin_changes TO autodoctor_app;
 
@@ -5204,6 +5400,8 @@ GRANT UPDATE(sent_at) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.repairs TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.rooms TO autodoctor_app;
+
 GRANT SELECT,INSERT ON TABLE public.schedule_runs TO autodoctor_app;
 
 GRANT UPDATE(started_at) ON TABLE public.schedule_runs TO autodoctor_app;
@@ -5213,6 +5411,8 @@ GRANT UPDATE(finished_at) ON TABLE public.schedule_runs TO autodoctor_app;
 GRANT UPDATE(failed) ON TABLE public.schedule_runs TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_messages TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
 

@@ -26,9 +26,11 @@ CREATE TABLE realtime_connections (
   connected_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at      timestamptz NOT NULL,
   joined          uuid,
+  room            uuid,
   queue_position  jsonb
 );
 CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
+CREATE INDEX realtime_connections_by_room ON realtime_connections (room) WHERE room IS NOT NULL;
 CREATE INDEX realtime_connections_by_mechanic ON realtime_connections (mechanic_id) WHERE mechanic_id IS NOT NULL;
 COMMENT ON TABLE realtime_connections IS 'Open WebSocket connections.';
 COMMENT ON COLUMN realtime_connections.connection_id IS 'API Gateway''s id of it.';
@@ -41,6 +43,7 @@ COMMENT ON COLUMN realtime_connections.ready IS 'False until the missed messages
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined with this connection: when the last such connection closes, the user has left.';
+COMMENT ON COLUMN realtime_connections.room IS 'The session whose room it is bound to: it gets what is said there.';
 COMMENT ON COLUMN realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 GRANT SELECT, INSERT, UPDATE (ready, joined, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 

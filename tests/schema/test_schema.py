@@ -63,6 +63,7 @@ MAY_INSERT = {
     },
     "settlements": {"session_id", "outcome", "facts"},
     "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
+    "payout_holds": {"payout_id", "reason", "note", "held_by"},
     "mechanic_accounts": {"mechanic_id", "idempotency_key"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},
     "quotes": {"id", "session_id", "mechanic_id", "workshop_id", "note", "actor", "actor_id"},
@@ -132,6 +133,7 @@ MAY_UPDATE = {
         *JOB_ENDS,
         *("attempts", "stripe_transfer_id", "sent_at", "withheld_cents", "sent_cents", "reversed_cents"),
     },
+    "payout_holds": {"note", "held_by", "held_at", "released_by", "released_at"},
     "refunds": {
         *JOB_ENDS,
         *("attempts", "idempotency_key", "keyed_at", "asked_cents", "stripe_refund_id", "sent_at"),

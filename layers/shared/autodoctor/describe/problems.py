@@ -171,6 +171,11 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Change the existing one (PATCH /api/admin/mechanics/{mechanicId}).",
         {"mechanicId": "The existing mechanic."},
     ),
+    "payout-over": Guide(
+        "The payout cannot be held: it was sent, or its customer has all of it back.",
+        "To take back money that was sent, reverse the transfer in Stripe's dashboard.",
+        {"payoutState": "The state of the payout."},
+    ),
     "credit-pack-exists": Guide(
         "A pack of credits with this code exists already. Codes are never given twice.",
         "Choose another code, or change the existing pack (PATCH /api/admin/credit-packs/{code}).",

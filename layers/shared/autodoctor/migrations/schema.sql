@@ -1217,6 +1217,17 @@ $$;
 
 COMMENT ON FUNCTION public.health_status(score numeric) IS 'The word for a score: excellent from 95, good from 85, fair from 70, poor from 50, else critical; no_data without one.';
 
+CREATE FUNCTION public.hold_payout(payout uuid, why text, words text DEFAULT NULL::text, admin uuid DEFAULT NULL::uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+  INSERT INTO payout_holds AS h (payout_id, reason, note, held_by) VALUES (payout, why, words, admin)
+  ON CONFLICT (payout_id, reason) DO UPDATE
+     SET note = excluded.note, held_by = excluded.held_by, held_at = clock_timestamp(), released_by = NULL, released_at = NULL
+   WHERE h.released_at IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION public.hold_payout(payout uuid, why text, words text, admin uuid) IS 'Holds a payout for a reason, again if that hold was released; one that is being sent is held if that fails.';
+
 CREATE FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -1224,6 +1235,14 @@ CREATE FUNCTION public.is_available(mechanic uuid, lease timestamp with time zon
 $$;
 
 COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether the lease has not lapsed, or an open feed keeps it.';
+
+CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)
+$$;
+
+COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold.';
 
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1414,6 +1433,25 @@ $$;
 
 COMMENT ON FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) IS 'Each mechanic''s sessions that ended in this time, or were taken from them because they did not come (also a no-show). Sessions that only the customer missed are not counted; those that the mechanic released are counted separately.';
 
+CREATE FUNCTION public.mechanics_hold_payouts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NEW.status = 'suspended' THEN
+    PERFORM hold_payout(p.id, 'suspended') FROM payouts p
+     WHERE p.mechanic_id = NEW.id AND p.state IN ('due', 'held', 'sending', 'failed');
+  ELSE
+    UPDATE payout_holds h SET released_at = clock_timestamp()
+      FROM payouts p
+     WHERE p.mechanic_id = NEW.id AND h.payout_id = p.id AND h.reason = 'suspended' AND h.released_at IS NULL;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.mechanics_hold_payouts() IS 'Holds what a mechanic is owed for as long as they are suspended.';
+
 CREATE FUNCTION public.mechanics_requeue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1425,11 +1463,15 @@ BEGIN
     SELECT a.id, a.session_id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
       FROM session_assignments a JOIN sessions s ON s.id = a.session_id
      WHERE (a.status = 'offered' AND a.mechanic_id = NEW.id)
+        OR (a.status = 'accepted' AND a.mechanic_id = NEW.id AND s.status = 'waiting' AND NEW.status = 'suspended')
         OR (a.status IN ('queued', 'offered') AND a.workshop_id = OLD.workshop_id)
      ORDER BY s.id
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
-    IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
+    IF held.status = 'accepted' THEN
+      UPDATE sessions SET status = 'pending', actor = 'system:mechanic-suspended'
+       WHERE id = held.session_id AND status = 'waiting' AND mechanic_id = NEW.id;
+    ELSIF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
       UPDATE session_assignments
          SET status = 'expired',
              actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
@@ -1631,6 +1673,61 @@ CREATE FUNCTION public.parting_limit() RETURNS interval
 $$;
 
 COMMENT ON FUNCTION public.parting_limit() IS 'How long the parties of a live session may be apart before it is ended.';
+
+CREATE FUNCTION public.payout_holds_follow() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NEW.released_at IS NULL THEN
+    UPDATE payouts SET state = 'held' WHERE id = NEW.payout_id AND state IN ('due', 'held');
+  ELSIF NOT is_held(NEW.payout_id) THEN
+    UPDATE payouts SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = NEW.payout_id AND state = 'held' AND waits_for = 'release';
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT new_id(), admin, CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
+         NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
+         jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason)
+    FROM (SELECT CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END AS admin) AS who
+   WHERE admin IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more; records an admin''s decision in admin_changes.';
+
+CREATE FUNCTION public.payouts_begin_held() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  -- the row's lock makes a suspension that is under way come before or after, never beside
+  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR SHARE;
+  IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
+    PERFORM hold_payout(NEW.id, 'suspended');
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.payouts_begin_held() IS 'Holds a new payout for what is known already.';
+
+CREATE FUNCTION public.payouts_wait_for_release() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF is_held(NEW.id) THEN
+    NEW.state := 'held';
+    NEW.waits_for := 'release';
+    NEW.next_attempt_at := NULL;
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.payouts_wait_for_release() IS 'Keeps a payout with an open hold from becoming due.';
 
 CREATE FUNCTION public.pending_events(subject uuid) RETURNS SETOF public.outbox_events
     LANGUAGE plpgsql STABLE ROWS 10
@@ -1876,9 +1973,11 @@ BEGIN
          actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = by_user,
          change_data = details
     FROM (SELECT (SELECT id FROM customers WHERE user_id = by_user) AS customer_id,
-                 (SELECT id FROM mechanics WHERE user_id = by_user) AS mechanic_id) AS party
+                 m.id AS mechanic_id, m.status AS mechanic_status
+            FROM (SELECT) AS one LEFT JOIN mechanics m ON m.user_id = by_user) AS party
    WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
-     AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
+     AND (s.customer_id = party.customer_id
+          OR s.mechanic_id = party.mechanic_id AND (party.mechanic_status = 'active' OR s.status = 'live'))
   RETURNING s.id, s.status, s.started_at INTO session_id, session_status, started_at;
   IF NOT FOUND THEN
     RETURN;
@@ -1892,7 +1991,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) IS 'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or the session is not open.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) IS 'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or a suspended mechanic before it is live, or the session is not open.';
 
 CREATE FUNCTION public.referral_bp() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2464,7 +2563,7 @@ CREATE TABLE public.admin_changes (
     after jsonb NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
-    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|dead_letter_queue\.redriven)$'::text)),
     CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
 );
 
@@ -3521,6 +3620,33 @@ COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
 
+CREATE TABLE public.payout_holds (
+    payout_id uuid NOT NULL,
+    reason text NOT NULL,
+    note text,
+    held_by uuid,
+    held_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    released_by uuid,
+    released_at timestamp with time zone,
+    CONSTRAINT payout_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
+    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text]))),
+    CONSTRAINT payout_holds_released_once CHECK (((released_by IS NULL) OR (released_at IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
+
+COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+
+COMMENT ON COLUMN public.payout_holds.note IS 'The admin''s words.';
+
+COMMENT ON COLUMN public.payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
+
+COMMENT ON COLUMN public.payout_holds.held_at IS 'When it was held, or held again after a release.';
+
+COMMENT ON COLUMN public.payout_holds.released_by IS 'The sub of the admin''s token; null: nobody yet, or the system.';
+
+COMMENT ON COLUMN public.payout_holds.released_at IS 'When it was released; null: it holds the payout.';
+
 CREATE TABLE public.stripe_jobs (
     id uuid DEFAULT public.new_id() NOT NULL,
     job text NOT NULL,
@@ -3540,16 +3666,16 @@ CREATE TABLE public.stripe_jobs (
     CONSTRAINT stripe_jobs_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
     CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
     CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
-    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text])))
+    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text, 'release'::text])))
 );
 
 COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
 
 COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
 
-COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
+COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
 
-COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error.';
+COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds.';
 
 COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
 
@@ -4336,6 +4462,9 @@ ALTER TABLE ONLY public.outbox
 ALTER TABLE ONLY public.outbox_poison
     ADD CONSTRAINT outbox_poison_pkey PRIMARY KEY (subject_id, id);
 
+ALTER TABLE ONLY public.payout_holds
+    ADD CONSTRAINT payout_holds_pkey PRIMARY KEY (payout_id, reason);
+
 ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_idempotency_key_key UNIQUE (idempotency_key);
 
@@ -4515,6 +4644,8 @@ CREATE INDEX notifications_by_user ON public.notifications USING btree (user_id,
 
 CREATE INDEX notifications_unread ON public.notifications USING btree (user_id) WHERE (read_at IS NULL);
 
+CREATE INDEX payout_holds_open ON public.payout_holds USING btree (payout_id) WHERE (released_at IS NULL);
+
 CREATE INDEX payout_reversals_by_dispute ON public.payout_reversals USING btree (dispute_id);
 
 CREATE INDEX payout_reversals_open ON public.payout_reversals USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
@@ -4627,11 +4758,19 @@ CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW W
 
 CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON public.mechanics FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
 
+CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.mechanics_hold_payouts();
+
 CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.mechanics FOR EACH ROW WHEN ((((old.status = 'active'::text) AND (new.status = 'suspended'::text)) OR (old.workshop_id IS DISTINCT FROM new.workshop_id))) EXECUTE FUNCTION public.mechanics_requeue();
 
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 
 CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
+
+CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON public.payout_holds FOR EACH ROW EXECUTE FUNCTION public.payout_holds_follow();
+
+CREATE TRIGGER payouts_begin_held AFTER INSERT ON public.payouts FOR EACH ROW EXECUTE FUNCTION public.payouts_begin_held();
+
+CREATE TRIGGER payouts_wait_for_release BEFORE UPDATE OF state, next_attempt_at ON public.payouts FOR EACH ROW WHEN ((new.state = ANY (ARRAY['due'::text, 'held'::text]))) EXECUTE FUNCTION public.payouts_wait_for_release();
 
 CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
@@ -4729,6 +4868,9 @@ ALTER TABLE ONLY public.notifications
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.payout_holds
+    ADD CONSTRAINT payout_holds_payout_id_fkey FOREIGN KEY (payout_id) REFERENCES public.payouts(id);
 
 ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_dispute_id_fkey FOREIGN KEY (dispute_id) REFERENCES public.stripe_disputes(id);
@@ -5249,6 +5391,22 @@ GRANT INSERT(created_at) ON TABLE public.notifications TO autodoctor_app;
 GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(payout_id) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(note),UPDATE(note) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(held_by),UPDATE(held_by) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(held_at) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(released_by) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(released_at) ON TABLE public.payout_holds TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
 

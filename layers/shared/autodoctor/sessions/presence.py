@@ -9,7 +9,14 @@ from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.domain.lifecycle import TERMINAL
-from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
+from autodoctor.errors import (
+    MechanicNotActive,
+    SessionBusy,
+    SessionEnded,
+    SessionNotFound,
+    SessionNotOpen,
+    SessionNotReleasable,
+)
 from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
@@ -92,7 +99,7 @@ RETURNING id AS session_id
 _LOOKUP: Final[LiteralString] = """
 SELECT s.id AS session_id, s.status AS session_status, s.started_at,
        c.user_id = %(user_id)s OR m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_party,
-       m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_mechanic,
+       m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_mechanic, m.status = 'suspended' AS mechanic_suspended,
        EXISTS (SELECT FROM session_participants p JOIN mechanics was ON was.id = p.mechanic_id
                 WHERE p.session_id = s.id AND was.user_id = %(user_id)s AND p.until IS NOT NULL) AS gave_it_back
   FROM sessions s
@@ -114,6 +121,7 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
 
     Raises:
         SessionNotFound: not a party of such a session.
+        MechanicNotActive: the caller is its mechanic and suspended, and it is not live.
         SessionNotOpen: scheduled, and not due yet.
         SessionEnded: it is over.
     """
@@ -125,6 +133,8 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
             raise SessionEnded(found["session_status"])
         if found["session_status"] == "scheduled":
             raise SessionNotOpen(found["session_status"])
+        if found["is_mechanic"] and found["mechanic_suspended"]:
+            raise MechanicNotActive
         raise SessionBusy
     return PresenceRecorded(**recorded)
 

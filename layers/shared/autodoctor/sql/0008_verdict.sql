@@ -199,9 +199,11 @@ BEGIN
          actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = by_user,
          change_data = details
     FROM (SELECT (SELECT id FROM customers WHERE user_id = by_user) AS customer_id,
-                 (SELECT id FROM mechanics WHERE user_id = by_user) AS mechanic_id) AS party
+                 m.id AS mechanic_id, m.status AS mechanic_status
+            FROM (SELECT) AS one LEFT JOIN mechanics m ON m.user_id = by_user) AS party
    WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
-     AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
+     AND (s.customer_id = party.customer_id
+          OR s.mechanic_id = party.mechanic_id AND (party.mechanic_status = 'active' OR s.status = 'live'))
   RETURNING s.id, s.status, s.started_at INTO session_id, session_status, started_at;
   IF NOT FOUND THEN
     RETURN;
@@ -215,4 +217,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION record_join(uuid, uuid, text, jsonb) IS
-  'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or the session is not open.';
+  'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or a suspended mechanic before it is live, or the session is not open.';

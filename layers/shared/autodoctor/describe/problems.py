@@ -150,6 +150,13 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Use a new key for each new request, and the same key and body only to repeat one.",
         _ERRORS,
     ),
+    "too-many-requests": Guide(
+        "One user may do this only so often, so that nobody uses up what others need. Nothing was done. A 429 without "
+        "a type is API Gateway's: more calls came than this service takes, from everybody together.",
+        "Send the same request again after the seconds in Retry-After. Whoever runs this service can raise the limit: "
+        "a row of the table `limits`.",
+        {"limit": "The name of the limit.", "retryAfterSeconds": "As in Retry-After."},
+    ),
     "retired": Guide(
         "The route belonged to the system that this one replaced.",
         "Use the route in `successor`; the Link header has it too, as successor-version.",

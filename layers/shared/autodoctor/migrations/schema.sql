@@ -857,6 +857,35 @@ $$;
 
 COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) IS 'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
 
+CREATE FUNCTION public.count_against(limited text, by_user uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  each interval;
+  latest timestamptz; -- full_at is never later
+BEGIN
+  SELECT l.seconds * 1000000::bigint / l.most * interval '1 microsecond', at + make_interval(secs => l.seconds)
+    INTO each, latest FROM limits l WHERE l.name = limited;
+  IF NOT FOUND THEN
+    RETURN true;
+  END IF;
+  INSERT INTO limit_counters AS c (user_id, limit_name, full_at) VALUES (by_user, limited, at + each)
+  ON CONFLICT (user_id, limit_name) DO UPDATE SET full_at = greatest(c.full_at, at) + each
+   WHERE c.full_at + each <= latest;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'user % has used up the limit %', by_user, limited
+      USING ERRCODE = 'AD007', CONSTRAINT = limited,
+            DETAIL = coalesce((SELECT ceil(extract(epoch FROM c.full_at + each - latest))::integer FROM limit_counters c
+                                WHERE c.user_id = by_user AND c.limit_name = limited), 1);
+  END IF;
+  RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION public.count_against(limited text, by_user uuid) IS 'Counts one use by this user against a limit; true, or raises AD007 with the limit as its constraint and the seconds to wait as its detail. What is rolled back was not counted: call it in the statement that it limits, where that is about to act, before it locks anything else.';
+
 CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1145,6 +1174,24 @@ END
 $$;
 
 COMMENT ON FUNCTION public.forget_idempotency_keys(batch integer) IS 'Deletes up to batch Idempotency-Keys older than 24 hours; returns how many.';
+
+CREATE FUNCTION public.forget_limit_counters(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH old AS MATERIALIZED (
+    SELECT user_id, limit_name FROM limit_counters WHERE full_at <= now() LIMIT batch
+       FOR UPDATE SKIP LOCKED)
+  DELETE FROM limit_counters c USING old WHERE c.user_id = old.user_id AND c.limit_name = old.limit_name;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_limit_counters(batch integer) IS 'Deletes up to batch counters of limits that are wholly free again; returns how many.';
 
 CREATE FUNCTION public.guard_checkout() RETURNS trigger
     LANGUAGE plpgsql
@@ -3198,6 +3245,34 @@ COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When it was archived.';
 
 COMMENT ON COLUMN public.legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
 
+CREATE UNLOGGED TABLE public.limit_counters (
+    user_id uuid NOT NULL,
+    limit_name text NOT NULL,
+    full_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.limit_counters IS 'What is used up of the limits: one row for each user and limit, whatever was done how often, and none once the whole limit is free again. Only count_against() writes it.';
+
+COMMENT ON COLUMN public.limit_counters.limit_name IS 'As in limits.';
+
+COMMENT ON COLUMN public.limit_counters.full_at IS 'When the whole limit is free again; each use moves it by seconds / most.';
+
+CREATE TABLE public.limits (
+    name text NOT NULL,
+    most integer NOT NULL,
+    seconds integer NOT NULL,
+    CONSTRAINT limits_most_check CHECK ((most > 0)),
+    CONSTRAINT limits_seconds_check CHECK (((seconds >= 1) AND (seconds <= 31536000)))
+);
+
+COMMENT ON TABLE public.limits IS 'How often one user may do something. Operators may change a limit without a deployment; one without a row is not checked.';
+
+COMMENT ON COLUMN public.limits.name IS 'What is counted, as in the statements that count it; README.md lists all.';
+
+COMMENT ON COLUMN public.limits.most IS 'So many at once.';
+
+COMMENT ON COLUMN public.limits.seconds IS 'The time in which as many more become possible again, evenly, one after the other.';
+
 CREATE TABLE public.stripe_disputes (
     id text NOT NULL,
     payment_intent_id text NOT NULL,
@@ -4420,6 +4495,12 @@ ALTER TABLE ONLY public.legacy_imports
 ALTER TABLE ONLY public.legacy_rows
     ADD CONSTRAINT legacy_rows_pkey PRIMARY KEY (table_name, row_key);
 
+ALTER TABLE ONLY public.limit_counters
+    ADD CONSTRAINT limit_counters_pkey PRIMARY KEY (user_id, limit_name);
+
+ALTER TABLE ONLY public.limits
+    ADD CONSTRAINT limits_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.mail_deliveries
     ADD CONSTRAINT mail_deliveries_pkey PRIMARY KEY (event_id, user_id);
 
@@ -5045,6 +5126,9 @@ GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.outbox_events TO autodoctor_app;
 
+REVOKE ALL ON FUNCTION public.count_against(limited text, by_user uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_against(limited text, by_user uuid) TO autodoctor_app;
+
 REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
 
@@ -5219,6 +5303,8 @@ GRANT INSERT(intake_id) ON TABLE public.ledger_transfer TO autodoctor_app;
 GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
 
 GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.limits TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.stripe_disputes TO autodoctor_app;
 

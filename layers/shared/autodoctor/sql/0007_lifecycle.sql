@@ -3,7 +3,7 @@
 -- Our errors have SQLSTATE class AD, so that no caller has to read their text:
 -- AD001 no such move, AD002 assignment unavailable, AD003 mechanic and customer are the same user,
 -- AD004 a fixed value was changed or a kept row deleted, AD005 session and assignments disagree at commit,
--- AD006 a customer has used up a plan, AD010 a customer with an open session or payment cannot be erased.
+-- AD006 a customer has used up a plan, AD007 a user has used up a limit, AD010 a customer with an open session or payment cannot be erased.
 --
 -- pg_temp is last in their search path: if it were not named it would come first, and a caller's temporary table of
 -- the same name would catch the audit rows.

@@ -67,14 +67,17 @@ BEGIN
   ELSIF row_now.status = 'waiting' THEN
     row_now.accepted_at := at;
     row_now.mechanic_present := false;
+    row_now.mechanic_claims := false;
     row_now.mechanic_joined_at := NULL;
     IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
                WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
       RAISE EXCEPTION 'mechanic and customer of a session are the same user' USING ERRCODE = 'AD003';
     END IF;
   ELSIF row_now.status = 'pending' THEN
+    PERFORM end_presence_of_mechanic(was, at);
     row_now.mechanic_id := NULL;
     row_now.mechanic_present := false;
+    row_now.mechanic_claims := false;
     row_now.mechanic_joined_at := NULL;
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
@@ -103,7 +106,8 @@ DECLARE
 BEGIN
   NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
-    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
+    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present
+       OR NEW.customer_claims OR NEW.mechanic_claims THEN
       RAISE EXCEPTION 'a session starts pending or scheduled, with nobody present' USING ERRCODE = 'AD001';
     END IF;
   ELSE

@@ -90,7 +90,7 @@ MAY_UPDATE = {
     "customers": {"name", "email", "phone", "referrer_id"},
     "idempotency_keys": None,
     "sessions": {
-        *("status", "mechanic_id", "customer_present", "mechanic_present", "ended_at", "end_reason"),
+        *("status", "mechanic_id", "ended_at", "end_reason"),
         *("absent", "mechanic_notes", "actor", "actor_id", "change_data"),
     },
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
@@ -104,7 +104,7 @@ MAY_UPDATE = {
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
-    "realtime_connections": {"ready", "joined", "queue_position"},
+    "realtime_connections": {"ready", "queue_position"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},

@@ -1,5 +1,6 @@
 """The room as a witness: sockets that are bound to it, what ends their presence, and how much evidence there may be."""
 
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -61,7 +62,7 @@ def test_a_connection_that_is_not_the_callers_and_live_is_refused(
             world.owner.execute("UPDATE realtime_connections SET expires_at = clock_timestamp()")
     with pytest.raises(Unprocessable) as refused:
         join(world.app, customer, session_id, named)
-    assert [each["pointer"] for each in refused.value.extras["errors"]] == ["/connectionId"]
+    assert "'pointer': '/connectionId'" in str(refused.value.extras)
     assert (stretches(world, session_id), present(world, session_id)) == ([], (False, False))
 
 
@@ -180,18 +181,20 @@ def test_evidence_is_bounded_and_presence_stays_right(
 @pytest.mark.parametrize(
     "change",
     [
-        "SET since = since - interval '1 h'",
-        "SET until = until - interval '1 s'",
-        "SET until = NULL, closed_at = NULL",
-        "SET role = 'mechanic', mechanic_id = (SELECT id FROM mechanics LIMIT 1)",
+        "UPDATE session_presence SET since = since - interval '1 h'",
+        "UPDATE session_presence SET until = until - interval '1 s'",
+        "UPDATE session_presence SET until = NULL, closed_at = NULL",
+        "UPDATE session_presence SET role = 'mechanic', mechanic_id = (SELECT id FROM mechanics LIMIT 1)",
     ],
 )
-def test_what_a_witness_saw_is_not_rewritten(world: World, customer: UUID, session_id: UUID, change: str) -> None:
+def test_what_a_witness_saw_is_not_rewritten(
+    world: World, customer: UUID, session_id: UUID, change: LiteralString
+) -> None:
     join(world.app, customer, session_id, socket := world.socket(customer))
     drop(world.app, [socket])
     world.let_time_pass(2)
     with pytest.raises(psycopg.Error) as refused:
-        world.owner.execute(f"UPDATE session_presence {change}")  # type: ignore[arg-type] # noqa: S608
+        world.owner.execute(change)  # type: ignore[arg-type]
     assert refused.value.sqlstate == "AD004"
     with pytest.raises(psycopg.Error):
         world.owner.execute("DELETE FROM session_presence")

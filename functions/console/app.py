@@ -5,7 +5,7 @@ from pathlib import Path
 from autodoctor.errors import NotFound
 from autodoctor.settings import required
 from autodoctor.web.http import Content, Request, Router
-from autodoctor.web.static_files import StaticFiles
+from autodoctor.web.static_files import Places, StaticFiles
 
 FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
 PAGES = {  # the paths after SessionBaseUrl in answers, in mails and at Stripe
@@ -19,9 +19,12 @@ PAGES = {  # the paths after SessionBaseUrl in answers, in mails and at Stripe
 site = StaticFiles(
     Path(__file__).parent / "static",
     PAGES,
-    issuer=required("CONSOLE_ISSUER"),
-    client_id=required("CONSOLE_CLIENT_ID"),
-    connects_to=required("CONSOLE_CONNECTS_TO"),
+    Places(
+        issuer=required("CONSOLE_ISSUER"),
+        client_id=required("CONSOLE_CLIENT_ID"),
+        connects_to=required("CONSOLE_CONNECTS_TO"),
+        pictures_from=required("CONSOLE_PICTURES_FROM"),
+    ),
 )
 router = Router(static=True)
 

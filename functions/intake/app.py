@@ -11,7 +11,6 @@ from autodoctor.errors import (
     PaymentProcessing,
     PaymentsUnavailable,
     SessionBusy,
-    TooManyRequests,
 )
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import CheckoutOpened
@@ -47,7 +46,6 @@ def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
         PaymentProcessing,
         PaymentsUnavailable,
         SessionBusy,
-        TooManyRequests,
     ],
     status={SessionCreated: 201, CheckoutOpened: 202},
     metric="Intakes",

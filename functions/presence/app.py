@@ -1,14 +1,7 @@
 """POST /api/sessions/{sessionId}/join, /leave and /release"""
 
 from autodoctor.db import database
-from autodoctor.errors import (
-    MechanicNotActive,
-    SessionBusy,
-    SessionEnded,
-    SessionNotFound,
-    SessionNotOpen,
-    SessionNotReleasable,
-)
+from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions import presence
 from autodoctor.web.http import Request, Router
@@ -23,7 +16,7 @@ publish = Publisher(db)
     "POST /api/sessions/{sessionId}/join",
     groups=["customers", "mechanics"],
     body=presence.PresenceRequest,
-    raises=[MechanicNotActive, SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen],
+    raises=[SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen],
     metric="Joined",
     after=publish,
 )

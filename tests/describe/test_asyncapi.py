@@ -27,6 +27,7 @@ ROW: dict[str, Any] = {
     "customer_name": "Cora",
     "vehicle": VEHICLE,
     "concern": "It squeals.",
+    "picture_id": SESSION,
     "urgent": False,
 }
 PLACE = {"session_id": SESSION, "place": 1, "mechanics_available": 2, "estimated_wait_seconds": None}

@@ -36,8 +36,7 @@ DECLARE
   each record;
 BEGIN
   FOR each IN SELECT conname, conrelid::regclass AS on_table FROM pg_constraint
-               WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'f')
-               ORDER BY contype <> 'f', coninhcount -- an inherited one goes with its parent's
+               WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'f') ORDER BY contype <> 'f'
   LOOP
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I CASCADE', each.on_table, each.conname);
   END LOOP;

@@ -15,8 +15,7 @@ ARROWS: Final[Mapping[str, str]] = {
     # From the bottom up. What has no row imports nothing of ours: domain, errors, ids, plural, among others.
     "aws": "settings",
     "integrity.checks": "domain ids plural",
-    "limits": "errors",
-    "db": "aws limits",
+    "db": "aws",
     "observability": "aws",
     "web": "aws errors observability",
     "admin": "db errors ids web",
@@ -29,6 +28,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "legacy": "domain ids integrity integrity.checks",
     "payments.ledger": "db deadline domain errors ids payments.stripe web",
     "sessions": "db deadline domain errors ids prefetched settings web",
+    "files": "aws db deadline domain errors ids observability settings web",
     "describe": "admin domain errors events web",
     "events.feed": "aws db errors events observability sessions settings web",
     "notifications": "db errors events ids observability sessions settings web",

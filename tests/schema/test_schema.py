@@ -42,6 +42,10 @@ MAY_INSERT = {
     "intakes": None,
     "waivers": {"session_id", "signed_name", "version", "signed_at"},
     "idempotency_keys": None,
+    "attachments": {
+        *("id", "user_id", "role", "mechanic_id", "session_id", "object_key", "content_type", "bytes"),
+        *("expires_at", "slot", "name", "sha256"),
+    },
     "sessions": {"id", "customer_id", "current_assignment_id", "status", "scheduled_for", "actor", "actor_id"},
     "session_assignments": {
         *("id", "session_id", "attempt", "status", "mechanic_id", "workshop_id", "urgent", "available_at"),
@@ -63,7 +67,6 @@ MAY_INSERT = {
     },
     "settlements": {"session_id", "outcome", "facts"},
     "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
-    "payout_holds": {"payout_id", "reason", "note", "held_by"},
     "mechanic_accounts": {"mechanic_id", "idempotency_key"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},
     "quotes": {"id", "session_id", "mechanic_id", "workshop_id", "note", "actor", "actor_id"},
@@ -87,10 +90,11 @@ MAY_INSERT = {
     **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed", "schedule_runs")),
 }
 MAY_UPDATE = {
+    "attachments": {"session_id", "place", "state", "removed_at"},
     "customers": {"name", "email", "phone", "referrer_id"},
     "idempotency_keys": None,
     "sessions": {
-        *("status", "mechanic_id", "ended_at", "end_reason"),
+        *("status", "mechanic_id", "customer_present", "mechanic_present", "ended_at", "end_reason"),
         *("absent", "mechanic_notes", "actor", "actor_id", "change_data"),
     },
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
@@ -104,7 +108,7 @@ MAY_UPDATE = {
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
-    "realtime_connections": {"ready", "queue_position"},
+    "realtime_connections": {"ready", "joined", "queue_position"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},
@@ -133,7 +137,6 @@ MAY_UPDATE = {
         *JOB_ENDS,
         *("attempts", "stripe_transfer_id", "sent_at", "withheld_cents", "sent_cents", "reversed_cents"),
     },
-    "payout_holds": {"note", "held_by", "held_at", "released_by", "released_at"},
     "refunds": {
         *JOB_ENDS,
         *("attempts", "idempotency_key", "keyed_at", "asked_cents", "stripe_refund_id", "sent_at"),

@@ -143,6 +143,7 @@ def test_a_request_is_shown_with_what_a_mechanic_needs_to_know(world: World) -> 
         "customer_name": "Cora",
         "vehicle_summary": "2019 Volvo V60",
         "concern": "Squeals when braking",
+        "picture_id": None,
         "urgent": True,
         "workshop_id": workshop,
     }

@@ -75,7 +75,7 @@ def test_what_fails_asynchronously_ends_in_an_encrypted_queue(resources: Documen
             for target in (failed["Destination"], undelivered):
                 queue = target["Fn::GetAtt"][0]
                 assert transformed[queue]["Properties"]["SqsManagedSseEnabled"] is True
-    assert asynchronous == 8
+    assert asynchronous == 9
 
 
 def test_every_schedule_retries_and_has_a_dead_letter_queue(transformed: Document) -> None:

@@ -19,7 +19,7 @@ EVERYTHING = {
     "ec2:UnassignPrivateIpAddresses": "checked by Lambda for *",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-CONSUMED = ("FeedQueue", "NotifyQueue", "SettleQueue", "MailFeedbackQueue")
+CONSUMED = ("FeedQueue", "NotifyQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue")
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PUBLISHING = {"events:DescribeEventBus", "events:PutEvents"}
 PUBLISHERS = {
@@ -63,6 +63,8 @@ OWN_GRANTS = {
     "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
     "MailFeedbackFunction": CONSUME,
+    "AttachmentsFunction": {"s3:PutObject", "s3:GetObject"},
+    "ScansFunction": CONSUME | {"sqs:SendMessage", "s3:DeleteObject"},
     "SettleFunction": CONSUME | {"sqs:SendMessage"},
     "PayoutsFunction": {"sqs:SendMessage"},
     "ReconcileFunction": {"sqs:SendMessage"},
@@ -222,6 +224,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
         "ReconcileFunction": sweep,
         "MonitorFunction": sweep,
         "VerifyFunction": sweep,
+        "ScansFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
         "DeadLettersFunction": [{"Fn::GetAtt": [name, "Arn"]} for name in CONSUMED],
     }

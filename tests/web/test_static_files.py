@@ -4,15 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from autodoctor.web.static_files import StaticFiles
+from autodoctor.web.static_files import Places, StaticFiles
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> StaticFiles:
     (tmp_path / "page.html").write_text("<!doctype html><title>A page</title>", encoding="utf-8")
-    return StaticFiles(
-        tmp_path, {}, issuer="https://issuer.example", client_id="client", connects_to="https://issuer.example"
+    places = Places(
+        issuer="https://issuer.example",
+        client_id="client",
+        connects_to="wss://feed.example/live https://issuer.example/pool",
+        pictures_from="https://files.example",
     )
+    return StaticFiles(tmp_path, {}, places)
 
 
 def status(site: StaticFiles, known: str | None) -> int | None:
@@ -40,6 +44,15 @@ def test_a_copy_that_is_still_it_is_not_sent_again(site: StaticFiles, known: str
 @pytest.mark.parametrize("known", [None, "", '"older"', 'W/"older", "oldest"', '"*"', "older"])
 def test_another_copy_is_replaced(site: StaticFiles, known: str | None) -> None:
     assert status(site, known) is None
+
+
+def test_the_page_reaches_its_own_places_and_no_other(site: StaticFiles) -> None:
+    answer = site.file("page.html", None)
+    assert answer is not None
+    policy = answer.headers["Content-Security-Policy"]
+    assert "; connect-src 'self' https://issuer.example wss://feed.example; " in policy
+    assert "; img-src 'self' data: blob: https://files.example; " in policy
+    assert policy.startswith("default-src 'none'; ")
 
 
 def test_a_file_that_is_not_there_is_not_there_whatever_is_known(site: StaticFiles) -> None:

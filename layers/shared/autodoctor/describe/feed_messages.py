@@ -11,13 +11,18 @@ from autodoctor.web.schemas import ResponseModel
 
 
 class NewAssignment(ResponseModel):
-    """A request that has entered the mechanic's queue, or an offer to them."""
+    """A request that has entered the mechanic's queue, or an offer to them.
+
+    Attributes:
+        picture_id: the first picture that the customer sent with it, an attachment that may not be checked yet.
+    """
 
     assignment_id: UUID
     session_id: UUID
     customer_name: str
     vehicle_summary: str
     concern: str
+    picture_id: UUID | None
     urgent: bool
 
 

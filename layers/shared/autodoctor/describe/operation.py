@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 type Tag = Literal[
     "Intake",
+    "Attachments",
     "Sessions",
     "Mechanics",
     "Payments",
@@ -20,6 +21,7 @@ type Tag = Literal[
 
 TAGS: Final[Mapping[Tag, str]] = {
     "Intake": "A customer describes the problem, pays, and signs the waiver.",
+    "Attachments": "Pictures and documents: promised here, uploaded to storage, checked, then read by a URL.",
     "Sessions": "One consultation, from waiting to its end, and what both parties see of it.",
     "Mechanics": "The queue, offers, and availability.",
     "Payments": "Plans, credits, earnings, and how mechanics are paid.",

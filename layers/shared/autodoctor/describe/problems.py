@@ -135,6 +135,21 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Show the customer the new amount, and approve with it if they still want to.",
         {"amountCents": "The present amount, in cents."},
     ),
+    "attachment-not-ready": Guide(
+        "The file has not been uploaded yet, or is being checked for malware, which usually takes seconds.",
+        "Ask again after the seconds in Retry-After, for a minute or two; show meanwhile that it is on its way.",
+        {"attachmentId": "The attachment.", "attachmentState": "Its state: promised or scanning."},
+    ),
+    "attachment-gone": Guide(
+        "The file was refused by the check for malware or could not be checked, was never uploaded, is past the time "
+        "for which files are kept, or was erased on request.",
+        "Do not ask again. Whoever sent it may send another one.",
+        {"attachmentId": "The attachment.", "attachmentState": "Its state: refused or gone."},
+    ),
+    "too-many-uploads": Guide(
+        "A user may have ten uploads under way at once, and begin a hundred within 24 hours.",
+        "Finish the uploads that were begun; one that is not expires by itself after ten minutes and a while.",
+    ),
     "session-busy": Guide(
         "Another request held the same session or customer's money for more than a second. Nothing was done.",
         "Send the same request again after the seconds in Retry-After. That is safe.",
@@ -149,13 +164,6 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "done.",
         "Use a new key for each new request, and the same key and body only to repeat one.",
         _ERRORS,
-    ),
-    "too-many-requests": Guide(
-        "One user may do this only so often, so that nobody uses up what others need. Nothing was done. A 429 without "
-        "a type is API Gateway's: more calls came than this service takes, from everybody together.",
-        "Send the same request again after the seconds in Retry-After. Whoever runs this service can raise the limit: "
-        "a row of the table `limits`.",
-        {"limit": "The name of the limit.", "retryAfterSeconds": "As in Retry-After."},
     ),
     "retired": Guide(
         "The route belonged to the system that this one replaced.",
@@ -177,11 +185,6 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "The user is a mechanic already, and can be only one.",
         "Change the existing one (PATCH /api/admin/mechanics/{mechanicId}).",
         {"mechanicId": "The existing mechanic."},
-    ),
-    "payout-over": Guide(
-        "The payout cannot be held: it was sent, or its customer has all of it back.",
-        "To take back money that was sent, reverse the transfer in Stripe's dashboard.",
-        {"payoutState": "The state of the payout."},
     ),
     "credit-pack-exists": Guide(
         "A pack of credits with this code exists already. Codes are never given twice.",

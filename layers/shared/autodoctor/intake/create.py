@@ -17,7 +17,6 @@ from autodoctor.errors import (
     OwnReferral,
     OwnSession,
     SessionBusy,
-    TooManyRequests,
     Unprocessable,
 )
 from autodoctor.ids import new_id
@@ -112,6 +111,9 @@ WITH allowed AS MATERIALIZED (
      AND (%(waiver_version)s::text IS NULL OR %(waiver_version)s::text = ANY (waiver_versions()))
      AND (%(referral_code)s::text IS NULL OR EXISTS (
            SELECT FROM mechanics r WHERE r.referral_code = %(referral_code)s AND r.user_id <> %(user_id)s))
+     AND NOT EXISTS (SELECT FROM unnest(%(attachment_ids)s::uuid[]) AS wanted (id)
+                      WHERE NOT EXISTS (SELECT FROM attachments f
+                                         WHERE f.id = wanted.id AND attachable(f, %(user_id)s)))
      AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
      AND """
 
@@ -128,7 +130,7 @@ _INTAKE: Final[LiteralString] = """
   SELECT %(user_id)s, %(name)s, %(email)s, %(phone)s,
          (SELECT r.id FROM mechanics r WHERE r.referral_code = %(referral_code)s AND r.status = 'active')
     FROM allowed
-   WHERE (%(key)s::text IS NULL OR EXISTS (SELECT FROM claimed)) AND count_against('intakes', %(user_id)s)
+   WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM claimed)
   ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone,
                                       referrer_id = coalesce(c.referrer_id, excluded.referrer_id)
   RETURNING id, referrer_id
@@ -146,6 +148,10 @@ _INTAKE: Final[LiteralString] = """
    WHERE allowed.uses_per_customer IS NULL
       OR check_plan_uses(customer.id, allowed.code, allowed.uses_per_customer)
   RETURNING *
+), attached AS (
+  UPDATE attachments f SET session_id = intake.id, place = wanted.place
+    FROM intake, unnest(%(attachment_ids)s::uuid[]) WITH ORDINALITY AS wanted (id, place)
+   WHERE f.id = wanted.id AND attachable(f, %(user_id)s)
 )
 """
 
@@ -168,6 +174,9 @@ SELECT (SELECT k.request_hash = %(request_hash)s FROM idempotency_keys k
                 BETWEEN now() AND now() + make_interval(days => %(furthest_schedule_days)s), true) AS within_reach,
        %(referral_code)s::text IS NOT NULL AND r.id IS NULL AS code_unknown, r.user_id = %(user_id)s AS code_is_own,
        coalesce(%(waiver_version)s::text = ANY (waiver_versions()), false) AS waiver_known,
+       ARRAY(SELECT wanted.id FROM unnest(%(attachment_ids)s::uuid[]) AS wanted (id)
+              WHERE NOT EXISTS (SELECT FROM attachments f WHERE f.id = wanted.id AND attachable(f, %(user_id)s)))
+         AS not_attachable,
        coalesce("""
 
 _AS_THINGS_ARE: Final[LiteralString] = """, false) AS plan_sold_so
@@ -208,7 +217,6 @@ def start_intake(
         OwnSession: the preferred mechanic is the customer.
         OwnReferral: the referral code is the customer's own.
         CustomerErased: the customer's data was erased.
-        TooManyRequests: the customer has started too many of late.
     """
     parameters = intake_parameters(user_id, intake, idempotency_key)
     for _ in range(ATTEMPTS):
@@ -234,21 +242,15 @@ def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row
         Problem: whatever `start_intake` raises.
     """
     create = _ALLOWED + funding.sells + " AND " + funding.only_if + _INTAKE + funding.makes + funding.books
-    limited: TooManyRequests | None = None
     try:
         created = database.one(create + funding.answer, parameters)
-    except TooManyRequests as used_up:  # what is in the way all the same, or was done before, says more
-        created, limited = None, used_up
     except psycopg.errors.UniqueViolation:
         created = None
     except Refused as refused:
         if refused.code != PLAN_USED_UP:
             raise
         created = None
-    created = created or _created_before(database, parameters, funding)
-    if created is None and limited is not None:
-        raise limited
-    return created
+    return created or _created_before(database, parameters, funding)
 
 
 def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:
@@ -264,6 +266,7 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
     signature = intake.waiver
     return {
         **intake.model_dump(exclude={"vehicle", "waiver"}),
+        "attachment_ids": list(intake.attachment_ids),  # psycopg makes an array of a list only
         "vehicle": Jsonb(intake.vehicle.model_dump(by_alias=True, exclude_none=True)),
         "signed_name": signature and signature.signed_name,
         "waiver_version": signature and signature.waiver_version,
@@ -308,7 +311,11 @@ def _refuse_input(why: Row, parameters: Row, funding: Funding) -> None:
     if why["code_is_own"]:
         raise OwnReferral
     asked_workshop, asked_mechanic = parameters["workshop_id"], parameters["preferred_mechanic_id"]
-    wrong = [
+    no_files = [
+        (f"/attachmentIds/{parameters['attachment_ids'].index(each)}", "is not a file that can be attached")
+        for each in why["not_attachable"]
+    ]
+    wrong = no_files + [
         (pointer, what)
         for refused, pointer, what in (
             (not why["plan_known"], "/plan", "is not a plan"),

@@ -9,6 +9,7 @@ from autodoctor.domain.referral import canonical_code
 from autodoctor.web.schemas import EmailAddress, Name, RequestBody, now
 
 FIRST_MODEL_YEAR: Final = 1886
+MOST_ATTACHMENTS: Final = 4
 
 
 def _not_after_next_year(year: int) -> int:
@@ -22,6 +23,12 @@ def _no_number(at: object) -> object:
     if not isinstance(at, str) or "-" not in at:
         raise ValueError("must be an ISO 8601 date and time")
     return at
+
+
+def _each_once(ids: tuple[UUID, ...]) -> tuple[UUID, ...]:
+    if len(set(ids)) < len(ids):
+        raise ValueError("must not name one twice")
+    return ids
 
 
 type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -62,4 +69,5 @@ class IntakeRequest(RequestBody):
     workshop_id: UUID | None = None
     scheduled_for: Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_no_number)] | None = None
     waiver: Signature | None = None
+    attachment_ids: Annotated[tuple[UUID, ...], Field(max_length=MOST_ATTACHMENTS), AfterValidator(_each_once)] = ()
     referral_code: Annotated[str, StringConstraints(max_length=40), AfterValidator(canonical_code)] | None = None

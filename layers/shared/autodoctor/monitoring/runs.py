@@ -18,6 +18,7 @@ EVERY_SECONDS: Final = {
     "reconcile": 86_400,
     "relay": 60,
     "settle-missed": 300,
+    "sweep-files": 60,
     "verify": 3_600,
 }
 """The schedules of template.yaml, by the name without the stack's; a test holds them equal."""

@@ -33,10 +33,12 @@ WITH m AS MATERIALIZED (
   ) AS listed ON true
 ), wanted AS MATERIALIZED (
   -- one search of the index for the whole page, whose intakes lie side by side
-  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern
+  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern,
+         first_picture(i.id) AS picture_id
     FROM intakes i WHERE i.id = ANY (ARRAY(SELECT page.session_id FROM page))
 )
-SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.vehicle, wanted.concern
+SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.vehicle, wanted.concern,
+       wanted.picture_id
   FROM page LEFT JOIN wanted ON wanted.id = page.session_id
  ORDER BY (NOT page.urgent), page.queued_at, page.assignment_id
 """
@@ -46,7 +48,11 @@ _START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
 
 
 class QueuedAssignment(ResponseModel):
-    """A request in the queue."""
+    """A request in the queue.
+
+    Attributes:
+        picture_id: the first picture that the customer sent with it, an attachment that may not be checked yet.
+    """
 
     assignment_id: UUID
     session_id: UUID
@@ -56,6 +62,7 @@ class QueuedAssignment(ResponseModel):
     customer_name: str
     vehicle_summary: str
     concern: str
+    picture_id: UUID | None
     urgent: bool
     workshop_id: UUID | None
     queued_at: Utc

@@ -69,12 +69,14 @@ CREATE TABLE settings (
   CONSTRAINT settings_time_limits_are_seconds
     CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds')
            OR value ~ '^[0-9]{1,6}$'),
+  CONSTRAINT settings_retention_is_days
+    CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );
 COMMENT ON TABLE settings IS 'Values that operators may change without a deployment.';
 COMMENT ON COLUMN settings.key IS
-  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 COMMENT ON COLUMN settings.value IS 'The value as text.';
 COMMENT ON COLUMN settings.updated_at IS 'When it was last set.';
 GRANT SELECT ON settings TO autodoctor_app;
@@ -144,79 +146,18 @@ CREATE FUNCTION parting_limit() RETURNS interval LANGUAGE sql STABLE PARALLEL SA
 $$;
 COMMENT ON FUNCTION parting_limit() IS 'How long the parties of a live session may be apart before it is ended.';
 
--- Limits for one user, each a row; count_against() is called by the statement that it limits (autodoctor.limits).
-
-CREATE TABLE limits (
-  name     text PRIMARY KEY,
-  most     integer NOT NULL CHECK (most > 0),
-  seconds  integer NOT NULL CHECK (seconds BETWEEN 1 AND 31536000)
-);
-COMMENT ON TABLE limits IS
-  'How often one user may do something. Operators may change a limit without a deployment; one without a row is not checked.';
-COMMENT ON COLUMN limits.name IS 'What is counted, as in the statements that count it; README.md lists all.';
-COMMENT ON COLUMN limits.most IS 'So many at once.';
-COMMENT ON COLUMN limits.seconds IS 'The time in which as many more become possible again, evenly, one after the other.';
-GRANT SELECT ON limits TO autodoctor_app;
-INSERT INTO limits (name, most, seconds) VALUES
-  ('intakes', 10, 3600), ('pack_checkouts', 10, 3600), ('tickets', 60, 600), ('availability', 60, 3600),
-  ('onboarding_links', 20, 3600), ('quote_amounts', 30, 3600);
-
--- After a crash everybody begins afresh.
-CREATE UNLOGGED TABLE limit_counters (
-  user_id     uuid NOT NULL,
-  limit_name  text NOT NULL,
-  full_at     timestamptz NOT NULL,
-  PRIMARY KEY (user_id, limit_name)
-);
-COMMENT ON TABLE limit_counters IS
-  'What is used up of the limits: one row for each user and limit, whatever was done how often, and none once the whole limit is free again. Only count_against() writes it.';
-COMMENT ON COLUMN limit_counters.limit_name IS 'As in limits.';
-COMMENT ON COLUMN limit_counters.full_at IS 'When the whole limit is free again; each use moves it by seconds / most.';
-
--- The cost has the planner ask it last, when all other conditions hold.
-CREATE FUNCTION count_against(limited text, by_user uuid) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER COST 10000 SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  at timestamptz := clock_timestamp();
-  each interval;
-  latest timestamptz; -- full_at is never later
-BEGIN
-  SELECT l.seconds * 1000000::bigint / l.most * interval '1 microsecond', at + make_interval(secs => l.seconds)
-    INTO each, latest FROM limits l WHERE l.name = limited;
-  IF NOT FOUND THEN
-    RETURN true;
-  END IF;
-  INSERT INTO limit_counters AS c (user_id, limit_name, full_at) VALUES (by_user, limited, at + each)
-  ON CONFLICT (user_id, limit_name) DO UPDATE SET full_at = greatest(c.full_at, at) + each
-   WHERE c.full_at + each <= latest;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'user % has used up the limit %', by_user, limited
-      USING ERRCODE = 'AD007', CONSTRAINT = limited,
-            DETAIL = coalesce((SELECT ceil(extract(epoch FROM c.full_at + each - latest))::integer FROM limit_counters c
-                                WHERE c.user_id = by_user AND c.limit_name = limited), 1);
-  END IF;
-  RETURN true;
-END
+CREATE FUNCTION days_setting(name text, otherwise integer) RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT make_interval(days => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise))
 $$;
-COMMENT ON FUNCTION count_against(text, uuid) IS
-  'Counts one use by this user against a limit; true, or raises AD007 with the limit as its constraint and the seconds to wait as its detail. What is rolled back was not counted: call it in the statement that it limits, where that is about to act, before it locks anything else.';
-REVOKE EXECUTE ON FUNCTION count_against(text, uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION count_against(text, uuid) TO autodoctor_app;
-
-CREATE FUNCTION forget_limit_counters(batch integer DEFAULT 500) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-DECLARE
-  changed integer;
-BEGIN
-  WITH old AS MATERIALIZED (
-    SELECT user_id, limit_name FROM limit_counters WHERE full_at <= now() LIMIT batch
-       FOR UPDATE SKIP LOCKED)
-  DELETE FROM limit_counters c USING old WHERE c.user_id = old.user_id AND c.limit_name = old.limit_name;
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
-END
+COMMENT ON FUNCTION days_setting(text, integer) IS 'A duration from the settings table, where it is in days.';
+CREATE FUNCTION files_kept_for() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT days_setting('retain_files_days', 90)
 $$;
-COMMENT ON FUNCTION forget_limit_counters(integer) IS 'Deletes up to batch counters of limits that are wholly free again; returns how many.';
+COMMENT ON FUNCTION files_kept_for() IS 'How long the files of a session are kept after its end.';
+CREATE FUNCTION messages_kept_for() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT days_setting('retain_messages_days', 365)
+$$;
+COMMENT ON FUNCTION messages_kept_for() IS 'How long the words of a session''s messages are kept after its end.';
 
 CREATE FUNCTION share_of(amount bigint, part bigint, of bigint DEFAULT 10000) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -12,7 +12,7 @@ CREATE TABLE admin_changes (
   after     jsonb NOT NULL,
   at        timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT admin_changes_kind_known CHECK (
-    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|dead_letter_queue\.redriven)$'),
+    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|dead_letter_queue\.redriven)$'),
   CONSTRAINT admin_changes_tell_nothing_of_people CHECK (
     kind NOT LIKE 'mechanic.%' OR NOT (before ?| '{name,email}' OR after ?| '{name,email}'))
 );
@@ -332,6 +332,10 @@ BEGIN
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
+  -- of both parties: a mechanic's picture shows the customer's car; the sweep deletes the files
+  UPDATE attachments SET state = 'gone'
+   WHERE state <> 'gone'
+     AND (user_id = customer_user OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = erased));
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
   DELETE FROM notifications WHERE user_id = customer_user;
   DELETE FROM notification_preferences WHERE user_id = customer_user;

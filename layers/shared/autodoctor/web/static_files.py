@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,6 +25,24 @@ _CONFIG: Final = "config.json"
 _ETAG: Final = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The rest of the deployment, as the application's pages see it.
+
+    Attributes:
+        issuer: URL of the issuer whose tokens the API accepts, where users sign in.
+        client_id: the application's id at the issuer.
+        connects_to: URLs that it may call beside its own origin, separated by spaces: issuer, feed, and where files are
+            uploaded.
+        pictures_from: URL from which it may show pictures, beside its own origin.
+    """
+
+    issuer: str
+    client_id: str
+    connects_to: str
+    pictures_from: str
+
+
 class StaticFiles:
     """The files of a folder, read once.
 
@@ -31,20 +50,16 @@ class StaticFiles:
         folder: where they are.
         pages: the file that answers an address without a file of its own, by the address's first segment; mails and
             Stripe lead to such addresses.
-        issuer: URL of the issuer whose tokens the API accepts, where users sign in.
-        client_id: the console's id at the issuer.
-        connects_to: URLs that the console may call beside its own origin, separated by spaces: issuer and feed.
+        places: what it needs to know of the rest of the deployment.
     """
 
-    def __init__(
-        self, folder: Path, pages: Mapping[str, str], *, issuer: str, client_id: str, connects_to: str
-    ) -> None:
+    def __init__(self, folder: Path, pages: Mapping[str, str], places: Places) -> None:
         self._files = _read(folder)
         self._pages = pages
-        self._config = json.dumps({"issuer": issuer, "clientId": client_id})
+        self._config = json.dumps({"issuer": places.issuer, "clientId": places.client_id})
         self._headers = {
             "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
-            "Content-Security-Policy": _policy(connects_to),
+            "Content-Security-Policy": _policy(places.connects_to, places.pictures_from),
             "Cross-Origin-Opener-Policy": "same-origin",
             "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
             "Referrer-Policy": "no-referrer",
@@ -91,10 +106,15 @@ def _type(name: str) -> str:
     return _TYPES.get(Path(name).suffix, "application/json")
 
 
-def _policy(connects_to: str) -> str:
-    addresses = [urlsplit(each) for each in connects_to.split()]
-    origins = " ".join(sorted({f"{address.scheme}://{address.netloc}" for address in addresses}))
+def _policy(connects_to: str, pictures_from: str) -> str:
+    # blob: is a picture of the page's own, shown before it is uploaded
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        f"connect-src 'self' {origins}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; "
+        f"img-src 'self' data: blob: {_origins(pictures_from)}; "
+        f"connect-src 'self' {_origins(connects_to)}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+
+
+def _origins(urls: str) -> str:
+    addresses = [urlsplit(each) for each in urls.split()]
+    return " ".join(sorted({f"{address.scheme}://{address.netloc}" for address in addresses}))

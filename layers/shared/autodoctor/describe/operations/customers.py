@@ -27,6 +27,28 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Intake",
         "Puts the session into the queue. Signing again answers the present state; the first signature counts.",
     ),
+    "POST /api/intakes/attachments": Operation(
+        "promiseIntakeAttachment",
+        "Promise a file for an intake",
+        "Attachments",
+        "Before the intake: POST the file to `upload.url` as multipart/form-data, `upload.fields` first and the file "
+        "last, as the field `file`. Storage takes this type, length and checksum only. Then name the attachment in "
+        "`attachmentIds` of the intake, within a day. At most ten promises at once, a hundred a day.",
+    ),
+    "POST /api/sessions/{sessionId}/attachments": Operation(
+        "promiseSessionAttachment",
+        "Promise a file for the room of a session",
+        "Attachments",
+        "Like the one for an intake, for a party of a session that is open. The message that shows it names its id.",
+    ),
+    "GET /api/attachments/{attachmentId}": Operation(
+        "readAttachment",
+        "Read a file",
+        "Attachments",
+        "For the parties of its session, whoever sent it, and admins; its first picture also for mechanics whose queue "
+        "shows the request. `url` is good for a minute. Until the file has been checked for malware the answer is 409: "
+        "ask again after the seconds in Retry-After.",
+    ),
     "POST /api/sessions/{sessionId}/join": Operation(
         "joinSession",
         "Join a session",

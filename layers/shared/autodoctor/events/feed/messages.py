@@ -57,7 +57,7 @@ WITH message AS MATERIALIZED (
      AND CASE WHEN %(connection_id)s::text IS NULL THEN c.ready ELSE c.connection_id = %(connection_id)s::text END
 )
 SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, f.reason,
-       NULL AS customer_name, NULL AS vehicle, NULL AS concern, NULL AS urgent
+       NULL AS customer_name, NULL AS vehicle, NULL AS concern, NULL AS urgent, NULL AS picture_id
   FROM message f
   JOIN sessions s ON s.id = f.session_id
   JOIN customers k ON k.id = s.customer_id
@@ -65,7 +65,8 @@ SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, 
  WHERE f.type = 'session_updated'
 UNION ALL
 SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, f.reason,
-       i.customer_name, i.vehicle, i.concern, a.urgent
+       i.customer_name, i.vehicle, i.concern, a.urgent,
+       CASE f.type WHEN 'new_assignment' THEN first_picture(f.session_id) END
   FROM message f
   JOIN session_assignments a ON a.id = f.assignment_id
   JOIN intakes i ON i.id = f.session_id
@@ -172,6 +173,7 @@ def frame(row: Row) -> bytes:
             "customerName": row["customer_name"],
             "vehicleSummary": vehicle_summary(row["vehicle"]),
             "concern": row["concern"],
+            "pictureId": row["picture_id"],
             "urgent": row["urgent"],
         }
     else:

@@ -1,8 +1,8 @@
-"""GET, POST and PATCH /api/admin/mechanics, /workshops, /plans and /credit-packs; GET /api/admin/reconcile, /verify"""
+"""/api/admin/mechanics, /workshops, /plans, /credit-packs and /payouts; GET /api/admin/reconcile, /verify"""
 
 from typing import Final
 
-from autodoctor.admin import mechanics, packs, plans, workshops
+from autodoctor.admin import mechanics, packs, payouts, plans, workshops
 from autodoctor.admin.changes import code_of
 from autodoctor.db import database
 from autodoctor.errors import SessionBusy
@@ -124,6 +124,27 @@ def add_pack(request: Request) -> packs.AdminCreditPack:
 def change_pack(request: Request) -> packs.AdminCreditPack:
     code = code_of(request.path, packs.CreditPackNotFound)
     return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
+
+
+@router.route("GET /api/admin/payouts", groups=ADMINS, query=["cursor", "limit", "mechanicId", "state"])
+def list_payouts(request: Request) -> payouts.AdminPayouts:
+    return payouts.payouts(db, request.query)
+
+
+@router.route(
+    "POST /api/admin/payouts/{payoutId}/hold",
+    groups=ADMINS,
+    body=payouts.HoldRequest,
+    raises=[payouts.PayoutNotFound, payouts.PayoutOver, SessionBusy],
+)
+def hold_payout(request: Request) -> payouts.AdminPayout:
+    payout_id = request.id("payoutId", payouts.PayoutNotFound)
+    return payouts.hold(db, request.caller.user_id, payout_id, request.json(payouts.HoldRequest))
+
+
+@router.route("POST /api/admin/payouts/{payoutId}/release", groups=ADMINS, raises=[payouts.PayoutNotFound, SessionBusy])
+def release_payout(request: Request) -> payouts.AdminPayout:
+    return payouts.release(db, request.caller.user_id, request.id("payoutId", payouts.PayoutNotFound))
 
 
 @router.route("GET /api/admin/verify", groups=ADMINS, query=["limit"])

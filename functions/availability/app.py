@@ -1,7 +1,7 @@
 """GET and POST /api/mechanic/availability"""
 
 from autodoctor.db import database
-from autodoctor.errors import MechanicNotActive, SessionBusy
+from autodoctor.errors import MechanicNotActive, SessionBusy, TooManyRequests
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions import availability as use_case
 from autodoctor.sessions.availability import Availability, AvailabilityRequest
@@ -25,7 +25,7 @@ def fetch(request: Request) -> Availability:
     "POST /api/mechanic/availability",
     groups=["mechanics"],
     body=AvailabilityRequest,
-    raises=[MechanicNotActive, SessionBusy],
+    raises=[MechanicNotActive, SessionBusy, TooManyRequests],
     after=publish,
 )
 def change(request: Request) -> Availability:

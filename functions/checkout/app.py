@@ -7,7 +7,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from autodoctor.db import database
 from autodoctor.deadline import SecondsLeft
-from autodoctor.errors import CustomerErased, IntakeNotFound, PaymentProcessing, PaymentsUnavailable, SessionBusy
+from autodoctor.errors import (
+    CustomerErased,
+    IntakeNotFound,
+    PaymentProcessing,
+    PaymentsUnavailable,
+    SessionBusy,
+    TooManyRequests,
+)
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import IntakeStatus, intake_status
 from autodoctor.monitoring.scheduled import scheduled
@@ -32,7 +39,7 @@ def status(request: Request) -> IntakeStatus:
     "POST /api/customer/credits/checkout",
     groups=["customers"],
     body=PackRequest,
-    raises=[CustomerErased, PaymentProcessing, PaymentsUnavailable, SessionBusy],
+    raises=[CustomerErased, PaymentProcessing, PaymentsUnavailable, SessionBusy, TooManyRequests],
     status=202,
 )
 def buy(request: Request) -> PackCheckout:

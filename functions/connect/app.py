@@ -3,7 +3,7 @@
 from autodoctor.admin.accounts import AccountRenewed, renew_account
 from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.db import database
-from autodoctor.errors import MechanicNotActive, PaymentsUnavailable, SessionBusy
+from autodoctor.errors import MechanicNotActive, PaymentsUnavailable, SessionBusy, TooManyRequests
 from autodoctor.payments.stripe.client import check_stripe, stripe_client
 from autodoctor.payments.stripe.connect import Onboarding, OnboardingLink, onboarding, start_onboarding
 from autodoctor.settings import session_base_url
@@ -16,7 +16,9 @@ db = database()
 
 
 @router.route(
-    "POST /api/mechanic/onboarding", groups=["mechanics"], raises=[MechanicNotActive, PaymentsUnavailable, SessionBusy]
+    "POST /api/mechanic/onboarding",
+    groups=["mechanics"],
+    raises=[MechanicNotActive, PaymentsUnavailable, SessionBusy, TooManyRequests],
 )
 def start(request: Request) -> OnboardingLink:
     return start_onboarding(db, stripe_client(), request.caller.user_id)

@@ -11,6 +11,7 @@ from autodoctor.errors import (
     PaymentProcessing,
     PaymentsUnavailable,
     SessionBusy,
+    TooManyRequests,
 )
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import CheckoutOpened
@@ -46,6 +47,7 @@ def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
         PaymentProcessing,
         PaymentsUnavailable,
         SessionBusy,
+        TooManyRequests,
     ],
     status={SessionCreated: 201, CheckoutOpened: 202},
     metric="Intakes",

@@ -1,7 +1,14 @@
 """POST /api/sessions/{sessionId}/join, /leave and /release"""
 
 from autodoctor.db import database
-from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
+from autodoctor.errors import (
+    MechanicNotActive,
+    SessionBusy,
+    SessionEnded,
+    SessionNotFound,
+    SessionNotOpen,
+    SessionNotReleasable,
+)
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions import presence
 from autodoctor.web.http import Request, Router
@@ -16,7 +23,7 @@ publish = Publisher(db)
     "POST /api/sessions/{sessionId}/join",
     groups=["customers", "mechanics"],
     body=presence.PresenceRequest,
-    raises=[SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen],
+    raises=[MechanicNotActive, SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen],
     metric="Joined",
     after=publish,
 )

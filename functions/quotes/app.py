@@ -1,7 +1,7 @@
 """POST /api/sessions/{sessionId}/escalate, the routes of /api/quotes/{quoteId}, and lists of quotes and workshops"""
 
 from autodoctor.db import database
-from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound
+from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound, TooManyRequests
 from autodoctor.events.publish import Publisher
 from autodoctor.quotes import quotes
 from autodoctor.quotes import views as quote_views
@@ -45,7 +45,7 @@ def escalate(request: Request) -> Quote:
     "POST /api/quotes/{quoteId}/amount",
     groups=["mechanics"],
     body=quotes.AmountRequest,
-    raises=[MechanicNotActive, OwnQuote, QuoteDecided, QuoteNotFound, SessionBusy],
+    raises=[MechanicNotActive, OwnQuote, QuoteDecided, QuoteNotFound, SessionBusy, TooManyRequests],
     after=publish,
 )
 def give_amount(request: Request) -> Quote:

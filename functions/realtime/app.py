@@ -1,6 +1,7 @@
 """POST /api/realtime/ticket"""
 
 from autodoctor.db import database
+from autodoctor.errors import TooManyRequests
 from autodoctor.events.feed.tickets import Ticket, issue_ticket
 from autodoctor.settings import required
 from autodoctor.web.http import Request, Router
@@ -12,7 +13,11 @@ db = database()
 
 
 @router.route(
-    "POST /api/realtime/ticket", groups=["customers", "mechanics", "admins"], body=EmptyBody, metric="Tickets"
+    "POST /api/realtime/ticket",
+    groups=["customers", "mechanics", "admins"],
+    body=EmptyBody,
+    raises=[TooManyRequests],
+    metric="Tickets",
 )
 def ticket(request: Request) -> Ticket:
     request.json(EmptyBody)

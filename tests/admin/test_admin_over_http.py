@@ -6,9 +6,11 @@ from uuid import UUID
 import pytest
 
 from autodoctor.ids import new_id
+from autodoctor.payments.settlement import settle
 from support.account import Account, Caller, document
 from support.admin_changes import NEW_PLAN
 from support.invariants.sessions import violations
+from support.money.purchases import buy, complete, give
 
 MECHANICS, WORKSHOPS, PLANS, PACKS = (
     f"/api/admin/{path}" for path in ("mechanics", "workshops", "plans", "credit-packs")
@@ -35,6 +37,31 @@ def published(account: Account, *subjects: object) -> bool:
     """Whether the bus has all their events, or a call has said that the bus was too slow for it."""
     waiting = account.world.one("SELECT count(*) FROM outbox WHERE subject_id::text = ANY (%s)", list(subjects))
     return waiting == 0 or any(f"Publish{fate}=1" in line.text for line in account.lines for fate in GIVEN_UP)
+
+
+# --- payouts --------------------------------------------------------------------------------------
+
+
+def test_a_suspension_holds_money_and_session_and_an_admin_may_release(account: Account) -> None:
+    admin, mechanic, customer = account.admin(), account.world.mechanic(), new_id()
+    give(account.world, customer, 3)
+    earned = buy(account.world, customer, "standard")
+    complete(account.world, earned, customer, mechanic)
+    settle(account.world.app, earned.session_id)
+    waiting = account.queued(account.customer())
+    at_work = account.mechanic(mechanic)
+    at_work.post(f"/api/mechanic/assignments/{waiting['assignmentId']}/accept")
+    patch(admin, f"{MECHANICS}/{mechanic.id}", status="suspended")
+    assert account.world.status(UUID(waiting["sessionId"])) == "pending"
+    assert refusal(at_work, "POST", f"/api/sessions/{waiting['sessionId']}/join") == (404, "not-found")
+    (payout,) = admin.get("/api/admin/payouts", state="held", mechanicId=str(mechanic.id))["payouts"]
+    assert [each["reason"] for each in payout["holds"]] == ["suspended"]
+    path = f"/api/admin/payouts/{payout['payoutId']}"
+    held = admin.post(f"{path}/hold", {"reason": "Ask the bank."})
+    assert [each["note"] for each in held["holds"]] == [None, "Ask the bank."]
+    assert at_work.get("/api/mechanic/earnings")["earnings"][0]["status"] == "held"
+    assert admin.post(f"{path}/release")["state"] == "due"
+    assert violations(account.world.owner) == []
 
 
 # --- mechanics and workshops ----------------------------------------------------------------------

@@ -36,7 +36,8 @@ DECLARE
   each record;
 BEGIN
   FOR each IN SELECT conname, conrelid::regclass AS on_table FROM pg_constraint
-               WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'f') ORDER BY contype <> 'f'
+               WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'f')
+               ORDER BY contype <> 'f', coninhcount -- an inherited one goes with its parent's
   LOOP
     EXECUTE format('ALTER TABLE %s DROP CONSTRAINT IF EXISTS %I CASCADE', each.on_table, each.conname);
   END LOOP;

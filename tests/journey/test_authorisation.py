@@ -229,6 +229,11 @@ ROUTES = {
     "decline a quote": Route("POST", "/api/quotes/{session}/decline", live, dict.fromkeys(ANY_CUSTOMER, 404)),
     "see one's onboarding": Route("GET", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
     "go through onboarding": Route("POST", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
+    "list payouts": Route("GET", "/api/admin/payouts", live, {"admin": 200}),
+    "hold a payout": Route(
+        "POST", "/api/admin/payouts/{session}/hold", live, {"admin": 404}, lambda _session: {"reason": "Who is this?"}
+    ),
+    "release a payout": Route("POST", "/api/admin/payouts/{session}/release", live, {"admin": 404}),
     "renew a mechanic's account": Route("POST", "/api/admin/mechanics/{session}/renew-account", live, {"admin": 404}),
 }
 

@@ -15,7 +15,8 @@ ARROWS: Final[Mapping[str, str]] = {
     # From the bottom up. What has no row imports nothing of ours: domain, errors, ids, plural, among others.
     "aws": "settings",
     "integrity.checks": "domain ids plural",
-    "db": "aws",
+    "limits": "errors",
+    "db": "aws limits",
     "observability": "aws",
     "web": "aws errors observability",
     "admin": "db errors ids web",

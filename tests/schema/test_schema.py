@@ -67,6 +67,7 @@ MAY_INSERT = {
     },
     "settlements": {"session_id", "outcome", "facts"},
     "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
+    "payout_holds": {"payout_id", "reason", "note", "held_by"},
     "mechanic_accounts": {"mechanic_id", "idempotency_key"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},
     "quotes": {"id", "session_id", "mechanic_id", "workshop_id", "note", "actor", "actor_id"},
@@ -94,7 +95,7 @@ MAY_UPDATE = {
     "customers": {"name", "email", "phone", "referrer_id"},
     "idempotency_keys": None,
     "sessions": {
-        *("status", "mechanic_id", "customer_present", "mechanic_present", "ended_at", "end_reason"),
+        *("status", "mechanic_id", "ended_at", "end_reason"),
         *("absent", "mechanic_notes", "actor", "actor_id", "change_data"),
     },
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
@@ -108,7 +109,7 @@ MAY_UPDATE = {
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
-    "realtime_connections": {"ready", "joined", "queue_position"},
+    "realtime_connections": {"ready", "queue_position"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},
@@ -137,6 +138,7 @@ MAY_UPDATE = {
         *JOB_ENDS,
         *("attempts", "stripe_transfer_id", "sent_at", "withheld_cents", "sent_cents", "reversed_cents"),
     },
+    "payout_holds": {"note", "held_by", "held_at", "released_by", "released_at"},
     "refunds": {
         *JOB_ENDS,
         *("attempts", "idempotency_key", "keyed_at", "asked_cents", "stripe_refund_id", "sent_at"),

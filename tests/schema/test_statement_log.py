@@ -14,11 +14,11 @@ import pytest
 
 from autodoctor import sessions
 from autodoctor.errors import Problem
+from autodoctor.events.feed import connections
 from autodoctor.intake import create, waiver
 from autodoctor.sessions import active, queue
 from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
 from autodoctor.sessions.end import Ender, end_session
-from autodoctor.sessions.presence import forget_connection
 from autodoctor.sessions.queue_position import queue_positions
 from localcloud.database.postgres import PostgresServer
 from support.concurrency.conflicts import OPERATIONS, STATES, Scenario
@@ -47,11 +47,11 @@ def play_everything(world: World) -> None:
     set_availability(world.app, scenario.mechanic.user_id, AvailabilityRequest(available=False))
     queue_positions(world.app)
     world.owner.execute(
-        "INSERT INTO realtime_connections (connection_id, user_id, groups, since, joined, expires_at)"
+        "INSERT INTO realtime_connections (connection_id, user_id, groups, since, room, expires_at)"
         " VALUES ('a connection', %s, '{customers}', 0, %s, now() + interval '1 hour')",
         [scenario.customer, scenario.session_id],
     )
-    world.app.transaction(lambda connection: forget_connection(connection, "a connection"))
+    connections.drop(world.app, ["a connection"])
     waiting = Scenario(world, "waiting")
     plant_meeting(world, waiting.session_id, waiting.mechanic, "61")
     world.end(waiting.customer, waiting.session_id)

@@ -22,6 +22,7 @@ NOTHING = {
     "released": 0,
     "ended": 0,
     "forgotten_keys": 0,
+    "forgotten_counters": 0,
 }
 TWO_HOURS = 7200
 
@@ -31,8 +32,9 @@ def plenty() -> float:
 
 
 def swept(world: World) -> dict[str, int]:
-    """The counts of a sweep, without the zeros."""
-    return {name: count for name, count in sweep(world.app, plenty).model_dump().items() if count}
+    """The counts of a sweep, without the zeros and without the counters of limits, which each intake has."""
+    counts = sweep(world.app, plenty).model_dump(exclude={"forgotten_counters"})
+    return {name: count for name, count in counts.items() if count}
 
 
 def sees(world: World, mechanic: Mechanic) -> list[UUID]:

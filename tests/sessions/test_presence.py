@@ -11,7 +11,7 @@ from autodoctor.ids import new_id
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.presence import PresenceRecorded, join, leave, release
 from autodoctor.sessions.queue import fetch_queue
-from support.evidence import assignments, column, events, last_event
+from support.evidence import assignments, column, events
 from support.world import Mechanic, World
 
 
@@ -75,16 +75,6 @@ def test_a_customer_may_join_while_nobody_has_accepted(world: World, mechanic: M
     world.accept(mechanic, created)
     assert join(world.app, mechanic.user_id, created.session_id).session_status == "live"
     assert events(world, created.session_id) == ["pending", "customer joined", "waiting", "mechanic joined", "live"]
-
-
-def test_the_connection_is_kept_with_the_evidence(world: World, customer: UUID, session_id: UUID) -> None:
-    join(world.app, customer, session_id, "L0SM9cOFvHcCIhw=")
-    event = last_event(world, session_id)
-    assert (event["data"], event["actor"], event["actor_id"]) == (
-        {"connectionId": "L0SM9cOFvHcCIhw="},
-        "customer",
-        customer,
-    )
 
 
 def test_a_scheduled_session_is_not_open_before_it_comes_due(world: World, customer: UUID, next_week: str) -> None:

@@ -64,3 +64,13 @@ def column(world: World, session_id: UUID, name: str) -> Any:  # noqa: ANN401 (a
     row = world.owner.execute("SELECT * FROM sessions WHERE id = %s", [session_id]).fetchone()
     assert row is not None
     return row[name]
+
+
+def stretches(world: World, session_id: UUID) -> list[str]:
+    """The evidence of presence, oldest first: `customer room` for each stretch, with `...` while it lasts."""
+    rows = world.owner.execute(
+        "SELECT role || ' ' || source || CASE WHEN until IS NULL THEN '...' ELSE '' END AS stretch"
+        "  FROM session_presence WHERE session_id = %s ORDER BY id",
+        [session_id],
+    )
+    return [row["stretch"] for row in rows]

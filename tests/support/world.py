@@ -2,6 +2,7 @@
 
 import functools
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,12 @@ PATIENCE_SECONDS = 60.0
 _SENT: LiteralString = """
 SELECT FROM pg_stat_activity
  WHERE datname = current_database() AND usename = 'autodoctor_app' AND query LIKE '%%' || %s || '%%'
+"""
+_SOCKET: LiteralString = """
+INSERT INTO realtime_connections (connection_id, user_id, groups, mechanic_id, workshop_id, since, expires_at)
+SELECT %(connection_id)s, %(user_id)s, CASE WHEN m.id IS NULL THEN '{customers}'::text[] ELSE '{mechanics}' END,
+       m.id, m.workshop_id, 0, clock_timestamp() + interval '2 hours'
+  FROM (SELECT) AS one LEFT JOIN mechanics m ON m.user_id = %(user_id)s
 """
 
 
@@ -148,6 +155,14 @@ class World:
         join(self.app, customer, created.session_id)
         join(self.app, mechanic.user_id, created.session_id)
         return created
+
+    # --- sockets ----------------------------------------------------------------------------------
+
+    def socket(self, user_id: UUID, connection_id: str | None = None) -> str:
+        """A connection that this user has open, as far as the database knows; returns its id."""
+        connection_id = connection_id or f"{secrets.token_urlsafe(11)[:15]}="
+        self.app.execute(_SOCKET, {"connection_id": connection_id, "user_id": user_id})
+        return connection_id
 
     # --- single steps -----------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from autodoctor.aws.secrets import check_database, database_url
+from autodoctor.limits import USED_UP, too_many_requests
 
 type Row = dict[str, Any]
 type Parameters = Mapping[str, object] | Sequence[object]
@@ -38,6 +39,8 @@ class Database:
 
     Every operation of ours is idempotent or recognises its own work, so a statement or transaction
     whose connection died is simply run once more on a new one.
+
+    A rule of the schema that says no is raised as Refused, a user's limit (autodoctor.limits) as TooManyRequests.
 
     Args:
         url: called for every new connection, so that a rotated password is followed.
@@ -89,6 +92,8 @@ class Database:
             self.close()
             return work(self._usable())
         except psycopg.DatabaseError as failure:
+            if failure.sqlstate == USED_UP:
+                raise too_many_requests(failure) from failure
             if failure.sqlstate is not None and failure.sqlstate.startswith("AD"):
                 raise Refused(failure.sqlstate) from failure
             raise

@@ -243,6 +243,25 @@ class IdempotencyKeyReused(Unprocessable):
         )
 
 
+class TooManyRequests(Problem):
+    """The caller has used up a limit (autodoctor.limits); nothing was done.
+
+    Args:
+        limit: its name.
+        seconds: until the same request can succeed.
+    """
+
+    status, slug, title = 429, "too-many-requests", "Too many requests"
+
+    def __init__(self, limit: str, seconds: int) -> None:
+        super().__init__(
+            f"You have done this too often; try again in {seconds} s.",
+            headers={"Retry-After": str(seconds)},
+            limit=limit,
+            retryAfterSeconds=seconds,
+        )
+
+
 class Retired(Problem):
     """The route is gone; its successor is linked."""
 

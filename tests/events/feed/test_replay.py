@@ -221,15 +221,6 @@ def test_of_two_sockets_that_end_at_once_one_takes_the_party_along(world: World,
         world.end(customer, created.session_id)
 
 
-def test_a_connection_of_somebody_else_stands_for_nobody(world: World) -> None:
-    mechanic, customer = world.mechanic(), new_id()
-    theirs = connected(world, new_id(), "customers")
-    created = world.waiting(mechanic, customer)
-    join(world.app, customer, created.session_id, theirs)
-    connections.drop(world.app, [theirs])
-    assert world.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
-
-
 def test_an_older_event_is_still_told_to_whom_the_newer_one_is_not_for(world: World) -> None:
     mechanic, customer = world.mechanic(), new_id()
     connection = connected(world, mechanic.user_id, "mechanics")

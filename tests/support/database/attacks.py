@@ -164,12 +164,18 @@ ATTACKS = [
         "UPDATE sessions SET end_reason = 'no_show' WHERE id = %(cancelled)s"),
     by_hand(6, "a lower threshold afterwards", FIXED,
         "UPDATE sessions SET min_billable_seconds = 0 WHERE id = %(completed)s"),
-    both(6, "come after the end", NO_MOVE, "UPDATE sessions SET customer_present = true WHERE id = %(cancelled)s"),
-    both(6, "come and end in one statement", NO_MOVE,
+    by_hand(6, "come after the end", NO_MOVE, "UPDATE sessions SET customer_present = true WHERE id = %(cancelled)s"),
+    by_hand(6, "come and end in one statement", NO_MOVE,
         "UPDATE sessions SET customer_present = true, status = 'cancelled' WHERE id = %(half_joined)s"),
     by_hand(6, "be there from the beginning", NO_MOVE, FREE + """
         INSERT INTO sessions (id, customer_id, current_assignment_id, customer_present)
         VALUES (%(new)s, %(free_customer)s, %(newer)s, true)"""),
+    app_only(6, "say by hand that somebody is there",
+        "UPDATE sessions SET customer_present = true WHERE id = %(waiting)s"),
+    app_only(6, "invent what a witness saw", """
+        INSERT INTO session_presence (session_id, role, source, since)
+        VALUES (%(waiting)s, 'customer', 'claim', now())"""),
+    app_only(6, "bind a socket to a room by hand", "UPDATE realtime_connections SET room = %(waiting)s"),
     app_only(6, "say by hand when somebody came",
         "UPDATE sessions SET customer_joined_at = now() WHERE id = %(waiting)s"),
     by_hand(7, "change the evidence", FIXED,

@@ -85,6 +85,21 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         (f"UPDATE refunds SET state = 'held', next_attempt_at = {_A_DAY_AGO}",),
         (f"UPDATE payout_reversals SET state = 'due', next_attempt_at = {_A_DAY_AGO}",),
     ],
+    "hold_overlooked": [
+        ("INSERT INTO payout_holds (payout_id, reason) SELECT id, 'operator' FROM payouts WHERE state = 'due'",),
+        (
+            (
+                "UPDATE payouts SET state = 'held', waits_for = 'release', next_attempt_at = NULL"
+                " WHERE session_id = '{completed by card, not sent}'"
+            ),
+        ),
+        (
+            (
+                "UPDATE mechanics SET status = 'suspended' WHERE id = (SELECT mechanic_id FROM payouts"
+                " WHERE session_id = '{completed by card, not sent}')"
+            ),
+        ),
+    ],
     "loss_unbooked": [
         (f"UPDATE stripe_refunds SET booked = 'nothing', created_at = {_A_DAY_AGO} WHERE amount_cents = 300",),
     ],

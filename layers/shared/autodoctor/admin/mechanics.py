@@ -62,13 +62,16 @@ RETURNING """
 
 _OF_USER: Final[LiteralString] = "SELECT " + _SHOWN + ", " + OWN + " FROM mechanics m WHERE m.user_id = %(user_id)s"
 
-# Their offers are read before the trigger queues them again.
+# Their offers and their waiting session are read before the trigger queues them again.
 _CHANGE: Final[LiteralString] = (
     """
 WITH offered AS MATERIALIZED (
-  SELECT a.session_id FROM session_assignments a
-   WHERE a.status = 'offered' AND a.mechanic_id = %(mechanic_id)s
-   ORDER BY a.offer_expires_at LIMIT %(most)s
+  SELECT s.id AS session_id FROM sessions s
+   WHERE s.mechanic_id = %(mechanic_id)s AND s.ended_at IS NULL AND s.status = 'waiting'
+  UNION ALL
+  (SELECT a.session_id FROM session_assignments a
+    WHERE a.status = 'offered' AND a.mechanic_id = %(mechanic_id)s
+    ORDER BY a.offer_expires_at LIMIT %(most)s)
 )
 UPDATE mechanics m
    SET (name, email, workshop_id, status, change_id, changed_by) = (
@@ -105,7 +108,7 @@ class Mechanic(ResponseModel):
     Attributes:
         available: whether requests for them are offered.
         session_id: the session they are waiting for or in.
-        offered: the sessions that were offered to them before the change; not on the wire.
+        offered: the sessions that were offered to them, or waited for them, before the change; not on the wire.
     """
 
     mechanic_id: UUID
@@ -217,8 +220,9 @@ def _of_a_known_workshop(database: Database, statement: LiteralString, parameter
 def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch: MechanicPatch) -> Mechanic:
     """Change a mechanic; repeating it changes nothing.
 
-    A suspended mechanic keeps their current session; their offers are queued again in the same transaction. A
-    workshop's offers are also queued again when the mechanic leaves it.
+    A suspended mechanic keeps a session that is live; their offers and a session that waits for them are queued again
+    in the same transaction, and what they are owed is held until they are active again. A workshop's offers are also
+    queued again when the mechanic leaves it.
 
     Args:
         database: as the application role.

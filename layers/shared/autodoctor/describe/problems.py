@@ -165,6 +165,13 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Use a new key for each new request, and the same key and body only to repeat one.",
         _ERRORS,
     ),
+    "too-many-requests": Guide(
+        "One user may do this only so often, so that nobody uses up what others need. Nothing was done. A 429 without "
+        "a type is API Gateway's: more calls came than this service takes, from everybody together.",
+        "Send the same request again after the seconds in Retry-After. Whoever runs this service can raise the limit: "
+        "a row of the table `limits`.",
+        {"limit": "The name of the limit.", "retryAfterSeconds": "As in Retry-After."},
+    ),
     "retired": Guide(
         "The route belonged to the system that this one replaced.",
         "Use the route in `successor`; the Link header has it too, as successor-version.",
@@ -185,6 +192,11 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "The user is a mechanic already, and can be only one.",
         "Change the existing one (PATCH /api/admin/mechanics/{mechanicId}).",
         {"mechanicId": "The existing mechanic."},
+    ),
+    "payout-over": Guide(
+        "The payout cannot be held: it was sent, or its customer has all of it back.",
+        "To take back money that was sent, reverse the transfer in Stripe's dashboard.",
+        {"payoutState": "The state of the payout."},
     ),
     "credit-pack-exists": Guide(
         "A pack of credits with this code exists already. Codes are never given twice.",

@@ -99,6 +99,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "SessionNotEscalatable.status": "cancelled",
     "QuoteDecided.status": "declined",
     "CreditPackExists.code": "ten",
+    "PayoutOver.payoutState": "sent",
     "Ended.status": "completed",
     "Ended.alreadyEnded": False,
     "PastSession.status": "completed",

@@ -7,7 +7,7 @@ from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.errors import IntakeNotFound, PaymentProcessing, SessionBusy
+from autodoctor.errors import IntakeNotFound, PaymentProcessing, SessionBusy, TooManyRequests
 from autodoctor.ids import new_id
 from autodoctor.intake.create import ATTEMPTS, Funding, attempt_intake, intake_parameters
 from autodoctor.intake.request import IntakeRequest
@@ -98,7 +98,7 @@ def start_card_intake(
     """
     parameters = {**intake_parameters(user_id, intake, idempotency_key), "checkout_id": new_id()}
     for _ in range(ATTEMPTS):
-        checkout = attempt_intake(database, parameters, CARD) or _unfinished(database, parameters)
+        checkout = _stored(database, parameters) or _unfinished(database, parameters)
         if checkout is not None and not given_up(database, checkout):
             return CheckoutOpened(intake_id=checkout["intake_id"], checkout_url=page_of(database, checkout))
     raise SessionBusy
@@ -123,6 +123,21 @@ def refuse_while_processing(database: Database, parameters: Row) -> None:
         PaymentProcessing: the payment is being processed.
     """
     _checkout_in_the_way(database, parameters)
+
+
+def _stored(database: Database, parameters: Row) -> Row | None:
+    """The checkout of this call; None while another one is unfinished.
+
+    Raises:
+        Problem: whatever `start_intake` raises. The page of the same request can be had at any time.
+    """
+    try:
+        return attempt_intake(database, parameters, CARD)
+    except TooManyRequests:
+        unfinished = _checkout_in_the_way(database, parameters)
+        if unfinished is None or unfinished["request_hash"] != parameters["request_hash"]:
+            raise
+        return unfinished
 
 
 def _unfinished(database: Database, parameters: Row) -> Row | None:

@@ -17,6 +17,7 @@ from autodoctor.errors import (
     OwnReferral,
     OwnSession,
     SessionBusy,
+    TooManyRequests,
     Unprocessable,
 )
 from autodoctor.ids import new_id
@@ -130,7 +131,7 @@ _INTAKE: Final[LiteralString] = """
   SELECT %(user_id)s, %(name)s, %(email)s, %(phone)s,
          (SELECT r.id FROM mechanics r WHERE r.referral_code = %(referral_code)s AND r.status = 'active')
     FROM allowed
-   WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM claimed)
+   WHERE (%(key)s::text IS NULL OR EXISTS (SELECT FROM claimed)) AND count_against('intakes', %(user_id)s)
   ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone,
                                       referrer_id = coalesce(c.referrer_id, excluded.referrer_id)
   RETURNING id, referrer_id
@@ -217,6 +218,7 @@ def start_intake(
         OwnSession: the preferred mechanic is the customer.
         OwnReferral: the referral code is the customer's own.
         CustomerErased: the customer's data was erased.
+        TooManyRequests: the customer has started too many of late.
     """
     parameters = intake_parameters(user_id, intake, idempotency_key)
     for _ in range(ATTEMPTS):
@@ -242,15 +244,21 @@ def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row
         Problem: whatever `start_intake` raises.
     """
     create = _ALLOWED + funding.sells + " AND " + funding.only_if + _INTAKE + funding.makes + funding.books
+    limited: TooManyRequests | None = None
     try:
         created = database.one(create + funding.answer, parameters)
+    except TooManyRequests as used_up:  # what is in the way all the same, or was done before, says more
+        created, limited = None, used_up
     except psycopg.errors.UniqueViolation:
         created = None
     except Refused as refused:
         if refused.code != PLAN_USED_UP:
             raise
         created = None
-    return created or _created_before(database, parameters, funding)
+    created = created or _created_before(database, parameters, funding)
+    if created is None and limited is not None:
+        raise limited
+    return created
 
 
 def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:

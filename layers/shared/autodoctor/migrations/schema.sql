@@ -767,6 +767,8 @@ CREATE TABLE public.sessions (
     released_at timestamp with time zone,
     customer_present boolean DEFAULT false NOT NULL,
     mechanic_present boolean DEFAULT false NOT NULL,
+    customer_claims boolean DEFAULT false NOT NULL,
+    mechanic_claims boolean DEFAULT false NOT NULL,
     status text DEFAULT 'pending'::text NOT NULL,
     mechanic_id uuid,
     accepted_at timestamp with time zone,
@@ -828,9 +830,13 @@ COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wan
 
 COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
 
-COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer has joined and not left since.';
+COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer is there: by a claim, a live socket in the room, or the medium.';
 
-COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic has joined and not left since.';
+COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic is there, likewise.';
+
+COMMENT ON COLUMN public.sessions.customer_claims IS 'Whether the customer is there by a join that names no connection, and has not left since.';
+
+COMMENT ON COLUMN public.sessions.mechanic_claims IS 'The same of the mechanic.';
 
 COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
 
@@ -967,6 +973,24 @@ $$;
 
 COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace and are not settled. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
 
+CREATE FUNCTION public.claims_of(session public.sessions, of_role text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  SELECT CASE of_role WHEN 'customer' THEN session.customer_claims ELSE session.mechanic_claims END
+$$;
+
+COMMENT ON FUNCTION public.claims_of(session public.sessions, of_role text) IS 'Whether a party is there by its own word alone.';
+
+CREATE FUNCTION public.close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamp with time zone) RETURNS void
+    LANGUAGE sql
+    AS $$
+  UPDATE session_presence SET until = greatest(since, least(at, clock_timestamp())), closed_at = clock_timestamp()
+   WHERE session_id = of_session AND role = of_role AND until IS NULL AND source = ANY (sources)
+     AND (by_witness IS NULL OR witness = by_witness)
+$$;
+
+COMMENT ON FUNCTION public.close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamp with time zone) IS 'Ends the stretches of a party that last, of these sources, by this witness or by all; at the given instant, if it is past.';
+
 CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
@@ -989,6 +1013,35 @@ END
 $$;
 
 COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) IS 'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
+
+CREATE FUNCTION public.count_against(limited text, by_user uuid) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER COST 10000
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  each interval;
+  latest timestamptz; -- full_at is never later
+BEGIN
+  SELECT l.seconds * 1000000::bigint / l.most * interval '1 microsecond', at + make_interval(secs => l.seconds)
+    INTO each, latest FROM limits l WHERE l.name = limited;
+  IF NOT FOUND THEN
+    RETURN true;
+  END IF;
+  INSERT INTO limit_counters AS c (user_id, limit_name, full_at) VALUES (by_user, limited, at + each)
+  ON CONFLICT (user_id, limit_name) DO UPDATE SET full_at = greatest(c.full_at, at) + each
+   WHERE c.full_at + each <= latest;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'user % has used up the limit %', by_user, limited
+      USING ERRCODE = 'AD007', CONSTRAINT = limited,
+            DETAIL = coalesce((SELECT ceil(extract(epoch FROM c.full_at + each - latest))::integer FROM limit_counters c
+                                WHERE c.user_id = by_user AND c.limit_name = limited), 1);
+  END IF;
+  RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION public.count_against(limited text, by_user uuid) IS 'Counts one use by this user against a limit; true, or raises AD007 with the limit as its constraint and the seconds to wait as its detail. What is rolled back was not counted: call it in the statement that it limits, where that is about to act, before it locks anything else.';
 
 CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1061,6 +1114,59 @@ END
 $$;
 
 COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
+
+CREATE FUNCTION public.end_presence_of_mechanic(session public.sessions, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  PERFORM close_presence(session.id, 'mechanic', '{room,medium,mutual,claim}', NULL, at);
+  UPDATE realtime_connections c SET room = NULL
+    FROM mechanics m WHERE m.id = session.mechanic_id AND c.user_id = m.user_id AND c.room = session.id;
+END
+$$;
+
+COMMENT ON FUNCTION public.end_presence_of_mechanic(session public.sessions, at timestamp with time zone) IS 'A mechanic who gives a session back leaves its room, whatever says that they are there.';
+
+CREATE FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, role text, customer_present boolean, mechanic_present boolean, bound boolean, unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  before text;
+BEGIN
+  IF EXISTS (SELECT FROM realtime_connections c
+              WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session) THEN
+    PERFORM leave_room(by_connection);
+  END IF;
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND may_come(s, by_user) FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  role := role_of(session, by_user);
+  before := session.status;
+  UPDATE realtime_connections c SET room = of_session
+   WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.expires_at > clock_timestamp();
+  bound := FOUND;
+  IF bound AND session.status IN ('pending', 'waiting', 'live') THEN
+    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'room',
+                          by_connection, clock_timestamp());
+    PERFORM close_presence(session.id, role, '{claim}', NULL, clock_timestamp()); -- a witness in its place
+    session := set_presence(session, role, by_user, false);
+  END IF;
+  session_id := session.id;
+  session_status := session.status;
+  started_at := session.started_at;
+  customer_present := session.customer_present AND session.ended_at IS NULL;
+  mechanic_present := session.mechanic_present AND session.ended_at IS NULL;
+  unpublished := CASE WHEN session.status = before THEN '[]' ELSE unpublished_events(of_session) END;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connection text) IS 'Binds a live connection of a party to the room of its session: while the session is open this is evidence that the party is there, and the session is live as soon as both are. Returns the session with its unpublished events, bound false if the connection is not live or not this user''s; no row if the user is no party, or suspended and it is not live.';
 
 CREATE TABLE public.erasures (
     user_id uuid NOT NULL,
@@ -1265,14 +1371,17 @@ BEGIN
   ELSIF row_now.status = 'waiting' THEN
     row_now.accepted_at := at;
     row_now.mechanic_present := false;
+    row_now.mechanic_claims := false;
     row_now.mechanic_joined_at := NULL;
     IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
                WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
       RAISE EXCEPTION 'mechanic and customer of a session are the same user' USING ERRCODE = 'AD003';
     END IF;
   ELSIF row_now.status = 'pending' THEN
+    PERFORM end_presence_of_mechanic(was, at);
     row_now.mechanic_id := NULL;
     row_now.mechanic_present := false;
+    row_now.mechanic_claims := false;
     row_now.mechanic_joined_at := NULL;
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
@@ -1291,6 +1400,20 @@ END
 $$;
 
 COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the absent party that follow from its new status.';
+
+CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  LOOP -- the room before the row: whoever enters one locks them in this order
+    PERFORM leave_room(gone, at);
+    DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
+    EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_connection(gone text, at timestamp with time zone) IS 'Removes a connection that has ended; its user leaves the room it was bound to.';
 
 CREATE FUNCTION public.forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -1328,6 +1451,24 @@ END
 $$;
 
 COMMENT ON FUNCTION public.forget_late_uploads(batch integer) IS 'Ends up to batch promises whose upload did not come; returns how many.';
+
+CREATE FUNCTION public.forget_limit_counters(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH old AS MATERIALIZED (
+    SELECT user_id, limit_name FROM limit_counters WHERE full_at <= now() LIMIT batch
+       FOR UPDATE SKIP LOCKED)
+  DELETE FROM limit_counters c USING old WHERE c.user_id = old.user_id AND c.limit_name = old.limit_name;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_limit_counters(batch integer) IS 'Deletes up to batch counters of limits that are wholly free again; returns how many.';
 
 CREATE FUNCTION public.forget_old_files(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -1427,6 +1568,17 @@ $$;
 
 COMMENT ON FUNCTION public.health_status(score numeric) IS 'The word for a score: excellent from 95, good from 85, fair from 70, poor from 50, else critical; no_data without one.';
 
+CREATE FUNCTION public.hold_payout(payout uuid, why text, words text DEFAULT NULL::text, admin uuid DEFAULT NULL::uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+  INSERT INTO payout_holds AS h (payout_id, reason, note, held_by) VALUES (payout, why, words, admin)
+  ON CONFLICT (payout_id, reason) DO UPDATE
+     SET note = excluded.note, held_by = excluded.held_by, held_at = clock_timestamp(), released_by = NULL, released_at = NULL
+   WHERE h.released_at IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION public.hold_payout(payout uuid, why text, words text, admin uuid) IS 'Holds a payout for a reason, again if that hold was released; one that is being sent is held if that fails.';
+
 CREATE FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -1435,6 +1587,14 @@ $$;
 
 COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether the lease has not lapsed, or an open feed keeps it.';
 
+CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)
+$$;
+
+COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold.';
+
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -1442,6 +1602,18 @@ CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION public.is_terminal(status text) IS 'Whether a session with this status is over; autodoctor.domain.lifecycle says the same. Constraints and indexes below spell it out, so that the planner sees it.';
+
+CREATE FUNCTION public.is_witnessed(session public.sessions, of_role text, by_user uuid) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  SELECT EXISTS (SELECT FROM realtime_connections c
+                  WHERE c.user_id = by_user AND c.room = session.id AND c.expires_at > clock_timestamp())
+      OR EXISTS (SELECT FROM session_presence p
+                  WHERE p.session_id = session.id AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL
+                    AND p.mechanic_id IS NOT DISTINCT FROM CASE of_role WHEN 'mechanic' THEN session.mechanic_id END)
+$$;
+
+COMMENT ON FUNCTION public.is_witnessed(session public.sessions, of_role text, by_user uuid) IS 'Whether a live socket in the room, or the medium, says now that this party is there.';
 
 CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
@@ -1535,6 +1707,35 @@ $$;
 
 COMMENT ON FUNCTION public.lease_follows_feed() IS 'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; a lease that an open feed keeps passes to the next feed. A feed alone makes nobody available.';
 
+CREATE FUNCTION public.leave_room(by_connection text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  bound record;
+  session sessions;
+  party text;
+BEGIN
+  LOOP
+    SELECT c.room, c.user_id INTO bound FROM realtime_connections c WHERE c.connection_id = by_connection;
+    IF NOT FOUND OR bound.room IS NULL THEN
+      RETURN NULL;
+    END IF;
+    SELECT * INTO STRICT session FROM sessions s WHERE s.id = bound.room FOR NO KEY UPDATE;
+    UPDATE realtime_connections c SET room = NULL WHERE c.connection_id = by_connection AND c.room = session.id;
+    EXIT WHEN FOUND; -- else it was bound to another room meanwhile
+  END LOOP;
+  party := role_of(session, bound.user_id);
+  IF party IS NOT NULL THEN -- a mechanic who gave the session back has left already
+    PERFORM close_presence(session.id, party, '{room}', by_connection, at);
+    PERFORM set_presence(session, party, bound.user_id, claims_of(session, party));
+  END IF;
+  RETURN session.id;
+END
+$$;
+
+COMMENT ON FUNCTION public.leave_room(by_connection text, at timestamp with time zone) IS 'Unbinds a connection from its room and ends the presence it stood for, at the given instant if it is past. Returns the session; null if it was bound to none.';
+
 CREATE FUNCTION public.legacy_rows_forget() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1598,6 +1799,18 @@ $$;
 
 COMMENT ON FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at timestamp with time zone) IS 'Whether a request for this mechanic, of this workshop or general and shown from then on, is offered to them; otherwise it goes straight to the queue.';
 
+CREATE FUNCTION public.may_come(session public.sessions, by_user uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE role_of(session, by_user)
+           WHEN 'customer' THEN true
+           WHEN 'mechanic' THEN session.status <> 'waiting'
+                OR EXISTS (SELECT FROM mechanics m WHERE m.id = session.mechanic_id AND m.status = 'active')
+           ELSE false END
+$$;
+
+COMMENT ON FUNCTION public.may_come(session public.sessions, by_user uuid) IS 'Whether a user is a party of a session who may be there: a suspended mechanic only once it is live.';
+
 CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(mechanic_id uuid, sessions bigint, completed bigint, too_short bigint, no_shows bigint, given_back bigint, completion_percent numeric, no_show_percent numeric)
     LANGUAGE sql STABLE
     AS $$
@@ -1624,6 +1837,25 @@ $$;
 
 COMMENT ON FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) IS 'Each mechanic''s sessions that ended in this time, or were taken from them because they did not come (also a no-show). Sessions that only the customer missed are not counted; those that the mechanic released are counted separately.';
 
+CREATE FUNCTION public.mechanics_hold_payouts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NEW.status = 'suspended' THEN
+    PERFORM hold_payout(p.id, 'suspended') FROM payouts p
+     WHERE p.mechanic_id = NEW.id AND p.state IN ('due', 'held', 'sending', 'failed');
+  ELSE
+    UPDATE payout_holds h SET released_at = clock_timestamp()
+      FROM payouts p
+     WHERE p.mechanic_id = NEW.id AND h.payout_id = p.id AND h.reason = 'suspended' AND h.released_at IS NULL;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.mechanics_hold_payouts() IS 'Holds what a mechanic is owed for as long as they are suspended.';
+
 CREATE FUNCTION public.mechanics_requeue() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1635,11 +1867,15 @@ BEGIN
     SELECT a.id, a.session_id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
       FROM session_assignments a JOIN sessions s ON s.id = a.session_id
      WHERE (a.status = 'offered' AND a.mechanic_id = NEW.id)
+        OR (a.status = 'accepted' AND a.mechanic_id = NEW.id AND s.status = 'waiting' AND NEW.status = 'suspended')
         OR (a.status IN ('queued', 'offered') AND a.workshop_id = OLD.workshop_id)
      ORDER BY s.id
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
-    IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
+    IF held.status = 'accepted' THEN
+      UPDATE sessions SET status = 'pending', actor = 'system:mechanic-suspended'
+       WHERE id = held.session_id AND status = 'waiting' AND mechanic_id = NEW.id;
+    ELSIF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
       UPDATE session_assignments
          SET status = 'expired',
              actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END
@@ -1780,6 +2016,29 @@ $$;
 
 COMMENT ON FUNCTION public.open_next_assignment() IS 'Queues a session for the others after a decline or a lapsed offer, with the old queued_at.';
 
+CREATE FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  last record;
+BEGIN
+  SELECT p.id, p.until INTO last FROM session_presence p
+   WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
+     AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness
+   ORDER BY p.id DESC LIMIT 1;
+  IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
+    INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness)
+    SELECT of_session, at, of_mechanic, of_role, by_source, by_witness
+     WHERE (SELECT count(*) FROM session_presence p WHERE p.session_id = of_session AND p.role = of_role
+               AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000;
+  ELSIF last.until IS NOT NULL THEN -- a flap
+    UPDATE session_presence SET until = NULL, closed_at = NULL WHERE session_id = of_session AND id = last.id;
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) IS 'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
+
 CREATE FUNCTION public.open_room() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1850,6 +2109,61 @@ $$;
 
 COMMENT ON FUNCTION public.parting_limit() IS 'How long the parties of a live session may be apart before it is ended.';
 
+CREATE FUNCTION public.payout_holds_follow() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NEW.released_at IS NULL THEN
+    UPDATE payouts SET state = 'held' WHERE id = NEW.payout_id AND state IN ('due', 'held');
+  ELSIF NOT is_held(NEW.payout_id) THEN
+    UPDATE payouts SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = NEW.payout_id AND state = 'held' AND waits_for = 'release';
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT new_id(), admin, CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
+         NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
+         jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason)
+    FROM (SELECT CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END AS admin) AS who
+   WHERE admin IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more; records an admin''s decision in admin_changes.';
+
+CREATE FUNCTION public.payouts_begin_held() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  -- the row's lock makes a suspension that is under way come before or after, never beside
+  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR SHARE;
+  IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
+    PERFORM hold_payout(NEW.id, 'suspended');
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.payouts_begin_held() IS 'Holds a new payout for what is known already.';
+
+CREATE FUNCTION public.payouts_wait_for_release() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF is_held(NEW.id) THEN
+    NEW.state := 'held';
+    NEW.waits_for := 'release';
+    NEW.next_attempt_at := NULL;
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.payouts_wait_for_release() IS 'Keeps a payout with an open hold from becoming due.';
+
 CREATE FUNCTION public.pending_events(subject uuid) RETURNS SETOF public.outbox_events
     LANGUAGE plpgsql STABLE ROWS 10
     AS $$
@@ -1867,6 +2181,23 @@ CREATE FUNCTION public.percentage(part bigint, whole bigint) RETURNS numeric
 $$;
 
 COMMENT ON FUNCTION public.percentage(part bigint, whole bigint) IS 'Per cent with one decimal; null if the whole is zero.';
+
+CREATE FUNCTION public.presence_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  reopened boolean := OLD.until IS NOT NULL AND NEW.until IS NULL AND OLD.until > clock_timestamp() - interval '1 second';
+BEGIN
+  IF (NEW.session_id, NEW.id, NEW.since, NEW.recorded_at, NEW.mechanic_id, NEW.role, NEW.source, NEW.witness)
+     IS DISTINCT FROM (OLD.session_id, OLD.id, OLD.since, OLD.recorded_at, OLD.mechanic_id, OLD.role, OLD.source, OLD.witness)
+     OR NOT (OLD.until IS NULL AND NEW.until IS NOT NULL OR reopened) THEN
+    RAISE EXCEPTION 'evidence is closed once, and reopened within a second at most' USING ERRCODE = 'AD004';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.presence_guard() IS 'Allows one change of a stretch of presence: its closing, or its reopening within a second.';
 
 CREATE FUNCTION public.prune_realtime(batch integer DEFAULT 5000) RETURNS integer
     LANGUAGE plpgsql
@@ -2082,35 +2413,78 @@ $$;
 
 COMMENT ON FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) IS 'For the 20 newest sessions that were accepted in the last 6 hours: accepts per second until now, and the median seconds from queue to accept; null for fewer than 3.';
 
-CREATE FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, unpublished json)
-    LANGUAGE plpgsql ROWS 1
+CREATE FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, bound boolean, unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 #variable_conflict use_column
+DECLARE
+  session sessions;
+  role text;
+  before text;
 BEGIN
-  -- One row holds the presence of both, so that the second of two concurrent joins sees the first.
-  UPDATE sessions s
-     SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
-         mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
-         actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = by_user,
-         change_data = details
-    FROM (SELECT (SELECT id FROM customers WHERE user_id = by_user) AS customer_id,
-                 (SELECT id FROM mechanics WHERE user_id = by_user) AS mechanic_id) AS party
-   WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
-     AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
-  RETURNING s.id, s.status, s.started_at INTO session_id, session_status, started_at;
+  IF by_connection IS NOT NULL THEN
+    RETURN QUERY SELECT e.session_id, e.session_status, e.started_at, e.bound, e.unpublished
+                   FROM sessions s, enter_room(s.id, by_user, by_connection) AS e
+                  WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
+                    AND e.session_status IN ('pending', 'waiting', 'live');
+    RETURN;
+  END IF;
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live') AND may_come(s, by_user)
+     FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
-  unpublished := '[]';
-  IF session_status = 'live' THEN  -- otherwise the join moved nothing
-    unpublished := unpublished_events(of_session);
+  role := role_of(session, by_user);
+  before := session.status;
+  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
+    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL,
+                          clock_timestamp());
+    session := set_presence(session, role, by_user, true);
   END IF;
+  session_id := session.id;
+  session_status := session.status;
+  started_at := session.started_at;
+  bound := false;
+  unpublished := CASE WHEN session.status = before THEN '[]' ELSE unpublished_events(of_session) END;
   RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text, details jsonb) IS 'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or the session is not open.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+
+CREATE FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  role text;
+BEGIN
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  role := role_of(session, by_user);
+  IF session.ended_at IS NULL THEN
+    PERFORM leave_room(c.connection_id) FROM realtime_connections c
+      WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
+    IF by_connection IS NULL THEN
+      -- what the medium saw of a customer is not theirs to take back
+      PERFORM close_presence(of_session, role, CASE role WHEN 'customer' THEN '{claim}'::text[]
+                                                    ELSE '{claim,medium,mutual}' END, NULL, clock_timestamp());
+      SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+      session := set_presence(session, role, by_user, false);
+    END IF;
+  END IF;
+  RETURN QUERY SELECT session.id, session.status, session.started_at;
+END
+$$;
+
+COMMENT ON FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection text) IS 'Takes back the presence that a connection of the party stands for, or all of it. Returns the session; no row if the user is no party. After the end it changes nothing.';
 
 CREATE FUNCTION public.referral_bp() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2243,6 +2617,15 @@ CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until time
 $$;
 
 COMMENT ON FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) IS 'The cost of sessions that were cancelled or expired in this time, by reason: their card prices in cents, the part that would have been the platform''s, the credits that go back, and the progress of their refunds. billable: the amounts refunded by hand or lost in disputes in this time for completed sessions.';
+
+CREATE FUNCTION public.role_of(session public.sessions, by_user uuid) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE WHEN session.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = by_user) THEN 'customer'
+              WHEN session.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = by_user) THEN 'mechanic' END
+$$;
+
+COMMENT ON FUNCTION public.role_of(session public.sessions, by_user uuid) IS 'Which party of a session a user is; null: none.';
 
 CREATE FUNCTION public.room_changes_hands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2420,7 +2803,8 @@ DECLARE
 BEGIN
   NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
-    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
+    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present
+       OR NEW.customer_claims OR NEW.mechanic_claims THEN
       RAISE EXCEPTION 'a session starts pending or scheduled, with nobody present' USING ERRCODE = 'AD001';
     END IF;
   ELSE
@@ -2464,6 +2848,31 @@ END
 $$;
 
 COMMENT ON FUNCTION public.sessions_guard() IS 'Refuses moves that do not exist, fills in the consequences of a move, writes the audit row.';
+
+CREATE FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean) RETURNS public.sessions
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  here boolean := claims OR is_witnessed(session, of_role, by_user);
+  row_now sessions := session;
+BEGIN
+  IF session.status IN ('pending', 'waiting', 'live')
+     AND (here, claims) <> (CASE of_role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END,
+                            CASE of_role WHEN 'customer' THEN session.customer_claims ELSE session.mechanic_claims END) THEN
+    UPDATE sessions s
+       SET customer_present = CASE of_role WHEN 'customer' THEN here ELSE s.customer_present END,
+           mechanic_present = CASE of_role WHEN 'mechanic' THEN here ELSE s.mechanic_present END,
+           customer_claims = CASE of_role WHEN 'customer' THEN claims ELSE s.customer_claims END,
+           mechanic_claims = CASE of_role WHEN 'mechanic' THEN claims ELSE s.mechanic_claims END,
+           actor = of_role, actor_id = by_user
+     WHERE s.id = session.id
+    RETURNING s.* INTO STRICT row_now;
+  END IF;
+  RETURN row_now;
+END
+$$;
+
+COMMENT ON FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean) IS 'Makes the session''s row say whether a party is there: by a claim, or as is_witnessed() says. The session is live as soon as both are. The caller has locked the row.';
 
 CREATE FUNCTION public.settlement_is_due() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2682,7 +3091,7 @@ CREATE TABLE public.admin_changes (
     after jsonb NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
-    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|dead_letter_queue\.redriven)$'::text)),
     CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
 );
 
@@ -3317,6 +3726,34 @@ COMMENT ON COLUMN public.legacy_rows.archived_at IS 'When it was archived.';
 
 COMMENT ON COLUMN public.legacy_rows.content IS 'The row, column by column; personal data. Empty once its customer was erased.';
 
+CREATE UNLOGGED TABLE public.limit_counters (
+    user_id uuid NOT NULL,
+    limit_name text NOT NULL,
+    full_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.limit_counters IS 'What is used up of the limits: one row for each user and limit, whatever was done how often, and none once the whole limit is free again. Only count_against() writes it.';
+
+COMMENT ON COLUMN public.limit_counters.limit_name IS 'As in limits.';
+
+COMMENT ON COLUMN public.limit_counters.full_at IS 'When the whole limit is free again; each use moves it by seconds / most.';
+
+CREATE TABLE public.limits (
+    name text NOT NULL,
+    most integer NOT NULL,
+    seconds integer NOT NULL,
+    CONSTRAINT limits_most_check CHECK ((most > 0)),
+    CONSTRAINT limits_seconds_check CHECK (((seconds >= 1) AND (seconds <= 31536000)))
+);
+
+COMMENT ON TABLE public.limits IS 'How often one user may do something. Operators may change a limit without a deployment; one without a row is not checked.';
+
+COMMENT ON COLUMN public.limits.name IS 'What is counted, as in the statements that count it; README.md lists all.';
+
+COMMENT ON COLUMN public.limits.most IS 'So many at once.';
+
+COMMENT ON COLUMN public.limits.seconds IS 'The time in which as many more become possible again, evenly, one after the other.';
+
 CREATE TABLE public.stripe_disputes (
     id text NOT NULL,
     payment_intent_id text NOT NULL,
@@ -3573,7 +4010,6 @@ CREATE TABLE public.realtime_connections (
     ready boolean DEFAULT false NOT NULL,
     connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    joined uuid,
     room uuid,
     queue_position jsonb
 );
@@ -3598,9 +4034,7 @@ COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opene
 
 COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 
-COMMENT ON COLUMN public.realtime_connections.joined IS 'The session that its user joined with this connection: when the last such connection closes, the user has left.';
-
-COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to: it gets what is said there.';
+COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
 
 COMMENT ON COLUMN public.realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 
@@ -3739,6 +4173,33 @@ COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
 
+CREATE TABLE public.payout_holds (
+    payout_id uuid NOT NULL,
+    reason text NOT NULL,
+    note text,
+    held_by uuid,
+    held_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    released_by uuid,
+    released_at timestamp with time zone,
+    CONSTRAINT payout_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
+    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text]))),
+    CONSTRAINT payout_holds_released_once CHECK (((released_by IS NULL) OR (released_at IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
+
+COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+
+COMMENT ON COLUMN public.payout_holds.note IS 'The admin''s words.';
+
+COMMENT ON COLUMN public.payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
+
+COMMENT ON COLUMN public.payout_holds.held_at IS 'When it was held, or held again after a release.';
+
+COMMENT ON COLUMN public.payout_holds.released_by IS 'The sub of the admin''s token; null: nobody yet, or the system.';
+
+COMMENT ON COLUMN public.payout_holds.released_at IS 'When it was released; null: it holds the payout.';
+
 CREATE TABLE public.stripe_jobs (
     id uuid DEFAULT public.new_id() NOT NULL,
     job text NOT NULL,
@@ -3758,16 +4219,16 @@ CREATE TABLE public.stripe_jobs (
     CONSTRAINT stripe_jobs_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
     CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
     CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
-    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text])))
+    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text, 'release'::text])))
 );
 
 COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
 
 COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
 
-COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
+COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
 
-COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error.';
+COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds.';
 
 COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
 
@@ -4201,6 +4662,45 @@ COMMENT ON COLUMN public.session_participants.since IS 'The start of the partici
 
 COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
 
+CREATE TABLE public.session_presence (
+    session_id uuid NOT NULL,
+    id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
+    since timestamp with time zone NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    mechanic_id uuid,
+    role text NOT NULL,
+    source text NOT NULL,
+    witness text,
+    until timestamp with time zone,
+    closed_at timestamp with time zone,
+    CONSTRAINT session_presence_closing_is_complete CHECK (((until IS NULL) = (closed_at IS NULL))),
+    CONSTRAINT session_presence_fits_role CHECK (((role = 'mechanic'::text) = (mechanic_id IS NOT NULL))),
+    CONSTRAINT session_presence_fits_source CHECK (((source = 'claim'::text) = (witness IS NULL))),
+    CONSTRAINT session_presence_in_order CHECK ((until >= since)),
+    CONSTRAINT session_presence_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text]))),
+    CONSTRAINT session_presence_source_check CHECK ((source = ANY (ARRAY['room'::text, 'medium'::text, 'mutual'::text, 'claim'::text])))
+);
+
+COMMENT ON TABLE public.session_presence IS 'The evidence: from when to when a party was there, and who says so. Written by functions only; a row changes once, when it is closed, or reopened within a second.';
+
+COMMENT ON COLUMN public.session_presence.id IS 'Order of writing, among the audit rows too.';
+
+COMMENT ON COLUMN public.session_presence.since IS 'The start, by the witness''s clock, within what we know.';
+
+COMMENT ON COLUMN public.session_presence.recorded_at IS 'When we learned of it.';
+
+COMMENT ON COLUMN public.session_presence.mechanic_id IS 'The mechanic, if the role is mechanic.';
+
+COMMENT ON COLUMN public.session_presence.role IS 'The party: customer or mechanic.';
+
+COMMENT ON COLUMN public.session_presence.source IS 'room: a live socket bound to the room; medium: who carries sound and picture; mutual: packets that each received from the other; claim: the party''s own word.';
+
+COMMENT ON COLUMN public.session_presence.witness IS 'The connection or attendee; null for a claim.';
+
+COMMENT ON COLUMN public.session_presence.until IS 'The end; null while it lasts.';
+
+COMMENT ON COLUMN public.session_presence.closed_at IS 'When we learned of the end.';
+
 CREATE VIEW public.sessions_needing_review AS
  SELECT 'wrongly_marked'::text AS alert,
     a.severity,
@@ -4519,6 +5019,12 @@ ALTER TABLE ONLY public.legacy_imports
 ALTER TABLE ONLY public.legacy_rows
     ADD CONSTRAINT legacy_rows_pkey PRIMARY KEY (table_name, row_key);
 
+ALTER TABLE ONLY public.limit_counters
+    ADD CONSTRAINT limit_counters_pkey PRIMARY KEY (user_id, limit_name);
+
+ALTER TABLE ONLY public.limits
+    ADD CONSTRAINT limits_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.mail_deliveries
     ADD CONSTRAINT mail_deliveries_pkey PRIMARY KEY (event_id, user_id);
 
@@ -4560,6 +5066,9 @@ ALTER TABLE ONLY public.outbox
 
 ALTER TABLE ONLY public.outbox_poison
     ADD CONSTRAINT outbox_poison_pkey PRIMARY KEY (subject_id, id);
+
+ALTER TABLE ONLY public.payout_holds
+    ADD CONSTRAINT payout_holds_pkey PRIMARY KEY (payout_id, reason);
 
 ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_idempotency_key_key UNIQUE (idempotency_key);
@@ -4650,6 +5159,9 @@ ALTER TABLE ONLY public.session_messages
 
 ALTER TABLE ONLY public.session_participants
     ADD CONSTRAINT session_participants_pkey PRIMARY KEY (session_id, role, since);
+
+ALTER TABLE ONLY public.session_presence
+    ADD CONSTRAINT session_presence_pkey PRIMARY KEY (session_id, id);
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
@@ -4752,6 +5264,8 @@ CREATE INDEX notifications_by_user ON public.notifications USING btree (user_id,
 
 CREATE INDEX notifications_unread ON public.notifications USING btree (user_id) WHERE (read_at IS NULL);
 
+CREATE INDEX payout_holds_open ON public.payout_holds USING btree (payout_id) WHERE (released_at IS NULL);
+
 CREATE INDEX payout_reversals_by_dispute ON public.payout_reversals USING btree (dispute_id);
 
 CREATE INDEX payout_reversals_open ON public.payout_reversals USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
@@ -4795,6 +5309,8 @@ CREATE UNIQUE INDEX session_messages_once ON public.session_messages USING btree
 CREATE INDEX session_participants_by_mechanic ON public.session_participants USING btree (mechanic_id, session_id) WHERE (mechanic_id IS NOT NULL);
 
 CREATE INDEX session_participants_given_back ON public.session_participants USING btree (until) WHERE (until IS NOT NULL);
+
+CREATE UNIQUE INDEX session_presence_open ON public.session_presence USING btree (session_id, role, source, COALESCE(witness, ''::text)) WHERE (until IS NULL);
 
 CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (payment_intent_id);
 
@@ -4870,15 +5386,25 @@ CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW W
 
 CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON public.mechanics FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
 
+CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.mechanics_hold_payouts();
+
 CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.mechanics FOR EACH ROW WHEN ((((old.status = 'active'::text) AND (new.status = 'suspended'::text)) OR (old.workshop_id IS DISTINCT FROM new.workshop_id))) EXECUTE FUNCTION public.mechanics_requeue();
 
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 
 CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
 
+CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON public.payout_holds FOR EACH ROW EXECUTE FUNCTION public.payout_holds_follow();
+
+CREATE TRIGGER payouts_begin_held AFTER INSERT ON public.payouts FOR EACH ROW EXECUTE FUNCTION public.payouts_begin_held();
+
+CREATE TRIGGER payouts_wait_for_release BEFORE UPDATE OF state, next_attempt_at ON public.payouts FOR EACH ROW WHEN ((new.state = ANY (ARRAY['due'::text, 'held'::text]))) EXECUTE FUNCTION public.payouts_wait_for_release();
+
 CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
 CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON public.plans FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
+
+CREATE TRIGGER presence_guard BEFORE UPDATE ON public.session_presence FOR EACH ROW EXECUTE FUNCTION public.presence_guard();
 
 CREATE TRIGGER quote_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.quote_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -4907,6 +5433,8 @@ CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FO
 CREATE TRIGGER session_messages_are_fixed BEFORE UPDATE ON public.session_messages FOR EACH ROW EXECUTE FUNCTION public.only_words_are_blanked();
 
 CREATE TRIGGER session_messages_are_kept BEFORE DELETE OR TRUNCATE ON public.session_messages FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER session_presence_is_kept BEFORE DELETE OR TRUNCATE ON public.session_presence FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON public.sessions FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -4979,6 +5507,9 @@ ALTER TABLE ONLY public.notifications
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
+ALTER TABLE ONLY public.payout_holds
+    ADD CONSTRAINT payout_holds_payout_id_fkey FOREIGN KEY (payout_id) REFERENCES public.payouts(id);
+
 ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_dispute_id_fkey FOREIGN KEY (dispute_id) REFERENCES public.stripe_disputes(id);
 
@@ -5009,6 +5540,9 @@ ALTER TABLE ONLY public.quotes
 ALTER TABLE ONLY public.quotes
     ADD CONSTRAINT quotes_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
 
+ALTER TABLE ONLY public.realtime_connections
+    ADD CONSTRAINT realtime_connections_room_fkey FOREIGN KEY (room) REFERENCES public.sessions(id);
+
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
@@ -5035,6 +5569,12 @@ ALTER TABLE ONLY public.session_participants
 
 ALTER TABLE ONLY public.session_participants
     ADD CONSTRAINT session_participants_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.session_presence
+    ADD CONSTRAINT session_presence_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.session_presence
+    ADD CONSTRAINT session_presence_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_current_assignment_exists FOREIGN KEY (current_assignment_id) REFERENCES public.session_assignments(id) DEFERRABLE INITIALLY DEFERRED;
@@ -5160,10 +5700,6 @@ GRANT INSERT(current_assignment_id) ON TABLE public.sessions TO autodoctor_app;
 
 GRANT INSERT(scheduled_for) ON TABLE public.sessions TO autodoctor_app;
 
-GRANT UPDATE(customer_present) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT UPDATE(mechanic_present) ON TABLE public.sessions TO autodoctor_app;
-
 GRANT INSERT(status),UPDATE(status) ON TABLE public.sessions TO autodoctor_app;
 
 GRANT UPDATE(mechanic_id) ON TABLE public.sessions TO autodoctor_app;
@@ -5183,6 +5719,9 @@ GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_a
 GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.outbox_events TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.count_against(limited text, by_user uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.count_against(limited text, by_user uuid) TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
@@ -5359,6 +5898,8 @@ GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
 
 GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.limits TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.stripe_disputes TO autodoctor_app;
 
 GRANT INSERT(id) ON TABLE public.stripe_disputes TO autodoctor_app;
@@ -5479,8 +6020,6 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_ap
 
 GRANT UPDATE(ready) ON TABLE public.realtime_connections TO autodoctor_app;
 
-GRANT UPDATE(joined) ON TABLE public.realtime_connections TO autodoctor_app;
-
 GRANT UPDATE(queue_position) ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.mechanics_on_duty TO autodoctor_app;
@@ -5530,6 +6069,22 @@ GRANT INSERT(created_at) ON TABLE public.notifications TO autodoctor_app;
 GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(payout_id) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(note),UPDATE(note) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(held_by),UPDATE(held_by) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(held_at) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(released_by) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(released_at) ON TABLE public.payout_holds TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
 
@@ -5702,6 +6257,8 @@ GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
 GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
 
 GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_presence TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.sessions_needing_review TO autodoctor_app;
 

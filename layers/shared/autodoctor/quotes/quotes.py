@@ -98,6 +98,9 @@ UPDATE quotes q
    AND (q.amount_cents, q.description) IS DISTINCT FROM (%(amount_cents)s::integer, %(description)s::text)
    AND NOT """
     + _OWN
+    + """
+   AND count_against('quote_amounts', %(user_id)s)
+"""
 )
 
 _WHY_NOT_GIVEN: Final[LiteralString] = (
@@ -212,6 +215,7 @@ def give_amount(database: Database, user_id: UUID, quote_id: UUID, given: Amount
         QuoteNotFound: there is no such quote, or it is another workshop's.
         OwnQuote: the mechanic is the customer, or escalated the session and would earn a share of the amount.
         QuoteDecided: it was approved, declined or superseded.
+        TooManyRequests: the mechanic has named too many of late.
     """
     parameters = {**given.model_dump(), "quote_id": quote_id, "user_id": user_id}
     if database.execute(_GIVE, parameters) == 0:

@@ -53,7 +53,7 @@ _SET: Final[LiteralString] = (
     """
 UPDATE mechanics m
    SET available_until = CASE WHEN %(available)s THEN now() + make_interval(mins => %(minutes)s) END
- WHERE m.user_id = %(user_id)s AND m.status = 'active'
+ WHERE m.user_id = %(user_id)s AND m.status = 'active' AND count_against('availability', %(user_id)s)
 RETURNING
 """
     + _LEASE
@@ -81,6 +81,7 @@ def set_availability(database: Database, user_id: UUID, wish: AvailabilityReques
 
     Raises:
         MechanicNotActive: no such mechanic, or suspended.
+        TooManyRequests: the mechanic has changed it too often of late.
     """
     return _answer(database.one(_SET, {**wish.model_dump(), "user_id": user_id}))
 

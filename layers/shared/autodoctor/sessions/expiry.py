@@ -18,10 +18,11 @@ _DUE: Final[LiteralString] = "SELECT bring_due_sessions(%(batch)s) AS changed"
 _MECHANIC_NEVER_CAME: Final[LiteralString] = "SELECT release_absent_mechanics(%(batch)s) AS changed"
 _ABANDONED: Final[LiteralString] = "SELECT end_abandoned_sessions(%(batch)s) AS changed"
 _OLD_KEYS: Final[LiteralString] = "SELECT forget_idempotency_keys(%(batch)s) AS changed"
+_FREE_LIMITS: Final[LiteralString] = "SELECT forget_limit_counters(%(batch)s) AS changed"
 
 
 class Swept(ResponseModel):
-    """How many sessions, or keys, of each kind were dealt with."""
+    """How many sessions, or rows that are no longer needed, of each kind were dealt with."""
 
     orphans: int
     lapsed_offers: int
@@ -30,6 +31,7 @@ class Swept(ResponseModel):
     released: int
     ended: int
     forgotten_keys: int
+    forgotten_counters: int
 
 
 def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
@@ -64,6 +66,7 @@ def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
         released=in_batches(_MECHANIC_NEVER_CAME),
         ended=in_batches(_ABANDONED),
         forgotten_keys=in_batches(_OLD_KEYS),
+        forgotten_counters=in_batches(_FREE_LIMITS),
     )
     if failures:
         raise ExceptionGroup(f"{len(failures)} sweeps failed", failures)

@@ -3,19 +3,25 @@
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
-import psycopg
-from psycopg.types.json import Jsonb
 from pydantic import StringConstraints
 
 from autodoctor.db import Database, Row
 from autodoctor.domain.lifecycle import TERMINAL
-from autodoctor.errors import SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
+from autodoctor.errors import (
+    MechanicNotActive,
+    SessionBusy,
+    SessionEnded,
+    SessionNotFound,
+    SessionNotOpen,
+    SessionNotReleasable,
+    Unprocessable,
+)
 from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 
 class PresenceRequest(RequestBody):
-    """The socket whose closing means that the party leaves, if there is one."""
+    """The party's socket, which is then evidence that they are in the room; without one it is their own word."""
 
     connection_id: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
 
@@ -35,52 +41,8 @@ class Released(ResponseModel):
     session_status: Literal["pending"] = "pending"
 
 
-_JOIN: Final[LiteralString] = """
-SELECT * FROM record_join(%(session_id)s, %(user_id)s, %(connection_id)s, %(data)s)
-"""
-
-_LEAVE: Final[LiteralString] = """
-UPDATE sessions s
-   SET customer_present = s.customer_present AND s.customer_id IS DISTINCT FROM party.customer_id,
-       mechanic_present = s.mechanic_present AND s.mechanic_id IS DISTINCT FROM party.mechanic_id,
-       actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = %(user_id)s,
-       change_data = %(data)s
-  FROM (SELECT (SELECT id FROM customers WHERE user_id = %(user_id)s) AS customer_id,
-               (SELECT id FROM mechanics WHERE user_id = %(user_id)s) AS mechanic_id) AS party
- WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
-   AND (s.customer_present AND s.customer_id = party.customer_id
-        OR s.mechanic_present AND s.mechanic_id = party.mechanic_id)
-RETURNING s.id AS session_id, s.status AS session_status, s.started_at
-"""
-
-_VANISHING: Final[LiteralString] = """
-SELECT s.id FROM sessions s
- WHERE s.id = (SELECT c.joined FROM realtime_connections c WHERE c.connection_id = %(connection_id)s)
-   FOR NO KEY UPDATE
-"""
-
-_VANISHED: Final[LiteralString] = """
-DELETE FROM realtime_connections WHERE connection_id = %(connection_id)s RETURNING user_id, joined
-"""
-
-# A party whose last join named no connection stays, and so does one with another connection in the session.
-_VANISH: Final[LiteralString] = """
-UPDATE sessions s
-   SET customer_present = s.customer_present AND party.role <> 'customer',
-       mechanic_present = s.mechanic_present AND party.role <> 'mechanic',
-       actor = party.role, actor_id = %(user_id)s, change_data = %(data)s
-  FROM (SELECT CASE WHEN EXISTS (SELECT FROM customers c WHERE c.id = x.customer_id AND c.user_id = %(user_id)s)
-                    THEN 'customer' ELSE 'mechanic' END AS role
-          FROM sessions x WHERE x.id = %(session_id)s) AS party
- WHERE s.id = %(session_id)s AND s.status IN ('pending', 'waiting', 'live')
-   AND CASE party.role WHEN 'customer' THEN s.customer_present
-                       ELSE s.mechanic_present
-                            AND s.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = %(user_id)s) END
-   AND NOT EXISTS (SELECT FROM realtime_connections c
-                    WHERE c.user_id = %(user_id)s AND c.joined = s.id AND c.expires_at > now())
-   AND (SELECT e.data ->> 'connectionId' FROM session_events e
-         WHERE e.session_id = s.id AND e.role = party.role AND e.type = 'joined' ORDER BY e.id DESC LIMIT 1) IS NOT NULL
-"""
+_JOIN: Final[LiteralString] = "SELECT * FROM record_join(%(session_id)s, %(user_id)s, %(connection_id)s)"
+_LEAVE: Final[LiteralString] = "SELECT * FROM record_leave(%(session_id)s, %(user_id)s, %(connection_id)s)"
 
 _RELEASE: Final[LiteralString] = """
 UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id)s
@@ -92,7 +54,7 @@ RETURNING id AS session_id
 _LOOKUP: Final[LiteralString] = """
 SELECT s.id AS session_id, s.status AS session_status, s.started_at,
        c.user_id = %(user_id)s OR m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_party,
-       m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_mechanic,
+       m.user_id IS NOT DISTINCT FROM %(user_id)s AS is_mechanic, m.status = 'suspended' AS mechanic_suspended,
        EXISTS (SELECT FROM session_participants p JOIN mechanics was ON was.id = p.mechanic_id
                 WHERE p.session_id = s.id AND was.user_id = %(user_id)s AND p.until IS NOT NULL) AS gave_it_back
   FROM sessions s
@@ -107,15 +69,17 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
 
     Args:
         user_id: `sub` of the customer or the mechanic.
-        connection_id: the socket whose closing will mean leaving.
+        connection_id: their socket, which from now on is evidence that they are in the room; None: their own word.
 
     Returns:
         The session's state; joining again records nothing.
 
     Raises:
         SessionNotFound: not a party of such a session.
+        MechanicNotActive: the caller is its mechanic and suspended, and it is not live.
         SessionNotOpen: scheduled, and not due yet.
         SessionEnded: it is over.
+        Unprocessable: the connection is not open, or another user's.
     """
     parameters = _parameters(user_id, session_id, connection_id)
     recorded = database.one(_JOIN, parameters)
@@ -125,33 +89,23 @@ def join(database: Database, user_id: UUID, session_id: UUID, connection_id: str
             raise SessionEnded(found["session_status"])
         if found["session_status"] == "scheduled":
             raise SessionNotOpen(found["session_status"])
+        if found["is_mechanic"] and found["mechanic_suspended"]:
+            raise MechanicNotActive
         raise SessionBusy
+    if not recorded.pop("bound") and connection_id is not None:
+        raise Unprocessable(("/connectionId", "must be a connection of yours that is open"))
     return PresenceRecorded(**recorded)
 
 
 def leave(database: Database, user_id: UUID, session_id: UUID, connection_id: str | None = None) -> PresenceRecorded:
-    """Record that a party left; without a join there is nothing to record.
+    """Record that a party left: the room with this connection alone, or altogether.
 
-    Arguments and `SessionNotFound` as for `join`; leaving a session that is over records nothing.
+    Leaving without having joined, or a session that is over, records nothing. `SessionNotFound` as for `join`.
     """
-    parameters = _parameters(user_id, session_id, connection_id)
-    recorded = database.one(_LEAVE, parameters) or _lookup(database, parameters)
+    recorded = database.one(_LEAVE, _parameters(user_id, session_id, connection_id))
+    if recorded is None:
+        raise SessionNotFound
     return PresenceRecorded(**recorded)
-
-
-def forget_connection(connection: psycopg.Connection[Row], connection_id: str) -> None:
-    """Remove a connection that has ended; its user has left the session they joined with it, if it was their last.
-
-    Args:
-        connection: in a transaction. The session's row is locked first, so that of two sockets that end at once the
-            second sees that the first is gone.
-        connection_id: as given at join; one that nobody joined with changes nothing else.
-    """
-    named = {"connection_id": connection_id}
-    connection.execute(_VANISHING, named)
-    gone = connection.execute(_VANISHED, named).fetchone()
-    if gone is not None and gone["joined"] is not None:
-        connection.execute(_VANISH, _parameters(gone["user_id"], gone["joined"], connection_id))
 
 
 def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
@@ -184,8 +138,7 @@ def release(database: Database, user_id: UUID, session_id: UUID) -> Released:
 
 
 def _parameters(user_id: UUID, session_id: UUID, connection_id: str | None) -> Row:
-    data = Jsonb({"connectionId": connection_id}) if connection_id else None
-    return {"user_id": user_id, "session_id": session_id, "connection_id": connection_id, "data": data}
+    return {"user_id": user_id, "session_id": session_id, "connection_id": connection_id}
 
 
 def _lookup(database: Database, parameters: Row) -> Row:

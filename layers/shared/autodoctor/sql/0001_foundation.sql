@@ -159,6 +159,80 @@ CREATE FUNCTION messages_kept_for() RETURNS interval LANGUAGE sql STABLE PARALLE
 $$;
 COMMENT ON FUNCTION messages_kept_for() IS 'How long the words of a session''s messages are kept after its end.';
 
+-- Limits for one user, each a row; count_against() is called by the statement that it limits (autodoctor.limits).
+
+CREATE TABLE limits (
+  name     text PRIMARY KEY,
+  most     integer NOT NULL CHECK (most > 0),
+  seconds  integer NOT NULL CHECK (seconds BETWEEN 1 AND 31536000)
+);
+COMMENT ON TABLE limits IS
+  'How often one user may do something. Operators may change a limit without a deployment; one without a row is not checked.';
+COMMENT ON COLUMN limits.name IS 'What is counted, as in the statements that count it; README.md lists all.';
+COMMENT ON COLUMN limits.most IS 'So many at once.';
+COMMENT ON COLUMN limits.seconds IS 'The time in which as many more become possible again, evenly, one after the other.';
+GRANT SELECT ON limits TO autodoctor_app;
+INSERT INTO limits (name, most, seconds) VALUES
+  ('intakes', 10, 3600), ('pack_checkouts', 10, 3600), ('tickets', 60, 600), ('availability', 60, 3600),
+  ('onboarding_links', 20, 3600), ('quote_amounts', 30, 3600);
+
+-- After a crash everybody begins afresh.
+CREATE UNLOGGED TABLE limit_counters (
+  user_id     uuid NOT NULL,
+  limit_name  text NOT NULL,
+  full_at     timestamptz NOT NULL,
+  PRIMARY KEY (user_id, limit_name)
+);
+COMMENT ON TABLE limit_counters IS
+  'What is used up of the limits: one row for each user and limit, whatever was done how often, and none once the whole limit is free again. Only count_against() writes it.';
+COMMENT ON COLUMN limit_counters.limit_name IS 'As in limits.';
+COMMENT ON COLUMN limit_counters.full_at IS 'When the whole limit is free again; each use moves it by seconds / most.';
+
+-- The cost has the planner ask it last, when all other conditions hold.
+CREATE FUNCTION count_against(limited text, by_user uuid) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER COST 10000 SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  at timestamptz := clock_timestamp();
+  each interval;
+  latest timestamptz; -- full_at is never later
+BEGIN
+  SELECT l.seconds * 1000000::bigint / l.most * interval '1 microsecond', at + make_interval(secs => l.seconds)
+    INTO each, latest FROM limits l WHERE l.name = limited;
+  IF NOT FOUND THEN
+    RETURN true;
+  END IF;
+  INSERT INTO limit_counters AS c (user_id, limit_name, full_at) VALUES (by_user, limited, at + each)
+  ON CONFLICT (user_id, limit_name) DO UPDATE SET full_at = greatest(c.full_at, at) + each
+   WHERE c.full_at + each <= latest;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'user % has used up the limit %', by_user, limited
+      USING ERRCODE = 'AD007', CONSTRAINT = limited,
+            DETAIL = coalesce((SELECT ceil(extract(epoch FROM c.full_at + each - latest))::integer FROM limit_counters c
+                                WHERE c.user_id = by_user AND c.limit_name = limited), 1);
+  END IF;
+  RETURN true;
+END
+$$;
+COMMENT ON FUNCTION count_against(text, uuid) IS
+  'Counts one use by this user against a limit; true, or raises AD007 with the limit as its constraint and the seconds to wait as its detail. What is rolled back was not counted: call it in the statement that it limits, where that is about to act, before it locks anything else.';
+REVOKE EXECUTE ON FUNCTION count_against(text, uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION count_against(text, uuid) TO autodoctor_app;
+
+CREATE FUNCTION forget_limit_counters(batch integer DEFAULT 500) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  changed integer;
+BEGIN
+  WITH old AS MATERIALIZED (
+    SELECT user_id, limit_name FROM limit_counters WHERE full_at <= now() LIMIT batch
+       FOR UPDATE SKIP LOCKED)
+  DELETE FROM limit_counters c USING old WHERE c.user_id = old.user_id AND c.limit_name = old.limit_name;
+  GET DIAGNOSTICS changed = ROW_COUNT;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION forget_limit_counters(integer) IS 'Deletes up to batch counters of limits that are wholly free again; returns how many.';
+
 CREATE FUNCTION share_of(amount bigint, part bigint, of bigint DEFAULT 10000) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT amount * part / of

@@ -16,6 +16,8 @@ CREATE TABLE sessions (
   released_at            timestamptz,
   customer_present       boolean NOT NULL DEFAULT false,
   mechanic_present       boolean NOT NULL DEFAULT false,
+  customer_claims        boolean NOT NULL DEFAULT false,
+  mechanic_claims        boolean NOT NULL DEFAULT false,
   status                 text NOT NULL DEFAULT 'pending',
   mechanic_id            uuid REFERENCES mechanics (id),
   accepted_at            timestamptz,
@@ -83,8 +85,10 @@ COMMENT ON COLUMN sessions.current_assignment_id IS 'The one current assignment,
 COMMENT ON COLUMN sessions.created_at IS 'When the intake committed.';
 COMMENT ON COLUMN sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
 COMMENT ON COLUMN sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
-COMMENT ON COLUMN sessions.customer_present IS 'Whether the customer has joined and not left since.';
-COMMENT ON COLUMN sessions.mechanic_present IS 'Whether the mechanic has joined and not left since.';
+COMMENT ON COLUMN sessions.customer_present IS 'Whether the customer is there: by a claim, a live socket in the room, or the medium.';
+COMMENT ON COLUMN sessions.mechanic_present IS 'Whether the mechanic is there, likewise.';
+COMMENT ON COLUMN sessions.customer_claims IS 'Whether the customer is there by a join that names no connection, and has not left since.';
+COMMENT ON COLUMN sessions.mechanic_claims IS 'The same of the mechanic.';
 COMMENT ON COLUMN sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
 COMMENT ON COLUMN sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
 COMMENT ON COLUMN sessions.accepted_at IS 'When the present mechanic accepted.';
@@ -104,7 +108,7 @@ CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON sessions
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT,
       INSERT (id, customer_id, current_assignment_id, scheduled_for, status, actor, actor_id),
-      UPDATE (customer_present, mechanic_present, status, mechanic_id, ended_at, end_reason, absent, mechanic_notes,
+      UPDATE (status, mechanic_id, ended_at, end_reason, absent, mechanic_notes,
               actor, actor_id, change_data)
   ON sessions TO autodoctor_app;
 
@@ -247,6 +251,88 @@ COMMENT ON COLUMN session_events.data IS 'Further facts.';
 CREATE TRIGGER session_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT ON session_events TO autodoctor_app;
+
+-- What witnesses saw, and what parties claim: intervals, so that the time both were there is arithmetic.
+CREATE TABLE session_presence (
+  session_id   uuid NOT NULL REFERENCES sessions (id),
+  id           bigint NOT NULL DEFAULT nextval('event_sequence'),
+  since        timestamptz NOT NULL,
+  recorded_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  mechanic_id  uuid REFERENCES mechanics (id),
+  role         text NOT NULL CHECK (role IN ('customer', 'mechanic')),
+  source       text NOT NULL CHECK (source IN ('room', 'medium', 'mutual', 'claim')),
+  witness      text,
+  until        timestamptz,
+  closed_at    timestamptz,
+  PRIMARY KEY (session_id, id),
+  CONSTRAINT session_presence_fits_role CHECK ((role = 'mechanic') = (mechanic_id IS NOT NULL)),
+  CONSTRAINT session_presence_fits_source CHECK ((source = 'claim') = (witness IS NULL)),
+  CONSTRAINT session_presence_in_order CHECK (until >= since),
+  CONSTRAINT session_presence_closing_is_complete CHECK ((until IS NULL) = (closed_at IS NULL))
+);
+CREATE UNIQUE INDEX session_presence_open ON session_presence (session_id, role, source, coalesce(witness, ''))
+  WHERE until IS NULL;
+COMMENT ON TABLE session_presence IS
+  'The evidence: from when to when a party was there, and who says so. Written by functions only; a row changes once, when it is closed, or reopened within a second.';
+COMMENT ON COLUMN session_presence.id IS 'Order of writing, among the audit rows too.';
+COMMENT ON COLUMN session_presence.since IS 'The start, by the witness''s clock, within what we know.';
+COMMENT ON COLUMN session_presence.recorded_at IS 'When we learned of it.';
+COMMENT ON COLUMN session_presence.mechanic_id IS 'The mechanic, if the role is mechanic.';
+COMMENT ON COLUMN session_presence.role IS 'The party: customer or mechanic.';
+COMMENT ON COLUMN session_presence.source IS
+  'room: a live socket bound to the room; medium: who carries sound and picture; mutual: packets that each received from the other; claim: the party''s own word.';
+COMMENT ON COLUMN session_presence.witness IS 'The connection or attendee; null for a claim.';
+COMMENT ON COLUMN session_presence.until IS 'The end; null while it lasts.';
+COMMENT ON COLUMN session_presence.closed_at IS 'When we learned of the end.';
+GRANT SELECT ON session_presence TO autodoctor_app;
+
+CREATE FUNCTION presence_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  reopened boolean := OLD.until IS NOT NULL AND NEW.until IS NULL AND OLD.until > clock_timestamp() - interval '1 second';
+BEGIN
+  IF (NEW.session_id, NEW.id, NEW.since, NEW.recorded_at, NEW.mechanic_id, NEW.role, NEW.source, NEW.witness)
+     IS DISTINCT FROM (OLD.session_id, OLD.id, OLD.since, OLD.recorded_at, OLD.mechanic_id, OLD.role, OLD.source, OLD.witness)
+     OR NOT (OLD.until IS NULL AND NEW.until IS NOT NULL OR reopened) THEN
+    RAISE EXCEPTION 'evidence is closed once, and reopened within a second at most' USING ERRCODE = 'AD004';
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION presence_guard() IS 'Allows one change of a stretch of presence: its closing, or its reopening within a second.';
+CREATE TRIGGER presence_guard BEFORE UPDATE ON session_presence FOR EACH ROW EXECUTE FUNCTION presence_guard();
+CREATE TRIGGER session_presence_is_kept BEFORE DELETE OR TRUNCATE ON session_presence
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+
+CREATE FUNCTION open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text,
+                              at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  last record;
+BEGIN
+  SELECT p.id, p.until INTO last FROM session_presence p
+   WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
+     AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness
+   ORDER BY p.id DESC LIMIT 1;
+  IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
+    INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness)
+    SELECT of_session, at, of_mechanic, of_role, by_source, by_witness
+     WHERE (SELECT count(*) FROM session_presence p WHERE p.session_id = of_session AND p.role = of_role
+               AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000;
+  ELSIF last.until IS NOT NULL THEN -- a flap
+    UPDATE session_presence SET until = NULL, closed_at = NULL WHERE session_id = of_session AND id = last.id;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION open_presence(uuid, text, uuid, text, text, timestamptz) IS
+  'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
+
+CREATE FUNCTION close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamptz)
+RETURNS void LANGUAGE sql AS $$
+  UPDATE session_presence SET until = greatest(since, least(at, clock_timestamp())), closed_at = clock_timestamp()
+   WHERE session_id = of_session AND role = of_role AND until IS NULL AND source = ANY (sources)
+     AND (by_witness IS NULL OR witness = by_witness)
+$$;
+COMMENT ON FUNCTION close_presence(uuid, text, text[], text, timestamptz) IS
+  'Ends the stretches of a party that last, of these sources, by this witness or by all; at the given instant, if it is past.';
 
 CREATE TABLE session_assignment_events (
   session_id     uuid NOT NULL,

@@ -25,13 +25,12 @@ CREATE TABLE realtime_connections (
   ready           boolean NOT NULL DEFAULT false,
   connected_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at      timestamptz NOT NULL,
-  joined          uuid,
-  room            uuid,
+  room            uuid REFERENCES sessions (id),
   queue_position  jsonb
 );
 CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
-CREATE INDEX realtime_connections_by_room ON realtime_connections (room) WHERE room IS NOT NULL;
 CREATE INDEX realtime_connections_by_mechanic ON realtime_connections (mechanic_id) WHERE mechanic_id IS NOT NULL;
+CREATE INDEX realtime_connections_by_room ON realtime_connections (room) WHERE room IS NOT NULL;
 COMMENT ON TABLE realtime_connections IS 'Open WebSocket connections.';
 COMMENT ON COLUMN realtime_connections.connection_id IS 'API Gateway''s id of it.';
 COMMENT ON COLUMN realtime_connections.user_id IS 'The sub of its user''s token.';
@@ -42,10 +41,9 @@ COMMENT ON COLUMN realtime_connections.since IS 'The feed''s seq after which thi
 COMMENT ON COLUMN realtime_connections.ready IS 'False until the missed messages were sent: API Gateway takes no message before the handshake is over.';
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
-COMMENT ON COLUMN realtime_connections.joined IS 'The session that its user joined with this connection: when the last such connection closes, the user has left.';
-COMMENT ON COLUMN realtime_connections.room IS 'The session whose room it is bound to: it gets what is said there.';
+COMMENT ON COLUMN realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
 COMMENT ON COLUMN realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
-GRANT SELECT, INSERT, UPDATE (ready, joined, queue_position), DELETE ON realtime_connections TO autodoctor_app;
+GRANT SELECT, INSERT, UPDATE (ready, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 
 CREATE TABLE feed (
   seq              bigint PRIMARY KEY,
@@ -180,3 +178,150 @@ COMMENT ON FUNCTION availability_changed() IS
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON mechanics
   FOR EACH ROW WHEN ((OLD.available_until, OLD.status) IS DISTINCT FROM (NEW.available_until, NEW.status))
   EXECUTE FUNCTION availability_changed();
+
+-- The room as a witness. Lock order: the session's row, then its connections. What the session's row says of presence is
+-- right even where evidence is bounded: it comes from claims, live sockets and the medium, not from the stretches.
+
+CREATE FUNCTION end_presence_of_mechanic(session sessions, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM close_presence(session.id, 'mechanic', '{room,medium,mutual,claim}', NULL, at);
+  UPDATE realtime_connections c SET room = NULL
+    FROM mechanics m WHERE m.id = session.mechanic_id AND c.user_id = m.user_id AND c.room = session.id;
+END
+$$;
+COMMENT ON FUNCTION end_presence_of_mechanic(sessions, timestamptz) IS
+  'A mechanic who gives a session back leaves its room, whatever says that they are there.';
+
+CREATE FUNCTION role_of(session sessions, by_user uuid) RETURNS text LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN session.customer_id = (SELECT c.id FROM customers c WHERE c.user_id = by_user) THEN 'customer'
+              WHEN session.mechanic_id = (SELECT m.id FROM mechanics m WHERE m.user_id = by_user) THEN 'mechanic' END
+$$;
+COMMENT ON FUNCTION role_of(sessions, uuid) IS 'Which party of a session a user is; null: none.';
+
+CREATE FUNCTION may_come(session sessions, by_user uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT CASE role_of(session, by_user)
+           WHEN 'customer' THEN true
+           WHEN 'mechanic' THEN session.status <> 'waiting'
+                OR EXISTS (SELECT FROM mechanics m WHERE m.id = session.mechanic_id AND m.status = 'active')
+           ELSE false END
+$$;
+COMMENT ON FUNCTION may_come(sessions, uuid) IS 'Whether a user is a party of a session who may be there: a suspended mechanic only once it is live.';
+
+CREATE FUNCTION is_witnessed(session sessions, of_role text, by_user uuid) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+  SELECT EXISTS (SELECT FROM realtime_connections c
+                  WHERE c.user_id = by_user AND c.room = session.id AND c.expires_at > clock_timestamp())
+      OR EXISTS (SELECT FROM session_presence p
+                  WHERE p.session_id = session.id AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL
+                    AND p.mechanic_id IS NOT DISTINCT FROM CASE of_role WHEN 'mechanic' THEN session.mechanic_id END)
+$$;
+COMMENT ON FUNCTION is_witnessed(sessions, text, uuid) IS
+  'Whether a live socket in the room, or the medium, says now that this party is there.';
+
+CREATE FUNCTION set_presence(session sessions, of_role text, by_user uuid, claims boolean) RETURNS sessions
+LANGUAGE plpgsql AS $$
+DECLARE
+  here boolean := claims OR is_witnessed(session, of_role, by_user);
+  row_now sessions := session;
+BEGIN
+  IF session.status IN ('pending', 'waiting', 'live')
+     AND (here, claims) <> (CASE of_role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END,
+                            CASE of_role WHEN 'customer' THEN session.customer_claims ELSE session.mechanic_claims END) THEN
+    UPDATE sessions s
+       SET customer_present = CASE of_role WHEN 'customer' THEN here ELSE s.customer_present END,
+           mechanic_present = CASE of_role WHEN 'mechanic' THEN here ELSE s.mechanic_present END,
+           customer_claims = CASE of_role WHEN 'customer' THEN claims ELSE s.customer_claims END,
+           mechanic_claims = CASE of_role WHEN 'mechanic' THEN claims ELSE s.mechanic_claims END,
+           actor = of_role, actor_id = by_user
+     WHERE s.id = session.id
+    RETURNING s.* INTO STRICT row_now;
+  END IF;
+  RETURN row_now;
+END
+$$;
+COMMENT ON FUNCTION set_presence(sessions, text, uuid, boolean) IS
+  'Makes the session''s row say whether a party is there: by a claim, or as is_witnessed() says. The session is live as soon as both are. The caller has locked the row.';
+
+CREATE FUNCTION claims_of(session sessions, of_role text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE of_role WHEN 'customer' THEN session.customer_claims ELSE session.mechanic_claims END
+$$;
+COMMENT ON FUNCTION claims_of(sessions, text) IS 'Whether a party is there by its own word alone.';
+
+CREATE FUNCTION leave_room(by_connection text, at timestamptz DEFAULT clock_timestamp()) RETURNS uuid
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  bound record;
+  session sessions;
+  party text;
+BEGIN
+  LOOP
+    SELECT c.room, c.user_id INTO bound FROM realtime_connections c WHERE c.connection_id = by_connection;
+    IF NOT FOUND OR bound.room IS NULL THEN
+      RETURN NULL;
+    END IF;
+    SELECT * INTO STRICT session FROM sessions s WHERE s.id = bound.room FOR NO KEY UPDATE;
+    UPDATE realtime_connections c SET room = NULL WHERE c.connection_id = by_connection AND c.room = session.id;
+    EXIT WHEN FOUND; -- else it was bound to another room meanwhile
+  END LOOP;
+  party := role_of(session, bound.user_id);
+  IF party IS NOT NULL THEN -- a mechanic who gave the session back has left already
+    PERFORM close_presence(session.id, party, '{room}', by_connection, at);
+    PERFORM set_presence(session, party, bound.user_id, claims_of(session, party));
+  END IF;
+  RETURN session.id;
+END
+$$;
+COMMENT ON FUNCTION leave_room(text, timestamptz) IS
+  'Unbinds a connection from its room and ends the presence it stood for, at the given instant if it is past. Returns the session; null if it was bound to none.';
+
+CREATE FUNCTION forget_connection(gone text, at timestamptz DEFAULT clock_timestamp()) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  LOOP -- the room before the row: whoever enters one locks them in this order
+    PERFORM leave_room(gone, at);
+    DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
+    EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION forget_connection(text, timestamptz) IS 'Removes a connection that has ended; its user leaves the room it was bound to.';
+
+CREATE FUNCTION enter_room(of_session uuid, by_user uuid, by_connection text)
+RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, role text, customer_present boolean,
+               mechanic_present boolean, bound boolean, unpublished json)
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  before text;
+BEGIN
+  IF EXISTS (SELECT FROM realtime_connections c
+              WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session) THEN
+    PERFORM leave_room(by_connection);
+  END IF;
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND may_come(s, by_user) FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  role := role_of(session, by_user);
+  before := session.status;
+  UPDATE realtime_connections c SET room = of_session
+   WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.expires_at > clock_timestamp();
+  bound := FOUND;
+  IF bound AND session.status IN ('pending', 'waiting', 'live') THEN
+    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'room',
+                          by_connection, clock_timestamp());
+    PERFORM close_presence(session.id, role, '{claim}', NULL, clock_timestamp()); -- a witness in its place
+    session := set_presence(session, role, by_user, false);
+  END IF;
+  session_id := session.id;
+  session_status := session.status;
+  started_at := session.started_at;
+  customer_present := session.customer_present AND session.ended_at IS NULL;
+  mechanic_present := session.mechanic_present AND session.ended_at IS NULL;
+  unpublished := CASE WHEN session.status = before THEN '[]' ELSE unpublished_events(of_session) END;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION enter_room(uuid, uuid, text) IS
+  'Binds a live connection of a party to the room of its session: while the session is open this is evidence that the party is there, and the session is live as soon as both are. Returns the session with its unpublished events, bound false if the connection is not live or not this user''s; no row if the user is no party, or suspended and it is not live.';

@@ -66,7 +66,8 @@ $$;
 COMMENT ON FUNCTION may_be_offered(uuid, uuid, timestamptz) IS
   'Whether a request for this mechanic, of this workshop or general and shown from then on, is offered to them; otherwise it goes straight to the queue.';
 
--- A suspended mechanic's offers go back to the queue, and requests that only they could have taken become general.
+-- A suspended mechanic's offers and waiting session go back to the queue, and requests that only they could have taken
+-- become general.
 CREATE FUNCTION mechanics_requeue() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -76,11 +77,15 @@ BEGIN
     SELECT a.id, a.session_id, a.status, a.mechanic_id, a.declined_by, a.workshop_id
       FROM session_assignments a JOIN sessions s ON s.id = a.session_id
      WHERE (a.status = 'offered' AND a.mechanic_id = NEW.id)
+        OR (a.status = 'accepted' AND a.mechanic_id = NEW.id AND s.status = 'waiting' AND NEW.status = 'suspended')
         OR (a.status IN ('queued', 'offered') AND a.workshop_id = OLD.workshop_id)
      ORDER BY s.id
        FOR NO KEY UPDATE OF s -- sessions first, as everywhere
   LOOP
-    IF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
+    IF held.status = 'accepted' THEN
+      UPDATE sessions SET status = 'pending', actor = 'system:mechanic-suspended'
+       WHERE id = held.session_id AND status = 'waiting' AND mechanic_id = NEW.id;
+    ELSIF held.mechanic_id = NEW.id AND (NEW.status = 'suspended' OR held.workshop_id IS NOT NULL) THEN
       UPDATE session_assignments
          SET status = 'expired',
              actor = CASE NEW.status WHEN 'suspended' THEN 'system:mechanic-suspended' ELSE 'system:mechanic-left' END

@@ -3,7 +3,7 @@
 -- Our errors have SQLSTATE class AD, so that no caller has to read their text:
 -- AD001 no such move, AD002 assignment unavailable, AD003 mechanic and customer are the same user,
 -- AD004 a fixed value was changed or a kept row deleted, AD005 session and assignments disagree at commit,
--- AD006 a customer has used up a plan, AD010 a customer with an open session or payment cannot be erased.
+-- AD006 a customer has used up a plan, AD007 a user has used up a limit, AD010 a customer with an open session or payment cannot be erased.
 --
 -- pg_temp is last in their search path: if it were not named it would come first, and a caller's temporary table of
 -- the same name would catch the audit rows.
@@ -67,14 +67,17 @@ BEGIN
   ELSIF row_now.status = 'waiting' THEN
     row_now.accepted_at := at;
     row_now.mechanic_present := false;
+    row_now.mechanic_claims := false;
     row_now.mechanic_joined_at := NULL;
     IF EXISTS (SELECT FROM mechanics m JOIN customers c ON c.user_id = m.user_id
                WHERE m.id = row_now.mechanic_id AND c.id = row_now.customer_id) THEN
       RAISE EXCEPTION 'mechanic and customer of a session are the same user' USING ERRCODE = 'AD003';
     END IF;
   ELSIF row_now.status = 'pending' THEN
+    PERFORM end_presence_of_mechanic(was, at);
     row_now.mechanic_id := NULL;
     row_now.mechanic_present := false;
+    row_now.mechanic_claims := false;
     row_now.mechanic_joined_at := NULL;
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
@@ -103,7 +106,8 @@ DECLARE
 BEGIN
   NEW.actor := coalesce(NEW.actor, 'db:' || session_user);
   IF TG_OP = 'INSERT' THEN
-    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present THEN
+    IF NEW.status NOT IN ('pending', 'scheduled') OR NEW.customer_present OR NEW.mechanic_present
+       OR NEW.customer_claims OR NEW.mechanic_claims THEN
       RAISE EXCEPTION 'a session starts pending or scheduled, with nobody present' USING ERRCODE = 'AD001';
     END IF;
   ELSE

@@ -187,32 +187,73 @@ COMMENT ON FUNCTION accept_assignment(uuid, uuid) IS
   'Gives the session of an assignment to the mechanic of this user, and returns its unpublished events; no row if the mechanic does not see it, or it is no longer available.';
 
 -- Joining and ending return the events too: one trip to the database less, and cached plans.
-CREATE FUNCTION record_join(of_session uuid, by_user uuid, by_connection text, details jsonb)
-RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, unpublished json)
-LANGUAGE plpgsql ROWS 1 AS $$
+CREATE FUNCTION record_join(of_session uuid, by_user uuid, by_connection text)
+RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, bound boolean, unpublished json)
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+  session sessions;
+  role text;
+  before text;
 BEGIN
-  -- One row holds the presence of both, so that the second of two concurrent joins sees the first.
-  UPDATE sessions s
-     SET customer_present = s.customer_present OR s.customer_id IS NOT DISTINCT FROM party.customer_id,
-         mechanic_present = s.mechanic_present OR s.mechanic_id = party.mechanic_id IS TRUE,
-         actor = CASE WHEN s.customer_id = party.customer_id THEN 'customer' ELSE 'mechanic' END, actor_id = by_user,
-         change_data = details
-    FROM (SELECT (SELECT id FROM customers WHERE user_id = by_user) AS customer_id,
-                 (SELECT id FROM mechanics WHERE user_id = by_user) AS mechanic_id) AS party
-   WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
-     AND (s.customer_id = party.customer_id OR s.mechanic_id = party.mechanic_id)
-  RETURNING s.id, s.status, s.started_at INTO session_id, session_status, started_at;
+  IF by_connection IS NOT NULL THEN
+    RETURN QUERY SELECT e.session_id, e.session_status, e.started_at, e.bound, e.unpublished
+                   FROM sessions s, enter_room(s.id, by_user, by_connection) AS e
+                  WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live')
+                    AND e.session_status IN ('pending', 'waiting', 'live');
+    RETURN;
+  END IF;
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND s.status IN ('pending', 'waiting', 'live') AND may_come(s, by_user)
+     FOR NO KEY UPDATE;
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  UPDATE realtime_connections c SET joined = of_session WHERE c.connection_id = by_connection AND c.user_id = by_user;
-  unpublished := '[]';
-  IF session_status = 'live' THEN  -- otherwise the join moved nothing
-    unpublished := unpublished_events(of_session);
+  role := role_of(session, by_user);
+  before := session.status;
+  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
+    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL,
+                          clock_timestamp());
+    session := set_presence(session, role, by_user, true);
   END IF;
+  session_id := session.id;
+  session_status := session.status;
+  started_at := session.started_at;
+  bound := false;
+  unpublished := CASE WHEN session.status = before THEN '[]' ELSE unpublished_events(of_session) END;
   RETURN NEXT;
 END
 $$;
-COMMENT ON FUNCTION record_join(uuid, uuid, text, jsonb) IS
-  'Records that a party of a session is present, and by which connection if by one. The session is live as soon as both are present. Returns its unpublished events; no row if the user is not a party, or the session is not open.';
+COMMENT ON FUNCTION record_join(uuid, uuid, text) IS
+  'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+
+CREATE FUNCTION record_leave(of_session uuid, by_user uuid, by_connection text)
+RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz)
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  role text;
+BEGIN
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  role := role_of(session, by_user);
+  IF session.ended_at IS NULL THEN
+    PERFORM leave_room(c.connection_id) FROM realtime_connections c
+      WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
+    IF by_connection IS NULL THEN
+      -- what the medium saw of a customer is not theirs to take back
+      PERFORM close_presence(of_session, role, CASE role WHEN 'customer' THEN '{claim}'::text[]
+                                                    ELSE '{claim,medium,mutual}' END, NULL, clock_timestamp());
+      SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+      session := set_presence(session, role, by_user, false);
+    END IF;
+  END IF;
+  RETURN QUERY SELECT session.id, session.status, session.started_at;
+END
+$$;
+COMMENT ON FUNCTION record_leave(uuid, uuid, text) IS
+  'Takes back the presence that a connection of the party stands for, or all of it. Returns the session; no row if the user is no party. After the end it changes nothing.';

@@ -54,7 +54,7 @@ CREATE TABLE stripe_jobs (
   last_error       text,
   created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
-  CONSTRAINT stripe_jobs_waits_for_known CHECK (waits_for IN ('onboarding', 'balance', 'dispute', 'payment', 'retry')),
+  CONSTRAINT stripe_jobs_waits_for_known CHECK (waits_for IN ('onboarding', 'balance', 'dispute', 'payment', 'retry', 'release')),
   CONSTRAINT stripe_jobs_attempts_not_negative CHECK (attempts >= 0),
   CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (state <> 'sending' OR lease_id IS NOT NULL),
   CONSTRAINT stripe_jobs_asks_for_an_amount CHECK (asked_cents > 0),
@@ -64,9 +64,9 @@ COMMENT ON TABLE stripe_jobs IS
   'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
 COMMENT ON COLUMN stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
 COMMENT ON COLUMN stripe_jobs.state IS
-  'due: to be sent; held: not before a dispute is over; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
+  'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
 COMMENT ON COLUMN stripe_jobs.waits_for IS
-  'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error.';
+  'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds.';
 COMMENT ON COLUMN stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
 COMMENT ON COLUMN stripe_jobs.next_attempt_at IS
   'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
@@ -220,3 +220,114 @@ CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE s
 $$;
 COMMENT ON FUNCTION renew_mechanic_account(uuid) IS
   'For operators, when Stripe rejected or deleted a mechanic''s account: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
+
+-- A payout with an open hold is not sent, whatever else happens to it. Triggers keep its state: so a path that makes
+-- payouts due again (a won dispute, a new account, an operator's retry) cannot overlook a hold.
+CREATE TABLE payout_holds (
+  payout_id    uuid NOT NULL REFERENCES payouts (id),
+  reason       text NOT NULL,
+  note         text CHECK (length(note) BETWEEN 1 AND 500),
+  held_by      uuid,
+  held_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  released_by  uuid,
+  released_at  timestamptz,
+  PRIMARY KEY (payout_id, reason),
+  CONSTRAINT payout_holds_reason_known CHECK (reason IN ('operator', 'suspended', 'escalation', 'disputed_credits')),
+  CONSTRAINT payout_holds_released_once CHECK (released_by IS NULL OR released_at IS NOT NULL)
+);
+CREATE INDEX payout_holds_open ON payout_holds (payout_id) WHERE released_at IS NULL;
+COMMENT ON TABLE payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
+COMMENT ON COLUMN payout_holds.reason IS
+  'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+COMMENT ON COLUMN payout_holds.note IS 'The admin''s words.';
+COMMENT ON COLUMN payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
+COMMENT ON COLUMN payout_holds.held_at IS 'When it was held, or held again after a release.';
+COMMENT ON COLUMN payout_holds.released_by IS 'The sub of the admin''s token; null: nobody yet, or the system.';
+COMMENT ON COLUMN payout_holds.released_at IS 'When it was released; null: it holds the payout.';
+GRANT SELECT,
+      INSERT (payout_id, reason, note, held_by),
+      UPDATE (note, held_by, held_at, released_by, released_at)
+  ON payout_holds TO autodoctor_app;
+
+CREATE FUNCTION is_held(payout uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)
+$$;
+COMMENT ON FUNCTION is_held(uuid) IS 'Whether the payout has an open hold.';
+
+CREATE FUNCTION hold_payout(payout uuid, why text, words text DEFAULT NULL, admin uuid DEFAULT NULL) RETURNS void
+LANGUAGE sql AS $$
+  INSERT INTO payout_holds AS h (payout_id, reason, note, held_by) VALUES (payout, why, words, admin)
+  ON CONFLICT (payout_id, reason) DO UPDATE
+     SET note = excluded.note, held_by = excluded.held_by, held_at = clock_timestamp(), released_by = NULL, released_at = NULL
+   WHERE h.released_at IS NOT NULL
+$$;
+COMMENT ON FUNCTION hold_payout(uuid, text, text, uuid) IS 'Holds a payout for a reason, again if that hold was released; one that is being sent is held if that fails.';
+
+CREATE FUNCTION payouts_wait_for_release() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF is_held(NEW.id) THEN
+    NEW.state := 'held';
+    NEW.waits_for := 'release';
+    NEW.next_attempt_at := NULL;
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION payouts_wait_for_release() IS 'Keeps a payout with an open hold from becoming due.';
+CREATE TRIGGER payouts_wait_for_release BEFORE UPDATE OF state, next_attempt_at ON payouts FOR EACH ROW
+  WHEN (NEW.state IN ('due', 'held')) EXECUTE FUNCTION payouts_wait_for_release();
+
+CREATE FUNCTION payout_holds_follow() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF NEW.released_at IS NULL THEN
+    UPDATE payouts SET state = 'held' WHERE id = NEW.payout_id AND state IN ('due', 'held');
+  ELSIF NOT is_held(NEW.payout_id) THEN
+    UPDATE payouts SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+     WHERE id = NEW.payout_id AND state = 'held' AND waits_for = 'release';
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT new_id(), admin, CASE WHEN NEW.released_at IS NULL THEN 'payout.held' ELSE 'payout.released' END,
+         NEW.payout_id::text, '{held}', jsonb_build_object('held', NEW.released_at IS NOT NULL),
+         jsonb_build_object('held', NEW.released_at IS NULL, 'reason', NEW.reason)
+    FROM (SELECT CASE WHEN NEW.released_at IS NULL THEN NEW.held_by ELSE NEW.released_by END AS admin) AS who
+   WHERE admin IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION payout_holds_follow() IS 'Holds the payout, or has it sent once nothing holds it any more; records an admin''s decision in admin_changes.';
+CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON payout_holds
+  FOR EACH ROW EXECUTE FUNCTION payout_holds_follow();
+
+CREATE FUNCTION payouts_begin_held() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  -- the row's lock makes a suspension that is under way come before or after, never beside
+  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR SHARE;
+  IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
+    PERFORM hold_payout(NEW.id, 'suspended');
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION payouts_begin_held() IS 'Holds a new payout for what is known already.';
+CREATE TRIGGER payouts_begin_held AFTER INSERT ON payouts FOR EACH ROW EXECUTE FUNCTION payouts_begin_held();
+
+CREATE FUNCTION mechanics_hold_payouts() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF NEW.status = 'suspended' THEN
+    PERFORM hold_payout(p.id, 'suspended') FROM payouts p
+     WHERE p.mechanic_id = NEW.id AND p.state IN ('due', 'held', 'sending', 'failed');
+  ELSE
+    UPDATE payout_holds h SET released_at = clock_timestamp()
+      FROM payouts p
+     WHERE p.mechanic_id = NEW.id AND h.payout_id = p.id AND h.reason = 'suspended' AND h.released_at IS NULL;
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION mechanics_hold_payouts() IS 'Holds what a mechanic is owed for as long as they are suspended.';
+CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON mechanics FOR EACH ROW
+  WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION mechanics_hold_payouts();

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from autodoctor.admin.mechanics import AVAILABILITIES
+from autodoctor.admin.payouts import STATES
 from autodoctor.describe.operation import Operation
 from autodoctor.describe.parameters import QUERY
 
@@ -33,7 +34,27 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "changeMechanic",
         "Change or suspend a mechanic",
         "Administration",
-        "Fields that are left out keep their values. Suspending withdraws the offers to them in the same moment.",
+        "Fields that are left out keep their values. Suspending withdraws the offers to them, queues a session again "
+        "that waits for them, and holds what they are owed, in the same moment.",
+    ),
+    "GET /api/admin/payouts": Operation(
+        "listPayouts",
+        "List payouts",
+        "Administration",
+        "Newest first, with what holds them.",
+        query={"state": ("Only payouts in this state.", {"type": "string", "enum": list(STATES)})},
+    ),
+    "POST /api/admin/payouts/{payoutId}/hold": Operation(
+        "holdPayout",
+        "Hold a payout",
+        "Administration",
+        "It is not sent until it is released. One that is being sent at this moment is held only if that fails.",
+    ),
+    "POST /api/admin/payouts/{payoutId}/release": Operation(
+        "releasePayout",
+        "Release a payout",
+        "Administration",
+        "Ends everything that holds it, also a suspension or a dispute: it is sent within minutes.",
     ),
     "POST /api/admin/mechanics/{mechanicId}/renew-account": Operation(
         "renewAccount",

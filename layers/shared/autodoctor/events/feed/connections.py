@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, LiteralString
 
 from autodoctor.db import Database
 from autodoctor.errors import Unauthenticated, Unprocessable
 from autodoctor.events.feed.tickets import ticket_hash
-from autodoctor.sessions.presence import forget_connection
 
 # API Gateway ends a connection after two hours.
 LONGEST_MINUTES: Final = 125
@@ -41,6 +39,8 @@ UPDATE realtime_connections SET ready = true WHERE connection_id = %(connection_
 _EXPIRED: Final[LiteralString] = "SELECT connection_id FROM realtime_connections WHERE expires_at <= now() LIMIT 1000"
 
 _ALL_READY: Final[LiteralString] = "SELECT connection_id FROM realtime_connections WHERE ready AND expires_at > now()"
+
+_FORGET: Final[LiteralString] = "SELECT forget_connection(%(connection_id)s)"
 
 _KNOWN: Final[LiteralString] = "SELECT 1 FROM realtime_connections WHERE connection_id = %(connection_id)s"
 
@@ -102,9 +102,9 @@ def all_ready(database: Database) -> list[str]:
 
 
 def drop(database: Database, connection_ids: Sequence[str]) -> None:
-    """Delete closed connections. A party whose last connection closed has left the session."""
+    """Delete closed connections. Who was in a room with one has left it."""
     for connection_id in connection_ids:
-        database.transaction(partial(forget_connection, connection_id=connection_id))
+        database.one(_FORGET, {"connection_id": connection_id})
 
 
 def drop_expired(database: Database) -> None:

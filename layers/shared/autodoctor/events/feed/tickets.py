@@ -17,7 +17,8 @@ _TICKET_BYTES: Final = 32
 
 _ISSUE: Final[LiteralString] = """
 INSERT INTO realtime_tickets (ticket_hash, user_id, groups, expires_at)
-VALUES (%(ticket_hash)s, %(user_id)s, %(groups)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+SELECT %(ticket_hash)s, %(user_id)s, %(groups)s, clock_timestamp() + make_interval(secs => %(seconds)s)
+ WHERE count_against('tickets', %(user_id)s)
 """
 
 
@@ -41,6 +42,9 @@ def issue_ticket(database: Database, user_id: UUID, groups: frozenset[str]) -> T
     Args:
         user_id: the user who will connect.
         groups: of the caller's token; they decide which messages the connection gets.
+
+    Raises:
+        TooManyRequests: the user has asked for too many of late.
     """
     ticket = secrets.token_urlsafe(_TICKET_BYTES)
     parameters = {

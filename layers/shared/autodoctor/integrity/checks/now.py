@@ -45,6 +45,9 @@ GIVEN_UP: Final = Check(
 STRANDED: Final = Check(
     "money_stranded", Section.MONEY, "money to be sent that nobody has attempted to send for an hour", 9
 )
+HOLD_OVERLOOKED: Final = Check(
+    "hold_overlooked", Section.MONEY, "a payout that may be sent despite a hold, or waits for a release without one", 9
+)
 LOSS_BEHIND: Final = Check(
     "loss_unbooked", Section.MONEY, "a refund by hand or lost dispute that the ledger does not have", 10
 )
@@ -176,6 +179,7 @@ SELECT intake_id, format('refund %s of %s cents: %s', id, amount_cents, last_err
         """
 SELECT session_id, format('payout %s is %s, since %s', id, state, next_attempt_at) FROM payouts
  WHERE state IN ('due', 'held', 'sending') AND (next_attempt_at < now() - interval '1 hour') IS NOT FALSE
+   AND waits_for IS DISTINCT FROM 'release'
 UNION ALL
 SELECT intake_id, format('refund %s is %s, since %s', id, state, next_attempt_at) FROM refunds
  WHERE state IN ('due', 'held', 'sending') AND (next_attempt_at < now() - interval '1 hour') IS NOT FALSE
@@ -183,6 +187,17 @@ UNION ALL
 SELECT p.session_id, format('reversal %s is %s, since %s', r.id, r.state, r.next_attempt_at)
   FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id
  WHERE r.state IN ('due', 'sending') AND (r.next_attempt_at < now() - interval '1 hour') IS NOT FALSE
+""",
+    ),
+    (
+        HOLD_OVERLOOKED,
+        """
+SELECT p.session_id, format('payout %s is %s, waits for %s', p.id, p.state, p.waits_for)
+  FROM payouts p JOIN mechanics m ON m.id = p.mechanic_id
+ WHERE p.state IN ('due', 'held') AND (
+   is_held(p.id) <> (p.waits_for IS NOT DISTINCT FROM 'release' AND p.next_attempt_at IS NULL AND p.state = 'held')
+   OR m.status = 'suspended'
+      AND NOT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = p.id AND h.reason = 'suspended'))
 """,
     ),
     (

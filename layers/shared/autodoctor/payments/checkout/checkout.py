@@ -51,6 +51,9 @@ SELECT %(id)s, 'pack', %(user_id)s, p.code, p.credits, p.name, p.price_cents, p.
   FROM credit_packs p
  WHERE p.code = %(pack)s AND p.active
    AND NOT EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL)
+   AND NOT EXISTS (SELECT FROM checkouts o
+                    WHERE o.user_id = %(user_id)s AND o.pack_code = p.code AND o.kind = 'pack' AND o.status = 'open')
+   AND count_against('pack_checkouts', %(user_id)s)
 ON CONFLICT DO NOTHING
 RETURNING *
 """
@@ -88,6 +91,7 @@ def buy_pack(database: Database, user_id: UUID, request: PackRequest) -> PackChe
         Unprocessable: no such pack is sold.
         CustomerErased: the customer's data was erased.
         PaymentsUnavailable: Stripe made no page; trying again is safe.
+        TooManyRequests: the customer has opened too many of late.
     """
     for _ in range(3):
         parameters = {"id": new_id(), "user_id": user_id, "pack": request.pack}

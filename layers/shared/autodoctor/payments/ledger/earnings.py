@@ -31,16 +31,21 @@ WITH page AS MATERIALIZED (
 )
 SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_cents, page.currency, page.created_at,
        CASE page.state WHEN 'sent' THEN 'paid' WHEN 'failed' THEN 'failed' WHEN 'reversed' THEN 'reversed'
-                       WHEN 'cancelled' THEN 'reversed' ELSE 'pending' END AS status
+                       WHEN 'cancelled' THEN 'reversed'
+                       ELSE CASE page.waits_for WHEN 'release' THEN 'held' ELSE 'pending' END END AS status
   FROM total LEFT JOIN page ON true
  ORDER BY page.id DESC
 """
 
-type EarningStatus = Literal["pending", "paid", "failed", "reversed"]
+type EarningStatus = Literal["pending", "held", "paid", "failed", "reversed"]
 
 
 class Earning(ResponseModel):
-    """One amount that was earned: by holding a session, by referring its customer, or by escalating it."""
+    """One amount that was earned: by holding a session, by referring its customer, or by escalating it.
+
+    Attributes:
+        status: held: it is not sent before the operator, or the end of what held it, releases it.
+    """
 
     payout_id: UUID
     session_id: UUID
@@ -55,6 +60,7 @@ class EarningTotals(ResponseModel):
     """Cents over all earnings, including those of other pages: by status, and by what they are for.
 
     Attributes:
+        pending_cents: owed and not sent, what is held included.
         reversed_cents: taken back after they were sent, or never sent because the customer got them back.
         session_cents: for sessions held. Without what was reversed, like the next two, so that the three add up to
             pending, paid and failed.

@@ -29,7 +29,7 @@ _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "acco
 _READ: Final[LiteralString] = """
 SELECT p.session_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
        a.stripe_account_id, coalesce(a.transfers_enabled, false) AS transfers_enabled,
-       i.funding = 'card' AND p.kind <> 'escalation' AS by_card,
+       i.funding = 'card' AND p.kind <> 'escalation' AS by_card, is_held(p.id) AS has_hold,
        ch.stripe_payment_intent_id
   FROM payouts p
   JOIN intakes i ON i.id = p.session_id
@@ -79,7 +79,8 @@ def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> 
             if _has_unbooked(database, payout, disputes):
                 return _shrink(database, payout)
             if obstacle := _obstacle(database, client, payout, disputes):
-                return NotYet(obstacle, uncounted=obstacle != "payment")
+                after = timedelta(minutes=1) if obstacle == "release" else None  # should it be released meanwhile
+                return NotYet(obstacle, uncounted=obstacle != "payment", after=after)
             transfer_id = _transfer(database, client, payout, disputes)
     except StripeRefused as refused:
         return _refused(database, client, payout, refused)
@@ -143,6 +144,8 @@ def _obstacle(
     database: Database, client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]"
 ) -> str | None:
     """The reason why the payout cannot be sent yet; None if it can."""
+    if payout["has_hold"]:
+        return "release"
     account_id = payout["stripe_account_id"]
     if account_id is None:
         return "onboarding"

@@ -47,7 +47,8 @@ class Onboarding(ResponseModel):
 
 _BEGIN: Final[LiteralString] = """
 INSERT INTO mechanic_accounts (mechanic_id, idempotency_key)
-SELECT m.id, 'account:' || m.id || ':' || new_id() FROM mechanics m WHERE m.user_id = %(user_id)s
+SELECT m.id, 'account:' || m.id || ':' || new_id() FROM mechanics m
+ WHERE m.user_id = %(user_id)s AND count_against('onboarding_links', %(user_id)s)
 ON CONFLICT (mechanic_id) DO NOTHING
 """
 
@@ -137,6 +138,7 @@ def start_onboarding(database: Database, client: "stripe.StripeClient", user_id:
     Raises:
         MechanicNotActive: no such mechanic.
         PaymentsUnavailable: Stripe does not answer, or refuses; asking again goes on from there.
+        TooManyRequests: the mechanic has asked for too many links of late.
     """
     database.execute(_BEGIN, {"user_id": user_id})  # no row if it began before, or if there is no such mechanic
     account = _account(database, user_id)

@@ -98,12 +98,14 @@ class Unsent(ResponseModel):
             onboarding or for the end of a dispute are not counted.
         onboarding: payouts that wait for a mechanic's onboarding.
         disputed: payouts and refunds that wait for the end of a dispute.
+        held: payouts with a hold, which an admin releases, or the end of its reason.
     """
 
     failed: int = 0
     age_seconds: int = 0
     onboarding: int = 0
     disputed: int = 0
+    held: int = 0
 
 
 # A key older than a day is dropped, as Stripe may have forgotten it; what it was used for is looked up.
@@ -132,6 +134,7 @@ UPDATE stripe_jobs
        keyed_at = coalesce(keyed_at, clock_timestamp()), asked_at = coalesce(asked_at, clock_timestamp()),
        asked_cents = coalesce(asked_cents, %(cents)s)
  WHERE id = %(id)s AND job = %(job)s AND state = 'sending' AND lease_id = %(lease_id)s
+   AND NOT (job = 'payout' AND is_held(id))
 RETURNING idempotency_key, asked_cents
 """
 
@@ -177,7 +180,8 @@ SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
          WHERE job <> 'reversal' AND state IN ('due', 'sending')
            AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute'))), 0)::bigint AS age_seconds,
        count(*) FILTER (WHERE state = 'due' AND waits_for = 'onboarding') AS onboarding,
-       count(*) FILTER (WHERE state = 'held' OR state = 'due' AND waits_for = 'dispute') AS disputed
+       count(*) FILTER (WHERE waits_for = 'dispute') AS disputed,
+       count(*) FILTER (WHERE state = 'held' AND waits_for = 'release') AS held
   FROM stripe_jobs WHERE state IN ('due', 'held', 'sending', 'failed')
 """
 
@@ -236,7 +240,7 @@ def intend(database: Database, job: Row, cents: int) -> Row:
         cents: what is left to send; an earlier call that may still have acted is repeated with its own amount.
 
     Raises:
-        LostLease: another attempt holds the job.
+        LostLease: another attempt holds the job, or somebody has just held the payout.
     """
     stored = database.one(_INTEND, {**job, "cents": cents})
     if stored is None:

@@ -8,6 +8,7 @@ import pytest
 from autodoctor.ids import new_id
 from autodoctor.payments.settlement import settle
 from support.account import Account, Caller, document
+from support.account_settings import AccountSettings
 from support.admin_changes import NEW_PLAN
 from support.invariants.sessions import violations
 from support.money.purchases import buy, complete, give
@@ -16,6 +17,13 @@ MECHANICS, WORKSHOPS, PLANS, PACKS = (
     f"/api/admin/{path}" for path in ("mechanics", "workshops", "plans", "credit-packs")
 )
 GIVEN_UP = ("Failed", "Deferred")
+OTHER_SITE = "https://office.example"
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    """Let a page of another site call the API."""
+    return AccountSettings(parameters={"AllowedOrigins": OTHER_SITE})
 
 
 def add(admin: Caller, path: str, **fields: object) -> dict[str, Any]:
@@ -199,7 +207,7 @@ def test_what_is_refused_says_why(
 
 
 def test_a_browser_may_patch(account: Account) -> None:
-    headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "PATCH"}
+    headers = {"Origin": OTHER_SITE, "Access-Control-Request-Method": "PATCH"}
     assert "PATCH" in account.http.options(MECHANICS, headers=headers).headers["access-control-allow-methods"]
 
 

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -11,7 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from autodoctor.aws import secrets
 from autodoctor.aws.errors import ServiceUnreachable
-from autodoctor.aws.secrets import check_database, database_url
+from autodoctor.aws.secrets import AUTHORITIES, check_database, database_url
 from autodoctor.settings import SettingMissing, required
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:app-AbC123"
@@ -28,10 +29,11 @@ class SecretsExtension(BaseHTTPRequestHandler):
 
     asked: ClassVar[list[tuple[str, str | None]]] = []
     passwords: ClassVar[list[str]] = []
+    more: ClassVar[dict[str, str]] = {}
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers["X-Aws-Parameters-Secrets-Token"]))
-        secret = json.dumps({"username": "autodoctor_app", "password": self.passwords[-1]})
+        secret = json.dumps({"username": "autodoctor_app", "password": self.passwords[-1], **self.more})
         body = json.dumps({"ARN": ARN, "Name": "app", "SecretString": secret}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -53,6 +55,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[SecretsExtension]
     for name, value in DEPLOYED.items():
         monkeypatch.setenv(name, value)
     SecretsExtension.asked.clear()
+    SecretsExtension.more.clear()
     SecretsExtension.passwords[:] = ["first"]
     yield SecretsExtension
     server.shutdown()
@@ -72,7 +75,8 @@ def test_a_deployed_function_asks_the_extension_for_its_secret(deployed: type[Se
         "host": "proxy.example",
         "port": "5432",
         "dbname": "autodoctor",
-        "sslmode": "require",
+        "sslmode": "verify-full",
+        "sslrootcert": str(AUTHORITIES),
     }
     escaped = ARN.replace(":", "%3A")
     assert deployed.asked == [(f"/secretsmanager/get?secretId={escaped}", DEPLOYED["AWS_SESSION_TOKEN"])]
@@ -82,6 +86,17 @@ def test_a_rotated_password_is_followed_with_the_next_connection(deployed: type[
     database_url()
     deployed.passwords.append("second")
     assert conninfo_to_dict(database_url())["password"] == deployed.passwords[-1]
+
+
+def test_an_authority_that_the_secret_names_takes_the_place_of_amazons(
+    deployed: type[SecretsExtension], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    deployed.more["certificateAuthority"] = "-----BEGIN CERTIFICATE-----"
+    files = {conninfo_to_dict(database_url())["sslrootcert"] for _ in range(2)}
+    (file,) = files
+    assert Path(str(file)).read_text(encoding="utf-8") == "-----BEGIN CERTIFICATE-----"
+    assert list(tmp_path.iterdir()) == [Path(str(file))]
 
 
 @pytest.mark.parametrize("password", ["p@ss:w/rd?#[]%20 &=", "päss😀", "'\\\""])

@@ -18,6 +18,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "limits": "errors",
     "db": "aws limits",
     "observability": "aws",
+    "migrations": "aws observability",
     "web": "aws errors observability",
     "admin": "db errors ids web",
     "integrity": "db deadline domain ids integrity.checks plural web",

@@ -1,11 +1,15 @@
 """Bus, rules and queues lose nothing: retries, dead letters, time to finish, and alarms that call an operator."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
+
+from support.alarms import watched, watches
 
 type Document = dict[str, Any]
 
 FOURTEEN_DAYS = 14 * 24 * 3600
+STACK = {"Ref": "AWS::StackName"}
 
 
 def redriven(queues: Document) -> dict[str, str]:
@@ -26,12 +30,6 @@ def targets(rules: Document) -> Iterator[tuple[str, Document]]:
     """Yield every target with the name of its rule."""
     for name, rule in rules.items():
         yield from ((name, target) for target in rule["Targets"])
-
-
-def watched(alarms: Document, namespace: str, metric: str) -> list[Document]:
-    """Return the dimensions of the alarms on one metric."""
-    found = [each for each in alarms.values() if (each["Namespace"], each["MetricName"]) == (namespace, metric)]
-    return [{dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} for alarm in found]
 
 
 def test_every_target_of_a_rule_is_retried_and_has_a_dead_letter_queue(rules: Document, queues: Document) -> None:
@@ -62,7 +60,7 @@ def test_dead_letters_wait_for_fourteen_days_behind_an_alarm(queues: Document, a
     assert all(queues[name]["MessageRetentionPeriod"] == FOURTEEN_DAYS for name in letters)
     seen = watched(alarms, "AWS/SQS", "ApproximateNumberOfMessagesVisible")
     assert sorted(each["QueueName"]["Fn::GetAtt"][0] for each in seen) == sorted(letters)
-    visible = [alarm for alarm in alarms.values() if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"]
+    visible = [alarm for alarm in alarms.values() if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"]
     assert all((each["Threshold"], each["ComparisonOperator"]) == (0, "GreaterThanThreshold") for each in visible)
 
 
@@ -136,6 +134,24 @@ def test_our_own_metrics_raise_alarms_as_powertools_names_them(alarms: Document,
     for metric in ("OutboxAge", "OutboxDepth", "PoisonEvents", "PublishFailed", "SettlementsMissed"):
         seen = watched(alarms, variables["POWERTOOLS_METRICS_NAMESPACE"], metric)
         assert seen == [{"service": variables["POWERTOOLS_SERVICE_NAME"]}], metric
+
+
+def test_a_stack_watches_its_own_metrics_only(alarms: Document, template: Document, resources: Document) -> None:
+    assert template["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == STACK
+    ours = [each for each in watches(alarms) if each.namespace == "AutoDoctor"]
+    assert len(ours) > 10
+    assert all(each.dimensions == {"service": STACK} for each in ours)
+    widgets = resources["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert set(re.findall(r'"service", "([^"]*)"', widgets)) == {"${AWS::StackName}"}
+
+
+def test_a_stack_hears_of_the_bounces_of_its_own_mails_only(rules: Document) -> None:
+    (tag,) = rules["MailFeedbackRule"]["EventPattern"]["detail"]["mail"]["tags"]["ses:configuration-set"]
+    assert tag == {"Ref": "MailConfigurationSet"}
+
+
+def test_bounces_and_mails_to_be_sent_wait_as_long_as_dead_letters(queues: Document) -> None:
+    assert all(queues[name]["MessageRetentionPeriod"] == FOURTEEN_DAYS for name in ("NotifyQueue", "MailFeedbackQueue"))
 
 
 def test_bounces_and_complaints_reach_the_default_bus(transformed: Document) -> None:

@@ -19,7 +19,7 @@ def denied(transformed: Document, sid: str) -> Document:
 
 def test_the_bucket_is_private_and_encrypted_and_outlives_its_stack(transformed: Document) -> None:
     bucket = transformed["FilesBucket"]
-    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "RetainExceptOnCreate"
     properties = bucket["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
@@ -100,7 +100,8 @@ def test_the_bucket_forgets_later_than_the_sweep(template: Document, transformed
 def test_a_browser_on_our_pages_may_upload_and_read(functions: Document, transformed: Document) -> None:
     (rule,) = transformed["FilesBucket"]["Properties"]["CorsConfiguration"]["CorsRules"]
     assert rule["AllowedMethods"] == ["GET", "POST"]
-    assert {"Ref": "ConsoleUrl"} in rule["AllowedOrigins"]["Fn::If"][2]
+    (origin,) = rule["AllowedOrigins"]["Fn::If"][2]
+    assert origin == {"Fn::If": ["HasDomain", {"Fn::Sub": "https://${DomainName}"}, {"Ref": "ConsoleUrl"}]}
     console = functions["ConsoleFunction"]["Environment"]["Variables"]
     address = {"Fn::Sub": "https://${FilesBucket}.s3.${AWS::Region}.${AWS::URLSuffix}"}
     assert console["CONSOLE_PICTURES_FROM"] == address

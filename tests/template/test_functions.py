@@ -4,27 +4,29 @@ import re
 from pathlib import Path
 from typing import Any
 
+from support.alarms import watched, watches
+
 type Document = dict[str, Any]
 
+RESERVED = "ReservedConcurrentExecutions"
+UNRESERVED_AT_LEAST = 100  # AWS refuses to reserve more than the limit less this
 # Events whose sender does not wait for the answer; what fails there must end in a queue.
 ASYNCHRONOUS = {"Schedule", "ScheduleV2", "EventBridgeRule", "CloudWatchEvent", "S3", "SNS"}
 
 
-def watched(alarms: Document, metric: str, namespace: str, dimension: str) -> list[Any]:
-    """Return what the alarms on one metric watch."""
-    found = [alarm for alarm in alarms.values() if (alarm["Namespace"], alarm["MetricName"]) == (namespace, metric)]
-    return [each["Value"] for alarm in found for each in alarm["Dimensions"] if each["Name"] == dimension]
-
-
-def test_every_function_has_an_alarm_on_errors_and_one_on_throttles(functions: Document, alarms: Document) -> None:
-    expected = [{"Ref": name} for name in functions]
+def test_every_function_has_an_alarm_on_errors_and_throttles(functions: Document, alarms: Document) -> None:
+    expected = [{"FunctionName": {"Ref": name}} for name in functions]
     for metric in ("Errors", "Throttles"):
-        assert sorted(watched(alarms, metric, "AWS/Lambda", "FunctionName"), key=str) == sorted(expected, key=str)
+        assert sorted(watched(alarms, "AWS/Lambda", metric), key=str) == sorted(expected, key=str)
+    for name in functions:
+        metrics = alarms[name.removesuffix("Function") + "FailuresAlarm"]["Metrics"]
+        assert [each["Id"] for each in metrics if each.get("ReturnData", True)] == ["failures"], name
+        assert metrics[0]["Expression"] == "FILL(errors, 0) + FILL(throttles, 0)", name
 
 
 def references(value: Any) -> list[str]:  # noqa: ANN401 - a dimension's value is a name or an intrinsic
     """Return the resource that a dimension names, if it names one by an intrinsic function."""
-    if not isinstance(value, dict) or "Fn::Sub" in value:
+    if not isinstance(value, dict) or "Fn::Sub" in value or value == {"Ref": "AWS::StackName"}:
         return []
     return [value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]]
 
@@ -34,10 +36,11 @@ def test_every_alarm_tells_somebody(alarms: Document) -> None:
 
 
 def test_an_alarm_exists_when_what_it_watches_exists(transformed: Document, alarms: Document) -> None:
-    for name, alarm in alarms.items():
-        for dimension in alarm["Dimensions"]:
-            for watched_name in references(dimension["Value"]):
-                assert transformed[name].get("Condition") == transformed[watched_name].get("Condition"), name
+    for watch in watches(alarms):
+        for value in watch.dimensions.values():
+            for watched_name in references(value):
+                condition = transformed[watch.alarm].get("Condition")
+                assert condition == transformed[watched_name].get("Condition"), watch.alarm
 
 
 def test_every_function_writes_to_a_log_group_that_has_its_name(
@@ -88,7 +91,7 @@ def test_every_schedule_retries_and_has_a_dead_letter_queue(transformed: Documen
 
 
 def test_the_duration_alarm_rings_before_the_time_out(functions: Document, alarms: Document) -> None:
-    durations = [alarm for alarm in alarms.values() if alarm["MetricName"] == "Duration"]
+    durations = [alarm for alarm in alarms.values() if alarm.get("MetricName") == "Duration"]
     assert durations
     for alarm in durations:
         timeout = functions[alarm["Dimensions"][0]["Value"]["Ref"]]["Timeout"]
@@ -124,17 +127,30 @@ def test_only_the_migration_is_given_the_owner_of_the_database(functions: Docume
 
 
 def test_the_sweep_never_runs_twice_at_once(functions: Document) -> None:
-    assert functions["ExpireOrphansFunction"]["ReservedConcurrentExecutions"] == 1
+    assert functions["ExpireOrphansFunction"]["ReservedConcurrentExecutions"]["Fn::If"][1] == 1
 
 
-def test_a_schedule_that_does_not_run_raises_an_alarm(functions: Document, alarms: Document) -> None:
-    silent = [alarm for alarm in alarms.values() if alarm["MetricName"] == "Invocations"]
+def test_capacity_is_reserved_only_where_the_account_has_some_and_the_parameter_says_how_much(
+    functions: Document, template: Document
+) -> None:
+    reserved = {name: each["ReservedConcurrentExecutions"] for name, each in functions.items() if RESERVED in each}
+    assert all(each["Fn::If"][::2] == ["ReservesConcurrency", {"Ref": "AWS::NoValue"}] for each in reserved.values())
+    in_all = sum(each["Fn::If"][1] for each in reserved.values())
+    said = " ".join(template["Parameters"]["ReserveConcurrency"]["Description"].split())
+    assert f"({in_all} in all). An account whose limit is below {in_all + UNRESERVED_AT_LEAST}" in said
+
+
+def test_a_schedule_that_does_not_run_raises_an_alarm(transformed: Document, alarms: Document) -> None:
+    silent = [alarm for alarm in alarms.values() if alarm.get("MetricName") == "Invocations"]
     seen = {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in silent}
-    assert seen == {name for name, each in functions.items() if "ReservedConcurrentExecutions" in each}
+    scheduled = [each["Properties"] for each in transformed.values() if each["Type"] == "AWS::Scheduler::Schedule"]
+    # These run for other reasons too; what their sweeps miss has alarms of its own.
+    run = {each["Target"]["Arn"]["Fn::GetAtt"][0] for each in scheduled}
+    assert seen == run - {"CheckoutFunction", "SettleFunction", "ScansFunction"}
     assert all(alarm["TreatMissingData"] == "breaching" for alarm in silent)
 
 
 def test_every_function_that_reads_the_database_can_read_its_secret(functions: Document) -> None:
-    extension = {"Ref": "SecretsExtensionLayerArn"}
+    extension = {"Fn::If": ["HasSecretsExtension", {"Ref": "SecretsExtensionLayerArn"}, {"Ref": "AWS::NoValue"}]}
     for name, function in functions.items():
         assert (extension in function.get("Layers", [])) is ("VpcConfig" in function), name

@@ -46,11 +46,19 @@ def test_every_parameter_is_used(template: Document) -> None:
 def test_nothing_depends_on_a_resource_that_may_be_absent(template: Document, transformed: Document) -> None:
     optional = {name: each["Condition"] for name, each in transformed.items() if "Condition" in each}
     for name, resource in transformed.items():
-        condition = resource.get("Condition")
+        holds = implied(template, resource.get("Condition"))
         unguarded = set(references(without_branches(resource))) & set(optional)
-        assert all(optional[each] == condition for each in unguarded), (name, unguarded)
+        assert all(optional[each] in holds for each in unguarded), (name, unguarded)
     for output in template["Outputs"].values():
         assert all(optional[each] == output["Condition"] for each in references(output) if each in optional)
+
+
+def implied(template: Document, condition: str | None) -> set[str]:
+    """Return the conditions that hold where one holds: itself, and the parts that it joins by Fn::And."""
+    if condition is None:
+        return set()
+    parts = template["Conditions"][condition].get("Fn::And", [])
+    return {condition, *(part["Condition"] for part in parts if "Condition" in part)}
 
 
 def without_branches(value: Any) -> Any:  # noqa: ANN401 - any part of a template

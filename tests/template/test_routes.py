@@ -164,7 +164,7 @@ def test_every_route_is_throttled_and_logged_without_personal_data(transformed: 
 
 def test_server_errors_of_the_api_raise_an_alarm(alarms: Document) -> None:
     assert any(
-        (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApiGateway", "5xx")
+        (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/ApiGateway", "5xx")
         and alarm["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "Api"}}]
         for alarm in alarms.values()
     )

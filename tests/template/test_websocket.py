@@ -58,14 +58,16 @@ def test_a_ticket_never_stands_in_a_log(stage: Document) -> None:
 def test_clients_and_the_broadcast_mean_the_same_stage(functions: Document, template: Document) -> None:
     address = "${WebSocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/${WebSocketStage}"
     variables = {name: each["Environment"]["Variables"] for name, each in functions.items()}
-    assert variables["RealtimeFunction"]["WEBSOCKET_URL"] == {"Fn::Sub": f"wss://{address}"}
+    of_clients = {"Fn::If": ["HasFeedDomain", {"Fn::Sub": "wss://${FeedDomainName}"}, {"Fn::Sub": f"wss://{address}"}]}
+    assert variables["RealtimeFunction"]["WEBSOCKET_URL"] == of_clients
+    assert of_clients in variables["ConsoleFunction"]["CONSOLE_CONNECTS_TO"]["Fn::Join"][1]
     assert variables["BroadcastFunction"]["WEBSOCKET_ENDPOINT"] == {"Fn::Sub": f"https://{address}"}
-    assert template["Outputs"]["WebSocketUrl"]["Value"] == {"Fn::Sub": f"wss://{address}"}
+    assert template["Outputs"]["WebSocketUrl"]["Value"] == of_clients
 
 
 def test_a_gateway_that_cannot_invoke_raises_an_alarm(alarms: Document) -> None:
     assert any(
-        (alarm["Namespace"], alarm["MetricName"]) == ("AWS/ApiGateway", "ExecutionError")
+        (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/ApiGateway", "ExecutionError")
         and {"Name": "ApiId", "Value": {"Ref": "WebSocketApi"}} in alarm["Dimensions"]
         for alarm in alarms.values()
     )

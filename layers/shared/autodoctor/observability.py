@@ -7,7 +7,7 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from autodoctor.aws.errors import AwsError
 
-logger = Logger(utc=True)
+logger = Logger(utc=True, use_rfc3339=True)  # Lambda reads the level only of a line whose time it understands
 metrics = Metrics()
 
 __all__ = ["MetricUnit", "log_failure", "logger", "metrics", "single_metric"]

@@ -101,6 +101,7 @@ def _lambda_variables(spec: FunctionSpec) -> dict[str, str]:
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        **({"AWS_LAMBDA_LOG_LEVEL": spec.log_level} if spec.log_level else {}),
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.logical_id}",
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",

@@ -36,7 +36,7 @@ type Emit = Callable[[Sequence[BusEvent]], object]
 
 @dataclass(frozen=True)
 class SentMail:
-    """A mail that SES accepted; `kind` is its tag of that name, if any."""
+    """A mail that SES accepted: `kind` is its tag of that name, `configuration_set` what it was sent with, if any."""
 
     message_id: str
     sent_at: str
@@ -46,6 +46,7 @@ class SentMail:
     text: str
     html: str
     kind: str | None
+    configuration_set: str | None = None
 
 
 def mail_store(data_dir: Path) -> JsonLines[SentMail]:
@@ -111,6 +112,7 @@ def _sent(request: Mapping[str, Any], message_id: str) -> SentMail:
         text=body.get("Text", {}).get("Data", ""),
         html=body.get("Html", {}).get("Data", ""),
         kind=tags.get("kind"),
+        configuration_set=request.get("ConfigurationSetName"),
     )
 
 
@@ -176,7 +178,10 @@ def _event(detail_type: str, detail: Mapping[str, Any], mail: SentMail) -> BusEv
         "headersTruncated": False,
         "headers": [],
         "commonHeaders": {"from": [mail.sender], "to": list(mail.to), "subject": mail.subject},
-        "tags": {"kind": [mail.kind]} if mail.kind else {},
+        "tags": {
+            **({"ses:configuration-set": [mail.configuration_set]} if mail.configuration_set else {}),
+            **({"kind": [mail.kind]} if mail.kind else {}),
+        },
     }
     identity = f"arn:aws:ses:{REGION}:{ACCOUNT}:identity/{parseaddr(mail.sender)[1]}"
     return BusEvent("aws.ses", detail_type, {**detail, "mail": about}, resources=(identity,))

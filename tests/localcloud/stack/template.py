@@ -32,6 +32,7 @@ _FUNCTION_PROPERTIES = frozenset(
         "EventInvokeConfig",
         "Handler",
         "Layers",
+        "LoggingConfig",
         "MemorySize",
         "ReservedConcurrentExecutions",
         "Runtime",
@@ -75,6 +76,7 @@ class FunctionSpec:
     runtime: str
     timeout_seconds: float
     memory_mb: int
+    log_level: str | None
     environment: Mapping[str, str]
     references: Mapping[str, frozenset[str]]
     layers: tuple[LayerSpec, ...]
@@ -224,6 +226,7 @@ class _Reader:
             runtime=text(properties["Runtime"]),
             timeout_seconds=float(text(properties.get("Timeout", _DEFAULT_TIMEOUT_SECONDS))),
             memory_mb=int(text(properties.get("MemorySize", _DEFAULT_MEMORY_MB))),
+            log_level=_log_level(mapping(properties.get("LoggingConfig"), name)),
             environment={key: text(value) for key, value in environment.items()},
             references={key: references(value) for key, value in variables.items()},
             layers=self._layers(name, sequence(properties.get("Layers"), name)),
@@ -282,6 +285,11 @@ def _merged(common: Mapping[str, Value], own: Mapping[str, Value]) -> dict[str, 
 
 def _is_intrinsic(value: Mapping[str, Value]) -> bool:
     return len(value) == 1 and next(iter(value)).startswith(("Ref", "Fn::"))
+
+
+def _log_level(config: Mapping[str, Value]) -> str | None:
+    """The level by which Lambda filters lines of JSON; it tells the function so."""
+    return text(config.get("ApplicationLogLevel", "INFO")) if config.get("LogFormat") == "JSON" else None
 
 
 def _number(value: Value) -> int | None:

@@ -1,14 +1,18 @@
 """Secrets from Secrets Manager, and the database's connection URL that one of them completes."""
 
+import hashlib
 import json
 import os
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import quote
 
 from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
 from autodoctor.settings import required
 
 SECRETS_EXTENSION = "http://localhost:2773/secretsmanager/get?secretId="
+AUTHORITIES: Final = Path(__file__).with_name("database-authorities.pem")
+"""Those that sign the certificates of RDS, Aurora and RDS Proxy."""
 
 
 def check_database() -> None:
@@ -26,7 +30,9 @@ def database_url() -> str:
     """The connection URL: `DATABASE_URL`, or one made from the DATABASE_* settings and the present secret.
 
     Asked again for every new connection, so that a rotated password is followed. The secret comes
-    from the AWS Parameters and Secrets extension, which caches it: no boto3 at cold start.
+    from the AWS Parameters and Secrets extension, which caches it: no boto3 at cold start. The database
+    must show a certificate for its host of an authority that the secret names (`certificateAuthority`,
+    PEM), or else of Amazon's.
 
     Raises:
         SettingMissing: neither is configured.
@@ -37,7 +43,22 @@ def database_url() -> str:
     secret = secret_json(required("DATABASE_SECRET_ARN"))
     user, password = quote(secret["username"], safe=""), quote(secret["password"], safe="")
     host, port = required("DATABASE_HOST"), os.environ.get("DATABASE_PORT", "5432")
-    return f"postgresql://{user}:{password}@{host}:{port}/{required('DATABASE_NAME')}?sslmode=require"
+    database = f"postgresql://{user}:{password}@{host}:{port}/{required('DATABASE_NAME')}"
+    return f"{database}?sslmode=verify-full&sslrootcert={quote(str(_authorities(secret)), safe='')}"
+
+
+def _authorities(secret: dict[str, Any]) -> Path:
+    """The file of the authorities to trust; one that a secret brings is written down, as libpq reads files only."""
+    brought = secret.get("certificateAuthority")
+    if not brought:
+        return AUTHORITIES
+    name = hashlib.sha256(brought.encode()).hexdigest()[:16]
+    file = Path(os.environ.get("TMPDIR", "/tmp")) / f"authority-{name}.pem"  # noqa: S108 (Lambda's only place to write)
+    if not file.exists():
+        beside = file.with_suffix(f".{os.getpid()}")
+        beside.write_text(brought, encoding="utf-8")
+        beside.replace(file)
+    return file
 
 
 def application_login() -> tuple[str, str] | None:

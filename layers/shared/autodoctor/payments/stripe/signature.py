@@ -13,6 +13,7 @@ from autodoctor.errors import BadSignature
 
 TOLERANCE_SECONDS: Final = 300
 _SCHEME: Final = "v1"
+_PREFIX: Final = "whsec_"
 
 
 def verify_signature(body: bytes, header: str, secrets: Iterable[str]) -> None:
@@ -21,7 +22,8 @@ def verify_signature(body: bytes, header: str, secrets: Iterable[str]) -> None:
     Args:
         body: the raw bytes, not parsed and serialised again.
         header: `Stripe-Signature`.
-        secrets: the endpoint's; while one replaces another there are two, and either will do.
+        secrets: the endpoint's; while one replaces another there are two, and either will do. What is not one of
+            Stripe's counts as none: a placeholder would be a key that everybody knows.
 
     Raises:
         BadSignature: no secret fits, or the time is more than 5 minutes in the past, or in the future (which Stripe's
@@ -33,7 +35,8 @@ def verify_signature(body: bytes, header: str, secrets: Iterable[str]) -> None:
     if len(stamps) != 1 or not stamps[0].isascii() or not stamps[0].isdigit():
         raise BadSignature
     signed = stamps[0].encode() + b"." + body
-    right = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest().encode() for secret in secrets if secret]
+    of_stripe = [secret.encode() for secret in secrets if secret.startswith(_PREFIX)]
+    right = [hmac.new(secret, signed, hashlib.sha256).hexdigest().encode() for secret in of_stripe]
     if not any(hmac.compare_digest(mine, theirs) for mine in right for theirs in given):
         raise BadSignature
     if len(stamps[0]) > len(str(2**63)) or abs(time.time() - int(stamps[0])) > TOLERANCE_SECONDS:

@@ -19,7 +19,7 @@ def denied(transformed: Document, sid: str) -> Document:
 
 def test_the_bucket_is_private_and_encrypted_and_outlives_its_stack(transformed: Document) -> None:
     bucket = transformed["FilesBucket"]
-    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "RetainExceptOnCreate"
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     properties = bucket["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
     assert len(properties["PublicAccessBlockConfiguration"]) == 4

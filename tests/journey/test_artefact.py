@@ -1,21 +1,25 @@
 """The output of `sam build` alone: every handler starts from it, and it completes one consultation."""
 
 import platform
+import sys
 import sysconfig
 import time
 from collections.abc import Iterator
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 import pytest
 
 from localcloud.compute.environment import Databases, launch_of
 from localcloud.database.postgres import Database, PostgresServer
-from localcloud.stack.template import read_stack
-from support.artefact import Artefact, imported_files, running_artefact, set_minimum
+from localcloud.stack.template import LayerSpec, read_stack
+from support.artefact import Artefact, compiled_files, imported_files, running_artefact, set_minimum
 
 pytestmark = pytest.mark.artefact
 
 TALK_SECONDS = 1.2
+LAYER_BYTES = 60_000_000
+UNCHECKED = (0b01).to_bytes(4, "little")
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +112,7 @@ def test_a_function_imports_nothing_but_its_folder_and_the_built_layer(built_tem
 
 
 def test_the_layer_holds_wheels_for_the_python_and_processor_of_the_functions(built_template: Path) -> None:
-    stack = read_stack(built_template, {})
-    (layer,) = {layer for spec in stack.functions.values() for layer in spec.layers}
+    layer = layers_of(built_template)["SharedLayer"]
     tags = [
         line.removeprefix("Tag: ")
         for wheel in layer.packages.glob("*.dist-info/WHEEL")
@@ -119,3 +122,38 @@ def test_the_layer_holds_wheels_for_the_python_and_processor_of_the_functions(bu
     binary = [tag for tag in tags if not tag.endswith("-none-any")]
     assert binary
     assert all(tag.startswith("cp313-cp313-manylinux") and tag.endswith(platform.machine()) for tag in binary)
+
+
+def test_every_module_of_the_layer_has_bytecode_of_exactly_its_source(built_template: Path) -> None:
+    """Python does not compare the two: these files say so themselves (PEP 552, unchecked)."""
+    shared, bytecode = (layers_of(built_template)[name].packages for name in ("SharedLayer", "BytecodeLayer"))
+    # A command that a wheel brings for PATH stands elsewhere in each layer, and nobody imports it.
+    modules = [file.relative_to(shared) for file in shared.rglob("*.py") if ".data" not in file.parent.parent.suffix]
+    for module in modules:
+        header = (bytecode / _bytecode_of(module)).read_bytes()[:16]
+        assert header == MAGIC_NUMBER + UNCHECKED + source_hash((shared / module).read_bytes()), module
+
+
+def test_a_cold_start_compiles_nothing_of_the_layer(built_template: Path, tmp_path: Path) -> None:
+    stack = read_stack(built_template, {})
+    for name, spec in stack.functions.items():
+        launch = launch_of(spec, Databases("postgresql://app", "postgresql://owner"), tmp_path)
+        layers = {layer.packages.resolve() for layer in spec.layers}
+        compiled = {file for file in compiled_files(launch) if any(file.is_relative_to(each) for each in layers)}
+        assert compiled == set(), name
+
+
+def test_both_layers_together_stay_small(built_template: Path) -> None:
+    layers = layers_of(built_template).values()
+    unpacked = sum(file.stat().st_size for layer in layers for file in layer.packages.rglob("*") if file.is_file())
+    assert unpacked < LAYER_BYTES
+
+
+def layers_of(template: Path) -> dict[str, LayerSpec]:
+    """The layers of a built template by name."""
+    functions = read_stack(template, {}).functions.values()
+    return {layer.logical_id: layer for spec in functions for layer in spec.layers}
+
+
+def _bytecode_of(source: Path) -> Path:
+    return source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"

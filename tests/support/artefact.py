@@ -25,6 +25,15 @@ files = {getattr(sys.modules[name], "__file__", None) for name in set(sys.module
 print("\\n".join(sorted(filter(None, files))))
 """
 
+# Prints the name of every file that importing the handler compiled.
+COMPILES = """
+import sys
+compiled = []
+sys.addaudithook(lambda event, given: event == "compile" and compiled.append(given[1]))
+import app
+print("\\n".join(sorted(name for name in map(str, compiled) if name.endswith(".py"))))
+"""
+
 
 @dataclass(frozen=True)
 class Artefact:
@@ -82,9 +91,18 @@ def set_minimum(database: Database, seconds: int) -> None:
 
 def imported_files(launch: Launch) -> list[Path]:
     """Import a function's handler as its worker would, in a process of its own, and return the files it took."""
+    return _printed(launch, IMPORTS)
+
+
+def compiled_files(launch: Launch) -> list[Path]:
+    """Import it likewise, and return the files that had to be compiled."""
+    return _printed(launch, COMPILES)
+
+
+def _printed(launch: Launch, script: str) -> list[Path]:
     interpreter, *switches = launch.command[: launch.command.index("-P") + 1]
     done = subprocess.run(
-        [interpreter, *switches, "-c", IMPORTS],
+        [interpreter, *switches, "-c", script],
         cwd=launch.folder,
         env=dict(launch.environment),
         stdin=subprocess.DEVNULL,
@@ -92,7 +110,7 @@ def imported_files(launch: Launch) -> list[Path]:
         text=True,
         check=True,
     )
-    return [Path(line) for line in done.stdout.splitlines()]
+    return [Path(line).resolve() for line in done.stdout.splitlines()]
 
 
 def _client(cloud: RunningCloud, person: Person) -> httpx.Client:

@@ -86,6 +86,18 @@ def test_layer_functions_and_wheels_agree_on_architecture_and_python(
     assert project["project"]["requires-python"] == f">={version}"
 
 
+def test_the_bytecode_layer_is_made_of_the_shared_layer_and_laid_over_it(
+    resources: Document, functions: Document
+) -> None:
+    shared, bytecode = resources["SharedLayer"], resources["BytecodeLayer"]
+    assert bytecode["Properties"]["ContentUri"] == shared["Properties"]["ContentUri"]
+    assert bytecode["Properties"]["CompatibleRuntimes"] == shared["Properties"]["CompatibleRuntimes"]
+    assert bytecode["Metadata"]["BuildMethod"] == "makefile"
+    for name, function in functions.items():
+        layers = [layer["Ref"] for layer in function.get("Layers", [])]
+        assert layers[:2] == ["SharedLayer", "BytecodeLayer"] or "SharedLayer" not in layers, name
+
+
 def test_no_package_host_stands_in_the_pins(root: Path) -> None:
     for name in ("pyproject.toml", "layers/shared/requirements.txt"):
         assert "://" not in (root / name).read_text(encoding="utf-8"), name

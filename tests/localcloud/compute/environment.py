@@ -78,8 +78,12 @@ def launch_of(spec: FunctionSpec, databases: Databases, packages: Path, api_url:
     path = [spec.code]
     if missing := _not_built_in(spec.code):
         path.append(linked_packages(packages, missing))
+    built = tuple(layer.packages for layer in spec.layers if layer.built)
+    if built:
+        path.append(laid_over(packages, built))
     for layer in spec.layers:
-        path.append(layer.packages)
+        if not layer.built:
+            path.append(layer.packages)
         if layer.requirements:
             path.append(linked_packages(packages, _required(layer.requirements)))
     path.append(linked_packages(packages, [Requirement(RUNTIME_CLIENT), Requirement(SDK)]))
@@ -90,6 +94,8 @@ def launch_of(spec: FunctionSpec, databases: Databases, packages: Path, api_url:
         **{name: local_address(value, api_url) if api_url else value for name, value in spec.environment.items()},
         "DATABASE_URL": databases.for_function(spec),
         "PYTHONPATH": os.pathsep.join(map(str, path)),
+        # Lambda's folders are read-only: a process takes the bytecode that was built, or compiles.
+        **({"PYTHONDONTWRITEBYTECODE": "1"} if built else {}),
     }
     command = (sys.executable, "-S", "-P", str(_LAUNCHER), spec.handler)
     return Launch(command, spec.code, environment)
@@ -201,6 +207,16 @@ def _top_names(distribution: metadata.Distribution) -> set[str]:
     return {name for name in tops if name not in ("..", "__pycache__") and not name.endswith(".pth")}
 
 
+def laid_over(folder: Path, layers: tuple[Path, ...]) -> Path:
+    """Return a folder with links to the files of all these, as Lambda lays layers into /opt: a later one wins."""
+    versions = [(str(layer.resolve()), layer.stat().st_mtime_ns) for layer in layers]
+    target = folder / hashlib.sha256(repr(versions).encode()).hexdigest()[:16]
+    if not target.is_dir():
+        places = [layer.resolve() for layer in layers]
+        _link(target, {str(file.relative_to(at)): file for at in places for file in at.rglob("*") if file.is_file()})
+    return target
+
+
 def _link(target: Path, links: Mapping[str, Path]) -> None:
     """Make the folder beside its final place, then move it, so that a second process never sees half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +224,7 @@ def _link(target: Path, links: Mapping[str, Path]) -> None:
         complete = Path(scratch) / "packages"
         complete.mkdir()
         for name, source in links.items():
+            (complete / name).parent.mkdir(parents=True, exist_ok=True)
             (complete / name).symlink_to(source)
         try:
             complete.rename(target)

@@ -52,6 +52,7 @@ class LayerSpec:
     logical_id: str
     packages: Path
     requirements: Path | None
+    built: bool = False
 
 
 @dataclass(frozen=True)
@@ -243,13 +244,16 @@ class _Reader:
             if name not in self._of_type(LAYER_TYPE):
                 raise TemplateError(f"{function}: layer {name} is not in the template")
             found.append(self._layer(name))
-        return tuple(found)
+        return tuple(filter(None, found))
 
-    def _layer(self, name: str) -> LayerSpec:
+    def _layer(self, name: str) -> LayerSpec | None:
+        """A layer's files; None where only `sam build` makes them."""
         properties = mapping(self._resolver.resolve(self._resources[name].get("Properties")), name)
         content = self._folder / text(properties.get("ContentUri"))
         if (content / "python").is_dir():
-            return LayerSpec(name, content / "python", None)
+            return LayerSpec(name, content / "python", None, built=True)
+        if mapping(self._resources[name].get("Metadata") or {}, name).get("BuildMethod") == "makefile":
+            return None
         requirements = content / "requirements.txt"
         return LayerSpec(name, content, requirements if requirements.is_file() else None)
 

@@ -94,8 +94,10 @@ def test_the_bytecode_layer_is_made_of_the_shared_layer_and_laid_over_it(
     assert bytecode["Properties"]["CompatibleRuntimes"] == shared["Properties"]["CompatibleRuntimes"]
     assert bytecode["Metadata"]["BuildMethod"] == "makefile"
     for name, function in functions.items():
-        layers = [layer["Ref"] for layer in function.get("Layers", [])]
-        assert layers[:2] == ["SharedLayer", "BytecodeLayer"] or "SharedLayer" not in layers, name
+        layers = function.get("Layers", [])
+        assert (
+            layers[:2] == [{"Ref": "SharedLayer"}, {"Ref": "BytecodeLayer"}] or {"Ref": "SharedLayer"} not in layers
+        ), name
 
 
 def test_no_package_host_stands_in_the_pins(root: Path) -> None:

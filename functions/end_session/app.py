@@ -1,9 +1,10 @@
-"""POST /api/sessions/{sessionId}/end"""
+"""POST /api/sessions/{sessionId}/end, and the mechanic's notes: PUT /api/sessions/{sessionId}/notes"""
 
 from autodoctor.db import database
-from autodoctor.errors import SessionBusy, SessionNotFound
+from autodoctor.errors import NotesChanged, NotesClosed, SessionBusy, SessionNotFound
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
+from autodoctor.sessions.notes import NotesRequest, NotesSaved, save_notes
 from autodoctor.web.http import Request, Router
 
 router = Router()
@@ -23,6 +24,19 @@ def end(request: Request) -> Ended:
     session_id = request.id("sessionId", SessionNotFound)
     ender = Ender(request.caller.user_id, any_session=request.caller.is_admin)
     return end_session(db, ender, session_id, request.json(EndRequest).mechanic_notes)
+
+
+@router.route(
+    "PUT /api/sessions/{sessionId}/notes",
+    groups=["mechanics"],
+    body=NotesRequest,
+    raises=[NotesChanged, NotesClosed, SessionBusy, SessionNotFound],
+    metric="NotesSaved",
+    after=publish,
+)
+def notes(request: Request) -> NotesSaved:
+    session_id = request.id("sessionId", SessionNotFound)
+    return save_notes(db, request.caller.user_id, session_id, request.json(NotesRequest))
 
 
 handler = router.handler()

@@ -20,6 +20,7 @@ from autodoctor.events.model import AssignmentEvent, SessionEvent, detail, event
 from autodoctor.events.relay import relay
 from autodoctor.ids import new_id
 from autodoctor.sessions.accept import decline
+from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import fetch_queue
 from autodoctor.web.schemas import now
@@ -180,7 +181,8 @@ def test_no_event_holds_personal_data(world: World) -> None:
         concern="Call me on the landline",
     )
     world.end(mechanic.user_id, created.session_id)
-    world.owner.execute("UPDATE sessions SET mechanic_notes = 'Spoke to Cora' WHERE id = %s", [created.session_id])
+    notes = NotesRequest(text="Spoke to Cora", version=1, confirmed=True)
+    save_notes(world.app, mechanic.user_id, created.session_id, notes)
     bus = " ".join(detail(event_of(row)) for row in waiting(world))
     # nor the sub of anybody's token
     words = [*PERSONAL.values(), "Cora", "Volvo", "landline", "Mia", "mia@", str(customer), str(mechanic.user_id)]

@@ -55,7 +55,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
 NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "every column of words has a check that allows a few only, or there is none": (
         *("credit_balances", "notification_locales", "rooms", "session_assignments", "session_participants"),
-        "settlements_due",
+        *("session_summaries", "sessions", "settlements_due"),
     ),
     "the erasure itself writes it": ("erasures",),
     "runs, alerts and changes of staff: ids, counts and cents": (
@@ -92,6 +92,8 @@ INSERT INTO session_messages (session_id, seq, client_id, role, kind, text)
 SELECT id, 1, new_id(), 'customer', 'text', 'hello' FROM sessions LIMIT 1;
 INSERT INTO feed (seq, event_id, type, session_id, session_seq, status)
 SELECT 1, new_id(), 'session_updated', id, 1, status FROM sessions LIMIT 1;
+INSERT INTO session_notes (session_id, mechanic_id, version, text)
+SELECT id, mechanic_id, 1, '' FROM sessions WHERE mechanic_id IS NOT NULL;
 INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT id, 1, 'session.live', '{}', 'refused' FROM sessions LIMIT 1;
 INSERT INTO legacy_rows (table_name, row_key, import_id, became, user_id, content)

@@ -148,6 +148,13 @@ ROUTES = {
     "leave": Route("POST", "/api/sessions/{session}/leave", live, session_of(200, 200, 404)),
     "release": Route("POST", "/api/sessions/{session}/release", waiting, session_of(403, 200, 404)),
     "end": Route("POST", "/api/sessions/{session}/end", live, session_of(200, 200, 404, admin=200)),
+    "note": Route(
+        "PUT",
+        "/api/sessions/{session}/notes",
+        live,
+        session_of(403, 200, 404),
+        lambda _session: {"text": "New pads.", "version": 1},
+    ),
     "see a session": Route("GET", "/api/sessions/{session}", live, session_of(200, 200, 404, admin=200)),
     "see the customer's active session": Route("GET", "/api/customer/active-session", live, ANY_CUSTOMER),
     "see the mechanic's active session": Route("GET", "/api/mechanic/active-session", live, ANY_MECHANIC),

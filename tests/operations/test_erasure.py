@@ -15,6 +15,7 @@ from autodoctor.ids import new_id
 from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.notes import NotesRequest, save_notes
 from localcloud.cli import app
 from support.money import purchases
 from support.world import World
@@ -49,8 +50,7 @@ def completed(world: World, customer: UUID) -> UUID:
         waiver={"signedName": SIGNED},
     )
     purchases.complete(world, created, customer, mechanic)
-    with world.owner.transaction():
-        world.owner.execute("UPDATE sessions SET mechanic_notes = %s WHERE id = %s", [NOTES, created.session_id])
+    save_notes(world.app, mechanic.user_id, created.session_id, NotesRequest(text=NOTES, version=1, confirmed=True))
     return created.session_id
 
 

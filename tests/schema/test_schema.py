@@ -96,7 +96,7 @@ MAY_UPDATE = {
     "idempotency_keys": None,
     "sessions": {
         *("status", "mechanic_id", "ended_at", "end_reason"),
-        *("absent", "mechanic_notes", "actor", "actor_id", "change_data"),
+        *("absent", "actor", "actor_id", "change_data"),
     },
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
     "notifications": {"read_at"},

@@ -122,7 +122,7 @@ def test_both_parties_see_everything_of_their_session(world: World, mechanic: Me
     created = world.live(mechanic, customer, name="Cora", urgent=True)
     ours, theirs = (detail(world, user, created.session_id) for user in (customer, mechanic.user_id))
     assert (ours.counterpart_name, theirs.counterpart_name) == ("Mia", "Cora")
-    assert ours.model_copy(update={"counterpart_name": "Cora"}) == theirs
+    assert ours.model_copy(update={"counterpart_name": "Cora", "notes": theirs.notes}) == theirs
     assert (ours.funding, ours.concern, ours.urgent) == ("free", "Squeals when braking", True)
     assert ours.vehicle == {"year": 2019, "make": "Volvo", "model": "V60"}
     assert (ours.assignment_id, ours.assignment_status) == (created.assignment_id, "accepted")

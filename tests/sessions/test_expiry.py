@@ -21,6 +21,7 @@ NOTHING = {
     "came_due": 0,
     "released": 0,
     "ended": 0,
+    "summaries": 0,
     "forgotten_keys": 0,
     "forgotten_counters": 0,
 }

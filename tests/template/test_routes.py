@@ -16,6 +16,7 @@ PROTECTED = {
     "POST /api/sessions/{sessionId}/leave",
     "POST /api/sessions/{sessionId}/release",
     "POST /api/sessions/{sessionId}/end",
+    "PUT /api/sessions/{sessionId}/notes",
     "GET /api/sessions/{sessionId}",
     "POST /api/intakes/attachments",
     "POST /api/sessions/{sessionId}/attachments",

@@ -191,6 +191,24 @@ class SessionEnded(Conflict):
         super().__init__(f"This session is over: it was {status}.", sessionStatus=status)
 
 
+class NotesChanged(Conflict):
+    """Other words with the same version, or newer ones, are stored."""
+
+    slug, title = "notes-changed", "Notes changed"
+
+    def __init__(self, version: int) -> None:
+        super().__init__("Newer notes are stored; these were not saved.", version=version)
+
+
+class NotesClosed(Conflict):
+    """The notes can no longer be written."""
+
+    slug, title = "notes-closed", "Notes closed"
+
+    def __init__(self) -> None:
+        super().__init__("The time in which these notes could be completed is over.")
+
+
 class SessionNotOpen(Conflict):
     """A scheduled session has not come due."""
 

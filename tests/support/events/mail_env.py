@@ -17,6 +17,7 @@ from autodoctor.notifications import sender
 from autodoctor.notifications.notify import notify
 from autodoctor.observability import metrics
 from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.web.schemas import now
 from localcloud.database.postgres import Database
 from support.scripted_server import ScriptedServer
@@ -135,11 +136,13 @@ class MailEnv(World):
         return [row["kind"] for row in self.owner.execute("SELECT kind FROM notifications ORDER BY id")]
 
     def completed(self, mechanic: Mechanic, customer: UUID, notes: str | None = None, **fields: object) -> UUID:
-        """A session that lasted an hour."""
+        """A session that lasted an hour, and whose notes are confirmed."""
         created = self.live(mechanic, customer, **fields)
         self.let_time_pass(3600)
-        ended = end_session(self.app, Ender(mechanic.user_id), created.session_id, notes)
+        ended = end_session(self.app, Ender(mechanic.user_id), created.session_id)
         assert ended.status == "completed"
+        words = NotesRequest(text=notes or "", version=1, confirmed=True)
+        save_notes(self.app, mechanic.user_id, created.session_id, words)
         return created.session_id
 
 

@@ -17,7 +17,7 @@ SCHEMA: Final[dict[str, list[Corruption]]] = {
         ("DROP TRIGGER sessions_consistent ON sessions",),
         ("ALTER TABLE payouts DROP CONSTRAINT payouts_once",),
         ("DROP INDEX uq_active_session_per_customer",),
-        ("ALTER TABLE sessions DROP COLUMN mechanic_notes",),
+        ("ALTER TABLE session_notes DROP COLUMN confirmed_at",),
     ],
     "schema_changed": [
         ("CREATE OR REPLACE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1'",),

@@ -101,6 +101,18 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Show the outcome (GET /api/sessions/{sessionId}). A customer starts a new intake.",
         {"sessionStatus": "The outcome: completed, cancelled or expired."},
     ),
+    "notes-changed": Guide(
+        "The notes were saved with this version or a newer one, with other words: by an earlier request that overtook "
+        "this one, or on another device. These words were not saved.",
+        "Nothing, if the words that were sent are old. Otherwise fetch the notes (GET /api/sessions/{sessionId}), "
+        "show them, and save what the mechanic makes of both with a greater version.",
+        {"version": "The version of the notes that are stored."},
+    ),
+    "notes-closed": Guide(
+        "A mechanic may complete the notes for 24 hours after the session's end, and not after its customer's data "
+        "was erased.",
+        "Show the notes as they are. Trying again changes nothing.",
+    ),
     "session-not-open": Guide(
         "A session that is scheduled, or that nobody has accepted yet, cannot be joined by this caller.",
         "Wait until its status says otherwise; a scheduled session opens shortly before its time.",

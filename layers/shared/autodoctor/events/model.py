@@ -190,8 +190,36 @@ class MessageEvent(_Event):
     pushed: bool = False
 
 
-type Event = SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent | QuoteEvent | MessageEvent
-MODELS: Final = (SessionEvent, AssignmentEvent, PayoutEvent, PaymentEvent, MechanicEvent, QuoteEvent, MessageEvent)
+class NotesEvent(_Event):
+    """The customer is to be told of a session that is over.
+
+    summary.ready: of the outcome, with the notes: the mechanic confirmed them, or they were waited for long enough.
+    notes.added: of notes that were confirmed when the customer had been told of the outcome without them.
+
+    Attributes:
+        customer_id: row of `customers`.
+        mechanic_id: row of `mechanics`: the mechanic who held the session.
+    """
+
+    type: Literal["summary.ready", "notes.added"]
+    session_id: UUID
+    customer_id: UUID
+    mechanic_id: UUID
+
+
+type Event = (
+    SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent | QuoteEvent | MessageEvent | NotesEvent
+)
+MODELS: Final = (
+    SessionEvent,
+    AssignmentEvent,
+    PayoutEvent,
+    PaymentEvent,
+    MechanicEvent,
+    QuoteEvent,
+    MessageEvent,
+    NotesEvent,
+)
 _ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
 
 

@@ -155,7 +155,7 @@ def read(table: str, row: OldRow, related: RelatedRows, states: dict[str, Meanin
         concern=_known(names.CONCERN, (related.intake, values, *related.requests), 4000) or UNKNOWN,
         vehicle=_vehicle(related.intake or values),
         urgent=any(flag(each, names.URGENT) for each in (values, related.intake, *related.requests)),
-        notes=text(values, ("mechanic_notes",)),
+        notes=text(values, ("mechanic_notes",), 4000),
         price_cents=cents(values, names.CENTS, names.MONEY),
         paid=str(first(values, ("payment_status",))).lower() in names.PAID or first(values, names.PAYMENT) is not None,
         paid_out=related.paid_out or str(first(values, ("payout_status",))).lower() in names.PAID_OUT,

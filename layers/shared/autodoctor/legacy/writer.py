@@ -83,11 +83,12 @@ _COPIES: Final[dict[str, LiteralString]] = {
   scheduled_for, created_at) FROM STDIN""",
     "sessions": """COPY sessions (id, customer_id, current_assignment_id, created_at, scheduled_for, released_at,
   customer_present, mechanic_present, status, mechanic_id, accepted_at, customer_joined_at, mechanic_joined_at,
-  started_at, parted_at, ended_at, end_reason, absent, min_billable_seconds, mechanic_notes) FROM STDIN""",
+  started_at, parted_at, ended_at, end_reason, absent, min_billable_seconds) FROM STDIN""",
     "session_assignments": """COPY session_assignments (id, session_id, urgent, available_at, workshop_id, queued_at,
   status, mechanic_id, ended_at) FROM STDIN""",
     "session_participants": """COPY session_participants (session_id, role, since, customer_id, mechanic_id)
   FROM STDIN""",
+    "session_notes": "COPY session_notes (session_id, mechanic_id, version, saved_at, text) FROM STDIN",
     "waivers": "COPY waivers (session_id, signed_name, version, signed_at) FROM STDIN",
     "session_events": """COPY session_events (session_id, id, occurred_at, mechanic_id, actor, type, from_status,
   to_status, role, data) FROM STDIN""",
@@ -286,7 +287,7 @@ def _add_session(rows: dict[str, list[tuple[Any, ...]]], moved: Moved, customer_
         *(moved.joined_at("customer"), moved.joined_at("mechanic")),
         *(target.started_at, target.parted_at, target.ended_at),
         *(None if target.reason is None else str(target.reason), target.absent),
-        *(terms.minimum_seconds if over else None, old.notes),
+        terms.minimum_seconds if over else None,
     ))  # fmt: skip
     rows["session_assignments"].append((
         *(moved.assignment_id, moved.id, old.urgent, moved.available_at, moved.workshop_id, target.queued_at),
@@ -295,5 +296,8 @@ def _add_session(rows: dict[str, list[tuple[Any, ...]]], moved: Moved, customer_
     rows["session_participants"].append((moved.id, "customer", old.created_at, customer_id, None))
     if target.mechanic_id is not None:
         rows["session_participants"].append((moved.id, "mechanic", target.accepted_at, None, target.mechanic_id))
+        if old.notes is not None:
+            saved_at = target.ended_at or target.accepted_at
+            rows["session_notes"].append((moved.id, target.mechanic_id, 1, saved_at, old.notes))
     if moved.waiver is not None:
         rows["waivers"].append((moved.id, *moved.waiver))

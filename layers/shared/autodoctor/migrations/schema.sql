@@ -780,7 +780,6 @@ CREATE TABLE public.sessions (
     end_reason text,
     absent text,
     min_billable_seconds integer,
-    mechanic_notes text,
     actor text,
     actor_id uuid,
     change_data jsonb,
@@ -859,8 +858,6 @@ COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_show, w
 COMMENT ON COLUMN public.sessions.absent IS 'The party that never came, if the reason is no_show: customer, mechanic or both.';
 
 COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
-
-COMMENT ON COLUMN public.sessions.mechanic_notes IS 'The mechanic''s notes, written when ending the session.';
 
 COMMENT ON COLUMN public.sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
 
@@ -991,7 +988,7 @@ $$;
 
 COMMENT ON FUNCTION public.close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamp with time zone) IS 'Ends the stretches of a party that last, of these sources, by this witness or by all; at the given instant, if it is past.';
 
-CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) RETURNS public.sessions
+CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -1004,15 +1001,14 @@ BEGIN
      WHERE id = session.id;
   END IF;
   UPDATE sessions
-     SET status = verdict.status, ended_at = present, mechanic_notes = coalesce(notes, mechanic_notes),
-         actor = by_actor, actor_id = by_id
+     SET status = verdict.status, ended_at = present, actor = by_actor, actor_id = by_id
    WHERE id = session.id
   RETURNING * INTO STRICT concluded;
   RETURN concluded;
 END
 $$;
 
-COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid, notes text) IS 'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
+COMMENT ON FUNCTION public.conclude_session(session public.sessions, by_actor text, by_id uuid) IS 'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
 
 CREATE FUNCTION public.count_against(limited text, by_user uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER COST 10000
@@ -1106,7 +1102,7 @@ BEGIN
      ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE OF s SKIP LOCKED
   LOOP
-    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL, NULL);
+    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL);
     changed := changed + 1;
   END LOOP;
   RETURN changed;
@@ -1209,7 +1205,7 @@ BEGIN
   UPDATE customers SET name = '[erased]', email = '[erased]', phone = NULL, erased_at = clock_timestamp() WHERE id = erased;
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
-  UPDATE sessions SET mechanic_notes = NULL WHERE customer_id = erased AND mechanic_notes IS NOT NULL;
+  UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
@@ -1306,17 +1302,18 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  IF session.mechanic_id IS DISTINCT FROM as_mechanic OR as_mechanic IS NULL THEN
-    notes := NULL;
-  END IF;
   already_ended := session.ended_at IS NOT NULL;
+  IF notes <> '' AND session.mechanic_id = as_mechanic
+     -- whoever ended it first: words that were saved since are newer
+     AND NOT (already_ended AND EXISTS (SELECT FROM session_notes n WHERE n.session_id = of_session
+                                           AND n.mechanic_id = as_mechanic AND n.text <> '')) THEN
+    PERFORM save_notes(of_session, by_user, notes, NULL, false);
+  END IF;
   IF NOT already_ended THEN
     session := conclude_session(session,
       CASE WHEN by_user IS NULL THEN by_actor WHEN session.customer_id = as_customer THEN 'customer'
-           WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user, notes);
+           WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user);
     unpublished := unpublished_events(of_session);
-  ELSIF notes <> '' THEN -- the customer ended it first; earlier notes stay
-    UPDATE sessions SET mechanic_notes = notes WHERE id = of_session AND mechanic_notes IS NULL;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
                       already_ended, unpublished;
@@ -1961,6 +1958,34 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
 $$;
 
 COMMENT ON FUNCTION public.note_words(what text) IS 'The words of a system message by its code; null for a code that there is not.';
+
+CREATE FUNCTION public.notes_confirmed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM tell_notes(NEW);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.notes_confirmed() IS 'Has the customer told of notes that are confirmed.';
+
+CREATE FUNCTION public.notes_shown(ended_at timestamp with time zone, confirmed_at timestamp with time zone) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT ended_at IS NOT NULL AND (confirmed_at IS NOT NULL OR ended_at <= now() - summary_wait())
+$$;
+
+COMMENT ON FUNCTION public.notes_shown(ended_at timestamp with time zone, confirmed_at timestamp with time zone) IS 'Whether the customer reads the notes: the session is over, and they are confirmed or the summary no longer waits for that.';
+
+CREATE FUNCTION public.notes_time() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('notes_seconds', 86400)
+$$;
+
+COMMENT ON FUNCTION public.notes_time() IS 'How long after the end the notes may be completed.';
 
 CREATE FUNCTION public.offer_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2679,6 +2704,45 @@ $$;
 
 COMMENT ON FUNCTION public.rows_are_kept() IS 'Refuses the statement it is a trigger of.';
 
+CREATE FUNCTION public.save_notes(of_session uuid, by_user uuid, words text, as_version integer, confirms boolean) RETURNS TABLE(session_id uuid, saved boolean, open boolean, version integer, saved_at timestamp with time zone, confirmed_at timestamp with time zone, closes_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  author uuid;
+BEGIN
+  SELECT s.id, m.id, s.ended_at + notes_time(),
+         c.erased_at IS NULL AND (s.ended_at + notes_time() > clock_timestamp()) IS NOT FALSE
+    INTO session_id, author, closes_at, open
+    FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id JOIN customers c ON c.id = s.customer_id
+   WHERE s.id = of_session AND m.user_id = by_user;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  saved := false;
+  IF open THEN
+    INSERT INTO session_notes AS n (session_id, mechanic_id, version, confirmed_at, text)
+    VALUES (of_session, author, coalesce(as_version, 1), CASE WHEN confirms THEN clock_timestamp() END, words)
+    ON CONFLICT (session_id, mechanic_id) DO UPDATE
+       SET version = coalesce(as_version, n.version + 1),
+           saved_at = CASE WHEN as_version = n.version THEN n.saved_at ELSE clock_timestamp() END,
+           confirmed_at = coalesce(n.confirmed_at, excluded.confirmed_at),
+           text = excluded.text
+     WHERE as_version IS NULL OR as_version > n.version OR as_version = n.version AND words = n.text
+    RETURNING n.version, n.saved_at, n.confirmed_at INTO version, saved_at, confirmed_at;
+    saved := FOUND;
+  END IF;
+  IF NOT saved THEN
+    SELECT n.version, n.saved_at, n.confirmed_at INTO version, saved_at, confirmed_at
+      FROM session_notes n WHERE n.session_id = of_session AND n.mechanic_id = author;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.save_notes(of_session uuid, by_user uuid, words text, as_version integer, confirms boolean) IS 'Saves the notes of a session''s mechanic, unless newer ones are stored (null as version: these are the newest), until notes_time() after the end. Returns what is stored then, whether these words are, and whether it was in time; no row if the session is not this mechanic''s.';
+
 CREATE FUNCTION public.seconds_setting(name text, otherwise integer) RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -2906,6 +2970,119 @@ CREATE FUNCTION public.statement_subject(key text) RETURNS text
 $_$;
 
 COMMENT ON FUNCTION public.statement_subject(key text) IS 'The subject of a row of the ledger, from its key. Several rows may have the same object of Stripe''s as their subject: the parts of a refund, a dispute and its end, and corrections of them (correction:SUBJECT:NUMBER).';
+
+CREATE FUNCTION public.summary_is_due() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NEW.status = 'completed' THEN
+    INSERT INTO session_summaries (session_id, due_at) VALUES (NEW.id, clock_timestamp() + summary_wait());
+  END IF;
+  PERFORM tell_notes(n) FROM session_notes n
+    WHERE n.session_id = NEW.id AND n.mechanic_id = NEW.mechanic_id AND n.confirmed_at IS NOT NULL;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.summary_is_due() IS 'Records that the customer of a completed session is owed a summary; notes that were confirmed before the end are told at once.';
+
+CREATE FUNCTION public.summary_wait() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('summary_seconds', 900)
+$$;
+
+COMMENT ON FUNCTION public.summary_wait() IS 'How long after the end a summary waits for the mechanic to confirm the notes.';
+
+CREATE FUNCTION public.tell_due_summaries(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  waited uuid;
+  told integer := 0;
+BEGIN
+  FOR waited IN
+    WITH due AS MATERIALIZED (
+      SELECT t.session_id, n.version
+        FROM session_summaries t JOIN sessions s ON s.id = t.session_id
+        LEFT JOIN session_notes n ON n.session_id = s.id AND n.mechanic_id = s.mechanic_id
+       WHERE t.told_at IS NULL
+         AND (t.due_at <= now() OR n.confirmed_at IS NOT NULL) -- confirmed while the session was being ended
+       ORDER BY t.due_at LIMIT batch
+         FOR UPDATE OF t SKIP LOCKED)
+    UPDATE session_summaries t SET told_at = clock_timestamp(), told_version = due.version
+      FROM due WHERE t.session_id = due.session_id AND t.told_at IS NULL
+    RETURNING t.session_id
+  LOOP
+    PERFORM tell_of('summary.ready', waited);
+    told := told + 1;
+  END LOOP;
+  RETURN told;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_due_summaries(batch integer) IS 'Writes the events of up to batch summaries that have waited long enough for their notes; returns how many.';
+
+CREATE TABLE public.session_notes (
+    session_id uuid NOT NULL,
+    mechanic_id uuid NOT NULL,
+    version integer NOT NULL,
+    saved_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    confirmed_at timestamp with time zone,
+    text text NOT NULL,
+    CONSTRAINT session_notes_text_check CHECK ((length(text) <= 4000)),
+    CONSTRAINT session_notes_version_check CHECK ((version > 0))
+);
+
+COMMENT ON TABLE public.session_notes IS 'The notes of each mechanic who held a session; those of its present or last mechanic are the session''s. Only save_notes() writes them.';
+
+COMMENT ON COLUMN public.session_notes.version IS 'Chosen by the writer, who counts: words with an older version do not replace these.';
+
+COMMENT ON COLUMN public.session_notes.saved_at IS 'When these words were saved.';
+
+COMMENT ON COLUMN public.session_notes.confirmed_at IS 'When the mechanic first said that the notes are complete.';
+
+COMMENT ON COLUMN public.session_notes.text IS 'Personal data, as typed.';
+
+CREATE FUNCTION public.tell_notes(notes public.session_notes) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM sessions s WHERE s.id = notes.session_id AND s.mechanic_id = notes.mechanic_id
+                                          AND s.ended_at IS NOT NULL) THEN
+    RETURN;
+  END IF;
+  UPDATE session_summaries SET told_at = clock_timestamp(), told_version = notes.version
+   WHERE session_id = notes.session_id AND told_at IS NULL;
+  IF FOUND THEN
+    PERFORM tell_of('summary.ready', notes.session_id);
+  ELSIF notes.text <> '' THEN
+    -- the summary went out without these words, or there was none, because the session was not completed
+    INSERT INTO session_summaries AS t (session_id, due_at, told_at, told_version)
+    VALUES (notes.session_id, clock_timestamp(), clock_timestamp(), notes.version)
+    ON CONFLICT (session_id) DO UPDATE SET told_version = notes.version
+     WHERE t.told_version IS DISTINCT FROM notes.version;
+    IF FOUND THEN
+      PERFORM tell_of('notes.added', notes.session_id);
+    END IF;
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_notes(notes public.session_notes) IS 'Has the customer of a session that is over told of confirmed notes: with the summary if that still waits, else by themselves.';
+
+CREATE FUNCTION public.tell_of(event_type text, of_session uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+  SELECT emit_event(event_type, jsonb_build_object(
+           'sessionId', s.id, 'customerId', s.customer_id, 'mechanicId', s.mechanic_id), s.id)
+    FROM sessions s WHERE s.id = of_session
+$$;
+
+COMMENT ON FUNCTION public.tell_of(event_type text, of_session uuid) IS 'Writes an event about a session''s summary or notes.';
 
 CREATE FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
@@ -4701,6 +4878,21 @@ COMMENT ON COLUMN public.session_presence.until IS 'The end; null while it lasts
 
 COMMENT ON COLUMN public.session_presence.closed_at IS 'When we learned of the end.';
 
+CREATE TABLE public.session_summaries (
+    session_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone,
+    told_version integer
+);
+
+COMMENT ON TABLE public.session_summaries IS 'Ended sessions whose customer is told of the outcome with the notes, or of notes afterwards.';
+
+COMMENT ON COLUMN public.session_summaries.due_at IS 'When the summary goes out although nobody has confirmed the notes.';
+
+COMMENT ON COLUMN public.session_summaries.told_at IS 'When its event was written; null: the summary waits.';
+
+COMMENT ON COLUMN public.session_summaries.told_version IS 'The version of the notes at the last event; null: there were none.';
+
 CREATE VIEW public.sessions_needing_review AS
  SELECT 'wrongly_marked'::text AS alert,
     a.severity,
@@ -4740,13 +4932,13 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
-    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
 COMMENT ON TABLE public.settings IS 'Values that operators may change without a deployment.';
 
-COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds, parting_seconds, summary_seconds and notes_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 
 COMMENT ON COLUMN public.settings.value IS 'The value as text.';
 
@@ -5157,11 +5349,17 @@ ALTER TABLE ONLY public.session_events
 ALTER TABLE ONLY public.session_messages
     ADD CONSTRAINT session_messages_pkey PRIMARY KEY (session_id, seq);
 
+ALTER TABLE ONLY public.session_notes
+    ADD CONSTRAINT session_notes_pkey PRIMARY KEY (session_id, mechanic_id);
+
 ALTER TABLE ONLY public.session_participants
     ADD CONSTRAINT session_participants_pkey PRIMARY KEY (session_id, role, since);
 
 ALTER TABLE ONLY public.session_presence
     ADD CONSTRAINT session_presence_pkey PRIMARY KEY (session_id, id);
+
+ALTER TABLE ONLY public.session_summaries
+    ADD CONSTRAINT session_summaries_pkey PRIMARY KEY (session_id);
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
@@ -5312,6 +5510,8 @@ CREATE INDEX session_participants_given_back ON public.session_participants USIN
 
 CREATE UNIQUE INDEX session_presence_open ON public.session_presence USING btree (session_id, role, source, COALESCE(witness, ''::text)) WHERE (until IS NULL);
 
+CREATE INDEX session_summaries_due ON public.session_summaries USING btree (due_at) WHERE (told_at IS NULL);
+
 CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (payment_intent_id);
 
 CREATE INDEX stripe_disputes_fees_due ON public.stripe_disputes USING btree (fees_due_at) WHERE (fees_due_at IS NOT NULL);
@@ -5390,6 +5590,10 @@ CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics
 
 CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.mechanics FOR EACH ROW WHEN ((((old.status = 'active'::text) AND (new.status = 'suspended'::text)) OR (old.workshop_id IS DISTINCT FROM new.workshop_id))) EXECUTE FUNCTION public.mechanics_requeue();
 
+CREATE TRIGGER notes_confirmed AFTER INSERT ON public.session_notes FOR EACH ROW WHEN ((new.confirmed_at IS NOT NULL)) EXECUTE FUNCTION public.notes_confirmed();
+
+CREATE TRIGGER notes_confirmed_later AFTER UPDATE OF confirmed_at ON public.session_notes FOR EACH ROW WHEN (((old.confirmed_at IS NULL) AND (new.confirmed_at IS NOT NULL))) EXECUTE FUNCTION public.notes_confirmed();
+
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 
 CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
@@ -5451,6 +5655,8 @@ CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON public.sessions FOR E
 CREATE TRIGGER settlement_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.settlement_is_due();
 
 CREATE TRIGGER settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settlements FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER summary_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.summary_is_due();
 
 CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
@@ -5561,6 +5767,12 @@ ALTER TABLE ONLY public.session_assignments
 ALTER TABLE ONLY public.session_assignments
     ADD CONSTRAINT session_assignments_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
 
+ALTER TABLE ONLY public.session_notes
+    ADD CONSTRAINT session_notes_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.session_notes
+    ADD CONSTRAINT session_notes_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
 ALTER TABLE ONLY public.session_participants
     ADD CONSTRAINT session_participants_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES public.customers(id);
 
@@ -5575,6 +5787,9 @@ ALTER TABLE ONLY public.session_presence
 
 ALTER TABLE ONLY public.session_presence
     ADD CONSTRAINT session_presence_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.session_summaries
+    ADD CONSTRAINT session_summaries_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_current_assignment_exists FOREIGN KEY (current_assignment_id) REFERENCES public.session_assignments(id) DEFERRABLE INITIALLY DEFERRED;
@@ -5710,8 +5925,6 @@ GRANT UPDATE(end_reason) ON TABLE public.sessions TO autodoctor_app;
 
 GRANT UPDATE(absent) ON TABLE public.sessions TO autodoctor_app;
 
-GRANT UPDATE(mechanic_notes) ON TABLE public.sessions TO autodoctor_app;
-
 GRANT INSERT(actor),UPDATE(actor) ON TABLE public.sessions TO autodoctor_app;
 
 GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_app;
@@ -5733,6 +5946,12 @@ REVOKE ALL ON FUNCTION public.republish_events(since timestamp with time zone) F
 REVOKE ALL ON FUNCTION public.requeue_poison() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.room_note(of_session uuid, what text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.session_notes TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.tell_notes(notes public.session_notes) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.tell_of(event_type text, of_session uuid) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.admin_changes TO autodoctor_app;
 
@@ -6259,6 +6478,8 @@ GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
 GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_presence TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_summaries TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.sessions_needing_review TO autodoctor_app;
 

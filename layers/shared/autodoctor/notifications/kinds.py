@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from autodoctor.events.model import Event, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
+from autodoctor.events.model import Event, SessionEvent
 from autodoctor.web.schemas import ResponseModel, Utc
 
 
@@ -15,6 +15,7 @@ class Kind(StrEnum):
     MECHANIC_ASSIGNED = "mechanic_assigned"
     SESSION_COMPLETED = "session_completed"
     SESSION_CANCELLED = "session_cancelled"
+    NOTES_ADDED = "notes_added"
     PAYOUT_SENT = "payout_sent"
     PAYOUT_FAILED = "payout_failed"
     PAYMENT_UNFULFILLABLE = "payment_unfulfillable"
@@ -34,7 +35,7 @@ class Facts(ResponseModel):
         needs_waiver: whether the waiver must be signed before mechanics see the request.
         concern: the problem in the customer's words.
         vehicle: the car in a few words.
-        notes: what the mechanic wrote at the end.
+        notes: what the mechanic wrote for the customer.
         reason: why the session ended (billable, too_short, no_show, withdrawn, expired) or the payment failed.
         absent: who never joined, when the reason is no_show: customer, mechanic or both.
         price_cents: the session's price in cents of the currency; `credits` is the same in credits.
@@ -78,6 +79,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.MECHANIC_ASSIGNED: {"session_type", "mechanic_id"},
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
     Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
+    Kind.NOTES_ADDED: {"session_type", "mechanic_id"},
     Kind.PAYOUT_SENT: {"payout_id", "amount_cents", "currency"},
     Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
     Kind.PAYMENT_UNFULFILLABLE: {"reason", "bought", "session_type", "amount_cents", "currency", "refunded"},
@@ -86,12 +88,16 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.QUOTE_GIVEN: {"quote_id", "session_type", "amount_cents", "currency"},
     Kind.QUOTE_APPROVED: {"quote_id", "session_type", "amount_cents", "currency"},
 }
-_OF_SESSIONS: Final = {
+_CAUSED_BY: Final = {
     "session.created": Kind.REQUEST_RECEIVED,
     "session.waiting": Kind.MECHANIC_ASSIGNED,
     "session.expired": Kind.SESSION_CANCELLED,
-}
-_OF_QUOTES: Final = {
+    "summary.ready": Kind.SESSION_COMPLETED,
+    "notes.added": Kind.NOTES_ADDED,
+    "payout.sent": Kind.PAYOUT_SENT,
+    "payout.failed": Kind.PAYOUT_FAILED,
+    "payment.unfulfillable": Kind.PAYMENT_UNFULFILLABLE,
+    "payment.failed": Kind.PAYMENT_FAILED,
     "quote.requested": Kind.QUOTE_REQUESTED,
     "quote.given": Kind.QUOTE_GIVEN,
     "quote.approved": Kind.QUOTE_APPROVED,
@@ -100,17 +106,9 @@ _OF_QUOTES: Final = {
 
 def kind_of(event: Event) -> Kind | None:
     """The kind of notification that the event causes; None when it causes none."""
-    if isinstance(event, PayoutEvent):
-        return Kind.PAYOUT_SENT if event.type == "payout.sent" else Kind.PAYOUT_FAILED
-    if isinstance(event, PaymentEvent):
-        return Kind.PAYMENT_FAILED if event.type == "payment.failed" else Kind.PAYMENT_UNFULFILLABLE
-    if isinstance(event, QuoteEvent):
-        return _OF_QUOTES.get(event.type)
-    if not isinstance(event, SessionEvent):
-        return None
-    if event.type == "session.ended":
-        return Kind.SESSION_COMPLETED if event.status == "completed" else Kind.SESSION_CANCELLED
-    return _OF_SESSIONS.get(event.type)
+    if isinstance(event, SessionEvent) and event.type == "session.ended":
+        return None if event.status == "completed" else Kind.SESSION_CANCELLED  # its summary waits for the notes
+    return _CAUSED_BY.get(event.type)
 
 
 def to_keep(kind: Kind, facts: Facts) -> dict[str, Any]:

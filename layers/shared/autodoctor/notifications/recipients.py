@@ -6,7 +6,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.events.model import PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
+from autodoctor.events.model import NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
@@ -27,7 +27,7 @@ _CUSTOMER: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS mechanic, s.id AS session_id,
        i.session_type, i.concern, i.vehicle, i.scheduled_for, i.funding, i.price_cents, i.currency, i.credits,
-       s.started_at, s.ended_at, s.mechanic_notes AS notes,
+       s.started_at, s.ended_at, n.text AS notes,
        floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds,
        a.status = 'pending_waiver' AS needs_waiver,
        CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL
@@ -42,6 +42,7 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
   JOIN customers u ON u.id = s.customer_id
   JOIN session_assignments a ON a.id = s.current_assignment_id
   LEFT JOIN mechanics m ON m.id = %(mechanic_id)s
+  LEFT JOIN session_notes n ON n.session_id = s.id AND n.mechanic_id = m.id
 """
     + _JOIN_WISHES
     + " WHERE s.id = %(session_id)s"
@@ -137,7 +138,7 @@ class NobodyConcerned(Exception):
     """The event names a session, a mechanic or a payment that the database does not have."""
 
 
-def customer_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
+def customer_of(database: Database, kind: Kind, event: SessionEvent | NotesEvent) -> Recipient:
     """The customer of a session's event.
 
     Raises:
@@ -152,8 +153,8 @@ def customer_of(database: Database, kind: Kind, event: SessionEvent) -> Recipien
             "vehicle": vehicle_summary(row["vehicle"]),
             "session_url": session_url(row),
             "mechanic_id": event.mechanic_id,
-            "reason": event.reason,
-            "absent": event.absent,
+            "reason": event.reason if isinstance(event, SessionEvent) else None,
+            "absent": event.absent if isinstance(event, SessionEvent) else None,
         }
     )
     return _recipient(row, facts)

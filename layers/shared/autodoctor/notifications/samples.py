@@ -47,6 +47,7 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     },
     Kind.MECHANIC_ASSIGNED: {},
     Kind.SESSION_COMPLETED: {**_ENDED, "notes": "Front pads worn to 2 mm. Replace pads and check the discs."},
+    Kind.NOTES_ADDED: {**_ENDED, "notes": "Front pads worn to 2 mm. Replace pads and check the discs."},
     Kind.SESSION_CANCELLED: {**_ENDED, "reason": "no_show", "absent": "mechanic"},
     Kind.PAYOUT_SENT: _PAYOUT,
     Kind.PAYOUT_FAILED: _PAYOUT,

@@ -20,6 +20,7 @@ SELECT jsonb_build_object(
       'intake', to_jsonb(i) - 'customer_id',
       'session', to_jsonb(s) - '{customer_id,current_assignment_id,actor,actor_id,change_data}'::text[],
       'waiver', to_jsonb(w) - 'session_id',
+      'notes', (SELECT jsonb_agg(n.text ORDER BY n.saved_at) FROM session_notes n WHERE n.session_id = i.id),
       'events', (SELECT jsonb_agg(jsonb_build_object(
                    'at', e.occurred_at, 'type', e.type, 'from', e.from_status, 'to', e.to_status, 'role', e.role)
                    ORDER BY e.id) FROM session_events e WHERE e.session_id = i.id)

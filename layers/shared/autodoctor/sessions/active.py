@@ -78,8 +78,29 @@ class TimelineEvent(ResponseModel):
     assignment_id: UUID | None
 
 
+class NotesState(ResponseModel):
+    """How far the notes are, for the mechanic who writes them.
+
+    Attributes:
+        version: of the notes that are stored, 0 for none; the next ones have a greater one.
+        saved_at: when they were saved.
+        confirmed_at: when the mechanic first said that they are complete.
+        closes_at: until when they may be completed; null before the end.
+    """
+
+    version: int
+    saved_at: Utc | None
+    confirmed_at: Utc | None
+    closes_at: Utc | None
+
+
 class SessionDetail(SessionOutcome):
-    """A session with everything its parties may know of it."""
+    """A session with everything its parties may know of it.
+
+    Attributes:
+        mechanic_notes: the mechanic's own words; for the customer once they are confirmed, or the summary went out.
+        notes: for the mechanic and admins; null for the customer, and where no mechanic has it.
+    """
 
     funding: str
     concern: str
@@ -92,6 +113,7 @@ class SessionDetail(SessionOutcome):
     accepted_at: Utc | None
     mechanic_notes: str | None
     terms: SessionTerms
+    notes: NotesState | None
     waiting: QueuePosition | None
     participants: list[Participant]
     timeline: list[TimelineEvent]
@@ -173,7 +195,11 @@ _DETAIL: Final[LiteralString] = (
     "SELECT "
     + _COLUMNS
     + """, CASE WHEN m.user_id = %(user_id)s THEN i.customer_name ELSE m.name END AS counterpart_name,
-       i.funding, i.concern, i.vehicle, i.urgent, s.accepted_at, s.mechanic_notes,
+       i.funding, i.concern, i.vehicle, i.urgent, s.accepted_at,
+       CASE WHEN author.reads OR notes_shown(s.ended_at, n.confirmed_at) THEN nullif(n.text, '') END AS mechanic_notes,
+       CASE WHEN author.reads AND m.id IS NOT NULL THEN jsonb_build_object(
+         'version', coalesce(n.version, 0), 'savedAt', n.saved_at, 'confirmedAt', n.confirmed_at,
+         'closesAt', s.ended_at + notes_time()) END AS notes,
        a.id AS assignment_id, a.status AS assignment_status, a.queued_at, a.offer_expires_at,
        jsonb_build_array(
          jsonb_build_object('role', 'customer', 'name', i.customer_name, 'joinedAt', s.customer_joined_at,
@@ -200,6 +226,8 @@ _DETAIL: Final[LiteralString] = (
   JOIN customers c ON c.id = s.customer_id
   JOIN session_assignments a ON a.id = s.current_assignment_id
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
+  LEFT JOIN session_notes n ON n.session_id = s.id AND n.mechanic_id = m.id
+ CROSS JOIN LATERAL (SELECT %(any_session)s OR m.user_id IS NOT DISTINCT FROM %(user_id)s AS reads) AS author
  WHERE s.id = %(session_id)s AND (%(any_session)s OR c.user_id = %(user_id)s OR m.user_id = %(user_id)s)
 """
 )

@@ -67,7 +67,8 @@ CREATE TABLE settings (
   CONSTRAINT settings_shares_are_basis_points
     CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
   CONSTRAINT settings_time_limits_are_seconds
-    CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds')
+    CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds',
+                   'summary_seconds', 'notes_seconds')
            OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
@@ -76,7 +77,7 @@ CREATE TABLE settings (
 );
 COMMENT ON TABLE settings IS 'Values that operators may change without a deployment.';
 COMMENT ON COLUMN settings.key IS
-  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds and parting_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds, parting_seconds, summary_seconds and notes_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
 COMMENT ON COLUMN settings.value IS 'The value as text.';
 COMMENT ON COLUMN settings.updated_at IS 'When it was last set.';
 GRANT SELECT ON settings TO autodoctor_app;

@@ -29,7 +29,6 @@ CREATE TABLE sessions (
   end_reason             text,
   absent                 text,
   min_billable_seconds   integer,
-  mechanic_notes         text,
   actor                  text,
   actor_id               uuid,
   change_data            jsonb,
@@ -100,7 +99,6 @@ COMMENT ON COLUMN sessions.ended_at IS 'The end that counts for duration and mon
 COMMENT ON COLUMN sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
 COMMENT ON COLUMN sessions.absent IS 'The party that never came, if the reason is no_show: customer, mechanic or both.';
 COMMENT ON COLUMN sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
-COMMENT ON COLUMN sessions.mechanic_notes IS 'The mechanic''s notes, written when ending the session.';
 COMMENT ON COLUMN sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
 COMMENT ON COLUMN sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
 COMMENT ON COLUMN sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
@@ -108,8 +106,7 @@ CREATE TRIGGER sessions_are_kept BEFORE DELETE OR TRUNCATE ON sessions
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT,
       INSERT (id, customer_id, current_assignment_id, scheduled_for, status, actor, actor_id),
-      UPDATE (status, mechanic_id, ended_at, end_reason, absent, mechanic_notes,
-              actor, actor_id, change_data)
+      UPDATE (status, mechanic_id, ended_at, end_reason, absent, actor, actor_id, change_data)
   ON sessions TO autodoctor_app;
 
 CREATE TABLE session_assignments (

@@ -104,7 +104,7 @@ $$;
 COMMENT ON FUNCTION follow_end(sessions, sessions, timestamptz) IS
   'The row of a session that ends, with the times, the reason and the absent party that follow from the verdict.';
 
-CREATE FUNCTION conclude_session(session sessions, by_actor text, by_id uuid, notes text) RETURNS sessions
+CREATE FUNCTION conclude_session(session sessions, by_actor text, by_id uuid) RETURNS sessions
 LANGUAGE plpgsql AS $$
 DECLARE
   present timestamptz := clock_timestamp();
@@ -116,14 +116,13 @@ BEGIN
      WHERE id = session.id;
   END IF;
   UPDATE sessions
-     SET status = verdict.status, ended_at = present, mechanic_notes = coalesce(notes, mechanic_notes),
-         actor = by_actor, actor_id = by_id
+     SET status = verdict.status, ended_at = present, actor = by_actor, actor_id = by_id
    WHERE id = session.id
   RETURNING * INTO STRICT concluded;
   RETURN concluded;
 END
 $$;
-COMMENT ON FUNCTION conclude_session(sessions, text, uuid, text) IS
+COMMENT ON FUNCTION conclude_session(sessions, text, uuid) IS
   'Ends an active session with the verdict; returns its row afterwards. The caller has locked the row.';
 
 CREATE FUNCTION finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text)
@@ -142,17 +141,18 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   END IF;
-  IF session.mechanic_id IS DISTINCT FROM as_mechanic OR as_mechanic IS NULL THEN
-    notes := NULL;
-  END IF;
   already_ended := session.ended_at IS NOT NULL;
+  IF notes <> '' AND session.mechanic_id = as_mechanic
+     -- whoever ended it first: words that were saved since are newer
+     AND NOT (already_ended AND EXISTS (SELECT FROM session_notes n WHERE n.session_id = of_session
+                                           AND n.mechanic_id = as_mechanic AND n.text <> '')) THEN
+    PERFORM save_notes(of_session, by_user, notes, NULL, false);
+  END IF;
   IF NOT already_ended THEN
     session := conclude_session(session,
       CASE WHEN by_user IS NULL THEN by_actor WHEN session.customer_id = as_customer THEN 'customer'
-           WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user, notes);
+           WHEN session.mechanic_id = as_mechanic THEN 'mechanic' ELSE 'admin' END, by_user);
     unpublished := unpublished_events(of_session);
-  ELSIF notes <> '' THEN -- the customer ended it first; earlier notes stay
-    UPDATE sessions SET mechanic_notes = notes WHERE id = of_session AND mechanic_notes IS NULL;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
                       already_ended, unpublished;

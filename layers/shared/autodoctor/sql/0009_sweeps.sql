@@ -89,7 +89,7 @@ BEGIN
      ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE OF s SKIP LOCKED
   LOOP
-    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL, NULL);
+    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL);
     changed := changed + 1;
   END LOOP;
   RETURN changed;

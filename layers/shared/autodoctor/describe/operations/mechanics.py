@@ -31,6 +31,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Mechanics",
         "The session is queued for the others, at its old place.",
     ),
+    "PUT /api/sessions/{sessionId}/notes": Operation(
+        "saveNotes",
+        "Save my notes for the customer",
+        "Mechanics",
+        "All of them, while they are typed and for 24 hours after the end, whoever ended it. A greater `version` "
+        "replaces a smaller one, so that a request that comes late overwrites nothing. With `confirmed` the customer "
+        "gets the summary at once; otherwise 15 minutes after the end.",
+    ),
     "GET /api/mechanic/active-session": Operation(
         "getMechanicActiveSession", "See my active session as a mechanic", "Sessions", "`session` is null without one."
     ),

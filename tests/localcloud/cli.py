@@ -105,6 +105,10 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     app_database_url: Annotated[
         str | None, typer.Option(help="With --database-url: the same database as the application role.")
     ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="A further address for the database, such as 172.17.0.1, where containers on Linux look."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON on stdout when ready, the rest on stderr.")
     ] = False,
@@ -116,7 +120,7 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     from localcloud.commands.dev import serve
     from localcloud.commands.system import Options
 
-    options = Options(port, data_dir, ephemeral, database_url, app_database_url)
+    options = Options(port, data_dir, ephemeral, database_url, app_database_url, listen)
     with _failures_explained(DEFAULT if ephemeral else data_dir):
         if as_json:
             code = serve(options, Console(sys.stderr), ready=Console(sys.stdout))
@@ -200,6 +204,34 @@ def invoke(
             _fail(str(unknown))
     typer.echo(json.dumps(result.payload, indent=2))
     raise typer.Exit(1 if result.error else 0)
+
+
+@app.command()
+def event(
+    route: Annotated[str, typer.Argument(help='Method and path, such as "POST /api/intake/start".')],
+    *,
+    caller: Annotated[str | None, typer.Option("--as", help="Who calls: a name of the roster.")] = None,
+    body: Annotated[Path | None, typer.Option(help="A file with the body as JSON.")] = None,
+) -> None:
+    """Print the event that API Gateway would give the function of a route, for `sam local invoke` and `invoke`."""
+    from localcloud.commands.sam import gateway_event
+
+    with _failures_explained():
+        sent = json.dumps(_event(body)).encode() if body else b""
+        typer.echo(json.dumps(gateway_event(route, caller, sent), indent=2))
+
+
+@app.command("sam-env")
+def sam_env(
+    data_dir: DataFolder = DEFAULT,
+    host: Annotated[str, typer.Option(help="Where a container reaches this machine.")] = "host.docker.internal",
+) -> None:
+    """Print the file for `sam local --env-vars`: each function's variables, on the running server's database."""
+    from localcloud.commands.sam import container_environment
+
+    with _failures_explained():
+        stripe = running_server.find(data_dir).stripe_environment()
+        typer.echo(json.dumps(container_environment(DataDir(data_dir).server(), stripe, host), indent=2))
 
 
 def _event(file: Path) -> object:

@@ -20,13 +20,17 @@ from localcloud.identity import roster
 
 @dataclass(frozen=True)
 class Options:
-    """The user's options. `port` None: the first free block. `database_url` None: our own PostgreSQL."""
+    """The user's options. `port` None: the first free block. `database_url` None: our own PostgreSQL.
+
+    `listen` is an address beside the loopback one, where that PostgreSQL answers too.
+    """
 
     port: int | None = None
     data_dir: Path = DEFAULT
     ephemeral: bool = False
     database_url: str | None = None
     app_database_url: str | None = None
+    listen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ def prepared(options: Options, console: Console) -> Iterator[System]:
             durable=not options.ephemeral,
             delete=data_dir.folder if options.ephemeral else None,
             lock=lock,
+            listen=options.listen,
         )
         with _postgres(settings, console, _reset(options)) as server:
             database = server.database()

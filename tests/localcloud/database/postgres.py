@@ -52,7 +52,8 @@ class PostgresSettings:
 
     `folder` will hold the cluster, its log and its passwords. `delete` is a folder to remove, with the cluster,
     when the server has ended. `lock` is an open file; the guardian keeps its lock while the server runs, even if
-    we end first. `options` are PostgreSQL's own, such as {"log_statement": "all"}.
+    we end first. `options` are PostgreSQL's own, such as {"log_statement": "all"}. `listen` is an address beside the
+    loopback one, on which clients of its network are let in, with a password as everywhere.
     """
 
     folder: Path
@@ -62,6 +63,7 @@ class PostgresSettings:
     delete: Path | None = None
     lock: int | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    listen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ class PostgresServer:
         return {
             "port": str(self._settings.port),
             "listen_addresses": ports.LOOPBACK,
+            **({} if self._settings.listen is None else self._also_on(self._settings.listen)),
             "unix_socket_directories": "",
             "timezone": "UTC",
             "log_timezone": "UTC",
@@ -261,6 +264,13 @@ class PostgresServer:
             **({} if self._settings.durable else _NOT_DURABLE),
             **self._settings.options,
         }
+
+    def _also_on(self, address: str) -> dict[str, str]:
+        """The options that let clients in on a further address; initdb's own rules know the loopback one only."""
+        rules = self._home / "pg_hba.conf"
+        own = (self._pgdata / "pg_hba.conf").read_text(encoding="utf-8")
+        self._write_private(rules, f"{own}\nhost all all samenet scram-sha-256\n")
+        return {"listen_addresses": f"{ports.LOOPBACK},{address}", "hba_file": str(rules)}
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

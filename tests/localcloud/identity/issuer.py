@@ -45,18 +45,7 @@ class Issuer:
 
     def token(self, sub: str, groups: Iterable[str], *, expires_in: float = 3600, **claim_overrides: object) -> str:
         """Sign an access token, valid for `expires_in` seconds. A claim overridden with None is left out."""
-        now = int(time.time())
-        claims: dict[str, object] = {
-            "sub": sub,
-            "iss": self.url,
-            "client_id": self._client_id,
-            "token_use": "access",
-            "cognito:groups": list(groups),
-            "username": sub,
-            "jti": str(uuid.uuid4()),
-            "iat": now,
-            "exp": int(now + expires_in),
-        }
+        claims = access_claims(sub, groups, issuer=self.url, client_id=self._client_id, seconds=expires_in)
         claims.update(claim_overrides)
         kept = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(kept, self._key, algorithm="RS256", headers={"kid": self.key_id})
@@ -85,6 +74,22 @@ class Issuer:
             keys: json.dumps(self.key_set()).encode(),
             f"{PATH}/.well-known/openid-configuration": json.dumps(discovery).encode(),
         }
+
+
+def access_claims(sub: str, groups: Iterable[str], *, issuer: str, client_id: str, seconds: float) -> dict[str, object]:
+    """Return the claims of an access token as Cognito writes them, valid for so many seconds from now."""
+    now = int(time.time())
+    return {
+        "sub": sub,
+        "iss": issuer,
+        "client_id": client_id,
+        "token_use": "access",
+        "cognito:groups": list(groups),
+        "username": sub,
+        "jti": str(uuid.uuid4()),
+        "iat": now,
+        "exp": int(now + seconds),
+    }
 
 
 def _stored_key(path: Path) -> rsa.RSAPrivateKey:

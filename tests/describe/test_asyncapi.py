@@ -51,8 +51,9 @@ def frames() -> Iterator[bytes]:
     for kind in ("new_assignment", "session_updated", *sorted(gone)):
         yield feed.frame({**ROW, "type": kind})
     yield feed.envelope("waiting_updated", 8, queue_position._payload(PLACE))  # noqa: SLF001 (as above)
-    yield feed.envelope("connected", 9, {"connectionId": "JKJaXmPLvHcESHA="})
-    yield broadcast._RESYNC  # noqa: SLF001 (as above)
+    yield feed.envelope("connected", 9, {"connectionId": "JKJaXmPLvHcESHA=", "feed": SESSION})
+    yield feed.envelope(broadcast.RESYNC, 9, {"feed": SESSION})
+    yield broadcast._SUPERSEDED  # noqa: SLF001 (as above)
 
 
 def test_every_message_of_the_feed_is_described_and_no_other() -> None:

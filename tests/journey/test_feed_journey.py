@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from autodoctor.ids import new_id
 from support.account import Account, Caller
 from support.events.feed_client import FeedClient
 
@@ -94,4 +95,34 @@ def test_who_missed_very_much_starts_afresh_and_holds_nobody_up(account: Account
         intake["assignmentId"],
     )
     with FeedClient.of(mechanic, since=since) as again:
-        assert again.wait_for(lambda _frame: True, PATIENCE_SECONDS).message == {"type": "resync"}
+        told = again.wait_for(lambda _frame: True, PATIENCE_SECONDS)
+    assert told.type == "resync"
+    assert told.payload == {"feed": str(account.world.one("SELECT feed_id()"))}
+    with FeedClient.of(mechanic, since=told.seq, feed=told.payload["feed"]) as up_to_date:
+        up_to_date.send({"action": "identify"})
+        assert up_to_date.wait_for(lambda _frame: True, PATIENCE_SECONDS).type == "connected"
+
+
+def test_a_client_of_another_feed_is_told_to_start_afresh(account: Account) -> None:
+    """Its numbers are of a database that was reset, or of the days after the backup that is in place now."""
+    mechanic = account.mechanic()
+    client, _ = identified(mechanic)
+    account.queued(account.customer())
+    since = client.wait_for_type("new_assignment", PATIENCE_SECONDS).seq
+    feed = client.of_type("connected")[0].payload["feed"]
+    client.close()
+    with FeedClient.of(mechanic, since=since, feed=str(new_id())) as lost:
+        assert lost.wait_for_type("resync", PATIENCE_SECONDS).payload == {"feed": feed}
+
+
+def test_a_user_s_sixth_connection_closes_the_oldest_and_the_others_get_every_message(account: Account) -> None:
+    mechanic, customer = account.mechanic(), account.customer()
+    clients = [identified(mechanic)[0] for _ in range(6)]
+    oldest = clients.pop(0)
+    assert oldest.wait_for_type("superseded", PATIENCE_SECONDS).message == {"type": "superseded"}
+    oldest.wait_closed(PATIENCE_SECONDS)
+    account.queued(customer)
+    for client in clients:
+        client.wait_for_type("new_assignment", PATIENCE_SECONDS)
+        client.close()
+    assert oldest.of_type("new_assignment") == []

@@ -61,12 +61,51 @@ def test_a_ticket_is_good_for_a_minute(world: World) -> None:
         connections.connect(world.app, "late", ticket, None)
 
 
-@pytest.mark.parametrize("since", ["", "-1", "1.5", "x", "9" * 40, "\u0661"])
+@pytest.mark.parametrize("since", ["", "-1", "1.5", "x", "9" * 40, "0" * 20 + "9" * 40, "\u0661"])
 def test_a_since_that_is_no_number_is_refused_and_the_ticket_stays_good(world: World, since: str) -> None:
     ticket = issue_ticket(world.app, new_id(), frozenset({"customers"})).ticket
     with pytest.raises(Unprocessable):
         connections.connect(world.app, "connection", ticket, since)
     connections.connect(world.app, "connection", ticket, "0")
+
+
+@pytest.mark.parametrize("feed", ["", "1", "this one"])
+def test_a_feed_that_is_no_id_is_refused(world: World, feed: str) -> None:
+    ticket = issue_ticket(world.app, new_id(), frozenset({"customers"})).ticket
+    with pytest.raises(Unprocessable):
+        connections.connect(world.app, "connection", ticket, "0", feed)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_numbers_count_only_within_their_feed(world: World, *, same: bool) -> None:
+    """Another database may have given the same numbers to other messages."""
+    send_messages(world, world.queued().session_id)
+    feed = world.one("SELECT feed_id()") if same else new_id()
+    ticket = issue_ticket(world.app, new_id(), frozenset({"mechanics"})).ticket
+    connections.connect(world.app, "connection", ticket, str(head(world)), str(feed))
+    owed = connections.owed(world.app, "connection")
+    assert owed is not None
+    assert owed.lost is not same
+
+
+def test_a_feed_is_another_one_after_a_backup_was_put_in_place(world: World) -> None:
+    before = world.one("SELECT feed_id()")
+    assert world.one("SELECT feed_id()") == before
+    world.owner.execute("SELECT republish_events(now())")
+    assert world.one("SELECT feed_id()") != before
+
+
+def test_a_user_s_oldest_connections_are_too_many(world: World) -> None:
+    user, another = new_id(), new_id()
+    mine = [opened(world, user, "customers") for _ in range(7)]
+    opened(world, another, "customers")
+    owed = connections.owed(world.app, mine[-1])
+    assert owed is not None
+    assert sorted(owed.surplus) == sorted(mine[:2])
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('sockets_per_user', '1')")
+    owed = connections.owed(world.app, mine[0])
+    assert owed is not None
+    assert set(owed.surplus) == set(mine[:-1])
 
 
 def test_who_was_away_gets_what_they_missed_and_only_that(world: World) -> None:
@@ -201,6 +240,7 @@ def test_who_joined_with_two_sockets_leaves_with_the_last(world: World) -> None:
 
 def test_of_two_sockets_that_end_at_once_one_takes_the_party_along(world: World, database: Database) -> None:
     mechanic, customer = world.mechanic(), new_id()
+    world.lift_limits()
     for _ in range(20):
         both = [connected(world, customer, "customers") for _ in range(2)]
         created = world.waiting(mechanic, customer)

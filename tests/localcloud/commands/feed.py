@@ -55,6 +55,7 @@ class Feed:
     note: Callable[[str], None]
     since: int | None = None
     as_json: bool = False
+    _feed: str | None = field(default=None, init=False)
     _failures: int = field(default=0, init=False)
     _connected_before: bool = field(default=False, init=False)
 
@@ -75,7 +76,8 @@ class Feed:
 
     def _connection(self) -> AbstractContextManager[ClientConnection]:
         ticket = self._call("POST", "/api/realtime/ticket")
-        query = {"ticket": ticket["ticket"], **({} if self.since is None else {"since": self.since})}
+        wanted = {"ticket": ticket["ticket"], "since": self.since, "feed": self._feed}
+        query = {name: value for name, value in wanted.items() if value is not None}
         return connect(
             f"{ticket['url']}?{urlencode(query)}", proxy=None, compression=None, open_timeout=_TIMEOUT_SECONDS
         )
@@ -117,10 +119,11 @@ class Feed:
 
     def _message(self, message: dict[str, Any]) -> None:
         self._show(message)
+        if (feed := (message.get("payload") or {}).get("feed", self._feed)) != self._feed:
+            self.since, self._feed = None, feed  # numbers of another history
         if isinstance(seq := message.get("seq"), int):
             self.since = max(seq, self.since or 0)
         if message.get("type") == "resync":
-            self.since = None
             self._resync()
 
     def _resync(self) -> None:

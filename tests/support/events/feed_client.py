@@ -76,15 +76,16 @@ class FeedClient:
         self._thread.start()
 
     @classmethod
-    def of(cls, caller: Poster, *, since: int | None = None) -> Self:
+    def of(cls, caller: Poster, *, since: int | None = None, feed: str | None = None) -> Self:
         """Connect as somebody: a ticket over HTTP, then the feed."""
         ticket = caller.post("/api/realtime/ticket")
-        return cls.with_ticket(ticket["url"], ticket["ticket"], since=since)
+        return cls.with_ticket(ticket["url"], ticket["ticket"], since=since, feed=feed)
 
     @classmethod
-    def with_ticket(cls, url: str, ticket: str, *, since: int | None = None) -> Self:
+    def with_ticket(cls, url: str, ticket: str, *, since: int | None = None, feed: str | None = None) -> Self:
         """Connect with a ticket one already has."""
-        query = {"ticket": ticket, **({} if since is None else {"since": str(since)})}
+        wanted = {"ticket": ticket, "since": since, "feed": feed}
+        query = {name: str(value) for name, value in wanted.items() if value is not None}
         return cls(f"{url}?{urlencode(query)}")
 
     @property

@@ -84,6 +84,7 @@ export class ActiveSessionBanner extends HTMLElement {
   #keepAlive = null;
   #tries = 0;
   #since = null;
+  #feed = null;
   #parts = {};
 
   constructor() {
@@ -297,11 +298,14 @@ export class ActiveSessionBanner extends HTMLElement {
 
   async #openFeed() {
     const generation = this.#generation;
+    let superseded = false; // newer pages of this user have pushed this one out: it waits until it is looked at
     let socket;
     try {
       const { ticket, url } = await this.#call("POST", "/api/realtime/ticket", {});
       if (generation !== this.#generation) return;
-      const query = new URLSearchParams({ ticket, ...(this.#since === null ? {} : { since: this.#since }) });
+      const query = new URLSearchParams({ ticket });
+      if (this.#since !== null) query.set("since", this.#since);
+      if (this.#feed !== null) query.set("feed", this.#feed);
       socket = this.#socket = new WebSocket(`${url}?${query}`);
     } catch (error) {
       const refused = error.status === 401; // another token starts anew
@@ -315,13 +319,19 @@ export class ActiveSessionBanner extends HTMLElement {
       this.#keepAlive = setInterval(identify, KEEP_ALIVE_SECONDS * 1000);
     });
     socket.addEventListener("message", ({ data }) => {
-      const { type, seq } = JSON.parse(data);
+      const { type, seq, payload } = JSON.parse(data);
+      if (type === "superseded") superseded = true;
+      const feed = payload?.feed ?? this.#feed;
+      if (feed !== this.#feed) this.#since = null; // numbers of another history
+      this.#feed = feed;
       if (seq !== undefined) this.#since = Math.max(this.#since ?? 0, seq);
       if (type === "session_updated" || type === "resync") this.refresh();
     });
     socket.addEventListener("close", () => {
       clearInterval(this.#keepAlive);
-      if (generation === this.#generation) this.#openFeedLater(generation);
+      if (generation !== this.#generation) return;
+      if (!superseded) this.#openFeedLater(generation);
+      else addEventListener("focus", () => generation === this.#generation && this.#openFeed(), { once: true });
     });
   }
 

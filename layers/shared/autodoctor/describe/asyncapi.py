@@ -25,8 +25,8 @@ Events carry ids and facts, never personal data. Within version 1, fields are on
 _FEED: Final = """\
 Fetch a ticket (POST /api/realtime/ticket), connect to its `url` with `?ticket=TICKET`, within 60 seconds and once. \
 What a connection gets follows the groups of the token. `seq` grows, with gaps; a client that reconnects with \
-`&since=SEQ` gets what it missed, or `resync`. API Gateway closes a connection that is silent for 10 minutes, and any \
-after 2 hours: send something now and then, and reconnect."""
+`&since=SEQ&feed=FEED` gets what it missed, or `resync`. API Gateway closes a connection that is silent for 10 \
+minutes, and any after 2 hours: send something now and then, and reconnect."""
 _STATUS: Final = {"created": "pending", "ended": "completed", "opened": "queued"}
 """The status in the example of an event whose type does not name it."""
 _ENVELOPE: Final[Schema] = {
@@ -127,6 +127,7 @@ def _feed_channel(names: list[str]) -> Schema:
         "properties": {
             "ticket": {"type": "string"},
             "since": {"type": "integer", "minimum": 0, "description": "The last `seq` that the client has."},
+            "feed": {"type": "string", "format": "uuid", "description": "The feed that it is of."},
         },
         "required": ["ticket"],
     }

@@ -62,9 +62,24 @@ class WaitingUpdated(ResponseModel):
 
 
 class Connected(ResponseModel):
-    """The id of this connection, which a join may give as its `connectionId`."""
+    """The id of this connection, which a join may give as its `connectionId`.
+
+    Attributes:
+        feed: the history that every `seq` is of; to be given back with `since`.
+    """
 
     connection_id: str
+    feed: UUID
+
+
+class Resync(ResponseModel):
+    """Fetch everything again; messages after this `seq` come by themselves.
+
+    Attributes:
+        feed: the history that every `seq` is of from now on.
+    """
+
+    feed: UUID
 
 
 class Identify(ResponseModel):
@@ -99,6 +114,11 @@ MESSAGES: Final[Mapping[str, FeedMessage]] = {
     "session_updated": FeedMessage(SessionUpdated, ("customers", "mechanics"), "Your session changed its state."),
     "waiting_updated": FeedMessage(WaitingUpdated, ("customers",), "Your place in the queue changed."),
     "connected": FeedMessage(Connected, _ALL, "The answer to `identify`."),
-    "resync": FeedMessage(None, _ALL, "Too many messages were missed: fetch everything you show again."),
+    "resync": FeedMessage(
+        Resync, _ALL, "Messages were missed that cannot be sent any more: fetch everything you show again."
+    ),
+    "superseded": FeedMessage(
+        None, _ALL, "The last one: you opened more connections than a user may have. Open no new one by yourself."
+    ),
 }
 """By `type`."""

@@ -1279,6 +1279,16 @@ $$;
 
 COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
 
+CREATE FUNCTION public.feed_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT encode(substring(sha256(convert_to(
+           h.database_id || ' ' || (SELECT timeline_id FROM pg_control_checkpoint()), 'UTF8')) FOR 16), 'hex')::uuid
+    FROM feed_head h
+$$;
+
+COMMENT ON FUNCTION public.feed_id() IS 'The id of the feed''s history, within which numbers can be compared: another one in another database, on another timeline of the server''s, and after renew_feed().';
+
 CREATE FUNCTION public.files_kept_for() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -2557,6 +2567,14 @@ $$;
 
 COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
 
+CREATE FUNCTION public.renew_feed() RETURNS void
+    LANGUAGE sql
+    AS $$
+  UPDATE feed_head SET database_id = gen_random_uuid()
+$$;
+
+COMMENT ON FUNCTION public.renew_feed() IS 'Begins another history of the feed, so that every client that reconnects fetches everything anew; for the owner, after a backup was put in place. republish_events() does it too.';
+
 CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
     LANGUAGE sql
     AS $$
@@ -2590,6 +2608,7 @@ BEGIN
   SELECT session_id, id FROM session_assignment_events WHERE occurred_at >= since
   ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS queued = ROW_COUNT;
+  PERFORM renew_feed();
   RETURN queued;
 END
 $$;
@@ -2959,6 +2978,14 @@ CREATE FUNCTION public.share_of(amount bigint, part bigint, of bigint DEFAULT 10
 $$;
 
 COMMENT ON FUNCTION public.share_of(amount bigint, part bigint, of bigint) IS 'A fraction of an amount, in basis points unless another denominator is given; rounded half to even, as in autodoctor.domain.money.';
+
+CREATE FUNCTION public.sockets_per_user() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'sockets_per_user'), 5)
+$$;
+
+COMMENT ON FUNCTION public.sockets_per_user() IS 'How many WebSocket connections a user may have; another one closes the oldest: the settings table, then 5.';
 
 CREATE FUNCTION public.statement_subject(key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3763,6 +3790,7 @@ COMMENT ON COLUMN public.feed.sent_at IS 'When it had been sent to everybody con
 
 CREATE TABLE public.feed_head (
     single boolean DEFAULT true NOT NULL,
+    database_id uuid DEFAULT gen_random_uuid() NOT NULL,
     seq bigint NOT NULL,
     pruned_through bigint NOT NULL,
     CONSTRAINT feed_head_single_check CHECK (single)
@@ -3771,6 +3799,8 @@ CREATE TABLE public.feed_head (
 COMMENT ON TABLE public.feed_head IS 'One row. Its lock hands out the feed''s numbers one broadcast at a time, so that they are committed in order.';
 
 COMMENT ON COLUMN public.feed_head.single IS 'There is one row.';
+
+COMMENT ON COLUMN public.feed_head.database_id IS 'Tells the feed of this database from that of another one; see feed_id().';
 
 COMMENT ON COLUMN public.feed_head.seq IS 'The last number assigned.';
 
@@ -4932,13 +4962,14 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
+    CONSTRAINT settings_sockets_per_user_is_a_count CHECK (((key <> 'sockets_per_user'::text) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
 COMMENT ON TABLE public.settings IS 'Values that operators may change without a deployment.';
 
-COMMENT ON COLUMN public.settings.key IS 'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds, parting_seconds, summary_seconds and notes_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+COMMENT ON COLUMN public.settings.key IS 'The name of the setting; SPEC.md has a table of all, with their meaning and default.';
 
 COMMENT ON COLUMN public.settings.value IS 'The value as text.';
 
@@ -5940,6 +5971,8 @@ REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject u
 GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.renew_feed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.republish_events(since timestamp with time zone) FROM PUBLIC;
 

@@ -72,12 +72,13 @@ CREATE TABLE settings (
            OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
+  CONSTRAINT settings_sockets_per_user_is_a_count
+    CHECK (key <> 'sockets_per_user' OR value ~ '^[1-9][0-9]{0,5}$'),
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );
 COMMENT ON TABLE settings IS 'Values that operators may change without a deployment.';
-COMMENT ON COLUMN settings.key IS
-  'min_billable_seconds: whole seconds; waiver_versions: accepted versions, separated by spaces, the last one is current; referral_bp and escalation_bp: basis points, 0 to 10000; lead_seconds, offer_seconds, orphan_seconds, absence_seconds, parting_seconds, summary_seconds and notes_seconds: whole seconds, see lead_time() and its neighbours; retain_files_days and retain_messages_days: whole days after the end of the session; health_...: the limits beyond which an alert opens, none without the row: completion and no-shows in per cent, overall and for one mechanic (once there are health_sample_min sessions in 24 hours), seconds in the queue, seconds that a live session is overdue, seconds until a completed one is settled.';
+COMMENT ON COLUMN settings.key IS 'The name of the setting; SPEC.md has a table of all, with their meaning and default.';
 COMMENT ON COLUMN settings.value IS 'The value as text.';
 COMMENT ON COLUMN settings.updated_at IS 'When it was last set.';
 GRANT SELECT ON settings TO autodoctor_app;
@@ -218,6 +219,12 @@ COMMENT ON FUNCTION count_against(text, uuid) IS
   'Counts one use by this user against a limit; true, or raises AD007 with the limit as its constraint and the seconds to wait as its detail. What is rolled back was not counted: call it in the statement that it limits, where that is about to act, before it locks anything else.';
 REVOKE EXECUTE ON FUNCTION count_against(text, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION count_against(text, uuid) TO autodoctor_app;
+
+CREATE FUNCTION sockets_per_user() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'sockets_per_user'), 5)
+$$;
+COMMENT ON FUNCTION sockets_per_user() IS
+  'How many WebSocket connections a user may have; another one closes the oldest: the settings table, then 5.';
 
 CREATE FUNCTION forget_limit_counters(batch integer DEFAULT 500) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

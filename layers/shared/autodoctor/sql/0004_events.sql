@@ -197,6 +197,7 @@ BEGIN
   SELECT session_id, id FROM session_assignment_events WHERE occurred_at >= since
   ON CONFLICT DO NOTHING;
   GET DIAGNOSTICS queued = ROW_COUNT;
+  PERFORM renew_feed();
   RETURN queued;
 END
 $$;

@@ -81,15 +81,34 @@ GRANT SELECT, INSERT, UPDATE (sent_at), DELETE ON feed TO autodoctor_app;
 
 CREATE TABLE feed_head (
   single          boolean PRIMARY KEY DEFAULT true CHECK (single),
+  database_id     uuid NOT NULL DEFAULT gen_random_uuid(),
   seq             bigint NOT NULL,
   pruned_through  bigint NOT NULL
 );
 COMMENT ON TABLE feed_head IS 'One row. Its lock hands out the feed''s numbers one broadcast at a time, so that they are committed in order.';
 COMMENT ON COLUMN feed_head.single IS 'There is one row.';
+COMMENT ON COLUMN feed_head.database_id IS 'Tells the feed of this database from that of another one; see feed_id().';
 COMMENT ON COLUMN feed_head.seq IS 'The last number assigned.';
 COMMENT ON COLUMN feed_head.pruned_through IS 'Messages up to this one are deleted; a client that missed one of them fetches everything again.';
 GRANT SELECT, UPDATE (seq, pruned_through) ON feed_head TO autodoctor_app;
 INSERT INTO feed_head (seq, pruned_through) VALUES (0, 0);
+
+-- A backup brings the numbers of yesterday back, and would give them out again. A restore to a point in time begins a
+-- new timeline, and so does a standby that takes over and may lack the last transactions.
+CREATE FUNCTION feed_id() RETURNS uuid LANGUAGE sql STABLE AS $$
+  SELECT encode(substring(sha256(convert_to(
+           h.database_id || ' ' || (SELECT timeline_id FROM pg_control_checkpoint()), 'UTF8')) FOR 16), 'hex')::uuid
+    FROM feed_head h
+$$;
+COMMENT ON FUNCTION feed_id() IS
+  'The id of the feed''s history, within which numbers can be compared: another one in another database, on another timeline of the server''s, and after renew_feed().';
+
+CREATE FUNCTION renew_feed() RETURNS void LANGUAGE sql AS $$
+  UPDATE feed_head SET database_id = gen_random_uuid()
+$$;
+COMMENT ON FUNCTION renew_feed() IS
+  'Begins another history of the feed, so that every client that reconnects fetches everything anew; for the owner, after a backup was put in place. republish_events() does it too.';
+REVOKE EXECUTE ON FUNCTION renew_feed() FROM PUBLIC;
 
 CREATE FUNCTION prune_realtime(batch integer DEFAULT 5000) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE

@@ -10,20 +10,25 @@ const MOST_SECONDS_BETWEEN_TRIES = 30;
 
 export class Feed extends EventTarget {
   #since = null;
+  #feed = null;
   #tries = 0;
   #socket = null;
   #keepAlive = null;
   #closed = false;
+  #superseded = false;
 
   /**
    * Opens it; events: `message` (detail: {type, seq, payload}), `resync`, `state` (detail: open or lost), and
-   * `connected` whenever `connectionId` has changed.
+   * `connected` whenever `connectionId` has changed. One that newer pages have pushed out opens again when its page is
+   * looked at.
    */
   async open() {
     try {
       const { ticket, url } = await post("/api/realtime/ticket");
       if (this.#closed) return;
-      const query = new URLSearchParams({ ticket, ...(this.#since === null ? {} : { since: this.#since }) });
+      const query = new URLSearchParams({ ticket });
+      if (this.#since !== null) query.set("since", this.#since);
+      if (this.#feed !== null) query.set("feed", this.#feed);
       this.#socket = new WebSocket(`${url}?${query}`);
     } catch {
       this.#again();
@@ -50,7 +55,14 @@ export class Feed extends EventTarget {
   }
 
   #received(message) {
+    const feed = message.payload?.feed ?? this.#feed;
+    if (feed !== this.#feed) this.#since = null; // numbers of another history
+    this.#feed = feed;
     if (message.seq !== undefined) this.#since = Math.max(this.#since ?? 0, message.seq);
+    if (message.type === "superseded") {
+      this.#superseded = true;
+      return;
+    }
     if (message.type === "connected") {
       const before = this.connectionId;
       this.connectionId = message.payload?.connectionId ?? message.connectionId;
@@ -65,6 +77,11 @@ export class Feed extends EventTarget {
     clearInterval(this.#keepAlive);
     if (this.#closed) return;
     this.dispatchEvent(new CustomEvent("state", { detail: "lost" }));
+    if (this.#superseded) {
+      this.#superseded = false;
+      addEventListener("focus", () => this.#closed || this.open(), { once: true });
+      return;
+    }
     const seconds = Math.min(MOST_SECONDS_BETWEEN_TRIES, 2 ** this.#tries) * (0.5 + Math.random() / 2);
     this.#tries += 1;
     setTimeout(() => this.#closed || this.open(), seconds * 1000);

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from autodoctor.db import Database, Row
 from autodoctor.events.consumer import BatchAnswer
 from autodoctor.events.feed import connections, messages, queue_position
-from autodoctor.events.feed.push import Pushed, PushFailed, push
+from autodoctor.events.feed.push import Pushed, PushFailed, close, push
 from autodoctor.events.feed.queue import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.events.model import Event, parse_event
 from autodoctor.observability import MetricUnit, log_failure, logger, metrics
@@ -26,7 +26,8 @@ HANDSHAKE_SECONDS: Final = 1.0
 MOST_MISSED: Final = 200
 """A client that missed more fetches everything again, which is quicker for it and for all others in the queue."""
 _LOOK_AGAIN_SECONDS: Final = 0.05
-_RESYNC: Final = json.dumps({"type": "resync"}).encode()
+RESYNC: Final = "resync"
+_SUPERSEDED: Final = json.dumps({"type": "superseded"}).encode()
 
 
 def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], BatchAnswer]:
@@ -77,7 +78,8 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
     if unreadable:
         metrics.add_metric(name="UnreadableEvents", unit=MetricUnit.Count, value=unreadable)
         metrics.flush_metrics()
-        _push(database, {connection_id: [_RESYNC] for connection_id in connections.all_ready(database)})
+        resync = messages.where_we_are(database, RESYNC)
+        _push(database, {connection_id: [resync] for connection_id in connections.all_ready(database)})
     for connection_id in opened:
         welcome(database, connection_id)
     for connection_id in asking:
@@ -128,14 +130,20 @@ def welcome(database: Database, connection_id: str) -> None:
     """Send a new connection the messages that it missed; from then on it gets every new one.
 
     All other messages wait behind this. So a client that missed too many is told to start afresh, and one that cannot
-    be reached a moment after its handshake began counts as gone.
+    be reached a moment after its handshake began counts as gone. Where its user has too many connections by now, the
+    oldest are closed: each message goes to all of them.
 
     Raises:
         PushFailed: the connection is open and cannot be reached.
     """
     while (owed := connections.owed(database, connection_id)) is not None:
+        if owed.surplus:
+            close(owed.surplus, _SUPERSEDED)
+            connections.drop(database, owed.surplus)
+            continue
         missed = [] if owed.lost else messages.missed(database, connection_id, owed.since, MOST_MISSED + 1)
-        frames = [_RESYNC] if owed.lost or len(missed) > MOST_MISSED else [messages.frame(row) for row in missed]
+        too_much = owed.lost or len(missed) > MOST_MISSED
+        frames = [messages.where_we_are(database, RESYNC)] if too_much else [messages.frame(row) for row in missed]
         pushed = push({connection_id: frames}) if frames else Pushed()
         if pushed.failed:
             raise PushFailed(1)
@@ -154,7 +162,7 @@ def identify(database: Database, connection_id: str) -> None:
     Raises:
         PushFailed: the connection is open and cannot be reached.
     """
-    about = messages.envelope("connected", messages.head(database), {"connectionId": connection_id})
+    about = messages.where_we_are(database, "connected", connectionId=connection_id)
     _push(database, {connection_id: [about]})
 
 

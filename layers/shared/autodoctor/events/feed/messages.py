@@ -87,7 +87,7 @@ _NUMBERS: Final[LiteralString] = """
 UPDATE feed_head SET seq = seq + %(count)s RETURNING seq - %(count)s + 1 AS first
 """
 
-_HEAD: Final[LiteralString] = "SELECT seq FROM feed_head"
+_HEAD: Final[LiteralString] = "SELECT seq, feed_id() AS feed FROM feed_head"
 
 _PRUNE: Final[LiteralString] = "SELECT prune_realtime(%(batch)s) AS pruned"
 _PRUNED_AT_ONCE: Final = 5000
@@ -148,12 +148,12 @@ def numbers(database: Database, count: int) -> int:
     return int(row["first"])
 
 
-def head(database: Database) -> int:
-    """The last number that was given."""
+def where_we_are(database: Database, kind: str, **payload: object) -> bytes:
+    """A message of this type with the last number that was given and the feed's id, from which a client goes on."""
     row = database.one(_HEAD, {})
     if row is None:
         raise RuntimeError("feed_head has lost its row")
-    return int(row["seq"])
+    return envelope(kind, row["seq"], {**payload, "feed": row["feed"]})
 
 
 def prune(database: Database) -> None:

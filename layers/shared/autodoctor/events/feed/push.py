@@ -89,6 +89,13 @@ def push(frames: Mapping[str, Sequence[bytes]]) -> Pushed:
     return pushed
 
 
+def close(connection_ids: Sequence[str], goodbye: bytes) -> None:
+    """Close connections after a last message; one that cannot be reached ends by itself within two hours."""
+    for connection_id in connection_ids:
+        _insist("POST", connection_id, goodbye)
+        _insist("DELETE", connection_id, b"")
+
+
 def _push_to(connection_id: str, messages: Sequence[bytes]) -> str:
     for message in messages:
         status = _insist("POST", connection_id, message)

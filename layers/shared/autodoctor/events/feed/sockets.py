@@ -41,7 +41,7 @@ def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], 
 def _handle(database: Database, event: Mapping[str, Any], kind: str, connection_id: str) -> int:
     if kind == "CONNECT":
         query = event.get("queryStringParameters") or {}
-        connections.connect(database, connection_id, query.get("ticket"), query.get("since"))
+        connections.connect(database, connection_id, query.get("ticket"), query.get("since"), query.get("feed"))
         leave_note(CONNECT_NOTE, connection_id, once=connection_id)
     elif kind == "DISCONNECT":
         connections.drop(database, [connection_id])

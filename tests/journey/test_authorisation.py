@@ -156,6 +156,17 @@ ROUTES = {
         lambda _session: {"text": "New pads.", "version": 1},
     ),
     "see a session": Route("GET", "/api/sessions/{session}", live, session_of(200, 200, 404, admin=200)),
+    "say something": Route(
+        "POST",
+        "/api/sessions/{session}/messages",
+        live,
+        session_of(201, 201, 404),
+        lambda _session: {"clientId": str(new_id()), "text": "Hello"},
+    ),
+    "read the room": Route("GET", "/api/sessions/{session}/messages", live, session_of(200, 200, 404, admin=200)),
+    "say how far one has read": Route(
+        "POST", "/api/sessions/{session}/messages/read", live, session_of(200, 200, 404), lambda _session: {"seq": 1}
+    ),
     "see the customer's active session": Route("GET", "/api/customer/active-session", live, ANY_CUSTOMER),
     "see the mechanic's active session": Route("GET", "/api/mechanic/active-session", live, ANY_MECHANIC),
     "see one's availability": Route("GET", "/api/mechanic/availability", live, ACTIVE_MECHANIC),

@@ -33,6 +33,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "files": "aws db deadline domain errors ids observability settings web",
     "describe": "admin domain errors events web",
     "events.feed": "aws db errors events observability sessions settings web",
+    "room": "db errors events events.feed observability settings web",
     "notifications": "db errors events ids observability sessions settings web",
     "payments.checkout": "db deadline errors ids observability payments.ledger payments.stripe sessions settings web",
     "payments.losses": "db deadline domain ids payments.ledger payments.stripe web",

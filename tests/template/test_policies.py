@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 type Document = dict[str, Any]
@@ -35,6 +36,7 @@ PUBLISHERS = {
     "StripeWebhookFunction",
     "CheckoutFunction",
     "QuotesFunction",
+    "RoomFunction",
 }
 # Roles of functions that may do the same; every other function has a role of its own.
 SHARED_ROLES = {
@@ -60,6 +62,7 @@ OWN_GRANTS = {
     "RelayFunction": PUBLISHING | {"sqs:SendMessage"},
     "CheckoutFunction": PUBLISHING | {"sqs:SendMessage"},
     "SocketFunction": {"sqs:SendMessage"},
+    "RoomFunction": PUBLISHING | {"execute-api:ManageConnections"},
     "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
     "MailFeedbackFunction": CONSUME,
@@ -194,12 +197,12 @@ def test_only_what_reads_the_secret_of_stripe_is_told_which_it_is(functions: Doc
     assert told == READERS
 
 
-def test_only_the_broadcast_writes_to_connections_and_only_of_our_stage(
+def test_only_the_feed_and_the_room_write_to_connections_and_only_of_our_stage(
     functions: Document, transformed: Document
 ) -> None:
     may = allowed(functions, transformed, "execute-api:ManageConnections")
-    assert set(may) == {"BroadcastFunction"}
-    for resource in may["BroadcastFunction"]:
+    assert set(may) == {"BroadcastFunction", "RoomFunction"}
+    for resource in chain(*may.values()):
         assert "${WebSocketApi}/${WebSocketStage}/" in resource["Fn::Sub"]
         assert resource["Fn::Sub"].endswith("/@connections/*")
 

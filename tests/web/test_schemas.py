@@ -18,6 +18,7 @@ from autodoctor.payments.ledger.earnings import Earning, Earnings, EarningTotals
 from autodoctor.payments.ledger.referrals import Referral
 from autodoctor.quotes.views import MechanicQuote, Quote, Quotes, QuoteStep, SessionQuotes
 from autodoctor.quotes.workshops import AskableWorkshop, AskableWorkshops
+from autodoctor.room.messages import Marked, Message, Messages, Posted, ReadMarks
 from autodoctor.sessions.accept import Accepted, Declined
 from autodoctor.sessions.active import (
     ActiveSession,
@@ -68,6 +69,11 @@ CONTRACT = {
     " vehicleSummary concern amountCents currency description requestedAt givenAt decidedAt timeline askedOfCaller",
     Quote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle vehicleSummary"
     " concern amountCents currency description requestedAt givenAt decidedAt timeline",
+    Posted: "seq at",
+    Messages: "messages read latest",
+    Message: "seq role kind text note attachment at clientId",
+    ReadMarks: "customer mechanic",
+    Marked: "read",
     QuoteStep: "at status actor amountCents",
 }
 

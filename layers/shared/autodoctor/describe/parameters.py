@@ -6,6 +6,7 @@ from typing import Any, Final
 _UUID: Final = {"type": "string", "format": "uuid"}
 _INSTANT: Final = {"type": "string", "format": "date-time"}
 _CODE: Final = {"type": "string", "pattern": r"^[a-z][a-z0-9_-]{0,39}$"}
+_SEQ: Final = {"type": "integer", "minimum": 0, "maximum": 2147483647}
 
 PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "assignmentId": ("From the queue, the feed or the answer to an intake.", _UUID),
@@ -27,6 +28,8 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
 QUERY: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "limit": ("The most items to return.", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
     "cursor": ("`nextCursor` of the page before; opaque.", {"type": "string"}),
+    "after": ("Only messages with a greater `seq`, from the first one on.", _SEQ),
+    "before": ("Only messages with a smaller `seq`; without `after`, the last of these.", _SEQ),
     "status": ("Only items with this status.", {"type": "string", "enum": ["active", "suspended"]}),
     "workshopId": ("Only mechanics of this workshop.", _UUID),
     "mechanicId": ("Only of this mechanic.", _UUID),

@@ -157,3 +157,174 @@ $$;
 COMMENT ON FUNCTION room_note(uuid, text) IS
   'Writes a system message into a room, by its code (note_words()), and its event; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
 REVOKE EXECUTE ON FUNCTION room_note(uuid, text) FROM PUBLIC;
+
+-- What a party does in a room: one statement and one commit each. Whoever gets no row is no party of the session.
+
+CREATE FUNCTION room_subject(of_session uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT md5('room:' || of_session)::uuid
+$$;
+COMMENT ON FUNCTION room_subject(uuid) IS
+  'The subject of the events of what the parties write: not the session, so that a talkative room holds up no transition in the outbox.';
+
+-- plpgsql: the table of attachments comes later.
+CREATE FUNCTION may_attach(of_session uuid, by_user uuid, attachment uuid) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN EXISTS (SELECT FROM attachments a WHERE a.id = attachment AND a.session_id = of_session AND a.user_id = by_user
+                    AND a.state NOT IN ('refused', 'gone'));
+END
+$$;
+COMMENT ON FUNCTION may_attach(uuid, uuid, uuid) IS
+  'Whether a party may name this attachment in a message: it is their own, of this session, and there or still to come.';
+
+CREATE FUNCTION message_attachment(attachment uuid) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (SELECT jsonb_build_object('attachmentId', a.id, 'name', a.name, 'contentType', a.content_type,
+                                    'bytes', a.bytes, 'state', a.state)
+            FROM attachments a WHERE a.id = attachment);
+END
+$$;
+COMMENT ON FUNCTION message_attachment(uuid) IS 'What a message shows of its attachment; only called where it has one.';
+
+CREATE TYPE room_party AS (status text, role text, mechanic_id uuid, customer_user uuid, mechanic_user uuid);
+COMMENT ON TYPE room_party IS 'A party of a session: its role, and the users of both sides.';
+
+CREATE FUNCTION party_of(of_session uuid, by_user uuid) RETURNS room_party LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  party room_party;
+BEGIN
+  SELECT s.status, CASE c.user_id WHEN by_user THEN 'customer' ELSE 'mechanic' END, s.mechanic_id, c.user_id, m.user_id
+    INTO party
+    FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
+   WHERE s.id = of_session AND by_user IN (c.user_id, m.user_id);
+  RETURN party;
+END
+$$;
+COMMENT ON FUNCTION party_of(uuid, uuid) IS
+  'Which party of a session a user is now, with a snapshot of its own; null for everybody else, also for a mechanic who gave it back.';
+
+CREATE FUNCTION room_connections(of_session uuid, party room_party) RETURNS text[] LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN ARRAY(SELECT c.connection_id FROM realtime_connections c
+                WHERE c.room = of_session AND c.expires_at > now()
+                  AND c.user_id IN (party.customer_user, party.mechanic_user)
+                ORDER BY (c.user_id = party.customer_user) = (party.role = 'customer'), c.connection_id);
+END
+$$;
+COMMENT ON FUNCTION room_connections(uuid, room_party) IS
+  'The open connections of a room, those of the other side first.';
+
+CREATE FUNCTION post_message(of_session uuid, by_user uuid, client uuid, words text, attachment uuid)
+RETURNS TABLE (outcome text, session_status text, role text, seq integer, at timestamptz, attached jsonb,
+               subject_id uuid, event_id bigint, connections text[])
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  party room_party := party_of(of_session, by_user);
+BEGIN
+  IF party.role IS NULL THEN
+    RETURN; -- a stranger waits for nobody
+  END IF;
+  PERFORM count_against('messages', by_user);
+  -- From here on nobody else writes, and who closes the room has to wait: look again.
+  PERFORM FROM rooms r WHERE r.session_id = of_session FOR NO KEY UPDATE;
+  party := party_of(of_session, by_user);
+  IF party.role IS NULL THEN
+    RETURN;
+  END IF;
+  session_status := party.status;
+  role := party.role;
+  SELECT 'repeated', m.seq, m.at INTO outcome, seq, at FROM session_messages m
+   WHERE m.session_id = of_session AND m.client_id = client AND m.role = party.role;
+  IF outcome IS NULL THEN
+    outcome := CASE WHEN is_terminal(party.status) THEN 'ended' WHEN party.status = 'scheduled' THEN 'not_open'
+                    WHEN attachment IS NOT NULL AND NOT may_attach(of_session, by_user, attachment) THEN 'no_attachment'
+                    ELSE 'posted' END;
+  END IF;
+  IF outcome = 'posted' THEN
+    UPDATE rooms r SET latest = r.latest + 1,
+                       customer_written = r.customer_written + (party.role = 'customer')::integer,
+                       mechanic_written = r.mechanic_written + (party.role = 'mechanic')::integer
+     WHERE r.session_id = of_session RETURNING r.latest INTO STRICT seq;
+    INSERT INTO session_messages (session_id, seq, client_id, mechanic_id, attachment_id, role, kind, text)
+    VALUES (of_session, seq, client, CASE party.role WHEN 'mechanic' THEN party.mechanic_id END, attachment, party.role,
+            CASE WHEN attachment IS NULL THEN 'text' ELSE 'file' END, words)
+    RETURNING session_messages.at INTO at;
+    subject_id := room_subject(of_session);
+    INSERT INTO outbox (subject_id, type, payload)
+    VALUES (subject_id, 'message.posted', jsonb_build_object(
+              'sessionId', of_session, 'seq', seq, 'role', role, 'occurredAt', at,
+              'kind', CASE WHEN attachment IS NULL THEN 'text' ELSE 'file' END))
+    RETURNING outbox.id INTO event_id;
+  END IF;
+  IF seq IS NOT NULL THEN
+    connections := room_connections(of_session, party);
+    attached := CASE WHEN attachment IS NOT NULL THEN message_attachment(attachment) END;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION post_message(uuid, uuid, uuid, text, uuid) IS
+  'Writes a message of a party into a room, with its event. The outcome is posted or repeated (the same client id again: the message as it was), each with its number and the connections to tell; or ended, not_open or no_attachment, with nothing written.';
+
+CREATE FUNCTION mark_read(of_session uuid, by_user uuid, up_to integer)
+RETURNS TABLE (customer_read integer, mechanic_read integer, connections text[])
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  party room_party := party_of(of_session, by_user);
+BEGIN
+  IF party.role IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM set_config('synchronous_commit', 'off', true); -- a mark that a crash of the server loses is made again
+  UPDATE rooms r
+     SET customer_read = CASE party.role WHEN 'customer' THEN least(up_to, r.latest) ELSE r.customer_read END,
+         mechanic_read = CASE party.role WHEN 'mechanic' THEN least(up_to, r.latest) ELSE r.mechanic_read END
+   WHERE r.session_id = of_session
+     AND least(up_to, r.latest) > CASE party.role WHEN 'customer' THEN r.customer_read ELSE r.mechanic_read END
+  RETURNING r.customer_read, r.mechanic_read INTO customer_read, mechanic_read;
+  IF FOUND THEN
+    connections := room_connections(of_session, party);
+  ELSE
+    SELECT r.customer_read, r.mechanic_read INTO STRICT customer_read, mechanic_read FROM rooms r
+     WHERE r.session_id = of_session;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION mark_read(uuid, uuid, integer) IS
+  'Records how far a party has read; a mark only grows, and not beyond the last message. Returns both marks, with the connections to tell where one has moved.';
+
+CREATE FUNCTION messages_between(of_session uuid, after integer, before integer, most integer) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+             'seq', m.seq, 'role', m.role, 'kind', m.kind, 'text', m.text, 'at', m.at, 'clientId', m.client_id,
+             'note', m.note,
+             'attachment', CASE WHEN m.attachment_id IS NOT NULL THEN message_attachment(m.attachment_id) END)
+             ORDER BY m.seq), '[]')
+      FROM ((SELECT * FROM session_messages x WHERE after IS NOT NULL AND x.session_id = of_session AND x.seq > after
+                AND x.seq < coalesce(before, 2147483647) ORDER BY x.seq LIMIT most)
+            UNION ALL
+            (SELECT * FROM session_messages x WHERE after IS NULL AND x.session_id = of_session
+                AND x.seq < coalesce(before, 2147483647) ORDER BY x.seq DESC LIMIT most)) AS m);
+END
+$$;
+COMMENT ON FUNCTION messages_between(uuid, integer, integer, integer) IS
+  'Messages of a room as clients get them, in order: the first ones after a number, or else the last ones, or the last ones before a number.';
+
+CREATE FUNCTION read_room(of_session uuid, by_user uuid, any_session boolean, after integer, before integer, most integer)
+RETURNS TABLE (messages jsonb, customer_read integer, mechanic_read integer, latest integer)
+LANGUAGE plpgsql ROWS 1 STABLE AS $$
+#variable_conflict use_column
+BEGIN
+  IF NOT any_session AND (party_of(of_session, by_user)).role IS NULL THEN
+    RETURN;
+  END IF;
+  RETURN QUERY SELECT messages_between(of_session, after, before, most), r.customer_read, r.mechanic_read, r.latest
+                 FROM rooms r WHERE r.session_id = of_session;
+END
+$$;
+COMMENT ON FUNCTION read_room(uuid, uuid, boolean, integer, integer, integer) IS
+  'A part of a room, for its parties or for a user who may read any.';

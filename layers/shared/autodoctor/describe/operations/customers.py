@@ -75,6 +75,28 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Sessions",
         "For its parties, and for admins.",
     ),
+    "POST /api/sessions/{sessionId}/messages": Operation(
+        "postMessage",
+        "Say something in the room",
+        "Room",
+        "Everybody in the room hears it at once (`message` in /api/asyncapi.json). The customer may write from the "
+        "request on, the mechanic from the accept on, and nobody after the end. Sending the same `clientId` again is "
+        "the same message, so an answer that was lost costs nothing.",
+    ),
+    "GET /api/sessions/{sessionId}/messages": Operation(
+        "listMessages",
+        "Read the room",
+        "Room",
+        "In order. With `after`, the messages that follow it: how a client that was away catches up. With neither, the "
+        "last ones. For its parties, also after the end, and for admins; a mechanic who gave the session back sees "
+        "nothing of it.",
+    ),
+    "POST /api/sessions/{sessionId}/messages/read": Operation(
+        "markRead",
+        "Say how far you have read",
+        "Room",
+        "One number for each party, which only grows.",
+    ),
     "GET /api/customer/active-session": Operation(
         "getCustomerActiveSession", "See my active session as a customer", "Sessions", "`session` is null without one."
     ),

@@ -1,7 +1,7 @@
 """API Gateway's @connections: sends messages to WebSocket connections, many at once, each connection's in order."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,7 +47,7 @@ class _Pool:
     def __init__(self) -> None:
         self._idle: SimpleQueue[AwsConnection] = SimpleQueue()
 
-    def send(self, method: str, connection_id: str, body: bytes) -> int:
+    def send(self, method: str, connection_id: str, body: bytes, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
         """Make one call; returns its HTTP status, or 0 where nothing answered."""
         try:
             connection = self._idle.get_nowait()
@@ -55,7 +55,7 @@ class _Pool:
             connection = AwsConnection("execute-api", required("WEBSOCKET_ENDPOINT"))
         path = f"/%40connections/{quote(connection_id, safe='')}"
         try:
-            return connection.send(method, path, body, {}, timeout_seconds=TIMEOUT_SECONDS).status
+            return connection.send(method, path, body, {}, timeout_seconds=timeout_seconds).status
         except ServiceUnreachable:
             return 0
         finally:
@@ -75,12 +75,37 @@ def push(frames: Mapping[str, Sequence[bytes]]) -> Pushed:
     Args:
         frames: messages by connection id.
     """
+    return _pushed(frames, _push_to)
+
+
+def push_at_once(frames: Mapping[str, Sequence[bytes]], budget_seconds: float) -> Pushed:
+    """Send each connection its messages, in order, without trying twice or closing what does not answer.
+
+    For calls that somebody waits for: what has failed is left to a consumer.
+
+    Args:
+        frames: messages by connection id.
+        budget_seconds: for each message.
+    """
+
+    def send_to(connection_id: str, messages: Sequence[bytes]) -> str:
+        for message in messages:
+            status = _pool().send("POST", connection_id, message, budget_seconds)
+            if status != HTTPStatus.OK:
+                return "gone" if status == HTTPStatus.GONE else "failed"
+        return "sent"
+
+    return _pushed(frames, send_to)
+
+
+def _pushed(frames: Mapping[str, Sequence[bytes]], send_to: Callable[[str, Sequence[bytes]], str]) -> Pushed:
+    """Send to every connection, many at once; `send_to` says sent, gone or failed."""
     pushed = Pushed()
-    if len(frames) == 1:
-        outcomes = [_push_to(*item) for item in frames.items()]
+    if len(frames) <= 1:
+        outcomes = [send_to(*item) for item in frames.items()]
     else:
-        with ThreadPoolExecutor(min(AT_ONCE, max(1, len(frames)))) as threads:
-            outcomes = list(threads.map(lambda item: _push_to(*item), frames.items()))
+        with ThreadPoolExecutor(min(AT_ONCE, len(frames))) as threads:
+            outcomes = list(threads.map(lambda item: send_to(*item), frames.items()))
     for connection_id, outcome in zip(frames, outcomes, strict=True):
         if outcome == "gone":
             pushed.gone.append(connection_id)

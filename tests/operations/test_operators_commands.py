@@ -8,7 +8,7 @@ from autodoctor.operations.cli import app as operations
 from localcloud.cli import app as autodoctor
 
 SOMEBODY = "c0000000-0000-4000-8000-0000000000ff"
-NAME_IT = "name the database with --database-url, or with redrive the stack with --stack"
+NAME_IT = "name the database with --database-url, or with redrive and smoke the stack with --stack"
 
 
 def names(app: typer.Typer) -> set[str]:
@@ -19,7 +19,7 @@ def names(app: typer.Typer) -> set[str]:
 
 def test_autodoctor_has_every_operators_command() -> None:
     assert names(operations) == {
-        *("migrate", "end", "verify", "repair", "reconcile", "redrive", "import-legacy"),
+        *("migrate", "end", "smoke", "verify", "repair", "reconcile", "redrive", "import-legacy"),
         *("customer", "events", "mail", "openapi", "asyncapi"),
     }
     assert names(operations) < names(autodoctor)
@@ -34,6 +34,7 @@ def test_autodoctor_has_every_operators_command() -> None:
         (["import-legacy"], 2, NAME_IT),
         (["reconcile"], 2, f"reconcile: {NAME_IT}"),
         (["redrive"], 1, f"redrive: {NAME_IT}"),
+        (["smoke"], 2, f"smoke: {NAME_IT}"),
         (["customer", "export", SOMEBODY], 1, NAME_IT),
         (["customer", "erase", SOMEBODY, "--yes"], 1, NAME_IT),
     ],
@@ -46,7 +47,7 @@ def test_without_the_local_cloud_a_command_asks_for_the_database(command: list[s
 
 @pytest.mark.parametrize(
     ("command", "status"),
-    [(["verify"], 2), (["repair"], 2), (["import-legacy"], 2), (["reconcile"], 2), (["redrive"], 1)],
+    [(["verify"], 2), (["repair"], 2), (["import-legacy"], 2), (["reconcile"], 2), (["redrive"], 1), (["smoke"], 2)],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_within_autodoctor_a_command_looks_for_the_running_server(

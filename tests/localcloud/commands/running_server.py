@@ -10,6 +10,7 @@ from localcloud.host.datadir import DEFAULT, DataDir
 
 if TYPE_CHECKING:
     from autodoctor.operations.dead_letters import Account
+    from autodoctor.operations.smoke import Deployment
 
 _ANSWER_SECONDS: Final = 10.0
 
@@ -22,6 +23,7 @@ def find(data_dir: Path | None) -> LocalServer:
         app_url=server.app_url,
         stripe_environment=partial(_stripe_environment, server.api_url),
         account=partial(_account, server.api_url),
+        deployment=partial(_deployment, server.api_url, server.realtime_url),
     )
 
 
@@ -35,6 +37,12 @@ def _stripe_environment(api_url: str) -> Mapping[str, str]:
     with httpx.Client(trust_env=False, timeout=_ANSWER_SECONDS) as server:
         variables: dict[str, str] = server.post(url).raise_for_status().json()
     return variables
+
+
+def _deployment(api_url: str, realtime_url: str) -> "Deployment":
+    from localcloud.messaging.redrive import local_deployment  # noqa: PLC0415 - as cli.py says
+
+    return local_deployment(api_url, realtime_url)
 
 
 def _account(api_url: str) -> "Account":

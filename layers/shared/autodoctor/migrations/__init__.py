@@ -80,6 +80,21 @@ def migrate(database_url: str) -> list[str]:
     return missing
 
 
+def pending(database_url: str) -> list[str]:
+    """The names of the files that `migrate` would apply, in order; changes nothing.
+
+    Args:
+        database_url: the owner's `postgresql://` URL.
+
+    Raises:
+        UnreleasedSchema: the database has another schema than these files make.
+        psycopg.Error: it cannot be reached.
+    """
+    with psycopg.connect(database_url) as connection:
+        applied = _applied(connection)
+    return [file.stem for file in sorted(SQL.glob("*.sql")) if file.stem not in applied]
+
+
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """The checksum of every file that was applied, by its name. Raises UnreleasedSchema."""
     ours, alembics = connection.execute(_TABLES).fetchall()[0]

@@ -18,6 +18,7 @@ from autodoctor.operations.commands.migrate import migrate
 from autodoctor.operations.commands.reconcile import reconcile
 from autodoctor.operations.commands.redrive import redrive
 from autodoctor.operations.commands.repair import repair
+from autodoctor.operations.commands.smoke import smoke
 from autodoctor.operations.commands.verify import verify
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="Look after a deployment: its database, its events, its money.",
     pretty_exceptions_enable=False,
 )
-for _command in (migrate, end, verify, repair, reconcile, redrive, import_legacy, openapi, asyncapi):
+for _command in (migrate, end, smoke, verify, repair, reconcile, redrive, import_legacy, openapi, asyncapi):
     app.command()(_command)
 app.add_typer(customer_app, name="customer")
 app.add_typer(events_app, name="events")

@@ -11,6 +11,7 @@ from autodoctor.operations.console import Refusal
 
 if TYPE_CHECKING:
     from autodoctor.operations.dead_letters import Account
+    from autodoctor.operations.smoke import Deployment
 
 DataFolder = Annotated[
     Path | None,
@@ -27,12 +28,14 @@ class LocalServer:
         app_url: its database as the application role.
         stripe_environment: reads the environment variables that direct Stripe's SDK to its Stripe.
         account: opens its queues and functions.
+        deployment: opens what a smoke test asks.
     """
 
     owner_url: str
     app_url: str
     stripe_environment: Callable[[], Mapping[str, str]]
     account: Callable[[], "Account"]
+    deployment: Callable[[], "Deployment"]
 
 
 type FindServer = Callable[[Path | None], LocalServer]
@@ -43,7 +46,7 @@ class NoLocalServer(Refusal):
     """The commands run without a local cloud that could find a server."""
 
     def __init__(self) -> None:
-        super().__init__("name the database with --database-url, or with redrive the stack with --stack")
+        super().__init__("name the database with --database-url, or with redrive and smoke the stack with --stack")
 
 
 def local_server(context: typer.Context, data_dir: Path | None) -> LocalServer:

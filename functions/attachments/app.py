@@ -8,9 +8,10 @@ from autodoctor.errors import (
     SessionEnded,
     SessionNotFound,
     SessionNotOpen,
+    TooManyRequests,
 )
 from autodoctor.files.access import Readable, read_attachment
-from autodoctor.files.errors import AttachmentGone, AttachmentNotFound, AttachmentNotReady, TooManyUploads
+from autodoctor.files.errors import AttachmentGone, AttachmentNotFound, AttachmentNotReady
 from autodoctor.files.promise import AttachmentPromised, AttachmentRequest, promise_for_intake, promise_for_session
 from autodoctor.settings import required
 from autodoctor.web.http import Request, Router
@@ -24,7 +25,7 @@ db = database()
     "POST /api/intakes/attachments",
     groups=["customers"],
     body=AttachmentRequest,
-    raises=[CustomerErased, SessionBusy, TooManyUploads],
+    raises=[CustomerErased, TooManyRequests],
     status=201,
     metric="FilesPromised",
 )
@@ -36,7 +37,7 @@ def for_intake(request: Request) -> AttachmentPromised:
     "POST /api/sessions/{sessionId}/attachments",
     groups=["customers", "mechanics"],
     body=AttachmentRequest,
-    raises=[MechanicNotActive, SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, TooManyUploads],
+    raises=[MechanicNotActive, SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen, TooManyRequests],
     status=201,
     metric="FilesPromised",
 )

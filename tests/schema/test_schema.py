@@ -44,7 +44,7 @@ MAY_INSERT = {
     "idempotency_keys": None,
     "attachments": {
         *("id", "user_id", "role", "mechanic_id", "session_id", "object_key", "content_type", "bytes"),
-        *("expires_at", "slot", "name", "sha256"),
+        *("expires_at", "name", "sha256"),
     },
     "sessions": {"id", "customer_id", "current_assignment_id", "status", "scheduled_for", "actor", "actor_id"},
     "session_assignments": {

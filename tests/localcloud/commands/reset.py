@@ -20,6 +20,7 @@ from localcloud.messaging.message_file import forget_messages
 from localcloud.services.mail import mail_store
 from localcloud.services.topics import published_store
 from localcloud.stack.sockets import PREFIX
+from localcloud.storage.objects import forget_objects
 from localcloud.stripe.state.store import forget_books
 
 # The connections API asks for a signature and cannot check its secret.
@@ -35,7 +36,7 @@ class UsersOwnDatabase(Refusal):
 
 
 def empty_and_seed(data_dir: DataDir, console: Console) -> None:
-    """Empty the database and seed it again; also empty queues, mailboxes and the local Stripe's books.
+    """Empty the database and seed it again; also queues, mailboxes, buckets and the local Stripe's books.
 
     While a server runs, only the schema is dropped and made again, so that nothing has to be restarted; WebSockets
     are closed, because the new database does not know them. Otherwise the whole cluster is made again, which also
@@ -81,6 +82,7 @@ def empty(owner_url: str) -> None:
 def _forget_the_rest(data_dir: DataDir) -> None:
     forget_messages(data_dir.folder)
     forget_books(data_dir.folder)
+    forget_objects(data_dir.folder)
     mail_store(data_dir.folder).forget()
     published_store(data_dir.folder).forget()
 

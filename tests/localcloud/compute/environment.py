@@ -7,6 +7,7 @@ its own), and those in AWS's image: the runtime client and boto3.
 
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ RUNTIME_CLIENT = "awslambdaric"
 SDK = "boto3"
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "TMPDIR")
+_BUCKET_URL = re.compile(rf"https://([a-z0-9-]+)\.s3\.{REGION}\.amazonaws\.com")
 _OWNER_SECRET = "MigrationSecretArn"  # noqa: S105 - the name of a parameter
 _SECRET_VARIABLE = "DATABASE_SECRET_ARN"  # noqa: S105 - the name of a variable
 
@@ -127,6 +129,7 @@ def service_endpoints(api_url: str) -> dict[str, str]:
     """The variables that direct every AWS SDK to the services on this machine."""
     return {
         "AWS_ENDPOINT_URL_EVENTBRIDGE": f"{api_url}/_aws/events",
+        "AWS_ENDPOINT_URL_S3": f"{api_url}/_aws/s3",
         "AWS_ENDPOINT_URL_LAMBDA": f"{api_url}/_aws/lambda",
         "AWS_ENDPOINT_URL_SESV2": f"{api_url}/_aws/email",
         "AWS_ENDPOINT_URL_SNS": f"{api_url}/_aws/sns",
@@ -136,7 +139,8 @@ def service_endpoints(api_url: str) -> dict[str, str]:
 
 def local_address(value: str, api_url: str) -> str:
     """Replace the template's address of an AWS service by the local one; anything else stays."""
-    return value.replace(QUEUES_URL, f"{api_url}/_aws/sqs/", 1)
+    value = value.replace(QUEUES_URL, f"{api_url}/_aws/sqs/", 1)
+    return _BUCKET_URL.sub(rf"{api_url}/_aws/s3/\1", value)
 
 
 def function_arn(logical_id: str) -> str:

@@ -3,6 +3,7 @@
     lock            held while a server uses the folder; says who
     server.json     where the running server is, for `demo`, `token` and `invoke`
     messages.sqlite messages in queues, and events still to be delivered
+    files/          the objects of the buckets: what was uploaded
     postgres/       the cluster, its log, its passwords
     tokens/         one access token per person of the roster
     headers/        the same as HTTP headers, for `curl -H @FILE`

@@ -37,6 +37,9 @@ from localcloud.services.topics import TopicService
 from localcloud.services.traces import Replayable, Traces
 from localcloud.stack.sockets import PREFIX
 from localcloud.stack.template import Stack, read_stack
+from localcloud.storage.s3_service import PREFIX as S3_PREFIX
+from localcloud.storage.s3_service import S3Service
+from localcloud.storage.scanning import Scanner
 from localcloud.stripe.http.service import PREFIX as STRIPE_PREFIX
 from localcloud.stripe.http.service import StripeService
 from localcloud.stripe.pages.control import StripeControl
@@ -112,6 +115,7 @@ class Cloud:
         self._sockets: WebSocketApis | None = None
         self._mail: MailService | None = None
         self._topics: TopicService | None = None
+        self._storage: S3Service | None = None
         self._stripe: StripeService | None = None
         self.api_url = ""
         self.issuer: Issuer
@@ -138,6 +142,8 @@ class Cloud:
         self._messaging.mount(self._gateway, self.api_url)
         self._mail = self._mail_service(self._gateway, self._messaging)
         self._topics = self._topic_service(self._gateway)
+        self._storage = S3Service(settings.data_dir, self.stack.storage, self._messaging.bus.put, settings.log)
+        self._gateway.mount(S3_PREFIX, self._storage.serve)
         self._schedules = Schedules(
             self.stack.schedules, self._pools, self._messaging.queues, settings.retry_delay_seconds, settings.log
         )
@@ -152,6 +158,7 @@ class Cloud:
         if settings.event_sources:
             self._messaging.start()
             self._stripe.start()
+            self._storage.scanner.start()
         self._sockets.start()
         if settings.schedules:
             self._schedules.start()
@@ -223,6 +230,8 @@ class Cloud:
             await self._gateway.close()
         if self._stripe is not None:
             await self._stripe.stop()
+        if self._storage is not None:
+            await self._storage.scanner.stop()
         if self._mail is not None:
             self._mail.close()
         if self._topics is not None:
@@ -258,6 +267,12 @@ class Cloud:
         return self._messaging
 
     @property
+    def scanner(self) -> Scanner:
+        """The malware scan, of a cloud that has been started."""
+        assert self._storage is not None
+        return self._storage.scanner
+
+    @property
     def stripe(self) -> StripeControl:
         """The controls of Stripe, of a cloud that has been started."""
         assert self._stripe is not None
@@ -291,6 +306,7 @@ class RunningCloud:
         self.stack = cloud.stack
         self.bus_faults = cloud.messaging.faults
         self.stripe = cloud.stripe
+        self.scanner = cloud.scanner
 
     @property
     def realtime_url(self) -> str:

@@ -1,8 +1,8 @@
 """Reads a CloudFormation template and evaluates its intrinsic functions, as far as one machine can.
 
 Values that only a deployment knows get a readable placeholder: a resource's `Ref` is its logical id, an attribute is
-`LogicalId.Attribute` (an ARN for `Arn`), and a parameter without default or override is `local-<Name>`. Queues and
-event buses get values like AWS's, since the local services answer to them.
+`LogicalId.Attribute` (an ARN for `Arn`), and a parameter without default or override is `local-<Name>`. Queues, event
+buses and buckets get values like AWS's, since the local services answer to them.
 """
 
 import re
@@ -242,6 +242,8 @@ class Resolver:
             return f"{QUEUES_URL}{ACCOUNT}/{self._name(logical_id, kind)}"
         if kind == "AWS::Events::EventBus":
             return self._name(logical_id, kind).removeprefix("event-bus/")
+        if kind == "AWS::S3::Bucket":
+            return self._name(logical_id, kind)
         if kind == "AWS::SNS::Topic":
             return f"arn:aws:sns:{REGION}:{ACCOUNT}:{logical_id}"
         return logical_id
@@ -251,6 +253,8 @@ class Resolver:
         properties = mapping(mapping(self._resources[logical_id], logical_id).get("Properties"), logical_id)
         if kind == "AWS::Events::EventBus":
             return f"event-bus/{text(self.resolve(properties.get('Name', logical_id)))}"
+        if kind == "AWS::S3::Bucket":
+            return text(self.resolve(properties.get("BucketName", logical_id.lower())))
         if kind != "AWS::SQS::Queue":
             return logical_id
         name = self.resolve(properties.get("QueueName", _NO_VALUE))
@@ -290,6 +294,8 @@ class Resolver:
             raise TemplateError(f"GetAtt {logical_id}.{attribute}: no such resource")
         if attribute == "Arn":
             kind = text(mapping(self._resources[logical_id], logical_id).get("Type"))
+            if kind == "AWS::S3::Bucket":
+                return f"arn:aws:s3:::{self._name(logical_id, kind)}"
             service = kind.split("::")[1].lower() if kind.count("::") == 2 else "local"
             return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{self._name(logical_id, kind)}"
         if attribute == "QueueName":

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.stack.buckets import NO_STORAGE, Storage, read_storage
 from localcloud.stack.cloudformation import (
     STAND_IN,
     Resolver,
@@ -157,6 +158,7 @@ class Stack:
     cors: Cors | None
     events: EventStack
     sockets: tuple[SocketApi, ...] = ()
+    storage: Storage = NO_STORAGE
 
 
 def read_stack(template: Path, overrides: Mapping[str, str]) -> Stack:
@@ -200,7 +202,10 @@ class _Reader:
                     raise TemplateError(f"{function}: {name} is a rule; here a queue stands between rule and function")
         events = read_events(self._resources, self._resolver, tuple(sources))
         sockets = read_socket_apis(self._resources, self._resolver)
-        return Stack(functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api), events, sockets)
+        storage = read_storage(self._resources, self._resolver)
+        return Stack(
+            functions, tuple(routes), tuple(schedules), _authorizers(api), _cors(api), events, sockets, storage
+        )
 
     def _of_type(self, kind: str) -> list[str]:
         return [name for name, resource in self._resources.items() if resource.get("Type") == kind]

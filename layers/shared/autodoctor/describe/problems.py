@@ -158,10 +158,6 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Do not ask again. Whoever sent it may send another one.",
         {"attachmentId": "The attachment.", "attachmentState": "Its state: refused or gone."},
     ),
-    "too-many-uploads": Guide(
-        "A user may have ten uploads under way at once, and begin a hundred within 24 hours.",
-        "Finish the uploads that were begun; one that is not expires by itself after ten minutes and a while.",
-    ),
     "session-busy": Guide(
         "Another request held the same session or customer's money for more than a second. Nothing was done.",
         "Send the same request again after the seconds in Retry-After. That is safe.",

@@ -1,11 +1,8 @@
 """What can be wrong with an attachment."""
 
-from typing import Final
 from uuid import UUID
 
 from autodoctor.errors import Conflict, NotFound, Problem
-
-_RETRY_SECONDS: Final = 60
 
 
 class AttachmentNotFound(NotFound):
@@ -40,15 +37,3 @@ class AttachmentGone(Problem):
             "was refused: it could harm whoever opens it, or could not be checked" if state == "refused" else "is gone"
         )
         super().__init__(f"This file {what}.", attachmentId=str(attachment_id), attachmentState=state)
-
-
-class TooManyUploads(Problem):
-    """The user has promised as many files as a user may."""
-
-    status, slug, title = 429, "too-many-uploads", "Too many uploads"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "You have too many uploads: finish those that you have begun, or try later.",
-            headers={"Retry-After": str(_RETRY_SECONDS)},
-        )

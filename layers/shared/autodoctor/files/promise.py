@@ -10,22 +10,17 @@ from autodoctor.domain.lifecycle import TERMINAL
 from autodoctor.errors import (
     CustomerErased,
     MechanicNotActive,
+    Problem,
     SessionBusy,
     SessionEnded,
     SessionNotFound,
     SessionNotOpen,
 )
 from autodoctor.files.bucket import upload_deadline, upload_form
-from autodoctor.files.errors import TooManyUploads
 from autodoctor.ids import new_id
 from autodoctor.web.schemas import Name, RequestBody, ResponseModel, Utc
 
 MOST_BYTES: Final = 20 * 1024 * 1024
-MOST_A_DAY: Final = 100
-MOST_AT_ONCE: Final = 10
-"""As many slots as the column allows."""
-ATTEMPTS: Final = 3
-"""Another request of the same user may take the slot that this one saw free."""
 EXTENSIONS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "application/pdf": "pdf"}
 
 
@@ -76,27 +71,16 @@ WITH party AS MATERIALIZED (
 """
 _PROMISE: Final[LiteralString] = """
 )
-INSERT INTO attachments (id, user_id, role, mechanic_id, session_id, object_key, content_type, bytes, expires_at, slot,
-                         name, sha256)
+INSERT INTO attachments (id, user_id, role, mechanic_id, session_id, object_key, content_type, bytes, expires_at, name,
+                         sha256)
 SELECT %(id)s, %(user_id)s, party.role, party.mechanic_id, party.session_id, %(object_key)s, %(content_type)s,
-       %(bytes)s, %(expires_at)s, free.slot, %(name)s, %(sha256)s
-  FROM party
-  JOIN LATERAL (SELECT n AS slot FROM generate_series(1, %(most_at_once)s) AS n
-                 WHERE NOT EXISTS (SELECT FROM attachments p WHERE p.user_id = %(user_id)s AND p.slot = n)
-                 ORDER BY n LIMIT 1) AS free ON true
- WHERE (SELECT count(*) FROM attachments d
-         WHERE d.user_id = %(user_id)s AND d.created_at > now() - interval '1 day') < %(most_a_day)s
-ON CONFLICT DO NOTHING
+       %(bytes)s, %(expires_at)s, %(name)s, %(sha256)s
+  FROM party WHERE count_against('uploads', %(user_id)s)
+ON CONFLICT (id) DO NOTHING
 RETURNING id
 """
 
-_WHY_NOT: Final[LiteralString] = """
-SELECT EXISTS (SELECT FROM attachments a WHERE a.id = %(id)s) AS promised_before,
-       (SELECT count(*) FROM attachments p WHERE p.user_id = %(user_id)s AND p.slot IS NOT NULL) >= %(most_at_once)s
-         OR (SELECT count(*) FROM attachments d
-              WHERE d.user_id = %(user_id)s AND d.created_at > now() - interval '1 day') >= %(most_a_day)s AS too_many,
-       EXISTS (SELECT FROM customers c WHERE c.user_id = %(user_id)s AND c.erased_at IS NOT NULL) AS erased
-"""
+_PROMISED: Final[LiteralString] = "SELECT FROM attachments WHERE id = %(id)s"
 
 _SESSION: Final[LiteralString] = """
 SELECT s.status, m.user_id IS NOT DISTINCT FROM %(user_id)s AND m.status <> 'active' AS suspended
@@ -115,11 +99,13 @@ def promise_for_intake(database: Database, user_id: UUID, file: AttachmentReques
         file: its name, type, length and checksum, which the upload must match.
 
     Raises:
-        TooManyUploads: ten promises are open, or a hundred were made within a day.
+        TooManyRequests: the user has promised too many files of late.
         CustomerErased: the customer's data was erased.
-        SessionBusy: other requests of this user took each slot that was free.
     """
-    return _promise(database, _CUSTOMER, _parameters(user_id, file))
+    promised = _promise(database, _CUSTOMER, _parameters(user_id, file))
+    if promised is None:
+        raise CustomerErased
+    return promised
 
 
 def promise_for_session(
@@ -134,8 +120,13 @@ def promise_for_session(
         SessionNotOpen: scheduled, and not due yet.
         SessionEnded: it is over.
         MechanicNotActive: its mechanic, who is suspended.
+        SessionBusy: its state changed meanwhile.
     """
-    return _promise(database, _PARTY, {**_parameters(user_id, file), "session_id": session_id})
+    parameters = {**_parameters(user_id, file), "session_id": session_id}
+    promised = _promise(database, _PARTY, parameters)
+    if promised is None:
+        raise _refusal(database, parameters)
+    return promised
 
 
 def _parameters(user_id: UUID, file: AttachmentRequest) -> Row:
@@ -149,48 +140,35 @@ def _parameters(user_id: UUID, file: AttachmentRequest) -> Row:
         "name": file.name,
         "sha256": bytes.fromhex(file.sha256),
         "expires_at": upload_deadline(),
-        "most_at_once": MOST_AT_ONCE,
-        "most_a_day": MOST_A_DAY,
     }
 
 
-def _promise(database: Database, party: LiteralString, parameters: Row) -> AttachmentPromised:
-    """Promise it to the party that the statement finds.
+def _promise(database: Database, party: LiteralString, parameters: Row) -> AttachmentPromised | None:
+    """Promise it to the party that the statement finds; None where it finds none.
 
     Raises:
-        Problem: whatever `promise_for_session` raises.
+        TooManyRequests: the user has promised too many files of late.
     """
-    for _ in range(ATTEMPTS):
-        if database.one(_BEFORE + party + _PROMISE, parameters) is None:
-            why = database.all(_WHY_NOT, parameters)[0]
-            if not why["promised_before"]:  # by this call, before it lost its connection
-                _refuse(database, parameters, why)
-                continue
-        url, fields = upload_form(
-            parameters["object_key"],
-            parameters["content_type"],
-            parameters["bytes"],
-            parameters["sha256"],
-            parameters["expires_at"],
-        )
-        upload = Upload(url=url, fields=fields)
-        return AttachmentPromised(attachment_id=parameters["id"], upload=upload, expires_at=parameters["expires_at"])
-    raise SessionBusy
+    promised = database.one(_BEFORE + party + _PROMISE, parameters)
+    if promised is None and database.one(_PROMISED, parameters) is None:  # not by this call before its connection died
+        return None
+    url, fields = upload_form(
+        parameters["object_key"],
+        parameters["content_type"],
+        parameters["bytes"],
+        parameters["sha256"],
+        parameters["expires_at"],
+    )
+    upload = Upload(url=url, fields=fields)
+    return AttachmentPromised(attachment_id=parameters["id"], upload=upload, expires_at=parameters["expires_at"])
 
 
-def _refuse(database: Database, parameters: Row, why: Row) -> None:
-    """Say why nothing was promised; return where that may be over by now."""
-    if "session_id" in parameters:
-        found = database.one(_SESSION, parameters)
-        if found is None:
-            raise SessionNotFound
-        if found["status"] in TERMINAL:
-            raise SessionEnded(found["status"])
-        if found["status"] == "scheduled":
-            raise SessionNotOpen(found["status"])
-        if found["suspended"]:
-            raise MechanicNotActive
-    elif why["erased"]:
-        raise CustomerErased
-    if why["too_many"]:
-        raise TooManyUploads
+def _refusal(database: Database, parameters: Row) -> Problem:
+    found = database.one(_SESSION, parameters)
+    if found is None:
+        return SessionNotFound()
+    if found["status"] in TERMINAL:
+        return SessionEnded(found["status"])
+    if found["status"] == "scheduled":
+        return SessionNotOpen(found["status"])
+    return MechanicNotActive() if found["suspended"] else SessionBusy()

@@ -159,7 +159,6 @@ CREATE TABLE public.attachments (
     expires_at timestamp with time zone NOT NULL,
     state text DEFAULT 'promised'::text NOT NULL,
     state_since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    slot smallint,
     removed_at timestamp with time zone,
     name text NOT NULL,
     sha256 bytea,
@@ -172,11 +171,9 @@ CREATE TABLE public.attachments (
     CONSTRAINT attachments_object_key_check CHECK ((object_key ~ '^uploads/[0-9a-f-]{36}\.[a-z]{3,4}$'::text)),
     CONSTRAINT attachments_place_check CHECK (((place >= 1) AND (place <= 4))),
     CONSTRAINT attachments_place_is_in_an_intake CHECK (((place IS NULL) OR ((role = 'customer'::text) AND (session_id IS NOT NULL)))),
-    CONSTRAINT attachments_promise_has_a_slot CHECK (((state = 'promised'::text) = (slot IS NOT NULL))),
     CONSTRAINT attachments_removed_if_unwanted CHECK (((removed_at IS NULL) OR (state = ANY (ARRAY['refused'::text, 'gone'::text])))),
     CONSTRAINT attachments_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text]))),
     CONSTRAINT attachments_sha256_check CHECK ((length(sha256) = 32)),
-    CONSTRAINT attachments_slot_check CHECK (((slot >= 1) AND (slot <= 10))),
     CONSTRAINT attachments_state_check CHECK ((state = ANY (ARRAY['promised'::text, 'scanning'::text, 'clean'::text, 'refused'::text, 'gone'::text])))
 );
 
@@ -207,8 +204,6 @@ COMMENT ON COLUMN public.attachments.expires_at IS 'When the form of the upload 
 COMMENT ON COLUMN public.attachments.state IS 'promised: may be uploaded; scanning: is there, not checked; clean: may be read; refused: something is in it, or it cannot be checked; gone: never came, too old, or erased.';
 
 COMMENT ON COLUMN public.attachments.state_since IS 'When it came into this state.';
-
-COMMENT ON COLUMN public.attachments.slot IS 'Which of the ten promises of the user this is; null once it is none.';
 
 COMMENT ON COLUMN public.attachments.removed_at IS 'When the file of a refused or gone one was deleted from the bucket.';
 
@@ -257,7 +252,6 @@ BEGIN
       RAISE EXCEPTION 'attachment %: % may not become %', OLD.id, OLD.state, NEW.state USING ERRCODE = 'AD001';
     END IF;
     NEW.state_since := clock_timestamp();
-    NEW.slot := NULL;
     IF NEW.state = 'gone' THEN
       NEW.name := '[gone]';
       NEW.sha256 := NULL;
@@ -5625,7 +5619,7 @@ CREATE INDEX attachments_awaited ON public.attachments USING btree (expires_at) 
 
 CREATE INDEX attachments_by_session ON public.attachments USING btree (session_id, place) WHERE (session_id IS NOT NULL);
 
-CREATE INDEX attachments_by_user ON public.attachments USING btree (user_id, created_at);
+CREATE INDEX attachments_by_user ON public.attachments USING btree (user_id);
 
 CREATE INDEX attachments_kept ON public.attachments USING btree (created_at) WHERE (state <> 'gone'::text);
 
@@ -5758,8 +5752,6 @@ CREATE UNIQUE INDEX uq_active_session_per_customer ON public.sessions USING btre
 CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON public.sessions USING btree (mechanic_id) WHERE ((ended_at IS NULL) AND (mechanic_id IS NOT NULL));
 
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON public.session_assignments USING btree (session_id) WHERE (ended_at IS NULL);
-
-CREATE UNIQUE INDEX uq_promise_slot ON public.attachments USING btree (user_id, slot) WHERE (slot IS NOT NULL);
 
 CREATE TRIGGER admin_changes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.admin_changes FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -6053,8 +6045,6 @@ GRANT INSERT(bytes) ON TABLE public.attachments TO autodoctor_app;
 GRANT INSERT(expires_at) ON TABLE public.attachments TO autodoctor_app;
 
 GRANT UPDATE(state) ON TABLE public.attachments TO autodoctor_app;
-
-GRANT INSERT(slot) ON TABLE public.attachments TO autodoctor_app;
 
 GRANT UPDATE(removed_at) ON TABLE public.attachments TO autodoctor_app;
 

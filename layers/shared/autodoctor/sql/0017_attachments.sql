@@ -27,20 +27,16 @@ CREATE TABLE attachments (
   expires_at    timestamptz NOT NULL,
   state         text NOT NULL DEFAULT 'promised' CHECK (state IN ('promised', 'scanning', 'clean', 'refused', 'gone')),
   state_since   timestamptz NOT NULL DEFAULT clock_timestamp(),
-  slot          smallint CHECK (slot BETWEEN 1 AND 10),
   removed_at    timestamptz,
   name          text NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
   sha256        bytea CHECK (length(sha256) = 32),
   CONSTRAINT attachments_mechanic_is_named CHECK ((role = 'mechanic') = (mechanic_id IS NOT NULL)),
   CONSTRAINT attachments_mechanic_has_a_session CHECK (role = 'customer' OR session_id IS NOT NULL),
   CONSTRAINT attachments_place_is_in_an_intake CHECK (place IS NULL OR (role = 'customer' AND session_id IS NOT NULL)),
-  CONSTRAINT attachments_promise_has_a_slot CHECK ((state = 'promised') = (slot IS NOT NULL)),
   CONSTRAINT attachments_removed_if_unwanted CHECK (removed_at IS NULL OR state IN ('refused', 'gone')),
   CONSTRAINT attachments_gone_says_nothing CHECK (state <> 'gone' OR (name = '[gone]' AND sha256 IS NULL))
 );
--- A user has ten promises at once at most: the limit is this index, so that no two requests share a slot.
-CREATE UNIQUE INDEX uq_promise_slot ON attachments (user_id, slot) WHERE slot IS NOT NULL;
-CREATE INDEX attachments_by_user ON attachments (user_id, created_at);
+CREATE INDEX attachments_by_user ON attachments (user_id);
 CREATE INDEX attachments_by_session ON attachments (session_id, place) WHERE session_id IS NOT NULL;
 CREATE INDEX attachments_awaited ON attachments (expires_at) WHERE state IN ('promised', 'scanning');
 CREATE INDEX attachments_kept ON attachments (created_at) WHERE state <> 'gone';
@@ -60,14 +56,13 @@ COMMENT ON COLUMN attachments.created_at IS 'When it was promised.';
 COMMENT ON COLUMN attachments.expires_at IS 'When the form of the upload expires.';
 COMMENT ON COLUMN attachments.state IS 'promised: may be uploaded; scanning: is there, not checked; clean: may be read; refused: something is in it, or it cannot be checked; gone: never came, too old, or erased.';
 COMMENT ON COLUMN attachments.state_since IS 'When it came into this state.';
-COMMENT ON COLUMN attachments.slot IS 'Which of the ten promises of the user this is; null once it is none.';
 COMMENT ON COLUMN attachments.removed_at IS 'When the file of a refused or gone one was deleted from the bucket.';
 COMMENT ON COLUMN attachments.name IS 'Personal data: the name that the user gave it; [gone] once it is gone.';
 COMMENT ON COLUMN attachments.sha256 IS 'Of its bytes, which the upload must match; null once it is gone.';
 CREATE TRIGGER attachments_are_kept BEFORE DELETE OR TRUNCATE ON attachments
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
 GRANT SELECT,
-      INSERT (id, user_id, role, mechanic_id, session_id, object_key, content_type, bytes, expires_at, slot, name, sha256),
+      INSERT (id, user_id, role, mechanic_id, session_id, object_key, content_type, bytes, expires_at, name, sha256),
       UPDATE (session_id, place, state, removed_at)
   ON attachments TO autodoctor_app;
 
@@ -78,7 +73,6 @@ BEGIN
       RAISE EXCEPTION 'attachment %: % may not become %', OLD.id, OLD.state, NEW.state USING ERRCODE = 'AD001';
     END IF;
     NEW.state_since := clock_timestamp();
-    NEW.slot := NULL;
     IF NEW.state = 'gone' THEN
       NEW.name := '[gone]';
       NEW.sha256 := NULL;

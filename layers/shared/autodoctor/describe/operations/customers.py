@@ -33,7 +33,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Attachments",
         "Before the intake: POST the file to `upload.url` as multipart/form-data, `upload.fields` first and the file "
         "last, as the field `file`. Storage takes this type, length and checksum only. Then name the attachment in "
-        "`attachmentIds` of the intake, within a day. At most ten promises at once, a hundred a day.",
+        "`attachmentIds` of the intake, within a day.",
     ),
     "POST /api/sessions/{sessionId}/attachments": Operation(
         "promiseSessionAttachment",

@@ -1,0 +1,1 @@
+"""Amazon S3 on this machine, and GuardDuty's malware scan of what is uploaded."""

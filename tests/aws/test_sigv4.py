@@ -1,11 +1,13 @@
 """Signatures of AWS Signature Version 4: botocore's signer makes the same."""
 
+import base64
 import datetime as dt
+import json
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4PostAuth, S3SigV4QueryAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from autodoctor.aws.sigv4 import Credentials, Signer
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105 (of AWS's documentation)
+BUCKET = "files.s3.eu-west-1.amazonaws.com"
 HOST = "events.eu-west-1.amazonaws.com"
 NAMES = st.from_regex(r"\A[A-Za-z][A-Za-z0-9-]{0,12}\Z").map(lambda name: f"Own-{name}")
 VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)
@@ -95,3 +98,37 @@ def test_the_secret_is_not_shown() -> None:
     assert SECRET not in repr(ours())
     assert SECRET not in repr(Credentials("AKIDEXAMPLE", SECRET, "token"))
     assert "token" not in repr(Credentials("AKIDEXAMPLE", SECRET, "token"))
+
+
+KEYS = st.text(max_size=20).map(lambda name: "uploads/" + quote(name, safe=""))
+
+
+@given(key=KEYS, moment=MOMENTS, token=st.none() | VALUES, shown=st.text(max_size=20))
+def test_botocore_makes_the_same_url(key: str, moment: dt.datetime, token: str | None, shown: str) -> None:
+    query = {"response-content-disposition": shown}
+    signer = Signer(Credentials("AKIDEXAMPLE", SECRET, token), "s3", "eu-west-1")
+    url = f"https://{BUCKET}/{key}"
+    made = signer.url_query(f"/{key}", BUCKET, query, expires_seconds=60, at=moment.timestamp())
+    request = AWSRequest(method="GET", url=url, params=query)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("botocore.auth.get_current_datetime", lambda: moment)
+        S3SigV4QueryAuth(BotoCredentials("AKIDEXAMPLE", SECRET, token), "s3", "eu-west-1", expires=60).add_auth(request)
+    assert dict(parse_qsl(made)) == dict(parse_qsl(urlsplit(request.url).query))
+
+
+@given(token=st.none() | VALUES, value=VALUES)
+def test_botocore_makes_the_same_form(token: str | None, value: str) -> None:
+    until = dt.datetime(2026, 11, 30, 12, 10, tzinfo=dt.UTC)
+    signer = Signer(Credentials("AKIDEXAMPLE", SECRET, token), "s3", "eu-west-1")
+    fields, more = {"key": "uploads/x.png", "Content-Type": value}, [{"bucket": "files"}]
+    ours = signer.form_fields(fields, more, until=until)
+    signed = {name: each for name, each in ours.items() if name not in ("policy", "x-amz-signature")}
+    policy = json.loads(base64.b64decode(ours["policy"]))
+    assert policy["expiration"] == "2026-11-30T12:10:00.000Z"
+    assert policy["conditions"] == [*({name: each} for name, each in signed.items()), *more]
+    assert signed.get("x-amz-security-token") == token
+    theirs = S3SigV4PostAuth(BotoCredentials("AKIDEXAMPLE", SECRET, token), "s3", "eu-west-1")
+    request = AWSRequest(method="POST", url="https://files.example")
+    request.context["timestamp"] = ours["x-amz-date"]
+    assert theirs.signature(ours["policy"], request) == ours["x-amz-signature"]
+    assert theirs.credential_scope(request) == ours["x-amz-credential"].partition("/")[2]

@@ -42,9 +42,9 @@ class Promised:
     url: str
     fields: dict[str, str] = field(repr=False)
 
-    def post(self, content: bytes, **other: str) -> httpx.Response:
-        """Upload some bytes with the form; `other` fields win, and `None` leaves one out."""
-        fields = {name: value for name, value in {**self.fields, **other}.items() if value is not None}
+    def post(self, content: bytes, without: str = "", **other: str) -> httpx.Response:
+        """Upload some bytes with the form but for one field; `other` fields win."""
+        fields = {name: value for name, value in {**self.fields, **other}.items() if name != without}
         return httpx.post(self.url, data=fields, files={"file": ("blob", content)}, trust_env=False, timeout=30)
 
 

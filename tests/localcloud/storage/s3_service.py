@@ -61,12 +61,9 @@ class S3Service:
             response = refused.response(request_id)
             self._log(LogLine("cloud", f"s3 refused a {request.method}: {refused.code}", str(refused.status)))
         response.headers["x-amz-request-id"] = request_id
-        if (
-            bucket is not None
-            and request.method != "OPTIONS"
-            and (rule := _rule(bucket, request.headers.get("Origin"), request.method))
-        ):
-            response.headers.update(_cors_headers(rule, request.headers["Origin"]))
+        origin = request.headers.get("Origin")
+        if bucket is not None and origin and (rule := _rule(bucket, origin, request.method)):
+            response.headers.update(_cors_headers(rule, origin))
         return response
 
     async def _answer(self, request: web.BaseRequest, bucket: BucketSpec | None, name: str, key: str) -> web.Response:

@@ -1,5 +1,6 @@
 """The built artefact at work: its functions behind the local gateway, on a database that it migrated itself."""
 
+import platform
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,10 @@ from localcloud.database.postgres import Database, PostgresServer
 from localcloud.host.logline import LogLine
 from localcloud.identity.roster import ROSTER, Person, seed
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
+
+ROOT = Path(__file__).parents[2]
+BUILD = ROOT / ".aws-sam" / "build"
+ARCHITECTURES = {"x86_64": "x86_64", "AMD64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
 # Prints the file of every module that importing the handler brought in; those without one are built in.
 IMPORTS = """
@@ -33,6 +38,22 @@ sys.addaudithook(lambda event, given: event == "compile" and compiled.append(giv
 import app
 print("\\n".join(sorted(name for name in map(str, compiled) if name.endswith(".py"))))
 """
+
+
+def built() -> Path:
+    """Have `sam build` build for this machine's processor where the source is newer; the template that it writes."""
+    template = BUILD / "template.yaml"
+    if not template.exists() or template.stat().st_mtime < _newest_source():
+        architecture = ARCHITECTURES[platform.machine()]
+        command = ["bash", ".ci/sam", "build", "--build-dir", str(BUILD)]
+        override = ["--parameter-overrides", f"Architecture={architecture}"]
+        subprocess.run([*command, *override], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+    return template
+
+
+def _newest_source() -> float:
+    sources = [ROOT / "template.yaml", *(ROOT / "functions").rglob("*"), *(ROOT / "layers").rglob("*")]
+    return max(each.stat().st_mtime for each in sources if "__pycache__" not in each.parts and each.is_file())
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,32 @@
 """Rows: from the start of a process to its first answer, its first connection to the database included.
 
-Each start is a new process under AWS's runtime client, run by the local cloud's own worker. All kinds take turns
-within a round, so that whatever slows the machine slows them all; the first round, which warms the disk's cache,
-is thrown away. What an accept publishes after its commit is counted apart: its rows are those of a copy of the
-handler that publishes nothing, and one row shows what the first publishing adds.
+Each start is a new process under AWS's runtime client, run by the local cloud's own worker, and every kind is what
+`sam build` makes of it: ours with the bytecode that it ships, the floor and the peer as pip's wheels come, without
+any. Nothing is written beside what is read, as on Lambda, so that no start leaves bytecode to the next. All kinds take
+turns within a round, so that whatever slows the machine slows them all; the first round, which warms the disk's
+cache, is thrown away. The verdict is that of processor time, which others disturb least. What a call publishes after
+its commit is counted apart: the rows are those of copies of the handlers that publish nothing, and one row shows what
+the first publishing adds.
 """
 
 import asyncio
 import dataclasses
 import json
+import os
 import resource
+import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from autodoctor.ids import new_id
 from bench.events.bus import Bus, bench_bus
-from bench.http.calls import ROOT, Api
+from bench.http.calls import INTAKE, Api
 from bench.http.server import BenchServer, bench_server
 from bench.http.stacks import without_publishing
 from bench.http.walks import Walks
@@ -30,13 +36,28 @@ from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.runtime_api import Invocation
 from localcloud.compute.workers import Outcome, Worker
 from localcloud.stack.template import FunctionSpec, LayerSpec, read_stack
+from support.artefact import built
 from support.lambda_event import claims, event
 
 ROUNDS: Final = 11
 COLD: Final = Path(__file__).parent
-QUEUE, ACCEPT = "GET /api/mechanic/queue", "POST /api/mechanic/assignments/{assignmentId}/accept"
-PUBLISHING: Final = "publishing accept"
-FLOOR, PEER = Target(2.0), Target(0.5)
+OURS: Final = {
+    "queue": "QueueFetchFunction",
+    "accept": "AcceptFunction",
+    "intake": "IntakeFunction",
+    "join": "PresenceFunction",
+    "end": "EndSessionFunction",
+}
+FOLDERS: Final = {
+    "queue": "queue_fetch",
+    "accept": "accept",
+    "intake": "intake",
+    "join": "presence",
+    "end": "end_session",
+}
+BARE, BYTECODE, PEER = "bare psycopg", "bare psycopg with bytecode", "FastAPI + Mangum + SQLAlchemy"
+PUBLISHING: Final = "accept that publishes"
+TARGETS: Final = {BARE: Target(1.3), BYTECODE: None, PEER: Target(0.35)}
 
 
 class _FirstAnswer:
@@ -77,7 +98,7 @@ class Starter:
     launch: Launch
 
     def start(self, request: dict[str, Any]) -> Taken:
-        """Start a process, let it answer `request` and end it; raises where the answer is not a 200."""
+        """Start a process, let it answer `request` and end it; raises where the answer is no success."""
         before = _children()
         wall = asyncio.run(self._start(json.dumps(request).encode()))
         return Taken(wall, _children() - before)
@@ -91,82 +112,75 @@ class Starter:
         taken = (time.perf_counter() - began) * 1000
         worker.kill()
         await running
-        if json.loads(outcome.payload).get("statusCode") != 200:
+        if json.loads(outcome.payload).get("statusCode") not in (200, 201):
             raise RuntimeError(f"{self.spec.code}: {outcome}")
         return taken
 
 
 def rows() -> Iterator[Row]:
-    """Cold starts of queue_fetch and accept against the floor and the peer."""
+    """Cold starts of ours against the floor, with bytecode and without, and against the peer."""
     with bench_server(durable=True) as server, bench_bus() as bus, tempfile.TemporaryDirectory() as folder:
         walks = Walks(server, Api(server.database.app_url))
         walks.fill_queue(20)
-        starters = _starters(server, bus, Path(folder))
+        requests, starters = _requests(walks), _starters(server, bus, Path(folder))
         busy = machine.busy()
         samples: dict[str, list[Taken]] = {name: [] for name in starters}
         for number in range(ROUNDS + 1):
             for name, starter in starters.items():
-                request, published = _request(walks, name), bus.taken()
+                request, published = requests[name](), bus.taken()
                 taken = starter.start(request)
                 if name == PUBLISHING and bus.taken() == published:
                     raise RuntimeError("the first accept of a process did not publish in its time")
                 if number:
                     samples[name].append(taken)
-    refused = noise([taken.wall for taken in samples["bare"]], busy)
-    for ours in ("queue_fetch", "accept"):
-        for other, target in (("bare", FLOOR), (f"usual {ours}", PEER)):
+    refused = noise([taken.processor for taken in samples[BARE]], 0.0)
+    for ours in OURS:
+        for other, target in TARGETS.items():
             yield _row(ours, samples, other, target, refused)
-            yield _processor_row(ours, samples, other)
+        yield _clock_row(ours, samples, noise([taken.wall for taken in samples[BARE]], busy))
     yield _publishing_row(samples, refused)
 
 
-def _row(ours: str, samples: dict[str, list[Taken]], other: str, target: Target, refused: str) -> Row:
-    walls = {name: [taken.wall for taken in samples[name]] for name in (ours, other)}
-    return Row(
-        name=f"cold start: {ours}",
-        unit="ms",
-        measured=statistics.median(walls[ours]),
-        reference=statistics.median(walls[other]),
-        reference_name=_named(other),
-        target=target,
-        refused=refused,
-        cause="importing pydantic, powertools and the layer",
-        samples=walls,
-    )
-
-
-def _processor_row(ours: str, samples: dict[str, list[Taken]], other: str) -> Row:
+def _row(ours: str, samples: dict[str, list[Taken]], other: str, target: Target | None, refused: str) -> Row:
     used = {name: [taken.processor for taken in samples[name]] for name in (ours, other)}
     return Row(
         name=f"cold start: {ours}, processor time",
         unit="ms",
         measured=statistics.median(used[ours]),
         reference=statistics.median(used[other]),
-        reference_name=_named(other),
-        cause="depends less on what else the machine does",
+        reference_name=other,
+        target=target,
+        refused=refused,
+        cause="importing pydantic, powertools and the layer",
         samples=used,
     )
 
 
-def _publishing_row(samples: dict[str, list[Taken]], refused: str) -> Row:
-    with_it, without = samples[PUBLISHING], samples["accept"]
-    extra = statistics.median(each.processor for each in with_it) - statistics.median(
-        each.processor for each in without
-    )
+def _clock_row(ours: str, samples: dict[str, list[Taken]], refused: str) -> Row:
+    walls = {name: [taken.wall for taken in samples[name]] for name in (ours, BARE)}
     return Row(
-        name="cold start: accept, with its first publishing",
+        name=f"cold start: {ours}, on the clock",
         unit="ms",
-        measured=statistics.median(each.wall for each in with_it),
-        reference=statistics.median(each.wall for each in without),
+        measured=statistics.median(walls[ours]),
+        reference=statistics.median(walls[BARE]),
+        reference_name=BARE,
+        refused=refused,
+        samples=walls,
+    )
+
+
+def _publishing_row(samples: dict[str, list[Taken]], refused: str) -> Row:
+    used = {name: [taken.processor for taken in samples[name]] for name in (PUBLISHING, "accept")}
+    return Row(
+        name="cold start: accept with its first publishing, processor time",
+        unit="ms",
+        measured=statistics.median(used[PUBLISHING]),
+        reference=statistics.median(used["accept"]),
         reference_name="without",
         refused=refused,
-        cause=f"importing what publishes and opening a connection: {extra:.0f} ms of processor time, once a process",
-        samples={"with": [each.wall for each in with_it], "without": [each.wall for each in without]},
+        cause="importing what publishes and opening a connection, once a process",
+        samples=used,
     )
-
-
-def _named(other: str) -> str:
-    return {"bare": "bare psycopg"}.get(other, "FastAPI + Mangum + SQLAlchemy")
 
 
 def _children() -> float:
@@ -176,20 +190,18 @@ def _children() -> float:
 
 
 def _starters(server: BenchServer, bus: Bus, folder: Path) -> dict[str, Starter]:
-    stack = read_stack(ROOT / "template.yaml", {})
-    queue, accept = stack.functions["QueueFetchFunction"], stack.functions["AcceptFunction"]
+    functions = read_stack(built(), {}).functions
     without_publishing(folder / "functions")
-    usual = _replaced(queue, "usual")
+    packages = folder / "packages"
     databases = Databases(server.database.app_url, server.database.owner_url)
-    specs = {
-        "bare": _replaced(queue, "bare"),
-        "queue_fetch": queue,
-        "usual queue_fetch": usual,
-        "accept": dataclasses.replace(accept, code=folder / "functions" / accept.code.name),
-        PUBLISHING: accept,
-        "usual accept": usual,
-    }
-    launches = {name: launch_of(spec, databases, folder / "packages") for name, spec in specs.items()}
+    bare, peer = (_replaced(functions[OURS["queue"]], name) for name in ("bare", "usual"))
+    specs = {BARE: bare, BYTECODE: bare, PEER: peer, PUBLISHING: functions[OURS["accept"]]}
+    for name, function in OURS.items():
+        spec = functions[function]
+        specs[name] = dataclasses.replace(spec, code=folder / "functions" / FOLDERS[name])
+    launches = {name: launch_of(spec, databases, packages) for name, spec in specs.items()}
+    for name in (BARE, PEER):
+        launches[name] = _without_bytecode(launches[name], folder / "wheels")
     return {
         name: Starter(spec, dataclasses.replace(launch, environment={**launch.environment, **bus.environment}))
         for (name, spec), launch in zip(specs.items(), launches.values(), strict=True)
@@ -202,17 +214,50 @@ def _replaced(spec: FunctionSpec, folder: str) -> FunctionSpec:
     return dataclasses.replace(spec, code=code, layers=(LayerSpec(folder, code, code / "requirements.txt"),))
 
 
-def _request(walks: Walks, name: str) -> dict[str, Any]:
-    if not name.endswith("accept"):
-        return _event(QUEUE, walks.mechanic(), "/api/mechanic/queue")
-    made = walks.queued()
-    path = f"/api/mechanic/assignments/{made.assignment_id}/accept"
-    return _event(ACCEPT, made.mechanic, path, {"assignmentId": made.assignment_id})
+def _without_bytecode(launch: Launch, folder: Path) -> Launch:
+    """The same packages as their wheels come, but for those of AWS's image, which end the path and have bytecode."""
+    *brought, image = launch.environment["PYTHONPATH"].split(os.pathsep)
+    copies = []
+    for each in dict.fromkeys(brought):
+        copy = folder / Path(each).name
+        shutil.copytree(each, copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        copies.append(str(copy))
+    path = os.pathsep.join([*copies, image])
+    environment = {**launch.environment, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return dataclasses.replace(launch, folder=Path(copies[0]), environment=environment)
 
 
-def _event(route: str, mechanic: UUID, path: str, parameters: dict[str, str] | None = None) -> dict[str, Any]:
+def _requests(walks: Walks) -> dict[str, Callable[[], dict[str, Any]]]:
+    """For every kind, what makes the request of its next start."""
+
+    def queue() -> dict[str, Any]:
+        return _event("GET /api/mechanic/queue", "mechanics", walks.mechanic())
+
+    def accept() -> dict[str, Any]:
+        made = walks.queued()
+        route = "POST /api/mechanic/assignments/{assignmentId}/accept"
+        return _event(route, "mechanics", made.mechanic, assignmentId=made.assignment_id)
+
+    def intake() -> dict[str, Any]:
+        return _event("POST /api/intake/start", "customers", new_id(), body=INTAKE)
+
+    def join() -> dict[str, Any]:
+        made = walks.waiting()
+        return _event("POST /api/sessions/{sessionId}/join", "customers", made.customer, sessionId=made.session_id)
+
+    def end() -> dict[str, Any]:
+        made = walks.live()
+        return _event("POST /api/sessions/{sessionId}/end", "customers", made.customer, sessionId=made.session_id)
+
+    ours = {"queue": queue, "accept": accept, "intake": intake, "join": join, "end": end}
+    return {**ours, BARE: queue, BYTECODE: queue, PEER: accept, PUBLISHING: accept}
+
+
+def _event(route: str, group: str, sub: UUID, body: object = None, **parameters: str) -> dict[str, Any]:
     """An event with what the peer's adapter reads besides: path, query and the client's address."""
-    built = event(route, caller=claims("[mechanics]", sub=str(mechanic)), path=parameters)
-    method = route.partition(" ")[0]
-    built["requestContext"]["http"] = {"method": method, "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"}
-    return built | {"rawPath": path, "rawQueryString": ""}
+    built_event = event(route, body, caller=claims(f"[{group}]", sub=str(sub)), path=parameters or None)
+    method, _, path = route.partition(" ")
+    path = path.format(**parameters)
+    context = {"method": method, "path": path, "sourceIp": "127.0.0.1", "protocol": "HTTP/1.1"}
+    built_event["requestContext"]["http"] = context
+    return built_event | {"rawPath": path, "rawQueryString": ""}

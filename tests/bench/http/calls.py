@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 FUNCTIONS = ROOT / "functions"
 PUBLISH_SECONDS: Final = 10.0
+INTAKE: Final[dict[str, object]] = {
+    "plan": "free",
+    "payWith": "free",
+    "sessionType": "chat",
+    "name": "Cora Castillo",
+    "email": "cora@example.com",
+    "vehicle": {"year": 2019, "make": "Volvo", "model": "V60"},
+    "concern": "The brakes squeal when I stop at low speed.",
+}
 
 type Prefetched = list[dict[str, Any]] | None
 
@@ -52,17 +61,7 @@ class Api:
 
     def intake(self, customer: UUID, **fields: object) -> dict[str, Any]:
         """A free chat about the brakes; `fields` win."""
-        body = {
-            "plan": "free",
-            "payWith": "free",
-            "sessionType": "chat",
-            "name": "Cora Castillo",
-            "email": "cora@example.com",
-            "vehicle": {"year": 2019, "make": "Volvo", "model": "V60"},
-            "concern": "The brakes squeal when I stop at low speed.",
-            **fields,
-        }
-        return self._call("intake", "POST /api/intake/start", customer, body=body)
+        return self._call("intake", "POST /api/intake/start", customer, body=INTAKE | fields)
 
     def sign(self, customer: UUID, session_id: str) -> dict[str, Any]:
         body = {"sessionId": session_id, "signedName": "Cora Castillo"}

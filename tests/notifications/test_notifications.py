@@ -68,7 +68,11 @@ def test_newest_first_with_words_made_from_facts(inbox: Inbox, customer: UUID) -
     ]
     assert found == [
         ("session_completed", "Session completed", "Your chat with Mia took an hour."),
-        ("mechanic_assigned", "Mechanic assigned", "Mia accepted your request and is waiting for you."),
+        (
+            "mechanic_assigned",
+            "Mechanic assigned",
+            "Mia accepted your request and is connecting. You can write already.",
+        ),
         ("request_received", "Request received", "We have your request for a chat."),
     ]
     assert {each["sessionId"] for each in page["notifications"]} == {str(session_id)}

@@ -109,7 +109,8 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
     of_money = {"payout.sent", "payout.failed", "payment.unfulfillable", "payment.failed"}
     of_quotes = {"quote.requested", "quote.given", "quote.approved"}
     of_notes = {"summary.ready", "notes.added"}
-    told = {"session.created", "session.waiting", "session.ended", "session.expired", *of_money, *of_quotes, *of_notes}
+    of_sessions = {f"session.{each}" for each in ("created", "pending", "waiting", "ended", "expired")}
+    told = {*of_sessions, *of_money, *of_quotes, *of_notes}
     assert rules["NotifyRule"]["EventPattern"]["source"] == ["autodoctor"]
     assert set(rules["NotifyRule"]["EventPattern"]["detail-type"]) == told
     assert rules["SettleRule"]["EventPattern"] == {

@@ -1,7 +1,7 @@
 """The kinds of notification, the event that causes each, and the facts that its text uses."""
 
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeIs
 from uuid import UUID
 
 from autodoctor.events.model import Event, SessionEvent
@@ -13,6 +13,8 @@ class Kind(StrEnum):
 
     REQUEST_RECEIVED = "request_received"
     MECHANIC_ASSIGNED = "mechanic_assigned"
+    BACK_IN_QUEUE = "back_in_queue"
+    SESSION_TAKEN_BACK = "session_taken_back"
     SESSION_COMPLETED = "session_completed"
     SESSION_CANCELLED = "session_cancelled"
     NOTES_ADDED = "notes_added"
@@ -23,6 +25,19 @@ class Kind(StrEnum):
     QUOTE_REQUESTED = "quote_requested"
     QUOTE_GIVEN = "quote_given"
     QUOTE_APPROVED = "quote_approved"
+
+
+class Line(ResponseModel):
+    """A message of a room, as a transcript has it.
+
+    Attributes:
+        mechanic: the name of the mechanic who wrote it; None: the customer did.
+        text: the words; None: a file without words.
+    """
+
+    at: Utc
+    mechanic: str | None
+    text: str | None
 
 
 class Facts(ResponseModel):
@@ -36,6 +51,9 @@ class Facts(ResponseModel):
         concern: the problem in the customer's words.
         vehicle: the car in a few words.
         notes: what the mechanic wrote for the customer.
+        transcript: what was said in the room, the newest of it where `transcript_cut`.
+        released_by: who had the request queued again after a mechanic had accepted: mechanic, system or an operator;
+            `taken_by` is the same for the mechanic who lost it: customer, system or an operator.
         reason: why the session ended (billable, too_short, no_show, withdrawn, expired) or the payment failed.
         absent: who never joined, when the reason is no_show: customer, mechanic or both.
         price_cents: the session's price in cents of the currency; `credits` is the same in credits.
@@ -59,6 +77,10 @@ class Facts(ResponseModel):
     ended_at: Utc | None = None
     duration_seconds: int | None = None
     notes: str | None = None
+    transcript: tuple[Line, ...] = ()
+    transcript_cut: bool = False
+    released_by: str | None = None
+    taken_by: str | None = None
     reason: str | None = None
     absent: str | None = None
     funding: str | None = None
@@ -77,6 +99,8 @@ class Facts(ResponseModel):
 _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.REQUEST_RECEIVED: {"session_type", "scheduled_for"},
     Kind.MECHANIC_ASSIGNED: {"session_type", "mechanic_id"},
+    Kind.BACK_IN_QUEUE: {"mechanic_id", "released_by"},
+    Kind.SESSION_TAKEN_BACK: {"session_type", "taken_by"},
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
     Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
     Kind.NOTES_ADDED: {"session_type", "mechanic_id"},
@@ -108,7 +132,19 @@ def kind_of(event: Event) -> Kind | None:
     """The kind of notification that the event causes; None when it causes none."""
     if isinstance(event, SessionEvent) and event.type == "session.ended":
         return None if event.status == "completed" else Kind.SESSION_CANCELLED  # its summary waits for the notes
+    if _is_given_back(event) and event.actor != "customer":
+        return Kind.BACK_IN_QUEUE
     return _CAUSED_BY.get(event.type)
+
+
+def kind_for_mechanic(event: Event) -> Kind | None:
+    """The kind that the mechanic who held the session gets beside the customer's; None for none."""
+    return Kind.SESSION_TAKEN_BACK if _is_given_back(event) and event.actor != "mechanic" else None
+
+
+def _is_given_back(event: Event) -> TypeIs[SessionEvent]:
+    """Whether a mechanic who had accepted no longer has the session, and it is queued again."""
+    return isinstance(event, SessionEvent) and event.type == "session.pending" and event.previous_status == "waiting"
 
 
 def to_keep(kind: Kind, facts: Facts) -> dict[str, Any]:

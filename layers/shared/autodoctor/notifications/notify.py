@@ -16,9 +16,9 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database
 from autodoctor.events.model import Event, NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
 from autodoctor.ids import new_id
-from autodoctor.notifications.kinds import Kind, kind_of, to_keep
+from autodoctor.notifications.kinds import Kind, kind_for_mechanic, kind_of, to_keep
 from autodoctor.notifications.mail import Mail, render
-from autodoctor.notifications.recipients import Recipient, customer_of, mechanic_of, parties_of, payer_of
+from autodoctor.notifications.recipients import Recipient, customer_of, holder_of, mechanic_of, parties_of, payer_of
 from autodoctor.notifications.sender import MaybeSent, NotSent
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import session_base_url
@@ -109,6 +109,8 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
         BeingSent: another delivery is sending it: deliver the event again, later.
         NobodyConcerned: the database does not know what the event is about.
     """
+    if isinstance(event, SessionEvent) and (for_mechanic := kind_for_mechanic(event)) is not None:
+        _notify_one(database, sender, for_mechanic, event, holder_of(database, for_mechanic, event))
     kind = kind_of(event)
     if kind is None:
         return

@@ -2,17 +2,22 @@
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.events.model import NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
-from autodoctor.notifications.kinds import Facts, Kind
+from autodoctor.notifications.kinds import Facts, Kind, Line
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
 
 # Addresses that SES accepts without quoting or punycode, and nothing that could be read as two addresses.
 _USABLE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+MOST_LINES: Final = 200
+MOST_CHARACTERS: Final = 40_000
+"""The longest transcript of a mail, which mail programs still show whole; the room has the rest."""
 
 _WISHES: Final[LiteralString] = """
        coalesce(l.locale, 'en') AS locale, coalesce(w.email, true) AS wants_mail,
@@ -33,6 +38,7 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
        CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL
                      WHEN 'mechanic_assigned' THEN s.ended_at IS NOT NULL
                                                    OR s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
+                     WHEN 'back_in_queue' THEN s.status <> 'pending'
                      ELSE false END AS superseded,
 """
     + _WISHES
@@ -46,6 +52,25 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
 """
     + _JOIN_WISHES
     + " WHERE s.id = %(session_id)s"
+)
+# The newest messages of the parties; what an erasure has emptied is left out.
+_TRANSCRIPT: Final[LiteralString] = """
+SELECT x.at, CASE x.role WHEN 'mechanic' THEN m.name END AS mechanic, x.text
+  FROM session_messages x LEFT JOIN mechanics m ON m.id = x.mechanic_id
+ WHERE x.session_id = %(session_id)s AND x.role <> 'system' AND (x.text <> '') IS NOT FALSE
+ ORDER BY x.seq DESC LIMIT %(most)s + 1
+"""
+_HOLDER: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, false AS erased, i.session_type, false AS superseded,
+"""
+    + _WISHES
+    + """
+  FROM mechanics u
+  JOIN intakes i ON i.id = %(session_id)s
+"""
+    + _JOIN_WISHES
+    + " WHERE u.id = %(mechanic_id)s"
 )
 _MECHANIC: Final[LiteralString] = (
     """
@@ -147,9 +172,13 @@ def customer_of(database: Database, kind: Kind, event: SessionEvent | NotesEvent
     row = database.one(_CUSTOMER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
     if row is None:
         raise NobodyConcerned
+    said, cut = transcript_of(database, event.session_id) if kind is Kind.SESSION_COMPLETED else ((), False)
     facts = Facts.model_validate(
         {
             **row,
+            "transcript": said,
+            "transcript_cut": cut,
+            "released_by": event.actor if kind is Kind.BACK_IN_QUEUE and isinstance(event, SessionEvent) else None,
             "vehicle": vehicle_summary(row["vehicle"]),
             "session_url": session_url(row),
             "mechanic_id": event.mechanic_id,
@@ -158,6 +187,26 @@ def customer_of(database: Database, kind: Kind, event: SessionEvent | NotesEvent
         }
     )
     return _recipient(row, facts)
+
+
+def transcript_of(database: Database, session_id: UUID) -> tuple[tuple[Line, ...], bool]:
+    """What the parties said in a session's room, oldest first; and whether earlier messages had to be left out."""
+    rows = database.all(_TRANSCRIPT, {"session_id": session_id, "most": MOST_LINES})
+    lengths = accumulate(len(row["text"] or "") for row in rows)
+    newest = [Line(**row) for row, length in zip(rows[:MOST_LINES], lengths, strict=False) if length <= MOST_CHARACTERS]
+    return tuple(reversed(newest)), len(newest) < len(rows)
+
+
+def holder_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
+    """The mechanic who held a session until this event.
+
+    Raises:
+        NobodyConcerned: there is no such mechanic or session.
+    """
+    row = database.one(_HOLDER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
+    if row is None:
+        raise NobodyConcerned
+    return _recipient(row, Facts(name=row["name"], session_type=row["session_type"], taken_by=event.actor))
 
 
 def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from autodoctor.notifications.kinds import Facts, Kind
+from autodoctor.notifications.kinds import Facts, Kind, Line
 
 _COMMON: Final[dict[str, object]] = {
     "name": "Cora Castillo",
@@ -46,7 +46,18 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
         "scheduled_for": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     },
     Kind.MECHANIC_ASSIGNED: {},
-    Kind.SESSION_COMPLETED: {**_ENDED, "notes": "Front pads worn to 2 mm. Replace pads and check the discs."},
+    Kind.BACK_IN_QUEUE: {"released_by": "system"},
+    Kind.SESSION_TAKEN_BACK: {"name": "Mia Moreno", "taken_by": "system"},
+    Kind.SESSION_COMPLETED: {
+        **_ENDED,
+        "notes": "Front pads worn to 2 mm. Replace pads and check the discs.",
+        "transcript": (
+            Line(at=datetime(2026, 3, 1, 9, 31, tzinfo=UTC), mechanic=None, text="It squeals <below 30> & smells."),
+            Line(at=datetime(2026, 3, 1, 9, 32, tzinfo=UTC), mechanic="Mia Moreno", text="Show me the front wheel."),
+            Line(at=datetime(2026, 3, 1, 9, 33, tzinfo=UTC), mechanic=None, text=None),
+        ),
+        "transcript_cut": True,
+    },
     Kind.NOTES_ADDED: {**_ENDED, "notes": "Front pads worn to 2 mm. Replace pads and check the discs."},
     Kind.SESSION_CANCELLED: {**_ENDED, "reason": "no_show", "absent": "mechanic"},
     Kind.PAYOUT_SENT: _PAYOUT,

@@ -71,10 +71,21 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
         found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
         found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
+    found |= _given_back(words, facts, found)
     found |= _instants(locale, facts)
     if facts.earned_for is not None:
         found["earned"] = words[f"earned.{facts.earned_for}"].format_map(found)
     return found
+
+
+def _given_back(words: Mapping[str, str], facts: Facts, found: Mapping[str, str]) -> dict[str, str]:
+    """Why a session that was accepted is queued again, as its customer (back) or its mechanic (taken) is told."""
+    actors = {"back": facts.released_by, "taken": facts.taken_by}
+    return {
+        name: words.get(f"{name}.{actor}", words[f"{name}.other"]).format_map(found)
+        for name, actor in actors.items()
+        if actor is not None
+    }
 
 
 def _instants(locale: str, facts: Facts) -> dict[str, str]:

@@ -1,0 +1,176 @@
+"""What both parties are told when a mechanic is gone again, and the summary with notes and transcript."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from autodoctor.ids import new_id
+from autodoctor.notifications.recipients import MOST_CHARACTERS, MOST_LINES, transcript_of
+from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.notes import NotesRequest, save_notes
+from autodoctor.sessions.presence import release
+from localcloud.database.postgres import Database
+from support.events.mail_env import MailEnv, open_mail_env
+from support.world import Mechanic
+
+SPANISH = "INSERT INTO notification_locales (user_id, locale) VALUES (%s, 'es')"
+
+
+@pytest.fixture
+def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
+    with open_mail_env(database, monkeypatch) as mail_env:
+        yield mail_env
+
+
+@pytest.fixture
+def customer() -> UUID:
+    return new_id()
+
+
+@pytest.fixture
+def mechanic(mail_env: MailEnv) -> Mechanic:
+    """One with an address."""
+    mechanic = mail_env.mechanic()
+    mail_env.address(mechanic)
+    return mechanic
+
+
+def mails(mail_env: MailEnv) -> list[tuple[str, str, str]]:
+    """Recipient, kind and text of each mail."""
+    texts = [each["Content"]["Simple"]["Body"]["Text"]["Data"] for each in mail_env.ses.asked]
+    return list(zip(mail_env.ses.recipients, mail_env.ses.kinds, texts, strict=True))
+
+
+def write(mail_env: MailEnv, session_id: UUID, *lines: tuple[Mechanic | None, str | None]) -> None:
+    """Have messages in the room, one a minute from half past nine on: of a mechanic, or (None) of the customer."""
+    for seq, (mechanic, text) in enumerate(lines, start=1):
+        mail_env.owner.execute(
+            "INSERT INTO session_messages"
+            " (session_id, seq, at, client_id, mechanic_id, attachment_id, role, kind, text)"
+            " VALUES (%(session)s, %(seq)s, '2026-03-01 09:30Z'::timestamptz + make_interval(mins => %(seq)s),"
+            " new_id(), %(mechanic)s, CASE WHEN %(text)s::text IS NULL THEN new_id() END,"
+            " CASE WHEN %(mechanic)s::uuid IS NULL THEN 'customer' ELSE 'mechanic' END,"
+            " CASE WHEN %(text)s::text IS NULL THEN 'file' ELSE 'text' END, %(text)s)",
+            {"session": session_id, "seq": seq, "mechanic": mechanic and mechanic.id, "text": text},
+        )
+
+
+# --- back in the queue ----------------------------------------------------------------------------
+
+
+def test_both_are_told_that_the_mechanic_did_not_come(mail_env: MailEnv, customer: UUID, mechanic: Mechanic) -> None:
+    session_id = mail_env.waiting(mechanic, customer).session_id
+    mail_env.let_time_pass(601)
+    assert sweep(mail_env.app, lambda: 60.0).released == 1
+    mail_env.tell(mail_env.event(session_id, "session.pending"))
+    (to_mechanic, to_customer) = mails(mail_env)
+    assert to_customer[:2] == ("cora@example.com", "back_in_queue")
+    assert "Mia accepted your request and did not come." in to_customer[2]
+    assert f"https://sessions.example/chat/{session_id}" in to_customer[2]
+    assert to_mechanic[:2] == ("mia@example.com", "session_taken_back")
+    assert "You accepted a chat and did not join in time." in to_mechanic[2]
+
+
+def test_only_the_customer_is_told_of_what_the_mechanic_did(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic
+) -> None:
+    session_id = mail_env.waiting(mechanic, customer).session_id
+    mail_env.owner.execute(SPANISH, [customer])
+    release(mail_env.app, mechanic.user_id, session_id)
+    mail_env.tell(mail_env.event(session_id, "session.pending"))
+    ((address, kind, text),) = mails(mail_env)
+    assert (address, kind) == ("cora@example.com", "back_in_queue")
+    assert "Mia ha devuelto su solicitud." in text
+
+
+def test_an_operator_who_gives_it_back_is_named_to_nobody(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic
+) -> None:
+    session_id = mail_env.waiting(mechanic, customer).session_id
+    mail_env.owner.execute("UPDATE sessions SET status = 'pending', actor = 'operator:ada'")
+    mail_env.tell(mail_env.event(session_id, "session.pending"))
+    assert sorted(mail_env.ses.kinds) == ["back_in_queue", "session_taken_back"]
+    assert not [text for _, _, text in mails(mail_env) if "ada" in text]
+
+
+def test_nobody_is_mailed_that_it_is_queued_once_the_next_mechanic_has_it(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic
+) -> None:
+    session_id = mail_env.waiting(mechanic, customer).session_id
+    release(mail_env.app, mechanic.user_id, session_id)
+    event = mail_env.event(session_id, "session.pending")
+    mail_env.accept_current(mail_env.mechanic(), session_id)
+    mail_env.tell(event)
+    assert mail_env.states() == [("back_in_queue", "suppressed", "superseded")]
+    assert mail_env.noted() == ["back_in_queue"]
+
+
+def test_a_scheduled_session_that_comes_due_is_not_back(mail_env: MailEnv, customer: UUID) -> None:
+    soon = mail_env.one("SELECT now() + interval '1 hour'").isoformat()
+    session_id = mail_env.queued(customer, scheduledFor=soon).session_id
+    mail_env.let_time_pass(3000)
+    assert sweep(mail_env.app, lambda: 60.0).came_due == 1
+    mail_env.tell(mail_env.event(session_id, "session.pending"))
+    assert mail_env.deliveries() == []
+
+
+# --- the summary ----------------------------------------------------------------------------------
+
+
+def test_the_summary_has_what_was_said(mail_env: MailEnv, customer: UUID) -> None:
+    first, second = mail_env.mechanic(), mail_env.mechanic()
+    mail_env.owner.execute("UPDATE mechanics SET name = 'Max' WHERE id = %s", [second.id])
+    session_id = mail_env.completed(second, customer, notes="Front pads")
+    write(mail_env, session_id, (first, "Wait."), (None, "It squeals <b>"), (None, None), (second, "Show\nme."))
+    for event in mail_env.events(session_id):
+        mail_env.tell(event)
+    text = mails(mail_env)[-1][2]
+    lines = ["09:31 Mia: Wait.", "09:32 You: It squeals <b>", "09:33 You: (a picture or document: see the session)"]
+    assert "\n".join([*lines, "09:34 Max: Show", "me."]) in text
+    assert "Front pads" in text
+    assert "Price: free" in text
+    html = mail_env.ses.asked[-1]["Content"]["Simple"]["Body"]["Html"]["Data"]
+    assert "<strong>You:</strong> It squeals &lt;b&gt;" in html
+
+
+def test_what_was_erased_is_not_in_it(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer)
+    write(mail_env, session_id, (None, "Call 555 0100"))
+    mail_env.owner.execute("SELECT blank_room(%s)", [session_id])
+    assert transcript_of(mail_env.app, session_id) == ((), False)
+
+
+def test_a_long_talk_is_cut_to_its_newest_messages(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer)
+    write(mail_env, session_id, *((None, str(number)) for number in range(MOST_LINES + 1)))
+    said, cut = transcript_of(mail_env.app, session_id)
+    assert (len(said), said[0].text, said[-1].text, cut) == (MOST_LINES, "1", str(MOST_LINES), True)
+
+
+def test_and_to_so_many_characters(mail_env: MailEnv, customer: UUID) -> None:
+    session_id = mail_env.completed(mail_env.mechanic(), customer)
+    count = MOST_CHARACTERS // 4000
+    write(mail_env, session_id, *((None, "x" * 4000) for _ in range(count + 1)))
+    assert (len(transcript_of(mail_env.app, session_id)[0]), transcript_of(mail_env.app, session_id)[1]) == (
+        count,
+        True,
+    )
+
+
+def test_a_summary_waits_no_longer_than_a_quarter_of_an_hour(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic
+) -> None:
+    session_id = mail_env.live(mechanic, customer).session_id
+    mail_env.let_time_pass(3600)
+    mail_env.end(customer, session_id)
+    mail_env.tell(mail_env.event(session_id, "session.ended"))
+    assert mail_env.deliveries() == []
+    mail_env.let_time_pass(900)
+    sweep(mail_env.app, lambda: 60.0)
+    mail_env.tell(mail_env.events(session_id)[-1])
+    assert mail_env.states() == [("session_completed", "sent", None)]
+    save_notes(mail_env.app, mechanic.user_id, session_id, NotesRequest(text="New pads.", version=1, confirmed=True))
+    mail_env.tell(mail_env.events(session_id)[-1])
+    assert mail_env.ses.kinds == ["session_completed", "notes_added"]
+    assert "After your chat, Mia wrote:\n\nNew pads." in mails(mail_env)[-1][2]

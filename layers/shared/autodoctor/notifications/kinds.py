@@ -27,7 +27,7 @@ class Kind(StrEnum):
     QUOTE_APPROVED = "quote_approved"
 
 
-class Line(ResponseModel):
+class TranscriptLine(ResponseModel):
     """A message of a room, as a transcript has it.
 
     Attributes:
@@ -77,7 +77,7 @@ class Facts(ResponseModel):
     ended_at: Utc | None = None
     duration_seconds: int | None = None
     notes: str | None = None
-    transcript: tuple[Line, ...] = ()
+    transcript: tuple[TranscriptLine, ...] = ()
     transcript_cut: bool = False
     released_by: str | None = None
     taken_by: str | None = None

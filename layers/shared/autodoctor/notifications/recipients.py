@@ -8,7 +8,7 @@ from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.events.model import NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
-from autodoctor.notifications.kinds import Facts, Kind, Line
+from autodoctor.notifications.kinds import Facts, Kind, TranscriptLine
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
 
@@ -189,11 +189,15 @@ def customer_of(database: Database, kind: Kind, event: SessionEvent | NotesEvent
     return _recipient(row, facts)
 
 
-def transcript_of(database: Database, session_id: UUID) -> tuple[tuple[Line, ...], bool]:
+def transcript_of(database: Database, session_id: UUID) -> tuple[tuple[TranscriptLine, ...], bool]:
     """What the parties said in a session's room, oldest first; and whether earlier messages had to be left out."""
     rows = database.all(_TRANSCRIPT, {"session_id": session_id, "most": MOST_LINES})
     lengths = accumulate(len(row["text"] or "") for row in rows)
-    newest = [Line(**row) for row, length in zip(rows[:MOST_LINES], lengths, strict=False) if length <= MOST_CHARACTERS]
+    newest = [
+        TranscriptLine(**row)
+        for row, length in zip(rows[:MOST_LINES], lengths, strict=False)
+        if length <= MOST_CHARACTERS
+    ]
     return tuple(reversed(newest)), len(newest) < len(rows)
 
 

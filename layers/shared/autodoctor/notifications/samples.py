@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from autodoctor.notifications.kinds import Facts, Kind, Line
+from autodoctor.notifications.kinds import Facts, Kind, TranscriptLine
 
 _COMMON: Final[dict[str, object]] = {
     "name": "Cora Castillo",
@@ -52,9 +52,13 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
         **_ENDED,
         "notes": "Front pads worn to 2 mm. Replace pads and check the discs.",
         "transcript": (
-            Line(at=datetime(2026, 3, 1, 9, 31, tzinfo=UTC), mechanic=None, text="It squeals <below 30> & smells."),
-            Line(at=datetime(2026, 3, 1, 9, 32, tzinfo=UTC), mechanic="Mia Moreno", text="Show me the front wheel."),
-            Line(at=datetime(2026, 3, 1, 9, 33, tzinfo=UTC), mechanic=None, text=None),
+            TranscriptLine(
+                at=datetime(2026, 3, 1, 9, 31, tzinfo=UTC), mechanic=None, text="It squeals <below 30> & smells."
+            ),
+            TranscriptLine(
+                at=datetime(2026, 3, 1, 9, 32, tzinfo=UTC), mechanic="Mia Moreno", text="Show me the front wheel."
+            ),
+            TranscriptLine(at=datetime(2026, 3, 1, 9, 33, tzinfo=UTC), mechanic=None, text=None),
         ),
         "transcript_cut": True,
     },

@@ -1,23 +1,15 @@
 """The template with its loops written out, as SAM hands it to CloudFormation, and the routes its handlers serve."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from cfnlint.decode import decode
-from cfnlint.template import Template
-from cfnlint.template.transforms.transform import language_extension
-from samtranslator.public.parser import Parser
-from samtranslator.public.translator import Translator
 
 from autodoctor.operations import handlers
 from autodoctor.web.http import Router
+from support.deployed_template import ROOT, expanded_template, transformed_template
 
-ROOT = Path(__file__).parents[2]
-REGION = "eu-central-1"
 UPLOADED = "s3://bucket/key"  # what `sam package` puts in place of a folder
 
 type Document = dict[str, Any]
@@ -32,14 +24,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def template() -> Document:
     """Return template.yaml with its loops (Fn::ForEach) and anchors written out, intrinsics in their long form."""
-    file = str(ROOT / "template.yaml")
-    parsed, problems = decode(file)
-    assert not problems
-    # CloudFormation runs AWS::LanguageExtensions before SAM's transform; aws-sam-translator does not know it.
-    refused, expanded = language_extension(Template(file, parsed, [REGION]))
-    assert not refused
-    document: Document = json.loads(json.dumps(expanded))
-    return document
+    return expanded_template()
 
 
 @pytest.fixture(scope="session")
@@ -52,14 +37,7 @@ def resources(template: Document) -> Document:
 @pytest.fixture(scope="session")
 def deployed(template: Document) -> Document:
     """Return the template that CloudFormation gets, after SAM's own transform."""
-    document = json.loads(json.dumps(template))
-    for resource in document["Resources"].values():
-        for key in ("CodeUri", "ContentUri"):
-            if key in resource["Properties"]:
-                resource["Properties"][key] = UPLOADED
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
-    made: Document = translator.translate(document, {})
-    return made
+    return transformed_template(template, lambda _folder: UPLOADED)
 
 
 @pytest.fixture(scope="session")

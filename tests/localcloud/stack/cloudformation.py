@@ -189,6 +189,7 @@ class Resolver:
             "Fn::Split": self._split,
             "Fn::FindInMap": self._find_in_map,
             "Fn::Equals": self._equals,
+            "Fn::EachMemberEquals": self._each_member_equals,
             "Fn::And": lambda value: all(self._truth(item) for item in sequence(value, "Fn::And")),
             "Fn::Or": lambda value: any(self._truth(item) for item in sequence(value, "Fn::Or")),
             "Fn::Not": lambda value: not self._truth(sequence(value, "Fn::Not")[0]),
@@ -325,6 +326,11 @@ class Resolver:
         if second not in row:
             raise TemplateError(f"FindInMap {name}.{first}.{second}: no such entry")
         return row[second]
+
+    def _each_member_equals(self, value: Value) -> bool:
+        """Whether every string of a list is this one; a list without any counts as such."""
+        members, wanted = sequence(self.resolve(value), "Fn::EachMemberEquals")
+        return all(text(member) == text(wanted) for member in sequence(members, "Fn::EachMemberEquals"))
 
     def _equals(self, value: Value) -> bool:
         left, right = sequence(self.resolve(value), "Fn::Equals")

@@ -35,7 +35,8 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("stripe_events.outcome", "stripe_events.type", "stripe_refunds.id", "stripe_refunds.payment_intent_id"),
     ),
     "what happened: states, kinds and ids, which name nobody": (
-        *("feed.previous_status", "feed.reason", "feed.status", "mail_deliveries.kind", "outbox.error"),
+        *("feed.previous_status", "feed.reason", "feed.status", "limit_counters.limit_name", "mail_deliveries.kind"),
+        "outbox.error",
         *("outbox_poison.error", "outbox_poison.payload", "outbox_poison.type", "quote_events.actor"),
         *("quote_events.from_status", "quote_events.to_status", "session_assignment_events.actor"),
         *("session_assignment_events.data", "session_assignment_events.from_status"),

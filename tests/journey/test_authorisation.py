@@ -18,6 +18,7 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from localcloud.commands.samples import INTAKE
 from support.account import Account, Caller
+from support.file_uploads import File
 from support.world import Mechanic
 
 
@@ -167,6 +168,14 @@ ROUTES = {
     "say how far one has read": Route(
         "POST", "/api/sessions/{session}/messages/read", live, session_of(200, 200, 404), lambda _session: {"seq": 1}
     ),
+    "promise a file for an intake": Route(
+        "POST", "/api/intakes/attachments", live, dict.fromkeys(ANY_CUSTOMER, 201), lambda _session: File().promise
+    ),
+    "promise a file for the room": Route(
+        "POST", "/api/sessions/{session}/attachments", live, session_of(201, 201, 404), lambda _session: File().promise
+    ),
+    # files that there are: tests/files/test_access.py
+    "read a file": Route("GET", "/api/attachments/{session}", live, dict.fromkeys(EVERYBODY, 404)),
     "see the customer's active session": Route("GET", "/api/customer/active-session", live, ANY_CUSTOMER),
     "see the mechanic's active session": Route("GET", "/api/mechanic/active-session", live, ANY_MECHANIC),
     "see one's availability": Route("GET", "/api/mechanic/availability", live, ACTIVE_MECHANIC),

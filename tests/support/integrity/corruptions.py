@@ -279,6 +279,35 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         ("UPDATE session_assignments SET urgent = true WHERE session_id = '{queued}'",),
         ("UPDATE sessions SET scheduled_for = NULL WHERE id = '{scheduled}'",),
     ],
+    # --- files
+    "upload_late": [(f"UPDATE attachments SET expires_at = {_A_DAY_AGO} WHERE state = 'promised'",)],
+    "file_unscanned": [(f"UPDATE attachments SET state_since = {_A_DAY_AGO} WHERE state = 'scanning'",)],
+    "file_not_removed": [
+        (f"UPDATE attachments SET removed_at = NULL, state_since = {_A_DAY_AGO} WHERE state = 'refused'",),
+    ],
+    "file_too_old": [
+        (f"UPDATE attachments SET created_at = {_A_DAY_AGO} - interval '2 hours' WHERE session_id IS NULL",),
+        (
+            "UPDATE attachments SET created_at = '2020-01-01' WHERE session_id = '{with files}'",
+            "UPDATE sessions SET ended_at = '2020-01-02' WHERE id = '{with files}'",
+        ),
+    ],
+    "file_of_a_stranger": [
+        ("UPDATE attachments SET user_id = new_id() WHERE session_id = '{with files}' AND role = 'customer'",),
+        ("UPDATE attachments SET session_id = '{live}' WHERE session_id = '{with files}' AND role = 'mechanic'",),
+    ],
+    "file_of_another_room": [
+        ("UPDATE attachments SET session_id = '{live}' WHERE session_id = '{with files}'",),
+        ("UPDATE session_messages SET attachment_id = new_id() WHERE attachment_id IS NOT NULL",),
+    ],
+    "file_of_erased": [
+        (
+            (
+                "UPDATE customers SET erased_at = now() WHERE id ="
+                " (SELECT customer_id FROM intakes WHERE id = '{with files}')"
+            ),
+        ),
+    ],
     # --- activity, queue, outbox
     "orphan_left": [(f"UPDATE sessions SET created_at = {_A_DAY_AGO} WHERE id = '{{queued}}'",)],
     "live_too_long": [

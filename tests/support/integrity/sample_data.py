@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable  # noqa: TC003 - annotates local variables
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from psycopg import sql
@@ -19,10 +20,13 @@ from autodoctor.sessions.accept import decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, leave, release
+from support.attachment_rows import attachment
 from support.concurrency.queue_machine import attempt
 from support.money.purchases import buy, complete, give
 from support.money.refund_env import RefundEnv
 from support.world import Mechanic, World
+
+_SHOW: Final = "SELECT outcome FROM post_message(%s, %s, %s, 'Look', %s)"
 
 
 class SampleData:
@@ -272,6 +276,21 @@ class SampleData:
         for name, way in ways.items():
             self.sessions[name] = way()
         self.refund_env.checkout_env.ask(new_id())  # a page that nobody paid
+        self._files()
+
+    def _files(self) -> None:
+        """Files in each state, and two that messages show."""
+        mechanic, customer = self.world.mechanic(), new_id()
+        session = self.world.live(mechanic, customer).session_id
+        self.sessions["with files"] = session
+        for place, state in enumerate(("clean", "scanning", "refused"), start=1):
+            attachment(self.world, customer, session=session, place=place, state=state)
+        for party in (customer, mechanic):
+            user = party.user_id if isinstance(party, Mechanic) else party
+            shown = attachment(self.world, party, session=session)
+            self.world.app.one(_SHOW, (session, user, new_id(), shown))
+        attachment(self.world, customer, session=session, state="promised")
+        attachment(self.world, customer)
 
     def _parted(self) -> UUID:
         mechanic, customer = self.world.mechanic(), new_id()

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from autodoctor.domain.invariants import INVARIANTS
-from autodoctor.integrity.checks import now, schema
+from autodoctor.integrity.checks import files, now, schema
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.verify import ALL_CHECKS, MADE_BY, SAMPLES, Outcome
 from autodoctor.web.schemas import ResponseModel, Utc
@@ -119,7 +119,7 @@ class VerifyReport(ResponseModel):
         )
 
 
-_OF_NOW: Final = frozenset(check.slug for check in (*schema.CHECKS, *now.CHECKS))
+_OF_NOW: Final = frozenset(check.slug for check in (*schema.CHECKS, *now.CHECKS, *files.NOW))
 """Looked at as a whole by every run: what was wrong an hour ago is not carried on."""
 
 

@@ -7,7 +7,7 @@ from autodoctor.admin.mechanics import MechanicNotFound
 from autodoctor.ids import new_id
 from autodoctor.payments.stripe.client import stripe_client
 from autodoctor.payments.stripe.connect import onboarding, start_onboarding
-from autodoctor.payments.stripe.lease import BACK_OFF, Sent
+from autodoctor.payments.stripe.lease import Sent
 from support.money.refund_env import SHARE, RefundEnv
 
 
@@ -17,9 +17,7 @@ def test_a_mechanic_begins_anew_and_is_sent_what_was_given_up(refund_env: Refund
     refund_env.earned()
     refund_env.earned()
     refund_env.checkout_env.world.owner.execute("UPDATE mechanic_accounts SET stripe_account_id = 'acct_gone'")
-    for _attempt in BACK_OFF:
-        refund_env.payouts()
-        refund_env.later()
+    refund_env.checkout_env.world.owner.execute("UPDATE payouts SET state = 'failed', next_attempt_at = NULL")
     assert refund_env.checkout_env.one("SELECT count(*) FROM payouts WHERE state = 'failed'") == 2
     admin = new_id()
     assert [renew_account(app, admin, refund_env.mechanic.id).renewed for _ in range(2)] == [True, False]

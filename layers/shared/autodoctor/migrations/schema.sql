@@ -2743,7 +2743,7 @@ CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
     UPDATE mechanic_accounts
        SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
            transfers_enabled = false, payouts_enabled = false, details_submitted = false,
-           stripe_as_of = NULL, doubtful = false,
+           stripe_as_of = NULL, doubtful = false, closed = false,
            idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
            updated_at = clock_timestamp()
      WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id
@@ -2755,7 +2755,7 @@ CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
   SELECT EXISTS (SELECT FROM given_up)
 $$;
 
-COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'For operators, when Stripe rejected or deleted a mechanic''s account: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
+COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'When Stripe rejected or closed a mechanic''s account, for operators and for the mechanic''s own onboarding: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
 
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -4322,6 +4322,7 @@ CREATE TABLE public.mechanic_accounts (
     details_submitted boolean DEFAULT false NOT NULL,
     stripe_as_of timestamp with time zone,
     doubtful boolean DEFAULT false NOT NULL,
+    closed boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT mechanic_accounts_state_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
 );
@@ -4347,6 +4348,8 @@ COMMENT ON COLUMN public.mechanic_accounts.details_submitted IS 'Whether the mec
 COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'The instant of this state, by Stripe''s clock in whole seconds; null: Stripe has not reported it.';
 
 COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
+
+COMMENT ON COLUMN public.mechanic_accounts.closed IS 'Whether Stripe says that the account is closed, or no longer connected to us: the mechanic''s next onboarding makes a new one.';
 
 COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 
@@ -6425,6 +6428,8 @@ GRANT UPDATE(details_submitted) ON TABLE public.mechanic_accounts TO autodoctor_
 GRANT UPDATE(stripe_as_of) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
 GRANT UPDATE(doubtful) ON TABLE public.mechanic_accounts TO autodoctor_app;
+
+GRANT UPDATE(closed) ON TABLE public.mechanic_accounts TO autodoctor_app;
 
 GRANT UPDATE(updated_at) ON TABLE public.mechanic_accounts TO autodoctor_app;
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MalformedBody
@@ -18,15 +18,18 @@ from autodoctor.payments.checkout.mismatch import MISMATCHES, report_mismatch
 from autodoctor.payments.losses.dashboard_refunds import charge_refunded, refund_reported
 from autodoctor.payments.losses.disputes import dispute_reported
 from autodoctor.payments.losses.losses import book_losses
-from autodoctor.payments.outgoing.transfer_events import bank_refused, transfer_reversed
+from autodoctor.payments.outgoing.transfer_events import bank_paid, bank_refused, transfer_reversed
 from autodoctor.payments.stripe.client import stripe_secrets
-from autodoctor.payments.stripe.connect import account_updated
+from autodoctor.payments.stripe.connect import account_closed, account_updated
+from autodoctor.payments.stripe.fields import StripeId
 from autodoctor.payments.stripe.signature import verify_signature
 from autodoctor.web.schemas import ResponseModel, unstorable
 
 type Endpoint = Literal["platform", "connect"]
 REFUND_EVENTS: Final = frozenset({"refund.created", "refund.updated", "refund.failed", "charge.refund.updated"})
 """These contain the refund; `charge.refunded` contains the charge."""
+
+_LONGEST_ID: Final = 255
 
 _RECORD: Final[LiteralString] = """
 INSERT INTO stripe_events (id, endpoint, type, account, object_id, livemode, created_at)
@@ -36,8 +39,6 @@ ON CONFLICT (id) DO NOTHING
 _STAMP: Final[LiteralString] = """
 UPDATE stripe_events SET handled_at = clock_timestamp(), outcome = %(outcome)s WHERE id = %(id)s AND handled_at IS NULL
 """
-
-type StripeId = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class _Data(BaseModel):
@@ -84,7 +85,7 @@ def receive(database: Database, endpoint: Endpoint, body: bytes, signature: str)
 
     Raises:
         BadSignature: Stripe did not sign it with a secret of this endpoint, or not just now.
-        MalformedBody: it is signed, but not an event.
+        MalformedBody: it is signed, but not an event, or its object is not of the type's shape.
     """
     secrets = stripe_secrets()
     verify_signature(
@@ -117,7 +118,7 @@ def _handle(
     parameters = {
         **event.model_dump(include={"id", "type", "account", "livemode"}),
         "endpoint": endpoint,
-        "object_id": object_id if isinstance(object_id, str) else None,
+        "object_id": object_id[:_LONGEST_ID] if isinstance(object_id, str) else None,
         "created_at": datetime.fromtimestamp(event.created, UTC),
     }
     if connection.execute(_RECORD, parameters).rowcount == 0:
@@ -132,10 +133,26 @@ def _act(
     connection: psycopg.Connection[Row], endpoint: Endpoint, event: StripeEvent, *, livemode: bool
 ) -> tuple[Effect, str]:
     nothing = Effect("unchanged")
-    if event.livemode is not livemode:  # the endpoint of connected accounts gets the events of both modes
-        return nothing, "other_mode"
+    if event.livemode is not livemode:
+        # Stripe sends a live endpoint of connected accounts their test events too (docs.stripe.com/connect/webhooks)
+        return nothing, "ignored" if endpoint == "connect" and livemode else "other_mode"
     if (event.account is not None) is not (endpoint == "connect"):
         return nothing, "other_endpoint"
+    try:
+        return _act_on(connection, endpoint, event, livemode=livemode)
+    except ValidationError:
+        raise MalformedBody(f"The event's object is not of the shape that {event.type} has.") from None
+
+
+def _act_on(
+    connection: psycopg.Connection[Row], endpoint: Endpoint, event: StripeEvent, *, livemode: bool
+) -> tuple[Effect, str]:
+    """Handle an event of our mode and of this endpoint.
+
+    Raises:
+        ValidationError: its object is not what its type says.
+    """
+    nothing = Effect("unchanged")
     if endpoint == "connect":
         return nothing, _of_account(connection, event)
     if event.type.startswith("checkout.session."):
@@ -167,17 +184,14 @@ def _of_account(connection: psycopg.Connection[Row], event: StripeEvent) -> str:
         return account_updated(connection, event.data.object, happened_at)
     if event.type == "payout.failed" and event.account is not None:
         return bank_refused(connection, event.account, happened_at)
+    if event.type == "payout.paid" and event.account is not None:
+        return bank_paid(connection, event.account)
+    if event.type == "account.application.deauthorized" and event.account is not None:
+        return "account_closed" if account_closed(connection, event.account) else "unchanged"
     return "ignored"
 
 
 def _page(event: StripeEvent) -> CheckoutPage:
-    """The event's Checkout Session.
-
-    Raises:
-        MalformedBody: it has none.
-    """
+    """The event's Checkout Session."""
     failed = event.type == "checkout.session.async_payment_failed"
-    try:
-        return CheckoutPage.model_validate({**event.data.object, "payment_failed": failed})
-    except ValidationError:
-        raise MalformedBody("The event has no Checkout Session.") from None
+    return CheckoutPage.model_validate({**event.data.object, "payment_failed": failed})

@@ -12,6 +12,7 @@ CREATE TABLE mechanic_accounts (
   details_submitted   boolean NOT NULL DEFAULT false,
   stripe_as_of        timestamptz,
   doubtful            boolean NOT NULL DEFAULT false,
+  closed              boolean NOT NULL DEFAULT false,
   updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT mechanic_accounts_state_of_an_account
     CHECK (stripe_account_id IS NOT NULL OR NOT (transfers_enabled OR payouts_enabled OR details_submitted))
@@ -29,11 +30,13 @@ COMMENT ON COLUMN mechanic_accounts.stripe_as_of IS
   'The instant of this state, by Stripe''s clock in whole seconds; null: Stripe has not reported it.';
 COMMENT ON COLUMN mechanic_accounts.doubtful IS
   'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
+COMMENT ON COLUMN mechanic_accounts.closed IS
+  'Whether Stripe says that the account is closed, or no longer connected to us: the mechanic''s next onboarding makes a new one.';
 COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 GRANT SELECT,
       INSERT (mechanic_id, idempotency_key),
       UPDATE (idempotency_key, keyed_at, asked, stripe_account_id, former_account_ids, transfers_enabled,
-              payouts_enabled, details_submitted, stripe_as_of, doubtful, updated_at)
+              payouts_enabled, details_submitted, stripe_as_of, doubtful, closed, updated_at)
   ON mechanic_accounts TO autodoctor_app;
 
 -- One leased table: payouts, refunds and payout_reversals inherit its columns and constraints and hold its rows, so a
@@ -207,7 +210,7 @@ CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE s
     UPDATE mechanic_accounts
        SET former_account_ids = array_append(former_account_ids, stripe_account_id), stripe_account_id = NULL,
            transfers_enabled = false, payouts_enabled = false, details_submitted = false,
-           stripe_as_of = NULL, doubtful = false,
+           stripe_as_of = NULL, doubtful = false, closed = false,
            idempotency_key = 'account:' || mechanic_id || ':' || new_id(), keyed_at = clock_timestamp(), asked = false,
            updated_at = clock_timestamp()
      WHERE mechanic_id = mechanic AND stripe_account_id IS NOT NULL RETURNING mechanic_id
@@ -219,7 +222,7 @@ CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE s
   SELECT EXISTS (SELECT FROM given_up)
 $$;
 COMMENT ON FUNCTION renew_mechanic_account(uuid) IS
-  'For operators, when Stripe rejected or deleted a mechanic''s account: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
+  'When Stripe rejected or closed a mechanic''s account, for operators and for the mechanic''s own onboarding: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
 
 -- A payout with an open hold is not sent, whatever else happens to it. Triggers keep its state: so a path that makes
 -- payouts due again (a won dispute, a new account, an operator's retry) cannot overlook a hold.

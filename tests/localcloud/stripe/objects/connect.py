@@ -80,7 +80,7 @@ def list_accounts(state: State, call: Call) -> Json:
 def require_destination(state: State, account_id: str) -> Json:
     """Return a transfer's destination, which must be able to receive it. Raises ApiError."""
     account = state.find("account", account_id)
-    if account is None:
+    if account is None or account.get("_closed"):
         raise missing_object("destination", account_id, "destination")
     if account["capabilities"].get("transfers") != "active":
         message = (
@@ -106,6 +106,15 @@ def put_standing(state: State, account_id: str, standing: Standing) -> Json:
     state.save(account)
     _tell(state, account)
     return account
+
+
+def close_account(state: State, account_id: str) -> None:
+    """Let an account's owner close it, or disconnect it from the platform: we no longer see it. Raises ApiError."""
+    account = _account(state, account_id)
+    account["_closed"] = True
+    state.save(account)
+    application = {"id": "ca_" + state.platform[5:], "object": "application", "name": "The platform"}
+    state.emit("account.application.deauthorized", application, account=account_id)
 
 
 def create_account_link(state: State, call: Call) -> Json:
@@ -135,6 +144,8 @@ def create_account_link(state: State, call: Call) -> Json:
 
 def _account(state: State, account_id: str, param: str = "id") -> Json:
     found = state.find("account", account_id)
+    if found is not None and found.get("_closed"):
+        found = None
     if found is None and param == "id":
         message = (
             f"The provided key '{state.api_key[:11]}...' does not have access to account '{account_id}' "

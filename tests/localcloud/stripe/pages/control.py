@@ -131,6 +131,11 @@ class StripeControl:
         with self._state.store.transaction():
             return self._shown(connect.put_standing(self._state, account, "restricted"))
 
+    def close_account(self, account: str) -> None:
+        """Let an account's owner close it, or disconnect it from us."""
+        with self._state.store.transaction():
+            connect.close_account(self._state, account)
+
     def pay_out(self, account: str, amount: int | None = None) -> Json:
         """Send an account's available balance (or so many cents) to its bank."""
         with self._state.store.transaction():

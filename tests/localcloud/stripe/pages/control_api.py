@@ -22,6 +22,7 @@ _NAMES: Final = (
     "bank_answers",
     "books",
     "clear_faults",
+    "close_account",
     "close_dispute",
     "configure_endpoint",
     "disturb",

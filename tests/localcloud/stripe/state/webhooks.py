@@ -32,7 +32,7 @@ EVENTS: Final[dict[Name, tuple[str, ...]]] = {
         "refund.*",
         "transfer.reversed",
     ),
-    "connect": ("account.updated", "payout.failed"),
+    "connect": ("account.updated", "account.application.deauthorized", "payout.failed", "payout.paid"),
 }
 _ONCE: Final = ("charge.dispute.created", "charge.dispute.closed", "refund.failed")
 """The types in place of `refund.*` and `charge.dispute.*` that earlier versions gave the platform's endpoint."""

@@ -205,6 +205,8 @@ def _params(checkout: Row) -> "SessionCreateParams":
     back = f"{session_base_url()}/{'credits' if checkout['kind'] == 'pack' else f'intakes/{checkout["intake_id"]}'}"
     return {
         "mode": "payment",
+        # With another currency on the page, refunds and disputes would be in amounts that are not the price.
+        "adaptive_pricing": {"enabled": False},
         "client_reference_id": str(checkout["id"]),
         "metadata": metadata,
         "payment_intent_data": {"metadata": metadata},

@@ -18,6 +18,7 @@ from autodoctor.ids import new_id
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.payments.stripe.fields import Cents, StripeId
 from autodoctor.sessions.factory import FACTORY_CTES
 
 type CheckoutOutcome = Literal[
@@ -55,12 +56,12 @@ class CheckoutPage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: str
-    amount_total: int | None
+    id: StripeId
+    amount_total: Cents | None
     currency: str | None
     livemode: bool
     metadata: dict[str, str] | None = None
-    payment_intent: str | None = None
+    payment_intent: StripeId | None = None
     payment_status: str
     status: str | None
     payment_failed: bool = False
@@ -95,11 +96,20 @@ def apply(connection: psycopg.Connection[Row], page: CheckoutPage, *, livemode: 
         return Effect("not_ours")
     if page.payment_status == "unpaid" and checkout["stripe_session_id"] not in (None, page.id):
         return Effect("unchanged")  # made by a call that Stripe answered with an error: nobody knows its URL
-    sold_for_nothing = page.payment_status not in ("paid", "unpaid")
-    if page.livemode is not livemode or checkout["stripe_session_id"] not in (None, page.id) or sold_for_nothing:
+    if page.livemode is not livemode or checkout["stripe_session_id"] not in (None, page.id):
         return Effect("mismatch")
-    if page.payment_status == "paid":
-        return _fulfil(connection, checkout, page)
+    match page.payment_status:
+        case "paid":
+            return _fulfil(connection, checkout, page)
+        case "unpaid":
+            return _close(connection, checkout, page)
+        case _:  # sold for nothing, by a coupon that is not ours
+            if checkout["status"] in _BEFORE["failed"]:
+                _move(connection, checkout, page, "failed")  # an open page would keep its customer from every other
+            return Effect("mismatch")
+
+
+def _close(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect:
     status = _unpaid_status(page)
     if checkout["status"] not in _BEFORE[status]:
         return Effect("unchanged")

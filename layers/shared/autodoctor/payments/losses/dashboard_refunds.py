@@ -6,7 +6,7 @@ it was refunded in all. If we do not know all of them then, they are looked up s
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, LiteralString
+from typing import Annotated, Any, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from autodoctor.db import Row
 from autodoctor.payments.losses.losses import book_losses, lock_payment
+from autodoctor.payments.stripe.fields import Cents, StripeId
 
 CAME_BACK: Final = frozenset({"failed", "canceled"})
 """In one of these states a refund moved no money in the end."""
@@ -45,10 +46,10 @@ type ChargeOutcome = RefundOutcome | Literal["refund_noted"]
 
 
 class _Refund(BaseModel):
-    id: str
-    amount: int = Field(gt=0)
+    id: StripeId
+    amount: Annotated[Cents, Field(gt=0)]
     currency: str
-    payment_intent: str | None = None
+    payment_intent: StripeId | None = None
     status: str | None = None
 
 
@@ -57,9 +58,9 @@ class _Refunds(BaseModel):
 
 
 class _Charge(BaseModel):
-    id: str
-    amount_refunded: int = Field(ge=0)
-    payment_intent: str | None = None
+    id: StripeId
+    amount_refunded: Cents
+    payment_intent: StripeId | None = None
     metadata: dict[str, str] = {}
     refunds: _Refunds | None = None
 

@@ -16,7 +16,7 @@ from autodoctor.payments.losses.disputes import OPEN, disputes_of, has_unbooked,
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment, lock_payment_of
 from autodoctor.payments.stripe import lease
 from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
-from autodoctor.payments.stripe.connect import look_up_account
+from autodoctor.payments.stripe.connect import takes_transfers
 from autodoctor.payments.stripe.lease import AttemptOutcome, JobKind, NotYet, Sent
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stripe.params import TransferCreateParams
 
 _BALANCE_SHORT: Final = frozenset({"balance_insufficient", "insufficient_funds"})
-_CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid"})
+_CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid", "resource_missing"})
 
 _READ: Final[LiteralString] = """
 SELECT p.session_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
@@ -149,7 +149,7 @@ def _obstacle(
     account_id = payout["stripe_account_id"]
     if account_id is None:
         return "onboarding"
-    if not payout["transfers_enabled"] and not look_up_account(database, client, account_id):
+    if not payout["transfers_enabled"] and not takes_transfers(database, client, account_id):
         return "onboarding"
     if payout["by_card"] and payout["stripe_payment_intent_id"] is None:
         return "payment"
@@ -179,9 +179,9 @@ def _refused(database: Database, client: "stripe.StripeClient", payout: Row, ref
         return NotYet("balance", refused.reason)
     if refused.code in _CANNOT_TAKE and payout["stripe_account_id"] is not None:
         try:
-            if not look_up_account(database, client, payout["stripe_account_id"]):
+            if not takes_transfers(database, client, payout["stripe_account_id"]):
                 return NotYet("onboarding", refused.reason, uncounted=True)
-        except (StripeRefused, OutcomeUnknown):  # the account is gone, or Stripe is: an attempt like any other
+        except (StripeRefused, OutcomeUnknown):  # an attempt like any other
             return NotYet("retry", refused.reason)
     return NotYet("retry", refused.reason)
 

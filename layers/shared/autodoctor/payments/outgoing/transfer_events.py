@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, LiteralString
+from typing import Annotated, Any, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -12,10 +12,19 @@ from autodoctor.db import Row
 from autodoctor.payments.ledger.accounts import STRIPE, TransferKind, mechanic_payable, mechanic_receivable
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.booking import owed_of, withhold
+from autodoctor.payments.losses.losses import lock_payment_of
+from autodoctor.payments.outgoing.payouts import note_sent
+from autodoctor.payments.stripe.fields import Cents, StripeId
 
+_WHICH: Final[LiteralString] = """
+SELECT id, session_id FROM payouts
+ WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL)
+"""
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, mechanic_id, state, kind FROM payouts
- WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL) FOR NO KEY UPDATE
+SELECT id, session_id, mechanic_id, state, kind, currency, stripe_transfer_id,
+       amount_cents - withheld_cents AS left_cents
+  FROM payouts
+ WHERE id = %(id)s FOR NO KEY UPDATE
 """
 _REVERSED: Final[LiteralString] = """
 UPDATE payouts SET state = 'reversed', reversed_cents = reversed_cents + %(cents)s
@@ -29,9 +38,15 @@ UPDATE mechanic_accounts SET payouts_enabled = false, stripe_as_of = %(happened_
 """
 
 
+# `payout.failed` switched it off: what it is now is looked up when somebody asks.
+_BANK_PAID: Final[LiteralString] = """
+UPDATE mechanic_accounts SET doubtful = true WHERE stripe_account_id = %(account_id)s AND NOT payouts_enabled
+"""
+
+
 class _Reversal(BaseModel):
-    id: str
-    amount: int = Field(gt=0)
+    id: StripeId
+    amount: Annotated[Cents, Field(gt=0)]
 
 
 class _Reversals(BaseModel):
@@ -39,7 +54,8 @@ class _Reversals(BaseModel):
 
 
 class _Transfer(BaseModel):
-    id: str
+    id: StripeId
+    amount: Cents = 0
     currency: str
     transfer_group: str | None = None
     reversals: _Reversals
@@ -53,28 +69,42 @@ class _Transfer(BaseModel):
 
 
 class TransferNotStored(Exception):
-    """A transfer was reversed before we stored that it was sent: Stripe has to deliver the event again."""
+    """A transfer was reversed that we have not stored as sent."""
 
 
-def transfer_reversed(connection: psycopg.Connection[Row], transfer: dict[str, Any]) -> Literal["reversed", "not_ours"]:
+def transfer_reversed(
+    connection: psycopg.Connection[Row], transfer: dict[str, Any]
+) -> Literal["reversed", "not_ours", "mismatch"]:
     """Book the reversals of a transfer, each once: the mechanic is owed the money again, but it is not sent again.
+
+    That it can be reversed proves that it was sent, so a payout that does not say so yet, or was given up, is noted as
+    sent first.
 
     Args:
         connection: in the transaction of the event.
         transfer: Stripe's Transfer object, with its latest reversals.
 
+    Returns:
+        mismatch: it names a payout of ours that cannot have become this transfer: a person has to look.
+
     Raises:
-        TransferNotStored: the payout is still being sent.
         pydantic.ValidationError: it is not a transfer.
     """
     reported = _Transfer.model_validate(transfer)
-    if reported.currency != "usd":
+    named = {"transfer_id": reported.id, "payout_id": reported.payout_id}
+    which = connection.execute(_WHICH, named).fetchone()
+    if which is None or reported.currency != "usd":
         return "not_ours"
-    payout = connection.execute(_PAYOUT, {"transfer_id": reported.id, "payout_id": reported.payout_id}).fetchone()
+    lock_payment_of(connection, which["session_id"])
+    payout = connection.execute(_PAYOUT, which).fetchone()
     if payout is None:
-        return "not_ours"
+        raise RuntimeError(f"payout {which['id']} is gone")
     if payout["state"] not in ("sent", "reversed"):
-        raise TransferNotStored
+        if payout["state"] == "cancelled" or not 0 < reported.amount <= payout["left_cents"]:
+            return "mismatch"
+        note_sent(connection, {**payout, "amount_cents": reported.amount}, reported.id)
+    elif payout["stripe_transfer_id"] != reported.id:
+        return "mismatch"
     book_reversals(connection, payout, {each.id: each.amount for each in reported.reversals.data})
     return "reversed"
 
@@ -116,3 +146,13 @@ def bank_refused(
     """
     values = {"account_id": account_id, "happened_at": happened_at}
     return "bank_refused" if connection.execute(_BANK_REFUSED, values).rowcount else "unchanged"
+
+
+def bank_paid(connection: psycopg.Connection[Row], account_id: str) -> Literal["bank_paid", "unchanged"]:
+    """Doubt that payouts to a mechanic's bank fail, as one has just arrived: the account is looked up when needed.
+
+    Args:
+        connection: in the transaction of the event.
+        account_id: Stripe's, of the connected account.
+    """
+    return "bank_paid" if connection.execute(_BANK_PAID, {"account_id": account_id}).rowcount else "unchanged"

@@ -1,7 +1,10 @@
 """Calls to Stripe end in one of three ways: done, refused, or with an unknown outcome (SPEC.md#stripe-calls)."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import stripe
 
 _UNKNOWN_CODES: Final = frozenset({"idempotency_key_in_use", "lock_timeout"})
 _REASON_LENGTH: Final = 300
@@ -50,9 +53,18 @@ def call_stripe[T](call: Callable[[], T]) -> T:
         stripe.AuthenticationError,
         stripe.PermissionError,
     ) as refused:
-        if refused.code in _UNKNOWN_CODES:
-            raise OutcomeUnknown(f"{type(refused).__name__}: {refused.code}") from refused
-        raise StripeRefused(refused.code or "", refused.user_message or type(refused).__name__) from refused
+        code = _code(refused)
+        if code in _UNKNOWN_CODES:
+            raise OutcomeUnknown(f"{type(refused).__name__}: {code}") from refused
+        raise StripeRefused(code, refused.user_message or type(refused).__name__) from refused
     except stripe.StripeError as failure:
         status = failure.http_status or "no answer"
         raise OutcomeUnknown(f"{type(failure).__name__} ({status})") from failure
+
+
+def _code(refused: "stripe.StripeError") -> str:
+    """Stripe's code; the library forgets that of a 403."""
+    body: object = refused.json_body
+    error = body.get("error") if isinstance(body, dict) else None
+    code = refused.code or (error.get("code") if isinstance(error, dict) else None)
+    return code if isinstance(code, str) else ""

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
+from pydantic import BaseModel
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive, PaymentsUnavailable
 from autodoctor.observability import logger
 from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
+from autodoctor.payments.stripe.fields import StripeId
 from autodoctor.settings import session_base_url
 from autodoctor.web.schemas import ResponseModel, Utc
 
@@ -22,7 +24,17 @@ KEY_HOURS: Final = 23
 """For how long we rely on an idempotency key: Stripe keeps it for at least a day."""
 _CLOCKS_APART: Final = timedelta(minutes=15)
 
-type OnboardingStatus = Literal["not_started", "pending", "restricted", "complete"]
+_GONE: Final = frozenset({"account_invalid", "resource_missing"})
+"""Stripe's codes for an account that it does not know, or does not let us use any more."""
+
+type OnboardingStatus = Literal["not_started", "pending", "restricted", "complete", "closed"]
+
+
+class _Account(BaseModel):
+    id: StripeId
+    capabilities: dict[str, str] = {}
+    payouts_enabled: bool = False
+    details_submitted: bool = False
 
 
 class OnboardingLink(ResponseModel):
@@ -37,7 +49,8 @@ class Onboarding(ResponseModel):
 
     Attributes:
         status: not_started; pending: Stripe still needs details; restricted: Stripe has all details, but takes no money
-            for the mechanic; complete: money can be sent to them.
+            for the mechanic; complete: money can be sent to them; closed: the account was closed or disconnected, and
+            another onboarding makes a new one.
         payouts_enabled: whether Stripe passes the money on to their bank.
     """
 
@@ -57,6 +70,7 @@ SELECT m.id AS mechanic_id, a.idempotency_key, a.keyed_at, a.asked, a.stripe_acc
        a.keyed_at < clock_timestamp() - make_interval(hours => %(key_hours)s) AS key_is_old,
        coalesce(a.transfers_enabled, false) AS transfers_enabled, coalesce(a.payouts_enabled, false) AS payouts_enabled,
        coalesce(a.details_submitted, false) AS details_submitted, coalesce(a.doubtful, false) AS doubtful,
+       coalesce(a.closed, false) AS closed,
        coalesce(a.former_account_ids, '{}') AS former_account_ids
   FROM mechanics m LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id
  WHERE m.user_id = %(user_id)s
@@ -88,7 +102,7 @@ UPDATE mechanic_accounts
                             OR (transfers_enabled, payouts_enabled, details_submitted)
                                <> (%(transfers)s, %(payouts)s, %(details)s)) END,
        transfers_enabled = %(transfers)s, payouts_enabled = %(payouts)s, details_submitted = %(details)s,
-       stripe_as_of = greatest(stripe_as_of, %(stripe_as_of)s), updated_at = clock_timestamp()
+       closed = false, stripe_as_of = greatest(stripe_as_of, %(stripe_as_of)s), updated_at = clock_timestamp()
  WHERE stripe_account_id = %(account_id)s
    AND (stripe_as_of IS NULL OR stripe_as_of <= %(stripe_as_of)s OR updated_at < %(called_at)s) RETURNING mechanic_id
 """
@@ -99,6 +113,14 @@ UPDATE mechanic_accounts SET doubtful = true
  WHERE stripe_account_id = %(account_id)s AND transfers_enabled AND NOT payouts_enabled
    AND (transfers_enabled, details_submitted) <> (%(transfers)s, %(details)s)
 """
+_CLOSED: Final[LiteralString] = """
+UPDATE mechanic_accounts
+   SET closed = true, transfers_enabled = false, payouts_enabled = false, doubtful = false,
+       updated_at = clock_timestamp()
+ WHERE stripe_account_id = %(account_id)s AND NOT closed
+"""
+# Nothing is lost by it: what waits for onboarding goes to the new account.
+_RENEW: Final[LiteralString] = "SELECT renew_mechanic_account(%(mechanic_id)s)"
 _OURS: Final[LiteralString] = "SELECT FROM mechanic_accounts WHERE stripe_account_id = %(account_id)s"
 _NOW: Final[LiteralString] = "SELECT clock_timestamp() AS now"
 
@@ -129,7 +151,7 @@ def onboarding(database: Database, client: "Callable[[], stripe.StripeClient]", 
 
 
 def start_onboarding(database: Database, client: "stripe.StripeClient", user_id: UUID) -> OnboardingLink:
-    """A link to Stripe's pages; the first one creates the account, once.
+    """A link to Stripe's pages; the first one creates the account, once, and so does the first after it was closed.
 
     Args:
         client: of Stripe.
@@ -143,7 +165,10 @@ def start_onboarding(database: Database, client: "stripe.StripeClient", user_id:
     database.execute(_BEGIN, {"user_id": user_id})  # no row if it began before, or if there is no such mechanic
     account = _account(database, user_id)
     try:
-        link = _link(client, account["stripe_account_id"] or _created(database, client, user_id))
+        if account["closed"]:
+            link = _anew(database, client, user_id)
+        else:
+            link = _link_of(database, client, user_id, account["stripe_account_id"])
     except (StripeRefused, OutcomeUnknown) as failure:
         raise PaymentsUnavailable from failure
     return OnboardingLink(url=link.url, expires_at=datetime.fromtimestamp(link.expires_at, UTC))
@@ -168,14 +193,18 @@ def account_updated(
 
     Returns:
         `outdated` where something newer is stored; `not_ours` where no mechanic has the account.
+
+    Raises:
+        pydantic.ValidationError: it is not an account.
     """
+    reported = _Account.model_validate(account)
     state = {
-        "account_id": account["id"],
+        "account_id": reported.id,
         "stripe_as_of": stripe_as_of,
         "called_at": called_at,
-        "transfers": account.get("capabilities", {}).get("transfers") == "active",
-        "payouts": bool(account.get("payouts_enabled")),
-        "details": bool(account.get("details_submitted")),
+        "transfers": reported.capabilities.get("transfers") == "active",
+        "payouts": reported.payouts_enabled,
+        "details": reported.details_submitted,
     }
     row = connection.execute(_STATE, state).fetchone()
     if row is not None and state["transfers"]:
@@ -184,6 +213,35 @@ def account_updated(
         return "account_updated"
     connection.execute(_DOUBT, state)
     return "not_ours" if connection.execute(_OURS, state).fetchone() is None else "outdated"
+
+
+def account_closed(connection: psycopg.Connection[Row], account_id: str) -> bool:
+    """Store that an account is closed, or no longer connected to us: nothing is sent to it from now on.
+
+    Args:
+        connection: in the transaction of the caller.
+        account_id: Stripe's.
+
+    Returns:
+        Whether that is news.
+    """
+    return connection.execute(_CLOSED, {"account_id": account_id}).rowcount == 1
+
+
+def takes_transfers(database: Database, client: "stripe.StripeClient", account_id: str) -> bool:
+    """Whether an account can take money, as Stripe says now; a closed one is stored as such, and takes none.
+
+    Raises:
+        StripeRefused: Stripe refused for another reason.
+        OutcomeUnknown: Stripe did not answer.
+    """
+    try:
+        return look_up_account(database, client, account_id)
+    except StripeRefused as refused:
+        if refused.code not in _GONE:
+            raise
+    database.transaction(lambda connection: account_closed(connection, account_id))
+    return False
 
 
 def look_up_account(database: Database, client: "stripe.StripeClient", account_id: str) -> bool:
@@ -214,9 +272,31 @@ def _account(database: Database, user_id: UUID) -> Row:
 def _status(account: Row) -> OnboardingStatus:
     if account["stripe_account_id"] is None:
         return "not_started"
+    if account["closed"]:
+        return "closed"
     if account["transfers_enabled"]:
         return "complete"
     return "restricted" if account["details_submitted"] else "pending"
+
+
+def _link_of(
+    database: Database, client: "stripe.StripeClient", user_id: UUID, account_id: str | None
+) -> "stripe.AccountLink":
+    """A link for the account, or for a new one if there is none, or if it turns out to be closed."""
+    try:
+        return _link(client, account_id or _created(database, client, user_id))
+    except StripeRefused as refused:
+        if account_id is None or refused.code not in _GONE or takes_transfers(database, client, account_id):
+            raise
+        if not _account(database, user_id)["closed"]:
+            raise
+    return _anew(database, client, user_id)
+
+
+def _anew(database: Database, client: "stripe.StripeClient", user_id: UUID) -> "stripe.AccountLink":
+    """Give up the closed account, create another one, and link to that."""
+    database.one(_RENEW, _account(database, user_id))
+    return _link(client, _account(database, user_id)["stripe_account_id"] or _created(database, client, user_id))
 
 
 def _created(database: Database, client: "stripe.StripeClient", user_id: UUID) -> str:

@@ -32,7 +32,7 @@ def publish(changed: Quote) -> None:
     "POST /api/sessions/{sessionId}/escalate",
     groups=["mechanics"],
     body=quotes.EscalationRequest,
-    raises=[MechanicNotActive, QuoteApproved, SessionBusy, SessionNotEscalatable, SessionNotFound],
+    raises=[MechanicNotActive, QuoteApproved, SessionBusy, SessionNotEscalatable, SessionNotFound, TooManyRequests],
     status=201,
     after=publish,
 )

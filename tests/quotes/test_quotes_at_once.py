@@ -52,6 +52,7 @@ def test_two_approve_at_once_and_it_is_paid_once(case: QuoteCase) -> None:
     asked = case.escalate()
     case.give(asked, 10_000)
     assert at_once(case, *[lambda app: case.approve(asked, app=app)] * 4) == ["Quote"] * 4
+    case.complete()
     assert [amount for _, _, _, amount, _ in rows(case.world, OWED)] == [500]
     assert violations(case.world.owner) == []
 
@@ -64,6 +65,7 @@ def test_two_quotes_of_a_session_approved_at_once_and_one_is(case: QuoteCase) ->
     case.give(second, 20_000)
     answers = at_once(case, lambda app: case.approve(first, app=app), lambda app: case.approve(second, app=app))
     assert answers == ["Quote", "QuoteDecided"]
+    case.complete()
     assert len(rows(case.world, OWED)) == 1
     assert sorted([case.status(first), case.status(second)]) == ["approved", "superseded"]
     assert violations(case.world.owner) == []
@@ -82,6 +84,7 @@ def test_approval_and_a_new_amount_at_once_agree_on_what_was_approved(case: Quot
     answers = at_once(case, *(calls if turn % 2 else reversed(calls)))
     if case.status(asked) == "approved":
         assert answers == ["Quote", "QuoteDecided"]
+        case.complete()
         assert [amount for _, _, _, amount, _ in rows(case.world, OWED)] == [500]
     else:
         assert answers == ["Quote", "QuoteChanged"]
@@ -115,6 +118,7 @@ def test_an_unseen_commit_is_recognised(case: QuoteCase, step: str) -> None:
         steps[step]()
         app.close()
     assert proxy.cuts == 1
+    case.complete()
     assert len(rows(case.world, OWED)) == (step == "approve")
     assert violations(case.world.owner) == []
 
@@ -142,6 +146,7 @@ def test_what_was_approved_stands(case: QuoteCase, statement: Any, state: str) -
     asked = case.escalate(note="Look at this")
     case.give(asked, 10_000, "Discs")
     case.approve(asked)
+    case.complete()
     with pytest.raises(psycopg.Error) as refused:
         case.world.owner.execute(statement)
     assert refused.value.sqlstate == state
@@ -150,6 +155,17 @@ def test_what_was_approved_stands(case: QuoteCase, statement: Any, state: str) -
 def test_an_escalation_is_owed_for_an_approved_quote_only(case: QuoteCase) -> None:
     case.give(case.escalate(), 10_000)
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        case.world.owner.execute(
+            "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (%s, %s, 'escalation', 500)",
+            [case.session_id, case.mechanic.id],
+        )
+
+
+def test_an_escalation_is_owed_for_a_completed_session_only(case: QuoteCase) -> None:
+    asked = case.escalate()
+    case.give(asked, 10_000)
+    case.approve(asked)
+    with pytest.raises(psycopg.errors.CheckViolation):
         case.world.owner.execute(
             "INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents) VALUES (%s, %s, 'escalation', 500)",
             [case.session_id, case.mechanic.id],
@@ -193,6 +209,7 @@ def test_the_checker_finds_what_was_forged(case: QuoteCase, forged: Any, sentenc
     asked = case.escalate()
     case.give(asked, 10_000)
     case.approve(asked)
+    case.complete()
     assert violations(case.world.owner) == []
     with case.world.without_triggers() as connection:
         connection.execute(forged)

@@ -66,6 +66,30 @@ def test_a_referred_customer_pays_by_card_and_approves_a_quote(account: Account)
     assert violations(world.owner) == []
 
 
+def test_a_ring_gets_nothing_for_a_session_of_no_length_and_an_admin_looks_at_the_rest(account: Account) -> None:
+    world, customer, known = account.world, account.customer(), account.world.mechanic()
+    workshop_id = world.workshop()
+    mechanic, foreman = account.mechanic(known), account.mechanic(world.mechanic(workshop_id))
+
+    def escalated() -> str:
+        session = account.live(customer, mechanic)
+        quote = mechanic.post(f"{session}/escalate", {"workshopId": str(workshop_id)}, 201)["quoteId"]
+        foreman.post(f"/api/quotes/{quote}/amount", {"amountCents": 10_000_000})
+        customer.post(f"/api/quotes/{quote}/approve")
+        return session
+
+    assert customer.post(f"{escalated()}/end")["reason"] == "too_short"
+    session = escalated()
+    world.let_time_pass(90)
+    assert customer.post(f"{session}/end")["status"] == "completed"
+    soon(lambda: kinds(mechanic), [("escalation", 500_000)])
+    (held,) = account.admin().get("/api/admin/payouts", state="held", mechanicId=str(known.id))["payouts"]
+    assert [each["reason"] for each in held["holds"]] == ["escalation"]
+    assert mechanic.get("/api/mechanic/earnings")["earnings"][0]["status"] == "held"
+    assert account.admin().post(f"/api/admin/payouts/{held['payoutId']}/release")["state"] == "due"
+    assert violations(world.owner) == []
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("amountCents", 0), ("amountCents", 10_000_001), ("amountCents", 1.5), ("amountCents", None), ("description", "")],

@@ -76,7 +76,9 @@ MAY_INSERT = {
         *("request_hash", "signed_name", "waiver_version", "idempotency_key"),
     },
     "stripe_refunds": {"id", "payment_intent_id", "amount_cents", "failed"},
-    "stripe_disputes": {"id", "payment_intent_id", "amount_cents", "status", "withdrawn_cents", "reinstated_cents"},
+    "stripe_disputes": {
+        *("id", "payment_intent_id", "amount_cents", "currency", "status", "withdrawn_cents", "reinstated_cents")
+    },
     "payout_reversals": {"payout_id", "dispute_id", "amount_cents"},
     "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
     "health_alerts": {"alert", "subject", "severity", "since", "facts"},
@@ -118,16 +120,16 @@ MAY_UPDATE = {
         *("fee_due_at", "fee_booked_at", "refunds_due_at"),
     },
     "stripe_events": {"handled_at", "outcome"},
-    "stripe_refunds": {"failed", "booked", "part"},
+    "stripe_refunds": {"failed", "booked", "part", "bookings"},
     "stripe_disputes": {
-        *("status", "withdrawn_cents", "reinstated_cents", "booked", "lost_cents", "part"),
+        *("status", "withdrawn_cents", "reinstated_cents", "booked", "lost_cents", "part", "bookings"),
         *("fees_due_at", "updated_at"),
     },
     "stripe_jobs": {
         *JOB_ENDS,
         *("attempts", "lease_id", "idempotency_key", "keyed_at", "asked_at", "asked_cents"),
     },
-    "payout_reversals": {*JOB_ENDS, "stripe_reversal_id", "done_at"},
+    "payout_reversals": {*JOB_ENDS, "amount_cents", "attempts", "stripe_reversal_id", "done_at"},
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
         *("transfers_enabled", "payouts_enabled", "details_submitted", "updated_at"),

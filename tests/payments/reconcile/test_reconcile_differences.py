@@ -52,7 +52,7 @@ BOOKED: dict[Wrong, dict[str, int]] = {
     discrepancies.a_reversal_lost: {"reversal_unbooked": 1, "payable_differs": 1},
     discrepancies.a_dispute_nobody_heard_of: {"dispute_unbooked": 1, "fee_unbooked": 1},
     discrepancies.a_dispute_that_was_won: {"dispute_won_unbooked": 1},
-    discrepancies.a_dispute_that_was_lost: {"dispute_lost_unbooked": 1},
+    discrepancies.a_dispute_that_was_lost: {"dispute_end_unbooked": 1},
     discrepancies.a_fee_not_booked: {"fee_unbooked": 1},
     discrepancies.a_fee_of_another_amount: {"fee_differs": 1},
 }

@@ -100,6 +100,12 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
             ),
         ),
     ],
+    "disputed_remains": [
+        (
+            f"UPDATE stripe_disputes SET updated_at = {_A_DAY_AGO}",
+            "DELETE FROM ledger_transfer WHERE key LIKE 'dispute:%:lost%' AND credit_account = 'disputed'",
+        ),
+    ],
     "loss_unbooked": [
         (f"UPDATE stripe_refunds SET booked = 'nothing', created_at = {_A_DAY_AGO} WHERE amount_cents = 300",),
     ],

@@ -24,9 +24,10 @@ WITH half_even AS (
     FROM half_even h
 ), escalation AS (
   SELECT q.id, q.session_id, q.status,
-         CASE WHEN q.status = 'approved' THEN
+         CASE WHEN q.status = 'approved' AND s.status = 'completed'
+               AND NOT EXISTS (SELECT FROM settlements_due d WHERE d.session_id = s.id) THEN
            (SELECT CASE WHEN x - floor(x) = 0.5 THEN 2 * round(x / 2) ELSE round(x) END
-              FROM (SELECT q.amount_cents * q.escalation_bp / 10000.0 AS x) AS share) ELSE 0 END AS due,
+              FROM (SELECT q.amount_cents::bigint * q.escalation_bp / 10000.0 AS x) AS share) ELSE 0 END AS due,
          (SELECT coalesce(sum(p.amount_cents), 0) FROM payouts p
            WHERE p.session_id = q.session_id AND p.kind = 'escalation' AND p.mechanic_id = q.mechanic_id) AS owed,
          (SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t
@@ -53,6 +54,7 @@ SELECT format('mechanic %%s referred themselves', m.id)
 UNION ALL
 SELECT format('quote %%s (%%s) earned %%s, is owed %%s and booked %%s', id, status, due, owed, booked)
   FROM escalation WHERE status = 'approved' AND (owed, booked) <> (due, due)
+   AND NOT (owed = booked AND EXISTS (SELECT FROM settlements_due d WHERE d.session_id = escalation.session_id))
 UNION ALL
 SELECT format('session %%s owes %%s escalations, and has %%s approved quotes', p.session_id, count(*), (
          SELECT count(*) FROM quotes q WHERE q.session_id = p.session_id AND q.status = 'approved'))

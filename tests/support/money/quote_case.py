@@ -7,6 +7,7 @@ from autodoctor.db import Database
 from autodoctor.events.model import event_of
 from autodoctor.events.outbox import pending
 from autodoctor.ids import new_id
+from autodoctor.payments.settlement import settle
 from autodoctor.quotes import quotes
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
 from autodoctor.quotes.views import Quote
@@ -44,6 +45,12 @@ class QuoteCase:
     def decline(self, asked: Quote, app: Database | None = None) -> Quote:
         """Have the customer decline it."""
         return quotes.decline(app or self.world.app, self.customer, asked.quote_id)
+
+    def complete(self, app: Database | None = None) -> None:
+        """Hold the session for long enough, end it, and settle it."""
+        self.world.let_time_pass(90)
+        assert self.world.end(self.customer, self.session_id).status == "completed"
+        settle(app or self.world.app, self.session_id)
 
     def events(self, asked: Quote) -> list[str]:
         """The types of its events that the bus does not have, oldest first."""

@@ -126,15 +126,15 @@ class RefundEnv:
             self.tell()
         return str(made["id"])
 
-    def dispute(self, session_id: UUID) -> str:
+    def dispute(self, session_id: UUID, **claim: object) -> str:
         """The customer's bank takes the payment back; Stripe's id of the dispute."""
-        made = self.checkout_env.stripe.open_dispute(self.intent(session_id))
+        made = self.checkout_env.stripe.open_dispute(self.intent(session_id), **claim)
         self.tell()
         return str(made["id"])
 
-    def decide(self, dispute_id: str, *, won: bool) -> None:
+    def decide(self, dispute_id: str, **how: Any) -> None:  # noqa: ANN401 (as the control has it)
         """The bank decides."""
-        self.checkout_env.stripe.close_dispute(dispute_id, won=won)
+        self.checkout_env.stripe.close_dispute(dispute_id, **how)
         self.tell()
 
     # --- what machines do ---------------------------------------------------------------------------

@@ -1081,6 +1081,24 @@ $$;
 
 COMMENT ON FUNCTION public.days_setting(name text, otherwise integer) IS 'A duration from the settings table, where it is in days.';
 
+CREATE FUNCTION public.dispute_is_behind(status text, withdrawn bigint, reinstated bigint, booked text, booked_cents bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  -- not by dispute_is_lost(): an index has this function, and indexes are built without a search path
+  SELECT (status IN ('lost', 'prevented') AND withdrawn > reinstated) <> (booked IN ('held', 'split'))
+         OR booked IN ('held', 'split') AND booked_cents <> withdrawn - reinstated
+$$;
+
+COMMENT ON FUNCTION public.dispute_is_behind(status text, withdrawn bigint, reinstated bigint, booked text, booked_cents bigint) IS 'Whether the ledger does not have what Stripe keeps for a dispute: not at all, though it does no longer, or another amount.';
+
+CREATE FUNCTION public.dispute_is_lost(status text, withdrawn bigint, reinstated bigint) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT status IN ('lost', 'prevented') AND withdrawn > reinstated
+$$;
+
+COMMENT ON FUNCTION public.dispute_is_lost(status text, withdrawn bigint, reinstated bigint) IS 'Whether Stripe keeps what it took for a dispute: it was lost, or prevented by giving in.';
+
 CREATE FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1231,6 +1249,29 @@ END
 $$;
 
 COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
+
+CREATE FUNCTION public.escalation_needs_release(session uuid, cents bigint) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT NOT EXISTS (
+    SELECT FROM quotes q JOIN intakes i ON i.id = q.session_id JOIN customers c ON c.id = i.customer_id
+     WHERE q.approved_session_id = session AND cents < number_setting('escalation_auto_release_cents', 2500)
+       -- the customer paid for it: with a card, and still has not got it back, or with credits that were bought
+       AND CASE i.funding
+             WHEN 'card' THEN NOT EXISTS (SELECT FROM checkouts p JOIN losses l ON l.payment_intent_id = p.stripe_payment_intent_id
+                                           WHERE p.intake_id = session AND l.effective)
+             WHEN 'credit' THEN NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.kind = 'credit_grant'
+                                               AND t.credit_account = 'customer:' || c.user_id || ':credits')
+             ELSE false END
+       AND NOT EXISTS (
+         SELECT FROM payouts p JOIN quotes o ON o.approved_session_id = p.session_id JOIN intakes oi ON oi.id = p.session_id
+          WHERE p.kind = 'escalation' AND p.created_at > now() - interval '30 days' AND p.session_id <> session
+            AND (oi.customer_id = i.customer_id
+                 OR o.mechanic_id = q.mechanic_id AND (o.workshop_id = q.workshop_id OR o.given_by_id = q.given_by_id)
+                 OR o.mechanic_id = q.given_by_id AND o.given_by_id = q.mechanic_id)))
+$$;
+
+COMMENT ON FUNCTION public.escalation_needs_release(session uuid, cents bigint) IS 'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
 
 CREATE FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) RETURNS integer
     LANGUAGE sql IMMUTABLE STRICT
@@ -1872,7 +1913,7 @@ CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until tim
      WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
     -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
-    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE 'system:%'
+    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%' AND e.actor <> 'system:mechanic-suspended', e.actor NOT LIKE 'system:%'
       FROM session_participants p
            CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
                                 WHERE v.session_id = p.session_id AND v.from_status = 'waiting' AND v.to_status = 'pending'
@@ -2074,6 +2115,14 @@ $$;
 
 COMMENT ON FUNCTION public.notes_time() IS 'How long after the end the notes may be completed.';
 
+CREATE FUNCTION public.number_setting(name text, otherwise integer) RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise)
+$$;
+
+COMMENT ON FUNCTION public.number_setting(name text, otherwise integer) IS 'A number from the settings table.';
+
 CREATE FUNCTION public.offer_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -2265,16 +2314,22 @@ CREATE FUNCTION public.payouts_begin_held() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  -- the row's lock makes a suspension that is under way come before or after, never beside
-  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR SHARE;
+  -- the row's lock makes a suspension that is under way, or another escalation, come before or after, never beside
+  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR NO KEY UPDATE;
   IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
     PERFORM hold_payout(NEW.id, 'suspended');
+  END IF;
+  IF NEW.kind = 'escalation' AND NOT EXISTS (
+       SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
+    RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
+  ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
+    PERFORM hold_payout(NEW.id, 'escalation');
   END IF;
   RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION public.payouts_begin_held() IS 'Holds a new payout for what is known already.';
+COMMENT ON FUNCTION public.payouts_begin_held() IS 'Holds a new payout for what is known already; refuses the share of a quote for a session that is not completed.';
 
 CREATE FUNCTION public.payouts_wait_for_release() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3145,7 +3200,9 @@ CREATE FUNCTION public.settlement_is_due() RETURNS trigger
     AS $$
 BEGIN
   INSERT INTO settlements_due (session_id)
-  SELECT i.id FROM intakes i WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0);
+  SELECT i.id FROM intakes i
+   WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
+                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id));
   RETURN NULL;
 END
 $$;
@@ -3693,6 +3750,160 @@ CREATE VIEW public.alert_completed_without_settlement AS
 
 COMMENT ON VIEW public.alert_completed_without_settlement IS 'Sessions that completed with something to settle longer ago than health_settlement_seconds_max and are not settled; of those not even recorded as due, the ones of the last 24 hours and those alerted then. Critical from 4 times that limit on.';
 
+CREATE TABLE public.payout_holds (
+    payout_id uuid NOT NULL,
+    reason text NOT NULL,
+    note text,
+    held_by uuid,
+    held_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    released_by uuid,
+    released_at timestamp with time zone,
+    CONSTRAINT payout_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
+    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text]))),
+    CONSTRAINT payout_holds_released_once CHECK (((released_by IS NULL) OR (released_at IS NOT NULL)))
+);
+
+COMMENT ON TABLE public.payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
+
+COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+
+COMMENT ON COLUMN public.payout_holds.note IS 'The admin''s words.';
+
+COMMENT ON COLUMN public.payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
+
+COMMENT ON COLUMN public.payout_holds.held_at IS 'When it was held, or held again after a release.';
+
+COMMENT ON COLUMN public.payout_holds.released_by IS 'The sub of the admin''s token; null: nobody yet, or the system.';
+
+COMMENT ON COLUMN public.payout_holds.released_at IS 'When it was released; null: it holds the payout.';
+
+CREATE TABLE public.stripe_jobs (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    job text NOT NULL,
+    state text DEFAULT 'due'::text NOT NULL,
+    waits_for text,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
+    lease_id uuid,
+    idempotency_key text,
+    keyed_at timestamp with time zone,
+    asked_at timestamp with time zone,
+    asked_cents bigint,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
+    CONSTRAINT stripe_jobs_asks_for_an_amount CHECK ((asked_cents > 0)),
+    CONSTRAINT stripe_jobs_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
+    CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
+    CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
+    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text, 'release'::text])))
+);
+
+COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
+
+COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
+
+COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
+
+COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds.';
+
+COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
+
+COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
+
+COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'The lease of the attempt under way: an attempt changes nothing once its lease has been replaced.';
+
+COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'The key of the call to Stripe, stored before the call; null: no call is outstanding.';
+
+COMMENT ON COLUMN public.stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
+
+COMMENT ON COLUMN public.stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
+
+COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'The amount requested under the key: the job''s, less what others had sent, refunded or reversed before.';
+
+COMMENT ON COLUMN public.stripe_jobs.last_error IS 'The reason why the last attempt did not succeed.';
+
+COMMENT ON COLUMN public.stripe_jobs.created_at IS 'When it became owed.';
+
+CREATE TABLE public.payouts (
+    NOT NULL id,
+    job text DEFAULT 'payout'::text NOT NULL,
+    session_id uuid NOT NULL,
+    mechanic_id uuid NOT NULL,
+    kind text NOT NULL,
+    amount_cents bigint NOT NULL,
+    withheld_cents bigint DEFAULT 0 NOT NULL,
+    sent_cents bigint DEFAULT 0 NOT NULL,
+    reversed_cents bigint DEFAULT 0 NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    stripe_transfer_id text,
+    sent_at timestamp with time zone,
+    settled_outcome text GENERATED ALWAYS AS (
+CASE
+    WHEN (kind <> 'escalation'::text) THEN 'pay'::text
+    ELSE NULL::text
+END) STORED,
+    approved_session_id uuid GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'escalation'::text THEN session_id
+    ELSE NULL::uuid
+END) STORED,
+    CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT payouts_cancelled_is_withheld CHECK (((state <> 'cancelled'::text) OR (withheld_cents = amount_cents))),
+    CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND ((withheld_cents + sent_cents) <= (amount_cents + reversed_cents)))),
+    CONSTRAINT payouts_job CHECK ((job = 'payout'::text)),
+    CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text]))),
+    CONSTRAINT payouts_sent_has_a_transfer CHECK (((state <> ALL (ARRAY['sent'::text, 'reversed'::text])) OR (stripe_transfer_id IS NOT NULL))),
+    CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text])))
+)
+INHERITS (public.stripe_jobs);
+
+COMMENT ON TABLE public.payouts IS 'The money owed to mechanics, and its progress.';
+
+COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got all of it back.';
+
+COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
+
+COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
+
+COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
+
+COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the part withheld by then.';
+
+COMMENT ON COLUMN public.payouts.reversed_cents IS 'The part of the transfer that was reversed at Stripe.';
+
+COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.payouts.sent_at IS 'When we learned that it was sent.';
+
+COMMENT ON COLUMN public.payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
+
+COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
+
+CREATE VIEW public.alert_greed AS
+ SELECT 'escalations_to_release'::text AS alert,
+    (p.mechanic_id)::text AS subject,
+    'warning'::text AS severity,
+    min(h.held_at) AS since,
+    jsonb_build_object('payouts', count(*), 'cents', sum(p.amount_cents)) AS facts
+   FROM (public.payouts p
+     JOIN public.payout_holds h ON (((h.payout_id = p.id) AND (h.reason = 'escalation'::text) AND (h.released_at IS NULL))))
+  WHERE (p.state = 'held'::text)
+  GROUP BY p.mechanic_id
+UNION ALL
+ SELECT 'mechanic_escalations_high'::text AS alert,
+    (p.mechanic_id)::text AS subject,
+    'critical'::text AS severity,
+    min(p.created_at) AS since,
+    jsonb_build_object('payouts', count(*), 'cents', sum(p.amount_cents), 'limit', public.health_setting('mechanic_escalations_max'::text)) AS facts
+   FROM public.payouts p
+  WHERE ((p.kind = 'escalation'::text) AND (p.created_at > (now() - '24:00:00'::interval)))
+  GROUP BY p.mechanic_id
+ HAVING (count(*) > public.health_setting('mechanic_escalations_max'::text));
+
+COMMENT ON VIEW public.alert_greed IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max. subject: the mechanic''s id.';
+
 CREATE VIEW public.alert_stuck_live AS
  SELECT s.id AS session_id,
         CASE
@@ -4147,17 +4358,21 @@ CREATE TABLE public.stripe_disputes (
     id text NOT NULL,
     payment_intent_id text NOT NULL,
     amount_cents bigint NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
     status text NOT NULL,
     withdrawn_cents bigint DEFAULT 0 NOT NULL,
     reinstated_cents bigint DEFAULT 0 NOT NULL,
     booked text DEFAULT 'nothing'::text NOT NULL,
     lost_cents bigint DEFAULT 0 NOT NULL,
     part bigint DEFAULT 0 NOT NULL,
+    bookings integer DEFAULT 0 NOT NULL,
     fees_due_at timestamp with time zone DEFAULT clock_timestamp(),
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT stripe_disputes_amount_cents_check CHECK ((amount_cents >= 0)),
     CONSTRAINT stripe_disputes_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'split'::text, 'reversed'::text]))),
+    CONSTRAINT stripe_disputes_bookings_check CHECK ((bookings >= 0)),
+    CONSTRAINT stripe_disputes_currency_check CHECK (((length(currency) >= 1) AND (length(currency) <= 16))),
     CONSTRAINT stripe_disputes_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255))),
     CONSTRAINT stripe_disputes_lost_cents_check CHECK ((lost_cents >= 0)),
     CONSTRAINT stripe_disputes_part_check CHECK ((part >= 0)),
@@ -4173,11 +4388,13 @@ COMMENT ON COLUMN public.stripe_disputes.id IS 'Stripe''s.';
 
 COMMENT ON COLUMN public.stripe_disputes.payment_intent_id IS 'As in stripe_refunds.';
 
-COMMENT ON COLUMN public.stripe_disputes.amount_cents IS 'The disputed amount, in cents of usd.';
+COMMENT ON COLUMN public.stripe_disputes.amount_cents IS 'The disputed amount, in the smallest unit of its currency. It moves nothing: what counts is what Stripe takes and gives back.';
+
+COMMENT ON COLUMN public.stripe_disputes.currency IS 'ISO 4217, lower case: that of the customer''s bank.';
 
 COMMENT ON COLUMN public.stripe_disputes.status IS 'Stripe''s status, the furthest reported: an earlier one that arrives late changes nothing.';
 
-COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'The amount that Stripe took out of our balance for it, without its fee.';
+COMMENT ON COLUMN public.stripe_disputes.withdrawn_cents IS 'The amount that Stripe took out of our balance for it, in cents of usd, without its fee.';
 
 COMMENT ON COLUMN public.stripe_disputes.reinstated_cents IS 'The part of it that came back.';
 
@@ -4186,6 +4403,8 @@ COMMENT ON COLUMN public.stripe_disputes.booked IS 'As in stripe_refunds, for th
 COMMENT ON COLUMN public.stripe_disputes.lost_cents IS 'The amount booked as lost.';
 
 COMMENT ON COLUMN public.stripe_disputes.part IS 'As in stripe_refunds.';
+
+COMMENT ON COLUMN public.stripe_disputes.bookings IS 'As in stripe_refunds.';
 
 COMMENT ON COLUMN public.stripe_disputes.fees_due_at IS 'When Stripe is next asked for its fees; null: those of all its movements are booked.';
 
@@ -4200,9 +4419,11 @@ CREATE TABLE public.stripe_refunds (
     failed boolean DEFAULT false NOT NULL,
     booked text DEFAULT 'nothing'::text NOT NULL,
     part bigint DEFAULT 0 NOT NULL,
+    bookings integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT stripe_refunds_amount_cents_check CHECK ((amount_cents > 0)),
     CONSTRAINT stripe_refunds_booked_known CHECK ((booked = ANY (ARRAY['nothing'::text, 'held'::text, 'split'::text, 'reversed'::text]))),
+    CONSTRAINT stripe_refunds_bookings_check CHECK ((bookings >= 0)),
     CONSTRAINT stripe_refunds_id_check CHECK (((length(id) >= 1) AND (length(id) <= 255))),
     CONSTRAINT stripe_refunds_part_check CHECK ((part >= 0)),
     CONSTRAINT stripe_refunds_payment_intent_id_check CHECK (((length(payment_intent_id) >= 1) AND (length(payment_intent_id) <= 255)))
@@ -4222,33 +4443,48 @@ COMMENT ON COLUMN public.stripe_refunds.booked IS 'How it is booked in the ledge
 
 COMMENT ON COLUMN public.stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or the number of the pack''s credits.';
 
+COMMENT ON COLUMN public.stripe_refunds.bookings IS 'How often it was booked. A booking after a reversal, when the facts of the payment had changed, has its number in its keys.';
+
 COMMENT ON COLUMN public.stripe_refunds.created_at IS 'When it was first reported.';
 
 CREATE VIEW public.losses AS
  SELECT 'refund'::text AS kind,
     stripe_refunds.id,
+    (('refund:'::text || stripe_refunds.id) ||
+        CASE
+            WHEN (stripe_refunds.bookings > 1) THEN (':'::text || stripe_refunds.bookings)
+            ELSE ''::text
+        END) AS base,
     stripe_refunds.payment_intent_id,
     stripe_refunds.amount_cents AS cents,
+    stripe_refunds.amount_cents AS booked_cents,
     (NOT stripe_refunds.failed) AS effective,
     stripe_refunds.booked,
     stripe_refunds.part,
+    stripe_refunds.bookings,
+    (stripe_refunds.failed = (stripe_refunds.booked = ANY (ARRAY['held'::text, 'split'::text]))) AS behind,
     stripe_refunds.created_at
    FROM public.stripe_refunds
 UNION ALL
  SELECT 'dispute'::text AS kind,
     stripe_disputes.id,
-    stripe_disputes.payment_intent_id,
+    ((('dispute:'::text || stripe_disputes.id) || ':lost'::text) ||
         CASE
-            WHEN (stripe_disputes.booked = ANY (ARRAY['held'::text, 'split'::text])) THEN stripe_disputes.lost_cents
-            ELSE GREATEST((stripe_disputes.withdrawn_cents - stripe_disputes.reinstated_cents), (0)::bigint)
-        END AS cents,
-    ((stripe_disputes.status = 'lost'::text) AND (stripe_disputes.withdrawn_cents > stripe_disputes.reinstated_cents)) AS effective,
+            WHEN (stripe_disputes.bookings > 1) THEN (':'::text || stripe_disputes.bookings)
+            ELSE ''::text
+        END) AS base,
+    stripe_disputes.payment_intent_id,
+    GREATEST((stripe_disputes.withdrawn_cents - stripe_disputes.reinstated_cents), (0)::bigint) AS cents,
+    stripe_disputes.lost_cents AS booked_cents,
+    public.dispute_is_lost(stripe_disputes.status, stripe_disputes.withdrawn_cents, stripe_disputes.reinstated_cents) AS effective,
     stripe_disputes.booked,
     stripe_disputes.part,
+    stripe_disputes.bookings,
+    public.dispute_is_behind(stripe_disputes.status, stripe_disputes.withdrawn_cents, stripe_disputes.reinstated_cents, stripe_disputes.booked, stripe_disputes.lost_cents) AS behind,
     stripe_disputes.created_at
    FROM public.stripe_disputes;
 
-COMMENT ON VIEW public.losses IS 'Payments that went back to customers. effective: the refund did not fail, or the dispute is lost. If effective and booked do not agree, the ledger is behind.';
+COMMENT ON VIEW public.losses IS 'Payments that went back to customers. effective: the refund did not fail, or Stripe keeps what it took for the dispute. base: the beginning of the keys of its bookings. behind: the ledger does not show it as it is.';
 
 CREATE TABLE public.mail_deliveries (
     event_id uuid NOT NULL,
@@ -4565,81 +4801,6 @@ COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
 
-CREATE TABLE public.payout_holds (
-    payout_id uuid NOT NULL,
-    reason text NOT NULL,
-    note text,
-    held_by uuid,
-    held_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    released_by uuid,
-    released_at timestamp with time zone,
-    CONSTRAINT payout_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
-    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text]))),
-    CONSTRAINT payout_holds_released_once CHECK (((released_by IS NULL) OR (released_at IS NOT NULL)))
-);
-
-COMMENT ON TABLE public.payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
-
-COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
-
-COMMENT ON COLUMN public.payout_holds.note IS 'The admin''s words.';
-
-COMMENT ON COLUMN public.payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
-
-COMMENT ON COLUMN public.payout_holds.held_at IS 'When it was held, or held again after a release.';
-
-COMMENT ON COLUMN public.payout_holds.released_by IS 'The sub of the admin''s token; null: nobody yet, or the system.';
-
-COMMENT ON COLUMN public.payout_holds.released_at IS 'When it was released; null: it holds the payout.';
-
-CREATE TABLE public.stripe_jobs (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    job text NOT NULL,
-    state text DEFAULT 'due'::text NOT NULL,
-    waits_for text,
-    attempts integer DEFAULT 0 NOT NULL,
-    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
-    lease_id uuid,
-    idempotency_key text,
-    keyed_at timestamp with time zone,
-    asked_at timestamp with time zone,
-    asked_cents bigint,
-    last_error text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
-    CONSTRAINT stripe_jobs_asks_for_an_amount CHECK ((asked_cents > 0)),
-    CONSTRAINT stripe_jobs_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
-    CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
-    CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
-    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text, 'release'::text])))
-);
-
-COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
-
-COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
-
-COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
-
-COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds.';
-
-COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
-
-COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
-
-COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'The lease of the attempt under way: an attempt changes nothing once its lease has been replaced.';
-
-COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'The key of the call to Stripe, stored before the call; null: no call is outstanding.';
-
-COMMENT ON COLUMN public.stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
-
-COMMENT ON COLUMN public.stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
-
-COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'The amount requested under the key: the job''s, less what others had sent, refunded or reversed before.';
-
-COMMENT ON COLUMN public.stripe_jobs.last_error IS 'The reason why the last attempt did not succeed.';
-
-COMMENT ON COLUMN public.stripe_jobs.created_at IS 'When it became owed.';
-
 CREATE TABLE public.payout_reversals (
     NOT NULL id,
     job text DEFAULT 'reversal'::text NOT NULL,
@@ -4665,62 +4826,6 @@ COMMENT ON COLUMN public.payout_reversals.amount_cents IS 'The mechanic''s part 
 COMMENT ON COLUMN public.payout_reversals.stripe_reversal_id IS 'Stripe''s id of our reversal; null if it was taken back by hand.';
 
 COMMENT ON COLUMN public.payout_reversals.done_at IS 'When we learned that it was taken back.';
-
-CREATE TABLE public.payouts (
-    NOT NULL id,
-    job text DEFAULT 'payout'::text NOT NULL,
-    session_id uuid NOT NULL,
-    mechanic_id uuid NOT NULL,
-    kind text NOT NULL,
-    amount_cents bigint NOT NULL,
-    withheld_cents bigint DEFAULT 0 NOT NULL,
-    sent_cents bigint DEFAULT 0 NOT NULL,
-    reversed_cents bigint DEFAULT 0 NOT NULL,
-    currency text DEFAULT 'usd'::text NOT NULL,
-    stripe_transfer_id text,
-    sent_at timestamp with time zone,
-    settled_outcome text GENERATED ALWAYS AS (
-CASE
-    WHEN (kind <> 'escalation'::text) THEN 'pay'::text
-    ELSE NULL::text
-END) STORED,
-    approved_session_id uuid GENERATED ALWAYS AS (
-CASE kind
-    WHEN 'escalation'::text THEN session_id
-    ELSE NULL::uuid
-END) STORED,
-    CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT payouts_cancelled_is_withheld CHECK (((state <> 'cancelled'::text) OR (withheld_cents = amount_cents))),
-    CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
-    CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND ((withheld_cents + sent_cents) <= (amount_cents + reversed_cents)))),
-    CONSTRAINT payouts_job CHECK ((job = 'payout'::text)),
-    CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text]))),
-    CONSTRAINT payouts_sent_has_a_transfer CHECK (((state <> ALL (ARRAY['sent'::text, 'reversed'::text])) OR (stripe_transfer_id IS NOT NULL))),
-    CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text])))
-)
-INHERITS (public.stripe_jobs);
-
-COMMENT ON TABLE public.payouts IS 'The money owed to mechanics, and its progress.';
-
-COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got all of it back.';
-
-COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
-
-COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
-
-COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
-
-COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the part withheld by then.';
-
-COMMENT ON COLUMN public.payouts.reversed_cents IS 'The part of the transfer that was reversed at Stripe.';
-
-COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-
-COMMENT ON COLUMN public.payouts.sent_at IS 'When we learned that it was sent.';
-
-COMMENT ON COLUMN public.payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
-
-COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
 
 CREATE TABLE public.plans (
     code text NOT NULL,
@@ -5145,6 +5250,7 @@ CREATE TABLE public.settings (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> 'escalation_auto_release_cents'::text) OR (value ~ '^[0-9]{1,9}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
     CONSTRAINT settings_sockets_per_user_is_a_count CHECK (((key <> 'sockets_per_user'::text) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
@@ -5688,6 +5794,8 @@ CREATE INDEX payout_reversals_unsent ON public.payout_reversals USING btree (sta
 
 CREATE INDEX payouts_by_mechanic ON public.payouts USING btree (mechanic_id, id);
 
+CREATE INDEX payouts_escalations ON public.payouts USING btree (created_at) WHERE (kind = 'escalation'::text);
+
 CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
 CREATE INDEX payouts_unsent ON public.payouts USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
@@ -5732,7 +5840,7 @@ CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (p
 
 CREATE INDEX stripe_disputes_fees_due ON public.stripe_disputes USING btree (fees_due_at) WHERE (fees_due_at IS NOT NULL);
 
-CREATE INDEX stripe_disputes_unbooked ON public.stripe_disputes USING btree (payment_intent_id) WHERE (((status = 'lost'::text) AND (booked = 'nothing'::text)) OR ((status <> 'lost'::text) AND (booked = ANY (ARRAY['held'::text, 'split'::text]))));
+CREATE INDEX stripe_disputes_unbooked ON public.stripe_disputes USING btree (payment_intent_id) WHERE public.dispute_is_behind(status, withdrawn_cents, reinstated_cents, booked, lost_cents);
 
 CREATE INDEX stripe_events_by_object ON public.stripe_events USING btree (object_id, created_at) WHERE (object_id IS NOT NULL);
 
@@ -6219,6 +6327,78 @@ GRANT UPDATE(retry_at) ON TABLE public.settlements_due TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_completed_without_settlement TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(payout_id) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(note),UPDATE(note) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT INSERT(held_by),UPDATE(held_by) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(held_at) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(released_by) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT UPDATE(released_at) ON TABLE public.payout_holds TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(lease_id) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(asked_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(asked_cents) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(mechanic_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(withheld_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(sent_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(reversed_cents) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_transfer_id) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.alert_greed TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.alert_stuck_live TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_waiting_too_long TO autodoctor_app;
@@ -6341,6 +6521,8 @@ GRANT INSERT(payment_intent_id) ON TABLE public.stripe_disputes TO autodoctor_ap
 
 GRANT INSERT(amount_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
 
+GRANT INSERT(currency) ON TABLE public.stripe_disputes TO autodoctor_app;
+
 GRANT INSERT(status),UPDATE(status) ON TABLE public.stripe_disputes TO autodoctor_app;
 
 GRANT INSERT(withdrawn_cents),UPDATE(withdrawn_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
@@ -6352,6 +6534,8 @@ GRANT UPDATE(booked) ON TABLE public.stripe_disputes TO autodoctor_app;
 GRANT UPDATE(lost_cents) ON TABLE public.stripe_disputes TO autodoctor_app;
 
 GRANT UPDATE(part) ON TABLE public.stripe_disputes TO autodoctor_app;
+
+GRANT UPDATE(bookings) ON TABLE public.stripe_disputes TO autodoctor_app;
 
 GRANT UPDATE(fees_due_at) ON TABLE public.stripe_disputes TO autodoctor_app;
 
@@ -6370,6 +6554,8 @@ GRANT INSERT(failed),UPDATE(failed) ON TABLE public.stripe_refunds TO autodoctor
 GRANT UPDATE(booked) ON TABLE public.stripe_refunds TO autodoctor_app;
 
 GRANT UPDATE(part) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT UPDATE(bookings) ON TABLE public.stripe_refunds TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.losses TO autodoctor_app;
 
@@ -6505,49 +6691,13 @@ GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
 
-GRANT SELECT ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT INSERT(payout_id) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT INSERT(reason) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT INSERT(note),UPDATE(note) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT INSERT(held_by),UPDATE(held_by) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT UPDATE(held_at) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT UPDATE(released_by) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT UPDATE(released_at) ON TABLE public.payout_holds TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(state) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(waits_for) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(attempts) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(next_attempt_at) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(lease_id) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(idempotency_key) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(keyed_at) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(asked_at) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(asked_cents) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(last_error) ON TABLE public.stripe_jobs TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(state) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(waits_for) ON TABLE public.payout_reversals TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(next_attempt_at) ON TABLE public.payout_reversals TO autodoctor_app;
 
@@ -6557,43 +6707,11 @@ GRANT INSERT(payout_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT INSERT(dispute_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
-GRANT INSERT(amount_cents) ON TABLE public.payout_reversals TO autodoctor_app;
+GRANT INSERT(amount_cents),UPDATE(amount_cents) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(stripe_reversal_id) ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(done_at) ON TABLE public.payout_reversals TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(state) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(waits_for) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(attempts) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(next_attempt_at) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(last_error) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT INSERT(session_id) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT INSERT(mechanic_id) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT INSERT(amount_cents) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(withheld_cents) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(sent_cents) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(reversed_cents) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_transfer_id) ON TABLE public.payouts TO autodoctor_app;
-
-GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.plans TO autodoctor_app;
 

@@ -31,6 +31,8 @@ WITH wrong AS MATERIALIZED (
   SELECT p.alert, coalesce(p.mechanic_id::text, 'all'), p.severity, now(),
          jsonb_build_object('percent', p.percent, 'limit', p.passed, 'sessions', p.sessions)
     FROM health_limits_passed() AS p
+  UNION ALL
+  SELECT g.alert, g.subject, g.severity, g.since, g.facts FROM alert_greed g
 ), stored AS (
   INSERT INTO health_alerts AS h (alert, subject, severity, since, facts)
   SELECT w.alert, w.subject, w.severity, w.since, w.facts FROM wrong w

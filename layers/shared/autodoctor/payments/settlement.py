@@ -17,6 +17,7 @@ from autodoctor.domain.money import Split, split
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repay
+from autodoctor.payments.ledger.escalations import owe_escalation
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment_of
 from autodoctor.web.schemas import ResponseModel
@@ -173,6 +174,7 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
             connection.execute(_OWE_REFERRER, {**parameters, "amount_cents": decision.split.referral})
         if decision.refund_cents:
             connection.execute(_OWE_CUSTOMER, {**parameters, "amount_cents": decision.refund_cents})
+        owe_escalation(connection, session_id)
         connection.execute(_NO_LONGER_DUE, parameters)
         if session["funding"] == "card":
             book_losses_of(connection, session_id)  # what the customer got back before it was settled

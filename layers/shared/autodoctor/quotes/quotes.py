@@ -1,8 +1,8 @@
 """Escalation and quotes: a mechanic hands a session to a workshop, which quotes; the customer approves or declines.
 
 Escalating and approving both lock the session's row; changing an amount and deciding on it lock the quote's. An
-approved quote earns the mechanic who escalated a share of its amount, in the same transaction and from the platform's
-account, whatever the session's settlement says.
+approved quote earns the mechanic who escalated a share of its amount, from the platform's account, once the session is
+completed (payments/ledger/escalations.py).
 """
 
 from typing import Annotated, Final, LiteralString
@@ -12,11 +12,9 @@ import psycopg
 from pydantic import Field, StringConstraints
 
 from autodoctor.db import Database, Refused, Row
-from autodoctor.domain.money import share_of
 from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound, Unprocessable
 from autodoctor.ids import new_id
-from autodoctor.payments.ledger.accounts import PLATFORM_REVENUE, TransferKind, mechanic_payable
-from autodoctor.payments.ledger.transfers import Transfer, book
+from autodoctor.payments.ledger.escalations import owe_escalation
 from autodoctor.quotes.errors import (
     OwnQuote,
     QuoteApproved,
@@ -66,8 +64,9 @@ SELECT %(quote_id)s, s.id, m.id, w.id, %(note)s, 'mechanic', %(user_id)s
   FROM mechanics m JOIN sessions s ON s.mechanic_id = m.id CROSS JOIN workshops w
  WHERE m.user_id = %(user_id)s AND m.status = 'active'
    AND s.id = %(session_id)s AND s.status IN ('live', 'completed') AND w.id = %(workshop_id)s
-   AND NOT EXISTS (SELECT FROM quotes q
-                    WHERE q.session_id = s.id AND (q.workshop_id = w.id OR q.status = 'approved'))
+   AND CASE WHEN NOT EXISTS (SELECT FROM quotes q
+                              WHERE q.session_id = s.id AND (q.workshop_id = w.id OR q.status = 'approved'))
+            THEN count_against('escalations', %(user_id)s) ELSE false END
 RETURNING id
 """
 
@@ -126,17 +125,12 @@ _APPROVE: Final[LiteralString] = """
 UPDATE quotes SET status = 'approved', actor = 'customer', actor_id = %(user_id)s
  WHERE id = %(quote_id)s AND status = 'given'
    AND (%(amount_cents)s::integer IS NULL OR amount_cents = %(amount_cents)s)
-RETURNING session_id, mechanic_id, amount_cents, currency, escalation_bp
+RETURNING session_id
 """
 
 _SUPERSEDE: Final[LiteralString] = """
 UPDATE quotes SET status = 'superseded', actor = 'customer', actor_id = %(user_id)s
  WHERE session_id = %(session_id)s AND status IN ('requested', 'given')
-"""
-
-_OWE_MECHANIC: Final[LiteralString] = """
-INSERT INTO payouts (session_id, mechanic_id, kind, amount_cents, currency)
-VALUES (%(session_id)s, %(mechanic_id)s, 'escalation', %(earned_cents)s, %(currency)s)
 """
 
 _DECLINE: Final[LiteralString] = """
@@ -167,6 +161,7 @@ def escalate(database: Database, user_id: UUID, session_id: UUID, request: Escal
         Unprocessable: no such workshop.
         QuoteApproved: the customer has approved another workshop's quote.
         SessionNotEscalatable: the session never went live, or was not completed.
+        TooManyRequests: the mechanic asked too often.
         SessionBusy: another request held the session for too long.
     """
     parameters = {**request.model_dump(), "quote_id": new_id(), "session_id": session_id, "user_id": user_id}
@@ -236,7 +231,7 @@ def _refuse_amount(why: Row | None) -> None:
 
 
 def approve(database: Database, user_id: UUID, quote_id: UUID, approval: ApprovalRequest) -> Quote:
-    """Approve a quote: supersede the session's others, and pay who escalated a share. Repeating it changes nothing.
+    """Approve a quote and supersede the session's others; who escalated earns a share. Repeating it changes nothing.
 
     Args:
         user_id: the `sub` of the session's customer.
@@ -262,13 +257,7 @@ def _approve(connection: psycopg.Connection[Row], parameters: Row) -> None:
         _refuse_approval(connection.execute(_STATE, parameters).fetchone(), parameters["amount_cents"])
         return
     connection.execute(_SUPERSEDE, {**parameters, **approved})  # any number of them
-    session_id, mechanic_id = approved["session_id"], approved["mechanic_id"]
-    earned = share_of(approved["amount_cents"], approved["escalation_bp"])
-    key = f"session:{session_id}:{TransferKind.ESCALATION}"
-    payable = mechanic_payable(mechanic_id)
-    book(connection, [Transfer(TransferKind.ESCALATION, key, PLATFORM_REVENUE, payable, earned, session_id)])
-    if earned:
-        connection.execute(_OWE_MECHANIC, {**approved, "earned_cents": earned})
+    owe_escalation(connection, approved["session_id"])
 
 
 def _refuse_approval(state: Row | None, seen: int | None) -> None:

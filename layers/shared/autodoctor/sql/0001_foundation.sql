@@ -74,6 +74,8 @@ CREATE TABLE settings (
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
   CONSTRAINT settings_sockets_per_user_is_a_count
     CHECK (key <> 'sockets_per_user' OR value ~ '^[1-9][0-9]{0,5}$'),
+  CONSTRAINT settings_money_limits_are_numbers
+    CHECK (key <> 'escalation_auto_release_cents' OR value ~ '^[0-9]{1,9}$'),
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );
@@ -86,7 +88,8 @@ INSERT INTO settings (key, value) VALUES
   ('waiver_versions', '1.0'),
   ('health_completion_percent_min', '70'), ('health_mechanic_completion_percent_min', '60'),
   ('health_no_show_percent_max', '15'), ('health_mechanic_no_show_percent_max', '20'), ('health_sample_min', '10'),
-  ('health_waiting_seconds_max', '600'), ('health_overdue_seconds_max', '300'), ('health_settlement_seconds_max', '900');
+  ('health_waiting_seconds_max', '600'), ('health_overdue_seconds_max', '300'), ('health_settlement_seconds_max', '900'),
+  ('health_mechanic_escalations_max', '3');
 
 CREATE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce(
@@ -121,6 +124,11 @@ CREATE FUNCTION escalation_bp() RETURNS integer LANGUAGE sql STABLE PARALLEL SAF
 $$;
 COMMENT ON FUNCTION escalation_bp() IS
   'The part of an approved quote for the mechanic who escalated the session, in basis points: the settings table, then 500.';
+
+CREATE FUNCTION number_setting(name text, otherwise integer) RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise)
+$$;
+COMMENT ON FUNCTION number_setting(text, integer) IS 'A number from the settings table.';
 
 -- Time limits: a row of the settings table, else the default, which is defined only here.
 CREATE FUNCTION seconds_setting(name text, otherwise integer) RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -177,7 +185,7 @@ GRANT SELECT ON limits TO autodoctor_app;
 INSERT INTO limits (name, most, seconds) VALUES
   ('intakes', 10, 3600), ('pack_checkouts', 10, 3600), ('tickets', 60, 600), ('availability', 60, 3600),
   ('onboarding_links', 20, 3600), ('quote_amounts', 30, 3600), ('messages', 60, 60),
-  ('uploads', 60, 86400);
+  ('uploads', 60, 86400), ('escalations', 10, 86400);
 
 -- After a crash everybody begins afresh.
 CREATE UNLOGGED TABLE limit_counters (

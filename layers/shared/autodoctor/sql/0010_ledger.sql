@@ -158,7 +158,9 @@ CREATE FUNCTION settlement_is_due() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   INSERT INTO settlements_due (session_id)
-  SELECT i.id FROM intakes i WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0);
+  SELECT i.id FROM intakes i
+   WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
+                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id));
   RETURN NULL;
 END
 $$;

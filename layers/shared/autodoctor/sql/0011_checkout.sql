@@ -144,6 +144,7 @@ CREATE TABLE stripe_refunds (
   failed             boolean NOT NULL DEFAULT false,
   booked             text NOT NULL DEFAULT 'nothing',
   part               bigint NOT NULL DEFAULT 0 CHECK (part >= 0),
+  bookings           integer NOT NULL DEFAULT 0 CHECK (bookings >= 0),
   created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT stripe_refunds_booked_known CHECK (booked IN ('nothing', 'held', 'split', 'reversed'))
 );
@@ -158,22 +159,42 @@ COMMENT ON COLUMN stripe_refunds.failed IS 'Whether the customer''s bank refused
 COMMENT ON COLUMN stripe_refunds.booked IS
   'How it is booked in the ledger. nothing: not at all; held: taken from the held money; split: the platform and the mechanic bear their parts, or the sale of the pack bears it; reversed: the split was booked back.';
 COMMENT ON COLUMN stripe_refunds.part IS 'Once split: the mechanic''s part in cents, or the number of the pack''s credits.';
+COMMENT ON COLUMN stripe_refunds.bookings IS
+  'How often it was booked. A booking after a reversal, when the facts of the payment had changed, has its number in its keys.';
 COMMENT ON COLUMN stripe_refunds.created_at IS 'When it was first reported.';
 GRANT SELECT,
       INSERT (id, payment_intent_id, amount_cents, failed),
-      UPDATE (failed, booked, part)
+      UPDATE (failed, booked, part, bookings)
   ON stripe_refunds TO autodoctor_app;
+
+CREATE FUNCTION dispute_is_lost(status text, withdrawn bigint, reinstated bigint) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT status IN ('lost', 'prevented') AND withdrawn > reinstated
+$$;
+COMMENT ON FUNCTION dispute_is_lost(text, bigint, bigint) IS
+  'Whether Stripe keeps what it took for a dispute: it was lost, or prevented by giving in.';
+
+CREATE FUNCTION dispute_is_behind(status text, withdrawn bigint, reinstated bigint, booked text, booked_cents bigint)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  -- not by dispute_is_lost(): an index has this function, and indexes are built without a search path
+  SELECT (status IN ('lost', 'prevented') AND withdrawn > reinstated) <> (booked IN ('held', 'split'))
+         OR booked IN ('held', 'split') AND booked_cents <> withdrawn - reinstated
+$$;
+COMMENT ON FUNCTION dispute_is_behind(text, bigint, bigint, text, bigint) IS
+  'Whether the ledger does not have what Stripe keeps for a dispute: not at all, though it does no longer, or another amount.';
 
 CREATE TABLE stripe_disputes (
   id                 text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 255),
   payment_intent_id  text NOT NULL CHECK (length(payment_intent_id) BETWEEN 1 AND 255),
   amount_cents       bigint NOT NULL CHECK (amount_cents >= 0),
+  currency           text NOT NULL DEFAULT 'usd' CHECK (length(currency) BETWEEN 1 AND 16),
   status             text NOT NULL CHECK (length(status) BETWEEN 1 AND 64),
   withdrawn_cents    bigint NOT NULL DEFAULT 0 CHECK (withdrawn_cents >= 0),
   reinstated_cents   bigint NOT NULL DEFAULT 0 CHECK (reinstated_cents >= 0),
   booked             text NOT NULL DEFAULT 'nothing',
   lost_cents         bigint NOT NULL DEFAULT 0 CHECK (lost_cents >= 0),
   part               bigint NOT NULL DEFAULT 0 CHECK (part >= 0),
+  bookings           integer NOT NULL DEFAULT 0 CHECK (bookings >= 0),
   fees_due_at        timestamptz DEFAULT clock_timestamp(),
   created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -181,34 +202,41 @@ CREATE TABLE stripe_disputes (
 );
 CREATE INDEX stripe_disputes_by_payment ON stripe_disputes (payment_intent_id);
 CREATE INDEX stripe_disputes_unbooked ON stripe_disputes (payment_intent_id)
-  WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'split'));
+  WHERE dispute_is_behind(status, withdrawn_cents, reinstated_cents, booked, lost_cents);
 CREATE INDEX stripe_disputes_fees_due ON stripe_disputes (fees_due_at) WHERE fees_due_at IS NOT NULL;
 COMMENT ON TABLE stripe_disputes IS 'Every dispute that Stripe reported.';
 COMMENT ON COLUMN stripe_disputes.id IS 'Stripe''s.';
 COMMENT ON COLUMN stripe_disputes.payment_intent_id IS 'As in stripe_refunds.';
-COMMENT ON COLUMN stripe_disputes.amount_cents IS 'The disputed amount, in cents of usd.';
+COMMENT ON COLUMN stripe_disputes.amount_cents IS
+  'The disputed amount, in the smallest unit of its currency. It moves nothing: what counts is what Stripe takes and gives back.';
+COMMENT ON COLUMN stripe_disputes.currency IS 'ISO 4217, lower case: that of the customer''s bank.';
 COMMENT ON COLUMN stripe_disputes.status IS 'Stripe''s status, the furthest reported: an earlier one that arrives late changes nothing.';
-COMMENT ON COLUMN stripe_disputes.withdrawn_cents IS 'The amount that Stripe took out of our balance for it, without its fee.';
+COMMENT ON COLUMN stripe_disputes.withdrawn_cents IS 'The amount that Stripe took out of our balance for it, in cents of usd, without its fee.';
 COMMENT ON COLUMN stripe_disputes.reinstated_cents IS 'The part of it that came back.';
 COMMENT ON COLUMN stripe_disputes.booked IS 'As in stripe_refunds, for the lost amount; an amount that is only withdrawn is in the account disputed.';
 COMMENT ON COLUMN stripe_disputes.lost_cents IS 'The amount booked as lost.';
 COMMENT ON COLUMN stripe_disputes.part IS 'As in stripe_refunds.';
+COMMENT ON COLUMN stripe_disputes.bookings IS 'As in stripe_refunds.';
 COMMENT ON COLUMN stripe_disputes.fees_due_at IS 'When Stripe is next asked for its fees; null: those of all its movements are booked.';
 COMMENT ON COLUMN stripe_disputes.created_at IS 'When it was first reported.';
 COMMENT ON COLUMN stripe_disputes.updated_at IS 'When something new was last reported about it.';
 GRANT SELECT,
-      INSERT (id, payment_intent_id, amount_cents, status, withdrawn_cents, reinstated_cents),
-      UPDATE (status, withdrawn_cents, reinstated_cents, booked, lost_cents, part, fees_due_at, updated_at)
+      INSERT (id, payment_intent_id, amount_cents, currency, status, withdrawn_cents, reinstated_cents),
+      UPDATE (status, withdrawn_cents, reinstated_cents, booked, lost_cents, part, bookings, fees_due_at,
+              updated_at)
   ON stripe_disputes TO autodoctor_app;
 
 CREATE VIEW losses AS
-  SELECT 'refund' AS kind, id, payment_intent_id, amount_cents AS cents, NOT failed AS effective, booked, part, created_at
+  SELECT 'refund' AS kind, id, 'refund:' || id || CASE WHEN bookings > 1 THEN ':' || bookings ELSE '' END AS base,
+         payment_intent_id, amount_cents AS cents, amount_cents AS booked_cents, NOT failed AS effective, booked, part, bookings,
+         failed = (booked IN ('held', 'split')) AS behind, created_at
     FROM stripe_refunds
   UNION ALL
-  SELECT 'dispute', id, payment_intent_id,
-         CASE WHEN booked IN ('held', 'split') THEN lost_cents ELSE greatest(withdrawn_cents - reinstated_cents, 0) END,
-         status = 'lost' AND withdrawn_cents > reinstated_cents, booked, part, created_at
+  SELECT 'dispute', id, 'dispute:' || id || ':lost' || CASE WHEN bookings > 1 THEN ':' || bookings ELSE '' END,
+         payment_intent_id, greatest(withdrawn_cents - reinstated_cents, 0), lost_cents,
+         dispute_is_lost(status, withdrawn_cents, reinstated_cents), booked, part, bookings,
+         dispute_is_behind(status, withdrawn_cents, reinstated_cents, booked, lost_cents), created_at
     FROM stripe_disputes;
 COMMENT ON VIEW losses IS
-  'Payments that went back to customers. effective: the refund did not fail, or the dispute is lost. If effective and booked do not agree, the ledger is behind.';
+  'Payments that went back to customers. effective: the refund did not fail, or Stripe keeps what it took for the dispute. base: the beginning of the keys of its bookings. behind: the ledger does not show it as it is.';
 GRANT SELECT ON losses TO autodoctor_app;

@@ -125,6 +125,7 @@ CREATE TABLE payouts (
 CREATE INDEX payouts_by_mechanic ON payouts (mechanic_id, id);
 -- With it unsent payouts are counted without reading the history.
 CREATE INDEX payouts_unsent ON payouts (state) WHERE state IN ('due', 'held', 'sending', 'failed');
+CREATE INDEX payouts_escalations ON payouts (created_at) WHERE kind = 'escalation';
 CREATE INDEX payouts_open ON payouts (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
 COMMENT ON TABLE payouts IS 'The money owed to mechanics, and its progress.';
 COMMENT ON COLUMN payouts.kind IS 'Earned by holding the session (session), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
@@ -202,7 +203,7 @@ COMMENT ON COLUMN payout_reversals.stripe_reversal_id IS 'Stripe''s id of our re
 COMMENT ON COLUMN payout_reversals.done_at IS 'When we learned that it was taken back.';
 GRANT SELECT,
       INSERT (payout_id, dispute_id, amount_cents),
-      UPDATE (state, waits_for, next_attempt_at, stripe_reversal_id, last_error, done_at)
+      UPDATE (amount_cents, state, waits_for, attempts, next_attempt_at, stripe_reversal_id, last_error, done_at)
   ON payout_reversals TO autodoctor_app;
 
 CREATE FUNCTION renew_mechanic_account(mechanic uuid) RETURNS boolean LANGUAGE sql AS $$
@@ -303,18 +304,45 @@ COMMENT ON FUNCTION payout_holds_follow() IS 'Holds the payout, or has it sent o
 CREATE TRIGGER payout_holds_follow AFTER INSERT OR UPDATE OF released_at ON payout_holds
   FOR EACH ROW EXECUTE FUNCTION payout_holds_follow();
 
+CREATE FUNCTION escalation_needs_release(session uuid, cents bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT NOT EXISTS (
+    SELECT FROM quotes q JOIN intakes i ON i.id = q.session_id JOIN customers c ON c.id = i.customer_id
+     WHERE q.approved_session_id = session AND cents < number_setting('escalation_auto_release_cents', 2500)
+       -- the customer paid for it: with a card, and still has not got it back, or with credits that were bought
+       AND CASE i.funding
+             WHEN 'card' THEN NOT EXISTS (SELECT FROM checkouts p JOIN losses l ON l.payment_intent_id = p.stripe_payment_intent_id
+                                           WHERE p.intake_id = session AND l.effective)
+             WHEN 'credit' THEN NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.kind = 'credit_grant'
+                                               AND t.credit_account = 'customer:' || c.user_id || ':credits')
+             ELSE false END
+       AND NOT EXISTS (
+         SELECT FROM payouts p JOIN quotes o ON o.approved_session_id = p.session_id JOIN intakes oi ON oi.id = p.session_id
+          WHERE p.kind = 'escalation' AND p.created_at > now() - interval '30 days' AND p.session_id <> session
+            AND (oi.customer_id = i.customer_id
+                 OR o.mechanic_id = q.mechanic_id AND (o.workshop_id = q.workshop_id OR o.given_by_id = q.given_by_id)
+                 OR o.mechanic_id = q.given_by_id AND o.given_by_id = q.mechanic_id)))
+$$;
+COMMENT ON FUNCTION escalation_needs_release(uuid, bigint) IS
+  'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
+
 CREATE FUNCTION payouts_begin_held() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  -- the row's lock makes a suspension that is under way come before or after, never beside
-  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR SHARE;
+  -- the row's lock makes a suspension that is under way, or another escalation, come before or after, never beside
+  PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR NO KEY UPDATE;
   IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
     PERFORM hold_payout(NEW.id, 'suspended');
+  END IF;
+  IF NEW.kind = 'escalation' AND NOT EXISTS (
+       SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
+    RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
+  ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
+    PERFORM hold_payout(NEW.id, 'escalation');
   END IF;
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION payouts_begin_held() IS 'Holds a new payout for what is known already.';
+COMMENT ON FUNCTION payouts_begin_held() IS 'Holds a new payout for what is known already; refuses the share of a quote for a session that is not completed.';
 CREATE TRIGGER payouts_begin_held AFTER INSERT ON payouts FOR EACH ROW EXECUTE FUNCTION payouts_begin_held();
 
 CREATE FUNCTION mechanics_hold_payouts() RETURNS trigger

@@ -198,7 +198,7 @@ LANGUAGE sql STABLE AS $$
      WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
     -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
-    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%', e.actor NOT LIKE 'system:%'
+    SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%' AND e.actor <> 'system:mechanic-suspended', e.actor NOT LIKE 'system:%'
       FROM session_participants p
            CROSS JOIN LATERAL (SELECT v.actor FROM session_events v
                                 WHERE v.session_id = p.session_id AND v.from_status = 'waiting' AND v.to_status = 'pending'
@@ -386,3 +386,21 @@ RETURNS TABLE (section text, metric text, value numeric, unit text, status text)
   SELECT 'revenue', r.end_reason, r.card_cents::numeric, 'cents', NULL FROM revenue_impact(now() - interval '24 hours', now()) AS r
 $$;
 COMMENT ON FUNCTION session_health_dashboard() IS 'The last 24 hours, for readers in psql; GET /api/admin/session-health has more.';
+
+-- What greedy people do: each row names who, so that an admin can look, and suspend.
+CREATE VIEW alert_greed AS
+  SELECT 'escalations_to_release'::text AS alert, p.mechanic_id::text AS subject, 'warning'::text AS severity,
+         min(h.held_at) AS since, jsonb_build_object('payouts', count(*), 'cents', sum(p.amount_cents)) AS facts
+    FROM payouts p JOIN payout_holds h ON h.payout_id = p.id AND h.reason = 'escalation' AND h.released_at IS NULL
+   WHERE p.state = 'held'
+   GROUP BY p.mechanic_id
+  UNION ALL
+  SELECT 'mechanic_escalations_high', p.mechanic_id::text, 'critical', min(p.created_at),
+         jsonb_build_object('payouts', count(*), 'cents', sum(p.amount_cents),
+                            'limit', health_setting('mechanic_escalations_max'))
+    FROM payouts p
+   WHERE p.kind = 'escalation' AND p.created_at > now() - interval '24 hours'
+   GROUP BY p.mechanic_id HAVING count(*) > health_setting('mechanic_escalations_max');
+COMMENT ON VIEW alert_greed IS
+  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max. subject: the mechanic''s id.';
+GRANT SELECT ON alert_greed TO autodoctor_app;

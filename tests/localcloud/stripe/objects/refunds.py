@@ -12,7 +12,8 @@ def create_refund(state: State, call: Call) -> Json:
     params = call.params
     charge = _charge_of(state, params)
     left = charge["amount"] - charge["amount_refunded"]
-    if charge.get("_unrefundable", False):
+    unlost = left - charge.get("_lost", 0)
+    if charge.get("_disputed_now") or (unlost <= 0 < left) or params.get("amount", left) > unlost < left:
         raise ApiError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
     if left == 0:
         raise ApiError(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")

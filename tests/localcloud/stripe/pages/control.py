@@ -12,6 +12,7 @@ from localcloud.stripe.http.faults import Fault, Faults, WebhookFaults
 from localcloud.stripe.objects import checkout, connect, disputes, funds, payouts, refunds, transfers
 from localcloud.stripe.objects.balance import DEFAULT_CURRENCY
 from localcloud.stripe.objects.checkout import Choice
+from localcloud.stripe.objects.disputes import Claim, DisputeEnd
 from localcloud.stripe.objects.payments import AVAILABLE_AFTER, Payer
 from localcloud.stripe.state import books
 from localcloud.stripe.state.state import Call, State
@@ -80,15 +81,29 @@ class StripeControl:
         with self._state.store.transaction():
             return self._shown(checkout.answer_of_bank(self._state, session_id, paid=paid))
 
-    def open_dispute(self, charge: str, reason: str = "fraudulent") -> Json:
-        """Let a customer's bank take a charge back (by charge or PaymentIntent)."""
+    def open_dispute(self, charge: str, **claim: object) -> Json:
+        """Let a customer's bank take a charge back (by charge or PaymentIntent): fields of `disputes.Claim`."""
+        made = Claim(**claim)  # type: ignore[arg-type] # also from JSON
         with self._state.store.transaction():
-            return self._shown(disputes.open_dispute(self._state, self._charge(charge), reason))
+            return self._shown(disputes.open_dispute(self._state, self._charge(charge), made))
 
-    def close_dispute(self, dispute: str, *, won: bool) -> Json:
-        """Let the bank decide a dispute."""
+    def close_dispute(
+        self, dispute: str, *, won: bool = False, status: DisputeEnd | None = None, reinstated: int | None = None
+    ) -> Json:
+        """Let the bank decide a dispute, or prevent it by giving in; `reinstated` cents come back, all if won."""
+        ends = status or ("won" if won else "lost")
         with self._state.store.transaction():
-            return self._shown(disputes.close_dispute(self._state, dispute, won=won))
+            return self._shown(disputes.close_dispute(self._state, dispute, ends, reinstated))
+
+    def take_more(self, dispute: str, cents: int) -> Json:
+        """Take more for a dispute, open or closed."""
+        with self._state.store.transaction():
+            return self._shown(disputes.take_more(self._state, dispute, cents))
+
+    def reinstate(self, dispute: str, cents: int) -> Json:
+        """Give back a part of what was taken for a dispute, open or closed."""
+        with self._state.store.transaction():
+            return self._shown(disputes.reinstate(self._state, dispute, cents))
 
     # The dashboard
 

@@ -41,6 +41,7 @@ _NAMES: Final = (
     "pending_webhooks",
     "quiet",
     "refund",
+    "reinstate",
     "release",
     "resend",
     "restrict",
@@ -50,6 +51,7 @@ _NAMES: Final = (
     "secrets",
     "set_retries",
     "signed",
+    "take_more",
 )
 
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from localcloud.stripe.http.errors import Json
 from localcloud.stripe.objects.balance import DISPUTE_FEE_CENTS, charge_fee, totals
+from localcloud.stripe.objects.disputes import moved
 from localcloud.stripe.state.state import State
 
-_DISPUTES: Final = {"won": "disputes_won", "lost": "disputes_lost"}
+_DISPUTES: Final = {"won": "disputes_won", "lost": "disputes_lost", "prevented": "disputes_lost"}
 
 type Sum = tuple[int, int]
 """A count, and a sum in cents."""
@@ -51,7 +52,7 @@ class Books:
 def books(state: State) -> Books:
     """Return the totals of the books."""
     found = _Objects(state)
-    disputes = {name: _sum(each for each in found.disputes if _name(each) == name) for name in _names()}
+    disputes = {name: _moved(each for each in found.disputes if _name(each) == name) for name in _names()}
     return Books(
         charges=_sum(found.charges),
         refunds=_sum(found.refunds),
@@ -117,8 +118,7 @@ class _Objects:
         for each in self.refunds:
             found[home, each["currency"]] -= each["amount"]
         for each in self.disputes:
-            taken = 0 if each["status"] == "won" else each["amount"]
-            found[home, each["currency"]] -= taken + DISPUTE_FEE_CENTS
+            found[home, each["_charged_in"]] -= moved(each) + DISPUTE_FEE_CENTS
         for each in self.topups:
             found[home, each["currency"]] += each["amount"]
         destination = {each["id"]: each["destination"] for each in self.transfers}
@@ -143,8 +143,13 @@ def _sum(objects: Iterable[Json]) -> Sum:
     return len(amounts), sum(amounts)
 
 
+def _moved(disputes: Iterable[Json]) -> Sum:
+    taken = [moved(each) for each in disputes]
+    return len(taken), sum(taken)
+
+
 def _names() -> tuple[str, ...]:
-    return ("disputes_open", *_DISPUTES.values())
+    return tuple(dict.fromkeys(("disputes_open", *_DISPUTES.values())))
 
 
 def _name(dispute: Json) -> str:

@@ -181,7 +181,8 @@ def _settled(money: Money) -> Iterator[Finding]:
     is_open = money.is_over and money.is_at_stake and money.outcome is None
     if is_open and not money.is_due:
         yield NOT_DUE.of(money.id, state)
-    if money.is_due and not is_open:
+    may_be_due = money.is_over and money.outcome is None and (money.is_at_stake or money.quoted is not None)
+    if money.is_due and not may_be_due:
         yield DUE_WRONGLY.of(money.id, f"{state}, settled as {money.outcome}")
     elif money.is_late:
         yield LATE.of(money.id, state)
@@ -199,8 +200,9 @@ def _moved(money: Money) -> Iterator[Finding]:
         money.referred and money.referred_to != money.referrer_id
     ):
         yield REFERRAL.of(money.id, f"earned {earned.referral} cents, payouts {money.referred or 'none'}")
-    escalation = share_of(money.quoted or 0, money.escalation_bp or 0)
-    if (money.escalated or []) != [escalation] * bool(escalation):
+    escalation = share_of(money.quoted or 0, money.escalation_bp or 0) if money.status == "completed" else 0
+    not_yet = money.is_due and money.escalated is None
+    if not not_yet and (money.escalated or []) != [escalation] * bool(escalation):
         yield ESCALATION.of(money.id, f"earned {escalation} cents, payouts {money.escalated or 'none'}")
     refund = [money.price_cents] if money.outcome == "refund" else []
     if (money.refunded or []) != refund:

@@ -51,6 +51,9 @@ HOLD_OVERLOOKED: Final = Check(
 LOSS_BEHIND: Final = Check(
     "loss_unbooked", Section.MONEY, "a refund by hand or lost dispute that the ledger does not have", 10
 )
+DISPUTED_REST: Final = Check(
+    "disputed_remains", Section.MONEY, "money is booked as disputed whose dispute is over, or not all of it", 10
+)
 UNHANDLED: Final = Check("event_unhandled", Section.INBOX, "a Stripe event was stored without its effect", 11)
 
 # The sweeps run every minute: a row still there ten minutes after its time was missed.
@@ -208,12 +211,25 @@ SELECT l.id, format('%s of %s cents, booked: %s', l.kind, l.cents, l.booked)
          WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'split'))
         UNION ALL
         SELECT id, payment_intent_id FROM stripe_disputes
-         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'split'))
+         WHERE dispute_is_behind(status, withdrawn_cents, reinstated_cents, booked, lost_cents)
        ) AS behind
   JOIN losses l ON l.id = behind.id
   JOIN checkouts c ON c.stripe_payment_intent_id = l.payment_intent_id AND (c.status = 'paid'
     OR EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'session:' || c.intake_id || ':charge'))
- WHERE l.created_at < now() - interval '1 hour' AND l.effective <> (l.booked IN ('held', 'split'))
+ WHERE l.created_at < now() - interval '1 hour' AND l.behind
+""",
+    ),
+    (
+        DISPUTED_REST,
+        """
+SELECT d.id, format('it is %s, %s cents are booked as disputed', d.status, rest.cents)
+  FROM stripe_disputes d
+  JOIN (SELECT statement_subject(t.key) AS subject,
+               sum(CASE WHEN t.debit_account = 'disputed' THEN t.amount ELSE -t.amount END) AS cents
+          FROM ledger_transfer t WHERE t.debit_account = 'disputed' OR t.credit_account = 'disputed' GROUP BY 1) AS rest
+    ON rest.subject = 'dispute:' || d.id
+ WHERE rest.cents <> 0 AND d.updated_at < now() - interval '1 hour'
+   AND d.status NOT IN ('needs_response', 'under_review') AND d.status NOT LIKE 'warning%'
 """,
     ),
     (

@@ -28,7 +28,8 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
      WHEN 'charge' THEN EXISTS (SELECT FROM checkouts c
                                  WHERE c.intake_id = t.intake_id AND c.status IN ('paid', 'unfulfillable'))
      WHEN 'credit_hold' THEN EXISTS (SELECT FROM sessions s WHERE s.id = t.intake_id)
-     WHEN 'escalation' THEN EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = t.intake_id)
+     WHEN 'escalation' THEN EXISTS (SELECT FROM quotes q JOIN sessions s ON s.id = q.session_id
+                                     WHERE q.approved_session_id = t.intake_id AND s.status = 'completed')
      ELSE EXISTS (SELECT FROM settlements s WHERE s.session_id = t.intake_id
                      AND s.outcome = CASE t.kind WHEN 'credit_return' THEN 'return' ELSE 'pay' END) END
    WHEN 'pack' THEN EXISTS (
@@ -47,13 +48,14 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
                        SELECT FROM ledger_transfer r WHERE r.key = 'reversal:' || split_part(t.key, ':', 2)) END
    WHEN 'refund' THEN EXISTS (SELECT FROM stripe_refunds r WHERE r.id = split_part(t.key, ':', 2))
      AND t.kind IN ('refund', 'pack_refund', 'receivable', 'credit_withdrawal', 'correction')
-     AND t.key ~ ('^refund:[^:]+(:(platform|mechanic|receivable|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
-                  || '(:undone(:(platform|mechanic|receivable))?)?$')
+     AND t.key ~ ('^refund:[^:]+(:[0-9]+)?'
+                  || '(:(excess|platform|mechanic|receivable|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
+                  || '(:undone(:(excess|platform|mechanic|receivable))?)?$')
    WHEN 'dispute' THEN EXISTS (SELECT FROM stripe_disputes d WHERE d.id = split_part(t.key, ':', 2))
      AND t.kind IN ('dispute', 'dispute_won', 'dispute_lost', 'receivable', 'credit_withdrawal', 'correction')
-     AND t.key ~ ('^dispute:[^:]+(:won|:lost'
-                  || '(:(held|platform|mechanic|receivable|sale|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
-                  || '(:undone(:(platform|mechanic|receivable))?)?)?$')
+     AND t.key ~ ('^dispute:[^:]+(:won|:(won|withdrawn|rest):[0-9]+|:lost(:[0-9]+)?'
+                  || '(:(held|excess|platform|mechanic|receivable|sale|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
+                  || '(:undone(:(excess|platform|mechanic|receivable))?)?)?$')
    WHEN 'fee' THEN t.kind = 'fee' AND t.key ~ '^fee:[^:]+$'
      AND (t.intake_id IS NULL OR EXISTS (SELECT FROM checkouts c WHERE c.intake_id = t.intake_id))
    WHEN 'grant' THEN t.kind = 'credit_grant'
@@ -68,18 +70,18 @@ OF_CHECKOUTS: Final[Query] = (
 SELECT l.id, format('%%s of %%s cents, booked: %%s, the ledger has %%s', l.kind, l.cents, l.booked, booked.cents)
   FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
   CROSS JOIN LATERAL (
-    SELECT CASE l.kind WHEN 'refund' THEN 'refund:' || l.id ELSE 'dispute:' || l.id || ':lost' END AS base,
-           CASE l.kind WHEN 'refund' THEN 'stripe' ELSE 'disputed' END AS gone_to) AS k
+    SELECT l.base, CASE l.kind WHEN 'refund' THEN 'stripe' ELSE 'disputed' END AS gone_to) AS k
   CROSS JOIN LATERAL (
     SELECT coalesce(sum(CASE k.gone_to WHEN t.credit_account THEN t.amount
                                        WHEN t.debit_account THEN -t.amount ELSE 0 END), 0) AS cents
       FROM ledger_transfer t
      WHERE t.key = ANY (ARRAY[ -- by its key alone: half the ledger is of account 'stripe'
-       k.base, k.base || ':held', k.base || ':platform', k.base || ':mechanic', k.base || ':receivable',
+       k.base, k.base || ':held', k.base || ':excess', k.base || ':undone:excess',
+       k.base || ':platform', k.base || ':mechanic', k.base || ':receivable',
        k.base || ':sale', k.base || ':sale:undone', k.base || ':undone', k.base || ':undone:platform',
        k.base || ':undone:mechanic', k.base || ':undone:receivable'])) AS booked
  WHERE c.id > %(after)s AND c.id <= %(upto)s
-   AND booked.cents <> CASE WHEN l.booked IN ('held', 'split') THEN l.cents ELSE 0 END
+   AND booked.cents <> CASE WHEN l.booked IN ('held', 'split') THEN l.booked_cents ELSE 0 END
    AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'correction:' || l.kind || ':' || l.id || ':1')
 """,
 )

@@ -69,6 +69,14 @@ as kind: debit -> credit (key):
                                                                                            (dispute:STRIPE_ID:lost:held)
                               else split like a refund by hand                             (dispute:STRIPE_ID:lost:PART)
                               of a pack: credit_sales -> disputed, and as if paid back     (dispute:STRIPE_ID:lost:sale)
+      more is taken, given    each later movement the same, with the sum so far
+                                                           (dispute:STRIPE_ID:withdrawn:SUM, dispute:STRIPE_ID:won:SUM)
+      won, but not evenly     dispute_lost: platform_revenue -> disputed, or dispute_won: disputed ->
+                              platform_revenue, so that nothing remains                (dispute:STRIPE_ID:rest:NUMBER)
+    more lost than is held    refund or dispute_lost: platform_revenue -> stripe or disputed for what is above it
+                                                              (refund:STRIPE_ID:excess, dispute:STRIPE_ID:lost:excess)
+      the facts changed       reversed like one that failed in the end, and booked again with its number in the keys
+                                                                    (refund:STRIPE_ID:2..., dispute:STRIPE_ID:lost:2...)
       won after it was lost   correction: as a refund that failed, but from disputed
                                                                                     (dispute:STRIPE_ID:lost:undone...)
     fee that Stripe gave back fee: stripe -> stripe_fees                                   (fee:BALANCE_TRANSACTION)

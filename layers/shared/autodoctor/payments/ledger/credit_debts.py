@@ -22,8 +22,7 @@ _LOCK: Final[LiteralString] = "SELECT id FROM customers WHERE user_id = %(user_i
 # `part` is how many credits the loss is for; those that were withdrawn neither then nor since are owed.
 _OWED: Final[LiteralString] = """
 WITH loss AS MATERIALIZED (
-  SELECT CASE l.kind WHEN 'refund' THEN 'refund:' || l.id ELSE 'dispute:' || l.id || ':lost' END AS base,
-         l.part, l.created_at
+  SELECT l.base, l.part, l.created_at
     FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
    WHERE c.user_id = %(user_id)s AND c.kind = 'pack' AND l.booked = 'split'
 ), debt AS (

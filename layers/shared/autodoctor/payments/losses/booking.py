@@ -15,6 +15,9 @@ from autodoctor.payments.ledger.accounts import DISPUTED, PLATFORM_REVENUE, STRI
 from autodoctor.payments.ledger.credit_debts import hold_customer, repaid_for
 from autodoctor.payments.ledger.transfers import Transfer, book
 
+BOOKED: Final = ("held", "split")
+"""The values of `booked` of a loss that is in the ledger."""
+
 _PAYOUT: Final[LiteralString] = """
 SELECT id, session_id, mechanic_id, amount_cents, withheld_cents, sent_cents, reversed_cents, state,
        amount_cents - withheld_cents - sent_cents + reversed_cents AS in_hand
@@ -35,7 +38,12 @@ UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s,
  WHERE id = %(id)s
 """
 _TAKE_BACK: Final[LiteralString] = """
-INSERT INTO payout_reversals (payout_id, dispute_id, amount_cents) VALUES (%(payout_id)s, %(dispute_id)s, %(cents)s)
+INSERT INTO payout_reversals AS r (payout_id, dispute_id, amount_cents)
+VALUES (%(payout_id)s, %(dispute_id)s, %(cents)s)
+ON CONFLICT (payout_id, dispute_id) DO UPDATE
+   SET amount_cents = excluded.amount_cents, state = 'due', attempts = 0, next_attempt_at = clock_timestamp(),
+       last_error = NULL
+ WHERE r.state = 'cancelled'
 """
 _CANCEL_REVERSAL: Final[LiteralString] = """
 UPDATE payout_reversals SET state = 'cancelled', next_attempt_at = NULL
@@ -45,6 +53,12 @@ _OWED: Final[LiteralString] = """
 SELECT coalesce(sum(CASE WHEN debit_account = %(account)s THEN amount ELSE -amount END), 0)::bigint AS cents
   FROM ledger_transfer WHERE intake_id = %(intake_id)s AND %(account)s IN (debit_account, credit_account)
 """
+_HELD: Final[LiteralString] = """
+SELECT greatest(coalesce(sum(CASE WHEN credit_account = %(account)s THEN amount ELSE -amount END), 0), 0)::bigint
+         AS cents
+  FROM ledger_transfer WHERE intake_id = %(intake_id)s AND %(account)s IN (debit_account, credit_account)
+"""
+_BOOKED_AS: Final[LiteralString] = "SELECT amount FROM ledger_transfer WHERE key = %(key)s"
 _CREDITS_LEFT: Final[LiteralString] = """
 SELECT coalesce((SELECT balance FROM credit_balances WHERE user_id = %(user_id)s), 0) AS credits
 """
@@ -74,10 +88,18 @@ def withhold(connection: psycopg.Connection[Row], payout: Row, cents: int) -> No
 
 
 def book_held(connection: psycopg.Connection[Row], payment: Row, loss: Row) -> Row:
-    """Take a loss from what is held for the session: nobody has earned the money."""
-    held = accounts.session_held(payment["intake_id"])
-    key = _base(loss) if loss["kind"] == "refund" else f"{_base(loss)}:held"
-    book(connection, [Transfer(_kind(loss), key, held, _target(loss), loss["cents"], payment["intake_id"])])
+    """Take a loss from what is held for the session, which nobody has earned; what is above that is the platform's."""
+    held, intake_id = accounts.session_held(payment["intake_id"]), payment["intake_id"]
+    row = connection.execute(_HELD, {"account": held, "intake_id": intake_id}).fetchone()
+    own = min(loss["cents"], 0 if row is None else row["cents"])
+    excess = f"{_base(loss)}:excess"
+    book(
+        connection,
+        [
+            Transfer(_kind(loss), _held_key(loss), held, _target(loss), own, intake_id),
+            Transfer(_kind(loss), excess, PLATFORM_REVENUE, _target(loss), loss["cents"] - own, intake_id),
+        ],
+    )
     return {"booked": "held", "part": 0}
 
 
@@ -90,9 +112,10 @@ def book_split(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
     if payout is not None and payout["state"] == "sending":
         return None
     earlier = [each for each in losses if each["booked"] == "split"]
-    before, borne = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
+    before, borne = sum(each["booked_cents"] for each in earlier), sum(each["part"] for each in earlier)
     earned = 0 if payout is None else payout["amount_cents"]
-    parts = shared(loss["cents"], payment["price_cents"], earned, before, borne)
+    lost = _taken_from_held(connection, loss) if loss["booked"] == "held" else loss["cents"]
+    parts = shared(lost, payment["price_cents"], earned, before, borne)
     credit = accounts.session_held(payment["intake_id"]) if loss["booked"] == "held" else _target(loss)
     base, intake_id = _base(loss), payment["intake_id"]
     book(connection, [Transfer(_kind(loss), f"{base}:platform", PLATFORM_REVENUE, credit, parts.rest, intake_id)])
@@ -116,7 +139,7 @@ def book_split(connection: psycopg.Connection[Row], payment: Row, loss: Row, los
 def book_pack(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row:
     """Reverse as much of the sale as was paid back: credits that are left are withdrawn, used ones become a debt."""
     earlier = [each for each in losses if each["booked"] == "split"]
-    before, taken = sum(each["cents"] for each in earlier), sum(each["part"] for each in earlier)
+    before, taken = sum(each["booked_cents"] for each in earlier), sum(each["part"] for each in earlier)
     wanted = credits_of(loss["cents"], payment["price_cents"], payment["credits"], before, taken)
     hold_customer(connection, payment["user_id"])
     row = connection.execute(_CREDITS_LEFT, payment).fetchone()
@@ -146,13 +169,14 @@ def reverse_booking(connection: psycopg.Connection[Row], payment: Row, loss: Row
         return outcome
     intake_id = payment["intake_id"]
     if loss["booked"] == "held":
-        held = accounts.session_held(intake_id)
-        book(connection, [_correction(loss, "", held, loss["cents"], payment)])
+        held, own = accounts.session_held(intake_id), _taken_from_held(connection, loss)
+        excess = _correction(loss, ":excess", PLATFORM_REVENUE, loss["booked_cents"] - own, payment)
+        book(connection, [_correction(loss, "", held, own, payment), excess])
         return outcome
     payout = payout_of(connection, payment)
     if payout is not None and payout["state"] == "sending":
         return None
-    platform = loss["cents"]
+    platform = loss["booked_cents"]
     if payout is not None:
         owed = min(loss["part"], max(0, owed_of(connection, payout)))
         kept = min(loss["part"] - owed, payout["withheld_cents"])
@@ -172,7 +196,19 @@ def reverse_booking(connection: psycopg.Connection[Row], payment: Row, loss: Row
 
 
 def _base(loss: Row) -> str:
-    return f"refund:{loss['id']}" if loss["kind"] == "refund" else f"dispute:{loss['id']}:lost"
+    """The beginning of the keys of its present booking, as in the view `losses`."""
+    first = f"refund:{loss['id']}" if loss["kind"] == "refund" else f"dispute:{loss['id']}:lost"
+    return first if loss["bookings"] <= 1 else f"{first}:{loss['bookings']}"
+
+
+def _held_key(loss: Row) -> str:
+    return _base(loss) if loss["kind"] == "refund" else f"{_base(loss)}:held"
+
+
+def _taken_from_held(connection: psycopg.Connection[Row], loss: Row) -> int:
+    """Cents of a loss that were taken from what was held."""
+    row = connection.execute(_BOOKED_AS, {"key": _held_key(loss)}).fetchone()
+    return 0 if row is None else int(row["amount"])
 
 
 def _kind(loss: Row) -> TransferKind:

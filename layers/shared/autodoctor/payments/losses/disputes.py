@@ -1,20 +1,29 @@
 """Disputes as Stripe reports them, in any order. An open one holds what was not sent yet; a lost one is a loss."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, LiteralString
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, LiteralString
 
 import psycopg
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from autodoctor.db import Row
 from autodoctor.payments.losses.losses import book_losses, lock_payment
 from autodoctor.payments.stripe.calls import call_stripe
+from autodoctor.payments.stripe.fields import Cents, Status, StripeId
 
 if TYPE_CHECKING:
     import stripe
 
 OPEN: Final = frozenset({"needs_response", "under_review"})
 """Stripe has taken the money until somebody decides. While it only inquires (`warning_...`), the money stays ours."""
+
+LOST: Final = frozenset({"lost", "prevented"})
+"""Stripe keeps what it took: the dispute was lost, or prevented by giving in."""
+
+SETTLED_IN: Final = "usd"
+"""Of our balance. A customer's bank disputes in its own currency; what counts is what our balance loses and gets."""
+
+_MOST: Final = 10**12
 
 _RANKS: Final = (
     *("warning_needs_response", "warning_under_review", "warning_closed"),
@@ -24,8 +33,9 @@ _RANKS: Final = (
 earlier status came late."""
 
 _NOTE: Final[LiteralString] = """
-INSERT INTO stripe_disputes AS known (id, payment_intent_id, amount_cents, status, withdrawn_cents, reinstated_cents)
-VALUES (%(id)s, %(payment_intent)s, %(amount)s, %(status)s, %(withdrawn)s, %(reinstated)s)
+INSERT INTO stripe_disputes AS known (id, payment_intent_id, amount_cents, currency, status, withdrawn_cents,
+                                      reinstated_cents)
+VALUES (%(id)s, %(payment_intent)s, %(amount)s, %(currency)s, %(status)s, %(withdrawn)s, %(reinstated)s)
 ON CONFLICT (id) DO UPDATE
    SET status = CASE WHEN known.status = ANY (%(before)s) THEN excluded.status ELSE known.status END,
        withdrawn_cents = greatest(known.withdrawn_cents, excluded.withdrawn_cents),
@@ -36,34 +46,41 @@ ON CONFLICT (id) DO UPDATE
 """
 
 _UNBOOKED: Final[LiteralString] = """
-SELECT EXISTS (SELECT FROM losses WHERE payment_intent_id = %(payment_intent_id)s
-                  AND (effective AND booked = 'nothing' OR NOT effective AND booked IN ('held', 'split'))) AS unbooked
+SELECT EXISTS (SELECT FROM losses WHERE payment_intent_id = %(payment_intent_id)s AND behind) AS unbooked
 """
 
 type DisputeOutcome = Literal["disputed", "dispute_won", "dispute_lost", "unchanged", "not_ours"]
 
 
 class _Movement(BaseModel):
-    amount: int
+    amount: Annotated[int, Field(ge=-_MOST, le=_MOST)]
+    currency: str = SETTLED_IN
 
 
 class _Dispute(BaseModel):
-    id: str
-    amount: int = Field(ge=0)
-    currency: str
-    payment_intent: str | None = None
-    status: str
-    balance_transactions: list[_Movement] = []
+    id: StripeId
+    amount: Cents
+    currency: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    payment_intent: StripeId | None = None
+    status: Status
+    balance_transactions: Annotated[list[_Movement], Field(max_length=100)] = []
 
     def values(self) -> dict[str, object]:
         """The parameters of the statement that stores it."""
         rank = _RANKS.index(self.status) if self.status in _RANKS else 0
+        moved = [each.amount for each in self.balance_transactions if each.currency == SETTLED_IN]
         return {
-            **self.model_dump(include={"id", "amount", "payment_intent", "status"}),
+            **self.model_dump(include={"id", "amount", "currency", "payment_intent", "status"}),
             "before": list(_RANKS[:rank]),
-            "withdrawn": -sum(min(0, each.amount) for each in self.balance_transactions),
-            "reinstated": sum(max(0, each.amount) for each in self.balance_transactions),
+            "withdrawn": -sum(min(0, cents) for cents in moved),
+            "reinstated": sum(max(0, cents) for cents in moved),
         }
+
+    @property
+    def lost_cents(self) -> int:
+        """What Stripe keeps of what it took."""
+        values: Any = self.values()
+        return max(0, values["withdrawn"] - values["reinstated"]) if self.status in LOST else 0
 
 
 def dispute_reported(connection: psycopg.Connection[Row], dispute: Mapping[str, Any]) -> DisputeOutcome:
@@ -81,7 +98,7 @@ def dispute_reported(connection: psycopg.Connection[Row], dispute: Mapping[str, 
         pydantic.ValidationError: it is not a dispute.
     """
     reported = _Dispute.model_validate(dispute)
-    if reported.payment_intent is None or reported.currency != "usd":
+    if reported.payment_intent is None:
         return "not_ours"
     ours = lock_payment(connection, reported.payment_intent)
     is_new = note_dispute(connection, dispute)
@@ -90,7 +107,7 @@ def dispute_reported(connection: psycopg.Connection[Row], dispute: Mapping[str, 
     if not is_new:
         return "unchanged"
     book_losses(connection, reported.payment_intent)
-    if reported.status == "lost":
+    if reported.status in LOST:
         return "dispute_lost"
     return "dispute_won" if reported.status == "won" else "disputed"
 
@@ -112,6 +129,11 @@ def disputes_of(client: "stripe.StripeClient", payment_intent_id: str) -> "list[
         OutcomeUnknown: Stripe did not answer.
     """
     return call_stripe(lambda: client.v1.disputes.list(params={"payment_intent": payment_intent_id, "limit": 100})).data
+
+
+def lost_of(disputes: "Iterable[stripe.Dispute]") -> int:
+    """Cents that Stripe keeps for these disputes."""
+    return sum(_Dispute.model_validate(each.to_dict()).lost_cents for each in disputes)
 
 
 def has_unbooked(connection: psycopg.Connection[Row], payment_intent_id: str) -> bool:

@@ -16,8 +16,8 @@ import psycopg
 from autodoctor.db import Database, Refused, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST
-from autodoctor.payments.ledger.accounts import DISPUTED, STRIPE, TransferKind
-from autodoctor.payments.losses.booking import book_held, book_pack, book_split, reverse_booking
+from autodoctor.payments.ledger.accounts import DISPUTED, PLATFORM_REVENUE, STRIPE, TransferKind
+from autodoctor.payments.losses.booking import BOOKED, book_held, book_pack, book_split, reverse_booking
 from autodoctor.payments.stripe.lease import MARGIN_SECONDS, hold, release
 
 BATCH: Final = 50
@@ -38,26 +38,55 @@ SELECT c.id AS checkout_id, c.kind, c.user_id, c.intake_id, c.credits, c.amount_
 """
 
 _LOSSES: Final[LiteralString] = """
-SELECT kind, id, cents, effective, booked, part FROM losses
+SELECT kind, id, cents, booked_cents, effective, booked, part, bookings FROM losses
  WHERE payment_intent_id = %(payment_intent_id)s
  ORDER BY effective, created_at, id -- bookings are reversed first: that makes room for new ones
 """
 
+# Stripe may take or give back in several parts: each later one is a row of its own, with the sum so far in its key.
 _MOVED_BY_DISPUTES: Final[LiteralString] = """
 INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
-SELECT 'dispute:' || d.id || moved.suffix, moved.debit, moved.credit, moved.cents, 'usd', moved.kind, %(intake_id)s
+SELECT 'dispute:' || d.id || CASE WHEN booked.cents = 0 THEN moved.first ELSE moved.later || moved.cents END,
+       moved.debit, moved.credit, moved.cents - booked.cents, 'usd', moved.kind, %(intake_id)s
   FROM stripe_disputes d
   CROSS JOIN LATERAL (VALUES
-    ('', %(disputed)s, %(stripe)s, d.withdrawn_cents, %(withdrawn)s),
-    (':won', %(stripe)s, %(disputed)s, d.reinstated_cents, %(reinstated)s)
-  ) AS moved (suffix, debit, credit, cents, kind)
- WHERE d.payment_intent_id = %(payment_intent_id)s AND moved.cents > 0
-ON CONFLICT (key) DO NOTHING
+    ('', ':withdrawn:', %(disputed)s, %(stripe)s, d.withdrawn_cents, %(withdrawn)s),
+    (':won', ':won:', %(stripe)s, %(disputed)s, d.reinstated_cents, %(reinstated)s)
+  ) AS moved (first, later, debit, credit, cents, kind)
+  CROSS JOIN LATERAL (
+    SELECT coalesce(sum(t.amount), 0)::bigint AS cents FROM ledger_transfer t
+     WHERE statement_subject(t.key) = 'dispute:' || d.id AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe')
+       AND t.debit_account = moved.debit AND t.credit_account = moved.credit AND t.kind = moved.kind
+  ) AS booked
+ WHERE d.payment_intent_id = %(payment_intent_id)s AND moved.cents > booked.cents
 """
 
-_REFUND_IS: Final[LiteralString] = "UPDATE stripe_refunds SET booked = %(booked)s, part = %(part)s WHERE id = %(id)s"
+# A dispute that was won need not give back exactly what it took (two conversions of a currency, say). The difference is
+# the platform's.
+_REST_OF_WON: Final[LiteralString] = """
+INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
+SELECT 'dispute:' || d.id || ':rest:' || rest.number + 1,
+       CASE WHEN rest.cents > 0 THEN %(platform)s ELSE %(disputed)s END,
+       CASE WHEN rest.cents > 0 THEN %(disputed)s ELSE %(platform)s END,
+       abs(rest.cents), 'usd', CASE WHEN rest.cents > 0 THEN %(lost)s ELSE %(reinstated)s END, %(intake_id)s
+  FROM stripe_disputes d
+  CROSS JOIN LATERAL (
+    SELECT sum(CASE WHEN t.debit_account = 'disputed' THEN t.amount ELSE -t.amount END)::bigint AS cents,
+           count(*) FILTER (WHERE starts_with(t.key, 'dispute:' || d.id || ':rest:')) AS number
+      FROM ledger_transfer t
+     WHERE (t.debit_account = 'disputed' OR t.credit_account = 'disputed')
+       AND statement_subject(t.key) = 'dispute:' || d.id
+  ) AS rest
+ WHERE d.payment_intent_id = %(payment_intent_id)s AND d.status = 'won' AND d.booked NOT IN ('held', 'split')
+   AND rest.cents <> 0
+"""
+
+_REFUND_IS: Final[LiteralString] = """
+UPDATE stripe_refunds SET booked = %(booked)s, part = %(part)s, bookings = %(bookings)s WHERE id = %(id)s
+"""
 _DISPUTE_IS: Final[LiteralString] = """
-UPDATE stripe_disputes SET booked = %(booked)s, part = %(part)s, lost_cents = %(cents)s WHERE id = %(id)s
+UPDATE stripe_disputes SET booked = %(booked)s, part = %(part)s, bookings = %(bookings)s, lost_cents = %(booked_cents)s
+ WHERE id = %(id)s
 """
 
 _OPEN: Final[LiteralString] = """
@@ -93,7 +122,7 @@ SELECT DISTINCT c.id, c.stripe_payment_intent_id AS payment_intent_id
          WHERE (NOT failed AND booked = 'nothing') OR (failed AND booked IN ('held', 'split'))
         UNION ALL
         SELECT payment_intent_id FROM stripe_disputes
-         WHERE (status = 'lost' AND booked = 'nothing') OR (status <> 'lost' AND booked IN ('held', 'split'))
+         WHERE dispute_is_behind(status, withdrawn_cents, reinstated_cents, booked, lost_cents)
        ) AS unbooked
   JOIN checkouts c ON c.stripe_payment_intent_id = unbooked.payment_intent_id
  WHERE c.id > %(after)s ORDER BY c.id LIMIT %(batch)s
@@ -175,44 +204,60 @@ def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
     moved = {
         "disputed": DISPUTED,
         "stripe": STRIPE,
+        "platform": PLATFORM_REVENUE,
         "withdrawn": TransferKind.DISPUTE,
         "reinstated": TransferKind.DISPUTE_WON,
+        "lost": TransferKind.DISPUTE_LOST,
     }
     connection.execute(_MOVED_BY_DISPUTES, {**payment, **moved})
     losses = connection.execute(_LOSSES, payment).fetchall()
-    reversed_kinds = set[str]()
+    undone = _undo(connection, payment, losses)
     for loss in losses:
-        booked = _book(connection, payment, loss, losses)
-        if booked is not None:
-            loss.update(booked)
-            connection.execute(_REFUND_IS if loss["kind"] == "refund" else _DISPUTE_IS, loss)
-            reversed_kinds |= {loss["kind"]} if booked["booked"] == "reversed" else set()
+        _book(connection, payment, loss, losses)
+    connection.execute(_REST_OF_WON, {**payment, **moved})
     if payment["intake_id"] is not None:
-        _adjust_refund(connection, payment, reversed_kinds)
+        _adjust_refund(connection, payment, undone)
         _hold_or_release(connection, payment)
 
 
-def _book(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> Row | None:
-    """Book one loss, or reverse its booking; how it is booked then, None where that did not change."""
-    unbooked = loss["effective"] and loss["booked"] == "nothing" and _is_there(payment, loss, losses)
-    if not loss["effective"] and loss["booked"] in ("held", "split"):
-        return reverse_booking(connection, payment, loss)
+def _undo(connection: psycopg.Connection[Row], payment: Row, losses: list[Row]) -> set[str]:
+    """Reverse the bookings that are no longer what happened; the kinds of those that did not happen in the end.
+
+    Where more was lost than was paid, all are reversed: it is shared out anew between what is left of the payment and
+    the platform.
+    """
+    booked = [each for each in losses if each["booked"] in BOOKED]
+    stale = [each for each in booked if not each["effective"] or each["cents"] != each["booked_cents"]]
+    too_much = sum(each["booked_cents"] for each in booked) > payment["taken_cents"]
+    undone = set[str]()
+    for loss in booked if stale and too_much else stale:
+        is_now = reverse_booking(connection, payment, loss)
+        if is_now is not None:
+            _store(connection, loss, is_now)
+            undone |= set() if loss["effective"] else {loss["kind"]}
+    return undone
+
+
+def _book(connection: psycopg.Connection[Row], payment: Row, loss: Row, losses: list[Row]) -> None:
+    """Book one loss, unless it is booked, or has to wait for a payout that is being sent."""
+    came_before = loss["booked"] == "held" and payment["outcome"] == "pay"
+    if not loss["effective"] or (loss["booked"] in BOOKED and not came_before):
+        return
+    numbered = {**loss, "bookings": loss["bookings"] + (not came_before)}
+    is_now: Row | None
     if payment["kind"] == "pack":
-        return book_pack(connection, payment, loss, losses) if unbooked else None
-    if payment["outcome"] != "pay":
-        return book_held(connection, payment, loss) if unbooked else None
-    return book_split(connection, payment, loss, losses) if unbooked or _came_before(loss) else None
+        is_now = book_pack(connection, payment, numbered, losses)
+    elif payment["outcome"] != "pay":
+        is_now = book_held(connection, payment, numbered)
+    else:
+        is_now = book_split(connection, payment, numbered, losses)
+    if is_now is not None:
+        _store(connection, loss, {**is_now, "bookings": numbered["bookings"], "booked_cents": loss["cents"]})
 
 
-def _is_there(payment: Row, loss: Row, losses: list[Row]) -> bool:
-    """Whether the payment has so much left to lose; if not, an earlier loss failed and Stripe has not said so yet."""
-    booked = sum(each["cents"] for each in losses if each["booked"] in ("held", "split"))
-    return bool(booked + loss["cents"] <= payment["taken_cents"])
-
-
-def _came_before(loss: Row) -> bool:
-    """Whether it was taken from what was held, before the session was settled as one that pays its mechanic."""
-    return bool(loss["effective"]) and loss["booked"] == "held"
+def _store(connection: psycopg.Connection[Row], loss: Row, is_now: Row) -> None:
+    loss.update(is_now)
+    connection.execute(_REFUND_IS if loss["kind"] == "refund" else _DISPUTE_IS, loss)
 
 
 def _adjust_refund(connection: psycopg.Connection[Row], payment: Row, reversed_kinds: set[str]) -> None:

@@ -12,7 +12,7 @@ from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.ledger.accounts import STRIPE, TransferKind, mechanic_payable
 from autodoctor.payments.ledger.transfers import Transfer, book
-from autodoctor.payments.losses.disputes import OPEN, disputes_of, has_unbooked, note_dispute
+from autodoctor.payments.losses.disputes import LOST, OPEN, disputes_of, has_unbooked, note_dispute
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment, lock_payment_of
 from autodoctor.payments.stripe import lease
 from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
@@ -164,7 +164,7 @@ def _transfer(database: Database, client: "stripe.StripeClient", payout: Row, di
         "transfer_group": str(payout["id"]),
         "metadata": {"payoutId": str(payout["id"]), "sessionId": str(payout["session_id"])},
     }
-    if payout["by_card"] and all(each.status != "lost" for each in disputes):
+    if payout["by_card"] and all(each.status not in LOST for each in disputes):
         # Without it the transfer would have to wait until the customer's money is available, days later.
         intent = call_stripe(lambda: client.v1.payment_intents.retrieve(payout["stripe_payment_intent_id"]))
         params["source_transaction"] = str(intent.latest_charge)

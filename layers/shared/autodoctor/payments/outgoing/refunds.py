@@ -8,7 +8,7 @@ import psycopg
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.payments.losses.dashboard_refunds import CAME_BACK, note_refund
-from autodoctor.payments.losses.disputes import disputes_of, note_dispute
+from autodoctor.payments.losses.disputes import LOST, disputes_of, lost_of, note_dispute
 from autodoctor.payments.losses.losses import book_losses, lock_payment, refunded_total
 from autodoctor.payments.stripe import lease
 from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
@@ -54,11 +54,13 @@ def _attempt(database: Database, client: "stripe.StripeClient", refund: Row) -> 
 
 
 def _pay_back(database: Database, client: "stripe.StripeClient", refund: Row) -> AttemptOutcome | NotYet:
-    """Look at what was paid back, and pay back the rest."""
-    before = _paid_back(client, refund)
-    left = refund["amount_cents"] - sum(each.amount for each in before)
+    """Look at what was paid back, by refunds or by lost disputes, and pay back the rest."""
+    before, disputes = _paid_back(client, refund), disputes_of(client, refund["stripe_payment_intent_id"])
+    lost = lost_of(disputes)
+    left = refund["amount_cents"] - lost - sum(each.amount for each in before)
     if left <= 0:
-        return _sent(database, refund, before)
+        state = "returned" if lost else "sent"
+        return database.transaction(partial(_mark_done, refund=refund, state=state, made=before, disputes=disputes))
     if given_up := lease.after_the_last(refund):
         return given_up
     intent = lease.intend(database, refund, left)
@@ -112,7 +114,7 @@ def _disputed(
         disputes = disputes_of(client, refund["stripe_payment_intent_id"])
     except (StripeRefused, OutcomeUnknown):
         disputes = []
-    if any(each.status == "lost" for each in disputes):
+    if any(each.status in LOST for each in disputes):
         return database.transaction(partial(_mark_done, refund=refund, state="returned", disputes=disputes))
     return NotYet("dispute", refused.reason, uncounted=True)
 

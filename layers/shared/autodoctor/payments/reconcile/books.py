@@ -86,7 +86,7 @@ _CREDITS: Final[LiteralString] = _ROWS_OF + "credit_account" + _BESIDE_STATED
 _DISPUTES: Final[LiteralString] = """
 SELECT t.id, statement_subject(t.key) AS subject, t.created_at
   FROM ledger_transfer t
- WHERE t.debit_account = 'disputed' AND t.kind = 'dispute' AND t.id > %(after)s
+ WHERE t.debit_account = 'disputed' AND t.kind = 'dispute' AND t.key = statement_subject(t.key) AND t.id > %(after)s
  ORDER BY t.id LIMIT %(limit)s
 """
 _DISPUTED: Final[LiteralString] = """

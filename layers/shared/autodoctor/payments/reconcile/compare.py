@@ -47,23 +47,23 @@ def alone(booking: Booking) -> Difference | None:
     )
 
 
-def ended(subject: str, disputed: int, lost: frozenset[str]) -> Difference | None:
-    """The difference where a dispute is lost at Stripe, but open in the ledger.
+def ended(subject: str, disputed: int, closed: frozenset[str]) -> Difference | None:
+    """The difference where a dispute is over at Stripe, but not in the ledger.
 
     Args:
         subject: of the dispute, in the ledger.
-        disputed: cents that the ledger still shows as disputed.
-        lost: Stripe's ids of the disputes that are lost.
+        disputed: cents that the ledger still shows as disputed; negative if Stripe gave back more than it took.
+        closed: Stripe's ids of the disputes that are over.
     """
     dispute_id = subject.partition(":")[2]
-    if dispute_id not in lost:
+    if dispute_id not in closed:
         return None
     return Difference(
-        kind="dispute_lost_unbooked",
+        kind="dispute_end_unbooked",
         subject=subject,
         booked=disputed,
         stripe_id=dispute_id,
-        why="it is lost, but booked as open",
+        why="it is over, but money is still booked as disputed",
         repairable=True,
     )
 

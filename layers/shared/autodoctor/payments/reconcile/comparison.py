@@ -18,7 +18,7 @@ from autodoctor.payments.reconcile.statement import (
     copy_statement,
     forget_extent,
 )
-from autodoctor.payments.reconcile.stripe_api import balance_of, lost_disputes
+from autodoctor.payments.reconcile.stripe_api import balance_of, closed_disputes
 
 if TYPE_CHECKING:
     import stripe
@@ -84,9 +84,11 @@ class _Findings:
         if found is not None:
             self.add([found])
 
-    def take_disputes(self, open_ones: list[Row], lost: frozenset[str]) -> None:
+    def take_disputes(self, open_ones: list[Row], closed: frozenset[str]) -> None:
         self.disputed += sum(row["amount"] for row in open_ones)
-        self.add(each for row in open_ones if (each := compare.ended(row["subject"], row["amount"], lost)) is not None)
+        named = {subject for _, subject, _ in self.found}  # what Stripe's statement lacks or has was said already
+        ended = [compare.ended(row["subject"], row["amount"], closed) for row in open_ones]
+        self.add(each for each in ended if each is not None and each.subject not in named)
 
     def report(self, as_of: datetime, since: datetime | None, balance: int | None, *, finished: bool) -> Report:
         return Report(
@@ -196,7 +198,7 @@ class _Run:
             for pair in page:
                 findings.take_pair(pair)
         for open_ones in self._in_time(books.open_disputes(self.database)):
-            findings.take_disputes(open_ones, lost_disputes(self.client, open_ones))
+            findings.take_disputes(open_ones, closed_disputes(self.client, open_ones))
 
     def _without_stripe(self, findings: _Findings) -> None:
         for rows in self._in_time(books.bookings(self.database, self.span)):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from autodoctor.db import Row
+from autodoctor.payments.losses.disputes import OPEN
 from autodoctor.payments.stripe.calls import call_stripe
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def balance_of(client: "stripe.StripeClient") -> Balance:
     )
 
 
-def lost_disputes(client: "stripe.StripeClient", open_ones: list[Row]) -> frozenset[str]:
-    """The disputes that are lost at Stripe, as far back as the oldest one that the ledger shows as open.
+def closed_disputes(client: "stripe.StripeClient", open_ones: list[Row]) -> frozenset[str]:
+    """The disputes that are over at Stripe, as far back as the oldest one that the ledger shows as open.
 
     Args:
         client: of Stripe.
@@ -62,7 +63,11 @@ def lost_disputes(client: "stripe.StripeClient", open_ones: list[Row]) -> frozen
     since = min(row["created_at"] for row in open_ones) - _EARLIER
     params: Any = {"created": {"gte": int(since.timestamp())}, "limit": 100}
     listed = call_stripe(lambda: client.v1.disputes.list(params=params))
-    return frozenset(each.id for each in call_stripe(lambda: list(listed.auto_paging_iter())) if each.status == "lost")
+    return frozenset(each.id for each in call_stripe(lambda: list(listed.auto_paging_iter())) if _is_over(each))
+
+
+def _is_over(dispute: "stripe.Dispute") -> bool:
+    return dispute.status not in OPEN and not dispute.status.startswith("warning")
 
 
 def _cents(amounts: "Iterable[dict[str, Any]]") -> int:

@@ -8,6 +8,7 @@ from autodoctor.errors import (
     MechanicNotActive,
     OwnSession,
     SessionBusy,
+    TooManyRequests,
 )
 from autodoctor.events.publish import Publisher
 from autodoctor.sessions import accept as use_case
@@ -23,7 +24,15 @@ publish = Publisher(db)
     "POST /api/mechanic/assignments/{assignmentId}/accept",
     groups=["mechanics"],
     body=EmptyBody,
-    raises=[AssignmentNotFound, AssignmentUnavailable, MechanicBusy, MechanicNotActive, OwnSession, SessionBusy],
+    raises=[
+        AssignmentNotFound,
+        AssignmentUnavailable,
+        MechanicBusy,
+        MechanicNotActive,
+        OwnSession,
+        SessionBusy,
+        TooManyRequests,
+    ],
     metric="Accepted",
     after=publish,
 )

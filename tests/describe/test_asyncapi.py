@@ -29,6 +29,7 @@ ROW: dict[str, Any] = {
     "concern": "It squeals.",
     "picture_id": SESSION,
     "urgent": False,
+    "scheduled_for": None,
 }
 PLACE = {"session_id": SESSION, "place": 1, "mechanics_available": 2, "estimated_wait_seconds": None}
 

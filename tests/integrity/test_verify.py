@@ -246,6 +246,8 @@ def test_nothing_looks_wrong_while_it_moves(database: Database, monkeypatch: pyt
     """Each window is one snapshot: what is half done elsewhere is not seen half done."""
     monkeypatch.setenv("SESSION_BASE_URL", "https://sessions.example")
     stop = threading.Event()
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("UPDATE limits SET most = 1000000")
 
     def consult() -> None:
         world = World(database)

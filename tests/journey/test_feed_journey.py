@@ -54,7 +54,16 @@ def test_a_client_that_has_seen_nothing_yet_knows_from_where_to_ask(account: Acc
         frame = again.wait_for_type("new_assignment", PATIENCE_SECONDS)
     assert frame.payload["sessionId"] == intake["sessionId"]
     assert set(frame.payload) == {
-        *("assignmentId", "sessionId", "customerName", "vehicleSummary", "concern", "pictureId", "urgent"),
+        *(
+            "assignmentId",
+            "sessionId",
+            "customerName",
+            "vehicleSummary",
+            "concern",
+            "pictureId",
+            "urgent",
+            "scheduledFor",
+        ),
     }
 
 

@@ -40,7 +40,7 @@ def test_one_consultation_from_intake_to_completed(account: Account) -> None:
     shown = {shown["sessionId"]: shown for shown in mechanic.get("/api/mechanic/queue", limit="100")["assignments"]}
     assert set(shown[session_id]) == {
         *("assignmentId", "sessionId", "status", "sessionType", "plan", "customerName", "vehicleSummary", "concern"),
-        *("pictureId", "urgent", "workshopId", "queuedAt", "offerExpiresAt"),
+        *("pictureId", "urgent", "workshopId", "queuedAt", "scheduledFor", "offerExpiresAt"),
     }
     accepted = mechanic.post(f"/api/mechanic/assignments/{assignment_id}/accept")
     assert accepted == {"assignmentId": assignment_id, "sessionId": session_id, "sessionStatus": "waiting"}

@@ -168,7 +168,7 @@ def test_the_longest_waiting_is_seen_first(
 def test_only_who_is_urgent_overtakes(world: World) -> None:
     mechanic, asked = world.mechanic(), world.mechanic()
     early = world.queued(preferredMechanicId=asked.id)
-    later, urgent = world.queued(), world.queued(urgent=True)
+    later, urgent = world.queued(), world.urgent()
     decline(world.app, asked.user_id, early.assignment_id)
     assert listed(world, mechanic) == [urgent.session_id, early.session_id, later.session_id]
 

@@ -6,8 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.errors import SessionEnded, SessionNotFound, SessionNotOpen, SessionNotReleasable
+from autodoctor.errors import (
+    AssignmentNotFound,
+    SessionEnded,
+    SessionNotFound,
+    SessionNotOpen,
+    SessionNotReleasable,
+    TooManyRequests,
+)
 from autodoctor.ids import new_id
+from autodoctor.monitoring.monitor import observe
 from autodoctor.sessions.accept import accept
 from autodoctor.sessions.presence import PresenceRecorded, join, leave, release
 from autodoctor.sessions.queue import fetch_queue
@@ -189,10 +197,39 @@ def test_releasing_again_is_the_same_answer_until_another_takes_it(
     assert world.status(session_id) == "waiting"
 
 
-def test_who_released_is_free_and_may_take_it_again(world: World, mechanic: Mechanic, session_id: UUID) -> None:
+def test_who_released_is_free_and_does_not_see_it_again(world: World, mechanic: Mechanic, session_id: UUID) -> None:
+    """Else one mechanic could have a customer told again and again that somebody is waiting for them."""
     release(world.app, mechanic.user_id, session_id)
-    again = accept(world.app, mechanic.user_id, column(world, session_id, "current_assignment_id"))
-    assert again.session_status == "waiting"
+    assert fetch_queue(world.app, mechanic.user_id).assignments == []
+    with pytest.raises(AssignmentNotFound):
+        accept(world.app, mechanic.user_id, column(world, session_id, "current_assignment_id"))
+    world.waiting(mechanic)
+
+
+def test_three_releases_in_an_hour_pause_accepting_for_a_quarter_of_one(world: World, mechanic: Mechanic) -> None:
+    for _ in range(3):
+        world.let_time_pass(19 * 60)
+        release(world.app, mechanic.user_id, world.waiting(mechanic).session_id)
+    waits = world.queued()
+    with pytest.raises(TooManyRequests) as refused:
+        world.accept(mechanic, waits)
+    assert refused.value.extras["limit"] == "releases"
+    assert int(refused.value.headers["Retry-After"]) in range(14 * 60, 15 * 60 + 1)
+    observe(world.app)
+    paused = "SELECT facts FROM health_alerts WHERE alert = 'mechanic_paused' AND cleared_at IS NULL"
+    assert world.one(paused) == {"releases": 3}
+    assert world.queued(preferredMechanicId=mechanic.id).assignment_status == "queued"
+    world.let_time_pass(15 * 60 + 1)
+    assert world.accept(mechanic, waits).session_status == "waiting"
+    observe(world.app)
+    assert world.one(paused) is None
+
+
+def test_three_releases_in_more_than_an_hour_pause_nobody(world: World, mechanic: Mechanic) -> None:
+    for _ in range(3):
+        world.let_time_pass(31 * 60)
+        release(world.app, mechanic.user_id, world.waiting(mechanic).session_id)
+    world.waiting(mechanic)
 
 
 def test_a_mechanic_who_had_joined_leaves_with_the_release(
@@ -211,7 +248,7 @@ def test_an_earlier_visit_is_no_presence_after_taking_it_again(
     world: World, mechanic: Mechanic, customer: UUID, session_id: UUID
 ) -> None:
     join(world.app, mechanic.user_id, session_id)
-    release(world.app, mechanic.user_id, session_id)
+    world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [session_id])  # by an operator
     accept(world.app, mechanic.user_id, column(world, session_id, "current_assignment_id"))
     join(world.app, customer, session_id)
     assert world.end(customer, session_id).reason == "no_show"

@@ -3,6 +3,7 @@
 import base64
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from autodoctor.errors import MechanicNotActive, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
+from autodoctor.intake.funded import start_funded_intake
 from autodoctor.sessions.accept import decline
+from autodoctor.sessions.presence import release
 from autodoctor.sessions.queue import Queue, fetch_queue
-from support.world import Mechanic, World
+from autodoctor.sessions.queue_position import queue_positions
+from autodoctor.web.schemas import now
+from support.world import Mechanic, World, intake_request
 
 
 def sees(world: World, mechanic: Mechanic) -> list[UUID]:
@@ -145,6 +150,7 @@ def test_a_request_is_shown_with_what_a_mechanic_needs_to_know(world: World) -> 
         "concern": "Squeals when braking",
         "picture_id": None,
         "urgent": True,
+        "scheduled_for": None,
         "workshop_id": workshop,
     }
     assert shown.offer_expires_at is not None
@@ -165,11 +171,60 @@ def test_an_empty_queue_is_an_empty_page(world: World) -> None:
 
 
 def test_urgent_first_then_longest_waiting(world: World) -> None:
-    calm_old, urgent_old = world.queued(), world.queued(urgent=True)
+    calm_old, urgent_old = world.queued(), world.urgent()
     world.let_time_pass(60)
-    calm_new, urgent_new = world.queued(), world.queued(urgent=True)
+    calm_new, urgent_new = world.queued(), world.urgent()
     expected = [urgent_old, urgent_new, calm_old, calm_new]
     assert sees(world, world.mechanic()) == [created.session_id for created in expected]
+
+
+def test_a_fresh_account_that_pays_nothing_displaces_nobody(world: World) -> None:
+    honest = [world.queued() for _ in range(2)]
+    ring = [world.queued(urgent=True) for _ in range(10)]
+    expected = [*honest, *ring]
+    assert sees(world, world.mechanic()) == [created.session_id for created in expected]
+    assert [shown.session_id for shown in queue_positions(world.app)][:2] == [one.session_id for one in honest]
+
+
+def test_urgent_and_paid_comes_before_urgent_of_a_known_customer_before_all_others(
+    world: World,
+) -> None:
+    known, mechanic = new_id(), world.mechanic()
+    before = world.live(mechanic, known)
+    world.let_time_pass(61)
+    world.end(known, before.session_id)
+    calm, free = world.queued(), world.queued(known, urgent=True)
+    credited = new_id()
+    world.owner.execute(
+        "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, actor_id, reason)"
+        " VALUES ('test', 'credits_issued', %s, 1, 'credit', 'credit_grant', %s, 'a test')",
+        [f"customer:{credited}:credits", new_id()],
+    )
+    request = intake_request(plan="quick", payWith="credit", urgent=True, waiver={"signedName": "Cora"})
+    paid = start_funded_intake(world.app, credited, request)
+    assert isinstance(paid, SessionCreated)
+    assert sees(world, mechanic) == [each.session_id for each in (paid, free, calm)]
+    world.end(known, free.session_id)
+    world.queued(known, urgent=True)  # the second one in a day
+    assert world.one("SELECT array_agg(precedence ORDER BY id) FROM session_assignments") == [2, 2, 1, 0, 2]
+
+
+def test_a_request_keeps_its_precedence_when_it_is_given_back(world: World) -> None:
+    mechanic, created = world.mechanic(), world.urgent()
+    calm = world.queued()
+    world.accept(mechanic, created)
+    release(world.app, mechanic.user_id, created.session_id)
+    assert sees(world, world.mechanic()) == [created.session_id, calm.session_id]
+
+
+def test_a_request_for_later_says_so(world: World) -> None:
+    soon = now() + timedelta(minutes=10)
+    world.queued(scheduledFor=soon.isoformat())
+    world.queued()
+    shown = fetch_queue(world.app, world.mechanic().user_id).assignments
+    assert [assignment.scheduled_for for assignment in shown] == [None, soon] or [
+        assignment.scheduled_for for assignment in shown
+    ] == [soon, None]
 
 
 def test_who_waits_longest_counts_from_the_signature(world: World) -> None:
@@ -184,7 +239,7 @@ def test_who_waits_longest_counts_from_the_signature(world: World) -> None:
 def test_pages_show_everything_once_and_in_order(world: World, limit: str) -> None:
     mechanic = world.mechanic()
     for number in range(7):
-        world.queued(urgent=number % 3 == 0)
+        (world.urgent if number % 3 == 0 else world.queued)()
     # Ties: all of them have waited for exactly as long as each other.
     world.owner.execute("UPDATE session_assignments SET queued_at = '2026-11-21T10:00:00Z'")
     expected = sees(world, mechanic)
@@ -242,15 +297,16 @@ NO_POSITIONS: tuple[object, ...] = ([], {}, None, "abc", 5, [True], [[[]]], [Tru
 BAD_CURSORS = [
     *("", "x", "=", "null", "%00", "\x00", "\ud800", "ä", "AAAA", "e30=", GOOD_ID),
     *map(encoded, NO_POSITIONS),
-    encoded([1, "2026-11-21T10:00:00+00:00", GOOD_ID]),
-    encoded([True, "2026-11-21T10:00:00", GOOD_ID]),
-    encoded([True, "yesterday", GOOD_ID]),
-    encoded([True, "2026-11-21T10:00:00Z", "1"]),
-    encoded([True, "2026-11-21T10:00:00Z", None]),
-    encoded([True, None, GOOD_ID]),
-    encoded([True, 10**20, GOOD_ID]),
-    encoded([True, "99999-11-21T10:00:00Z", GOOD_ID]),
-    encoded([True, "2026-11-21T10:00:00+99:00", GOOD_ID]),
+    encoded([True, "2026-11-21T10:00:00+00:00", GOOD_ID]),
+    encoded([3, "2026-11-21T10:00:00+00:00", GOOD_ID]),
+    encoded([1, "2026-11-21T10:00:00", GOOD_ID]),
+    encoded([1, "yesterday", GOOD_ID]),
+    encoded([1, "2026-11-21T10:00:00Z", "1"]),
+    encoded([1, "2026-11-21T10:00:00Z", None]),
+    encoded([1, None, GOOD_ID]),
+    encoded([1, 10**20, GOOD_ID]),
+    encoded([1, "99999-11-21T10:00:00Z", GOOD_ID]),
+    encoded([1, "2026-11-21T10:00:00+99:00", GOOD_ID]),
     base64.urlsafe_b64encode(b"[" * 5000).decode(),
     base64.urlsafe_b64encode(b"\xff\xfe").decode(),
 ]

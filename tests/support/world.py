@@ -143,6 +143,12 @@ class World:
         """A session in the queue, or offered where `fields` name a preferredMechanicId."""
         return self.pending(customer, **{"waiver": {"signedName": "Cora Castillo"}, **fields})
 
+    def urgent(self, customer: UUID | None = None, **fields: object) -> SessionCreated:
+        """A queued session that is urgent, and counts as such: as if it had been paid for."""
+        created = self.queued(customer, urgent=True, **fields)
+        self.owner.execute("UPDATE session_assignments SET precedence = 0 WHERE session_id = %s", [created.session_id])
+        return created
+
     def waiting(self, mechanic: Mechanic, customer: UUID | None = None, **fields: object) -> SessionCreated:
         """A session that this mechanic accepted."""
         created = self.queued(customer, **fields)

@@ -39,8 +39,8 @@ CONTRACT = {
     SessionCreated: "sessionId assignmentId sessionStatus assignmentStatus next preferredMechanic",
     WaiverSigned: "sessionId assignmentId assignmentStatus preferredMechanic",
     Queue: "assignments nextCursor",
-    QueuedAssignment: "assignmentId sessionId status sessionType plan customerName vehicleSummary concern urgent"
-    " workshopId queuedAt offerExpiresAt",
+    QueuedAssignment: "assignmentId sessionId status sessionType plan customerName vehicleSummary concern pictureId"
+    " urgent workshopId queuedAt scheduledFor offerExpiresAt",
     Accepted: "assignmentId sessionId sessionStatus",
     Declined: "assignmentId sessionId assignmentStatus",
     PresenceRecorded: "sessionId sessionStatus startedAt",

@@ -98,6 +98,11 @@ class QueueMachine(RuleBasedStateMachine):
         start = self.world.queued if wish.signed else self.world.pending
         created = attempt(lambda: start(self.customers[customer], **fields))
         if created is not None:
+            if wish.urgent:  # as if it were paid for
+                self.world.one(
+                    "UPDATE session_assignments SET precedence = 0 WHERE session_id = %s RETURNING 1",
+                    created.session_id,
+                )
             visit = Visit(created.session_id, wish.urgent, scheduled_for and scheduled_for + self.skipped)
             self.visits[customer] = visit
             if wish.signed:

@@ -99,8 +99,9 @@ class SampleData:
         self.world.accept_current(second, created.session_id)
         join(self.world.app, second.user_id, created.session_id)
         release(self.world.app, second.user_id, created.session_id)
-        self.world.accept_current(second, created.session_id)
-        self._consult(customer, second, created.session_id, 75)
+        third = self.world.mechanic()
+        self.world.accept_current(third, created.session_id)
+        self._consult(customer, third, created.session_id, 75)
         self.sessions["declined, released, completed"] = created.session_id
         lapsed = self.world.queued(customer, preferredMechanicId=first.id)
         self.world.let_time_pass(130)

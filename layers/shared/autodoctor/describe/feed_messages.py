@@ -7,13 +7,14 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from autodoctor.web.schemas import ResponseModel
+from autodoctor.web.schemas import ResponseModel, Utc
 
 
 class NewAssignment(ResponseModel):
     """A request that has entered the mechanic's queue, or an offer to them.
 
     Attributes:
+        scheduled_for: when the consultation is wanted; null for now.
         picture_id: the first picture that the customer sent with it, an attachment that may not be checked yet.
     """
 
@@ -24,6 +25,7 @@ class NewAssignment(ResponseModel):
     concern: str
     picture_id: UUID | None
     urgent: bool
+    scheduled_for: Utc | None
 
 
 class AssignmentGone(ResponseModel):

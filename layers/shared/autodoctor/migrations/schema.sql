@@ -35,6 +35,7 @@ BEGIN
    WHERE m.user_id = by_user AND m.status = 'active'
      AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
      AND visible_now(a, m.id, m.workshop_id)
+     AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
   RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
   IF NOT FOUND THEN
     RETURN;
@@ -116,6 +117,9 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     IF NEW.status NOT IN ('pending_waiver', 'queued', 'offered') THEN
       RAISE EXCEPTION 'an assignment starts pending_waiver, queued or offered, not %', NEW.status USING ERRCODE = 'AD001';
+    END IF;
+    IF NEW.attempt = 1 THEN
+      NEW.precedence := queue_precedence(NEW.session_id);
     END IF;
   ELSE
     source := OLD.status;
@@ -405,6 +409,7 @@ CREATE TABLE public.session_assignments (
     session_id uuid NOT NULL,
     attempt integer DEFAULT 1 NOT NULL,
     urgent boolean DEFAULT false NOT NULL,
+    precedence smallint DEFAULT 2 NOT NULL,
     available_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     workshop_id uuid,
     declined_by uuid[],
@@ -421,6 +426,7 @@ CREATE TABLE public.session_assignments (
     CONSTRAINT session_assignments_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT session_assignments_end_is_stamped CHECK (((status = ANY (ARRAY['declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT session_assignments_offer_is_complete CHECK (((status <> ALL (ARRAY['offered'::text, 'declined'::text])) OR ((mechanic_id IS NOT NULL) AND (offer_expires_at IS NOT NULL)))),
+    CONSTRAINT session_assignments_precedence_check CHECK (((precedence >= 0) AND (precedence <= 2))),
     CONSTRAINT session_assignments_queued_has_a_time CHECK (((status <> ALL (ARRAY['queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text])) OR (queued_at IS NOT NULL))),
     CONSTRAINT session_assignments_queued_is_unassigned CHECK (((status <> ALL (ARRAY['pending_waiver'::text, 'queued'::text])) OR ((mechanic_id IS NULL) AND (offer_expires_at IS NULL)))),
     CONSTRAINT session_assignments_status_known CHECK ((status = ANY (ARRAY['pending_waiver'::text, 'queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])))
@@ -431,13 +437,15 @@ COMMENT ON TABLE public.session_assignments IS 'One attempt to give a session to
 
 COMMENT ON COLUMN public.session_assignments.attempt IS '1 for the first, one more after each decline, lapsed offer or release.';
 
-COMMENT ON COLUMN public.session_assignments.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN public.session_assignments.urgent IS 'Whether the customer calls it urgent.';
+
+COMMENT ON COLUMN public.session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(); set when the assignment is made, by trigger.';
 
 COMMENT ON COLUMN public.session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 
 COMMENT ON COLUMN public.session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
 
-COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
+COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back; they do not see it again; null: nobody.';
 
 COMMENT ON COLUMN public.session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 
@@ -1887,6 +1895,7 @@ CREATE FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at tim
      WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
        AND (shown_at > clock_timestamp() -- a mechanic who is away or busy now may be free by then
             OR is_available(m.id, m.available_until)
+               AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
                AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
 $$;
 
@@ -2158,15 +2167,17 @@ BEGIN
   END IF;
   SELECT e.actor, e.actor_id INTO STRICT cause FROM session_assignment_events e
    WHERE e.session_id = NEW.session_id ORDER BY e.id DESC LIMIT 1;
-  IF NEW.status = 'declined' THEN
+  IF NEW.status = 'declined' OR (OLD.status = 'accepted' AND cause.actor IN ('mechanic', 'customer')) THEN
     refused := refused || NEW.mechanic_id;
   END IF;
   INSERT INTO session_assignments
-    (id, session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor, actor_id)
+    (id, session_id, attempt, status, workshop_id, urgent, precedence, available_at, queued_at, declined_by, actor,
+     actor_id)
   VALUES
     (next_id, NEW.session_id, NEW.attempt + 1,
      CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
-     NEW.workshop_id, NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+     NEW.workshop_id, NEW.urgent, NEW.precedence, NEW.available_at, NEW.queued_at, refused, cause.actor,
+     cause.actor_id);
   UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
@@ -2218,7 +2229,7 @@ CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uu
   SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
 $$;
 
-COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has not declined it.';
+COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has neither declined it nor given it back.';
 
 CREATE FUNCTION public.open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2464,14 +2475,14 @@ CREATE FUNCTION public.queue_positions(user_ids uuid[] DEFAULT NULL::uuid[]) RET
 #variable_conflict use_column
 DECLARE
   wanted uuid[];
-  last_calm boolean := true;
+  last_precedence smallint := 2;
   last_queued_at timestamptz := 'infinity';
   last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
   IF user_ids IS NOT NULL THEN -- later customers do not matter to them
     wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
                      WHERE c.user_id = ANY (user_ids));
-    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
+    SELECT a.precedence, a.queued_at, a.id INTO last_precedence, last_queued_at, last_id
       FROM session_assignments a
      WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
        AND a.status IN ('queued', 'offered') AND a.available_at <= now()
@@ -2488,9 +2499,9 @@ BEGIN
            CASE WHEN a.status = 'offered' AND a.offer_expires_at <= now() THEN 'queued' ELSE a.status END AS status
       FROM (SELECT * FROM session_assignments q
              WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
-               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
-             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
-    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
+               AND (q.precedence, q.queued_at, q.id) <= (last_precedence, last_queued_at, last_id)
+             ORDER BY q.precedence, q.queued_at, q.id LIMIT 1000) AS a
+    WINDOW in_order AS (ORDER BY a.precedence, a.queued_at, a.id)
   ), duty AS MATERIALIZED (
     SELECT m.id, m.workshop_id,
            NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,
@@ -2548,6 +2559,26 @@ END
 $$;
 
 COMMENT ON FUNCTION public.queue_positions(user_ids uuid[]) IS 'The queue positions sent to customers among the first 1,000 of the queue (these users, or all): the best place of the request in the lists of the mechanics on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before its lead time a scheduled session has no place.';
+
+CREATE FUNCTION public.queue_precedence(session uuid) RETURNS smallint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  asked record;
+BEGIN
+  SELECT i.urgent, i.funding, i.customer_id INTO asked FROM intakes i WHERE i.id = session;
+  RETURN CASE
+    WHEN asked.urgent IS NOT TRUE THEN 2
+    WHEN asked.funding <> 'free' THEN 0
+    WHEN EXISTS (SELECT FROM intakes i WHERE i.customer_id = asked.customer_id AND i.id <> session AND i.urgent
+                    AND i.created_at > now() - interval '24 hours') THEN 2
+    WHEN EXISTS (SELECT FROM intakes i JOIN sessions s ON s.id = i.id
+                  WHERE i.customer_id = asked.customer_id AND s.status = 'completed') THEN 1
+    ELSE 2 END;
+END
+$$;
+
+COMMENT ON FUNCTION public.queue_precedence(session uuid) IS 'The place of a session''s request in the queue before waiting time counts: 0: urgent, and paid by card or credits; 1: urgent and free, of a customer who has had a completed session, and no other urgent request for 24 hours; 2: every other.';
 
 CREATE FUNCTION public.quote_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2782,6 +2813,22 @@ END
 $$;
 
 COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
+
+CREATE FUNCTION public.release_pause() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('release_pause_seconds', 900)
+$$;
+
+COMMENT ON FUNCTION public.release_pause() IS 'How long a mechanic who gave back too many sessions accepts none.';
+
+CREATE FUNCTION public.releases_per_hour() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'releases_per_hour'), 3)
+$$;
+
+COMMENT ON FUNCTION public.releases_per_hour() IS 'How many sessions a mechanic may accept and not keep within an hour before a pause follows: the settings table, then 3.';
 
 CREATE FUNCTION public.renew_feed() RETURNS void
     LANGUAGE sql
@@ -3650,7 +3697,7 @@ COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm 
 
 COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
 
-COMMENT ON COLUMN public.intakes.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
 
 COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
@@ -4801,6 +4848,46 @@ COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
 
+CREATE TABLE public.session_participants (
+    session_id uuid NOT NULL,
+    role text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    customer_id uuid,
+    mechanic_id uuid,
+    until timestamp with time zone,
+    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
+    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
+);
+
+COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
+
+COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
+
+COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
+
+COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
+
+CREATE VIEW public.paused_mechanics AS
+ SELECT mechanic_id,
+    max(until) AS since,
+    (max(until) + public.release_pause()) AS until,
+    max(releases) AS releases
+   FROM ( SELECT p.mechanic_id,
+            p.until,
+            count(*) OVER (PARTITION BY p.mechanic_id ORDER BY p.until RANGE BETWEEN '01:00:00'::interval PRECEDING AND CURRENT ROW) AS releases
+           FROM public.session_participants p
+          WHERE ((p.until > ((now() - '01:00:00'::interval) - public.release_pause())) AND (p.role = 'mechanic'::text))) g
+  WHERE ((releases >= public.releases_per_hour()) AND (until > (now() - public.release_pause())))
+  GROUP BY mechanic_id;
+
+COMMENT ON VIEW public.paused_mechanics IS 'Mechanics who may not accept for now: they gave back releases_per_hour() sessions within an hour, or did not come to them.';
+
+COMMENT ON COLUMN public.paused_mechanics.since IS 'When they gave the last one back.';
+
+COMMENT ON COLUMN public.paused_mechanics.until IS 'When they may accept again.';
+
+COMMENT ON COLUMN public.paused_mechanics.releases IS 'How many they gave back within the hour.';
+
 CREATE TABLE public.payout_reversals (
     NOT NULL id,
     job text DEFAULT 'reversal'::text NOT NULL,
@@ -5140,25 +5227,6 @@ COMMENT ON COLUMN public.session_messages.note IS 'What a system message says, a
 
 COMMENT ON COLUMN public.session_messages.text IS 'Personal data: the words; empty once they were erased, null for a file without words.';
 
-CREATE TABLE public.session_participants (
-    session_id uuid NOT NULL,
-    role text NOT NULL,
-    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    customer_id uuid,
-    mechanic_id uuid,
-    until timestamp with time zone,
-    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
-    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
-);
-
-COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
-
-COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
-
-COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
-
-COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
-
 CREATE TABLE public.session_presence (
     session_id uuid NOT NULL,
     id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
@@ -5249,11 +5317,12 @@ CREATE TABLE public.settings (
     value text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> 'escalation_auto_release_cents'::text) OR (value ~ '^[0-9]{1,9}$'::text))),
+    CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
-    CONSTRAINT settings_sockets_per_user_is_a_count CHECK (((key <> 'sockets_per_user'::text) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
@@ -5818,7 +5887,7 @@ CREATE INDEX repairs_by_subject ON public.repairs USING btree (subject, id);
 
 CREATE INDEX session_assignment_events_answers ON public.session_assignment_events USING btree (occurred_at, session_id) WHERE ((from_status = 'offered'::text) AND (to_status = ANY (ARRAY['accepted'::text, 'declined'::text, 'expired'::text])));
 
-CREATE INDEX session_assignments_queue ON public.session_assignments USING btree (((NOT urgent)), queued_at, id) WHERE (status = ANY (ARRAY['queued'::text, 'offered'::text]));
+CREATE INDEX session_assignments_queue ON public.session_assignments USING btree (precedence, queued_at, id) WHERE (status = ANY (ARRAY['queued'::text, 'offered'::text]));
 
 CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE ((type = 'transition'::text) AND (from_status IS NULL));
 
@@ -6691,6 +6760,16 @@ GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.paused_mechanics TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(state) ON TABLE public.payout_reversals TO autodoctor_app;
@@ -6802,14 +6881,6 @@ GRANT UPDATE(failed) ON TABLE public.schedule_runs TO autodoctor_app;
 GRANT SELECT ON TABLE public.schema_migrations TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_messages TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_presence TO autodoctor_app;
 

@@ -33,6 +33,9 @@ WITH wrong AS MATERIALIZED (
     FROM health_limits_passed() AS p
   UNION ALL
   SELECT g.alert, g.subject, g.severity, g.since, g.facts FROM alert_greed g
+  UNION ALL
+  SELECT 'mechanic_paused', p.mechanic_id::text, 'warning', p.since, jsonb_build_object('releases', p.releases)
+    FROM paused_mechanics p
 ), stored AS (
   INSERT INTO health_alerts AS h (alert, subject, severity, since, facts)
   SELECT w.alert, w.subject, w.severity, w.since, w.facts FROM wrong w

@@ -14,6 +14,7 @@ from autodoctor.errors import (
     MechanicBusy,
     MechanicNotActive,
     OwnSession,
+    TooManyRequests,
 )
 from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, ResponseModel
@@ -66,7 +67,9 @@ RETURNING a.id AS assignment_id, a.session_id
 _LOOKUP: Final[LiteralString] = """
 SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, a.session_id, a.status,
        a.mechanic_id = m.id AS mine, s.status AS session_status, c.user_id = %(user_id)s AS own_session,
-       visible_now(a, m.id, m.workshop_id) AS visible, visible_ever(a, m.id, m.workshop_id) AS visible_once
+       visible_now(a, m.id, m.workshop_id) AS visible, visible_ever(a, m.id, m.workshop_id) AS visible_once,
+       (SELECT ceil(extract(epoch FROM p.until - now()))::integer FROM paused_mechanics p WHERE p.mechanic_id = m.id)
+         AS paused_seconds
   FROM mechanics m
   LEFT JOIN session_assignments a ON a.id = %(assignment_id)s
   LEFT JOIN sessions s ON s.id = a.session_id
@@ -93,6 +96,7 @@ def accept(database: Database, user_id: UUID, assignment_id: UUID) -> Accepted:
         AssignmentUnavailable: taken, over, or past its deadline.
         MechanicBusy: the mechanic has a waiting or live session.
         OwnSession: the mechanic is the customer.
+        TooManyRequests: the mechanic gave back too many sessions of late.
     """
     parameters = {"user_id": user_id, "assignment_id": assignment_id}
     try:
@@ -166,6 +170,8 @@ def _held(database: Database, parameters: Row) -> Row | None:
         return found
     if found["own_session"]:
         raise OwnSession
+    if found["paused_seconds"] is not None:
+        raise TooManyRequests("releases", found["paused_seconds"])
     if found["visible"]:
         return None
     raise AssignmentUnavailable(found["assignment_id"])

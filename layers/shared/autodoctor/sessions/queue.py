@@ -1,10 +1,10 @@
-"""GET /api/mechanic/queue: the requests that this mechanic may accept, urgent ones first, then the oldest."""
+"""GET /api/mechanic/queue: the requests that this mechanic may accept, by precedence, then the oldest first."""
 
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Annotated, Final, LiteralString
 from uuid import UUID
 
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter
 
 from autodoctor.db import Database, Row
 from autodoctor.errors import MechanicNotActive
@@ -22,35 +22,37 @@ WITH m AS MATERIALIZED (
     FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'active'
 ), page AS MATERIALIZED (
   SELECT listed.* FROM m LEFT JOIN LATERAL (
-    SELECT a.id AS assignment_id, a.session_id, a.status, a.urgent, a.workshop_id, a.queued_at, a.offer_expires_at
+    SELECT a.id AS assignment_id, a.session_id, a.status, a.urgent, a.precedence, a.workshop_id,
+           a.queued_at, a.offer_expires_at
       FROM session_assignments a
      WHERE a.status IN ('queued', 'offered')
-       AND (NOT a.urgent, a.queued_at, a.id) > (%(after_calm)s, %(after_queued_at)s, %(after_id)s)
+       AND (a.precedence, a.queued_at, a.id) > (%(after_precedence)s, %(after_queued_at)s, %(after_id)s)
        AND visible_now(a, m.id, m.workshop_id)
        AND a.session_id IS DISTINCT FROM m.own_session_id
-     ORDER BY (NOT a.urgent), a.queued_at, a.id
+     ORDER BY a.precedence, a.queued_at, a.id
      LIMIT %(limit)s + 1
   ) AS listed ON true
 ), wanted AS MATERIALIZED (
   -- one search of the index for the whole page, whose intakes lie side by side
   SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern,
-         first_picture(i.id) AS picture_id
+         i.scheduled_for, first_picture(i.id) AS picture_id
     FROM intakes i WHERE i.id = ANY (ARRAY(SELECT page.session_id FROM page))
 )
 SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.vehicle, wanted.concern,
-       wanted.picture_id
+       wanted.scheduled_for, wanted.picture_id
   FROM page LEFT JOIN wanted ON wanted.id = page.session_id
- ORDER BY (NOT page.urgent), page.queued_at, page.assignment_id
+ ORDER BY page.precedence, page.queued_at, page.assignment_id
 """
-# Where a page ends: not urgent, queued at, id.
-_PLACE: Final = TypeAdapter[tuple[bool, datetime, UUID]](tuple[bool, AwareDatetime, UUID])
-_START: Final = (False, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
+# Where a page ends: precedence, queued at, id.
+_PLACE: Final = TypeAdapter[tuple[int, datetime, UUID]](tuple[Annotated[int, Field(ge=0, le=2)], AwareDatetime, UUID])
+_START: Final = (0, datetime.fromisoformat("0001-01-01T00:00:00Z"), FIRST)
 
 
 class QueuedAssignment(ResponseModel):
     """A request in the queue.
 
     Attributes:
+        scheduled_for: when the consultation is wanted; null for now.
         picture_id: the first picture that the customer sent with it, an attachment that may not be checked yet.
     """
 
@@ -66,6 +68,7 @@ class QueuedAssignment(ResponseModel):
     urgent: bool
     workshop_id: UUID | None
     queued_at: Utc
+    scheduled_for: Utc | None
     offer_expires_at: Utc | None
 
 
@@ -89,13 +92,13 @@ def fetch_queue(database: Database, user_id: UUID, limit: str | None = None, cur
         Unprocessable: limit or cursor is invalid.
     """
     size = page_size(limit)
-    calm, queued_at, assignment_id = place_of(cursor, _PLACE, _START)
+    precedence, queued_at, assignment_id = place_of(cursor, _PLACE, _START)
     rows = database.all(
         _PAGE,
         {
             "user_id": user_id,
             "limit": size,
-            "after_calm": calm,
+            "after_precedence": precedence,
             "after_queued_at": queued_at,
             "after_id": assignment_id,
         },
@@ -115,4 +118,4 @@ def vehicle_summary(vehicle: Row) -> str:
 
 
 def _cursor(row: Row) -> str:
-    return cursor_of((not row["urgent"], row["queued_at"], row["assignment_id"]), _PLACE)
+    return cursor_of((row["precedence"], row["queued_at"], row["assignment_id"]), _PLACE)

@@ -72,10 +72,12 @@ CREATE TABLE settings (
            OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
-  CONSTRAINT settings_sockets_per_user_is_a_count
-    CHECK (key <> 'sockets_per_user' OR value ~ '^[1-9][0-9]{0,5}$'),
   CONSTRAINT settings_money_limits_are_numbers
     CHECK (key <> 'escalation_auto_release_cents' OR value ~ '^[0-9]{1,9}$'),
+  CONSTRAINT settings_release_pause_is_seconds
+    CHECK (key <> 'release_pause_seconds' OR value ~ '^[0-9]{1,6}$'),
+  CONSTRAINT settings_limits_are_counts
+    CHECK (key NOT IN ('sockets_per_user', 'releases_per_hour') OR value ~ '^[1-9][0-9]{0,5}$'),
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );

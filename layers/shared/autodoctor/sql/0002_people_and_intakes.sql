@@ -219,7 +219,7 @@ COMMENT ON COLUMN intakes.referrer_id IS 'The customer''s at that moment.';
 COMMENT ON COLUMN intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
 COMMENT ON COLUMN intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
 COMMENT ON COLUMN intakes.concern IS 'The problem in the customer''s words; personal data.';
-COMMENT ON COLUMN intakes.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
 COMMENT ON COLUMN intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 GRANT SELECT, INSERT ON intakes TO autodoctor_app;
 

@@ -114,6 +114,7 @@ CREATE TABLE session_assignments (
   session_id        uuid NOT NULL REFERENCES sessions (id),
   attempt           integer NOT NULL DEFAULT 1 CHECK (attempt > 0),
   urgent            boolean NOT NULL DEFAULT false,
+  precedence        smallint NOT NULL DEFAULT 2 CHECK (precedence BETWEEN 0 AND 2),
   available_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   workshop_id       uuid REFERENCES workshops (id),
   declined_by       uuid[],
@@ -148,16 +149,17 @@ ALTER TABLE session_assignments SET (autovacuum_vacuum_scale_factor = 0, autovac
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON session_assignments (session_id)
   WHERE ended_at IS NULL;
 -- The queue, in the order it is shown.
-CREATE INDEX session_assignments_queue ON session_assignments ((NOT urgent), queued_at, id)
+CREATE INDEX session_assignments_queue ON session_assignments (precedence, queued_at, id)
   WHERE status IN ('queued', 'offered');
 ALTER TABLE sessions ADD CONSTRAINT sessions_current_assignment_exists
   FOREIGN KEY (current_assignment_id) REFERENCES session_assignments (id) DEFERRABLE INITIALLY DEFERRED;
 COMMENT ON TABLE session_assignments IS 'One attempt to give a session to a mechanic; a session has a history of them and one current one.';
 COMMENT ON COLUMN session_assignments.attempt IS '1 for the first, one more after each decline, lapsed offer or release.';
-COMMENT ON COLUMN session_assignments.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN session_assignments.urgent IS 'Whether the customer calls it urgent.';
+COMMENT ON COLUMN session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(); set when the assignment is made, by trigger.';
 COMMENT ON COLUMN session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 COMMENT ON COLUMN session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
-COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
+COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back; they do not see it again; null: nobody.';
 COMMENT ON COLUMN session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 COMMENT ON COLUMN session_assignments.status IS 'pending_waiver, queued, offered, accepted, declined, completed, cancelled or expired; moves only as assignment_may_move() says.';
 COMMENT ON COLUMN session_assignments.mechanic_id IS 'The mechanic to whom it is offered, or who accepted.';

@@ -7,7 +7,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
 $$;
 COMMENT ON FUNCTION open_to(uuid, uuid[], uuid, uuid) IS
-  'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has not declined it.';
+  'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has neither declined it nor given it back.';
 
 CREATE FUNCTION visible_as(status text, available_at timestamptz, workshop uuid, declined_by uuid[], offered_to uuid,
                            to_mechanic uuid, of_workshop uuid, at timestamptz) RETURNS boolean
@@ -54,6 +54,53 @@ $$;
 COMMENT ON FUNCTION reachable_workshop(uuid, uuid[], uuid) IS
   'The workshop, or null if none of its mechanics can take the session: each is suspended, declined it before, or is its customer.';
 
+-- Being urgent costs nothing to say. So it counts where it is paid for, or where an account is known and does not say it
+-- all the time: a fresh account that pays nothing displaces nobody.
+CREATE FUNCTION queue_precedence(session uuid) RETURNS smallint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  asked record;
+BEGIN
+  SELECT i.urgent, i.funding, i.customer_id INTO asked FROM intakes i WHERE i.id = session;
+  RETURN CASE
+    WHEN asked.urgent IS NOT TRUE THEN 2
+    WHEN asked.funding <> 'free' THEN 0
+    WHEN EXISTS (SELECT FROM intakes i WHERE i.customer_id = asked.customer_id AND i.id <> session AND i.urgent
+                    AND i.created_at > now() - interval '24 hours') THEN 2
+    WHEN EXISTS (SELECT FROM intakes i JOIN sessions s ON s.id = i.id
+                  WHERE i.customer_id = asked.customer_id AND s.status = 'completed') THEN 1
+    ELSE 2 END;
+END
+$$;
+COMMENT ON FUNCTION queue_precedence(uuid) IS
+  'The place of a session''s request in the queue before waiting time counts: 0: urgent, and paid by card or credits; 1: urgent and free, of a customer who has had a completed session, and no other urgent request for 24 hours; 2: every other.';
+
+-- A customer is told each time that a mechanic is waiting for them.
+CREATE FUNCTION release_pause() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('release_pause_seconds', 900)
+$$;
+COMMENT ON FUNCTION release_pause() IS 'How long a mechanic who gave back too many sessions accepts none.';
+CREATE FUNCTION releases_per_hour() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'releases_per_hour'), 3)
+$$;
+COMMENT ON FUNCTION releases_per_hour() IS
+  'How many sessions a mechanic may accept and not keep within an hour before a pause follows: the settings table, then 3.';
+
+CREATE VIEW paused_mechanics AS
+  SELECT g.mechanic_id, max(g.until) AS since, max(g.until) + release_pause() AS until, max(g.releases) AS releases
+    FROM (SELECT p.mechanic_id, p.until,
+                 count(*) OVER (PARTITION BY p.mechanic_id ORDER BY p.until
+                                RANGE BETWEEN interval '1 hour' PRECEDING AND CURRENT ROW) AS releases
+            FROM session_participants p
+           WHERE p.until > now() - interval '1 hour' - release_pause() AND p.role = 'mechanic') AS g
+   WHERE g.releases >= releases_per_hour() AND g.until > now() - release_pause()
+   GROUP BY g.mechanic_id;
+COMMENT ON VIEW paused_mechanics IS
+  'Mechanics who may not accept for now: they gave back releases_per_hour() sessions within an hour, or did not come to them.';
+COMMENT ON COLUMN paused_mechanics.since IS 'When they gave the last one back.';
+COMMENT ON COLUMN paused_mechanics.until IS 'When they may accept again.';
+COMMENT ON COLUMN paused_mechanics.releases IS 'How many they gave back within the hour.';
+GRANT SELECT ON paused_mechanics TO autodoctor_app;
+
 CREATE FUNCTION may_be_offered(mechanic uuid, workshop uuid, shown_at timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
   SELECT EXISTS (
@@ -61,6 +108,7 @@ LANGUAGE sql STABLE AS $$
      WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
        AND (shown_at > clock_timestamp() -- a mechanic who is away or busy now may be free by then
             OR is_available(m.id, m.available_until)
+               AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
                AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
 $$;
 COMMENT ON FUNCTION may_be_offered(uuid, uuid, timestamptz) IS
@@ -144,14 +192,14 @@ LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 DECLARE
   wanted uuid[];
-  last_calm boolean := true;
+  last_precedence smallint := 2;
   last_queued_at timestamptz := 'infinity';
   last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
   IF user_ids IS NOT NULL THEN -- later customers do not matter to them
     wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
                      WHERE c.user_id = ANY (user_ids));
-    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
+    SELECT a.precedence, a.queued_at, a.id INTO last_precedence, last_queued_at, last_id
       FROM session_assignments a
      WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
        AND a.status IN ('queued', 'offered') AND a.available_at <= now()
@@ -168,9 +216,9 @@ BEGIN
            CASE WHEN a.status = 'offered' AND a.offer_expires_at <= now() THEN 'queued' ELSE a.status END AS status
       FROM (SELECT * FROM session_assignments q
              WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
-               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
-             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
-    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
+               AND (q.precedence, q.queued_at, q.id) <= (last_precedence, last_queued_at, last_id)
+             ORDER BY q.precedence, q.queued_at, q.id LIMIT 1000) AS a
+    WINDOW in_order AS (ORDER BY a.precedence, a.queued_at, a.id)
   ), duty AS MATERIALIZED (
     SELECT m.id, m.workshop_id,
            NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,

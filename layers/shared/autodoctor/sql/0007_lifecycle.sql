@@ -189,6 +189,9 @@ BEGIN
     IF NEW.status NOT IN ('pending_waiver', 'queued', 'offered') THEN
       RAISE EXCEPTION 'an assignment starts pending_waiver, queued or offered, not %', NEW.status USING ERRCODE = 'AD001';
     END IF;
+    IF NEW.attempt = 1 THEN
+      NEW.precedence := queue_precedence(NEW.session_id);
+    END IF;
   ELSE
     source := OLD.status;
     PERFORM check_assignment_move(OLD, NEW, at);
@@ -269,15 +272,17 @@ BEGIN
   END IF;
   SELECT e.actor, e.actor_id INTO STRICT cause FROM session_assignment_events e
    WHERE e.session_id = NEW.session_id ORDER BY e.id DESC LIMIT 1;
-  IF NEW.status = 'declined' THEN
+  IF NEW.status = 'declined' OR (OLD.status = 'accepted' AND cause.actor IN ('mechanic', 'customer')) THEN
     refused := refused || NEW.mechanic_id;
   END IF;
   INSERT INTO session_assignments
-    (id, session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor, actor_id)
+    (id, session_id, attempt, status, workshop_id, urgent, precedence, available_at, queued_at, declined_by, actor,
+     actor_id)
   VALUES
     (next_id, NEW.session_id, NEW.attempt + 1,
      CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
-     NEW.workshop_id, NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+     NEW.workshop_id, NEW.urgent, NEW.precedence, NEW.available_at, NEW.queued_at, refused, cause.actor,
+     cause.actor_id);
   UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';

@@ -175,6 +175,7 @@ BEGIN
    WHERE m.user_id = by_user AND m.status = 'active'
      AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
      AND visible_now(a, m.id, m.workshop_id)
+     AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
   RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
   IF NOT FOUND THEN
     RETURN;

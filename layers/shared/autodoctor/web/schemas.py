@@ -61,6 +61,11 @@ def _is_unstorable(text: str) -> bool:
     return "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def wire(at: datetime | None) -> str | None:
+    """An instant as models write it, where JSON is made without one."""
+    return None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def now() -> datetime:
     """The present instant in UTC, for checks of input; the database's clock decides everything else."""
     return datetime.now(UTC)

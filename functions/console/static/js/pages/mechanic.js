@@ -48,7 +48,7 @@ function request(each) {
   return el(
     "article.card",
     { "data-assignment": each.assignmentId },
-    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), el("span.quiet", {}, `${each.sessionType} · ${each.plan}`)),
+    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, `${each.sessionType} · ${each.plan}`)),
     el("p", {}, each.concern),
     el("p.quiet", {}, `${each.customerName}, waiting `, ticking(each.queuedAt, 1), each.offerExpiresAt && [" · yours for ", ticking(each.offerExpiresAt, -1)]),
     el("p.row", {}, action("Accept", accept, { kind: "primary" }), each.status === "offered" && action("Decline", decline)),

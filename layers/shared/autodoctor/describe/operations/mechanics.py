@@ -10,7 +10,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "getQueue",
         "List the queue",
         "Mechanics",
-        "Urgent requests first, then the oldest. General requests are shown to every mechanic, a workshop's own to its "
+        "By precedence (urgent and paid for, urgent of known customers, all others), then the oldest. "
+        "General requests are shown to every mechanic, a workshop's own to its "
         "mechanics, an offer to the mechanic that it is made to.",
     ),
     "POST /api/mechanic/assignments/{assignmentId}/accept": Operation(

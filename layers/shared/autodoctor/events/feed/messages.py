@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database, Row
 from autodoctor.events.model import AssignmentEvent, Event, SessionEvent
 from autodoctor.sessions.queue import vehicle_summary
+from autodoctor.web.schemas import wire
 
 _SHOWN: Final = frozenset({"queued", "offered"})
 _GONE: Final = {
@@ -57,7 +58,8 @@ WITH message AS MATERIALIZED (
      AND CASE WHEN %(connection_id)s::text IS NULL THEN c.ready ELSE c.connection_id = %(connection_id)s::text END
 )
 SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, f.reason,
-       NULL AS customer_name, NULL AS vehicle, NULL AS concern, NULL AS urgent, NULL AS picture_id
+       NULL AS customer_name, NULL AS vehicle, NULL AS concern, NULL AS urgent, NULL AS scheduled_for,
+       NULL AS picture_id
   FROM message f
   JOIN sessions s ON s.id = f.session_id
   JOIN customers k ON k.id = s.customer_id
@@ -65,7 +67,7 @@ SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, 
  WHERE f.type = 'session_updated'
 UNION ALL
 SELECT f.seq, f.type, c.connection_id, f.session_id, f.assignment_id, f.status, f.reason,
-       i.customer_name, i.vehicle, i.concern, a.urgent,
+       i.customer_name, i.vehicle, i.concern, a.urgent, i.scheduled_for,
        CASE f.type WHEN 'new_assignment' THEN first_picture(f.session_id) END
   FROM message f
   JOIN session_assignments a ON a.id = f.assignment_id
@@ -175,6 +177,7 @@ def frame(row: Row) -> bytes:
             "concern": row["concern"],
             "pictureId": row["picture_id"],
             "urgent": row["urgent"],
+            "scheduledFor": wire(row["scheduled_for"]),
         }
     else:
         payload = {"assignmentId": row["assignment_id"], "sessionId": row["session_id"], "status": row["status"]}

@@ -19,6 +19,14 @@ pytestmark = pytest.mark.artefact
 
 TALK_SECONDS = 1.2
 LAYER_BYTES = 60_000_000
+# Modules and kilobytes of bytecode: what stands here costs every cold start, so it grows only for a reason.
+START_BUDGET = {
+    "AcceptFunction": (200, 2750),
+    "EndSessionFunction": (200, 2750),
+    "IntakeFunction": (218, 2860),
+    "PresenceFunction": (200, 2750),
+    "QueueFetchFunction": (200, 2760),
+}
 UNCHECKED = (0b01).to_bytes(4, "little")
 
 
@@ -141,6 +149,21 @@ def test_a_cold_start_compiles_nothing_of_the_layer(built_template: Path, tmp_pa
         layers = {layer.packages.resolve() for layer in spec.layers}
         compiled = {file for file in compiled_files(launch) if any(file.is_relative_to(each) for each in layers)}
         assert compiled == set(), name
+
+
+@pytest.mark.parametrize("name", sorted(START_BUDGET))
+def test_a_cold_start_reads_no_more_than_its_budget(built_template: Path, tmp_path: Path, name: str) -> None:
+    """Counts, which do not vary: modules of the layer that are imported, and kilobytes of their bytecode."""
+    spec = read_stack(built_template, {}).functions[name]
+    layers = layers_of(built_template)
+    shared, bytecode = (layers[each].packages.resolve() for each in ("SharedLayer", "BytecodeLayer"))
+    launch = launch_of(spec, Databases("postgresql://app", "postgresql://owner"), tmp_path)
+    taken = {file.relative_to(shared) for file in imported_files(launch) if file.is_relative_to(shared)}
+    modules = {file for file in taken if file.suffix == ".py"}
+    kilobytes = sum((bytecode / _bytecode_of(module)).stat().st_size for module in modules) // 1000
+    allowed = START_BUDGET[name]
+    assert len(modules) <= allowed[0]
+    assert kilobytes <= allowed[1]
 
 
 def test_both_layers_together_stay_small(built_template: Path) -> None:

@@ -9,14 +9,14 @@ from autodoctor.errors import (
     SessionNotOpen,
     SessionNotReleasable,
 )
-from autodoctor.events.publish import Publisher
+from autodoctor.room.tell import Teller
 from autodoctor.sessions import presence
 from autodoctor.web.http import Request, Router
 from autodoctor.web.schemas import EmptyBody
 
 router = Router()
 db = database()
-publish = Publisher(db)
+teller = Teller(db)
 
 
 @router.route(
@@ -25,7 +25,7 @@ publish = Publisher(db)
     body=presence.PresenceRequest,
     raises=[MechanicNotActive, SessionBusy, SessionEnded, SessionNotFound, SessionNotOpen],
     metric="Joined",
-    after=publish,
+    after=teller.came,
 )
 def join(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
@@ -39,6 +39,7 @@ def join(request: Request) -> presence.PresenceRecorded:
     body=presence.PresenceRequest,
     raises=[SessionBusy, SessionNotFound],
     metric="Left",
+    after=teller.came,
 )
 def leave(request: Request) -> presence.PresenceRecorded:
     session_id = request.id("sessionId", SessionNotFound)
@@ -52,7 +53,7 @@ def leave(request: Request) -> presence.PresenceRecorded:
     body=EmptyBody,
     raises=[SessionBusy, SessionEnded, SessionNotFound, SessionNotReleasable],
     metric="Released",
-    after=publish,
+    after=teller.came,
 )
 def release(request: Request) -> presence.Released:
     session_id = request.id("sessionId", SessionNotFound)

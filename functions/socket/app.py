@@ -2,7 +2,9 @@
 
 from autodoctor.db import database
 from autodoctor.events.feed import sockets
+from autodoctor.room.tell import Teller
 from autodoctor.settings import required
 
 required("FEED_QUEUE_URL")
-handler = sockets.handler(database())
+db = database()
+handler = sockets.handler(db, Teller(db).left)

@@ -7,11 +7,15 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from autodoctor.describe.feed_messages import MESSAGES
+from autodoctor.describe.feed_messages import MESSAGES, ROOM_MESSAGES
+from autodoctor.errors import SessionNotFound
 from autodoctor.events.feed import broadcast, queue_position
 from autodoctor.events.feed import messages as feed
 from autodoctor.events.model import json_schemas
 from autodoctor.ids import new_id
+from autodoctor.room import frames as room
+from autodoctor.room.messages import Message, ReadMarks
+from autodoctor.web.schemas import now
 from support.openapi_conformance import closed
 
 type Document = Mapping[str, Any]
@@ -66,6 +70,31 @@ def test_what_the_feed_sends_is_what_the_document_says(asyncapi: Document, frame
     sent = json.loads(frame)
     assert errors(asyncapi, sent["type"], sent, strictly=True) == []
     assert errors(asyncapi, "session_updated", {"type": "session_updated"}, strictly=False)
+
+
+def room_frames() -> Iterator[bytes]:
+    """One of each message that a room's connections get."""
+    said = {"seq": 1, "role": "customer", "kind": "file", "text": None, "at": now(), "client_id": SESSION}
+    attachment = {"attachment_id": SESSION, "name": "a.png", "content_type": "image/png", "bytes": 7, "state": "clean"}
+    message = Message.model_validate({**said, "attachment": attachment})
+    there = {"customer_present": True, "mechanic_present": False}
+    row = {"messages": [message.model_dump()], "latest": 1, "customer_read": 0, "mechanic_read": 1, **there}
+    yield from room.entered(SESSION, row)
+    yield room.frame(room.MessagePushed(session_id=SESSION, message=message))
+    yield room.frame(room.ReadPushed(session_id=SESSION, read=ReadMarks(customer=0, mechanic=1)))
+    yield room.frame(room.TypingPushed(session_id=SESSION, role="mechanic"))
+    yield room.frame(room.PresentPushed(session_id=SESSION, present=room.presence(there)))
+    yield room.refusal("room", None, SessionNotFound())
+
+
+def test_every_message_of_a_room_is_described_and_no_other() -> None:
+    assert {json.loads(frame)["type"] for frame in room_frames()} == set(ROOM_MESSAGES)
+
+
+@pytest.mark.parametrize("frame", list(room_frames()), ids=lambda frame: str(json.loads(frame)["type"]))
+def test_what_a_room_sends_is_what_the_document_says(asyncapi: Document, frame: bytes) -> None:
+    sent = json.loads(frame)
+    assert errors(asyncapi, sent["type"], sent, strictly=True) == []
 
 
 def test_every_event_of_the_bus_is_described(asyncapi: Document) -> None:

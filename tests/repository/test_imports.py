@@ -24,7 +24,7 @@ BUDGET = {
     **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "quotes", "settle"), COMMON),
     **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts", "reconcile"), COMMON),
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast", "monitor", "verify", "dead_letters"), COMMON),
-    "room": COMMON,
+    **dict.fromkeys(("room", "room_socket", "deliver"), COMMON),
     "health": COMMON,
     "analytics": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},

@@ -20,8 +20,9 @@ EVERYTHING = {
     "ec2:UnassignPrivateIpAddresses": "checked by Lambda for *",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-CONSUMED = ("FeedQueue", "NotifyQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue")
+CONSUMED = ("FeedQueue", "NotifyQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue", "DeliverQueue")
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+PUSHING = {"execute-api:ManageConnections"}
 PUBLISHING = {"events:DescribeEventBus", "events:PutEvents"}
 PUBLISHERS = {
     "IntakeFunction",
@@ -37,6 +38,8 @@ PUBLISHERS = {
     "CheckoutFunction",
     "QuotesFunction",
     "RoomFunction",
+    "RoomSocketFunction",
+    "SocketFunction",
 }
 # Roles of functions that may do the same; every other function has a role of its own.
 SHARED_ROLES = {
@@ -45,9 +48,10 @@ SHARED_ROLES = {
         *("NotificationsFunction", "PlansFunction", "QueueFetchFunction", "RealtimeFunction"),
     },
     "PublisherRole": {
-        *("AcceptFunction", "AdminFunction", "AvailabilityFunction", "EndSessionFunction", "PresenceFunction"),
+        *("AcceptFunction", "AdminFunction", "AvailabilityFunction", "EndSessionFunction"),
         *("QuotesFunction", "WaiverFunction"),
     },
+    "RoomRole": {"PresenceFunction", "RoomFunction", "RoomSocketFunction"},
     "StaticRole": {"ConsoleFunction", "DocsFunction", "RetiredFunction"},
 }
 # Of Stripe's secret.
@@ -61,9 +65,10 @@ OWN_GRANTS = {
     "ExpireOrphansFunction": PUBLISHING | {"sqs:SendMessage"},
     "RelayFunction": PUBLISHING | {"sqs:SendMessage"},
     "CheckoutFunction": PUBLISHING | {"sqs:SendMessage"},
-    "SocketFunction": {"sqs:SendMessage"},
-    "RoomFunction": PUBLISHING | {"execute-api:ManageConnections"},
-    "BroadcastFunction": {*CONSUME, "execute-api:ManageConnections"},
+    "SocketFunction": PUBLISHING | PUSHING | {"sqs:SendMessage"},
+    **dict.fromkeys(("PresenceFunction", "RoomFunction", "RoomSocketFunction"), PUBLISHING | PUSHING),
+    "DeliverFunction": CONSUME | PUSHING,
+    "BroadcastFunction": CONSUME | PUSHING,
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
     "MailFeedbackFunction": CONSUME,
     "AttachmentsFunction": {"s3:PutObject", "s3:GetObject"},
@@ -201,7 +206,10 @@ def test_only_the_feed_and_the_room_write_to_connections_and_only_of_our_stage(
     functions: Document, transformed: Document
 ) -> None:
     may = allowed(functions, transformed, "execute-api:ManageConnections")
-    assert set(may) == {"BroadcastFunction", "RoomFunction"}
+    assert set(may) == {
+        *("BroadcastFunction", "DeliverFunction", "PresenceFunction", "RoomFunction", "RoomSocketFunction"),
+        "SocketFunction",
+    }
     for resource in chain(*may.values()):
         assert "${WebSocketApi}/${WebSocketStage}/" in resource["Fn::Sub"]
         assert resource["Fn::Sub"].endswith("/@connections/*")

@@ -14,12 +14,15 @@ def stage(transformed: Document) -> Document:
     return properties
 
 
-def test_every_route_leads_to_the_function_that_knows_connections(transformed: Document) -> None:
+def test_every_route_leads_to_the_function_that_knows_connections_or_rooms(transformed: Document) -> None:
     routes = [each["Properties"] for each in transformed.values() if each["Type"] == "AWS::ApiGatewayV2::Route"]
-    assert {route["RouteKey"] for route in routes} == {"$connect", "$disconnect", "$default"}
-    assert all(route["Target"] == {"Fn::Sub": "integrations/${SocketIntegration}"} for route in routes)
-    uri = transformed["SocketIntegration"]["Properties"]["IntegrationUri"]["Fn::Sub"]
-    assert uri.endswith("/functions/${SocketFunction.Arn}/invocations")
+    assert {route["RouteKey"]: route["Target"]["Fn::Sub"] for route in routes} == {
+        **dict.fromkeys(("$connect", "$disconnect", "$default"), "integrations/${SocketIntegration}"),
+        **dict.fromkeys(("room", "typing"), "integrations/${RoomSocketIntegration}"),
+    }
+    for name in ("Socket", "RoomSocket"):
+        uri = transformed[f"{name}Integration"]["Properties"]["IntegrationUri"]["Fn::Sub"]
+        assert uri.endswith(f"/functions/${{{name}Function.Arn}}/invocations")
 
 
 def test_a_connection_is_let_in_by_its_ticket_and_not_by_the_gateway(transformed: Document) -> None:
@@ -27,11 +30,12 @@ def test_a_connection_is_let_in_by_its_ticket_and_not_by_the_gateway(transformed
     assert transformed["SocketConnectRoute"]["Properties"]["AuthorizationType"] == "NONE"
 
 
-def test_only_this_api_invokes_the_function(transformed: Document) -> None:
+@pytest.mark.parametrize("function", ["SocketFunction", "RoomSocketFunction"])
+def test_only_this_api_invokes_the_function(transformed: Document, function: str) -> None:
     permissions = [
         each["Properties"]
         for each in transformed.values()
-        if each["Type"] == "AWS::Lambda::Permission" and each["Properties"]["FunctionName"] == {"Ref": "SocketFunction"}
+        if each["Type"] == "AWS::Lambda::Permission" and each["Properties"]["FunctionName"] == {"Ref": function}
     ]
     (permission,) = permissions
     assert permission["Principal"] == "apigateway.amazonaws.com"

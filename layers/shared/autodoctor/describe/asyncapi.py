@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.alias_generators import to_camel, to_pascal
 
 from autodoctor.describe.choices import add_choices
-from autodoctor.describe.feed_messages import MESSAGES, FeedMessage, Identify
+from autodoctor.describe.feed_messages import ACTIONS, MESSAGES, ROOM_MESSAGES, FeedMessage
 from autodoctor.describe.samples import example
 from autodoctor.describe.schemas import REF, Schema, attributes, schemas
 from autodoctor.events.model import MODELS, SOURCE, json_schemas
@@ -26,7 +26,10 @@ _FEED: Final = """\
 Fetch a ticket (POST /api/realtime/ticket), connect to its `url` with `?ticket=TICKET`, within 60 seconds and once. \
 What a connection gets follows the groups of the token. `seq` grows, with gaps; a client that reconnects with \
 `&since=SEQ&feed=FEED` gets what it missed, or `resync`. API Gateway closes a connection that is silent for 10 \
-minutes, and any after 2 hours: send something now and then, and reconnect."""
+minutes, and any after 2 hours: send something now and then, and reconnect. A party of a session sends the action \
+`room` to enter its room: `room` answers with the messages after `after`, and from then on `message`, `read`, `typing` \
+and `present` come, each with its `sessionId`. Messages of a room have a `seq` of their own, without gaps: order them \
+by it, and enter again with the last one you have where one is missing, and after every reconnect."""
 _STATUS: Final = {"created": "pending", "ended": "completed", "opened": "queued"}
 """The status in the example of an event whose type does not name it."""
 _ENVELOPE: Final[Schema] = {
@@ -49,10 +52,15 @@ _ENVELOPE: Final[Schema] = {
 
 def asyncapi() -> dict[str, Any]:
     """Write the document."""
-    models = {message.payload for message in MESSAGES.values() if message.payload} | {Identify}
+    flat = {model for model, _ in (*ROOM_MESSAGES.values(), *ACTIONS.values())}
+    models = {message.payload for message in MESSAGES.values() if message.payload} | flat
     definitions, places = schemas((model, "serialization") for model in models)
     feed = {name: _feed_message(name, each, places, definitions) for name, each in MESSAGES.items()}
-    questions = {"identify": _identify(places[Identify], definitions)}
+    rooms, questions = (
+        {name: _flat_message(name, places[model], text, definitions) for name, (model, text) in messages.items()}
+        for messages in (ROOM_MESSAGES, ACTIONS)
+    )
+    feed |= rooms
     bus = {}
     for name, schema in json_schemas():
         definitions[_detail_name(name)] = _explained(_alone(schema), name)
@@ -193,13 +201,14 @@ def _feed_message(
     }
 
 
-def _identify(place: Schema, definitions: Mapping[str, Schema]) -> Schema:
+def _flat_message(name: str, place: Schema, text: str, definitions: Mapping[str, Schema]) -> Schema:
+    """A message that is its model, without the feed's `seq` and `payload`."""
     return {
-        "name": "identify",
-        "title": "identify",
-        "summary": "Asks for `connected`.",
+        "name": name,
+        "title": name,
+        "summary": text,
         "payload": place,
-        "examples": [{"name": "identify", "payload": example(place, definitions)}],
+        "examples": [{"name": name, "payload": example(place, definitions)}],
     }
 
 

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from autodoctor.room import frames
+from autodoctor.room.sockets import EnterRoom, Typing
 from autodoctor.web.schemas import ResponseModel, Utc
 
 
@@ -124,3 +126,20 @@ MESSAGES: Final[Mapping[str, FeedMessage]] = {
     ),
 }
 """By `type`."""
+
+ROOM_MESSAGES: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
+    "room": (frames.RoomEntered, "The answer to the action `room`: what was missed, in one frame or in several."),
+    "message": (frames.MessagePushed, "Somebody wrote in the room that this connection has entered."),
+    "read": (frames.ReadPushed, "A party has read on."),
+    "typing": (frames.TypingPushed, "The other party is typing."),
+    "present": (frames.PresentPushed, "A party has come or gone."),
+    "refused": (frames.ActionRefused, "The answer to an action that could not be done."),
+}
+"""Of rooms, by `type`: the model of the whole message, which has no `seq` of the feed, and when it is sent."""
+
+ACTIONS: Final[Mapping[str, tuple[type[BaseModel], str]]] = {
+    "identify": (Identify, "Asks for `connected`."),
+    "enterRoom": (EnterRoom, "Enters the room of a session; answered by `room` or `refused`."),
+    "sayTyping": (Typing, "Tells the other party, at most once in three seconds, that the user is typing."),
+}
+"""What a client may send, by the name of the message."""

@@ -314,6 +314,42 @@ $$;
 
 COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 
+CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean, others text[], unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  by_user uuid := (SELECT c.user_id FROM realtime_connections c
+                    WHERE c.connection_id = by_connection AND c.expires_at > clock_timestamp());
+  was record;
+  entered record;
+BEGIN
+  IF (party_of(of_session, by_user)).role IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM count_against('room_entries', by_user);
+  SELECT s.customer_present, s.mechanic_present INTO was FROM sessions s WHERE s.id = of_session;
+  SELECT * INTO entered FROM enter_room(of_session, by_user, by_connection);
+  IF entered.bound IS NOT TRUE THEN
+    RETURN;
+  END IF;
+  customer_present := entered.customer_present;
+  mechanic_present := entered.mechanic_present;
+  came := (was.customer_present, was.mechanic_present) <> (entered.customer_present, entered.mechanic_present);
+  unpublished := CASE WHEN came THEN unpublished_events(of_session) ELSE '[]' END;
+  -- What is being written has committed then, and who writes next sees the connection: nothing falls in between.
+  PERFORM FROM rooms r WHERE r.session_id = of_session FOR SHARE;
+  SELECT r.customer_read, r.mechanic_read, r.latest INTO STRICT customer_read, mechanic_read, latest FROM rooms r
+   WHERE r.session_id = of_session;
+  messages := messages_between(of_session, after, NULL, most);
+  others := array_remove(room_connections(of_session, party_of(of_session, by_user)), by_connection);
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) IS 'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, whether that has changed, and the other connections; no row if the user is no party.';
+
 CREATE FUNCTION public.blank_room(of_session uuid) RETURNS integer
     LANGUAGE sql
     AS $$
@@ -1461,19 +1497,22 @@ $$;
 
 COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the absent party that follow from its new status.';
 
-CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS void
+CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS uuid
     LANGUAGE plpgsql
     AS $$
+DECLARE
+  was_in uuid;
 BEGIN
   LOOP -- the room before the row: whoever enters one locks them in this order
-    PERFORM leave_room(gone, at);
+    was_in := coalesce(leave_room(gone, at), was_in);
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
+  RETURN was_in;
 END
 $$;
 
-COMMENT ON FUNCTION public.forget_connection(gone text, at timestamp with time zone) IS 'Removes a connection that has ended; its user leaves the room it was bound to.';
+COMMENT ON FUNCTION public.forget_connection(gone text, at timestamp with time zone) IS 'Removes a connection that has ended; its user leaves the room it was bound to. Returns that session; null if it was bound to none.';
 
 CREATE FUNCTION public.forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -2934,6 +2973,18 @@ $$;
 
 COMMENT ON FUNCTION public.role_of(session public.sessions, by_user uuid) IS 'Which party of a session a user is; null: none.';
 
+CREATE FUNCTION public.room_audience(of_session uuid, wanted integer DEFAULT NULL::integer) RETURNS TABLE(message jsonb, customer_present boolean, mechanic_present boolean, connections text[])
+    LANGUAGE sql STABLE ROWS 1
+    AS $$
+  SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
+         s.mechanic_present AND s.ended_at IS NULL,
+         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party)
+    FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
+   WHERE s.id = of_session
+$$;
+
+COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer) IS 'The open connections of a room, who is there, and one message by its number, if one is wanted.';
+
 CREATE FUNCTION public.room_changes_hands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3396,6 +3447,36 @@ CREATE FUNCTION public.tell_of(event_type text, of_session uuid) RETURNS void
 $$;
 
 COMMENT ON FUNCTION public.tell_of(event_type text, of_session uuid) IS 'Writes an event about a session''s summary or notes.';
+
+CREATE FUNCTION public.tell_typing(by_connection text, of_session uuid) RETURNS TABLE(role text, connections text[])
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  by_user uuid;
+  party room_party;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  UPDATE realtime_connections c SET typing_at = clock_timestamp()
+   WHERE c.connection_id = by_connection AND c.room = of_session AND c.expires_at > clock_timestamp()
+     AND NOT EXISTS (SELECT FROM realtime_connections o
+                      WHERE o.user_id = c.user_id AND o.room = of_session
+                        AND o.typing_at > clock_timestamp() - interval '3 seconds')
+  RETURNING c.user_id INTO by_user;
+  party := party_of(of_session, by_user);
+  IF party.role IS NULL OR party.status NOT IN ('pending', 'waiting', 'live') THEN
+    RETURN;
+  END IF;
+  role := party.role;
+  connections := ARRAY(SELECT c.connection_id FROM realtime_connections c
+                        WHERE c.room = of_session AND c.expires_at > now() AND c.user_id <> by_user
+                          AND c.user_id IN (party.customer_user, party.mechanic_user));
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_typing(by_connection text, of_session uuid) IS 'The role of a party that is typing, and the connections of the other side; no row if it was told in the last three seconds, the connection is in another room, or the session is not open.';
 
 CREATE FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
@@ -4686,6 +4767,7 @@ CREATE TABLE public.realtime_connections (
     connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     room uuid,
+    typing_at timestamp with time zone,
     queue_position jsonb
 );
 
@@ -4710,6 +4792,8 @@ COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opene
 COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 
 COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
+
+COMMENT ON COLUMN public.realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 
 COMMENT ON COLUMN public.realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 

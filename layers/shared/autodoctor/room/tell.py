@@ -4,18 +4,22 @@ The event says whether the open connections have it (`pushed`): the rule of the 
 so nothing that people say to each other waits for a queue.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, LiteralString
+from uuid import UUID
 
 from autodoctor.db import Database
 from autodoctor.events.feed import connections
-from autodoctor.events.feed.push import push_at_once
-from autodoctor.events.publish import Publisher
+from autodoctor.events.feed.push import PushFailed, push, push_at_once
+from autodoctor.events.model import MessageEvent
+from autodoctor.events.publish import AboutSession, Publisher
 from autodoctor.observability import MetricUnit, log_failure, metrics
-from autodoctor.room.frames import MessagePushed, ReadPushed, frame
-from autodoctor.room.messages import Marked, Posted, Told
+from autodoctor.room.frames import MessagePushed, PresentPushed, ReadPushed, frame, presence
+from autodoctor.room.messages import Marked, Message, Posted
 from autodoctor.settings import required
 
 BUDGET_SECONDS: Final = 0.3
+_AUDIENCE: Final[LiteralString] = "SELECT * FROM room_audience(%(session_id)s, %(seq)s)"
 
 
 class Teller:
@@ -35,30 +39,80 @@ class Teller:
         told = answer.told
         if told is None or told.message is None:
             return
-        pushed = self._tell(told, frame(MessagePushed(session_id=told.session_id, message=told.message)))
+        sent = frame(MessagePushed(session_id=told.session_id, message=told.message))
+        pushed = tell(self._database, told.connections, sent)
         if told.event is not None:
             event = {**told.event, "payload": {**told.event["payload"], "pushed": pushed}}
             self._publisher.publish(told.event["subject_id"], [event])
 
+    def came(self, answer: AboutSession) -> None:
+        """Publish the events of a join or a leave, and tell the room who is there."""
+        self._publisher(answer)
+        tell_presence(self._database, answer.session_id)
+
+    def left(self, session_id: UUID) -> None:
+        """Tell a room that a connection of it has ended, and publish what came of that."""
+        tell_presence(self._database, session_id)
+        self._publisher.publish(session_id)
+
     def marked(self, answer: Marked) -> None:
         """Push a read mark that has moved."""
         if answer.told is not None:
-            self._tell(answer.told, frame(ReadPushed(session_id=answer.told.session_id, read=answer.read)))
-
-    def _tell(self, told: Told, sent: bytes) -> bool:
-        """Send it to every connection; returns whether all that are open have it."""
-        try:
-            pushed = push_at_once({connection: [sent] for connection in told.connections}, BUDGET_SECONDS)
-            connections.drop(self._database, pushed.gone)
-        except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the consumer)
-            log_failure("not pushed", failure)
-            _count("RoomPushFailed", 1)
-            return False
-        if pushed.failed:
-            _count("RoomPushFailed", len(pushed.failed))
-        return not pushed.failed
+            sent = frame(ReadPushed(session_id=answer.told.session_id, read=answer.read))
+            tell(self._database, answer.told.connections, sent)
 
 
-def _count(name: str, value: int) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+def tell(database: Database, audience: Sequence[str], sent: bytes) -> bool:
+    """Send something to connections that somebody's call has to do with, within BUDGET_SECONDS; never raises.
+
+    Returns:
+        Whether all that are open have it.
+    """
+    try:
+        pushed = push_at_once({connection: [sent] for connection in audience}, BUDGET_SECONDS)
+        for session_id in connections.drop(database, pushed.gone):
+            tell_presence(database, session_id)
+    except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the consumer)
+        log_failure("not pushed", failure)
+        _count(1)
+        return False
+    if pushed.failed:
+        _count(len(pushed.failed))
+    return not pushed.failed
+
+
+def tell_presence(database: Database, session_id: UUID) -> None:
+    """Tell a room who is there, after somebody came or went; never raises."""
+    try:
+        row = database.one(_AUDIENCE, {"session_id": session_id, "seq": None})
+    except Exception as failure:  # noqa: BLE001 (as in tell)
+        log_failure("not pushed", failure)
+        _count(1)
+        return
+    if row is not None and row["connections"]:
+        tell(database, row["connections"], frame(PresentPushed(session_id=session_id, present=presence(row))))
+
+
+def deliver(database: Database, event: MessageEvent) -> None:
+    """Push a message that not everybody in the room has yet; with one of the system, who is there.
+
+    Raises:
+        PushFailed: a connection is open and can neither be reached nor closed.
+    """
+    if event.pushed:
+        return
+    row = database.one(_AUDIENCE, {"session_id": event.session_id, "seq": event.seq})
+    if row is None or row["message"] is None or not row["connections"]:
+        return
+    frames = [frame(MessagePushed(session_id=event.session_id, message=Message(**row["message"])))]
+    if event.role == "system":
+        frames.append(frame(PresentPushed(session_id=event.session_id, present=presence(row))))
+    pushed = push(dict.fromkeys(row["connections"], tuple(frames)))
+    connections.drop(database, pushed.gone)
+    if pushed.failed:
+        raise PushFailed(len(pushed.failed))
+
+
+def _count(connections_missed: int) -> None:
+    metrics.add_metric(name="RoomPushFailed", unit=MetricUnit.Count, value=connections_missed)
     metrics.flush_metrics()

@@ -26,6 +26,7 @@ CREATE TABLE realtime_connections (
   connected_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at      timestamptz NOT NULL,
   room            uuid REFERENCES sessions (id),
+  typing_at       timestamptz,
   queue_position  jsonb
 );
 CREATE INDEX realtime_connections_by_user ON realtime_connections (user_id);
@@ -42,6 +43,7 @@ COMMENT ON COLUMN realtime_connections.ready IS 'False until the missed messages
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 COMMENT ON COLUMN realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
+COMMENT ON COLUMN realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 COMMENT ON COLUMN realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 GRANT SELECT, INSERT, UPDATE (ready, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 
@@ -292,17 +294,20 @@ $$;
 COMMENT ON FUNCTION leave_room(text, timestamptz) IS
   'Unbinds a connection from its room and ends the presence it stood for, at the given instant if it is past. Returns the session; null if it was bound to none.';
 
-CREATE FUNCTION forget_connection(gone text, at timestamptz DEFAULT clock_timestamp()) RETURNS void
+CREATE FUNCTION forget_connection(gone text, at timestamptz DEFAULT clock_timestamp()) RETURNS uuid
 LANGUAGE plpgsql AS $$
+DECLARE
+  was_in uuid;
 BEGIN
   LOOP -- the room before the row: whoever enters one locks them in this order
-    PERFORM leave_room(gone, at);
+    was_in := coalesce(leave_room(gone, at), was_in);
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
+  RETURN was_in;
 END
 $$;
-COMMENT ON FUNCTION forget_connection(text, timestamptz) IS 'Removes a connection that has ended; its user leaves the room it was bound to.';
+COMMENT ON FUNCTION forget_connection(text, timestamptz) IS 'Removes a connection that has ended; its user leaves the room it was bound to. Returns that session; null if it was bound to none.';
 
 CREATE FUNCTION enter_room(of_session uuid, by_user uuid, by_connection text)
 RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz, role text, customer_present boolean,

@@ -328,3 +328,81 @@ END
 $$;
 COMMENT ON FUNCTION read_room(uuid, uuid, boolean, integer, integer, integer) IS
   'A part of a room, for its parties or for a user who may read any.';
+
+-- By socket: a connection is bound to a room, and from then on hears what is said there.
+
+CREATE FUNCTION bind_room(by_connection text, of_session uuid, after integer, most integer)
+RETURNS TABLE (messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean,
+               mechanic_present boolean, came boolean, others text[], unpublished json)
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  by_user uuid := (SELECT c.user_id FROM realtime_connections c
+                    WHERE c.connection_id = by_connection AND c.expires_at > clock_timestamp());
+  was record;
+  entered record;
+BEGIN
+  IF (party_of(of_session, by_user)).role IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM count_against('room_entries', by_user);
+  SELECT s.customer_present, s.mechanic_present INTO was FROM sessions s WHERE s.id = of_session;
+  SELECT * INTO entered FROM enter_room(of_session, by_user, by_connection);
+  IF entered.bound IS NOT TRUE THEN
+    RETURN;
+  END IF;
+  customer_present := entered.customer_present;
+  mechanic_present := entered.mechanic_present;
+  came := (was.customer_present, was.mechanic_present) <> (entered.customer_present, entered.mechanic_present);
+  unpublished := CASE WHEN came THEN unpublished_events(of_session) ELSE '[]' END;
+  -- What is being written has committed then, and who writes next sees the connection: nothing falls in between.
+  PERFORM FROM rooms r WHERE r.session_id = of_session FOR SHARE;
+  SELECT r.customer_read, r.mechanic_read, r.latest INTO STRICT customer_read, mechanic_read, latest FROM rooms r
+   WHERE r.session_id = of_session;
+  messages := messages_between(of_session, after, NULL, most);
+  others := array_remove(room_connections(of_session, party_of(of_session, by_user)), by_connection);
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION bind_room(text, uuid, integer, integer) IS
+  'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, whether that has changed, and the other connections; no row if the user is no party.';
+
+CREATE FUNCTION tell_typing(by_connection text, of_session uuid) RETURNS TABLE (role text, connections text[])
+LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  by_user uuid;
+  party room_party;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  UPDATE realtime_connections c SET typing_at = clock_timestamp()
+   WHERE c.connection_id = by_connection AND c.room = of_session AND c.expires_at > clock_timestamp()
+     AND NOT EXISTS (SELECT FROM realtime_connections o
+                      WHERE o.user_id = c.user_id AND o.room = of_session
+                        AND o.typing_at > clock_timestamp() - interval '3 seconds')
+  RETURNING c.user_id INTO by_user;
+  party := party_of(of_session, by_user);
+  IF party.role IS NULL OR party.status NOT IN ('pending', 'waiting', 'live') THEN
+    RETURN;
+  END IF;
+  role := party.role;
+  connections := ARRAY(SELECT c.connection_id FROM realtime_connections c
+                        WHERE c.room = of_session AND c.expires_at > now() AND c.user_id <> by_user
+                          AND c.user_id IN (party.customer_user, party.mechanic_user));
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION tell_typing(text, uuid) IS
+  'The role of a party that is typing, and the connections of the other side; no row if it was told in the last three seconds, the connection is in another room, or the session is not open.';
+
+CREATE FUNCTION room_audience(of_session uuid, wanted integer DEFAULT NULL)
+RETURNS TABLE (message jsonb, customer_present boolean, mechanic_present boolean, connections text[])
+LANGUAGE sql STABLE ROWS 1 AS $$
+  SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
+         s.mechanic_present AND s.ended_at IS NULL,
+         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party)
+    FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
+   WHERE s.id = of_session
+$$;
+COMMENT ON FUNCTION room_audience(uuid, integer) IS
+  'The open connections of a room, who is there, and one message by its number, if one is wanted.';

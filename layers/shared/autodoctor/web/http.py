@@ -235,7 +235,7 @@ class Router:
             _let_in(request.caller, route)
             answer = route.endpoint(request)
         except Exception as failure:  # noqa: BLE001 (the one place that turns errors into answers; SPEC.md#problems)
-            problem = _problem_of(failure)
+            problem = problem_of(failure)
             return (500, None, {}) if problem is None else (problem.status, json.dumps(problem.body()), problem.headers)
         if route.after:
             route.after(answer)
@@ -248,7 +248,7 @@ class Router:
         return status, answer.model_dump_json(by_alias=True), {}
 
 
-def _problem_of(failure: Exception) -> Problem | None:
+def problem_of(failure: Exception) -> Problem | None:
     """The problem that an error is answered as; None for an unexpected one, which is answered with a bare 500."""
     if isinstance(failure, Problem):
         return failure

@@ -44,7 +44,7 @@ _EXPIRED: Final[LiteralString] = "SELECT connection_id FROM realtime_connections
 
 _ALL_READY: Final[LiteralString] = "SELECT connection_id FROM realtime_connections WHERE ready AND expires_at > now()"
 
-_FORGET: Final[LiteralString] = "SELECT forget_connection(%(connection_id)s)"
+_FORGET: Final[LiteralString] = "SELECT forget_connection(%(connection_id)s) AS was_in"
 
 _KNOWN: Final[LiteralString] = "SELECT 1 FROM realtime_connections WHERE connection_id = %(connection_id)s"
 
@@ -122,10 +122,14 @@ def all_ready(database: Database) -> list[str]:
     return [row["connection_id"] for row in database.all(_ALL_READY, {})]
 
 
-def drop(database: Database, connection_ids: Sequence[str]) -> None:
-    """Delete closed connections. Who was in a room with one has left it."""
+def drop(database: Database, connection_ids: Sequence[str]) -> list[UUID]:
+    """Delete closed connections; returns the sessions whose rooms they were in, which their users have left."""
+    left = []
     for connection_id in connection_ids:
-        database.one(_FORGET, {"connection_id": connection_id})
+        row = database.one(_FORGET, {"connection_id": connection_id})
+        if row is not None and row["was_in"] is not None:
+            left.append(row["was_in"])
+    return left
 
 
 def drop_expired(database: Database) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
+from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -19,14 +20,20 @@ IDENTIFY: Final = "identify"
 type SocketResponse = dict[str, int]
 
 
-def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], SocketResponse]:
-    """The Lambda handler of the WebSocket API's routes; a refused `$connect` refuses the handshake with its status."""
+def handler(
+    database: Database, has_left: Callable[[UUID], None]
+) -> Callable[[Mapping[str, Any], LambdaContext], SocketResponse]:
+    """The Lambda handler of the WebSocket API's routes; a refused `$connect` refuses the handshake with its status.
+
+    Args:
+        has_left: called with each session whose room a connection that has ended was in; never raises.
+    """
 
     def handle(event: Mapping[str, Any], _context: LambdaContext) -> SocketResponse:
         request = event["requestContext"]
         logger.set_correlation_id(request["requestId"])
         try:
-            status = _handle(database, event, request["eventType"], request["connectionId"])
+            status = _handle(database, event, request["eventType"], request["connectionId"], has_left)
         except Problem as problem:
             status = problem.status
         except Exception as failure:  # noqa: BLE001 (the last resort: logged, and the handshake is refused)
@@ -38,13 +45,16 @@ def handler(database: Database) -> Callable[[Mapping[str, Any], LambdaContext], 
     return logger.inject_lambda_context(clear_state=True)(handle)
 
 
-def _handle(database: Database, event: Mapping[str, Any], kind: str, connection_id: str) -> int:
+def _handle(
+    database: Database, event: Mapping[str, Any], kind: str, connection_id: str, has_left: Callable[[UUID], None]
+) -> int:
     if kind == "CONNECT":
         query = event.get("queryStringParameters") or {}
         connections.connect(database, connection_id, query.get("ticket"), query.get("since"), query.get("feed"))
         leave_note(CONNECT_NOTE, connection_id, once=connection_id)
     elif kind == "DISCONNECT":
-        connections.drop(database, [connection_id])
+        for session_id in connections.drop(database, [connection_id]):
+            has_left(session_id)
     elif _action(event) == IDENTIFY:
         # At most once in five minutes however often a client asks: everybody's messages pass through this queue.
         leave_note(IDENTIFY_NOTE, connection_id, once=f"identify:{connection_id}")

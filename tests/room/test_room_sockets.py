@@ -1,0 +1,241 @@
+"""A room as pages use it: said over HTTP, heard by WebSocket, against the functions of template.yaml."""
+
+import json
+from uuid import UUID
+
+import pytest
+
+from autodoctor.ids import new_id
+from autodoctor.room.messages import MessageRequest, post
+from support.account import Account, Caller
+from support.events.feed_client import FeedClient
+from support.room.member import Member
+from support.wait import wait_until
+
+
+@pytest.fixture
+def customer(account: Account) -> Caller:
+    """Give a customer."""
+    return account.customer()
+
+
+@pytest.fixture
+def mechanic(account: Account) -> Caller:
+    """Give an active mechanic."""
+    return account.mechanic()
+
+
+@pytest.fixture
+def session(account: Account, customer: Caller, mechanic: Caller) -> str:
+    """Give the path of a session that the mechanic has accepted."""
+    intake = account.queued(customer)
+    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+    return f"/api/sessions/{intake['sessionId']}"
+
+
+def refusal(client: FeedClient) -> tuple[str, int, object]:
+    """What an action was refused with: type, status, and which session it was about."""
+    told = client.wait_for_type("refused").message
+    return told["problem"]["type"], told["problem"]["status"], told["sessionId"]
+
+
+def test_two_who_enter_are_live_and_hear_each_other(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        driver.sees_present(customer=True, mechanic=True)
+        assert customer.get(session)["status"] == "live"
+        said = driver.say("It squeals.")
+        heard = helper.hears("It squeals.")
+        assert (heard["seq"], heard["role"], heard["kind"], heard["attachment"]) == (said, "customer", "text", None)
+        answered = helper.say("When you brake?")
+        assert driver.hears("When you brake?")["seq"] == answered > said
+        assert driver.hears("It squeals.")["seq"] == said  # so that the writer's other devices have it too
+
+
+def test_who_enters_gets_what_was_said_before(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver:
+        numbers = [driver.say(text) for text in ("one", "two", "three")]
+        with Member(mechanic, session) as helper:
+            assert {"one", "two", "three"} <= set(helper.texts.values())
+        with Member(mechanic, session, after=numbers[0]) as helper:
+            assert [text for seq, text in sorted(helper.texts.items()) if seq <= numbers[2]] == ["two", "three"]
+
+
+def test_a_read_mark_reaches_the_other_side(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        said = driver.say("Hello")
+        assert mechanic.post(f"{session}/messages/read", {"seq": said})["read"]["mechanic"] == said
+        assert driver.feed.wait_for_type("read").message["read"]["mechanic"] == said
+        assert helper.pushed("message")
+
+
+def test_typing_reaches_the_other_side_once_in_a_while(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        for _ in range(5):
+            driver.feed.send({"action": "typing", "sessionId": driver.session_id})
+        told = helper.feed.wait_for_type("typing").message
+        assert told == {"type": "typing", "sessionId": driver.session_id, "role": "customer"}
+        driver.say("So")
+        helper.hears("So")
+        assert len(helper.pushed("typing")) == 1
+        assert driver.pushed("typing") == []
+
+
+def test_the_other_side_sees_who_comes_and_goes(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver:
+        with Member(mechanic, session):
+            driver.sees_present(customer=True, mechanic=True)
+        driver.feed.wait_for(
+            lambda frame: frame.type == "present" and frame.message["present"] == {"customer": True, "mechanic": False}
+        )
+        mechanic.post(f"{session}/join")
+        wait_until(lambda: driver.pushed("present")[-1]["present"]["mechanic"])
+        mechanic.post(f"{session}/leave")
+        wait_until(lambda: not driver.pushed("present")[-1]["present"]["mechanic"])
+
+
+def test_strangers_are_refused_and_hear_nothing(
+    account: Account, session: str, customer: Caller, mechanic: Caller
+) -> None:
+    session_id = session.rpartition("/")[2]
+    earlier = account.mechanic()
+    with (
+        FeedClient.of(account.customer()) as other,
+        FeedClient.of(earlier) as another,
+        FeedClient.of(account.admin()) as admin,
+        Member(customer, session) as driver,
+        Member(mechanic, session) as helper,
+    ):
+        for stranger in (other, another, admin):
+            stranger.send({"action": "room", "sessionId": session_id})
+            assert refusal(stranger) == ("/problems/not-found", 404, session_id)
+            stranger.send({"action": "typing", "sessionId": session_id})
+        driver.say("Between us")
+        helper.hears("Between us")
+        for stranger in (other, another, admin):
+            assert "Between us" not in "".join(frame.text for frame in stranger.received)
+        assert helper.pushed("typing") == []
+
+
+def test_a_mechanic_who_gives_it_back_hears_nothing_more(
+    account: Account, customer: Caller, mechanic: Caller, session: str
+) -> None:
+    with Member(customer, session) as driver, FeedClient.of(mechanic) as listener:
+        account.sql(  # as if it had been bound before, and the release had not heard of it
+            "UPDATE realtime_connections SET room = %s WHERE user_id = %s",
+            session.rpartition("/")[2],
+            mechanic.user_id,
+        )
+        mechanic.post(f"{session}/release")
+        driver.say("Are you still there?")
+        driver.hears("Are you still there?")
+        listener.send({"action": "room", "sessionId": driver.session_id})
+        assert refusal(listener)[:2] == ("/problems/not-found", 404)
+        assert "still there" not in "".join(frame.text for frame in listener.received)
+
+
+@pytest.mark.parametrize(
+    ("message", "pointer"),
+    [
+        ({"action": "room"}, "/sessionId"),
+        ({"action": "room", "sessionId": "x"}, "/sessionId"),
+        ({"action": "room", "sessionId": str(UUID(int=1)), "after": -1}, "/after"),
+        ({"action": "typing", "sessionId": 7}, "/sessionId"),
+    ],
+)
+def test_what_is_not_an_action_is_refused_with_its_place(
+    customer: Caller, message: dict[str, object], pointer: str
+) -> None:
+    with FeedClient.of(customer) as client:
+        client.send(message)
+        told = client.wait_for_type("refused").message
+    assert (told["action"], told["problem"]["status"]) == (message["action"], 422)
+    assert [error["pointer"] for error in told["problem"]["errors"]] == [pointer]
+
+
+def test_after_the_end_the_room_is_read_and_nothing_more(
+    account: Account, session: str, customer: Caller, mechanic: Caller
+) -> None:
+    with Member(customer, session) as driver:
+        driver.say("Thank you")
+        customer.post(f"{session}/end")
+        refused = mechanic.send("POST", f"{session}/messages", {"clientId": str(new_id()), "text": "Welcome"})
+        assert (refused.status_code, refused.json()["type"]) == (409, "/problems/session-ended")
+    with Member(mechanic, session) as helper:
+        assert "Thank you" in helper.texts.values()
+        assert helper.enter()["present"] == {"customer": False, "mechanic": False}
+        helper.feed.send({"action": "typing", "sessionId": helper.session_id})
+    assert account.world.one("SELECT status FROM sessions WHERE id = %s", helper.session_id) == "cancelled"
+
+
+def test_a_thousand_missed_messages_come_in_few_frames(account: Account, session: str, customer: Caller) -> None:
+    account.sql(
+        "INSERT INTO session_messages (session_id, seq, client_id, role, kind, text)"
+        " SELECT %s, r.latest + n, gen_random_uuid(), 'customer', 'text', 'Message number ' || n"
+        "   FROM rooms r, generate_series(1, 1000) AS n WHERE r.session_id = %s",
+        session.rpartition("/")[2],
+        session.rpartition("/")[2],
+    )
+    account.sql(
+        "UPDATE rooms SET latest = latest + 1000, customer_written = customer_written + 1000 WHERE session_id = %s",
+        session.rpartition("/")[2],
+    )
+    latest = account.world.one("SELECT latest FROM rooms WHERE session_id = %s", session.rpartition("/")[2])
+    with Member(customer, session, after=latest - 1000) as driver:
+        frames = driver.feed.of_type("room")
+        assert len(frames) <= 10
+        assert all(len(frame.text.encode()) <= 32 * 1024 for frame in frames)
+        assert [frame.message["complete"] for frame in frames] == [False] * (len(frames) - 1) + [True]
+        numbers = [each["seq"] for frame in frames for each in frame.message["messages"]]
+        assert numbers == list(range(latest - 999, latest + 1))
+
+
+def test_the_longest_message_fits_into_a_frame(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        for text in ("\u0001" * 4000, "🚗" * 4000):
+            driver.say(text)
+            helper.hears(text)
+        assert all(len(frame.text.encode()) <= 32 * 1024 for frame in helper.feed.received)
+        refused = customer.send("POST", f"{session}/messages", {"clientId": str(new_id()), "text": "x" * 4001})
+        assert refused.status_code == 422
+
+
+def test_no_word_is_on_the_bus_or_in_a_log(account: Account, session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        driver.say("My number is 555-0123-secret")
+        helper.hears("My number is 555-0123-secret")
+    logged = "\n".join(json.dumps(line.__dict__, default=str) for line in account.lines)
+    assert "555-0123" not in logged
+
+
+def test_what_was_not_pushed_comes_by_the_queue(
+    account: Account, session: str, customer: Caller, mechanic: Caller
+) -> None:
+    """As where a process dies between its commit and its push, and for what the system says."""
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        request = MessageRequest.model_validate({"clientId": new_id(), "text": "Nobody pushed this"})
+        post(account.world.app, customer.user_id, UUID(driver.session_id), request)
+        account.world.one("SELECT room_note(%s, 'call_began')", driver.session_id)
+        for member in (driver, helper):
+            assert member.hears("Nobody pushed this")["role"] == "customer"
+            assert member.hears("The call has begun.")["note"] == "call_began"
+        assert helper.pushed("present")[-1]["present"] == {"customer": True, "mechanic": True}
+
+
+def test_what_was_pushed_does_not_come_again(session: str, customer: Caller, mechanic: Caller) -> None:
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        for number in range(10):
+            driver.say(str(number))
+        helper.hears("9")
+        heard = [frame["message"]["text"] for frame in helper.pushed("message") if frame["message"]["role"] != "system"]
+        assert heard == [str(number) for number in range(10)]
+
+
+def test_the_same_message_sent_again_is_pushed_again_and_written_once(
+    session: str, customer: Caller, mechanic: Caller
+) -> None:
+    """The first attempt may have died before it pushed; whoever has the number already leaves it out."""
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        client_id = str(new_id())
+        assert driver.say("Hello?", client_id) == driver.say("Hello?", client_id)
+        helper.feed.wait_for(lambda _: len(helper.pushed("message")) > 1)
+        assert list(helper.texts.values()).count("Hello?") == 1

@@ -1,0 +1,1 @@
+"""People in a room: over HTTP and WebSocket, as a page does it."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -12,13 +13,20 @@ from typer.testing import CliRunner
 from autodoctor.db import Database
 from autodoctor.errors import CustomerErased
 from autodoctor.ids import new_id
+from autodoctor.operations.mechanic_privacy import (
+    MechanicUnsettled,
+    NoSuchMechanic,
+    erase_mechanic,
+    export_mechanic,
+)
 from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer, erase_customer, export_customer
 from autodoctor.sessions.active import session_detail
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.notes import NotesRequest, save_notes
 from localcloud.cli import app
+from support.attachment_rows import attachment
 from support.money import purchases
-from support.world import World
+from support.world import Mechanic, World
 
 PERSONAL = {
     "name": "Zerline Quodlibet",
@@ -28,7 +36,9 @@ PERSONAL = {
 }
 VIN = "1HGCM82633A004352"
 SIGNED, NOTES = "Z. Quodlibet (signed)", "Told Zerline to change the oil"
-SECRETS = (*PERSONAL.values(), VIN, SIGNED, NOTES, "Zerline")
+SAID, ANSWERED = "I am at 12 Wolverine Lane", "Then I know where it is, Zerline"
+FILE, ANSWER = "quodlibet licence plate.png", "quodlibet gearbox.png"
+SECRETS = (*PERSONAL.values(), VIN, SIGNED, NOTES, SAID, ANSWERED, FILE, ANSWER, "Zerline")
 
 
 @pytest.fixture
@@ -39,9 +49,12 @@ def owner(world: World) -> Iterator[Database]:
     database.close()
 
 
-def completed(world: World, customer: UUID) -> UUID:
+_SAY: LiteralString = "SELECT outcome FROM post_message(%s, %s, %s, %s, %s)"
+
+
+def completed(world: World, customer: UUID, mechanic: Mechanic | None = None) -> UUID:
     """A completed session of the customer's, paid with credits, with words in every place that takes some."""
-    mechanic = world.mechanic()
+    mechanic = mechanic or world.mechanic()
     created = purchases.buy(
         world,
         customer,
@@ -49,6 +62,12 @@ def completed(world: World, customer: UUID) -> UUID:
         vehicle={"year": 2019, "make": "Volvo", "model": "V60", "vin": VIN},
         waiver={"signedName": SIGNED},
     )
+    attachment(world, customer, session=created.session_id, place=1, name=FILE)
+    world.accept(mechanic, created)
+    for party, words, name in ((customer, SAID, FILE), (mechanic, ANSWERED, ANSWER)):
+        user = party.user_id if isinstance(party, Mechanic) else party
+        shown = attachment(world, party, session=created.session_id, name=name)
+        assert world.app.one(_SAY, (created.session_id, user, new_id(), words, shown)) == {"outcome": "posted"}
     purchases.complete(world, created, customer, mechanic)
     save_notes(world.app, mechanic.user_id, created.session_id, NotesRequest(text=NOTES, version=1, confirmed=True))
     return created.session_id
@@ -150,3 +169,79 @@ def test_the_command_writes_the_copy_and_the_proof_and_says_whom_it_does_not_kno
     assert json.loads(proof.stdout)["userId"] == str(customer)
     unknown = CliRunner().invoke(app, ["customer", "erase", str(new_id()), "--yes", *url])
     assert (unknown.exit_code, "there is no customer" in unknown.stderr) == (1, True)
+
+
+# --- mechanics -----------------------------------------------------------------------------------------
+
+
+def test_a_mechanics_copy_has_what_they_said_and_sent_and_not_what_customers_did(world: World, owner: Database) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    purchases.give(world, customer, 5)
+    session = completed(world, customer, mechanic)
+    document = export_mechanic(owner, mechanic.user_id)
+    text = json.dumps(document, ensure_ascii=False)
+    assert [word for word in (ANSWERED, ANSWER, NOTES) if word not in text] == []
+    assert [word for word in (SAID, FILE, *PERSONAL.values()) if word in text] == []
+    assert [each["sessionId"] for each in document["sessions"]] == [str(session)]
+
+
+def test_a_mechanic_is_erased_and_the_customers_record_stays(world: World, owner: Database) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    world.owner.execute(
+        "UPDATE mechanics SET name = 'Quirin Zapf', email = 'quirin@zapf.example' WHERE id = %s", [mechanic.id]
+    )
+    purchases.give(world, customer, 5)
+    completed(world, customer, mechanic)
+    world.owner.execute("DELETE FROM settlements_due")
+    proof = erase_mechanic(owner, mechanic.user_id, "ada")
+    after = everything(world)
+    gone = ("Quirin", "quirin@zapf.example", ANSWERED, ANSWER)
+    assert {name: word for name, rows in after.items() for word in gone if word in rows} == {}
+    text = json.dumps(export_customer(owner, customer), ensure_ascii=False)
+    assert [word for word in (SAID, FILE, NOTES) if word not in text] == []
+    assert world.one("SELECT status FROM mechanics WHERE id = %s", mechanic.id) == "suspended"
+    assert (proof.sessions, proof.erased_by) == (1, "autodoctor_owner:ada")
+    assert erase_mechanic(owner, mechanic.user_id, "bob") == proof
+
+
+def test_who_was_both_is_erased_as_each(world: World, owner: Database) -> None:
+    user = new_id()
+    world.mechanic(user_id=user)
+    world.end(user, world.pending(user).session_id)
+    assert erase_customer(owner, user, "ada").user_id == erase_mechanic(owner, user, "ada").user_id == user
+    assert world.one("SELECT count(*) FROM erasures") == 2
+
+
+def test_a_mechanic_with_a_session_or_money_to_come_is_not_erased_yet(world: World, owner: Database) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session = world.live(mechanic, customer).session_id
+    with pytest.raises(MechanicUnsettled):
+        erase_mechanic(owner, mechanic.user_id, "ada")
+    world.end(customer, session)
+    world.owner.execute("DELETE FROM settlements_due")
+    assert erase_mechanic(owner, mechanic.user_id, "ada").sessions == 1
+    purchases.give(world, customer, 5)
+    paid = world.mechanic()
+    completed(world, customer, paid)
+    with pytest.raises(MechanicUnsettled):
+        erase_mechanic(owner, paid.user_id, "ada")
+
+
+def test_no_mechanic_is_not_erased(owner: Database, world: World) -> None:
+    with pytest.raises(NoSuchMechanic):
+        erase_mechanic(owner, new_id(), "ada")
+    with pytest.raises(NoSuchMechanic):
+        export_mechanic(owner, new_id())
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        world.app.one("SELECT erase_mechanic(%s, 'me')", [new_id()])
+
+
+def test_the_mechanics_command_writes_the_copy_and_the_proof(world: World) -> None:
+    mechanic = world.mechanic()
+    url = ["--database-url", world.urls.owner_url]
+    copy = CliRunner().invoke(app, ["mechanic", "export", str(mechanic.user_id), *url])
+    assert json.loads(copy.stdout)["mechanic"]["name"] == "Mia"
+    proof = CliRunner().invoke(app, ["mechanic", "erase", str(mechanic.user_id), "--yes", *url])
+    assert json.loads(proof.stdout)["userId"] == str(mechanic.user_id)
+    unknown = CliRunner().invoke(app, ["mechanic", "export", str(new_id()), *url])
+    assert (unknown.exit_code, "there is no mechanic" in unknown.stderr) == (1, True)

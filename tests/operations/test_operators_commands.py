@@ -20,7 +20,7 @@ def names(app: typer.Typer) -> set[str]:
 def test_autodoctor_has_every_operators_command() -> None:
     assert names(operations) == {
         *("migrate", "end", "smoke", "verify", "repair", "reconcile", "redrive", "import-legacy"),
-        *("customer", "events", "mail", "openapi", "asyncapi"),
+        *("customer", "events", "mail", "mechanic", "openapi", "asyncapi"),
     }
     assert names(operations) < names(autodoctor)
 

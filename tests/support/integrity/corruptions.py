@@ -292,6 +292,14 @@ ROWS: Final[dict[str, list[Corruption]]] = {
             "UPDATE sessions SET ended_at = '2020-01-02' WHERE id = '{with files}'",
         ),
     ],
+    "words_too_old": [
+        (
+            "INSERT INTO settings (key, value) VALUES ('retain_messages_days', '1')",
+            f"UPDATE sessions SET ended_at = {_A_DAY_AGO} - interval '2 hours' WHERE id = '{{completed}}'",
+            "UPDATE sessions SET id = '01000000-0000-7000-8000-000000000001' WHERE id = '{completed}'",
+            "UPDATE rooms SET session_id = '01000000-0000-7000-8000-000000000001' WHERE session_id = '{completed}'",
+        ),
+    ],
     "file_of_a_stranger": [
         ("UPDATE attachments SET user_id = new_id() WHERE session_id = '{with files}' AND role = 'customer'",),
         ("UPDATE attachments SET session_id = '{live}' WHERE session_id = '{with files}' AND role = 'mechanic'",),

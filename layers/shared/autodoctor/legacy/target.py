@@ -25,7 +25,7 @@ UNION SELECT a.id FROM session_assignments a WHERE a.id = ANY (%(ids)s)
 """
 _ERASED: Final[LiteralString] = """
 SELECT user_id FROM customers WHERE user_id = ANY (%(users)s) AND erased_at IS NOT NULL
-UNION SELECT user_id FROM erasures WHERE user_id = ANY (%(users)s)
+UNION SELECT user_id FROM erasures WHERE user_id = ANY (%(users)s) AND role = 'customer'
 """
 _BUSY: Final[LiteralString] = """
 SELECT c.user_id, s.mechanic_id FROM sessions s JOIN customers c ON c.id = s.customer_id WHERE s.ended_at IS NULL

@@ -1232,14 +1232,18 @@ COMMENT ON FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connecti
 
 CREATE TABLE public.erasures (
     user_id uuid NOT NULL,
+    role text DEFAULT 'customer'::text NOT NULL,
     erased_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     erased_by text NOT NULL,
-    sessions integer NOT NULL
+    sessions integer NOT NULL,
+    CONSTRAINT erasures_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
 );
 
-COMMENT ON TABLE public.erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
+COMMENT ON TABLE public.erasures IS 'Proof that a person''s data was erased on request; never changed.';
 
-COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the customer''s token.';
+COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the person''s token.';
+
+COMMENT ON COLUMN public.erasures.role IS 'As what: one who was both a customer and a mechanic is erased as each.';
 
 COMMENT ON COLUMN public.erasures.erased_at IS 'When the data was erased.';
 
@@ -1259,7 +1263,7 @@ BEGIN
   IF erased IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = customer_user;
+  SELECT * INTO done FROM erasures WHERE user_id = customer_user AND role = 'customer';
   IF FOUND THEN
     RETURN done;
   END IF;
@@ -1293,6 +1297,50 @@ END
 $$;
 
 COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
+
+CREATE FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) RETURNS public.erasures
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  done erasures;
+  erased uuid;
+  touched integer;
+BEGIN
+  SELECT id INTO erased FROM mechanics WHERE user_id = mechanic_user FOR NO KEY UPDATE;
+  IF erased IS NULL THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic';
+  IF FOUND THEN
+    RETURN done;
+  END IF;
+  IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
+     OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
+     OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending')) THEN
+    RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
+  END IF;
+
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', available_until = NULL WHERE id = erased;
+  SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
+  -- the notes stay: they are the customer's record, about a car
+  UPDATE session_messages SET text = ''
+   WHERE session_id IN (SELECT p.session_id FROM session_participants p WHERE p.mechanic_id = erased)
+     AND mechanic_id = erased AND text <> '';
+  UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
+  UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = mechanic_user;
+  DELETE FROM notification_preferences WHERE user_id = mechanic_user;
+  DELETE FROM notification_locales WHERE user_id = mechanic_user;
+  DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
+  DELETE FROM realtime_connections WHERE user_id = mechanic_user;
+  INSERT INTO erasures (user_id, role, erased_by, sessions)
+  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
+  RETURN done;
+END
+$$;
+
+COMMENT ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) IS 'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic; returns the proof, the first one if it was done before, null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
 
 CREATE FUNCTION public.escalation_needs_release(session uuid, cents bigint) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1595,6 +1643,27 @@ END
 $$;
 
 COMMENT ON FUNCTION public.forget_old_files(batch integer) IS 'Ends up to batch files that are past files_kept_for(), or that no intake has named for a day; returns how many.';
+
+CREATE FUNCTION public.forget_old_messages(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  room uuid;
+  changed integer := 0;
+BEGIN
+  FOR room IN SELECT r.session_id FROM rooms r WHERE r.session_id IN (SELECT rooms_to_empty(batch)) AND r.kept
+                 FOR NO KEY UPDATE SKIP LOCKED
+  LOOP
+    PERFORM blank_room(room);
+    UPDATE rooms SET kept = false WHERE session_id = room;
+    changed := changed + 1;
+  END LOOP;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_old_messages(batch integer) IS 'Empties the words of both parties in up to batch rooms that are past messages_kept_for(); returns how many.';
 
 CREATE FUNCTION public.guard_checkout() RETURNS trigger
     LANGUAGE plpgsql
@@ -3047,6 +3116,19 @@ CREATE FUNCTION public.room_subject(of_session uuid) RETURNS uuid
 $$;
 
 COMMENT ON FUNCTION public.room_subject(of_session uuid) IS 'The subject of the events of what the parties write: not the session, so that a talkative room holds up no transition in the outbox.';
+
+CREATE FUNCTION public.rooms_to_empty(batch integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    AS $$
+  -- of the rooms that are kept only those made so long ago: their ids, UUIDv7, are below the first one of that time
+  SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
+   WHERE r.kept AND s.ended_at < now() - messages_kept_for()
+     AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
+                         || repeat('0', 20))::uuid
+   ORDER BY r.session_id LIMIT batch
+$$;
+
+COMMENT ON FUNCTION public.rooms_to_empty(batch integer) IS 'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept, the oldest first.';
 
 CREATE FUNCTION public.rows_are_kept() RETURNS trigger
     LANGUAGE plpgsql
@@ -5225,6 +5307,7 @@ CREATE TABLE public.rooms (
     mechanic_read integer DEFAULT 0 NOT NULL,
     customer_written integer DEFAULT 0 NOT NULL,
     mechanic_written integer DEFAULT 0 NOT NULL,
+    kept boolean DEFAULT true NOT NULL,
     CONSTRAINT rooms_read_what_there_is CHECK ((((customer_read >= 0) AND (customer_read <= latest)) AND ((mechanic_read >= 0) AND (mechanic_read <= latest)))),
     CONSTRAINT rooms_written_is_a_part CHECK (((customer_written >= 0) AND (mechanic_written >= 0) AND ((customer_written + mechanic_written) <= latest)))
 )
@@ -5241,6 +5324,8 @@ COMMENT ON COLUMN public.rooms.mechanic_read IS 'The present mechanic has seen t
 COMMENT ON COLUMN public.rooms.customer_written IS 'How many messages the customer has written.';
 
 COMMENT ON COLUMN public.rooms.mechanic_written IS 'How many messages the present mechanic has written since the accept.';
+
+COMMENT ON COLUMN public.rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them.';
 
 CREATE TABLE public.schedule_runs (
     name text NOT NULL,
@@ -5651,7 +5736,7 @@ ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_user_id_key UNIQUE (user_id);
 
 ALTER TABLE ONLY public.erasures
-    ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id);
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id, role);
 
 ALTER TABLE ONLY public.feed_head
     ADD CONSTRAINT feed_head_pkey PRIMARY KEY (single);
@@ -5968,6 +6053,8 @@ CREATE INDEX refunds_open ON public.refunds USING btree (next_attempt_at) WHERE 
 CREATE INDEX refunds_unsent ON public.refunds USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
 
 CREATE INDEX repairs_by_subject ON public.repairs USING btree (subject, id);
+
+CREATE INDEX rooms_kept ON public.rooms USING btree (session_id) WHERE kept;
 
 CREATE INDEX session_assignment_events_answers ON public.session_assignment_events USING btree (occurred_at, session_id) WHERE ((from_status = 'offered'::text) AND (to_status = ANY (ARRAY['accepted'::text, 'declined'::text, 'expired'::text])));
 
@@ -6413,6 +6500,8 @@ REVOKE ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject u
 GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid) TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.renew_feed() FROM PUBLIC;
 

@@ -8,7 +8,7 @@ Each command imports what it needs when it runs: all of it takes seconds on a sl
 
 import typer
 
-from autodoctor.operations.commands.customer import customer_app
+from autodoctor.operations.commands.customer import customer_app, mechanic_app
 from autodoctor.operations.commands.describe import asyncapi, openapi
 from autodoctor.operations.commands.end import end
 from autodoctor.operations.commands.events import events_app
@@ -30,6 +30,7 @@ app = typer.Typer(
 for _command in (migrate, end, smoke, verify, repair, reconcile, redrive, import_legacy, openapi, asyncapi):
     app.command()(_command)
 app.add_typer(customer_app, name="customer")
+app.add_typer(mechanic_app, name="mechanic")
 app.add_typer(events_app, name="events")
 app.add_typer(mail_app, name="mail")
 

@@ -10,7 +10,8 @@ from uuid import UUID
 from autodoctor.db import Database, Refused
 from autodoctor.web.schemas import ResponseModel, Utc
 
-_BUSY: Final = "AD010"
+BUSY: Final = "AD010"
+"""SQLSTATE of erase_customer() and erase_mechanic() where something has to end first."""
 
 _EXPORT: Final[LiteralString] = """
 SELECT jsonb_build_object(
@@ -21,12 +22,21 @@ SELECT jsonb_build_object(
       'session', to_jsonb(s) - '{customer_id,current_assignment_id,actor,actor_id,change_data}'::text[],
       'waiver', to_jsonb(w) - 'session_id',
       'notes', (SELECT jsonb_agg(n.text ORDER BY n.saved_at) FROM session_notes n WHERE n.session_id = i.id),
+      'messages', (SELECT jsonb_agg(jsonb_build_object(
+                     'at', t.at, 'role', t.role, 'text', t.text, 'attachmentId', t.attachment_id) ORDER BY t.seq)
+                     FROM session_messages t WHERE t.session_id = i.id),
       'events', (SELECT jsonb_agg(jsonb_build_object(
                    'at', e.occurred_at, 'type', e.type, 'from', e.from_status, 'to', e.to_status, 'role', e.role)
                    ORDER BY e.id) FROM session_events e WHERE e.session_id = i.id)
     ) ORDER BY i.id), '[]')
       FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN waivers w ON w.session_id = i.id
      WHERE i.customer_id = c.id),
+  'files', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+              'attachmentId', f.id, 'sessionId', f.session_id, 'role', f.role, 'name', f.name, 'contentType',
+              f.content_type, 'bytes', f.bytes, 'state', f.state, 'since', f.created_at, 'key', f.object_key)
+              ORDER BY f.id), '[]')
+              FROM attachments f
+             WHERE f.user_id = c.user_id OR f.session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = c.id)),
   'payments', (SELECT coalesce(jsonb_agg(to_jsonb(k) - '{user_id,request_hash,idempotency_key}'::text[]
                                          ORDER BY k.id), '[]')
                  FROM checkouts k WHERE k.user_id = c.user_id),
@@ -127,7 +137,7 @@ def erase_customer(database: Database, user_id: UUID, operator: str) -> Erasure:
     try:
         row = database.one(_ERASE, {"user_id": user_id, "operator": operator})
     except Refused as refused:
-        if refused.code != _BUSY:
+        if refused.code != BUSY:
             raise
         raise CustomerBusy(user_id) from refused
     if row is None:

@@ -293,13 +293,16 @@ CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON customers FOR EAC
 -- token stays as the only link between those rows, and the operator of the sign-in forgets whose it was.
 
 CREATE TABLE erasures (
-  user_id    uuid PRIMARY KEY,
+  user_id    uuid NOT NULL,
+  role       text NOT NULL DEFAULT 'customer' CHECK (role IN ('customer', 'mechanic')),
   erased_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   erased_by  text NOT NULL,
-  sessions   integer NOT NULL
+  sessions   integer NOT NULL,
+  PRIMARY KEY (user_id, role)
 );
-COMMENT ON TABLE erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
-COMMENT ON COLUMN erasures.user_id IS 'The sub of the customer''s token.';
+COMMENT ON TABLE erasures IS 'Proof that a person''s data was erased on request; never changed.';
+COMMENT ON COLUMN erasures.user_id IS 'The sub of the person''s token.';
+COMMENT ON COLUMN erasures.role IS 'As what: one who was both a customer and a mechanic is erased as each.';
 COMMENT ON COLUMN erasures.erased_at IS 'When the data was erased.';
 COMMENT ON COLUMN erasures.erased_by IS 'The database role, and the operator for whom it acted.';
 COMMENT ON COLUMN erasures.sessions IS 'The number of sessions that lost their words and names.';
@@ -316,7 +319,7 @@ BEGIN
   IF erased IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = customer_user;
+  SELECT * INTO done FROM erasures WHERE user_id = customer_user AND role = 'customer';
   IF FOUND THEN
     RETURN done;
   END IF;
@@ -351,3 +354,46 @@ $$;
 COMMENT ON FUNCTION erase_customer(uuid, text) IS
   'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
 REVOKE EXECUTE ON FUNCTION erase_customer(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION erase_mechanic(mechanic_user uuid, operator text) RETURNS erasures LANGUAGE plpgsql AS $$
+DECLARE
+  done erasures;
+  erased uuid;
+  touched integer;
+BEGIN
+  SELECT id INTO erased FROM mechanics WHERE user_id = mechanic_user FOR NO KEY UPDATE;
+  IF erased IS NULL THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic';
+  IF FOUND THEN
+    RETURN done;
+  END IF;
+  IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
+     OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
+     OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending')) THEN
+    RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
+  END IF;
+
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', available_until = NULL WHERE id = erased;
+  SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
+  -- the notes stay: they are the customer's record, about a car
+  UPDATE session_messages SET text = ''
+   WHERE session_id IN (SELECT p.session_id FROM session_participants p WHERE p.mechanic_id = erased)
+     AND mechanic_id = erased AND text <> '';
+  UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
+  UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = mechanic_user;
+  DELETE FROM notification_preferences WHERE user_id = mechanic_user;
+  DELETE FROM notification_locales WHERE user_id = mechanic_user;
+  DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
+  DELETE FROM realtime_connections WHERE user_id = mechanic_user;
+  INSERT INTO erasures (user_id, role, erased_by, sessions)
+  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
+  RETURN done;
+END
+$$;
+COMMENT ON FUNCTION erase_mechanic(uuid, text) IS
+  'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic; returns the proof, the first one if it was done before, null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
+REVOKE EXECUTE ON FUNCTION erase_mechanic(uuid, text) FROM PUBLIC;

@@ -11,6 +11,7 @@ CREATE TABLE rooms (
   mechanic_read     integer NOT NULL DEFAULT 0,
   customer_written  integer NOT NULL DEFAULT 0,
   mechanic_written  integer NOT NULL DEFAULT 0,
+  kept              boolean NOT NULL DEFAULT true,
   CONSTRAINT rooms_read_what_there_is CHECK (
     customer_read BETWEEN 0 AND latest AND mechanic_read BETWEEN 0 AND latest),
   CONSTRAINT rooms_written_is_a_part CHECK (
@@ -22,6 +23,9 @@ COMMENT ON COLUMN rooms.customer_read IS 'The customer has seen the messages up 
 COMMENT ON COLUMN rooms.mechanic_read IS 'The present mechanic has seen the messages up to this one; begins again with another mechanic.';
 COMMENT ON COLUMN rooms.customer_written IS 'How many messages the customer has written.';
 COMMENT ON COLUMN rooms.mechanic_written IS 'How many messages the present mechanic has written since the accept.';
+COMMENT ON COLUMN rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them.';
+-- Ids grow with time, so the oldest come first; no message changes the column.
+CREATE INDEX rooms_kept ON rooms (session_id) WHERE kept;
 GRANT SELECT ON rooms TO autodoctor_app;
 
 -- No foreign keys: only functions below write it, with the room's row locked, and no session is ever deleted.

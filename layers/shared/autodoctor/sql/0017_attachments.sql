@@ -160,3 +160,33 @@ END
 $$;
 COMMENT ON FUNCTION forget_old_files(integer) IS
   'Ends up to batch files that are past files_kept_for(), or that no intake has named for a day; returns how many.';
+
+CREATE FUNCTION rooms_to_empty(batch integer) RETURNS SETOF uuid LANGUAGE sql STABLE AS $$
+  -- of the rooms that are kept only those made so long ago: their ids, UUIDv7, are below the first one of that time
+  SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
+   WHERE r.kept AND s.ended_at < now() - messages_kept_for()
+     AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
+                         || repeat('0', 20))::uuid
+   ORDER BY r.session_id LIMIT batch
+$$;
+COMMENT ON FUNCTION rooms_to_empty(integer) IS
+  'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept, the oldest first.';
+
+CREATE FUNCTION forget_old_messages(batch integer DEFAULT 500) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  room uuid;
+  changed integer := 0;
+BEGIN
+  FOR room IN SELECT r.session_id FROM rooms r WHERE r.session_id IN (SELECT rooms_to_empty(batch)) AND r.kept
+                 FOR NO KEY UPDATE SKIP LOCKED
+  LOOP
+    PERFORM blank_room(room);
+    UPDATE rooms SET kept = false WHERE session_id = room;
+    changed := changed + 1;
+  END LOOP;
+  RETURN changed;
+END
+$$;
+COMMENT ON FUNCTION forget_old_messages(integer) IS
+  'Empties the words of both parties in up to batch rooms that are past messages_kept_for(); returns how many.';

@@ -20,6 +20,9 @@ NOT_REMOVED: Final = Check(
     "file_not_removed", Section.FILES, "refused, too old or erased more than an hour ago, and still in the bucket"
 )
 TOO_OLD: Final = Check("file_too_old", Section.FILES, "past the time for which files are kept: no sweep took it")
+WORDS_TOO_OLD: Final = Check(
+    "words_too_old", Section.FILES, "messages past the time for which words are kept: no sweep took them"
+)
 STRANGERS: Final = Check("file_of_a_stranger", Section.FILES, "sent by somebody who never took part in its session")
 OTHER_ROOM: Final = Check(
     "file_of_another_room", Section.FILES, "shown by a message of another session, or of another party"
@@ -58,6 +61,13 @@ UNION ALL
 SELECT a.id, format('%s, promised at %s', a.state, a.created_at) FROM attachments a
  WHERE a.state <> 'gone' AND a.session_id IS NOT NULL AND a.created_at < now() - files_kept_for() - interval '1 hour'
    AND attachment_is_old(a)
+""",
+    ),
+    (
+        WORDS_TOO_OLD,
+        """
+SELECT s.id, format('ended at %s', s.ended_at) FROM rooms_to_empty(1000) AS old (id) JOIN sessions s ON s.id = old.id
+ WHERE s.ended_at < now() - messages_kept_for() - interval '1 hour'
 """,
     ),
 )

@@ -1,4 +1,4 @@
-"""`autodoctor customer`: copy or erase a customer's personal data on request."""
+"""`autodoctor customer` and `autodoctor mechanic`: copy or erase a person's data on request."""
 
 import getpass
 import json
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 customer_app = typer.Typer(no_args_is_help=True, help="Copy or erase a customer's personal data on request.")
 
-Sub = Annotated[UUID, typer.Argument(help="The customer's sub, as in their token.")]
+mechanic_app = typer.Typer(no_args_is_help=True, help="Copy or erase a mechanic's personal data on request.")
+
+Sub = Annotated[UUID, typer.Argument(help="Their sub, as in their token.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 Url = Annotated[str | None, typer.Option(help="The database, as its owner; by default that of the running server.")]
 
 
@@ -38,7 +41,7 @@ def erase(
     context: typer.Context,
     sub: Sub,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     database_url: Url = None,
     data_dir: DataFolder = None,
 ) -> None:
@@ -55,12 +58,39 @@ def erase(
     )
 
 
+@mechanic_app.command("export")
+def export_of_mechanic(
+    context: typer.Context, sub: Sub, *, database_url: Url = None, data_dir: DataFolder = None
+) -> None:
+    """Print everything that is known about a mechanic as JSON, without what customers said."""
+    from autodoctor.operations.mechanic_privacy import export_mechanic
+
+    with _as_owner(context, database_url, data_dir) as database:
+        typer.echo(json.dumps(export_mechanic(database, sub), indent=2, ensure_ascii=False))
+
+
+@mechanic_app.command("erase")
+def erasure_of_mechanic(
+    context: typer.Context, sub: Sub, *, yes: Yes = False, database_url: Url = None, data_dir: DataFolder = None
+) -> None:
+    """Erase a mechanic's personal data from every row, permanently. Notes, payouts and the audit trail stay."""
+    from autodoctor.operations.mechanic_privacy import erase_mechanic
+
+    if not yes:
+        typer.confirm(f"Erase the personal data of mechanic {sub}? It cannot be brought back", abort=True)
+    with _as_owner(context, database_url, data_dir) as database:
+        proof = erase_mechanic(database, sub, getpass.getuser())
+    typer.echo(proof.model_dump_json(by_alias=True, indent=2))
+    typer.echo("Erase it also where others keep it: the sign-in's user, and the account at Stripe.", err=True)
+
+
 @contextmanager
 def _as_owner(context: typer.Context, database_url: str | None, data_dir: Path | None) -> "Iterator[Database]":
     """Open the database as its owner; print an error that an operator can act on in one line, and exit."""
     import psycopg
 
     from autodoctor.db import Database
+    from autodoctor.operations.mechanic_privacy import MechanicUnsettled, NoSuchMechanic
     from autodoctor.operations.privacy import CustomerBusy, NoSuchCustomer
 
     try:
@@ -70,7 +100,7 @@ def _as_owner(context: typer.Context, database_url: str | None, data_dir: Path |
     database = Database(lambda: url)
     try:
         yield database
-    except (NoSuchCustomer, CustomerBusy, psycopg.Error) as error:
+    except (NoSuchCustomer, CustomerBusy, NoSuchMechanic, MechanicUnsettled, psycopg.Error) as error:
         fail(one_line(error), status=1)
     finally:
         database.close()

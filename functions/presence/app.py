@@ -1,16 +1,19 @@
-"""POST /api/sessions/{sessionId}/join, /leave and /release"""
+"""POST /api/sessions/{sessionId}/join, /leave, /release and /replace"""
 
 from autodoctor.db import database
 from autodoctor.errors import (
     MechanicNotActive,
+    ReplyNotDue,
     SessionBusy,
     SessionEnded,
     SessionNotFound,
     SessionNotOpen,
     SessionNotReleasable,
+    SessionNotReplaceable,
 )
 from autodoctor.room.tell import Teller
 from autodoctor.sessions import presence
+from autodoctor.sessions.first_reply import Replaced, replace_mechanic
 from autodoctor.web.http import Request, Router
 from autodoctor.web.schemas import EmptyBody
 
@@ -59,6 +62,20 @@ def release(request: Request) -> presence.Released:
     session_id = request.id("sessionId", SessionNotFound)
     request.json(EmptyBody)
     return presence.release(db, request.caller.user_id, session_id)
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/replace",
+    groups=["customers"],
+    body=EmptyBody,
+    raises=[ReplyNotDue, SessionBusy, SessionEnded, SessionNotFound, SessionNotReplaceable],
+    metric="MechanicReplaced",
+    after=publish,
+)
+def replace(request: Request) -> Replaced:
+    session_id = request.id("sessionId", SessionNotFound)
+    request.json(EmptyBody)
+    return replace_mechanic(db, request.caller.user_id, session_id)
 
 
 handler = router.handler()

@@ -149,6 +149,7 @@ ROUTES = {
     "leave": Route("POST", "/api/sessions/{session}/leave", live, session_of(200, 200, 404)),
     "release": Route("POST", "/api/sessions/{session}/release", waiting, session_of(403, 200, 404)),
     "end": Route("POST", "/api/sessions/{session}/end", live, session_of(200, 200, 404, admin=200)),
+    "ask for another mechanic": Route("POST", "/api/sessions/{session}/replace", waiting, session_of(409, 403, 403)),
     "note": Route(
         "PUT",
         "/api/sessions/{session}/notes",

@@ -5,11 +5,13 @@ from uuid import UUID
 
 import pytest
 
+from autodoctor.events.model import ReplyEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.recipients import MOST_CHARACTERS, MOST_LINES, transcript_of
 from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.first_reply import replace_mechanic
 from autodoctor.sessions.notes import NotesRequest, save_notes
-from autodoctor.sessions.presence import release
+from autodoctor.sessions.presence import join, release
 from localcloud.database.postgres import Database
 from support.events.mail_env import MailEnv, open_mail_env
 from support.world import Mechanic
@@ -113,6 +115,49 @@ def test_a_scheduled_session_that_comes_due_is_not_back(mail_env: MailEnv, custo
     assert sweep(mail_env.app, lambda: 60.0).came_due == 1
     mail_env.tell(mail_env.event(session_id, "session.pending"))
     assert mail_env.deliveries() == []
+
+
+# --- the first reply ------------------------------------------------------------------------------
+
+
+def late(mail_env: MailEnv, mechanic: Mechanic, customer: UUID) -> UUID:
+    """A session whose customer has been in the room for three minutes without a word from the mechanic."""
+    session_id = mail_env.waiting(mechanic, customer).session_id
+    join(mail_env.app, customer, session_id)
+    mail_env.let_time_pass(180)
+    assert sweep(mail_env.app, lambda: 60.0).late_replies == 1
+    return session_id
+
+
+def reply_late(mail_env: MailEnv, session_id: UUID) -> ReplyEvent:
+    (event,) = [each for each in mail_env.events(session_id) if isinstance(each, ReplyEvent)]
+    return event
+
+
+def test_a_customer_learns_that_they_may_ask_for_another_mechanic(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic
+) -> None:
+    mail_env.tell(reply_late(mail_env, late(mail_env, mechanic, customer)))
+    ((address, kind, text),) = mails(mail_env)
+    assert (address, kind) == ("cora@example.com", "first_reply_late")
+    assert "ask for another mechanic: you keep your place" in text
+    assert mail_env.noted() == ["first_reply_late"]
+
+
+def test_not_by_mail_once_the_mechanic_is_there(mail_env: MailEnv, customer: UUID, mechanic: Mechanic) -> None:
+    session_id = late(mail_env, mechanic, customer)
+    join(mail_env.app, mechanic.user_id, session_id)
+    mail_env.tell(reply_late(mail_env, session_id))
+    assert mail_env.states() == [("first_reply_late", "suppressed", "superseded")]
+
+
+def test_the_mechanic_who_was_replaced_is_told_why(mail_env: MailEnv, customer: UUID, mechanic: Mechanic) -> None:
+    session_id = late(mail_env, mechanic, customer)
+    replace_mechanic(mail_env.app, customer, session_id)
+    mail_env.tell(mail_env.event(session_id, "session.pending"))
+    ((address, kind, text),) = mails(mail_env)  # the customer asked for it, and has seen the answer
+    assert (address, kind) == ("mia@example.com", "session_taken_back")
+    assert "waited for a word from you, and asked for another mechanic" in text
 
 
 # --- the summary ----------------------------------------------------------------------------------

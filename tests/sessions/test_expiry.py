@@ -21,6 +21,7 @@ NOTHING = {
     "came_due": 0,
     "released": 0,
     "ended": 0,
+    "late_replies": 0,
     "summaries": 0,
     "forgotten_keys": 0,
     "forgotten_counters": 0,
@@ -173,7 +174,7 @@ def test_after_ten_minutes_without_the_mechanic_the_session_is_given_to_the_othe
     created = world.waiting(mechanic, customer)
     join(world.app, customer, created.session_id)
     world.let_time_pass(585)
-    assert swept(world) == {}
+    assert swept(world) == {"late_replies": 1}
     world.let_time_pass(16)
     assert swept(world) == {"released": 1}
     assert assignments(world, created.session_id) == ["expired", "queued"]

@@ -15,6 +15,7 @@ PROTECTED = {
     "POST /api/sessions/{sessionId}/join",
     "POST /api/sessions/{sessionId}/leave",
     "POST /api/sessions/{sessionId}/release",
+    "POST /api/sessions/{sessionId}/replace",
     "POST /api/sessions/{sessionId}/end",
     "PUT /api/sessions/{sessionId}/notes",
     "GET /api/sessions/{sessionId}",

@@ -218,6 +218,28 @@ class SessionNotOpen(Conflict):
         super().__init__("This session is not open yet.", sessionStatus=status)
 
 
+class ReplyNotDue(Conflict):
+    """The mechanic still has time to write or come."""
+
+    slug, title = "reply-not-due", "Reply not due"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"Your mechanic still has {seconds} s to answer.",
+            headers={"Retry-After": str(seconds)},
+            retryAfterSeconds=seconds,
+        )
+
+
+class SessionNotReplaceable(Conflict):
+    """No mechanic keeps the customer waiting for a first word."""
+
+    slug, title = "session-not-replaceable", "Session not replaceable"
+
+    def __init__(self, status: str) -> None:
+        super().__init__("No mechanic is keeping you waiting for a first reply.", sessionStatus=status)
+
+
 class SessionNotReleasable(Conflict):
     """Only a session that waits for both parties can be given back."""
 

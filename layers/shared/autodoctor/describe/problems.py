@@ -123,6 +123,18 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "End it (POST /api/sessions/{sessionId}/end), or fetch it again if it should be waiting.",
         {"sessionStatus": "Its status."},
     ),
+    "reply-not-due": Guide(
+        "A customer may ask for another mechanic when theirs has neither written nor come for a few minutes. They are "
+        "not over.",
+        "Send the same request after the seconds in Retry-After; `replyDueAt` of the session says when that is.",
+        {"retryAfterSeconds": "For how long the mechanic may still answer; as in the header."},
+    ),
+    "session-not-replaceable": Guide(
+        "A customer may ask for another mechanic while the one who accepted has neither written nor come. Here nobody "
+        "has accepted, the mechanic has written or is there, or the customer never joined.",
+        "Fetch the session (GET /api/sessions/{sessionId}). Write to the mechanic, or end the session.",
+        {"sessionStatus": "Its status."},
+    ),
     "session-not-escalatable": Guide(
         "Only a session that is live or completed can be escalated: in others no mechanic has looked at the car yet.",
         "Wait until it is live. One that was cancelled or has expired needs a new intake.",

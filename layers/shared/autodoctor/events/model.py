@@ -190,6 +190,21 @@ class MessageEvent(_Event):
     pushed: bool = False
 
 
+class ReplyEvent(_Event):
+    """A mechanic accepted, and has neither written nor come while the customer is in the room.
+
+    Attributes:
+        customer_id: row of `customers`.
+        mechanic_id: row of `mechanics`: the mechanic who is waited for.
+    """
+
+    type: Literal["reply.late"]
+    session_id: UUID
+    assignment_id: UUID
+    customer_id: UUID
+    mechanic_id: UUID
+
+
 class NotesEvent(_Event):
     """The customer is to be told of a session that is over.
 
@@ -208,7 +223,15 @@ class NotesEvent(_Event):
 
 
 type Event = (
-    SessionEvent | AssignmentEvent | PayoutEvent | PaymentEvent | MechanicEvent | QuoteEvent | MessageEvent | NotesEvent
+    SessionEvent
+    | AssignmentEvent
+    | PayoutEvent
+    | PaymentEvent
+    | MechanicEvent
+    | QuoteEvent
+    | MessageEvent
+    | ReplyEvent
+    | NotesEvent
 )
 MODELS: Final = (
     SessionEvent,
@@ -218,6 +241,7 @@ MODELS: Final = (
     MechanicEvent,
     QuoteEvent,
     MessageEvent,
+    ReplyEvent,
     NotesEvent,
 )
 _ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])

@@ -481,7 +481,7 @@ COMMENT ON COLUMN public.session_assignments.available_at IS 'Not shown before t
 
 COMMENT ON COLUMN public.session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
 
-COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back; they do not see it again; null: nobody.';
+COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back, or whom its customer had replaced; they do not see it again; null: nobody.';
 
 COMMENT ON COLUMN public.session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 
@@ -1480,6 +1480,14 @@ $$;
 
 COMMENT ON FUNCTION public.first_picture(session uuid) IS 'The first picture of the intake, which mechanics see with the request; null: there is none.';
 
+CREATE FUNCTION public.first_reply_time() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('first_reply_seconds', 180)
+$$;
+
+COMMENT ON FUNCTION public.first_reply_time() IS 'How long a mechanic who accepted may leave a customer in the room without a word.';
+
 CREATE FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
@@ -2184,6 +2192,7 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
     WHEN 'accepted'          THEN 'A mechanic has accepted the request.'
     WHEN 'released'          THEN 'The mechanic gave the request back. It is in the queue again, at its old place.'
     WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
+    WHEN 'reply_late'        THEN 'The mechanic has not written yet. The customer may wait, or ask for another mechanic.'
     WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
     WHEN 'customer_joined'   THEN 'The customer is here.'
     WHEN 'mechanic_joined'   THEN 'The mechanic is here.'
@@ -2967,6 +2976,59 @@ $$;
 
 COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'When Stripe rejected or closed a mechanic''s account, for operators and for the mechanic''s own onboarding: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
 
+CREATE FUNCTION public.replace_mechanic(of_session uuid, by_user uuid) RETURNS TABLE(session_id uuid, session_status text, replaced boolean, due_at timestamp with time zone, unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+BEGIN
+  SELECT s.* INTO session FROM sessions s JOIN customers c ON c.id = s.customer_id
+   WHERE s.id = of_session AND c.user_id = by_user
+     FOR NO KEY UPDATE OF s;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  PERFORM FROM rooms r WHERE r.session_id = of_session FOR NO KEY UPDATE; -- after a message that is being written
+  session_id := session.id;
+  session_status := session.status;
+  due_at := reply_due_at(session);
+  replaced := coalesce(due_at <= clock_timestamp(), false);
+  IF replaced THEN
+    UPDATE sessions s SET status = 'pending', actor = 'customer', actor_id = by_user WHERE s.id = of_session
+    RETURNING s.status INTO STRICT session_status;
+    unpublished := unpublished_events(of_session);
+  ELSIF session.status = 'pending' THEN
+    -- the same request again, until another mechanic accepts
+    replaced := coalesce((SELECT e.actor = 'customer' FROM session_events e
+                           WHERE e.session_id = of_session AND e.from_status = 'waiting' AND e.to_status = 'pending'
+                           ORDER BY e.id DESC LIMIT 1), false);
+    unpublished := '[]';
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.replace_mechanic(of_session uuid, by_user uuid) IS 'Queues a customer''s session again whose mechanic''s first reply is overdue, so that this mechanic does not see it any more. Returns its state, whether it was replaced now or before, and when that may be asked for; no row if the session is not this customer''s.';
+
+CREATE FUNCTION public.reply_due_at(session public.sessions) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF session.status <> 'waiting' OR session.mechanic_present OR session.customer_joined_at IS NULL
+     OR EXISTS (SELECT FROM rooms r WHERE r.session_id = session.id AND r.mechanic_written > 0) THEN
+    RETURN NULL;
+  END IF;
+  RETURN greatest(session.accepted_at, session.scheduled_for, session.customer_joined_at, (
+           SELECT max(p.until) FROM session_presence p
+            WHERE p.session_id = session.id AND p.role = 'mechanic' AND p.mechanic_id = session.mechanic_id
+              AND p.until >= session.accepted_at)) + first_reply_time();
+END
+$$;
+
+COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer never joined.';
+
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -3470,6 +3532,36 @@ END
 $$;
 
 COMMENT ON FUNCTION public.tell_due_summaries(batch integer) IS 'Writes the events of up to batch summaries that have waited long enough for their notes; returns how many.';
+
+CREATE FUNCTION public.tell_late_replies(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session sessions;
+  told integer := 0;
+BEGIN
+  FOR session IN
+    SELECT s.* FROM sessions s
+     WHERE s.ended_at IS NULL AND s.status = 'waiting' AND s.customer_present AND reply_due_at(s) <= now()
+       AND NOT EXISTS (SELECT FROM late_replies l WHERE l.assignment_id = s.current_assignment_id)
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED
+  LOOP
+    INSERT INTO late_replies (assignment_id) VALUES (session.current_assignment_id) ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      PERFORM room_note(session.id, 'reply_late');
+      PERFORM emit_event('reply.late', jsonb_build_object(
+                'sessionId', session.id, 'assignmentId', session.current_assignment_id,
+                'customerId', session.customer_id, 'mechanicId', session.mechanic_id), session.id);
+      told := told + 1;
+    END IF;
+  END LOOP;
+  RETURN told;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_late_replies(batch integer) IS 'Tells up to batch customers who are in the room that their mechanic''s first reply is overdue, each once; returns how many.';
 
 CREATE TABLE public.session_notes (
     session_id uuid NOT NULL,
@@ -4429,6 +4521,15 @@ COMMENT ON COLUMN public.idempotency_keys.request_hash IS 'SHA-256 of the canoni
 COMMENT ON COLUMN public.idempotency_keys.intake_id IS 'The intake that it created; the first answer is read again from the audit trail.';
 
 COMMENT ON COLUMN public.idempotency_keys.created_at IS 'The start of the 24 hours.';
+
+CREATE TABLE public.late_replies (
+    assignment_id uuid NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.late_replies IS 'Accepted assignments whose customer was told that the first reply is overdue: once each.';
+
+COMMENT ON COLUMN public.late_replies.told_at IS 'When the event was written.';
 
 CREATE TABLE public.ledger_transfer (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -5492,7 +5593,7 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
-    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
@@ -5758,6 +5859,9 @@ ALTER TABLE ONLY public.intakes
 
 ALTER TABLE ONLY public.intakes
     ADD CONSTRAINT intakes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.late_replies
+    ADD CONSTRAINT late_replies_pkey PRIMARY KEY (assignment_id);
 
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_key_key UNIQUE (key);
@@ -6257,6 +6361,9 @@ ALTER TABLE ONLY public.intakes
 ALTER TABLE ONLY public.intakes
     ADD CONSTRAINT intakes_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
 
+ALTER TABLE ONLY public.late_replies
+    ADD CONSTRAINT late_replies_assignment_id_fkey FOREIGN KEY (assignment_id) REFERENCES public.session_assignments(id);
+
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
@@ -6732,6 +6839,8 @@ GRANT UPDATE(seq) ON TABLE public.feed_head TO autodoctor_app;
 GRANT UPDATE(pruned_through) ON TABLE public.feed_head TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.late_replies TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
 

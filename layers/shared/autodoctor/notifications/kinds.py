@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     REQUEST_RECEIVED = "request_received"
     MECHANIC_ASSIGNED = "mechanic_assigned"
+    FIRST_REPLY_LATE = "first_reply_late"
     BACK_IN_QUEUE = "back_in_queue"
     SESSION_TAKEN_BACK = "session_taken_back"
     SESSION_COMPLETED = "session_completed"
@@ -99,6 +100,7 @@ class Facts(ResponseModel):
 _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.REQUEST_RECEIVED: {"session_type", "scheduled_for"},
     Kind.MECHANIC_ASSIGNED: {"session_type", "mechanic_id"},
+    Kind.FIRST_REPLY_LATE: {"mechanic_id"},
     Kind.BACK_IN_QUEUE: {"mechanic_id", "released_by"},
     Kind.SESSION_TAKEN_BACK: {"session_type", "taken_by"},
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
@@ -116,6 +118,7 @@ _CAUSED_BY: Final = {
     "session.created": Kind.REQUEST_RECEIVED,
     "session.waiting": Kind.MECHANIC_ASSIGNED,
     "session.expired": Kind.SESSION_CANCELLED,
+    "reply.late": Kind.FIRST_REPLY_LATE,
     "summary.ready": Kind.SESSION_COMPLETED,
     "notes.added": Kind.NOTES_ADDED,
     "payout.sent": Kind.PAYOUT_SENT,

@@ -14,7 +14,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
-from autodoctor.events.model import Event, NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
+from autodoctor.events.model import Event, NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, ReplyEvent, SessionEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind, kind_for_mechanic, kind_of, to_keep
 from autodoctor.notifications.mail import Mail, render
@@ -35,7 +35,7 @@ MOST_A_DAY: Final = 30
 _UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED, Kind.PAYMENT_UNFULFILLABLE})
 """Exempt from the limit: an admin enters the addresses of payouts, and an unfulfillable payment cost its sender."""
 
-type _Event = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent | NotesEvent
+type _Event = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent | ReplyEvent | NotesEvent
 
 # The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
 # Concurrent claims do not see each other, so the limit may be exceeded by as many as run at once.
@@ -120,7 +120,7 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
         _notify_one(database, sender, kind, event, payer_of(database, kind, event))
     elif isinstance(event, QuoteEvent):
         _notify_all(database, sender, kind, event, parties_of(database, kind, event))
-    elif isinstance(event, SessionEvent | NotesEvent):
+    elif isinstance(event, SessionEvent | ReplyEvent | NotesEvent):
         _notify_one(database, sender, kind, event, customer_of(database, kind, event))
 
 

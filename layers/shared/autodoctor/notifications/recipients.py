@@ -7,7 +7,7 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.events.model import NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, SessionEvent
+from autodoctor.events.model import NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, ReplyEvent, SessionEvent
 from autodoctor.notifications.kinds import Facts, Kind, TranscriptLine
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
@@ -38,6 +38,8 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
        CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL
                      WHEN 'mechanic_assigned' THEN s.ended_at IS NOT NULL
                                                    OR s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
+                     WHEN 'first_reply_late' THEN s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
+                                                  OR reply_due_at(s) IS NULL
                      WHEN 'back_in_queue' THEN s.status <> 'pending'
                      ELSE false END AS superseded,
 """
@@ -163,7 +165,7 @@ class NobodyConcerned(Exception):
     """The event names a session, a mechanic or a payment that the database does not have."""
 
 
-def customer_of(database: Database, kind: Kind, event: SessionEvent | NotesEvent) -> Recipient:
+def customer_of(database: Database, kind: Kind, event: SessionEvent | ReplyEvent | NotesEvent) -> Recipient:
     """The customer of a session's event.
 
     Raises:

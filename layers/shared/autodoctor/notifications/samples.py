@@ -46,6 +46,7 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
         "scheduled_for": datetime(2026, 3, 1, 9, 30, tzinfo=UTC),
     },
     Kind.MECHANIC_ASSIGNED: {},
+    Kind.FIRST_REPLY_LATE: {},
     Kind.BACK_IN_QUEUE: {"released_by": "system"},
     Kind.SESSION_TAKEN_BACK: {"name": "Mia Moreno", "taken_by": "system"},
     Kind.SESSION_COMPLETED: {

@@ -68,7 +68,7 @@ CREATE TABLE settings (
     CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
   CONSTRAINT settings_time_limits_are_seconds
     CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds',
-                   'summary_seconds', 'notes_seconds')
+                   'summary_seconds', 'notes_seconds', 'first_reply_seconds')
            OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),

@@ -159,7 +159,7 @@ COMMENT ON COLUMN session_assignments.urgent IS 'Whether the customer calls it u
 COMMENT ON COLUMN session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(); set when the assignment is made, by trigger.';
 COMMENT ON COLUMN session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 COMMENT ON COLUMN session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
-COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back; they do not see it again; null: nobody.';
+COMMENT ON COLUMN session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back, or whom its customer had replaced; they do not see it again; null: nobody.';
 COMMENT ON COLUMN session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 COMMENT ON COLUMN session_assignments.status IS 'pending_waiver, queued, offered, accepted, declined, completed, cancelled or expired; moves only as assignment_may_move() says.';
 COMMENT ON COLUMN session_assignments.mechanic_id IS 'The mechanic to whom it is offered, or who accepted.';

@@ -115,6 +115,7 @@ CREATE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALL
     WHEN 'accepted'          THEN 'A mechanic has accepted the request.'
     WHEN 'released'          THEN 'The mechanic gave the request back. It is in the queue again, at its old place.'
     WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
+    WHEN 'reply_late'        THEN 'The mechanic has not written yet. The customer may wait, or ask for another mechanic.'
     WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
     WHEN 'customer_joined'   THEN 'The customer is here.'
     WHEN 'mechanic_joined'   THEN 'The mechanic is here.'

@@ -62,6 +62,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Sessions",
         "The session goes on, and both may join again. Leaving without having joined records nothing.",
     ),
+    "POST /api/sessions/{sessionId}/replace": Operation(
+        "replaceMechanic",
+        "Ask for another mechanic",
+        "Sessions",
+        "From `replyDueAt` of the session on: the mechanic accepted and has neither written nor come. The session is "
+        "queued for the others, at its old place. Repeating it gives the same answer until another mechanic accepts.",
+    ),
     "POST /api/sessions/{sessionId}/end": Operation(
         "endSession",
         "End the session",

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from autodoctor.aws import secrets
+from autodoctor.aws.client import endpoint
 from autodoctor.aws.errors import ServiceUnreachable
 from autodoctor.aws.secrets import AUTHORITIES, check_database, database_url
 from autodoctor.settings import SettingMissing, required
@@ -50,7 +50,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[SecretsExtension]
     server = ThreadingHTTPServer(("127.0.0.1", 0), SecretsExtension)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
-    monkeypatch.setattr(secrets, "SECRETS_EXTENSION", secrets.SECRETS_EXTENSION.replace("2773", str(port)))
+    monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(port))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     for name, value in DEPLOYED.items():
         monkeypatch.setenv(name, value)
@@ -122,7 +122,7 @@ def test_an_empty_setting_is_a_missing_one(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_extension_that_does_not_answer_is_an_error(
     deployed: type[SecretsExtension], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(secrets, "SECRETS_EXTENSION", "http://127.0.0.1:1/secretsmanager/get?secretId=")
+    monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "1")
     with pytest.raises(ServiceUnreachable) as failed:
         database_url()
     assert failed.value.service == "secretsmanager"
@@ -140,3 +140,22 @@ def test_a_deployment_that_does_not_say_where_the_database_is_fails_at_start(
     monkeypatch.delenv(missing)
     with pytest.raises(SettingMissing, match=missing):
         check_database()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "https://events.eu-central-1.amazonaws.com"),
+        ({"AWS_REGION": "cn-north-1"}, "https://events.cn-north-1.amazonaws.com.cn"),
+        ({"AWS_ENDPOINT_URL": "http://everything"}, "http://everything"),
+        ({"AWS_ENDPOINT_URL": "http://everything", "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://bus"}, "http://bus"),
+    ],
+)
+def test_a_service_answers_where_boto3_would_look_for_it(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str
+) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EVENTBRIDGE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_REGION": "eu-central-1", **given}.items():
+        monkeypatch.setenv(name, value)
+    assert endpoint("EVENTBRIDGE", "events") == expected

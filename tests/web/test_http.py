@@ -121,6 +121,7 @@ def test_a_page_is_sent_as_it_is_with_its_own_headers_and_ours() -> None:
     [
         ("[customers]", ["customers"]),
         ("[customers admins]", ["admins", "customers"]),
+        ("[[admins] customers]", ["[admins]", "customers"]),
         ("customers", ["customers"]),
     ],
 )
@@ -132,7 +133,9 @@ def test_a_comma_is_part_of_a_groups_name() -> None:
     assert wish(caller=claims("[foo,customers]")).status == 403
 
 
-@pytest.mark.parametrize("groups", ["[mechanics]", "[]", "", "[customersx]", "[xcustomers mechanics]", None])
+@pytest.mark.parametrize(
+    "groups", ["[mechanics]", "[]", "", "[customersx]", "[xcustomers mechanics]", "[[customers]]", None]
+)
 def test_a_caller_outside_the_routes_groups_is_refused(groups: str | None) -> None:
     answer = wish(caller=claims(groups))
     assert (answer.status, answer.slug) == (403, "forbidden")

@@ -183,3 +183,15 @@ def test_every_problem_has_a_slug_of_its_own() -> None:
     slugs = [kind.slug for kind in named]
     assert len(set(slugs)) == len(slugs)
     assert all(400 <= kind.status < 600 and kind.title for kind in named)
+
+
+@pytest.mark.parametrize("key", ["$default", "GET /api/nowhere"])
+def test_a_route_that_the_function_does_not_have_is_not_found(key: str) -> None:
+    answer = call(router.handler(), {**event("GET /api/nowhere"), "routeKey": key})
+    assert (answer.status, answer.json["type"]) == (404, "/problems/not-found")
+
+
+def test_every_answer_asks_for_https_and_is_what_it_says() -> None:
+    answer = call(router.handler(), event(PUBLIC))
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    assert answer.headers["x-content-type-options"] == "nosniff"

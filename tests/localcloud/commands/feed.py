@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
 from autodoctor.operations.console import Refusal
+from autodoctor.printable import printable
 from localcloud.commands import access
 from localcloud.host.datadir import DataDir, NoServer
 from localcloud.identity.roster import Group
@@ -169,4 +170,4 @@ def _word(value: object) -> str:
     """Return a fact as one word of a line: quoted as a shell would, `-` for null."""
     if value is None:
         return "-"
-    return shlex.quote(value if isinstance(value, str) else json.dumps(value)).replace("\n", " ")
+    return printable(shlex.quote(value if isinstance(value, str) else json.dumps(value)).replace("\n", " "))

@@ -108,8 +108,19 @@ def endpoint(service_id: str, host: str) -> str:
     """The base URL of a service in this region.
 
     Args:
-        service_id: as in boto3's variable `AWS_ENDPOINT_URL_<SERVICE_ID>`, which wins.
+        service_id: as in boto3's variable `AWS_ENDPOINT_URL_<SERVICE_ID>`, which wins; then comes `AWS_ENDPOINT_URL`,
+            which is for all services.
         host: the service's host name without region and suffix.
     """
-    default = f"https://{host}.{required('AWS_REGION')}.amazonaws.com"
-    return os.environ.get(f"AWS_ENDPOINT_URL_{service_id}") or default
+    return elsewhere(service_id) or f"https://{host}.{regional_domain()}"
+
+
+def elsewhere(service_id: str) -> str | None:
+    """Where the environment says that a service answers, in boto3's variables; None: at its usual address."""
+    return os.environ.get(f"AWS_ENDPOINT_URL_{service_id}") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def regional_domain() -> str:
+    """The domain of this region's services: CloudFormation's `${AWS::Region}.${AWS::URLSuffix}`."""
+    region = required("AWS_REGION")
+    return f"{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"

@@ -10,9 +10,15 @@ from urllib.parse import quote
 from autodoctor.aws.errors import ServiceRefused, ServiceUnreachable
 from autodoctor.settings import required
 
-SECRETS_EXTENSION = "http://localhost:2773/secretsmanager/get?secretId="
+_EXTENSION_PORT: Final = "2773"
+"""The extension's own default."""
 AUTHORITIES: Final = Path(__file__).with_name("database-authorities.pem")
 """Those that sign the certificates of RDS, Aurora and RDS Proxy."""
+
+
+def _extension() -> str:
+    port = os.environ.get("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT") or _EXTENSION_PORT
+    return f"http://localhost:{port}/secretsmanager/get?secretId="
 
 
 def check_database() -> None:
@@ -85,7 +91,7 @@ def secret_json(arn: str) -> dict[str, Any]:
     import urllib.request  # noqa: PLC0415
 
     request = urllib.request.Request(  # noqa: S310 (a constant http URL on localhost)
-        SECRETS_EXTENSION + quote(arn, safe=""),
+        _extension() + quote(arn, safe=""),
         headers={"X-Aws-Parameters-Secrets-Token": required("AWS_SESSION_TOKEN")},
     )
     try:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from autodoctor.aws.client import AwsConnection
+from autodoctor.aws.client import AwsConnection, elsewhere, regional_domain
 from autodoctor.aws.sigv4 import Credentials, Signer
 from autodoctor.settings import required
 
@@ -31,9 +31,9 @@ def bucket_url() -> str:
         SettingMissing: the deployment does not name the bucket or its region.
     """
     bucket = required("FILES_BUCKET")
-    if local := os.environ.get("AWS_ENDPOINT_URL_S3"):
+    if local := elsewhere("S3"):
         return f"{local}/{bucket}"
-    return f"https://{bucket}.s3.{required('AWS_REGION')}.amazonaws.com"
+    return f"https://{bucket}.s3.{regional_domain()}"
 
 
 def upload_form(key: str, content_type: str, length: int, sha256: bytes, until: datetime) -> tuple[str, dict[str, str]]:

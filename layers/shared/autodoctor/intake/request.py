@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from autodoctor.domain.referral import canonical_code
-from autodoctor.web.schemas import EmailAddress, Name, RequestBody, now
+from autodoctor.web.schemas import VISIBLE, EmailAddress, Name, RequestBody, now
 
 FIRST_MODEL_YEAR: Final = 1886
 MOST_ATTACHMENTS: Final = 4
@@ -31,7 +31,7 @@ def _each_once(ids: tuple[UUID, ...]) -> tuple[UUID, ...]:
     return ids
 
 
-type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+type Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), VISIBLE]
 # ISO 3779: 17 characters, and never I, O or Q, which look like 1 and 0.
 type Vin = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$")]
 
@@ -63,7 +63,7 @@ class IntakeRequest(RequestBody):
     email: EmailAddress
     phone: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=40)] | None = None
     vehicle: Vehicle
-    concern: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+    concern: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000), VISIBLE]
     urgent: bool = False
     preferred_mechanic_id: UUID | None = None
     workshop_id: UUID | None = None

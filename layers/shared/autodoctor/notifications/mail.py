@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from autodoctor.notifications.kinds import Facts, Kind
 from autodoctor.notifications.words import FALLBACK, LOCALES, catalogue, hello, locales, phrases, subject
+from autodoctor.printable import printable
 
 PREFERENCES_PATH: Final = "/settings/notifications"
 
@@ -61,10 +62,11 @@ def render(kind: Kind, locale: str, facts: Facts, base_url: str) -> Mail:
     return Mail(written, text, html)
 
 
-def _no_none(value: object) -> object:
+def _printable(value: object) -> object:
+    """What a template prints: nothing that is missing, and no characters that are not seen but act."""
     if value is None:
         raise MissingFact
-    return value
+    return printable(value) if type(value) is str else value
 
 
 @cache
@@ -73,7 +75,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(LOCALES),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
-        finalize=_no_none,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,

@@ -1,18 +1,52 @@
 """The bases of all models of requests and answers: camelCase in JSON, UTC times, text that PostgreSQL can store."""
 
+import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from autodoctor.printable import is_visible
+
+_NO_ADDRESS: Final = "must be an address that mail can be sent to"
+# RFC 5321 without quoting: atoms between single dots.
+_LOCAL_PART: Final = re.compile(r"(?=.{1,64}$)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOMAIN: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]")
+
 type Utc = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 """An instant; written as ISO 8601 with Z. One without an offset is refused."""
 
-type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+def _visible(text: str) -> str:
+    """Refuse what a reader would see as nothing: a signature, a name or a concern has to show something."""
+    if not is_visible(text):
+        raise ValueError("must have a visible character")
+    return text
+
+
+VISIBLE: Final = AfterValidator(_visible)
+"""For text that people write, in Annotated."""
+
+type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), VISIBLE]
+
+
+def _mailable(address: str) -> str:
+    """The address as SES takes it, its domain in ASCII (RFC 3492); refuse one that no mail can be sent to."""
+    local, _, domain = address.rpartition("@")
+    try:
+        domain = domain.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError(_NO_ADDRESS) from None
+    if not _LOCAL_PART.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        raise ValueError(_NO_ADDRESS)
+    return f"{local}@{domain}"
+
 
 type EmailAddress = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
+    str,
+    StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$"),
+    AfterValidator(_mailable),
 ]
 
 

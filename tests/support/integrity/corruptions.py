@@ -316,6 +316,43 @@ ROWS: Final[dict[str, list[Corruption]]] = {
             ),
         ),
     ],
+    # --- rooms
+    "room_missing": [
+        ("DELETE FROM rooms WHERE session_id = '{queued}'",),
+        ("INSERT INTO rooms (session_id) VALUES (new_id())",),
+        ("DELETE FROM rooms WHERE session_id = '{talked}'",),
+    ],
+    "message_gap": [
+        ("DELETE FROM session_messages WHERE session_id = '{talked}' AND seq = 2",),
+        ("UPDATE rooms SET latest = latest + 1 WHERE session_id = '{queued}'",),
+        ("UPDATE session_messages SET seq = 999 WHERE session_id = '{talked}' AND seq = 1",),
+    ],
+    "room_miscounted": [
+        ("UPDATE rooms SET customer_written = customer_written - 1 WHERE session_id = '{talked}'",),
+        ("UPDATE rooms SET mechanic_written = mechanic_written + 1 WHERE session_id = '{talked}'",),
+    ],
+    "read_beyond": [
+        ("UPDATE rooms SET customer_read = latest + 1 WHERE session_id = '{talked}'",),
+        ("UPDATE rooms SET mechanic_read = -1 WHERE session_id = '{talked}'",),
+    ],
+    "message_of_a_stranger": [
+        (
+            "INSERT INTO mechanics (user_id, name) VALUES (new_id(), 'Eve')",
+            (
+                "UPDATE session_messages SET mechanic_id = (SELECT id FROM mechanics WHERE name = 'Eve' LIMIT 1)"
+                " WHERE session_id = '{talked}' AND role = 'mechanic'"
+            ),
+        ),
+        (f"UPDATE session_messages SET at = {_A_DAY_AGO} WHERE session_id = '{{talked}}' AND role = 'mechanic'",),
+    ],
+    "message_after_the_end": [
+        (
+            (
+                f"UPDATE session_messages SET at = {_NOW} + interval '9 s'"
+                " WHERE session_id = '{talked}' AND role = 'customer'"
+            ),
+        ),
+    ],
     # --- activity, queue, outbox
     "orphan_left": [(f"UPDATE sessions SET created_at = {_A_DAY_AGO} WHERE id = '{{queued}}'",)],
     "live_too_long": [

@@ -16,6 +16,7 @@ from autodoctor.operations.privacy import erase_customer
 from autodoctor.payments.settlement import settle
 from autodoctor.quotes import quotes
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
+from autodoctor.room.messages import MessageRequest, mark, post
 from autodoctor.sessions.accept import decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
@@ -278,6 +279,25 @@ class SampleData:
             self.sessions[name] = way()
         self.refund_env.checkout_env.ask(new_id())  # a page that nobody paid
         self._files()
+        self.sessions["talked"] = self._talk()
+
+    def _talk(self) -> UUID:
+        """Words of a customer and of two mechanics, the first of whom gave the session back."""
+        first, second, customer = self.world.mechanic(), self.world.mechanic(), new_id()
+        session = self.world.waiting(first, customer).session_id
+        for user in (customer, first.user_id):
+            self._say(user, session)
+        release(self.world.app, first.user_id, session)
+        self.world.accept_current(second, session)
+        for user in (customer, second.user_id, second.user_id):
+            self._say(user, session)
+        mark(self.world.app, customer, session, 2)
+        self.world.end(customer, session)
+        return session
+
+    def _say(self, user: UUID, session: UUID) -> None:
+        request = MessageRequest.model_validate({"clientId": new_id(), "text": "It squeals when I brake."})
+        post(self.world.app, user, session, request)
 
     def _files(self) -> None:
         """Files in each state, and two that messages show."""

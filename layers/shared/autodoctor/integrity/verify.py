@@ -22,7 +22,7 @@ from psycopg.rows import tuple_row
 
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST, LAST
-from autodoctor.integrity.checks import evidence, files, ledger, metadata, money, origin, times, trail
+from autodoctor.integrity.checks import evidence, files, ledger, metadata, money, origin, rooms, times, trail
 from autodoctor.integrity.checks import now as checks_now
 from autodoctor.integrity.checks import outcome as checks_outcome
 from autodoctor.integrity.checks import schema as checks_schema
@@ -41,6 +41,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *ledger.CHECKS,
     *origin.CHECKS,
     *metadata.CHECKS,
+    *rooms.CHECKS,
     *files.CHECKS,
     *checks_now.CHECKS,
 )
@@ -240,6 +241,7 @@ def _sessions(connection: psycopg.Connection[Any], after: UUID, size: int, now: 
     found = records(connection, after, upto)
     findings = [finding for record in found.values() for finding in check_record(record, now)]
     findings += money.check(connection, after, upto)
+    findings += rooms.check(connection, after, upto)
     findings += files.check(connection, after, upto)
     # an intake that became no session is looked at, and counts with its checkout
     return _Seen(sum(record.session is not None for record in found.values()), upto, findings)
@@ -266,6 +268,7 @@ MADE_BY: Final[dict[str, tuple[Check, ...]]] = {
         *times.CHECKS,
         *money.CHECKS,
         *metadata.CHECKS,
+        *rooms.CHECKS,
         *files.OF_SESSIONS,
     ),
     **{walk.name: tuple(check for check, _ in walk.queries) for walk in ledger.WALKS},

@@ -70,7 +70,7 @@ def release(request: Request) -> presence.Released:
     body=EmptyBody,
     raises=[ReplyNotDue, SessionBusy, SessionEnded, SessionNotFound, SessionNotReplaceable],
     metric="MechanicReplaced",
-    after=publish,
+    after=teller.came,
 )
 def replace(request: Request) -> Replaced:
     session_id = request.id("sessionId", SessionNotFound)

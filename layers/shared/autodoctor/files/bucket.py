@@ -1,6 +1,6 @@
 """The bucket of the files: forms to upload one, URLs to read one, and the deletion of one.
 
-Signed by ourselves (DECISIONS.md#d62): boto3 would cost a cold start 120 ms, and a promise only needs an HMAC.
+Signed by ourselves (DECISIONS.md#d81): boto3 would cost a cold start 120 ms, and a promise only needs an HMAC.
 """
 
 import base64

@@ -26,6 +26,7 @@ from localcloud.commands.feed_command import feed
 from localcloud.host.datadir import DEFAULT, DataDir, FolderHeld, option
 from localcloud.host.ports import NoFreePort, PortTaken, free_block
 from localcloud.host.supervise import ToldToStop
+from localcloud.talk.command import room
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,6 +39,7 @@ dev_app = typer.Typer(invoke_without_command=True)
 app.add_typer(dev_app, name="dev")
 app.add_typer(operations)
 app.command()(feed)
+app.command()(room)
 
 _MOST_HOURS = 24 * 365 * 100
 _MOST_BILLABLE_SECONDS = 999_999  # sql/0001_foundation.sql: six digits

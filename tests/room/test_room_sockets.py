@@ -191,7 +191,7 @@ def test_a_thousand_missed_messages_come_in_few_frames(account: Account, session
 
 def test_the_longest_message_fits_into_a_frame(session: str, customer: Caller, mechanic: Caller) -> None:
     with Member(customer, session) as driver, Member(mechanic, session) as helper:
-        for text in ("\u0001" * 4000, "🚗" * 4000):
+        for text in ("!" + "\u0001" * 3999, "🚗" * 4000):
             driver.say(text)
             helper.hears(text)
         assert all(len(frame.text.encode()) <= 32 * 1024 for frame in helper.feed.received)
@@ -239,3 +239,15 @@ def test_the_same_message_sent_again_is_pushed_again_and_written_once(
         assert driver.say("Hello?", client_id) == driver.say("Hello?", client_id)
         helper.feed.wait_for(lambda _: len(helper.pushed("message")) > 1)
         assert list(helper.texts.values()).count("Hello?") == 1
+
+
+def test_the_page_of_rooms_shows_words_as_text(account: Account, session: str, customer: Caller) -> None:
+    with Member(customer, session) as driver:
+        driver.say("<script>alert(1)</script>\u202e")
+        listed = account.http.get("/_dev/rooms")
+        shown = account.http.get(f"/_dev/rooms/{driver.session_id}")
+    assert f"/_dev/rooms/{driver.session_id}" in listed.text
+    assert "here: customer" in shown.text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in shown.text
+    assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+    assert [account.http.get(f"/_dev/rooms/{name}").status_code for name in ("x", new_id())] == [404, 404]

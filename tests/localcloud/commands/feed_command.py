@@ -31,12 +31,13 @@ def feed(  # noqa: PLR0913 - each is an option of the command
 ) -> None:
     """Show a user's realtime feed, one line per message, until Ctrl-C; reconnects when the connection is lost."""
     from localcloud.commands.feed import Feed
+    from localcloud.talk.user_api import UserApi
 
-    user, its_group = _user(person, sub, group)
+    user = UserApi(DataDir(data_dir), *user_of(person, sub, group))
     shown, notes = Console(sys.stdout), Console(sys.stderr)
     try:
         with signals_raise():
-            Feed(DataDir(data_dir), user, its_group, shown.line, notes.line, since, as_json).run()
+            Feed(user, shown.line, notes.line, since, as_json).run()
     except Refusal as refused:
         typer.echo(str(refused), err=True)
         raise typer.Exit(1) from None
@@ -44,10 +45,10 @@ def feed(  # noqa: PLR0913 - each is an option of the command
         raise typer.Exit(0) from None
 
 
-def _user(
+def user_of(
     key: str | None, sub: UUID | None, group: Literal["customers", "mechanics", "admins"] | None
 ) -> tuple[str, Literal["customers", "mechanics", "admins"]]:
-    """Return id and group of the user that was named. Raises typer.BadParameter."""
+    """Id and group of the user that was named. Raises typer.BadParameter."""
     from localcloud.identity.roster import ROSTER
 
     if sub is not None:

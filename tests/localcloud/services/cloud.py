@@ -30,6 +30,8 @@ from localcloud.services.dev_page import DevPage
 from localcloud.services.mail import PREFIX as MAIL_PREFIX
 from localcloud.services.mail import MailService
 from localcloud.services.mail_page import JSON_PATH, PATH, MailPage
+from localcloud.services.room_page import PATH as ROOMS_PATH
+from localcloud.services.room_page import RoomPage
 from localcloud.services.topics import JSON_PATH as ALERTS_JSON_PATH
 from localcloud.services.topics import PATH as ALERTS_PATH
 from localcloud.services.topics import PREFIX as TOPICS_PREFIX
@@ -195,6 +197,7 @@ class Cloud:
         gateway.mount(MAIL_PREFIX, mail.serve)
         for path in (PATH, JSON_PATH):
             gateway.mount(path, MailPage(mail.store).serve)
+        gateway.mount(ROOMS_PATH, RoomPage(self._settings.app_database_url).serve)
         return mail
 
     def _topic_service(self, gateway: Gateway) -> TopicService:

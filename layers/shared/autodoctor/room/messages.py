@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionEnded, SessionNotFound, SessionNotOpen, Unprocessable
 from autodoctor.web.paging import page_size
-from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
+from autodoctor.web.schemas import VISIBLE, RequestBody, ResponseModel, Utc
 
 MOST_TEXT: Final = 4000
 HIGHEST: Final = (1 << 31) - 1
@@ -18,6 +18,7 @@ HIGHEST: Final = (1 << 31) - 1
 
 type Kind = Literal["text", "file", "system"]
 type Writer = Literal["customer", "mechanic", "system"]
+type Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TEXT), VISIBLE]
 type Seq = Annotated[int, Field(ge=0, le=HIGHEST)]
 
 _POST: Final[LiteralString] = """
@@ -39,7 +40,9 @@ class MessageRequest(RequestBody):
     """
 
     client_id: UUID
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TEXT)] | None = None
+    text: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TEXT), VISIBLE] | None
+    ) = None
     attachment_id: UUID | None = None
 
 

@@ -1,0 +1,1 @@
+"""Users of a running server, in a terminal: their API and WebSocket, and the room of a session."""

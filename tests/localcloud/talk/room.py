@@ -1,0 +1,185 @@
+"""`autodoctor room`: talk in the room of a session from a terminal.
+
+It does what every client has to: says by HTTP, again under the same id until there is an answer; hears by WebSocket;
+counts the messages, and asks for those that are missing, after every reconnect too.
+"""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.sync.client import ClientConnection
+
+from autodoctor.operations.console import Refusal
+from autodoctor.printable import printable
+from localcloud.host.datadir import NoServer
+from localcloud.talk.user_api import PING_SECONDS, CallRefused, UserApi, reason
+
+_PAUSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
+_INDENT = " " * 9
+
+
+class RoomRefused(Refusal):
+    """The user may not enter this room."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the room cannot be entered: {printable(detail)}")
+
+
+@dataclass
+class Room:
+    """One user in the room of one session.
+
+    Attributes:
+        show: gets the lines of the talk.
+        note: gets those about the connection and about who is there.
+        until: stays until this instant (time.monotonic()) after all is said; None: until interrupted.
+    """
+
+    user: UserApi
+    session_id: UUID
+    show: Callable[[str], None]
+    note: Callable[[str], None]
+    until: Callable[[], bool] = field(default=lambda: False)
+    _messages: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
+    _shown: int = field(default=0, init=False)
+    _present: object = field(default=None, init=False)
+
+    def say_all(self, lines: Iterable[str]) -> None:
+        """Write each line as a message, in order; lines without a word are left out.
+
+        Raises:
+            CallRefused: it may not be written; the lines after it are not.
+        """
+        for line in lines:
+            if text := line.strip():
+                self._say({"clientId": str(uuid4()), "text": text})
+
+    def _say(self, message: dict[str, str]) -> None:
+        while True:
+            try:
+                self.user.call("POST", f"/api/sessions/{self.session_id}/messages", message)
+            except (httpx.HTTPError, NoServer) as failure:  # perhaps it is written: the same id is the same message
+                self.note(f"not sent yet: {_first_line(failure)}")
+                time.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    def listen(self) -> None:
+        """Show what is said until interrupted, or until `until()`; reconnects.
+
+        Raises:
+            RoomRefused: the user is no party of the session.
+            CallRefused: the user gets no connection.
+            NoServer: none runs at the start.
+        """
+        connected = False
+        while not self.until():
+            try:
+                with self.user.socket() as connection:
+                    self._enter(connection)
+                    connected = True
+                    self._hear(connection)
+            except (ConnectionClosed, InvalidHandshake, httpx.HTTPError, OSError, NoServer) as lost:
+                if not connected:
+                    raise
+                self.note(f"lost: {_first_line(lost)}; trying again")
+                time.sleep(random.uniform(_PAUSE_SECONDS / 2, _PAUSE_SECONDS))  # spreads load, protects nothing
+
+    def _enter(self, connection: ClientConnection) -> None:
+        wanted = {"action": "room", "sessionId": str(self.session_id)}
+        connection.send(json.dumps({**wanted, "after": self._shown} if self._shown else wanted))
+
+    def _hear(self, connection: ClientConnection) -> None:
+        next_ping = time.monotonic() + PING_SECONDS
+        while not self.until():
+            try:
+                text = connection.recv(timeout=_LOOK_SECONDS)
+            except TimeoutError:
+                if time.monotonic() > next_ping:
+                    connection.send(json.dumps({"action": "ping"}))
+                    next_ping = time.monotonic() + PING_SECONDS
+                continue
+            frame = json.loads(text)
+            if frame.get("sessionId") == str(self.session_id) and self._take(frame):
+                self._enter(connection)
+
+    def _take(self, frame: dict[str, Any]) -> bool:
+        """Show what a frame brings; returns whether something is missing before it."""
+        match frame["type"]:
+            case "refused":
+                raise RoomRefused(str(frame["problem"].get("detail")))
+            case "room":
+                first = min((each["seq"] for each in frame["messages"]), default=0)
+                self._shown = self._shown or max(0, first - 1)  # the beginning of a long talk is not shown
+                self._keep(*frame["messages"])
+                self._who(frame["present"])
+                return bool(frame["complete"] and self._shown < frame["latest"])
+            case "message":
+                self._keep(frame["message"])
+                return bool(self._shown < frame["message"]["seq"])
+            case "typing":
+                self.note(f"{_INDENT}{frame['role']} is typing")
+            case "present":
+                self._who(frame["present"])
+        return False
+
+    def _keep(self, *messages: dict[str, Any]) -> None:
+        self._messages.update({each["seq"]: each for each in messages if each["seq"] > self._shown})
+        while (following := self._messages.pop(self._shown + 1, None)) is not None:
+            self._shown += 1
+            self.show(_line(following))
+
+    def _who(self, present: dict[str, bool]) -> None:
+        if present != self._present:
+            there = [role for role, is_there in present.items() if is_there]
+            self.note(f"{_INDENT}here: {' and '.join(there) or 'nobody'}")
+            self._present = present
+
+
+def talk(room: Room, lines: Iterable[str]) -> None:
+    """Say the lines while listening; ends as `Room.listen` does, or with the first refusal of either.
+
+    Raises:
+        Refusal: as of `say_all` and `listen`.
+    """
+    refused: list[Refusal] = []
+
+    def say() -> None:
+        try:
+            room.say_all(lines)
+        except CallRefused as refusal:
+            refused.append(refusal)
+
+    stay = room.until
+    room.until = lambda: bool(refused) or (not speaker.is_alive() and stay())
+    speaker = threading.Thread(target=say, name="speaker", daemon=True)
+    speaker.start()
+    room.listen()
+    if refused:
+        raise refused[0]
+
+
+def _line(message: dict[str, Any]) -> str:
+    at = datetime.fromisoformat(message["at"]).astimezone()
+    text = printable(message["text"] or "").replace("\n", "\n" + _INDENT)
+    if (attachment := message["attachment"]) is not None:
+        text = f"[{printable(attachment['name'])}] {text}".rstrip()
+    who = "*" if message["role"] == "system" else f"{message['role']}:"
+    return f"{at:%H:%M:%S} {who} {text}"
+
+
+def _first_line(failure: Exception) -> str:
+    if isinstance(failure, httpx.HTTPStatusError):
+        return HTTPStatus(failure.response.status_code).phrase
+    return printable(reason(failure).partition("\n")[0].partition(";")[0])

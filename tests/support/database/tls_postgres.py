@@ -17,13 +17,14 @@ HOST = "localhost"
 
 @contextmanager
 def tls_postgres(folder: Path, authority: Authority, port: int | None = None) -> Iterator[PostgresServer]:
-    """Run a server whose certificate is for `localhost`.
+    """Run a server whose certificate is for `localhost`, its files in a new folder.
 
     Args:
         folder: for its files; the server's account must be able to reach it.
         authority: who signs the certificate.
         port: to listen on; by default a free one.
     """
+    folder.mkdir(mode=0o711, exist_ok=True)
     certificate, key = authority.certificate(HOST)
     files = {}
     for name, text in (("server.crt", certificate), ("server.key", key)):

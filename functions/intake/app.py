@@ -55,7 +55,8 @@ def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
 )
 def start(request: Request) -> SessionCreated | CheckoutOpened:
     intake = request.json(IntakeRequest)
-    return start_funded_intake(db, request.caller.user_id, intake, request.headers.get("idempotency-key"))
+    caller, key = request.caller, request.headers.get("idempotency-key")
+    return start_funded_intake(db, caller.user_id, intake, key, caller.verified_email)
 
 
 handler = router.handler()

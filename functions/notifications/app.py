@@ -4,7 +4,7 @@ from typing import Final
 
 from autodoctor.db import database
 from autodoctor.errors import SessionBusy
-from autodoctor.notifications import inbox, preferences
+from autodoctor.notifications import confirmation, inbox, preferences
 from autodoctor.web.http import Group, Request, Router
 from autodoctor.web.schemas import EmptyBody
 
@@ -48,6 +48,17 @@ def chosen(request: Request) -> preferences.Preferences:
 )
 def choose(request: Request) -> preferences.Preferences:
     return preferences.choose(db, request.caller.user_id, request.json(preferences.PreferencesRequest))
+
+
+@router.route(
+    "POST /api/notifications/confirm-address",
+    groups=EVERYBODY,
+    body=confirmation.ConfirmationRequest,
+    raises=[confirmation.ConfirmationNotFound, SessionBusy],
+)
+def confirm(request: Request) -> confirmation.AddressConfirmed:
+    wish = request.json(confirmation.ConfirmationRequest)
+    return confirmation.confirm_address(db, request.caller.user_id, wish)
 
 
 handler = router.handler()

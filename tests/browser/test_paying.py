@@ -92,7 +92,7 @@ def test_a_bank_that_takes_days_is_waited_for(  # noqa: PLR0913, PLR0917 (the fi
     account: Account, stripe: StripeControl, page: Page, camera: Camera, answer: str, result: str, said: str
 ) -> None:
     address = f"{new_id()}@example.com"
-    intake_id, url = asked(customer := account.customer(), email=address)
+    intake_id, url = asked(customer := account.caller("customers", email=address), email=address)
     page.goto(url)
     press(page, "Pay later")
     back_at_our_site(page, intake_id)
@@ -139,7 +139,7 @@ def test_a_page_left_open_closes_once_its_customer_has_a_free_session(
 
 def test_who_pays_it_before_is_told_of_the_refund(account: Account, stripe: StripeControl, page: Page) -> None:
     address = f"{new_id()}@example.com"
-    intake_id, url = asked(customer := account.customer(), email=address)
+    intake_id, url = asked(customer := account.caller("customers", email=address), email=address)
     page.goto(url)
     customer.post("/api/intake/start", {**INTAKE, "email": address}, 201)
     press(page, "Pay")

@@ -133,7 +133,7 @@ def test_a_second_server_on_the_folder_is_told_who_holds_it(dev: Dev) -> None:
 
 
 def test_reset_empties_and_seeds_under_the_running_server(dev: Dev) -> None:
-    asked = {**INTAKE_WITH_WAIVER, "email": "reset@example.com"}  # the demos' address has had its mails of this hour
+    asked = {**INTAKE_WITH_WAIVER, "email": "reset@example.com"}
     assert dev.call("customer2", "POST", "/api/intake/start", asked).status_code == 201
     assert eventually(lambda: "reset@example.com" in str(mails(dev)), within=150)  # or by the relay, a minute later
     assert command(dev, "dev", "reset").returncode == 0

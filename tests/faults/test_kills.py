@@ -118,7 +118,11 @@ def hunt(pipeline: Pipeline, rounds: int, seed: int) -> None:
     consultations = [
         Consultation(
             account.cloud.api_url,
-            headers_of(witness if number == 0 else account.customer()),
+            headers_of(
+                account.caller(
+                    "customers", witness.user_id if number == 0 else None, email=f"{seed}-{number}@example.com"
+                )
+            ),
             headers_of(account.mechanic()),
             f"{seed}-{number}@example.com",
         )

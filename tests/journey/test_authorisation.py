@@ -191,6 +191,13 @@ ROUTES = {
         "POST", "/api/notifications/{session}/read", live, dict.fromkeys(EVERYBODY, 404)
     ),
     "mark all one was told": Route("POST", "/api/notifications/read-all", live, EVERYBODY),
+    "confirm an address that one did not enter": Route(
+        "POST",
+        "/api/notifications/confirm-address",
+        live,
+        dict.fromkeys(EVERYBODY, 404),
+        lambda _session: {"token": "x"},
+    ),
     "see one's wishes": Route("GET", "/api/notifications/preferences", live, EVERYBODY),
     "choose one's wishes": Route(
         "PUT", "/api/notifications/preferences", live, EVERYBODY, lambda _session: {"locale": "es"}

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from autodoctor.ids import new_id
+from localcloud.commands.samples import INTAKE_WITH_WAIVER
 from support.account import Account
 from support.events.pipeline import waiting_messages
 from support.events.sent_mails import eventually, kinds_to, mails_to
@@ -179,3 +180,18 @@ def test_an_unknown_sender_is_refused_by_ses_as_by_amazon_s(account: Account) ->
     signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20260101/eu-central-1/ses/aws4_request"}
     url = f"{account.cloud.api_url}/_aws/email/v2/email/outbound-emails"
     assert httpx.post(url, json=body, headers=signed, trust_env=False).status_code == 400
+
+
+def test_an_address_that_anybody_typed_gets_a_link_that_its_owner_says_yes_to(account: Account) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    address = f"{new_id()}@example.com"
+    body = {**INTAKE_WITH_WAIVER, "email": address, "concern": "Read https://evil.example"}
+    intake = customer.post("/api/intake/start", body, 201)
+    assert kinds_to(account, address, 1) == ["confirm_address"]
+    [mail] = mails_to(account, address)
+    assert "evil" not in mail["text"]
+    token = mail["text"].partition("?token=")[2].split()[0]
+    assert account.customer().send("POST", "/api/notifications/confirm-address", {"token": token}).status_code == 404
+    assert customer.post("/api/notifications/confirm-address", {"token": token}) == {"confirmed": True}
+    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+    assert kinds_to(account, address, 2) == ["confirm_address", "mechanic_assigned"]

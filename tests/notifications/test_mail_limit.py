@@ -1,134 +1,132 @@
-"""Nobody can flood an address by typing it into our forms."""
+"""Nobody can have us mail an address that is not shown to be theirs, nor keep anybody's mails from them."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import LiteralString
 from uuid import UUID
 
 import pytest
 
+from autodoctor.errors import NotFound
 from autodoctor.ids import new_id
+from autodoctor.notifications.confirmation import ConfirmationRequest, confirm_address
 from autodoctor.notifications.notify import MOST_A_DAY, MOST_AN_HOUR
 from autodoctor.notifications.sender import NotSent
 from localcloud.database.postgres import Database
 from support.events.mail_env import MailEnv, open_mail_env, payout
 
 VICTIM = "victim@example.org"
+ADVERTISEMENT = "Cheap pills at https://evil.example\n\n" * 20
 
 
 @pytest.fixture
 def mail_env(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[MailEnv]:
+    """Nobody's sign-in verifies addresses here."""
     with open_mail_env(database, monkeypatch) as mail_env:
+        mail_env.verifies_addresses = False
         yield mail_env
 
 
-def ask(mail_env: MailEnv, user_id: UUID, address: str = VICTIM) -> str | None:
-    """Ask for a session and take it back, and return why there was no mail about the end; None: there was one."""
-    created = mail_env.queued(user_id, email=address)
-    mail_env.end(user_id, created.session_id)
-    mail_env.tell(mail_env.event(created.session_id, "session.ended"))
+def ask(mail_env: MailEnv, user_id: UUID | None = None, address: str = VICTIM, **fields: object) -> str | None:
+    """Ask for a session; returns why there was no mail about that, None where there was a confirmation."""
+    created = mail_env.queued(user_id or new_id(), email=address, **fields)
+    mail_env.tell(mail_env.event(created.session_id, "session.created"))
     reason: str | None = mail_env.deliveries()[-1]["error"]
     return reason
 
 
-def had(mail_env: MailEnv, count: int, ago: LiteralString, user_id: UUID, address: str = VICTIM) -> None:
-    """Have that many mails sent that long ago."""
-    mail_env.owner.execute(
-        "INSERT INTO mail_deliveries (event_id, user_id, claim_id, claimed_at, kind, state, message_id, address_hash,"
-        " settled_at) SELECT new_id(), %s, new_id(), now() - %s::interval, 'session_cancelled', 'sent', 'm',"
-        " address_hash(%s), now() FROM generate_series(1, %s)",
-        [user_id, ago, address, count],
-    )
+def token_of(mail_env: MailEnv) -> str:
+    """The token in the last mail."""
+    text: str = mail_env.ses.asked[-1]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    return text.partition("?token=")[2].split()[0]
 
 
-def test_a_loop_of_requests_is_a_few_mails(mail_env: MailEnv, capsys: pytest.CaptureFixture[str]) -> None:
-    customer, loops = new_id(), MOST_AN_HOUR + 3
-    reasons = [ask(mail_env, customer) for _ in range(loops)]
-    assert reasons == [None] * MOST_AN_HOUR + ["too_many"] * 3
-    assert mail_env.ses.recipients == [VICTIM] * MOST_AN_HOUR
-    assert mail_env.noted() == ["session_cancelled"] * loops
-    assert capsys.readouterr().out.count('"MailSuppressed":[1.0]') == 3
-    assert [row["address_hash"] for row in mail_env.deliveries()[-3:]] == [None] * 3
-
-
-def test_other_users_do_not_help_nor_does_the_case(mail_env: MailEnv) -> None:
-    had(mail_env, MOST_AN_HOUR, "1 minute", new_id())
-    assert ask(mail_env, new_id(), VICTIM.upper()) == "too_many"
-    assert ask(mail_env, new_id(), "cora@example.com") is None
-
-
-def test_nor_do_other_addresses(mail_env: MailEnv) -> None:
+def test_an_unconfirmed_address_gets_a_link_and_no_words_of_the_sender(mail_env: MailEnv) -> None:
     customer = new_id()
-    for number in range(MOST_AN_HOUR):
-        had(mail_env, 1, "1 minute", customer, f"victim{number}@example.org")
-    assert ask(mail_env, customer) == "too_many"
-    assert ask(mail_env, new_id()) is None
+    created = mail_env.queued(customer, email=VICTIM, concern=ADVERTISEMENT, name="Buy\nnow")
+    for each in mail_env.events(created.session_id):
+        mail_env.tell(each)
+    mail_env.end(customer, created.session_id)
+    mail_env.tell(mail_env.event(created.session_id, "session.ended"))
+    assert (mail_env.ses.recipients, mail_env.ses.kinds) == ([VICTIM], ["confirm_address"])
+    sent = str(mail_env.ses.asked)
+    assert not any(word in sent for word in ("evil", "pills", "Buy", "now"))
+    assert mail_env.states()[-1] == ("session_cancelled", "suppressed", "unconfirmed")
+    assert mail_env.noted() == ["request_received", "session_cancelled"]
 
 
-@pytest.mark.parametrize(
-    ("count", "ago", "reason"),
-    [
-        (MOST_AN_HOUR - 1, "59 minutes", None),
-        (MOST_AN_HOUR, "59 minutes", "too_many"),
-        (MOST_AN_HOUR, "61 minutes", None),
-        (MOST_A_DAY - 1, "23 hours", None),
-        (MOST_A_DAY, "23 hours", "too_many"),
-        (MOST_A_DAY, "25 hours", None),
-    ],
-)
-def test_an_hour_and_a_day_end(mail_env: MailEnv, count: int, ago: LiteralString, reason: str | None) -> None:
-    had(mail_env, count, ago, new_id())
-    assert ask(mail_env, new_id()) == reason
-
-
-def test_what_was_not_sent_does_not_count(mail_env: MailEnv) -> None:
+def test_who_follows_the_link_gets_every_mail_however_many(mail_env: MailEnv) -> None:
     customer = new_id()
-    had(mail_env, MOST_AN_HOUR - 1, "1 minute", customer)
-    mail_env.ses.script[:] = ["throttle"]
-    with pytest.raises(NotSent):
-        ask(mail_env, customer)
-    assert ask(mail_env, customer) is None
+    ask(mail_env, customer)
+    request = ConfirmationRequest(token=token_of(mail_env))
+    with pytest.raises(NotFound):
+        confirm_address(mail_env.app, new_id(), request)  # the owner of the mailbox is not who asked
+    for _ in range(2):
+        assert confirm_address(mail_env.app, customer, request).confirmed
+    session = mail_env.one("SELECT id FROM sessions")
+    mail_env.end(customer, session)
+    mail_env.tell(mail_env.event(session, "session.ended"))
+    for _ in range(5):
+        created = mail_env.queued(customer, email=VICTIM.upper())
+        mail_env.tell(mail_env.event(created.session_id, "session.created"))
+        mail_env.end(customer, created.session_id)
+    assert mail_env.ses.kinds == ["confirm_address", "session_cancelled", *["request_received"] * 5]
 
 
-def test_a_mail_that_is_tried_again_is_counted_then(mail_env: MailEnv) -> None:
+def test_an_old_link_is_not_good(mail_env: MailEnv) -> None:
+    customer = new_id()
+    ask(mail_env, customer)
+    mail_env.let_time_pass(8 * 24 * 3600)
+    with pytest.raises(NotFound):
+        confirm_address(mail_env.app, customer, ConfirmationRequest(token=token_of(mail_env)))
+
+
+def test_a_verified_address_needs_no_link_and_another_one_does(mail_env: MailEnv) -> None:
+    mail_env.verifies_addresses = True
+    customer = new_id()
+    ask(mail_env, customer, "cora@example.com")
+    session = mail_env.one("SELECT id FROM sessions")
+    mail_env.end(customer, session)
+    mail_env.verifies_addresses = False
+    ask(mail_env, customer)
+    assert mail_env.ses.kinds == ["request_received", "confirm_address"]
+
+
+def test_nobody_is_silenced_by_what_others_ask_for(mail_env: MailEnv) -> None:
+    """Six requests with a victim's address, and the victim's own mechanic comes."""
+    for _ in range(6):
+        ask(mail_env)
+    mail_env.verifies_addresses = True
+    mechanic, victim = mail_env.mechanic(), new_id()
+    created = mail_env.waiting(mechanic, victim, email=VICTIM)
+    mail_env.tell(mail_env.event(created.session_id, "session.waiting"))
+    assert mail_env.states()[-1] == ("mechanic_assigned", "sent", None)
+
+
+def test_one_mailbox_gets_one_confirmation_an_hour_and_three_a_day_whoever_asks(mail_env: MailEnv) -> None:
+    sub_addresses = [VICTIM, *(f"victim+{n}@example.org" for n in range(20)), VICTIM.upper()]
+    assert [ask(mail_env, address=each) for each in sub_addresses] == [None, *["too_many"] * 21]
+    for _ in range(5):
+        mail_env.let_time_pass(3601)
+        ask(mail_env, address="victim+again@example.org")
+    assert mail_env.ses.kinds == ["confirm_address"] * MOST_A_DAY == ["confirm_address"] * (MOST_AN_HOUR + 2)
+    assert ask(mail_env, address="other@example.org") is None
+
+
+def test_a_confirmation_that_was_not_sent_is_sent_again_and_counts_once(mail_env: MailEnv) -> None:
     customer = new_id()
     created = mail_env.queued(customer, email=VICTIM)
     event = mail_env.event(created.session_id, "session.created")
     mail_env.ses.script[:] = ["throttle"]
     with pytest.raises(NotSent):
         mail_env.tell(event)
-    had(mail_env, MOST_AN_HOUR, "1 minute", customer)
-    for _ in range(2):
-        mail_env.tell(event)
-    assert mail_env.states()[-1] == ("request_received", "suppressed", "too_many")
-    assert mail_env.noted() == ["request_received"]
+    mail_env.tell(event)
+    assert mail_env.states() == [("confirm_address", "sent", None)]
+    confirm_address(mail_env.app, customer, ConfirmationRequest(token=token_of(mail_env)))
 
 
-def test_payouts_are_told_however_many_and_do_not_count(mail_env: MailEnv) -> None:
+def test_a_mechanic_s_address_was_entered_by_an_admin(mail_env: MailEnv) -> None:
     mechanic, customer = mail_env.mechanic(), new_id()
     mail_env.address(mechanic, VICTIM)
     session_id = mail_env.completed(mechanic, customer, email="cora@example.com")
-    for _ in range(MOST_AN_HOUR + 2):
+    for _ in range(12):
         mail_env.tell(payout("payout.sent", mechanic, session_id))
-    assert mail_env.ses.recipients == [VICTIM] * (MOST_AN_HOUR + 2)
-    assert ask(mail_env, new_id()) is None
-
-
-def test_as_many_as_notify_at_once_may_go_beyond_and_no_more(mail_env: MailEnv, database: Database) -> None:
-    """Claims of the same instant do not see each other; later ones do."""
-    workers, customers = 4, [new_id() for _ in range(MOST_AN_HOUR + 10)]
-    events = []
-    for customer in customers:
-        created = mail_env.queued(customer, email=VICTIM)
-        events.append(mail_env.event(created.session_id, "session.created"))
-    others = [MailEnv(database, mail_env.ses) for _ in range(workers)]
-
-    def work(number: int) -> None:
-        for event in events[number::workers]:
-            others[number].tell(event)
-
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, range(workers)))
-    for other in others:
-        other.close()
-    assert MOST_AN_HOUR <= len(mail_env.ses.asked) < MOST_AN_HOUR + workers
+    assert mail_env.ses.recipients == [VICTIM] * 12

@@ -94,7 +94,9 @@ class Account:
         return self.caller("admins")
 
     def queued(self, customer: Caller, **fields: object) -> dict[str, Any]:
-        """A signed intake over HTTP; returns its answer."""
+        """A signed intake over HTTP, at an address that the sign-in has verified; returns its answer."""
+        if "email" in fields:
+            customer = self.caller("customers", customer.user_id, email=fields["email"])
         return customer.post("/api/intake/start", {**INTAKE_WITH_WAIVER, **fields}, 201)
 
     def pending(self, customer: Caller, **fields: object) -> dict[str, Any]:

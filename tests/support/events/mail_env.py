@@ -100,6 +100,8 @@ def environment(ses_url: str) -> dict[str, str]:
 class MailEnv(World):
     """A world whose events go to `notify`, which mails through the real SES client to a scripted SES."""
 
+    verifies_addresses = True
+
     def __init__(self, database: Database, ses: ScriptedSes) -> None:
         super().__init__(database)
         self.ses = ses

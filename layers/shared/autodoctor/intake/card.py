@@ -82,7 +82,11 @@ class IntakeStatus(ResponseModel):
 
 
 def start_card_intake(
-    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+    database: Database,
+    user_id: UUID,
+    intake: IntakeRequest,
+    idempotency_key: str | None = None,
+    verified_email: str | None = None,
 ) -> CheckoutOpened:
     """Store the intake, and have Stripe make the page where it is paid.
 
@@ -90,13 +94,17 @@ def start_card_intake(
         user_id: the customer's `sub`.
         intake: the customer's request. The same request gives the same page while that is open; another one closes it.
         idempotency_key: the same key and request within 24 hours give the first page again.
+        verified_email: the address that the customer's sign-in has verified.
 
     Raises:
         PaymentProcessing: an intake is paid but not confirmed yet.
         PaymentsUnavailable: Stripe gave no page; asking again is safe.
         Problem: whatever `start_intake` raises.
     """
-    parameters = {**intake_parameters(user_id, intake, idempotency_key), "checkout_id": new_id()}
+    parameters = {
+        **intake_parameters(user_id, intake, idempotency_key, verified_email),
+        "checkout_id": new_id(),
+    }
     for _ in range(ATTEMPTS):
         checkout = _stored(database, parameters) or _unfinished(database, parameters)
         if checkout is not None and not given_up(database, checkout):

@@ -135,6 +135,10 @@ _INTAKE: Final[LiteralString] = """
   ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, phone = excluded.phone,
                                       referrer_id = coalesce(c.referrer_id, excluded.referrer_id)
   RETURNING id, referrer_id
+), confirmed AS (
+  INSERT INTO confirmed_addresses (user_id, address_hash)
+  SELECT %(user_id)s, address_hash(%(email)s) FROM customer WHERE %(email_is_verified)s
+  ON CONFLICT DO NOTHING
 ), intake AS (
   INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
                        mechanic_share_bp, max_minutes, mechanic_fixed_pay_cents, uses_per_customer,
@@ -192,12 +196,14 @@ _AS_THINGS_ARE: Final[LiteralString] = """, false) AS plan_sold_so
 """
 
 
-def start_intake(
+def start_intake(  # noqa: PLR0913 (who asks for what, as whom, and how it is paid)
     database: Database,
     user_id: UUID,
     intake: IntakeRequest,
     idempotency_key: str | None = None,
     funding: Funding = FREE,
+    *,
+    verified_email: str | None = None,
 ) -> SessionCreated:
     """Create the customer's session.
 
@@ -206,6 +212,7 @@ def start_intake(
         intake: what they ask for.
         idempotency_key: the same key and request within 24 hours give the first answer again.
         funding: the way to pay that the request's payWith names.
+        verified_email: the address that the customer's sign-in has verified.
 
     Returns:
         The new session, or the one that this call or its key has created before.
@@ -220,7 +227,7 @@ def start_intake(
         CustomerErased: the customer's data was erased.
         TooManyRequests: the customer has started too many of late.
     """
-    parameters = intake_parameters(user_id, intake, idempotency_key)
+    parameters = intake_parameters(user_id, intake, idempotency_key, verified_email)
     for _ in range(ATTEMPTS):
         created = attempt_intake(database, parameters, funding)
         if created is not None:
@@ -261,7 +268,9 @@ def attempt_intake(database: Database, parameters: Row, funding: Funding) -> Row
     return created
 
 
-def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str | None) -> Row:
+def intake_parameters(
+    user_id: UUID, intake: IntakeRequest, idempotency_key: str | None, verified_email: str | None = None
+) -> Row:
     """The parameters of the statement of an intake, with new ids.
 
     Raises:
@@ -279,6 +288,7 @@ def intake_parameters(user_id: UUID, intake: IntakeRequest, idempotency_key: str
         "signed_name": signature and signature.signed_name,
         "waiver_version": signature and signature.waiver_version,
         "signed_at": None,
+        "email_is_verified": (verified_email or "").lower() == intake.email.lower(),
         "user_id": user_id,
         "actor": "customer",
         "actor_id": user_id,

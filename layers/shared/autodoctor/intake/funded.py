@@ -25,7 +25,11 @@ CREDIT: Final = Funding(
 
 
 def start_funded_intake(
-    database: Database, user_id: UUID, intake: IntakeRequest, idempotency_key: str | None = None
+    database: Database,
+    user_id: UUID,
+    intake: IntakeRequest,
+    idempotency_key: str | None = None,
+    verified_email: str | None = None,
 ) -> SessionCreated | CheckoutOpened:
     """Create the session, free or for credits, which the same statement takes; by card, open a page to pay on.
 
@@ -33,6 +37,7 @@ def start_funded_intake(
         user_id: the customer's `sub`.
         intake: what they ask for and how they pay.
         idempotency_key: the same key and request within 24 hours give the first answer again, and take nothing.
+        verified_email: the address that the customer's sign-in has verified.
 
     Raises:
         InsufficientCredits: the customer has fewer credits than the plan costs; nothing was created.
@@ -41,16 +46,18 @@ def start_funded_intake(
     """
     match intake.pay_with:
         case "free":
-            return start_intake(database, user_id, intake, idempotency_key, FREE)
+            return start_intake(database, user_id, intake, idempotency_key, FREE, verified_email=verified_email)
         case "credit":
-            return _paid_with_credits(database, user_id, intake, idempotency_key)
+            return _paid_with_credits(database, user_id, intake, idempotency_key, verified_email)
         case "card":
-            return start_card_intake(database, user_id, intake, idempotency_key)
+            return start_card_intake(database, user_id, intake, idempotency_key, verified_email)
 
 
-def _paid_with_credits(database: Database, user_id: UUID, intake: IntakeRequest, key: str | None) -> SessionCreated:
+def _paid_with_credits(
+    database: Database, user_id: UUID, intake: IntakeRequest, key: str | None, verified_email: str | None
+) -> SessionCreated:
     try:
-        return start_intake(database, user_id, intake, key, CREDIT)
+        return start_intake(database, user_id, intake, key, CREDIT, verified_email=verified_email)
     except psycopg.errors.CheckViolation as refused:
         if refused.diag.constraint_name != credit_account.NEVER_NEGATIVE:
             raise

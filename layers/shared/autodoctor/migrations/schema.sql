@@ -1284,6 +1284,8 @@ BEGIN
    WHERE state <> 'gone'
      AND (user_id = customer_user OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = erased));
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
+  DELETE FROM confirmed_addresses WHERE user_id = customer_user;
+  DELETE FROM address_confirmations WHERE user_id = customer_user;
   DELETE FROM notifications WHERE user_id = customer_user;
   DELETE FROM notification_preferences WHERE user_id = customer_user;
   DELETE FROM notification_locales WHERE user_id = customer_user;
@@ -1928,6 +1930,14 @@ END
 $_$;
 
 COMMENT ON FUNCTION public.legacy_rows_forget() IS 'Empties the archived rows of a customer whose data is erased.';
+
+CREATE FUNCTION public.mailbox_hash(address text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT address_hash(regexp_replace(address, '\+[^@]*@', '@'))
+$$;
+
+COMMENT ON FUNCTION public.mailbox_hash(address text) IS 'address_hash() of the mailbox behind an address: without the part after a plus sign, which its owner chooses freely.';
 
 CREATE FUNCTION public.mark_published(subjects uuid[], ids bigint[]) RETURNS integer
     LANGUAGE plpgsql
@@ -3826,6 +3836,22 @@ $$;
 
 COMMENT ON FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) IS 'Sessions that ended in this time whose evidence of presence contradicts their outcome: completed ones that were too short, cancelled or expired ones that were long enough, no-shows whose parties met.';
 
+CREATE TABLE public.address_confirmations (
+    user_id uuid NOT NULL,
+    address_hash bytea NOT NULL,
+    token_hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT address_confirmations_address_hash_check CHECK ((length(address_hash) = 32))
+);
+
+COMMENT ON TABLE public.address_confirmations IS 'The last confirmation that was mailed to each address of a user.';
+
+COMMENT ON COLUMN public.address_confirmations.address_hash IS 'The address that it confirms.';
+
+COMMENT ON COLUMN public.address_confirmations.token_hash IS 'SHA-256 of the token in its link, so that a reader of this table cannot use it.';
+
+COMMENT ON COLUMN public.address_confirmations.expires_at IS 'The end of its validity.';
+
 CREATE TABLE public.admin_changes (
     id uuid NOT NULL,
     actor_id uuid NOT NULL,
@@ -4367,6 +4393,19 @@ COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was book
 
 COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
 
+CREATE TABLE public.confirmed_addresses (
+    user_id uuid NOT NULL,
+    address_hash bytea NOT NULL,
+    confirmed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT confirmed_addresses_address_hash_check CHECK ((length(address_hash) = 32))
+);
+
+COMMENT ON TABLE public.confirmed_addresses IS 'Addresses that a user has shown to be theirs: their sign-in verified them, or they followed the link of a confirmation. Customers get mails at no others.';
+
+COMMENT ON COLUMN public.confirmed_addresses.address_hash IS 'The result of address_hash(); the address itself is with the user.';
+
+COMMENT ON COLUMN public.confirmed_addresses.confirmed_at IS 'When that was first known.';
+
 CREATE TABLE public.credit_balances (
     user_id uuid NOT NULL,
     balance bigint NOT NULL,
@@ -4827,11 +4866,11 @@ COMMENT ON COLUMN public.mail_deliveries.kind IS 'As in notifications.';
 
 COMMENT ON COLUMN public.mail_deliveries.state IS 'claimed: SES is being asked; sent: SES took it; failed: SES certainly did not take it, so it may be claimed again; suppressed: not to be sent (see error); unknown: SES may have taken it, so it is never sent again.';
 
-COMMENT ON COLUMN public.mail_deliveries.address_hash IS 'address_hash() of the recipient, to count mails; null: it does not count (payouts, payments that are refunded, suppressed mails).';
+COMMENT ON COLUMN public.mail_deliveries.address_hash IS 'mailbox_hash() of the recipient of a confirmation, to count those; null for every other mail.';
 
 COMMENT ON COLUMN public.mail_deliveries.message_id IS 'SES''s id of the message, which its events carry.';
 
-COMMENT ON COLUMN public.mail_deliveries.error IS 'For failed and unknown, the type of the error; for suppressed: preference, superseded, erased, no_address, unusable_address, bounce, complaint or too_many.';
+COMMENT ON COLUMN public.mail_deliveries.error IS 'For failed and unknown, the type of the error; for suppressed: preference, superseded, erased, no_address, unusable_address, unconfirmed, bounce, complaint or too_many.';
 
 COMMENT ON COLUMN public.mail_deliveries.settled_at IS 'When its outcome was recorded.';
 
@@ -5800,6 +5839,12 @@ ALTER TABLE ONLY public.refunds ALTER COLUMN next_attempt_at SET DEFAULT clock_t
 
 ALTER TABLE ONLY public.refunds ALTER COLUMN created_at SET DEFAULT clock_timestamp();
 
+ALTER TABLE ONLY public.address_confirmations
+    ADD CONSTRAINT address_confirmations_pkey PRIMARY KEY (user_id, address_hash);
+
+ALTER TABLE ONLY public.address_confirmations
+    ADD CONSTRAINT address_confirmations_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.admin_changes
     ADD CONSTRAINT admin_changes_pkey PRIMARY KEY (id);
 
@@ -5823,6 +5868,9 @@ ALTER TABLE ONLY public.checkouts
 
 ALTER TABLE ONLY public.checkouts
     ADD CONSTRAINT checkouts_stripe_session_id_key UNIQUE (stripe_session_id);
+
+ALTER TABLE ONLY public.confirmed_addresses
+    ADD CONSTRAINT confirmed_addresses_pkey PRIMARY KEY (user_id, address_hash);
 
 ALTER TABLE ONLY public.credit_balances
     ADD CONSTRAINT credit_balances_pkey PRIMARY KEY (user_id);
@@ -6113,8 +6161,6 @@ CREATE INDEX legacy_rows_by_session ON public.legacy_rows USING btree (session_i
 CREATE INDEX legacy_rows_by_user ON public.legacy_rows USING btree (user_id) WHERE (user_id IS NOT NULL);
 
 CREATE INDEX mail_deliveries_to_address ON public.mail_deliveries USING btree (address_hash, claimed_at) WHERE (address_hash IS NOT NULL);
-
-CREATE INDEX mail_deliveries_to_user ON public.mail_deliveries USING btree (user_id, claimed_at) WHERE (address_hash IS NOT NULL);
 
 CREATE INDEX mail_deliveries_unknown ON public.mail_deliveries USING btree (claimed_at) WHERE (state = 'unknown'::text);
 
@@ -6624,6 +6670,12 @@ REVOKE ALL ON FUNCTION public.tell_notes(notes public.session_notes) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION public.tell_of(event_type text, of_session uuid) FROM PUBLIC;
 
+GRANT SELECT,INSERT ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT UPDATE(token_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT UPDATE(expires_at) ON TABLE public.address_confirmations TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.admin_changes TO autodoctor_app;
 
 GRANT INSERT(id) ON TABLE public.admin_changes TO autodoctor_app;
@@ -6797,6 +6849,12 @@ GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
 GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
 
 GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.confirmed_addresses TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.confirmed_addresses TO autodoctor_app;
+
+GRANT INSERT(address_hash) ON TABLE public.confirmed_addresses TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.credit_balances TO autodoctor_app;
 

@@ -11,6 +11,7 @@ from autodoctor.web.schemas import ResponseModel, Utc
 class Kind(StrEnum):
     """A kind of notification, sent by e-mail and shown in the application."""
 
+    CONFIRM_ADDRESS = "confirm_address"
     REQUEST_RECEIVED = "request_received"
     MECHANIC_ASSIGNED = "mechanic_assigned"
     FIRST_REPLY_LATE = "first_reply_late"
@@ -62,6 +63,7 @@ class Facts(ResponseModel):
         workshop: the name of the workshop that quotes.
         earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
         bought: what a payment was for: session or credits.
+        confirm_url: the link that confirms an address.
         refunded: whether a payment is refunded in full; if not, an operator looks at it.
     """
 
@@ -95,9 +97,11 @@ class Facts(ResponseModel):
     refunded: bool | None = None
     workshop: str | None = None
     quote_id: UUID | None = None
+    confirm_url: str | None = None
 
 
 _KEPT: Final[dict[Kind, set[str]]] = {
+    Kind.CONFIRM_ADDRESS: set(),
     Kind.REQUEST_RECEIVED: {"session_type", "scheduled_for"},
     Kind.MECHANIC_ASSIGNED: {"session_type", "mechanic_id"},
     Kind.FIRST_REPLY_LATE: {"mechanic_id"},

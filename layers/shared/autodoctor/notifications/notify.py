@@ -2,8 +2,9 @@
 
 A mail is claimed, and the claim committed, before SES is called. If SES certainly did not accept it, the claim is
 released and the queue retries. If the outcome is unknown (no answer, a killed process), the mail is counted and never
-sent again. A mail is sent only while its content is still true, and only below the limit of mails per address; the
-in-app entry is kept in any case.
+sent again. A mail is sent only while its content is still true, and only to an address that is shown to be the
+reader's: in place of the first one to any other goes a confirmation, which has none of the sender's words, and of which
+one mailbox gets few, whoever asks. The in-app entry is kept in any case.
 """
 
 from collections.abc import Callable
@@ -16,9 +17,18 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database
 from autodoctor.events.model import Event, NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, ReplyEvent, SessionEvent
 from autodoctor.ids import new_id
-from autodoctor.notifications.kinds import Kind, kind_for_mechanic, kind_of, to_keep
+from autodoctor.notifications.confirmation import CONFIRM_DAYS, confirm_url, new_token, token_hash
+from autodoctor.notifications.kinds import Facts, Kind, kind_for_mechanic, kind_of, to_keep
 from autodoctor.notifications.mail import Mail, render
-from autodoctor.notifications.recipients import Recipient, customer_of, holder_of, mechanic_of, parties_of, payer_of
+from autodoctor.notifications.recipients import (
+    UNCONFIRMED,
+    Recipient,
+    customer_of,
+    holder_of,
+    mechanic_of,
+    parties_of,
+    payer_of,
+)
 from autodoctor.notifications.sender import MaybeSent, NotSent
 from autodoctor.observability import MetricUnit, logger, metrics
 from autodoctor.settings import session_base_url
@@ -26,19 +36,19 @@ from autodoctor.settings import session_base_url
 CLAIM_SECONDS: Final = 30
 """A claim older than this has lapsed: a call of SES takes 7 seconds at most."""
 
-MOST_AN_HOUR: Final = 10
-"""The limit of mails to one address, or for one user: three consultations of three mails each, and one more."""
+MOST_AN_HOUR: Final = 1
+"""The limit of confirmations to one mailbox, whoever enters its address."""
 
-MOST_A_DAY: Final = 30
-"""The same for ten consultations. Customers type addresses, which nobody has confirmed."""
+MOST_A_DAY: Final = 3
+"""The same for a day."""
 
-_UNLIMITED: Final = frozenset({Kind.PAYOUT_SENT, Kind.PAYOUT_FAILED, Kind.PAYMENT_UNFULFILLABLE})
-"""Exempt from the limit: an admin enters the addresses of payouts, and an unfulfillable payment cost its sender."""
+_ASKS: Final = Kind.REQUEST_RECEIVED
+"""In place of this mail an unconfirmed address gets the confirmation."""
 
 type _Event = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent | ReplyEvent | NotesEvent
 
 # The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
-# Concurrent claims do not see each other, so the limit may be exceeded by as many as run at once.
+# Concurrent claims do not see each other, so the limit of confirmations may be exceeded by as many as run at once.
 _NOTE_AND_CLAIM: Final[LiteralString] = """
 WITH entry AS (
   INSERT INTO notifications (user_id, event_id, kind, session_id, checkout_id, data, created_at)
@@ -48,18 +58,23 @@ WITH entry AS (
 ), had AS (
   SELECT count(*) AS a_day, count(*) FILTER (WHERE claimed_at > now() - interval '1 hour') AS an_hour
     FROM mail_deliveries
-   WHERE (address_hash = address_hash(%(counted)s) OR user_id = %(user_id)s)
+   WHERE address_hash = mailbox_hash(%(counted)s)
      AND address_hash IS NOT NULL AND state <> 'failed' AND claimed_at > now() - interval '1 day'
 ), verdict AS (
   SELECT coalesce(%(no_mail)s::text, CASE WHEN %(counted)s::text IS NOT NULL
                                      AND (an_hour >= %(most_an_hour)s OR a_day >= %(most_a_day)s)
                                     THEN 'too_many' END) AS no_mail
     FROM had
+), asked AS (
+  INSERT INTO address_confirmations (user_id, address_hash, token_hash, expires_at)
+  SELECT %(user_id)s, address_hash(%(counted)s), %(token_hash)s, now() + make_interval(days => %(confirm_days)s)
+    FROM verdict WHERE no_mail IS NULL AND %(token_hash)s::bytea IS NOT NULL
+  ON CONFLICT (user_id, address_hash) DO UPDATE SET token_hash = excluded.token_hash, expires_at = excluded.expires_at
 )
 INSERT INTO mail_deliveries AS d (event_id, user_id, claim_id, kind, state, error, address_hash, settled_at)
-SELECT %(event_id)s, %(user_id)s, %(claim_id)s, %(kind)s,
+SELECT %(event_id)s, %(user_id)s, %(claim_id)s, %(mail_kind)s,
        CASE WHEN no_mail IS NULL THEN 'claimed' ELSE 'suppressed' END, no_mail,
-       CASE WHEN no_mail IS NULL THEN address_hash(%(counted)s) END,
+       CASE WHEN no_mail IS NULL THEN mailbox_hash(%(counted)s) END,
        CASE WHEN no_mail IS NOT NULL THEN clock_timestamp() END
   FROM verdict
 ON CONFLICT (event_id, user_id) DO UPDATE SET
@@ -138,31 +153,47 @@ def _notify_all(database: Database, sender: Sender, kind: Kind, event: _Event, r
 
 def _notify_one(database: Database, sender: Sender, kind: Kind, event: _Event, recipient: Recipient) -> None:
     # Rendered before it is claimed: a failing template must not leave a claim behind.
-    mail = None if recipient.no_mail else render(kind, recipient.locale, recipient.facts, session_base_url())
+    token = new_token() if recipient.no_mail == UNCONFIRMED and kind is _ASKS else None
+    mail_kind, facts = kind, recipient.facts
+    if token is not None:
+        mail_kind, facts = Kind.CONFIRM_ADDRESS, Facts(confirm_url=confirm_url(session_base_url(), token))
+    mail = (
+        None if recipient.no_mail and token is None else render(mail_kind, recipient.locale, facts, session_base_url())
+    )
     claim_id = new_id()
-    state = _note_and_claim(database, kind, event, recipient, claim_id)
+    state = _note_and_claim(database, kind, event, recipient, claim_id, token=token)
     if state == "claimed" and mail is not None:
-        send = partial(sender.send, recipient.address, mail, kind)
-        _send(database, kind, {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}, send)
+        send = partial(sender.send, recipient.address, mail, mail_kind)
+        claim = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
+        _send(database, mail_kind, claim, send)
     elif state is not None:
-        _count(f"Mail{state.capitalize()}", kind)
+        _count(f"Mail{state.capitalize()}", mail_kind)
 
 
-def _note_and_claim(database: Database, kind: Kind, event: _Event, recipient: Recipient, claim_id: UUID) -> str | None:
-    """The state into which this delivery put the mail; None if it was settled before."""
+def _note_and_claim(  # noqa: PLR0913 (what a mail is, to whom, and by which attempt)
+    database: Database, kind: Kind, event: _Event, recipient: Recipient, claim_id: UUID, *, token: str | None
+) -> str | None:
+    """The state into which this delivery put the mail; None if it was settled before.
+
+    Args:
+        token: of the confirmation that is mailed in place of the mail itself.
+    """
     key = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
     row = database.one(
         _NOTE_AND_CLAIM,
         {
             **key,
             "kind": kind,
+            "mail_kind": kind if token is None else Kind.CONFIRM_ADDRESS,
             "session_id": None if isinstance(event, PaymentEvent) else event.session_id,
             "checkout_id": event.checkout_id if isinstance(event, PaymentEvent) else None,
             "data": Jsonb(to_keep(kind, recipient.facts)),
             "occurred_at": event.occurred_at,
             "in_app": recipient.wants_in_app,
-            "no_mail": recipient.no_mail,
-            "counted": None if recipient.no_mail or kind in _UNLIMITED else recipient.address,
+            "no_mail": None if token else recipient.no_mail,
+            "counted": recipient.address if token else None,
+            "token_hash": None if token is None else token_hash(token),
+            "confirm_days": CONFIRM_DAYS,
             "most_an_hour": MOST_AN_HOUR,
             "most_a_day": MOST_A_DAY,
             "claim_seconds": CLAIM_SECONDS,

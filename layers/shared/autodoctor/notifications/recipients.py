@@ -15,6 +15,9 @@ from autodoctor.sessions.queue import vehicle_summary
 # Addresses that SES accepts without quoting or punycode, and nothing that could be read as two addresses.
 _USABLE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
+UNCONFIRMED: Final = "unconfirmed"
+"""Why a customer gets no mail whose address nobody has shown to be theirs: anybody can type any address."""
+
 MOST_LINES: Final = 200
 MOST_CHARACTERS: Final = 40_000
 """The longest transcript of a mail, which mail programs still show whole; the room has the rest."""
@@ -22,7 +25,10 @@ MOST_CHARACTERS: Final = 40_000
 _WISHES: Final[LiteralString] = """
        coalesce(l.locale, 'en') AS locale, coalesce(w.email, true) AS wants_mail,
        coalesce(w.in_app, true) AS wants_in_app,
-       (SELECT b.reason FROM mail_suppressions b WHERE b.address_hash = address_hash(u.email)) AS blocked
+       (SELECT b.reason FROM mail_suppressions b WHERE b.address_hash = address_hash(u.email)) AS blocked,
+       EXISTS (SELECT FROM confirmed_addresses f WHERE f.user_id = u.user_id AND f.address_hash = address_hash(u.email))
+         OR EXISTS (SELECT FROM mechanics x WHERE x.user_id = u.user_id AND x.email = u.email) -- an admin entered it
+         AS confirmed
 """
 _JOIN_WISHES: Final[LiteralString] = """
   LEFT JOIN notification_locales l ON l.user_id = u.user_id
@@ -298,14 +304,15 @@ def _recipient(row: Row, facts: Facts) -> Recipient:
 
 
 def _why_no_mail(row: Row) -> str | None:
-    if row["erased"]:
-        return "erased"
-    if not row["wants_mail"]:
-        return "preference"
-    if not row["email"]:
-        return "no_address"
-    if not _USABLE.fullmatch(row["email"]):
-        return "unusable_address"
-    if row["blocked"] is not None:
-        return str(row["blocked"])
-    return "superseded" if row["superseded"] else None
+    """The first of the reasons that hold."""
+    blocked = row["blocked"]
+    reasons = (
+        (row["erased"], "erased"),
+        (not row["wants_mail"], "preference"),
+        (not row["email"], "no_address"),
+        (row["email"] and not _USABLE.fullmatch(row["email"]), "unusable_address"),
+        (blocked is not None, str(blocked)),
+        (not row["confirmed"], UNCONFIRMED),
+        (row["superseded"], "superseded"),
+    )
+    return next((reason for holds, reason in reasons if holds), None)

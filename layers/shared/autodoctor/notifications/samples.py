@@ -39,6 +39,10 @@ _QUOTE: Final[dict[str, object]] = {
 }
 _PAYMENT: Final[dict[str, object]] = {"bought": "session", "amount_cents": 2999, "currency": "usd"}
 _OWN: Final[dict[Kind, dict[str, object]]] = {
+    Kind.CONFIRM_ADDRESS: {
+        "name": None,
+        "confirm_url": "https://sessions.example.com/settings/confirm?token=abcdefgh",
+    },
     Kind.REQUEST_RECEIVED: {
         "needs_waiver": False,
         "concern": "Squeals when braking <below 30 km/h> & smells burnt",

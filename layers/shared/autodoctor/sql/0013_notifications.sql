@@ -38,6 +38,37 @@ CREATE FUNCTION address_hash(address text) RETURNS bytea LANGUAGE sql IMMUTABLE 
 $$;
 COMMENT ON FUNCTION address_hash(text) IS 'SHA-256 of the address in lower case, the key of the suppression list.';
 
+CREATE FUNCTION mailbox_hash(address text) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT address_hash(regexp_replace(address, '\+[^@]*@', '@'))
+$$;
+COMMENT ON FUNCTION mailbox_hash(text) IS
+  'address_hash() of the mailbox behind an address: without the part after a plus sign, which its owner chooses freely.';
+
+CREATE TABLE confirmed_addresses (
+  user_id       uuid NOT NULL,
+  address_hash  bytea NOT NULL CHECK (length(address_hash) = 32),
+  confirmed_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (user_id, address_hash)
+);
+COMMENT ON TABLE confirmed_addresses IS
+  'Addresses that a user has shown to be theirs: their sign-in verified them, or they followed the link of a confirmation. Customers get mails at no others.';
+COMMENT ON COLUMN confirmed_addresses.address_hash IS 'The result of address_hash(); the address itself is with the user.';
+COMMENT ON COLUMN confirmed_addresses.confirmed_at IS 'When that was first known.';
+GRANT SELECT, INSERT (user_id, address_hash) ON confirmed_addresses TO autodoctor_app;
+
+CREATE TABLE address_confirmations (
+  user_id       uuid NOT NULL,
+  address_hash  bytea NOT NULL CHECK (length(address_hash) = 32),
+  token_hash    bytea NOT NULL UNIQUE,
+  expires_at    timestamptz NOT NULL,
+  PRIMARY KEY (user_id, address_hash)
+);
+COMMENT ON TABLE address_confirmations IS 'The last confirmation that was mailed to each address of a user.';
+COMMENT ON COLUMN address_confirmations.address_hash IS 'The address that it confirms.';
+COMMENT ON COLUMN address_confirmations.token_hash IS 'SHA-256 of the token in its link, so that a reader of this table cannot use it.';
+COMMENT ON COLUMN address_confirmations.expires_at IS 'The end of its validity.';
+GRANT SELECT, INSERT, UPDATE (token_hash, expires_at) ON address_confirmations TO autodoctor_app;
+
 CREATE TABLE mail_deliveries (
   event_id      uuid NOT NULL,
   user_id       uuid NOT NULL,
@@ -57,7 +88,6 @@ CREATE TABLE mail_deliveries (
 );
 CREATE INDEX mail_deliveries_unknown ON mail_deliveries (claimed_at) WHERE state = 'unknown';
 CREATE INDEX mail_deliveries_to_address ON mail_deliveries (address_hash, claimed_at) WHERE address_hash IS NOT NULL;
-CREATE INDEX mail_deliveries_to_user ON mail_deliveries (user_id, claimed_at) WHERE address_hash IS NOT NULL;
 COMMENT ON TABLE mail_deliveries IS 'One row per mail, committed before SES is asked to send it, so that no attempt sends it again.';
 COMMENT ON COLUMN mail_deliveries.user_id IS 'The recipient: the sub of the token, never an address.';
 COMMENT ON COLUMN mail_deliveries.claim_id IS 'The attempt that claimed it last; only this attempt may record the outcome.';
@@ -66,10 +96,10 @@ COMMENT ON COLUMN mail_deliveries.kind IS 'As in notifications.';
 COMMENT ON COLUMN mail_deliveries.state IS
   'claimed: SES is being asked; sent: SES took it; failed: SES certainly did not take it, so it may be claimed again; suppressed: not to be sent (see error); unknown: SES may have taken it, so it is never sent again.';
 COMMENT ON COLUMN mail_deliveries.address_hash IS
-  'address_hash() of the recipient, to count mails; null: it does not count (payouts, payments that are refunded, suppressed mails).';
+  'mailbox_hash() of the recipient of a confirmation, to count those; null for every other mail.';
 COMMENT ON COLUMN mail_deliveries.message_id IS 'SES''s id of the message, which its events carry.';
 COMMENT ON COLUMN mail_deliveries.error IS
-  'For failed and unknown, the type of the error; for suppressed: preference, superseded, erased, no_address, unusable_address, bounce, complaint or too_many.';
+  'For failed and unknown, the type of the error; for suppressed: preference, superseded, erased, no_address, unusable_address, unconfirmed, bounce, complaint or too_many.';
 COMMENT ON COLUMN mail_deliveries.settled_at IS 'When its outcome was recorded.';
 GRANT SELECT,
       INSERT (event_id, user_id, claim_id, kind, state, address_hash, error, settled_at),

@@ -340,6 +340,8 @@ BEGIN
    WHERE state <> 'gone'
      AND (user_id = customer_user OR session_id IN (SELECT i.id FROM intakes i WHERE i.customer_id = erased));
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = customer_user AND address_hash IS NOT NULL;
+  DELETE FROM confirmed_addresses WHERE user_id = customer_user;
+  DELETE FROM address_confirmations WHERE user_id = customer_user;
   DELETE FROM notifications WHERE user_id = customer_user;
   DELETE FROM notification_preferences WHERE user_id = customer_user;
   DELETE FROM notification_locales WHERE user_id = customer_user;

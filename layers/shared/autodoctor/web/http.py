@@ -44,10 +44,12 @@ class Caller:
     Attributes:
         user_id: the token's `sub`.
         groups: the token's groups.
+        verified_email: the address that the sign-in has verified, if the token names one.
     """
 
     user_id: UUID
     groups: frozenset[str]
+    verified_email: str | None = None
 
     @property
     def is_admin(self) -> bool:
@@ -333,7 +335,9 @@ def _caller(event: HttpEvent) -> Caller:
     except ValueError:
         raise Unauthenticated("The token's subject is not a user.") from None
     # API Gateway flattens a list claim into one string: [customers admins]
-    return Caller(user_id, frozenset(_groups(claims.get("cognito:groups", ""))))
+    verified = str(claims.get("email_verified")).lower() == "true"  # API Gateway makes text of it
+    groups = frozenset(_groups(claims.get("cognito:groups", "")))
+    return Caller(user_id, groups, claims.get("email") if verified else None)
 
 
 def _groups(flattened: str) -> list[str]:

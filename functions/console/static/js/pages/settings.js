@@ -1,6 +1,6 @@
 /** The choice of mails and messages. */
 
-import { call, get } from "../lib/api.js";
+import { call, get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
 import { announce, el, fill, ready } from "../lib/dom.js";
 import { failed } from "../lib/shell.js";
@@ -43,6 +43,23 @@ function row(preference) {
   return el("fieldset.card.row", {}, el("legend", {}, preference.kind.replaceAll("_", " ")), toggle("email", "E-mail"), toggle("inApp", "In the application"));
 }
 
+/** The link of a mail leads here; a person says yes, as programs that look for bad links follow them too. */
+async function confirmation(token) {
+  const confirm = async () => {
+    try {
+      await post("/api/notifications/confirm-address", { token });
+      history.replaceState(null, "", "/console/settings.html");
+      await refresh();
+      announce("Your address is confirmed.");
+    } catch (error) {
+      announce(error.message, "error");
+    }
+  };
+  await fill(main, el("h1", {}, "Confirm your address"), el("p", {}, "We send messages about your sessions to this address from now on."), el("button.primary", { onclick: confirm }, "Confirm"));
+}
+
+const token = new URLSearchParams(location.search).get("token");
 ready("sign-out", signOut);
-if (who) refresh();
+if (who && token) confirmation(token);
+else if (who) refresh();
 else signIn();

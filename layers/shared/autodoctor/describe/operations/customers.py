@@ -127,6 +127,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /api/notifications/read-all": Operation(
         "readAllNotifications", "Mark all notifications as read", "Notifications"
     ),
+    "POST /api/notifications/confirm-address": Operation(
+        "confirmAddress",
+        "Confirm my address",
+        "Notifications",
+        "The link of a confirmation leads to a page that asks this. An address that the sign-in has verified (the "
+        "token's `email` with `email_verified`) needs none.",
+    ),
     "GET /api/notifications/preferences": Operation(
         "getNotificationPreferences",
         "See my notification settings",

@@ -54,7 +54,7 @@ CONTRACT = {
     Plans: "plans creditPacks",
     Plan: "code name sessionTypes priceCents currency credits includedMinutes maxMinutes usesPerCustomer",
     CreditPack: "code name credits priceCents currency",
-    Credits: "balance history nextCursor",
+    Credits: "balance frozen history nextCursor",
     CreditMovement: "movement credits sessionId createdAt",
     CreditsGranted: "customerId credits balance",
     Earnings: "earnings totals nextCursor",

@@ -167,7 +167,12 @@ def test_a_grant_may_name_the_row_of_a_customer_too(world: World) -> None:
 
 
 def test_a_customer_sees_balance_and_history_page_by_page(world: World) -> None:
-    assert credits_of(world.app, CUSTOMER).model_dump() == {"balance": 0, "history": [], "next_cursor": None}
+    assert credits_of(world.app, CUSTOMER).model_dump() == {
+        "balance": 0,
+        "frozen": 0,
+        "history": [],
+        "next_cursor": None,
+    }
     give(world, CUSTOMER, 9)
     for _ in range(2):
         created = buy(world, CUSTOMER, "standard")

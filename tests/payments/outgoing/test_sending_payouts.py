@@ -69,7 +69,7 @@ def test_a_credit_session_draws_on_the_balance_and_waits_while_it_is_short(
     assert settle(payout_env.world.app, created.session_id)
     assert payout_env.payouts() == Sent(waiting=1)
     owed = payout_env.payout()
-    assert (owed["state"], owed["waits_for"], owed["attempts"]) == ("due", "balance", 1)
+    assert (owed["state"], owed["waits_for"], owed["attempts"]) == ("due", "balance", 0)
     assert "balance_insufficient" in str(owed["last_error"])
     assert payout_env.payouts() == Sent()  # not before its time
     payout_env.control.add_funds(5000)
@@ -181,11 +181,10 @@ def test_the_webhook_that_lifts_a_restriction_has_the_payout_sent(payout_env: Pa
     assert payout_env.agrees()
 
 
-def test_an_account_that_is_gone_fails_the_payout_in_the_end(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
+def test_what_stripe_always_refuses_fails_in_the_end(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
     payout_env.onboarded(mechanic)
     payout_env.earned(mechanic)
-    gone = "UPDATE mechanic_accounts SET stripe_account_id = 'acct_gone', transfers_enabled = true"
-    payout_env.world.owner.execute(gone)
+    payout_env.world.owner.execute("UPDATE checkouts SET stripe_payment_intent_id = 'pi_gone'")
     for _attempt in BACK_OFF[1:]:
         assert payout_env.payouts() == Sent(waiting=1)
         payout_env.later()
@@ -201,15 +200,13 @@ def test_an_account_that_is_gone_fails_the_payout_in_the_end(payout_env: PayoutE
 
 
 def test_an_operator_has_a_failed_payout_sent_after_all(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
-    account_id = payout_env.onboarded(mechanic)
-    payout_env.earned(mechanic)
-    payout_env.world.owner.execute(
-        "UPDATE mechanic_accounts SET stripe_account_id = 'acct_gone', transfers_enabled = true"
-    )
+    payout_env.onboarded(mechanic)
+    intent = payout_env.intent(payout_env.earned(mechanic))
+    payout_env.world.owner.execute("UPDATE checkouts SET stripe_payment_intent_id = 'pi_gone'")
     for _attempt in BACK_OFF:
         payout_env.payouts()
         payout_env.later()
-    payout_env.world.owner.execute("UPDATE mechanic_accounts SET stripe_account_id = %s", [account_id])
+    payout_env.world.owner.execute("UPDATE checkouts SET stripe_payment_intent_id = %s", [intent])
     failed = payout_env.payout()["id"]
     assert payout_env.world.one("SELECT retry_stripe_job(%s)", failed)
     assert payout_env.payouts() == Sent(sent=1)

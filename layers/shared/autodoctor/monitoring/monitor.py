@@ -32,7 +32,7 @@ WITH wrong AS MATERIALIZED (
          jsonb_build_object('percent', p.percent, 'limit', p.passed, 'sessions', p.sessions)
     FROM health_limits_passed() AS p
   UNION ALL
-  SELECT g.alert, g.subject, g.severity, g.since, g.facts FROM alert_greed g
+  SELECT g.alert, g.subject, g.severity, g.since, g.facts FROM alert_money g
   UNION ALL
   SELECT 'mechanic_paused', p.mechanic_id::text, 'warning', p.since, jsonb_build_object('releases', p.releases)
     FROM paused_mechanics p

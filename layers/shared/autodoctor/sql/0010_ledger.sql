@@ -96,6 +96,12 @@ BEGIN
     IF NOT FOUND THEN -- no row means no credits: the constraint refuses, as it does when there are too few
       INSERT INTO credit_balances (user_id, balance) VALUES (split_part(NEW.debit_account, ':', 2)::uuid, -NEW.amount);
     END IF;
+    IF NEW.kind = 'credit_hold' AND EXISTS (
+         SELECT FROM credit_balances b WHERE b.user_id = split_part(NEW.debit_account, ':', 2)::uuid
+            AND b.balance < frozen_credits(b.user_id)) THEN
+      RAISE EXCEPTION 'the credits that are left are of a pack whose payment is disputed'
+        USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_balances_not_negative';
+    END IF;
   END IF;
   IF NEW.credit_account LIKE 'customer:%' THEN
     INSERT INTO credit_balances AS b (user_id, balance)
@@ -105,7 +111,7 @@ BEGIN
   RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; a constraint refuses to overdraw a customer''s credits.';
+COMMENT ON FUNCTION credit_balance_follows() IS 'Keeps credit_balances equal to the ledger; a constraint refuses to overdraw a customer''s credits, or to spend those of a pack whose payment is disputed.';
 CREATE TRIGGER credit_balance_follows AFTER INSERT ON ledger_transfer
   FOR EACH ROW WHEN (NEW.currency = 'credit') EXECUTE FUNCTION credit_balance_follows();
 

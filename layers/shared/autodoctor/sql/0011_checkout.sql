@@ -37,6 +37,7 @@ CREATE TABLE checkouts (
 CREATE UNIQUE INDEX checkouts_one_intake_at_once ON checkouts (user_id)
   WHERE kind = 'intake' AND status IN ('open', 'processing');
 CREATE UNIQUE INDEX checkouts_one_offer_of_a_pack ON checkouts (user_id, pack_code) WHERE kind = 'pack' AND status = 'open';
+CREATE INDEX checkouts_packs ON checkouts (user_id) WHERE kind = 'pack' AND status = 'paid';
 CREATE INDEX checkouts_unfinished ON checkouts (checked_at) WHERE status IN ('open', 'processing');
 CREATE INDEX checkouts_fee_due ON checkouts (coalesce(fee_due_at, created_at))
   WHERE fee_booked_at IS NULL AND status IN ('paid', 'unfulfillable');
@@ -240,3 +241,12 @@ CREATE VIEW losses AS
 COMMENT ON VIEW losses IS
   'Payments that went back to customers. effective: the refund did not fail, or Stripe keeps what it took for the dispute. base: the beginning of the keys of its bookings. behind: the ledger does not show it as it is.';
 GRANT SELECT ON losses TO autodoctor_app;
+
+CREATE FUNCTION frozen_credits(of_user uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT coalesce(sum(c.credits), 0)::bigint FROM checkouts c
+   WHERE c.user_id = of_user AND c.kind = 'pack' AND c.status = 'paid'
+     AND EXISTS (SELECT FROM stripe_disputes d WHERE d.payment_intent_id = c.stripe_payment_intent_id
+                    AND d.status IN ('needs_response', 'under_review'))
+$$;
+COMMENT ON FUNCTION frozen_credits(uuid) IS
+  'The credits of a customer''s packs whose payment is disputed now: so many of what is left cannot be spent, and what is missing of them has been.';

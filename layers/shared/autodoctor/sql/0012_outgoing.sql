@@ -325,6 +325,43 @@ $$;
 COMMENT ON FUNCTION escalation_needs_release(uuid, bigint) IS
   'Whether an admin has to release the share of a session''s approved quote. Not if it is below escalation_auto_release_cents (the settings table, else 2500), the customer paid for the session, and in 30 days no other was earned for this customer, by this mechanic from that workshop or mechanic, or by these two the other way round.';
 
+CREATE FUNCTION hold_disputed_credits(of_user uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  missing bigint; -- credits of disputed or lost packs that have been spent
+BEGIN
+  IF NOT EXISTS (SELECT FROM checkouts c JOIN stripe_disputes d ON d.payment_intent_id = c.stripe_payment_intent_id
+                  WHERE c.user_id = of_user AND c.kind = 'pack' AND c.status = 'paid') THEN
+    RETURN;
+  END IF;
+  PERFORM FROM credit_balances b WHERE b.user_id = of_user FOR UPDATE; -- nobody spends meanwhile
+  missing := greatest(frozen_credits(of_user) - coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = of_user), 0), 0)
+    + coalesce((
+      SELECT sum(l.part - coalesce((SELECT sum(t.amount) FROM ledger_transfer t
+                                     WHERE t.debit_account = 'customer:' || of_user || ':credits' AND t.kind = 'credit_withdrawal'
+                                       AND (t.key = l.base || ':credits' OR starts_with(t.key, l.base || ':repaid:'))), 0))
+        FROM checkouts c JOIN losses l ON l.payment_intent_id = c.stripe_payment_intent_id
+       WHERE c.user_id = of_user AND c.kind = 'pack' AND l.kind = 'dispute' AND l.booked = 'split'), 0);
+  WITH spent AS MATERIALIZED (
+    -- the newest first; what has come back was not spent
+    SELECT i.id, coalesce(sum(i.credits) OVER (ORDER BY i.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+                   < missing AS doubtful
+      FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
+     WHERE c.user_id = of_user AND i.funding = 'credit' AND (s.ended_at IS NULL OR s.status = 'completed')
+  ), released AS (
+    UPDATE payout_holds h SET released_at = clock_timestamp()
+      FROM spent JOIN payouts p ON p.session_id = spent.id
+     WHERE NOT spent.doubtful AND h.payout_id = p.id AND h.reason = 'disputed_credits' AND h.released_at IS NULL
+  )
+  INSERT INTO payout_holds (payout_id, reason)
+  SELECT p.id, 'disputed_credits' FROM spent JOIN payouts p ON p.session_id = spent.id
+   WHERE spent.doubtful AND p.state IN ('due', 'held', 'sending', 'failed')
+  ON CONFLICT (payout_id, reason) DO NOTHING; -- an admin's release stands
+END
+$$;
+COMMENT ON FUNCTION hold_disputed_credits(uuid) IS
+  'Holds the payouts of sessions that a customer paid for with credits of packs whose payment is disputed, or was lost: the newest sessions, as many as credits are missing. Releases them when a dispute was won. One that was lost is an admin''s to release: the customer owes for it, and may be the mechanic.';
+
 CREATE FUNCTION payouts_begin_held() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
@@ -339,6 +376,8 @@ BEGIN
   ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
     PERFORM hold_payout(NEW.id, 'escalation');
   END IF;
+  PERFORM hold_disputed_credits(c.user_id) FROM intakes i JOIN customers c ON c.id = i.customer_id
+    WHERE i.id = NEW.session_id AND i.funding = 'credit';
   RETURN NULL;
 END
 $$;

@@ -387,8 +387,8 @@ RETURNS TABLE (section text, metric text, value numeric, unit text, status text)
 $$;
 COMMENT ON FUNCTION session_health_dashboard() IS 'The last 24 hours, for readers in psql; GET /api/admin/session-health has more.';
 
--- What greedy people do: each row names who, so that an admin can look, and suspend.
-CREATE VIEW alert_greed AS
+-- What a person has to look at: who draws more than usual, and money that waits for ours.
+CREATE VIEW alert_money AS
   SELECT 'escalations_to_release'::text AS alert, p.mechanic_id::text AS subject, 'warning'::text AS severity,
          min(h.held_at) AS since, jsonb_build_object('payouts', count(*), 'cents', sum(p.amount_cents)) AS facts
     FROM payouts p JOIN payout_holds h ON h.payout_id = p.id AND h.reason = 'escalation' AND h.released_at IS NULL
@@ -400,7 +400,12 @@ CREATE VIEW alert_greed AS
                             'limit', health_setting('mechanic_escalations_max'))
     FROM payouts p
    WHERE p.kind = 'escalation' AND p.created_at > now() - interval '24 hours'
-   GROUP BY p.mechanic_id HAVING count(*) > health_setting('mechanic_escalations_max');
-COMMENT ON VIEW alert_greed IS
-  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max. subject: the mechanic''s id.';
-GRANT SELECT ON alert_greed TO autodoctor_app;
+   GROUP BY p.mechanic_id HAVING count(*) > health_setting('mechanic_escalations_max')
+  UNION ALL
+  SELECT 'money_waits_for_balance', 'all', CASE WHEN min(j.created_at) < now() - interval '1 day' THEN 'critical' ELSE 'warning' END,
+         min(j.created_at), jsonb_build_object('payouts', count(*) FILTER (WHERE j.job = 'payout'),
+                                               'refunds', count(*) FILTER (WHERE j.job = 'refund'))
+    FROM stripe_jobs j WHERE j.state = 'due' AND j.waits_for = 'balance' HAVING count(*) > 0;
+COMMENT ON VIEW alert_money IS
+  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
+GRANT SELECT ON alert_money TO autodoctor_app;

@@ -1,5 +1,6 @@
 """PaymentIntents and charges, as Checkout makes them for a payment and the API shows them."""
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,10 @@ from localcloud.stripe.state.state import Call, State
 
 AVAILABLE_AFTER: Final = "available_after_seconds"
 AVAILABLE_AFTER_SECONDS: Final = 2 * 24 * 3600
+BUSINESS_DAYS: Final = "business_days"
+FIRST_DAYS: Final = "first_days"
+_DAY: Final = 24 * 3600
+_SATURDAY: Final = 5
 DECLINED: Final = "Your card was declined."
 
 
@@ -113,7 +118,7 @@ def succeed(state: State, intent: Json, charge: Json) -> None:
             charge["amount"],
             charge["currency"],
             charge["id"],
-            now + int(state.store.setting(AVAILABLE_AFTER, AVAILABLE_AFTER_SECONDS)),
+            available_on(state, now),
             charge_fee(charge["amount"]),
             "charge",
         ),
@@ -131,6 +136,22 @@ def succeed(state: State, intent: Json, charge: Json) -> None:
     state.save(intent)
     state.emit("charge.succeeded", charge)
     state.emit("payment_intent.succeeded", intent)
+
+
+def available_on(state: State, now: int) -> int:
+    """Return when a charge's money is available: after seconds, or business days (longer for the first charges)."""
+    days: int | None = state.store.setting(BUSINESS_DAYS, None)
+    if days is None:
+        return now + int(state.store.setting(AVAILABLE_AFTER, AVAILABLE_AFTER_SECONDS))
+    charges = state.store.rows("SELECT min(available_on) AS first FROM movement WHERE net > 0")
+    first: int | None = charges[0]["first"]
+    if first is None or now < first:  # until the first money is there, a new platform waits for all of it
+        return first or now + int(state.store.setting(FIRST_DAYS, 14)) * _DAY
+    moment = now
+    while days > 0:
+        moment += _DAY
+        days -= time.gmtime(moment).tm_wday < _SATURDAY
+    return moment
 
 
 def await_bank(state: State, intent: Json, charge: Json) -> None:

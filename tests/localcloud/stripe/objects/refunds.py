@@ -1,10 +1,15 @@
 """Refunds, over the API or by hand in the dashboard."""
 
+from typing import Final
+
 from localcloud.stripe.http.errors import ApiError, Json, invalid
 from localcloud.stripe.http.lists import listed
-from localcloud.stripe.objects.balance import Movement, move
+from localcloud.stripe.objects.balance import Movement, available, insufficient, move
 from localcloud.stripe.objects.metadata import merged
 from localcloud.stripe.state.state import Call, State
+
+NEED_BALANCE: Final = "refunds_need_balance"
+STAY_PENDING: Final = "refunds_stay_pending"
 
 
 def create_refund(state: State, call: Call) -> Json:
@@ -27,6 +32,8 @@ def create_refund(state: State, call: Call) -> Json:
             else f"Refund amount ({_dollars(amount)}) is greater than charge amount ({_dollars(left)})"
         )
         raise ApiError(message, param="amount")
+    if state.store.setting(NEED_BALANCE, 0) and available(state, charge["currency"]) < amount:
+        raise insufficient()
     return refund(state, charge, amount, params.get("reason"), merged({}, params.get("metadata")))
 
 
@@ -46,13 +53,12 @@ def refund(state: State, charge: Json, amount: int, reason: str | None, metadata
             "reason": reason,
             "receipt_number": None,
             "source_transfer_reversal": None,
-            "status": "succeeded",
+            "status": "pending",
             "transfer_reversal": None,
         },
     )
-    booked = move(state, Movement("refund", -amount, charge["currency"], made["id"], int(state.now())))
-    made["balance_transaction"] = booked["id"]
-    state.save(made)
+    if not state.store.setting(STAY_PENDING, 0):
+        _take(state, made)
     previous = {"amount_refunded": charge["amount_refunded"], "refunded": charge["refunded"]}
     _count(state, charge, amount)
     state.emit("refund.created", made)
@@ -60,15 +66,33 @@ def refund(state: State, charge: Json, amount: int, reason: str | None, metadata
     return made
 
 
+def settle_refund(state: State, refund_id: str) -> Json:
+    """Let a pending refund succeed. Raises ApiError."""
+    made = state.require("refund", refund_id)
+    if made["status"] != "pending":
+        raise ApiError(f"Refund {refund_id} is {made['status']}.")
+    _take(state, made)
+    state.emit("refund.updated", made)
+    return made
+
+
+def _take(state: State, made: Json) -> None:
+    booked = move(state, Movement("refund", -made["amount"], made["currency"], made["id"], int(state.now())))
+    made.update(status="succeeded", balance_transaction=booked["id"])
+    state.save(made)
+
+
 def fail_refund(state: State, refund_id: str) -> Json:
     """Let the customer's bank refuse a refund; its money comes back to us. Raises ApiError."""
     made = state.require("refund", refund_id)
-    if made["status"] != "succeeded":
+    if made["status"] not in ("succeeded", "pending"):
         raise ApiError(f"Refund {refund_id} is {made['status']}.")
     charge = state.require("charge", made["charge"])
     kind, now = "refund_failure", int(state.now())
-    booked = move(state, Movement(kind, made["amount"], made["currency"], made["id"], now))
-    made.update(status="failed", failure_reason="expired_or_canceled_card", failure_balance_transaction=booked["id"])
+    if made["status"] == "succeeded":
+        booked = move(state, Movement(kind, made["amount"], made["currency"], made["id"], now))
+        made["failure_balance_transaction"] = booked["id"]
+    made.update(status="failed", failure_reason="expired_or_canceled_card")
     state.save(made)
     _count(state, charge, -made["amount"])
     state.emit("refund.failed", made)

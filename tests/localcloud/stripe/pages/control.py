@@ -13,7 +13,7 @@ from localcloud.stripe.objects import checkout, connect, disputes, funds, payout
 from localcloud.stripe.objects.balance import DEFAULT_CURRENCY
 from localcloud.stripe.objects.checkout import Choice
 from localcloud.stripe.objects.disputes import Claim, DisputeEnd
-from localcloud.stripe.objects.payments import AVAILABLE_AFTER, Payer
+from localcloud.stripe.objects.payments import AVAILABLE_AFTER, BUSINESS_DAYS, FIRST_DAYS, Payer
 from localcloud.stripe.state import books
 from localcloud.stripe.state.state import Call, State
 from localcloud.stripe.state.webhooks import Delivered, Name, Order, Retries, Webhooks, signature
@@ -118,6 +118,19 @@ class StripeControl:
         found = self._state.require("charge", self._charge(charge))
         return int(found["amount"]) - int(found["amount_refunded"])
 
+    def refunds_need_balance(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 (also from JSON)
+        """Let refunds be refused while the available balance is short, as for a platform that may not go below zero."""
+        self._state.store.settle(refunds.NEED_BALANCE, int(on))
+
+    def refunds_stay_pending(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 (also from JSON)
+        """Let future refunds stay pending until they are settled or fail."""
+        self._state.store.settle(refunds.STAY_PENDING, int(on))
+
+    def settle_refund(self, refund: str) -> Json:
+        """Let a pending refund succeed."""
+        with self._state.store.transaction():
+            return self._shown(refunds.settle_refund(self._state, refund))
+
     def fail_refund(self, refund: str) -> Json:
         """Let the customer's bank refuse a refund."""
         with self._state.store.transaction():
@@ -181,6 +194,11 @@ class StripeControl:
     def available_after(self, seconds: float) -> None:
         """Let future charges become available after so many seconds (by default two days)."""
         self._state.store.settle(AVAILABLE_AFTER, seconds)
+
+    def available_in(self, business_days: int = 2, first_days: int = 14) -> None:
+        """Let charges become available after business days, and the first ones of the account after so many days."""
+        self._state.store.settle(BUSINESS_DAYS, business_days)
+        self._state.store.settle(FIRST_DAYS, first_days)
 
     # Webhooks
 

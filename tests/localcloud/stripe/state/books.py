@@ -81,6 +81,8 @@ def imbalances(state: State) -> list[str]:
     refunded = Counter[str]()
     for each in found.refunds:
         refunded[each["charge"]] += each["amount"]
+    for each in state.store.everything("refund"):
+        refunded[each["charge"]] += each["amount"] if each["status"] == "pending" else 0
     wrong += [f"{each['id']}: refunds" for each in found.charges if refunded[each["id"]] != each["amount_refunded"]]
     reversed_ = Counter[str]()
     for each in found.reversals:

@@ -37,7 +37,8 @@ _MOVEMENTS: Final[dict[str, MovementKind]] = {
 }
 
 _BALANCE: Final[LiteralString] = """
-SELECT coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance,
+SELECT coalesce((SELECT greatest(b.balance - frozen_credits(b.user_id), 0) FROM credit_balances b
+                  WHERE b.user_id = %(user_id)s), 0) AS balance,
        (SELECT p.credits FROM plans p WHERE p.code = %(plan)s) AS price
 """
 
@@ -50,7 +51,9 @@ WITH page AS (
     WHERE credit_account = %(account)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s + 1)
 )
 SELECT page.id, page.kind, page.credits, page.intake_id AS session_id, page.created_at,
-       coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance
+       coalesce((SELECT b.balance FROM credit_balances b WHERE b.user_id = %(user_id)s), 0) AS balance,
+       coalesce((SELECT least(b.balance, frozen_credits(b.user_id)) FROM credit_balances b
+                  WHERE b.user_id = %(user_id)s), 0) AS frozen
   FROM (SELECT) AS always LEFT JOIN page ON true
  ORDER BY page.id DESC LIMIT %(limit)s + 1
 """
@@ -105,9 +108,14 @@ class CreditMovement(ResponseModel):
 
 
 class Credits(ResponseModel):
-    """What a customer can spend, and how the balance came about, newest first."""
+    """What a customer has, and how the balance came about, newest first.
+
+    Attributes:
+        frozen: as many of the balance cannot be spent, as the payment of their pack is disputed.
+    """
 
     balance: int
+    frozen: int
     history: list[CreditMovement]
     next_cursor: str | None
 
@@ -142,6 +150,7 @@ def credits_of(database: Database, user_id: UUID, limit: str | None = None, curs
     shown = [row for row in rows[:size] if row["id"] is not None]
     return Credits(
         balance=rows[0]["balance"],
+        frozen=rows[0]["frozen"],
         history=[_movement(row) for row in shown],
         next_cursor=str(shown[-1]["id"]) if len(rows) > size else None,
     )

@@ -95,6 +95,8 @@ SELECT EXISTS (SELECT FROM stripe_disputes
                   AND status IN ('needs_response', 'under_review')) AS open
 """
 
+_HOLD_WHAT_ITS_CREDITS_PAID_FOR: Final[LiteralString] = "SELECT hold_disputed_credits(%(user_id)s)"
+
 _REFUNDED_TOTAL: Final[LiteralString] = """
 SELECT coalesce(sum(cents), 0)::bigint AS cents, coalesce(bool_or(kind = 'dispute'), false) AS lost,
        max(id) FILTER (WHERE kind = 'refund') AS refund_id
@@ -215,6 +217,8 @@ def _catch_up(connection: psycopg.Connection[Row], checkout: Row) -> None:
     for loss in losses:
         _book(connection, payment, loss, losses)
     connection.execute(_REST_OF_WON, {**payment, **moved})
+    if payment["kind"] == "pack":
+        connection.execute(_HOLD_WHAT_ITS_CREDITS_PAID_FOR, payment)
     if payment["intake_id"] is not None:
         _adjust_refund(connection, payment, undone)
         _hold_or_release(connection, payment)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import stripe
     from stripe.params import TransferCreateParams
 
-_BALANCE_SHORT: Final = frozenset({"balance_insufficient", "insufficient_funds"})
 _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid", "resource_missing"})
 
 _READ: Final[LiteralString] = """
@@ -175,8 +174,8 @@ def _transfer(database: Database, client: "stripe.StripeClient", payout: Row, di
 
 def _refused(database: Database, client: "stripe.StripeClient", payout: Row, refused: StripeRefused) -> NotYet:
     """Nothing moved: wait for what is missing, or try again later."""
-    if refused.code in _BALANCE_SHORT:
-        return NotYet("balance", refused.reason)
+    if refused.code in lease.BALANCE_SHORT:
+        return lease.until_there_is_money(refused)
     if refused.code in _CANNOT_TAKE and payout["stripe_account_id"] is not None:
         try:
             if not takes_transfers(database, client, payout["stripe_account_id"]):

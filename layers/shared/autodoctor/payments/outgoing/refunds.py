@@ -101,6 +101,8 @@ def _refused(
             before = []
         if before:
             return _sent(database, refund, before)
+    if refused.code in lease.BALANCE_SHORT:
+        return lease.until_there_is_money(refused)
     if refused.code == _DISPUTED:
         return _disputed(database, client, refund, refused)
     return NotYet("retry", refused.reason)

@@ -17,7 +17,7 @@ import psycopg
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.observability import logger
-from autodoctor.payments.stripe.calls import OutcomeUnknown
+from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused
 from autodoctor.payments.stripe.connect import KEY_HOURS
 from autodoctor.web.schemas import ResponseModel
 
@@ -32,6 +32,12 @@ MARGIN_SECONDS: Final = 40.0
 
 PARK: Final = timedelta(hours=6)
 """When to look again at a job that waits for somebody else; a webhook usually ends the wait sooner."""
+
+BALANCE_SHORT: Final = frozenset({"balance_insufficient", "insufficient_funds"})
+"""Stripe's codes where our balance does not have the money yet."""
+
+BALANCE_WAIT: Final = timedelta(hours=1)
+"""Money of charges becomes available in business days, for a new platform after up to two weeks."""
 
 BACK_OFF: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 120, 240, 480, 720, 1440, 1440))
 """The wait after each counted attempt. The tenth refusal gives up, after 2.1 days; a job whose outcome is unknown is
@@ -98,6 +104,7 @@ class Unsent(ResponseModel):
             onboarding or for the end of a dispute are not counted.
         onboarding: payouts that wait for a mechanic's onboarding.
         disputed: payouts and refunds that wait for the end of a dispute.
+        balance: payouts and refunds that wait for our balance.
         held: payouts with a hold, which an admin releases, or the end of its reason.
     """
 
@@ -105,6 +112,7 @@ class Unsent(ResponseModel):
     age_seconds: int = 0
     onboarding: int = 0
     disputed: int = 0
+    balance: int = 0
     held: int = 0
 
 
@@ -181,6 +189,7 @@ SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
            AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute'))), 0)::bigint AS age_seconds,
        count(*) FILTER (WHERE state = 'due' AND waits_for = 'onboarding') AS onboarding,
        count(*) FILTER (WHERE waits_for = 'dispute') AS disputed,
+       count(*) FILTER (WHERE state = 'due' AND waits_for = 'balance') AS balance,
        count(*) FILTER (WHERE state = 'held' AND waits_for = 'release') AS held
   FROM stripe_jobs WHERE state IN ('due', 'held', 'sending', 'failed')
 """
@@ -221,6 +230,14 @@ def _attempt(database: Database, client: "stripe.StripeClient", kind: JobKind, c
         reason = ended.error or f"waited for {ended.waits_for}"
         return database.transaction(lambda connection: kind.give_up(connection, job, reason))
     return database.transaction(lambda connection: reschedule(connection, job, ended))
+
+
+def until_there_is_money(refused: StripeRefused) -> NotYet:
+    """Wait for our balance, which is the platform's to fill: so it costs no attempt, and is never given up.
+
+    Operators are told (the alert `money_waits_for_balance`), and nobody else.
+    """
+    return NotYet("balance", refused.reason, uncounted=True, after=BALANCE_WAIT)
 
 
 def after_the_last(job: Row) -> NotYet | None:

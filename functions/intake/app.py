@@ -12,6 +12,7 @@ from autodoctor.errors import (
     PaymentsUnavailable,
     SessionBusy,
     TooManyRequests,
+    WithdrawnTooOften,
 )
 from autodoctor.events.publish import Publisher
 from autodoctor.intake.card import CheckoutOpened
@@ -48,6 +49,7 @@ def publish_session(answer: SessionCreated | CheckoutOpened) -> None:
         PaymentsUnavailable,
         SessionBusy,
         TooManyRequests,
+        WithdrawnTooOften,
     ],
     status={SessionCreated: 201, CheckoutOpened: 202},
     metric="Intakes",

@@ -75,7 +75,7 @@ MAY_INSERT = {
         *("id", "kind", "user_id", "intake_id", "pack_code", "credits", "title", "amount_cents", "currency"),
         *("request_hash", "signed_name", "waiver_version", "idempotency_key"),
     },
-    "stripe_refunds": {"id", "payment_intent_id", "amount_cents", "failed"},
+    "stripe_refunds": {"id", "payment_intent_id", "amount_cents", "pending", "failed"},
     "stripe_disputes": {
         *("id", "payment_intent_id", "amount_cents", "currency", "status", "withdrawn_cents", "reinstated_cents")
     },
@@ -120,7 +120,7 @@ MAY_UPDATE = {
         *("fee_due_at", "fee_booked_at", "refunds_due_at"),
     },
     "stripe_events": {"handled_at", "outcome"},
-    "stripe_refunds": {"failed", "booked", "part", "bookings"},
+    "stripe_refunds": {"pending", "failed", "booked", "part", "bookings"},
     "stripe_disputes": {
         *("status", "withdrawn_cents", "reinstated_cents", "booked", "lost_cents", "part", "bookings"),
         *("fees_due_at", "updated_at"),

@@ -155,6 +155,18 @@ class ActiveSessionExists(Conflict):
         )
 
 
+class WithdrawnTooOften(Conflict):
+    """The customer paid by card and gave up as often as one may in 24 hours."""
+
+    slug, title = "withdrawn-too-often", "Withdrawn too often"
+
+    def __init__(self, times: int) -> None:
+        super().__init__(
+            f"You paid by card and gave up {times} times in 24 hours. Pay with credits, or try again tomorrow.",
+            withdrawn=times,
+        )
+
+
 class PaymentProcessing(Conflict):
     """The customer has paid for an intake, and the payment is not confirmed yet."""
 

@@ -29,6 +29,7 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """,
     "UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'",
     "UPDATE limits SET most = 1000000",  # a handful of people do in minutes what others do in years
+    "INSERT INTO settings (key, value) VALUES ('withdrawn_payments_per_day', '1000000')",
 )
 # A lease of 300 s with less than 275 left was taken more than 25 s ago: by a process that was killed, or is about to
 # give up, whom being overtaken must not harm either. What is locked now is left alone: it moves by itself.

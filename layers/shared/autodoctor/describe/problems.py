@@ -213,6 +213,12 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Change the existing one (PATCH /api/admin/mechanics/{mechanicId}).",
         {"mechanicId": "The existing mechanic."},
     ),
+    "withdrawn-too-often": Guide(
+        "The customer paid requests by card and gave them up, as often in 24 hours as the operator allows. Nothing was "
+        "stored. Each such payment is refunded in full, but costs the platform Stripe's fee.",
+        "Pay with credits, or try again when the first of them is 24 hours old.",
+        {"withdrawn": "How many there were in 24 hours."},
+    ),
     "payout-over": Guide(
         "The payout cannot be held: it was sent, or its customer has all of it back.",
         "To take back money that was sent, reverse the transfer in Stripe's dashboard.",

@@ -100,6 +100,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "QuoteDecided.status": "declined",
     "CreditPackExists.code": "ten",
     "PayoutOver.payoutState": "sent",
+    "WithdrawnTooOften.withdrawn": 3,
     "Ended.status": "completed",
     "Ended.alreadyEnded": False,
     "PastSession.status": "completed",

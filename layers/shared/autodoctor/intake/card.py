@@ -7,7 +7,7 @@ from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.errors import IntakeNotFound, PaymentProcessing, SessionBusy, TooManyRequests
+from autodoctor.errors import IntakeNotFound, PaymentProcessing, SessionBusy, TooManyRequests, WithdrawnTooOften
 from autodoctor.ids import new_id
 from autodoctor.intake.create import ATTEMPTS, Funding, attempt_intake, intake_parameters
 from autodoctor.intake.request import IntakeRequest
@@ -46,6 +46,11 @@ SELECT i.id AS intake_id, coalesce(c.status, 'paid') AS status, s.id AS session_
   LEFT JOIN checkouts c ON c.intake_id = i.id
   LEFT JOIN sessions s ON s.id = i.id
  WHERE i.id = %(intake_id)s AND u.user_id = %(user_id)s
+"""
+
+# Each costs Stripe's fee, which it keeps when the payment is refunded.
+_WITHDRAWN: Final[LiteralString] = """
+SELECT withdrawn_payments(%(user_id)s) AS times, number_setting('withdrawn_payments_per_day', 3) AS most
 """
 
 CARD: Final = Funding(
@@ -97,10 +102,12 @@ def start_card_intake(
         verified_email: the address that the customer's sign-in has verified.
 
     Raises:
+        WithdrawnTooOften: the customer paid and gave up as often as one may in 24 hours.
         PaymentProcessing: an intake is paid but not confirmed yet.
         PaymentsUnavailable: Stripe gave no page; asking again is safe.
         Problem: whatever `start_intake` raises.
     """
+    _refuse_after_many_withdrawals(database, user_id)
     parameters = {
         **intake_parameters(user_id, intake, idempotency_key, verified_email),
         "checkout_id": new_id(),
@@ -122,6 +129,12 @@ def intake_status(database: Database, user_id: UUID, intake_id: UUID) -> IntakeS
     if found is None:
         raise IntakeNotFound
     return IntakeStatus(**found)
+
+
+def _refuse_after_many_withdrawals(database: Database, user_id: UUID) -> None:
+    found = database.one(_WITHDRAWN, {"user_id": user_id})
+    if found is not None and found["times"] >= found["most"]:
+        raise WithdrawnTooOften(found["times"])
 
 
 def refuse_while_processing(database: Database, parameters: Row) -> None:

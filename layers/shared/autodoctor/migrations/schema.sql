@@ -35,6 +35,7 @@ BEGIN
    WHERE m.user_id = by_user AND m.status = 'active'
      AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
      AND visible_now(a, m.id, m.workshop_id)
+     AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
   RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;
   IF NOT FOUND THEN
     RETURN;
@@ -116,6 +117,9 @@ BEGIN
   IF TG_OP = 'INSERT' THEN
     IF NEW.status NOT IN ('pending_waiver', 'queued', 'offered') THEN
       RAISE EXCEPTION 'an assignment starts pending_waiver, queued or offered, not %', NEW.status USING ERRCODE = 'AD001';
+    END IF;
+    IF NEW.attempt = 1 THEN
+      NEW.precedence := queue_precedence(NEW.session_id);
     END IF;
   ELSE
     source := OLD.status;
@@ -310,6 +314,42 @@ $$;
 
 COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 
+CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean, others text[], unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  by_user uuid := (SELECT c.user_id FROM realtime_connections c
+                    WHERE c.connection_id = by_connection AND c.expires_at > clock_timestamp());
+  was record;
+  entered record;
+BEGIN
+  IF (party_of(of_session, by_user)).role IS NULL THEN
+    RETURN;
+  END IF;
+  PERFORM count_against('room_entries', by_user);
+  SELECT s.customer_present, s.mechanic_present INTO was FROM sessions s WHERE s.id = of_session;
+  SELECT * INTO entered FROM enter_room(of_session, by_user, by_connection);
+  IF entered.bound IS NOT TRUE THEN
+    RETURN;
+  END IF;
+  customer_present := entered.customer_present;
+  mechanic_present := entered.mechanic_present;
+  came := (was.customer_present, was.mechanic_present) <> (entered.customer_present, entered.mechanic_present);
+  unpublished := CASE WHEN came THEN unpublished_events(of_session) ELSE '[]' END;
+  -- What is being written has committed then, and who writes next sees the connection: nothing falls in between.
+  PERFORM FROM rooms r WHERE r.session_id = of_session FOR SHARE;
+  SELECT r.customer_read, r.mechanic_read, r.latest INTO STRICT customer_read, mechanic_read, latest FROM rooms r
+   WHERE r.session_id = of_session;
+  messages := messages_between(of_session, after, NULL, most);
+  others := array_remove(room_connections(of_session, party_of(of_session, by_user)), by_connection);
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) IS 'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, whether that has changed, and the other connections; no row if the user is no party.';
+
 CREATE FUNCTION public.blank_room(of_session uuid) RETURNS integer
     LANGUAGE sql
     AS $$
@@ -405,6 +445,7 @@ CREATE TABLE public.session_assignments (
     session_id uuid NOT NULL,
     attempt integer DEFAULT 1 NOT NULL,
     urgent boolean DEFAULT false NOT NULL,
+    precedence smallint DEFAULT 2 NOT NULL,
     available_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     workshop_id uuid,
     declined_by uuid[],
@@ -421,6 +462,7 @@ CREATE TABLE public.session_assignments (
     CONSTRAINT session_assignments_attempt_check CHECK ((attempt > 0)),
     CONSTRAINT session_assignments_end_is_stamped CHECK (((status = ANY (ARRAY['declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])) = (ended_at IS NOT NULL))),
     CONSTRAINT session_assignments_offer_is_complete CHECK (((status <> ALL (ARRAY['offered'::text, 'declined'::text])) OR ((mechanic_id IS NOT NULL) AND (offer_expires_at IS NOT NULL)))),
+    CONSTRAINT session_assignments_precedence_check CHECK (((precedence >= 0) AND (precedence <= 2))),
     CONSTRAINT session_assignments_queued_has_a_time CHECK (((status <> ALL (ARRAY['queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text])) OR (queued_at IS NOT NULL))),
     CONSTRAINT session_assignments_queued_is_unassigned CHECK (((status <> ALL (ARRAY['pending_waiver'::text, 'queued'::text])) OR ((mechanic_id IS NULL) AND (offer_expires_at IS NULL)))),
     CONSTRAINT session_assignments_status_known CHECK ((status = ANY (ARRAY['pending_waiver'::text, 'queued'::text, 'offered'::text, 'accepted'::text, 'declined'::text, 'completed'::text, 'cancelled'::text, 'expired'::text])))
@@ -431,13 +473,15 @@ COMMENT ON TABLE public.session_assignments IS 'One attempt to give a session to
 
 COMMENT ON COLUMN public.session_assignments.attempt IS '1 for the first, one more after each decline, lapsed offer or release.';
 
-COMMENT ON COLUMN public.session_assignments.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN public.session_assignments.urgent IS 'Whether the customer calls it urgent.';
+
+COMMENT ON COLUMN public.session_assignments.precedence IS 'The queue lists lower ones first, see queue_precedence(); set when the assignment is made, by trigger.';
 
 COMMENT ON COLUMN public.session_assignments.available_at IS 'Not shown before this instant (a scheduled session''s lead time).';
 
 COMMENT ON COLUMN public.session_assignments.workshop_id IS 'Only this workshop''s mechanics see it; null: every mechanic.';
 
-COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before; they do not see it again; null: nobody.';
+COMMENT ON COLUMN public.session_assignments.declined_by IS 'Mechanics who declined this session before or gave it back, or whom its customer had replaced; they do not see it again; null: nobody.';
 
 COMMENT ON COLUMN public.session_assignments.queued_at IS 'When the customer began to wait; inherited by the next assignment.';
 
@@ -1194,14 +1238,18 @@ COMMENT ON FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connecti
 
 CREATE TABLE public.erasures (
     user_id uuid NOT NULL,
+    role text DEFAULT 'customer'::text NOT NULL,
     erased_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     erased_by text NOT NULL,
-    sessions integer NOT NULL
+    sessions integer NOT NULL,
+    CONSTRAINT erasures_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
 );
 
-COMMENT ON TABLE public.erasures IS 'Proof that a customer''s personal data was erased on request; never changed.';
+COMMENT ON TABLE public.erasures IS 'Proof that a person''s data was erased on request; never changed.';
 
-COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the customer''s token.';
+COMMENT ON COLUMN public.erasures.user_id IS 'The sub of the person''s token.';
+
+COMMENT ON COLUMN public.erasures.role IS 'As what: one who was both a customer and a mechanic is erased as each.';
 
 COMMENT ON COLUMN public.erasures.erased_at IS 'When the data was erased.';
 
@@ -1221,7 +1269,7 @@ BEGIN
   IF erased IS NULL THEN
     RETURN NULL;
   END IF;
-  SELECT * INTO done FROM erasures WHERE user_id = customer_user;
+  SELECT * INTO done FROM erasures WHERE user_id = customer_user AND role = 'customer';
   IF FOUND THEN
     RETURN done;
   END IF;
@@ -1257,6 +1305,50 @@ END
 $$;
 
 COMMENT ON FUNCTION public.erase_customer(customer_user uuid, operator text) IS 'Removes a customer''s personal data from every row, for ever, and returns the proof; the first proof if it was done before, null if there is no such customer. Raises AD010 while a session is active or a payment is open. For the owner.';
+
+CREATE FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) RETURNS public.erasures
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  done erasures;
+  erased uuid;
+  touched integer;
+BEGIN
+  SELECT id INTO erased FROM mechanics WHERE user_id = mechanic_user FOR NO KEY UPDATE;
+  IF erased IS NULL THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic';
+  IF FOUND THEN
+    RETURN done;
+  END IF;
+  IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
+     OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
+     OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending')) THEN
+    RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
+  END IF;
+
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', available_until = NULL WHERE id = erased;
+  SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
+  -- the notes stay: they are the customer's record, about a car
+  UPDATE session_messages SET text = ''
+   WHERE session_id IN (SELECT p.session_id FROM session_participants p WHERE p.mechanic_id = erased)
+     AND mechanic_id = erased AND text <> '';
+  UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
+  UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = mechanic_user;
+  DELETE FROM notification_preferences WHERE user_id = mechanic_user;
+  DELETE FROM notification_locales WHERE user_id = mechanic_user;
+  DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
+  DELETE FROM realtime_connections WHERE user_id = mechanic_user;
+  INSERT INTO erasures (user_id, role, erased_by, sessions)
+  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
+  RETURN done;
+END
+$$;
+
+COMMENT ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) IS 'Removes a mechanic''s personal data from every row, for ever, and suspends the mechanic; returns the proof, the first one if it was done before, null if there is no such mechanic. Raises AD010 while a session is active or money is owed. For the owner.';
 
 CREATE FUNCTION public.escalation_needs_release(session uuid, cents bigint) RETURNS boolean
     LANGUAGE sql STABLE
@@ -1396,6 +1488,14 @@ $$;
 
 COMMENT ON FUNCTION public.first_picture(session uuid) IS 'The first picture of the intake, which mechanics see with the request; null: there is none.';
 
+CREATE FUNCTION public.first_reply_time() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('first_reply_seconds', 180)
+$$;
+
+COMMENT ON FUNCTION public.first_reply_time() IS 'How long a mechanic who accepted may leave a customer in the room without a word.';
+
 CREATE FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
@@ -1461,19 +1561,22 @@ $$;
 
 COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the absent party that follow from its new status.';
 
-CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS void
+CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS uuid
     LANGUAGE plpgsql
     AS $$
+DECLARE
+  was_in uuid;
 BEGIN
   LOOP -- the room before the row: whoever enters one locks them in this order
-    PERFORM leave_room(gone, at);
+    was_in := coalesce(leave_room(gone, at), was_in);
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
+  RETURN was_in;
 END
 $$;
 
-COMMENT ON FUNCTION public.forget_connection(gone text, at timestamp with time zone) IS 'Removes a connection that has ended; its user leaves the room it was bound to.';
+COMMENT ON FUNCTION public.forget_connection(gone text, at timestamp with time zone) IS 'Removes a connection that has ended; its user leaves the room it was bound to. Returns that session; null if it was bound to none.';
 
 CREATE FUNCTION public.forget_idempotency_keys(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -1556,6 +1659,27 @@ END
 $$;
 
 COMMENT ON FUNCTION public.forget_old_files(batch integer) IS 'Ends up to batch files that are past files_kept_for(), or that no intake has named for a day; returns how many.';
+
+CREATE FUNCTION public.forget_old_messages(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  room uuid;
+  changed integer := 0;
+BEGIN
+  FOR room IN SELECT r.session_id FROM rooms r WHERE r.session_id IN (SELECT rooms_to_empty(batch)) AND r.kept
+                 FOR NO KEY UPDATE SKIP LOCKED
+  LOOP
+    PERFORM blank_room(room);
+    UPDATE rooms SET kept = false WHERE session_id = room;
+    changed := changed + 1;
+  END LOOP;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.forget_old_messages(batch integer) IS 'Empties the words of both parties in up to batch rooms that are past messages_kept_for(); returns how many.';
 
 CREATE FUNCTION public.frozen_credits(of_user uuid) RETURNS bigint
     LANGUAGE sql STABLE
@@ -1953,6 +2077,7 @@ CREATE FUNCTION public.may_be_offered(mechanic uuid, workshop uuid, shown_at tim
      WHERE m.id = mechanic AND m.status = 'active' AND (workshop IS NULL OR m.workshop_id = workshop)
        AND (shown_at > clock_timestamp() -- a mechanic who is away or busy now may be free by then
             OR is_available(m.id, m.available_until)
+               AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
                AND NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL)))
 $$;
 
@@ -2133,6 +2258,7 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
     WHEN 'accepted'          THEN 'A mechanic has accepted the request.'
     WHEN 'released'          THEN 'The mechanic gave the request back. It is in the queue again, at its old place.'
     WHEN 'replaced'          THEN 'The customer asked for another mechanic. The request is at the head of the queue.'
+    WHEN 'reply_late'        THEN 'The mechanic has not written yet. The customer may wait, or ask for another mechanic.'
     WHEN 'mechanic_absent'   THEN 'The mechanic did not come. The request is in the queue again, at its old place.'
     WHEN 'customer_joined'   THEN 'The customer is here.'
     WHEN 'mechanic_joined'   THEN 'The mechanic is here.'
@@ -2224,15 +2350,17 @@ BEGIN
   END IF;
   SELECT e.actor, e.actor_id INTO STRICT cause FROM session_assignment_events e
    WHERE e.session_id = NEW.session_id ORDER BY e.id DESC LIMIT 1;
-  IF NEW.status = 'declined' THEN
+  IF NEW.status = 'declined' OR (OLD.status = 'accepted' AND cause.actor IN ('mechanic', 'customer')) THEN
     refused := refused || NEW.mechanic_id;
   END IF;
   INSERT INTO session_assignments
-    (id, session_id, attempt, status, workshop_id, urgent, available_at, queued_at, declined_by, actor, actor_id)
+    (id, session_id, attempt, status, workshop_id, urgent, precedence, available_at, queued_at, declined_by, actor,
+     actor_id)
   VALUES
     (next_id, NEW.session_id, NEW.attempt + 1,
      CASE WHEN NEW.queued_at IS NULL THEN 'pending_waiver' ELSE 'queued' END,
-     NEW.workshop_id, NEW.urgent, NEW.available_at, NEW.queued_at, refused, cause.actor, cause.actor_id);
+     NEW.workshop_id, NEW.urgent, NEW.precedence, NEW.available_at, NEW.queued_at, refused, cause.actor,
+     cause.actor_id);
   UPDATE sessions SET current_assignment_id = next_id WHERE id = NEW.session_id AND current_assignment_id = NEW.id;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'assignment % is not the current one of its session', NEW.id USING ERRCODE = 'AD005';
@@ -2284,7 +2412,7 @@ CREATE FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uu
   SELECT (workshop IS NULL OR workshop = of_workshop) AND to_mechanic = ANY (declined_by) IS NOT TRUE
 $$;
 
-COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has not declined it.';
+COMMENT ON FUNCTION public.open_to(workshop uuid, declined_by uuid[], to_mechanic uuid, of_workshop uuid) IS 'Whether a queued request, of this workshop or general, is for this mechanic of that workshop, who has neither declined it nor given it back.';
 
 CREATE FUNCTION public.open_unreachable_requests(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2532,14 +2660,14 @@ CREATE FUNCTION public.queue_positions(user_ids uuid[] DEFAULT NULL::uuid[]) RET
 #variable_conflict use_column
 DECLARE
   wanted uuid[];
-  last_calm boolean := true;
+  last_precedence smallint := 2;
   last_queued_at timestamptz := 'infinity';
   last_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 BEGIN
   IF user_ids IS NOT NULL THEN -- later customers do not matter to them
     wanted := ARRAY(SELECT s.id FROM customers c JOIN sessions s ON s.customer_id = c.id AND s.ended_at IS NULL
                      WHERE c.user_id = ANY (user_ids));
-    SELECT NOT a.urgent, a.queued_at, a.id INTO last_calm, last_queued_at, last_id
+    SELECT a.precedence, a.queued_at, a.id INTO last_precedence, last_queued_at, last_id
       FROM session_assignments a
      WHERE a.session_id = ANY (wanted) AND a.ended_at IS NULL
        AND a.status IN ('queued', 'offered') AND a.available_at <= now()
@@ -2556,9 +2684,9 @@ BEGIN
            CASE WHEN a.status = 'offered' AND a.offer_expires_at <= now() THEN 'queued' ELSE a.status END AS status
       FROM (SELECT * FROM session_assignments q
              WHERE q.status IN ('queued', 'offered') AND q.available_at <= now()
-               AND ((NOT q.urgent), q.queued_at, q.id) <= (last_calm, last_queued_at, last_id)
-             ORDER BY (NOT q.urgent), q.queued_at, q.id LIMIT 1000) AS a
-    WINDOW in_order AS (ORDER BY (NOT a.urgent), a.queued_at, a.id)
+               AND (q.precedence, q.queued_at, q.id) <= (last_precedence, last_queued_at, last_id)
+             ORDER BY q.precedence, q.queued_at, q.id LIMIT 1000) AS a
+    WINDOW in_order AS (ORDER BY a.precedence, a.queued_at, a.id)
   ), duty AS MATERIALIZED (
     SELECT m.id, m.workshop_id,
            NOT EXISTS (SELECT FROM sessions b WHERE b.mechanic_id = m.id AND b.ended_at IS NULL) AS free,
@@ -2616,6 +2744,26 @@ END
 $$;
 
 COMMENT ON FUNCTION public.queue_positions(user_ids uuid[]) IS 'The queue positions sent to customers among the first 1,000 of the queue (these users, or all): the best place of the request in the lists of the mechanics on duty who would be shown it, 1 being next; how many of those mechanics have no session; and the estimate. Before its lead time a scheduled session has no place.';
+
+CREATE FUNCTION public.queue_precedence(session uuid) RETURNS smallint
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  asked record;
+BEGIN
+  SELECT i.urgent, i.funding, i.customer_id INTO asked FROM intakes i WHERE i.id = session;
+  RETURN CASE
+    WHEN asked.urgent IS NOT TRUE THEN 2
+    WHEN asked.funding <> 'free' THEN 0
+    WHEN EXISTS (SELECT FROM intakes i WHERE i.customer_id = asked.customer_id AND i.id <> session AND i.urgent
+                    AND i.created_at > now() - interval '24 hours') THEN 2
+    WHEN EXISTS (SELECT FROM intakes i JOIN sessions s ON s.id = i.id
+                  WHERE i.customer_id = asked.customer_id AND s.status = 'completed') THEN 1
+    ELSE 2 END;
+END
+$$;
+
+COMMENT ON FUNCTION public.queue_precedence(session uuid) IS 'The place of a session''s request in the queue before waiting time counts: 0: urgent, and paid by card or credits; 1: urgent and free, of a customer who has had a completed session, and no other urgent request for 24 hours; 2: every other.';
 
 CREATE FUNCTION public.quote_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2851,6 +2999,22 @@ $$;
 
 COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
 
+CREATE FUNCTION public.release_pause() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('release_pause_seconds', 900)
+$$;
+
+COMMENT ON FUNCTION public.release_pause() IS 'How long a mechanic who gave back too many sessions accepts none.';
+
+CREATE FUNCTION public.releases_per_hour() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'releases_per_hour'), 3)
+$$;
+
+COMMENT ON FUNCTION public.releases_per_hour() IS 'How many sessions a mechanic may accept and not keep within an hour before a pause follows: the settings table, then 3.';
+
 CREATE FUNCTION public.renew_feed() RETURNS void
     LANGUAGE sql
     AS $$
@@ -2879,6 +3043,59 @@ CREATE FUNCTION public.renew_mechanic_account(mechanic uuid) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION public.renew_mechanic_account(mechanic uuid) IS 'When Stripe rejected or closed a mechanic''s account, for operators and for the mechanic''s own onboarding: the mechanic goes through onboarding again, and unsent payouts go to the new account, failed ones too; false if there is no account.';
+
+CREATE FUNCTION public.replace_mechanic(of_session uuid, by_user uuid) RETURNS TABLE(session_id uuid, session_status text, replaced boolean, due_at timestamp with time zone, unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+BEGIN
+  SELECT s.* INTO session FROM sessions s JOIN customers c ON c.id = s.customer_id
+   WHERE s.id = of_session AND c.user_id = by_user
+     FOR NO KEY UPDATE OF s;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  PERFORM FROM rooms r WHERE r.session_id = of_session FOR NO KEY UPDATE; -- after a message that is being written
+  session_id := session.id;
+  session_status := session.status;
+  due_at := reply_due_at(session);
+  replaced := coalesce(due_at <= clock_timestamp(), false);
+  IF replaced THEN
+    UPDATE sessions s SET status = 'pending', actor = 'customer', actor_id = by_user WHERE s.id = of_session
+    RETURNING s.status INTO STRICT session_status;
+    unpublished := unpublished_events(of_session);
+  ELSIF session.status = 'pending' THEN
+    -- the same request again, until another mechanic accepts
+    replaced := coalesce((SELECT e.actor = 'customer' FROM session_events e
+                           WHERE e.session_id = of_session AND e.from_status = 'waiting' AND e.to_status = 'pending'
+                           ORDER BY e.id DESC LIMIT 1), false);
+    unpublished := '[]';
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.replace_mechanic(of_session uuid, by_user uuid) IS 'Queues a customer''s session again whose mechanic''s first reply is overdue, so that this mechanic does not see it any more. Returns its state, whether it was replaced now or before, and when that may be asked for; no row if the session is not this customer''s.';
+
+CREATE FUNCTION public.reply_due_at(session public.sessions) RETURNS timestamp with time zone
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF session.status <> 'waiting' OR session.mechanic_present OR session.customer_joined_at IS NULL
+     OR EXISTS (SELECT FROM rooms r WHERE r.session_id = session.id AND r.mechanic_written > 0) THEN
+    RETURN NULL;
+  END IF;
+  RETURN greatest(session.accepted_at, session.scheduled_for, session.customer_joined_at, (
+           SELECT max(p.until) FROM session_presence p
+            WHERE p.session_id = session.id AND p.role = 'mechanic' AND p.mechanic_id = session.mechanic_id
+              AND p.until >= session.accepted_at)) + first_reply_time();
+END
+$$;
+
+COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer never joined.';
 
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -2955,6 +3172,18 @@ $$;
 
 COMMENT ON FUNCTION public.role_of(session public.sessions, by_user uuid) IS 'Which party of a session a user is; null: none.';
 
+CREATE FUNCTION public.room_audience(of_session uuid, wanted integer DEFAULT NULL::integer) RETURNS TABLE(message jsonb, customer_present boolean, mechanic_present boolean, connections text[])
+    LANGUAGE sql STABLE ROWS 1
+    AS $$
+  SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
+         s.mechanic_present AND s.ended_at IS NULL,
+         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party)
+    FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
+   WHERE s.id = of_session
+$$;
+
+COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer) IS 'The open connections of a room, who is there, and one message by its number, if one is wanted.';
+
 CREATE FUNCTION public.room_changes_hands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3017,6 +3246,19 @@ CREATE FUNCTION public.room_subject(of_session uuid) RETURNS uuid
 $$;
 
 COMMENT ON FUNCTION public.room_subject(of_session uuid) IS 'The subject of the events of what the parties write: not the session, so that a talkative room holds up no transition in the outbox.';
+
+CREATE FUNCTION public.rooms_to_empty(batch integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE
+    AS $$
+  -- of the rooms that are kept only those made so long ago: their ids, UUIDv7, are below the first one of that time
+  SELECT r.session_id FROM rooms r JOIN sessions s ON s.id = r.session_id
+   WHERE r.kept AND s.ended_at < now() - messages_kept_for()
+     AND r.session_id < (lpad(to_hex((extract(epoch FROM now() - messages_kept_for()) * 1000)::bigint), 12, '0')
+                         || repeat('0', 20))::uuid
+   ORDER BY r.session_id LIMIT batch
+$$;
+
+COMMENT ON FUNCTION public.rooms_to_empty(batch integer) IS 'Up to batch rooms whose session ended messages_kept_for() ago and whose words are still kept, the oldest first.';
 
 CREATE FUNCTION public.rows_are_kept() RETURNS trigger
     LANGUAGE plpgsql
@@ -3359,6 +3601,36 @@ $$;
 
 COMMENT ON FUNCTION public.tell_due_summaries(batch integer) IS 'Writes the events of up to batch summaries that have waited long enough for their notes; returns how many.';
 
+CREATE FUNCTION public.tell_late_replies(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session sessions;
+  told integer := 0;
+BEGIN
+  FOR session IN
+    SELECT s.* FROM sessions s
+     WHERE s.ended_at IS NULL AND s.status = 'waiting' AND s.customer_present AND reply_due_at(s) <= now()
+       AND NOT EXISTS (SELECT FROM late_replies l WHERE l.assignment_id = s.current_assignment_id)
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED
+  LOOP
+    INSERT INTO late_replies (assignment_id) VALUES (session.current_assignment_id) ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      PERFORM room_note(session.id, 'reply_late');
+      PERFORM emit_event('reply.late', jsonb_build_object(
+                'sessionId', session.id, 'assignmentId', session.current_assignment_id,
+                'customerId', session.customer_id, 'mechanicId', session.mechanic_id), session.id);
+      told := told + 1;
+    END IF;
+  END LOOP;
+  RETURN told;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_late_replies(batch integer) IS 'Tells up to batch customers who are in the room that their mechanic''s first reply is overdue, each once; returns how many.';
+
 CREATE TABLE public.session_notes (
     session_id uuid NOT NULL,
     mechanic_id uuid NOT NULL,
@@ -3417,6 +3689,36 @@ CREATE FUNCTION public.tell_of(event_type text, of_session uuid) RETURNS void
 $$;
 
 COMMENT ON FUNCTION public.tell_of(event_type text, of_session uuid) IS 'Writes an event about a session''s summary or notes.';
+
+CREATE FUNCTION public.tell_typing(by_connection text, of_session uuid) RETURNS TABLE(role text, connections text[])
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  by_user uuid;
+  party room_party;
+BEGIN
+  PERFORM set_config('synchronous_commit', 'off', true);
+  UPDATE realtime_connections c SET typing_at = clock_timestamp()
+   WHERE c.connection_id = by_connection AND c.room = of_session AND c.expires_at > clock_timestamp()
+     AND NOT EXISTS (SELECT FROM realtime_connections o
+                      WHERE o.user_id = c.user_id AND o.room = of_session
+                        AND o.typing_at > clock_timestamp() - interval '3 seconds')
+  RETURNING c.user_id INTO by_user;
+  party := party_of(of_session, by_user);
+  IF party.role IS NULL OR party.status NOT IN ('pending', 'waiting', 'live') THEN
+    RETURN;
+  END IF;
+  role := party.role;
+  connections := ARRAY(SELECT c.connection_id FROM realtime_connections c
+                        WHERE c.room = of_session AND c.expires_at > now() AND c.user_id <> by_user
+                          AND c.user_id IN (party.customer_user, party.mechanic_user));
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_typing(by_connection text, of_session uuid) IS 'The role of a party that is typing, and the connections of the other side; no row if it was told in the last three seconds, the connection is in another room, or the session is not open.';
 
 CREATE FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) RETURNS record
     LANGUAGE plpgsql
@@ -3561,6 +3863,16 @@ CREATE FUNCTION public.waiver_versions() RETURNS text[]
 $$;
 
 COMMENT ON FUNCTION public.waiver_versions() IS 'The versions of the waiver that may be signed; the last one is current.';
+
+CREATE FUNCTION public.withdrawn_payments(of_user uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
+   WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
+     AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both'))
+$$;
+
+COMMENT ON FUNCTION public.withdrawn_payments(of_user uuid) IS 'How many requests a customer paid by card and gave up in 24 hours, withdrawn or not come to: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
 
 CREATE FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, expected text)
     LANGUAGE sql STABLE
@@ -3734,7 +4046,7 @@ COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm 
 
 COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
 
-COMMENT ON COLUMN public.intakes.urgent IS 'Urgent requests are listed before all others.';
+COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
 
 COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
@@ -3833,6 +4145,33 @@ CREATE VIEW public.alert_completed_without_settlement AS
   WHERE (m.since < (now() - ((public.health_setting('settlement_seconds_max'::text))::double precision * '00:00:01'::interval)));
 
 COMMENT ON VIEW public.alert_completed_without_settlement IS 'Sessions that completed with something to settle longer ago than health_settlement_seconds_max and are not settled; of those not even recorded as due, the ones of the last 24 hours and those alerted then. Critical from 4 times that limit on.';
+
+CREATE TABLE public.customers (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    email text NOT NULL,
+    phone text,
+    referrer_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    erased_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
+
+COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
+
+COMMENT ON COLUMN public.customers.name IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.email IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.phone IS 'Personal data, as last given at intake.';
+
+COMMENT ON COLUMN public.customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
+
+COMMENT ON COLUMN public.customers.created_at IS 'When the first intake was made.';
+
+COMMENT ON COLUMN public.customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
 
 CREATE TABLE public.payout_holds (
     payout_id uuid NOT NULL,
@@ -3986,6 +4325,18 @@ UNION ALL
   GROUP BY p.mechanic_id
  HAVING (count(*) > public.health_setting('mechanic_escalations_max'::text))
 UNION ALL
+ SELECT 'customer_withdrawals_high'::text AS alert,
+    (c.id)::text AS subject,
+    'warning'::text AS severity,
+    min(s.ended_at) AS since,
+    jsonb_build_object('sessions', count(*), 'limit', public.number_setting('withdrawn_payments_per_day'::text, 3)) AS facts
+   FROM ((public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, min_billable_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+     JOIN public.sessions s ON ((s.id = x.session_id)))
+     JOIN public.customers c ON ((c.id = s.customer_id)))
+  WHERE ((x.funding = 'card'::text) AND ((x.end_reason = 'withdrawn'::text) OR ((x.end_reason = 'no_show'::text) AND (x.absent = ANY (ARRAY['customer'::text, 'both'::text])))))
+  GROUP BY c.id
+ HAVING (count(*) >= public.number_setting('withdrawn_payments_per_day'::text, 3))
+UNION ALL
  SELECT 'money_waits_for_balance'::text AS alert,
     'all'::text AS subject,
         CASE
@@ -3998,7 +4349,7 @@ UNION ALL
   WHERE ((j.state = 'due'::text) AND (j.waits_for = 'balance'::text))
  HAVING (count(*) > 0);
 
-COMMENT ON VIEW public.alert_money IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
+COMMENT ON VIEW public.alert_money IS 'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who paid by card and gave up as often in 24 hours as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
 
 CREATE VIEW public.alert_stuck_live AS
  SELECT s.id AS session_id,
@@ -4219,33 +4570,6 @@ COMMENT ON COLUMN public.credit_packs.change_id IS 'The id in admin_changes of t
 
 COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
-CREATE TABLE public.customers (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    user_id uuid NOT NULL,
-    name text NOT NULL,
-    email text NOT NULL,
-    phone text,
-    referrer_id uuid,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    erased_at timestamp with time zone
-);
-
-COMMENT ON TABLE public.customers IS 'The customers. Created by the first intake, kept up to date by the next ones.';
-
-COMMENT ON COLUMN public.customers.user_id IS 'The sub of the token this customer signs in with.';
-
-COMMENT ON COLUMN public.customers.name IS 'Personal data, as last given at intake.';
-
-COMMENT ON COLUMN public.customers.email IS 'Personal data, as last given at intake.';
-
-COMMENT ON COLUMN public.customers.phone IS 'Personal data, as last given at intake.';
-
-COMMENT ON COLUMN public.customers.referrer_id IS 'The mechanic whose referral code they gave first, at whichever intake; never changed afterwards.';
-
-COMMENT ON COLUMN public.customers.created_at IS 'When the first intake was made.';
-
-COMMENT ON COLUMN public.customers.erased_at IS 'Set when the personal data was erased on request; such a customer cannot start a session.';
-
 CREATE TABLE public.feed (
     seq bigint NOT NULL,
     event_id uuid NOT NULL,
@@ -4328,6 +4652,15 @@ COMMENT ON COLUMN public.idempotency_keys.request_hash IS 'SHA-256 of the canoni
 COMMENT ON COLUMN public.idempotency_keys.intake_id IS 'The intake that it created; the first answer is read again from the audit trail.';
 
 COMMENT ON COLUMN public.idempotency_keys.created_at IS 'The start of the 24 hours.';
+
+CREATE TABLE public.late_replies (
+    assignment_id uuid NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+COMMENT ON TABLE public.late_replies IS 'Accepted assignments whose customer was told that the first reply is overdue: once each.';
+
+COMMENT ON COLUMN public.late_replies.told_at IS 'When the event was written.';
 
 CREATE TABLE public.ledger_transfer (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -4525,6 +4858,7 @@ CREATE TABLE public.stripe_refunds (
     id text NOT NULL,
     payment_intent_id text NOT NULL,
     amount_cents bigint NOT NULL,
+    pending boolean DEFAULT false NOT NULL,
     failed boolean DEFAULT false NOT NULL,
     booked text DEFAULT 'nothing'::text NOT NULL,
     part bigint DEFAULT 0 NOT NULL,
@@ -4545,6 +4879,8 @@ COMMENT ON COLUMN public.stripe_refunds.id IS 'Stripe''s.';
 COMMENT ON COLUMN public.stripe_refunds.payment_intent_id IS 'The payment; it may not be ours, or not be known yet.';
 
 COMMENT ON COLUMN public.stripe_refunds.amount_cents IS 'Cents of usd.';
+
+COMMENT ON COLUMN public.stripe_refunds.pending IS 'Whether Stripe has not moved the money yet, as when our balance is short. It is booked all the same, and in no balance transaction.';
 
 COMMENT ON COLUMN public.stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled, so that the money came back. Final.';
 
@@ -4748,6 +5084,7 @@ CREATE TABLE public.realtime_connections (
     connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     room uuid,
+    typing_at timestamp with time zone,
     queue_position jsonb
 );
 
@@ -4772,6 +5109,8 @@ COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opene
 COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 
 COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
+
+COMMENT ON COLUMN public.realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 
 COMMENT ON COLUMN public.realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
 
@@ -4909,6 +5248,46 @@ COMMENT ON COLUMN public.outbox_poison.payload IS 'As in outbox.';
 COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside.';
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
+
+CREATE TABLE public.session_participants (
+    session_id uuid NOT NULL,
+    role text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    customer_id uuid,
+    mechanic_id uuid,
+    until timestamp with time zone,
+    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
+    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
+);
+
+COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
+
+COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
+
+COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
+
+COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
+
+CREATE VIEW public.paused_mechanics AS
+ SELECT mechanic_id,
+    max(until) AS since,
+    (max(until) + public.release_pause()) AS until,
+    max(releases) AS releases
+   FROM ( SELECT p.mechanic_id,
+            p.until,
+            count(*) OVER (PARTITION BY p.mechanic_id ORDER BY p.until RANGE BETWEEN '01:00:00'::interval PRECEDING AND CURRENT ROW) AS releases
+           FROM public.session_participants p
+          WHERE ((p.until > ((now() - '01:00:00'::interval) - public.release_pause())) AND (p.role = 'mechanic'::text))) g
+  WHERE ((releases >= public.releases_per_hour()) AND (until > (now() - public.release_pause())))
+  GROUP BY mechanic_id;
+
+COMMENT ON VIEW public.paused_mechanics IS 'Mechanics who may not accept for now: they gave back releases_per_hour() sessions within an hour, or did not come to them.';
+
+COMMENT ON COLUMN public.paused_mechanics.since IS 'When they gave the last one back.';
+
+COMMENT ON COLUMN public.paused_mechanics.until IS 'When they may accept again.';
+
+COMMENT ON COLUMN public.paused_mechanics.releases IS 'How many they gave back within the hour.';
 
 CREATE TABLE public.payout_reversals (
     NOT NULL id,
@@ -5163,6 +5542,7 @@ CREATE TABLE public.rooms (
     mechanic_read integer DEFAULT 0 NOT NULL,
     customer_written integer DEFAULT 0 NOT NULL,
     mechanic_written integer DEFAULT 0 NOT NULL,
+    kept boolean DEFAULT true NOT NULL,
     CONSTRAINT rooms_read_what_there_is CHECK ((((customer_read >= 0) AND (customer_read <= latest)) AND ((mechanic_read >= 0) AND (mechanic_read <= latest)))),
     CONSTRAINT rooms_written_is_a_part CHECK (((customer_written >= 0) AND (mechanic_written >= 0) AND ((customer_written + mechanic_written) <= latest)))
 )
@@ -5179,6 +5559,8 @@ COMMENT ON COLUMN public.rooms.mechanic_read IS 'The present mechanic has seen t
 COMMENT ON COLUMN public.rooms.customer_written IS 'How many messages the customer has written.';
 
 COMMENT ON COLUMN public.rooms.mechanic_written IS 'How many messages the present mechanic has written since the accept.';
+
+COMMENT ON COLUMN public.rooms.kept IS 'Whether its words are kept: until forget_old_messages() has emptied them.';
 
 CREATE TABLE public.schedule_runs (
     name text NOT NULL,
@@ -5248,25 +5630,6 @@ COMMENT ON COLUMN public.session_messages.kind IS 'text, file (with an attachmen
 COMMENT ON COLUMN public.session_messages.note IS 'What a system message says, as room_note() was called: pages may say it in their own words.';
 
 COMMENT ON COLUMN public.session_messages.text IS 'Personal data: the words; empty once they were erased, null for a file without words.';
-
-CREATE TABLE public.session_participants (
-    session_id uuid NOT NULL,
-    role text NOT NULL,
-    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    customer_id uuid,
-    mechanic_id uuid,
-    until timestamp with time zone,
-    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
-    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
-);
-
-COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
-
-COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
-
-COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
-
-COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
 
 CREATE TABLE public.session_presence (
     session_id uuid NOT NULL,
@@ -5358,12 +5721,13 @@ CREATE TABLE public.settings (
     value text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
-    CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> 'escalation_auto_release_cents'::text) OR (value ~ '^[0-9]{1,9}$'::text))),
+    CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> ALL (ARRAY['escalation_auto_release_cents'::text, 'withdrawn_payments_per_day'::text])) OR (value ~ '^[0-9]{1,9}$'::text))),
+    CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
-    CONSTRAINT settings_sockets_per_user_is_a_count CHECK (((key <> 'sockets_per_user'::text) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
-    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
@@ -5616,7 +5980,7 @@ ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_user_id_key UNIQUE (user_id);
 
 ALTER TABLE ONLY public.erasures
-    ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id);
+    ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id, role);
 
 ALTER TABLE ONLY public.feed_head
     ADD CONSTRAINT feed_head_pkey PRIMARY KEY (single);
@@ -5638,6 +6002,9 @@ ALTER TABLE ONLY public.intakes
 
 ALTER TABLE ONLY public.intakes
     ADD CONSTRAINT intakes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.late_replies
+    ADD CONSTRAINT late_replies_pkey PRIMARY KEY (assignment_id);
 
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_key_key UNIQUE (key);
@@ -5934,9 +6301,11 @@ CREATE INDEX refunds_unsent ON public.refunds USING btree (state) WHERE (state =
 
 CREATE INDEX repairs_by_subject ON public.repairs USING btree (subject, id);
 
+CREATE INDEX rooms_kept ON public.rooms USING btree (session_id) WHERE kept;
+
 CREATE INDEX session_assignment_events_answers ON public.session_assignment_events USING btree (occurred_at, session_id) WHERE ((from_status = 'offered'::text) AND (to_status = ANY (ARRAY['accepted'::text, 'declined'::text, 'expired'::text])));
 
-CREATE INDEX session_assignments_queue ON public.session_assignments USING btree (((NOT urgent)), queued_at, id) WHERE (status = ANY (ARRAY['queued'::text, 'offered'::text]));
+CREATE INDEX session_assignments_queue ON public.session_assignments USING btree (precedence, queued_at, id) WHERE (status = ANY (ARRAY['queued'::text, 'offered'::text]));
 
 CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE ((type = 'transition'::text) AND (from_status IS NULL));
 
@@ -6134,6 +6503,9 @@ ALTER TABLE ONLY public.intakes
 
 ALTER TABLE ONLY public.intakes
     ADD CONSTRAINT intakes_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.late_replies
+    ADD CONSTRAINT late_replies_assignment_id_fkey FOREIGN KEY (assignment_id) REFERENCES public.session_assignments(id);
 
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
@@ -6379,6 +6751,8 @@ GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uu
 
 REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.renew_feed() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.republish_events(since timestamp with time zone) FROM PUBLIC;
@@ -6450,6 +6824,18 @@ GRANT SELECT,DELETE ON TABLE public.settlements_due TO autodoctor_app;
 GRANT UPDATE(retry_at) ON TABLE public.settlements_due TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_completed_without_settlement TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(name),UPDATE(name) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(email),UPDATE(email) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(phone),UPDATE(phone) ON TABLE public.customers TO autodoctor_app;
+
+GRANT INSERT(referrer_id),UPDATE(referrer_id) ON TABLE public.customers TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.payout_holds TO autodoctor_app;
 
@@ -6597,18 +6983,6 @@ GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.credit_packs TO autodo
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.credit_packs TO autodoctor_app;
 
-GRANT SELECT ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(user_id) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(name),UPDATE(name) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(email),UPDATE(email) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(phone),UPDATE(phone) ON TABLE public.customers TO autodoctor_app;
-
-GRANT INSERT(referrer_id),UPDATE(referrer_id) ON TABLE public.customers TO autodoctor_app;
-
 GRANT SELECT,INSERT,DELETE ON TABLE public.feed TO autodoctor_app;
 
 GRANT UPDATE(sent_at) ON TABLE public.feed TO autodoctor_app;
@@ -6620,6 +6994,8 @@ GRANT UPDATE(seq) ON TABLE public.feed_head TO autodoctor_app;
 GRANT UPDATE(pruned_through) ON TABLE public.feed_head TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.late_replies TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
 
@@ -6678,6 +7054,8 @@ GRANT INSERT(id) ON TABLE public.stripe_refunds TO autodoctor_app;
 GRANT INSERT(payment_intent_id) ON TABLE public.stripe_refunds TO autodoctor_app;
 
 GRANT INSERT(amount_cents) ON TABLE public.stripe_refunds TO autodoctor_app;
+
+GRANT INSERT(pending),UPDATE(pending) ON TABLE public.stripe_refunds TO autodoctor_app;
 
 GRANT INSERT(failed),UPDATE(failed) ON TABLE public.stripe_refunds TO autodoctor_app;
 
@@ -6821,6 +7199,16 @@ GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.paused_mechanics TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.payout_reversals TO autodoctor_app;
 
 GRANT UPDATE(state) ON TABLE public.payout_reversals TO autodoctor_app;
@@ -6932,14 +7320,6 @@ GRANT UPDATE(failed) ON TABLE public.schedule_runs TO autodoctor_app;
 GRANT SELECT ON TABLE public.schema_migrations TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_messages TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_presence TO autodoctor_app;
 

@@ -73,7 +73,7 @@ CREATE TABLE settings (
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
   CONSTRAINT settings_money_limits_are_numbers
-    CHECK (key <> 'escalation_auto_release_cents' OR value ~ '^[0-9]{1,9}$'),
+    CHECK (key NOT IN ('escalation_auto_release_cents', 'withdrawn_payments_per_day') OR value ~ '^[0-9]{1,9}$'),
   CONSTRAINT settings_release_pause_is_seconds
     CHECK (key <> 'release_pause_seconds' OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_limits_are_counts

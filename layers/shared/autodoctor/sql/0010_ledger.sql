@@ -364,3 +364,11 @@ $$;
 COMMENT ON FUNCTION quotes_forget() IS 'Removes the words from the quotes of a customer whose data is erased.';
 CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON customers FOR EACH ROW
   WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION quotes_forget();
+
+CREATE FUNCTION withdrawn_payments(of_user uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT count(*) FROM customers c JOIN sessions s ON s.customer_id = c.id JOIN intakes i ON i.id = s.id
+   WHERE c.user_id = of_user AND i.funding = 'card' AND s.ended_at > now() - interval '24 hours'
+     AND (s.end_reason = 'withdrawn' OR s.end_reason = 'no_show' AND s.absent IN ('customer', 'both'))
+$$;
+COMMENT ON FUNCTION withdrawn_payments(uuid) IS
+  'How many requests a customer paid by card and gave up in 24 hours, withdrawn or not come to: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';

@@ -142,6 +142,7 @@ CREATE TABLE stripe_refunds (
   id                 text PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 255),
   payment_intent_id  text NOT NULL CHECK (length(payment_intent_id) BETWEEN 1 AND 255),
   amount_cents       bigint NOT NULL CHECK (amount_cents > 0),
+  pending            boolean NOT NULL DEFAULT false,
   failed             boolean NOT NULL DEFAULT false,
   booked             text NOT NULL DEFAULT 'nothing',
   part               bigint NOT NULL DEFAULT 0 CHECK (part >= 0),
@@ -156,6 +157,8 @@ COMMENT ON TABLE stripe_refunds IS 'Every refund that Stripe reported, ours and 
 COMMENT ON COLUMN stripe_refunds.id IS 'Stripe''s.';
 COMMENT ON COLUMN stripe_refunds.payment_intent_id IS 'The payment; it may not be ours, or not be known yet.';
 COMMENT ON COLUMN stripe_refunds.amount_cents IS 'Cents of usd.';
+COMMENT ON COLUMN stripe_refunds.pending IS
+  'Whether Stripe has not moved the money yet, as when our balance is short. It is booked all the same, and in no balance transaction.';
 COMMENT ON COLUMN stripe_refunds.failed IS 'Whether the customer''s bank refused it, or it was cancelled, so that the money came back. Final.';
 COMMENT ON COLUMN stripe_refunds.booked IS
   'How it is booked in the ledger. nothing: not at all; held: taken from the held money; split: the platform and the mechanic bear their parts, or the sale of the pack bears it; reversed: the split was booked back.';
@@ -164,8 +167,8 @@ COMMENT ON COLUMN stripe_refunds.bookings IS
   'How often it was booked. A booking after a reversal, when the facts of the payment had changed, has its number in its keys.';
 COMMENT ON COLUMN stripe_refunds.created_at IS 'When it was first reported.';
 GRANT SELECT,
-      INSERT (id, payment_intent_id, amount_cents, failed),
-      UPDATE (failed, booked, part, bookings)
+      INSERT (id, payment_intent_id, amount_cents, pending, failed),
+      UPDATE (pending, failed, booked, part, bookings)
   ON stripe_refunds TO autodoctor_app;
 
 CREATE FUNCTION dispute_is_lost(status text, withdrawn bigint, reinstated bigint) RETURNS boolean

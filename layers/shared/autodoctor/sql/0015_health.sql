@@ -402,10 +402,17 @@ CREATE VIEW alert_money AS
    WHERE p.kind = 'escalation' AND p.created_at > now() - interval '24 hours'
    GROUP BY p.mechanic_id HAVING count(*) > health_setting('mechanic_escalations_max')
   UNION ALL
+  SELECT 'customer_withdrawals_high', c.id::text, 'warning', min(s.ended_at),
+         jsonb_build_object('sessions', count(*), 'limit', number_setting('withdrawn_payments_per_day', 3))
+    FROM sessions_ended_between(now() - interval '24 hours', 'infinity') AS x
+         JOIN sessions s ON s.id = x.session_id JOIN customers c ON c.id = s.customer_id
+   WHERE x.funding = 'card' AND (x.end_reason = 'withdrawn' OR x.end_reason = 'no_show' AND x.absent IN ('customer', 'both'))
+   GROUP BY c.id HAVING count(*) >= number_setting('withdrawn_payments_per_day', 3)
+  UNION ALL
   SELECT 'money_waits_for_balance', 'all', CASE WHEN min(j.created_at) < now() - interval '1 day' THEN 'critical' ELSE 'warning' END,
          min(j.created_at), jsonb_build_object('payouts', count(*) FILTER (WHERE j.job = 'payout'),
                                                'refunds', count(*) FILTER (WHERE j.job = 'refund'))
     FROM stripe_jobs j WHERE j.state = 'due' AND j.waits_for = 'balance' HAVING count(*) > 0;
 COMMENT ON VIEW alert_money IS
-  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
+  'Mechanics whose shares of quotes wait for an admin''s release, and those who earned more of them in 24 hours than health_mechanic_escalations_max: subject is the mechanic''s id. Customers who paid by card and gave up as often in 24 hours as withdrawn_payments_per_day allows: subject is the customer''s id. Payouts and refunds that wait for our balance at Stripe: subject is all, critical from one day on; top it up.';
 GRANT SELECT ON alert_money TO autodoctor_app;

@@ -145,6 +145,7 @@ def _sums(report: "Report") -> list[str]:
     kept = f"Stripe keeps {_money(totals.stripe_balance)}: ours {_money(totals.ours)}"
     return [
         f"compared: {counts}; {report.in_flight} still on their way",
+        *((f"pending at Stripe: {counted(report.pending, 'refund')}",) if report.pending else ()),
         f"{kept}, less fees {_money(totals.fees)}, other business {_money(totals.others)}",
         f"the ledger says {_money(totals.ledger)}; disputed {_money(totals.disputed)}",
         *(() if report.finished else ("not finished: run it again to go on",)),

@@ -19,10 +19,14 @@ from autodoctor.payments.stripe.fields import Cents, StripeId
 CAME_BACK: Final = frozenset({"failed", "canceled"})
 """In one of these states a refund moved no money in the end."""
 
+PENDING: Final = frozenset({"pending", "requires_action"})
+"""In one of these states it has moved no money yet."""
+
 _NOTE: Final[LiteralString] = """
-INSERT INTO stripe_refunds AS known (id, payment_intent_id, amount_cents, failed)
-VALUES (%(id)s, %(payment_intent)s, %(amount)s, %(failed)s)
-ON CONFLICT (id) DO UPDATE SET failed = true WHERE excluded.failed AND NOT known.failed
+INSERT INTO stripe_refunds AS known (id, payment_intent_id, amount_cents, pending, failed)
+VALUES (%(id)s, %(payment_intent)s, %(amount)s, %(pending)s, %(failed)s)
+ON CONFLICT (id) DO UPDATE SET failed = known.failed OR excluded.failed, pending = false
+ WHERE excluded.failed AND NOT known.failed OR known.pending AND NOT excluded.pending
 """
 
 # Where the payment is not known yet, by the id of its Checkout page, which Stripe copies to the charge.
@@ -139,5 +143,9 @@ def note_refund(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) 
         Whether it was not known before.
     """
     reported = _Refund.model_validate(refund)
-    values = {**reported.model_dump(), "failed": reported.status in CAME_BACK}
+    values = {
+        **reported.model_dump(),
+        "pending": reported.status in PENDING,
+        "failed": reported.status in CAME_BACK,
+    }
     return connection.execute(_NOTE, values).rowcount == 1

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Final, Literal, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
@@ -77,7 +77,9 @@ _BESIDE_STATED: Final[LiteralString] = """ = 'stripe' ORDER BY t.id LIMIT %(limi
 SELECT p.id, p.key, p.kind, p.amount, p.subject,
        p.created_at <= %(settled)s AS settled, p.created_at >= %(since)s AS wanted,
        CASE WHEN p.subject LIKE 'fee:%%' THEN EXISTS (SELECT FROM stripe_movements m WHERE m.id = substr(p.subject, 5))
-            ELSE EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject) END AS stated
+            ELSE EXISTS (SELECT FROM stripe_movements m WHERE m.subject = p.subject) END AS stated,
+       (SELECT CASE WHEN r.failed THEN 'failed' WHEN r.pending THEN 'pending' END FROM stripe_refunds r
+         WHERE p.subject = 'refund:' || r.id AND r.id = substr(p.subject, 8)) AS refund
   FROM page p ORDER BY p.id
 """
 _DEBITS: Final[LiteralString] = _ROWS_OF + "debit_account" + _BESIDE_STATED
@@ -154,6 +156,7 @@ class Booking:
         came: cents that came in; negative if they went out.
         stated: whether Stripe's statement has anything on its subject.
         settled: whether it is old enough that the statement should have it.
+        refund: pending or failed, of a refund whose money Stripe has not moved, or moved back or never; else None.
     """
 
     key: str
@@ -163,6 +166,7 @@ class Booking:
     stated: bool
     settled: bool
     wanted: bool
+    refund: Literal["pending", "failed"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +207,10 @@ def bookings(database: Database, span: Span) -> Iterator[list[Booking]]:
 
 
 def _booking(row: Row, sign: int) -> Booking:
-    return Booking(
-        row["key"], row["kind"], row["subject"], sign * row["amount"], row["stated"], row["settled"], row["wanted"]
-    )
+    return Booking(came=sign * row["amount"], **{name: row[name] for name in _OF_BOOKING})
+
+
+_OF_BOOKING: Final = ("key", "kind", "subject", "stated", "settled", "wanted", "refund")
 
 
 def open_disputes(database: Database) -> Iterator[list[Row]]:

@@ -37,7 +37,7 @@ def is_in_flight(pair: Pair) -> bool:
 
 def alone(booking: Booking) -> Difference | None:
     """The difference where Stripe has nothing about a row of the ledger."""
-    if booking.stated or not booking.settled or not booking.wanted:
+    if booking.stated or booking.refund or not booking.settled or not booking.wanted:
         return None
     flow = {"pack": "charge", "session": "charge", "payout": "transfer"}.get(
         (head := booking.subject.partition(":")[0]), head

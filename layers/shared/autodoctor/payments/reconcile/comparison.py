@@ -54,6 +54,7 @@ class _Findings:
     bookings: int = 0
     settlements: int = 0
     in_flight: int = 0
+    pending: int = 0
     sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("statement", "ours", "fees", "others"), 0))
     ledger: int = 0
     disputed: int = 0
@@ -79,6 +80,7 @@ class _Findings:
 
     def take_booking(self, booking: Booking) -> None:
         self.bookings += 1
+        self.pending += booking.refund == "pending" and not booking.stated
         self.ledger += booking.came
         found = compare.alone(booking)
         if found is not None:
@@ -99,6 +101,7 @@ class _Findings:
             bookings=self.bookings,
             settlements=self.settlements,
             in_flight=self.in_flight,
+            pending=self.pending,
             totals=ComparedTotals(stripe_balance=balance, ledger=self.ledger, disputed=self.disputed, **self.sums),
             differences=tuple(self.found.values()),
         )

@@ -49,7 +49,10 @@ SELECT CASE WHEN %(subject)s LIKE 'fee:%%'
           FROM ledger_transfer t WHERE statement_subject(t.key) = %(subject)s
            AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe'))::bigint AS booked,
        (SELECT count(*) FROM ledger_transfer t WHERE statement_subject(t.key) = %(subject)s
-           AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe') AND t.kind = 'correction') AS corrections
+           AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe') AND t.kind = 'correction') AS corrections,
+       (SELECT coalesce(sum(CASE WHEN t.debit_account = 'disputed' THEN t.amount ELSE -t.amount END), 0)
+          FROM ledger_transfer t WHERE statement_subject(t.key) = %(subject)s
+           AND (t.debit_account = 'disputed' OR t.credit_account = 'disputed'))::bigint AS disputed
 """
 _KEYS: Final[LiteralString] = """
 SELECT t.key FROM ledger_transfer t
@@ -86,7 +89,7 @@ class Repairs:
 
     Attributes:
         keys: of the new rows that move money of account `stripe`.
-        left: subjects that could not be booked, each with the reason.
+        left: subjects that were tried and not booked, or not wholly, each with the reason.
     """
 
     keys: tuple[str, ...] = ()
@@ -110,6 +113,9 @@ def repair(database: Database, client: "stripe.StripeClient", differences: Itera
                 database.transaction(step)
         except (psycopg.Error, Refused, StripeRefused, OutcomeUnknown, TransferNotStored, PaidTwice) as failure:
             left.append((difference.subject, _reason(failure)))
+        else:
+            if _still_differs(database, difference):
+                left.append((difference.subject, "it still differs: what Stripe has of it could not be booked"))
         keys += sorted(_keys(database, difference) - before)
     return Repairs(tuple(keys), tuple(left))
 
@@ -128,6 +134,13 @@ def _is_booked(database: Database, difference: Difference) -> bool:
         return True
     row = database.one(_BOOKED_AS, {"stripe_id": difference.stripe_id})
     return row is not None and row["booked"] != "nothing"
+
+
+def _still_differs(database: Database, difference: Difference) -> bool:
+    sums: Any = database.one(_SUMS, {"subject": difference.subject})
+    if difference.kind == "dispute_end_unbooked":
+        return bool(sums["disputed"])
+    return bool(sums["at_stripe"] != sums["booked"])
 
 
 def _charge(database: Database, _client: "stripe.StripeClient", difference: Difference) -> Step:

@@ -82,6 +82,7 @@ class Report(ResponseModel):
         bookings: how many rows of the ledger's account `stripe` were looked for at Stripe.
         settlements: how many sessions' decisions were worked out again.
         in_flight: how many differ but are younger than the grace: left to the next run.
+        pending: how many refunds are booked whose money Stripe has not moved yet.
         totals: sums.
         differences: all differences, those between ledger and Stripe first.
         repaired: the keys of the rows that were booked.
@@ -94,6 +95,7 @@ class Report(ResponseModel):
     bookings: int = 0
     settlements: int = 0
     in_flight: int = 0
+    pending: int = 0
     totals: ComparedTotals = Field(default_factory=ComparedTotals)
     differences: tuple[Difference, ...] = ()
     repaired: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from autodoctor.db import database
 from autodoctor.errors import NotesChanged, NotesClosed, SessionBusy, SessionNotFound
 from autodoctor.events.publish import Publisher
-from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
+from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session, explain_end
 from autodoctor.sessions.notes import NotesRequest, NotesSaved, save_notes
 from autodoctor.web.http import Request, Router
 
@@ -23,7 +23,11 @@ publish = Publisher(db)
 def end(request: Request) -> Ended:
     session_id = request.id("sessionId", SessionNotFound)
     ender = Ender(request.caller.user_id, any_session=request.caller.is_admin)
-    return end_session(db, ender, session_id, request.json(EndRequest).mechanic_notes)
+    body = request.json(EndRequest)
+    ended = end_session(db, ender, session_id, body.mechanic_notes)
+    if body.explanation is not None:
+        explain_end(db, ender, session_id, body.explanation)
+    return ended
 
 
 @router.route(

@@ -95,6 +95,7 @@ INSERT INTO feed (seq, event_id, type, session_id, session_seq, status)
 SELECT 1, new_id(), 'session_updated', id, 1, status FROM sessions LIMIT 1;
 INSERT INTO session_notes (session_id, mechanic_id, version, text)
 SELECT id, mechanic_id, 1, '' FROM sessions WHERE mechanic_id IS NOT NULL;
+INSERT INTO end_explanations (session_id, text) SELECT id, 'Sorry' FROM sessions LIMIT 1;
 INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT id, 1, 'session.live', '{}', 'refused' FROM sessions LIMIT 1;
 INSERT INTO legacy_rows (table_name, row_key, import_id, became, user_id, content)

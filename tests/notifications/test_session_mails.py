@@ -8,6 +8,7 @@ import pytest
 from autodoctor.events.model import ReplyEvent
 from autodoctor.ids import new_id
 from autodoctor.notifications.recipients import MOST_CHARACTERS, MOST_LINES, transcript_of
+from autodoctor.sessions.end import Ender, end_session, explain_end
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.first_reply import replace_mechanic
 from autodoctor.sessions.notes import NotesRequest, save_notes
@@ -158,6 +159,50 @@ def test_the_mechanic_who_was_replaced_is_told_why(mail_env: MailEnv, customer: 
     ((address, kind, text),) = mails(mail_env)  # the customer asked for it, and has seen the answer
     assert (address, kind) == ("mia@example.com", "session_taken_back")
     assert "waited for a word from you, and asked for another mechanic" in text
+
+
+# --- ended by an operator -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [None, "We are sorry: the line was down."])
+def test_both_are_told_that_an_operator_ended_it_and_why(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic, words: str | None
+) -> None:
+    session_id, admin = mail_env.live(mechanic, customer).session_id, Ender(new_id(), any_session=True)
+    end_session(mail_env.app, admin, session_id)
+    if words:
+        explain_end(mail_env.app, admin, session_id, words)
+    mail_env.tell(mail_env.event(session_id, "session.ended"))
+    (to_mechanic, to_customer) = mails(mail_env)
+    assert to_mechanic[:2] == ("mia@example.com", "session_closed")
+    assert to_customer[:2] == ("cora@example.com", "session_cancelled")
+    assert "An operator ended the session." in to_customer[2]
+    for _, _, text in (to_mechanic, to_customer):
+        assert ("What they say of it: We are sorry" in text) == (words is not None)
+
+
+def test_a_session_that_a_party_ended_names_no_operator(mail_env: MailEnv, customer: UUID, mechanic: Mechanic) -> None:
+    session_id = mail_env.live(mechanic, customer).session_id
+    mail_env.end(customer, session_id)
+    mail_env.tell(mail_env.event(session_id, "session.ended"))
+    ((_, kind, text),) = mails(mail_env)
+    assert kind == "session_cancelled"
+    assert "operator" not in text
+
+
+def test_the_summary_of_a_session_that_an_operator_ended_says_so(
+    mail_env: MailEnv, customer: UUID, mechanic: Mechanic
+) -> None:
+    session_id, admin = mail_env.live(mechanic, customer).session_id, Ender(actor="operator:ada", any_session=True)
+    mail_env.let_time_pass(3600)
+    end_session(mail_env.app, admin, session_id)
+    explain_end(mail_env.app, admin, session_id, "Your time was up.")
+    mail_env.let_time_pass(900)
+    sweep(mail_env.app, lambda: 60.0)
+    mail_env.tell(mail_env.events(session_id)[-1])
+    text = mails(mail_env)[-1][2]
+    assert "An operator ended the session.\nWhat they say of it: Your time was up." in text
+    assert "ada" not in text
 
 
 # --- the summary ----------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ MAY_INSERT = {
         *("offer_expires_at", "actor", "actor_id"),
     },
     "session_participants": {"session_id", "role", "customer_id"},
+    "end_explanations": {"session_id", "actor_id", "text"},
     "notifications": {"user_id", "event_id", "kind", "session_id", "checkout_id", "data", "created_at"},
     "mail_deliveries": {"event_id", "user_id", "claim_id", "kind", "state", "error", "address_hash", "settled_at"},
     "notification_preferences": {"user_id", "kind", "email", "in_app"},

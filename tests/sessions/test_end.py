@@ -11,7 +11,8 @@ import pytest
 
 from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.ids import new_id
-from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session
+from autodoctor.sessions.active import session_detail
+from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session, explain_end
 from autodoctor.sessions.presence import join, leave, release
 from support.evidence import assignments, column, events, last_event, plant, plant_meeting
 from support.world import PATIENCE_SECONDS, World
@@ -165,7 +166,7 @@ def test_a_backdated_start_counts(world: World) -> None:
 
 def test_what_the_client_claims_is_ignored() -> None:
     claim = '{"status": "cancelled", "endedAt": "2020-01-01T00:00:00Z", "startedAt": null, "mechanicNotes": "Brakes"}'
-    assert EndRequest.model_validate_json(claim).model_dump() == {"mechanic_notes": "Brakes"}
+    assert EndRequest.model_validate_json(claim).model_dump(exclude_none=True) == {"mechanic_notes": "Brakes"}
 
 
 # --- the threshold --------------------------------------------------------------------------------
@@ -356,3 +357,29 @@ def test_notes_of_a_mechanic_whose_customer_was_quicker_are_kept_once(world: Wor
     end_session(world.app, Ender(customer), session_id, "Not mine to say.")
     kept = world.owner.execute("SELECT version, text FROM session_notes").fetchall()
     assert kept == [{"version": 1, "text": "Worn pads."}]
+
+
+# --- an operator's words --------------------------------------------------------------------------
+
+
+def explanation(world: World, user_id: UUID, session_id: UUID) -> str | None:
+    return session_detail(world.app, user_id, session_id).explanation
+
+
+def test_what_an_operator_says_of_the_end_is_read_by_both(world: World) -> None:
+    mechanic, customer, admin = world.mechanic(), new_id(), Ender(new_id(), any_session=True)
+    session_id = world.live(mechanic, customer).session_id
+    end_session(world.app, admin, session_id)
+    for words in ("The line was down.", "Something else."):
+        explain_end(world.app, admin, session_id, words)
+    assert {explanation(world, user, session_id) for user in (customer, mechanic.user_id)} == {"The line was down."}
+
+
+def test_only_who_ended_it_as_an_operator_explains(world: World) -> None:
+    customer, admin = new_id(), Ender(new_id(), any_session=True)
+    session_id = world.live(world.mechanic(), customer).session_id
+    explain_end(world.app, admin, session_id, "Not yet.")
+    end_session(world.app, Ender(customer), session_id)
+    explain_end(world.app, Ender(customer), session_id, "I had to go.")
+    explain_end(world.app, admin, session_id, "It was not me.")
+    assert explanation(world, customer, session_id) is None

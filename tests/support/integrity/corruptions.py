@@ -362,6 +362,12 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "offer_lapsed": [(f"UPDATE session_assignments SET offer_expires_at = {_A_DAY_AGO} WHERE status = 'offered'",)],
     "scheduled_overdue": [(f"UPDATE sessions SET scheduled_for = {_A_DAY_AGO} WHERE id = '{{scheduled}}'",)],
     "mechanic_never_came": [(f"UPDATE sessions SET accepted_at = {_A_DAY_AGO} WHERE id = '{{waiting}}'",)],
+    "summary_waits": [
+        (
+            "DELETE FROM session_summaries",
+            f"INSERT INTO session_summaries (session_id, due_at) VALUES ('{{completed}}', {_A_DAY_AGO})",
+        ),
+    ],
     "queued_and_over": [
         ("UPDATE session_assignments SET status = 'queued', ended_at = NULL WHERE session_id = '{completed}'",),
     ],

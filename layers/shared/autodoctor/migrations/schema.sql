@@ -1195,6 +1195,16 @@ $$;
 
 COMMENT ON FUNCTION public.end_presence_of_mechanic(session public.sessions, at timestamp with time zone) IS 'A mechanic who gives a session back leaves its room, whatever says that they are there.';
 
+CREATE FUNCTION public.ended_by_operator(of_session uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT coalesce((SELECT split_part(e.actor, ':', 1) IN ('admin', 'operator') FROM session_events e
+                    WHERE e.session_id = of_session AND e.to_status IN ('completed', 'cancelled')
+                    ORDER BY e.id LIMIT 1), false)
+$$;
+
+COMMENT ON FUNCTION public.ended_by_operator(of_session uuid) IS 'Whether neither a party nor a sweep, but an operator ended the session.';
+
 CREATE FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, role text, customer_present boolean, mechanic_present boolean, bound boolean, unpublished json)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -1282,6 +1292,7 @@ BEGIN
   UPDATE intakes SET customer_name = '[erased]', vehicle = '{}', concern = '[erased]' WHERE customer_id = erased;
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
+  UPDATE end_explanations SET text = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
@@ -4570,6 +4581,22 @@ COMMENT ON COLUMN public.credit_packs.change_id IS 'The id in admin_changes of t
 
 COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
+CREATE TABLE public.end_explanations (
+    session_id uuid NOT NULL,
+    said_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor_id uuid,
+    text text NOT NULL,
+    CONSTRAINT end_explanations_text_check CHECK (((length(text) >= 1) AND (length(text) <= 500)))
+);
+
+COMMENT ON TABLE public.end_explanations IS 'What operators who ended a session say of it to both parties.';
+
+COMMENT ON COLUMN public.end_explanations.said_at IS 'When it was said; the first words stand.';
+
+COMMENT ON COLUMN public.end_explanations.actor_id IS 'The sub of the admin''s token; null for an operator at the database.';
+
+COMMENT ON COLUMN public.end_explanations.text IS 'Personal data, as typed.';
+
 CREATE TABLE public.feed (
     seq bigint NOT NULL,
     event_id uuid NOT NULL,
@@ -5979,6 +6006,9 @@ ALTER TABLE ONLY public.customers
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_user_id_key UNIQUE (user_id);
 
+ALTER TABLE ONLY public.end_explanations
+    ADD CONSTRAINT end_explanations_pkey PRIMARY KEY (session_id);
+
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id, role);
 
@@ -6486,6 +6516,9 @@ ALTER TABLE ONLY public.checkouts
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_referrer_id_fkey FOREIGN KEY (referrer_id) REFERENCES public.mechanics(id);
 
+ALTER TABLE ONLY public.end_explanations
+    ADD CONSTRAINT end_explanations_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
@@ -6982,6 +7015,14 @@ GRANT INSERT(active),UPDATE(active) ON TABLE public.credit_packs TO autodoctor_a
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.credit_packs TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.end_explanations TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.end_explanations TO autodoctor_app;
+
+GRANT INSERT(actor_id) ON TABLE public.end_explanations TO autodoctor_app;
+
+GRANT INSERT(text) ON TABLE public.end_explanations TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.feed TO autodoctor_app;
 

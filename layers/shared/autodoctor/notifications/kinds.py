@@ -19,6 +19,7 @@ class Kind(StrEnum):
     SESSION_TAKEN_BACK = "session_taken_back"
     SESSION_COMPLETED = "session_completed"
     SESSION_CANCELLED = "session_cancelled"
+    SESSION_CLOSED = "session_closed"
     NOTES_ADDED = "notes_added"
     PAYOUT_SENT = "payout_sent"
     PAYOUT_FAILED = "payout_failed"
@@ -54,6 +55,7 @@ class Facts(ResponseModel):
         vehicle: the car in a few words.
         notes: what the mechanic wrote for the customer.
         transcript: what was said in the room, the newest of it where `transcript_cut`.
+        by_operator: whether an operator ended the session, and `explanation` what they say of it.
         released_by: who had the request queued again after a mechanic had accepted: mechanic, system or an operator;
             `taken_by` is the same for the mechanic who lost it: customer, system or an operator.
         reason: why the session ended (billable, too_short, no_show, withdrawn, expired) or the payment failed.
@@ -82,6 +84,8 @@ class Facts(ResponseModel):
     notes: str | None = None
     transcript: tuple[TranscriptLine, ...] = ()
     transcript_cut: bool = False
+    by_operator: bool = False
+    explanation: str | None = None
     released_by: str | None = None
     taken_by: str | None = None
     reason: str | None = None
@@ -109,6 +113,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.SESSION_TAKEN_BACK: {"session_type", "taken_by"},
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
     Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
+    Kind.SESSION_CLOSED: {"session_type"},
     Kind.NOTES_ADDED: {"session_type", "mechanic_id"},
     Kind.PAYOUT_SENT: {"payout_id", "amount_cents", "currency"},
     Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
@@ -146,7 +151,11 @@ def kind_of(event: Event) -> Kind | None:
 
 def kind_for_mechanic(event: Event) -> Kind | None:
     """The kind that the mechanic who held the session gets beside the customer's; None for none."""
-    return Kind.SESSION_TAKEN_BACK if _is_given_back(event) and event.actor != "mechanic" else None
+    if _is_given_back(event) and event.actor != "mechanic":
+        return Kind.SESSION_TAKEN_BACK
+    if isinstance(event, SessionEvent) and event.type == "session.ended" and event.mechanic_id is not None:
+        return Kind.SESSION_CLOSED if event.actor in {"admin", "operator"} else None
+    return None
 
 
 def _is_given_back(event: Event) -> TypeIs[SessionEvent]:

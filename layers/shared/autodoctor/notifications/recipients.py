@@ -40,7 +40,8 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
        i.session_type, i.concern, i.vehicle, i.scheduled_for, i.funding, i.price_cents, i.currency, i.credits,
        s.started_at, s.ended_at, n.text AS notes,
        floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds,
-       a.status = 'pending_waiver' AS needs_waiver,
+       a.status = 'pending_waiver' AS needs_waiver, ended_by_operator(s.id) AS by_operator,
+       (SELECT x.text FROM end_explanations x WHERE x.session_id = s.id) AS explanation,
        CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL
                      WHEN 'mechanic_assigned' THEN s.ended_at IS NOT NULL
                                                    OR s.mechanic_id IS DISTINCT FROM %(mechanic_id)s
@@ -71,6 +72,7 @@ SELECT x.at, CASE x.role WHEN 'mechanic' THEN m.name END AS mechanic, x.text
 _HOLDER: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, false AS erased, i.session_type, false AS superseded,
+       (SELECT x.text FROM end_explanations x WHERE x.session_id = i.id) AS explanation,
 """
     + _WISHES
     + """
@@ -218,7 +220,13 @@ def holder_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
     row = database.one(_HOLDER, {"kind": kind, "session_id": event.session_id, "mechanic_id": event.mechanic_id})
     if row is None:
         raise NobodyConcerned
-    return _recipient(row, Facts(name=row["name"], session_type=row["session_type"], taken_by=event.actor))
+    facts = Facts(
+        name=row["name"],
+        session_type=row["session_type"],
+        explanation=row["explanation"],
+        taken_by=event.actor if kind is Kind.SESSION_TAKEN_BACK else None,
+    )
+    return _recipient(row, facts)
 
 
 def mechanic_of(database: Database, kind: Kind, event: PayoutEvent) -> Recipient:

@@ -21,6 +21,7 @@ SELECT jsonb_build_object(
       'intake', to_jsonb(i) - 'customer_id',
       'session', to_jsonb(s) - '{customer_id,current_assignment_id,actor,actor_id,change_data}'::text[],
       'waiver', to_jsonb(w) - 'session_id',
+      'explanation', (SELECT x.text FROM end_explanations x WHERE x.session_id = i.id),
       'notes', (SELECT jsonb_agg(n.text ORDER BY n.saved_at) FROM session_notes n WHERE n.session_id = i.id),
       'messages', (SELECT jsonb_agg(jsonb_build_object(
                      'at', t.at, 'role', t.role, 'text', t.text, 'attachmentId', t.attachment_id) ORDER BY t.seq)

@@ -100,6 +100,7 @@ class SessionDetail(SessionOutcome):
     Attributes:
         reply_due_at: until when the mechanic who accepted has to write or come; from then on the customer may ask for
             another one. Null where nobody waits for that.
+        explanation: what the operator who ended it says of that.
         mechanic_notes: the mechanic's own words; for the customer once they are confirmed, or the summary went out.
         notes: for the mechanic and admins; null for the customer, and where no mechanic has it.
     """
@@ -114,6 +115,7 @@ class SessionDetail(SessionOutcome):
     offer_expires_at: Utc | None
     accepted_at: Utc | None
     reply_due_at: Utc | None
+    explanation: str | None
     mechanic_notes: str | None
     terms: SessionTerms
     notes: NotesState | None
@@ -199,6 +201,7 @@ _DETAIL: Final[LiteralString] = (
     + _COLUMNS
     + """, CASE WHEN m.user_id = %(user_id)s THEN i.customer_name ELSE m.name END AS counterpart_name,
        i.funding, i.concern, i.vehicle, i.urgent, s.accepted_at, reply_due_at(s) AS reply_due_at,
+       (SELECT x.text FROM end_explanations x WHERE x.session_id = s.id) AS explanation,
        CASE WHEN author.reads OR notes_shown(s.ended_at, n.confirmed_at) THEN nullif(n.text, '') END AS mechanic_notes,
        CASE WHEN author.reads AND m.id IS NOT NULL THEN jsonb_build_object(
          'version', coalesce(n.version, 0), 'savedAt', n.saved_at, 'confirmedAt', n.confirmed_at,

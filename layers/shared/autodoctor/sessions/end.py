@@ -15,14 +15,22 @@ from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.prefetched import WithEvents
 from autodoctor.web.schemas import RequestBody, Utc
 
+MOST_EXPLANATION: Final = 500
 PATIENCE_SECONDS: Final = 1.5
 RETRY_SECONDS: Final = 0.03
 
 
 class EndRequest(RequestBody):
-    """The mechanic's notes; a `status` in the request is ignored like any unknown field."""
+    """The mechanic's notes; a `status` in the request is ignored like any unknown field.
+
+    Attributes:
+        explanation: what an operator says of this end to both parties; of anybody else it is ignored.
+    """
 
     mechanic_notes: Annotated[str, StringConstraints(max_length=4000)] | None = None
+    explanation: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_EXPLANATION)] | None
+    ) = None
 
 
 class Ended(WithEvents):
@@ -55,6 +63,24 @@ class Ender:
 _END: Final[LiteralString] = """
 SELECT * FROM finish_session(%(session_id)s, %(user_id)s, %(any_session)s, %(actor)s, %(mechanic_notes)s)
 """
+
+# By whom it was ended is recorded; who ends it again, or with a lost answer, explains the same end.
+_EXPLAIN: Final[LiteralString] = """
+INSERT INTO end_explanations (session_id, actor_id, text)
+SELECT %(session_id)s, %(user_id)s, %(text)s WHERE ended_by_operator(%(session_id)s)
+ON CONFLICT DO NOTHING
+"""
+
+
+def explain_end(database: Database, ender: Ender, session_id: UUID, text: str) -> None:
+    """Keep what an operator who ended a session says of it to both parties; the first words stand.
+
+    Args:
+        ender: who speaks; nothing is kept of one who may not end any session.
+        text: 1 to 500 characters.
+    """
+    if ender.any_session:
+        database.execute(_EXPLAIN, {"session_id": session_id, "user_id": ender.user_id, "text": text})
 
 
 def end_session(database: Database, ender: Ender, session_id: UUID, mechanic_notes: str | None = None) -> Ended:

@@ -46,6 +46,25 @@ $$;
 COMMENT ON FUNCTION notes_shown(timestamptz, timestamptz) IS
   'Whether the customer reads the notes: the session is over, and they are confirmed or the summary no longer waits for that.';
 
+CREATE TABLE end_explanations (
+  session_id  uuid PRIMARY KEY REFERENCES sessions (id),
+  said_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor_id    uuid,
+  text        text NOT NULL CHECK (length(text) BETWEEN 1 AND 500)
+);
+COMMENT ON TABLE end_explanations IS 'What operators who ended a session say of it to both parties.';
+COMMENT ON COLUMN end_explanations.said_at IS 'When it was said; the first words stand.';
+COMMENT ON COLUMN end_explanations.actor_id IS 'The sub of the admin''s token; null for an operator at the database.';
+COMMENT ON COLUMN end_explanations.text IS 'Personal data, as typed.';
+GRANT SELECT, INSERT (session_id, actor_id, text) ON end_explanations TO autodoctor_app;
+
+CREATE FUNCTION ended_by_operator(of_session uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT coalesce((SELECT split_part(e.actor, ':', 1) IN ('admin', 'operator') FROM session_events e
+                    WHERE e.session_id = of_session AND e.to_status IN ('completed', 'cancelled')
+                    ORDER BY e.id LIMIT 1), false)
+$$;
+COMMENT ON FUNCTION ended_by_operator(uuid) IS 'Whether neither a party nor a sweep, but an operator ended the session.';
+
 CREATE FUNCTION save_notes(of_session uuid, by_user uuid, words text, as_version integer, confirms boolean)
 RETURNS TABLE (session_id uuid, saved boolean, open boolean, version integer, saved_at timestamptz,
                confirmed_at timestamptz, closes_at timestamptz)

@@ -74,7 +74,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "End the session",
         "Sessions",
         "The outcome is computed from recorded evidence; a `status` in the request is ignored. Ending again answers "
-        "the same outcome, with `alreadyEnded`. Admins may end any session.",
+        "the same outcome, with `alreadyEnded`. Admins may end any session; both parties read their `explanation`.",
     ),
     "GET /api/sessions/{sessionId}": Operation(
         "getSession",

@@ -28,6 +28,7 @@ OVERDUE: Final = Check("scheduled_overdue", Section.ACTIVITY, "still scheduled a
 NEVER_CAME: Final = Check(
     "mechanic_never_came", Section.ACTIVITY, "waiting for a mechanic who has not joined in 10 minutes"
 )
+SUMMARY_WAITS: Final = Check("summary_waits", Section.ACTIVITY, "a summary is overdue: no sweep took it")
 QUEUED_OVER: Final = Check("queued_and_over", Section.QUEUE, "in the queue, and its session is not to be accepted")
 QUEUED_WRONGLY: Final = Check(
     "queued_wrongly", Section.QUEUE, "in the queue without a place, or offered without a mechanic and a deadline"
@@ -110,6 +111,13 @@ SELECT id, format('scheduled for %s', scheduled_for) FROM sessions
 SELECT id, format('accepted at %s', accepted_at) FROM sessions
  WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
    AND greatest(accepted_at, scheduled_for) < now() - absence_limit() - interval '10 minutes'
+""",
+    ),
+    (
+        SUMMARY_WAITS,
+        """
+SELECT session_id, format('due at %s', due_at) FROM session_summaries
+ WHERE told_at IS NULL AND due_at < now() - interval '10 minutes'
 """,
     ),
     (

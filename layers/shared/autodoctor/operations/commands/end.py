@@ -15,6 +15,7 @@ from autodoctor.operations.output import fail
 def end(
     context: typer.Context,
     session: Annotated[UUID, typer.Argument(help="The session's id.")],
+    explanation: Annotated[str | None, typer.Option(help="What both parties read of it.", metavar="WORDS")] = None,
     database_url: Annotated[
         str | None, typer.Option(help="The database; by default that of the running server.")
     ] = None,
@@ -25,12 +26,15 @@ def end(
 
     from autodoctor.db import Database
     from autodoctor.errors import Problem
-    from autodoctor.sessions.end import Ender, end_session
+    from autodoctor.sessions.end import Ender, end_session, explain_end
 
     operator = Ender(any_session=True, actor=f"operator:{getpass.getuser()}")
     try:
         url = _database(context, database_url, data_dir)
-        outcome = end_session(Database(lambda: url), operator, session)
+        database = Database(lambda: url)
+        outcome = end_session(database, operator, session)
+        if explanation:
+            explain_end(database, operator, session, explanation)
     except Refusal as refused:
         fail(str(refused), status=1)
     except (Problem, psycopg.Error) as error:

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import console_settings, signed_in
+from support.browser.console import at_stage, console_settings, note, say, signed_in
 from support.browser.window import Camera, Windows
 
 BANNER = "active-session-banner section"
@@ -36,33 +36,35 @@ def ended_by(page: Page) -> None:
 
 
 def played(customer: Page, mechanic: Page, concern: str, camera: Camera) -> None:
-    """From the queue to the end, and the banner goes from the customer's page with it."""
+    """From the queue to the end, on one page of the customer's, on which there is no banner."""
     request = mechanic.locator("article", has_text=concern)
     expect(request).to_be_visible()
     camera.take(mechanic, "in the queue")
     request.get_by_role("button", name="Accept").click()
     mechanic.wait_for_url(re.compile("/console/(chat|video)/"))
-    expect(customer.get_by_role("heading", name="Mia Moreno is ready for you")).to_be_visible()
-    expect(customer.locator(BANNER)).to_contain_text("Waiting")
-    banner_page = customer.context.new_page()
-    customer.get_by_role("link", name="Go to the session").click()
     for page in (customer, mechanic):
-        page.get_by_role("button", name="Join").click()
-    for page in (customer, mechanic):
-        expect(page.locator(".pill").first).to_have_text("live")
+        at_stage(page, "live")
+    expect(customer.get_by_role("heading", name="Talking to Mia Moreno")).to_be_visible()
+    expect(customer.locator(BANNER)).to_have_count(0)
+    say(customer, "Here I am.")
+    say(mechanic, "Let me see.")
+    expect(customer.get_by_text("Let me see.", exact=True)).to_be_visible()
     expect(customer.get_by_role("timer")).to_have_text(re.compile(r"[1-9]$|[1-9]\d$"))  # no more 0:00
     camera.take(customer, "live")
-    mechanic.get_by_label("Notes for the customer").fill("New pads, soon.")
+    note(mechanic, "New pads, soon.")
     camera.take(mechanic, "live at the mechanic's")
-    banner_page.close()
     mechanic.get_by_role("button", name="End session").click()
     expect(mechanic.get_by_role("dialog")).to_have_accessible_description(re.compile("you are paid for it"))
     camera.take(mechanic, "sure to end it")
     mechanic.get_by_role("button", name="End it now").click()
     for page in (customer, mechanic):
-        expect(page.get_by_role("heading", name="Session over")).to_be_visible()
+        at_stage(page, "over")
+    mechanic.get_by_role("button", name="Send them now").click()
+    expect(mechanic.get_by_text("The customer has them.")).to_be_visible()
+    customer.reload()
     expect(customer.get_by_text("New pads, soon.")).to_be_visible()
-    expect(customer.locator(".pill").first).to_have_text("completed")
+    expect(customer.get_by_role("heading", name="You talked to Mia Moreno")).to_be_visible()
+    expect(customer.get_by_text("Let me see.", exact=True)).to_be_visible()
     camera.take(customer, "over")
 
 
@@ -76,7 +78,7 @@ def test_a_free_session_from_the_first_word_to_the_summary(account: Account, win
     camera.take(customer, "asking")
     customer.get_by_role("button", name="Ask now").click()
     expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
-    expect(customer.locator(BANNER)).to_contain_text("Pending")
+    expect(customer.locator(BANNER)).to_have_count(0)
     camera.take(customer, "waiting")
     played(customer, mechanic, concern, camera)
 
@@ -96,10 +98,9 @@ def test_a_session_that_is_paid_by_card_comes_back_to_the_waiting_room(
     customer.get_by_role("button", name="Pay", exact=True).click()
     expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
     played(customer, mechanic, concern, camera)
-    customer.get_by_role("link", name="Back").click()
+    expect(customer.get_by_text("$9.99 was charged to your card.")).to_be_visible()
     customer.get_by_role("link", name="Sessions").click()
     expect(customer.get_by_role("row", name="Mia Moreno")).to_contain_text("completed")
-    mechanic.get_by_role("link", name="Back").click()
     mechanic.get_by_role("link", name="Earnings").click()
     expect(mechanic.get_by_role("heading", name="Earnings")).to_be_visible()
     camera.take(mechanic, "earnings")
@@ -113,8 +114,7 @@ def test_a_mechanic_is_asked_for_by_name(account: Account, windows: Windows, cam
     expect(customer.get_by_label("Mechanic", exact=True)).to_have_count(0)
     customer.get_by_role("button", name="Ask now").click()
     played(customer, mechanic, "It drips.", camera)
-    for page in (customer, mechanic):
-        page.get_by_role("link", name="Back").click()
+    mechanic.get_by_role("link", name="Queue").click()
     customer.get_by_role("link", name="Sessions").click()
     again = customer.get_by_role("link", name="Ask again: Mia Moreno")
     expect(again).to_be_visible()
@@ -137,7 +137,12 @@ def test_a_mechanic_is_asked_for_by_name(account: Account, windows: Windows, cam
     expect(customer.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
     customer.get_by_role("button", name="Cancel this request").click()
     customer.get_by_role("button", name="Cancel the request").click()
-    expect(customer.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
+    expect(customer.get_by_role("heading", level=1)).to_have_text(re.compile("cancelled.* before anybody accepted it"))
+    camera.take(customer, "cancelled")
+    customer.get_by_role("button", name="Ask again").click()
+    expect(customer.get_by_label("Describe what it does")).to_have_value("It drips again.")
+    expect(customer.get_by_label("Model")).to_have_value("Corolla")
+    expect(customer.get_by_label("E-mail")).to_have_value("cora@example.com")
 
 
 def test_nothing_is_ended_before_its_end_was_confirmed(account: Account, windows: Windows, camera: Camera) -> None:
@@ -162,7 +167,7 @@ def test_nothing_is_ended_before_its_end_was_confirmed(account: Account, windows
     customer.get_by_role("button", name="Cancel this request").click()
     customer.keyboard.press("Shift+Tab")
     customer.keyboard.press("Enter")
-    expect(customer.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
+    at_stage(customer, "over")
 
 
 @pytest.mark.parametrize("address", ["/", "/console", "/console/"], ids=["root", "console", "folder"])
@@ -237,18 +242,24 @@ def test_a_page_that_is_reloaded_while_live_is_in_the_session_again(account: Acc
     customer.get_by_label("Free").check()
     customer.get_by_role("button", name="Ask now").click()
     mechanic.locator("article", has_text=concern).get_by_role("button", name="Accept").click()
-    customer.get_by_role("link", name="Go to the session").click()
     pages = (customer, mechanic)
     for page in pages:
-        page.get_by_role("button", name="Join").click()
-    mechanic.get_by_label("Notes for the customer").fill("Clean the throttle.")
+        at_stage(page, "live")
+    note(mechanic, "Clean the throttle.")
+    say(customer, "Only when it is warm.")
     for page in pages:
-        expect(page.locator(".pill").first).to_have_text("live")
         page.reload()
     for page in pages:
-        expect(page.get_by_role("button", name="Leave for a moment")).to_be_visible()
+        at_stage(page, "live")
+        expect(page.get_by_text("Only when it is warm.")).to_be_visible()
+        expect(page.locator(".presence")).to_have_text("here")
     expect(mechanic.get_by_label("Notes for the customer")).to_have_value("Clean the throttle.")
-    ended_by(mechanic)
+    ended_by(customer)
+    at_stage(mechanic, "over")
+    expect(mechanic.get_by_label("Notes for the customer")).to_have_value("Clean the throttle.")
+    mechanic.get_by_role("button", name="Send them now").click()
+    expect(mechanic.get_by_text("The customer has them.")).to_be_visible()
+    customer.reload()
     expect(customer.get_by_text("Clean the throttle.")).to_be_visible()
 
 

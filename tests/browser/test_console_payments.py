@@ -99,7 +99,7 @@ def test_a_bank_is_waited_for_without_haste_and_told_of_in_every_tab(
     expect(page.get_by_role("heading", name="Finding you a mechanic")).to_be_visible()
     page.get_by_role("button", name="Cancel this request").click()
     page.get_by_role("button", name="Cancel the request").click()
-    expect(page.get_by_role("heading", name="What is wrong with your car?")).to_be_visible()
+    expect(page.get_by_text("the payment goes back to your card")).to_be_visible()
 
 
 def test_a_bank_that_refuses_is_told_of_on_coming_back(account: Account, windows: Windows, camera: Camera) -> None:

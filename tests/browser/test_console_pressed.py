@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import APIResponse, Locator, Page, Response, Route, expect
 
 from browser.test_console_journey import ended_by
-from browser.test_console_quotes import CONCERN, live
+from browser.test_console_quotes import live
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import console_settings, signed_in
+from support.browser.console import at_stage, console_settings, signed_in
 from support.browser.window import Windows
 
 SESSION = re.compile(r"/api/sessions/[0-9a-f-]{36}$")
@@ -44,7 +44,7 @@ def ends(session: Response) -> bool:
 
 def test_a_link_that_is_pressed_while_news_come_is_followed(account: Account, windows: Windows) -> None:
     mechanic, customer = together(account, windows)
-    press(mechanic, mechanic.get_by_role("link", name="Back"))
+    press(mechanic, mechanic.get_by_role("link", name="Queue"))
     with mechanic.expect_response(ends):
         ended_by(customer)
     mechanic.mouse.up()
@@ -53,32 +53,33 @@ def test_a_link_that_is_pressed_while_news_come_is_followed(account: Account, wi
 
 def test_what_came_while_something_was_pressed_is_shown_when_it_is_let_go(account: Account, windows: Windows) -> None:
     mechanic, customer = together(account, windows)
-    press(mechanic, mechanic.get_by_text(CONCERN))
+    talking = mechanic.get_by_role("heading", name="Helping")
+    press(mechanic, talking)
     with mechanic.expect_response(ends):
         ended_by(customer)
-    expect(mechanic.locator(".pill").first).to_have_text("live")
+    expect(talking).to_be_visible()
     mechanic.mouse.up()
-    expect(mechanic.get_by_role("heading", name="Session over")).to_be_visible()
+    expect(mechanic.get_by_role("heading", name="You helped")).to_be_visible()
 
 
 def test_an_answer_that_was_overtaken_is_not_shown(account: Account, windows: Windows) -> None:
     mechanic, customer = together(account, windows)
-    held: list[tuple[Route, APIResponse]] = []
+    seen: list[Route] = []
+    older: list[APIResponse] = []
 
     def hold_the_first(route: Route) -> None:
-        if held:
+        seen.append(route)
+        if len(seen) > 1:
             route.continue_()
         else:
-            held.append((route, route.fetch()))
+            older.append(route.fetch())
 
     mechanic.route(SESSION, hold_the_first)
     with mechanic.expect_request(SESSION):
-        customer.get_by_role("button", name="Leave for a moment").click()
+        customer.reload()  # it leaves, and comes back
     ended_by(customer)
-    over = mechanic.get_by_role("heading", name="Session over")
-    expect(over).to_be_visible()
-    [(route, older)] = held
+    at_stage(mechanic, "over")
     with mechanic.expect_response(SESSION):
-        route.fulfill(response=older)
+        seen[0].fulfill(response=older[0])
     mechanic.evaluate("new Promise(requestAnimationFrame)")
-    expect(over).to_be_visible()
+    at_stage(mechanic, "over")

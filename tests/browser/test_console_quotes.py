@@ -9,7 +9,7 @@ from browser.test_console_journey import described, ended_by
 from localcloud.identity.roster import WORKSHOP_NAME
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import console_settings, signed_in
+from support.browser.console import at_stage, console_settings, say, signed_in
 from support.browser.window import Camera, Windows
 
 CONCERN = "It grinds when I brake."
@@ -26,15 +26,16 @@ def live(customer: Page, mechanic: Page) -> None:
     customer.get_by_label("Free").check()
     customer.get_by_role("button", name="Ask now").click()
     mechanic.locator("article", has_text=CONCERN).get_by_role("button", name="Accept").click()
-    customer.get_by_role("link", name="Go to the session").click()
     for page in (customer, mechanic):
-        page.get_by_role("button", name="Join").click()
-    for page in (customer, mechanic):
-        expect(page.locator(".pill").first).to_have_text("live")
+        at_stage(page, "live")
+    say(customer, "Hello.")
+    say(mechanic, "Tell me more.")
 
 
 def handed_over(mechanic: Page, camera: Camera) -> None:
     """By its mechanic, who first forgets to say to whom."""
+    if (details := mechanic.get_by_role("button", name="Details")).is_visible():
+        details.click()
     mechanic.get_by_text("Hand it to a workshop").click()
     mechanic.get_by_role("button", name="Ask for a quote").click()
     workshop = mechanic.get_by_label("Workshop", exact=True)
@@ -57,15 +58,15 @@ def test_a_field_keeps_its_error_when_a_push_rebuilds_the_page(account: Account,
     mechanic.get_by_role("button", name="Ask for a quote").click()
     workshop = mechanic.get_by_label("Workshop", exact=True)
     expect(workshop).to_have_accessible_description("Choose a workshop.")
-    customer.get_by_role("button", name="Leave for a moment").click()
-    expect(mechanic.get_by_text("not here yet")).to_be_visible()
+    customer.goto("about:blank")
+    expect(mechanic.locator(".presence")).to_have_text("not here just now")
     expect(workshop).to_have_accessible_description("Choose a workshop.")
     expect(workshop).to_have_attribute("aria-invalid", "true")
     workshop.select_option(WORKSHOP_NAME)
     expect(workshop).to_have_accessible_description("")
     expect(workshop).not_to_have_attribute("aria-invalid", "true")
     ended_by(mechanic)
-    expect(mechanic.get_by_role("heading", name="Session over")).to_be_visible()
+    at_stage(mechanic, "over")
 
 
 def amount_given(foreman: Page, camera: Camera) -> None:
@@ -108,7 +109,7 @@ def test_a_session_is_handed_to_a_workshop_whose_quote_is_approved(
     expect(foreman.locator("article .pill")).to_have_text("approved")
     expect(foreman.get_by_role("link", name=re.compile("amount"))).to_have_count(0)
     expect(mechanic.get_by_text("Hand it to a workshop")).to_have_count(0)
-    mechanic.get_by_role("link", name="Back").click()
+    mechanic.goto(f"{account.cloud.api_url}/console/mechanic.html")
     mechanic.get_by_role("link", name="Earnings").click()
     expect(mechanic.get_by_role("row", name="Escalation")).to_contain_text("$24.02")
     camera.take(mechanic, "what it earned")

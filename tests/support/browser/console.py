@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from localcloud.host.ports import LOOPBACK, scattered_port
 from support.account import Account
@@ -26,6 +26,29 @@ def signed_in(account: Account, page: Page, name: str) -> Page:
     page.get_by_role("link", name=name).click()
     page.wait_for_url(re.compile(r"/console/(customer|mechanic|admin)\.html"))
     return page
+
+
+def at_stage(page: Page, stage: str) -> None:
+    """Wait until the session's page shows this state: booked, unsigned, asked, searching, connecting, live or over."""
+    expect(page.locator("body")).to_have_attribute("data-stage", stage)
+
+
+def say(page: Page, words: str) -> None:
+    """Write a message on the session's page; it is there as soon as this returns, and sent as soon as it can be."""
+    page.get_by_label("Message", exact=True).fill(words)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("region", name="Messages").get_by_text(words, exact=True)).to_be_visible()
+
+
+def note(page: Page, words: str) -> None:
+    """Write notes for the customer, which are saved; on a phone they stand behind a button."""
+    details = page.get_by_role("button", name="Details")
+    if narrow := details.is_visible():
+        details.click()
+    page.get_by_label("Notes for the customer").fill(words)
+    expect(page.locator("#notes-state")).to_have_text("Saved.")
+    if narrow:
+        page.get_by_role("button", name="Back to the talk").click()
 
 
 def hide(page: Page, *, hidden: bool) -> None:

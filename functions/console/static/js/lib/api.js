@@ -2,6 +2,8 @@
 
 import { signedIn, signIn, signInAgain } from "./auth.js";
 
+const LONGEST_MS = 30_000; // the API answers by then or not at all
+
 /** A refusal by the API: a problem document of RFC 9457. */
 export class Problem extends Error {
   /** @param {Object} document `type`, `title`, `status`, `detail`, and extras such as `errors` or `activeSession` */
@@ -35,6 +37,7 @@ export async function call(method, path, body, headers = {}) {
       method,
       headers: { Authorization: `Bearer ${who.token}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
       body: body ? JSON.stringify(body) : undefined,
+      signal: AbortSignal.timeout(LONGEST_MS),
     });
   } catch {
     throw new Problem({ status: 0, title: "No connection", detail: "The service cannot be reached. Check your connection." });

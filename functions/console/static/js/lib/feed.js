@@ -1,21 +1,38 @@
 /**
- * The feed: a WebSocket that says when to fetch again. It reconnects by itself and asks for the messages it missed;
- * a push is only a hint, so listeners fetch their data again (README, "What happens when something happens").
+ * The feed: a WebSocket that says when to fetch again. It reconnects by itself, at once when the network is back, and
+ * asks for the messages it missed; a push is only a hint, so listeners fetch their data again (README, "What happens
+ * when something happens"). What a room says comes this way too, as it is.
  */
 
 import { post } from "./api.js";
 
 const KEEP_ALIVE_SECONDS = 300;
+const SILENT_SECONDS = 40; // without an answer, after which the connection counts as lost
 const MOST_SECONDS_BETWEEN_TRIES = 30;
 
 export class Feed extends EventTarget {
   #since = null;
   #feed = null;
   #tries = 0;
+  #turn = 0; // counts the connections: what an earlier one still says is ignored
   #socket = null;
   #keepAlive = null;
+  #keepAliveSeconds;
+  #silence = null;
+  #timer = null;
   #closed = false;
   #superseded = false;
+
+  /** When it tries again, in ms since the epoch; null while it is open or opening. */
+  retryAt = null;
+
+  /** @param {{keepAliveSeconds?: number}} [options] how often it says that it is there */
+  constructor({ keepAliveSeconds = KEEP_ALIVE_SECONDS } = {}) {
+    super();
+    this.#keepAliveSeconds = keepAliveSeconds;
+    addEventListener("online", () => this.#closed || this.#socket?.readyState === WebSocket.OPEN || this.open());
+    addEventListener("offline", () => this.#socket && this.#lost());
+  }
 
   /**
    * Opens it; events: `message` (detail: {type, seq, payload}), `resync`, `state` (detail: open or lost), and
@@ -23,38 +40,59 @@ export class Feed extends EventTarget {
    * looked at.
    */
   async open() {
+    clearTimeout(this.#timer);
+    this.retryAt = null;
+    const turn = ++this.#turn;
+    const current = (work) => (event) => turn === this.#turn && work(event);
     try {
       const { ticket, url } = await post("/api/realtime/ticket");
-      if (this.#closed) return;
+      if (this.#closed || turn !== this.#turn) return;
       const query = new URLSearchParams({ ticket });
       if (this.#since !== null) query.set("since", this.#since);
       if (this.#feed !== null) query.set("feed", this.#feed);
       this.#socket = new WebSocket(`${url}?${query}`);
+      this.#expectAnswer();
     } catch {
-      this.#again();
+      if (turn === this.#turn) this.#lost();
       return;
     }
-    this.#socket.addEventListener("open", () => this.#opened());
-    this.#socket.addEventListener("message", ({ data }) => this.#received(JSON.parse(data)));
-    this.#socket.addEventListener("close", () => this.#again());
+    this.#socket.addEventListener("open", current(() => this.#opened()));
+    this.#socket.addEventListener("message", current(({ data }) => this.#received(JSON.parse(data))));
+    this.#socket.addEventListener("close", current(() => this.#lost()));
+  }
+
+  /** Sends an action; false where there is no connection that could take it. */
+  send(frame) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(frame));
+    return true;
   }
 
   close() {
     this.#closed = true;
-    clearInterval(this.#keepAlive);
-    this.#socket?.close();
+    this.#turn += 1;
+    this.#stop();
   }
 
   #opened() {
     this.#tries = 0;
-    const identify = () => this.#socket.send(JSON.stringify({ action: "identify" }));
+    const identify = () => {
+      this.send({ action: "identify" });
+      this.#expectAnswer();
+    };
     identify();
     clearInterval(this.#keepAlive);
-    this.#keepAlive = setInterval(identify, KEEP_ALIVE_SECONDS * 1000);
+    this.#keepAlive = setInterval(identify, this.#keepAliveSeconds * 1000);
     this.dispatchEvent(new CustomEvent("state", { detail: "open" }));
   }
 
+  #expectAnswer() {
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => this.#lost(), SILENT_SECONDS * 1000);
+  }
+
   #received(message) {
+    clearTimeout(this.#silence);
     const feed = message.payload?.feed ?? this.#feed;
     if (feed !== this.#feed) this.#since = null; // numbers of another history
     this.#feed = feed;
@@ -73,17 +111,29 @@ export class Feed extends EventTarget {
     this.dispatchEvent(new CustomEvent(message.type === "resync" ? "resync" : "message", { detail: message }));
   }
 
-  #again() {
+  #stop() {
     clearInterval(this.#keepAlive);
+    clearTimeout(this.#silence);
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  /** The connection is gone, or counts as gone: another follows. */
+  #lost() {
+    this.#turn += 1;
+    this.#stop();
     if (this.#closed) return;
-    this.dispatchEvent(new CustomEvent("state", { detail: "lost" }));
     if (this.#superseded) {
       this.#superseded = false;
+      this.dispatchEvent(new CustomEvent("state", { detail: "lost" }));
       addEventListener("focus", () => this.#closed || this.open(), { once: true });
       return;
     }
     const seconds = Math.min(MOST_SECONDS_BETWEEN_TRIES, 2 ** this.#tries) * (0.5 + Math.random() / 2);
     this.#tries += 1;
-    setTimeout(() => this.#closed || this.open(), seconds * 1000);
+    this.retryAt = Date.now() + seconds * 1000;
+    this.#timer = setTimeout(() => this.open(), seconds * 1000);
+    this.dispatchEvent(new CustomEvent("state", { detail: "lost" }));
   }
 }

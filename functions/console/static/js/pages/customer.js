@@ -6,16 +6,16 @@ import { intakeForm } from "../parts/intake.js";
 import { messages } from "../parts/messages.js";
 import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
 import { action, start } from "../lib/shell.js";
-import { waitingRoom } from "../parts/waiting-room.js";
 
 async function now(query) {
   const { session } = await get("/api/customer/active-session");
   if (session) {
     intakeIsSession(session.sessionId);
-    return waitingRoom(await get(`/api/sessions/${session.sessionId}`), page.refresh);
+    location.replace(session.sessionUrl); // waiting, too, has one page: the session's
+    return null;
   }
   const { underWay, shown } = await intakePayment(page.refresh);
-  return underWay ? [shown] : [shown, await intakeForm(page, query.get("mechanic"))];
+  return underWay ? [shown] : [shown, await intakeForm(page, query.get("mechanic"), query.has("later"))];
 }
 
 async function past() {

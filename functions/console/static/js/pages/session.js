@@ -1,161 +1,201 @@
-/** The session's page, for its customer and its mechanic: join, talk, end, and the outcome. */
+/** The session's page, for its customer and its mechanic: waiting, connecting, talking and the outcome are one page. */
 
 import { get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
-import { announce, duration, el, every, fill, head, money, pill, ready, time } from "../lib/dom.js";
-import { sureToEnd } from "../parts/ending.js";
+import { announce, el, every, fill, ready } from "../lib/dom.js";
 import { Feed } from "../lib/feed.js";
-import { field } from "../lib/form.js";
-import { handOver } from "../parts/quoting.js";
-import { action, failed } from "../lib/shell.js";
+import { failed } from "../lib/shell.js";
+import { sureToEnd, sureToMove } from "../parts/ending.js";
+import { fillIn } from "../parts/intake.js";
+import { Notes } from "../room/notes.js";
+import { askedNumber } from "../parts/number.js";
+import { side } from "../room/side.js";
+import { stage, stageOf, tick } from "../room/stage.js";
+import { strip } from "../room/strip.js";
+import { Talk } from "../room/talk.js";
+import { fit } from "../lib/viewport.js";
 
-const REASONS = {
-  billable: "Completed.",
-  too_short: "It was too short to count. Nothing is charged.",
-  no_show: "One of you did not join. Nothing is charged.",
-  withdrawn: "It was cancelled before a mechanic accepted it. Nothing is charged.",
-  expired: "No mechanic could take it in time. Nothing is charged.",
-};
 const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
-const JOINED = "autodoctor.joined"; // the session that this tab has joined: after a reload or a lost connection, it joins again
-const NOTES = `autodoctor.notes.${SESSION}`;
 const REFRESH_SECONDS = 30; // also when the feed cannot connect
+const KEEP_ALIVE_SECONDS = 25; // who is silent for 90 s is not there any more
+const TOGETHER_MS = 100; // pushes of one moment lead to one fetch
+const NOTES_MS = 20 * 60_000; // after the end: by then they are there, or there are none
+const TABS = {
+  mechanic: { queue: "Queue", earnings: "Earnings", sessions: "Sessions", quotes: "Quotes", messages: "Messages" },
+  customer: { now: "Get help", sessions: "Sessions", credits: "Credits", messages: "Messages" },
+};
+
 const who = signedIn();
 const isMechanic = who?.groups.includes("mechanics") ?? false;
+const isParty = isMechanic || !who?.groups.includes("admins");
 const main = document.getElementById("main");
-const feed = new Feed();
-let turns = 0; // the number of refreshes so far
-let shown = null;
-let undecided = false; // whether a quote may still change
-let clock = null;
+const kept = (name) => {
+  const key = `autodoctor.${name}.${SESSION}`;
+  return { read: () => sessionStorage.getItem(key) ?? "", write: (text) => (text ? sessionStorage.setItem(key, text) : sessionStorage.removeItem(key)) };
+};
+const front = el("div.front", {});
+const aside = el("aside.side", { "aria-label": "About this session", id: "side" });
+const parts = { stage: el("section.stage", { "aria-label": "Session" }), side: el("div", {}) };
+let feed;
+let talk;
+let notes;
+let shown = null; // the session as it was answered last
+let quotes = [];
+let fetchedAt = 0;
+let written = {}; // what the parts were built from: the same is not built again
+let soon = null; // the promise of the next fetch
+let turns = 0; // the number of fetches so far
 
-async function refresh() {
+/** Fetches the session and shows it; the pushes of one moment lead to one fetch. */
+function refresh() {
+  soon ??= new Promise((resolve) => {
+    setTimeout(() => {
+      soon = null;
+      resolve(fetched());
+    }, TOGETHER_MS);
+  });
+  return soon;
+}
+
+async function fetched() {
   const turn = ++turns;
   try {
-    const [session, { quotes }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
-    if (turn !== turns) return; // a newer refresh has begun; answers may overtake each other
-    shown = session;
-    undecided = quotes.some(({ status }) => ["requested", "given"].includes(status));
-    await fill(main, view(session, quotes));
-    tick();
-  } catch (error) {
-    if (turn === turns) await fill(main, failed(error, refresh));
+    const [session, { quotes: found }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
+    if (turn !== turns) return; // a newer one has begun; answers may overtake each other
+    [shown, quotes, fetchedAt] = [session, found, Date.now()];
+    await show();
+  } catch (problem) {
+    if (!shown && turn === turns) await fill(main, failed(problem, problem.status === 404 ? null : refresh)); // else what is shown stays
   }
 }
 
-function view(session, quotes) {
-  const over = session.endedAt !== null;
-  return [
-    el("h1", {}, over ? "Session over" : `${isMechanic ? "Helping" : "Talking to"} ${session.counterpartName ?? "your mechanic"}`),
-    el("p.row", {}, pill(session.status), el("span.quiet", {}, `${session.sessionType} · ${session.plan}`)),
-    over ? outcome(session) : live(session),
-    el("section.card", {}, el("h2", {}, "The problem"), el("p", {}, session.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => session.vehicle[name]).filter(Boolean).join(" "))),
-    ...quotes.map(quoteCard),
-    isMechanic && handOver(session, quotes, refresh),
-    el("details.card", {}, el("summary", {}, "What happened when"), timeline(session.timeline)),
-    el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")),
-  ];
+async function show() {
+  const name = stageOf(shown);
+  document.body.dataset.stage = name;
+  if (!main.contains(front)) build();
+  talk.show(shown, name);
+  notes.show(shown);
+  if (name === "over" && notes.element.nextSibling !== talk.element) talk.element.before(notes.element);
+  await Promise.all([
+    part("stage", [{ ...shown, waiting: null, evidence: null }, present()], () => stage(shown, reader(), acts)),
+    part("side", [shown.concern, shown.status, shown.timeline, shown.mechanicNotes, quotes], () => side(shown, quotes, isMechanic, refresh)),
+  ]);
+  passing();
+  title();
 }
 
-function live(session) {
-  const mine = session.participants.find((each) => each.role === (isMechanic ? "mechanic" : "customer"));
-  const other = session.participants.find((each) => each !== mine);
-  const join = action("Join", () => joined(), { kind: "primary", id: "join" });
-  const leave = action("Leave for a moment", () => presence("leave"), { id: "leave" });
-  const end = action("End session", () => ended(), { kind: "danger", id: "end", "aria-haspopup": "dialog" });
-  const release = action("Give it back", () => presence("release").then(() => location.assign(homeOf(who.groups))), { id: "release" });
-  const here = (each) => (each ? `${each.name}: ${each.present ? "here" : "not here yet"}` : "Nobody else yet");
-  return el(
-    "section.card",
-    {},
-    el("p.big.number", { id: "timer", role: "timer" }, session.startedAt ? "" : "Not started yet"),
-    el("p", { role: "status" }, here(other)),
-    isMechanic && field("notes", "Notes for the customer", { tag: "textarea", maxlength: 4000, hint: "They are in the summary the customer gets.", oninput: ({ target }) => sessionStorage.setItem(NOTES, target.value) }, sessionStorage.getItem(NOTES)),
-    el("p.row", {}, mine?.present ? leave : join, end, isMechanic && session.status === "waiting" && release),
-  );
+async function part(name, madeOf, contents) {
+  const key = JSON.stringify(madeOf);
+  if (written[name] === key && name !== "side") return;
+  if (written[name] === key && !parts.side.querySelector("#hand-over[open]")) return; // its form loads by being built again
+  written[name] = key;
+  await fill(parts[name], contents());
 }
 
-function outcome(session) {
-  return el(
-    "section.card",
-    { role: "status" },
-    el("p.big.number", { id: "outcome" }, session.durationSeconds === null ? "–" : duration(session.durationSeconds)),
-    el("p", {}, REASONS[session.reason] ?? session.reason),
-    session.mechanicNotes && el("blockquote", {}, session.mechanicNotes),
-  );
-}
-
-function quoteCard(quote) {
-  const decide = (verb) => async () => {
-    await post(`/api/quotes/${quote.quoteId}/${verb}`, verb === "approve" ? { amountCents: quote.amountCents } : {});
-    await refresh();
-  };
-  return el(
-    "section.card",
-    {},
-    el("h2", {}, `Quote of ${quote.workshopName ?? "a workshop"}`),
-    el("p", {}, pill(quote.status)),
-    quote.amountCents !== null && el("p.big", {}, money(quote.amountCents)),
-    quote.description && el("p", {}, quote.description),
-    !isMechanic && quote.status === "given" && el("p.row", {}, action("Approve", decide("approve"), { kind: "primary" }), action("Decline", decide("decline"))),
-  );
-}
-
-function timeline(events) {
-  const rows = events.map((each) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, each.event), el("td.quiet", {}, each.actor)));
-  return el("div.scroll", {}, el("table", {}, head("When", "What", "By"), el("tbody", {}, rows)));
-}
-
-async function joined() {
-  // named, so that the end of this page's connection counts as leaving
-  await post(`/api/sessions/${SESSION}/join`, feed.connectionId ? { connectionId: feed.connectionId } : {});
-  sessionStorage.setItem(JOINED, SESSION);
-  await refresh();
-}
-
-/** The end of an earlier connection counted as leaving; a party who had joined joins again without being asked. */
-async function rejoined() {
-  if (sessionStorage.getItem(JOINED) !== SESSION) return;
-  await joined().catch(() => {
-    sessionStorage.removeItem(JOINED);
-    return refresh();
+function build() {
+  const toggle = el("button.toggle", { type: "button", "aria-expanded": "false", "aria-controls": "side" }, "Details");
+  toggle.addEventListener("click", () => {
+    const open = main.toggleAttribute("data-side");
+    toggle.ariaExpanded = String(open);
+    toggle.textContent = open ? "Back to the talk" : "Details";
   });
+  document.getElementById("sign-out").before(toggle);
+  front.append(strip(feed), parts.stage, talk.element);
+  aside.append(notes.element, parts.side);
+  main.replaceChildren(front, aside);
 }
 
-async function presence(verb) {
-  sessionStorage.removeItem(JOINED);
-  await post(`/api/sessions/${SESSION}/${verb}`);
-  await refresh();
+const reader = () => ({ isMechanic, present: present(), together: together(), spoken: spoken() });
+
+/** Seconds that count so far: what the server measured, and what has passed since while both were here. */
+function together() {
+  const { evidence, status, startedAt } = shown;
+  if (!startedAt || !spoken()) return 0;
+  const measured = evidence?.togetherSeconds ?? (fetchedAt - new Date(startedAt)) / 1000;
+  return measured + (status === "live" && present().customer && present().mechanic ? (Date.now() - fetchedAt) / 1000 : 0);
 }
 
-async function ended() {
-  if (!(await sureToEnd(shown, isMechanic))) return;
-  const notes = document.getElementById("field-notes")?.value.trim();
-  const { alreadyEnded } = await post(`/api/sessions/${SESSION}/end`, notes ? { mechanicNotes: notes } : {});
-  sessionStorage.removeItem(JOINED);
-  sessionStorage.removeItem(NOTES);
-  announce(alreadyEnded ? "It had ended already." : "The session has ended.");
-  await refresh();
+/** Who is here: as the feed says, or else as the session was answered. */
+function present() {
+  return talk.room.present ?? Object.fromEntries(shown.participants.map(({ role, present: here }) => [role, here]));
 }
 
-function tick() {
-  clearInterval(clock);
-  const timer = document.getElementById("timer");
-  if (!timer || !shown?.startedAt) return;
-  const show = () => {
-    timer.textContent = duration((Date.now() - new Date(shown.startedAt)) / 1000);
-  };
-  show();
-  clock = setInterval(show, 1000);
+function spoken() {
+  return shown.evidence?.togetherSeconds > 0 || shown.evidence?.class === "claimed" || ["customer", "mechanic"].every((role) => talk.room.hasSpoken(role));
+}
+
+/** Whether nothing more can come: it is over, no quote is open, and the notes are there or will not come. */
+function isSettled() {
+  if (!shown?.endedAt) return false;
+  const awaitsNotes = shown.reason === "billable" && !shown.mechanicNotes && Date.now() - new Date(shown.endedAt) < NOTES_MS;
+  return !awaitsNotes && !quotes.some(({ status }) => ["requested", "given"].includes(status));
+}
+
+function passing() {
+  if (shown) tick(shown, reader(), acts);
+}
+
+function title() {
+  const words = { live: shown.counterpartName, connecting: `${shown.counterpartName} accepted`, over: "Session over", booked: "Booked" }[stageOf(shown)] ?? "Waiting";
+  document.title = `${talk.unread ? `(${talk.unread}) ` : ""}${isMechanic && !shown.endedAt ? shown.counterpartName : words} – AutoDoctor`;
+}
+
+const acts = {
+  refresh,
+  async end() {
+    if (!(await sureToEnd(shown, isMechanic, together(), spoken()))) return;
+    await notes.save(); // what was typed in the last second
+    const { alreadyEnded } = await post(`/api/sessions/${SESSION}/end`);
+    announce(alreadyEnded ? "It had ended already." : "The session has ended.");
+    await refresh();
+  },
+  async release() {
+    await post(`/api/sessions/${SESSION}/release`);
+    location.assign(homeOf(who.groups));
+  },
+  async again() {
+    fillIn(shown);
+    location.assign("/console/customer.html#now");
+  },
+  async later() {
+    if (!(await sureToMove(shown))) return;
+    await post(`/api/sessions/${SESSION}/end`);
+    fillIn(shown);
+    location.assign("/console/customer.html#now?later");
+  },
+  async number() {
+    const number = await askedNumber();
+    if (!number) return;
+    talk.say(`Please call me on ${number} when you can take this.`);
+    announce("The mechanic who accepts reads it first.");
+  },
+};
+
+function start() {
+  feed = new Feed({ keepAliveSeconds: KEEP_ALIVE_SECONDS });
+  notes = new Notes(SESSION, kept("notes"));
+  talk = new Talk({ sessionId: SESSION, feed, mine: isMechanic ? "mechanic" : "customer", isParty, kept, refresh });
+  for (const event of ["present", "unread"]) talk.addEventListener(event, () => shown && show());
+  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && refresh());
+  feed.addEventListener("resync", refresh);
+  feed.addEventListener("state", ({ detail }) => detail === "open" && refresh());
+  addEventListener("online", refresh);
+  feed.open();
+  every(REFRESH_SECONDS, () => isSettled() || refresh());
+  setInterval(passing, 1000);
+  fit();
+}
+
+function tabs() {
+  const mine = isMechanic ? "mechanic" : "customer";
+  const links = Object.entries(TABS[mine]).map(([name, label]) => el("a", { href: `/console/${mine}.html#${name}` }, label));
+  document.getElementById("tabs").append(...(isParty ? links : [el("a", { href: homeOf(who.groups) }, "Back")]));
 }
 
 ready("sign-out", signOut);
 if (!who) signIn();
 else if (!SESSION) location.replace(homeOf(who.groups));
 else {
-  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && refresh());
-  feed.addEventListener("resync", refresh);
-  feed.addEventListener("connected", rejoined);
-  feed.open();
-  every(REFRESH_SECONDS, () => (shown?.endedAt && !undecided) || refresh());
+  tabs();
+  start();
 }

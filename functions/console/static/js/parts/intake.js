@@ -5,16 +5,19 @@ import { announce, count, el, money } from "../lib/dom.js";
 import { box, field, missing, showErrors, values } from "../lib/form.js";
 import { intakeIsSession, intakeToPay } from "./payment.js";
 import { busy } from "../lib/shell.js";
+import { WAIVER } from "./waiver.js";
 
 const TYPES = { chat: "chat", video: "video call", diagnostic: "video diagnostic" };
 const KEPT = "autodoctor.intake"; // the typed values, in case the reader comes back from the payment page
+const CONTACT = "autodoctor.contact"; // name and ways to reach them, for the next request of this tab
 
 /**
  * The form, as a customer without an active session sees it.
  * @param {Object} page refreshed once the form is sent
  * @param {string|null} asked the id of the mechanic whom they already chose
+ * @param {boolean} later whether they come to choose a time
  */
-export async function intakeForm(page, asked) {
+export async function intakeForm(page, asked, later) {
   const [{ plans }, { balance }, { sessions }] = await Promise.all([get("/api/plans"), get("/api/customer/credits"), get("/api/customer/sessions?limit=100")]);
   const known = new Map(sessions.filter((each) => each.mechanicId).map((each) => [each.mechanicId, each.counterpartName]));
   const form = el("form", { id: "intake", novalidate: true });
@@ -53,7 +56,7 @@ export async function intakeForm(page, asked) {
       field("referralCode", "Referral code (optional)", { autocomplete: "off" }),
     ),
     field("scheduledFor", "Time, if not now (optional)", { type: "datetime-local" }),
-    el("section.card", {}, el("h2", {}, "Waiver"), el("p", {}, "Remote advice cannot replace an inspection. You act on it at your own risk."), box("agreed", "I have read and agree to this", { required: true })),
+    el("section.card", {}, el("h2", {}, "Waiver"), el("p", {}, WAIVER), box("agreed", "I have read and agree to this", { required: true })),
     el("p", {}, submit),
   );
   form.addEventListener("change", (event) => event.target.name === "plan" && offer());
@@ -68,7 +71,19 @@ export async function intakeForm(page, asked) {
   offer();
   restore(form, offer);
   if (known.has(asked)) form.elements.preferredMechanicId.value = asked;
+  if (later) setTimeout(() => document.getElementById("field-scheduledFor")?.focus()); // once it is in the page
   return form;
+}
+
+/**
+ * Fills the form in, when it is shown next, with what was asked for in a session.
+ * @param {Object} session as GET /api/sessions/{sessionId} answers it
+ */
+export function fillIn({ concern, vehicle, urgent, plan, sessionType, funding, participants }) {
+  const { name } = participants.find(({ role }) => role === "customer") ?? {};
+  const car = Object.fromEntries(Object.entries(vehicle).filter(([, value]) => value !== null).map(([key, value]) => [`vehicle/${key}`, value]));
+  const contact = JSON.parse(sessionStorage.getItem(CONTACT) ?? "{}");
+  sessionStorage.setItem(KEPT, JSON.stringify({ name, ...contact, ...car, concern, urgent, plan, sessionType, payWith: funding }));
 }
 
 /** Offers the mechanics whom the customer has talked to: the API lists no others. */
@@ -119,6 +134,7 @@ async function send(form, plan, key, page) {
     ...(rest.scheduledFor ? { scheduledFor: new Date(rest.scheduledFor).toISOString() } : {}),
     ...(rest.name ? { waiver: { signedName: rest.name } } : {}),
   };
+  sessionStorage.setItem(CONTACT, JSON.stringify({ name: rest.name, email: rest.email, phone: rest.phone }));
   try {
     const answer = await post("/api/intake/start", body, { "Idempotency-Key": key });
     if (answer.next === "pay") {

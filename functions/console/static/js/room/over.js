@@ -1,0 +1,38 @@
+/** The head of a session that is over: the outcome in words, the bill, the notes, and asking again. */
+
+import { duration, el, time } from "../lib/dom.js";
+import { action } from "../lib/shell.js";
+import { endedBy, outcome, price } from "./words.js";
+
+const FUNDING = { card: "Card", credit: "Credits", free: "Free" };
+
+/** As `stage` in stage.js. */
+export function over(session, { isMechanic }, acts) {
+  const { title, words } = outcome(session, isMechanic);
+  return [
+    el("p.quiet.kicker", {}, `Session over · ${time(session.endedAt)}`),
+    el("h1", { id: "outcome" }, title),
+    words && el("p.lead", { role: "status" }, words),
+    !isMechanic && notes(session),
+    bill(session, isMechanic),
+    !isMechanic && el("p.row", {}, action("Ask again", acts.again, { kind: "primary", id: "again" }), el("span.quiet", {}, "with these answers filled in")),
+  ];
+}
+
+function notes({ mechanicNotes, counterpartName, reason }) {
+  if (!mechanicNotes) return reason === "billable" && el("p.quiet", {}, `Notes of ${counterpartName} appear here, and come by e-mail, within 15 minutes.`);
+  return el("section", { "aria-label": "Notes" }, el("h2", {}, `Notes of ${counterpartName ?? "the mechanic"}`), el("blockquote.notes", {}, mechanicNotes));
+}
+
+function bill(session, isMechanic) {
+  const charged = session.reason === "billable";
+  const rows = [
+    ["Price", charged || session.funding === "free" ? price(session) : `nothing (${price(session)} given back)`],
+    !isMechanic && session.funding !== "free" && ["Paid with", FUNDING[session.funding]],
+    session.durationSeconds !== null && ["Together", duration(session.durationSeconds)],
+    ["Ended by", endedBy(session, isMechanic)],
+    ["Car", [session.vehicle.year, session.vehicle.make, session.vehicle.model].filter(Boolean).join(" ")],
+    ["Reference", session.sessionId.slice(-12)],
+  ];
+  return el("dl.facts.bill.card", {}, rows.filter(Boolean).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+}

@@ -1,0 +1,168 @@
+/** What a session means, in its parties' words: what counts, what it costs, how long it may take, how it ended. */
+
+import { count, duration, money } from "../lib/dom.js";
+
+/** Where the money goes when nothing is charged, by the way it was paid. */
+export const BACK = {
+  card: "Nothing is charged: the payment goes back to your card.",
+  credit: "Nothing is charged: the credits go back to your balance.",
+  free: "Nothing is charged.",
+};
+
+/** The price as it was agreed: "$9.99", "1 credit" or "free". */
+export function price({ funding, terms }) {
+  if (funding === "free") return "free";
+  return funding === "credit" ? count(terms.credits, "credit") : money(terms.priceCents, terms.currency);
+}
+
+/** A length as people say it: "1 minute", "90 seconds". */
+export function spell(seconds) {
+  return seconds % 60 === 0 && seconds > 0 ? count(seconds / 60, "minute") : count(seconds, "second");
+}
+
+/**
+ * What ending it now would mean.
+ * @param {Object} session as GET /api/sessions/{sessionId} answers it
+ * @param {number} together seconds so far
+ * @param {boolean} spoken whether both have written or spoken
+ * @param {boolean} isMechanic whether the reader is the mechanic
+ * @returns {string}
+ */
+export function endingNow(session, together, spoken, isMechanic) {
+  const { minBillableSeconds: least } = session.terms;
+  const free = session.funding === "free";
+  if (!spoken) return isMechanic ? "It counts once you have both written." : "Nothing is charged before you have both written.";
+  if (together < least) {
+    if (isMechanic) return `Under ${spell(least)} it does not count, and nobody is paid.`;
+    return free ? `Under ${spell(least)} it does not count.` : `Under ${spell(least)} nothing is charged.`;
+  }
+  if (isMechanic) return "It counts: you are paid for it.";
+  return free ? "It is free." : `It counts: ${price(session)}, never more.`;
+}
+
+/** How much of what is included is used: "3:12 of 30:00 included". */
+export function included({ terms }, together) {
+  const most = terms.includedMinutes * 60;
+  return together <= most ? `of ${duration(most)} included` : `${duration(most)} were included; nothing is added to the price`;
+}
+
+const MINUTE = 60;
+const LONG_SECONDS = 10 * MINUTE;
+
+/** Whether somebody has waited so long that ways out are due. */
+export function tooLong(waited) {
+  return waited >= LONG_SECONDS;
+}
+
+/**
+ * Until when somebody is expected to accept, given what was expected before: an estimate runs out, and is made anew only
+ * when the place changes.
+ * @param {{position: number, estimatedWaitSeconds: number|null}} waiting
+ * @param {number} since when the wait began, in ms
+ * @param {{position: number, until: number}|null} kept what this function returned before
+ * @param {number} now in ms
+ * @returns {{position: number, until: number}|null} null where there is no estimate
+ */
+export function expected({ position, estimatedWaitSeconds }, since, kept, now) {
+  if (estimatedWaitSeconds === null) return null;
+  if (kept?.position === position) return kept;
+  return { position, until: (kept ? now : since) + estimatedWaitSeconds * 1000 };
+}
+
+/** The expectation in words; once it is exceeded there is none, because a number would be a lie. */
+export function waitWords(expectation, now) {
+  if (!expectation) return "";
+  const left = (expectation.until - now) / 1000;
+  if (left <= 0) return "It takes longer than usual; how much longer, nobody can say.";
+  return left < MINUTE ? "Usually less than a minute from now." : `Usually about ${count(Math.round(left / MINUTE), "minute")} from now.`;
+}
+
+/** The place in the queue, in words. */
+export function placeWords({ position, mechanicsAvailable }) {
+  const place = position === 1 ? "You are next." : `${position - 1 === 1 ? "One person is" : `${position - 1} people are`} before you.`;
+  if (mechanicsAvailable === 0) return `${place} No mechanic is free just now.`;
+  return `${place} ${mechanicsAvailable === 1 ? "One mechanic is" : `${mechanicsAvailable} mechanics are`} free.`;
+}
+
+/**
+ * How it ended: a heading and a sentence.
+ * @returns {{title: string, words: string}}
+ */
+export function outcome(session, isMechanic) {
+  const other = session.counterpartName ?? (isMechanic ? "The customer" : "The mechanic");
+  const together = duration(session.durationSeconds ?? session.evidence?.togetherSeconds ?? 0);
+  const least = spell(session.terms.minBillableSeconds);
+  const back = isMechanic ? "Nothing is charged." : BACK[session.funding];
+  switch (session.reason) {
+    case "billable":
+      return { title: isMechanic ? `You helped ${other}` : `You talked to ${other}`, words: isMechanic ? "It counts: you are paid for it." : charged(session) };
+    case "too_short":
+      return { title: "It was too short to count", words: `You were together for ${together}; under ${least} it does not count. ${back}` };
+    case "no_talk":
+      return { title: "Nobody talked", words: `You were both here, and one of you never said a word. ${back}` };
+    case "no_show":
+      return { title: absent(session, isMechanic, other), words: back };
+    case "withdrawn":
+      return { title: withdrawn(session, isMechanic, other), words: back };
+    case "expired":
+      return { title: isMechanic ? "It expired before it began" : "No mechanic could come in time", words: isMechanic ? back : `We are sorry. ${back}` };
+    default:
+      return { title: "It is over", words: "" };
+  }
+}
+
+function charged(session) {
+  if (session.funding === "free") return "It was free.";
+  return session.funding === "card" ? `${price(session)} was charged to your card.` : `It cost ${price(session)}.`;
+}
+
+function absent({ participants }, isMechanic, other) {
+  const came = (role) => participants.some((each) => each.role === role && each.joinedAt);
+  const [self, them] = isMechanic ? ["mechanic", "customer"] : ["customer", "mechanic"];
+  if (came(self) && !came(them)) return `${other} did not come`;
+  if (!came(self) && came(them)) return "You did not come in time";
+  return came(self) ? "You were not there at the same time" : "Nobody came";
+}
+
+function withdrawn({ endedBy, acceptedAt }, isMechanic, other) {
+  const when = acceptedAt ? "before it began" : "before anybody accepted it";
+  const self = isMechanic ? "mechanic" : "customer";
+  if (!endedBy) return `It was cancelled ${when}`;
+  if (endedBy === self) return `You cancelled it ${when}`;
+  return `${{ admin: "Our team", system: "The system" }[endedBy] ?? other} cancelled it ${when}`;
+}
+
+/** Who ended it: "you", "Mia Moreno", "our team" or "nobody: it ended by itself". */
+export function endedBy(session, isMechanic) {
+  const self = isMechanic ? "mechanic" : "customer";
+  if (session.endedBy === self) return "you";
+  return { admin: "our team", system: "nobody: it ended by itself" }[session.endedBy] ?? session.counterpartName ?? "the other";
+}
+
+const EVENTS = {
+  "session.scheduled": "Booked",
+  "session.pending": "Looking for a mechanic",
+  "session.waiting": "A mechanic accepted",
+  "session.live": "Both here: it began",
+  "session.completed": "Over",
+  "session.cancelled": "Cancelled",
+  "session.expired": "Expired",
+  "assignment.offered": "Asked a mechanic by name",
+  "assignment.declined": "That mechanic declined",
+  "customer.joined": "Customer came",
+  "customer.left": "Customer left",
+  "mechanic.joined": "Mechanic came",
+  "mechanic.left": "Mechanic left",
+};
+
+/** An event of the timeline in words; null for one that only repeats another. */
+export function eventWords({ event }) {
+  return EVENTS[event] ?? null;
+}
+
+/** Whether a mechanic had accepted and did not come, so that the customer waits again. */
+export function wasLetDown({ status, timeline }) {
+  if (status !== "pending") return false;
+  const last = timeline.findLast(({ event }) => event === "assignment.accepted");
+  return Boolean(last) && timeline.some(({ event, assignmentId }) => event === "assignment.expired" && assignmentId === last.assignmentId);
+}

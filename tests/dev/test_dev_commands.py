@@ -18,6 +18,7 @@ from localcloud.database.postgres import Database
 from localcloud.host.datadir import DataDir
 from localcloud.identity.roster import ROSTER
 from support.cloud.dev_process import AUTODOCTOR, Dev, discard, eventually, run, running_dev
+from support.file_uploads import FOR_INTAKE, File, Promised
 
 STRANGER = "c0000000-0000-4000-8000-0000000000ff"
 PEOPLE = ["customer1", "customer2", "customer3", "mechanic1", "mechanic2", "workshopMechanic", "admin"]
@@ -136,8 +137,12 @@ def test_reset_empties_and_seeds_under_the_running_server(dev: Dev) -> None:
     asked = {**INTAKE_WITH_WAIVER, "email": "reset@example.com"}
     assert dev.call("customer2", "POST", "/api/intake/start", asked).status_code == 201
     assert eventually(lambda: "reset@example.com" in str(mails(dev)), within=150)  # or by the relay, a minute later
+    promised = dev.call("customer2", "POST", FOR_INTAKE, File().promise).json()["upload"]
+    assert Promised("", promised["url"], promised["fields"]).post(File().content).status_code == 204
+    assert any((dev.data_dir / "files").rglob("uploads*"))
     assert command(dev, "dev", "reset").returncode == 0
     assert mails(dev) == []
+    assert not (dev.data_dir / "files").exists()
     assert dev.call("customer2", "GET", "/api/customer/sessions").json()["sessions"] == []
     assert dev.call("mechanic1", "GET", "/api/mechanic/queue").json()["assignments"] == []
 

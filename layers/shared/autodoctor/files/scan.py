@@ -60,11 +60,9 @@ def take_news(database: Database, envelope: Mapping[str, Any]) -> None:
     clean = scanned.result == "NO_THREATS_FOUND"
     changed = database.execute(_CLEAN if clean else _REFUSED, {"key": scanned.key})
     logger.info("file scanned", extra={"result": scanned.result, "changed": changed})
+    metrics.add_metric(name="FilesScanned", unit=MetricUnit.Count, value=1)
+    if not clean:
+        metrics.add_metric(name="FilesRefused", unit=MetricUnit.Count, value=changed)
     if scanned.result in _OURS_TO_MEND:
-        _count("FileScansFailed", 1)
-    _count("FilesScanned" if clean else "FilesRefused", changed)
-
-
-def _count(name: str, value: int) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        metrics.add_metric(name="FileScansFailed", unit=MetricUnit.Count, value=1)
     metrics.flush_metrics()

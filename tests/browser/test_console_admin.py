@@ -57,8 +57,10 @@ def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
     camera.take(page, "who waits longest")
     page.get_by_role("button", name="End this session").click()
     expect(page.get_by_role("dialog")).to_contain_text("is recorded")
+    page.get_by_label("What both may read about it").fill("Nobody is on duty tonight.")
     page.get_by_role("button", name="End it now").click()
     expect(page.get_by_role("row", name="session.cancelled")).to_contain_text("admin")
+    expect(page.locator("dl")).to_contain_text("Nobody is on duty tonight.")
 
 
 def test_every_number_leads_to_the_list_it_was_counted_from(account: Account, windows: Windows, camera: Camera) -> None:

@@ -12,6 +12,7 @@ from support.browser.meeting import accepted, asked, messages
 from support.browser.window import Camera, Windows
 
 LONG_SECONDS = 11 * 60
+SILENT_SECONDS = 4 * 60
 
 
 @pytest.fixture(scope="module")
@@ -94,4 +95,26 @@ def test_a_mechanic_who_gives_it_back_is_not_passed_over_in_silence(
     expect(customer.get_by_text("The mechanic who accepted could not make it.")).to_be_visible()
     at_stage(customer, "searching")
     camera.take(customer, "let down")
+    windows.troubles.expect("ERR_INTERNET_DISCONNECTED")
+
+
+def test_who_waits_for_a_word_in_vain_may_ask_for_another_mechanic(
+    account: Account, windows: Windows, camera: Camera
+) -> None:
+    customer, mechanic = windows.open(phone=True), signed_in(account, windows.open(), "Mia Moreno")
+    asked(account, customer)
+    customer.context.set_offline(offline=True)  # so that it does not begin at once
+    accepted(mechanic)
+    at_stage(mechanic, "connecting")
+    mechanic.close()
+    customer.context.set_offline(offline=False)
+    at_stage(customer, "connecting")
+    expect(customer.get_by_role("button", name="Ask for another mechanic")).to_have_count(0)
+    account.world.let_time_pass(SILENT_SECONDS)
+    customer.reload()
+    expect(customer.get_by_text("Mia Moreno has not written yet.")).to_be_visible()
+    camera.take(customer, "silent")
+    customer.get_by_role("button", name="Ask for another mechanic").click()
+    at_stage(customer, "searching")
+    expect(customer.get_by_text("You have your old place in line.")).to_be_visible()
     windows.troubles.expect("ERR_INTERNET_DISCONNECTED")

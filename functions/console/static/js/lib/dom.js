@@ -147,11 +147,12 @@ export function count(number, thing) {
  * Asks for confirmation; resolves to true if the reader confirms, else to false.
  * @param {string} question
  * @param {string} yes label of the confirming button
- * @param {Object} [more] `detail`: the consequence; `no`: label of the other button; `kind`: class of the confirming one
+ * @param {Object} [more] `detail`: the consequence; `also`: a field below it; `no`: label of the other button; `kind`: class
+ *   of the confirming one
  */
-export function confirmed(question, yes, { detail, no = "Cancel", kind = "primary" } = {}) {
+export function confirmed(question, yes, { detail, also, no = "Cancel", kind = "primary" } = {}) {
   const choices = el("p.row", {}, el(`button.${kind}`, { value: "yes" }, yes), el("button", { value: "no", autofocus: true }, no));
-  const asked = [el("h2", { id: "question" }, question), detail && el("p", { id: "consequence" }, detail)];
+  const asked = [el("h2", { id: "question" }, question), detail && el("p", { id: "consequence" }, detail), also];
   const dialog = el("dialog.card", { "aria-labelledby": "question", "aria-describedby": detail && "consequence" }, el("form", { method: "dialog" }, asked, choices));
   const opener = document.activeElement;
   document.body.append(dialog);

@@ -72,8 +72,10 @@ async function session(query) {
   const detail = await get(`/api/sessions/${encodeURIComponent(id)}`);
   const end = async () => {
     const detail = "It ends for the customer and the mechanic and cannot be reopened. The recorded evidence decides whether it is paid for. Your name is recorded as the one who ended it.";
-    if (!(await confirmed("End this session?", "End it now", { detail, no: "Leave it", kind: "danger" }))) return;
-    const { status, reason } = await post(`/api/sessions/${id}/end`);
+    const words = field("explanation", "What both may read about it", { tag: "textarea", maxlength: 500, hint: "Optional. It is in their e-mails and on the session's page." });
+    if (!(await confirmed("End this session?", "End it now", { detail, also: words, no: "Leave it", kind: "danger" }))) return;
+    const explanation = words.querySelector("textarea").value.trim();
+    const { status, reason } = await post(`/api/sessions/${id}/end`, explanation ? { explanation } : {});
     announce(`The session is ${status} (${reason.replaceAll("_", " ")}).`);
     await page.refresh();
   };
@@ -87,6 +89,7 @@ async function session(query) {
     ["Ended", time(detail.endedAt)],
     ["Together", detail.durationSeconds === null ? null : duration(detail.durationSeconds)],
     ["Why", detail.reason?.replaceAll("_", " ")],
+    ["What we said of it", detail.explanation],
   ].filter(([, value]) => value && value !== "–");
   return [
     el("h1", {}, "Session"),

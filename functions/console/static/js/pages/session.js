@@ -153,6 +153,14 @@ const acts = {
     await post(`/api/sessions/${SESSION}/release`);
     location.assign(homeOf(who.groups));
   },
+  async replace() {
+    try {
+      await post(`/api/sessions/${SESSION}/replace`);
+      announce("You are back in line, at your old place.");
+    } finally {
+      await refresh(); // a refusal, too, says that something has changed
+    }
+  },
   async again() {
     fillIn(shown);
     location.assign("/console/customer.html#now");

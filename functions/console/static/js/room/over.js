@@ -13,6 +13,7 @@ export function over(session, { isMechanic }, acts) {
     el("p.quiet.kicker", {}, `Session over · ${time(session.endedAt)}`),
     el("h1", { id: "outcome" }, title),
     words && el("p.lead", { role: "status" }, words),
+    session.explanation && el("section", { "aria-label": "Our team" }, el("h2", {}, "Our team says"), el("blockquote.notes", {}, session.explanation)),
     !isMechanic && notes(session),
     bill(session, isMechanic),
     !isMechanic && el("p.row", {}, action("Ask again", acts.again, { kind: "primary", id: "again" }), el("span.quiet", {}, "with these answers filled in")),

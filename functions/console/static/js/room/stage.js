@@ -24,7 +24,7 @@ export function stageOf({ endedAt, status, assignmentStatus }) {
  * @param {Object} reader
  * @param {boolean} reader.isMechanic
  * @param {{customer: boolean, mechanic: boolean}} reader.present
- * @param {Object<string, function(): Promise<void>>} acts `end`, `release`, `later`, `again`, `refresh`, `number`
+ * @param {Object<string, function(): Promise<void>>} acts `end`, `release`, `replace`, `later`, `again`, `refresh`, `number`
  */
 export function stage(session, reader, acts) {
   const name = stageOf(session);
@@ -97,8 +97,19 @@ function connecting(session, { isMechanic, present }, acts) {
   return [
     who(session, isMechanic ? `Helping ${name}` : `${name} accepted`, there),
     el("p", { role: "status" }, words),
+    !isMechanic && el("div", { id: "silent", role: "status" }),
     el("p.row", {}, end(acts), isMechanic && action("Give it back", acts.release, { id: "release" })),
   ];
+}
+
+/** Said when the mechanic has been silent for too long; until then there is nothing to be uneasy about. */
+function silent({ counterpartName }, acts) {
+  return el(
+    "section.card.notice",
+    {},
+    el("p", {}, `${counterpartName} has not written yet. You may go on waiting, or ask for another mechanic: you keep your place in line.`),
+    el("p.row", {}, action("Ask for another mechanic", acts.replace, { id: "replace" })),
+  );
 }
 
 function live(session, { isMechanic, present }, acts) {
@@ -135,6 +146,7 @@ function who(session, title, there, yes = "here", no = "not here yet") {
 export function tick(session, reader, acts) {
   const name = stageOf(session);
   if (name === "searching") waits(session, acts);
+  if (name === "connecting") waitsForWord(session, acts);
   if (name !== "live") return;
   write("timer", duration(reader.together));
   write("included", ` ${included(session, reader.together)}`);
@@ -149,6 +161,11 @@ function waits(session, acts) {
   write("place", session.waiting ? `${placeWords(session.waiting)} ${waitWords(estimate(session, since, now), now)}`.trim() : "Your request is with the mechanics who are on duty.");
   const place = document.getElementById("ways");
   if (place && !place.firstChild && tooLong(waited)) place.append(ways(session, acts));
+}
+
+function waitsForWord(session, acts) {
+  const place = document.getElementById("silent");
+  if (place && !place.firstChild && session.replyDueAt && new Date(session.replyDueAt) <= Date.now()) place.append(silent(session, acts));
 }
 
 /** The expectation, which outlives a reload: a page that is opened again promises nothing new. */

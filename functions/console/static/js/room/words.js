@@ -160,7 +160,7 @@ export function eventWords({ event }) {
   return EVENTS[event] ?? null;
 }
 
-/** Whether a mechanic had accepted and did not come, so that the customer waits again. */
+/** Whether a mechanic had accepted and did not come, or was silent, so that the customer waits again. */
 export function wasLetDown({ status, timeline }) {
   if (status !== "pending") return false;
   const last = timeline.findLast(({ event }) => event === "assignment.accepted");

@@ -24,6 +24,10 @@ OBLIGATORY: Final[list[Conflict]] = [
         for pair in combinations_with_replacement(("withdraw", "expire", "end", "join as mechanic"), 2)
     ),
     *(("waiting", "release", other) for other in ("withdraw", "expire", "end", "join as mechanic", "release")),
+    *(
+        ("waiting", "replace", other)
+        for other in ("withdraw", "expire", "end", "join", "join as mechanic", "release", "replace")
+    ),
     *(("queued", "accept", other) for other in ("accept by another", "accept", "withdraw", "expire")),
     *(("lapsed", "lapse", other) for other in ("accept", "decline", "withdraw", "lapse")),
     *(("unsigned", "sign", other) for other in ("sign", "withdraw", "expire")),
@@ -45,7 +49,7 @@ EVERYTHING: Final[dict[str, tuple[str, ...]]] = {
     "queued": ("accept", "accept by another", "withdraw", "end", "expire", "join", "decline", "intake", "suspend"),
     "offered": (*SIX, "accept by another", "leave", "lapse", "intake", "suspend"),
     "lapsed": (*SIX, "lapse", "accept by another", "suspend"),
-    "waiting": (*SIX, "accept by another", "join as mechanic", "leave", "release", "intake", "suspend"),
+    "waiting": (*SIX, "accept by another", "join as mechanic", "leave", "release", "replace", "intake", "suspend"),
     "live": ("accept", "withdraw", "end", "expire", "join", "join as mechanic", "leave", "release", "intake"),
     "scheduled": ("accept", "accept by another", "withdraw", "end", "expire", "join", "come due", "intake"),
 }

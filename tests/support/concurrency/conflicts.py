@@ -11,6 +11,7 @@ from autodoctor.intake.waiver import WaiverRequest, sign_waiver
 from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.first_reply import replace_mechanic
 from autodoctor.sessions.presence import join, leave, release
 from autodoctor.web.schemas import now
 from support.concurrency.stepper import Operation, Run, Stepper
@@ -113,6 +114,15 @@ def _ends(scenario: Scenario) -> Operation:
     return Operation(lambda app: end_session(app, ender, scenario.session_id))
 
 
+def _replaces(scenario: Scenario) -> Operation:
+    """The customer is there, and has no patience."""
+    scenario.world.owner.execute(
+        "INSERT INTO settings (key, value) VALUES ('first_reply_seconds', '0') ON CONFLICT DO NOTHING"
+    )
+    join(scenario.world.app, scenario.customer, scenario.session_id)
+    return Operation(lambda app: replace_mechanic(app, scenario.customer, scenario.session_id))
+
+
 def _signs(scenario: Scenario) -> Operation:
     waiver = WaiverRequest.model_validate({"sessionId": scenario.session_id, "signedName": "Cora Castillo"})
     return Operation(lambda app: sign_waiver(app, scenario.customer, waiver))
@@ -146,6 +156,7 @@ OPERATIONS: Final[dict[str, Wish]] = {
     "decline": lambda s: Operation(lambda app: decline(app, s.mechanic.user_id, s.assignment_id)),
     "leave": lambda s: Operation(lambda app: leave(app, s.customer, s.session_id)),
     "release": lambda s: Operation(lambda app: release(app, s.mechanic.user_id, s.session_id)),
+    "replace": _replaces,
     "sign": _signs,
     "lapse": _sweep("expire_lapsed_offers"),
     "come due": _sweep("bring_due_sessions"),

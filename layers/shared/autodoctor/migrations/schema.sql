@@ -1491,13 +1491,21 @@ COMMENT ON FUNCTION public.finish_session(of_session uuid, by_user uuid, any_ses
 CREATE FUNCTION public.first_picture(session uuid) RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  SELECT a.id FROM attachments a
-   WHERE a.session_id = session AND a.place IS NOT NULL AND a.content_type LIKE 'image/%'
-     AND a.state NOT IN ('refused', 'gone')
-   ORDER BY a.place LIMIT 1
+  SELECT f.picture_id FROM first_pictures(ARRAY[session]) AS f
 $$;
 
-COMMENT ON FUNCTION public.first_picture(session uuid) IS 'The first picture of the intake, which mechanics see with the request; null: there is none.';
+COMMENT ON FUNCTION public.first_picture(session uuid) IS 'The first picture of one intake; null: there is none.';
+
+CREATE FUNCTION public.first_pictures(sessions uuid[]) RETURNS TABLE(session_id uuid, picture_id uuid)
+    LANGUAGE sql STABLE ROWS 20 PARALLEL SAFE
+    AS $$
+  SELECT DISTINCT ON (a.session_id) a.session_id, a.id FROM attachments a
+   WHERE a.session_id = ANY (sessions) AND a.place IS NOT NULL AND a.content_type LIKE 'image/%'
+     AND a.state NOT IN ('refused', 'gone')
+   ORDER BY a.session_id, a.place
+$$;
+
+COMMENT ON FUNCTION public.first_pictures(sessions uuid[]) IS 'The first picture of the intake of each of these sessions that has one: mechanics see it with the request.';
 
 CREATE FUNCTION public.first_reply_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE

@@ -33,14 +33,15 @@ WITH m AS MATERIALIZED (
      LIMIT %(limit)s + 1
   ) AS listed ON true
 ), wanted AS MATERIALIZED (
-  -- one search of the index for the whole page, whose intakes lie side by side
-  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern,
-         i.scheduled_for, first_picture(i.id) AS picture_id
+  -- one search of each index for the whole page, whose intakes and pictures lie side by side
+  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern, i.scheduled_for
     FROM intakes i WHERE i.id = ANY (ARRAY(SELECT page.session_id FROM page))
+), picture AS MATERIALIZED (
+  SELECT * FROM first_pictures(ARRAY(SELECT page.session_id FROM page))
 )
 SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.vehicle, wanted.concern,
-       wanted.scheduled_for, wanted.picture_id
-  FROM page LEFT JOIN wanted ON wanted.id = page.session_id
+       wanted.scheduled_for, picture.picture_id
+  FROM page LEFT JOIN wanted ON wanted.id = page.session_id LEFT JOIN picture ON picture.session_id = page.session_id
  ORDER BY page.precedence, page.queued_at, page.assignment_id
 """
 # Where a page ends: precedence, queued at, id.

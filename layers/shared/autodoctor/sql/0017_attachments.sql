@@ -100,14 +100,19 @@ $$;
 COMMENT ON FUNCTION attachable(attachments, uuid) IS
   'Whether this customer''s intake may name the attachment: it is theirs, and no session has it.';
 
-CREATE FUNCTION first_picture(session uuid) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
-  SELECT a.id FROM attachments a
-   WHERE a.session_id = session AND a.place IS NOT NULL AND a.content_type LIKE 'image/%'
+CREATE FUNCTION first_pictures(sessions uuid[]) RETURNS TABLE (session_id uuid, picture_id uuid)
+LANGUAGE sql STABLE PARALLEL SAFE ROWS 20 AS $$
+  SELECT DISTINCT ON (a.session_id) a.session_id, a.id FROM attachments a
+   WHERE a.session_id = ANY (sessions) AND a.place IS NOT NULL AND a.content_type LIKE 'image/%'
      AND a.state NOT IN ('refused', 'gone')
-   ORDER BY a.place LIMIT 1
+   ORDER BY a.session_id, a.place
 $$;
-COMMENT ON FUNCTION first_picture(uuid) IS
-  'The first picture of the intake, which mechanics see with the request; null: there is none.';
+COMMENT ON FUNCTION first_pictures(uuid[]) IS
+  'The first picture of the intake of each of these sessions that has one: mechanics see it with the request.';
+CREATE FUNCTION first_picture(session uuid) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT f.picture_id FROM first_pictures(ARRAY[session]) AS f
+$$;
+COMMENT ON FUNCTION first_picture(uuid) IS 'The first picture of one intake; null: there is none.';
 
 CREATE FUNCTION attachment_is_old(a attachments) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT CASE WHEN a.session_id IS NULL THEN a.created_at < now() - interval '1 day'

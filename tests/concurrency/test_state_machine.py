@@ -33,6 +33,8 @@ from autodoctor.sessions import active, presence
 from autodoctor.sessions.accept import accept, decline
 from autodoctor.sessions.end import Ended, Ender, end_session
 from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.first_reply import replace_mechanic
+from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.sessions.queue import fetch_queue
 from support.invariants.sessions import violations
 from support.world import World, intake_request
@@ -169,6 +171,15 @@ class Consultations(RuleBasedStateMachine):
     @rule(session=sessions)
     def release_as_the_mechanic(self, session: SessionCreated) -> None:
         self.as_party(session, "mechanic", lambda user: presence.release(self.world.app, user, session.session_id))
+
+    @rule(session=sessions)
+    def replace_as_the_customer(self, session: SessionCreated) -> None:
+        self.as_party(session, "customer", lambda user: replace_mechanic(self.world.app, user, session.session_id))
+
+    @rule(session=sessions)
+    def write_notes(self, session: SessionCreated) -> None:
+        notes = NotesRequest(text="brakes", version=1, confirmed=True)
+        self.as_party(session, "mechanic", lambda user: save_notes(self.world.app, user, session.session_id, notes))
 
     # --- meeting ----------------------------------------------------------------------------------
 

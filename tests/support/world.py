@@ -209,7 +209,9 @@ class World:
     def lift_limits(self) -> None:
         """Let everybody do everything as often as they like."""
         self.owner.execute("UPDATE limits SET most = 1000000")
-        self.owner.execute("INSERT INTO settings (key, value) VALUES ('withdrawn_payments_per_day', '1000000')")
+        self.owner.execute(
+            "INSERT INTO settings (key, value) VALUES ('withdrawn_payments_per_day', '1000000') ON CONFLICT DO NOTHING"
+        )
 
     def let_time_pass(self, seconds: float) -> None:
         """Make everything that is recorded, evidence included, `seconds` older."""

@@ -1,122 +1,126 @@
-"""The whole stack on an AWS that we did not write: MiniStack deploys it, enforces our roles, and a consultation runs."""
+"""The whole stack on an AWS that we did not write: MiniStack deploys it and enforces our roles; a consultation runs.
 
-import json
-import re
-import tempfile
+`tests/support/emulator/adapted.py` names what that emulator lacks. What it found: Fn::Join in Rules, which
+CloudFormation refuses and no linter knows.
+"""
+
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
+from autodoctor.ids import new_id
+from autodoctor.operations.smoke import smoke
 from localcloud.commands.samples import INTAKE
-from support.database.certificates import Authority
-from support.database.tls_postgres import HOST, PROGRAMS, tls_postgres
-from support.emulator.deployment import Deployed, TlsDatabase, deploy
-from support.emulator.ministack import MiniStack, ministack
-from support.emulator.secrets_extension import secrets_extension
-from support.events.feed_client import FeedClient
+from support.database.tls_postgres import PROGRAMS
+from support.emulator.stack import SLOW_SECONDS, Stack, User, running_stack
+from support.events.feed_client import feeds
 from support.wait import wait_until
 
 pytestmark = pytest.mark.emulator
 
-PASSWORD = "correct horse battery 9!A"
-# Each walks through a cold start of seconds here: a process that unpacks the layer anew.
-SLOW_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class User:
-    """Somebody of the pool with a token."""
-
-    sub: str
-    http: httpx.Client
-
-    def call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """Make one call that must succeed."""
-        answer = self.http.request(method, path, json=body)
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        document: dict[str, Any] = answer.json()
-        return document
-
-    def post(self, path: str, body: Any = None, status: int = 200) -> dict[str, Any]:  # noqa: ANN401 (any JSON)
-        """As FeedClient asks for a ticket."""
-        assert status
-        return self.call("POST", path, body)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """The deployed stack and everything that it wrote."""
-
-    emulator: MiniStack
-    deployed: Deployed
-    secrets_asked: list[str] = field(default_factory=list)
-
-    @property
-    def api_url(self) -> str:
-        """Where the HTTP API answers here."""
-        host = self.deployed.outputs["ApiUrl"].partition("://")[2]
-        return f"{self.emulator.origin}/_aws/execute-api/{host.partition('.')[0]}/$default"
-
-    def user(self, name: str, group: str) -> User:
-        """Sign somebody up, put them in a group, and sign them in."""
-        cognito, pool = self.emulator.client("cognito-idp"), self.deployed.outputs["UserPoolId"]
-        address = f"{name}@workshop.example"
-        cognito.admin_create_user(UserPoolId=pool, Username=address, MessageAction="SUPPRESS")
-        cognito.admin_set_user_password(UserPoolId=pool, Username=address, Password=PASSWORD, Permanent=True)
-        cognito.admin_add_user_to_group(UserPoolId=pool, Username=address, GroupName=group)
-        signed_in = cognito.admin_initiate_auth(
-            UserPoolId=pool,
-            ClientId=self.deployed.outputs["UserPoolClientId"],
-            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": address, "PASSWORD": PASSWORD},
-        )
-        token = signed_in["AuthenticationResult"]["AccessToken"]
-        found = cognito.admin_get_user(UserPoolId=pool, Username=address)["UserAttributes"]
-        (sub,) = (each["Value"] for each in found if each["Name"] == "sub")
-        headers = {"Authorization": f"Bearer {token}"}
-        return User(sub, httpx.Client(base_url=self.api_url, headers=headers, timeout=SLOW_SECONDS, trust_env=False))
-
-    def log(self, function: str) -> str:
-        """Return what a function wrote."""
-        logs = self.emulator.client("logs")
-        words = re.findall("[A-Z][a-z]+", function.removesuffix("Function"))
-        group = f"/aws/lambda/autodoctor-{'-'.join(words).lower()}"
-        events = logs.filter_log_events(logGroupName=group).get("events", [])
-        return "\n".join(each["message"] for each in events)
+TALK_SECONDS = 1.2
+SCHEDULED = (
+    *("CheckoutFunction", "ExpireOrphansFunction", "MonitorFunction", "PayoutsFunction", "RelayFunction"),
+    *("ScansFunction", "SettleFunction", "VerifyFunction"),
+)
+BOUNCE = """{"mail": {"messageId": "m-1", "destination": ["cora@workshop.example"],
+"tags": {"ses:configuration-set": ["%s"]}},
+"eventType": "Bounce", "bounce": {"bounceType": "Permanent", "bounceSubType": "General", "feedbackId": "f-1",
+"timestamp": "2026-11-30T00:00:00.000Z", "bouncedRecipients": [{"emailAddress": "cora@workshop.example"}]}}"""
 
 
 @pytest.fixture(scope="module")
 def stack(built_template: Path) -> Iterator[Stack]:
-    """Deploy what `sam build` wrote, on a PostgreSQL behind TLS."""
     if not PROGRAMS.exists():
         pytest.skip("needs a PostgreSQL with TLS: apt-get install postgresql-15")
-    authority = Authority()
-    with tempfile.TemporaryDirectory(prefix="autodoctor-ministack-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o711)
-        with tls_postgres(folder / "db", authority) as server, ministack(folder) as emulator:
-            url = httpx.URL(server.database().owner_url)
-            database = TlsDatabase(HOST, url.port or 0, url.path.strip("/"), url.password, authority.pem)
-            with secrets_extension(emulator.client("secretsmanager")) as asked:
-                yield Stack(emulator, deploy(emulator, built_template.parent, database), asked)
+    with running_stack(built_template.parent) as stack:
+        yield stack
 
 
-def test_it_comes_up(stack: Stack) -> None:
-    print(json.dumps(stack.deployed.outputs, indent=1))
-    print(stack.log("MigrateFunction"))
-    print(stack.secrets_asked)
-    admin = stack.user("ada", "admins")
-    print(admin.http.get("/api/openapi.json").status_code, admin.http.get("/api/plans").text[:300])
-    mechanic = stack.user("mia", "mechanics")
-    print(
-        admin.http.post(
-            "/api/admin/mechanics", json={"userId": mechanic.sub, "name": "Mia Moreno", "email": "mia@workshop.example"}
-        ).text
-    )
-    print(stack.log("AdminFunction")[-3000:])
-    assert 0
+@pytest.fixture(scope="module")
+def admin(stack: Stack) -> User:
+    return stack.user("ada", "admins")
+
+
+@pytest.fixture(scope="module")
+def ended(stack: Stack, admin: User) -> dict[str, Any]:
+    """Walk one consultation with words, watched by both, and return the session as its customer sees it then."""
+    with psycopg.connect(stack.owner_url) as owner:
+        owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+    mechanic, customer = stack.user("mia", "mechanics"), stack.user("cora", "customers")
+    person = {"userId": mechanic.sub, "name": "Mia Moreno", "email": "mia@workshop.example"}
+    assert admin.call("POST", "/api/admin/mechanics", person)["name"] == "Mia Moreno"
+    with feeds(mechanic, customer) as (of_mechanic, of_customer):
+        made = customer.call("POST", "/api/intake/start", {**INTAKE, "email": "cora@workshop.example"})
+        session = f"/api/sessions/{made['sessionId']}"
+        customer.call("POST", "/api/waiver/submit", {"sessionId": made["sessionId"], "signedName": INTAKE["name"]})
+        assert of_mechanic.wait_for_type("new_assignment", SLOW_SECONDS).payload["sessionId"] == made["sessionId"]
+        (waiting,) = mechanic.call("GET", "/api/mechanic/queue")["assignments"]
+        mechanic.call("POST", f"/api/mechanic/assignments/{waiting['assignmentId']}/accept")
+        customer.call("POST", f"{session}/join")
+        assert mechanic.call("POST", f"{session}/join")["sessionStatus"] == "live"
+        customer.call("POST", f"{session}/messages", {"clientId": str(new_id()), "text": "It squeals when I brake."})
+        (heard,) = mechanic.call("GET", f"{session}/messages")["messages"]
+        assert heard["text"] == "It squeals when I brake."
+        time.sleep(TALK_SECONDS)
+        mechanic.call("POST", f"{session}/end")
+        of_customer.wait_for(lambda frame: "completed" in frame.text, SLOW_SECONDS)
+    return customer.call("GET", session)
+
+
+def test_a_consultation_ends_as_here(ended: dict[str, Any]) -> None:
+    assert (ended["status"], ended["reason"]) == ("completed", "billable")
+    assert ended["timeline"]
+
+
+def test_every_consumer_of_the_bus_did_its_part(stack: Stack, ended: dict[str, Any]) -> None:
+    assert ended
+    entry = {"Source": "aws.ses", "DetailType": "Email Bounced"}
+    detail = BOUNCE % stack.deployed.resources["MailConfigurationSet"]
+    stack.emulator.client("events").put_events(Entries=[{**entry, "Detail": detail}])
+    with psycopg.connect(stack.owner_url, autocommit=True) as owner:
+
+        def count(sql: str) -> int:
+            found = owner.execute(sql).fetchone()
+            assert found
+            return int(found[0])
+
+        wait_until(lambda: count("SELECT count(*) FROM mail_deliveries WHERE state = 'sent'") > 0)
+        wait_until(lambda: count("SELECT count(*) FROM settlements") == 1)
+        wait_until(lambda: count("SELECT count(*) FROM mail_suppressions") == 1)
+
+
+def test_what_schedules_run_runs(stack: Stack, ended: dict[str, Any]) -> None:
+    assert ended
+    for function in SCHEDULED:
+        stack.run(function)
+
+
+def test_a_smoke_test_passes(stack: Stack, admin: User) -> None:
+    found = {each.check: each for each in smoke(stack.deployment(), admin.token)}
+    assert {name for name, each in found.items() if each.state != "ok"} == {"dead letters"}
+    assert "ListDeadLetterSourceQueues is not valid" in found["dead letters"].found  # which MiniStack does not know
+
+
+def test_a_role_is_refused_what_it_does_not_need(stack: Stack) -> None:
+    reader = stack.as_role("DatabaseRole", "secretsmanager")
+    assert reader.get_secret_value(SecretId="app")["SecretString"]
+    for secret in ("owner", "stripe"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            reader.get_secret_value(SecretId=secret)
+    event = {"EventBusName": "autodoctor", "Source": "autodoctor", "DetailType": "x", "Detail": "{}"}
+    with pytest.raises(ClientError, match="AccessDenied"):
+        stack.as_role("DatabaseRole", "events").put_events(Entries=[event])
+    assert stack.as_role("IntakeRole", "events").put_events(Entries=[event])["FailedEntryCount"] == 0
+
+
+def test_no_function_was_denied_anything(stack: Stack, ended: dict[str, Any]) -> None:
+    assert ended
+    logs = {function: stack.log(function) for function in stack.deployed.functions}
+    assert any(logs.values())
+    assert [function for function, text in logs.items() if "AccessDenied" in text] == []

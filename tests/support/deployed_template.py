@@ -31,12 +31,16 @@ def expanded_template() -> Document:
 
 
 def transformed_template(template: Document, uploaded: Callable[[str], str]) -> Document:
-    """Return an expanded template after SAM's transform; `uploaded` says where each folder's code was put in S3."""
+    """Return an expanded template after SAM's transform; `uploaded` says where a resource's code was put in S3."""
     document = json.loads(json.dumps(template))
-    for resource in document["Resources"].values():
+    for name, resource in document["Resources"].items():
         for key in ("CodeUri", "ContentUri"):
             if key in resource["Properties"]:
-                resource["Properties"][key] = uploaded(resource["Properties"][key])
+                resource["Properties"][key] = uploaded(name)
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     made: Document = translator.translate(document, {})
     return made
+
+
+if __name__ == "__main__":
+    print(json.dumps(transformed_template(expanded_template(), lambda _name: "s3://bucket/key"), indent=1))

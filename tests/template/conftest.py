@@ -37,7 +37,7 @@ def resources(template: Document) -> Document:
 @pytest.fixture(scope="session")
 def deployed(template: Document) -> Document:
     """Return the template that CloudFormation gets, after SAM's own transform."""
-    return transformed_template(template, lambda _folder: UPLOADED)
+    return transformed_template(template, lambda _name: UPLOADED)
 
 
 @pytest.fixture(scope="session")

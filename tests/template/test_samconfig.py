@@ -5,6 +5,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from localcloud.stack.parameters import with_table
+
 type Document = dict[str, Any]
 
 BROUGHT = {"DatabaseHost", "AppSecretArn", "MigrationSecretArn"}
@@ -36,3 +38,9 @@ def test_every_parameter_of_the_example_exists(root: Path, template: Document) -
 def test_the_example_gives_every_parameter_without_a_default(root: Path, template: Document) -> None:
     needed = {name for name, each in template["Parameters"].items() if "Default" not in each}
     assert needed <= given(root) | BROUGHT
+
+
+def test_the_table_of_parameters_is_that_of_the_template(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert readme == with_table(readme), "uv run python -m localcloud.stack.parameters"
+    assert readme.count("| `MakeDatabase` |") == 1

@@ -44,7 +44,7 @@ class Deployed:
 def deploy(emulator: MiniStack, built: Path, database: TlsDatabase) -> Deployed:
     """Create the stack; its custom resource makes the schema. Fails with the reasons of the stack's events."""
     emulator.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    template = transformed_template(expanded_template(), lambda folder: _uploaded(emulator, built, folder))
+    template = transformed_template(expanded_template(), lambda name: _uploaded(emulator, built / name))
     document = adapted(template, emulator.origin)
     emulator.client("s3").put_object(Bucket=BUCKET, Key="template.json", Body=json.dumps(document).encode())
     emulator.client("sesv2").create_email_identity(EmailIdentity=MAIL_FROM.partition("@")[2])
@@ -100,23 +100,11 @@ def _parameters(emulator: MiniStack, database: TlsDatabase) -> dict[str, str]:
     }
 
 
-def _uploaded(emulator: MiniStack, built: Path, folder: str) -> str:
-    """Put the code of a folder of the template into the bucket: as `sam build` made it."""
-    name = _built_name(folder)
-    source = built / name
-    files = {
-        str(file.relative_to(source)): file.read_bytes()
-        for file in sorted(source.rglob("*"))
-        if file.is_file() and "__pycache__" not in file.parts
-    }
-    emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{name}.zip", Body=_zip(files))
-    return f"s3://{BUCKET}/{name}.zip"
-
-
-def _built_name(folder: str) -> str:
-    if folder.startswith("layers/"):
-        return "SharedLayer"
-    return "".join(word.capitalize() for word in folder.strip("/").rpartition("/")[2].split("_")) + "Function"
+def _uploaded(emulator: MiniStack, folder: Path) -> str:
+    """Put the code that `sam build` wrote to a folder into the bucket, and return its address."""
+    files = {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+    emulator.client("s3").put_object(Bucket=BUCKET, Key=f"{folder.name}.zip", Body=_zip(files))
+    return f"s3://{BUCKET}/{folder.name}.zip"
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

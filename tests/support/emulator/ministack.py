@@ -6,8 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +28,20 @@ class MiniStack:
     Attributes:
         origin: its address.
         log: the file that it and the functions write to.
+        clients: boto3's, by service.
     """
 
     origin: str
     log: Path
+    clients: dict[str, Any] = field(default_factory=dict)
 
-    @cache  # noqa: B019 (one per test run)
     def client(self, service: str) -> Any:  # noqa: ANN401 (boto3's)
-        """A client as the account's root."""
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
-        config = Config(read_timeout=900, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-        return boto3.client(service, endpoint_url=self.origin, config=config, **keys)
+        """A client as the account's root, one for each service."""
+        if service not in self.clients:
+            keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": REGION}
+            config = Config(read_timeout=900, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+            self.clients[service] = boto3.client(service, endpoint_url=self.origin, config=config, **keys)
+        return self.clients[service]
 
 
 @contextmanager
@@ -77,6 +79,8 @@ def ministack(folder: Path) -> Iterator[MiniStack]:
         _wait(running, process)
         yield running
     finally:
+        for client in running.clients.values():
+            client.close()
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from autodoctor.admin import mechanics, packs, payouts, plans, workshops
+from autodoctor.admin import mechanics, packs, payouts, plans, settlements, workshops
 from autodoctor.admin.changes import code_of
 from autodoctor.db import database
-from autodoctor.errors import SessionBusy
+from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.events.publish import Publisher
 from autodoctor.integrity import runs as verify_runs
 from autodoctor.payments.reconcile.runs import Runs, newest_runs
@@ -124,6 +124,18 @@ def add_pack(request: Request) -> packs.AdminCreditPack:
 def change_pack(request: Request) -> packs.AdminCreditPack:
     code = code_of(request.path, packs.CreditPackNotFound)
     return packs.change_pack(db, request.caller.user_id, code, request.json(packs.CreditPackPatch))
+
+
+@router.route(
+    "POST /api/admin/sessions/{sessionId}/decide",
+    groups=ADMINS,
+    body=settlements.DecideRequest,
+    raises=[SessionNotFound, settlements.SettlementNotHeld],
+)
+def decide_settlement(request: Request) -> settlements.DecidedSettlement:
+    session_id = request.id("sessionId", SessionNotFound)
+    body = request.json(settlements.DecideRequest)
+    return settlements.decide_settlement(db, request.caller.user_id, session_id, body)
 
 
 @router.route("GET /api/admin/payouts", groups=ADMINS, query=["cursor", "limit", "mechanicId", "state"])

@@ -1,4 +1,4 @@
-"""Consumer of the bus: settles ended sessions; on a schedule, those whose event never arrived"""
+"""Consumer of the bus: settles ended sessions; on a schedule, those that had to wait or whose event never came"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,7 +27,7 @@ consume = consumer(settle_ended)
 @scheduled(db, "settle-missed")
 def sweep_missed(seconds_left: SecondsLeft) -> dict[str, Any]:
     swept = sweep(db, seconds_left).model_dump(by_alias=True)
-    metrics.add_metric(name="SettlementsMissed", unit=MetricUnit.Count, value=swept["settled"])
+    metrics.add_metric(name="SettlementsMissed", unit=MetricUnit.Count, value=swept["late"])
     return swept
 
 

@@ -17,7 +17,8 @@ ASSIGNMENT = "UPDATE session_assignments SET {} WHERE id = %(assignment)s"
 # A completed session: what a superuser does to it with all triggers off, and the invariants that no longer hold.
 LIES = [
     ("another active session of the customer", [1], """
-        UPDATE sessions SET status = 'live', ended_at = NULL, end_reason = NULL, min_billable_seconds = NULL
+        UPDATE sessions SET status = 'live', ended_at = NULL, end_reason = NULL, ended_by = NULL,
+               together_seconds = NULL, min_billable_seconds = NULL, min_messages_each = NULL, late_minutes = NULL
          WHERE id = %(session)s;
         UPDATE sessions SET customer_id = (SELECT customer_id FROM sessions WHERE id = %(session)s)
          WHERE id = %(queued)s"""),
@@ -57,12 +58,15 @@ LIES = [
     ("an end after both had left", [6], SESSION.format("ended_at = ended_at + interval '1 s'")),
     ("an end in the future", [6], SESSION.format("ended_at = now() + interval '1 h'")),
     ("an end too early while both were there", [6], """
-        DELETE FROM session_events WHERE session_id = %(session)s AND type = 'left';
-        UPDATE sessions SET ended_at = ended_at - interval '20 s', customer_present = true WHERE id = %(session)s"""),
+        UPDATE session_presence SET until = NULL, closed_at = NULL, source = 'room', witness = role
+         WHERE session_id = %(session)s;
+        UPDATE sessions SET ended_at = ended_at - interval '20 s', together_seconds = together_seconds - 20
+         WHERE id = %(session)s"""),
+    ("less time together than there was", [6], SESSION.format("together_seconds = together_seconds - 1")),
     ("long enough, and yet cancelled", [6], SESSION.format("status = 'cancelled', end_reason = 'too_short'")),
     ("completed, and too short", [6], SESSION.format("min_billable_seconds = 3600")),
     ("evidence that never was", [6, 7], """
-        DELETE FROM session_events WHERE session_id = %(session)s AND type = 'joined' AND role = 'customer'"""),
+        DELETE FROM session_presence WHERE session_id = %(session)s AND role = 'customer'"""),
     ("a transition without its row", [7], """
         DELETE FROM session_events WHERE session_id = %(session)s AND to_status = 'waiting'"""),
     ("an end without its row", [7],
@@ -82,9 +86,9 @@ LIES = [
          WHERE session_id = %(session)s AND to_status = 'completed'"""),
     ("present without having come", [7], "UPDATE sessions SET customer_present = true WHERE id = %(queued)s"),
     ("there since another time", [7], SESSION.format("mechanic_joined_at = mechanic_joined_at - interval '1 s'")),
-    ("left twice", [7], """
-        INSERT INTO session_events (session_id, type, role, actor)
-        VALUES (%(session)s, 'left', 'customer', 'db:me')"""),
+    ("there beyond the end by their own word", [6, 7], """
+        UPDATE session_presence SET until = NULL, closed_at = NULL
+         WHERE session_id = %(session)s AND role = 'customer'"""),
     ("two sessions of one mechanic", [8], """
         UPDATE sessions SET status = 'waiting', mechanic_id = %(other_mechanic)s
          WHERE id IN (%(queued)s, %(session)s)"""),

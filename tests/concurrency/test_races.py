@@ -122,7 +122,7 @@ def accept_withdraw(arena: Arena) -> str:
         lambda db: end_session(db, Ender(customer), created.session_id),
     )
     assert isinstance(ended, Ended)
-    assert (type(accepted), ended.reason) in {(Accepted, "no_show"), (AssignmentUnavailable, "withdrawn")}
+    assert (type(accepted), ended.reason) in {(Accepted, "withdrawn"), (AssignmentUnavailable, "withdrawn")}
     return ended.reason
 
 
@@ -252,7 +252,7 @@ def join_end(arena: Arena) -> str:
         lambda db: end_session(db, Ender(customer), created.session_id),
     )
     assert isinstance(ended, Ended)
-    assert (type(joined), ended.reason) in {(PresenceRecorded, "too_short"), (SessionEnded, "no_show")}
+    assert (type(joined), ended.reason) in {(PresenceRecorded, "too_short"), (SessionEnded, "withdrawn")}
     return ended.reason
 
 

@@ -1,83 +1,93 @@
 """The verdict as a table that reads like the policy, and properties that hold for any evidence."""
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autodoctor.domain.ending import Evidence, Verdict, verdict
+from autodoctor.domain.ending import Stretch, first_together, last_together, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
-from support.verdicts import BOTH, MAXIMUM, MINIMUM, NOON, POLICY, Case, after_noon, came, judgements, presence
+from support.verdicts import LIMITS, NOON, POLICY, Case, Judgement, after_noon, both, judgements, stretches
 
 
 @pytest.mark.parametrize("case", POLICY, ids=lambda case: case.policy)
 def test_the_policy(case: Case) -> None:
-    recorded = None if case.recorded_start is None else after_noon(case.recorded_start)
-    judged = verdict(Evidence(case.accepted, recorded, presence(*case.events)), after_noon(case.now), MINIMUM, MAXIMUM)
+    judged = verdict(case.evidence, after_noon(case.now), LIMITS, by_system=case.by_system)
     assert f"{judged.status} {judged.reason}" == case.outcome
     assert judged.started_at == (None if case.start is None else after_noon(case.start))
     assert judged.ended_at == after_noon(case.end)
+    assert judged.together == (None if case.together is None else timedelta(seconds=case.together))
     assert judged.absent == case.absent
 
 
-def test_the_minimum_is_whatever_is_in_force() -> None:
-    evidence = Evidence(accepted=True, started_at=NOON, presence=presence(*BOTH))
-    assert verdict(evidence, after_noon(30), timedelta(seconds=30), MAXIMUM).status == "completed"
-    assert verdict(evidence, after_noon(30), timedelta(seconds=31), MAXIMUM).status == "cancelled"
-    assert verdict(evidence, NOON, timedelta(0), MAXIMUM).reason == "billable"
+def test_the_limits_are_whatever_is_in_force() -> None:
+    evidence = POLICY[0].evidence
+    half = replace(LIMITS, minimum=timedelta(seconds=30))
+    assert verdict(evidence, after_noon(30), half, by_system=False).status == "completed"
+    assert verdict(evidence, after_noon(29.9), half).status == "cancelled"
+    assert verdict(evidence, after_noon(90), replace(LIMITS, messages_each=2)).reason == "no_talk"
+    assert verdict(evidence, NOON, replace(LIMITS, minimum=timedelta())).reason == EndReason.WITHDRAWN
 
 
 def test_a_maximum_below_the_minimum_can_never_be_billable() -> None:
-    evidence = Evidence(accepted=True, started_at=NOON, presence=presence(*BOTH))
-    judged = verdict(evidence, after_noon(9000), timedelta(minutes=10), timedelta(minutes=5))
+    limits = replace(LIMITS, minimum=timedelta(minutes=10), maximum=timedelta(minutes=5))
+    judged = verdict(POLICY[0].evidence, after_noon(9000), limits)
     assert (judged.reason, judged.ended_at) == (EndReason.TOO_SHORT, after_noon(300))
 
 
-def test_a_client_has_no_clock_to_hand_in() -> None:
-    """Every instant of the verdict is one of the evidence, now, or start + maximum."""
-    evidence = Evidence(accepted=True, started_at=None, presence=presence(*came(customer=1, mechanic=2)))
-    judged = verdict(evidence, after_noon(3), MINIMUM, MAXIMUM)
-    assert (judged.started_at, judged.ended_at) == (after_noon(2), after_noon(3))
+def test_first_and_last_together() -> None:
+    seen = stretches(("customer", "room", 0, 10), ("mechanic", "claim", 5, 8), *both(20, 30))
+    assert (first_together(seen, after_noon(100)), last_together(seen, after_noon(100))) == (
+        after_noon(5),
+        after_noon(30),
+    )
+    assert last_together(stretches(*both(0)), after_noon(7)) == after_noon(7)
+    assert first_together(seen[:1], after_noon(100)) is None
 
 
 @given(judgements())
-def test_the_end_is_never_in_the_future_nor_past_the_maximum(
-    judgement: tuple[Evidence, datetime, timedelta, timedelta, Verdict],
-) -> None:
-    _, now, _, maximum, judged = judgement
-    assert judged.ended_at <= now
+def test_the_end_is_never_in_the_future_nor_past_the_maximum(judgement: Judgement) -> None:
+    judged = judgement.verdict
+    assert judged.ended_at <= judgement.now
     if judged.started_at is not None:
-        assert judged.started_at <= judged.ended_at <= judged.started_at + maximum
+        assert judged.started_at <= judged.ended_at <= judged.started_at + judgement.limits.maximum
+        assert judged.together is not None
+        assert timedelta() <= judged.together <= judged.ended_at - judged.started_at
 
 
 @given(judgements())
-def test_completed_if_and_only_if_it_started_and_lasted_long_enough(
-    judgement: tuple[Evidence, datetime, timedelta, timedelta, Verdict],
-) -> None:
-    _, _, minimum, _, judged = judgement
-    lasted = judged.started_at is not None and judged.ended_at - judged.started_at >= minimum
+def test_completed_if_and_only_if_they_were_together_for_long_enough(judgement: Judgement) -> None:
+    judged = judgement.verdict
+    lasted = judged.together is not None and judged.together >= judgement.limits.minimum
     assert (judged.status is SessionStatus.COMPLETED) is lasted
     assert (judged.reason is EndReason.BILLABLE) is lasted
 
 
 @given(judgements())
-def test_every_reason_fits_what_happened(
-    judgement: tuple[Evidence, datetime, timedelta, timedelta, Verdict],
-) -> None:
-    evidence, now, _, _, judged = judgement
+def test_every_reason_fits_what_happened(judgement: Judgement) -> None:
+    judged = judgement.verdict
     started = judged.started_at is not None
-    assert (judged.reason is EndReason.WITHDRAWN) is not evidence.accepted
-    assert (judged.reason is EndReason.NO_SHOW) is (evidence.accepted and not started)
+    assert (judged.reason in {EndReason.BILLABLE, EndReason.TOO_SHORT, EndReason.NO_TALK}) is started
     assert (judged.absent is not None) is (judged.reason is EndReason.NO_SHOW)
-    assert started or judged.ended_at == now
+    assert started or judged.ended_at == judgement.now
 
 
 @given(judgements(), st.integers(0, 100_000))
-def test_asking_later_never_shortens_a_session(
-    judgement: tuple[Evidence, datetime, timedelta, timedelta, Verdict], seconds: int
-) -> None:
-    evidence, now, minimum, maximum, judged = judgement
-    later = verdict(evidence, now + timedelta(seconds=seconds), minimum, maximum)
-    assert later.started_at == judged.started_at
-    assert later.ended_at >= judged.ended_at
+def test_asking_later_never_shortens_what_counts(judgement: Judgement, seconds: int) -> None:
+    judged = judgement.verdict
+    later = replace(judgement, now=judgement.now + timedelta(seconds=seconds)).verdict
+    if judged.started_at is not None:
+        assert later.started_at == judged.started_at
+        assert (later.together or timedelta()) >= (judged.together or timedelta())
+
+
+@given(judgements(), st.integers(0, 2000), st.sampled_from(["customer", "mechanic"]))
+def test_no_claim_lengthens_what_witnesses_saw(judgement: Judgement, seconds: int, party: str) -> None:
+    claimed = Stretch("customer" if party == "customer" else "mechanic", "claim", after_noon(seconds), None)
+    before = replace(judgement.evidence, kind="witnessed", started_at=NOON)
+    after = replace(before, stretches=(*before.stretches, claimed))
+    limits = replace(judgement.limits, maximum=timedelta(days=1))
+    one, other = (verdict(each, judgement.now, limits).together for each in (before, after))
+    assert one == other

@@ -41,7 +41,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("quote_events.from_status", "quote_events.to_status", "session_assignment_events.actor"),
         *("session_assignment_events.data", "session_assignment_events.from_status"),
         *("session_assignment_events.to_status", "session_events.actor", "session_events.data"),
-        *("session_events.from_status", "session_events.to_status", "settlements.facts"),
+        *("session_events.from_status", "session_events.to_status", "session_presence.witness", "settlements.facts"),
     ),
     "an operator's words about a booking": ("ledger_transfer.reason",),
     "the import's own words about an old row, and where that was": (

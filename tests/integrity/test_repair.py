@@ -21,8 +21,8 @@ from support.world import World
 
 WRONGLY_CANCELLED = (
     (
-        "UPDATE sessions SET status = 'cancelled', end_reason = 'too_short', ended_at = started_at + interval '30 s'"
-        " WHERE id = '{}'"
+        "UPDATE sessions SET status = 'cancelled', end_reason = 'too_short', ended_at = started_at + interval '30 s',"
+        " together_seconds = 30 WHERE id = '{}'"
     ),
     "UPDATE session_assignments SET status = 'cancelled' WHERE session_id = '{}'",
     "UPDATE session_events SET to_status = 'cancelled' WHERE session_id = '{}' AND to_status = 'completed'",
@@ -136,8 +136,7 @@ def test_each_audit_row_that_is_missing_is_written_again(world: World, sample_da
     """Any one of a session, and any one of an assignment."""
     session_id = sample_data.sessions[name]
     for table in ("session_events", "session_assignment_events"):
-        only = " AND type = 'transition'" if table == "session_events" else ""
-        query = f"SELECT id, from_status, to_status FROM {table} WHERE session_id = %s{only} ORDER BY id"
+        query = f"SELECT id, from_status, to_status FROM {table} WHERE session_id = %s ORDER BY id"
         rows = world.owner.execute(query, [session_id]).fetchall()
         for row in rows:
             spoil(world, session_id, f"DELETE FROM {table} WHERE session_id = '{{}}' AND id = {row['id']}")
@@ -183,17 +182,19 @@ def test_an_outcome_that_money_followed_is_a_persons_to_change(world: World, sam
         session_id,
         # it was completed in truth, and whoever marked it cancelled had it refunded
         "UPDATE session_events SET from_status = 'live' WHERE session_id = '{0}' AND to_status = 'cancelled'",
-        f"INSERT INTO session_events (session_id, id, occurred_at, type, role, mechanic_id, actor, actor_id,"
-        f" from_status, to_status) SELECT '{{0}}', min(e.id) - 9 + n, {started} + n * interval '1 ms', v.type, v.role,"
-        f" CASE v.role WHEN 'mechanic' THEN uuid '{mechanic}' END, 'customer', new_id(), v.source, v.target"
-        f"  FROM session_events e, (VALUES (1, 'transition', NULL, 'pending', 'waiting'),"
-        f" (2, 'joined', 'customer', NULL, NULL), (3, 'joined', 'mechanic', NULL, NULL),"
-        f" (4, 'transition', NULL, 'waiting', 'live')) AS v (n, type, role, source, target)"
-        f" WHERE e.session_id = '{{0}}' AND e.to_status = 'cancelled' GROUP BY n, v.type, v.role, v.source, v.target",
+        f"INSERT INTO session_events (session_id, id, occurred_at, actor, actor_id, from_status, to_status)"
+        f" SELECT '{{0}}', min(e.id) - 9 + n, {started} + n * interval '1 ms', 'customer', new_id(), v.source, v.target"
+        f"  FROM session_events e, (VALUES (1, 'pending', 'waiting'), (3, 'waiting', 'live')) AS v (n, source, target)"
+        f" WHERE e.session_id = '{{0}}' AND e.to_status = 'cancelled' GROUP BY n, v.source, v.target",
+        f"INSERT INTO session_presence (session_id, role, mechanic_id, source, witness, since, recorded_at)"
+        f" SELECT '{{0}}', role, CASE role WHEN 'mechanic' THEN uuid '{mechanic}' END, 'room', role, at, at"
+        f"  FROM (SELECT role, {started} + n * interval '1 ms' AS at"
+        f"          FROM (VALUES ('customer', 2), ('mechanic', 3)) AS party (role, n)) AS came",
         f"INSERT INTO session_participants (session_id, role, mechanic_id) VALUES ('{{0}}', 'mechanic', '{mechanic}')",
         f"UPDATE sessions SET mechanic_id = '{mechanic}', end_reason = 'too_short', accepted_at = created_at,"
         f" started_at = created_at + interval '3 ms', customer_joined_at = created_at + interval '2 ms',"
-        f" mechanic_joined_at = created_at + interval '3 ms', ended_at = created_at + interval '30 s'"
+        f" mechanic_joined_at = created_at + interval '3 ms', ended_at = created_at + interval '30 s',"
+        f" together_seconds = 29.997"
         f" WHERE id = '{{0}}'",
         f"UPDATE session_assignments SET mechanic_id = '{mechanic}' WHERE session_id = '{{0}}'",
         "UPDATE session_events SET occurred_at = occurred_at + interval '200 s'"
@@ -230,7 +231,7 @@ def test_evidence_that_contradicts_itself_proves_nothing(world: World, sample_da
         world,
         session_id,
         *WRONGLY_CANCELLED,
-        "UPDATE session_events SET type = 'left' WHERE session_id = '{}' AND role = 'customer'",
+        "UPDATE session_presence SET mechanic_id = new_id() WHERE session_id = '{}' AND role = 'mechanic'",
     )
     assert_left_to_a_person(repaired(world))
 

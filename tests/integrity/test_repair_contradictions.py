@@ -37,9 +37,8 @@ KEPT: Final[dict[str, LiteralString]] = {
     "refunds": "SELECT id::text AS key, * FROM refunds",
     "ledger_transfer": "SELECT id::text AS key, * FROM ledger_transfer",
     "session_events": (
-        "SELECT concat_ws(' ', session_id, type, role, from_status, '>', to_status, row_number() OVER"
-        " (PARTITION BY session_id, type, role, from_status, to_status ORDER BY id)) AS key, occurred_at, mechanic_id"
-        " FROM session_events"
+        "SELECT concat_ws(' ', session_id, from_status, '>', to_status, row_number() OVER"
+        " (PARTITION BY session_id, from_status, to_status ORDER BY id)) AS key, occurred_at FROM session_events"
     ),
     "session_assignment_events": (
         "SELECT concat_ws(' ', assignment_id, from_status, '>', to_status, row_number() OVER"
@@ -130,15 +129,13 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
     "all audit rows lie in the future": (
         "UPDATE session_events SET occurred_at = occurred_at + interval '3 days' WHERE session_id = '{C}'",
     ),
-    "no evidence of the mechanic": (
-        "DELETE FROM session_events WHERE session_id = '{C}' AND type = 'joined' AND role = 'mechanic'",
-    ),
+    "no evidence of the mechanic": ("DELETE FROM session_presence WHERE session_id = '{C}' AND role = 'mechanic'",),
     "no evidence of the mechanic, nor in the row": (
-        "DELETE FROM session_events WHERE session_id = '{C}' AND type = 'joined' AND role = 'mechanic'",
+        "DELETE FROM session_presence WHERE session_id = '{C}' AND role = 'mechanic'",
         "UPDATE sessions SET mechanic_joined_at = NULL, mechanic_present = false WHERE id = '{C}'",
     ),
     "no evidence of anybody, free": (
-        "DELETE FROM session_events WHERE session_id = '{long}' AND type = 'joined'",
+        "DELETE FROM session_presence WHERE session_id = '{long}'",
         (
             "UPDATE sessions SET mechanic_joined_at = NULL, mechanic_present = false, customer_joined_at = NULL,"
             " customer_present = false WHERE id = '{long}'"
@@ -146,14 +143,14 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
     ),
     "the joins lie a minute later": (
         (
-            "UPDATE session_events SET occurred_at = occurred_at + interval '40 seconds' WHERE session_id = '{C}'"
-            " AND type = 'joined'"
+            "UPDATE session_presence SET since = since + interval '40 seconds', until = until + interval '40 seconds'"
+            " WHERE session_id = '{C}'"
         ),
     ),
     "they left earlier, says one row": (
         (
-            "UPDATE session_events SET occurred_at = occurred_at - interval '95 seconds'"
-            " WHERE session_id = '{abandoned}' AND type = 'left'"
+            "UPDATE session_presence SET until = greatest(since, until - interval '95 seconds')"
+            " WHERE session_id = '{abandoned}'"
         ),
     ),
     "another mechanic in its row": (
@@ -237,7 +234,8 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
     "over in its row alone": (
         (
             "UPDATE sessions SET status = 'cancelled', end_reason = 'no_show', ended_at = now(),"
-            " min_billable_seconds = 60 WHERE id = '{waiting}'"
+            " ended_by = 'customer', min_billable_seconds = 60, min_messages_each = 1, late_minutes = 10"
+            " WHERE id = '{waiting}'"
         ),
     ),
     "expired in its row alone": (
@@ -251,8 +249,9 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
         "UPDATE sessions SET accepted_at = accepted_at + interval '20 seconds' WHERE id = '{long}'",
         (
             "UPDATE session_events SET occurred_at = occurred_at + interval '30 seconds' WHERE session_id = '{long}'"
-            " AND (type = 'joined' OR to_status = 'live')"
+            " AND to_status = 'live'"
         ),
+        "UPDATE session_presence SET since = since + interval '30 seconds' WHERE session_id = '{long}'",
     ),
     "two rows in succession are gone": (
         "DELETE FROM session_events WHERE session_id = '{C}' AND to_status IN ('waiting', 'live')",
@@ -261,7 +260,8 @@ NO_ANSWER: Final[dict[str, Corruption]] = {
     "unsettled, and over in its row alone": (
         (
             "UPDATE sessions SET status = 'completed', end_reason = 'billable', ended_at = now(),"
-            " min_billable_seconds = 60 WHERE id = '{live}'"
+            " ended_by = 'customer', min_billable_seconds = 60, min_messages_each = 1, late_minutes = 10"
+            " WHERE id = '{live}'"
         ),
     ),
 }

@@ -265,6 +265,13 @@ ROUTES = {
     "see one's onboarding": Route("GET", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
     "go through onboarding": Route("POST", "/api/mechanic/onboarding", live, KNOWN_MECHANIC),
     "list payouts": Route("GET", "/api/admin/payouts", live, {"admin": 200}),
+    "decide about a held session": Route(
+        "POST",
+        "/api/admin/sessions/{session}/decide",
+        live,
+        {"admin": 409},
+        lambda _session: {"outcome": "pay", "note": "Who is this?"},
+    ),
     "hold a payout": Route(
         "POST", "/api/admin/payouts/{session}/hold", live, {"admin": 404}, lambda _session: {"reason": "Who is this?"}
     ),

@@ -21,7 +21,7 @@ def identified(caller: Caller) -> tuple[FeedClient, str]:
 def left(account: Account, session_id: str) -> int:
     """How often somebody has left the session."""
     count: int = account.world.one(
-        "SELECT count(*) FROM session_events WHERE session_id = %s AND type = 'left'", session_id
+        "SELECT count(*) FROM session_presence WHERE session_id = %s AND until IS NOT NULL", session_id
     )
     return count
 

@@ -72,9 +72,8 @@ def test_healthy_sessions_of_every_kind_raise_no_alarm(world: World) -> None:
     created = world.waiting(first, customer)
     world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [created.session_id])
     world.accept_current(second, created.session_id)
-    for user in (customer, second.user_id):
-        join(world.app, user, created.session_id)
-    world.let_time_pass(50)
+    world.meet(created.session_id, customer, second)
+    world.let_time_pass(70)
     leave(world.app, customer, created.session_id)
     world.let_time_pass(50)
     join(world.app, customer, created.session_id)

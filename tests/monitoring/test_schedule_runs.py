@@ -88,7 +88,7 @@ def test_the_next_run_is_an_interval_after_the_last(world: World) -> None:
         pass
     (run,) = (each for each in schedules(world.app) if each.last_run)
     assert run.last_run
-    assert (run.next_run - run.last_run).total_seconds() == run.every_seconds == 300
+    assert (run.next_run - run.last_run).total_seconds() == run.every_seconds == 60
 
 
 def test_what_never_ran_and_what_has_a_time_of_day_say_when_they_run(world: World) -> None:

@@ -12,7 +12,7 @@ def test_a_cancellation_typed_by_hand_takes_the_assignment_along(world: World) -
     created = world.waiting(world.mechanic(), customer := new_id())
     world.owner.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [created.session_id])
     assert assignments(world, created.session_id) == ["cancelled"]
-    assert column(world, created.session_id, "end_reason") == "no_show"
+    assert column(world, created.session_id, "end_reason") == "withdrawn"
     assert world.end(customer, created.session_id).already_ended
     assert world.pending(customer).session_status == "pending"
 
@@ -22,7 +22,7 @@ def test_the_database_user_is_the_actor(world: World) -> None:
     world.owner.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [created.session_id])
     event = last_event(world, created.session_id)
     assert (event["actor"], event["actor_id"]) == ("db:autodoctor_owner", None)
-    assert event["data"] == {"reason": "withdrawn"}
+    assert event["data"] == {"reason": "withdrawn", "endedBy": "admin"}
     moved = world.one("SELECT actor FROM session_assignment_events ORDER BY id DESC LIMIT 1")
     assert moved == "db:autodoctor_owner"
 

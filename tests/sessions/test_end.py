@@ -41,10 +41,10 @@ def test_never_started(world: World) -> None:
     session_id = world.waiting(world.mechanic(), customer).session_id
     world.let_time_pass(600)
     ended = world.end(customer, session_id)
-    assert outcome(ended) == ("cancelled", "no_show", None)
+    assert outcome(ended) == ("cancelled", "withdrawn", None)
     assert ended.started_at is None
     assert assignments(world, session_id) == ["cancelled"]
-    assert column(world, session_id, "absent") == "both"
+    assert column(world, session_id, "absent") is None
 
 
 def test_too_short(world: World) -> None:
@@ -63,13 +63,17 @@ def test_too_short(world: World) -> None:
 )
 def test_exactly_the_threshold(world: World, seconds: str, expected: tuple[str, str, int]) -> None:
     mechanic, customer = world.mechanic(), new_id()
-    session_id = world.live(mechanic, customer).session_id
+    session_id = world.waiting(mechanic, customer).session_id
+    world.let_time_pass(100)
+    world.meet(session_id, customer, mechanic)
     left = leave(world.app, customer, session_id)
     assert left.started_at is not None
-    world.owner.execute(
-        "UPDATE sessions SET started_at = parted_at - %s WHERE id = %s",
-        [timedelta(seconds=float(seconds)), session_id],
-    )
+    with world.without_triggers() as connection:
+        both = {"lasted": timedelta(seconds=float(seconds)), "id": session_id}
+        connection.execute("UPDATE sessions SET started_at = parted_at - %(lasted)s WHERE id = %(id)s", both)
+        connection.execute(
+            "UPDATE session_presence p SET since = s.started_at FROM sessions s WHERE s.id = p.session_id", both
+        )
     assert outcome(world.end(customer, session_id)) == expected
 
 
@@ -117,7 +121,7 @@ def test_a_start_that_nobody_recorded_is_derived(world: World, seconds: str, exp
     ended = world.end(customer, session_id)
     assert outcome(ended) == expected
     assert column(world, session_id, "started_at") == ended.started_at
-    assert events(world, session_id)[-2:] == ["live", expected[0]]
+    assert set(events(world, session_id)[-3:]) == {"customer left", "live", expected[0]}
 
 
 def test_evidence_of_another_mechanic_is_none(world: World) -> None:
@@ -125,6 +129,7 @@ def test_evidence_of_another_mechanic_is_none(world: World) -> None:
     session_id = world.waiting(mechanic, customer).session_id
     plant_meeting(world, session_id, other, "600")
     assert outcome(world.end(customer, session_id)) == ("cancelled", "no_show", None)
+    assert column(world, session_id, "absent") == "mechanic"
 
 
 @pytest.mark.parametrize(("who", "absent"), [("customer", "mechanic"), ("mechanic", "customer")])
@@ -132,9 +137,18 @@ def test_who_never_came_is_recorded(world: World, who: str, absent: str) -> None
     mechanic, customer = world.mechanic(), new_id()
     session_id = world.waiting(mechanic, customer).session_id
     join(world.app, customer if who == "customer" else mechanic.user_id, session_id)
+    world.let_time_pass(600)
     assert world.end(customer, session_id).reason == "no_show"
     assert column(world, session_id, "absent") == absent
-    assert last_event(world, session_id)["data"] == {"reason": "no_show", "absent": absent}
+    assert last_event(world, session_id)["data"] == {"reason": "no_show", "absent": absent, "endedBy": "customer"}
+
+
+def test_a_change_of_mind_is_nobodys_no_show(world: World) -> None:
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.waiting(mechanic, customer).session_id
+    join(world.app, mechanic.user_id, session_id)
+    ended = world.end(customer, session_id)
+    assert (ended.reason, ended.ended_by, column(world, session_id, "absent")) == ("withdrawn", "customer", None)
 
 
 def test_a_meeting_that_ended_long_ago_counts_until_its_end(world: World) -> None:
@@ -155,13 +169,21 @@ def test_a_session_never_lasts_longer_than_its_plan_allows(world: World) -> None
     assert outcome(world.end(customer, session_id)) == ("completed", "billable", 180 * 60)
 
 
-def test_a_backdated_start_counts(world: World) -> None:
+def test_a_backdated_start_is_no_time_together(world: World) -> None:
     mechanic, customer = world.mechanic(), new_id()
     session_id = world.live(mechanic, customer).session_id
     world.owner.execute("UPDATE sessions SET started_at = started_at - interval '60 s' WHERE id = %s", [session_id])
-    ended = world.end(customer, session_id)
-    assert (ended.status, ended.reason) == ("completed", "billable")
-    assert ended.duration_seconds in range(60, 90)
+    assert world.end(customer, session_id).reason == "too_short"
+
+
+def test_time_apart_does_not_count(world: World) -> None:
+    """Both in, the mechanic away for a minute, back for the end: they were together for seconds."""
+    mechanic, customer = world.mechanic(), new_id()
+    session_id = world.live(mechanic, customer).session_id
+    leave(world.app, mechanic.user_id, session_id)
+    world.let_time_pass(62)
+    join(world.app, mechanic.user_id, session_id)
+    assert outcome(world.end(mechanic.user_id, session_id))[:2] == ("cancelled", "too_short")
 
 
 def test_what_the_client_claims_is_ignored() -> None:
@@ -338,13 +360,14 @@ def test_who_only_refers_to_the_session_is_not_waited_for(world: World) -> None:
 def test_a_join_that_commits_while_the_end_waits_is_seen(world: World) -> None:
     mechanic, customer = world.mechanic(), new_id()
     session_id = world.waiting(mechanic, customer).session_id
-    plant(world, session_id, "joined", 100)
+    world.let_time_pass(100)
+    plant(world, session_id, 100)
     with ThreadPoolExecutor(1) as pool:
         with world.owner.transaction():
             world.owner.execute("SELECT FROM sessions WHERE id = %s FOR NO KEY UPDATE", [session_id])
             ending = pool.submit(world.end, customer, session_id)
             world.wait_until_sent("finish_session(")
-            plant(world, session_id, "joined", 100, mechanic)
+            plant(world, session_id, 100, mechanic=mechanic)
         assert ending.result(timeout=PATIENCE_SECONDS).reason == "billable"
 
 

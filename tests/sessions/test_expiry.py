@@ -182,13 +182,28 @@ def test_after_ten_minutes_without_the_mechanic_the_session_is_given_to_the_othe
     assert world.one("SELECT count(DISTINCT queued_at) FROM session_assignments") == 1
 
 
-def test_a_mechanic_who_came_once_keeps_the_session(world: World) -> None:
+def test_a_mechanic_who_came_once_has_ten_minutes_to_come_back(world: World) -> None:
     mechanic = world.mechanic()
     session_id = world.waiting(mechanic).session_id
+    world.let_time_pass(500)
     join(world.app, mechanic.user_id, session_id)
-    leave(world.app, mechanic.user_id, session_id)
-    world.let_time_pass(3600)
+    world.let_time_pass(3000)
     assert (swept(world), world.status(session_id)) == ({}, "waiting")
+    leave(world.app, mechanic.user_id, session_id)
+    world.let_time_pass(590)
+    assert (swept(world), world.status(session_id)) == ({}, "waiting")
+    world.let_time_pass(11)
+    assert (swept(world), world.status(session_id)) == ({"released": 1}, "pending")
+
+
+def test_what_was_accepted_a_moment_ago_is_no_orphan(world: World) -> None:
+    customer, mechanic = new_id(), world.mechanic()
+    created = world.queued(customer)
+    world.let_time_pass(TWO_HOURS - 5)
+    world.accept(mechanic, created)
+    join(world.app, customer, created.session_id)
+    world.let_time_pass(10)
+    assert (swept(world), world.status(created.session_id)) == ({}, "waiting")
 
 
 def test_the_next_mechanic_has_ten_minutes_of_their_own(world: World) -> None:

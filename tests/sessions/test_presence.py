@@ -251,6 +251,7 @@ def test_an_earlier_visit_is_no_presence_after_taking_it_again(
     world.owner.execute("UPDATE sessions SET status = 'pending' WHERE id = %s", [session_id])  # by an operator
     accept(world.app, mechanic.user_id, column(world, session_id, "current_assignment_id"))
     join(world.app, customer, session_id)
+    world.let_time_pass(600)
     assert world.end(customer, session_id).reason == "no_show"
     assert column(world, session_id, "absent") == "mechanic"
 

@@ -194,7 +194,7 @@ def test_what_a_witness_saw_is_not_rewritten(
     drop(world.app, [socket])
     world.let_time_pass(2)
     with pytest.raises(psycopg.Error) as refused:
-        world.owner.execute(change)  # type: ignore[arg-type]
+        world.owner.execute(change)
     assert refused.value.sqlstate == "AD004"
     with pytest.raises(psycopg.Error):
         world.owner.execute("DELETE FROM session_presence")

@@ -138,6 +138,7 @@ def running_account(database: Database, data_dir: Path, wanted: AccountSettings 
     if wanted.roster:
         seed(database.owner_url)
         world.owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('evidence', %s)", [wanted.evidence])
     with running_cloud(settings) as cloud, _client(cloud) as http:
         account = Account(cloud, http, world, lines, data_dir)
         if wanted.relayed:

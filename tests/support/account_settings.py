@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,7 @@ class AccountSettings:
         port: of the API; 0: any free one.
         longest_redelivery_seconds: how long at most a message waits on which its function failed.
         roster: whether the roster's people are there, and a second together is billable.
+        evidence: what counts as having been together; `claimed` where two joins by curl are to complete a session.
         relayed: whether a relay publishes what calls leave in the outbox.
         parameters: of the template.
     """
@@ -19,6 +21,7 @@ class AccountSettings:
     port: int = 0
     longest_redelivery_seconds: float = 5.0
     roster: bool = False
+    evidence: Literal["witnessed", "claimed"] = "claimed"
     relayed: bool = True
     parameters: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,11 +13,12 @@ from support.world import Mechanic, World
 NOON: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 """A Monday."""
 
-type Reason = Literal["billable", "too_short", "no_show", "withdrawn", "expired"]
+type Reason = Literal["billable", "too_short", "no_talk", "no_show", "withdrawn", "expired"]
 
 STATUS: Final[dict[Reason, str]] = {
     "billable": "completed",
     "too_short": "cancelled",
+    "no_talk": "cancelled",
     "no_show": "cancelled",
     "withdrawn": "cancelled",
     "expired": "expired",
@@ -113,13 +114,15 @@ def _write(
         connection.execute(_MECHANIC_TAKES_PART, facts)
     for row in _session_events(story, facts):
         connection.execute(_EVENT, {**facts, **row})
+    if story.joined is not None and story.evidence:
+        connection.execute(_PRESENCE, facts)
     for source, target, when in _assignment_moves(story, facts):
         connection.execute(_ASSIGNMENT_EVENT, {**facts, "source": source, "target": target, "when": when})
 
 
 def _session_events(story: Story, facts: dict[str, object]) -> list[dict[str, object]]:
     def event(when: object, **fields: object) -> dict[str, object]:
-        return {"when": when, "kind": "transition", "source": None, "target": None, "role": None} | fields
+        return {"when": when, "source": None, "target": None} | fields
 
     found = [event(facts["at"], target="pending")]
     source = "pending"
@@ -127,8 +130,6 @@ def _session_events(story: Story, facts: dict[str, object]) -> list[dict[str, ob
         found.append(event(facts["accepted"], source="pending", target="waiting"))
         source = "waiting"
     if story.joined is not None:
-        if story.evidence:
-            found += [event(facts["joined"], kind="joined", role=role) for role in ("customer", "mechanic")]
         found.append(event(facts["joined"], source="waiting", target="live"))
         source = "live"
     return [*found, event(facts["ended"], source=source, target=facts["status"])]
@@ -152,19 +153,22 @@ INSERT INTO customers (id, user_id, name, email) VALUES (%(customer)s, %(sub)s, 
 """,
     """
 INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
-                     mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent, created_at)
+                     mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent, evidence, created_at)
 SELECT %(id)s::uuid, %(customer)s::uuid, p.code, %(funding)s::text, %(type)s::text, p.price_cents, 'usd', p.credits,
        p.mechanic_share_bp, p.max_minutes, 'Cora Castillo', '{"year": 2019, "make": "Volvo", "model": "V60"}',
-       'Squeals', false, %(at)s::timestamptz
+       'Squeals', false, 'claimed', %(at)s::timestamptz
   FROM plans p WHERE p.code = %(plan)s
 """,
     """
 INSERT INTO sessions (id, customer_id, current_assignment_id, created_at, customer_present, mechanic_present, status,
                       mechanic_id, accepted_at, customer_joined_at, mechanic_joined_at, started_at, ended_at,
-                      end_reason, absent, min_billable_seconds)
+                      end_reason, absent, ended_by, together_seconds, min_billable_seconds, min_messages_each,
+                      late_minutes)
 VALUES (%(id)s, %(customer)s, %(assignment)s, %(at)s, %(joined)s::timestamptz IS NOT NULL,
         %(joined)s::timestamptz IS NOT NULL, %(status)s, %(mechanic)s, %(accepted)s, %(joined)s, %(joined)s,
-        %(joined)s, %(ended)s, %(reason)s, %(absent)s, 60)
+        %(joined)s, %(ended)s, %(reason)s, %(absent)s,
+        CASE WHEN %(reason)s IN ('billable', 'too_short', 'no_talk') THEN 'customer' ELSE 'system' END,
+        extract(epoch FROM %(ended)s::timestamptz - %(joined)s::timestamptz), 60, 1, 10)
 """,
     """
 INSERT INTO session_assignments (id, session_id, available_at, queued_at, status, mechanic_id, ended_at)
@@ -184,9 +188,14 @@ INSERT INTO session_participants (session_id, role, since, mechanic_id)
 VALUES (%(id)s, 'mechanic', %(accepted)s, %(mechanic)s)
 """
 _EVENT: Final = """
-INSERT INTO session_events (session_id, occurred_at, mechanic_id, actor, type, from_status, to_status, role)
-VALUES (%(id)s, %(when)s, CASE %(role)s::text WHEN 'mechanic' THEN %(mechanic)s::uuid END, 'customer', %(kind)s,
-        %(source)s, %(target)s, %(role)s)
+INSERT INTO session_events (session_id, occurred_at, actor, from_status, to_status)
+VALUES (%(id)s, %(when)s, 'customer', %(source)s, %(target)s)
+"""
+_PRESENCE: Final = """
+INSERT INTO session_presence (session_id, role, mechanic_id, source, since, recorded_at, until, closed_at)
+SELECT %(id)s, role, CASE role WHEN 'mechanic' THEN %(mechanic)s::uuid END, 'claim', %(joined)s, %(joined)s,
+       %(ended)s, %(ended)s
+  FROM unnest('{customer,mechanic}'::text[]) AS role
 """
 _ASSIGNMENT_EVENT: Final = """
 INSERT INTO session_assignment_events (session_id, occurred_at, assignment_id, actor, from_status, to_status)

@@ -30,10 +30,11 @@ _SENT: LiteralString = """
 SELECT FROM pg_stat_activity
  WHERE datname = current_database() AND usename = 'autodoctor_app' AND query LIKE '%%' || %s || '%%'
 """
+_SAY: LiteralString = "SELECT outcome FROM post_message(%s, %s, %s, %s, NULL)"
 _SOCKET: LiteralString = """
 INSERT INTO realtime_connections (connection_id, user_id, groups, mechanic_id, workshop_id, since, expires_at)
 SELECT %(connection_id)s, %(user_id)s, CASE WHEN m.id IS NULL THEN '{customers}'::text[] ELSE '{mechanics}' END,
-       m.id, m.workshop_id, 0, clock_timestamp() + interval '2 hours'
+       m.id, m.workshop_id, 0, clock_timestamp() + interval '30 days'
   FROM (SELECT) AS one LEFT JOIN mechanics m ON m.user_id = %(user_id)s
 """
 
@@ -161,11 +162,21 @@ class World:
         return created
 
     def live(self, mechanic: Mechanic, customer: UUID, **fields: object) -> SessionCreated:
-        """A session that both have joined."""
+        """A session in whose room both are and have written."""
         created = self.waiting(mechanic, customer, **fields)
-        join(self.app, customer, created.session_id)
-        join(self.app, mechanic.user_id, created.session_id)
+        self.meet(created.session_id, customer, mechanic)
         return created
+
+    def come(self, user_id: UUID, session_id: UUID, words: str = "Hello.") -> str:
+        """Enter the room by a new socket, and say a word; returns the socket's connection id."""
+        socket = self.socket(user_id)
+        join(self.app, user_id, session_id, socket)
+        self.say(user_id, session_id, words)
+        return socket
+
+    def meet(self, session_id: UUID, customer: UUID, mechanic: Mechanic) -> tuple[str, str]:
+        """Both come into the room and talk; returns the connection ids of customer and mechanic."""
+        return self.come(customer, session_id), self.come(mechanic.user_id, session_id)
 
     # --- sockets ----------------------------------------------------------------------------------
 
@@ -174,6 +185,14 @@ class World:
         connection_id = connection_id or f"{secrets.token_urlsafe(11)[:15]}="
         self.app.execute(_SOCKET, {"connection_id": connection_id, "user_id": user_id})
         return connection_id
+
+    def say(self, user_id: UUID, session_id: UUID, words: str) -> None:
+        """Write a message into the room."""
+        said = self.app.one(
+            "SELECT outcome FROM post_message(%s, %s, %s, %s, NULL)", (session_id, user_id, new_id(), words)
+        )
+        assert said is not None
+        assert said["outcome"] == "posted"
 
     # --- single steps -----------------------------------------------------------------------------
 

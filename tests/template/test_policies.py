@@ -62,7 +62,7 @@ READERS = {
 # Beyond its own log and its own secret.
 OWN_GRANTS = {
     **dict.fromkeys(PUBLISHERS, PUBLISHING),
-    "ExpireOrphansFunction": PUBLISHING | {"sqs:SendMessage"},
+    "ExpireOrphansFunction": PUBLISHING | {"sqs:SendMessage", "execute-api:ManageConnections"},
     "RelayFunction": PUBLISHING | {"sqs:SendMessage"},
     "CheckoutFunction": PUBLISHING | {"sqs:SendMessage"},
     "SocketFunction": PUBLISHING | PUSHING | {"sqs:SendMessage"},
@@ -207,7 +207,8 @@ def test_only_the_feed_and_the_room_write_to_connections_and_only_of_our_stage(
 ) -> None:
     may = allowed(functions, transformed, "execute-api:ManageConnections")
     assert set(may) == {
-        *("BroadcastFunction", "DeliverFunction", "PresenceFunction", "RoomFunction", "RoomSocketFunction"),
+        *("BroadcastFunction", "DeliverFunction", "ExpireOrphansFunction", "PresenceFunction", "RoomFunction"),
+        "RoomSocketFunction",
         "SocketFunction",
     }
     for resource in chain(*may.values()):

@@ -50,6 +50,7 @@ PROTECTED = {
     "PATCH /api/admin/credit-packs/{code}",
     "GET /api/admin/payouts",
     "POST /api/admin/payouts/{payoutId}/hold",
+    "POST /api/admin/sessions/{sessionId}/decide",
     "POST /api/admin/payouts/{payoutId}/release",
     "GET /api/admin/reconcile",
     "GET /api/admin/verify",

@@ -65,9 +65,10 @@ SELECT id, customer_id, 'free', 'free', 'chat', 0, 'usd', 0, 0, 180, 'Cora Casti
     """
 INSERT INTO sessions (id, customer_id, current_assignment_id, created_at, customer_present, mechanic_present, status,
                       mechanic_id, accepted_at, customer_joined_at, mechanic_joined_at, started_at, ended_at,
-                      end_reason, min_billable_seconds)
+                      end_reason, ended_by, together_seconds, min_billable_seconds, min_messages_each, late_minutes)
 SELECT id, customer_id, assignment_id, began, true, true, status, mechanic_id, began + interval '60 s',
-       began + interval '70 s', began + interval '80 s', began + interval '80 s', ended, reason, 60
+       began + interval '70 s', began + interval '80 s', began + interval '80 s', ended, reason, 'mechanic',
+       extract(epoch FROM ended - began - interval '80 s'), 60, 1, 10
   FROM past ORDER BY n
 """,
     """
@@ -86,21 +87,24 @@ INSERT INTO waivers (session_id, signed_name, version, signed_at)
 SELECT id, 'Cora Castillo', '1.0', began + interval '10 s' FROM past ORDER BY n
 """,
     """
-INSERT INTO session_events (session_id, type, from_status, to_status, role, mechanic_id, actor, actor_id, occurred_at,
-                            data)
-SELECT id, type, from_status, coalesce(to_status, CASE type WHEN 'transition' THEN status END), role,
-       CASE role WHEN 'mechanic' THEN mechanic_id END, actor,
+INSERT INTO session_events (session_id, from_status, to_status, actor, actor_id, occurred_at, data)
+SELECT id, from_status, coalesce(to_status, status), actor,
        CASE actor WHEN 'customer' THEN customer_sub ELSE mechanic_sub END, coalesce(began + after, ended),
        CASE WHEN after IS NULL THEN jsonb_build_object('reason', reason) END
   FROM past, (VALUES
-    (1, 'transition', NULL, 'pending', NULL, 'customer', interval '0 s'),
-    (2, 'transition', 'pending', 'waiting', NULL, 'mechanic', interval '60 s'),
-    (3, 'joined', NULL, NULL, 'customer', 'customer', interval '70 s'),
-    (4, 'joined', NULL, NULL, 'mechanic', 'mechanic', interval '80 s'),
-    (5, 'transition', 'waiting', 'live', NULL, 'mechanic', interval '80 s'),
-    (6, 'transition', 'live', NULL, NULL, 'mechanic', NULL)
-  ) AS event (step, type, from_status, to_status, role, actor, after)
+    (1, NULL, 'pending', 'customer', interval '0 s'),
+    (2, 'pending', 'waiting', 'mechanic', interval '60 s'),
+    (3, 'waiting', 'live', 'mechanic', interval '80 s'),
+    (4, 'live', NULL, 'mechanic', NULL)
+  ) AS event (step, from_status, to_status, actor, after)
  ORDER BY n, step
+""",
+    """
+INSERT INTO session_presence (session_id, role, mechanic_id, source, witness, since, recorded_at, until, closed_at)
+SELECT id, role, CASE role WHEN 'mechanic' THEN mechanic_id END, 'room', role, began + after, began + after,
+       ended, ended
+  FROM past, (VALUES ('customer', interval '70 s'), ('mechanic', interval '80 s')) AS party (role, after)
+ ORDER BY n, after
 """,
     """
 INSERT INTO session_assignment_events (session_id, assignment_id, from_status, to_status, actor, actor_id, occurred_at)

@@ -235,7 +235,7 @@ def test_who_joined_with_two_sockets_leaves_with_the_last(world: World) -> None:
     assert world.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
     connections.drop(world.app, [after])
     assert not world.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
-    assert world.one("SELECT count(*) FROM session_events WHERE type = 'left'") == 1
+    assert world.one("SELECT count(*) FROM session_presence WHERE until IS NOT NULL") == 2
 
 
 def test_of_two_sockets_that_end_at_once_one_takes_the_party_along(world: World, database: Database) -> None:
@@ -286,4 +286,4 @@ def test_a_socket_that_ends_takes_its_party_along(world: World) -> None:
     assert not world.one("SELECT customer_present FROM sessions WHERE id = %s", created.session_id)
     assert world.one("SELECT parted_at IS NOT NULL FROM sessions WHERE id = %s", created.session_id)
     connections.drop(world.app, [connection])
-    assert world.one("SELECT count(*) FROM session_events WHERE type = 'left'") == 1
+    assert world.one("SELECT count(*) FROM session_presence WHERE until IS NOT NULL") == 1

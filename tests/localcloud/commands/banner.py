@@ -46,7 +46,7 @@ def banner(server: RunningServer, folder: Path) -> str:
             f"  feed       {server.realtime_url}; to watch: autodoctor feed --as mechanic1{_option(folder)}",
             f"  database   {server.owner_url}",
             f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",
-            "One consultation: paste it line by line. Ended 60 s after both joined: completed; sooner: cancelled.",
+            "One consultation: paste it line by line. Joins alone are no talk: it ends cancelled, and nobody is paid.",
             f"  R=$({post('customer1', '/api/intake/start')} -d @{shown}/intake.json); echo $R",
             f"  {ids}",
             f"  {post('mechanic1', '/api/mechanic/assignments/$A/accept')}",

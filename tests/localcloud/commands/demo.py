@@ -1,7 +1,6 @@
 """`autodoctor demo`: one consultation over HTTP, from intake to its end, and its timeline."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,15 +12,16 @@ import psycopg
 from autodoctor.operations.console import Console, one_line
 from localcloud.commands.demo_money import Till
 from localcloud.commands.demo_people import Caller, DemoStopped, callers, idle
+from localcloud.commands.demo_talk import TALK_SECONDS, evidence, talk
 from localcloud.commands.dev import announced, cloud
 from localcloud.commands.samples import INTAKE
 from localcloud.commands.system import Options, prepared
 from localcloud.host.datadir import DataDir, RunningServer
 from localcloud.host.supervise import signals_raise
 
-TALK_SECONDS = 3
 EPHEMERAL_MINIMUM_SECONDS = 2
 _MINIMUM = "min_billable_seconds"
+_GRACE = "evidence_grace_seconds"
 
 
 type Pay = Literal["free", "card", "credit"]
@@ -56,10 +56,13 @@ def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own
             server = stack.enter_context(_own_server(say))
             minimum_seconds = EPHEMERAL_MINIMUM_SECONDS if minimum_seconds is None else minimum_seconds
         if minimum_seconds is not None:
-            stack.enter_context(_minimum(server.owner_url, minimum_seconds))
+            stack.enter_context(_setting(server.owner_url, _MINIMUM, minimum_seconds))
             say(f"Setting {_MINIMUM} is {minimum_seconds} during this demo, so that it need not last a minute.")
         elif story.outcome == "completed":
             _warn(server.owner_url, story.pay, say)
+        if story.pay != "free":
+            stack.enter_context(_setting(server.owner_url, _GRACE, 0))
+            say(f"Setting {_GRACE} is 0 during this demo, so that settlement need not wait for late evidence.")
         people = stack.enter_context(callers(server, say))
         till = None if story.pay == "free" else Till(server, story.pay, say)
         try:
@@ -84,24 +87,24 @@ def _own_server(say: Callable[[str], None]) -> Iterator[RunningServer]:
 
 
 @contextlib.contextmanager
-def _minimum(owner_url: str, seconds: int) -> Iterator[None]:
-    """Set the minimum, and restore it at the end. Raises DemoStopped when the database ends first."""
+def _setting(owner_url: str, name: str, seconds: int) -> Iterator[None]:
+    """Set a setting, and restore it at the end. Raises DemoStopped when the database ends first."""
     with (
-        _gone_named(f"setting {_MINIMUM} may have stayed at {seconds}"),
+        _gone_named(f"setting {name} may have stayed at {seconds}"),
         psycopg.connect(owner_url, autocommit=True) as connection,
     ):
-        before = connection.execute("SELECT value FROM settings WHERE key = %s", [_MINIMUM]).fetchone()
+        before = connection.execute("SELECT value FROM settings WHERE key = %s", [name]).fetchone()
         connection.execute(
             "INSERT INTO settings (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            [_MINIMUM, str(seconds)],
+            [name, str(seconds)],
         )
         try:
             yield
         finally:
             if before:
-                connection.execute("UPDATE settings SET value = %s WHERE key = %s", [before[0], _MINIMUM])
+                connection.execute("UPDATE settings SET value = %s WHERE key = %s", [before[0], name])
             else:
-                connection.execute("DELETE FROM settings WHERE key = %s", [_MINIMUM])
+                connection.execute("DELETE FROM settings WHERE key = %s", [name])
 
 
 def _warn(owner_url: str, pay: Pay, say: Callable[[str], None]) -> None:
@@ -148,11 +151,7 @@ def _consultation(people: list[Caller], story: Story, till: Till | None, say: Ca
 def _talk(customer: Caller, mechanic: Caller, session: str, assignment_id: str, say: Callable[[str], None]) -> None:
     mechanic.call("GET", "/api/mechanic/queue")
     mechanic.call("POST", f"/api/mechanic/assignments/{assignment_id}/accept")
-    customer.call("POST", f"{session}/join")
-    mechanic.call("POST", f"{session}/join")
-    say(f"  ... they talk for {TALK_SECONDS} s ...")
-    time.sleep(TALK_SECONDS)
-    mechanic.call("POST", f"{session}/end", {"mechanicNotes": "New brake pads, soon."})
+    talk(customer, mechanic, session, say)
 
 
 def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
@@ -162,6 +161,8 @@ def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:
     for event in session["timeline"]:
         offset = (datetime.fromisoformat(event["at"]) - begin).total_seconds()
         say(f"  {offset:7.3f}  {event['event']:<25}  {event['actor']}")
+    for line in evidence(session):
+        say(line)
     together = session["durationSeconds"]
     say(
         f"\nOutcome: {session['status']} ({session['reason']})"

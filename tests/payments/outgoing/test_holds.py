@@ -112,8 +112,7 @@ def test_what_a_suspended_mechanic_still_earns_is_held(payout_env: PayoutEnv, me
     customer = new_id()
     world, live = payout_env.world, payout_env.paid(customer)
     world.accept(mechanic, live)
-    join(world.app, customer, live.session_id)
-    join(world.app, mechanic.user_id, live.session_id)
+    world.meet(live.session_id, customer, mechanic)
     put(world, mechanic, "suspended")
     world.let_time_pass(90)
     assert world.end(customer, live.session_id).status == "completed"

@@ -179,21 +179,23 @@ ATTACKS = [
     app_only(6, "say by hand when somebody came",
         "UPDATE sessions SET customer_joined_at = now() WHERE id = %(waiting)s"),
     by_hand(7, "change the evidence", FIXED,
+        "UPDATE session_presence SET since = since - interval '1 h' WHERE session_id = %(live)s"),
+    by_hand(7, "remove a stretch of presence", FIXED, "DELETE FROM session_presence WHERE session_id = %(live)s"),
+    by_hand(7, "remove every stretch of presence", FIXED, "TRUNCATE session_presence"),
+    by_hand(7, "change the history", FIXED,
         "UPDATE session_events SET occurred_at = now() WHERE session_id = %(live)s"),
-    by_hand(7, "remove the evidence", FIXED, "DELETE FROM session_events WHERE session_id = %(live)s"),
-    by_hand(7, "remove all evidence", FIXED, "TRUNCATE session_events"),
+    by_hand(7, "remove the history", FIXED, "DELETE FROM session_events WHERE session_id = %(live)s"),
+    by_hand(7, "remove all history", FIXED, "TRUNCATE session_events"),
     by_hand(7, "change an assignment's history", FIXED, "UPDATE session_assignment_events SET actor = 'nobody'"),
     by_hand(7, "remove an assignment's history", FIXED, "DELETE FROM session_assignment_events"),
     by_hand(7, "remove every assignment's history", FIXED, "TRUNCATE session_assignment_events"),
-    app_only(7, "invent evidence", """
-        INSERT INTO session_events (session_id, type, role, actor)
-        VALUES (%(waiting)s, 'joined', 'customer', 'system:me')"""),
+    app_only(7, "invent a transition", """
+        INSERT INTO session_events (session_id, to_status, actor) VALUES (%(waiting)s, 'live', 'system:me')"""),
     app_only(7, "invent history", """
         INSERT INTO session_assignment_events (session_id, assignment_id, to_status, actor)
         VALUES (%(waiting)s, %(waiting_assignment)s, 'completed', 'system:me')"""),
     app_only(7, "invent evidence through the schema's own function", """
-        SELECT track_presence(s, jsonb_populate_record(s, '{"customer_present": true}'), now())
-          FROM sessions s WHERE id = %(waiting)s"""),
+        SELECT open_presence(%(waiting)s, 'customer', NULL, 'claim', NULL, now())"""),
     app_only(7, "switch the audit off", "ALTER TABLE sessions DISABLE TRIGGER sessions_guard"),
     both(7, "switch all triggers off", NOT_ALLOWED, "SET session_replication_role = replica"),
     app_only(7, "replace the audit", "CREATE OR REPLACE FUNCTION sessions_guard() RETURNS trigger LANGUAGE sql AS ''"),

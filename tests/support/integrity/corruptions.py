@@ -64,6 +64,7 @@ HAPPENED: Final = (
     *(("session_participants", each) for each in ("since", "until")),
     ("session_events", "occurred_at"),
     ("session_assignment_events", "occurred_at"),
+    *(("session_presence", each) for each in ("since", "until", "recorded_at", "closed_at")),
     ("settlements", "decided_at"),
     *(("payouts", each) for each in ("created_at", "keyed_at", "asked_at", "sent_at")),
     *(("payout_reversals", each) for each in ("created_at", "keyed_at", "asked_at", "done_at")),
@@ -181,14 +182,40 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         (
             (
                 "UPDATE sessions SET status = 'completed', end_reason = 'billable',"
-                " ended_at = ended_at + interval '1 hour'"
+                " ended_at = ended_at + interval '1 hour', together_seconds = together_seconds + 3600"
                 " WHERE id = '{too short}'"
             ),
         ),
         ("UPDATE sessions SET status = 'expired', end_reason = 'expired', started_at = NULL WHERE id = '{completed}'",),
         ("UPDATE sessions SET absent = 'customer' WHERE id = '{no show of both}'",),
+        (
+            (
+                "UPDATE session_presence SET until = since + interval '5 s', closed_at = since + interval '5 s'"
+                " WHERE session_id = '{completed}'"
+            ),
+        ),
+        ("DELETE FROM session_presence WHERE session_id = '{completed}' AND role = 'mechanic'",),
+        ("UPDATE rooms SET customer_written = 0 WHERE session_id = '{completed}'",),
+        ("UPDATE session_presence SET source = 'claim' WHERE session_id = '{long}' AND role = 'mechanic'",),
+        (
+            (
+                "UPDATE session_presence SET recorded_at = clock_timestamp() WHERE session_id = '{long}'"
+                " AND role = 'mechanic'"
+            ),
+        ),
+        ("UPDATE sessions SET end_reason = 'no_talk' WHERE id = '{too short}'",),
+    ],
+    "late_evidence_ignored": [
+        (
+            (
+                "UPDATE session_presence SET until = since + interval '1 s', closed_at ="
+                " (SELECT max(occurred_at) + interval '1 ms' FROM session_events WHERE session_id = '{completed by card}')"
+                " WHERE session_id = '{completed by card}'"
+            ),
+        ),
     ],
     "wrong_times": [
+        ("UPDATE sessions SET together_seconds = together_seconds - 0.5 WHERE id = '{long}'",),
         ("UPDATE sessions SET ended_at = ended_at + interval '1 hour' WHERE id = '{completed}'",),
         ("UPDATE sessions SET started_at = started_at - interval '1 hour' WHERE id = '{live}'",),
         ("UPDATE sessions SET ended_at = ended_at - interval '1 hour' WHERE id = '{no show of both}'",),
@@ -206,11 +233,17 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "participation_differs": [
         ("DELETE FROM session_participants WHERE session_id = '{completed}' AND role = 'mechanic'",),
     ],
-    "visits_broken": [
-        ("UPDATE session_events SET type = 'left' WHERE session_id = '{completed}' AND role = 'customer'",),
+    "stretches_broken": [
+        ("UPDATE session_presence SET until = since - interval '1 s' WHERE session_id = '{completed}'",),
+        (
+            (
+                "UPDATE session_presence SET until = NULL, closed_at = NULL, source = 'claim', witness = NULL"
+                " WHERE session_id = '{completed}'"
+            ),
+        ),
     ],
     "stranger_joined": [
-        ("UPDATE session_events SET mechanic_id = new_id() WHERE session_id = '{completed}' AND role = 'mechanic'",),
+        ("UPDATE session_presence SET mechanic_id = new_id() WHERE session_id = '{completed}' AND role = 'mechanic'",),
     ],
     "presence_differs": [("UPDATE sessions SET customer_present = false WHERE id = '{live}'",)],
     "first_joins_differ": [
@@ -358,6 +391,9 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "live_too_long": [
         (f"UPDATE sessions SET started_at = {_A_DAY_AGO} WHERE id = '{{live}}'",),
         (f"UPDATE sessions SET parted_at = {_A_DAY_AGO} WHERE id = '{{parted}}'",),
+    ],
+    "settlement_held": [
+        ("INSERT INTO settlement_holds (session_id, demanded, facts) VALUES ('{long}', 'cancelled', '{{}}')",),
     ],
     "offer_lapsed": [(f"UPDATE session_assignments SET offer_expires_at = {_A_DAY_AGO} WHERE status = 'offered'",)],
     "scheduled_overdue": [(f"UPDATE sessions SET scheduled_for = {_A_DAY_AGO} WHERE id = '{{scheduled}}'",)],

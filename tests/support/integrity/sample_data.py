@@ -58,6 +58,7 @@ class SampleData:
         self.wander(25, seed=1)
         self._active()
         self.world.owner.execute("DELETE FROM outbox")  # the bus has them
+        self.world.owner.execute("DELETE FROM realtime_connections")  # a copy has none of its own
         with self.world.without_triggers() as superuser:  # a long run must not outlast them
             superuser.execute(
                 "UPDATE session_assignments SET offer_expires_at = now() + interval '1 hour' WHERE status = 'offered'"
@@ -119,10 +120,15 @@ class SampleData:
             created = self.world.waiting(mechanic, customer)
             self._consult(customer, mechanic, created.session_id, seconds)
             self.sessions[name] = created.session_id
-        for name, who in (("no show of both", ()), ("no show of the customer", (mechanic.user_id,))):
+        for name, who in (
+            ("no show of both", (mechanic.user_id, customer)),
+            ("no show of the customer", (mechanic.user_id,)),
+        ):
             created = self.world.waiting(mechanic, customer)
             for user in who:
                 join(self.world.app, user, created.session_id)
+                self.world.let_time_pass(600)
+                leave(self.world.app, user, created.session_id)
             self.world.end(customer, created.session_id)
             self.sessions[name] = created.session_id
         created = self.world.live(mechanic, customer)
@@ -331,6 +337,6 @@ class SampleData:
         both = [customer, mechanic.user_id]
         random.Random(seconds).shuffle(both)
         for user in both:
-            join(self.world.app, user, session_id)
+            self.world.come(user, session_id)
         self.world.let_time_pass(seconds)
         self.world.end(both[0], session_id)

@@ -6,13 +6,13 @@ without a gap how each row reached its state.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.rows import dict_row, tuple_row
 
-from autodoctor.domain.ending import Evidence, Presence, verdict
+from autodoctor.domain.ending import Evidence, Limits, Stretch, first_together, verdict
 from autodoctor.domain.lifecycle import (
     ACTIVE_SESSION,
     ASSIGNMENT_MOVES,
@@ -108,7 +108,7 @@ SELECT format('session %%s is %%s (%%s) from %%s to %%s with a minimum of %%s s'
   FROM sessions
  WHERE status <> ALL (%(active)s)
    AND (status = 'completed')
-       <> coalesce(ended_at - started_at >= make_interval(secs => min_billable_seconds), false)
+       <> coalesce(started_at IS NOT NULL AND together_seconds >= min_billable_seconds, false)
 UNION ALL
 SELECT format('session %%s is %%s and started at %%s', id, status, started_at)
   FROM sessions
@@ -166,36 +166,31 @@ SELECT format('session %%s went from %%s to %%s, but no assignment to %%s by the
 """
 
 _PRESENCE_IS_EVIDENCED: Final[LiteralString] = """
-WITH evidence AS (
-  SELECT *, lag(type) OVER visits AS before, lead(id) OVER visits AS next_id
-    FROM session_events WHERE type IN ('joined', 'left')
-  WINDOW visits AS (PARTITION BY session_id, role, mechanic_id ORDER BY id)
-)
-SELECT format('session %%s: %%s %%s %%s after %%s', session_id, role, mechanic_id, type, coalesce(before, 'nothing'))
-  FROM evidence WHERE type = coalesce(before, 'left')
+SELECT format('session %%s: stretch %%s of %%s ends before it began, or outlasts its session',
+              p.session_id, p.id, p.role)
+  FROM session_presence p JOIN sessions s ON s.id = p.session_id
+ WHERE p.until < p.since OR p.source = 'claim' AND p.until IS NULL AND s.ended_at IS NOT NULL
 UNION ALL
-SELECT format('session %%s: mechanic %%s joined and never held it', e.session_id, e.mechanic_id)
-  FROM evidence e
+SELECT format('session %%s: mechanic %%s was there and never held it', e.session_id, e.mechanic_id)
+  FROM session_presence e
  WHERE e.role = 'mechanic' AND NOT EXISTS (SELECT FROM session_participants p
                                             WHERE p.session_id = e.session_id AND p.mechanic_id = e.mechanic_id)
 UNION ALL
 SELECT format('session %%s says present: customer %%s, mechanic %%s; its evidence does not',
               s.id, s.customer_present, s.mechanic_present)
   FROM sessions s
-  LEFT JOIN evidence c ON c.session_id = s.id AND c.role = 'customer' AND c.next_id IS NULL
-  LEFT JOIN evidence m ON m.session_id = s.id AND m.mechanic_id = s.mechanic_id AND m.next_id IS NULL
- WHERE s.customer_present <> coalesce(c.type = 'joined', false)
-    OR s.mechanic_present <> coalesce(m.type = 'joined', false)
-    OR EXISTS (SELECT FROM evidence x WHERE x.session_id = s.id AND x.role = 'mechanic' AND x.next_id IS NULL
-                  AND x.type = 'joined' AND x.mechanic_id IS DISTINCT FROM s.mechanic_id)
+  CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE p.role = 'customer') > 0 AS customer,
+                             count(*) FILTER (WHERE p.mechanic_id = s.mechanic_id) > 0 AS mechanic
+                        FROM session_presence p WHERE p.session_id = s.id AND p.until IS NULL) AS here
+ WHERE s.ended_at IS NULL AND (s.customer_present, s.mechanic_present) <> (here.customer, here.mechanic)
 UNION ALL
 SELECT format('session %%s says first joins %%s and %%s, its evidence %%s and %%s',
               s.id, s.customer_joined_at, s.mechanic_joined_at, e.customer_at, e.mechanic_at)
   FROM sessions s
-  CROSS JOIN LATERAL (SELECT min(occurred_at) FILTER (WHERE role = 'customer') AS customer_at,
-                             min(occurred_at) FILTER (WHERE mechanic_id = s.mechanic_id
-                                                        AND occurred_at >= s.accepted_at) AS mechanic_at
-                        FROM evidence WHERE session_id = s.id AND type = 'joined') AS e
+  CROSS JOIN LATERAL (SELECT min(since) FILTER (WHERE role = 'customer') AS customer_at,
+                             min(since) FILTER (WHERE mechanic_id = s.mechanic_id
+                                                  AND since >= s.accepted_at) AS mechanic_at
+                        FROM session_presence WHERE session_id = s.id) AS e
  WHERE (s.customer_joined_at, s.mechanic_joined_at) IS DISTINCT FROM (e.customer_at, e.mechanic_at)
 """
 
@@ -219,17 +214,18 @@ INVARIANTS: Final[dict[int, LiteralString]] = {
 """One query per invariant; each row it returns is one sentence about what is wrong."""
 
 _STARTED_AND_ENDED: Final[LiteralString] = """
-SELECT s.id, s.status, s.end_reason, s.started_at, s.ended_at, s.absent, s.mechanic_id, s.min_billable_seconds,
-       i.max_minutes, ended.occurred_at AS ended_event_at,
+SELECT s.id, s.status, s.end_reason, s.started_at, s.ended_at, s.absent, s.ended_by, s.together_seconds, s.mechanic_id,
+       s.accepted_at, s.scheduled_for, s.min_billable_seconds, s.min_messages_each, s.late_minutes, i.max_minutes,
+       i.evidence AS kind, r.customer_written, r.mechanic_written, ended.occurred_at AS ended_event_at,
        started.actor LIKE 'db:%%' OR ended.actor LIKE 'db:%%' AS by_hand,
-       (SELECT coalesce(jsonb_agg(jsonb_build_array(p.role, p.type, p.occurred_at) ORDER BY p.id), '[]')
-          FROM session_events p
-         WHERE p.session_id = s.id AND p.type <> 'transition'
-           AND (p.role = 'customer' OR p.mechanic_id = s.mechanic_id AND p.id > coalesce(
-             (SELECT max(r.id) FROM session_events r
-               WHERE r.session_id = s.id AND r.from_status = 'waiting' AND r.to_status = 'pending'), 0))) AS evidence
+       (SELECT coalesce(jsonb_agg(jsonb_build_array(p.role, p.source, p.since,
+                 CASE WHEN p.closed_at <= ended.occurred_at THEN p.until END)), '[]')
+          FROM session_presence p
+         WHERE p.session_id = s.id AND (ended.occurred_at IS NULL OR p.recorded_at <= ended.occurred_at)
+           AND (p.role = 'customer' OR p.mechanic_id = s.mechanic_id AND p.since >= s.accepted_at)) AS evidence
   FROM sessions s
   JOIN intakes i ON i.id = s.id
+  LEFT JOIN rooms r ON r.session_id = s.id
   LEFT JOIN session_events ended ON ended.session_id = s.id AND ended.to_status IN ('completed', 'cancelled', 'expired')
   LEFT JOIN session_events started ON started.session_id = s.id AND started.to_status = 'live'
  WHERE s.status IN ('live', 'completed', 'cancelled', 'expired')
@@ -264,39 +260,39 @@ def _misjudged(session: dict[str, Any]) -> Iterator[str]:
     """The differences of start and outcome from those that the evidence demands; hand-typed values are believed."""
     if session["by_hand"]:
         return
-    presence = tuple(Presence(role, kind, datetime.fromisoformat(at)) for role, kind, at in session["evidence"])
-    together = _first_together(presence)
+    seen = tuple(
+        Stretch(role, source, datetime.fromisoformat(since), until and datetime.fromisoformat(until))
+        for role, source, since, until in session["evidence"]
+    )
+    asked_at = session["ended_event_at"] or datetime.max.replace(tzinfo=UTC)
+    together = first_together(seen, asked_at)
     if session["started_at"] != together:
         yield f"started at {session['started_at']}, its evidence says {together}"
     if session["status"] in {"live", "expired"}:
         return
+    if together is None and not timedelta() <= asked_at - session["ended_at"] < _ROUND_TRIP:
+        yield f"ended at {session['ended_at']}, its audit row says {asked_at}"
     expected = verdict(
-        Evidence(session["mechanic_id"] is not None, None, presence),
-        session["ended_at"],
-        timedelta(seconds=session["min_billable_seconds"]),
-        timedelta(minutes=session["max_minutes"]),
+        Evidence(
+            session["accepted_at"] if session["mechanic_id"] is not None else None,
+            None,
+            seen,
+            (session["customer_written"], session["mechanic_written"]),
+            session["kind"],
+            session["scheduled_for"],
+        ),
+        asked_at,
+        Limits(
+            timedelta(seconds=session["min_billable_seconds"]),
+            timedelta(minutes=session["max_minutes"]),
+            session["min_messages_each"],
+            timedelta(minutes=session["late_minutes"]),
+        ),
+        by_system=session["ended_by"] == "system",
     )
-    stands = tuple(session[name] for name in ("status", "end_reason", "started_at", "ended_at", "absent"))
-    demanded = (expected.status, expected.reason, expected.started_at, expected.ended_at, expected.absent)
-    if stands != demanded:
-        yield f"ended as {stands}, its evidence demands {demanded}"
-    longest = together and together + timedelta(minutes=session["max_minutes"])
-    still_there = {role for role in ("customer", "mechanic") if _last(presence, role) == "joined"}
-    if (together is None or len(still_there) > 1) and session["ended_at"] != longest:
-        late = session["ended_event_at"] - session["ended_at"]
-        if not timedelta() <= late < _ROUND_TRIP:
-            yield f"ended at {session['ended_at']}, its audit row says {session['ended_event_at']}"
-
-
-def _first_together(presence: tuple[Presence, ...]) -> datetime | None:
-    """The first instant at which both were present."""
-    here: set[str] = set()
-    for event in presence:
-        (here.add if event.kind == "joined" else here.discard)(event.role)
-        if len(here) > 1:
-            return event.at
-    return None
-
-
-def _last(presence: tuple[Presence, ...], role: str) -> str | None:
-    return next((event.kind for event in reversed(presence) if event.role == role), None)
+    measured = session["together_seconds"]
+    lasted = None if measured is None else timedelta(microseconds=int(measured * 1_000_000))
+    stands = (*(session[name] for name in ("status", "end_reason", "started_at", "absent")), lasted)
+    demanded = (expected.status, expected.reason, expected.started_at, expected.absent, expected.together)
+    if stands != demanded or (together is not None and session["ended_at"] != expected.ended_at):
+        yield f"ended as {stands} at {session['ended_at']}, its evidence demands {demanded} at {expected.ended_at}"

@@ -11,7 +11,6 @@ from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import Account, TransferKind
 from autodoctor.payments.ledger.credits import CreditsGranted, GrantRequest, grant_credits
 from autodoctor.payments.ledger.transfers import Transfer, book
-from autodoctor.sessions.presence import join
 from support.world import Mechanic, World, intake_request
 
 SIGNED: dict[str, object] = {"waiver": {"signedName": "Cora Castillo"}}
@@ -65,8 +64,7 @@ def pay_by_card(world: World, customer: UUID, plan: str = "quick") -> SessionCre
 def complete(world: World, created: SessionCreated, customer: UUID, mechanic: Mechanic) -> None:
     """Walk a queued session to its completion, 90 seconds long."""
     world.accept(mechanic, created)
-    join(world.app, customer, created.session_id)
-    join(world.app, mechanic.user_id, created.session_id)
+    world.meet(created.session_id, customer, mechanic)
     world.let_time_pass(90)
     assert world.end(customer, created.session_id).status == "completed"
 

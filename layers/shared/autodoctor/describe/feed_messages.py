@@ -42,7 +42,7 @@ class SessionUpdated(ResponseModel):
     """A session of the user has changed; fetch it.
 
     Attributes:
-        reason: why it ended: billable, too_short, no_show, withdrawn or expired; null before.
+        reason: why it ended: billable, too_short, no_talk, no_show, withdrawn or expired; null before.
     """
 
     session_id: UUID

@@ -219,6 +219,11 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Pay with credits, or try again when the first of them is 24 hours old.",
         {"withdrawn": "How many there were in 24 hours."},
     ),
+    "settlement-not-held": Guide(
+        "The money of this session waits for nobody's decision, or somebody has decided otherwise.",
+        "Look at the session: what is settled stays so. To move money all the same, do it in Stripe's dashboard.",
+        {"outcome": "The decision that stands; null: there is none."},
+    ),
     "payout-over": Guide(
         "The payout cannot be held: it was sent, or its customer has all of it back.",
         "To take back money that was sent, reverse the transfer in Stripe's dashboard.",

@@ -101,6 +101,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "CreditPackExists.code": "ten",
     "PayoutOver.payoutState": "sent",
     "WithdrawnTooOften.withdrawn": 3,
+    "SettlementNotHeld.outcome": "refund",
     "Ended.status": "completed",
     "Ended.alreadyEnded": False,
     "PastSession.status": "completed",

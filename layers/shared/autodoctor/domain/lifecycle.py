@@ -37,6 +37,7 @@ class EndReason(StrEnum):
 
     BILLABLE = "billable"
     TOO_SHORT = "too_short"
+    NO_TALK = "no_talk"
     NO_SHOW = "no_show"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"

@@ -73,8 +73,9 @@ class SessionEvent(_Transition):
     Attributes:
         customer_id: row of `customers`.
         mechanic_id: row of `mechanics`: the mechanic who has the session, or had it until now; null for none.
-        reason: why it ended: billable, too_short, no_show, withdrawn or expired.
-        absent: the party that never came, if the reason is no_show.
+        reason: why it ended: billable, too_short, no_talk, no_show, withdrawn or expired.
+        absent: the party that was not there while the other waited, if the reason is no_show.
+        ended_by: who ended it: customer, mechanic, admin or system.
     """
 
     type: SessionEventType
@@ -82,6 +83,7 @@ class SessionEvent(_Transition):
     mechanic_id: UUID | None
     reason: str | None = None
     absent: str | None = None
+    ended_by: str | None = None
 
 
 class AssignmentEvent(_Transition):

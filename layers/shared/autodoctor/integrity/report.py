@@ -12,6 +12,7 @@ from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.verify import ALL_CHECKS, MADE_BY, SAMPLES, Outcome
 from autodoctor.web.schemas import ResponseModel, Utc
 
+MOST_LATE: Final = 100
 _WHICH_INVARIANT: Final = "The invariant that is broken; null where it is none of them. " + " ".join(
     f"{number}: {sentence}" for number, sentence in INVARIANTS.items()
 )
@@ -61,6 +62,13 @@ class SectionReport(ResponseModel):
     found: list[CheckFound]
 
 
+class LateEvidence(ResponseModel):
+    """A session of which evidence became known after its verdict, and how many stretches of it."""
+
+    session_id: UUID
+    stretches: int
+
+
 class VerifyReport(ResponseModel):
     """What a run found, with what the runs before it found of the same walk.
 
@@ -73,6 +81,8 @@ class VerifyReport(ResponseModel):
         examined: the number of sessions, checkouts, ledger rows, payouts, customers with credits, mechanics checked.
         recent: sessions created in the last 24 hours: all, completed, cancelled or expired, active.
         accepted: how often this run found what a person has accepted; not counted as findings.
+        late_evidence: the first sessions of this run of which evidence became known after the verdict, which is judged
+            by what was known; nothing is wrong with that.
         unreadable: what of the schema is missing or another's, so that not everything could be looked at.
         findings: how many things are wrong.
     """
@@ -85,6 +95,7 @@ class VerifyReport(ResponseModel):
     examined: dict[str, int]
     recent: dict[str, int]
     accepted: int = 0
+    late_evidence: list[LateEvidence] = []  # noqa: RUF012 (pydantic copies it)
     unreadable: str | None = None
     findings: int
     sections: list[SectionReport]
@@ -113,6 +124,9 @@ class VerifyReport(ResponseModel):
             examined=examined,
             recent=outcome.recent,
             accepted=outcome.left_out,
+            late_evidence=[
+                LateEvidence(session_id=UUID(late), stretches=n) for late, n in outcome.late_evidence[:MOST_LATE]
+            ],
             unreadable=outcome.unreadable,
             findings=sum(section.findings or 0 for section in sections),
             sections=sections,

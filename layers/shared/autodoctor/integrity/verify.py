@@ -106,6 +106,7 @@ class Outcome:
         left_out: how often something was found that is accepted.
         unreadable: what of the schema is missing or another's, so that the rest could not be looked at.
         stopped_at: where time ran out; None where everything was looked at.
+        late_evidence: sessions of which some became known after the verdict, and how many stretches.
     """
 
     began_at: datetime
@@ -118,6 +119,7 @@ class Outcome:
     left_out: int = 0
     unreadable: str | None = None
     stopped_at: Place | None = None
+    late_evidence: list[tuple[str, int]] = field(default_factory=list)
 
     @property
     def findings(self) -> int:
@@ -226,11 +228,12 @@ def check_record(record: Record, now: datetime) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A checked window: the number of rows, the last key, and the findings."""
+    """A checked window: the number of rows, the last key, the findings, and sessions with late evidence."""
 
     rows: int
     upto: UUID
     findings: list[Finding]
+    late: list[tuple[str, int]] = field(default_factory=list)
 
 
 type _Look = Callable[[psycopg.Connection[Any], UUID, int, datetime], _Seen]
@@ -244,7 +247,8 @@ def _sessions(connection: psycopg.Connection[Any], after: UUID, size: int, now: 
     findings += rooms.check(connection, after, upto)
     findings += files.check(connection, after, upto)
     # an intake that became no session is looked at, and counts with its checkout
-    return _Seen(sum(record.session is not None for record in found.values()), upto, findings)
+    late = [(str(record.id), len(rows)) for record in found.values() if (rows := checks_outcome.late_evidence(record))]
+    return _Seen(sum(record.session is not None for record in found.values()), upto, findings, late)
 
 
 def _by_key(walk: ledger.Walk) -> _Look:
@@ -316,6 +320,7 @@ def _walk(  # noqa: PLR0913, PLR0917 - what a run is made of
         began = time.monotonic()
         seen = _retried(connection, look, after, size)
         outcome.add(seen.findings)
+        outcome.late_evidence += seen.late
         outcome.made(MADE_BY[name])
         outcome.examined[name] = outcome.examined.get(name, 0) + seen.rows
         after = seen.upto

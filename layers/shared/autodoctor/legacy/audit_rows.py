@@ -1,11 +1,13 @@
-"""The rows of a moved session: its audit trail and evidence in the order in which they would have been written."""
+"""The rows of a moved session: its audit trail in the order in which they would have been written."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from autodoctor.domain.ending import Limits
 from autodoctor.domain.lifecycle import SessionStatus
 from autodoctor.legacy.old import UNKNOWN, Old
 from autodoctor.legacy.target_state import ACTIVE, LEAD, TargetState, Terms
@@ -17,7 +19,7 @@ NO_WAIVER: Final = "none-on-record"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One audit row or piece of evidence.
+    """One audit row.
 
     Attributes:
         of_assignment: a row of session_assignment_events, else of session_events.
@@ -25,10 +27,8 @@ class Step:
 
     of_assignment: bool
     at: datetime
-    type: str
-    source: str | None = None
-    target: str | None = None
-    role: str | None = None
+    source: str | None
+    target: str
     data: dict[str, Any] | None = None
 
 
@@ -81,61 +81,52 @@ class Moved:
         return self.old.created_at
 
     @property
+    def together_seconds(self) -> Decimal | None:
+        """How long both were there."""
+        together = self.target.together
+        return None if together is None else Decimal(together // timedelta(microseconds=1)).scaleb(-6)
+
+    @property
+    def limits(self) -> tuple[int, int, int]:
+        """What its outcome was measured by: seconds, messages of each, minutes of waiting."""
+        limits = Limits(timedelta(seconds=self.terms.minimum_seconds), timedelta(minutes=self.terms.max_minutes))
+        return self.terms.minimum_seconds, limits.messages_each, limits.late // timedelta(minutes=1)
+
+    @property
     def scheduled_for(self) -> datetime | None:
         """When it was wanted."""
         return self.old.scheduled_for
 
     def present(self, role: str) -> bool:
-        """Whether they came and did not leave."""
-        kinds = [each.kind for each in self.target.presence if each.role == role]
-        return bool(kinds) and kinds[-1] == "joined"
+        """Whether they are there."""
+        return any(each.role == role and each.until is None for each in self.target.presence)
 
     def joined_at(self, role: str) -> datetime | None:
         """When they came first."""
-        return next((each.at for each in self.target.presence if each.role == role and each.kind == "joined"), None)
+        return min((each.since for each in self.target.presence if each.role == role), default=None)
 
     def steps(self) -> Iterator[Step]:
-        """All of its audit rows and evidence."""
+        """All of its audit rows."""
         old, target = self.old, self.target
         origin: dict[str, Any] = {"imported": True, "legacyTable": old.table, "legacyStatus": old.state}
-        yield Step(False, old.created_at, "transition", None, str(target.born), data=origin)  # noqa: FBT003
-        yield Step(True, old.created_at, "transition", None, "pending_waiver")  # noqa: FBT003
+        yield Step(False, old.created_at, None, str(target.born), data=origin)  # noqa: FBT003
+        yield Step(True, old.created_at, None, "pending_waiver")  # noqa: FBT003
         state, held = str(target.born), "pending_waiver"
         queued_at = None if target.queued_at is None else max(min(target.queued_at, target.decided_at), old.created_at)
         if queued_at is not None:
-            yield Step(True, queued_at, "transition", held, "queued")  # noqa: FBT003
+            yield Step(True, queued_at, held, "queued")  # noqa: FBT003
             held = "queued"
         if target.released_at is not None:
-            yield Step(False, target.released_at, "transition", state, "pending", data=origin)  # noqa: FBT003
+            yield Step(False, target.released_at, state, "pending", data=origin)  # noqa: FBT003
             state = "pending"
-        waits = True
-        for event in (*target.presence, None):
-            if target.accepted_at is not None and waits and (event is None or event.at >= target.accepted_at):
-                waits = False
-                yield Step(False, target.accepted_at, "transition", state, "waiting")  # noqa: FBT003
-                yield Step(True, target.accepted_at, "transition", held, "accepted")  # noqa: FBT003
-                state, held = "waiting", "accepted"
-            if event is None:
-                break
-            yield Step(False, event.at, event.kind, role=event.role)  # noqa: FBT003
-            if (
-                state == "waiting"
-                and target.started_at is not None
-                and event.at == target.started_at
-                and self._met(event)
-            ):
-                yield Step(False, event.at, "transition", state, "live")  # noqa: FBT003
-                state = "live"
+        if target.accepted_at is not None:
+            yield Step(False, target.accepted_at, state, "waiting")  # noqa: FBT003
+            yield Step(True, target.accepted_at, held, "accepted")  # noqa: FBT003
+            state, held = "waiting", "accepted"
+        if target.started_at is not None:
+            yield Step(False, target.started_at, state, "live")  # noqa: FBT003
+            state = "live"
         if target.status not in ACTIVE:
             facts = {key: value for key, value in (("reason", str(target.reason)), ("absent", target.absent)) if value}
-            yield Step(False, target.decided_at, "transition", state, str(target.status), data=origin | facts)  # noqa: FBT003
-            yield Step(True, target.decided_at, "transition", held, str(target.status), data=origin)  # noqa: FBT003
-
-    def _met(self, event: object) -> bool:
-        """Whether this event makes both present for the first time."""
-        here: set[str] = set()
-        for each in self.target.presence:
-            (here.add if each.kind == "joined" else here.discard)(each.role)
-            if each is event:
-                break
-        return len(here) == 2  # noqa: PLR2004 (customer and mechanic)
+            yield Step(False, target.decided_at, state, str(target.status), data=origin | facts)  # noqa: FBT003
+            yield Step(True, target.decided_at, held, str(target.status), data=origin)  # noqa: FBT003

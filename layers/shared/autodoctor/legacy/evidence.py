@@ -1,26 +1,27 @@
 """Presence as the old system recorded it, in the form that our verdict reads."""
 
-from datetime import datetime
-from typing import Final, Literal, NamedTuple, cast
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
-from autodoctor.domain.ending import Presence
+from autodoctor.domain.ending import Party, Stretch, first_together, last_together
 from autodoctor.legacy.names import OVER, Meaning
 from autodoctor.legacy.old import Old, Visit
 
-_ROLES: Final = ("customer", "mechanic")
+_ROLES: Final[tuple[Party, Party]] = ("customer", "mechanic")
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Meeting(NamedTuple):
-    """Joins and leaves, and the first instant at which both were present, if any.
+    """Who was there when, and the first instant at which both were, if any.
 
     Attributes:
-        presence: oldest first, per role a leave after each join; open ends only where nothing was recorded.
+        presence: oldest first, per role without overlaps; open ends only where nothing was recorded.
         since: when both were there first.
         parted: the last such instant; None while both still are, or never were.
         accepted_at: when the mechanic took it; None without a mechanic.
     """
 
-    presence: tuple[Presence, ...]
+    presence: tuple[Stretch, ...]
     since: datetime | None
     parted: datetime | None
     accepted_at: datetime | None
@@ -45,15 +46,14 @@ def meeting(old: Old, *, has_mechanic: bool) -> Meeting:
     accepted_at = _accepted(old, visits, started) if has_mechanic else None
     over = old.meaning in OVER
     presence = [
-        event
-        for role, earliest in (("customer", old.created_at), ("mechanic", accepted_at or old.created_at))
-        for event in _alternating(
-            role, [each for each in visits if each.role == role], earliest, ended if over else None
-        )
+        stretch
+        for role, earliest in zip(_ROLES, (old.created_at, accepted_at or old.created_at), strict=True)
+        for stretch in _merged(role, [each for each in visits if each.role == role], earliest, ended if over else None)
     ]
-    presence.sort(key=lambda event: (event.at, event.kind == "left"))
-    since, parted = _together(presence)
-    return Meeting(tuple(presence), since, parted, accepted_at)
+    presence.sort(key=lambda stretch: stretch.since)
+    found = tuple(presence)
+    parted = last_together(found, _LATEST)
+    return Meeting(found, first_together(found, _LATEST), None if parted == _LATEST else parted, accepted_at)
 
 
 def _span(old: Old) -> tuple[datetime | None, datetime | None]:
@@ -75,7 +75,7 @@ def _accepted(old: Old, visits: list[Visit], started: datetime | None) -> dateti
     return max(min(said, latest or said), old.created_at)
 
 
-def _alternating(role: str, visits: list[Visit], earliest: datetime, closed_at: datetime | None) -> list[Presence]:
+def _merged(role: Party, visits: list[Visit], earliest: datetime, closed_at: datetime | None) -> list[Stretch]:
     """Merge overlapping visits, cut to the time between `earliest` and `closed_at`."""
     merged: list[tuple[datetime, datetime | None]] = []
     for visit in sorted(visits, key=lambda each: each.since):
@@ -88,23 +88,4 @@ def _alternating(role: str, visits: list[Visit], earliest: datetime, closed_at: 
             merged[-1] = (before[0], ends)
         else:
             merged.append((since, until))
-    who = cast("Literal['customer', 'mechanic']", role)
-    found = []
-    for since, until in merged:
-        found.append(Presence(who, "joined", since))
-        if until is not None:
-            found.append(Presence(who, "left", until))
-    return found
-
-
-def _together(presence: list[Presence]) -> tuple[datetime | None, datetime | None]:
-    here: set[str] = set()
-    since: datetime | None = None
-    parted: datetime | None = None
-    for event in presence:
-        if len(here) == len(_ROLES) and event.kind == "left":
-            parted = event.at
-        (here.add if event.kind == "joined" else here.discard)(event.role)
-        if len(here) == len(_ROLES):
-            since, parted = since or event.at, None
-    return since, parted
+    return [Stretch(role, "claim", since, until) for since, until in merged]

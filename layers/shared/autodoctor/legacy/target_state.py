@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from autodoctor.domain.ending import Evidence, Presence, verdict
+from autodoctor.domain.ending import Evidence, Limits, Stretch, verdict
 from autodoctor.domain.lifecycle import EndReason, SessionStatus
 from autodoctor.legacy.evidence import Meeting, meeting
 from autodoctor.legacy.names import OVER, Meaning
@@ -87,9 +87,10 @@ class TargetState:
     status: SessionStatus
     born: SessionStatus
     mechanic_id: UUID | None
-    presence: tuple[Presence, ...]
+    presence: tuple[Stretch, ...]
     accepted_at: datetime | None
     started_at: datetime | None
+    together: timedelta | None
     parted_at: datetime | None
     released_at: datetime | None
     decided_at: datetime
@@ -120,8 +121,8 @@ def closed(old: Old, mechanic_id: UUID | None, terms: Terms, now: datetime, noti
     """The end of an active session that must give way to another: the verdict if it had begun, else expired."""
     met = meeting(old, has_mechanic=mechanic_id is not None)
     begun = met.since is not None
-    left = tuple(_leaving(met.presence, now))
-    return _ended(old, met._replace(presence=met.presence + left), mechanic_id, terms, now, begun, frozenset({notice}))
+    met = met._replace(presence=_left(met.presence, now))
+    return _ended(old, met, mechanic_id, terms, now, begun, frozenset({notice}))
 
 
 def requeued(old: Old, now: datetime, notice: Notice) -> TargetState:
@@ -162,7 +163,7 @@ def _active(old: Old, met: Meeting, mechanic_id: UUID | None, status: SessionSta
     accepted_at = met.accepted_at if held else None
     # who does not hold it any more has to come again, and so has who waits for them
     presence = met.presence if held else ()
-    last = max([old.created_at, *(each.at for each in presence), *([accepted_at] if accepted_at else [])])
+    last = max([old.created_at, *_instants(presence), *([accepted_at] if accepted_at else [])])
     return TargetState(
         status=status,
         born=born,
@@ -170,6 +171,7 @@ def _active(old: Old, met: Meeting, mechanic_id: UUID | None, status: SessionSta
         presence=presence,
         accepted_at=accepted_at,
         started_at=met.since if status is SessionStatus.LIVE else None,
+        together=None,
         parted_at=met.parted if status is SessionStatus.LIVE else None,
         released_at=now if due else None,
         decided_at=now if due else last,
@@ -187,7 +189,7 @@ def _over(old: Old, met: Meeting, mechanic_id: UUID | None, terms: Terms, now: d
         return _ended(old, met, mechanic_id, terms, min(said, now), met.since is not None, frozenset())
     if met.since is not None:
         at = met.parted or min(met.since + timedelta(minutes=terms.max_minutes), now)
-        met = met._replace(presence=met.presence + tuple(_leaving(met.presence, at)))
+        met = met._replace(presence=_left(met.presence, at))
         return _ended(old, met, mechanic_id, terms, at, True, frozenset({Notice.OVERDUE}))  # noqa: FBT003 (begun)
     asked_for = old.created_at
     if old.meaning is Meaning.SCHEDULED and old.scheduled_for is not None:
@@ -208,15 +210,22 @@ def _ended(  # noqa: PLR0913, PLR0917 - what an end follows from
     gave_up: bool = False,
 ) -> TargetState:
     lapsed = not begun and (gave_up or old.meaning is Meaning.EXPIRED or bool(notices & {Notice.CUSTOMER_TWICE}))
-    met = met._replace(presence=tuple(each for each in met.presence if begun or each.at <= max(said, old.created_at)))
-    decided_at = max(
-        [said, old.created_at, *(each.at for each in met.presence), *([met.accepted_at] if met.accepted_at else [])]
-    )
+    latest = max(said, old.created_at)
+    presence = met.presence if begun else _until(met.presence, latest)
+    accepted = [met.accepted_at] if met.accepted_at else []
+    decided_at = max([latest, *_instants(presence), *accepted])
+    presence = _until(presence, decided_at)
     judged = verdict(
-        Evidence(mechanic_id is not None, None, met.presence),
+        Evidence(
+            (met.accepted_at or old.created_at) if mechanic_id else None,
+            None,
+            presence,
+            kind="claimed",
+            wanted_at=old.scheduled_for,
+        ),
         decided_at,
-        timedelta(seconds=terms.minimum_seconds),
-        timedelta(minutes=terms.max_minutes),
+        Limits(timedelta(seconds=terms.minimum_seconds), timedelta(minutes=terms.max_minutes)),
+        by_system=True,
     )
     status = SessionStatus.EXPIRED if lapsed else judged.status
     reason = EndReason.EXPIRED if lapsed else judged.reason
@@ -228,8 +237,9 @@ def _ended(  # noqa: PLR0913, PLR0917 - what an end follows from
         status=status,
         born=SessionStatus.PENDING,
         mechanic_id=mechanic_id,
-        presence=met.presence,
+        presence=presence,
         accepted_at=met.accepted_at,
+        together=judged.together,
         started_at=judged.started_at,
         parted_at=met.parted if judged.started_at else None,
         released_at=None,
@@ -257,14 +267,19 @@ def _queued(
     return signed_at if latest is None else min(signed_at, latest)
 
 
-def _leaving(presence: tuple[Presence, ...], at: datetime) -> list[Presence]:
-    here: dict[str, Presence] = {}
-    for event in presence:
-        if event.kind == "joined":
-            here[event.role] = event
-        else:
-            here.pop(event.role, None)
-    return [Presence(each.role, "left", max(at, *(event.at for event in presence))) for each in here.values()]
+def _instants(presence: tuple[Stretch, ...]) -> list[datetime]:
+    return [instant for each in presence for instant in (each.since, each.until) if instant is not None]
+
+
+def _left(presence: tuple[Stretch, ...], at: datetime) -> tuple[Stretch, ...]:
+    """Who is still there leaves then, or when the last thing happened."""
+    latest = max([at, *_instants(presence)])
+    return tuple(replace(each, until=latest) if each.until is None else each for each in presence)
+
+
+def _until(presence: tuple[Stretch, ...], at: datetime) -> tuple[Stretch, ...]:
+    """What had happened by then; who was there had left by then."""
+    return tuple(replace(each, until=min(each.until or at, at)) for each in presence if each.since <= at)
 
 
 def _noticed(old: Old, mechanic_id: UUID | None) -> frozenset[Notice]:

@@ -37,6 +37,13 @@ def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
     record.waiver = rec.Waiver(moved.id, moved.waiver[2]) if moved.waiver else None
     record.assignments = [_assignment(moved)]
     record.participants = list(_participants(moved))
+    record.presence = [
+        rec.PresenceRow(
+            *(moved.id, number, each.role, moved.target.mechanic_id if each.role == "mechanic" else None, each.source),
+            *(each.since, each.until, each.since, each.until),
+        )
+        for number, each in enumerate(moved.target.presence)
+    ]
     for number, step in enumerate(moved.steps(), start=1):
         if step.of_assignment:
             record.assignment_events.append(
@@ -46,12 +53,8 @@ def _record(moved: Moved, mechanic_user_id: UUID | None) -> rec.Record:
                 )
             )
         else:
-            who = moved.target.mechanic_id if step.role == "mechanic" else None
             record.events.append(
-                rec.Event(
-                    *(moved.id, number, step.at, None, who, ACTOR, step.type, step.source, step.target, step.role),
-                    False,  # noqa: FBT003
-                )
+                rec.Event(*(moved.id, number, step.at, None, ACTOR, step.source, step.target), False)  # noqa: FBT003
             )
     return record
 
@@ -68,6 +71,7 @@ def _intake(moved: Moved) -> rec.Intake:
         mechanic_share_bp=0,
         mechanic_fixed_pay_cents=moved.fixed_pay_cents,
         max_minutes=moved.terms.max_minutes,
+        evidence="claimed",
         urgent=moved.old.urgent,
         scheduled_for=moved.scheduled_for,
         created_at=moved.old.created_at,
@@ -79,6 +83,8 @@ def _intake(moved: Moved) -> rec.Intake:
 
 def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
     target = moved.target
+    over = target.status not in ACTIVE
+    minimum, messages_each, late = moved.limits
     return rec.Session(
         id=moved.id,
         customer_id=NOBODY,
@@ -98,7 +104,15 @@ def _session(moved: Moved, mechanic_user_id: UUID | None) -> rec.Session:
         ended_at=target.ended_at,
         end_reason=None if target.reason is None else str(target.reason),
         absent=target.absent,
-        min_billable_seconds=moved.terms.minimum_seconds if target.status not in ACTIVE else None,
+        ended_by="system" if over else None,
+        together_seconds=moved.together_seconds,
+        min_billable_seconds=minimum if over else None,
+        min_messages_each=messages_each if over else None,
+        late_minutes=late if over else None,
+        settled_at=None,
+        is_held=False,
+        customer_words=0,
+        mechanic_words=0,
         mechanic_user_id=mechanic_user_id if target.mechanic_id else None,
     )
 

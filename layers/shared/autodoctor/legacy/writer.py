@@ -80,18 +80,21 @@ ON CONFLICT (table_name, row_key) DO UPDATE
 _COPIES: Final[dict[str, LiteralString]] = {
     "intakes": """COPY intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
   mechanic_share_bp, mechanic_fixed_pay_cents, max_minutes, customer_name, vehicle, concern, urgent, workshop_id,
-  scheduled_for, created_at) FROM STDIN""",
+  scheduled_for, evidence, created_at) FROM STDIN""",
     "sessions": """COPY sessions (id, customer_id, current_assignment_id, created_at, scheduled_for, released_at,
   customer_present, mechanic_present, status, mechanic_id, accepted_at, customer_joined_at, mechanic_joined_at,
-  started_at, parted_at, ended_at, end_reason, absent, min_billable_seconds) FROM STDIN""",
+  started_at, parted_at, ended_at, end_reason, absent, ended_by, together_seconds, min_billable_seconds,
+  min_messages_each, late_minutes) FROM STDIN""",
     "session_assignments": """COPY session_assignments (id, session_id, urgent, available_at, workshop_id, queued_at,
   status, mechanic_id, ended_at) FROM STDIN""",
     "session_participants": """COPY session_participants (session_id, role, since, customer_id, mechanic_id)
   FROM STDIN""",
     "session_notes": "COPY session_notes (session_id, mechanic_id, version, saved_at, text) FROM STDIN",
     "waivers": "COPY waivers (session_id, signed_name, version, signed_at) FROM STDIN",
-    "session_events": """COPY session_events (session_id, id, occurred_at, mechanic_id, actor, type, from_status,
-  to_status, role, data) FROM STDIN""",
+    "session_events": """COPY session_events (session_id, id, occurred_at, actor, from_status, to_status, data)
+  FROM STDIN""",
+    "session_presence": """COPY session_presence (session_id, since, recorded_at, mechanic_id, role, source, until,
+  closed_at) FROM STDIN""",
     "session_assignment_events": """COPY session_assignment_events (session_id, id, occurred_at, assignment_id, actor,
   from_status, to_status, data) FROM STDIN""",
 }
@@ -233,13 +236,11 @@ class Writer:
             _add_session(rows, moved, customers[moved.old.user_id])
         for (moved, step), number in zip(steps, numbers, strict=True):
             data = None if step.data is None else Jsonb(step.data)
-            who = moved.target.mechanic_id if step.role == "mechanic" else None
             if step.of_assignment:
                 row = (moved.id, number, step.at, moved.assignment_id, ACTOR, step.source, step.target, data)
                 rows["session_assignment_events"].append(row)
             else:
-                event = (moved.id, number, step.at, who, ACTOR, step.type, step.source, step.target, step.role, data)
-                rows["session_events"].append(event)
+                rows["session_events"].append((moved.id, number, step.at, ACTOR, step.source, step.target, data))
         return rows
 
     def _archive(self, rows: Sequence[Kept]) -> None:
@@ -278,7 +279,7 @@ def _add_session(rows: dict[str, list[tuple[Any, ...]]], moved: Moved, customer_
     rows["intakes"].append((
         *(moved.id, customer_id, terms.plan, "free", terms.session_type, 0, "usd", 0, 0, moved.fixed_pay_cents),
         *(terms.max_minutes, old.name, Jsonb(old.vehicle), old.concern, old.urgent, moved.workshop_id),
-        *(moved.scheduled_for, old.created_at),
+        *(moved.scheduled_for, "claimed", old.created_at),
     ))  # fmt: skip
     rows["sessions"].append((
         *(moved.id, customer_id, moved.assignment_id, old.created_at, moved.scheduled_for, target.released_at),
@@ -287,7 +288,7 @@ def _add_session(rows: dict[str, list[tuple[Any, ...]]], moved: Moved, customer_
         *(moved.joined_at("customer"), moved.joined_at("mechanic")),
         *(target.started_at, target.parted_at, target.ended_at),
         *(None if target.reason is None else str(target.reason), target.absent),
-        terms.minimum_seconds if over else None,
+        *(("system", moved.together_seconds, *moved.limits) if over else (None, None, None, None, None)),
     ))  # fmt: skip
     rows["session_assignments"].append((
         *(moved.assignment_id, moved.id, old.urgent, moved.available_at, moved.workshop_id, target.queued_at),
@@ -299,5 +300,10 @@ def _add_session(rows: dict[str, list[tuple[Any, ...]]], moved: Moved, customer_
         if old.notes is not None:
             saved_at = target.ended_at or target.accepted_at
             rows["session_notes"].append((moved.id, target.mechanic_id, 1, saved_at, old.notes))
+    for each in target.presence:
+        who = target.mechanic_id if each.role == "mechanic" else None
+        rows["session_presence"].append((
+            *(moved.id, each.since, each.since, who, each.role, each.source, each.until, each.until),
+        ))  # fmt: skip
     if moved.waiver is not None:
         rows["waivers"].append((moved.id, *moved.waiver))

@@ -26,7 +26,8 @@ SELECT b.period AS period_start, i.funding, i.plan_code AS plan, i.session_type,
 )
 
 _TIMES: Final[LiteralString] = """
-  SELECT b.period, b.at, s.status, s.ended_at, s.started_at, s.accepted_at, a.queued_at, w.signed_at
+  SELECT b.period, b.at, s.status, s.ended_at, s.started_at, s.accepted_at, a.queued_at, w.signed_at,
+         s.together_seconds * interval '1 second' AS together
     FROM begun b
          CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = b.id LIMIT 1) AS s
          CROSS JOIN LATERAL (SELECT * FROM session_assignments r WHERE r.id = s.current_assignment_id LIMIT 1) AS a
@@ -41,7 +42,7 @@ DURATIONS: Final[LiteralString] = (
   SELECT t.period, m.measure, greatest(floor(extract(epoch FROM m.time)), 0)::integer AS seconds
     FROM times t CROSS JOIN LATERAL (VALUES
            ('time_to_waiver', t.signed_at - t.at), ('time_to_accept', t.accepted_at - t.queued_at),
-           ('time_to_join', t.started_at - t.accepted_at), ('handle_time', t.ended_at - t.started_at)
+           ('time_to_join', t.started_at - t.accepted_at), ('handle_time', t.together)
          ) AS m (measure, time)
    WHERE m.time IS NOT NULL
 )

@@ -17,7 +17,7 @@ EVERY_SECONDS: Final = {
     "payouts": 60,
     "reconcile": 86_400,
     "relay": 60,
-    "settle-missed": 300,
+    "settle-missed": 60,
     "sweep-files": 60,
     "verify": 3_600,
 }

@@ -111,7 +111,7 @@ _FILTERS: Final[dict[str, dict[str, _Source]]] = {
     },
     "reason": {
         reason: _Source(_OVER_FOR, (reason,), by_time=True)
-        for reason in ("billable", "too_short", "no_show", "withdrawn", "expired")
+        for reason in ("billable", "too_short", "no_talk", "no_show", "withdrawn", "expired")
     },
     "alert": {alert: _Source(_ALERTED, (alert,), by_time=False) for alert in SESSION_ALERTS},
     "offer": {

@@ -58,8 +58,8 @@ class Facts(ResponseModel):
         by_operator: whether an operator ended the session, and `explanation` what they say of it.
         released_by: who had the request queued again after a mechanic had accepted: mechanic, system or an operator;
             `taken_by` is the same for the mechanic who lost it: customer, system or an operator.
-        reason: why the session ended (billable, too_short, no_show, withdrawn, expired) or the payment failed.
-        absent: who never joined, when the reason is no_show: customer, mechanic or both.
+        reason: why the session ended (billable, too_short, no_talk, no_show, withdrawn, expired) or the payment failed.
+        absent: who was not there, when the reason is no_show: customer, mechanic or both.
         price_cents: the session's price in cents of the currency; `credits` is the same in credits.
         amount_cents: the amount of a payout, payment or quote, in cents of the currency.
         workshop: the name of the workshop that quotes.

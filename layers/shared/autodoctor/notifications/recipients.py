@@ -39,7 +39,7 @@ _CUSTOMER: Final[LiteralString] = (
 SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS mechanic, s.id AS session_id,
        i.session_type, i.concern, i.vehicle, i.scheduled_for, i.funding, i.price_cents, i.currency, i.credits,
        s.started_at, s.ended_at, n.text AS notes,
-       floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds,
+       floor(s.together_seconds)::integer AS duration_seconds,
        a.status = 'pending_waiver' AS needs_waiver, ended_by_operator(s.id) AS by_operator,
        (SELECT x.text FROM end_explanations x WHERE x.session_id = s.id) AS explanation,
        CASE %(kind)s WHEN 'request_received' THEN s.ended_at IS NOT NULL

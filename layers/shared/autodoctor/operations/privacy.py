@@ -27,8 +27,11 @@ SELECT jsonb_build_object(
                      'at', t.at, 'role', t.role, 'text', t.text, 'attachmentId', t.attachment_id) ORDER BY t.seq)
                      FROM session_messages t WHERE t.session_id = i.id),
       'events', (SELECT jsonb_agg(jsonb_build_object(
-                   'at', e.occurred_at, 'type', e.type, 'from', e.from_status, 'to', e.to_status, 'role', e.role)
-                   ORDER BY e.id) FROM session_events e WHERE e.session_id = i.id)
+                   'at', e.occurred_at, 'from', e.from_status, 'to', e.to_status)
+                   ORDER BY e.id) FROM session_events e WHERE e.session_id = i.id),
+      'presence', (SELECT jsonb_agg(jsonb_build_object(
+                     'role', p.role, 'source', p.source, 'since', p.since, 'until', p.until)
+                     ORDER BY p.id) FROM session_presence p WHERE p.session_id = i.id)
     ) ORDER BY i.id), '[]')
       FROM intakes i LEFT JOIN sessions s ON s.id = i.id LEFT JOIN waivers w ON w.session_id = i.id
      WHERE i.customer_id = c.id),

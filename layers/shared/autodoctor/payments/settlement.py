@@ -27,6 +27,10 @@ type SettlementOutcome = Literal["pay", "refund", "return", "nothing"]
 NOBODY: Final = Split(0, 0, 0)
 BATCH: Final = 20
 MARGIN_SECONDS: Final = 5.0
+LATE_SECONDS: Final = 600
+"""After this nothing should be left to settle."""
+
+_WAITS: Final = frozenset({"early", "held"})
 
 _FACTS: Final[LiteralString] = """
 SELECT s.id, s.status, s.mechanic_id, c.user_id AS customer_user_id,
@@ -59,8 +63,12 @@ VALUES (%(session_id)s, 'session', %(amount_cents)s, %(currency)s)
 _NO_LONGER_DUE: Final[LiteralString] = "DELETE FROM settlements_due WHERE session_id = %(session_id)s"
 
 _MISSED: Final[LiteralString] = """
-SELECT claim_missed_settlements(%(batch)s, make_interval(secs => %(grace_seconds)s)) AS session_id
+SELECT c.session_id, c.ended_at < clock_timestamp() - make_interval(secs => %(late_seconds)s) AS late
+  FROM claim_missed_settlements(%(batch)s, coalesce(make_interval(secs => %(grace_seconds)s), evidence_grace())) AS c
 """
+
+_GATE: Final[LiteralString] = "SELECT settlement_gate(%(session_id)s) AS gate"
+_AS_DECIDED: Final = {"pay": "completed", "refund": "cancelled"}
 
 
 class SessionNotOver(Exception):
@@ -71,9 +79,14 @@ class SessionNotOver(Exception):
 
 
 class SweptSettlements(ResponseModel):
-    """How many sessions were settled that no event had settled."""
+    """How many sessions were settled whose time for late evidence was over, and how many of them long ago.
+
+    Attributes:
+        late: ended more than ten minutes ago; something kept them from being settled.
+    """
 
     settled: int
+    late: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +120,10 @@ class Decision:
 
 
 def settle(database: Database, session_id: UUID) -> bool:
-    """Settle an ended session, unless it is settled already.
+    """Settle an ended session, unless it is settled already, late evidence may still come, or it is held.
+
+    Its evidence is judged again with all there is by now. Where that demands another outcome, its money waits for an
+    admin's decision (autodoctor.admin.settlements), and is settled as that says.
 
     Args:
         session_id: an ended session.
@@ -121,43 +137,50 @@ def settle(database: Database, session_id: UUID) -> bool:
     return database.transaction(lambda connection: _settle(connection, session_id))
 
 
-def sweep(database: Database, seconds_left: SecondsLeft, grace_seconds: float = 600) -> SweptSettlements:
-    """Settle the sessions that no event has settled, until none is left or time runs short.
+def sweep(database: Database, seconds_left: SecondsLeft, grace_seconds: float | None = None) -> SweptSettlements:
+    """Settle the sessions that are not settled yet, until none is left or time runs short.
 
     A session that cannot be settled does not delay the others.
 
     Args:
-        grace_seconds: sessions that ended more recently are left to their events.
+        grace_seconds: those that ended more recently are left alone; None: as long as late evidence may come.
 
     Raises:
         ExceptionGroup: what failed, after all had their turn.
     """
     failures: list[Exception] = []
-    settled = 0
+    settled = late = 0
+    parameters = {"batch": BATCH, "grace_seconds": grace_seconds, "late_seconds": LATE_SECONDS}
     while seconds_left() > MARGIN_SECONDS:
-        missed = database.all(_MISSED, {"batch": BATCH, "grace_seconds": grace_seconds})
+        missed = database.all(_MISSED, parameters)
         for row in missed:
             try:
-                settled += settle(database, row["session_id"])
+                if settle(database, row["session_id"]):
+                    settled += 1
+                    late += row["late"]
             except (psycopg.Error, Refused, SessionNotOver, ValueError) as failure:
                 failures.append(failure)
         if len(missed) < BATCH:
             break
     if failures:
         raise ExceptionGroup(f"{len(failures)} sessions could not be settled", failures)
-    return SweptSettlements(settled=settled)
+    return SweptSettlements(settled=settled, late=late)
 
 
 def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
     session = connection.execute(_FACTS, {"session_id": session_id}).fetchone()
     if session is None:
         raise SessionNotOver(session_id)
-    decision = decide(session)
+    gate = connection.execute(_GATE, {"session_id": session_id}).fetchone()
+    stands = "open" if gate is None else gate["gate"]
+    if stands in _WAITS:
+        return False
+    decision = decide({**session, "status": _AS_DECIDED.get(stands, session["status"])})
     parameters = {
         **session,
         "session_id": session_id,
         "outcome": decision.outcome,
-        "facts": Jsonb(decision.facts(session)),
+        "facts": Jsonb({**decision.facts(session), "decided": stands if stands in _AS_DECIDED else None}),
     }
     if session["funding"] == "card":
         lock_payment_of(connection, session_id)
@@ -168,17 +191,23 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
         book(connection, decision.bookings)
         if decision.outcome == "return":
             repay(connection, session["customer_user_id"], session_id, session["credits"])
-        if decision.split.mechanic:
-            connection.execute(_OWE_MECHANIC, {**parameters, "amount_cents": decision.split.mechanic})
-        if decision.split.referral:
-            connection.execute(_OWE_REFERRER, {**parameters, "amount_cents": decision.split.referral})
-        if decision.refund_cents:
-            connection.execute(_OWE_CUSTOMER, {**parameters, "amount_cents": decision.refund_cents})
+        _owe(connection, decision, parameters)
         owe_escalation(connection, session_id)
         connection.execute(_NO_LONGER_DUE, parameters)
         if session["funding"] == "card":
             book_losses_of(connection, session_id)  # what the customer got back before it was settled
     return first
+
+
+def _owe(connection: psycopg.Connection[Row], decision: Decision, parameters: Row) -> None:
+    """Make what is owed due."""
+    for statement, cents in (
+        (_OWE_MECHANIC, decision.split.mechanic),
+        (_OWE_REFERRER, decision.split.referral),
+        (_OWE_CUSTOMER, decision.refund_cents),
+    ):
+        if cents:
+            connection.execute(statement, {**parameters, "amount_cents": cents})
 
 
 def decide(session: Row) -> Decision:

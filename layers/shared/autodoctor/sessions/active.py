@@ -6,6 +6,8 @@ from uuid import UUID
 from autodoctor.db import Database, Row
 from autodoctor.errors import SessionNotFound
 from autodoctor.ids import FIRST, LAST
+from autodoctor.sessions.end import EndedBy
+from autodoctor.sessions.evidence import EVIDENCE, RECENT, TIMELINE, SessionEvidence
 from autodoctor.sessions.queue_position import QUEUE_POSITION, QueuePosition
 from autodoctor.sessions.terms import TERMS, SessionTerms
 from autodoctor.settings import session_base_url
@@ -41,6 +43,7 @@ class SessionOutcome(SessionSummary):
     ended_at: Utc | None
     reason: str | None
     duration_seconds: int | None
+    ended_by: EndedBy | None
 
 
 class PastSession(SessionOutcome):
@@ -122,12 +125,13 @@ class SessionDetail(SessionOutcome):
     waiting: QueuePosition | None
     participants: list[Participant]
     timeline: list[TimelineEvent]
+    evidence: SessionEvidence
 
 
 _COLUMNS: Final[LiteralString] = """
        s.id AS session_id, s.status, i.session_type, i.plan_code AS plan, s.created_at, s.started_at, s.scheduled_for,
        s.ended_at, s.end_reason AS reason, s.mechanic_id,
-       floor(extract(epoch FROM s.ended_at - s.started_at))::integer AS duration_seconds
+       floor(s.together_seconds)::integer AS duration_seconds, s.ended_by
 """
 
 _CUSTOMER_ACTIVE: Final[LiteralString] = (
@@ -197,7 +201,8 @@ _MECHANIC_HISTORY: Final[LiteralString] = (
 )
 
 _DETAIL: Final[LiteralString] = (
-    "SELECT "
+    RECENT
+    + "SELECT "
     + _COLUMNS
     + """, CASE WHEN m.user_id = %(user_id)s THEN i.customer_name ELSE m.name END AS counterpart_name,
        i.funding, i.concern, i.vehicle, i.urgent, s.accepted_at, reply_due_at(s) AS reply_due_at,
@@ -213,16 +218,11 @@ _DETAIL: Final[LiteralString] = (
        || CASE WHEN m.id IS NULL THEN '[]' ELSE jsonb_build_array(
          jsonb_build_object('role', 'mechanic', 'name', m.name, 'joinedAt', s.mechanic_joined_at,
                             'present', s.mechanic_present AND s.ended_at IS NULL)) END AS participants,
-       (SELECT jsonb_agg(jsonb_build_object('at', e.at, 'event', e.event, 'actor', e.actor,
-                                            'assignmentId', e.assignment_id) ORDER BY e.at, e.part, e.id)
-          FROM (SELECT occurred_at AS at, 1 AS part, id, NULL::uuid AS assignment_id,
-                       split_part(actor, ':', 1) AS actor,
-                       CASE type WHEN 'transition' THEN 'session.' || to_status ELSE role || '.' || type END AS event
-                  FROM session_events WHERE session_id = s.id
-                UNION ALL
-                SELECT occurred_at, 2, id, assignment_id, split_part(actor, ':', 1), 'assignment.' || to_status
-                  FROM session_assignment_events WHERE session_id = s.id) AS e) AS timeline,
 """
+    + TIMELINE
+    + " AS timeline, "
+    + EVIDENCE
+    + " AS evidence, "
     + TERMS
     + " AS terms, "
     + QUEUE_POSITION

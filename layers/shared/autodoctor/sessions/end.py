@@ -3,8 +3,7 @@
 import random
 import time
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Annotated, Final, LiteralString
+from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -33,8 +32,16 @@ class EndRequest(RequestBody):
     ) = None
 
 
+type EndedBy = Literal["customer", "mechanic", "admin", "system"]
+
+
 class Ended(WithEvents):
-    """The outcome."""
+    """The outcome.
+
+    Attributes:
+        duration_seconds: how long both were together, as far as the evidence counts; null if it never started.
+        ended_by: who ended it; an operator is an admin.
+    """
 
     session_id: UUID
     status: str
@@ -42,6 +49,7 @@ class Ended(WithEvents):
     started_at: Utc | None
     ended_at: Utc
     duration_seconds: int | None
+    ended_by: EndedBy
     already_ended: bool
 
 
@@ -116,9 +124,4 @@ def end_session(database: Database, ender: Ender, session_id: UUID, mechanic_not
         time.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 (jitter, not a secret)
     if ended is None:
         raise SessionNotFound
-    return Ended(**ended, duration_seconds=_seconds(ended["started_at"], ended["ended_at"]))
-
-
-def _seconds(started_at: datetime | None, ended_at: datetime) -> int | None:
-    """Whole seconds, None where it never started."""
-    return None if started_at is None else (ended_at - started_at) // timedelta(seconds=1)
+    return Ended(**ended)

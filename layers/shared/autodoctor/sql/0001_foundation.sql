@@ -62,13 +62,17 @@ CREATE TABLE settings (
   updated_at  timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT settings_min_billable_seconds_is_a_count
     CHECK (key <> 'min_billable_seconds' OR value ~ '^[0-9]{1,6}$'),
+  CONSTRAINT settings_counts_are_small
+    CHECK (key NOT IN ('min_messages_each', 'late_minutes') OR value ~ '^[0-9]{1,4}$'),
+  CONSTRAINT settings_evidence_is_a_class
+    CHECK (key <> 'evidence' OR value IN ('witnessed', 'claimed')),
   CONSTRAINT settings_waiver_versions_are_words
     CHECK (key <> 'waiver_versions' OR value ~ '^[^ ]+( [^ ]+)*$'),
   CONSTRAINT settings_shares_are_basis_points
     CHECK (key NOT IN ('referral_bp', 'escalation_bp') OR value ~ '^([0-9]{1,4}|10000)$'),
   CONSTRAINT settings_time_limits_are_seconds
     CHECK (key NOT IN ('lead_seconds', 'offer_seconds', 'orphan_seconds', 'absence_seconds', 'parting_seconds',
-                   'summary_seconds', 'notes_seconds', 'first_reply_seconds')
+                   'summary_seconds', 'notes_seconds', 'first_reply_seconds', 'evidence_grace_seconds')
            OR value ~ '^[0-9]{1,6}$'),
   CONSTRAINT settings_retention_is_days
     CHECK (key NOT IN ('retain_files_days', 'retain_messages_days') OR value ~ '^[1-9][0-9]{0,3}$'),
@@ -106,6 +110,20 @@ CREATE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE PARAL
 $$;
 COMMENT ON FUNCTION min_billable_seconds() IS
   'Seconds a session must have lasted to be completed: the settings table, then what ALTER DATABASE ... SET app.min_billable_seconds stored, then 60. A connection cannot change it.';
+
+CREATE FUNCTION evidence_class() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value FROM settings WHERE key = 'evidence'), 'witnessed')
+$$;
+COMMENT ON FUNCTION evidence_class() IS
+  'What counts as having been together in a session that is asked for now: witnessed, or claimed, for operators who bring a medium of their own and send no evidence. The settings table, then witnessed.';
+CREATE FUNCTION min_messages_each() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'min_messages_each'), 1)
+$$;
+COMMENT ON FUNCTION min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
+CREATE FUNCTION late_minutes() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'late_minutes'), 10)
+$$;
+COMMENT ON FUNCTION late_minutes() IS 'Minutes that one party waits for the other before it is a no-show: the settings table, then 10.';
 
 CREATE FUNCTION waiver_versions() RETURNS text[] LANGUAGE sql STABLE PARALLEL SAFE AS $$
   SELECT coalesce((SELECT string_to_array(value, ' ') FROM settings WHERE key = 'waiver_versions'), '{1.0}')
@@ -251,6 +269,11 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION forget_limit_counters(integer) IS 'Deletes up to batch counters of limits that are wholly free again; returns how many.';
+
+CREATE FUNCTION evidence_grace() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT seconds_setting('evidence_grace_seconds', 90)
+$$;
+COMMENT ON FUNCTION evidence_grace() IS 'How long the money of an ended session waits for late evidence.';
 
 CREATE FUNCTION share_of(amount bigint, part bigint, of bigint DEFAULT 10000) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

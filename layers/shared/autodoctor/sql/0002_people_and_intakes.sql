@@ -202,6 +202,7 @@ CREATE TABLE intakes (
   preferred_mechanic_id     uuid REFERENCES mechanics (id),
   workshop_id               uuid REFERENCES workshops (id),
   scheduled_for             timestamptz,
+  evidence                  text NOT NULL DEFAULT evidence_class() CHECK (evidence IN ('witnessed', 'claimed')),
   created_at                timestamptz NOT NULL DEFAULT now(),
   -- finds intakes by customer; a session refers to its intake and its customer by this key
   CONSTRAINT intakes_by_customer UNIQUE (customer_id, id),
@@ -220,6 +221,7 @@ COMMENT ON COLUMN intakes.referral_bp IS 'The referrer''s part of the price, in 
 COMMENT ON COLUMN intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
 COMMENT ON COLUMN intakes.concern IS 'The problem in the customer''s words; personal data.';
 COMMENT ON COLUMN intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
+COMMENT ON COLUMN intakes.evidence IS 'What counts as having been together: the setting at that moment.';
 COMMENT ON COLUMN intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 GRANT SELECT, INSERT ON intakes TO autodoctor_app;
 

@@ -28,7 +28,11 @@ CREATE TABLE sessions (
   ended_at               timestamptz,
   end_reason             text,
   absent                 text,
+  ended_by               text,
+  together_seconds       numeric(12, 6),
   min_billable_seconds   integer,
+  min_messages_each      integer,
+  late_minutes           integer,
   actor                  text,
   actor_id               uuid,
   change_data            jsonb,
@@ -38,20 +42,25 @@ CREATE TABLE sessions (
     ('scheduled', 'pending', 'waiting', 'live', 'completed', 'cancelled', 'expired')),
   CONSTRAINT sessions_end_is_complete CHECK (
     (status IN ('completed', 'cancelled', 'expired'))
-    = (ended_at IS NOT NULL AND end_reason IS NOT NULL AND min_billable_seconds IS NOT NULL)),
+    = (ended_at IS NOT NULL AND end_reason IS NOT NULL AND ended_by IS NOT NULL AND min_billable_seconds IS NOT NULL
+       AND min_messages_each IS NOT NULL AND late_minutes IS NOT NULL)),
   CONSTRAINT sessions_reason_fits_status CHECK (CASE status
     WHEN 'completed' THEN end_reason = 'billable'
-    WHEN 'cancelled' THEN end_reason IN ('too_short', 'no_show', 'withdrawn')
+    WHEN 'cancelled' THEN end_reason IN ('too_short', 'no_talk', 'no_show', 'withdrawn')
     WHEN 'expired'   THEN end_reason = 'expired'
     ELSE end_reason IS NULL END),
   CONSTRAINT sessions_completed_iff_long_enough CHECK (
     status NOT IN ('completed', 'cancelled', 'expired')
     OR (status = 'completed')
-       = (started_at IS NOT NULL AND ended_at - started_at >= make_interval(secs => min_billable_seconds))),
+       = (started_at IS NOT NULL AND together_seconds >= min_billable_seconds)),
+  CONSTRAINT sessions_together_once_over CHECK (
+    (together_seconds IS NOT NULL) = (started_at IS NOT NULL AND ended_at IS NOT NULL)
+    AND together_seconds BETWEEN 0 AND extract(epoch FROM ended_at - started_at)),
   CONSTRAINT sessions_reason_fits_history CHECK (CASE end_reason
     WHEN 'too_short' THEN started_at IS NOT NULL
+    WHEN 'no_talk'   THEN started_at IS NOT NULL
     WHEN 'no_show'   THEN started_at IS NULL AND mechanic_id IS NOT NULL AND absent IS NOT NULL
-    WHEN 'withdrawn' THEN started_at IS NULL AND mechanic_id IS NULL
+    WHEN 'withdrawn' THEN started_at IS NULL
     WHEN 'expired'   THEN started_at IS NULL
     ELSE true END),
   CONSTRAINT sessions_mechanic_fits_status CHECK (CASE status
@@ -67,6 +76,7 @@ CREATE TABLE sessions (
     AND (started_at IS NULL OR status IN ('live', 'completed', 'cancelled'))),
   CONSTRAINT sessions_times_in_order CHECK (ended_at >= started_at),
   CONSTRAINT sessions_scheduled_has_a_time CHECK (status <> 'scheduled' OR scheduled_for IS NOT NULL),
+  CONSTRAINT sessions_ended_by_known CHECK (ended_by IN ('customer', 'mechanic', 'admin', 'system')),
   CONSTRAINT sessions_absent_known CHECK (absent IN ('customer', 'mechanic', 'both')),
   CONSTRAINT sessions_actor_is_consumed CHECK (num_nonnulls(actor, actor_id, change_data) = 0)
 );
@@ -95,10 +105,14 @@ COMMENT ON COLUMN sessions.customer_joined_at IS 'First join of the customer.';
 COMMENT ON COLUMN sessions.mechanic_joined_at IS 'First join of the present mechanic.';
 COMMENT ON COLUMN sessions.started_at IS 'First instant at which both were present.';
 COMMENT ON COLUMN sessions.parted_at IS 'Last instant at which both were present; null while both are.';
-COMMENT ON COLUMN sessions.ended_at IS 'The end that counts for duration and money: the last instant both were present, or the plan''s maximum.';
-COMMENT ON COLUMN sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
-COMMENT ON COLUMN sessions.absent IS 'The party that never came, if the reason is no_show: customer, mechanic or both.';
+COMMENT ON COLUMN sessions.ended_at IS 'The end: the last instant both were present, or the plan''s maximum; the instant of the request if it never started.';
+COMMENT ON COLUMN sessions.end_reason IS 'billable, too_short, no_talk, no_show, withdrawn or expired.';
+COMMENT ON COLUMN sessions.absent IS 'The party that was not there while the other waited, if the reason is no_show: customer, mechanic or both.';
+COMMENT ON COLUMN sessions.ended_by IS 'customer, mechanic, admin (an operator too) or system.';
+COMMENT ON COLUMN sessions.together_seconds IS 'How long they were together, as far as the evidence counts: the sum of its stretches; null if it never started.';
 COMMENT ON COLUMN sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
+COMMENT ON COLUMN sessions.min_messages_each IS 'The setting that was in force when the session ended.';
+COMMENT ON COLUMN sessions.late_minutes IS 'The same.';
 COMMENT ON COLUMN sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
 COMMENT ON COLUMN sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
 COMMENT ON COLUMN sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
@@ -218,17 +232,12 @@ CREATE TABLE session_events (
   id           bigint NOT NULL DEFAULT nextval('event_sequence'),
   occurred_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   actor_id     uuid,
-  mechanic_id  uuid,
   actor        text NOT NULL DEFAULT 'db:' || session_user,
-  type         text NOT NULL CHECK (type IN ('transition', 'joined', 'left')),
+  type         text NOT NULL DEFAULT 'transition' CHECK (type = 'transition'),
   from_status  text,
-  to_status    text,
-  role         text CHECK (role IN ('customer', 'mechanic')),
+  to_status    text NOT NULL,
   data         jsonb,
-  PRIMARY KEY (session_id, id),
-  CONSTRAINT session_events_fits_type CHECK (
-    (type = 'transition') = (to_status IS NOT NULL) AND (type <> 'transition') = (role IS NOT NULL)
-    AND (role = 'mechanic' IS TRUE) = (mechanic_id IS NOT NULL))
+  PRIMARY KEY (session_id, id)
 );
 CREATE INDEX session_events_begun ON session_events (occurred_at, session_id)
   WHERE type = 'transition' AND from_status IS NULL;
@@ -236,16 +245,14 @@ CREATE INDEX session_events_ended ON session_events (occurred_at, session_id)
   WHERE to_status IN ('completed', 'cancelled', 'expired')
     AND (from_status IN ('completed', 'cancelled', 'expired')) IS NOT TRUE; -- a correction is not a second end
 COMMENT ON TABLE session_events IS
-  'The audit trail of sessions and the evidence of presence. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
+  'The audit trail of sessions. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
 COMMENT ON COLUMN session_events.id IS 'Order of writing.';
 COMMENT ON COLUMN session_events.occurred_at IS 'When, by the database''s clock, after the session''s row was locked.';
 COMMENT ON COLUMN session_events.actor_id IS 'The user''s id (sub), if a user acted.';
-COMMENT ON COLUMN session_events.mechanic_id IS 'The mechanic who joined or left, if the role is mechanic.';
 COMMENT ON COLUMN session_events.actor IS 'Who acted, as in sessions.actor.';
-COMMENT ON COLUMN session_events.type IS 'transition (from, to), or joined or left (role).';
+COMMENT ON COLUMN session_events.type IS 'transition; presence has a table of its own.';
 COMMENT ON COLUMN session_events.from_status IS 'Null for the creation.';
-COMMENT ON COLUMN session_events.to_status IS 'Null for a change of presence.';
-COMMENT ON COLUMN session_events.role IS 'The party whose presence this is evidence of.';
+COMMENT ON COLUMN session_events.to_status IS 'The status that the session got.';
 COMMENT ON COLUMN session_events.data IS 'Further facts.';
 CREATE TRIGGER session_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON session_events
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -310,6 +317,7 @@ BEGIN
   SELECT p.id, p.until INTO last FROM session_presence p
    WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
      AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness
+     AND (of_role = 'customer' OR p.since >= (SELECT s.accepted_at FROM sessions s WHERE s.id = of_session))
    ORDER BY p.id DESC LIMIT 1;
   IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
     INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness)
@@ -322,7 +330,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION open_presence(uuid, text, uuid, text, text, timestamptz) IS
-  'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
+  'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on, unless the mechanic has taken the session anew. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
 
 CREATE FUNCTION close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamptz)
 RETURNS void LANGUAGE sql AS $$

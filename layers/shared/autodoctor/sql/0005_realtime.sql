@@ -26,6 +26,7 @@ CREATE TABLE realtime_connections (
   connected_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at      timestamptz NOT NULL,
   room            uuid REFERENCES sessions (id),
+  seen_at         timestamptz,
   typing_at       timestamptz,
   queue_position  jsonb
 );
@@ -43,9 +44,10 @@ COMMENT ON COLUMN realtime_connections.ready IS 'False until the missed messages
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 COMMENT ON COLUMN realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
+COMMENT ON COLUMN realtime_connections.seen_at IS 'When it was last active, as API Gateway said when the sweep last asked; null: not asked yet.';
 COMMENT ON COLUMN realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 COMMENT ON COLUMN realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
-GRANT SELECT, INSERT, UPDATE (ready, queue_position), DELETE ON realtime_connections TO autodoctor_app;
+GRANT SELECT, INSERT, UPDATE (seen_at, ready, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 
 CREATE TABLE feed (
   seq              bigint PRIMARY KEY,
@@ -238,7 +240,7 @@ $$;
 COMMENT ON FUNCTION is_witnessed(sessions, text, uuid) IS
   'Whether a live socket in the room, or the medium, says now that this party is there.';
 
-CREATE FUNCTION set_presence(session sessions, of_role text, by_user uuid, claims boolean) RETURNS sessions
+CREATE FUNCTION set_presence(session sessions, of_role text, by_user uuid, claims boolean, at timestamptz) RETURNS sessions
 LANGUAGE plpgsql AS $$
 DECLARE
   here boolean := claims OR is_witnessed(session, of_role, by_user);
@@ -252,15 +254,15 @@ BEGIN
            mechanic_present = CASE of_role WHEN 'mechanic' THEN here ELSE s.mechanic_present END,
            customer_claims = CASE of_role WHEN 'customer' THEN claims ELSE s.customer_claims END,
            mechanic_claims = CASE of_role WHEN 'mechanic' THEN claims ELSE s.mechanic_claims END,
-           actor = of_role, actor_id = by_user
+           actor = of_role, actor_id = by_user, change_data = jsonb_build_object('at', at)
      WHERE s.id = session.id
     RETURNING s.* INTO STRICT row_now;
   END IF;
   RETURN row_now;
 END
 $$;
-COMMENT ON FUNCTION set_presence(sessions, text, uuid, boolean) IS
-  'Makes the session''s row say whether a party is there: by a claim, or as is_witnessed() says. The session is live as soon as both are. The caller has locked the row.';
+COMMENT ON FUNCTION set_presence(sessions, text, uuid, boolean, timestamptz) IS
+  'Makes the session''s row say whether a party is there since the given instant: by a claim, or as is_witnessed() says. The session is live as soon as both are. The caller has locked the row.';
 
 CREATE FUNCTION claims_of(session sessions, of_role text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE of_role WHEN 'customer' THEN session.customer_claims ELSE session.mechanic_claims END
@@ -286,7 +288,7 @@ BEGIN
   party := role_of(session, bound.user_id);
   IF party IS NOT NULL THEN -- a mechanic who gave the session back has left already
     PERFORM close_presence(session.id, party, '{room}', by_connection, at);
-    PERFORM set_presence(session, party, bound.user_id, claims_of(session, party));
+    PERFORM set_presence(session, party, bound.user_id, claims_of(session, party), least(at, clock_timestamp()));
   END IF;
   RETURN session.id;
 END
@@ -317,6 +319,7 @@ LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, p
 DECLARE
   session sessions;
   before text;
+  at timestamptz;
 BEGIN
   IF EXISTS (SELECT FROM realtime_connections c
               WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session) THEN
@@ -333,10 +336,11 @@ BEGIN
    WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.expires_at > clock_timestamp();
   bound := FOUND;
   IF bound AND session.status IN ('pending', 'waiting', 'live') THEN
+    at := clock_timestamp(); -- after the wait for the lock
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'room',
-                          by_connection, clock_timestamp());
-    PERFORM close_presence(session.id, role, '{claim}', NULL, clock_timestamp()); -- a witness in its place
-    session := set_presence(session, role, by_user, false);
+                          by_connection, at);
+    PERFORM close_presence(session.id, role, '{claim}', NULL, at); -- a witness in its place
+    session := set_presence(session, role, by_user, false, at);
   END IF;
   session_id := session.id;
   session_status := session.status;

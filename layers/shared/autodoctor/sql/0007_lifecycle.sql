@@ -27,42 +27,63 @@ CREATE FUNCTION assignment_may_move(source text, target text) RETURNS boolean LA
 $$;
 COMMENT ON FUNCTION assignment_may_move(text, text) IS 'Whether an assignment may go from one status to the other; autodoctor.domain.lifecycle says the same.';
 
--- A change of presence, its evidence, and the start that follows from it: live as soon as both are present.
-CREATE FUNCTION track_presence(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+-- Not by way of set_presence(): typed by hand, or with a release, which has ended it already.
+CREATE FUNCTION claim_by_hand(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  of_mechanic uuid := coalesce(row_now.mechanic_id, was.mechanic_id);
+  here record;
 BEGIN
-  IF row_now.customer_present <> was.customer_present THEN
-    INSERT INTO session_events (session_id, occurred_at, type, role, actor, actor_id, data)
-    VALUES (was.id, at, CASE WHEN row_now.customer_present THEN 'joined' ELSE 'left' END, 'customer',
-            row_now.actor, row_now.actor_id, row_now.change_data);
-    IF row_now.customer_present THEN
-      row_now.customer_joined_at := coalesce(row_now.customer_joined_at, at);
+  row_now.customer_claims := row_now.customer_present;
+  row_now.mechanic_claims := row_now.mechanic_present;
+  FOR here IN VALUES ('customer', NULL::uuid, was.customer_present, row_now.customer_present),
+                     ('mechanic', of_mechanic, was.mechanic_present, row_now.mechanic_present) LOOP
+    IF here.column4 AND NOT here.column3 THEN
+      PERFORM open_presence(was.id, here.column1, here.column2, 'claim', NULL, at);
+    ELSIF here.column3 AND NOT here.column4 THEN
+      PERFORM close_presence(was.id, here.column1, '{room,medium,mutual,claim}', NULL, at);
     END IF;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION claim_by_hand(sessions, sessions, timestamptz) IS 'Presence that is typed by hand is a claim like any other.';
+
+-- A change of presence, and the start that follows from it: live as soon as both are present.
+CREATE FUNCTION track_presence(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  since timestamptz := least(at, (row_now.change_data ->> 'at')::timestamptz); -- the witness's instant
+  seen record;
+BEGIN
+  IF row_now.change_data ->> 'at' IS NULL THEN
+    row_now := claim_by_hand(was, row_now, at);
   END IF;
-  IF row_now.mechanic_present <> was.mechanic_present THEN
-    INSERT INTO session_events (session_id, occurred_at, type, role, mechanic_id, actor, actor_id, data)
-    VALUES (was.id, at, CASE WHEN row_now.mechanic_present THEN 'joined' ELSE 'left' END, 'mechanic',
-            coalesce(row_now.mechanic_id, was.mechanic_id), row_now.actor, row_now.actor_id, row_now.change_data);
-    IF row_now.mechanic_present THEN
-      row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, at);
-    END IF;
+  IF row_now.customer_present AND NOT was.customer_present THEN
+    row_now.customer_joined_at := coalesce(row_now.customer_joined_at, since);
+  END IF;
+  IF row_now.mechanic_present AND NOT was.mechanic_present THEN
+    row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, since);
   END IF;
   IF row_now.customer_present AND row_now.mechanic_present THEN
     row_now.parted_at := NULL;
     IF row_now.status = 'waiting' THEN
+      seen := presence_of(row_now, 'infinity', 'infinity');
       row_now.status := 'live';
-      row_now.started_at := coalesce(row_now.started_at, at);
+      row_now.started_at := coalesce(row_now.started_at, lower(seen.customer * seen.mechanic), since);
     END IF;
   ELSIF was.customer_present AND was.mechanic_present AND row_now.status = was.status THEN
-    row_now.parted_at := at;
+    row_now.parted_at := greatest(since, was.started_at);
   END IF;
 END
 $$;
-COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'Writes the evidence; returns the row with the join times, start and parting time that follow from the presence.';
+COMMENT ON FUNCTION track_presence(sessions, sessions, timestamptz) IS 'The row with the join times, start and parting time that follow from the presence.';
 
 -- The consequences of a move within the row itself.
 CREATE FUNCTION follow_move(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
+DECLARE
+  seen record;
 BEGIN
-  IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
+  IF row_now.status = was.status THEN
+    row_now := follow_end(was, row_now, at);
+  ELSIF row_now.status = 'pending' AND was.status = 'scheduled' THEN
     row_now.released_at := coalesce(row_now.released_at, at);
   ELSIF row_now.status = 'waiting' THEN
     row_now.accepted_at := at;
@@ -82,7 +103,8 @@ BEGIN
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
   ELSIF row_now.status = 'live' THEN
-    row_now.started_at := (together(was, at)).since;
+    seen := presence_of(was, at, 'infinity');
+    row_now.started_at := lower(seen.customer * seen.mechanic);
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
@@ -121,15 +143,17 @@ BEGIN
     ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
       RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     ELSIF is_terminal(source)
-       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
-           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
+       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.ended_by, NEW.together_seconds,
+            NEW.min_billable_seconds, NEW.min_messages_each, NEW.late_minutes)
+           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.ended_by, OLD.together_seconds,
+                             OLD.min_billable_seconds, OLD.min_messages_each, OLD.late_minutes) THEN
       RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     END IF;
     comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
     IF comes_or_goes AND (NEW.status <> source OR is_terminal(source)) THEN
       RAISE EXCEPTION 'presence in session % cannot change with its status or after its end', OLD.id USING ERRCODE = 'AD001';
     END IF;
-    IF NEW.status <> source THEN
+    IF NEW.status <> source OR OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL THEN
       NEW := follow_move(OLD, NEW, at);
       comes_or_goes := NEW.mechanic_present <> OLD.mechanic_present; -- with a release, or a new mechanic
     END IF;
@@ -140,8 +164,8 @@ BEGIN
   IF NEW.status IS DISTINCT FROM source THEN
     INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
     VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
-            nullif(coalesce(NEW.change_data, '{}') || jsonb_strip_nulls(jsonb_build_object(
-              'reason', NEW.end_reason, 'absent', NEW.absent)), '{}'));
+            nullif((coalesce(NEW.change_data, '{}') - 'at') || jsonb_strip_nulls(jsonb_build_object(
+              'reason', NEW.end_reason, 'absent', NEW.absent, 'endedBy', NEW.ended_by)), '{}'));
   END IF;
   NEW.actor := NULL;
   NEW.actor_id := NULL;

@@ -1,83 +1,146 @@
 -- The verdict on a session, and the moves that callers make in one trip to the database.
 
--- The verdict on a session, from recorded evidence alone, and the end that follows from it.
+-- The verdict on a session, from its evidence alone, and the end that follows from it.
 --
--- judge() decides: finish_session() and the sweep end with its verdict, and follow_end() holds every other UPDATE to it.
--- autodoctor.domain.ending is the same rule in Python, with which verify and the tests check the verdicts.
+-- judge() decides, once: an UPDATE that gives a session an end and no status asks for it, and every other end is held to
+-- it (follow_end). autodoctor.domain.ending is the same rule in Python, with which verify and the tests check the verdicts.
+
+CREATE FUNCTION measure(ranges tstzmultirange) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT coalesce(sum(extract(epoch FROM upper(r) - lower(r))), 0) FROM unnest(ranges) AS r
+$$;
+COMMENT ON FUNCTION measure(tstzmultirange) IS 'How many seconds the ranges last in all.';
 
 -- VOLATILE, so that its query takes a snapshot of its own: it sees rows that were committed while the caller waited
 -- for the session's lock, although the caller's statement began before.
-CREATE FUNCTION together(session sessions, present timestamptz,
-                         OUT since timestamptz, OUT until timestamptz, OUT absent text)
+CREATE FUNCTION presence_of(session sessions, present timestamptz, known timestamptz,
+                            OUT customer tstzmultirange, OUT mechanic tstzmultirange,
+                            OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange,
+                            OUT mutual tstzmultirange, OUT rooms tstzmultirange)
 LANGUAGE plpgsql VOLATILE AS $$
-DECLARE
-  e record;
-  customer_here boolean := false;
-  mechanic_here boolean := false;
-  customer_came boolean := false;
-  mechanic_came boolean := false;
 BEGIN
-  FOR e IN
-    SELECT x.role, x.type = 'joined' AS comes, x.occurred_at AS at FROM session_events x
-     WHERE x.session_id = session.id AND x.type IN ('joined', 'left')
-       AND (x.role = 'customer' OR x.mechanic_id = session.mechanic_id AND x.id > coalesce(
-         (SELECT max(r.id) FROM session_events r WHERE r.session_id = session.id AND r.from_status = 'waiting'
-             AND r.to_status = 'pending'), 0)) -- a mechanic who released it and accepted again must join again
-     ORDER BY x.id
-  LOOP
-    IF customer_here AND mechanic_here AND NOT e.comes THEN
-      until := e.at;
-    END IF;
-    IF e.role = 'customer' THEN
-      customer_here := e.comes;
-      customer_came := customer_came OR e.comes;
-    ELSE
-      mechanic_here := e.comes;
-      mechanic_came := mechanic_came OR e.comes;
-    END IF;
-    IF customer_here AND mechanic_here THEN
-      since := coalesce(since, e.at);
-    END IF;
-  END LOOP;
-  IF customer_here AND mechanic_here THEN
-    until := present;
-  END IF;
-  absent := CASE WHEN customer_came = mechanic_came THEN 'both' WHEN customer_came THEN 'mechanic' ELSE 'customer' END;
+  SELECT coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'mechanic'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'medium'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'medium'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'mutual')
+                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'mutual'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'room')
+                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'room'), '{}')
+    INTO customer, mechanic, customer_medium, mechanic_medium, mutual, rooms
+    FROM (SELECT x.role, x.source, tstzrange(x.since, greatest(x.since, least(
+                   present, CASE WHEN x.closed_at <= known THEN x.until END))) AS span
+            FROM session_presence x
+           WHERE x.session_id = session.id AND x.since < present AND x.recorded_at <= known
+             AND (x.role = 'customer' -- of the mechanics only the present one, since they accepted
+                  OR x.mechanic_id = session.mechanic_id AND (x.since >= session.accepted_at) IS NOT FALSE)) AS p;
 END
 $$;
-COMMENT ON FUNCTION together(sessions, timestamptz) IS
-  'From the evidence: the first and the last instant at which both were present (the last is the given present while they still are), and the party that never joined (both, if each joined but they never met).';
+COMMENT ON FUNCTION presence_of(sessions, timestamptz, timestamptz) IS
+  'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room.';
 
-CREATE FUNCTION judge(session sessions, present timestamptz,
-                      OUT status text, OUT reason text, OUT started_at timestamptz, OUT ended_at timestamptz, OUT absent text)
+CREATE FUNCTION words_of(of_session uuid, of_role text) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN coalesce((SELECT CASE of_role WHEN 'customer' THEN r.customer_written ELSE r.mechanic_written END
+                     FROM rooms r WHERE r.session_id = of_session), 0);
+END
+$$;
+COMMENT ON FUNCTION words_of(uuid, text) IS 'How many messages a party has written; of the mechanics only the present one.';
+
+CREATE FUNCTION who_was_absent(session sessions, seen record, present timestamptz, late interval, by_system boolean)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  since tstzmultirange := tstzmultirange(tstzrange(
+    least(present, greatest(session.accepted_at, session.scheduled_for)), present));
+  least_time numeric := greatest(extract(epoch FROM late), 0.000001);
+  customer_waited boolean := measure((seen.customer - seen.mechanic) * since) >= least_time;
+  mechanic_waited boolean := measure((seen.mechanic - seen.customer) * since) >= least_time;
+BEGIN
+  IF by_system AND NOT (customer_waited OR mechanic_waited) THEN -- a sweep is nobody's change of mind
+    customer_waited := NOT isempty(seen.customer);
+    mechanic_waited := NOT isempty(seen.mechanic);
+    IF NOT (customer_waited OR mechanic_waited) THEN
+      RETURN 'both';
+    END IF;
+  END IF;
+  RETURN CASE WHEN customer_waited AND mechanic_waited THEN 'both' WHEN customer_waited THEN 'mechanic'
+              WHEN mechanic_waited THEN 'customer' END;
+END
+$$;
+COMMENT ON FUNCTION who_was_absent(sessions, record, timestamptz, interval, boolean) IS
+  'The party that was not there while the other waited for too long; of a session that a sweep ends, the one that did not come. Null: nobody was kept waiting.';
+
+CREATE FUNCTION judge(session sessions, present timestamptz, by_system boolean DEFAULT false,
+                      known timestamptz DEFAULT 'infinity',
+                      OUT status text, OUT reason text, OUT started_at timestamptz, OUT ended_at timestamptz,
+                      OUT together_seconds numeric, OUT absent text)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-  met record;
+  seen record;
+  terms record;
+  met tstzmultirange;
+  counted tstzmultirange;
+  span tstzmultirange;
+  customer_wrote boolean;
+  mechanic_wrote boolean;
 BEGIN
   status := 'cancelled';
   ended_at := present;
+  reason := 'withdrawn';
   IF session.mechanic_id IS NULL THEN
-    reason := 'withdrawn';
     RETURN;
   END IF;
-  met := together(session, present);
-  started_at := coalesce(session.started_at, met.since);
+  SELECT make_interval(mins => i.max_minutes) AS longest, i.evidence,
+         coalesce(session.min_billable_seconds, min_billable_seconds()) AS least_seconds,
+         coalesce(session.min_messages_each, min_messages_each()) AS messages_each,
+         make_interval(mins => coalesce(session.late_minutes, late_minutes())) AS late
+    INTO STRICT terms FROM intakes i WHERE i.id = session.id;
+  seen := presence_of(session, present, known);
+  met := seen.customer * seen.mechanic;
+  started_at := coalesce(session.started_at, lower(met));
   IF started_at IS NULL THEN
-    reason := 'no_show';
-    absent := met.absent;
+    absent := who_was_absent(session, seen, present, terms.late, by_system);
+    reason := CASE WHEN absent IS NULL THEN 'withdrawn' ELSE 'no_show' END;
     RETURN;
   END IF;
-  SELECT least(greatest(met.until, started_at), started_at + make_interval(mins => i.max_minutes)) INTO STRICT ended_at
-    FROM intakes i WHERE i.id = session.id;
-  reason := 'too_short';
-  IF ended_at - started_at >= make_interval(secs => min_billable_seconds()) THEN
+  ended_at := least(greatest(upper(met), started_at), started_at + terms.longest);
+  span := tstzmultirange(tstzrange(started_at, ended_at));
+  customer_wrote := words_of(session.id, 'customer') >= terms.messages_each;
+  mechanic_wrote := words_of(session.id, 'mechanic') >= terms.messages_each;
+  counted := CASE WHEN terms.evidence = 'claimed' THEN met
+                  ELSE seen.customer_medium * seen.mechanic_medium + seen.mutual
+                       + CASE WHEN customer_wrote AND mechanic_wrote THEN seen.rooms ELSE '{}' END END;
+  together_seconds := measure(counted * span);
+  IF together_seconds >= terms.least_seconds THEN
     status := 'completed';
     reason := 'billable';
+  ELSIF measure(met * span) >= terms.least_seconds
+        AND NOT ((customer_wrote OR NOT isempty((seen.customer_medium + seen.mutual) * span))
+                 AND (mechanic_wrote OR NOT isempty((seen.mechanic_medium + seen.mutual) * span))) THEN
+    reason := 'no_talk';
+  ELSE
+    reason := 'too_short';
   END IF;
 END
 $$;
-COMMENT ON FUNCTION judge(sessions, timestamptz) IS
-  'The outcome of a session that is ended at the given present: withdrawn if nobody has accepted; a no-show if it never started; otherwise completed if it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row.';
+COMMENT ON FUNCTION judge(sessions, timestamptz, boolean, timestamptz) IS
+  'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
+
+CREATE FUNCTION judge_again(session sessions, decided_at timestamptz, known timestamptz,
+                            OUT status text, OUT reason text, OUT started_at timestamptz, OUT together_seconds numeric)
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  again record;
+BEGIN
+  session.started_at := NULL; -- it follows from the evidence
+  again := judge(session, decided_at, session.ended_by = 'system', known);
+  status := again.status;
+  reason := again.reason;
+  started_at := again.started_at;
+  together_seconds := again.together_seconds;
+END
+$$;
+COMMENT ON FUNCTION judge_again(sessions, timestamptz, timestamptz) IS
+  'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second.';
 
 -- This completes a hand-typed UPDATE, or one of the table's constraints refuses it.
 CREATE FUNCTION follow_end(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
@@ -85,38 +148,50 @@ DECLARE
   verdict record;
 BEGIN
   row_now.started_at := was.started_at;
+  row_now.together_seconds := NULL;
   row_now.min_billable_seconds := min_billable_seconds();
+  row_now.min_messages_each := min_messages_each();
+  row_now.late_minutes := late_minutes();
+  row_now.ended_by := CASE split_part(row_now.actor, ':', 1) WHEN 'customer' THEN 'customer' WHEN 'mechanic' THEN 'mechanic'
+                           WHEN 'system' THEN 'system' ELSE 'admin' END;
   IF row_now.status = 'expired' THEN
     row_now.ended_at := least(row_now.ended_at, at);
     row_now.end_reason := coalesce(row_now.end_reason, 'expired');
-    RETURN;
+  ELSE
+    PERFORM FROM rooms r WHERE r.session_id = was.id FOR NO KEY UPDATE; -- after the messages that are being written
+    verdict := judge(was, at, row_now.ended_by = 'system');
+    IF verdict.started_at IS DISTINCT FROM was.started_at THEN
+      RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';
+    END IF;
+    IF row_now.status = was.status THEN -- only an end was given
+      row_now.status := verdict.status;
+    END IF;
+    row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
+    row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
+    row_now.absent := coalesce(row_now.absent, verdict.absent);
+    row_now.together_seconds := verdict.together_seconds;
   END IF;
-  -- if this transaction judged it a moment ago, that instant counts
-  verdict := judge(was, CASE WHEN row_now.ended_at BETWEEN transaction_timestamp() AND at THEN row_now.ended_at ELSE at END);
-  IF verdict.started_at IS DISTINCT FROM was.started_at THEN
-    RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';
-  END IF;
-  row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
-  row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
-  row_now.absent := coalesce(row_now.absent, verdict.absent);
+  PERFORM close_presence(was.id, role, '{claim}', NULL, at) FROM unnest('{customer,mechanic}'::text[]) AS role;
 END
 $$;
 COMMENT ON FUNCTION follow_end(sessions, sessions, timestamptz) IS
-  'The row of a session that ends, with the times, the reason and the absent party that follow from the verdict.';
+  'The row of a session that ends, with what follows from the verdict: its status if none was given, the times, the reason and the absent party. Claims end with it.';
 
 CREATE FUNCTION conclude_session(session sessions, by_actor text, by_id uuid) RETURNS sessions
 LANGUAGE plpgsql AS $$
 DECLARE
-  present timestamptz := clock_timestamp();
-  verdict record := judge(session, present);
+  seen record;
   concluded sessions;
 BEGIN
-  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- imported evidence
-    UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
-     WHERE id = session.id;
+  IF session.status = 'waiting' THEN
+    seen := presence_of(session, clock_timestamp(), 'infinity');
+    IF NOT isempty(seen.customer * seen.mechanic) THEN -- imported evidence
+      UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
+       WHERE id = session.id;
+    END IF;
   END IF;
   UPDATE sessions
-     SET status = verdict.status, ended_at = present, actor = by_actor, actor_id = by_id
+     SET ended_at = clock_timestamp(), actor = by_actor, actor_id = by_id
    WHERE id = session.id
   RETURNING * INTO STRICT concluded;
   RETURN concluded;
@@ -127,7 +202,7 @@ COMMENT ON FUNCTION conclude_session(sessions, text, uuid) IS
 
 CREATE FUNCTION finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text)
 RETURNS TABLE (session_id uuid, status text, reason text, started_at timestamptz, ended_at timestamptz,
-               already_ended boolean, unpublished json)
+               duration_seconds integer, ended_by text, already_ended boolean, unpublished json)
 LANGUAGE plpgsql ROWS 1 AS $$
 #variable_conflict use_column
 DECLARE
@@ -155,7 +230,7 @@ BEGIN
     unpublished := unpublished_events(of_session);
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
-                      already_ended, unpublished;
+                      floor(session.together_seconds)::integer, session.ended_by, already_ended, unpublished;
 END
 $$;
 COMMENT ON FUNCTION finish_session(uuid, uuid, boolean, text, text) IS
@@ -196,6 +271,7 @@ DECLARE
   session sessions;
   role text;
   before text;
+  at timestamptz;
 BEGIN
   IF by_connection IS NOT NULL THEN
     RETURN QUERY SELECT e.session_id, e.session_status, e.started_at, e.bound, e.unpublished
@@ -213,9 +289,9 @@ BEGIN
   role := role_of(session, by_user);
   before := session.status;
   IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
-    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL,
-                          clock_timestamp());
-    session := set_presence(session, role, by_user, true);
+    at := clock_timestamp();
+    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
+    session := set_presence(session, role, by_user, true, at);
   END IF;
   session_id := session.id;
   session_status := session.status;
@@ -235,6 +311,7 @@ LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, p
 DECLARE
   session sessions;
   role text;
+  at timestamptz;
 BEGIN
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
@@ -243,14 +320,15 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   IF session.ended_at IS NULL THEN
-    PERFORM leave_room(c.connection_id) FROM realtime_connections c
+    at := clock_timestamp();
+    PERFORM leave_room(c.connection_id, at) FROM realtime_connections c
       WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
     IF by_connection IS NULL THEN
       -- what the medium saw of a customer is not theirs to take back
       PERFORM close_presence(of_session, role, CASE role WHEN 'customer' THEN '{claim}'::text[]
-                                                    ELSE '{claim,medium,mutual}' END, NULL, clock_timestamp());
+                                                    ELSE '{claim,medium,mutual}' END, NULL, at);
       SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
-      session := set_presence(session, role, by_user, false);
+      session := set_presence(session, role, by_user, false, at);
     END IF;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.started_at;

@@ -3,19 +3,24 @@
 -- Each takes a bounded batch: it locks sessions first, skips those that others have locked, and checks the state again
 -- in the UPDATE. The order is that of the index of active sessions, so that no plan walks the history.
 
+CREATE FUNCTION orphaned_since(session sessions) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE session.status WHEN 'waiting' THEN session.accepted_at
+                             WHEN 'pending' THEN coalesce(session.released_at, session.created_at) END
+$$;
+COMMENT ON FUNCTION orphaned_since(sessions) IS
+  'Since when a session has been waiting for somebody: a pending one since it was asked for or came due, a waiting one since the accept. Null: it waits for nobody.';
+
 CREATE FUNCTION expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   expired integer;
 BEGIN
   WITH orphan AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
-       AND coalesce(released_at, created_at) < now() - orphan_age()
-     ORDER BY customer_id LIMIT batch
+    SELECT s.id FROM sessions s
+     WHERE s.ended_at IS NULL AND orphaned_since(s) < now() - orphan_age()
+     ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
-    FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
-     AND coalesce(s.released_at, s.created_at) < now() - orphan_age();
+    FROM orphan WHERE s.id = orphan.id AND orphaned_since(s) < now() - orphan_age();
   GET DIAGNOSTICS expired = ROW_COUNT;
   RETURN expired;
 END
@@ -57,24 +62,32 @@ END
 $$;
 COMMENT ON FUNCTION bring_due_sessions(integer) IS 'Makes up to batch scheduled sessions pending, lead_time() ahead of their time; returns how many.';
 
+CREATE FUNCTION deserted_since(session sessions) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+  SELECT CASE WHEN session.status = 'waiting' AND NOT session.mechanic_present THEN greatest(
+    session.accepted_at, session.scheduled_for,
+    (SELECT max(p.until) FROM session_presence p
+      WHERE p.session_id = session.id AND p.mechanic_id = session.mechanic_id AND p.since >= session.accepted_at)) END
+$$;
+COMMENT ON FUNCTION deserted_since(sessions) IS
+  'Since when a waiting session has been without its mechanic: the accept, the time it is wanted for, or when they were last there. Null: the mechanic is there, or nobody waits.';
+
 CREATE FUNCTION release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
   changed integer;
 BEGIN
   WITH deserted AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
-       AND greatest(accepted_at, scheduled_for) <= now() - absence_limit()
-     ORDER BY customer_id LIMIT batch
+    SELECT s.id FROM sessions s
+     WHERE s.ended_at IS NULL AND s.status = 'waiting' AND s.accepted_at <= now() - absence_limit()
+       AND deserted_since(s) <= now() - absence_limit()
+     ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE SKIP LOCKED)
   UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
-    FROM deserted d WHERE s.id = d.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
-     AND greatest(s.accepted_at, s.scheduled_for) <= now() - absence_limit();
+    FROM deserted d WHERE s.id = d.id AND deserted_since(s) <= now() - absence_limit();
   GET DIAGNOSTICS changed = ROW_COUNT;
   RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
+COMMENT ON FUNCTION release_absent_mechanics(integer) IS 'Queues up to batch sessions again whose mechanic has not been there for absence_limit() since the accept (or the scheduled time, or their last leaving); returns how many.';
 
 CREATE FUNCTION end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE

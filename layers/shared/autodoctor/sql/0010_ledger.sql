@@ -174,20 +174,21 @@ COMMENT ON FUNCTION settlement_is_due() IS 'Records that a session with money or
 CREATE TRIGGER settlement_is_due AFTER UPDATE ON sessions FOR EACH ROW
   WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION settlement_is_due();
 
-CREATE FUNCTION claim_missed_settlements(batch integer DEFAULT 100, grace interval DEFAULT '10 minutes')
-RETURNS SETOF uuid LANGUAGE plpgsql AS $$
+CREATE FUNCTION claim_missed_settlements(batch integer DEFAULT 100, grace interval DEFAULT evidence_grace())
+RETURNS SETOF settlements_due LANGUAGE plpgsql AS $$
 BEGIN
   RETURN QUERY
     WITH missed AS MATERIALIZED (
       SELECT d.session_id FROM settlements_due d WHERE d.retry_at <= clock_timestamp() - grace
+         AND NOT EXISTS (SELECT FROM settlement_holds h WHERE h.session_id = d.session_id AND h.outcome IS NULL)
        ORDER BY d.retry_at LIMIT batch
          FOR UPDATE SKIP LOCKED)
     UPDATE settlements_due d SET retry_at = clock_timestamp() FROM missed
-     WHERE d.session_id = missed.session_id RETURNING d.session_id;
+     WHERE d.session_id = missed.session_id RETURNING d.*;
 END
 $$;
 COMMENT ON FUNCTION claim_missed_settlements(integer, interval) IS
-  'Up to batch sessions that ended longer ago than the grace and are not settled. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
+  'Up to batch sessions that ended longer ago than the grace, are not settled and wait for no decision of a person. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
 
 -- Quotes of workshops for sessions that were escalated to them.
 

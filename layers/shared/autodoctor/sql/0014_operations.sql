@@ -12,7 +12,7 @@ CREATE TABLE admin_changes (
   after     jsonb NOT NULL,
   at        timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT admin_changes_kind_known CHECK (
-    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|dead_letter_queue\.redriven)$'),
+    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'),
   CONSTRAINT admin_changes_tell_nothing_of_people CHECK (
     kind NOT LIKE 'mechanic.%' OR NOT (before ?| '{name,email}' OR after ?| '{name,email}'))
 );

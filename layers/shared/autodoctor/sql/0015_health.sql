@@ -14,12 +14,12 @@ COMMENT ON FUNCTION percentage(bigint, bigint) IS 'Per cent with one decimal; nu
 
 CREATE FUNCTION sessions_ended_between(since timestamptz, until timestamptz)
 RETURNS TABLE (session_id uuid, decided_at timestamptz, status text, end_reason text, absent text, mechanic_id uuid,
-               started_at timestamptz, ended_at timestamptz, min_billable_seconds integer, created_at timestamptz,
+               started_at timestamptz, ended_at timestamptz, together_seconds numeric, created_at timestamptz,
                funding text, plan_code text, session_type text, price_cents integer, credits integer,
                mechanic_share_bp integer, max_minutes integer, at_stake boolean)
 LANGUAGE sql STABLE AS $$
   SELECT s.id, e.occurred_at, s.status, s.end_reason, s.absent, s.mechanic_id, s.started_at, s.ended_at,
-         s.min_billable_seconds, s.created_at, i.funding, i.plan_code, i.session_type, i.price_cents, i.credits,
+         s.together_seconds, s.created_at, i.funding, i.plan_code, i.session_type, i.price_cents, i.credits,
          i.mechanic_share_bp, i.max_minutes, i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
     FROM session_events e
          CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = e.session_id LIMIT 1) AS s
@@ -33,29 +33,13 @@ COMMENT ON FUNCTION sessions_ended_between(timestamptz, timestamptz) IS
 CREATE FUNCTION wrongly_marked_between(since timestamptz, until timestamptz)
 RETURNS TABLE (session_id uuid, decided_at timestamptz, status text, end_reason text, expected text)
 LANGUAGE sql STABLE AS $$
-  WITH ended AS MATERIALIZED (
-    SELECT x.session_id, x.decided_at, x.status, x.end_reason, x.mechanic_id, x.ended_at,
-           make_interval(secs => x.min_billable_seconds) AS least_time, make_interval(mins => x.max_minutes) AS most_time
-      FROM sessions_ended_between(since, until) AS x
-  ), step AS (
-    SELECT x.session_id, x.ended_at, e.occurred_at AS at, lead(e.occurred_at) OVER in_order AS next_at,
-           sum(CASE WHEN e.role <> 'customer' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS customers,
-           sum(CASE WHEN e.role <> 'mechanic' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS mechanics
-      FROM ended x CROSS JOIN LATERAL (SELECT * FROM session_events r WHERE r.session_id = x.session_id OFFSET 0) AS e
-     WHERE e.type IN ('joined', 'left') AND (e.role = 'customer' OR e.mechanic_id = x.mechanic_id)
-    WINDOW in_order AS (PARTITION BY e.session_id ORDER BY e.id)
-  ), together AS (
-    SELECT step.session_id, min(step.at) AS began, max(coalesce(step.next_at, step.ended_at)) AS parted
-      FROM step WHERE step.customers > 0 AND step.mechanics > 0 GROUP BY step.session_id
-  ), judged AS (
-    SELECT x.*, CASE WHEN t.began IS NULL THEN CASE x.status WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
-                     WHEN least(t.parted, t.began + x.most_time) - t.began >= x.least_time THEN 'completed'
-                     ELSE 'cancelled' END AS expected,
-           t.began IS NOT NULL AND x.end_reason IN ('no_show', 'withdrawn') AS met_after_all
-      FROM ended x LEFT JOIN together t ON t.session_id = x.session_id
-  )
-  SELECT j.session_id, j.decided_at, j.status, j.end_reason, j.expected
-    FROM judged j WHERE j.status <> j.expected OR j.met_after_all
+  SELECT x.session_id, x.decided_at, x.status, x.end_reason,
+         CASE WHEN x.status = 'expired' AND judged.started_at IS NULL THEN 'expired' ELSE judged.status END
+    FROM sessions_ended_between(since, until) AS x
+         CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = x.session_id LIMIT 1) AS s
+         CROSS JOIN LATERAL judge_again(s, x.decided_at, x.decided_at) AS judged
+   WHERE x.status <> CASE WHEN x.status = 'expired' AND judged.started_at IS NULL THEN 'expired' ELSE judged.status END
+      OR judged.started_at IS NOT NULL AND x.end_reason IN ('no_show', 'withdrawn')
 $$;
 COMMENT ON FUNCTION wrongly_marked_between(timestamptz, timestamptz) IS
   'Sessions that ended in this time whose evidence of presence contradicts their outcome: completed ones that were too short, cancelled or expired ones that were long enough, no-shows whose parties met.';
@@ -195,7 +179,7 @@ LANGUAGE sql STABLE AS $$
   WITH part AS (
     SELECT x.mechanic_id, x.end_reason, x.end_reason = 'no_show' AND x.absent <> 'customer' AS missed, false AS gave_back
       FROM sessions_ended_between(since, until) AS x
-     WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
+     WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'withdrawn' OR x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
     -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
     SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%' AND e.actor <> 'system:mechanic-suspended', e.actor NOT LIKE 'system:%'
@@ -286,7 +270,7 @@ LANGUAGE sql STABLE AS $$
            count(*) FILTER (WHERE x.status = 'expired') AS expired,
            count(*) FILTER (WHERE x.mechanic_id IS NOT NULL) AS accepted,
            count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows,
-           avg(extract(epoch FROM x.ended_at - x.started_at)) FILTER (WHERE x.status = 'completed') AS average_seconds,
+           avg(x.together_seconds) FILTER (WHERE x.status = 'completed') AS average_seconds,
            count(*) FILTER (WHERE x.status = 'completed' AND x.at_stake
              AND x.decided_at < now() - health_setting('settlement_seconds_max') * interval '1 second'
              AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id OFFSET 0)) AS unsettled
@@ -328,7 +312,7 @@ CREATE VIEW metric_duration AS
          percentile_disc(0.5) WITHIN GROUP (ORDER BY d.seconds) AS median_seconds,
          percentile_disc(0.9) WITHIN GROUP (ORDER BY d.seconds) AS p90_seconds, max(d.seconds) AS longest_seconds
     FROM sessions_ended_between(date_trunc('hour', now(), 'UTC') - interval '23 hours', 'infinity') AS x
-         CROSS JOIN LATERAL (SELECT floor(extract(epoch FROM x.ended_at - x.started_at))::integer) AS d (seconds)
+         CROSS JOIN LATERAL (SELECT floor(x.together_seconds)::integer) AS d (seconds)
    WHERE x.status = 'completed' GROUP BY 1;
 COMMENT ON VIEW metric_duration IS 'The duration of the sessions completed in each hour; no row for an hour without any.';
 GRANT SELECT ON metric_duration TO autodoctor_app;

@@ -44,6 +44,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Newest first, with what holds them.",
         query={"state": ("Only payouts in this state.", {"type": "string", "enum": list(STATES)})},
     ),
+    "POST /api/admin/sessions/{sessionId}/decide": Operation(
+        "decideSettlement",
+        "Decide about the money of a held session",
+        "Administration",
+        "For a session whose evidence, with what came after its verdict, demands another outcome: the outcome stands, "
+        "and its money is settled within a minute as you decide. The decision is final and audited.",
+    ),
     "POST /api/admin/payouts/{payoutId}/hold": Operation(
         "holdPayout",
         "Hold a payout",

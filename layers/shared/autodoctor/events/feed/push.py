@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from autodoctor.aws.client import AwsConnection
 from autodoctor.aws.errors import ServiceUnreachable
+from autodoctor.aws.http_client import HttpResponse
 from autodoctor.settings import required
 
 AT_ONCE: Final = 32
@@ -47,17 +48,19 @@ class _Pool:
     def __init__(self) -> None:
         self._idle: SimpleQueue[AwsConnection] = SimpleQueue()
 
-    def send(self, method: str, connection_id: str, body: bytes, timeout_seconds: float = TIMEOUT_SECONDS) -> int:
-        """Make one call; returns its HTTP status, or 0 where nothing answered."""
+    def send(
+        self, method: str, connection_id: str, body: bytes, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> HttpResponse | None:
+        """Make one call; returns None where nothing answered."""
         try:
             connection = self._idle.get_nowait()
         except Empty:
             connection = AwsConnection("execute-api", required("WEBSOCKET_ENDPOINT"))
         path = f"/%40connections/{quote(connection_id, safe='')}"
         try:
-            return connection.send(method, path, body, {}, timeout_seconds=timeout_seconds).status
+            return connection.send(method, path, body, {}, timeout_seconds=timeout_seconds)
         except ServiceUnreachable:
-            return 0
+            return None
         finally:
             self._idle.put(connection)
 
@@ -65,6 +68,11 @@ class _Pool:
 @cache
 def _pool() -> _Pool:
     return _Pool()
+
+
+def call(method: str, connection_id: str, body: bytes) -> HttpResponse | None:
+    """Make one call of `@connections` about a connection; returns None where nothing answered."""
+    return _pool().send(method, connection_id, body)
 
 
 def push(frames: Mapping[str, Sequence[bytes]]) -> Pushed:
@@ -90,7 +98,8 @@ def push_at_once(frames: Mapping[str, Sequence[bytes]], budget_seconds: float) -
 
     def send_to(connection_id: str, messages: Sequence[bytes]) -> str:
         for message in messages:
-            status = _pool().send("POST", connection_id, message, budget_seconds)
+            response = _pool().send("POST", connection_id, message, budget_seconds)
+            status = response.status if response else 0
             if status != HTTPStatus.OK:
                 return "gone" if status == HTTPStatus.GONE else "failed"
         return "sent"
@@ -135,7 +144,8 @@ def _push_to(connection_id: str, messages: Sequence[bytes]) -> str:
 def _insist(method: str, connection_id: str, body: bytes) -> int:
     status = 0
     for attempt in range(TRIES):
-        status = _pool().send(method, connection_id, body)
+        response = call(method, connection_id, body)
+        status = response.status if response else 0
         if status and status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:
             break
         time.sleep(_PAUSE_SECONDS * 2**attempt)

@@ -1,4 +1,4 @@
-"""Participants, joins and leaves, and what the session's row says about them."""
+"""Participants, their presence, and what the session's row says about them."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -14,12 +14,15 @@ MECHANIC_MISSING: Final = Check("mechanic_missing", _IN_EVIDENCE, "its mechanic 
 PARTICIPATION: Final = Check(
     "participation_differs", _IN_EVIDENCE, "accepted more or less often than mechanics took part", 5
 )
-VISITS: Final = Check("visits_broken", _IN_EVIDENCE, "joined twice, or left without having joined", 7)
+STRETCHES: Final = Check("stretches_broken", _IN_EVIDENCE, "was there until before they came, or beyond the end", 7)
 STRANGER: Final = Check("stranger_joined", _IN_EVIDENCE, "a mechanic joined who never held it", 7)
 PRESENCE: Final = Check("presence_differs", _IN_EVIDENCE, "says who is present, its evidence does not", 7)
 FIRST_JOINS: Final = Check("first_joins_differ", _IN_EVIDENCE, "says when they first joined, its evidence does not", 7)
 
-CHECKS: Final = (CUSTOMER_MISSING, MECHANIC_MISSING, PARTICIPATION, VISITS, STRANGER, PRESENCE, FIRST_JOINS)
+MOST: Final = 1000
+"""Stretches of one party in a session; beyond that the session's row alone says who is there."""
+
+CHECKS: Final = (CUSTOMER_MISSING, MECHANIC_MISSING, PARTICIPATION, STRETCHES, STRANGER, PRESENCE, FIRST_JOINS)
 
 
 def check(record: Record) -> Iterator[Finding]:
@@ -28,7 +31,7 @@ def check(record: Record) -> Iterator[Finding]:
     if session is None:
         return
     yield from _participants(record, session)
-    yield from _visits(record, session)
+    yield from _stretches(record, session)
     yield from _first_joins(record, session)
 
 
@@ -47,42 +50,39 @@ def _participants(record: Record, session: Session) -> Iterator[Finding]:
         )
 
 
-def _visits(record: Record, session: Session) -> Iterator[Finding]:
-    last: dict[tuple[str | None, UUID | None], str] = {}
+def _stretches(record: Record, session: Session) -> Iterator[Finding]:
     held = {each.mechanic_id for each in record.participants if each.role == "mechanic"}
-    for event in record.events:
-        if event.type == "transition":
-            continue
-        who = (event.role, event.mechanic_id)
-        if event.type == last.get(who, "left"):
-            yield VISITS.of(session.id, f"event {event.id}: {event.role} {event.type} again")
-        last[who] = event.type
-        if event.role == "mechanic" and event.mechanic_id not in held:
-            yield STRANGER.of(session.id, f"event {event.id}: mechanic {event.mechanic_id}")
-    here = {who for who, kind in last.items() if kind == "joined"}
+    for each in record.presence:
+        if each.role == "mechanic" and each.mechanic_id not in held:
+            yield STRANGER.of(session.id, f"stretch {each.id}: mechanic {each.mechanic_id}")
+        if each.until is not None and (each.until < each.since or (each.closed_at or each.until) < each.until):
+            yield STRETCHES.of(session.id, f"stretch {each.id}: from {each.since} to {each.until}")
+        if session.ended_at is not None and each.source == "claim" and each.until is None:
+            yield STRETCHES.of(session.id, f"stretch {each.id}: a claim that outlasts the session")
+    by_party = [[each for each in record.presence if each.role == role] for role in ("customer", "mechanic")]
+    if session.ended_at is not None or any(len(each) >= MOST for each in by_party):
+        return
+    here = {each.role for each in record.presence if each.until is None and each.source != "mutual"}
     says = {
-        who
-        for who, present in (
-            (("customer", None), session.customer_present),
-            (("mechanic", session.mechanic_id), session.mechanic_present),
-        )
+        role
+        for role, present in (("customer", session.customer_present), ("mechanic", session.mechanic_present))
         if present
     }
     if says != here:
-        detail = f"customer {session.customer_present}, mechanic {session.mechanic_present}"
-        yield PRESENCE.of(session.id, f"it says present: {detail}; evidence: {', '.join(str(who[0]) for who in here)}")
+        detail = f"{', '.join(sorted(says)) or 'nobody'}; evidence: {', '.join(sorted(here)) or 'nobody'}"
+        yield PRESENCE.of(session.id, f"it says present: {detail}")
 
 
 def _first_joins(record: Record, session: Session) -> Iterator[Finding]:
-    came = [each for each in record.events if each.type == "joined"]
-    customer_at = min((each.occurred_at for each in came if each.role == "customer"), default=None)
+    came = [each for each in record.presence if each.source != "mutual"]
+    customer_at = min((each.since for each in came if each.role == "customer"), default=None)
     mechanic_at = min(
         (
-            each.occurred_at
+            each.since
             for each in came
             if each.mechanic_id is not None
             and each.mechanic_id == session.mechanic_id
-            and (session.accepted_at is None or each.occurred_at >= session.accepted_at)
+            and (session.accepted_at is None or each.since >= session.accepted_at)
         ),
         default=None,
     )

@@ -54,7 +54,9 @@ _MONEY: Final[LiteralString] = """
 SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at IS NOT NULL AS is_over, i.funding,
        i.price_cents, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referrer_id,
        coalesce(i.referral_bp, 0) AS referral_bp, st.outcome, st.facts ->> 'status' AS settled_as,
-       d.session_id IS NOT NULL AS is_due, d.ended_at < now() - interval '1 hour' AS is_late,
+       h.outcome AS decided, h.session_id IS NOT NULL AS is_held, h.demanded,
+       d.session_id IS NOT NULL AS is_due, d.ended_at < now() - interval '1 hour'
+         AND NOT (h.session_id IS NOT NULL AND h.outcome IS NULL) AS is_late,
        p.session AS paid, p.session_to AS paid_to, p.referral AS referred, p.referral_to AS referred_to,
        p.escalation AS escalated, q.amount_cents AS quoted, q.escalation_bp,
        r.session AS refunded, coalesce(r.times, 0) AS refunds,
@@ -65,6 +67,7 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
   LEFT JOIN sessions s ON s.id = i.id
   LEFT JOIN settlements st ON st.session_id = i.id
   LEFT JOIN settlements_due d ON d.session_id = i.id
+  LEFT JOIN settlement_holds h ON h.session_id = i.id
   LEFT JOIN quotes q ON q.approved_session_id = i.id
   LEFT JOIN (
     SELECT session_id, array_agg(amount_cents) FILTER (WHERE kind = 'session') AS session,
@@ -116,6 +119,9 @@ class Money:
     referral_bp: int
     outcome: str | None
     settled_as: str | None
+    decided: str | None
+    is_held: bool
+    demanded: str | None
     is_due: bool
     is_late: bool | None
     paid: list[int] | None
@@ -144,7 +150,7 @@ class Money:
     @property
     def demands(self) -> str:
         """The settlement that its outcome demands."""
-        if self.status == "completed":
+        if (self.status == "completed" and self.decided != "refund") or self.decided == "pay":
             return "pay" if self.is_at_stake else "nothing"
         return {"card": "refund", "credit": "return"}.get(self.funding, "nothing")
 

@@ -26,7 +26,7 @@ LIVE_TOO_LONG: Final = Check(
 OFFER_LAPSED: Final = Check("offer_lapsed", Section.ACTIVITY, "an offer past its deadline: no sweep took it")
 OVERDUE: Final = Check("scheduled_overdue", Section.ACTIVITY, "still scheduled after it came due")
 NEVER_CAME: Final = Check(
-    "mechanic_never_came", Section.ACTIVITY, "waiting for a mechanic who has not joined in 10 minutes"
+    "mechanic_never_came", Section.ACTIVITY, "waiting for a mechanic who has not been there for 10 minutes"
 )
 SUMMARY_WAITS: Final = Check("summary_waits", Section.ACTIVITY, "a summary is overdue: no sweep took it")
 QUEUED_OVER: Final = Check("queued_and_over", Section.QUEUE, "in the queue, and its session is not to be accepted")
@@ -42,6 +42,9 @@ POISON: Final = Check("outbox_poison", Section.OUTBOX, "an event that was set as
 EMPTY_EVENT: Final = Check("outbox_of_nothing", Section.OUTBOX, "an event whose audit row does not exist", 12)
 GIVEN_UP: Final = Check(
     "money_given_up", Section.MONEY, "a payout or refund that was given up, for a person to decide", 9
+)
+UNDECIDED: Final = Check(
+    "settlement_held", Section.MONEY, "late evidence demands another outcome, for a person to decide", 9
 )
 STRANDED: Final = Check(
     "money_stranded", Section.MONEY, "money to be sent that nobody has attempted to send for an hour", 9
@@ -77,9 +80,8 @@ SELECT mechanic_id, format('%s sessions', count(*)) FROM sessions WHERE ended_at
     (
         ORPHAN,
         """
-SELECT id, format('%s since %s', status, coalesce(released_at, created_at)) FROM sessions
- WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
- AND coalesce(released_at, created_at) < now() - orphan_age() - interval '10 minutes'
+SELECT s.id, format('%s since %s', s.status, orphaned_since(s)) FROM sessions s
+ WHERE s.ended_at IS NULL AND orphaned_since(s) < now() - orphan_age() - interval '10 minutes'
 """,
     ),
     (
@@ -108,9 +110,9 @@ SELECT id, format('scheduled for %s', scheduled_for) FROM sessions
     (
         NEVER_CAME,
         """
-SELECT id, format('accepted at %s', accepted_at) FROM sessions
- WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
-   AND greatest(accepted_at, scheduled_for) < now() - absence_limit() - interval '10 minutes'
+SELECT s.id, format('without its mechanic since %s', deserted_since(s)) FROM sessions s
+ WHERE s.ended_at IS NULL AND s.status = 'waiting'
+   AND deserted_since(s) < now() - absence_limit() - interval '10 minutes'
 """,
     ),
     (
@@ -183,6 +185,12 @@ SELECT o.subject_id, format('event %s', o.id) FROM outbox o
 SELECT session_id, format('payout %s of %s cents: %s', id, amount_cents, last_error) FROM payouts WHERE state = 'failed'
 UNION ALL
 SELECT intake_id, format('refund %s of %s cents: %s', id, amount_cents, last_error) FROM refunds WHERE state = 'failed'
+""",
+    ),
+    (
+        UNDECIDED,
+        """
+SELECT session_id, format('%s, demanded: %s', facts ->> 'status', demanded) FROM settlement_holds WHERE outcome IS NULL
 """,
     ),
     (

@@ -6,13 +6,14 @@ session in which the parties never met.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, Literal, cast
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, cast
 
-from autodoctor.domain.ending import Evidence, Presence, Verdict, verdict
+from autodoctor.domain.ending import Evidence, Limits, Stretch, Verdict, first_together, verdict
 from autodoctor.domain.lifecycle import TERMINAL
 from autodoctor.integrity.checks.base import Check, Finding, Section
-from autodoctor.integrity.checks.record import Event, Record, Session
+from autodoctor.integrity.checks.record import Event, PresenceRow, Record, Session
 
 WRONGLY_MARKED: Final = Check(
     "wrongly_marked", Section.OUTCOMES, "its evidence demands another outcome", 6, repairable=True
@@ -20,8 +21,12 @@ WRONGLY_MARKED: Final = Check(
 WRONG_TIMES: Final = Check(
     "wrong_times", Section.OUTCOMES, "its evidence demands another start or end", 6, repairable=True
 )
-CHECKS: Final = (WRONGLY_MARKED, WRONG_TIMES)
+IGNORED: Final = Check(
+    "late_evidence_ignored", Section.OUTCOMES, "settled against evidence that had come by then, and not held", 9
+)
+CHECKS: Final = (WRONGLY_MARKED, WRONG_TIMES, IGNORED)
 
+FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 ROUND_TRIP: Final = timedelta(seconds=10)
 """Between the verdict's clock and the audit row's there is one round trip, which a paused machine may stretch."""
 
@@ -35,15 +40,16 @@ class Judged:
     absent: str | None
     started_at: datetime | None
     ended_at: datetime
+    together_seconds: Decimal | None
 
 
 def check(record: Record) -> Iterator[Finding]:
-    """How outcome, start and end of a session differ from what its evidence demands."""
+    """How outcome, start, end and time together of a session differ from what its evidence demands."""
     session = record.session
     if session is None or record.intake is None:
         return
     if session.status == "live":
-        first = first_together(presence_of(record, session))
+        first = first_together(presence_of(record, session), FOR_EVER)
         if session.started_at != first and not _by_hand(record):
             yield WRONG_TIMES.of(session.id, f"it started at {session.started_at}, its evidence says {first}")
         return
@@ -56,74 +62,112 @@ def check(record: Record) -> Iterator[Finding]:
         yield WRONGLY_MARKED.of(
             session.id, f"{detail} {' '.join(filter(None, (demanded.status, demanded.reason, demanded.absent)))}"
         )
-    elif (session.started_at, session.ended_at) != (demanded.started_at, demanded.ended_at):
-        detail = f"it is from {session.started_at} to {session.ended_at}, its evidence says"
-        yield WRONG_TIMES.of(session.id, f"{detail} {demanded.started_at} to {demanded.ended_at}")
+    elif (session.started_at, session.ended_at, session.together_seconds) != (
+        demanded.started_at,
+        demanded.ended_at,
+        demanded.together_seconds,
+    ):
+        detail = f"it is from {session.started_at} to {session.ended_at}, together {session.together_seconds} s"
+        says = f"{demanded.started_at} to {demanded.ended_at}, {demanded.together_seconds} s"
+        yield WRONG_TIMES.of(session.id, f"{detail}, its evidence says {says}")
+
+    late = judge(record, known=session.settled_at) if session.settled_at and late_evidence(record) else None
+    if late is not None and late.status != demanded.status and not session.is_held:
+        yield IGNORED.of(session.id, f"settled at {session.settled_at} as {session.status}, not as {late.status}")
 
 
-def judge(record: Record) -> Judged | None:
+def late_evidence(record: Record) -> list[PresenceRow]:
+    """The stretches that were recorded after the verdict, or whose end before it became known after it."""
+    at = decided_at(record)
+    return [
+        each
+        for each in record.presence
+        if at is not None
+        and (
+            (each.recorded_at > at and each.since < at)
+            or (each.closed_at is not None and each.closed_at > at and each.until is not None and each.until < at)
+        )
+    ]
+
+
+def judge(record: Record, *, known: datetime | None = None) -> Judged | None:
     """The outcome that the evidence of an ended session demands; None when it demands none.
 
-    The threshold is the one stored with the session. Where the evidence leaves the instant of the end open (they never
+    The limits are those stored with the session. Where the evidence leaves the instant of the end open (they never
     met, or both were still present), the stored instant counts, provided that its audit row agrees.
+
+    Args:
+        record: of the session.
+        known: with what was known then; None: at the verdict.
     """
     session, intake = record.session, record.intake
     if session is None or intake is None or session.status not in TERMINAL or session.ended_at is None:
         return None
     ended = next((each for each in reversed(record.transitions) if each.to_status in TERMINAL), None)
-    presence = presence_of(record, session)
-    together = first_together(presence)
+    asked_at = _asked_at(record, session, ended)
+    stretches = presence_of(record, session, known or decided_at(record) or asked_at)
+    together = first_together(stretches, asked_at)
     if session.min_billable_seconds is None or (together is None and _by_hand(record)):
         return None
     if session.status == "expired" and together is None:
-        return Judged("expired", "expired", None, None, session.ended_at)
-    asked_at = _asked_at(record, session, ended)
+        return Judged("expired", "expired", None, None, session.ended_at, None)
     demanded = verdict(
-        Evidence(session.mechanic_id is not None, session.started_at if _by_hand(record) else None, presence),
+        Evidence(
+            (session.accepted_at or session.created_at) if session.mechanic_id is not None else None,
+            session.started_at if _by_hand(record) else None,
+            stretches,
+            (session.customer_words, session.mechanic_words),
+            intake.evidence,
+            session.scheduled_for,
+        ),
         asked_at,
-        timedelta(seconds=session.min_billable_seconds),
-        timedelta(minutes=intake.max_minutes),
+        Limits(
+            timedelta(seconds=session.min_billable_seconds),
+            timedelta(minutes=intake.max_minutes),
+            session.min_messages_each or 0,
+            timedelta(minutes=session.late_minutes or 0),
+        ),
+        by_system=session.ended_by == "system",
     )
     return _plain(demanded)
 
 
-def presence_of(record: Record, session: Session) -> tuple[Presence, ...]:
-    """Joins and leaves of the customer and of the present mechanic since they last took the session."""
-    given_back = max(
-        (each.id for each in record.events if (each.from_status, each.to_status) == ("waiting", "pending")), default=0
-    )
+def decided_at(record: Record) -> datetime | None:
+    """When the verdict was given, by its audit row; None where that is missing or was restored."""
+    ended = next((each for each in record.transitions if each.to_status in TERMINAL), None)
+    return None if ended is None or ended.repaired else ended.occurred_at
+
+
+def presence_of(record: Record, session: Session, known: datetime = FOR_EVER) -> tuple[Stretch, ...]:
+    """The stretches of the customer, and of the present mechanic since they accepted, as far as they were known."""
     return tuple(
-        Presence(
-            cast("Literal['customer', 'mechanic']", each.role),
-            cast("Literal['joined', 'left']", each.type),
-            each.occurred_at,
+        Stretch(
+            each.role,
+            each.source,
+            each.since,
+            each.until if each.closed_at is not None and each.closed_at <= known else None,
         )
-        for each in record.events
-        if each.type != "transition"
+        for each in record.presence
+        if each.recorded_at <= known
         and (
             each.role == "customer"
-            or (each.mechanic_id is not None and each.mechanic_id == session.mechanic_id and each.id > given_back)
+            or (
+                each.mechanic_id is not None
+                and each.mechanic_id == session.mechanic_id
+                and (session.accepted_at is None or each.since >= session.accepted_at)
+            )
         )
     )
-
-
-def first_together(presence: tuple[Presence, ...]) -> datetime | None:
-    """The first instant at which both were present."""
-    here: set[str] = set()
-    for event in presence:
-        (here.add if event.kind == "joined" else here.discard)(event.role)
-        if len(here) > 1:
-            return event.at
-    return None
 
 
 def _asked_at(record: Record, session: Session, ended: Event | None) -> datetime:
-    """When the verdict was given: the stored end, unless its audit row contradicts it."""
+    """When somebody asked for the end: as its audit row says, where it is sound; else the stored end."""
     stands = cast("datetime", session.ended_at)
-    if ended is None or ended.repaired or timedelta() <= ended.occurred_at - stands < ROUND_TRIP:
+    if ended is None or ended.repaired:
         return stands
     first = next((each for each in record.transitions if each.to_status in TERMINAL), ended)
-    return first.occurred_at
+    agrees = session.started_at is None and timedelta() <= first.occurred_at - stands < ROUND_TRIP
+    return stands if agrees else first.occurred_at
 
 
 def _by_hand(record: Record) -> bool:
@@ -134,10 +178,12 @@ def _by_hand(record: Record) -> bool:
 
 
 def _plain(demanded: Verdict) -> Judged:
+    together = demanded.together
     return Judged(
         str(demanded.status),
         str(demanded.reason),
         demanded.absent and str(demanded.absent),
         demanded.started_at,
         demanded.ended_at,
+        None if together is None else Decimal(together // timedelta(microseconds=1)).scaleb(-6),
     )

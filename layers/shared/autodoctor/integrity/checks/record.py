@@ -7,12 +7,14 @@ that outlives its statement (RDS Proxy pins a connection that declares one), and
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row, tuple_row
 
+from autodoctor.domain.ending import EvidenceClass, Party, Source
 from autodoctor.ids import LAST
 
 
@@ -30,6 +32,7 @@ class Intake:
     mechanic_share_bp: int
     mechanic_fixed_pay_cents: int
     max_minutes: int
+    evidence: EvidenceClass
     urgent: bool
     scheduled_for: datetime | None
     created_at: datetime
@@ -40,7 +43,7 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A row of `sessions`, with the user of its mechanic."""
+    """A row of `sessions`, with the user of its mechanic, and how many messages both wrote, and its settlement."""
 
     id: UUID
     customer_id: UUID
@@ -60,7 +63,15 @@ class Session:
     ended_at: datetime | None
     end_reason: str | None
     absent: str | None
+    ended_by: str | None
+    together_seconds: Decimal | None
     min_billable_seconds: int | None
+    min_messages_each: int | None
+    late_minutes: int | None
+    settled_at: datetime | None
+    is_held: bool
+    customer_words: int
+    mechanic_words: int
     mechanic_user_id: UUID | None
 
 
@@ -87,12 +98,9 @@ class Event:
     id: int
     occurred_at: datetime
     actor_id: UUID | None
-    mechanic_id: UUID | None
     actor: str
-    type: str
     from_status: str | None
-    to_status: str | None
-    role: str | None
+    to_status: str
     repaired: bool
 
 
@@ -109,6 +117,21 @@ class AssignmentEventRow:
     from_status: str | None
     to_status: str
     repaired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceRow:
+    """A row of `session_presence`."""
+
+    session_id: UUID
+    id: int
+    role: Party
+    mechanic_id: UUID | None
+    source: Source
+    since: datetime
+    until: datetime | None
+    recorded_at: datetime
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +164,18 @@ class Record:
     waiver: Waiver | None = None
     assignments: list[Assignment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    presence: list[PresenceRow] = field(default_factory=list)
     assignment_events: list[AssignmentEventRow] = field(default_factory=list)
     participants: list[ParticipantRow] = field(default_factory=list)
 
     @property
     def transitions(self) -> list[Event]:
         """The audit trail of the session's status, oldest first."""
-        return [event for event in self.events if event.type == "transition"]
+        return self.events
 
     @property
     def everything(self) -> list[Event | AssignmentEventRow]:
-        """All audit rows and all evidence."""
+        """All audit rows."""
         return [*self.events, *self.assignment_events]
 
     @property
@@ -163,7 +187,7 @@ class Record:
 
 _INTAKES: Final[LiteralString] = """
 SELECT i.id, i.customer_id, i.funding, i.session_type, i.price_cents, i.currency, i.credits, i.mechanic_share_bp,
-       i.mechanic_fixed_pay_cents, i.max_minutes, i.urgent, i.scheduled_for, i.created_at,
+       i.mechanic_fixed_pay_cents, i.max_minutes, i.evidence, i.urgent, i.scheduled_for, i.created_at,
        c.user_id AS customer_user_id, i.session_type = ANY (p.session_types) AS plan_allows_type,
        jsonb_typeof(i.vehicle) = 'object' AND (c.erased_at IS NOT NULL OR i.vehicle ?& '{year,make,model}'
          AND i.concern <> '' AND i.customer_name <> '') AS is_described
@@ -173,9 +197,12 @@ SELECT i.id, i.customer_id, i.funding, i.session_type, i.price_cents, i.currency
 _SESSIONS: Final[LiteralString] = """
 SELECT s.id, s.customer_id, s.current_assignment_id, s.created_at, s.scheduled_for, s.released_at, s.customer_present,
        s.mechanic_present, s.status, s.mechanic_id, s.accepted_at, s.customer_joined_at, s.mechanic_joined_at,
-       s.started_at, s.parted_at, s.ended_at, s.end_reason, s.absent, s.min_billable_seconds,
-       m.user_id AS mechanic_user_id
-  FROM sessions s LEFT JOIN mechanics m ON m.id = s.mechanic_id
+       s.started_at, s.parted_at, s.ended_at, s.end_reason, s.absent, s.ended_by, s.together_seconds,
+       s.min_billable_seconds, s.min_messages_each, s.late_minutes, m.user_id AS mechanic_user_id,
+       st.decided_at AS settled_at, h.session_id IS NOT NULL AS is_held,
+       coalesce(r.customer_written, 0) AS customer_words, coalesce(r.mechanic_written, 0) AS mechanic_words
+  FROM sessions s LEFT JOIN mechanics m ON m.id = s.mechanic_id LEFT JOIN rooms r ON r.session_id = s.id
+       LEFT JOIN settlements st ON st.session_id = s.id LEFT JOIN settlement_holds h ON h.session_id = s.id
  WHERE s.id > %(after)s AND s.id <= %(upto)s
 """
 _ASSIGNMENTS: Final[LiteralString] = """
@@ -183,7 +210,7 @@ SELECT id, session_id, attempt, urgent, status, mechanic_id, available_at, queue
   FROM session_assignments WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, attempt
 """
 _EVENTS: Final[LiteralString] = """
-SELECT session_id, id, occurred_at, actor_id, mechanic_id, actor, type, from_status, to_status, role,
+SELECT session_id, id, occurred_at, actor_id, actor, from_status, to_status,
        coalesce(data ? 'repair', false)
          AND EXISTS (SELECT FROM repairs r WHERE r.run_id::text = data ->> 'repair') AS repaired
   FROM session_events WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
@@ -193,6 +220,10 @@ SELECT session_id, id, occurred_at, assignment_id, actor_id, actor, from_status,
        coalesce(data ? 'repair', false)
          AND EXISTS (SELECT FROM repairs r WHERE r.run_id::text = data ->> 'repair') AS repaired
   FROM session_assignment_events WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
+"""
+_PRESENCE: Final[LiteralString] = """
+SELECT session_id, id, role, mechanic_id, source, since, until, recorded_at, closed_at FROM session_presence
+ WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
 """
 _PARTICIPANTS: Final[LiteralString] = """
 SELECT session_id, role, since, until, customer_id, mechanic_id FROM session_participants
@@ -231,6 +262,8 @@ def records(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> dic
         found[assignment.session_id].assignments.append(assignment)
     for event in rows(connection, Event, _EVENTS, window):
         found[event.session_id].events.append(event)
+    for stretch in rows(connection, PresenceRow, _PRESENCE, window):
+        found[stretch.session_id].presence.append(stretch)
     for moved in rows(connection, AssignmentEventRow, _ASSIGNMENT_EVENTS, window):
         found[moved.session_id].assignment_events.append(moved)
     for participant in rows(connection, ParticipantRow, _PARTICIPANTS, window):

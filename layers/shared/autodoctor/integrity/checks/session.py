@@ -4,7 +4,6 @@ In words: SPEC.md#invariants.
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 from autodoctor.domain.lifecycle import ACTIVE_SESSION, OPEN_ASSIGNMENT
@@ -57,7 +56,7 @@ _HELD: Final = frozenset({"waiting", "live", "completed"})
 _NOT_HELD: Final = frozenset({"pending", "scheduled"})
 _REASONS: Final = {
     "completed": {"billable"},
-    "cancelled": {"too_short", "no_show", "withdrawn"},
+    "cancelled": {"too_short", "no_talk", "no_show", "withdrawn"},
     "expired": {"expired"},
 }
 
@@ -109,17 +108,20 @@ def _held(record: Record, session: Session) -> Iterator[Finding]:
 
 def _ended(session: Session) -> Iterator[Finding]:
     over = session.status not in ACTIVE_SESSION
-    stamped = (session.ended_at, session.end_reason, session.min_billable_seconds)
+    stamped = (
+        *(session.ended_at, session.end_reason, session.ended_by, session.min_billable_seconds),
+        *(session.min_messages_each, session.late_minutes),
+    )
     if (None not in stamped) is not over or (not over and any(each is not None for each in stamped)):
         yield END_INCOMPLETE.of(session.id, f"it is {session.status}, ended {session.ended_at}: {session.end_reason}")
         return
     if over and session.end_reason not in _REASONS[session.status]:
         yield END_INCOMPLETE.of(session.id, f"it is {session.status} because {session.end_reason}")
-    started, ended, minimum = session.started_at, session.ended_at, session.min_billable_seconds
-    if ended is not None and minimum is not None:
-        long_enough = started is not None and ended - started >= timedelta(seconds=minimum)
-        if long_enough is not (session.status == "completed"):
-            yield TOO_SHORT.of(session.id, f"it is {session.status}, from {started} to {ended}, minimum {minimum} s")
+    started, together, minimum = session.started_at, session.together_seconds, session.min_billable_seconds
+    if over and minimum is not None:
+        long_enough = together is not None and together >= minimum
+        if long_enough is not (session.status == "completed") or (together is None) is not (started is None):
+            yield TOO_SHORT.of(session.id, f"it is {session.status}, together for {together} of {minimum} s")
     must, may = session.status in {"live", "completed"}, session.status in {"live", "completed", "cancelled"}
     if (must and started is None) or (not may and started is not None):
         yield NEVER_STARTED.of(session.id, f"it is {session.status} and started at {started}")

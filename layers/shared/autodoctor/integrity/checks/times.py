@@ -126,6 +126,8 @@ def _instants(record: Record) -> Iterator[datetime]:
     if (session := record.session) is not None:
         found += [session.created_at, session.released_at, session.accepted_at, session.started_at, session.ended_at]
         found += [session.customer_joined_at, session.mechanic_joined_at, session.parted_at]
+    for stretch in record.presence:
+        found += [stretch.since, stretch.until, stretch.recorded_at, stretch.closed_at]
     if record.intake is not None:
         found.append(record.intake.created_at)
     if record.waiver is not None:

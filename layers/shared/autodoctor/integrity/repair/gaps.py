@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from autodoctor.domain.ending import first_together
 from autodoctor.domain.lifecycle import ACTIVE_SESSION, ASSIGNMENT_MOVES, OPEN_ASSIGNMENT, SESSION_MOVES
-from autodoctor.integrity.checks.outcome import first_together, presence_of
+from autodoctor.integrity.checks.outcome import FOR_EVER, presence_of
 from autodoctor.integrity.checks.record import Assignment, AssignmentEventRow, Event, Record, Session
 
 MOVES: Final = {(str(a), str(b)) for a, moves in SESSION_MOVES.items() for b in moves} | {
@@ -131,7 +132,7 @@ def _is_sound(trail: Trail, moves: Collection[tuple[str | None, str]], now: date
 
 def _is_borne_out(record: Record, session: Session, moves: Sequence[tuple[str | None, str | None]]) -> bool:
     """Whether as many mechanics took part, and gave it back, as the trail says, and the two met if it says so."""
-    met = first_together(presence_of(record, session)) is not None
+    met = first_together(presence_of(record, session), FOR_EVER) is not None
     statuses = [status for _, status in moves]
     given_back = [each for each in record.participants if each.role == "mechanic" and each.until is not None]
     return (
@@ -194,7 +195,7 @@ def _of_session(record: Record, session: Session, row: MissingRow) -> list[datet
         case _, "waiting":
             return [session.accepted_at, *_taken(record), *_instants(record.assignment_events, None, "accepted")]
         case _, "live":
-            met = first_together(presence_of(record, session))
+            met = first_together(presence_of(record, session), FOR_EVER)
             return [session.started_at, met] if met is not None else []
         case _, target:
             return _of_end(record, session, target)

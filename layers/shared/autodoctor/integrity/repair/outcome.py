@@ -9,10 +9,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
+from autodoctor.domain.ending import first_together
 from autodoctor.domain.lifecycle import ACTIVE_SESSION, OPEN_ASSIGNMENT
 from autodoctor.integrity.checks import evidence, times, trail
 from autodoctor.integrity.checks import session as checks_session
-from autodoctor.integrity.checks.outcome import ROUND_TRIP, Judged, first_together, judge, presence_of
+from autodoctor.integrity.checks.outcome import FOR_EVER, ROUND_TRIP, Judged, judge, late_evidence, presence_of
 from autodoctor.integrity.checks.record import Assignment, Event, Record, Session
 from autodoctor.integrity.repair.gaps import SLACK, trail_of
 
@@ -47,7 +48,8 @@ def outcome_to_write(record: Record, now: datetime, moved: Collection[str]) -> J
     if session is None or demanded is None or demanded == stands(session, demanded):
         return None
     agreed = (
-        max(filter(None, (demanded.started_at, demanded.ended_at))) <= now
+        not late_evidence(record)
+        and max(filter(None, (demanded.started_at, demanded.ended_at))) <= now
         and money_agrees(demanded.status, moved)
         and _is_whole(record, session, now)
         and _start_is_witnessed(record, session, demanded)
@@ -65,6 +67,7 @@ def stands(session: Session, demanded: Judged) -> Judged:
         session.absent,
         session.started_at,
         session.ended_at or demanded.ended_at,
+        session.together_seconds,
     )
 
 
@@ -80,8 +83,9 @@ def _is_whole(record: Record, session: Session, now: datetime) -> bool:
     } | {finding.check for finding in times.check(record, now)}
     current = record.current
     by_another = session.mechanic_id is not None and current is not None and current.mechanic_id != session.mechanic_id
-    in_the_future = any(each.occurred_at > now for each in record.everything)
-    met = first_together(presence_of(record, session)) is not None
+    seen = [each.closed_at or each.recorded_at for each in record.presence]
+    in_the_future = any(at > now for at in (*(each.occurred_at for each in record.everything), *seen))
+    met = first_together(presence_of(record, session), FOR_EVER) is not None
     was_live = any("live" in {each.from_status, each.to_status} for each in record.transitions)
     return _UNSOUND.isdisjoint(found) and not by_another and not in_the_future and met is was_live
 
@@ -136,9 +140,9 @@ def _marks_allow(record: Record, session: Session, demanded: Judged) -> bool:
 
 def _is_clear(session: Session, demanded: Judged) -> bool:
     """Whether the row obeys its own threshold, and the demanded duration is clear of it."""
-    minimum = timedelta(seconds=session.min_billable_seconds or 0)
-    started, ended = session.started_at, session.ended_at
-    lasted = started is not None and ended is not None and ended - started >= minimum
+    minimum = session.min_billable_seconds or 0
+    together = session.together_seconds
+    lasted = together is not None and together >= minimum
     if lasted is not (session.status == "completed"):
         return False
-    return demanded.started_at is None or demanded.ended_at - demanded.started_at >= minimum + ROUND_TRIP
+    return demanded.together_seconds is None or demanded.together_seconds >= minimum + ROUND_TRIP.seconds

@@ -115,6 +115,7 @@ def _as_json(outcome: Judged) -> dict[str, Any]:
         "absent": outcome.absent,
         "startedAt": outcome.started_at and outcome.started_at.isoformat(),
         "endedAt": outcome.ended_at.isoformat(),
+        "togetherSeconds": None if outcome.together_seconds is None else str(outcome.together_seconds),
     }
 
 

@@ -44,7 +44,8 @@ _GUARDS_IN: Final[tuple[LiteralString, ...]] = (
 _OUTCOME: Final[LiteralString] = """
 UPDATE sessions
    SET status = %(status)s, end_reason = %(reason)s, absent = %(absent)s, started_at = %(started_at)s,
-       ended_at = %(ended_at)s, customer_joined_at = coalesce(customer_joined_at, %(started_at)s),
+       ended_at = %(ended_at)s, together_seconds = %(together_seconds)s,
+       customer_joined_at = coalesce(customer_joined_at, %(started_at)s),
        mechanic_joined_at = coalesce(mechanic_joined_at, %(started_at)s)
  WHERE id = %(id)s AND status = %(from_status)s
 """
@@ -314,6 +315,7 @@ def _apply(connection: psycopg.Connection[Any], session_id: UUID, change: Change
             "absent": outcome.absent,
             "started_at": outcome.started_at,
             "ended_at": outcome.ended_at,
+            "together_seconds": outcome.together_seconds,
         }
         _changed_one(connection.execute(_OUTCOME, parameters))
         if source != outcome.status and not change.is_audited:

@@ -82,6 +82,8 @@ def print_report(report: "VerifyReport") -> None:
         f"in the last 24 hours: {counted(recent['created'], 'session')} created, {recent['completed']:,} completed,"
         f" {recent['notCompleted']:,} cancelled or expired, {recent['active']:,} active"
     )
+    for late in report.late_evidence:
+        console.print(f"late evidence: session {late.session_id}, {counted(late.stretches, 'stretch', 'stretches')}")
     if report.accepted:
         console.print(f"{report.accepted:,} found that a person has accepted (autodoctor repair --accept)")
     console.print(counted(report.findings, "finding") if report.findings else "nothing is wrong")

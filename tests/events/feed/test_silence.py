@@ -36,6 +36,9 @@ def gateway(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     push._pool.cache_clear()  # noqa: SLF001 - it is made for one endpoint
     yield
+    used = push._pool()._idle  # noqa: SLF001
+    while not used.empty():
+        used.get().close()
     push._pool.cache_clear()  # noqa: SLF001
 
 

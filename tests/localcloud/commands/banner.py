@@ -40,13 +40,17 @@ def banner(server: RunningServer, folder: Path) -> str:
     def post(key: str, path: str) -> str:
         return f"{curl} -X POST -H @{shown}/headers/{key} {api}{path}"
 
+    talk = (
+        "Joins alone are no talk, and pay nobody; before the end, talk for a minute: "
+        f"autodoctor room $S --as customer1{_option(folder)}, in another terminal --as mechanic1."
+    )
     return "\n".join(
         [
             f"AutoDoctor is ready: open {api}/_dev in a browser. Its data is in {shown}. Ctrl-C stops it.",
             f"  feed       {server.realtime_url}; to watch: autodoctor feed --as mechanic1{_option(folder)}",
             f"  database   {server.owner_url}",
             f"  tokens     {shown}/tokens/NAME: {names} (good for 12 h)",
-            "One consultation: paste it line by line. Joins alone are no talk: it ends cancelled, and nobody is paid.",
+            f"One consultation: paste it line by line. {talk}",
             f"  R=$({post('customer1', '/api/intake/start')} -d @{shown}/intake.json); echo $R",
             f"  {ids}",
             f"  {post('mechanic1', '/api/mechanic/assignments/$A/accept')}",

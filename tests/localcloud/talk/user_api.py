@@ -16,8 +16,8 @@ from localcloud.commands import access
 from localcloud.host.datadir import DataDir
 from localcloud.identity.roster import Group
 
-PING_SECONDS = 300.0
-"""How often a client says something: API Gateway closes a connection that is silent for ten minutes."""
+PING_SECONDS = 45.0
+"""How often a client says something: in a room, who is silent for 90 s is not there any more."""
 _TOKEN_SECONDS = 300.0
 _TIMEOUT_SECONDS = 30.0
 

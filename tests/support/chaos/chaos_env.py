@@ -27,6 +27,11 @@ _SETTINGS: Final[tuple[LiteralString, ...]] = (
 INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """,
+    # nobody holds sockets while processes are killed: what the parties say counts, and settlement waits for nothing
+    """
+INSERT INTO settings (key, value) VALUES ('evidence', 'claimed'), ('evidence_grace_seconds', '0')
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+""",
     "UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'",
     "UPDATE limits SET most = 1000000",  # a handful of people do in minutes what others do in years
     "INSERT INTO settings (key, value) VALUES ('withdrawn_payments_per_day', '1000000')",

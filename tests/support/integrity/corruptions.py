@@ -208,9 +208,9 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "late_evidence_ignored": [
         (
             (
-                "UPDATE session_presence SET until = since + interval '1 s', closed_at ="
-                " (SELECT max(occurred_at) + interval '1 ms' FROM session_events WHERE session_id = '{completed by card}')"
-                " WHERE session_id = '{completed by card}'"
+                "UPDATE session_presence p SET until = p.since + interval '1 s', closed_at ="
+                " (SELECT max(e.occurred_at) + interval '1 ms' FROM session_events e WHERE e.session_id = p.session_id)"
+                " WHERE p.session_id = '{completed by card}'"
             ),
         ),
     ],

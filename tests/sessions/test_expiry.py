@@ -399,3 +399,23 @@ def test_a_request_whose_last_mechanic_was_deleted_opens_to_everybody(world: Wor
     world.owner.execute("DELETE FROM mechanics WHERE id = %s", (mechanic.id,))
     assert swept(world) == {"opened_to_all": 1}
     assert sees(world, other) == [created.session_id]
+
+
+@pytest.mark.parametrize("what", ["orphans", "ended"])
+def test_one_that_cannot_be_swept_keeps_no_other_from_it(world: World, what: str) -> None:
+    stuck, other = (
+        [world.queued().session_id for _ in range(2)]
+        if what == "orphans"
+        else [world.live(world.mechanic(), new_id()).session_id for _ in range(2)]
+    )
+    world.owner.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$"
+    )
+    world.owner.execute(
+        f"CREATE TRIGGER refuse BEFORE UPDATE ON sessions FOR EACH ROW WHEN (OLD.id = '{stuck}')"
+        " EXECUTE FUNCTION refuse()".encode()
+    )
+    world.let_time_pass(4 * 3600)
+    assert swept(world) == {what: 1}
+    assert world.status(other) in {"expired", "completed"}
+    assert world.status(stuck) in {"pending", "live"}

@@ -48,7 +48,7 @@ class SettlementNotHeld(Conflict):
 
     def __init__(self, outcome: str | None) -> None:
         detail = "Nobody has to decide about this session's money." if outcome is None else f"It is decided: {outcome}."
-        super().__init__(detail, outcome=outcome)
+        super().__init__(detail, outcome=outcome or "none")
 
 
 _DECIDE: Final[LiteralString] = """

@@ -222,7 +222,7 @@ GUIDES: Final[Mapping[str, Guide]] = {
     "settlement-not-held": Guide(
         "The money of this session waits for nobody's decision, or somebody has decided otherwise.",
         "Look at the session: what is settled stays so. To move money all the same, do it in Stripe's dashboard.",
-        {"outcome": "The decision that stands; null: there is none."},
+        {"outcome": "The decision that stands: pay, refund or none."},
     ),
     "payout-over": Guide(
         "The payout cannot be held: it was sent, or its customer has all of it back.",

@@ -362,21 +362,17 @@ COMMENT ON FUNCTION public.blank_room(of_session uuid) IS 'Empties the words of 
 
 CREATE FUNCTION public.bring_due_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  changed integer;
+    AS $_$
 BEGIN
-  WITH due AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + lead_time()
-     ORDER BY customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
-    FROM due WHERE s.id = due.id AND s.status = 'scheduled';
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
+  RETURN sweep_each(ARRAY(
+    SELECT s.id FROM sessions s
+     WHERE s.ended_at IS NULL AND s.status = 'scheduled' AND s.scheduled_for <= now() + lead_time()
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED),
+    $sweep$ UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+             WHERE s.id = $1 AND s.status = 'scheduled' $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.bring_due_sessions(batch integer) IS 'Makes up to batch scheduled sessions pending, lead_time() ahead of their time; returns how many.';
 
@@ -1225,25 +1221,18 @@ COMMENT ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid
 
 CREATE FUNCTION public.end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  abandoned sessions;
-  changed integer := 0;
+    AS $_$
 BEGIN
-  FOR abandoned IN
-    SELECT s.* FROM sessions s JOIN intakes i ON i.id = s.id
+  RETURN sweep_each(ARRAY(
+    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
        AND (s.parted_at <= now() - parting_limit()
             OR s.started_at <= now() - make_interval(mins => i.max_minutes))
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED
-  LOOP
-    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL);
-    changed := changed + 1;
-  END LOOP;
-  RETURN changed;
+       FOR NO KEY UPDATE OF s SKIP LOCKED),
+    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s WHERE s.id = $1 AND s.status = 'live' $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
 
@@ -1469,41 +1458,33 @@ COMMENT ON FUNCTION public.evidence_class() IS 'What counts as having been toget
 
 CREATE FUNCTION public.expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  changed integer;
+    AS $_$
 BEGIN
-  WITH lapsed AS MATERIALIZED (
+  RETURN sweep_each(ARRAY(
     SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
      WHERE a.status = 'offered' AND a.offer_expires_at <= now()
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED)
-  UPDATE session_assignments a SET status = 'expired', actor = 'system:expire-orphans'
-    FROM lapsed WHERE a.id = lapsed.id AND a.status = 'offered' AND a.offer_expires_at <= now();
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
+       FOR NO KEY UPDATE OF s SKIP LOCKED),
+    $sweep$ UPDATE session_assignments a SET status = 'expired', actor = 'system:expire-orphans'
+             WHERE a.id = $1 AND a.status = 'offered' AND a.offer_expires_at <= now() $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.expire_lapsed_offers(batch integer) IS 'Ends up to batch offers past their deadline, which queues their sessions for the others; returns how many.';
 
 CREATE FUNCTION public.expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  expired integer;
+    AS $_$
 BEGIN
-  WITH orphan AS MATERIALIZED (
+  RETURN sweep_each(ARRAY(
     SELECT s.id FROM sessions s
      WHERE s.ended_at IS NULL AND orphaned_since(s) < now() - orphan_age()
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
-    FROM orphan WHERE s.id = orphan.id AND orphaned_since(s) < now() - orphan_age();
-  GET DIAGNOSTICS expired = ROW_COUNT;
-  RETURN expired;
+       FOR NO KEY UPDATE SKIP LOCKED),
+    $sweep$ UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
+             WHERE s.id = $1 AND orphaned_since(s) < now() - orphan_age() $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
 
@@ -3186,22 +3167,18 @@ COMMENT ON FUNCTION public.referral_stands() IS 'Keeps a customer''s first refer
 
 CREATE FUNCTION public.release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  changed integer;
+    AS $_$
 BEGIN
-  WITH deserted AS MATERIALIZED (
+  RETURN sweep_each(ARRAY(
     SELECT s.id FROM sessions s
      WHERE s.ended_at IS NULL AND s.status = 'waiting' AND s.accepted_at <= now() - absence_limit()
        AND deserted_since(s) <= now() - absence_limit()
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
-    FROM deserted d WHERE s.id = d.id AND deserted_since(s) <= now() - absence_limit();
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
+       FOR NO KEY UPDATE SKIP LOCKED),
+    $sweep$ UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+             WHERE s.id = $1 AND deserted_since(s) <= now() - absence_limit() $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not been there for absence_limit() since the accept (or the scheduled time, or their last leaving); returns how many.';
 
@@ -3833,6 +3810,31 @@ CREATE FUNCTION public.summary_wait() RETURNS interval
 $$;
 
 COMMENT ON FUNCTION public.summary_wait() IS 'How long after the end a summary waits for the mechanic to confirm the notes.';
+
+CREATE FUNCTION public.sweep_each(ids uuid[], change text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  one uuid;
+  changed integer := 0;
+  moved integer;
+BEGIN
+  FOREACH one IN ARRAY coalesce(ids, '{}') LOOP
+    BEGIN
+      EXECUTE change USING one;
+      GET DIAGNOSTICS moved = ROW_COUNT;
+      SET CONSTRAINTS ALL IMMEDIATE; -- what would be refused at commit is refused here
+      SET CONSTRAINTS ALL DEFERRED;
+      changed := changed + moved;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'a sweep left % behind: % %', one, SQLSTATE, SQLERRM; -- alerts and verify find it
+    END;
+  END LOOP;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.sweep_each(ids uuid[], change text) IS 'Runs a statement, whose $1 is an id, for each id by itself: one that fails is left behind with a warning and keeps no other from being swept. Returns how many rows changed.';
 
 CREATE FUNCTION public.tell_due_summaries(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER

@@ -1,0 +1,93 @@
+"""Two people talk under `witnessed`, as it is by default: real sockets, words over HTTP, and the evidence of it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from autodoctor.ids import new_id
+from support.account import Account, Caller
+from support.account_settings import AccountSettings
+from support.events.feed_client import FeedClient
+from support.wait import wait_until
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    return AccountSettings(evidence="witnessed")
+
+
+@pytest.fixture
+def sockets() -> Iterator[ExitStack]:
+    """Holds sockets open for as long as the test runs."""
+    with ExitStack() as sockets:
+        yield sockets
+
+
+def accepted(account: Account, customer: Caller, mechanic: Caller) -> str:
+    """The path of a session that the mechanic has accepted."""
+    intake = account.queued(customer)
+    mechanic.post(f"/api/mechanic/assignments/{intake['assignmentId']}/accept")
+    return f"/api/sessions/{intake['sessionId']}"
+
+
+def connected(sockets: ExitStack, caller: Caller) -> tuple[FeedClient, str]:
+    """An open socket of the caller, and the id by which a join names it."""
+    client = sockets.enter_context(FeedClient.of(caller))
+    client.send({"action": "identify"})
+    return client, str(client.wait_for_type("connected").payload["connectionId"])
+
+
+def come(sockets: ExitStack, caller: Caller, session: str, words: str) -> FeedClient:
+    """Enter the room and say something."""
+    client, connection_id = connected(sockets, caller)
+    caller.post(f"{session}/join", {"connectionId": connection_id})
+    caller.post(f"{session}/messages", {"clientId": str(new_id()), "text": words}, 201)
+    return client
+
+
+def test_a_talk_that_witnesses_saw_is_completed(account: Account, sockets: ExitStack) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    session = accepted(account, customer, mechanic)
+    mine = come(sockets, customer, session, "It squeals.")
+    come(sockets, mechanic, session, "Since when?")
+    account.world.let_time_pass(61)
+    before: dict[str, Any] = customer.get(session)["evidence"]
+    assert (before["class"], before["togetherSeconds"] >= 61) == ("witnessed", True)
+    mine.vanish()
+    id_ = UUID(session.rpartition("/")[2])
+    wait_until(lambda: account.world.one("SELECT NOT customer_present FROM sessions WHERE id = %s", id_))
+    ended = mechanic.post(f"{session}/end")
+    assert (ended["status"], ended["reason"], ended["endedBy"]) == ("completed", "billable", "mechanic")
+    shown = customer.get(session)
+    assert shown["endedBy"] == "mechanic"
+    assert [(each["role"], each["source"]) for each in shown["evidence"]["intervals"]] == [
+        ("customer", "room"),
+        ("mechanic", "room"),
+    ]
+    assert shown["evidence"]["togetherSeconds"] == shown["durationSeconds"] >= 61
+    events = [each["event"] for each in shown["timeline"]]
+    assert events.index("customer.left") < events.index("session.completed")
+
+
+def test_joins_alone_are_no_talk(account: Account) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    session = accepted(account, customer, mechanic)
+    for caller in (customer, mechanic):
+        caller.post(f"{session}/join")
+    account.world.let_time_pass(68)
+    ended = customer.post(f"{session}/end")
+    assert (ended["status"], ended["reason"], ended["durationSeconds"]) == ("cancelled", "no_talk", 0)
+    refused = account.admin().post(f"/api/admin{session[4:]}/decide", {"outcome": "pay", "note": "Please."}, 409)
+    assert refused["type"] == "/problems/settlement-not-held"
+
+
+def test_a_join_names_a_connection_of_ones_own(account: Account, sockets: ExitStack) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    session = accepted(account, customer, mechanic)
+    _, theirs = connected(sockets, mechanic)
+    for named in (theirs, "L0SM9cOFvHcCIhw="):
+        refused = customer.post(f"{session}/join", {"connectionId": named}, 422)
+        assert [each["pointer"] for each in refused["errors"]] == ["/connectionId"]

@@ -30,7 +30,12 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("mail_suppressions.feedback", "payout_reversals.dispute_id", "payout_reversals.idempotency_key"),
         *("payout_reversals.last_error", "payout_reversals.stripe_reversal_id", "payouts.idempotency_key"),
         *("payouts.last_error", "payouts.stripe_transfer_id", "refunds.idempotency_key", "refunds.last_error"),
-        *("refunds.stripe_refund_id", "stripe_disputes.id", "stripe_disputes.payment_intent_id"),
+        *(
+            "refunds.stripe_refund_id",
+            "stripe_disputes.currency",
+            "stripe_disputes.id",
+            "stripe_disputes.payment_intent_id",
+        ),
         *("stripe_disputes.status", "stripe_events.account", "stripe_events.id", "stripe_events.object_id"),
         *("stripe_events.outcome", "stripe_events.type", "stripe_refunds.id", "stripe_refunds.payment_intent_id"),
     ),
@@ -42,8 +47,9 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("session_assignment_events.data", "session_assignment_events.from_status"),
         *("session_assignment_events.to_status", "session_events.actor", "session_events.data"),
         *("session_events.from_status", "session_events.to_status", "session_presence.witness", "settlements.facts"),
+        "settlement_holds.facts",
     ),
-    "an operator's words about a booking": ("ledger_transfer.reason",),
+    "an operator's words about a booking": ("ledger_transfer.reason", "payout_holds.note", "settlement_holds.note"),
     "the import's own words about an old row, and where that was": (
         *("legacy_rows.note", "legacy_rows.row_key", "legacy_rows.table_name"),
     ),
@@ -55,8 +61,8 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
 """The columns whose words an erasure leaves, by reason."""
 NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "every column of words has a check that allows a few only, or there is none": (
-        *("credit_balances", "notification_locales", "rooms", "session_assignments", "session_participants"),
-        *("session_summaries", "sessions", "settlements_due"),
+        *("address_confirmations", "confirmed_addresses", "credit_balances", "late_replies", "notification_locales"),
+        *("rooms", "session_assignments", "session_participants", "session_summaries", "sessions", "settlements_due"),
     ),
     "the erasure itself writes it": ("erasures",),
     "runs, alerts and changes of staff: ids, counts and cents": (
@@ -95,6 +101,8 @@ INSERT INTO feed (seq, event_id, type, session_id, session_seq, status)
 SELECT 1, new_id(), 'session_updated', id, 1, status FROM sessions LIMIT 1;
 INSERT INTO session_notes (session_id, mechanic_id, version, text)
 SELECT id, mechanic_id, 1, '' FROM sessions WHERE mechanic_id IS NOT NULL;
+INSERT INTO settlement_holds (session_id, demanded, facts, outcome, note, decided_at, decided_by, change_id)
+SELECT id, 'cancelled', '{}', 'pay', 'seen', now(), new_id(), new_id() FROM sessions LIMIT 1;
 INSERT INTO end_explanations (session_id, text) SELECT id, 'Sorry' FROM sessions LIMIT 1;
 INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT id, 1, 'session.live', '{}', 'refused' FROM sessions LIMIT 1;

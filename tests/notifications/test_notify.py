@@ -67,7 +67,7 @@ def test_each_step_is_mailed_as_it_happens(mail_env: MailEnv, customer: UUID) ->
     mail_env.tell(mail_env.event(created.session_id, "session.ended"))
     assert mail_env.ses.kinds == ["request_received", "mechanic_assigned", "session_cancelled"]
     assert "Nothing" not in mail_env.ses.asked[2]["Content"]["Simple"]["Subject"]["Data"]
-    assert "nobody joined" in mail_env.ses.asked[2]["Content"]["Simple"]["Body"]["Text"]["Data"]
+    assert "withdrawn before the session started" in mail_env.ses.asked[2]["Content"]["Simple"]["Body"]["Text"]["Data"]
 
 
 def test_an_event_delivered_three_times_and_shuffled_is_told_once(mail_env: MailEnv, customer: UUID) -> None:
@@ -127,7 +127,7 @@ def test_a_cancellation_says_what_becomes_of_the_money(
     body = mail_env.ses.asked[0]["Content"]["Simple"]["Body"]
     assert said in body["Text"]["Data"]
     assert said in body["Html"]["Data"]
-    assert "withdrawn before a mechanic accepted" in body["Text"]["Data"]
+    assert "withdrawn before the session started" in body["Text"]["Data"]
 
 
 def test_an_expired_session_is_a_cancellation(mail_env: MailEnv, customer: UUID) -> None:

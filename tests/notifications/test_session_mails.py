@@ -46,16 +46,23 @@ def mails(mail_env: MailEnv) -> list[tuple[str, str, str]]:
 
 
 def write(mail_env: MailEnv, session_id: UUID, *lines: tuple[Mechanic | None, str | None]) -> None:
-    """Have messages in the room, one a minute from half past nine on: of a mechanic, or (None) of the customer."""
-    for seq, (mechanic, text) in enumerate(lines, start=1):
+    """Have more messages in the room, one a minute from half past nine on: of a mechanic, or (None) of the customer."""
+    latest: int = mail_env.one("SELECT coalesce(max(seq), 0) FROM session_messages WHERE session_id = %s", session_id)
+    for minute, (mechanic, text) in enumerate(lines, start=1):
         mail_env.owner.execute(
             "INSERT INTO session_messages"
             " (session_id, seq, at, client_id, mechanic_id, attachment_id, role, kind, text)"
-            " VALUES (%(session)s, %(seq)s, '2026-03-01 09:30Z'::timestamptz + make_interval(mins => %(seq)s),"
+            " VALUES (%(session)s, %(seq)s, '2026-03-01 09:30Z'::timestamptz + make_interval(mins => %(minute)s),"
             " new_id(), %(mechanic)s, CASE WHEN %(text)s::text IS NULL THEN new_id() END,"
             " CASE WHEN %(mechanic)s::uuid IS NULL THEN 'customer' ELSE 'mechanic' END,"
             " CASE WHEN %(text)s::text IS NULL THEN 'file' ELSE 'text' END, %(text)s)",
-            {"session": session_id, "seq": seq, "mechanic": mechanic and mechanic.id, "text": text},
+            {
+                "session": session_id,
+                "seq": latest + minute,
+                "minute": minute,
+                "mechanic": mechanic and mechanic.id,
+                "text": text,
+            },
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from autodoctor.operations.smoke import Deployment, Outcome, smoke
+from autodoctor.operations.smoke import Deployment, SmokeOutcome, smoke
 from localcloud.messaging.redrive import local_deployment
 from support.account import Account
 
@@ -15,7 +15,7 @@ def deployment(account: Account) -> Deployment:
     return local_deployment(account.cloud.api_url, account.cloud.realtime_url)
 
 
-def outcomes(deployment: Deployment, token: str | None) -> dict[str, Outcome]:
+def outcomes(deployment: Deployment, token: str | None) -> dict[str, SmokeOutcome]:
     return {each.check: each for each in smoke(deployment, token)}
 
 

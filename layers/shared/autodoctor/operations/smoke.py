@@ -49,7 +49,7 @@ class Deployment:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SmokeOutcome:
     """The outcome of one check: its name, how it ended, and what was found."""
 
     check: str
@@ -92,7 +92,7 @@ def stack_deployment(stack: str, region: str | None) -> Deployment:
     return Deployment(api_url, feed_url, bus, migrate_function, account, session.client("events"), functions, ringing)
 
 
-def smoke(deployment: Deployment, token: str | None) -> Iterator[Outcome]:
+def smoke(deployment: Deployment, token: str | None) -> Iterator[SmokeOutcome]:
     """Make every check, one after the other, also after one that went wrong.
 
     Args:
@@ -111,13 +111,13 @@ def smoke(deployment: Deployment, token: str | None) -> Iterator[Outcome]:
     }
     for name, check in checks.items():
         try:
-            yield Outcome(name, "ok", check())
+            yield SmokeOutcome(name, "ok", check())
         except Skipped as skipped:
-            yield Outcome(name, "skipped", str(skipped))
+            yield SmokeOutcome(name, "skipped", str(skipped))
         except Wrong as wrong:
-            yield Outcome(name, "wrong", str(wrong))
+            yield SmokeOutcome(name, "wrong", str(wrong))
         except Exception as failure:  # noqa: BLE001 (the other checks are still to be made; this one has failed)
-            yield Outcome(name, "wrong", f"{type(failure).__name__}: {failure}")
+            yield SmokeOutcome(name, "wrong", f"{type(failure).__name__}: {failure}")
 
 
 def _answers(deployment: Deployment) -> str:

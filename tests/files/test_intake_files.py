@@ -35,8 +35,8 @@ def belongs_to(world: World, file: UUID) -> tuple[UUID | None, int | None]:
 def test_a_card_that_is_paid_takes_its_files_into_the_session(checkout_env: CheckoutEnv) -> None:
     world, customer = checkout_env.world, new_id()
     file = attachment(world, customer)
-    opened = checkout_env.ask(customer, attachmentIds=[file], **SIGNED)
-    assert checkout_env.ask(customer, attachmentIds=[file], **SIGNED) == opened
+    opened = checkout_env.ask(customer, None, **SIGNED, attachmentIds=[file])
+    assert checkout_env.ask(customer, None, **SIGNED, attachmentIds=[file]) == opened
     assert belongs_to(world, file) == (opened.intake_id, 1)
     checkout_env.stripe.pay(checkout_env.page(opened))
     checkout_env.tell("checkout.session.completed")
@@ -122,7 +122,7 @@ def test_what_a_file_is_and_where_it_belongs_is_fixed(world: World, change: str)
     file = attachment(world, customer)
     world.pending(customer, attachmentIds=[file])
     with pytest.raises(psycopg.DatabaseError) as refused:
-        world.owner.execute(f"UPDATE attachments SET {change} WHERE id = %s", [file])  # type: ignore[arg-type]
+        world.owner.execute(f"UPDATE attachments SET {change} WHERE id = %s", [file])
     assert refused.value.sqlstate in {"AD004", "23514"}
 
 

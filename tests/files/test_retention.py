@@ -19,14 +19,16 @@ INSERT INTO settings (key, value) VALUES ('retain_messages_days', '2'), ('retain
 
 
 class Bucket:
-    """What the sweep asked to delete; refuses while it is `closed`."""
+    """What the sweep asked to delete; refuses the keys that are `kept`."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
-        self.closed = False
+        self.kept: set[str] = set()
+        self.asked = 0
 
     def remove(self, key: str) -> None:
-        if self.closed:
+        self.asked += 1
+        if key in self.kept:
             raise ServiceRefused("s3", "DeleteObject", 503, "SlowDown")
         self.removed.append(key)
 
@@ -117,12 +119,34 @@ def test_an_object_is_deleted_until_s3_says_so(world: World) -> None:
     file = attachment(world, new_id())
     world.owner.execute("UPDATE attachments SET state = 'refused' WHERE id = %s", [file])
     bucket = Bucket()
-    bucket.closed = True
-    with pytest.raises(ServiceRefused):
+    bucket.kept = {f"uploads/{file}.png"}
+    with pytest.raises(ExceptionGroup):
         swept(world, bucket)
-    bucket.closed = False
+    bucket.kept = set()
     assert (swept(world, bucket).removed, bucket.removed) == (1, [f"uploads/{file}.png"])
     assert (swept(world, bucket).removed, len(bucket.removed)) == (0, 1)
+
+
+def test_an_object_that_is_not_deleted_holds_up_no_other(world: World) -> None:
+    files = [attachment(world, new_id()) for _ in range(3)]
+    for file in files:
+        world.owner.execute("UPDATE attachments SET state = 'gone' WHERE id = %s", [file])
+    bucket = Bucket()
+    bucket.kept = {f"uploads/{files[0]}.png"}
+    with pytest.raises(ExceptionGroup):
+        swept(world, bucket)
+    assert bucket.removed == [f"uploads/{file}.png" for file in files[1:]]
+
+
+def test_a_bucket_that_refuses_everything_is_asked_three_times(world: World) -> None:
+    files = [attachment(world, new_id()) for _ in range(5)]
+    for file in files:
+        world.owner.execute("UPDATE attachments SET state = 'gone' WHERE id = %s", [file])
+    bucket = Bucket()
+    bucket.kept = {f"uploads/{file}.png" for file in files}
+    with pytest.raises(ExceptionGroup):
+        swept(world, bucket)
+    assert bucket.asked == 3
 
 
 def test_a_run_without_time_leaves_the_rest_to_the_next(world: World) -> None:

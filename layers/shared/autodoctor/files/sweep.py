@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from typing import Final, LiteralString
+from uuid import UUID  # noqa: TC003 - annotates a local variable
 
-from autodoctor.db import Database
+from autodoctor.aws.errors import AwsError
+from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.web.schemas import ResponseModel
 
 BATCH: Final = 200
 MARGIN_SECONDS: Final = 8.0
 """For the deletion that is under way when time runs short."""
+MOST_FAILURES: Final = 3
+"""So many deletions in a run may fail before it stops asking S3."""
 
 type Remove = Callable[[str], None]
 """Deletes an object by its key; one that is not there counts as deleted."""
@@ -19,7 +23,8 @@ _OLD: Final[LiteralString] = "SELECT forget_old_files(%(batch)s) AS changed"
 _OLD_MESSAGES: Final[LiteralString] = "SELECT forget_old_messages(%(batch)s) AS changed"
 _UNWANTED: Final[LiteralString] = """
 SELECT id, object_key FROM attachments
- WHERE removed_at IS NULL AND state IN ('refused', 'gone') ORDER BY state_since LIMIT %(batch)s
+ WHERE removed_at IS NULL AND state IN ('refused', 'gone') AND id <> ALL (%(failed)s::uuid[])
+ ORDER BY state_since LIMIT %(batch)s
 """
 _REMOVED: Final[LiteralString] = """
 UPDATE attachments SET removed_at = clock_timestamp() WHERE id = %(id)s AND removed_at IS NULL
@@ -51,20 +56,37 @@ def sweep_files(database: Database, remove: Remove, seconds_left: SecondsLeft) -
     run twice, and in parallel.
 
     Raises:
-        AwsError: S3 refused a deletion, or did not answer; the next run goes on.
+        ExceptionGroup: S3 refused deletions, or did not answer; the others were made, the next run tries these again.
     """
     late = _in_batches(database, _LATE, seconds_left)
     old = _in_batches(database, _OLD, seconds_left)
     emptied = _in_batches(database, _OLD_MESSAGES, seconds_left)
-    removed = 0
-    while seconds_left() > MARGIN_SECONDS and (unwanted := database.all(_UNWANTED, {"batch": BATCH})):
-        for each in unwanted:
-            if seconds_left() <= MARGIN_SECONDS:
-                break
-            remove(each["object_key"])
-            removed += database.execute(_REMOVED, {"id": each["id"]})
+    removed = _remove_unwanted(database, remove, seconds_left)
     unscanned: int = database.all(_UNSCANNED, {})[0]["files"]
     return FilesSwept(late=late, old=old, emptied=emptied, removed=removed, unscanned=unscanned)
+
+
+def _remove_unwanted(database: Database, remove: Remove, seconds_left: SecondsLeft) -> int:
+    failures: dict[UUID, AwsError] = {}
+    removed = 0
+
+    def unwanted() -> list[Row]:
+        enough = seconds_left() <= MARGIN_SECONDS or len(failures) >= MOST_FAILURES
+        return [] if enough else database.all(_UNWANTED, {"batch": BATCH, "failed": list(failures)})
+
+    while rows := unwanted():
+        for row in rows:
+            if seconds_left() <= MARGIN_SECONDS or len(failures) >= MOST_FAILURES:
+                break
+            try:
+                remove(row["object_key"])
+            except AwsError as failure:  # of this object, perhaps: it must not hold up the others
+                failures[row["id"]] = failure
+            else:
+                removed += database.execute(_REMOVED, {"id": row["id"]})
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} files were not deleted", list(failures.values()))
+    return removed
 
 
 def _in_batches(database: Database, statement: LiteralString, seconds_left: SecondsLeft) -> int:

@@ -36,7 +36,7 @@ def test_builds_the_event_of_a_request(engine: Engine) -> None:
     context = event["requestContext"]
     assert event["version"] == "2.0"
     assert event["routeKey"] == context["routeKey"] == "ANY /public/{proxy+}"
-    assert event["rawPath"] == "/public/a/b%20c"
+    assert event["rawPath"] == "/public/a/b c"
     assert event["rawQueryString"] == "x=1&y=%C3%A9&x=2&empty="
     assert event["queryStringParameters"] == {"x": "1,2", "y": "é", "empty": ""}
     assert event["pathParameters"] == {"proxy": "a/b c"}
@@ -48,7 +48,7 @@ def test_builds_the_event_of_a_request(engine: Engine) -> None:
     assert context["requestId"] == answer.headers["apigw-requestid"]
     assert context["http"] == {
         "method": "POST",
-        "path": "/public/a/b%20c",
+        "path": "/public/a/b c",
         "protocol": "HTTP/1.1",
         "sourceIp": "127.0.0.1",
         "userAgent": "test/1",

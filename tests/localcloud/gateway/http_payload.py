@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from localcloud.gateway.authorizer import Authorization
 from localcloud.gateway.routing import Match
@@ -52,6 +52,9 @@ def event_of(request: HttpRequest, match: Match, authorization: Authorization | 
     headers = _headers(request)
     now = time.time()
     host = headers.get("host", "")
+    path = unquote(
+        request.path
+    )  # AWS hands on the path decoded, though the event calls it raw (aws-lambda-dotnet#1901)
     context: dict[str, object] = {
         "accountId": ACCOUNT,
         "apiId": _API_ID,
@@ -59,7 +62,7 @@ def event_of(request: HttpRequest, match: Match, authorization: Authorization | 
         "domainPrefix": host.partition(".")[0],
         "http": {
             "method": request.method,
-            "path": request.path,
+            "path": path,
             "protocol": request.protocol,
             "sourceIp": request.source_ip,
             "userAgent": headers.get("user-agent", ""),
@@ -75,7 +78,7 @@ def event_of(request: HttpRequest, match: Match, authorization: Authorization | 
     event: dict[str, object] = {
         "version": "2.0",
         "routeKey": match.route.key,
-        "rawPath": request.path,
+        "rawPath": path,
         "rawQueryString": request.query,
         "headers": headers,
         "requestContext": context,

@@ -79,7 +79,8 @@ def _context(link: Link, route_key: str, event_type: str, request_id: str) -> di
         "stage": link.stage,
         "connectedAt": link.connected_at,
         "requestTimeEpoch": int(now * 1000),
-        "identity": {"userAgent": link.user_agent, "sourceIp": link.source_ip},
+        # Without User-Agent of the client AWS has no such key.
+        "identity": {**({"userAgent": link.user_agent} if link.user_agent else {}), "sourceIp": link.source_ip},
         "requestId": request_id,
         "domainName": link.domain_name,
         "connectionId": link.connection_id,

@@ -49,7 +49,12 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("session_events.from_status", "session_events.to_status", "session_presence.witness", "settlements.facts"),
         "settlement_holds.facts",
     ),
-    "an operator's words about a booking": ("ledger_transfer.reason", "payout_holds.note", "settlement_holds.note"),
+    "an operator's words about a booking or a payout": (
+        *("ledger_transfer.reason", "payout_holds.note", "settlement_holds.note"),
+    ),
+    "what an admin changed; of people only which columns": (
+        *("admin_changes.after", "admin_changes.before", "admin_changes.changed", "admin_changes.subject"),
+    ),
     "the import's own words about an old row, and where that was": (
         *("legacy_rows.note", "legacy_rows.row_key", "legacy_rows.table_name"),
     ),
@@ -66,7 +71,7 @@ NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "the erasure itself writes it": ("erasures",),
     "runs, alerts and changes of staff: ids, counts and cents": (
-        *("admin_changes", "health_alerts", "legacy_imports", "reconcile_runs", "repairs", "schedule_runs"),
+        *("health_alerts", "legacy_imports", "reconcile_runs", "repairs", "schedule_runs"),
         *("stripe_movements", "stripe_statement", "verify_runs"),
     ),
 }

@@ -63,6 +63,8 @@ MAY_INSERT = {
     "plans": {"code", "session_types", *TERMS},
     "credit_packs": {"code", *PACK},
     "mail_suppressions": {"address_hash", "reason", "at", "feedback"},
+    "confirmed_addresses": {"user_id", "address_hash"},
+    "address_confirmations": {"user_id", "address_hash", "token_hash", "expires_at"},
     "ledger_transfer": {
         *("key", "debit_account", "credit_account", "amount", "currency", "kind", "intake_id", "actor_id", "reason"),
     },
@@ -91,7 +93,7 @@ MAY_INSERT = {
     "stripe_statement": {"whole_until"},
     "reconcile_runs": {"started_at", "since", "finished", "found", "report"},
     "verify_runs": {"walk_id", "began_at", "stopped_in", "stopped_at", "findings", "report"},
-    **dict.fromkeys(("outbox_poison", "realtime_tickets", "realtime_connections", "feed", "schedule_runs")),
+    **dict.fromkeys(("realtime_tickets", "realtime_connections", "feed", "schedule_runs")),
 }
 MAY_UPDATE = {
     "attachments": {"session_id", "place", "state", "removed_at"},
@@ -114,6 +116,7 @@ MAY_UPDATE = {
     "outbox": {"attempts", "error"},
     "realtime_connections": {"ready", "queue_position", "seen_at"},
     "settlement_holds": {"outcome", "note", "decided_at", "decided_by", "change_id"},
+    "address_confirmations": {"token_hash", "expires_at"},
     "feed": {"sent_at"},
     "feed_head": {"seq", "pruned_through"},
     "settlements_due": {"retry_at"},
@@ -150,9 +153,7 @@ MAY_UPDATE = {
     "health_alerts": {"severity", "facts", "cleared_at", "opened_notified_at", "cleared_notified_at", "claimed_until"},
     "schedule_runs": {"started_at", "finished_at", "failed"},
 }
-MAY_DELETE = dict.fromkeys(
-    ("idempotency_keys", "outbox", "realtime_tickets", "realtime_connections", "feed", "settlements_due")
-)
+MAY_DELETE = dict.fromkeys(("idempotency_keys", "realtime_tickets", "realtime_connections", "feed", "settlements_due"))
 
 
 def quoted(text: str) -> set[str]:

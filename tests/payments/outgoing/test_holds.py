@@ -143,3 +143,52 @@ def test_a_suspended_mechanic_comes_back_to_a_live_session(world: World, mechani
     live = world.live(mechanic, new_id())
     put(world, mechanic, "suspended")
     assert join(world.app, mechanic.user_id, live.session_id).session_status == "live"
+
+
+DIVERT = "UPDATE mechanic_accounts SET stripe_account_id = 'acct_evil'"
+
+
+def test_another_destination_holds_what_is_owed_for_a_day(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
+    """A stolen password diverts no payout: its change is audited, and the hold asks a time that nobody can write."""
+    world = payout_env.world
+    payout_env.onboarded(mechanic)
+    payout_env.earned(mechanic)
+    world.app.execute(DIVERT, ())
+    assert rows(world, "SELECT kind, actor FROM admin_changes") == [
+        ("mechanic.destination_changed", "db:autodoctor_app")
+    ]
+    for meddling in (
+        "UPDATE payout_holds SET released_at = now()",
+        "UPDATE payouts SET state = 'due', waits_for = NULL, next_attempt_at = now()",
+    ):
+        world.app.execute(meddling, ())  # type: ignore[arg-type]
+        assert payout_env.payouts() == Sent()
+        assert payout_env.payout()["state"] == "held"
+    payout_env.earned(mechanic)  # what is earned meanwhile waits too
+    assert payout_env.payouts() == Sent()
+    assert world.one("SELECT count(*) FROM payouts WHERE state = 'held'") == 2
+    world.owner.execute("UPDATE mechanic_accounts SET destination_changed_at = now() - interval '25 hours'")
+    assert world.one("SELECT release_destination_holds()") == 1
+    assert world.one("SELECT count(*) FROM payouts WHERE state = 'due'") == 2
+    assert violations(world.owner) == []
+
+
+def test_two_steps_to_another_destination_are_a_change_too(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
+    world = payout_env.world
+    payout_env.onboarded(mechanic)
+    world.app.execute(
+        "UPDATE mechanic_accounts SET stripe_account_id = NULL, transfers_enabled = false, payouts_enabled = false,"
+        " details_submitted = false",
+        (),
+    )
+    world.owner.execute("UPDATE mechanic_accounts SET destination_changed_at = now() - interval '25 hours'")
+    world.app.execute(DIVERT, ())
+    assert world.one("SELECT destination_is_new(%s)", mechanic.id) is True
+    assert world.one("SELECT count(*) FROM admin_changes") == 2
+
+
+def test_a_mechanic_s_first_account_holds_nothing(payout_env: PayoutEnv, mechanic: Mechanic) -> None:
+    payout_env.earned(mechanic)
+    payout_env.onboarded(mechanic)
+    payout_env.later()
+    assert payout_env.payouts() == Sent(sent=1)

@@ -52,6 +52,10 @@ SCHEMA: Final[dict[str, list[Corruption]]] = {
     ],
 }
 
+_NAMELESS: Final = """
+INSERT INTO admin_changes (id, actor, kind, subject, changed, before, after)
+VALUES (new_id(), 'db:autodoctor_app', 'plan.changed', 'free', '{{name}}', '{{}}', '{{}}')
+"""
 _NOW: Final = "clock_timestamp()"
 _A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
 
@@ -312,6 +316,13 @@ ROWS: Final[dict[str, list[Corruption]]] = {
         ("UPDATE session_assignments SET urgent = true WHERE session_id = '{queued}'",),
         ("UPDATE sessions SET scheduled_for = NULL WHERE id = '{scheduled}'",),
     ],
+    "change_by_nobody": [(_NAMELESS,)],
+    "role_setting": [
+        ("ALTER ROLE autodoctor_app SET search_path = 'evil'",),
+        ("ALTER ROLE autodoctor_app SET statement_timeout = 0",),
+        ("ALTER ROLE autodoctor_app RESET lock_timeout",),
+    ],
+    "large_object": [("SELECT lo_create(4711)", "ALTER LARGE OBJECT 4711 OWNER TO autodoctor_app")],
     # --- files
     "upload_late": [(f"UPDATE attachments SET expires_at = {_A_DAY_AGO} WHERE state = 'promised'",)],
     "file_unscanned": [(f"UPDATE attachments SET state_since = {_A_DAY_AGO} WHERE state = 'scanning'",)],

@@ -13,7 +13,7 @@ from autodoctor.web.paging import id_of, page_size
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 type PayoutState = Literal["due", "held", "sending", "sent", "failed", "reversed", "cancelled"]
-type HoldReason = Literal["operator", "suspended", "escalation", "disputed_credits"]
+type HoldReason = Literal["operator", "suspended", "escalation", "disputed_credits", "destination"]
 
 STATES: Final[tuple[str, ...]] = get_args(PayoutState.__value__)
 

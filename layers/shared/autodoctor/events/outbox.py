@@ -24,13 +24,7 @@ UPDATE outbox SET attempts = coalesce(attempts, 0) + 1, error = %(error)s
  WHERE subject_id = %(subject_id)s AND id = %(id)s
 """
 
-_SET_ASIDE: Final[LiteralString] = """
-WITH poison AS (
-  DELETE FROM outbox WHERE subject_id = %(subject_id)s AND id = %(id)s RETURNING subject_id, id, type, payload
-)
-INSERT INTO outbox_poison (subject_id, id, type, payload, error)
-SELECT subject_id, id, type, payload, %(error)s FROM poison
-"""
+_SET_ASIDE: Final[LiteralString] = "SELECT set_event_aside(%(subject_id)s, %(id)s, %(error)s)"
 
 _BACKLOG: Final[LiteralString] = """
 SELECT (SELECT count(*) FROM outbox) AS depth,

@@ -284,9 +284,17 @@ DECLARE
   of_the_change text[] := '{change_id,changed_by}';
   is_now jsonb := to_jsonb(NEW) - of_the_change;
   was jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) - of_the_change ELSE '{}' END;
+  named boolean := NEW.change_id IS NOT NULL AND NEW.changed_by IS NOT NULL;
 BEGIN
-  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
-  SELECT NEW.change_id, NEW.changed_by, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
+  IF TG_OP = 'UPDATE' THEN
+    named := named AND NEW.change_id IS DISTINCT FROM OLD.change_id;
+  END IF;
+  IF NOT named AND session_user <> 'autodoctor_app' THEN
+    RETURN NULL; -- the owner's own
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, actor, kind, subject, changed, before, after)
+  SELECT CASE WHEN named THEN NEW.change_id ELSE new_id() END, CASE WHEN named THEN NEW.changed_by END,
+         CASE WHEN NOT named THEN 'db:' || session_user END, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
          is_now ->> TG_ARGV[1], d.changed, d.before, d.after
     FROM changed_columns(was, is_now, TG_ARGV[2]::text[]) AS d
    WHERE d.changed IS NOT NULL;
@@ -294,7 +302,25 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes for a change with a change_id and a changed_by. Arguments: the kind of the row, the key column, the columns of personal data.';
+COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes: for a change with a change_id and a changed_by, and for one of the application''s role that names nobody. Arguments: the kind of the row, the key column, the columns of personal data.';
+
+CREATE FUNCTION public.audit_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM ledger_transfer t WHERE t.key = NEW.key) THEN
+    RETURN NEW; -- the unique key, or ON CONFLICT, decides
+  END IF;
+  NEW.change_id := new_id();
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  VALUES (NEW.change_id, NEW.actor_id, 'credits.granted', NEW.credit_account, '{credits}', '{}',
+          jsonb_build_object('credits', NEW.amount, 'key', NEW.key));
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.audit_grant() IS 'Writes the row of admin_changes for a grant of credits.';
 
 CREATE FUNCTION public.availability_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1191,6 +1217,55 @@ $$;
 
 COMMENT ON FUNCTION public.deserted_since(session public.sessions) IS 'Since when a waiting session has been without its mechanic: the accept, the time it is wanted for, or when they were last there. Null: the mechanic is there, or nobody waits.';
 
+CREATE FUNCTION public.destination_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  -- the first account of a mechanic changes nothing: there was none to lead money away from
+  IF OLD.stripe_account_id IS NOT NULL OR OLD.destination_changed_at IS NOT NULL OR OLD.former_account_ids <> '{}' THEN
+    NEW.destination_changed_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.destination_changes() IS 'Notes when a mechanic''s account is changed, by whomever.';
+
+CREATE FUNCTION public.destination_hold() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT make_interval(hours => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = 'destination_hold_hours'), 24))
+$$;
+
+COMMENT ON FUNCTION public.destination_hold() IS 'How long a mechanic''s payouts wait after their account was changed: the settings table (destination_hold_hours), then 24 hours.';
+
+CREATE FUNCTION public.destination_holds_payouts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM hold_payout(p.id, 'destination') FROM payouts p
+   WHERE p.mechanic_id = NEW.mechanic_id AND p.state IN ('due', 'held', 'sending', 'failed');
+  INSERT INTO admin_changes (id, actor, kind, subject, changed, before, after)
+  VALUES (new_id(), 'db:' || session_user, 'mechanic.destination_changed', NEW.mechanic_id::text, '{stripe_account_id}',
+          jsonb_strip_nulls(jsonb_build_object('stripe_account_id', OLD.stripe_account_id)),
+          jsonb_strip_nulls(jsonb_build_object('stripe_account_id', NEW.stripe_account_id)));
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.destination_holds_payouts() IS 'Holds what a mechanic is owed, and audits where it would go from now on.';
+
+CREATE FUNCTION public.destination_is_new(mechanic uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT EXISTS (SELECT FROM mechanic_accounts a
+                  WHERE a.mechanic_id = mechanic AND a.destination_changed_at > now() - destination_hold())
+$$;
+
+COMMENT ON FUNCTION public.destination_is_new(mechanic uuid) IS 'Whether the mechanic''s account was changed less than destination_hold() ago.';
+
 CREATE FUNCTION public.dispute_is_behind(status text, withdrawn bigint, reinstated bigint, booked text, booked_cents bigint) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -1912,9 +1987,10 @@ CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
   SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)
+      OR destination_is_new((SELECT p.mechanic_id FROM payouts p WHERE p.id = payout))
 $$;
 
-COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold.';
+COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold, or its destination is new.';
 
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -2131,7 +2207,8 @@ $$;
 COMMENT ON FUNCTION public.mailbox_hash(address text) IS 'address_hash() of the mailbox behind an address: without the part after a plus sign, which its owner chooses freely.';
 
 CREATE FUNCTION public.mark_published(subjects uuid[], ids bigint[]) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET lock_timeout TO '200ms'
     AS $$
 DECLARE
@@ -2148,7 +2225,8 @@ $$;
 COMMENT ON FUNCTION public.mark_published(subjects uuid[], ids bigint[]) IS 'Removes published events; returns how many. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION public.mark_published_of(subject uuid, ids bigint[]) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET lock_timeout TO '200ms'
     AS $$
 DECLARE
@@ -2674,6 +2752,9 @@ BEGIN
   IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
     PERFORM hold_payout(NEW.id, 'suspended');
   END IF;
+  IF destination_is_new(NEW.mechanic_id) THEN
+    PERFORM hold_payout(NEW.id, 'destination');
+  END IF;
   IF NEW.kind = 'escalation' AND NOT EXISTS (
        SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
     RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
@@ -3182,6 +3263,31 @@ $_$;
 
 COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not been there for absence_limit() since the accept (or the scheduled time, or their last leaving); returns how many.';
 
+CREATE FUNCTION public.release_destination_holds(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  released integer;
+BEGIN
+  WITH over AS MATERIALIZED (
+    SELECT h.payout_id FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
+     WHERE h.reason = 'destination' AND h.released_at IS NULL AND NOT destination_is_new(p.mechanic_id)
+     LIMIT batch
+       FOR NO KEY UPDATE OF h SKIP LOCKED)
+  UPDATE payout_holds h SET released_at = clock_timestamp() FROM over
+   WHERE h.payout_id = over.payout_id AND h.reason = 'destination' AND h.released_at IS NULL;
+  GET DIAGNOSTICS released = ROW_COUNT;
+  -- those whose hold somebody released before its time
+  UPDATE payouts p SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+   WHERE p.id IN (SELECT x.id FROM payouts x WHERE x.state = 'held' AND x.waits_for = 'release' AND NOT is_held(x.id)
+                   LIMIT batch FOR NO KEY UPDATE SKIP LOCKED);
+  RETURN released;
+END
+$$;
+
+COMMENT ON FUNCTION public.release_destination_holds(batch integer) IS 'Has up to batch payouts sent whose destination is no longer new; returns how many holds it released.';
+
 CREATE FUNCTION public.release_pause() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -3663,6 +3769,17 @@ END
 $$;
 
 COMMENT ON FUNCTION public.sessions_guard() IS 'Refuses moves that do not exist, fills in the consequences of a move, writes the audit row.';
+
+CREATE FUNCTION public.set_event_aside(subject uuid, of_event bigint, why text) RETURNS SETOF bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH poison AS (DELETE FROM outbox WHERE subject_id = subject AND id = of_event RETURNING subject_id, id, type, payload)
+  INSERT INTO outbox_poison (subject_id, id, type, payload, error) SELECT subject_id, id, type, payload, why FROM poison
+  RETURNING id
+$$;
+
+COMMENT ON FUNCTION public.set_event_aside(subject uuid, of_event bigint, why text) IS 'Moves an event that the bus refuses, or that cannot be built, to outbox_poison; returns its id, no row if it is not there.';
 
 CREATE FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
@@ -4162,15 +4279,18 @@ COMMENT ON COLUMN public.address_confirmations.expires_at IS 'The end of its val
 
 CREATE TABLE public.admin_changes (
     id uuid NOT NULL,
-    actor_id uuid NOT NULL,
+    actor_id uuid,
+    actor text,
     kind text NOT NULL,
     subject text NOT NULL,
     changed text[] NOT NULL,
     before jsonb NOT NULL,
     after jsonb NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT admin_changes_actor_check CHECK ((actor ~~ 'db:%'::text)),
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
-    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_somebody_did_it CHECK ((num_nonnulls(actor_id, actor) = 1)),
     CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
 );
 
@@ -4178,7 +4298,9 @@ COMMENT ON TABLE public.admin_changes IS 'Every change that an admin made, never
 
 COMMENT ON COLUMN public.admin_changes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 
-COMMENT ON COLUMN public.admin_changes.actor_id IS 'The sub of the admin''s token.';
+COMMENT ON COLUMN public.admin_changes.actor_id IS 'The sub of the admin''s token; null: the statement named nobody.';
+
+COMMENT ON COLUMN public.admin_changes.actor IS 'db:ROLE, the role whose statement named nobody.';
 
 COMMENT ON COLUMN public.admin_changes.kind IS 'The kind of change, such as plan.changed. A dead_letter_queue.redriven is written before its messages are sent.';
 
@@ -4414,13 +4536,13 @@ CREATE TABLE public.payout_holds (
     released_by uuid,
     released_at timestamp with time zone,
     CONSTRAINT payout_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
-    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text]))),
+    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text, 'destination'::text]))),
     CONSTRAINT payout_holds_released_once CHECK (((released_by IS NULL) OR (released_at IS NOT NULL)))
 );
 
 COMMENT ON TABLE public.payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
 
-COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost; destination: the mechanic''s account was changed less than destination_hold() ago.';
 
 COMMENT ON COLUMN public.payout_holds.note IS 'The admin''s words.';
 
@@ -4923,7 +5045,9 @@ CREATE TABLE public.ledger_transfer (
     actor_id uuid,
     reason text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    change_id uuid,
     CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
+    CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
     CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
     CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
     CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
@@ -4953,6 +5077,8 @@ COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it 
 COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
 
 COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
 
 CREATE TABLE public.legacy_imports (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -5253,6 +5379,7 @@ CREATE TABLE public.mechanic_accounts (
     stripe_as_of timestamp with time zone,
     doubtful boolean DEFAULT false NOT NULL,
     closed boolean DEFAULT false NOT NULL,
+    destination_changed_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT mechanic_accounts_state_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
 );
@@ -5280,6 +5407,8 @@ COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'The instant of this 
 COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
 
 COMMENT ON COLUMN public.mechanic_accounts.closed IS 'Whether Stripe says that the account is closed, or no longer connected to us: the mechanic''s next onboarding makes a new one.';
+
+COMMENT ON COLUMN public.mechanic_accounts.destination_changed_at IS 'When their money was last led to another account, or away from one, by whomever; set by trigger. Their payouts wait for destination_hold() after that.';
 
 COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 
@@ -5973,6 +6102,7 @@ CREATE TABLE public.settings (
     value text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT settings_counts_are_small CHECK (((key <> ALL (ARRAY['min_messages_each'::text, 'late_minutes'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_destination_hold_is_hours CHECK (((key <> 'destination_hold_hours'::text) OR (value ~ '^[0-9]{1,4}$'::text))),
     CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
@@ -6501,6 +6631,8 @@ ALTER TABLE ONLY public.waivers
 ALTER TABLE ONLY public.workshops
     ADD CONSTRAINT workshops_pkey PRIMARY KEY (id);
 
+CREATE INDEX admin_changes_by_nobody ON public.admin_changes USING btree (id) WHERE (actor IS NOT NULL);
+
 CREATE INDEX admin_changes_by_subject ON public.admin_changes USING btree (subject, id);
 
 CREATE INDEX attachments_awaited ON public.attachments USING btree (expires_at) WHERE (state = ANY (ARRAY['promised'::text, 'scanning'::text]));
@@ -6659,6 +6791,8 @@ CREATE TRIGGER attachments_are_kept BEFORE DELETE OR TRUNCATE ON public.attachme
 
 CREATE TRIGGER attachments_guard BEFORE UPDATE ON public.attachments FOR EACH ROW EXECUTE FUNCTION public.attachments_guard();
 
+CREATE TRIGGER audit_grant BEFORE INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.kind = 'credit_grant'::text)) EXECUTE FUNCTION public.audit_grant();
+
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON public.mechanics FOR EACH ROW WHEN (((old.available_until IS DISTINCT FROM new.available_until) OR (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.availability_changed();
 
 CREATE TRIGGER credit_balance_follows AFTER INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.currency = 'credit'::text)) EXECUTE FUNCTION public.credit_balance_follows();
@@ -6667,9 +6801,13 @@ CREATE TRIGGER credit_balances_are_kept BEFORE TRUNCATE ON public.credit_balance
 
 CREATE TRIGGER credit_balances_follow_the_ledger BEFORE INSERT OR DELETE OR UPDATE ON public.credit_balances FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.rows_are_kept();
 
-CREATE TRIGGER credit_packs_audited AFTER INSERT ON public.credit_packs FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited AFTER INSERT ON public.credit_packs FOR EACH ROW EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
 
-CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON public.credit_packs FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited_again AFTER UPDATE ON public.credit_packs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+
+CREATE TRIGGER destination_changes BEFORE UPDATE OF stripe_account_id ON public.mechanic_accounts FOR EACH ROW WHEN ((old.stripe_account_id IS DISTINCT FROM new.stripe_account_id)) EXECUTE FUNCTION public.destination_changes();
+
+CREATE TRIGGER destination_holds_payouts AFTER UPDATE OF stripe_account_id ON public.mechanic_accounts FOR EACH ROW WHEN ((old.destination_changed_at IS DISTINCT FROM new.destination_changed_at)) EXECUTE FUNCTION public.destination_holds_payouts();
 
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -6687,9 +6825,9 @@ CREATE TRIGGER ledger_transfer_append_only BEFORE DELETE OR UPDATE OR TRUNCATE O
 
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.legacy_rows_forget();
 
-CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
 
-CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON public.mechanics FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF user_id, name, email, workshop_id, status, change_id ON public.mechanics FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
 
 CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.mechanics_hold_payouts();
 
@@ -6709,9 +6847,9 @@ CREATE TRIGGER payouts_begin_held AFTER INSERT ON public.payouts FOR EACH ROW EX
 
 CREATE TRIGGER payouts_wait_for_release BEFORE UPDATE OF state, next_attempt_at ON public.payouts FOR EACH ROW WHEN ((new.state = ANY (ARRAY['due'::text, 'held'::text]))) EXECUTE FUNCTION public.payouts_wait_for_release();
 
-CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
-CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON public.plans FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited_again AFTER UPDATE ON public.plans FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
 CREATE TRIGGER presence_guard BEFORE UPDATE ON public.session_presence FOR EACH ROW EXECUTE FUNCTION public.presence_guard();
 
@@ -6767,9 +6905,9 @@ CREATE TRIGGER settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON pu
 
 CREATE TRIGGER summary_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.summary_is_due();
 
-CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
-CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON public.workshops FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited_again AFTER UPDATE OF name, change_id ON public.workshops FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
 ALTER TABLE ONLY public.attachments
     ADD CONSTRAINT attachments_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
@@ -6809,6 +6947,9 @@ ALTER TABLE ONLY public.intakes
 
 ALTER TABLE ONLY public.late_replies
     ADD CONSTRAINT late_replies_assignment_id_fkey FOREIGN KEY (assignment_id) REFERENCES public.session_assignments(id);
+
+ALTER TABLE ONLY public.ledger_transfer
+    ADD CONSTRAINT ledger_transfer_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.admin_changes(id);
 
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
@@ -7037,7 +7178,7 @@ GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_a
 
 GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
 
-GRANT SELECT,DELETE ON TABLE public.outbox TO autodoctor_app;
+GRANT SELECT ON TABLE public.outbox TO autodoctor_app;
 
 GRANT UPDATE(attempts) ON TABLE public.outbox TO autodoctor_app;
 
@@ -7077,11 +7218,15 @@ REVOKE ALL ON FUNCTION public.tell_notes(notes public.session_notes) FROM PUBLIC
 
 REVOKE ALL ON FUNCTION public.tell_of(event_type text, of_session uuid) FROM PUBLIC;
 
-GRANT SELECT,INSERT ON TABLE public.address_confirmations TO autodoctor_app;
+GRANT SELECT ON TABLE public.address_confirmations TO autodoctor_app;
 
-GRANT UPDATE(token_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+GRANT INSERT(user_id) ON TABLE public.address_confirmations TO autodoctor_app;
 
-GRANT UPDATE(expires_at) ON TABLE public.address_confirmations TO autodoctor_app;
+GRANT INSERT(address_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT INSERT(token_hash),UPDATE(token_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE public.address_confirmations TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.admin_changes TO autodoctor_app;
 
@@ -7513,7 +7658,7 @@ GRANT INSERT(created_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
-GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
+GRANT SELECT ON TABLE public.outbox_poison TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
 

@@ -164,7 +164,7 @@ def _notify_one(database: Database, sender: Sender, kind: Kind, event: _Event, r
     state = _note_and_claim(database, kind, event, recipient, claim_id, token=token)
     if state == "claimed" and mail is not None:
         send = partial(sender.send, recipient.address, mail, mail_kind)
-        claim = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
+        claim: dict[str, object] = {"event_id": event.event_id, "user_id": recipient.user_id, "claim_id": claim_id}
         _send(database, mail_kind, claim, send)
     elif state is not None:
         _count(f"Mail{state.capitalize()}", mail_kind)

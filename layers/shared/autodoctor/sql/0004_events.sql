@@ -24,7 +24,7 @@ COMMENT ON COLUMN outbox.type IS 'The bus''s detail-type; null for a transition.
 COMMENT ON COLUMN outbox.payload IS 'The facts; null for a transition.';
 COMMENT ON COLUMN outbox.attempts IS 'How often the bus refused this entry while it took others; null: never.';
 COMMENT ON COLUMN outbox.error IS 'The bus''s error code of the last refusal.';
-GRANT SELECT, UPDATE (attempts, error), DELETE ON outbox TO autodoctor_app;
+GRANT SELECT, UPDATE (attempts, error) ON outbox TO autodoctor_app; -- with DELETE it could lock the table
 
 CREATE TABLE outbox_poison (
   subject_id    uuid NOT NULL,
@@ -42,7 +42,7 @@ COMMENT ON COLUMN outbox_poison.type IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.payload IS 'As in outbox.';
 COMMENT ON COLUMN outbox_poison.error IS 'The reason for setting it aside.';
 COMMENT ON COLUMN outbox_poison.set_aside_at IS 'When it was set aside.';
-GRANT SELECT, INSERT ON outbox_poison TO autodoctor_app;
+GRANT SELECT ON outbox_poison TO autodoctor_app;
 
 CREATE FUNCTION requeue_poison() RETURNS integer LANGUAGE sql AS $$
   WITH again AS (DELETE FROM outbox_poison RETURNING subject_id, id, type, payload),
@@ -160,7 +160,7 @@ COMMENT ON FUNCTION claim_events(uuid, integer, interval, integer) IS
 
 -- If a crash of the server loses a mark, its event is published once more, so the commit does not wait for the disk.
 CREATE FUNCTION mark_published(subjects uuid[], ids bigint[]) RETURNS integer
-LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '200ms' AS $$
 DECLARE
   marked integer;
 BEGIN
@@ -174,7 +174,7 @@ $$;
 COMMENT ON FUNCTION mark_published(uuid[], bigint[]) IS 'Removes published events; returns how many. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION mark_published_of(subject uuid, ids bigint[]) RETURNS integer
-LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '200ms' AS $$
 DECLARE
   marked integer;
 BEGIN
@@ -186,6 +186,14 @@ END
 $$;
 COMMENT ON FUNCTION mark_published_of(uuid, bigint[]) IS
   'mark_published() for one subject, which is all that one call publishes. Raises 55P03 if another transaction has locked them.';
+
+CREATE FUNCTION set_event_aside(subject uuid, of_event bigint, why text) RETURNS SETOF bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  WITH poison AS (DELETE FROM outbox WHERE subject_id = subject AND id = of_event RETURNING subject_id, id, type, payload)
+  INSERT INTO outbox_poison (subject_id, id, type, payload, error) SELECT subject_id, id, type, payload, why FROM poison
+  RETURNING id
+$$;
+COMMENT ON FUNCTION set_event_aside(uuid, bigint, text) IS 'Moves an event that the bus refuses, or that cannot be built, to outbox_poison; returns its id, no row if it is not there.';
 
 CREATE FUNCTION republish_events(since timestamptz) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE

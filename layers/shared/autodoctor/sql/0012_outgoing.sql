@@ -13,6 +13,7 @@ CREATE TABLE mechanic_accounts (
   stripe_as_of        timestamptz,
   doubtful            boolean NOT NULL DEFAULT false,
   closed              boolean NOT NULL DEFAULT false,
+  destination_changed_at  timestamptz,
   updated_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT mechanic_accounts_state_of_an_account
     CHECK (stripe_account_id IS NOT NULL OR NOT (transfers_enabled OR payouts_enabled OR details_submitted))
@@ -32,6 +33,8 @@ COMMENT ON COLUMN mechanic_accounts.doubtful IS
   'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
 COMMENT ON COLUMN mechanic_accounts.closed IS
   'Whether Stripe says that the account is closed, or no longer connected to us: the mechanic''s next onboarding makes a new one.';
+COMMENT ON COLUMN mechanic_accounts.destination_changed_at IS
+  'When their money was last led to another account, or away from one, by whomever; set by trigger. Their payouts wait for destination_hold() after that.';
 COMMENT ON COLUMN mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 GRANT SELECT,
       INSERT (mechanic_id, idempotency_key),
@@ -236,13 +239,13 @@ CREATE TABLE payout_holds (
   released_by  uuid,
   released_at  timestamptz,
   PRIMARY KEY (payout_id, reason),
-  CONSTRAINT payout_holds_reason_known CHECK (reason IN ('operator', 'suspended', 'escalation', 'disputed_credits')),
+  CONSTRAINT payout_holds_reason_known CHECK (reason IN ('operator', 'suspended', 'escalation', 'disputed_credits', 'destination')),
   CONSTRAINT payout_holds_released_once CHECK (released_by IS NULL OR released_at IS NOT NULL)
 );
 CREATE INDEX payout_holds_open ON payout_holds (payout_id) WHERE released_at IS NULL;
 COMMENT ON TABLE payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
 COMMENT ON COLUMN payout_holds.reason IS
-  'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+  'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost; destination: the mechanic''s account was changed less than destination_hold() ago.';
 COMMENT ON COLUMN payout_holds.note IS 'The admin''s words.';
 COMMENT ON COLUMN payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
 COMMENT ON COLUMN payout_holds.held_at IS 'When it was held, or held again after a release.';
@@ -253,10 +256,24 @@ GRANT SELECT,
       UPDATE (note, held_by, held_at, released_by, released_at)
   ON payout_holds TO autodoctor_app;
 
+CREATE FUNCTION destination_hold() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT make_interval(hours => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = 'destination_hold_hours'), 24))
+$$;
+COMMENT ON FUNCTION destination_hold() IS
+  'How long a mechanic''s payouts wait after their account was changed: the settings table (destination_hold_hours), then 24 hours.';
+
+CREATE FUNCTION destination_is_new(mechanic uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM mechanic_accounts a
+                  WHERE a.mechanic_id = mechanic AND a.destination_changed_at > now() - destination_hold())
+$$;
+COMMENT ON FUNCTION destination_is_new(uuid) IS 'Whether the mechanic''s account was changed less than destination_hold() ago.';
+
+-- The time is asked too, and no writer has a right to it: a hold that somebody releases early changes nothing.
 CREATE FUNCTION is_held(payout uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)
+      OR destination_is_new((SELECT p.mechanic_id FROM payouts p WHERE p.id = payout))
 $$;
-COMMENT ON FUNCTION is_held(uuid) IS 'Whether the payout has an open hold.';
+COMMENT ON FUNCTION is_held(uuid) IS 'Whether the payout has an open hold, or its destination is new.';
 
 CREATE FUNCTION hold_payout(payout uuid, why text, words text DEFAULT NULL, admin uuid DEFAULT NULL) RETURNS void
 LANGUAGE sql AS $$
@@ -370,6 +387,9 @@ BEGIN
   IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
     PERFORM hold_payout(NEW.id, 'suspended');
   END IF;
+  IF destination_is_new(NEW.mechanic_id) THEN
+    PERFORM hold_payout(NEW.id, 'destination');
+  END IF;
   IF NEW.kind = 'escalation' AND NOT EXISTS (
        SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
     RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
@@ -401,3 +421,57 @@ $$;
 COMMENT ON FUNCTION mechanics_hold_payouts() IS 'Holds what a mechanic is owed for as long as they are suspended.';
 CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON mechanics FOR EACH ROW
   WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION mechanics_hold_payouts();
+
+CREATE FUNCTION destination_changes() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  -- the first account of a mechanic changes nothing: there was none to lead money away from
+  IF OLD.stripe_account_id IS NOT NULL OR OLD.destination_changed_at IS NOT NULL OR OLD.former_account_ids <> '{}' THEN
+    NEW.destination_changed_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION destination_changes() IS 'Notes when a mechanic''s account is changed, by whomever.';
+CREATE TRIGGER destination_changes BEFORE UPDATE OF stripe_account_id ON mechanic_accounts FOR EACH ROW
+  WHEN (OLD.stripe_account_id IS DISTINCT FROM NEW.stripe_account_id) EXECUTE FUNCTION destination_changes();
+
+CREATE FUNCTION destination_holds_payouts() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  PERFORM hold_payout(p.id, 'destination') FROM payouts p
+   WHERE p.mechanic_id = NEW.mechanic_id AND p.state IN ('due', 'held', 'sending', 'failed');
+  INSERT INTO admin_changes (id, actor, kind, subject, changed, before, after)
+  VALUES (new_id(), 'db:' || session_user, 'mechanic.destination_changed', NEW.mechanic_id::text, '{stripe_account_id}',
+          jsonb_strip_nulls(jsonb_build_object('stripe_account_id', OLD.stripe_account_id)),
+          jsonb_strip_nulls(jsonb_build_object('stripe_account_id', NEW.stripe_account_id)));
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION destination_holds_payouts() IS 'Holds what a mechanic is owed, and audits where it would go from now on.';
+CREATE TRIGGER destination_holds_payouts AFTER UPDATE OF stripe_account_id ON mechanic_accounts FOR EACH ROW
+  WHEN (OLD.destination_changed_at IS DISTINCT FROM NEW.destination_changed_at)
+  EXECUTE FUNCTION destination_holds_payouts();
+
+CREATE FUNCTION release_destination_holds(batch integer DEFAULT 500) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  released integer;
+BEGIN
+  WITH over AS MATERIALIZED (
+    SELECT h.payout_id FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
+     WHERE h.reason = 'destination' AND h.released_at IS NULL AND NOT destination_is_new(p.mechanic_id)
+     LIMIT batch
+       FOR NO KEY UPDATE OF h SKIP LOCKED)
+  UPDATE payout_holds h SET released_at = clock_timestamp() FROM over
+   WHERE h.payout_id = over.payout_id AND h.reason = 'destination' AND h.released_at IS NULL;
+  GET DIAGNOSTICS released = ROW_COUNT;
+  -- those whose hold somebody released before its time
+  UPDATE payouts p SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+   WHERE p.id IN (SELECT x.id FROM payouts x WHERE x.state = 'held' AND x.waits_for = 'release' AND NOT is_held(x.id)
+                   LIMIT batch FOR NO KEY UPDATE SKIP LOCKED);
+  RETURN released;
+END
+$$;
+COMMENT ON FUNCTION release_destination_holds(integer) IS
+  'Has up to batch payouts sent whose destination is no longer new; returns how many holds it released.';

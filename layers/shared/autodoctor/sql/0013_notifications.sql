@@ -67,7 +67,10 @@ COMMENT ON TABLE address_confirmations IS 'The last confirmation that was mailed
 COMMENT ON COLUMN address_confirmations.address_hash IS 'The address that it confirms.';
 COMMENT ON COLUMN address_confirmations.token_hash IS 'SHA-256 of the token in its link, so that a reader of this table cannot use it.';
 COMMENT ON COLUMN address_confirmations.expires_at IS 'The end of its validity.';
-GRANT SELECT, INSERT, UPDATE (token_hash, expires_at) ON address_confirmations TO autodoctor_app;
+GRANT SELECT,
+      INSERT (user_id, address_hash, token_hash, expires_at),
+      UPDATE (token_hash, expires_at)
+  ON address_confirmations TO autodoctor_app;
 
 CREATE TABLE mail_deliveries (
   event_id      uuid NOT NULL,

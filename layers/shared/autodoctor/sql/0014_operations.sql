@@ -4,7 +4,8 @@
 
 CREATE TABLE admin_changes (
   id        uuid PRIMARY KEY,
-  actor_id  uuid NOT NULL,
+  actor_id  uuid,
+  actor     text CHECK (actor LIKE 'db:%'),
   kind      text NOT NULL,
   subject   text NOT NULL,
   changed   text[] NOT NULL CHECK (changed <> '{}'),
@@ -12,14 +13,17 @@ CREATE TABLE admin_changes (
   after     jsonb NOT NULL,
   at        timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT admin_changes_kind_known CHECK (
-    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'),
+    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'),
+  CONSTRAINT admin_changes_somebody_did_it CHECK (num_nonnulls(actor_id, actor) = 1),
   CONSTRAINT admin_changes_tell_nothing_of_people CHECK (
     kind NOT LIKE 'mechanic.%' OR NOT (before ?| '{name,email}' OR after ?| '{name,email}'))
 );
 CREATE INDEX admin_changes_by_subject ON admin_changes (subject, id);
+CREATE INDEX admin_changes_by_nobody ON admin_changes (id) WHERE actor IS NOT NULL;
 COMMENT ON TABLE admin_changes IS 'Every change that an admin made, never changed afterwards; one that changed nothing has no row.';
 COMMENT ON COLUMN admin_changes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
-COMMENT ON COLUMN admin_changes.actor_id IS 'The sub of the admin''s token.';
+COMMENT ON COLUMN admin_changes.actor_id IS 'The sub of the admin''s token; null: the statement named nobody.';
+COMMENT ON COLUMN admin_changes.actor IS 'db:ROLE, the role whose statement named nobody.';
 COMMENT ON COLUMN admin_changes.kind IS
   'The kind of change, such as plan.changed. A dead_letter_queue.redriven is written before its messages are sent.';
 COMMENT ON COLUMN admin_changes.subject IS 'The id of the changed row, or its code if that is its key.';
@@ -50,9 +54,17 @@ DECLARE
   of_the_change text[] := '{change_id,changed_by}';
   is_now jsonb := to_jsonb(NEW) - of_the_change;
   was jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) - of_the_change ELSE '{}' END;
+  named boolean := NEW.change_id IS NOT NULL AND NEW.changed_by IS NOT NULL;
 BEGIN
-  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
-  SELECT NEW.change_id, NEW.changed_by, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
+  IF TG_OP = 'UPDATE' THEN
+    named := named AND NEW.change_id IS DISTINCT FROM OLD.change_id;
+  END IF;
+  IF NOT named AND session_user <> 'autodoctor_app' THEN
+    RETURN NULL; -- the owner's own
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, actor, kind, subject, changed, before, after)
+  SELECT CASE WHEN named THEN NEW.change_id ELSE new_id() END, CASE WHEN named THEN NEW.changed_by END,
+         CASE WHEN NOT named THEN 'db:' || session_user END, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
          is_now ->> TG_ARGV[1], d.changed, d.before, d.after
     FROM changed_columns(was, is_now, TG_ARGV[2]::text[]) AS d
    WHERE d.changed IS NOT NULL;
@@ -60,23 +72,42 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION audit_change() IS
-  'Writes the row of admin_changes for a change with a change_id and a changed_by. Arguments: the kind of the row, the key column, the columns of personal data.';
-CREATE TRIGGER workshops_audited AFTER INSERT ON workshops FOR EACH ROW
-  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
-CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON workshops FOR EACH ROW
-  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
-CREATE TRIGGER mechanics_audited AFTER INSERT ON mechanics FOR EACH ROW
-  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
-CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON mechanics FOR EACH ROW
-  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
-CREATE TRIGGER plans_audited AFTER INSERT ON plans FOR EACH ROW
-  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
-CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON plans FOR EACH ROW
-  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
-CREATE TRIGGER credit_packs_audited AFTER INSERT ON credit_packs FOR EACH ROW
-  WHEN (NEW.change_id IS NOT NULL) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
-CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON credit_packs FOR EACH ROW
-  WHEN (OLD.change_id IS DISTINCT FROM NEW.change_id) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
+  'Writes the row of admin_changes: for a change with a change_id and a changed_by, and for one of the application''s role that names nobody. Arguments: the kind of the row, the key column, the columns of personal data.';
+CREATE TRIGGER workshops_audited AFTER INSERT ON workshops FOR EACH ROW EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited_again AFTER UPDATE OF name, change_id ON workshops FOR EACH ROW
+  WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION audit_change('workshop', 'id', '{}');
+CREATE TRIGGER mechanics_audited AFTER INSERT ON mechanics FOR EACH ROW EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF user_id, name, email, workshop_id, status, change_id ON mechanics FOR EACH ROW
+  WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER plans_audited AFTER INSERT ON plans FOR EACH ROW EXECUTE FUNCTION audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited_again AFTER UPDATE ON plans FOR EACH ROW
+  WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION audit_change('plan', 'code', '{}');
+CREATE TRIGGER credit_packs_audited AFTER INSERT ON credit_packs FOR EACH ROW EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited_again AFTER UPDATE ON credit_packs FOR EACH ROW
+  WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
+
+-- A grant of credits is money given away: its row in the ledger refers to the change, whoever inserts it.
+ALTER TABLE ledger_transfer ADD COLUMN change_id uuid REFERENCES admin_changes (id);
+ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_grant_is_audited
+  CHECK ((kind = 'credit_grant') = (change_id IS NOT NULL));
+COMMENT ON COLUMN ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
+
+CREATE FUNCTION audit_grant() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM ledger_transfer t WHERE t.key = NEW.key) THEN
+    RETURN NEW; -- the unique key, or ON CONFLICT, decides
+  END IF;
+  NEW.change_id := new_id();
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  VALUES (NEW.change_id, NEW.actor_id, 'credits.granted', NEW.credit_account, '{credits}', '{}',
+          jsonb_build_object('credits', NEW.amount, 'key', NEW.key));
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION audit_grant() IS 'Writes the row of admin_changes for a grant of credits.';
+CREATE TRIGGER audit_grant BEFORE INSERT ON ledger_transfer FOR EACH ROW
+  WHEN (NEW.kind = 'credit_grant') EXECUTE FUNCTION audit_grant();
 
 -- Results of reconcile, verify and repair: Stripe's statement, to compare with the ledger, runs, and repairs.
 

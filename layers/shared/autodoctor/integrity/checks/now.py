@@ -58,6 +58,17 @@ LOSS_BEHIND: Final = Check(
 DISPUTED_REST: Final = Check(
     "disputed_remains", Section.MONEY, "money is booked as disputed whose dispute is over, or not all of it", 10
 )
+UNNAMED_CHANGE: Final = Check(
+    "change_by_nobody",
+    Section.METADATA,
+    "a mechanic, workshop, plan or pack was changed by a statement that names no admin",
+)
+ROLE_SETTING: Final = Check(
+    "role_setting", Section.METADATA, "the application's role has a setting that no migration gave it, or lacks one"
+)
+LARGE_OBJECT: Final = Check(
+    "large_object", Section.METADATA, "a large object of the application's role: nothing of ours makes any"
+)
 UNHANDLED: Final = Check("event_unhandled", Section.INBOX, "a Stripe event was stored without its effect", 11)
 
 # The sweeps run every minute: a row still there ten minutes after its time was missed.
@@ -246,6 +257,39 @@ SELECT d.id, format('it is %s, %s cents are booked as disputed', d.status, rest.
     ON rest.subject = 'dispute:' || d.id
  WHERE rest.cents <> 0 AND d.updated_at < now() - interval '1 hour'
    AND d.status NOT IN ('needs_response', 'under_review') AND d.status NOT LIKE 'warning%'
+""",
+    ),
+    (
+        UNNAMED_CHANGE,
+        """
+SELECT c.subject, format('%s (%s) by %s at %s', c.kind, array_to_string(c.changed, ', '), c.actor, c.at)
+  FROM admin_changes c WHERE c.actor IS NOT NULL AND c.kind <> 'mechanic.destination_changed' ORDER BY c.id LIMIT 1000
+""",
+    ),
+    (
+        ROLE_SETTING,
+        """
+WITH wanted (item) AS (
+  VALUES ('statement_timeout=5s'), ('lock_timeout=2s'), ('idle_in_transaction_session_timeout=10s')
+), stored AS (
+  SELECT c.item, r.setdatabase FROM pg_db_role_setting r CROSS JOIN unnest(r.setconfig) AS c (item)
+    LEFT JOIN pg_settings p ON p.name = split_part(c.item, '=', 1)
+   WHERE r.setrole = to_regrole('autodoctor_app')
+     AND r.setdatabase IN (0, (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()))
+     AND coalesce(p.context, 'user') = 'user' -- what the role can set itself; a superuser sets the rest
+)
+SELECT 'autodoctor_app', 'it has ' || split_part(s.item, '=', 1) FROM stored s
+ WHERE s.setdatabase <> 0 OR s.item NOT IN (SELECT w.item FROM wanted w)
+UNION ALL
+SELECT 'autodoctor_app', 'it lacks ' || w.item FROM wanted w
+ WHERE w.item NOT IN (SELECT s.item FROM stored s WHERE s.setdatabase = 0) AND to_regrole('autodoctor_app') IS NOT NULL
+""",
+    ),
+    (
+        LARGE_OBJECT,
+        """
+SELECT o.oid, 'it holds space and locks' FROM pg_largeobject_metadata o
+ WHERE o.lomowner = to_regrole('autodoctor_app') LIMIT 1000
 """,
     ),
     (

@@ -44,6 +44,8 @@ UPDATE payouts SET state = 'sent', stripe_transfer_id = %(transfer_id)s, sent_at
  WHERE id = %(id)s AND state NOT IN ('sent', 'reversed')
 """
 
+_RELEASE: Final[LiteralString] = "SELECT release_destination_holds()"
+
 _SENT_AS: Final[LiteralString] = "SELECT stripe_transfer_id FROM payouts WHERE id = %(id)s"
 
 _EMIT: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(id)s)"
@@ -65,6 +67,7 @@ def sweep_payouts(database: Database, client: "stripe.StripeClient", seconds_lef
     Raises:
         PaidTwice: never, unless somebody sent money by hand under our transfer_group.
     """
+    database.one(_RELEASE, ())
     return lease.sweep_jobs(database, client, seconds_left, _PAYOUT)
 
 

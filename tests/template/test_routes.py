@@ -33,6 +33,7 @@ PROTECTED = {
     "POST /api/notifications/{notificationId}/read",
     "GET /api/notifications/preferences",
     "PUT /api/notifications/preferences",
+    "POST /api/notifications/confirm-address",
     "POST /api/realtime/ticket",
     "GET /api/admin/mechanics",
     "GET /api/admin/mechanics/{mechanicId}",

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from autodoctor.db import database
-from bench.database import buffers, outbox_growth, statements, wal
+from bench.database import buffers, message_cost, outbox_growth, statements, wal
 from bench.events.bus import bench_bus
 from bench.http.calls import ROOT, Api
 from bench.http.server import bench_server
@@ -74,6 +74,8 @@ def _counts(rows: int, console: Console) -> list[Row]:
             made = [*statements.rows(walks, meter), *made]
             say("write-ahead log")
             made += wal.rows(server, walks)
+            say("messages in rooms")
+            made += message_cost.rows(server, walks, meter)
         database().close()
     with console.status("events through the outbox") as status:
         made += outbox_growth.rows(min(rows, FULL), status.update)

@@ -17,7 +17,10 @@ from autodoctor.errors import (
     TooManyRequests,
     Unprocessable,
 )
+from autodoctor.events.feed import connections
+from autodoctor.events.feed.tickets import issue_ticket
 from autodoctor.events.model import MessageEvent, event_of
+from autodoctor.events.outbox import prefetched
 from autodoctor.ids import new_id
 from autodoctor.room.messages import Message, MessageRequest, Posted, listed, mark, post
 from autodoctor.sessions.presence import join, release
@@ -231,7 +234,9 @@ def test_the_bus_hears_who_wrote_and_no_words(world: World, customer: UUID, sess
     assert isinstance(event, MessageEvent)
     assert (event.session_id, event.seq, event.role, event.kind) == (session, posted.seq, "customer", "text")
     assert "Cora" not in event.model_dump_json()
-    assert event_of(posted.told.event) == event  # what is published at once is what the relay would publish
+    assert (
+        event_of(*prefetched([posted.told.event])) == event
+    )  # what is published at once is what the relay would publish
 
 
 def test_a_flood_holds_up_no_transition_in_the_outbox(world: World, customer: UUID, session: UUID) -> None:
@@ -270,6 +275,33 @@ def test_the_same_message_at_once_is_written_once(world: World, customer: UUID, 
         answers = list(pool.map(write, range(3)))
     assert len({(answer.seq, answer.at) for answer in answers}) == 1
     assert written(world, session) == (1, 0)
+
+
+def test_a_connection_that_enters_while_somebody_writes_misses_nothing(
+    world: World, customer: UUID, session: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either the message is in what it is given, or the writer sees the connection."""
+    monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
+    ticket = issue_ticket(world.app, customer, frozenset()).ticket
+    connections.connect(world.app, "connection", ticket, None)
+    bind = "SELECT * FROM bind_room('connection', %s, 0, 100)"
+    write = "SELECT * FROM post_message(%s, %s, %s, 'Hello', NULL)"
+    with ThreadPoolExecutor() as pool, world.elsewhere() as other:
+        with world.owner.transaction():
+            world.owner.execute(write, [session, customer, new_id()])
+            entering = pool.submit(other.one, bind, [session])
+            world.wait_until_sent("bind_room")
+        entered = entering.result()
+        assert entered is not None
+        assert "Hello" in {each["text"] for each in entered["messages"]}
+        world.owner.execute("UPDATE realtime_connections SET room = NULL")
+        with world.owner.transaction():
+            world.owner.execute(bind, [session])
+            writing = pool.submit(other.one, write, [session, customer, new_id()])
+            world.wait_until_sent("post_message")
+        written = writing.result()
+    assert written is not None
+    assert written["connections"] == ["connection"]
 
 
 def test_a_message_waits_for_who_closes_the_room(world: World, customer: UUID, session: UUID) -> None:

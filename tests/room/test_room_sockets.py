@@ -251,3 +251,16 @@ def test_the_page_of_rooms_shows_words_as_text(account: Account, session: str, c
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202e" in shown.text
     assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
     assert [account.http.get(f"/_dev/rooms/{name}").status_code for name in ("x", new_id())] == [404, 404]
+
+
+def test_the_call_itself_publishes_that_everybody_has_it(
+    account: Account, session: str, customer: Caller, mechanic: Caller
+) -> None:
+    """So the consumer's rule does not match, and no process is started for it."""
+    with Member(customer, session) as driver, Member(mechanic, session) as helper:
+        wait_until(lambda: account.world.one("SELECT count(*) FROM outbox") == 0)
+        invoked = len([line for line in account.lines if "deliver" in str(line)])
+        driver.say("Hello")
+        helper.hears("Hello")
+        assert account.world.one("SELECT count(*) FROM outbox") == 0
+        assert len([line for line in account.lines if "deliver" in str(line)]) == invoked

@@ -54,6 +54,7 @@ def calls(walks: Walks) -> list[Call]:
             lambda c: join(c, c.mechanic, "mechanics"),
             2,
         ),
+        Call("message", walks.live, lambda c: api.say(c.customer, "customers", c.session_id), 1),
         Call("end (withdrawn)", walks.queued, lambda c: api.end(c.customer, "customers", c.session_id), 1),
         Call("end (live)", walks.live, lambda c: api.end(c.mechanic, "mechanics", c.session_id), 1),
         Call("leave", walks.live, lambda c: api.presence("leave", c.mechanic, "mechanics", c.session_id), None),

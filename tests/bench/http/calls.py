@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from autodoctor.db import database
+from autodoctor.ids import new_id
 from autodoctor.prefetched import WithEvents
+from autodoctor.room.messages import Posted
 from support.lambda_event import Handler, call, claims, event
 
 if TYPE_CHECKING:
@@ -49,10 +51,11 @@ class Api:
             "POWERTOOLS_SERVICE_NAME": "autodoctor",
             "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+            "WEBSOCKET_ENDPOINT": "http://127.0.0.1:9/live",  # nobody is connected here
         }
         folders = (
             *("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"),
-            *("health", "analytics"),
+            *("health", "analytics", "room"),
         )
         self._committed: list[tuple[UUID, Prefetched]] = []
         self._held = False
@@ -82,6 +85,12 @@ class Api:
         """Join, leave or release."""
         route = f"POST /api/sessions/{{sessionId}}/{verb}"
         return self._call("presence", route, user, group=group, path={"sessionId": session_id})
+
+    def say(self, user: UUID, group: str, session_id: str, text: str = "It squeals when I brake.") -> dict[str, Any]:
+        """Write a message in the session's room."""
+        route = "POST /api/sessions/{sessionId}/messages"
+        body = {"clientId": str(new_id()), "text": text}
+        return self._call("room", route, user, group=group, body=body, path={"sessionId": session_id})
 
     def end(self, user: UUID, group: str, session_id: str) -> dict[str, Any]:
         route = "POST /api/sessions/{sessionId}/end"
@@ -140,7 +149,11 @@ class Api:
         handler: Handler = module.handler
         return handler
 
-    def _committed_one(self, answer: "AboutSession") -> None:
+    def _committed_one(self, answer: "AboutSession | Posted") -> None:
+        if isinstance(answer, Posted):
+            if answer.told is not None and answer.told.event is not None:
+                self._committed.append((UUID(answer.told.event["subject_id"]), [answer.told.event]))
+            return
         self._committed.append((answer.session_id, answer.unpublished if isinstance(answer, WithEvents) else None))
 
     def _publish_subject(self, subject_id: UUID, prefetched: Prefetched = None) -> None:

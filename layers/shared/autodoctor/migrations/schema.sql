@@ -1724,16 +1724,21 @@ $$;
 COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the absent party that follow from its new status.';
 
 CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS uuid
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   was_in uuid;
+  of_user uuid := (SELECT c.user_id FROM realtime_connections c WHERE c.connection_id = gone);
 BEGIN
   LOOP -- the room before the row: whoever enters one locks them in this order
     was_in := coalesce(leave_room(gone, at), was_in);
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
+  PERFORM room_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+    WHERE s.id = was_in AND s.ended_at IS NULL
+      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
   RETURN was_in;
 END
 $$;
@@ -3197,6 +3202,7 @@ DECLARE
   session sessions;
   role text;
   at timestamptz;
+  was_there boolean;
 BEGIN
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
@@ -3206,6 +3212,7 @@ BEGIN
   role := role_of(session, by_user);
   IF session.ended_at IS NULL THEN
     at := clock_timestamp();
+    was_there := CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END;
     PERFORM leave_room(c.connection_id, at) FROM realtime_connections c
       WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
     IF by_connection IS NULL THEN
@@ -3214,6 +3221,10 @@ BEGIN
                                                     ELSE '{claim,medium,mutual}' END, NULL, at);
       SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
       session := set_presence(session, role, by_user, false, at);
+    END IF;
+    SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+    IF was_there AND NOT (CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END) THEN
+      PERFORM room_note(of_session, role || '_left');
     END IF;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.started_at;
@@ -3461,17 +3472,18 @@ $$;
 
 COMMENT ON FUNCTION public.role_of(session public.sessions, by_user uuid) IS 'Which party of a session a user is; null: none.';
 
-CREATE FUNCTION public.room_audience(of_session uuid, wanted integer DEFAULT NULL::integer) RETURNS TABLE(message jsonb, customer_present boolean, mechanic_present boolean, connections text[])
+CREATE FUNCTION public.room_audience(of_session uuid, wanted integer DEFAULT NULL::integer) RETURNS TABLE(message jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
     LANGUAGE sql STABLE ROWS 1
     AS $$
   SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
          s.mechanic_present AND s.ended_at IS NULL,
-         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party)
+         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party),
+         CASE WHEN wanted IS NULL THEN unpublished_events(of_session) END
     FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
    WHERE s.id = of_session
 $$;
 
-COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer) IS 'The open connections of a room, who is there, and one message by its number, if one is wanted.';
+COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer) IS 'The open connections of a room, who is there, and one message by its number, if one is wanted; else the session''s unpublished events.';
 
 CREATE FUNCTION public.room_changes_hands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3498,6 +3510,35 @@ END
 $$;
 
 COMMENT ON FUNCTION public.room_connections(of_session uuid, party public.room_party) IS 'The open connections of a room, those of the other side first.';
+
+CREATE FUNCTION public.room_hears_moves() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  by_whom text;
+BEGIN
+  IF NEW.customer_present AND NOT OLD.customer_present THEN
+    PERFORM room_note(NEW.id, 'customer_joined');
+  END IF;
+  IF NEW.mechanic_present AND NOT OLD.mechanic_present THEN
+    PERFORM room_note(NEW.id, 'mechanic_joined');
+  END IF;
+  IF NEW.status <> OLD.status AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending') THEN
+    SELECT split_part(e.actor, ':', 1) INTO STRICT by_whom FROM session_events e
+     WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
+    PERFORM room_note(NEW.id, CASE NEW.status
+      WHEN 'waiting' THEN 'accepted'
+      WHEN 'live'    THEN 'started'
+      WHEN 'expired' THEN 'expired'
+      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' ELSE 'mechanic_absent' END
+      ELSE 'ended_by_' || CASE WHEN by_whom IN ('customer', 'mechanic', 'system') THEN by_whom ELSE 'admin' END END);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.room_hears_moves() IS 'Says in the room of a session that it has moved, or that a party has come.';
 
 CREATE FUNCTION public.room_note(of_session uuid, what text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6894,6 +6935,8 @@ CREATE TRIGGER sessions_guard BEFORE INSERT OR UPDATE ON public.sessions FOR EAC
 CREATE TRIGGER sessions_have_a_room AFTER INSERT ON public.sessions FOR EACH ROW EXECUTE FUNCTION public.open_room();
 
 CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON public.sessions FOR EACH ROW WHEN ((old.mechanic_id IS DISTINCT FROM new.mechanic_id)) EXECUTE FUNCTION public.room_changes_hands();
+
+CREATE TRIGGER sessions_say_so AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.status <> new.status) OR (old.customer_present <> new.customer_present) OR (old.mechanic_present <> new.mechanic_present))) EXECUTE FUNCTION public.room_hears_moves();
 
 CREATE TRIGGER settlement_hold_is_decided BEFORE UPDATE ON public.settlement_holds FOR EACH ROW EXECUTE FUNCTION public.settlement_hold_is_decided();
 

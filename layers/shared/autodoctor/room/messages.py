@@ -122,7 +122,7 @@ class Told:
         session_id: whose room it is.
         connections: those of the other side first.
         message: the message, where it is one.
-        event: its row of the outbox, where it has one.
+        event: its row of the outbox, as `outbox.prefetched` takes it, where it has one.
     """
 
     session_id: UUID
@@ -195,7 +195,7 @@ def _told(session_id: UUID, request: MessageRequest, row: Row) -> Told:
         "kind": message.kind,
         "occurredAt": message.at,
     }
-    event = {"subject_id": row["subject_id"], "id": row["event_id"], "type": "message.posted", "payload": payload}
+    event = {"subject_id": str(row["subject_id"]), "id": row["event_id"], "type": "message.posted", "payload": payload}
     return Told(session_id, row["connections"], message, event)
 
 

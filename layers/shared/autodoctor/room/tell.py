@@ -5,7 +5,7 @@ so nothing that people say to each other waits for a queue.
 """
 
 from collections.abc import Sequence
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database
@@ -43,17 +43,15 @@ class Teller:
         pushed = tell(self._database, told.connections, sent)
         if told.event is not None:
             event = {**told.event, "payload": {**told.event["payload"], "pushed": pushed}}
-            self._publisher.publish(told.event["subject_id"], [event])
+            self._publisher.publish(UUID(told.event["subject_id"]), [event])
 
     def came(self, answer: AboutSession) -> None:
-        """Publish the events of a join or a leave, and tell the room who is there."""
-        self._publisher(answer)
-        tell_presence(self._database, answer.session_id)
+        """Tell a room who is there after a join, a leave or a release, and publish what came of it."""
+        self.left(answer.session_id)
 
     def left(self, session_id: UUID) -> None:
-        """Tell a room that a connection of it has ended, and publish what came of that."""
-        tell_presence(self._database, session_id)
-        self._publisher.publish(session_id)
+        """Tell a room who is there after a connection of it has ended, and publish what came of that."""
+        self._publisher.publish(session_id, tell_presence(self._database, session_id))
 
     def marked(self, answer: Marked) -> None:
         """Push a read mark that has moved."""
@@ -81,16 +79,24 @@ def tell(database: Database, audience: Sequence[str], sent: bytes) -> bool:
     return not pushed.failed
 
 
-def tell_presence(database: Database, session_id: UUID) -> None:
-    """Tell a room who is there, after somebody came or went; never raises."""
+def tell_presence(database: Database, session_id: UUID) -> list[dict[str, Any]] | None:
+    """Tell a room who is there, after somebody came or went; never raises.
+
+    Returns:
+        The session's events that the bus does not have yet; None where they are not known.
+    """
     try:
         row = database.one(_AUDIENCE, {"session_id": session_id, "seq": None})
     except Exception as failure:  # noqa: BLE001 (as in tell)
         log_failure("not pushed", failure)
         _count(1)
-        return
-    if row is not None and row["connections"]:
+        return None
+    if row is None:
+        return None
+    if row["connections"]:
         tell(database, row["connections"], frame(PresentPushed(session_id=session_id, present=presence(row))))
+    unpublished: list[dict[str, Any]] = row["unpublished"]
+    return unpublished
 
 
 def deliver(database: Database, event: MessageEvent) -> None:

@@ -297,15 +297,19 @@ COMMENT ON FUNCTION leave_room(text, timestamptz) IS
   'Unbinds a connection from its room and ends the presence it stood for, at the given instant if it is past. Returns the session; null if it was bound to none.';
 
 CREATE FUNCTION forget_connection(gone text, at timestamptz DEFAULT clock_timestamp()) RETURNS uuid
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   was_in uuid;
+  of_user uuid := (SELECT c.user_id FROM realtime_connections c WHERE c.connection_id = gone);
 BEGIN
   LOOP -- the room before the row: whoever enters one locks them in this order
     was_in := coalesce(leave_room(gone, at), was_in);
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
+  PERFORM room_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+    WHERE s.id = was_in AND s.ended_at IS NULL
+      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
   RETURN was_in;
 END
 $$;

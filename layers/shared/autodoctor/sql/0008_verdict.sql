@@ -312,6 +312,7 @@ DECLARE
   session sessions;
   role text;
   at timestamptz;
+  was_there boolean;
 BEGIN
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
@@ -321,6 +322,7 @@ BEGIN
   role := role_of(session, by_user);
   IF session.ended_at IS NULL THEN
     at := clock_timestamp();
+    was_there := CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END;
     PERFORM leave_room(c.connection_id, at) FROM realtime_connections c
       WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
     IF by_connection IS NULL THEN
@@ -329,6 +331,10 @@ BEGIN
                                                     ELSE '{claim,medium,mutual}' END, NULL, at);
       SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
       session := set_presence(session, role, by_user, false, at);
+    END IF;
+    SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+    IF was_there AND NOT (CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END) THEN
+      PERFORM room_note(of_session, role || '_left');
     END IF;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.started_at;

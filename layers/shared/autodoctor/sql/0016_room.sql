@@ -163,6 +163,37 @@ COMMENT ON FUNCTION room_note(uuid, text) IS
   'Writes a system message into a room, by its code (note_words()), and its event; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
 REVOKE EXECUTE ON FUNCTION room_note(uuid, text) FROM PUBLIC;
 
+-- What happens to a session is said in its room, whoever makes it happen. Who has left is said by record_leave() and
+-- forget_connection(), which know whether it was meant.
+CREATE FUNCTION room_hears_moves() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  by_whom text;
+BEGIN
+  IF NEW.customer_present AND NOT OLD.customer_present THEN
+    PERFORM room_note(NEW.id, 'customer_joined');
+  END IF;
+  IF NEW.mechanic_present AND NOT OLD.mechanic_present THEN
+    PERFORM room_note(NEW.id, 'mechanic_joined');
+  END IF;
+  IF NEW.status <> OLD.status AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending') THEN
+    SELECT split_part(e.actor, ':', 1) INTO STRICT by_whom FROM session_events e
+     WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
+    PERFORM room_note(NEW.id, CASE NEW.status
+      WHEN 'waiting' THEN 'accepted'
+      WHEN 'live'    THEN 'started'
+      WHEN 'expired' THEN 'expired'
+      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' ELSE 'mechanic_absent' END
+      ELSE 'ended_by_' || CASE WHEN by_whom IN ('customer', 'mechanic', 'system') THEN by_whom ELSE 'admin' END END);
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION room_hears_moves() IS 'Says in the room of a session that it has moved, or that a party has come.';
+CREATE TRIGGER sessions_say_so AFTER UPDATE ON sessions FOR EACH ROW
+  WHEN (OLD.status <> NEW.status OR OLD.customer_present <> NEW.customer_present OR OLD.mechanic_present <> NEW.mechanic_present)
+  EXECUTE FUNCTION room_hears_moves();
+
 -- What a party does in a room: one statement and one commit each. Whoever gets no row is no party of the session.
 
 CREATE FUNCTION room_subject(of_session uuid) RETURNS uuid LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -401,13 +432,14 @@ COMMENT ON FUNCTION tell_typing(text, uuid) IS
   'The role of a party that is typing, and the connections of the other side; no row if it was told in the last three seconds, the connection is in another room, or the session is not open.';
 
 CREATE FUNCTION room_audience(of_session uuid, wanted integer DEFAULT NULL)
-RETURNS TABLE (message jsonb, customer_present boolean, mechanic_present boolean, connections text[])
+RETURNS TABLE (message jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
 LANGUAGE sql STABLE ROWS 1 AS $$
   SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
          s.mechanic_present AND s.ended_at IS NULL,
-         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party)
+         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party),
+         CASE WHEN wanted IS NULL THEN unpublished_events(of_session) END
     FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
    WHERE s.id = of_session
 $$;
 COMMENT ON FUNCTION room_audience(uuid, integer) IS
-  'The open connections of a room, who is there, and one message by its number, if one is wanted.';
+  'The open connections of a room, who is there, and one message by its number, if one is wanted; else the session''s unpublished events.';

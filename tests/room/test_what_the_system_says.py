@@ -1,0 +1,87 @@
+"""What happened to a session stands in its room, in the order in which it happened, once."""
+
+from uuid import UUID
+
+import pytest
+
+from autodoctor.events.feed import connections
+from autodoctor.events.feed.tickets import issue_ticket
+from autodoctor.ids import new_id
+from autodoctor.sessions.expiry import sweep
+from autodoctor.sessions.presence import join, leave, release
+from support.world import World
+
+
+@pytest.fixture
+def customer() -> UUID:
+    """Give the `sub` of a customer."""
+    return new_id()
+
+
+def notes(world: World, session: UUID) -> list[str]:
+    rows = world.owner.execute(
+        "SELECT note FROM session_messages WHERE session_id = %s AND role = 'system' ORDER BY seq", [session]
+    )
+    return [row["note"] for row in rows.fetchall()]
+
+
+def connected(world: World, monkeypatch: pytest.MonkeyPatch, user: UUID) -> str:
+    monkeypatch.setenv("WEBSOCKET_URL", "wss://example.com/live")
+    connection_id = str(new_id())
+    connections.connect(world.app, connection_id, issue_ticket(world.app, user, frozenset()).ticket, None)
+    return connection_id
+
+
+def test_a_consultation_from_accept_to_end(world: World, customer: UUID) -> None:
+    mechanic = world.mechanic()
+    session = world.waiting(mechanic, customer).session_id
+    join(world.app, customer, session)
+    join(world.app, mechanic.user_id, session)
+    leave(world.app, customer, session)
+    world.end(mechanic.user_id, session)
+    assert notes(world, session) == [
+        *("accepted", "customer_joined", "mechanic_joined", "started", "customer_left", "ended_by_mechanic"),
+    ]
+    assert world.one("SELECT latest FROM rooms WHERE session_id = %s", session) == 6
+
+
+def test_a_mechanic_who_gives_it_back(world: World, customer: UUID) -> None:
+    mechanic = world.mechanic()
+    session = world.waiting(mechanic, customer).session_id
+    join(world.app, mechanic.user_id, session)
+    release(world.app, mechanic.user_id, session)
+    world.accept_current(world.mechanic(), session)
+    assert notes(world, session) == ["accepted", "mechanic_joined", "released"]  # again within a minute: not said
+    world.end(customer, session)
+    assert notes(world, session)[-1] == "ended_by_customer"
+
+
+def test_a_connection_that_is_lost_is_not_a_leave(
+    world: World, customer: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = world.waiting(world.mechanic(), customer).session_id
+    first, second = (connected(world, monkeypatch, customer) for _ in range(2))
+    for connection_id in (first, second):
+        join(world.app, customer, session, connection_id)
+    assert connections.drop(world.app, [first]) == [session]
+    assert notes(world, session) == ["accepted", "customer_joined"]  # the other device is still there
+    connections.drop(world.app, [second])
+    assert notes(world, session) == ["accepted", "customer_joined", "customer_lost"]
+
+
+def test_what_nobody_did(world: World, customer: UUID) -> None:
+    session = world.waiting(world.mechanic(), customer).session_id
+    world.let_time_pass(3 * 60 * 60)
+    sweep(world.app, lambda: 60.0)
+    assert notes(world, session)[-1] in {"expired", "mechanic_absent"}
+    another = world.queued().session_id
+    world.owner.execute("UPDATE sessions SET status = 'cancelled' WHERE id = %s", [another])
+    assert notes(world, another) == ["ended_by_admin"]
+
+
+def test_a_party_that_comes_and_goes_writes_no_more_than_a_note_a_minute(world: World, customer: UUID) -> None:
+    session = world.waiting(world.mechanic(), customer).session_id
+    for _ in range(20):
+        join(world.app, customer, session)
+        leave(world.app, customer, session)
+    assert notes(world, session) == ["accepted", "customer_joined", "customer_left"]

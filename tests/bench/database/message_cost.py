@@ -62,8 +62,8 @@ def _room(server: BenchServer, walks: Walks, messages: int) -> Consultation:
     return room
 
 
-def _say(walks: Walks, room: Consultation) -> None:
-    walks.api.say(room.customer, "customers", room.session_id)
+def _say(walks: Walks, room: Consultation) -> object:
+    return walks.api.say(room.customer, "customers", room.session_id)
 
 
 def _pages(walks: Walks, meter: Meter, room: Consultation) -> int:

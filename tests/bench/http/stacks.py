@@ -24,8 +24,8 @@ from localcloud.database.postgres import Database
 from localcloud.host.logline import LogLine
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
-_GLOBALS: Final = "        POWERTOOLS_SERVICE_NAME: autodoctor\n"
-_AFTER: Final = re.compile(r",\s*after=publish\b")
+_GLOBALS: Final = "        POWERTOOLS_SERVICE_NAME: !Ref AWS::StackName\n"
+_AFTER: Final = re.compile(r",\s*after=(publish\b|teller\.\w+)")
 WITHOUT_OUTBOX: Final[tuple[LiteralString, ...]] = (
     "DROP TRIGGER session_events_to_outbox ON session_events",
     "DROP TRIGGER session_assignment_events_to_outbox ON session_assignment_events",

@@ -5,7 +5,7 @@ from typing import Final
 
 from bench.cold import coldstart
 from bench.database import acceptcost, claims, race
-from bench.events import eventcost, feed, relaying
+from bench.events import eventcost, feed, relaying, rooms
 from bench.measure.judge import Row
 
 PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
@@ -16,4 +16,5 @@ PARTS: Final[Mapping[str, Callable[[], Iterator[Row]]]] = {
     "events on against off": eventcost.rows,
     "the relay": relaying.rows,
     "the feed": feed.rows,
+    "the room": rooms.rows,
 }

@@ -2,7 +2,7 @@
 
 from autodoctor.db import database
 from autodoctor.events.consumer import consumer
-from autodoctor.events.model import Event, MessageEvent
+from autodoctor.events.model import Event, MessageEvent, SessionEvent
 from autodoctor.room.tell import deliver
 from autodoctor.settings import required
 
@@ -11,7 +11,7 @@ db = database()
 
 
 def handle(event: Event) -> None:
-    if isinstance(event, MessageEvent):
+    if isinstance(event, MessageEvent | SessionEvent):
         deliver(db, event)
 
 

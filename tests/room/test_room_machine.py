@@ -36,7 +36,7 @@ WORDS = st.text(st.characters(categories=("L", "N", "P", "S", "Z")), min_size=1,
 DEVICES = st.integers(0, 4)
 BIND = "SELECT * FROM bind_room(%(connection_id)s, %(session_id)s, %(after)s, 5)"
 UNPUSHED = "SELECT id, payload FROM outbox WHERE type = 'message.posted'"
-AUDIENCE = "SELECT * FROM room_audience(%(session_id)s, %(seq)s)"
+AUDIENCE = "SELECT * FROM room_audience(%(session_id)s, %(seq)s, NULL)"
 
 
 class Rooms(RuleBasedStateMachine):
@@ -153,7 +153,7 @@ class Rooms(RuleBasedStateMachine):
         for row in self.world.owner.execute(UNPUSHED).fetchall():
             audience = self.world.app.one(AUDIENCE, {"session_id": self.session, "seq": row["payload"]["seq"]})
             assert audience is not None
-            self.push(audience["connections"], Message(**audience["message"]))
+            self.push(audience["connections"], Message(**audience["messages"][0]))
             self.world.owner.execute("DELETE FROM outbox WHERE id = %s", [row["id"]])
 
     # --- what is always true ------------------------------------------------------------------------

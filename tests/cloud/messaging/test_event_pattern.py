@@ -34,6 +34,9 @@ EVENT = {
         {"detail": {"amount": [300.0]}},
         {"detail": {"urgent": [True]}},
         {"detail": {"reason": [None]}},
+        {"detail": {"absent": [{"exists": False}]}},
+        {"detail": {"absent": [True, {"exists": False}]}},
+        {"detail": {"urgent": [True, {"exists": False}]}},
         {"detail": {"parties": {"role": ["mechanic"], "late": [True]}}},
     ],
 )
@@ -51,6 +54,8 @@ def test_matches(pattern: Value) -> None:
         {"detail": {"urgent": [1]}},
         {"detail": {"amount": [{"prefix": "3"}]}},
         {"detail": {"absent": [None]}},
+        {"detail": {"urgent": [{"exists": False}]}},
+        {"detail": {"urgent": [False, {"exists": False}]}},
         {"detail": {"absent": {"deeper": ["x"]}}},
         {"source": {"deeper": ["autodoctor"]}},
         {"detail": {"parties": {"role": ["customer"], "late": [True]}}},

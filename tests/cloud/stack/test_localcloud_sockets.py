@@ -17,9 +17,10 @@ HOST = "Feed.execute-api.eu-central-1.amazonaws.com"
 def test_reads_the_api_that_deploys() -> None:
     [api] = read_stack(REPOSITORY / "template.yaml", {}).sockets
     assert (api.logical_id, api.stage, api.selection) == ("WebSocketApi", "live", ("action",))
-    assert {key: route.function for key, route in api.routes.items()} == dict.fromkeys(
-        ("$connect", "$disconnect", "$default"), "SocketFunction"
-    )
+    assert {key: route.function for key, route in api.routes.items()} == {
+        **dict.fromkeys(("$connect", "$disconnect", "$default"), "SocketFunction"),
+        **dict.fromkeys(("room", "typing"), "RoomSocketFunction"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """EventBridge's event patterns: which events a rule matches.
 
 As in EventBridge, a list matches if one of its entries does, a field that holds a list matches if one of its elements
-does, and a missing field matches nothing. `prefix` is the only operator here; the others are refused, so that no rule
-matches an event here that it would not match on AWS.
+does, and a missing field matches nothing but `{exists: false}`. That and `prefix` are the only operators here; the
+others are refused, so that no rule matches an event here that it would not match on AWS.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
 from localcloud.stack.cloudformation import TemplateError, Value
+
+_ABSENT: Final = {"exists": False}
 
 type Fields = Mapping[str, object]
 type Matcher = Callable[[Fields], bool]
@@ -25,6 +28,10 @@ def compiled(pattern: Value, place: str) -> Matcher:
 def _field(name: str, wanted: Value, place: str) -> Matcher:
     if name.startswith("$"):
         raise TemplateError(f"{place}: the local cloud does not know {name}")
+    if isinstance(wanted, list) and _ABSENT in wanted:
+        others = [entry for entry in wanted if entry != _ABSENT]
+        present = _one_of(others, place) if others else lambda _value: False
+        return lambda event: name not in event or any(present(item) for item in _elements(event[name]))
     test = _object(wanted, place) if isinstance(wanted, dict) else _one_of(wanted, place)
     return lambda event: name in event and any(test(item) for item in _elements(event[name]))
 
@@ -50,7 +57,9 @@ def _test(entry: Value, place: str) -> _Test:
         return _equals(entry)
     prefix = entry.get("prefix")
     if set(entry) != {"prefix"} or not isinstance(prefix, str):
-        raise TemplateError(f"{place}: the local cloud knows values and {{prefix: text}}, not {entry!r}")
+        raise TemplateError(
+            f"{place}: the local cloud knows values, {{prefix: text}} and {{exists: false}}, not {entry!r}"
+        )
     return lambda value: isinstance(value, str) and value.startswith(prefix)
 
 

@@ -340,7 +340,7 @@ $$;
 
 COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 
-CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean, others text[], unpublished json)
+CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -363,18 +363,16 @@ BEGIN
   customer_present := entered.customer_present;
   mechanic_present := entered.mechanic_present;
   came := (was.customer_present, was.mechanic_present) <> (entered.customer_present, entered.mechanic_present);
-  unpublished := CASE WHEN came THEN unpublished_events(of_session) ELSE '[]' END;
   -- What is being written has committed then, and who writes next sees the connection: nothing falls in between.
   PERFORM FROM rooms r WHERE r.session_id = of_session FOR SHARE;
   SELECT r.customer_read, r.mechanic_read, r.latest INTO STRICT customer_read, mechanic_read, latest FROM rooms r
    WHERE r.session_id = of_session;
   messages := messages_between(of_session, after, NULL, most);
-  others := array_remove(room_connections(of_session, party_of(of_session, by_user)), by_connection);
   RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) IS 'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, whether that has changed, and the other connections; no row if the user is no party.';
+COMMENT ON FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) IS 'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, and whether that has changed; no row if the user is no party.';
 
 CREATE FUNCTION public.blank_room(of_session uuid) RETURNS integer
     LANGUAGE sql
@@ -1736,7 +1734,7 @@ BEGIN
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
-  PERFORM room_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
     WHERE s.id = was_in AND s.ended_at IS NULL
       AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
   RETURN was_in;
@@ -2533,6 +2531,20 @@ $$;
 
 COMMENT ON FUNCTION public.notes_shown(ended_at timestamp with time zone, confirmed_at timestamp with time zone) IS 'Whether the customer reads the notes: the session is over, and they are confirmed or the summary no longer waits for that.';
 
+CREATE FUNCTION public.notes_since(of_session uuid, since timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(messages_between(of_session, m.seq - 1, m.seq + 1, 1) -> 0 ORDER BY m.seq), '[]')
+      FROM (SELECT x.seq FROM session_messages x
+             WHERE x.session_id = of_session AND x.role = 'system' AND x.at BETWEEN since AND since + interval '5 seconds'
+             ORDER BY x.seq DESC LIMIT 10) AS m);
+END
+$$;
+
+COMMENT ON FUNCTION public.notes_since(of_session uuid, since timestamp with time zone) IS 'What the system has said in a room at an instant, or up to five seconds later: the last ten, as clients get them.';
+
 CREATE FUNCTION public.notes_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -3224,7 +3236,7 @@ BEGIN
     END IF;
     SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
     IF was_there AND NOT (CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END) THEN
-      PERFORM room_note(of_session, role || '_left');
+      PERFORM write_note(of_session, role || '_left');
     END IF;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.started_at;
@@ -3472,18 +3484,19 @@ $$;
 
 COMMENT ON FUNCTION public.role_of(session public.sessions, by_user uuid) IS 'Which party of a session a user is; null: none.';
 
-CREATE FUNCTION public.room_audience(of_session uuid, wanted integer DEFAULT NULL::integer) RETURNS TABLE(message jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
+CREATE FUNCTION public.room_audience(of_session uuid, wanted integer, noted timestamp with time zone) RETURNS TABLE(messages jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
     LANGUAGE sql STABLE ROWS 1
     AS $$
-  SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
-         s.mechanic_present AND s.ended_at IS NULL,
+  SELECT CASE WHEN wanted IS NULL THEN notes_since(of_session, coalesce(noted, clock_timestamp() - interval '5 seconds'))
+              ELSE messages_between(of_session, wanted - 1, wanted + 1, 1) END,
+         s.customer_present AND s.ended_at IS NULL, s.mechanic_present AND s.ended_at IS NULL,
          room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party),
-         CASE WHEN wanted IS NULL THEN unpublished_events(of_session) END
+         CASE WHEN wanted IS NULL AND noted IS NULL THEN unpublished_events(of_session) END
     FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
    WHERE s.id = of_session
 $$;
 
-COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer) IS 'The open connections of a room, who is there, and one message by its number, if one is wanted; else the session''s unpublished events.';
+COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer, noted timestamp with time zone) IS 'The open connections of a room, who is there, and what to tell them: one message by its number, or what the system said at an instant, or else what it said just now, with the session''s unpublished events.';
 
 CREATE FUNCTION public.room_changes_hands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3519,15 +3532,15 @@ DECLARE
   by_whom text;
 BEGIN
   IF NEW.customer_present AND NOT OLD.customer_present THEN
-    PERFORM room_note(NEW.id, 'customer_joined');
+    PERFORM write_note(NEW.id, 'customer_joined');
   END IF;
   IF NEW.mechanic_present AND NOT OLD.mechanic_present THEN
-    PERFORM room_note(NEW.id, 'mechanic_joined');
+    PERFORM write_note(NEW.id, 'mechanic_joined');
   END IF;
   IF NEW.status <> OLD.status AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending') THEN
     SELECT split_part(e.actor, ':', 1) INTO STRICT by_whom FROM session_events e
      WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
-    PERFORM room_note(NEW.id, CASE NEW.status
+    PERFORM write_note(NEW.id, CASE NEW.status
       WHEN 'waiting' THEN 'accepted'
       WHEN 'live'    THEN 'started'
       WHEN 'expired' THEN 'expired'
@@ -3545,29 +3558,18 @@ CREATE FUNCTION public.room_note(of_session uuid, what text) RETURNS integer
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-  words text := note_words(what);
-  number integer;
+  number integer := write_note(of_session, what);
 BEGIN
-  IF words IS NULL THEN
-    RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
+  IF number IS NOT NULL THEN
+    PERFORM emit_event('message.posted',
+                       jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
+                       of_session);
   END IF;
-  PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
-  IF EXISTS (SELECT FROM session_messages m
-              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
-                AND m.at > clock_timestamp() - interval '60 seconds') THEN
-    RETURN NULL;
-  END IF;
-  UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
-  INSERT INTO session_messages (session_id, seq, role, kind, note, text)
-  VALUES (of_session, number, 'system', 'system', what, words);
-  PERFORM emit_event('message.posted',
-                     jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
-                     of_session);
   RETURN number;
 END
 $$;
 
-COMMENT ON FUNCTION public.room_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), and its event; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+COMMENT ON FUNCTION public.room_note(of_session uuid, what text) IS 'Writes a system message into a room, as write_note(), with its event message.posted.';
 
 CREATE FUNCTION public.room_subject(of_session uuid) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -4287,6 +4289,32 @@ END
 $$;
 
 COMMENT ON FUNCTION public.words_of(of_session uuid, of_role text) IS 'How many messages a party has written; of the mechanics only the present one.';
+
+CREATE FUNCTION public.write_note(of_session uuid, what text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  words text := note_words(what);
+  number integer;
+BEGIN
+  IF words IS NULL THEN
+    RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
+  IF EXISTS (SELECT FROM session_messages m
+              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
+                AND m.at > clock_timestamp() - interval '60 seconds') THEN
+    RETURN NULL;
+  END IF;
+  UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
+  INSERT INTO session_messages (session_id, seq, role, kind, note, text)
+  VALUES (of_session, number, 'system', 'system', what, words);
+  RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION public.write_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
 
 CREATE FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, expected text)
     LANGUAGE sql STABLE
@@ -7260,6 +7288,8 @@ GRANT SELECT ON TABLE public.session_notes TO autodoctor_app;
 REVOKE ALL ON FUNCTION public.tell_notes(notes public.session_notes) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.tell_of(event_type text, of_session uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.write_note(of_session uuid, what text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.address_confirmations TO autodoctor_app;
 

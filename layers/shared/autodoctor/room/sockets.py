@@ -17,9 +17,9 @@ from autodoctor.events.feed import connections
 from autodoctor.events.feed.push import push
 from autodoctor.events.publish import Publisher
 from autodoctor.observability import logger
-from autodoctor.room.frames import PresentPushed, TypingPushed, entered, frame, presence, refusal
+from autodoctor.room.frames import TypingPushed, entered, frame, refusal
 from autodoctor.room.messages import Seq
-from autodoctor.room.tell import tell
+from autodoctor.room.tell import tell, tell_presence
 from autodoctor.settings import required
 from autodoctor.web.http import problem_of
 from autodoctor.web.schemas import RequestBody
@@ -99,9 +99,7 @@ class RoomSockets:
             raise SessionNotFound
         self._send(connection_id, [*entered(wanted.session_id, row)])
         if row["came"]:
-            there = frame(PresentPushed(session_id=wanted.session_id, present=presence(row)))
-            tell(self._database, row["others"], there)
-            self._publisher.publish(wanted.session_id, row["unpublished"])
+            self._publisher.publish(wanted.session_id, tell_presence(self._database, wanted.session_id))
 
     def _type(self, connection_id: str, body: str) -> None:
         session_id = Typing.model_validate_json(body).session_id

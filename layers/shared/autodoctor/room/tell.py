@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Final, LiteralString
 from uuid import UUID
 
-from autodoctor.db import Database
+from autodoctor.db import Database, Row
 from autodoctor.events.feed import connections
 from autodoctor.events.feed.push import PushFailed, push, push_at_once
-from autodoctor.events.model import MessageEvent
+from autodoctor.events.model import MessageEvent, SessionEvent
 from autodoctor.events.publish import AboutSession, Publisher
 from autodoctor.observability import MetricUnit, log_failure, metrics
 from autodoctor.room.frames import MessagePushed, PresentPushed, ReadPushed, frame, presence
@@ -19,7 +19,7 @@ from autodoctor.room.messages import Marked, Message, Posted
 from autodoctor.settings import required
 
 BUDGET_SECONDS: Final = 0.3
-_AUDIENCE: Final[LiteralString] = "SELECT * FROM room_audience(%(session_id)s, %(seq)s)"
+_AUDIENCE: Final[LiteralString] = "SELECT * FROM room_audience(%(session_id)s, %(seq)s, %(noted)s)"
 
 
 class Teller:
@@ -60,14 +60,14 @@ class Teller:
             tell(self._database, answer.told.connections, sent)
 
 
-def tell(database: Database, audience: Sequence[str], sent: bytes) -> bool:
-    """Send something to connections that somebody's call has to do with, within BUDGET_SECONDS; never raises.
+def tell(database: Database, audience: Sequence[str], *frames: bytes) -> bool:
+    """Send something to connections that somebody's call has to do with, within BUDGET_SECONDS each; never raises.
 
     Returns:
         Whether all that are open have it.
     """
     try:
-        pushed = push_at_once({connection: [sent] for connection in audience}, BUDGET_SECONDS)
+        pushed = push_at_once(dict.fromkeys(audience, frames), BUDGET_SECONDS)
         for session_id in connections.drop(database, pushed.gone):
             tell_presence(database, session_id)
     except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the consumer)
@@ -80,13 +80,13 @@ def tell(database: Database, audience: Sequence[str], sent: bytes) -> bool:
 
 
 def tell_presence(database: Database, session_id: UUID) -> list[dict[str, Any]] | None:
-    """Tell a room who is there, after somebody came or went; never raises.
+    """Tell a room who is there, and what the system said of it, after somebody came or went; never raises.
 
     Returns:
         The session's events that the bus does not have yet; None where they are not known.
     """
     try:
-        row = database.one(_AUDIENCE, {"session_id": session_id, "seq": None})
+        row = database.one(_AUDIENCE, {"session_id": session_id, "seq": None, "noted": None})
     except Exception as failure:  # noqa: BLE001 (as in tell)
         log_failure("not pushed", failure)
         _count(1)
@@ -94,29 +94,37 @@ def tell_presence(database: Database, session_id: UUID) -> list[dict[str, Any]] 
     if row is None:
         return None
     if row["connections"]:
-        tell(database, row["connections"], frame(PresentPushed(session_id=session_id, present=presence(row))))
+        tell(database, row["connections"], *_frames(session_id, row, presence_too=True))
     unpublished: list[dict[str, Any]] = row["unpublished"]
     return unpublished
 
 
-def deliver(database: Database, event: MessageEvent) -> None:
-    """Push a message that not everybody in the room has yet; with one of the system, who is there.
+def deliver(database: Database, event: MessageEvent | SessionEvent) -> None:
+    """Push a message that not everybody in the room has yet, or what the system said as a session moved.
 
     Raises:
         PushFailed: a connection is open and can neither be reached nor closed.
     """
-    if event.pushed:
+    if isinstance(event, MessageEvent):
+        if event.pushed:
+            return
+        seq, noted, by_system = event.seq, None, event.role == "system"
+    else:
+        seq, noted, by_system = None, event.occurred_at, True
+    row = database.one(_AUDIENCE, {"session_id": event.session_id, "seq": seq, "noted": noted})
+    if row is None or not row["connections"]:
         return
-    row = database.one(_AUDIENCE, {"session_id": event.session_id, "seq": event.seq})
-    if row is None or row["message"] is None or not row["connections"]:
-        return
-    frames = [frame(MessagePushed(session_id=event.session_id, message=Message(**row["message"])))]
-    if event.role == "system":
-        frames.append(frame(PresentPushed(session_id=event.session_id, present=presence(row))))
-    pushed = push(dict.fromkeys(row["connections"], tuple(frames)))
+    frames = _frames(event.session_id, row, presence_too=by_system)
+    pushed = push(dict.fromkeys(row["connections"], frames))
     connections.drop(database, pushed.gone)
     if pushed.failed:
         raise PushFailed(len(pushed.failed))
+
+
+def _frames(session_id: UUID, row: Row, *, presence_too: bool) -> tuple[bytes, ...]:
+    said = [MessagePushed(session_id=session_id, message=Message(**each)) for each in row["messages"]]
+    there = [PresentPushed(session_id=session_id, present=presence(row))] if presence_too else []
+    return tuple(frame(each) for each in (*said, *there))
 
 
 def _count(connections_missed: int) -> None:

@@ -307,7 +307,7 @@ BEGIN
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
-  PERFORM room_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
     WHERE s.id = was_in AND s.ended_at IS NULL
       AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
   RETURN was_in;

@@ -334,7 +334,7 @@ BEGIN
     END IF;
     SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
     IF was_there AND NOT (CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END) THEN
-      PERFORM room_note(of_session, role || '_left');
+      PERFORM write_note(of_session, role || '_left');
     END IF;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.started_at;

@@ -135,7 +135,7 @@ CREATE FUNCTION note_words(what text) RETURNS text LANGUAGE sql IMMUTABLE PARALL
 $$;
 COMMENT ON FUNCTION note_words(text) IS 'The words of a system message by its code; null for a code that there is not.';
 
-CREATE FUNCTION room_note(of_session uuid, what text) RETURNS integer
+CREATE FUNCTION write_note(of_session uuid, what text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   words text := note_words(what);
@@ -153,14 +153,28 @@ BEGIN
   UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
   INSERT INTO session_messages (session_id, seq, role, kind, note, text)
   VALUES (of_session, number, 'system', 'system', what, words);
-  PERFORM emit_event('message.posted',
-                     jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
-                     of_session);
+  RETURN number;
+END
+$$;
+COMMENT ON FUNCTION write_note(uuid, text) IS
+  'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+REVOKE EXECUTE ON FUNCTION write_note(uuid, text) FROM PUBLIC;
+
+CREATE FUNCTION room_note(of_session uuid, what text) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  number integer := write_note(of_session, what);
+BEGIN
+  IF number IS NOT NULL THEN
+    PERFORM emit_event('message.posted',
+                       jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
+                       of_session);
+  END IF;
   RETURN number;
 END
 $$;
 COMMENT ON FUNCTION room_note(uuid, text) IS
-  'Writes a system message into a room, by its code (note_words()), and its event; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+  'Writes a system message into a room, as write_note(), with its event message.posted.';
 REVOKE EXECUTE ON FUNCTION room_note(uuid, text) FROM PUBLIC;
 
 -- What happens to a session is said in its room, whoever makes it happen. Who has left is said by record_leave() and
@@ -171,15 +185,15 @@ DECLARE
   by_whom text;
 BEGIN
   IF NEW.customer_present AND NOT OLD.customer_present THEN
-    PERFORM room_note(NEW.id, 'customer_joined');
+    PERFORM write_note(NEW.id, 'customer_joined');
   END IF;
   IF NEW.mechanic_present AND NOT OLD.mechanic_present THEN
-    PERFORM room_note(NEW.id, 'mechanic_joined');
+    PERFORM write_note(NEW.id, 'mechanic_joined');
   END IF;
   IF NEW.status <> OLD.status AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending') THEN
     SELECT split_part(e.actor, ':', 1) INTO STRICT by_whom FROM session_events e
      WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
-    PERFORM room_note(NEW.id, CASE NEW.status
+    PERFORM write_note(NEW.id, CASE NEW.status
       WHEN 'waiting' THEN 'accepted'
       WHEN 'live'    THEN 'started'
       WHEN 'expired' THEN 'expired'
@@ -369,7 +383,7 @@ COMMENT ON FUNCTION read_room(uuid, uuid, boolean, integer, integer, integer) IS
 
 CREATE FUNCTION bind_room(by_connection text, of_session uuid, after integer, most integer)
 RETURNS TABLE (messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean,
-               mechanic_present boolean, came boolean, others text[], unpublished json)
+               mechanic_present boolean, came boolean)
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -390,18 +404,16 @@ BEGIN
   customer_present := entered.customer_present;
   mechanic_present := entered.mechanic_present;
   came := (was.customer_present, was.mechanic_present) <> (entered.customer_present, entered.mechanic_present);
-  unpublished := CASE WHEN came THEN unpublished_events(of_session) ELSE '[]' END;
   -- What is being written has committed then, and who writes next sees the connection: nothing falls in between.
   PERFORM FROM rooms r WHERE r.session_id = of_session FOR SHARE;
   SELECT r.customer_read, r.mechanic_read, r.latest INTO STRICT customer_read, mechanic_read, latest FROM rooms r
    WHERE r.session_id = of_session;
   messages := messages_between(of_session, after, NULL, most);
-  others := array_remove(room_connections(of_session, party_of(of_session, by_user)), by_connection);
   RETURN NEXT;
 END
 $$;
 COMMENT ON FUNCTION bind_room(text, uuid, integer, integer) IS
-  'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, whether that has changed, and the other connections; no row if the user is no party.';
+  'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, and whether that has changed; no row if the user is no party.';
 
 CREATE FUNCTION tell_typing(by_connection text, of_session uuid) RETURNS TABLE (role text, connections text[])
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -431,15 +443,28 @@ $$;
 COMMENT ON FUNCTION tell_typing(text, uuid) IS
   'The role of a party that is typing, and the connections of the other side; no row if it was told in the last three seconds, the connection is in another room, or the session is not open.';
 
-CREATE FUNCTION room_audience(of_session uuid, wanted integer DEFAULT NULL)
-RETURNS TABLE (message jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
+CREATE FUNCTION notes_since(of_session uuid, since timestamptz) RETURNS jsonb LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(messages_between(of_session, m.seq - 1, m.seq + 1, 1) -> 0 ORDER BY m.seq), '[]')
+      FROM (SELECT x.seq FROM session_messages x
+             WHERE x.session_id = of_session AND x.role = 'system' AND x.at BETWEEN since AND since + interval '5 seconds'
+             ORDER BY x.seq DESC LIMIT 10) AS m);
+END
+$$;
+COMMENT ON FUNCTION notes_since(uuid, timestamptz) IS
+  'What the system has said in a room at an instant, or up to five seconds later: the last ten, as clients get them.';
+
+CREATE FUNCTION room_audience(of_session uuid, wanted integer, noted timestamptz)
+RETURNS TABLE (messages jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
 LANGUAGE sql STABLE ROWS 1 AS $$
-  SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
-         s.mechanic_present AND s.ended_at IS NULL,
+  SELECT CASE WHEN wanted IS NULL THEN notes_since(of_session, coalesce(noted, clock_timestamp() - interval '5 seconds'))
+              ELSE messages_between(of_session, wanted - 1, wanted + 1, 1) END,
+         s.customer_present AND s.ended_at IS NULL, s.mechanic_present AND s.ended_at IS NULL,
          room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party),
-         CASE WHEN wanted IS NULL THEN unpublished_events(of_session) END
+         CASE WHEN wanted IS NULL AND noted IS NULL THEN unpublished_events(of_session) END
     FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
    WHERE s.id = of_session
 $$;
-COMMENT ON FUNCTION room_audience(uuid, integer) IS
-  'The open connections of a room, who is there, and one message by its number, if one is wanted; else the session''s unpublished events.';
+COMMENT ON FUNCTION room_audience(uuid, integer, timestamptz) IS
+  'The open connections of a room, who is there, and what to tell them: one message by its number, or what the system said at an instant, or else what it said just now, with the session''s unpublished events.';

@@ -106,7 +106,7 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
         "source": ["autodoctor"],
         "detail-type": [{"prefix": "session."}, {"prefix": "assignment."}, {"prefix": "mechanic."}],
     }
-    of_money = {"payout.sent", "payout.failed", "payment.unfulfillable", "payment.failed"}
+    of_money = {"payout.sent", "payout.failed", "payment.unfulfillable", "payment.failed", "payment.refund_failed"}
     of_quotes = {"quote.requested", "quote.given", "quote.approved"}
     of_notes = {"reply.late", "summary.ready", "notes.added"}
     of_sessions = {f"session.{each}" for each in ("created", "pending", "waiting", "ended", "expired")}

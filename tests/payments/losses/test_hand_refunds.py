@@ -175,7 +175,8 @@ def test_a_refund_of_ours_that_came_back_wants_a_person_and_is_sent_again(refund
     refund_env.checkout_env.stripe.fail_refund(str(refund_env.refund_row()["stripe_refund_id"]))
     refund_env.tell("backwards")
     row = refund_env.refund_row()
-    assert (row["state"], row["last_error"]) == ("failed", "the customer's bank did not take it")
+    assert row["state"] == "failed"
+    assert row["last_error"].startswith("the customer's bank did not take it")
     assert refund_env.has(session_held(session_id)) == PRICE
     assert refund_env.refunds() == Sent()
     assert refund_env.checkout_env.one("SELECT retry_stripe_job(%s)", row["id"])

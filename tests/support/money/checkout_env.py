@@ -42,7 +42,7 @@ class CheckoutEnv:
     def ask(self, customer: UUID, key: str | None = None, **fields: object) -> CheckoutOpened:
         """An intake of plan quick, paid by card."""
         request = intake_request(**{"plan": "quick", "payWith": "card", "sessionType": "chat", **fields})
-        opened = start_funded_intake(self.world.app, customer, request, key)
+        opened = start_funded_intake(self.world.app, customer, request, key, verified_email=request.email)
         assert isinstance(opened, CheckoutOpened)
         return opened
 

@@ -124,6 +124,7 @@ class PaymentEvent(_Event):
 
     Unfulfillable: their purchase can no longer be fulfilled; a payment for an intake is refunded in full.
     Failed: the bank refused a payment that was still being processed.
+    Refund failed: what is owed back was not taken by the customer's bank, or by Stripe: a person pays it back.
 
     Attributes:
         checkout_id: the payment.
@@ -131,16 +132,16 @@ class PaymentEvent(_Event):
         customer_id: row of `customers`; null where it was for credits.
         amount_cents: the amount paid or to be paid, in cents of the currency.
         reason: active_session: they have another session by now; mismatch: the amount paid does not match the price;
-            refused: by the bank.
+            refused: by the bank; bank_refused: the refund; given_up: no attempt at the refund succeeded.
     """
 
-    type: Literal["payment.unfulfillable", "payment.failed"]
+    type: Literal["payment.unfulfillable", "payment.failed", "payment.refund_failed"]
     checkout_id: UUID
     intake_id: UUID | None
     customer_id: UUID | None
     amount_cents: int
     currency: str
-    reason: Literal["active_session", "mismatch", "refused"]
+    reason: Literal["active_session", "mismatch", "refused", "bank_refused", "given_up"]
 
 
 class MechanicEvent(_Event):

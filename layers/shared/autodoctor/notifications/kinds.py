@@ -25,6 +25,7 @@ class Kind(StrEnum):
     PAYOUT_FAILED = "payout_failed"
     PAYMENT_UNFULFILLABLE = "payment_unfulfillable"
     PAYMENT_FAILED = "payment_failed"
+    REFUND_FAILED = "refund_failed"
     QUOTE_REQUESTED = "quote_requested"
     QUOTE_GIVEN = "quote_given"
     QUOTE_APPROVED = "quote_approved"
@@ -119,6 +120,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
     Kind.PAYMENT_UNFULFILLABLE: {"reason", "bought", "session_type", "amount_cents", "currency", "refunded"},
     Kind.PAYMENT_FAILED: {"bought", "session_type", "amount_cents", "currency"},
+    Kind.REFUND_FAILED: {"bought", "session_type", "amount_cents", "currency"},
     Kind.QUOTE_REQUESTED: {"quote_id", "session_type"},
     Kind.QUOTE_GIVEN: {"quote_id", "session_type", "amount_cents", "currency"},
     Kind.QUOTE_APPROVED: {"quote_id", "session_type", "amount_cents", "currency"},
@@ -134,6 +136,7 @@ _CAUSED_BY: Final = {
     "payout.failed": Kind.PAYOUT_FAILED,
     "payment.unfulfillable": Kind.PAYMENT_UNFULFILLABLE,
     "payment.failed": Kind.PAYMENT_FAILED,
+    "payment.refund_failed": Kind.REFUND_FAILED,
     "quote.requested": Kind.QUOTE_REQUESTED,
     "quote.given": Kind.QUOTE_GIVEN,
     "quote.approved": Kind.QUOTE_APPROVED,

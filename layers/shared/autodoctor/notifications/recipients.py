@@ -104,7 +104,10 @@ SELECT u.user_id, u.email, u.name, false AS erased, s.id AS session_id, i.sessio
 _PAYER: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS checkout_kind, i.session_type,
-       %(kind)s = 'payment_failed' AND c.status <> 'failed' AS superseded,
+       CASE %(kind)s WHEN 'payment_failed' THEN c.status <> 'failed'
+                     WHEN 'refund_failed' THEN NOT EXISTS (SELECT FROM refunds r
+                                                            WHERE r.intake_id = c.intake_id AND r.state = 'failed')
+                     ELSE false END AS superseded,
        EXISTS (SELECT FROM refunds r WHERE r.intake_id = c.intake_id) AS refunded,
 """
     + _WISHES

@@ -80,6 +80,7 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.PAYOUT_FAILED: _PAYOUT,
     Kind.PAYMENT_UNFULFILLABLE: {**_PAYMENT, "reason": "active_session", "refunded": True},
     Kind.PAYMENT_FAILED: {**_PAYMENT, "reason": "refused"},
+    Kind.REFUND_FAILED: {**_PAYMENT, "reason": "bank_refused"},
     Kind.QUOTE_REQUESTED: _QUOTE,
     Kind.QUOTE_GIVEN: _QUOTE,
     Kind.QUOTE_APPROVED: _QUOTE,

@@ -182,6 +182,25 @@ GRANT SELECT,
               sent_at, last_error)
   ON refunds TO autodoctor_app;
 
+CREATE FUNCTION tell_refund_failed(failed refunds, why text) RETURNS void LANGUAGE sql AS $$
+  SELECT emit_event('payment.refund_failed', jsonb_build_object(
+           'checkoutId', c.id, 'intakeId', c.intake_id, 'customerId', i.customer_id, 'amountCents', failed.amount_cents,
+           'currency', failed.currency, 'reason', why), c.intake_id)
+    FROM checkouts c JOIN intakes i ON i.id = c.intake_id WHERE c.intake_id = failed.intake_id
+$$;
+COMMENT ON FUNCTION tell_refund_failed(refunds, text) IS 'Has the customer told, who was told that it goes back in full: bank_refused or given_up.';
+
+CREATE FUNCTION refunds_tell() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  PERFORM tell_refund_failed(NEW, CASE OLD.state WHEN 'sending' THEN 'given_up' ELSE 'bank_refused' END);
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION refunds_tell() IS 'Has the customer told of a refund that failed, however it did.';
+CREATE TRIGGER refunds_tell AFTER UPDATE OF state ON refunds FOR EACH ROW
+  WHEN (OLD.state <> 'failed' AND NEW.state = 'failed') EXECUTE FUNCTION refunds_tell();
+
 CREATE TABLE payout_reversals (
   job                 text NOT NULL DEFAULT 'reversal' CONSTRAINT payout_reversals_job CHECK (job = 'reversal'),
   payout_id           uuid NOT NULL REFERENCES payouts (id),

@@ -6,7 +6,7 @@ import { announce, el, fill, ready } from "../lib/dom.js";
 import { failed } from "../lib/shell.js";
 
 const CONCERNS = {
-  customers: ["request_received", "mechanic_assigned", "session_completed", "session_cancelled", "payment_failed", "payment_unfulfillable", "quote_given"],
+  customers: ["request_received", "mechanic_assigned", "session_completed", "session_cancelled", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
   mechanics: ["payout_sent", "payout_failed", "quote_requested", "quote_approved"],
 };
 const main = document.getElementById("main");

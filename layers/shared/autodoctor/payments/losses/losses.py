@@ -112,7 +112,9 @@ UPDATE refunds SET state = CASE WHEN %(lost)s THEN 'returned' ELSE 'sent' END, s
 # end the refund only has to be sent.
 _NEEDED_AGAIN: Final[LiteralString] = """
 UPDATE refunds SET state = CASE WHEN %(refused)s THEN 'failed' ELSE 'due' END, attempts = 0, stripe_refund_id = NULL,
-                   last_error = CASE WHEN %(refused)s THEN 'the customer''s bank did not take it' END, sent_at = NULL,
+                   last_error = CASE WHEN %(refused)s THEN 'the customer''s bank did not take it: ask for another way,'
+                                                           ' or for another card and retry_stripe_job()' END,
+                   sent_at = NULL,
                    next_attempt_at = CASE WHEN %(refused)s THEN NULL ELSE clock_timestamp() END,
                    idempotency_key = NULL, keyed_at = NULL, asked_cents = NULL
  WHERE intake_id = %(intake_id)s AND state IN ('sent', 'returned') AND amount_cents > %(cents)s

@@ -284,9 +284,17 @@ DECLARE
   of_the_change text[] := '{change_id,changed_by}';
   is_now jsonb := to_jsonb(NEW) - of_the_change;
   was jsonb := CASE TG_OP WHEN 'UPDATE' THEN to_jsonb(OLD) - of_the_change ELSE '{}' END;
+  named boolean := NEW.change_id IS NOT NULL AND NEW.changed_by IS NOT NULL;
 BEGIN
-  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
-  SELECT NEW.change_id, NEW.changed_by, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
+  IF TG_OP = 'UPDATE' THEN
+    named := named AND NEW.change_id IS DISTINCT FROM OLD.change_id;
+  END IF;
+  IF NOT named AND session_user <> 'autodoctor_app' THEN
+    RETURN NULL; -- the owner's own
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, actor, kind, subject, changed, before, after)
+  SELECT CASE WHEN named THEN NEW.change_id ELSE new_id() END, CASE WHEN named THEN NEW.changed_by END,
+         CASE WHEN NOT named THEN 'db:' || session_user END, TG_ARGV[0] || CASE TG_OP WHEN 'UPDATE' THEN '.changed' ELSE '.added' END,
          is_now ->> TG_ARGV[1], d.changed, d.before, d.after
     FROM changed_columns(was, is_now, TG_ARGV[2]::text[]) AS d
    WHERE d.changed IS NOT NULL;
@@ -294,7 +302,25 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes for a change with a change_id and a changed_by. Arguments: the kind of the row, the key column, the columns of personal data.';
+COMMENT ON FUNCTION public.audit_change() IS 'Writes the row of admin_changes: for a change with a change_id and a changed_by, and for one of the application''s role that names nobody. Arguments: the kind of the row, the key column, the columns of personal data.';
+
+CREATE FUNCTION public.audit_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF EXISTS (SELECT FROM ledger_transfer t WHERE t.key = NEW.key) THEN
+    RETURN NEW; -- the unique key, or ON CONFLICT, decides
+  END IF;
+  NEW.change_id := new_id();
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  VALUES (NEW.change_id, NEW.actor_id, 'credits.granted', NEW.credit_account, '{credits}', '{}',
+          jsonb_build_object('credits', NEW.amount, 'key', NEW.key));
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.audit_grant() IS 'Writes the row of admin_changes for a grant of credits.';
 
 CREATE FUNCTION public.availability_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -314,7 +340,7 @@ $$;
 
 COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
 
-CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean, others text[], unpublished json)
+CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
@@ -337,18 +363,16 @@ BEGIN
   customer_present := entered.customer_present;
   mechanic_present := entered.mechanic_present;
   came := (was.customer_present, was.mechanic_present) <> (entered.customer_present, entered.mechanic_present);
-  unpublished := CASE WHEN came THEN unpublished_events(of_session) ELSE '[]' END;
   -- What is being written has committed then, and who writes next sees the connection: nothing falls in between.
   PERFORM FROM rooms r WHERE r.session_id = of_session FOR SHARE;
   SELECT r.customer_read, r.mechanic_read, r.latest INTO STRICT customer_read, mechanic_read, latest FROM rooms r
    WHERE r.session_id = of_session;
   messages := messages_between(of_session, after, NULL, most);
-  others := array_remove(room_connections(of_session, party_of(of_session, by_user)), by_connection);
   RETURN NEXT;
 END
 $$;
 
-COMMENT ON FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) IS 'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, whether that has changed, and the other connections; no row if the user is no party.';
+COMMENT ON FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) IS 'Binds a live connection to the room of a session of its user (enter_room()), and returns the messages after a number, or the last ones, with who is there, and whether that has changed; no row if the user is no party.';
 
 CREATE FUNCTION public.blank_room(of_session uuid) RETURNS integer
     LANGUAGE sql
@@ -362,21 +386,17 @@ COMMENT ON FUNCTION public.blank_room(of_session uuid) IS 'Empties the words of 
 
 CREATE FUNCTION public.bring_due_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  changed integer;
+    AS $_$
 BEGIN
-  WITH due AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status = 'scheduled' AND scheduled_for <= now() + lead_time()
-     ORDER BY customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
-    FROM due WHERE s.id = due.id AND s.status = 'scheduled';
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
+  RETURN sweep_each(ARRAY(
+    SELECT s.id FROM sessions s
+     WHERE s.ended_at IS NULL AND s.status = 'scheduled' AND s.scheduled_for <= now() + lead_time()
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED),
+    $sweep$ UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+             WHERE s.id = $1 AND s.status = 'scheduled' $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.bring_due_sessions(batch integer) IS 'Makes up to batch scheduled sessions pending, lead_time() ahead of their time; returns how many.';
 
@@ -400,7 +420,7 @@ CREATE FUNCTION public.calculate_session_health_score(since timestamp with time 
            count(*) FILTER (WHERE x.status = 'expired') AS expired,
            count(*) FILTER (WHERE x.mechanic_id IS NOT NULL) AS accepted,
            count(*) FILTER (WHERE x.end_reason = 'no_show') AS no_shows,
-           avg(extract(epoch FROM x.ended_at - x.started_at)) FILTER (WHERE x.status = 'completed') AS average_seconds,
+           avg(x.together_seconds) FILTER (WHERE x.status = 'completed') AS average_seconds,
            count(*) FILTER (WHERE x.status = 'completed' AND x.at_stake
              AND x.decided_at < now() - health_setting('settlement_seconds_max') * interval '1 second'
              AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = x.session_id OFFSET 0)) AS unsettled
@@ -709,6 +729,150 @@ $$;
 
 COMMENT ON FUNCTION public.checkout_may_move(source text, target text) IS 'Whether a checkout may go from one status to another; a paid one stays paid.';
 
+CREATE TABLE public.sessions (
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    current_assignment_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    scheduled_for timestamp with time zone,
+    released_at timestamp with time zone,
+    customer_present boolean DEFAULT false NOT NULL,
+    mechanic_present boolean DEFAULT false NOT NULL,
+    customer_claims boolean DEFAULT false NOT NULL,
+    mechanic_claims boolean DEFAULT false NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    mechanic_id uuid,
+    accepted_at timestamp with time zone,
+    customer_joined_at timestamp with time zone,
+    mechanic_joined_at timestamp with time zone,
+    started_at timestamp with time zone,
+    parted_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    end_reason text,
+    absent text,
+    ended_by text,
+    together_seconds numeric(12,6),
+    min_billable_seconds integer,
+    min_messages_each integer,
+    late_minutes integer,
+    actor text,
+    actor_id uuid,
+    change_data jsonb,
+    CONSTRAINT sessions_absent_known CHECK ((absent = ANY (ARRAY['customer'::text, 'mechanic'::text, 'both'::text]))),
+    CONSTRAINT sessions_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
+    CONSTRAINT sessions_completed_iff_long_enough CHECK (((status <> ALL (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) OR ((status = 'completed'::text) = ((started_at IS NOT NULL) AND (together_seconds >= (min_billable_seconds)::numeric))))),
+    CONSTRAINT sessions_end_is_complete CHECK (((status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) = ((ended_at IS NOT NULL) AND (end_reason IS NOT NULL) AND (ended_by IS NOT NULL) AND (min_billable_seconds IS NOT NULL) AND (min_messages_each IS NOT NULL) AND (late_minutes IS NOT NULL)))),
+    CONSTRAINT sessions_ended_by_known CHECK ((ended_by = ANY (ARRAY['customer'::text, 'mechanic'::text, 'admin'::text, 'system'::text]))),
+    CONSTRAINT sessions_mechanic_fits_status CHECK (
+CASE status
+    WHEN 'scheduled'::text THEN (mechanic_id IS NULL)
+    WHEN 'pending'::text THEN (mechanic_id IS NULL)
+    WHEN 'waiting'::text THEN (mechanic_id IS NOT NULL)
+    WHEN 'live'::text THEN (mechanic_id IS NOT NULL)
+    WHEN 'completed'::text THEN (mechanic_id IS NOT NULL)
+    ELSE true
+END),
+    CONSTRAINT sessions_reason_fits_history CHECK (
+CASE end_reason
+    WHEN 'too_short'::text THEN (started_at IS NOT NULL)
+    WHEN 'no_talk'::text THEN (started_at IS NOT NULL)
+    WHEN 'no_show'::text THEN ((started_at IS NULL) AND (mechanic_id IS NOT NULL) AND (absent IS NOT NULL))
+    WHEN 'withdrawn'::text THEN (started_at IS NULL)
+    WHEN 'expired'::text THEN (started_at IS NULL)
+    ELSE true
+END),
+    CONSTRAINT sessions_reason_fits_status CHECK (
+CASE status
+    WHEN 'completed'::text THEN (end_reason = 'billable'::text)
+    WHEN 'cancelled'::text THEN (end_reason = ANY (ARRAY['too_short'::text, 'no_talk'::text, 'no_show'::text, 'withdrawn'::text]))
+    WHEN 'expired'::text THEN (end_reason = 'expired'::text)
+    ELSE (end_reason IS NULL)
+END),
+    CONSTRAINT sessions_scheduled_has_a_time CHECK (((status <> 'scheduled'::text) OR (scheduled_for IS NOT NULL))),
+    CONSTRAINT sessions_start_is_proven CHECK ((((status <> 'live'::text) OR (started_at IS NOT NULL)) AND ((started_at IS NULL) OR ((customer_joined_at IS NOT NULL) AND (mechanic_joined_at IS NOT NULL))) AND ((started_at IS NULL) OR (status = ANY (ARRAY['live'::text, 'completed'::text, 'cancelled'::text]))))),
+    CONSTRAINT sessions_status_known CHECK ((status = ANY (ARRAY['scheduled'::text, 'pending'::text, 'waiting'::text, 'live'::text, 'completed'::text, 'cancelled'::text, 'expired'::text]))),
+    CONSTRAINT sessions_times_in_order CHECK ((ended_at >= started_at)),
+    CONSTRAINT sessions_together_once_over CHECK ((((together_seconds IS NOT NULL) = ((started_at IS NOT NULL) AND (ended_at IS NOT NULL))) AND ((together_seconds >= (0)::numeric) AND (together_seconds <= EXTRACT(epoch FROM (ended_at - started_at))))))
+);
+
+COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock. Triggers keep the assignment, the participants and the audit trail in step.';
+
+COMMENT ON COLUMN public.sessions.id IS 'The same as the id of its intake.';
+
+COMMENT ON COLUMN public.sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
+
+COMMENT ON COLUMN public.sessions.created_at IS 'When the intake committed.';
+
+COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
+
+COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
+
+COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer is there: by a claim, a live socket in the room, or the medium.';
+
+COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic is there, likewise.';
+
+COMMENT ON COLUMN public.sessions.customer_claims IS 'Whether the customer is there by a join that names no connection, and has not left since.';
+
+COMMENT ON COLUMN public.sessions.mechanic_claims IS 'The same of the mechanic.';
+
+COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
+
+COMMENT ON COLUMN public.sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
+
+COMMENT ON COLUMN public.sessions.accepted_at IS 'When the present mechanic accepted.';
+
+COMMENT ON COLUMN public.sessions.customer_joined_at IS 'First join of the customer.';
+
+COMMENT ON COLUMN public.sessions.mechanic_joined_at IS 'First join of the present mechanic.';
+
+COMMENT ON COLUMN public.sessions.started_at IS 'First instant at which both were present.';
+
+COMMENT ON COLUMN public.sessions.parted_at IS 'Last instant at which both were present; null while both are.';
+
+COMMENT ON COLUMN public.sessions.ended_at IS 'The end: the last instant both were present, or the plan''s maximum; the instant of the request if it never started.';
+
+COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_talk, no_show, withdrawn or expired.';
+
+COMMENT ON COLUMN public.sessions.absent IS 'The party that was not there while the other waited, if the reason is no_show: customer, mechanic or both.';
+
+COMMENT ON COLUMN public.sessions.ended_by IS 'customer, mechanic, admin (an operator too) or system.';
+
+COMMENT ON COLUMN public.sessions.together_seconds IS 'How long they were together, as far as the evidence counts: the sum of its stretches; null if it never started.';
+
+COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
+
+COMMENT ON COLUMN public.sessions.min_messages_each IS 'The setting that was in force when the session ended.';
+
+COMMENT ON COLUMN public.sessions.late_minutes IS 'The same.';
+
+COMMENT ON COLUMN public.sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
+
+COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
+
+COMMENT ON COLUMN public.sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
+
+CREATE FUNCTION public.claim_by_hand(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  of_mechanic uuid := coalesce(row_now.mechanic_id, was.mechanic_id);
+  here record;
+BEGIN
+  row_now.customer_claims := row_now.customer_present;
+  row_now.mechanic_claims := row_now.mechanic_present;
+  FOR here IN VALUES ('customer', NULL::uuid, was.customer_present, row_now.customer_present),
+                     ('mechanic', of_mechanic, was.mechanic_present, row_now.mechanic_present) LOOP
+    IF here.column4 AND NOT here.column3 THEN
+      PERFORM open_presence(was.id, here.column1, here.column2, 'claim', NULL, at);
+    ELSIF here.column3 AND NOT here.column4 THEN
+      PERFORM close_presence(was.id, here.column1, '{room,medium,mutual,claim}', NULL, at);
+    END IF;
+  END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION public.claim_by_hand(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'Presence that is typed by hand is a claim like any other.';
+
 CREATE SEQUENCE public.event_sequence
     START WITH 1
     INCREMENT BY 1
@@ -772,19 +936,15 @@ CREATE TABLE public.session_events (
     id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     actor_id uuid,
-    mechanic_id uuid,
     actor text DEFAULT ('db:'::text || (SESSION_USER)::text) NOT NULL,
-    type text NOT NULL,
+    type text DEFAULT 'transition'::text NOT NULL,
     from_status text,
-    to_status text,
-    role text,
+    to_status text NOT NULL,
     data jsonb,
-    CONSTRAINT session_events_fits_type CHECK ((((type = 'transition'::text) = (to_status IS NOT NULL)) AND ((type <> 'transition'::text) = (role IS NOT NULL)) AND (((role = 'mechanic'::text) IS TRUE) = (mechanic_id IS NOT NULL)))),
-    CONSTRAINT session_events_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text]))),
-    CONSTRAINT session_events_type_check CHECK ((type = ANY (ARRAY['transition'::text, 'joined'::text, 'left'::text])))
+    CONSTRAINT session_events_type_check CHECK ((type = 'transition'::text))
 );
 
-COMMENT ON TABLE public.session_events IS 'The audit trail of sessions and the evidence of presence. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
+COMMENT ON TABLE public.session_events IS 'The audit trail of sessions. Only triggers write it: the application role cannot insert, and nobody can change or delete rows.';
 
 COMMENT ON COLUMN public.session_events.id IS 'Order of writing.';
 
@@ -792,126 +952,15 @@ COMMENT ON COLUMN public.session_events.occurred_at IS 'When, by the database''s
 
 COMMENT ON COLUMN public.session_events.actor_id IS 'The user''s id (sub), if a user acted.';
 
-COMMENT ON COLUMN public.session_events.mechanic_id IS 'The mechanic who joined or left, if the role is mechanic.';
-
 COMMENT ON COLUMN public.session_events.actor IS 'Who acted, as in sessions.actor.';
 
-COMMENT ON COLUMN public.session_events.type IS 'transition (from, to), or joined or left (role).';
+COMMENT ON COLUMN public.session_events.type IS 'transition; presence has a table of its own.';
 
 COMMENT ON COLUMN public.session_events.from_status IS 'Null for the creation.';
 
-COMMENT ON COLUMN public.session_events.to_status IS 'Null for a change of presence.';
-
-COMMENT ON COLUMN public.session_events.role IS 'The party whose presence this is evidence of.';
+COMMENT ON COLUMN public.session_events.to_status IS 'The status that the session got.';
 
 COMMENT ON COLUMN public.session_events.data IS 'Further facts.';
-
-CREATE TABLE public.sessions (
-    id uuid NOT NULL,
-    customer_id uuid NOT NULL,
-    current_assignment_id uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    scheduled_for timestamp with time zone,
-    released_at timestamp with time zone,
-    customer_present boolean DEFAULT false NOT NULL,
-    mechanic_present boolean DEFAULT false NOT NULL,
-    customer_claims boolean DEFAULT false NOT NULL,
-    mechanic_claims boolean DEFAULT false NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    mechanic_id uuid,
-    accepted_at timestamp with time zone,
-    customer_joined_at timestamp with time zone,
-    mechanic_joined_at timestamp with time zone,
-    started_at timestamp with time zone,
-    parted_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    end_reason text,
-    absent text,
-    min_billable_seconds integer,
-    actor text,
-    actor_id uuid,
-    change_data jsonb,
-    CONSTRAINT sessions_absent_known CHECK ((absent = ANY (ARRAY['customer'::text, 'mechanic'::text, 'both'::text]))),
-    CONSTRAINT sessions_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
-    CONSTRAINT sessions_completed_iff_long_enough CHECK (((status <> ALL (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) OR ((status = 'completed'::text) = ((started_at IS NOT NULL) AND ((ended_at - started_at) >= make_interval(secs => (min_billable_seconds)::double precision)))))),
-    CONSTRAINT sessions_end_is_complete CHECK (((status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) = ((ended_at IS NOT NULL) AND (end_reason IS NOT NULL) AND (min_billable_seconds IS NOT NULL)))),
-    CONSTRAINT sessions_mechanic_fits_status CHECK (
-CASE status
-    WHEN 'scheduled'::text THEN (mechanic_id IS NULL)
-    WHEN 'pending'::text THEN (mechanic_id IS NULL)
-    WHEN 'waiting'::text THEN (mechanic_id IS NOT NULL)
-    WHEN 'live'::text THEN (mechanic_id IS NOT NULL)
-    WHEN 'completed'::text THEN (mechanic_id IS NOT NULL)
-    ELSE true
-END),
-    CONSTRAINT sessions_reason_fits_history CHECK (
-CASE end_reason
-    WHEN 'too_short'::text THEN (started_at IS NOT NULL)
-    WHEN 'no_show'::text THEN ((started_at IS NULL) AND (mechanic_id IS NOT NULL) AND (absent IS NOT NULL))
-    WHEN 'withdrawn'::text THEN ((started_at IS NULL) AND (mechanic_id IS NULL))
-    WHEN 'expired'::text THEN (started_at IS NULL)
-    ELSE true
-END),
-    CONSTRAINT sessions_reason_fits_status CHECK (
-CASE status
-    WHEN 'completed'::text THEN (end_reason = 'billable'::text)
-    WHEN 'cancelled'::text THEN (end_reason = ANY (ARRAY['too_short'::text, 'no_show'::text, 'withdrawn'::text]))
-    WHEN 'expired'::text THEN (end_reason = 'expired'::text)
-    ELSE (end_reason IS NULL)
-END),
-    CONSTRAINT sessions_scheduled_has_a_time CHECK (((status <> 'scheduled'::text) OR (scheduled_for IS NOT NULL))),
-    CONSTRAINT sessions_start_is_proven CHECK ((((status <> 'live'::text) OR (started_at IS NOT NULL)) AND ((started_at IS NULL) OR ((customer_joined_at IS NOT NULL) AND (mechanic_joined_at IS NOT NULL))) AND ((started_at IS NULL) OR (status = ANY (ARRAY['live'::text, 'completed'::text, 'cancelled'::text]))))),
-    CONSTRAINT sessions_status_known CHECK ((status = ANY (ARRAY['scheduled'::text, 'pending'::text, 'waiting'::text, 'live'::text, 'completed'::text, 'cancelled'::text, 'expired'::text]))),
-    CONSTRAINT sessions_times_in_order CHECK ((ended_at >= started_at))
-);
-
-COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock. Triggers keep the assignment, the participants and the audit trail in step.';
-
-COMMENT ON COLUMN public.sessions.id IS 'The same as the id of its intake.';
-
-COMMENT ON COLUMN public.sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
-
-COMMENT ON COLUMN public.sessions.created_at IS 'When the intake committed.';
-
-COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
-
-COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
-
-COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer is there: by a claim, a live socket in the room, or the medium.';
-
-COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic is there, likewise.';
-
-COMMENT ON COLUMN public.sessions.customer_claims IS 'Whether the customer is there by a join that names no connection, and has not left since.';
-
-COMMENT ON COLUMN public.sessions.mechanic_claims IS 'The same of the mechanic.';
-
-COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
-
-COMMENT ON COLUMN public.sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
-
-COMMENT ON COLUMN public.sessions.accepted_at IS 'When the present mechanic accepted.';
-
-COMMENT ON COLUMN public.sessions.customer_joined_at IS 'First join of the customer.';
-
-COMMENT ON COLUMN public.sessions.mechanic_joined_at IS 'First join of the present mechanic.';
-
-COMMENT ON COLUMN public.sessions.started_at IS 'First instant at which both were present.';
-
-COMMENT ON COLUMN public.sessions.parted_at IS 'Last instant at which both were present; null while both are.';
-
-COMMENT ON COLUMN public.sessions.ended_at IS 'The end that counts for duration and money: the last instant both were present, or the plan''s maximum.';
-
-COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_show, withdrawn or expired.';
-
-COMMENT ON COLUMN public.sessions.absent IS 'The party that never came, if the reason is no_show: customer, mechanic or both.';
-
-COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
-
-COMMENT ON COLUMN public.sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
-
-COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
-
-COMMENT ON COLUMN public.sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
 
 CREATE VIEW public.outbox_events AS
  SELECT o.subject_id,
@@ -1002,21 +1051,43 @@ $$;
 
 COMMENT ON FUNCTION public.claim_events(after uuid, subjects integer, grace interval, each integer) IS 'Locks up to the given number of subjects after the given one whose oldest event is older than the grace, and returns the first events of each, up to the given number, in order. The lock lasts as long as the transaction.';
 
-CREATE FUNCTION public.claim_missed_settlements(batch integer DEFAULT 100, grace interval DEFAULT '00:10:00'::interval) RETURNS SETOF uuid
+CREATE FUNCTION public.evidence_grace() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('evidence_grace_seconds', 90)
+$$;
+
+COMMENT ON FUNCTION public.evidence_grace() IS 'How long the money of an ended session waits for late evidence.';
+
+CREATE TABLE public.settlements_due (
+    session_id uuid NOT NULL,
+    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retry_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
+
+COMMENT ON TABLE public.settlements_due IS 'Ended sessions with money or credits at stake that are not settled yet.';
+
+COMMENT ON COLUMN public.settlements_due.ended_at IS 'The time of the transaction that ended it.';
+
+COMMENT ON COLUMN public.settlements_due.retry_at IS 'The sweep skips it until the grace after this is over.';
+
+CREATE FUNCTION public.claim_missed_settlements(batch integer DEFAULT 100, grace interval DEFAULT public.evidence_grace()) RETURNS SETOF public.settlements_due
     LANGUAGE plpgsql
     AS $$
 BEGIN
   RETURN QUERY
     WITH missed AS MATERIALIZED (
       SELECT d.session_id FROM settlements_due d WHERE d.retry_at <= clock_timestamp() - grace
+         AND NOT EXISTS (SELECT FROM settlement_holds h WHERE h.session_id = d.session_id AND h.outcome IS NULL)
        ORDER BY d.retry_at LIMIT batch
          FOR UPDATE SKIP LOCKED)
     UPDATE settlements_due d SET retry_at = clock_timestamp() FROM missed
-     WHERE d.session_id = missed.session_id RETURNING d.session_id;
+     WHERE d.session_id = missed.session_id RETURNING d.*;
 END
 $$;
 
-COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace and are not settled. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
+COMMENT ON FUNCTION public.claim_missed_settlements(batch integer, grace interval) IS 'Up to batch sessions that ended longer ago than the grace, are not settled and wait for no decision of a person. Each is returned again only after another grace, so that one that cannot be settled does not hold up the others.';
 
 CREATE FUNCTION public.claims_of(session public.sessions, of_role text) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -1040,16 +1111,18 @@ CREATE FUNCTION public.conclude_session(session public.sessions, by_actor text, 
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  present timestamptz := clock_timestamp();
-  verdict record := judge(session, present);
+  seen record;
   concluded sessions;
 BEGIN
-  IF verdict.started_at IS NOT NULL AND session.status = 'waiting' THEN -- imported evidence
-    UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
-     WHERE id = session.id;
+  IF session.status = 'waiting' THEN
+    seen := presence_of(session, clock_timestamp(), 'infinity');
+    IF NOT isempty(seen.customer * seen.mechanic) THEN -- imported evidence
+      UPDATE sessions SET status = 'live', actor = by_actor, actor_id = by_id, change_data = '{"derived": true}'
+       WHERE id = session.id;
+    END IF;
   END IF;
   UPDATE sessions
-     SET status = verdict.status, ended_at = present, actor = by_actor, actor_id = by_id
+     SET ended_at = clock_timestamp(), actor = by_actor, actor_id = by_id
    WHERE id = session.id
   RETURNING * INTO STRICT concluded;
   RETURN concluded;
@@ -1131,6 +1204,66 @@ $$;
 
 COMMENT ON FUNCTION public.days_setting(name text, otherwise integer) IS 'A duration from the settings table, where it is in days.';
 
+CREATE FUNCTION public.deserted_since(session public.sessions) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE WHEN session.status = 'waiting' AND NOT session.mechanic_present THEN greatest(
+    session.accepted_at, session.scheduled_for,
+    (SELECT max(p.until) FROM session_presence p
+      WHERE p.session_id = session.id AND p.mechanic_id = session.mechanic_id AND p.since >= session.accepted_at)) END
+$$;
+
+COMMENT ON FUNCTION public.deserted_since(session public.sessions) IS 'Since when a waiting session has been without its mechanic: the accept, the time it is wanted for, or when they were last there. Null: the mechanic is there, or nobody waits.';
+
+CREATE FUNCTION public.destination_changes() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  -- the first account of a mechanic changes nothing: there was none to lead money away from
+  IF OLD.stripe_account_id IS NOT NULL OR OLD.destination_changed_at IS NOT NULL OR OLD.former_account_ids <> '{}' THEN
+    NEW.destination_changed_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.destination_changes() IS 'Notes when a mechanic''s account is changed, by whomever.';
+
+CREATE FUNCTION public.destination_hold() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT make_interval(hours => coalesce((SELECT s.value::integer FROM settings s WHERE s.key = 'destination_hold_hours'), 24))
+$$;
+
+COMMENT ON FUNCTION public.destination_hold() IS 'How long a mechanic''s payouts wait after their account was changed: the settings table (destination_hold_hours), then 24 hours.';
+
+CREATE FUNCTION public.destination_holds_payouts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM hold_payout(p.id, 'destination') FROM payouts p
+   WHERE p.mechanic_id = NEW.mechanic_id AND p.state IN ('due', 'held', 'sending', 'failed');
+  INSERT INTO admin_changes (id, actor, kind, subject, changed, before, after)
+  VALUES (new_id(), 'db:' || session_user, 'mechanic.destination_changed', NEW.mechanic_id::text, '{stripe_account_id}',
+          jsonb_strip_nulls(jsonb_build_object('stripe_account_id', OLD.stripe_account_id)),
+          jsonb_strip_nulls(jsonb_build_object('stripe_account_id', NEW.stripe_account_id)));
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.destination_holds_payouts() IS 'Holds what a mechanic is owed, and audits where it would go from now on.';
+
+CREATE FUNCTION public.destination_is_new(mechanic uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT EXISTS (SELECT FROM mechanic_accounts a
+                  WHERE a.mechanic_id = mechanic AND a.destination_changed_at > now() - destination_hold())
+$$;
+
+COMMENT ON FUNCTION public.destination_is_new(mechanic uuid) IS 'Whether the mechanic''s account was changed less than destination_hold() ago.';
+
 CREATE FUNCTION public.dispute_is_behind(status text, withdrawn bigint, reinstated bigint, booked text, booked_cents bigint) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -1161,25 +1294,18 @@ COMMENT ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uuid
 
 CREATE FUNCTION public.end_abandoned_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  abandoned sessions;
-  changed integer := 0;
+    AS $_$
 BEGIN
-  FOR abandoned IN
-    SELECT s.* FROM sessions s JOIN intakes i ON i.id = s.id
+  RETURN sweep_each(ARRAY(
+    SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
        AND (s.parted_at <= now() - parting_limit()
             OR s.started_at <= now() - make_interval(mins => i.max_minutes))
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED
-  LOOP
-    PERFORM conclude_session(abandoned, 'system:expire-orphans', NULL);
-    changed := changed + 1;
-  END LOOP;
-  RETURN changed;
+       FOR NO KEY UPDATE OF s SKIP LOCKED),
+    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s WHERE s.id = $1 AND s.status = 'live' $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
 
@@ -1213,6 +1339,7 @@ CREATE FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connection t
 DECLARE
   session sessions;
   before text;
+  at timestamptz;
 BEGIN
   IF EXISTS (SELECT FROM realtime_connections c
               WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.room <> of_session) THEN
@@ -1229,10 +1356,11 @@ BEGIN
    WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.expires_at > clock_timestamp();
   bound := FOUND;
   IF bound AND session.status IN ('pending', 'waiting', 'live') THEN
+    at := clock_timestamp(); -- after the wait for the lock
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'room',
-                          by_connection, clock_timestamp());
-    PERFORM close_presence(session.id, role, '{claim}', NULL, clock_timestamp()); -- a witness in its place
-    session := set_presence(session, role, by_user, false);
+                          by_connection, at);
+    PERFORM close_presence(session.id, role, '{claim}', NULL, at); -- a witness in its place
+    session := set_presence(session, role, by_user, false, at);
   END IF;
   session_id := session.id;
   session_status := session.status;
@@ -1393,45 +1521,43 @@ $$;
 
 COMMENT ON FUNCTION public.estimated_wait(place bigint, free bigint, share double precision, per_second double precision, usual_wait double precision, longest interval) IS 'Seconds until the customer at this place is accepted, never less at a later place. The lesser of two estimates: place / pace, and the usual wait times the rounds in which the free mechanics take one customer each. The first is Little''s law (L = lambda W: J. D. C. Little, Operations Research 9, 1961), with the share of all accepts that the mechanics who would be shown the request make as its pace; the second counts because without a queue the pace says how often customers come, not how long they wait. At most the longest wait, after which the session expires; null without a pace.';
 
+CREATE FUNCTION public.evidence_class() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value FROM settings WHERE key = 'evidence'), 'witnessed')
+$$;
+
+COMMENT ON FUNCTION public.evidence_class() IS 'What counts as having been together in a session that is asked for now: witnessed, or claimed, for operators who bring a medium of their own and send no evidence. The settings table, then witnessed.';
+
 CREATE FUNCTION public.expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  changed integer;
+    AS $_$
 BEGIN
-  WITH lapsed AS MATERIALIZED (
+  RETURN sweep_each(ARRAY(
     SELECT a.id FROM session_assignments a JOIN sessions s ON s.id = a.session_id
      WHERE a.status = 'offered' AND a.offer_expires_at <= now()
      ORDER BY s.customer_id LIMIT batch
-       FOR NO KEY UPDATE OF s SKIP LOCKED)
-  UPDATE session_assignments a SET status = 'expired', actor = 'system:expire-orphans'
-    FROM lapsed WHERE a.id = lapsed.id AND a.status = 'offered' AND a.offer_expires_at <= now();
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
+       FOR NO KEY UPDATE OF s SKIP LOCKED),
+    $sweep$ UPDATE session_assignments a SET status = 'expired', actor = 'system:expire-orphans'
+             WHERE a.id = $1 AND a.status = 'offered' AND a.offer_expires_at <= now() $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.expire_lapsed_offers(batch integer) IS 'Ends up to batch offers past their deadline, which queues their sessions for the others; returns how many.';
 
 CREATE FUNCTION public.expire_orphaned_sessions(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
-    AS $$
-DECLARE
-  expired integer;
+    AS $_$
 BEGIN
-  WITH orphan AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status IN ('pending', 'waiting')
-       AND coalesce(released_at, created_at) < now() - orphan_age()
-     ORDER BY customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
-    FROM orphan WHERE s.id = orphan.id AND s.status IN ('pending', 'waiting')
-     AND coalesce(s.released_at, s.created_at) < now() - orphan_age();
-  GET DIAGNOSTICS expired = ROW_COUNT;
-  RETURN expired;
+  RETURN sweep_each(ARRAY(
+    SELECT s.id FROM sessions s
+     WHERE s.ended_at IS NULL AND orphaned_since(s) < now() - orphan_age()
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED),
+    $sweep$ UPDATE sessions s SET status = 'expired', actor = 'system:expire-orphans'
+             WHERE s.id = $1 AND orphaned_since(s) < now() - orphan_age() $sweep$);
 END
-$$;
+$_$;
 
 COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
 
@@ -1453,7 +1579,7 @@ $$;
 
 COMMENT ON FUNCTION public.files_kept_for() IS 'How long the files of a session are kept after its end.';
 
-CREATE FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) RETURNS TABLE(session_id uuid, status text, reason text, started_at timestamp with time zone, ended_at timestamp with time zone, already_ended boolean, unpublished json)
+CREATE FUNCTION public.finish_session(of_session uuid, by_user uuid, any_session boolean, by_actor text, notes text) RETURNS TABLE(session_id uuid, status text, reason text, started_at timestamp with time zone, ended_at timestamp with time zone, duration_seconds integer, ended_by text, already_ended boolean, unpublished json)
     LANGUAGE plpgsql ROWS 1
     AS $$
 #variable_conflict use_column
@@ -1482,7 +1608,7 @@ BEGIN
     unpublished := unpublished_events(of_session);
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.end_reason, session.started_at, session.ended_at,
-                      already_ended, unpublished;
+                      floor(session.together_seconds)::integer, session.ended_by, already_ended, unpublished;
 END
 $$;
 
@@ -1522,30 +1648,44 @@ DECLARE
   verdict record;
 BEGIN
   row_now.started_at := was.started_at;
+  row_now.together_seconds := NULL;
   row_now.min_billable_seconds := min_billable_seconds();
+  row_now.min_messages_each := min_messages_each();
+  row_now.late_minutes := late_minutes();
+  row_now.ended_by := CASE split_part(row_now.actor, ':', 1) WHEN 'customer' THEN 'customer' WHEN 'mechanic' THEN 'mechanic'
+                           WHEN 'system' THEN 'system' ELSE 'admin' END;
   IF row_now.status = 'expired' THEN
     row_now.ended_at := least(row_now.ended_at, at);
     row_now.end_reason := coalesce(row_now.end_reason, 'expired');
-    RETURN;
+  ELSE
+    PERFORM FROM rooms r WHERE r.session_id = was.id FOR NO KEY UPDATE; -- after the messages that are being written
+    verdict := judge(was, at, row_now.ended_by = 'system');
+    IF verdict.started_at IS DISTINCT FROM was.started_at THEN
+      RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';
+    END IF;
+    IF row_now.status = was.status THEN -- only an end was given
+      row_now.status := verdict.status;
+    END IF;
+    row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
+    row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
+    row_now.absent := coalesce(row_now.absent, verdict.absent);
+    row_now.together_seconds := verdict.together_seconds;
   END IF;
-  -- if this transaction judged it a moment ago, that instant counts
-  verdict := judge(was, CASE WHEN row_now.ended_at BETWEEN transaction_timestamp() AND at THEN row_now.ended_at ELSE at END);
-  IF verdict.started_at IS DISTINCT FROM was.started_at THEN
-    RAISE EXCEPTION 'by its evidence session % has started, but it was never live', was.id USING ERRCODE = 'AD001';
-  END IF;
-  row_now.ended_at := CASE WHEN was.started_at IS NULL THEN least(row_now.ended_at, verdict.ended_at) ELSE verdict.ended_at END;
-  row_now.end_reason := coalesce(row_now.end_reason, verdict.reason);
-  row_now.absent := coalesce(row_now.absent, verdict.absent);
+  PERFORM close_presence(was.id, role, '{claim}', NULL, at) FROM unnest('{customer,mechanic}'::text[]) AS role;
 END
 $$;
 
-COMMENT ON FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row of a session that ends, with the times, the reason and the absent party that follow from the verdict.';
+COMMENT ON FUNCTION public.follow_end(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row of a session that ends, with what follows from the verdict: its status if none was given, the times, the reason and the absent party. Claims end with it.';
 
 CREATE FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
+DECLARE
+  seen record;
 BEGIN
-  IF row_now.status = 'pending' AND was.status = 'scheduled' THEN
+  IF row_now.status = was.status THEN
+    row_now := follow_end(was, row_now, at);
+  ELSIF row_now.status = 'pending' AND was.status = 'scheduled' THEN
     row_now.released_at := coalesce(row_now.released_at, at);
   ELSIF row_now.status = 'waiting' THEN
     row_now.accepted_at := at;
@@ -1565,7 +1705,8 @@ BEGIN
     row_now.accepted_at := NULL;
     row_now.parted_at := NULL;
   ELSIF row_now.status = 'live' THEN
-    row_now.started_at := (together(was, at)).since;
+    seen := presence_of(was, at, 'infinity');
+    row_now.started_at := lower(seen.customer * seen.mechanic);
     IF row_now.started_at IS NULL THEN
       RAISE EXCEPTION 'no evidence that both were present in session %', was.id USING ERRCODE = 'AD001';
     END IF;
@@ -1581,16 +1722,21 @@ $$;
 COMMENT ON FUNCTION public.follow_move(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the times, the reason and the absent party that follow from its new status.';
 
 CREATE FUNCTION public.forget_connection(gone text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS uuid
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
   was_in uuid;
+  of_user uuid := (SELECT c.user_id FROM realtime_connections c WHERE c.connection_id = gone);
 BEGIN
   LOOP -- the room before the row: whoever enters one locks them in this order
     was_in := coalesce(leave_room(gone, at), was_in);
     DELETE FROM realtime_connections c WHERE c.connection_id = gone AND c.room IS NULL;
     EXIT WHEN FOUND OR NOT EXISTS (SELECT FROM realtime_connections c WHERE c.connection_id = gone);
   END LOOP;
+  PERFORM write_note(s.id, role_of(s, of_user) || '_lost') FROM sessions s
+    WHERE s.id = was_in AND s.ended_at IS NULL
+      AND NOT CASE role_of(s, of_user) WHEN 'customer' THEN s.customer_present WHEN 'mechanic' THEN s.mechanic_present END;
   RETURN was_in;
 END
 $$;
@@ -1844,9 +1990,10 @@ CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
   SELECT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = payout AND h.released_at IS NULL)
+      OR destination_is_new((SELECT p.mechanic_id FROM payouts p WHERE p.id = payout))
 $$;
 
-COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold.';
+COMMENT ON FUNCTION public.is_held(payout uuid) IS 'Whether the payout has an open hold, or its destination is new.';
 
 CREATE FUNCTION public.is_terminal(status text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1868,36 +2015,76 @@ $$;
 
 COMMENT ON FUNCTION public.is_witnessed(session public.sessions, of_role text, by_user uuid) IS 'Whether a live socket in the room, or the medium, says now that this party is there.';
 
-CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) RETURNS record
+CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean DEFAULT false, known timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
-  met record;
+  seen record;
+  terms record;
+  met tstzmultirange;
+  counted tstzmultirange;
+  span tstzmultirange;
+  customer_wrote boolean;
+  mechanic_wrote boolean;
 BEGIN
   status := 'cancelled';
   ended_at := present;
+  reason := 'withdrawn';
   IF session.mechanic_id IS NULL THEN
-    reason := 'withdrawn';
     RETURN;
   END IF;
-  met := together(session, present);
-  started_at := coalesce(session.started_at, met.since);
+  SELECT make_interval(mins => i.max_minutes) AS longest, i.evidence,
+         coalesce(session.min_billable_seconds, min_billable_seconds()) AS least_seconds,
+         coalesce(session.min_messages_each, min_messages_each()) AS messages_each,
+         make_interval(mins => coalesce(session.late_minutes, late_minutes())) AS late
+    INTO STRICT terms FROM intakes i WHERE i.id = session.id;
+  seen := presence_of(session, present, known);
+  met := seen.customer * seen.mechanic;
+  started_at := coalesce(session.started_at, lower(met));
   IF started_at IS NULL THEN
-    reason := 'no_show';
-    absent := met.absent;
+    absent := who_was_absent(session, seen, present, terms.late, by_system);
+    reason := CASE WHEN absent IS NULL THEN 'withdrawn' ELSE 'no_show' END;
     RETURN;
   END IF;
-  SELECT least(greatest(met.until, started_at), started_at + make_interval(mins => i.max_minutes)) INTO STRICT ended_at
-    FROM intakes i WHERE i.id = session.id;
-  reason := 'too_short';
-  IF ended_at - started_at >= make_interval(secs => min_billable_seconds()) THEN
+  ended_at := least(greatest(upper(met), started_at), started_at + terms.longest);
+  span := tstzmultirange(tstzrange(started_at, ended_at));
+  customer_wrote := words_of(session.id, 'customer') >= terms.messages_each;
+  mechanic_wrote := words_of(session.id, 'mechanic') >= terms.messages_each;
+  counted := CASE WHEN terms.evidence = 'claimed' THEN met
+                  ELSE seen.customer_medium * seen.mechanic_medium + seen.mutual
+                       + CASE WHEN customer_wrote AND mechanic_wrote THEN seen.rooms ELSE '{}' END END;
+  together_seconds := measure(counted * span);
+  IF together_seconds >= terms.least_seconds THEN
     status := 'completed';
     reason := 'billable';
+  ELSIF measure(met * span) >= terms.least_seconds
+        AND NOT ((customer_wrote OR NOT isempty((seen.customer_medium + seen.mutual) * span))
+                 AND (mechanic_wrote OR NOT isempty((seen.mechanic_medium + seen.mutual) * span))) THEN
+    reason := 'no_talk';
+  ELSE
+    reason := 'too_short';
   END IF;
 END
 $$;
 
-COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT absent text) IS 'The outcome of a session that is ended at the given present: withdrawn if nobody has accepted; a no-show if it never started; otherwise completed if it lasted long enough, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row.';
+COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean, known timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) IS 'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
+
+CREATE FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  again record;
+BEGIN
+  session.started_at := NULL; -- it follows from the evidence
+  again := judge(session, decided_at, session.ended_by = 'system', known);
+  status := again.status;
+  reason := again.reason;
+  started_at := again.started_at;
+  together_seconds := again.together_seconds;
+END
+$$;
+
+COMMENT ON FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) IS 'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second.';
 
 CREATE FUNCTION public.keep_newest_reconcile_runs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1931,6 +2118,14 @@ CREATE FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zon
 $$;
 
 COMMENT ON FUNCTION public.kept_by_feed(mechanic uuid, lease timestamp with time zone) IS 'Whether an open feed that was open during the lease keeps it. A row past its expires_at does not count, so that a stale row keeps no lease for ever.';
+
+CREATE FUNCTION public.late_minutes() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'late_minutes'), 10)
+$$;
+
+COMMENT ON FUNCTION public.late_minutes() IS 'Minutes that one party waits for the other before it is a no-show: the settings table, then 10.';
 
 CREATE FUNCTION public.lead_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -1981,7 +2176,7 @@ BEGIN
   party := role_of(session, bound.user_id);
   IF party IS NOT NULL THEN -- a mechanic who gave the session back has left already
     PERFORM close_presence(session.id, party, '{room}', by_connection, at);
-    PERFORM set_presence(session, party, bound.user_id, claims_of(session, party));
+    PERFORM set_presence(session, party, bound.user_id, claims_of(session, party), least(at, clock_timestamp()));
   END IF;
   RETURN session.id;
 END
@@ -2015,7 +2210,8 @@ $$;
 COMMENT ON FUNCTION public.mailbox_hash(address text) IS 'address_hash() of the mailbox behind an address: without the part after a plus sign, which its owner chooses freely.';
 
 CREATE FUNCTION public.mark_published(subjects uuid[], ids bigint[]) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET lock_timeout TO '200ms'
     AS $$
 DECLARE
@@ -2032,7 +2228,8 @@ $$;
 COMMENT ON FUNCTION public.mark_published(subjects uuid[], ids bigint[]) IS 'Removes published events; returns how many. Raises 55P03 if another transaction has locked them.';
 
 CREATE FUNCTION public.mark_published_of(subject uuid, ids bigint[]) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     SET lock_timeout TO '200ms'
     AS $$
 DECLARE
@@ -2114,13 +2311,21 @@ $$;
 
 COMMENT ON FUNCTION public.may_come(session public.sessions, by_user uuid) IS 'Whether a user is a party of a session who may be there: a suspended mechanic only once it is live.';
 
+CREATE FUNCTION public.measure(ranges tstzmultirange) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce(sum(extract(epoch FROM upper(r) - lower(r))), 0) FROM unnest(ranges) AS r
+$$;
+
+COMMENT ON FUNCTION public.measure(ranges tstzmultirange) IS 'How many seconds the ranges last in all.';
+
 CREATE FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(mechanic_id uuid, sessions bigint, completed bigint, too_short bigint, no_shows bigint, given_back bigint, completion_percent numeric, no_show_percent numeric)
     LANGUAGE sql STABLE
     AS $$
   WITH part AS (
     SELECT x.mechanic_id, x.end_reason, x.end_reason = 'no_show' AND x.absent <> 'customer' AS missed, false AS gave_back
       FROM sessions_ended_between(since, until) AS x
-     WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
+     WHERE x.mechanic_id IS NOT NULL AND (x.end_reason = 'withdrawn' OR x.end_reason = 'no_show' AND x.absent = 'customer') IS NOT TRUE
     UNION ALL
     -- the sweep takes a session from a mechanic who does not come, so most of their no-shows do not end a session
     SELECT p.mechanic_id, NULL, e.actor LIKE 'system:%' AND e.actor <> 'system:mechanic-suspended', e.actor NOT LIKE 'system:%'
@@ -2251,6 +2456,14 @@ $_$;
 
 COMMENT ON FUNCTION public.min_billable_seconds() IS 'Seconds a session must have lasted to be completed: the settings table, then what ALTER DATABASE ... SET app.min_billable_seconds stored, then 60. A connection cannot change it.';
 
+CREATE FUNCTION public.min_messages_each() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'min_messages_each'), 1)
+$$;
+
+COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
+
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -2317,6 +2530,20 @@ CREATE FUNCTION public.notes_shown(ended_at timestamp with time zone, confirmed_
 $$;
 
 COMMENT ON FUNCTION public.notes_shown(ended_at timestamp with time zone, confirmed_at timestamp with time zone) IS 'Whether the customer reads the notes: the session is over, and they are confirmed or the summary no longer waits for that.';
+
+CREATE FUNCTION public.notes_since(of_session uuid, since timestamp with time zone) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN (
+    SELECT coalesce(jsonb_agg(messages_between(of_session, m.seq - 1, m.seq + 1, 1) -> 0 ORDER BY m.seq), '[]')
+      FROM (SELECT x.seq FROM session_messages x
+             WHERE x.session_id = of_session AND x.role = 'system' AND x.at BETWEEN since AND since + interval '5 seconds'
+             ORDER BY x.seq DESC LIMIT 10) AS m);
+END
+$$;
+
+COMMENT ON FUNCTION public.notes_since(of_session uuid, since timestamp with time zone) IS 'What the system has said in a room at an instant, or up to five seconds later: the last ten, as clients get them.';
 
 CREATE FUNCTION public.notes_time() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2399,6 +2626,7 @@ BEGIN
   SELECT p.id, p.until INTO last FROM session_presence p
    WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
      AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness
+     AND (of_role = 'customer' OR p.since >= (SELECT s.accepted_at FROM sessions s WHERE s.id = of_session))
    ORDER BY p.id DESC LIMIT 1;
   IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
     INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness)
@@ -2411,7 +2639,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) IS 'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
+COMMENT ON FUNCTION public.open_presence(of_session uuid, of_role text, of_mechanic uuid, by_source text, by_witness text, at timestamp with time zone) IS 'Begins a stretch of presence, unless it lasts already; one that ended less than a second ago goes on, unless the mechanic has taken the session anew. Of one party there are at most 1,000 in a session. The caller has locked the session''s row.';
 
 CREATE FUNCTION public.open_room() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2463,6 +2691,15 @@ CREATE FUNCTION public.orphan_age() RETURNS interval
 $$;
 
 COMMENT ON FUNCTION public.orphan_age() IS 'How long a session may be pending or waiting before it expires.';
+
+CREATE FUNCTION public.orphaned_since(session public.sessions) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  SELECT CASE session.status WHEN 'waiting' THEN session.accepted_at
+                             WHEN 'pending' THEN coalesce(session.released_at, session.created_at) END
+$$;
+
+COMMENT ON FUNCTION public.orphaned_since(session public.sessions) IS 'Since when a session has been waiting for somebody: a pending one since it was asked for or came due, a waiting one since the accept. Null: it waits for nobody.';
 
 CREATE FUNCTION public.participants_consistent() RETURNS trigger
     LANGUAGE plpgsql
@@ -2531,6 +2768,9 @@ BEGIN
   PERFORM FROM mechanics m WHERE m.id = NEW.mechanic_id FOR NO KEY UPDATE;
   IF EXISTS (SELECT FROM mechanics m WHERE m.id = NEW.mechanic_id AND m.status = 'suspended') THEN
     PERFORM hold_payout(NEW.id, 'suspended');
+  END IF;
+  IF destination_is_new(NEW.mechanic_id) THEN
+    PERFORM hold_payout(NEW.id, 'destination');
   END IF;
   IF NEW.kind = 'escalation' AND NOT EXISTS (
        SELECT FROM sessions s WHERE s.id = NEW.session_id AND s.status = 'completed') THEN
@@ -2649,6 +2889,30 @@ END
 $$;
 
 COMMENT ON FUNCTION public.presence_guard() IS 'Allows one change of a stretch of presence: its closing, or its reopening within a second.';
+
+CREATE FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  SELECT coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'mechanic'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'medium'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'medium'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'mutual')
+                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'mutual'), '{}'),
+         coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'room')
+                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'room'), '{}')
+    INTO customer, mechanic, customer_medium, mechanic_medium, mutual, rooms
+    FROM (SELECT x.role, x.source, tstzrange(x.since, greatest(x.since, least(
+                   present, CASE WHEN x.closed_at <= known THEN x.until END))) AS span
+            FROM session_presence x
+           WHERE x.session_id = session.id AND x.since < present AND x.recorded_at <= known
+             AND (x.role = 'customer' -- of the mechanics only the present one, since they accepted
+                  OR x.mechanic_id = session.mechanic_id AND (x.since >= session.accepted_at) IS NOT FALSE)) AS p;
+END
+$$;
+
+COMMENT ON FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) IS 'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room.';
 
 CREATE FUNCTION public.prune_realtime(batch integer DEFAULT 5000) RETURNS integer
     LANGUAGE plpgsql
@@ -2908,6 +3172,7 @@ DECLARE
   session sessions;
   role text;
   before text;
+  at timestamptz;
 BEGIN
   IF by_connection IS NOT NULL THEN
     RETURN QUERY SELECT e.session_id, e.session_status, e.started_at, e.bound, e.unpublished
@@ -2925,9 +3190,9 @@ BEGIN
   role := role_of(session, by_user);
   before := session.status;
   IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
-    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL,
-                          clock_timestamp());
-    session := set_presence(session, role, by_user, true);
+    at := clock_timestamp();
+    PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
+    session := set_presence(session, role, by_user, true, at);
   END IF;
   session_id := session.id;
   session_status := session.status;
@@ -2948,6 +3213,8 @@ CREATE FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection
 DECLARE
   session sessions;
   role text;
+  at timestamptz;
+  was_there boolean;
 BEGIN
   SELECT * INTO session FROM sessions s
    WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
@@ -2956,14 +3223,20 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   IF session.ended_at IS NULL THEN
-    PERFORM leave_room(c.connection_id) FROM realtime_connections c
+    at := clock_timestamp();
+    was_there := CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END;
+    PERFORM leave_room(c.connection_id, at) FROM realtime_connections c
       WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
     IF by_connection IS NULL THEN
       -- what the medium saw of a customer is not theirs to take back
       PERFORM close_presence(of_session, role, CASE role WHEN 'customer' THEN '{claim}'::text[]
-                                                    ELSE '{claim,medium,mutual}' END, NULL, clock_timestamp());
+                                                    ELSE '{claim,medium,mutual}' END, NULL, at);
       SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
-      session := set_presence(session, role, by_user, false);
+      session := set_presence(session, role, by_user, false, at);
+    END IF;
+    SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+    IF was_there AND NOT (CASE role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END) THEN
+      PERFORM write_note(of_session, role || '_left');
     END IF;
   END IF;
   RETURN QUERY SELECT session.id, session.status, session.started_at;
@@ -3010,25 +3283,45 @@ COMMENT ON FUNCTION public.refunds_tell() IS 'Has the customer told of a refund 
 
 CREATE FUNCTION public.release_absent_mechanics(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
+    AS $_$
+BEGIN
+  RETURN sweep_each(ARRAY(
+    SELECT s.id FROM sessions s
+     WHERE s.ended_at IS NULL AND s.status = 'waiting' AND s.accepted_at <= now() - absence_limit()
+       AND deserted_since(s) <= now() - absence_limit()
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE SKIP LOCKED),
+    $sweep$ UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
+             WHERE s.id = $1 AND deserted_since(s) <= now() - absence_limit() $sweep$);
+END
+$_$;
+
+COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not been there for absence_limit() since the accept (or the scheduled time, or their last leaving); returns how many.';
+
+CREATE FUNCTION public.release_destination_holds(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-  changed integer;
+  released integer;
 BEGIN
-  WITH deserted AS MATERIALIZED (
-    SELECT id FROM sessions
-     WHERE ended_at IS NULL AND status = 'waiting' AND mechanic_joined_at IS NULL
-       AND greatest(accepted_at, scheduled_for) <= now() - absence_limit()
-     ORDER BY customer_id LIMIT batch
-       FOR NO KEY UPDATE SKIP LOCKED)
-  UPDATE sessions s SET status = 'pending', actor = 'system:expire-orphans'
-    FROM deserted d WHERE s.id = d.id AND s.status = 'waiting' AND s.mechanic_joined_at IS NULL
-     AND greatest(s.accepted_at, s.scheduled_for) <= now() - absence_limit();
-  GET DIAGNOSTICS changed = ROW_COUNT;
-  RETURN changed;
+  WITH over AS MATERIALIZED (
+    SELECT h.payout_id FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
+     WHERE h.reason = 'destination' AND h.released_at IS NULL AND NOT destination_is_new(p.mechanic_id)
+     LIMIT batch
+       FOR NO KEY UPDATE OF h SKIP LOCKED)
+  UPDATE payout_holds h SET released_at = clock_timestamp() FROM over
+   WHERE h.payout_id = over.payout_id AND h.reason = 'destination' AND h.released_at IS NULL;
+  GET DIAGNOSTICS released = ROW_COUNT;
+  -- those whose hold somebody released before its time
+  UPDATE payouts p SET state = 'due', waits_for = NULL, attempts = 0, next_attempt_at = clock_timestamp()
+   WHERE p.id IN (SELECT x.id FROM payouts x WHERE x.state = 'held' AND x.waits_for = 'release' AND NOT is_held(x.id)
+                   LIMIT batch FOR NO KEY UPDATE SKIP LOCKED);
+  RETURN released;
 END
 $$;
 
-COMMENT ON FUNCTION public.release_absent_mechanics(batch integer) IS 'Queues up to batch sessions again whose mechanic has not joined within absence_limit() of accepting (or of the scheduled time); returns how many.';
+COMMENT ON FUNCTION public.release_destination_holds(batch integer) IS 'Has up to batch payouts sent whose destination is no longer new; returns how many holds it released.';
 
 CREATE FUNCTION public.release_pause() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -3203,17 +3496,19 @@ $$;
 
 COMMENT ON FUNCTION public.role_of(session public.sessions, by_user uuid) IS 'Which party of a session a user is; null: none.';
 
-CREATE FUNCTION public.room_audience(of_session uuid, wanted integer DEFAULT NULL::integer) RETURNS TABLE(message jsonb, customer_present boolean, mechanic_present boolean, connections text[])
+CREATE FUNCTION public.room_audience(of_session uuid, wanted integer, noted timestamp with time zone) RETURNS TABLE(messages jsonb, customer_present boolean, mechanic_present boolean, connections text[], unpublished json)
     LANGUAGE sql STABLE ROWS 1
     AS $$
-  SELECT messages_between(of_session, wanted - 1, wanted + 1, 1) -> 0, s.customer_present AND s.ended_at IS NULL,
-         s.mechanic_present AND s.ended_at IS NULL,
-         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party)
+  SELECT CASE WHEN wanted IS NULL THEN notes_since(of_session, coalesce(noted, clock_timestamp() - interval '5 seconds'))
+              ELSE messages_between(of_session, wanted - 1, wanted + 1, 1) END,
+         s.customer_present AND s.ended_at IS NULL, s.mechanic_present AND s.ended_at IS NULL,
+         room_connections(of_session, (s.status, NULL, s.mechanic_id, c.user_id, m.user_id)::room_party),
+         CASE WHEN wanted IS NULL AND noted IS NULL THEN unpublished_events(of_session) END
     FROM sessions s JOIN customers c ON c.id = s.customer_id LEFT JOIN mechanics m ON m.id = s.mechanic_id
    WHERE s.id = of_session
 $$;
 
-COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer) IS 'The open connections of a room, who is there, and one message by its number, if one is wanted.';
+COMMENT ON FUNCTION public.room_audience(of_session uuid, wanted integer, noted timestamp with time zone) IS 'The open connections of a room, who is there, and what to tell them: one message by its number, or what the system said at an instant, or else what it said just now, with the session''s unpublished events.';
 
 CREATE FUNCTION public.room_changes_hands() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3241,34 +3536,52 @@ $$;
 
 COMMENT ON FUNCTION public.room_connections(of_session uuid, party public.room_party) IS 'The open connections of a room, those of the other side first.';
 
+CREATE FUNCTION public.room_hears_moves() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  by_whom text;
+BEGIN
+  IF NEW.customer_present AND NOT OLD.customer_present THEN
+    PERFORM write_note(NEW.id, 'customer_joined');
+  END IF;
+  IF NEW.mechanic_present AND NOT OLD.mechanic_present THEN
+    PERFORM write_note(NEW.id, 'mechanic_joined');
+  END IF;
+  IF NEW.status <> OLD.status AND NOT (OLD.status = 'scheduled' AND NEW.status = 'pending') THEN
+    SELECT split_part(e.actor, ':', 1) INTO STRICT by_whom FROM session_events e
+     WHERE e.session_id = NEW.id ORDER BY e.id DESC LIMIT 1;
+    PERFORM write_note(NEW.id, CASE NEW.status
+      WHEN 'waiting' THEN 'accepted'
+      WHEN 'live'    THEN 'started'
+      WHEN 'expired' THEN 'expired'
+      WHEN 'pending' THEN CASE by_whom WHEN 'mechanic' THEN 'released' WHEN 'customer' THEN 'replaced' ELSE 'mechanic_absent' END
+      ELSE 'ended_by_' || CASE WHEN by_whom IN ('customer', 'mechanic', 'system') THEN by_whom ELSE 'admin' END END);
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.room_hears_moves() IS 'Says in the room of a session that it has moved, or that a party has come.';
+
 CREATE FUNCTION public.room_note(of_session uuid, what text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 DECLARE
-  words text := note_words(what);
-  number integer;
+  number integer := write_note(of_session, what);
 BEGIN
-  IF words IS NULL THEN
-    RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
+  IF number IS NOT NULL THEN
+    PERFORM emit_event('message.posted',
+                       jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
+                       of_session);
   END IF;
-  PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
-  IF EXISTS (SELECT FROM session_messages m
-              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
-                AND m.at > clock_timestamp() - interval '60 seconds') THEN
-    RETURN NULL;
-  END IF;
-  UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
-  INSERT INTO session_messages (session_id, seq, role, kind, note, text)
-  VALUES (of_session, number, 'system', 'system', what, words);
-  PERFORM emit_event('message.posted',
-                     jsonb_build_object('sessionId', of_session, 'seq', number, 'role', 'system', 'kind', 'system'),
-                     of_session);
   RETURN number;
 END
 $$;
 
-COMMENT ON FUNCTION public.room_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), and its event; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+COMMENT ON FUNCTION public.room_note(of_session uuid, what text) IS 'Writes a system message into a room, as write_note(), with its event message.posted.';
 
 CREATE FUNCTION public.room_subject(of_session uuid) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -3400,11 +3713,11 @@ $$;
 
 COMMENT ON FUNCTION public.sessions_consistent() IS 'At commit: check_session() for the session that was written.';
 
-CREATE FUNCTION public.sessions_ended_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, absent text, mechanic_id uuid, started_at timestamp with time zone, ended_at timestamp with time zone, min_billable_seconds integer, created_at timestamp with time zone, funding text, plan_code text, session_type text, price_cents integer, credits integer, mechanic_share_bp integer, max_minutes integer, at_stake boolean)
+CREATE FUNCTION public.sessions_ended_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, absent text, mechanic_id uuid, started_at timestamp with time zone, ended_at timestamp with time zone, together_seconds numeric, created_at timestamp with time zone, funding text, plan_code text, session_type text, price_cents integer, credits integer, mechanic_share_bp integer, max_minutes integer, at_stake boolean)
     LANGUAGE sql STABLE
     AS $$
   SELECT s.id, e.occurred_at, s.status, s.end_reason, s.absent, s.mechanic_id, s.started_at, s.ended_at,
-         s.min_billable_seconds, s.created_at, i.funding, i.plan_code, i.session_type, i.price_cents, i.credits,
+         s.together_seconds, s.created_at, i.funding, i.plan_code, i.session_type, i.price_cents, i.credits,
          i.mechanic_share_bp, i.max_minutes, i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
     FROM session_events e
          CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = e.session_id LIMIT 1) AS s
@@ -3479,15 +3792,17 @@ BEGIN
     ELSIF NEW.mechanic_id IS DISTINCT FROM OLD.mechanic_id AND source NOT IN ('pending', 'waiting') THEN
       RAISE EXCEPTION 'the mechanic of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     ELSIF is_terminal(source)
-       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.min_billable_seconds)
-           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.min_billable_seconds) THEN
+       AND (NEW.started_at, NEW.ended_at, NEW.end_reason, NEW.absent, NEW.ended_by, NEW.together_seconds,
+            NEW.min_billable_seconds, NEW.min_messages_each, NEW.late_minutes)
+           IS DISTINCT FROM (OLD.started_at, OLD.ended_at, OLD.end_reason, OLD.absent, OLD.ended_by, OLD.together_seconds,
+                             OLD.min_billable_seconds, OLD.min_messages_each, OLD.late_minutes) THEN
       RAISE EXCEPTION 'the outcome of session % is fixed', OLD.id USING ERRCODE = 'AD004';
     END IF;
     comes_or_goes := (NEW.customer_present, NEW.mechanic_present) <> (OLD.customer_present, OLD.mechanic_present);
     IF comes_or_goes AND (NEW.status <> source OR is_terminal(source)) THEN
       RAISE EXCEPTION 'presence in session % cannot change with its status or after its end', OLD.id USING ERRCODE = 'AD001';
     END IF;
-    IF NEW.status <> source THEN
+    IF NEW.status <> source OR OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL THEN
       NEW := follow_move(OLD, NEW, at);
       comes_or_goes := NEW.mechanic_present <> OLD.mechanic_present; -- with a release, or a new mechanic
     END IF;
@@ -3498,8 +3813,8 @@ BEGIN
   IF NEW.status IS DISTINCT FROM source THEN
     INSERT INTO session_events (session_id, occurred_at, type, from_status, to_status, actor, actor_id, data)
     VALUES (NEW.id, at, 'transition', source, NEW.status, NEW.actor, NEW.actor_id,
-            nullif(coalesce(NEW.change_data, '{}') || jsonb_strip_nulls(jsonb_build_object(
-              'reason', NEW.end_reason, 'absent', NEW.absent)), '{}'));
+            nullif((coalesce(NEW.change_data, '{}') - 'at') || jsonb_strip_nulls(jsonb_build_object(
+              'reason', NEW.end_reason, 'absent', NEW.absent, 'endedBy', NEW.ended_by)), '{}'));
   END IF;
   NEW.actor := NULL;
   NEW.actor_id := NULL;
@@ -3510,7 +3825,18 @@ $$;
 
 COMMENT ON FUNCTION public.sessions_guard() IS 'Refuses moves that do not exist, fills in the consequences of a move, writes the audit row.';
 
-CREATE FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean) RETURNS public.sessions
+CREATE FUNCTION public.set_event_aside(subject uuid, of_event bigint, why text) RETURNS SETOF bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  WITH poison AS (DELETE FROM outbox WHERE subject_id = subject AND id = of_event RETURNING subject_id, id, type, payload)
+  INSERT INTO outbox_poison (subject_id, id, type, payload, error) SELECT subject_id, id, type, payload, why FROM poison
+  RETURNING id
+$$;
+
+COMMENT ON FUNCTION public.set_event_aside(subject uuid, of_event bigint, why text) IS 'Moves an event that the bus refuses, or that cannot be built, to outbox_poison; returns its id, no row if it is not there.';
+
+CREATE FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -3525,7 +3851,7 @@ BEGIN
            mechanic_present = CASE of_role WHEN 'mechanic' THEN here ELSE s.mechanic_present END,
            customer_claims = CASE of_role WHEN 'customer' THEN claims ELSE s.customer_claims END,
            mechanic_claims = CASE of_role WHEN 'mechanic' THEN claims ELSE s.mechanic_claims END,
-           actor = of_role, actor_id = by_user
+           actor = of_role, actor_id = by_user, change_data = jsonb_build_object('at', at)
      WHERE s.id = session.id
     RETURNING s.* INTO STRICT row_now;
   END IF;
@@ -3533,7 +3859,62 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean) IS 'Makes the session''s row say whether a party is there: by a claim, or as is_witnessed() says. The session is live as soon as both are. The caller has locked the row.';
+COMMENT ON FUNCTION public.set_presence(session public.sessions, of_role text, by_user uuid, claims boolean, at timestamp with time zone) IS 'Makes the session''s row say whether a party is there since the given instant: by a claim, or as is_witnessed() says. The session is live as soon as both are. The caller has locked the row.';
+
+CREATE FUNCTION public.settlement_gate(of_session uuid) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session sessions;
+  decided timestamptz;
+  again record;
+  hold settlement_holds;
+BEGIN
+  SELECT * INTO hold FROM settlement_holds h WHERE h.session_id = of_session;
+  IF FOUND THEN
+    RETURN coalesce(hold.outcome, 'held');
+  END IF;
+  SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+  IF session.status = 'expired' OR session.mechanic_id IS NULL THEN
+    RETURN 'open'; -- nobody can have been there with anybody
+  END IF;
+  SELECT max(e.occurred_at) INTO decided FROM session_events e
+   WHERE e.session_id = of_session AND is_terminal(e.to_status) AND is_terminal(e.from_status) IS NOT TRUE;
+  IF decided > clock_timestamp() - evidence_grace() THEN
+    RETURN 'early';
+  END IF;
+  again := judge_again(session, decided, 'infinity');
+  IF again.status = session.status THEN
+    RETURN 'open';
+  END IF;
+  INSERT INTO settlement_holds (session_id, demanded, facts)
+  VALUES (of_session, again.status, jsonb_build_object(
+    'status', session.status, 'reason', session.end_reason, 'togetherSeconds', session.together_seconds,
+    'demandedReason', again.reason, 'demandedTogetherSeconds', again.together_seconds))
+  ON CONFLICT DO NOTHING;
+  RETURN 'held';
+END
+$$;
+
+COMMENT ON FUNCTION public.settlement_gate(of_session uuid) IS 'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, and nobody has decided; pay or refund: somebody has.';
+
+CREATE FUNCTION public.settlement_hold_is_decided() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF OLD.outcome IS NOT NULL THEN
+    RAISE EXCEPTION 'the money of session % is decided', OLD.session_id USING ERRCODE = 'AD004';
+  END IF;
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  VALUES (NEW.change_id, NEW.decided_by, 'settlement.decided', NEW.session_id::text, '{outcome}', OLD.facts,
+          jsonb_build_object('outcome', NEW.outcome));
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.settlement_hold_is_decided() IS 'Lets a decision be made once, and audits it.';
 
 CREATE FUNCTION public.settlement_is_due() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3601,6 +3982,31 @@ CREATE FUNCTION public.summary_wait() RETURNS interval
 $$;
 
 COMMENT ON FUNCTION public.summary_wait() IS 'How long after the end a summary waits for the mechanic to confirm the notes.';
+
+CREATE FUNCTION public.sweep_each(ids uuid[], change text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  one uuid;
+  changed integer := 0;
+  moved integer;
+BEGIN
+  FOREACH one IN ARRAY coalesce(ids, '{}') LOOP
+    BEGIN
+      EXECUTE change USING one;
+      GET DIAGNOSTICS moved = ROW_COUNT;
+      SET CONSTRAINTS ALL IMMEDIATE; -- what would be refused at commit is refused here
+      SET CONSTRAINTS ALL DEFERRED;
+      changed := changed + moved;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE WARNING 'a sweep left % behind: % %', one, SQLSTATE, SQLERRM; -- alerts and verify find it
+    END;
+  END LOOP;
+  RETURN changed;
+END
+$$;
+
+COMMENT ON FUNCTION public.sweep_each(ids uuid[], change text) IS 'Runs a statement, whose $1 is an id, for each id by itself: one that fails is left behind with a warning and keeps no other from being swept. Returns how many rows changed.';
 
 CREATE FUNCTION public.tell_due_summaries(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3851,80 +4257,36 @@ $$;
 
 COMMENT ON FUNCTION public.tell_typing(by_connection text, of_session uuid) IS 'The role of a party that is typing, and the connections of the other side; no row if it was told in the last three seconds, the connection is in another room, or the session is not open.';
 
-CREATE FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) RETURNS record
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-  e record;
-  customer_here boolean := false;
-  mechanic_here boolean := false;
-  customer_came boolean := false;
-  mechanic_came boolean := false;
-BEGIN
-  FOR e IN
-    SELECT x.role, x.type = 'joined' AS comes, x.occurred_at AS at FROM session_events x
-     WHERE x.session_id = session.id AND x.type IN ('joined', 'left')
-       AND (x.role = 'customer' OR x.mechanic_id = session.mechanic_id AND x.id > coalesce(
-         (SELECT max(r.id) FROM session_events r WHERE r.session_id = session.id AND r.from_status = 'waiting'
-             AND r.to_status = 'pending'), 0)) -- a mechanic who released it and accepted again must join again
-     ORDER BY x.id
-  LOOP
-    IF customer_here AND mechanic_here AND NOT e.comes THEN
-      until := e.at;
-    END IF;
-    IF e.role = 'customer' THEN
-      customer_here := e.comes;
-      customer_came := customer_came OR e.comes;
-    ELSE
-      mechanic_here := e.comes;
-      mechanic_came := mechanic_came OR e.comes;
-    END IF;
-    IF customer_here AND mechanic_here THEN
-      since := coalesce(since, e.at);
-    END IF;
-  END LOOP;
-  IF customer_here AND mechanic_here THEN
-    until := present;
-  END IF;
-  absent := CASE WHEN customer_came = mechanic_came THEN 'both' WHEN customer_came THEN 'mechanic' ELSE 'customer' END;
-END
-$$;
-
-COMMENT ON FUNCTION public.together(session public.sessions, present timestamp with time zone, OUT since timestamp with time zone, OUT until timestamp with time zone, OUT absent text) IS 'From the evidence: the first and the last instant at which both were present (the last is the given present while they still are), and the party that never joined (both, if each joined but they never met).';
-
 CREATE FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
     AS $$
+DECLARE
+  since timestamptz := least(at, (row_now.change_data ->> 'at')::timestamptz); -- the witness's instant
+  seen record;
 BEGIN
-  IF row_now.customer_present <> was.customer_present THEN
-    INSERT INTO session_events (session_id, occurred_at, type, role, actor, actor_id, data)
-    VALUES (was.id, at, CASE WHEN row_now.customer_present THEN 'joined' ELSE 'left' END, 'customer',
-            row_now.actor, row_now.actor_id, row_now.change_data);
-    IF row_now.customer_present THEN
-      row_now.customer_joined_at := coalesce(row_now.customer_joined_at, at);
-    END IF;
+  IF row_now.change_data ->> 'at' IS NULL THEN
+    row_now := claim_by_hand(was, row_now, at);
   END IF;
-  IF row_now.mechanic_present <> was.mechanic_present THEN
-    INSERT INTO session_events (session_id, occurred_at, type, role, mechanic_id, actor, actor_id, data)
-    VALUES (was.id, at, CASE WHEN row_now.mechanic_present THEN 'joined' ELSE 'left' END, 'mechanic',
-            coalesce(row_now.mechanic_id, was.mechanic_id), row_now.actor, row_now.actor_id, row_now.change_data);
-    IF row_now.mechanic_present THEN
-      row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, at);
-    END IF;
+  IF row_now.customer_present AND NOT was.customer_present THEN
+    row_now.customer_joined_at := coalesce(row_now.customer_joined_at, since);
+  END IF;
+  IF row_now.mechanic_present AND NOT was.mechanic_present THEN
+    row_now.mechanic_joined_at := coalesce(row_now.mechanic_joined_at, since);
   END IF;
   IF row_now.customer_present AND row_now.mechanic_present THEN
     row_now.parted_at := NULL;
     IF row_now.status = 'waiting' THEN
+      seen := presence_of(row_now, 'infinity', 'infinity');
       row_now.status := 'live';
-      row_now.started_at := coalesce(row_now.started_at, at);
+      row_now.started_at := coalesce(row_now.started_at, lower(seen.customer * seen.mechanic), since);
     END IF;
   ELSIF was.customer_present AND was.mechanic_present AND row_now.status = was.status THEN
-    row_now.parted_at := at;
+    row_now.parted_at := greatest(since, was.started_at);
   END IF;
 END
 $$;
 
-COMMENT ON FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'Writes the evidence; returns the row with the join times, start and parting time that follow from the presence.';
+COMMENT ON FUNCTION public.track_presence(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) IS 'The row with the join times, start and parting time that follow from the presence.';
 
 CREATE FUNCTION public.transition_to_outbox() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3995,6 +4357,30 @@ $$;
 
 COMMENT ON FUNCTION public.waiver_versions() IS 'The versions of the waiver that may be signed; the last one is current.';
 
+CREATE FUNCTION public.who_was_absent(session public.sessions, seen record, present timestamp with time zone, late interval, by_system boolean) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  since tstzmultirange := tstzmultirange(tstzrange(
+    least(present, greatest(session.accepted_at, session.scheduled_for)), present));
+  least_time numeric := greatest(extract(epoch FROM late), 0.000001);
+  customer_waited boolean := measure((seen.customer - seen.mechanic) * since) >= least_time;
+  mechanic_waited boolean := measure((seen.mechanic - seen.customer) * since) >= least_time;
+BEGIN
+  IF by_system AND NOT (customer_waited OR mechanic_waited) THEN -- a sweep is nobody's change of mind
+    customer_waited := NOT isempty(seen.customer);
+    mechanic_waited := NOT isempty(seen.mechanic);
+    IF NOT (customer_waited OR mechanic_waited) THEN
+      RETURN 'both';
+    END IF;
+  END IF;
+  RETURN CASE WHEN customer_waited AND mechanic_waited THEN 'both' WHEN customer_waited THEN 'mechanic'
+              WHEN mechanic_waited THEN 'customer' END;
+END
+$$;
+
+COMMENT ON FUNCTION public.who_was_absent(session public.sessions, seen record, present timestamp with time zone, late interval, by_system boolean) IS 'The party that was not there while the other waited for too long; of a session that a sweep ends, the one that did not come. Null: nobody was kept waiting.';
+
 CREATE FUNCTION public.withdrawn_payments(of_user uuid) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -4005,32 +4391,53 @@ $$;
 
 COMMENT ON FUNCTION public.withdrawn_payments(of_user uuid) IS 'How many requests a customer paid by card and gave up in 24 hours, withdrawn or not come to: each is refunded, and Stripe keeps its fee. With withdrawn_payments_per_day of them (the settings table, else 3) they cannot pay by card.';
 
+CREATE FUNCTION public.words_of(of_session uuid, of_role text) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RETURN coalesce((SELECT CASE of_role WHEN 'customer' THEN r.customer_written ELSE r.mechanic_written END
+                     FROM rooms r WHERE r.session_id = of_session), 0);
+END
+$$;
+
+COMMENT ON FUNCTION public.words_of(of_session uuid, of_role text) IS 'How many messages a party has written; of the mechanics only the present one.';
+
+CREATE FUNCTION public.write_note(of_session uuid, what text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  words text := note_words(what);
+  number integer;
+BEGIN
+  IF words IS NULL THEN
+    RAISE EXCEPTION 'a room has no note %', what USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  PERFORM FROM rooms WHERE session_id = of_session FOR NO KEY UPDATE;
+  IF EXISTS (SELECT FROM session_messages m
+              WHERE m.session_id = of_session AND m.role = 'system' AND m.note = what
+                AND m.at > clock_timestamp() - interval '60 seconds') THEN
+    RETURN NULL;
+  END IF;
+  UPDATE rooms SET latest = latest + 1 WHERE session_id = of_session RETURNING latest INTO STRICT number;
+  INSERT INTO session_messages (session_id, seq, role, kind, note, text)
+  VALUES (of_session, number, 'system', 'system', what, words);
+  RETURN number;
+END
+$$;
+
+COMMENT ON FUNCTION public.write_note(of_session uuid, what text) IS 'Writes a system message into a room, by its code (note_words()), for callers whose session has an event of its own, or who tell the room themselves; returns its number, or null where the room had the same note within the last 60 seconds. Locks the room, so a caller that locks the session too does that first.';
+
 CREATE FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(session_id uuid, decided_at timestamp with time zone, status text, end_reason text, expected text)
     LANGUAGE sql STABLE
     AS $$
-  WITH ended AS MATERIALIZED (
-    SELECT x.session_id, x.decided_at, x.status, x.end_reason, x.mechanic_id, x.ended_at,
-           make_interval(secs => x.min_billable_seconds) AS least_time, make_interval(mins => x.max_minutes) AS most_time
-      FROM sessions_ended_between(since, until) AS x
-  ), step AS (
-    SELECT x.session_id, x.ended_at, e.occurred_at AS at, lead(e.occurred_at) OVER in_order AS next_at,
-           sum(CASE WHEN e.role <> 'customer' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS customers,
-           sum(CASE WHEN e.role <> 'mechanic' THEN 0 WHEN e.type = 'joined' THEN 1 ELSE -1 END) OVER in_order AS mechanics
-      FROM ended x CROSS JOIN LATERAL (SELECT * FROM session_events r WHERE r.session_id = x.session_id OFFSET 0) AS e
-     WHERE e.type IN ('joined', 'left') AND (e.role = 'customer' OR e.mechanic_id = x.mechanic_id)
-    WINDOW in_order AS (PARTITION BY e.session_id ORDER BY e.id)
-  ), together AS (
-    SELECT step.session_id, min(step.at) AS began, max(coalesce(step.next_at, step.ended_at)) AS parted
-      FROM step WHERE step.customers > 0 AND step.mechanics > 0 GROUP BY step.session_id
-  ), judged AS (
-    SELECT x.*, CASE WHEN t.began IS NULL THEN CASE x.status WHEN 'expired' THEN 'expired' ELSE 'cancelled' END
-                     WHEN least(t.parted, t.began + x.most_time) - t.began >= x.least_time THEN 'completed'
-                     ELSE 'cancelled' END AS expected,
-           t.began IS NOT NULL AND x.end_reason IN ('no_show', 'withdrawn') AS met_after_all
-      FROM ended x LEFT JOIN together t ON t.session_id = x.session_id
-  )
-  SELECT j.session_id, j.decided_at, j.status, j.end_reason, j.expected
-    FROM judged j WHERE j.status <> j.expected OR j.met_after_all
+  SELECT x.session_id, x.decided_at, x.status, x.end_reason,
+         CASE WHEN x.status = 'expired' AND judged.started_at IS NULL THEN 'expired' ELSE judged.status END
+    FROM sessions_ended_between(since, until) AS x
+         CROSS JOIN LATERAL (SELECT * FROM sessions r WHERE r.id = x.session_id LIMIT 1) AS s
+         CROSS JOIN LATERAL judge_again(s, x.decided_at, x.decided_at) AS judged
+   WHERE x.status <> CASE WHEN x.status = 'expired' AND judged.started_at IS NULL THEN 'expired' ELSE judged.status END
+      OR judged.started_at IS NOT NULL AND x.end_reason IN ('no_show', 'withdrawn')
 $$;
 
 COMMENT ON FUNCTION public.wrongly_marked_between(since timestamp with time zone, until timestamp with time zone) IS 'Sessions that ended in this time whose evidence of presence contradicts their outcome: completed ones that were too short, cancelled or expired ones that were long enough, no-shows whose parties met.';
@@ -4053,15 +4460,18 @@ COMMENT ON COLUMN public.address_confirmations.expires_at IS 'The end of its val
 
 CREATE TABLE public.admin_changes (
     id uuid NOT NULL,
-    actor_id uuid NOT NULL,
+    actor_id uuid,
+    actor text,
     kind text NOT NULL,
     subject text NOT NULL,
     changed text[] NOT NULL,
     before jsonb NOT NULL,
     after jsonb NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT admin_changes_actor_check CHECK ((actor ~~ 'db:%'::text)),
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
-    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|payout\.(held|released)|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_somebody_did_it CHECK ((num_nonnulls(actor_id, actor) = 1)),
     CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
 );
 
@@ -4069,7 +4479,9 @@ COMMENT ON TABLE public.admin_changes IS 'Every change that an admin made, never
 
 COMMENT ON COLUMN public.admin_changes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
 
-COMMENT ON COLUMN public.admin_changes.actor_id IS 'The sub of the admin''s token.';
+COMMENT ON COLUMN public.admin_changes.actor_id IS 'The sub of the admin''s token; null: the statement named nobody.';
+
+COMMENT ON COLUMN public.admin_changes.actor IS 'db:ROLE, the role whose statement named nobody.';
 
 COMMENT ON COLUMN public.admin_changes.kind IS 'The kind of change, such as plan.changed. A dead_letter_queue.redriven is written before its messages are sent.';
 
@@ -4144,8 +4556,10 @@ CREATE TABLE public.intakes (
     preferred_mechanic_id uuid,
     workshop_id uuid,
     scheduled_for timestamp with time zone,
+    evidence text DEFAULT public.evidence_class() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
     CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
     CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
     CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
@@ -4181,6 +4595,8 @@ COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent
 
 COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
+COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
+
 CREATE TABLE public.settlements (
     session_id uuid NOT NULL,
     outcome text NOT NULL,
@@ -4197,19 +4613,6 @@ COMMENT ON COLUMN public.settlements.decided_at IS 'When it was decided.';
 
 COMMENT ON COLUMN public.settlements.facts IS 'The basis of the decision, and the amounts.';
 
-CREATE TABLE public.settlements_due (
-    session_id uuid NOT NULL,
-    ended_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    retry_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
-)
-WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000');
-
-COMMENT ON TABLE public.settlements_due IS 'Ended sessions with money or credits at stake that are not settled yet.';
-
-COMMENT ON COLUMN public.settlements_due.ended_at IS 'The time of the transaction that ended it.';
-
-COMMENT ON COLUMN public.settlements_due.retry_at IS 'The sweep skips it until the grace after this is over.';
-
 CREATE VIEW public.alert_completed_without_settlement AS
  WITH missed AS (
          SELECT d.session_id,
@@ -4221,7 +4624,7 @@ CREATE VIEW public.alert_completed_without_settlement AS
         UNION
          SELECT x.session_id,
             x.decided_at
-           FROM public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, min_billable_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+           FROM public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, together_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
           WHERE ((x.status = 'completed'::text) AND x.at_stake AND (NOT (EXISTS ( SELECT
                    FROM public.settlements t
                   WHERE (t.session_id = x.session_id)
@@ -4269,6 +4672,7 @@ CREATE VIEW public.alert_completed_without_settlement AS
             r.preferred_mechanic_id,
             r.workshop_id,
             r.scheduled_for,
+            r.evidence,
             r.created_at
            FROM public.intakes r
           WHERE (r.id = m.session_id)
@@ -4313,13 +4717,13 @@ CREATE TABLE public.payout_holds (
     released_by uuid,
     released_at timestamp with time zone,
     CONSTRAINT payout_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
-    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text]))),
+    CONSTRAINT payout_holds_reason_known CHECK ((reason = ANY (ARRAY['operator'::text, 'suspended'::text, 'escalation'::text, 'disputed_credits'::text, 'destination'::text]))),
     CONSTRAINT payout_holds_released_once CHECK (((released_by IS NULL) OR (released_at IS NOT NULL)))
 );
 
 COMMENT ON TABLE public.payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
 
-COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost.';
+COMMENT ON COLUMN public.payout_holds.reason IS 'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost; destination: the mechanic''s account was changed less than destination_hold() ago.';
 
 COMMENT ON COLUMN public.payout_holds.note IS 'The admin''s words.';
 
@@ -4413,7 +4817,7 @@ UNION ALL
     'warning'::text AS severity,
     min(s.ended_at) AS since,
     jsonb_build_object('sessions', count(*), 'limit', public.number_setting('withdrawn_payments_per_day'::text, 3)) AS facts
-   FROM ((public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, min_billable_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+   FROM ((public.sessions_ended_between((now() - '24:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, together_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
      JOIN public.sessions s ON ((s.id = x.session_id)))
      JOIN public.customers c ON ((c.id = s.customer_id)))
   WHERE ((x.funding = 'card'::text) AND ((x.end_reason = 'withdrawn'::text) OR ((x.end_reason = 'no_show'::text) AND (x.absent = ANY (ARRAY['customer'::text, 'both'::text])))))
@@ -4466,6 +4870,7 @@ CREATE VIEW public.alert_stuck_live AS
             r.preferred_mechanic_id,
             r.workshop_id,
             r.scheduled_for,
+            r.evidence,
             r.created_at
            FROM public.intakes r
           WHERE (r.id = s.id)
@@ -4773,7 +5178,9 @@ CREATE TABLE public.ledger_transfer (
     actor_id uuid,
     reason text,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    change_id uuid,
     CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
+    CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
     CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
     CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
     CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
@@ -4803,6 +5210,8 @@ COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it 
 COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
 
 COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
 
 CREATE TABLE public.legacy_imports (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -5103,6 +5512,7 @@ CREATE TABLE public.mechanic_accounts (
     stripe_as_of timestamp with time zone,
     doubtful boolean DEFAULT false NOT NULL,
     closed boolean DEFAULT false NOT NULL,
+    destination_changed_at timestamp with time zone,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT mechanic_accounts_state_of_an_account CHECK (((stripe_account_id IS NOT NULL) OR (NOT (transfers_enabled OR payouts_enabled OR details_submitted))))
 );
@@ -5130,6 +5540,8 @@ COMMENT ON COLUMN public.mechanic_accounts.stripe_as_of IS 'The instant of this 
 COMMENT ON COLUMN public.mechanic_accounts.doubtful IS 'Whether events in unknown order contradicted each other: the account is then retrieved the next time it is needed.';
 
 COMMENT ON COLUMN public.mechanic_accounts.closed IS 'Whether Stripe says that the account is closed, or no longer connected to us: the mechanic''s next onboarding makes a new one.';
+
+COMMENT ON COLUMN public.mechanic_accounts.destination_changed_at IS 'When their money was last led to another account, or away from one, by whomever; set by trigger. Their payouts wait for destination_hold() after that.';
 
 COMMENT ON COLUMN public.mechanic_accounts.updated_at IS 'When Stripe last reported on it.';
 
@@ -5183,6 +5595,7 @@ CREATE TABLE public.realtime_connections (
     connected_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     room uuid,
+    seen_at timestamp with time zone,
     typing_at timestamp with time zone,
     queue_position jsonb
 );
@@ -5208,6 +5621,8 @@ COMMENT ON COLUMN public.realtime_connections.connected_at IS 'When it was opene
 COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 
 COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
+
+COMMENT ON COLUMN public.realtime_connections.seen_at IS 'When it was last active, as API Gateway said when the sweep last asked; null: not asked yet.';
 
 COMMENT ON COLUMN public.realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 
@@ -5246,8 +5661,8 @@ CREATE VIEW public.metric_duration AS
     percentile_disc((0.5)::double precision) WITHIN GROUP (ORDER BY d.seconds) AS median_seconds,
     percentile_disc((0.9)::double precision) WITHIN GROUP (ORDER BY d.seconds) AS p90_seconds,
     max(d.seconds) AS longest_seconds
-   FROM (public.sessions_ended_between((date_trunc('hour'::text, now(), 'UTC'::text) - '23:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, min_billable_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
-     CROSS JOIN LATERAL ( SELECT (floor(EXTRACT(epoch FROM (x.ended_at - x.started_at))))::integer AS floor) d(seconds))
+   FROM (public.sessions_ended_between((date_trunc('hour'::text, now(), 'UTC'::text) - '23:00:00'::interval), 'infinity'::timestamp with time zone) x(session_id, decided_at, status, end_reason, absent, mechanic_id, started_at, ended_at, together_seconds, created_at, funding, plan_code, session_type, price_cents, credits, mechanic_share_bp, max_minutes, at_stake)
+     CROSS JOIN LATERAL ( SELECT (floor(x.together_seconds))::integer AS floor) d(seconds))
   WHERE (x.status = 'completed'::text)
   GROUP BY (date_trunc('hour'::text, x.decided_at, 'UTC'::text));
 
@@ -5778,6 +6193,9 @@ CREATE TABLE public.settings (
     key text NOT NULL,
     value text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT settings_counts_are_small CHECK (((key <> ALL (ARRAY['min_messages_each'::text, 'late_minutes'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_destination_hold_is_hours CHECK (((key <> 'destination_hold_hours'::text) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
@@ -5785,7 +6203,7 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
-    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text, 'evidence_grace_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
 
@@ -5796,6 +6214,40 @@ COMMENT ON COLUMN public.settings.key IS 'The name of the setting; SPEC.md has a
 COMMENT ON COLUMN public.settings.value IS 'The value as text.';
 
 COMMENT ON COLUMN public.settings.updated_at IS 'When it was last set.';
+
+CREATE TABLE public.settlement_holds (
+    session_id uuid NOT NULL,
+    held_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    demanded text NOT NULL,
+    facts jsonb NOT NULL,
+    outcome text,
+    note text,
+    decided_at timestamp with time zone,
+    decided_by uuid,
+    change_id uuid,
+    CONSTRAINT settlement_holds_decided_whole CHECK ((num_nonnulls(outcome, note, decided_at, decided_by, change_id) = ANY (ARRAY[0, 5]))),
+    CONSTRAINT settlement_holds_demanded_check CHECK ((demanded = ANY (ARRAY['completed'::text, 'cancelled'::text]))),
+    CONSTRAINT settlement_holds_note_check CHECK (((length(note) >= 1) AND (length(note) <= 500))),
+    CONSTRAINT settlement_holds_outcome_check CHECK ((outcome = ANY (ARRAY['pay'::text, 'refund'::text])))
+);
+
+COMMENT ON TABLE public.settlement_holds IS 'Ended sessions whose evidence, with what came after the verdict, demands another outcome. The outcome stays; what happens to the money an admin decides.';
+
+COMMENT ON COLUMN public.settlement_holds.held_at IS 'When it was judged again.';
+
+COMMENT ON COLUMN public.settlement_holds.demanded IS 'The status that all the evidence demands.';
+
+COMMENT ON COLUMN public.settlement_holds.facts IS 'Status, reason and seconds together, as they stand and as they are demanded.';
+
+COMMENT ON COLUMN public.settlement_holds.outcome IS 'pay: the mechanic is paid; refund: the customer has everything back; null: nobody has decided.';
+
+COMMENT ON COLUMN public.settlement_holds.note IS 'The admin''s words, without personal data.';
+
+COMMENT ON COLUMN public.settlement_holds.decided_at IS 'When it was decided.';
+
+COMMENT ON COLUMN public.settlement_holds.decided_by IS 'The sub of the admin''s token.';
+
+COMMENT ON COLUMN public.settlement_holds.change_id IS 'The id of the decision in admin_changes.';
 
 CREATE TABLE public.stripe_events (
     id text NOT NULL,
@@ -6235,6 +6687,9 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (key);
 
+ALTER TABLE ONLY public.settlement_holds
+    ADD CONSTRAINT settlement_holds_pkey PRIMARY KEY (session_id);
+
 ALTER TABLE ONLY public.settlements_due
     ADD CONSTRAINT settlements_due_pkey PRIMARY KEY (session_id);
 
@@ -6267,6 +6722,8 @@ ALTER TABLE ONLY public.waivers
 
 ALTER TABLE ONLY public.workshops
     ADD CONSTRAINT workshops_pkey PRIMARY KEY (id);
+
+CREATE INDEX admin_changes_by_nobody ON public.admin_changes USING btree (id) WHERE (actor IS NOT NULL);
 
 CREATE INDEX admin_changes_by_subject ON public.admin_changes USING btree (subject, id);
 
@@ -6384,6 +6841,8 @@ CREATE UNIQUE INDEX session_presence_open ON public.session_presence USING btree
 
 CREATE INDEX session_summaries_due ON public.session_summaries USING btree (due_at) WHERE (told_at IS NULL);
 
+CREATE INDEX settlement_holds_undecided ON public.settlement_holds USING btree (held_at) WHERE (outcome IS NULL);
+
 CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (payment_intent_id);
 
 CREATE INDEX stripe_disputes_fees_due ON public.stripe_disputes USING btree (fees_due_at) WHERE (fees_due_at IS NOT NULL);
@@ -6424,6 +6883,8 @@ CREATE TRIGGER attachments_are_kept BEFORE DELETE OR TRUNCATE ON public.attachme
 
 CREATE TRIGGER attachments_guard BEFORE UPDATE ON public.attachments FOR EACH ROW EXECUTE FUNCTION public.attachments_guard();
 
+CREATE TRIGGER audit_grant BEFORE INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.kind = 'credit_grant'::text)) EXECUTE FUNCTION public.audit_grant();
+
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON public.mechanics FOR EACH ROW WHEN (((old.available_until IS DISTINCT FROM new.available_until) OR (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.availability_changed();
 
 CREATE TRIGGER credit_balance_follows AFTER INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.currency = 'credit'::text)) EXECUTE FUNCTION public.credit_balance_follows();
@@ -6432,9 +6893,13 @@ CREATE TRIGGER credit_balances_are_kept BEFORE TRUNCATE ON public.credit_balance
 
 CREATE TRIGGER credit_balances_follow_the_ledger BEFORE INSERT OR DELETE OR UPDATE ON public.credit_balances FOR EACH STATEMENT WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.rows_are_kept();
 
-CREATE TRIGGER credit_packs_audited AFTER INSERT ON public.credit_packs FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited AFTER INSERT ON public.credit_packs FOR EACH ROW EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
 
-CREATE TRIGGER credit_packs_audited_again AFTER UPDATE OF change_id ON public.credit_packs FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+CREATE TRIGGER credit_packs_audited_again AFTER UPDATE ON public.credit_packs FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('credit_pack', 'code', '{}');
+
+CREATE TRIGGER destination_changes BEFORE UPDATE OF stripe_account_id ON public.mechanic_accounts FOR EACH ROW WHEN ((old.stripe_account_id IS DISTINCT FROM new.stripe_account_id)) EXECUTE FUNCTION public.destination_changes();
+
+CREATE TRIGGER destination_holds_payouts AFTER UPDATE OF stripe_account_id ON public.mechanic_accounts FOR EACH ROW WHEN ((old.destination_changed_at IS DISTINCT FROM new.destination_changed_at)) EXECUTE FUNCTION public.destination_holds_payouts();
 
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -6452,9 +6917,9 @@ CREATE TRIGGER ledger_transfer_append_only BEFORE DELETE OR UPDATE OR TRUNCATE O
 
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.legacy_rows_forget();
 
-CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
 
-CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF change_id ON public.mechanics FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF user_id, name, email, workshop_id, status, change_id ON public.mechanics FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
 
 CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.mechanics_hold_payouts();
 
@@ -6474,9 +6939,9 @@ CREATE TRIGGER payouts_begin_held AFTER INSERT ON public.payouts FOR EACH ROW EX
 
 CREATE TRIGGER payouts_wait_for_release BEFORE UPDATE OF state, next_attempt_at ON public.payouts FOR EACH ROW WHEN ((new.state = ANY (ARRAY['due'::text, 'held'::text]))) EXECUTE FUNCTION public.payouts_wait_for_release();
 
-CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited AFTER INSERT ON public.plans FOR EACH ROW EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
-CREATE TRIGGER plans_audited_again AFTER UPDATE OF change_id ON public.plans FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
+CREATE TRIGGER plans_audited_again AFTER UPDATE ON public.plans FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('plan', 'code', '{}');
 
 CREATE TRIGGER presence_guard BEFORE UPDATE ON public.session_presence FOR EACH ROW EXECUTE FUNCTION public.presence_guard();
 
@@ -6524,15 +6989,21 @@ CREATE TRIGGER sessions_have_a_room AFTER INSERT ON public.sessions FOR EACH ROW
 
 CREATE TRIGGER sessions_room_changes_hands AFTER UPDATE ON public.sessions FOR EACH ROW WHEN ((old.mechanic_id IS DISTINCT FROM new.mechanic_id)) EXECUTE FUNCTION public.room_changes_hands();
 
+CREATE TRIGGER sessions_say_so AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.status <> new.status) OR (old.customer_present <> new.customer_present) OR (old.mechanic_present <> new.mechanic_present))) EXECUTE FUNCTION public.room_hears_moves();
+
+CREATE TRIGGER settlement_hold_is_decided BEFORE UPDATE ON public.settlement_holds FOR EACH ROW EXECUTE FUNCTION public.settlement_hold_is_decided();
+
+CREATE TRIGGER settlement_holds_are_kept BEFORE DELETE OR TRUNCATE ON public.settlement_holds FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
 CREATE TRIGGER settlement_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.settlement_is_due();
 
 CREATE TRIGGER settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settlements FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER summary_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.summary_is_due();
 
-CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW WHEN ((new.change_id IS NOT NULL)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
-CREATE TRIGGER workshops_audited_again AFTER UPDATE OF change_id ON public.workshops FOR EACH ROW WHEN ((old.change_id IS DISTINCT FROM new.change_id)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
+CREATE TRIGGER workshops_audited_again AFTER UPDATE OF name, change_id ON public.workshops FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
 ALTER TABLE ONLY public.attachments
     ADD CONSTRAINT attachments_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
@@ -6572,6 +7043,9 @@ ALTER TABLE ONLY public.intakes
 
 ALTER TABLE ONLY public.late_replies
     ADD CONSTRAINT late_replies_assignment_id_fkey FOREIGN KEY (assignment_id) REFERENCES public.session_assignments(id);
+
+ALTER TABLE ONLY public.ledger_transfer
+    ADD CONSTRAINT ledger_transfer_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.admin_changes(id);
 
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
@@ -6681,6 +7155,9 @@ ALTER TABLE ONLY public.sessions
 ALTER TABLE ONLY public.sessions
     ADD CONSTRAINT sessions_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
 
+ALTER TABLE ONLY public.settlement_holds
+    ADD CONSTRAINT settlement_holds_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
 ALTER TABLE ONLY public.settlements
     ADD CONSTRAINT settlements_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
@@ -6771,16 +7248,6 @@ GRANT INSERT(actor),UPDATE(actor) ON TABLE public.quotes TO autodoctor_app;
 
 GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.quotes TO autodoctor_app;
 
-GRANT SELECT,DELETE ON TABLE public.outbox TO autodoctor_app;
-
-GRANT UPDATE(attempts) ON TABLE public.outbox TO autodoctor_app;
-
-GRANT UPDATE(error) ON TABLE public.outbox TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.session_assignment_events TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.session_events TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.sessions TO autodoctor_app;
 
 GRANT INSERT(id) ON TABLE public.sessions TO autodoctor_app;
@@ -6807,7 +7274,21 @@ GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_a
 
 GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.outbox TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.outbox TO autodoctor_app;
+
+GRANT UPDATE(error) ON TABLE public.outbox TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_assignment_events TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_events TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.outbox_events TO autodoctor_app;
+
+GRANT SELECT,DELETE ON TABLE public.settlements_due TO autodoctor_app;
+
+GRANT UPDATE(retry_at) ON TABLE public.settlements_due TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.count_against(limited text, by_user uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.count_against(limited text, by_user uuid) TO autodoctor_app;
@@ -6885,11 +7366,17 @@ GRANT UPDATE(stripe_refund_id) ON TABLE public.refunds TO autodoctor_app;
 
 GRANT UPDATE(sent_at) ON TABLE public.refunds TO autodoctor_app;
 
-GRANT SELECT,INSERT ON TABLE public.address_confirmations TO autodoctor_app;
+REVOKE ALL ON FUNCTION public.write_note(of_session uuid, what text) FROM PUBLIC;
 
-GRANT UPDATE(token_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+GRANT SELECT ON TABLE public.address_confirmations TO autodoctor_app;
 
-GRANT UPDATE(expires_at) ON TABLE public.address_confirmations TO autodoctor_app;
+GRANT INSERT(user_id) ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT INSERT(address_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT INSERT(token_hash),UPDATE(token_hash) ON TABLE public.address_confirmations TO autodoctor_app;
+
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE public.address_confirmations TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.admin_changes TO autodoctor_app;
 
@@ -6936,10 +7423,6 @@ GRANT INSERT(session_id) ON TABLE public.settlements TO autodoctor_app;
 GRANT INSERT(outcome) ON TABLE public.settlements TO autodoctor_app;
 
 GRANT INSERT(facts) ON TABLE public.settlements TO autodoctor_app;
-
-GRANT SELECT,DELETE ON TABLE public.settlements_due TO autodoctor_app;
-
-GRANT UPDATE(retry_at) ON TABLE public.settlements_due TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_completed_without_settlement TO autodoctor_app;
 
@@ -7253,6 +7736,8 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_ap
 
 GRANT UPDATE(ready) ON TABLE public.realtime_connections TO autodoctor_app;
 
+GRANT UPDATE(seen_at) ON TABLE public.realtime_connections TO autodoctor_app;
+
 GRANT UPDATE(queue_position) ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.mechanics_on_duty TO autodoctor_app;
@@ -7301,7 +7786,7 @@ GRANT INSERT(created_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
-GRANT SELECT,INSERT ON TABLE public.outbox_poison TO autodoctor_app;
+GRANT SELECT ON TABLE public.outbox_poison TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
 
@@ -7402,6 +7887,18 @@ GRANT SELECT ON TABLE public.session_summaries TO autodoctor_app;
 GRANT SELECT ON TABLE public.sessions_needing_review TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.settings TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.settlement_holds TO autodoctor_app;
+
+GRANT UPDATE(outcome) ON TABLE public.settlement_holds TO autodoctor_app;
+
+GRANT UPDATE(note) ON TABLE public.settlement_holds TO autodoctor_app;
+
+GRANT UPDATE(decided_at) ON TABLE public.settlement_holds TO autodoctor_app;
+
+GRANT UPDATE(decided_by) ON TABLE public.settlement_holds TO autodoctor_app;
+
+GRANT UPDATE(change_id) ON TABLE public.settlement_holds TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.stripe_events TO autodoctor_app;
 

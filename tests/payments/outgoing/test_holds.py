@@ -161,7 +161,7 @@ def test_another_destination_holds_what_is_owed_for_a_day(payout_env: PayoutEnv,
         "UPDATE payout_holds SET released_at = now()",
         "UPDATE payouts SET state = 'due', waits_for = NULL, next_attempt_at = now()",
     ):
-        world.app.execute(meddling, ())  # type: ignore[arg-type]
+        world.app.execute(meddling, ())
         assert payout_env.payouts() == Sent()
         assert payout_env.payout()["state"] == "held"
     payout_env.earned(mechanic)  # what is earned meanwhile waits too

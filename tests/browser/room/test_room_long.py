@@ -44,6 +44,11 @@ WALK = """async (list) => {
   return { seen: seen.size, most: most.items, first: seen.has(1) };
 }"""
 
+BEYOND = """() => {
+  const root = document.documentElement;
+  return [root.scrollWidth - root.clientWidth, root.scrollHeight - root.clientHeight];
+}"""
+
 
 @pytest.fixture(scope="module")
 def account_settings() -> AccountSettings:
@@ -70,6 +75,7 @@ def test_ten_thousand_messages_scroll(account: Account, windows: Windows, camera
     assert walked["seen"] >= MANY
     assert walked["most"] <= MOST_IN_THE_PAGE
     camera.take(customer, "the first")
+    assert customer.evaluate(BEYOND) == [0, 0]  # only the messages scroll
     say(meeting.mechanic, "Still there?")
     newest = customer.get_by_role("button", name="1 new message")
     expect(newest).to_be_visible()

@@ -128,7 +128,8 @@ def test_what_cannot_be_sent_is_refused_with_the_reason(  # noqa: PLR0913, PLR09
     expect(meeting.customer.get_by_text(why)).to_be_visible()
     expect(meeting.customer.get_by_role("list", name="Pictures to be sent")).to_be_hidden()
     say(meeting.customer, "I shall describe it.")
-    assert account.world.one("SELECT count(*) FROM attachments") == 0
+    kept = "SELECT count(*) FROM attachments WHERE session_id = %s"
+    assert account.world.one(kept, meeting.session_id) == 0
 
 
 def test_several_pictures_go_out_in_their_order(account: Account, windows: Windows, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import { size } from "./files.js";
 
 const FRESH_MS = 50_000; // an address is good for 60 s
 const CHECK_SECONDS = [2, 3, 5, 10, 15];
+const CHECKED = "Being checked for viruses …";
+const LOST = { refused: "It was refused: it is not safe.", gone: "It is no longer kept." };
 const addresses = new Map(); // by attachment: {url, at}
 const own = new Map(); // by attachment: the object URL of what this page has sent itself
 
@@ -61,10 +63,15 @@ function picture(attachment, who) {
     frame.disabled = false;
     frame.addEventListener("click", () => large(image.src, alt, attachment, frame));
   };
+  const lost = LOST[attachment.state];
   const at = attachment.local ? objectUrl(attachment.local) : own.get(attachment.attachmentId);
   if (at) show(at);
+  else if (lost) note.textContent = lost;
   else {
-    frame.addEventListener("seen", () => wanted(attachment, frame, note, show));
+    if (attachment.state !== "clean") note.textContent = CHECKED;
+    const ask = () => wanted(attachment, frame, note, show);
+    // who asks at once for what is only coming gets nothing but a refusal
+    frame.addEventListener("seen", () => setTimeout(ask, attachment.state === "clean" ? 0 : CHECK_SECONDS[0] * 1000));
     seen.observe(frame);
   }
   return frame;
@@ -82,7 +89,7 @@ async function wanted(attachment, frame, note, show, tries = 0) {
 }
 
 function fate({ slug, status, message }) {
-  if (slug === "attachment-not-ready") return "Being checked for viruses …";
+  if (slug === "attachment-not-ready") return CHECKED;
   return status ? message : "Waiting for the connection …";
 }
 

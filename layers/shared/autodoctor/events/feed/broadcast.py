@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from autodoctor.db import Database, Row
 from autodoctor.events.consumer import BatchAnswer
 from autodoctor.events.feed import connections, messages, queue_position
-from autodoctor.events.feed.push import Pushed, PushFailed, close, push
+from autodoctor.events.feed.push import PushFailed, close, look, push
 from autodoctor.events.feed.queue import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.events.model import Event, parse_event
 from autodoctor.observability import MetricUnit, log_failure, logger, metrics
@@ -144,7 +144,7 @@ def welcome(database: Database, connection_id: str) -> None:
         missed = [] if owed.lost else messages.missed(database, connection_id, owed.since, MOST_MISSED + 1)
         too_much = owed.lost or len(missed) > MOST_MISSED
         frames = [messages.where_we_are(database, RESYNC)] if too_much else [messages.frame(row) for row in missed]
-        pushed = push({connection_id: frames}) if frames else Pushed()
+        pushed = push({connection_id: frames}) if frames else look(connection_id)
         if pushed.failed:
             raise PushFailed(1)
         if not pushed.gone:

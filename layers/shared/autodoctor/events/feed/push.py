@@ -75,6 +75,18 @@ def call(method: str, connection_id: str, body: bytes) -> HttpResponse | None:
     return _pool().send(method, connection_id, body)
 
 
+def look(connection_id: str) -> Pushed:
+    """Look whether a connection can be reached, without sending it anything.
+
+    While its `$connect` is still running it is "gone" here, as it is for whoever sends it a message.
+    """
+    response = call("GET", connection_id, b"")
+    status = response.status if response else 0
+    if status == HTTPStatus.GONE:
+        return Pushed(gone=[connection_id])
+    return Pushed() if status == HTTPStatus.OK else Pushed(failed=[connection_id])
+
+
 def push(frames: Mapping[str, Sequence[bytes]]) -> Pushed:
     """Send each connection its messages, in order.
 

@@ -31,7 +31,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "payments.ledger": "db deadline domain errors ids payments.stripe web",
     "sessions": "db deadline domain errors ids prefetched settings web",
     "files": "aws db deadline domain errors ids observability settings web",
-    "events.feed": "aws db errors events observability sessions settings web",
+    "events.feed": "aws db deadline errors events observability sessions settings web",
     "room": "db errors events events.feed observability settings web",
     "describe": "admin domain errors events room web",
     "notifications": "db errors events ids observability printable sessions settings web",

@@ -10,7 +10,8 @@ INVARIANTS: Final[Mapping[int, str]] = {
     4: "Sessions and assignments change their status only along the moves that exist.",
     5: "A session names a mechanic exactly when its current assignment was accepted by that mechanic, who takes "
     "part in it and is not its customer.",
-    6: "A finished session is completed exactly when it started and both were together for the minimum billable seconds.",
+    6: "A finished session is completed exactly when it started and both were together for the minimum billable "
+    "seconds.",
     7: "Every transition wrote its audit row (from, to, who, when) in the same transaction.",
     8: "A mechanic has at most one waiting or live session.",
     9: "A completed session pays its mechanic exactly once; a cancelled or expired one is refunded, or its credits are "

@@ -35,7 +35,10 @@ def talk(customer: Caller, mechanic: Caller, session: str, say: Callable[[str], 
             caller.call("POST", f"{session}/messages", {"clientId": str(uuid4()), "text": words})
         say(f"  ... they talk for {TALK_SECONDS} s ...")
         time.sleep(TALK_SECONDS)
-        mechanic.call("POST", f"{session}/end", {"mechanicNotes": "New brake pads, soon."})
+        # confirmed, so that the summary goes out at the end and not a quarter of an hour later
+        notes = {"text": "New brake pads, soon.", "version": 1, "confirmed": True}
+        mechanic.call("PUT", f"{session}/notes", notes)
+        mechanic.call("POST", f"{session}/end")
 
 
 def evidence(session: dict[str, Any]) -> Iterator[str]:

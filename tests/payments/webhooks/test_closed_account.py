@@ -32,6 +32,9 @@ def test_a_closed_account_is_said_to_be_closed_and_the_mechanic_begins_anew(refu
     refund_env.tell()
     assert (new != closed, status(refund_env)) == (True, "complete")
     refund_env.later()
+    assert refund_env.payouts() == Sent(), "held for a day: money goes elsewhere from now on"
+    a_day = "UPDATE mechanic_accounts SET destination_changed_at = destination_changed_at - interval '25 hours'"
+    refund_env.checkout_env.world.owner.execute(a_day)
     assert refund_env.payouts() == Sent(sent=1)
     assert refund_env.sent() == [SHARE]
     refund_env.balanced()

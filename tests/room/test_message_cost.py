@@ -19,7 +19,7 @@ SAY = (
 
 def pages(world: World, user: UUID, session: UUID) -> int:
     """The pages that the next message touches, of tables and indexes, everything that its function does included."""
-    counted = []
+    counted: list[int] = []
     for _ in range(5):
         [[plan]] = [world.one(SAY, session, user, new_id())]
         counted.append(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])

@@ -91,3 +91,19 @@ def test_a_join_names_a_connection_of_ones_own(account: Account, sockets: ExitSt
     for named in (theirs, "L0SM9cOFvHcCIhw="):
         refused = customer.post(f"{session}/join", {"connectionId": named}, 422)
         assert [each["pointer"] for each in refused["errors"]] == ["/connectionId"]
+
+
+def test_the_schedule_asks_about_every_socket_in_a_room(account: Account, sockets: ExitStack) -> None:
+    customer, mechanic = account.customer(), account.mechanic()
+    session = accepted(account, customer, mechanic)
+    for caller in (customer, mechanic):
+        come(sockets, caller, session, "Hello.")
+    swept = account.cloud.invoke("ExpireOrphansFunction", {}).payload
+    assert (swept["silentSockets"], swept["goneSockets"]) == (0, 0)
+    assert account.world.one("SELECT count(*) FROM realtime_connections WHERE room IS NOT NULL AND seen_at IS NOT NULL")
+    account.world.owner.execute(
+        "UPDATE realtime_connections SET connection_id = 'L0SM9cOFvHcCIhw=' WHERE user_id = %s", [customer.user_id]
+    )
+    swept = account.cloud.invoke("ExpireOrphansFunction", {}).payload
+    assert (swept["silentSockets"], swept["goneSockets"]) == (0, 1)
+    assert [each["present"] for each in mechanic.get(session)["participants"]] == [False, True]

@@ -49,13 +49,15 @@ def test_one_consultation_from_intake_to_completed(account: Account) -> None:
 
 def talk_and_end(account: Account, customer: Caller, mechanic: Caller, session_id: str) -> None:
     session = f"/api/sessions/{session_id}"
-    assert customer.post(f"{session}/join", {"connectionId": "abc="})["sessionStatus"] == "waiting"
+    assert customer.post(f"{session}/join")["sessionStatus"] == "waiting"
     joined = mechanic.post(f"{session}/join")
     assert (joined["sessionId"], joined["sessionStatus"]) == (session_id, "live")
     assert datetime.now(UTC) - datetime.fromisoformat(joined["startedAt"]) < timedelta(minutes=1)
     account.world.let_time_pass(75)
     ended = mechanic.post(f"{session}/end", {"mechanicNotes": "New pads.", "status": "cancelled"})
-    assert set(ended) == {*("sessionId", "status", "reason", "startedAt", "endedAt", "durationSeconds", "alreadyEnded")}
+    assert set(ended) == {
+        *("sessionId", "status", "reason", "startedAt", "endedAt", "durationSeconds", "endedBy", "alreadyEnded"),
+    }
     together = datetime.fromisoformat(ended["endedAt"]) - datetime.fromisoformat(ended["startedAt"])
     assert together >= timedelta(seconds=75)
     assert outcome(ended) == ("completed", "billable", together // timedelta(seconds=1), False)

@@ -62,7 +62,7 @@ def talk_and_end(account: Account, customer: Caller, mechanic: Caller, session_i
     assert together >= timedelta(seconds=75)
     assert outcome(ended) == ("completed", "billable", together // timedelta(seconds=1), False)
     detail = customer.get(session)
-    assert (detail["status"], detail["mechanicNotes"]) == ("completed", "New pads.")
+    assert (detail["status"], mechanic.get(session)["mechanicNotes"]) == ("completed", "New pads.")
     assert [event["event"] for event in detail["timeline"]][-2:] == ["session.completed", "assignment.completed"]
     for who, path in ((customer, "customer"), (mechanic, "mechanic")):
         assert who.get(f"/api/{path}/active-session") == {"session": None}

@@ -20,7 +20,7 @@ from bench.measure.judge import Row, Target
 CALLS: Final = 200
 AT_MOST: Final = 1.5
 KEPT: Final = 1850
-"""Bytes per transition that CI holds us to while the target is missed, at 1,793 (DECISIONS.md#d36, DECISIONS.md#d79)."""
+"""Bytes per transition that CI holds us to while the target is missed, at 1,793 (DECISIONS.md#d36, #d79)."""
 # What a consultation moves: the session and its assignment, each with an audit row and an event of its own.
 _MOVES: Final = {
     "intake: session and assignment are created": 2,

@@ -15,7 +15,9 @@ from support.money.purchases import buy, complete, give, pay_by_card, rows
 from support.world import World
 
 STATES = "SELECT state FROM payouts WHERE kind = 'escalation' ORDER BY id"
-GRANTED = "UPDATE ledger_transfer SET kind = 'credit_issue', actor_id = NULL WHERE kind = 'credit_grant'"
+GRANTED = (
+    "UPDATE ledger_transfer SET kind = 'credit_issue', actor_id = NULL, change_id = NULL WHERE kind = 'credit_grant'"
+)
 
 
 class Ring:

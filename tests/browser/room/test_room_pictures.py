@@ -1,5 +1,6 @@
 """Pictures and documents on the session's page: chosen, pasted and dropped; what is in them, and what is refused."""
 
+import base64
 import hashlib
 import re
 from pathlib import Path
@@ -85,8 +86,6 @@ def test_a_photograph_of_twelve_megapixels_arrives_upright_and_without_its_posit
 
 @pytest.mark.parametrize("way", ["paste", "drop"])
 def test_a_picture_may_be_pasted_or_dropped(account: Account, windows: Windows, way: str) -> None:
-    import base64  # noqa: PLC0415
-
     meeting = met(account, windows)
     picture = base64.b64encode(photograph(meeting.customer, 40, 30)).decode()
     target = meeting.customer.get_by_label("Message", exact=True)

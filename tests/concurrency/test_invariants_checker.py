@@ -118,13 +118,12 @@ def test_a_life_with_every_turn_violates_nothing(world: World) -> None:
     customer, decliner, mechanic = new_id(), world.mechanic(), world.mechanic()
     created = world.queued(customer, preferredMechanicId=decliner.id)
     decline(world.app, decliner.user_id, created.assignment_id)
-    for _ in range(2):
-        world.accept_current(mechanic, created.session_id)
-        join(world.app, mechanic.user_id, created.session_id)
-        release(world.app, mechanic.user_id, created.session_id)
+    for earlier in (world.mechanic(), world.mechanic()):
+        world.accept_current(earlier, created.session_id)
+        join(world.app, earlier.user_id, created.session_id)
+        release(world.app, earlier.user_id, created.session_id)
     world.accept_current(mechanic, created.session_id)
-    for user in (customer, mechanic.user_id):
-        join(world.app, user, created.session_id)
+    world.meet(created.session_id, customer, mechanic)
     world.let_time_pass(200)
     leave(world.app, mechanic.user_id, created.session_id)
     assert world.end(customer, created.session_id).reason == "billable"

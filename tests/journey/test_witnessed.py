@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -98,12 +98,16 @@ def test_the_schedule_asks_about_every_socket_in_a_room(account: Account, socket
     session = accepted(account, customer, mechanic)
     for caller in (customer, mechanic):
         come(sockets, caller, session, "Hello.")
-    swept = account.cloud.invoke("ExpireOrphansFunction", {}).payload
+    swept = _swept(account)
     assert (swept["silentSockets"], swept["goneSockets"]) == (0, 0)
     assert account.world.one("SELECT count(*) FROM realtime_connections WHERE room IS NOT NULL AND seen_at IS NOT NULL")
     account.world.owner.execute(
         "UPDATE realtime_connections SET connection_id = 'L0SM9cOFvHcCIhw=' WHERE user_id = %s", [customer.user_id]
     )
-    swept = account.cloud.invoke("ExpireOrphansFunction", {}).payload
+    swept = _swept(account)
     assert (swept["silentSockets"], swept["goneSockets"]) == (0, 1)
     assert [each["present"] for each in mechanic.get(session)["participants"]] == [False, True]
+
+
+def _swept(account: Account) -> dict[str, Any]:
+    return cast("dict[str, Any]", account.cloud.invoke("ExpireOrphansFunction", {}).payload)

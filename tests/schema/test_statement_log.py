@@ -15,10 +15,12 @@ import pytest
 from autodoctor import sessions
 from autodoctor.errors import Problem
 from autodoctor.events.feed import connections
+from autodoctor.ids import new_id
 from autodoctor.intake import create, waiver
 from autodoctor.sessions import active, queue
 from autodoctor.sessions.availability import AvailabilityRequest, availability, set_availability
-from autodoctor.sessions.end import Ender, end_session
+from autodoctor.sessions.end import Ender, end_session, explain_end
+from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.sessions.queue_position import queue_positions
 from localcloud.database.postgres import PostgresServer
 from support.concurrency.conflicts import OPERATIONS, STATES, Scenario
@@ -56,6 +58,9 @@ def play_everything(world: World) -> None:
     plant_meeting(world, waiting.session_id, waiting.mechanic, "61")
     world.end(waiting.customer, waiting.session_id)
     end_session(world.app, Ender(waiting.mechanic.user_id), waiting.session_id, "Worn pads.")
+    notes = NotesRequest(text="Worn pads, both sides.", version=2)
+    save_notes(world.app, waiting.mechanic.user_id, waiting.session_id, notes)
+    explain_end(world.app, Ender(new_id(), any_session=True), waiting.session_id, "You both asked for it.")
 
 
 def sql_of_the_layer() -> dict[str, str]:

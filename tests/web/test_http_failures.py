@@ -149,7 +149,7 @@ def test_one_line_a_request_with_its_correlation_id(log: io.StringIO) -> None:
     (line,) = map(json.loads, log.getvalue().splitlines())
     assert (line["message"], line["route"], line["status"]) == ("request", WISH, 201)
     assert line["correlation_id"] == REQUEST_ID
-    assert line["timestamp"].endswith("+0000")
+    assert line["timestamp"].endswith("+00:00")
     assert "secret" not in log.getvalue()
     assert str(USER) not in log.getvalue()
 

@@ -47,7 +47,7 @@ CONTRACT = {
     Released: "sessionId sessionStatus",
     Availability: "mechanicId available availableUntil keptAliveByFeed",
     QueuePosition: "position mechanicsAvailable estimatedWaitSeconds",
-    Ended: "sessionId status reason startedAt endedAt durationSeconds alreadyEnded",
+    Ended: "sessionId status reason startedAt endedAt durationSeconds endedBy alreadyEnded",
     ActiveSession: "session",
     SessionSummary: "sessionId status sessionType plan createdAt startedAt scheduledFor counterpartName sessionUrl",
     History: "sessions nextCursor",

@@ -11,6 +11,7 @@ from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, say, signed_in
 from support.browser.window import Camera, Windows
+from support.wait import wait_until
 
 CONCERN = "It grinds when I brake."
 
@@ -109,7 +110,12 @@ def test_a_session_is_handed_to_a_workshop_whose_quote_is_approved(
     expect(foreman.locator("article .pill")).to_have_text("approved")
     expect(foreman.get_by_role("link", name=re.compile("amount"))).to_have_count(0)
     expect(mechanic.get_by_text("Hand it to a workshop")).to_have_count(0)
+    ended_by(mechanic)
+    at_stage(mechanic, "over")
+    wait_until(lambda: account.world.one("SELECT count(*) FROM payouts WHERE kind = 'escalation'") == 1)
     mechanic.goto(f"{account.cloud.api_url}/console/mechanic.html")
     mechanic.get_by_role("link", name="Earnings").click()
-    expect(mechanic.get_by_role("row", name="Escalation")).to_contain_text("$24.02")
+    earned = mechanic.get_by_role("row", name="Escalation")
+    expect(earned).to_contain_text("$24.02")
+    expect(earned.locator(".pill")).to_have_text("held")  # nobody paid for the session
     camera.take(mechanic, "what it earned")

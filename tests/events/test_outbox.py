@@ -112,7 +112,7 @@ def test_what_is_no_change_of_state_is_no_event(world: World) -> None:
     world.one("SELECT expire_orphaned_sessions()")
     world.owner.execute("UPDATE sessions SET customer_present = true WHERE id = %s", [created.session_id])
     assert waiting(world) == before
-    assert world.one("SELECT count(*) FROM session_events WHERE type = 'joined'") == 1, "evidence is audited"
+    assert world.one("SELECT count(*) FROM session_presence WHERE source = 'claim'") == 1, "evidence is audited"
 
 
 def test_transactions_that_commit_out_of_order_lose_nothing(world: World, bus: ScriptedBus) -> None:

@@ -20,7 +20,7 @@ from autodoctor.payments.ledger import escalations
 from autodoctor.payments.settlement import settle
 from autodoctor.quotes import quotes
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
-from autodoctor.sessions.presence import join, leave, release
+from autodoctor.sessions.presence import leave, release
 from support.invariants.sessions import violations
 from support.money.purchases import pay_by_card
 from support.world import Mechanic, World
@@ -98,15 +98,15 @@ class Ring(RuleBasedStateMachine):
         return self.mechanics[pick % PEOPLE]
 
     @rule(which=PICK, who=PICK, both=st.booleans())
-    def accept_and_join(self, which: int, who: int, *, both: bool) -> None:
+    def accept_and_come(self, which: int, who: int, *, both: bool) -> None:
         if not self.open:
             return
         customer, made = self.open[which % len(self.open)]
         with suppress(Problem, Refused):
             self.world.accept_current(self.of(who), made.session_id)
-            join(self.world.app, self.of(who).user_id, made.session_id)
+            self.world.come(self.of(who).user_id, made.session_id)
             if both:
-                join(self.world.app, customer, made.session_id)
+                self.world.come(customer, made.session_id)
 
     @rule(which=PICK, who=PICK, gone=st.booleans())
     def go_away(self, which: int, who: int, *, gone: bool) -> None:
@@ -136,7 +136,7 @@ class Ring(RuleBasedStateMachine):
         """Every step in the order that pays best, so that few random ones are needed to make a cycle of it."""
         self.ask(0, pays=pays)
         last = max(len(self.open) - 1, 0)
-        self.accept_and_join(last, 0, both=True)
+        self.accept_and_come(last, 0, both=True)
         self.escalate(last, 0)
         self.name_an_amount(max(len(self.quotes) - 1, 0), 0, 10_000_000)
         self.approve(max(len(self.quotes) - 1, 0), 0)

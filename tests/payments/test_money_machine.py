@@ -27,7 +27,6 @@ from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated  # noqa: TC001 - annotates an attribute
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.settlement import settle, sweep
-from autodoctor.sessions import presence
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.expiry import sweep as expire
 from support.invariants.sessions import violations
@@ -38,6 +37,7 @@ CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 2)
 FUNDINGS = st.sampled_from(["free", "credit", "card"])
 PAID = st.sampled_from(["quick", "standard", "diagnostic"])
+BILLABLE_SECONDS = 60
 
 
 class MoneyMachine(RuleBasedStateMachine):
@@ -50,11 +50,13 @@ class MoneyMachine(RuleBasedStateMachine):
     @initialize(fixed_pay=st.sampled_from([0, 250]))
     def open(self, fixed_pay: int) -> None:
         self.world.clear()
+        self.world.lift_limits()
         self.world.owner.execute("UPDATE plans SET mechanic_fixed_pay_cents = %s WHERE code = 'free'", [fixed_pay])
         self.customers = [new_id() for _ in range(4)]
         self.mechanics: list[Mechanic] = [self.world.mechanic() for _ in range(3)]
         self.given = dict.fromkeys(self.customers, 0)
         self.open_sessions: dict[UUID, SessionCreated] = {}
+        self.talked: set[UUID] = set()
         self.bag: list[Event] = []
         for customer, funding in enumerate(("free", "credit", "credit", "card")):
             self.be_given_credits(customer, 7)
@@ -104,15 +106,17 @@ class MoneyMachine(RuleBasedStateMachine):
             self.world.accept_current(held, created.session_id)
         except Problem:  # the mechanic has another, somebody has this one, or it is over
             return
-        presence.join(self.world.app, self.customers[customer], created.session_id)
-        presence.join(self.world.app, held.user_id, created.session_id)
+        self.world.meet(created.session_id, self.customers[customer], held)
         self.world.let_time_pass(seconds)
+        if seconds >= BILLABLE_SECONDS:
+            self.talked.add(created.session_id)
 
     @rule(customer=CUSTOMERS)
     def end(self, customer: int) -> None:
         created = self.open_sessions.pop(self.customers[customer], None)
         if created is not None:
-            end_session(self.world.app, Ender(self.customers[customer]), created.session_id)
+            ended = end_session(self.world.app, Ender(self.customers[customer]), created.session_id)
+            assert created.session_id not in self.talked or ended.status == "completed"
 
     @rule(customer=CUSTOMERS, funding=FUNDINGS, plan=PAID, mechanic=MECHANICS, seconds=st.sampled_from([59, 61]))
     def come_and_go(self, customer: int, funding: str, plan: str, mechanic: int, seconds: int) -> None:

@@ -270,8 +270,8 @@ def leave_end(arena: Arena) -> str:
 
 
 def release_join(arena: Arena) -> str:
-    """The mechanic, already there, gives the session back as the customer comes."""
-    customer, mechanic = new_id(), arena.mechanics[0]
+    """The mechanic, already there, gives the session back as the customer comes; another mechanic each time."""
+    customer, mechanic = new_id(), arena.world.mechanic()
     created = arena.world.waiting(mechanic, customer)
     join(arena.world.app, mechanic.user_id, created.session_id)
     released, joined = arena.race(
@@ -296,7 +296,7 @@ def sign_sign(arena: Arena) -> str:
 
 
 def accept_suspend(arena: Arena) -> str:
-    """A mechanic is suspended while accepting an offer; suspending queues the offer for the others."""
+    """A mechanic is suspended while accepting an offer; either way the request is in the queue for the others."""
     mechanic = arena.world.mechanic()
     created = arena.world.queued(preferredMechanicId=mechanic.id)
     accepted, _ = arena.race(
@@ -304,10 +304,9 @@ def accept_suspend(arena: Arena) -> str:
         lambda _: arena.world.one("UPDATE mechanics SET status = 'suspended' WHERE id = %s RETURNING 1", mechanic.id),
     )
     assert type(accepted) in {Accepted, AssignmentUnavailable, MechanicNotActive}
-    held = "waiting" if isinstance(accepted, Accepted) else "pending"
-    assert arena.world.status(created.session_id) == held
+    assert arena.world.status(created.session_id) == "pending"
     arena.end(created.session_id)
-    return held
+    return type(accepted).__name__
 
 
 def sweep_sweep(arena: Arena) -> str:

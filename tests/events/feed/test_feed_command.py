@@ -114,7 +114,7 @@ def test_shows_each_change_as_it_happens_until_interrupted(dev: Dev) -> None:
         message = json.loads(customer.line_with('"waiting"', "session_updated"))
         assert {"at", "type", "seq", "payload"} == set(message)
         assert message["payload"]["sessionId"] == started["sessionId"]
-        customer.line_with("session_updated", "no_show")
+        customer.line_with("session_updated", "withdrawn")
         assert mechanic.interrupt() == customer.interrupt() == 0
 
 
@@ -146,7 +146,7 @@ def test_a_reset_under_the_running_server_does_not_leave_it_deaf(dev: Dev) -> No
         started = request(dev, "customer1")
         mechanic.line_with("new_assignment", started["assignmentId"])
         accept_and_end(dev, started)
-        customer.line_with("session_updated", "no_show")
+        customer.line_with("session_updated", "withdrawn")
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,14 @@ CREATE FUNCTION public.accept_assignment(by_user uuid, of_assignment uuid) RETUR
 #variable_conflict use_column
 BEGIN
   -- The session's row is the lock; its trigger moves the assignment too, checking it again with a fresh snapshot.
+  -- The mechanic's is locked before it, as a suspension does: one that comes meanwhile finds this session, or ends this.
+  WITH m AS MATERIALIZED (
+    SELECT id, workshop_id FROM mechanics WHERE user_id = by_user AND status = 'active' FOR SHARE
+  )
   UPDATE sessions s
      SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = by_user
-    FROM mechanics m, session_assignments a
-   WHERE m.user_id = by_user AND m.status = 'active'
-     AND a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
+    FROM m, session_assignments a
+   WHERE a.id = of_assignment AND s.id = a.session_id AND s.current_assignment_id = a.id AND s.status = 'pending'
      AND visible_now(a, m.id, m.workshop_id)
      AND NOT EXISTS (SELECT FROM paused_mechanics p WHERE p.mechanic_id = m.id)
   RETURNING a.id, s.id, s.status INTO assignment_id, session_id, session_status;

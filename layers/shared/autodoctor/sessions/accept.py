@@ -44,8 +44,11 @@ class Declined(ResponseModel):
 
 _ACCEPT: Final[LiteralString] = "SELECT * FROM accept_assignment(%(user_id)s, %(assignment_id)s)"
 
+# The mechanic's row is locked before the session's, as a suspension does.
 _COME_DUE: Final[LiteralString] = """
+WITH mechanic AS MATERIALIZED (SELECT FROM mechanics WHERE user_id = %(user_id)s AND status = 'active' FOR SHARE)
 UPDATE sessions SET status = 'pending', actor = 'mechanic', actor_id = %(user_id)s
+  FROM mechanic
  WHERE status = 'scheduled' AND current_assignment_id = %(assignment_id)s
    AND id = (SELECT session_id FROM session_assignments WHERE id = %(assignment_id)s)
 """

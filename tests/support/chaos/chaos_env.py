@@ -64,6 +64,11 @@ UPDATE settlements_due SET retry_at = retry_at - interval '10 minutes' WHERE ses
   SELECT session_id FROM settlements_due FOR UPDATE SKIP LOCKED)
 """,
 )
+_THREE_HOURS_LATER: Final[LiteralString] = """
+UPDATE sessions SET created_at = created_at - interval '3 hours', accepted_at = accepted_at - interval '3 hours',
+                    released_at = released_at - interval '3 hours'
+ WHERE id = %s
+"""
 _NOBODY_IS_AT_WORK: Final[tuple[LiteralString, ...]] = (
     "UPDATE stripe_jobs SET next_attempt_at = clock_timestamp() WHERE state IN ('due', 'held', 'sending')",
 )
@@ -139,7 +144,7 @@ class ChaosEnv:
 
     def outlive(self, session_id: UUID) -> None:
         """Let a session have been there for hours, so that the next sweep lets it expire."""
-        self.by_hand("UPDATE sessions SET created_at = created_at - interval '3 hours' WHERE id = %s", session_id)
+        self.by_hand(_THREE_HOURS_LATER, session_id)
 
     def new_mechanic(self, die_before: int | None = None) -> Mechanic:
         """A mechanic who began onboarding, and did not finish it; the first call's process may die."""
@@ -245,6 +250,7 @@ def _environment(app_url: str) -> dict[str, str]:
         "DATABASE_URL": app_url,
         "SESSION_BASE_URL": "https://sessions.example",
         "EVENT_BUS_NAME": "chaos",
+        "WEBSOCKET_ENDPOINT": "http://127.0.0.1:1",  # nobody has a socket: it is never asked
         "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
         "POWERTOOLS_SERVICE_NAME": "chaos",
         "POWERTOOLS_LOG_LEVEL": "ERROR",

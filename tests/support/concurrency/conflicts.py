@@ -102,8 +102,11 @@ def _sweep(watch: str) -> Wish:
 
 
 def _expires(scenario: Scenario) -> Operation:
-    """The session gets older than any orphan may; nothing else gets older."""
-    scenario.world.owner.execute("UPDATE sessions SET created_at = created_at - interval '3 hours'")
+    """The session and its accept get older than any orphan may; nothing else gets older."""
+    scenario.world.owner.execute(
+        "UPDATE sessions"
+        " SET created_at = created_at - interval '3 hours', accepted_at = accepted_at - interval '3 hours'"
+    )
     return _sweep("expire_orphaned_sessions")(scenario)
 
 

@@ -51,7 +51,7 @@ def page(title: str, body: str, *, status: int = 200, leads_to: Iterable[str] = 
     headers = {
         "Cache-Control": "no-store",
         "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
+        "Referrer-Policy": "same-origin",  # with no-referrer the forms' own Origin would be null
         "X-Content-Type-Options": "nosniff",
     }
     return web.Response(status=status, text=document, content_type="text/html", headers=headers)

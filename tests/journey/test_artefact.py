@@ -26,6 +26,7 @@ START_BUDGET = {
     "IntakeFunction": (218, 2860),
     "PresenceFunction": (200, 2750),
     "QueueFetchFunction": (200, 2760),
+    "RoomFunction": (205, 2800),
 }
 UNCHECKED = (0b01).to_bytes(4, "little")
 

@@ -47,6 +47,7 @@ OURS: Final = {
     "intake": "IntakeFunction",
     "join": "PresenceFunction",
     "end": "EndSessionFunction",
+    "message": "RoomFunction",
 }
 FOLDERS: Final = {
     "queue": "queue_fetch",
@@ -54,6 +55,7 @@ FOLDERS: Final = {
     "intake": "intake",
     "join": "presence",
     "end": "end_session",
+    "message": "room",
 }
 BARE, BYTECODE, PEER = "bare psycopg", "bare psycopg with bytecode", "FastAPI + Mangum + SQLAlchemy"
 PUBLISHING: Final = "accept that publishes"
@@ -246,10 +248,15 @@ def _requests(walks: Walks) -> dict[str, Callable[[], dict[str, Any]]]:
         return _event("POST /api/sessions/{sessionId}/join", "customers", made.customer, sessionId=made.session_id)
 
     def end() -> dict[str, Any]:
-        made = walks.live()
+        made = walks.talked()
         return _event("POST /api/sessions/{sessionId}/end", "customers", made.customer, sessionId=made.session_id)
 
-    ours = {"queue": queue, "accept": accept, "intake": intake, "join": join, "end": end}
+    def message() -> dict[str, Any]:
+        made, body = walks.live(), {"clientId": str(new_id()), "text": "It squeals when I brake."}
+        route = "POST /api/sessions/{sessionId}/messages"
+        return _event(route, "customers", made.customer, body, sessionId=made.session_id)
+
+    ours = {"queue": queue, "accept": accept, "intake": intake, "join": join, "end": end, "message": message}
     return {**ours, BARE: queue, BYTECODE: queue, PEER: accept, PUBLISHING: accept}
 
 

@@ -34,7 +34,7 @@ SELECT pg_temp.past_id(4, n), pg_temp.past_id(5, n), 'Mia Moreno', pg_temp.past_
   FROM generate_series(0, %(mechanics)s - 1) n ON CONFLICT DO NOTHING
 """
 
-# Four in five are completed after ten minutes; the others end after half a minute.
+# Four in five are completed after ten minutes; the others end after half a minute. Both sides write in all of them.
 _BATCH: Final[LiteralString] = """
 INSERT INTO past
 SELECT n, pg_temp.past_id(0, n), pg_temp.past_id(1, n),
@@ -59,7 +59,7 @@ INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_ce
                      mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent, evidence, created_at)
 SELECT id, customer_id, 'free', 'free', 'chat', 0, 'usd', 0, 0, 180, 'Cora Castillo',
        '{"year": 2019, "make": "Volvo", "model": "V60"}', 'The brakes squeal when I stop at low speed.', n % 20 = 0,
-       'claimed', began
+       'witnessed', began
   FROM past ORDER BY n
 """,
     """
@@ -105,6 +105,30 @@ SELECT id, role, CASE role WHEN 'mechanic' THEN mechanic_id END, 'room', role, b
        ended, ended
   FROM past, (VALUES ('customer', interval '70 s'), ('mechanic', interval '80 s')) AS party (role, after)
  ORDER BY n, after
+""",
+    """
+INSERT INTO rooms (session_id, latest, customer_read, mechanic_read, customer_written, mechanic_written)
+SELECT id, 7, 7, 7, 1, 1 FROM past ORDER BY n
+""",
+    """
+INSERT INTO session_messages (session_id, seq, at, client_id, mechanic_id, role, kind, note, text)
+SELECT id, seq, coalesce(began + after, ended), CASE WHEN role <> 'system' THEN pg_temp.past_id(5 + seq, n) END,
+       CASE role WHEN 'mechanic' THEN mechanic_id END, role, CASE role WHEN 'system' THEN 'system' ELSE 'text' END,
+       note, coalesce(text, note_words(note))
+  FROM past, (VALUES
+    (1, 'system', 'accepted', NULL, interval '60 s'),
+    (2, 'system', 'customer_joined', NULL, interval '70 s'),
+    (3, 'system', 'mechanic_joined', NULL, interval '80 s'),
+    (4, 'system', 'started', NULL, interval '80 s'),
+    (5, 'customer', NULL, 'It squeals when I brake.', interval '85 s'),
+    (6, 'mechanic', NULL, 'Since when?', interval '90 s'),
+    (7, 'system', 'ended_by_mechanic', NULL, NULL)
+  ) AS message (seq, role, note, text, after)
+ ORDER BY n, seq
+""",
+    """
+INSERT INTO session_summaries (session_id, due_at, told_at)
+SELECT id, ended + interval '15 minutes', ended + interval '15 minutes' FROM past WHERE status = 'completed' ORDER BY n
 """,
     """
 INSERT INTO session_assignment_events (session_id, assignment_id, from_status, to_status, actor, actor_id, occurred_at)

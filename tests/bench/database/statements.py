@@ -56,7 +56,7 @@ def calls(walks: Walks) -> list[Call]:
         ),
         Call("message", walks.live, lambda c: api.say(c.customer, "customers", c.session_id), 1),
         Call("end (withdrawn)", walks.queued, lambda c: api.end(c.customer, "customers", c.session_id), 1),
-        Call("end (live)", walks.live, lambda c: api.end(c.mechanic, "mechanics", c.session_id), 1),
+        Call("end (completed)", walks.talked, walks.end, 1),
         Call("leave", walks.live, lambda c: api.presence("leave", c.mechanic, "mechanics", c.session_id), None),
         Call("release", walks.waiting, lambda c: api.presence("release", c.mechanic, "mechanics", c.session_id), None),
         Call("decline", walks.offered, lambda c: api.decline(c.mechanic, c.assignment_id), None),

@@ -2,11 +2,14 @@
 
 import dataclasses
 import io
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from http import HTTPStatus
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -14,7 +17,7 @@ from autodoctor.db import database
 from autodoctor.ids import new_id
 from autodoctor.prefetched import WithEvents
 from autodoctor.room.messages import Posted
-from support.lambda_event import Handler, call, claims, event
+from support.lambda_event import Context, Handler, call, claims, event
 
 if TYPE_CHECKING:
     from autodoctor.events.publish import AboutSession
@@ -51,7 +54,8 @@ class Api:
             "POWERTOOLS_SERVICE_NAME": "autodoctor",
             "POWERTOOLS_METRICS_NAMESPACE": "AutoDoctor",
             "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-            "WEBSOCKET_ENDPOINT": "http://127.0.0.1:9/live",  # nobody is connected here
+            # Connections are rows only; the bus takes what is pushed to them as well.
+            "WEBSOCKET_ENDPOINT": os.environ["AWS_ENDPOINT_URL_EVENTBRIDGE"],
         }
         folders = (
             *("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"),
@@ -60,6 +64,7 @@ class Api:
         self._committed: list[tuple[UUID, Prefetched]] = []
         self._held = False
         self._handlers = {folder: self._handler(folder) for folder in folders}
+        self._room_socket = _module("room_socket").handler
         self._publish_subject(UUID(int=0))  # imports what only a first publication does
 
     def intake(self, customer: UUID, **fields: object) -> dict[str, Any]:
@@ -85,6 +90,16 @@ class Api:
         """Join, leave or release."""
         route = f"POST /api/sessions/{{sessionId}}/{verb}"
         return self._call("presence", route, user, group=group, path={"sessionId": session_id})
+
+    def enter(self, connection_id: str, session_id: str) -> None:
+        """Enter the session's room through a live connection of a party; publishes by itself, as its function does."""
+        request = {
+            "requestContext": {"requestId": "bench", "routeKey": "room", "connectionId": connection_id},
+            "body": json.dumps({"action": "room", "sessionId": session_id}),
+        }
+        status = self._room_socket(request, Context())["statusCode"]
+        if status != HTTPStatus.OK:
+            raise RuntimeError(f"room: {status}")
 
     def say(self, user: UUID, group: str, session_id: str, text: str = "It squeals when I brake.") -> dict[str, Any]:
         """Write a message in the session's room."""
@@ -138,11 +153,7 @@ class Api:
         return answer.json
 
     def _handler(self, folder: str) -> Handler:
-        spec = spec_from_file_location(f"bench_{folder}", FUNCTIONS / folder / "app.py")
-        assert spec
-        assert spec.loader
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = _module(folder)
         for key, route in module.router.routes.items():
             if route.after:
                 module.router.routes[key] = dataclasses.replace(route, after=self._committed_one)
@@ -160,3 +171,13 @@ class Api:
         from autodoctor.events.publish import publish_subject  # noqa: PLC0415 (metrics read the environment)
 
         publish_subject(database(), subject_id, PUBLISH_SECONDS, prefetched)
+
+
+def _module(folder: str) -> ModuleType:
+    """The code of a function."""
+    spec = spec_from_file_location(f"bench_{folder}", FUNCTIONS / folder / "app.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

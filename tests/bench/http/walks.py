@@ -1,12 +1,26 @@
 """One consultation after the other, brought to the state that a call needs."""
 
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from autodoctor.ids import new_id
 from bench.http.calls import Api
 from bench.http.server import BenchServer
+
+MINIMUM_SECONDS: Final = 1
+"""How long both have to be together here for a session to be completed; by the product's default a minute."""
+_SHORT: Final[LiteralString] = """
+INSERT INTO settings (key, value) VALUES ('min_billable_seconds', %s)
+ON CONFLICT (key) DO UPDATE SET value = excluded.value
+"""
+_CONNECTION: Final[LiteralString] = """
+INSERT INTO realtime_connections (connection_id, user_id, groups, mechanic_id, since, ready, expires_at)
+SELECT %(connection_id)s, %(sub)s, CASE WHEN m.id IS NULL THEN '{customers}'::text[] ELSE '{mechanics}' END, m.id, 0,
+       true, clock_timestamp() + interval '2 hours'
+  FROM (SELECT) AS one LEFT JOIN mechanics m ON m.user_id = %(sub)s
+"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,7 @@ class Walks:
     def __init__(self, server: BenchServer, api: Api) -> None:
         self._server = server
         self.api = api
+        server.superuser.execute(_SHORT, [str(MINIMUM_SECONDS)])
 
     def mechanic(self) -> UUID:
         """The sub of a new, independent mechanic, who is available."""
@@ -55,16 +70,44 @@ class Walks:
         return made
 
     def half_joined(self) -> Consultation:
-        """A session that its customer joined."""
+        """A session whose customer is in its room."""
         made = self.waiting()
-        self.api.presence("join", made.customer, "customers", made.session_id)
+        self.api.enter(self.connected(made.customer), made.session_id)
         return made
 
     def live(self) -> Consultation:
-        """A session that both have joined."""
+        """A session whose room both are in."""
         made = self.half_joined()
-        self.api.presence("join", made.mechanic, "mechanics", made.session_id)
+        self.api.enter(self.connected(made.mechanic), made.session_id)
         return made
+
+    def talked(self) -> Consultation:
+        """A live session that is completed when it ends: each side has written, and enough time has passed."""
+        made = self.live()
+        self.say_each(made)
+        time.sleep(MINIMUM_SECONDS)
+        return made
+
+    def say_each(self, made: Consultation) -> None:
+        """A word of the customer, and one of the mechanic."""
+        self.api.say(made.customer, "customers", made.session_id)
+        self.api.say(made.mechanic, "mechanics", made.session_id, "Since when?")
+
+    def connected(self, sub: UUID) -> str:
+        """The id of a new live connection of a customer or a mechanic."""
+        connection_id = str(new_id())
+        self._server.superuser.execute(_CONNECTION, {"connection_id": connection_id, "sub": sub})
+        return connection_id
+
+    def end(self, made: Consultation) -> None:
+        """The mechanic ends a session that is completed then.
+
+        Raises:
+            RuntimeError: the verdict is another.
+        """
+        ended = self.api.end(made.mechanic, "mechanics", made.session_id)
+        if ended["status"] != "completed":
+            raise RuntimeError(f"session {made.session_id} ended as {ended['status']}: {ended['reason']}")
 
     def waiting_in_queue(self) -> int:
         """How many sessions wait in the queue."""

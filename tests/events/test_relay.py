@@ -14,6 +14,7 @@ from autodoctor.aws.errors import ServiceUnreachable
 from autodoctor.events.publish import PAUSE_SECONDS, Publisher, publish_subject
 from autodoctor.events.relay import MARGIN_SECONDS, MOST_ATTEMPTS, Relayed, relay
 from autodoctor.ids import new_id
+from autodoctor.sessions.presence import join
 from support.cloud.dev_process import eventually
 from support.events.scripted_bus import Entry, ScriptedBus, scripted_bus
 from support.world import World
@@ -66,9 +67,11 @@ def published(run: subprocess.Popen[str]) -> int:
 
 
 def consultation(world: World) -> UUID:
-    """A session with seven events."""
+    """A session with seven events, in whose room nobody writes."""
     mechanic, customer = world.mechanic(), new_id()
-    session_id = world.live(mechanic, customer).session_id
+    session_id = world.waiting(mechanic, customer).session_id
+    for user_id in (customer, mechanic.user_id):
+        join(world.app, user_id, session_id)
     world.end(customer, session_id)
     return session_id
 

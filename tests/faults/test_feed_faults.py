@@ -103,8 +103,8 @@ def test_a_connection_whose_disconnect_nobody_heard_is_dropped_at_the_first_push
         connection,
         customer.user_id,
     )
-    customer.post(f"/api/sessions/{intake['sessionId']}/join", {"connectionId": connection})
-    mechanic.post(f"/api/sessions/{intake['sessionId']}/join")  # live: the push that finds nobody
+    mechanic.post(f"/api/sessions/{intake['sessionId']}/join")
+    customer.post(f"/api/sessions/{intake['sessionId']}/join", {"connectionId": connection})  # live: nobody hears of it
     assert eventually(lambda: connections_of(pipeline, customer) == [], within=WITHIN)
     assert eventually(lambda: not present(pipeline, intake["sessionId"], "customer"), within=WITHIN)
     assert pipeline.world.status(intake["sessionId"]) == "live", "leaving is not ending"

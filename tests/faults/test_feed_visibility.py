@@ -102,11 +102,12 @@ class Listeners(Consultations):
         return [event_of(row) for row in rows]
 
     def listening(self) -> dict[str, UUID]:
-        """Everybody's connection; who has none, or one that has lapsed, opens one."""
+        """Everybody's connection; who has none, or one that has lapsed or hears nothing, opens one."""
         people = {mechanic.user_id: "mechanics" for mechanic in self.mechanics}
         people = {**dict.fromkeys(self.customers, "customers"), **people}
         rows = self.world.owner.execute(
-            "SELECT connection_id, user_id FROM realtime_connections WHERE expires_at > now() + interval '1 minute'"
+            "SELECT connection_id, user_id FROM realtime_connections"
+            " WHERE ready AND expires_at > now() + interval '1 minute'"
         )
         listening = {row["connection_id"]: row["user_id"] for row in rows}
         for user in people.keys() - set(listening.values()):

@@ -53,6 +53,8 @@ def the_same_grant(world: World, customer: UUID) -> Conflict:
     def counts_once(outcomes: list[object]) -> None:
         assert outcomes[0] == outcomes[1]
         assert spendable(world, customer) == 4
+        query = "SELECT count(*) FROM admin_changes WHERE kind = 'credits.granted' AND subject = %s"
+        assert world.one(query, f"customer:{customer}:credits") == 1
 
     grant = Operation(lambda app: grant_on(app, customer, 4, f"grant {customer}"))
     return grant, grant, counts_once

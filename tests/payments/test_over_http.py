@@ -94,7 +94,7 @@ def test_the_schedule_settles_what_the_bus_never_told_of(account: Account) -> No
     account.sql("DELETE FROM outbox WHERE subject_id = %s", customer_session)
     account.world.let_time_pass(601)
     answer = account.cloud.invoke("SettleFunction", {})
-    assert (answer.error, answer.payload) == (None, {"settled": 1})
+    assert (answer.error, answer.payload) == (None, {"settled": 1, "late": 1})
     assert credits_of(customer) == 3
 
 

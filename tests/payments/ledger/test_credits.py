@@ -157,6 +157,7 @@ def test_a_grant_counts_once_however_often_it_is_sent(world: World) -> None:
     assert refused.value.extras["errors"] == [{"pointer": "/key", "detail": "was used for another grant"}]
     assert spendable(world, CUSTOMER) == 5
     assert world.one("SELECT num_nonnulls(actor_id, reason) FROM ledger_transfer") == 2
+    assert world.one("SELECT count(*) FROM admin_changes WHERE kind = 'credits.granted'") == 1
 
 
 def test_a_grant_may_name_the_row_of_a_customer_too(world: World) -> None:

@@ -312,18 +312,19 @@ CREATE FUNCTION public.audit_grant() RETURNS trigger
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
     AS $$
 BEGIN
-  IF EXISTS (SELECT FROM ledger_transfer t WHERE t.key = NEW.key) THEN
-    RETURN NEW; -- the unique key, or ON CONFLICT, decides
+  IF TG_WHEN = 'BEFORE' THEN
+    NEW.change_id := new_id();
+    RETURN NEW;
   END IF;
-  NEW.change_id := new_id();
+  -- only now it is sure that the row was inserted: a key that was used before grants nothing
   INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
   VALUES (NEW.change_id, NEW.actor_id, 'credits.granted', NEW.credit_account, '{credits}', '{}',
           jsonb_build_object('credits', NEW.amount, 'key', NEW.key));
-  RETURN NEW;
+  RETURN NULL;
 END
 $$;
 
-COMMENT ON FUNCTION public.audit_grant() IS 'Writes the row of admin_changes for a grant of credits.';
+COMMENT ON FUNCTION public.audit_grant() IS 'Writes the row of admin_changes for a grant of credits, once it was inserted; before, gives it the id of that row.';
 
 CREATE FUNCTION public.availability_changed() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -6886,7 +6887,9 @@ CREATE TRIGGER attachments_are_kept BEFORE DELETE OR TRUNCATE ON public.attachme
 
 CREATE TRIGGER attachments_guard BEFORE UPDATE ON public.attachments FOR EACH ROW EXECUTE FUNCTION public.attachments_guard();
 
-CREATE TRIGGER audit_grant BEFORE INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.kind = 'credit_grant'::text)) EXECUTE FUNCTION public.audit_grant();
+CREATE TRIGGER audit_grant AFTER INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.kind = 'credit_grant'::text)) EXECUTE FUNCTION public.audit_grant();
+
+CREATE TRIGGER audit_grant_begins BEFORE INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.kind = 'credit_grant'::text)) EXECUTE FUNCTION public.audit_grant();
 
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON public.mechanics FOR EACH ROW WHEN (((old.available_until IS DISTINCT FROM new.available_until) OR (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.availability_changed();
 
@@ -7048,7 +7051,7 @@ ALTER TABLE ONLY public.late_replies
     ADD CONSTRAINT late_replies_assignment_id_fkey FOREIGN KEY (assignment_id) REFERENCES public.session_assignments(id);
 
 ALTER TABLE ONLY public.ledger_transfer
-    ADD CONSTRAINT ledger_transfer_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.admin_changes(id);
+    ADD CONSTRAINT ledger_transfer_change_id_fkey FOREIGN KEY (change_id) REFERENCES public.admin_changes(id) DEFERRABLE INITIALLY DEFERRED;
 
 ALTER TABLE ONLY public.ledger_transfer
     ADD CONSTRAINT ledger_transfer_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);

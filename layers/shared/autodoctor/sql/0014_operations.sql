@@ -87,7 +87,7 @@ CREATE TRIGGER credit_packs_audited_again AFTER UPDATE ON credit_packs FOR EACH 
   WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION audit_change('credit_pack', 'code', '{}');
 
 -- A grant of credits is money given away: its row in the ledger refers to the change, whoever inserts it.
-ALTER TABLE ledger_transfer ADD COLUMN change_id uuid REFERENCES admin_changes (id);
+ALTER TABLE ledger_transfer ADD COLUMN change_id uuid REFERENCES admin_changes (id) DEFERRABLE INITIALLY DEFERRED;
 ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_grant_is_audited
   CHECK ((kind = 'credit_grant') = (change_id IS NOT NULL));
 COMMENT ON COLUMN ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
@@ -95,18 +95,21 @@ COMMENT ON COLUMN ledger_transfer.change_id IS 'For a grant of credits, its row 
 CREATE FUNCTION audit_grant() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  IF EXISTS (SELECT FROM ledger_transfer t WHERE t.key = NEW.key) THEN
-    RETURN NEW; -- the unique key, or ON CONFLICT, decides
+  IF TG_WHEN = 'BEFORE' THEN
+    NEW.change_id := new_id();
+    RETURN NEW;
   END IF;
-  NEW.change_id := new_id();
+  -- only now it is sure that the row was inserted: a key that was used before grants nothing
   INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
   VALUES (NEW.change_id, NEW.actor_id, 'credits.granted', NEW.credit_account, '{credits}', '{}',
           jsonb_build_object('credits', NEW.amount, 'key', NEW.key));
-  RETURN NEW;
+  RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION audit_grant() IS 'Writes the row of admin_changes for a grant of credits.';
-CREATE TRIGGER audit_grant BEFORE INSERT ON ledger_transfer FOR EACH ROW
+COMMENT ON FUNCTION audit_grant() IS 'Writes the row of admin_changes for a grant of credits, once it was inserted; before, gives it the id of that row.';
+CREATE TRIGGER audit_grant_begins BEFORE INSERT ON ledger_transfer FOR EACH ROW
+  WHEN (NEW.kind = 'credit_grant') EXECUTE FUNCTION audit_grant();
+CREATE TRIGGER audit_grant AFTER INSERT ON ledger_transfer FOR EACH ROW
   WHEN (NEW.kind = 'credit_grant') EXECUTE FUNCTION audit_grant();
 
 -- Results of reconcile, verify and repair: Stripe's statement, to compare with the ledger, runs, and repairs.

@@ -24,9 +24,9 @@ START_BUDGET = {
     "AcceptFunction": (200, 2750),
     "EndSessionFunction": (200, 2750),
     "IntakeFunction": (218, 2860),
-    "PresenceFunction": (200, 2750),
+    "PresenceFunction": (215, 2890),
     "QueueFetchFunction": (200, 2760),
-    "RoomFunction": (205, 2800),
+    "RoomFunction": (210, 2880),
 }
 UNCHECKED = (0b01).to_bytes(4, "little")
 

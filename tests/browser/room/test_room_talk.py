@@ -1,6 +1,7 @@
 """Two people talk on the session's page; one of them loses the network, reloads, or has a second device."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -16,7 +17,7 @@ MESSAGES = re.compile(r"/api/sessions/[0-9a-f-]{36}/messages$")
 
 @pytest.fixture(scope="module")
 def account_settings() -> AccountSettings:
-    return console_settings()
+    return replace(console_settings(), evidence="witnessed")
 
 
 def hears(page: Page, text: str) -> None:

@@ -114,7 +114,7 @@ MAY_UPDATE = {
     "plans": TERMS,
     "credit_packs": PACK,
     "outbox": {"attempts", "error"},
-    "realtime_connections": {"ready", "queue_position", "seen_at"},
+    "realtime_connections": {"ready", "queue_position", "seen_at", "heard_at"},
     "settlement_holds": {"outcome", "note", "decided_at", "decided_by", "change_id"},
     "address_confirmations": {"token_hash", "expires_at"},
     "feed": {"sent_at"},

@@ -161,10 +161,13 @@ def test_a_mechanic_who_looked_in_and_left_has_the_time_again(world: World, mech
     leave(world.app, mechanic.user_id, session_id)
     world.let_time_pass(60)
     join(world.app, customer, session_id)
-    leave(world.app, customer, session_id)
     with pytest.raises(ReplyNotDue):
         replace_mechanic(world.app, customer, session_id)
     world.let_time_pass(THREE_MINUTES)
+    leave(world.app, customer, session_id)
+    with pytest.raises(SessionNotReplaceable):  # who is not there waits for nobody
+        replace_mechanic(world.app, customer, session_id)
+    join(world.app, customer, session_id)
     assert replace_mechanic(world.app, customer, session_id).session_status == "pending"
 
 

@@ -88,6 +88,19 @@ def test_who_is_silent_was_there_until_their_last_word(world: World, probe: Prob
 
 
 @pytest.mark.usefixtures("gateway")
+def test_what_is_pushed_to_somebody_keeps_them_not(world: World, probe: Probe, client: FeedClient) -> None:
+    """API Gateway's word for activity may cover both directions: the other side could pay itself by typing."""
+    session_id = in_the_room(world, probe.last_id())
+    world.let_time_pass(91)
+    said: Any = world.one("SELECT heard_at FROM realtime_connections")
+    push.push({probe.last_id(): [b'{"type": "typing"}']})
+    assert client.wait_for_type("typing")
+    assert ask_sockets(world.app, lambda: PATIENT) == AskedSockets(asked=1, gone=0, silent=1)
+    row = seen(world, session_id)
+    assert row["until"] == max(said, row["since"])
+
+
+@pytest.mark.usefixtures("gateway")
 def test_who_is_gone_without_a_word_was_there_as_long_as_we_knew(world: World, probe: Probe) -> None:
     with probe.connect():
         session_id = in_the_room(world, socket := probe.last_id())

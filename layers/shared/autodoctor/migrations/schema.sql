@@ -1356,7 +1356,7 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  UPDATE realtime_connections c SET room = of_session
+  UPDATE realtime_connections c SET room = of_session, heard_at = clock_timestamp()
    WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.expires_at > clock_timestamp();
   bound := FOUND;
   IF bound AND session.status IN ('pending', 'waiting', 'live') THEN
@@ -3412,7 +3412,7 @@ CREATE FUNCTION public.reply_due_at(session public.sessions) RETURNS timestamp w
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  IF session.status <> 'waiting' OR session.mechanic_present OR session.customer_joined_at IS NULL
+  IF session.status <> 'waiting' OR session.mechanic_present OR NOT session.customer_present
      OR EXISTS (SELECT FROM rooms r WHERE r.session_id = session.id AND r.mechanic_written > 0) THEN
     RETURN NULL;
   END IF;
@@ -3423,7 +3423,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer never joined.';
+COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer is not there.';
 
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -4241,7 +4241,7 @@ DECLARE
   party room_party;
 BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
-  UPDATE realtime_connections c SET typing_at = clock_timestamp()
+  UPDATE realtime_connections c SET typing_at = clock_timestamp(), heard_at = clock_timestamp()
    WHERE c.connection_id = by_connection AND c.room = of_session AND c.expires_at > clock_timestamp()
      AND NOT EXISTS (SELECT FROM realtime_connections o
                       WHERE o.user_id = c.user_id AND o.room = of_session
@@ -5600,6 +5600,7 @@ CREATE TABLE public.realtime_connections (
     expires_at timestamp with time zone NOT NULL,
     room uuid,
     seen_at timestamp with time zone,
+    heard_at timestamp with time zone,
     typing_at timestamp with time zone,
     queue_position jsonb
 );
@@ -5627,6 +5628,8 @@ COMMENT ON COLUMN public.realtime_connections.expires_at IS 'API Gateway closes 
 COMMENT ON COLUMN public.realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
 
 COMMENT ON COLUMN public.realtime_connections.seen_at IS 'When it was last active, as API Gateway said when the sweep last asked; null: not asked yet.';
+
+COMMENT ON COLUMN public.realtime_connections.heard_at IS 'When its client last said something while it was in a room: what is pushed to it also counts as activity for API Gateway. Null: never.';
 
 COMMENT ON COLUMN public.realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 
@@ -7743,6 +7746,8 @@ GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_ap
 GRANT UPDATE(ready) ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT UPDATE(seen_at) ON TABLE public.realtime_connections TO autodoctor_app;
+
+GRANT UPDATE(heard_at) ON TABLE public.realtime_connections TO autodoctor_app;
 
 GRANT UPDATE(queue_position) ON TABLE public.realtime_connections TO autodoctor_app;
 

@@ -27,6 +27,7 @@ CREATE TABLE realtime_connections (
   expires_at      timestamptz NOT NULL,
   room            uuid REFERENCES sessions (id),
   seen_at         timestamptz,
+  heard_at        timestamptz,
   typing_at       timestamptz,
   queue_position  jsonb
 );
@@ -44,10 +45,11 @@ COMMENT ON COLUMN realtime_connections.ready IS 'False until the missed messages
 COMMENT ON COLUMN realtime_connections.connected_at IS 'When it was opened.';
 COMMENT ON COLUMN realtime_connections.expires_at IS 'API Gateway closes it by then; a row past it counts as closed.';
 COMMENT ON COLUMN realtime_connections.room IS 'The session whose room it is bound to, by enter_room(): while the session is open, this is evidence that its user is there; it gets what is said in it.';
+COMMENT ON COLUMN realtime_connections.heard_at IS 'When its client last said something while it was in a room: what is pushed to it also counts as activity for API Gateway. Null: never.';
 COMMENT ON COLUMN realtime_connections.seen_at IS 'When it was last active, as API Gateway said when the sweep last asked; null: not asked yet.';
 COMMENT ON COLUMN realtime_connections.typing_at IS 'When it last said that its user is typing; the other side hears of it once in three seconds.';
 COMMENT ON COLUMN realtime_connections.queue_position IS 'The last queue position sent to a waiting customer: place, mechanics, estimate.';
-GRANT SELECT, INSERT, UPDATE (seen_at, ready, queue_position), DELETE ON realtime_connections TO autodoctor_app;
+GRANT SELECT, INSERT, UPDATE (seen_at, heard_at, ready, queue_position), DELETE ON realtime_connections TO autodoctor_app;
 
 CREATE TABLE feed (
   seq              bigint PRIMARY KEY,
@@ -336,7 +338,7 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  UPDATE realtime_connections c SET room = of_session
+  UPDATE realtime_connections c SET room = of_session, heard_at = clock_timestamp()
    WHERE c.connection_id = by_connection AND c.user_id = by_user AND c.expires_at > clock_timestamp();
   bound := FOUND;
   IF bound AND session.status IN ('pending', 'waiting', 'live') THEN

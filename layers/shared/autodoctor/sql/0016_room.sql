@@ -423,7 +423,7 @@ DECLARE
   party room_party;
 BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
-  UPDATE realtime_connections c SET typing_at = clock_timestamp()
+  UPDATE realtime_connections c SET typing_at = clock_timestamp(), heard_at = clock_timestamp()
    WHERE c.connection_id = by_connection AND c.room = of_session AND c.expires_at > clock_timestamp()
      AND NOT EXISTS (SELECT FROM realtime_connections o
                       WHERE o.user_id = c.user_id AND o.room = of_session

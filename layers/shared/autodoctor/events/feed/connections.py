@@ -48,6 +48,11 @@ _FORGET: Final[LiteralString] = "SELECT forget_connection(%(connection_id)s) AS 
 
 _KNOWN: Final[LiteralString] = "SELECT 1 FROM realtime_connections WHERE connection_id = %(connection_id)s"
 
+_HEARD: Final[LiteralString] = """
+UPDATE realtime_connections SET heard_at = clock_timestamp()
+ WHERE connection_id = %(connection_id)s AND room IS NOT NULL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:
@@ -64,6 +69,11 @@ class Owed:
     lost: bool
     age_seconds: float
     surplus: Sequence[str]
+
+
+def heard(database: Database, connection_id: str) -> None:
+    """Note that a connection's client has said something; it counts where the connection is in a room."""
+    database.execute(_HEARD, {"connection_id": connection_id})
 
 
 def connect(

@@ -25,7 +25,8 @@ MARGIN_SECONDS: Final = 5.0
 MOST: Final = 5000
 
 _IN_ROOMS: Final[LiteralString] = """
-SELECT c.connection_id, coalesce(c.seen_at, c.connected_at) AS seen_at, clock_timestamp() AS now
+SELECT c.connection_id, least(c.heard_at, coalesce(c.seen_at, c.connected_at)) AS seen_at, c.heard_at,
+       clock_timestamp() AS now
   FROM realtime_connections c JOIN sessions s ON s.id = c.room
  WHERE s.ended_at IS NULL OR s.ended_at > now() - interval '10 minutes'
  ORDER BY c.seen_at NULLS FIRST, c.connection_id LIMIT %(most)s
@@ -102,6 +103,8 @@ def _ask(row: Row, seconds_left: SecondsLeft) -> _Answer | None:
     active_at = None
     if response.status == HTTPStatus.OK:
         active_at = datetime.fromisoformat(json.loads(response.body)["lastActiveAt"])
+        if row["heard_at"] is not None:  # what the other side has pushed to it keeps nobody present
+            active_at = min(active_at, row["heard_at"])
     return _Answer(row["connection_id"], response.status, active_at)
 
 

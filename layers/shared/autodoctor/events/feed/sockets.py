@@ -58,6 +58,8 @@ def _handle(
     elif _action(event) == IDENTIFY:
         # At most once in five minutes however often a client asks: everybody's messages pass through this queue.
         leave_note(IDENTIFY_NOTE, connection_id, once=f"identify:{connection_id}")
+    else:
+        connections.heard(database, connection_id)
     return HTTPStatus.OK
 
 

@@ -245,8 +245,12 @@ LANGUAGE plpgsql ROWS 1 AS $$
 BEGIN
   -- The session's row is the lock; its trigger moves the assignment too, checking it again with a fresh snapshot.
   -- The mechanic's is locked before it, as a suspension does: one that comes meanwhile finds this session, or ends this.
+  -- Not of a busy one: a socket that leaves the room of their session locks that before the mechanic.
   WITH m AS MATERIALIZED (
-    SELECT id, workshop_id FROM mechanics WHERE user_id = by_user AND status = 'active' FOR SHARE
+    SELECT id, workshop_id FROM mechanics AS free
+     WHERE user_id = by_user AND status = 'active'
+       AND NOT EXISTS (SELECT FROM sessions o WHERE o.mechanic_id = free.id AND o.status IN ('waiting', 'live'))
+       FOR SHARE
   )
   UPDATE sessions s
      SET status = 'waiting', mechanic_id = m.id, actor = 'mechanic', actor_id = by_user

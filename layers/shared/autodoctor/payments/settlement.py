@@ -35,7 +35,7 @@ _WAITS: Final = frozenset({"early", "held"})
 _FACTS: Final[LiteralString] = """
 SELECT s.id, s.status, s.mechanic_id, c.user_id AS customer_user_id,
        i.funding, i.price_cents, i.currency, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents,
-       i.referrer_id, i.referral_bp
+       i.referrer_id, i.referral_bp, settlement_gate(s.id) AS gate
   FROM sessions s JOIN intakes i ON i.id = s.id JOIN customers c ON c.id = s.customer_id
  WHERE s.id = %(session_id)s AND s.ended_at IS NOT NULL
 """
@@ -67,7 +67,6 @@ SELECT c.session_id, c.ended_at < clock_timestamp() - make_interval(secs => %(la
   FROM claim_missed_settlements(%(batch)s, coalesce(make_interval(secs => %(grace_seconds)s), evidence_grace())) AS c
 """
 
-_GATE: Final[LiteralString] = "SELECT settlement_gate(%(session_id)s) AS gate"
 _AS_DECIDED: Final = {"pay": "completed", "refund": "cancelled"}
 
 
@@ -171,8 +170,7 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
     session = connection.execute(_FACTS, {"session_id": session_id}).fetchone()
     if session is None:
         raise SessionNotOver(session_id)
-    gate = connection.execute(_GATE, {"session_id": session_id}).fetchone()
-    stands = "open" if gate is None else gate["gate"]
+    stands = session["gate"]
     if stands in _WAITS:
         return False
     decision = decide({**session, "status": _AS_DECIDED.get(stands, session["status"])})

@@ -94,7 +94,7 @@ def test_what_is_pushed_to_somebody_keeps_them_not(world: World, probe: Probe, c
     world.let_time_pass(91)
     said: Any = world.one("SELECT heard_at FROM realtime_connections")
     push.push({probe.last_id(): [b'{"type": "typing"}']})
-    assert client.wait_for_type("typing")
+    client.wait_for_type("typing")
     assert ask_sockets(world.app, lambda: PATIENT) == AskedSockets(asked=1, gone=0, silent=1)
     row = seen(world, session_id)
     assert row["until"] == max(said, row["since"])

@@ -82,7 +82,7 @@ def launch_of(spec: FunctionSpec, databases: Databases, packages: Path, api_url:
         path.append(linked_packages(packages, missing))
     built = tuple(layer.packages for layer in spec.layers if layer.built)
     if built:
-        path.append(laid_over(packages, built))
+        path.append(laid_over(packages, built) if len(built) > 1 else built[0])
     for layer in spec.layers:
         if not layer.built:
             path.append(layer.packages)

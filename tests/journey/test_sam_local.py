@@ -86,7 +86,8 @@ def test_every_function_starts_with_what_the_sam_cli_gives_it_and_answers_an_eve
     assert set(sam_local.functions) == set(stack.functions)
     for name, function in sam_local.functions.items():
         # Any other layer would have to be fetched from AWS, with an account's keys.
-        assert function["layers"] == [layer.logical_id for layer in stack.functions[name].layers], name
+        layers = [layer for layer in function["layers"] if layer != "BytecodeLayer"]  # only `sam build` makes it
+        assert layers == [layer.logical_id for layer in stack.functions[name].layers], name
         imported_files(sam_local.launch(name))  # fails where a setting is missing: handlers check theirs at start
     body = json.dumps({**INTAKE, "waiver": {"signedName": INTAKE["name"]}}).encode()
     made = sam_local.invoke("IntakeFunction", gateway_event("POST /api/intake/start", "customer1", body))

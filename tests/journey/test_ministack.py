@@ -63,7 +63,9 @@ def admin(stack: Stack) -> User:
 def ended(stack: Stack, admin: User) -> dict[str, Any]:
     """Walk one consultation with words, watched by both, and return the session as its customer sees it then."""
     with psycopg.connect(stack.owner_url) as owner:
-        owner.execute("INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1')")
+        owner.execute(
+            "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1'), ('evidence_grace_seconds', '0')"
+        )
     mechanic, customer = stack.user("mia", "mechanics"), stack.user("cora", "customers")
     person = {"userId": mechanic.sub, "name": "Mia Moreno", "email": "mia@workshop.example"}
     assert admin.call("POST", "/api/admin/mechanics", person)["name"] == "Mia Moreno"
@@ -74,11 +76,13 @@ def ended(stack: Stack, admin: User) -> dict[str, Any]:
         assert of_mechanic.wait_for_type("new_assignment", SLOW_SECONDS).payload["sessionId"] == made["sessionId"]
         (waiting,) = mechanic.call("GET", "/api/mechanic/queue")["assignments"]
         mechanic.call("POST", f"/api/mechanic/assignments/{waiting['assignmentId']}/accept")
-        customer.call("POST", f"{session}/join")
-        assert mechanic.call("POST", f"{session}/join")["sessionStatus"] == "live"
-        customer.call("POST", f"{session}/messages", {"clientId": str(new_id()), "text": "It squeals when I brake."})
-        (heard,) = mechanic.call("GET", f"{session}/messages")["messages"]
-        assert heard["text"] == "It squeals when I brake."
+        for feed in (of_customer, of_mechanic):
+            feed.send({"action": "room", "sessionId": made["sessionId"], "after": 0})
+            feed.wait_for_type("room", SLOW_SECONDS)
+        for caller, words in ((customer, "It squeals when I brake."), (mechanic, "Since when?")):
+            caller.call("POST", f"{session}/messages", {"clientId": str(new_id()), "text": words})
+        heard = [each["text"] for each in mechanic.call("GET", f"{session}/messages")["messages"]]
+        assert {"It squeals when I brake.", "Since when?"} <= set(heard)
         time.sleep(TALK_SECONDS)
         mechanic.call("POST", f"{session}/end")
         of_customer.wait_for(lambda frame: "completed" in frame.text, SLOW_SECONDS)

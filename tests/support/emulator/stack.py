@@ -141,5 +141,6 @@ def running_stack(built: Path) -> Iterator[Stack]:
                 yield Stack(emulator, deploy(emulator, built, database), str(url), ending)
     finally:
         if (log := folder / "ministack.log").exists():
-            shutil.copy(log, os.environ.get("MINISTACK_LOG", os.devnull))
+            if kept := os.environ.get("MINISTACK_LOG"):
+                shutil.copyfile(log, kept)
         shutil.rmtree(folder, ignore_errors=True)

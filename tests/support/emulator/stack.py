@@ -140,7 +140,6 @@ def running_stack(built: Path) -> Iterator[Stack]:
             with secrets_extension(emulator.client("secretsmanager")), ExitStack() as ending:
                 yield Stack(emulator, deploy(emulator, built, database), str(url), ending)
     finally:
-        if (log := folder / "ministack.log").exists():
-            if kept := os.environ.get("MINISTACK_LOG"):
-                shutil.copyfile(log, kept)
+        if (log := folder / "ministack.log").exists() and (kept := os.environ.get("MINISTACK_LOG")):
+            shutil.copyfile(log, kept)
         shutil.rmtree(folder, ignore_errors=True)

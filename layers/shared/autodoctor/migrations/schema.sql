@@ -3393,7 +3393,7 @@ BEGIN
   PERFORM FROM rooms r WHERE r.session_id = of_session FOR NO KEY UPDATE; -- after a message that is being written
   session_id := session.id;
   session_status := session.status;
-  due_at := reply_due_at(session);
+  due_at := CASE WHEN session.customer_present THEN reply_due_at(session) END; -- who is not there waits for nobody
   replaced := coalesce(due_at <= clock_timestamp(), false);
   IF replaced THEN
     UPDATE sessions s SET status = 'pending', actor = 'customer', actor_id = by_user WHERE s.id = of_session
@@ -3416,7 +3416,7 @@ CREATE FUNCTION public.reply_due_at(session public.sessions) RETURNS timestamp w
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  IF session.status <> 'waiting' OR session.mechanic_present OR NOT session.customer_present
+  IF session.status <> 'waiting' OR session.mechanic_present OR session.customer_joined_at IS NULL
      OR EXISTS (SELECT FROM rooms r WHERE r.session_id = session.id AND r.mechanic_written > 0) THEN
     RETURN NULL;
   END IF;
@@ -3427,7 +3427,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer is not there.';
+COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer never joined.';
 
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql

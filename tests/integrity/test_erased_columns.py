@@ -100,8 +100,9 @@ INSERT INTO notification_preferences (user_id, kind, email, in_app) VALUES (%(us
 INSERT INTO realtime_tickets (ticket_hash, user_id, groups, expires_at) VALUES ('', %(user)s, '{customers}', now());
 INSERT INTO realtime_connections (connection_id, user_id, groups, since, expires_at)
 VALUES ('connection', %(user)s, '{customers}', 0, now());
+DELETE FROM session_messages WHERE role = 'system'; -- what the system says names nobody, and stays
 INSERT INTO session_messages (session_id, seq, client_id, role, kind, text)
-SELECT id, 1, new_id(), 'customer', 'text', 'hello' FROM sessions LIMIT 1;
+SELECT id, 1000, new_id(), 'customer', 'text', 'hello' FROM sessions LIMIT 1;
 INSERT INTO feed (seq, event_id, type, session_id, session_seq, status)
 SELECT 1, new_id(), 'session_updated', id, 1, status FROM sessions LIMIT 1;
 INSERT INTO session_notes (session_id, mechanic_id, version, text)

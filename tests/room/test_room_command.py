@@ -125,6 +125,8 @@ def test_without_a_terminal_it_says_stays_and_leaves(data_dir: Path) -> None:
             stranger.shows("the room cannot be entered: There is no such session.")
         shown = dev.call("mechanic1", "GET", f"/api/sessions/{session}/messages").json()
         assert [each["text"] for each in shown["messages"] if each["role"] == "customer"] == ["Hello", "It squeals"]
+        texts = [each["text"] for each in shown["messages"]]
+        assert texts.index("The customer is here.") < texts.index("Hello"), "who talks is there"
         dev.call("customer1", "POST", f"/api/sessions/{session}/end")
         with terminal(data_dir, session, "customer1", "--say", "Too late") as late:
             assert late.process.wait(WAIT_SECONDS) == 1

@@ -3,8 +3,6 @@
 # ruff: noqa: PLC0415 - imports inside commands, as cli.py says
 
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -25,31 +23,23 @@ def room(
         list[str] | None, typer.Option(help="Say this, and read nothing from the terminal; again for more.")
     ] = None,
     stay: Annotated[
-        float | None, typer.Option(min=0, help="Leave so many seconds after the last word; by default at Ctrl-C.")
+        float | None,
+        typer.Option(min=0, help="Leave so many seconds after the last word, or after both have come; else at Ctrl-C."),
     ] = None,
     data_dir: Annotated[Path, typer.Option(help="The data folder of the running server.")] = DEFAULT,
 ) -> None:
     """Enter the room of a session: shows what is said there, and says each line that you type.
 
-    Being there counts as presence, until Ctrl-C. With --say and --stay it needs no terminal.
+    Being there counts as presence, until Ctrl-C. With --say and --stay, in seconds, it needs no terminal.
     """
     from localcloud.talk.room import Room, talk
     from localcloud.talk.user_api import UserApi
-
-    said: list[float] = []
-
-    def lines() -> Iterator[str]:
-        yield from say if say is not None else sys.stdin
-        said.append(time.monotonic())
-
-    def over() -> bool:
-        return stay is not None and bool(said) and time.monotonic() >= said[0] + stay
 
     user = UserApi(DataDir(data_dir), *user_of(person, None, None))
     shown, notes = Console(sys.stdout), Console(sys.stderr)
     try:
         with signals_raise():
-            talk(Room(user, session, shown.line, notes.line, over), lines())
+            talk(Room(user, session, shown.line, notes.line, stay), say if say is not None else sys.stdin)
     except Refusal as refused:
         typer.echo(str(refused), err=True)
         raise typer.Exit(1) from None

@@ -43,27 +43,43 @@ class Room:
     Attributes:
         show: gets the lines of the talk.
         note: gets those about the connection and about who is there.
-        until: stays until this instant (time.monotonic()) after all is said; None: until interrupted.
+        stay_seconds: leaves so long after its own last word, or after both had come if that was later; the other may
+            not come at all. None: stays until interrupted.
     """
 
     user: UserApi
     session_id: UUID
     show: Callable[[str], None]
     note: Callable[[str], None]
-    until: Callable[[], bool] = field(default=lambda: False)
+    stay_seconds: float | None = None
+    refusal: Refusal | None = field(default=None, init=False)
+    entered: threading.Event = field(default_factory=threading.Event, init=False)
     _messages: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
     _shown: int = field(default=0, init=False)
     _present: object = field(default=None, init=False)
+    _since: float | None = field(default=None, init=False)
+    _said: bool = field(default=False, init=False)
 
     def say_all(self, lines: Iterable[str]) -> None:
-        """Write each line as a message, in order; lines without a word are left out.
+        """Write each line as a message, in order, once the room is entered; lines without a word are left out.
 
-        Raises:
-            CallRefused: it may not be written; the lines after it are not.
+        One that may not be written ends the talk: it is the `refusal`, and the lines after it are not written.
         """
-        for line in lines:
-            if text := line.strip():
-                self._say({"clientId": str(uuid4()), "text": text})
+        self.entered.wait()
+        try:
+            for line in lines:
+                if text := line.strip():
+                    self._say({"clientId": str(uuid4()), "text": text})
+        except CallRefused as refusal:
+            self.refusal = refusal
+        self._said, self._since = True, time.monotonic()
+
+    def _over(self) -> bool:
+        if self.refusal is not None:
+            return True
+        if self.stay_seconds is None or not self._said or self._since is None:
+            return False
+        return time.monotonic() >= self._since + self.stay_seconds
 
     def _say(self, message: dict[str, str]) -> None:
         while True:
@@ -76,7 +92,7 @@ class Room:
                 return
 
     def listen(self) -> None:
-        """Show what is said until interrupted, or until `until()`; reconnects.
+        """Show what is said until interrupted, or until it is over; reconnects.
 
         Raises:
             RoomRefused: the user is no party of the session.
@@ -84,7 +100,7 @@ class Room:
             NoServer: none runs at the start.
         """
         connected = False
-        while not self.until():
+        while not self._over():
             try:
                 with self.user.socket() as connection:
                     self._enter(connection)
@@ -102,7 +118,7 @@ class Room:
 
     def _hear(self, connection: ClientConnection) -> None:
         next_ping = time.monotonic() + PING_SECONDS
-        while not self.until():
+        while not self._over():
             try:
                 text = connection.recv(timeout=_LOOK_SECONDS)
             except TimeoutError:
@@ -124,6 +140,7 @@ class Room:
                 self._shown = self._shown or max(0, first - 1)  # the beginning of a long talk is not shown
                 self._keep(*frame["messages"])
                 self._who(frame["present"])
+                self.entered.set()
                 return bool(frame["complete"] and self._shown < frame["latest"])
             case "message":
                 self._keep(frame["message"])
@@ -145,6 +162,8 @@ class Room:
             there = [role for role, is_there in present.items() if is_there]
             self.note(f"{_INDENT}here: {' and '.join(there) or 'nobody'}")
             self._present = present
+            if all(present.values()):
+                self._since = time.monotonic()
 
 
 def talk(room: Room, lines: Iterable[str]) -> None:
@@ -153,21 +172,10 @@ def talk(room: Room, lines: Iterable[str]) -> None:
     Raises:
         Refusal: as of `say_all` and `listen`.
     """
-    refused: list[Refusal] = []
-
-    def say() -> None:
-        try:
-            room.say_all(lines)
-        except CallRefused as refusal:
-            refused.append(refusal)
-
-    stay = room.until
-    room.until = lambda: bool(refused) or (not speaker.is_alive() and stay())
-    speaker = threading.Thread(target=say, name="speaker", daemon=True)
-    speaker.start()
+    threading.Thread(target=room.say_all, args=(lines,), name="speaker", daemon=True).start()
     room.listen()
-    if refused:
-        raise refused[0]
+    if room.refusal is not None:
+        raise room.refusal
 
 
 def _line(message: dict[str, Any]) -> str:

@@ -31,11 +31,11 @@ def bucket() -> Iterator[Bucket]:
         def do_PUT(self) -> None:
             signed = self.path == "/answer%7Cone?X-Amz-Signature=abc%2F&x=1" and "Content-Type" not in self.headers
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            if signed:
+                bucket.answers.append(json.loads(body))
             self.send_response(bucket.status if signed else 403)
             self.send_header("Content-Length", "0")
             self.end_headers()
-            if signed:
-                bucket.answers.append(json.loads(body))
 
         def log_message(self, *_arguments: object) -> None:
             """Say nothing."""

@@ -7,6 +7,7 @@ import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.payments.settlement import settle
+from localcloud.identity.user_pool import Membership, memberships
 from support.account import Account, Caller, document
 from support.account_settings import AccountSettings
 from support.admin_changes import NEW_PLAN
@@ -100,6 +101,15 @@ def test_a_mechanic_is_added_to_a_workshop_and_answers_a_customer(account: Accou
             [added["mechanicId"]],
         )
     ] == [(admin.user_id, ["name", "workshop_id"])]
+
+
+def test_who_is_added_is_in_the_group_at_their_next_sign_in(account: Account) -> None:
+    admin, user = account.admin(), new_id()
+    add(admin, MECHANICS, userId=user, name="Nora")
+    assert refusal(admin, "POST", MECHANICS, {"userId": str(user), "name": "Nora"}) == (409, "mechanic-exists")
+    assert [each for each in memberships(account.data_dir).all() if each.sub == str(user)] == [
+        Membership(str(user), "mechanics")
+    ]
 
 
 def all_pages(admin: Caller, path: str, name: str) -> list[dict[str, Any]]:

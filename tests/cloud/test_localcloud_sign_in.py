@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import uuid
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -71,6 +72,35 @@ def test_who_chose_gets_a_token_that_the_api_takes(engine: Engine, person: str, 
     token = exchanged(engine, code_for(engine, person)).json()["access_token"]
     assert jwt.decode(token, options={"verify_signature": False})["cognito:groups"] == [group]
     assert engine.http.post("/private/x", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def added(engine: Engine, user: str, group: str) -> httpx.Response:
+    """The answer of the pool to a signed AdminAddUserToGroup."""
+    headers = {
+        "X-Amz-Target": "AWSCognitoIdentityProviderService.AdminAddUserToGroup",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=k/20260101/eu-central-1/cognito-idp/aws4_request, "
+        f"SignedHeaders=host, Signature={'0' * 64}",
+    }
+    body = {"UserPoolId": "UserPool", "Username": user, "GroupName": group}
+    return engine.http.post("/_aws/cognito-idp/", headers=headers, json=body)
+
+
+def test_who_was_put_into_a_group_is_offered_and_has_it(engine: Engine) -> None:
+    user = str(uuid.uuid4())
+    assert [added(engine, user, "mechanics").status_code for _ in range(2)] == [200, 200]
+    assert f"User {user}" in engine.http.get(AUTHORIZE, params=asked(engine)).text
+    token = exchanged(engine, code_for(engine, user)).json()["access_token"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert (claims["sub"], claims["cognito:groups"]) == (user, ["customers", "mechanics"])
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "refused"),
+    [("mia", "mechanics", "UserNotFoundException"), (str(uuid.uuid4()), "kings", "ResourceNotFoundException")],
+)
+def test_the_pool_refuses_as_cognito_does(engine: Engine, user: str, group: str, refused: str) -> None:
+    answer = added(engine, user, group)
+    assert (answer.status_code, answer.json()["__type"]) == (400, refused)
 
 
 def test_two_newcomers_are_two_people(engine: Engine) -> None:

@@ -20,7 +20,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "observability": "aws",
     "migrations": "aws observability",
     "web": "aws errors observability printable",
-    "admin": "db errors ids web",
+    "admin": "aws db errors ids web",
     "integrity": "db deadline domain ids integrity.checks plural web",
     "monitoring": "aws db deadline domain errors ids observability settings web",
     "payments.stripe": "aws db deadline errors observability settings web",

@@ -48,8 +48,7 @@ SHARED_ROLES = {
         *("NotificationsFunction", "PlansFunction", "QueueFetchFunction", "RealtimeFunction"),
     },
     "PublisherRole": {
-        *("AcceptFunction", "AdminFunction", "AvailabilityFunction", "EndSessionFunction"),
-        *("QuotesFunction", "WaiverFunction"),
+        *("AcceptFunction", "AvailabilityFunction", "EndSessionFunction", "QuotesFunction", "WaiverFunction"),
     },
     "RoomRole": {"PresenceFunction", "RoomFunction", "RoomSocketFunction"},
     "StaticRole": {"ConsoleFunction", "DocsFunction", "RetiredFunction"},
@@ -295,7 +294,17 @@ def test_a_queue_takes_events_of_its_rules_only(transformed: Document, rules: Do
     assert found == senders
 
 
-def test_new_users_are_added_to_groups_of_this_pool_only(transformed: Document) -> None:
-    (statement,) = statements(transformed["PostConfirmationGroupPolicy"])
-    assert statement["Action"] == "cognito-idp:AdminAddUserToGroup"
-    assert statement["Resource"] == {"Fn::GetAtt": ["UserPool", "Arn"]}
+def test_users_are_added_to_groups_of_this_pool_only(functions: Document, transformed: Document) -> None:
+    adding = {
+        name: each
+        for name, each in transformed.items()
+        if each["Type"] == "AWS::IAM::Policy" and "cognito-idp" in json.dumps(each)
+    }
+    assert set(adding) == {"AdminGroupPolicy", "PostConfirmationGroupPolicy"}
+    for policy in adding.values():
+        assert policy["Condition"] == "UseCognito"
+        (statement,) = statements(policy)
+        assert statement["Action"] == "cognito-idp:AdminAddUserToGroup"
+        assert statement["Resource"] == {"Fn::GetAtt": ["UserPool", "Arn"]}
+    told = {name for name, each in functions.items() if "USER_POOL_ID" in each["Environment"]["Variables"]}
+    assert told == {"AdminFunction"}

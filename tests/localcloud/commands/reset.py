@@ -16,6 +16,7 @@ from localcloud.gateway.open_sockets import OpenSockets
 from localcloud.host import ports
 from localcloud.host.datadir import DataDir
 from localcloud.identity import roster
+from localcloud.identity.user_pool import memberships
 from localcloud.messaging.message_file import forget_messages
 from localcloud.services.mail import mail_store
 from localcloud.services.topics import published_store
@@ -85,6 +86,7 @@ def _forget_the_rest(data_dir: DataDir) -> None:
     forget_objects(data_dir.folder)
     mail_store(data_dir.folder).forget()
     published_store(data_dir.folder).forget()
+    memberships(data_dir.folder).forget()
 
 
 def _close_connections(data_dir: Path, api_url: str) -> None:

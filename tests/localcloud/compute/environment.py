@@ -128,6 +128,7 @@ def _lambda_variables(spec: FunctionSpec) -> dict[str, str]:
 def service_endpoints(api_url: str) -> dict[str, str]:
     """The variables that direct every AWS SDK to the services on this machine."""
     return {
+        "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": f"{api_url}/_aws/cognito-idp",
         "AWS_ENDPOINT_URL_EVENTBRIDGE": f"{api_url}/_aws/events",
         "AWS_ENDPOINT_URL_S3": f"{api_url}/_aws/s3",
         "AWS_ENDPOINT_URL_LAMBDA": f"{api_url}/_aws/lambda",

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from localcloud.identity.issuer import PATH, Issuer
 from localcloud.identity.roster import ROSTER
+from localcloud.identity.user_pool import UserPool
 
 AUTHORIZE: Final = f"{PATH}/authorize"
 TOKEN: Final = f"{PATH}/token"
@@ -38,7 +39,7 @@ _STYLE: Final = (
 @dataclass(frozen=True)
 class _Code:
     sub: str
-    group: str
+    groups: tuple[str, ...]
     redirect_uri: str
     challenge: str
     expires_at: float
@@ -47,24 +48,26 @@ class _Code:
 class SignIn:
     """Serves both endpoints; a code works once, within a minute, with the verifier of its challenge."""
 
-    def __init__(self, issuer: Issuer, origin: str) -> None:
+    def __init__(self, issuer: Issuer, pool: UserPool, origin: str) -> None:
         self._issuer = issuer
+        self._pool = pool
         self._origin = origin
         self._codes: dict[str, _Code] = {}
 
     async def authorize(self, request: web.BaseRequest) -> web.StreamResponse:
         """The page that lets one choose a person, and the redirect back with a code."""
         query = request.query
-        refused = self._why_not(query)
+        added = self._pool.added()
+        refused = self._why_not(query, added)
         if refused:
             return _page("This sign-in link is not usable", f"<p>{escape(refused)}</p>", 400)
         if "person" not in query:
-            return _page("Who are you?", _people(query))
-        sub, group = _chosen(query["person"])
+            return _page("Who are you?", _people(query, added))
+        sub, groups = _chosen(query["person"], added)
         code = secrets.token_urlsafe(24)
         self._forget_old()
         self._codes[code] = _Code(
-            sub, group, query["redirect_uri"], query["code_challenge"], time.monotonic() + _CODE_SECONDS
+            sub, groups, query["redirect_uri"], query["code_challenge"], time.monotonic() + _CODE_SECONDS
         )
         back = urlencode({"code": code, "state": query.get("state", "")})
         headers = {"Location": f"{query['redirect_uri']}?{back}", "Cache-Control": "no-store"}
@@ -84,11 +87,11 @@ class SignIn:
         )
         if not usable or code is None:
             return web.json_response({"error": "invalid_grant"}, status=400, headers={"Cache-Control": "no-store"})
-        token = self._issuer.token(code.sub, [code.group], expires_in=_TOKEN_SECONDS)
+        token = self._issuer.token(code.sub, code.groups, expires_in=_TOKEN_SECONDS)
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
-    def _why_not(self, query: Mapping[str, str]) -> str | None:
+    def _why_not(self, query: Mapping[str, str], added: Mapping[str, list[str]]) -> str | None:
         address = urlsplit(query.get("redirect_uri", ""))
         if f"{address.scheme}://{address.netloc}" != self._origin or address.query:
             return "It leads back to another site."
@@ -96,7 +99,7 @@ class SignIn:
             return "It does not ask for a code with an S256 challenge."
         if not query.get("code_challenge"):
             return "It has no challenge."
-        if query.get("person", _NEWCOMER) not in {_NEWCOMER, *(person.key for person in ROSTER)}:
+        if query.get("person", _NEWCOMER) not in {_NEWCOMER, *added, *(person.key for person in ROSTER)}:
             return "Nobody of that name is known."
         return None
 
@@ -107,16 +110,20 @@ class SignIn:
             self._codes.clear()
 
 
-def _chosen(key: str) -> tuple[str, str]:
+def _chosen(key: str, added: Mapping[str, list[str]]) -> tuple[str, tuple[str, ...]]:
+    """Who signs in, and their groups: a newcomer has just confirmed their address."""
     if key == _NEWCOMER:
-        return str(uuid.uuid4()), "customers"
-    person = next(person for person in ROSTER if person.key == key)
-    return str(person.sub), person.group
+        return str(uuid.uuid4()), ("customers",)
+    person = next((person for person in ROSTER if person.key == key), None)
+    sub, first = (str(person.sub), person.group) if person else (key, "customers")
+    return sub, tuple(dict.fromkeys([first, *added.get(sub, ())]))
 
 
-def _people(query: Mapping[str, str]) -> str:
+def _people(query: Mapping[str, str], added: Mapping[str, list[str]]) -> str:
     people = [(person.key, person.name, _ROLES[person.group]) for person in ROSTER]
     people.insert(3, (_NEWCOMER, "Somebody new", _ROLES["customers"]))
+    known = {str(person.sub) for person in ROSTER}
+    people += [(sub, f"User {sub}", _ROLES[groups[-1]]) for sub, groups in added.items() if sub not in known]
     lines = "".join(
         f'<li><a href="{AUTHORIZE}?{escape(urlencode({**query, "person": key}))}">'
         f"<span>{escape(name)}</span><small>{role}</small></a></li>"

@@ -18,7 +18,7 @@ type Action = Callable[[Parameters], Awaitable[Mapping[str, object]]]
 
 _LARGEST_BODY_BYTES = 8 * 1024 * 1024  # a message of 1 MiB, as JSON
 _SIGNATURE = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=[^/\s]+/\d{8}/[a-z0-9-]+/(?P<service>[a-z]+)/aws4_request, ?"
+    r"AWS4-HMAC-SHA256 Credential=[^/\s]+/\d{8}/[a-z0-9-]+/(?P<service>[a-z-]+)/aws4_request, ?"
     r"SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}"
 )
 

@@ -21,6 +21,8 @@ from localcloud.host.logline import Log, LogLine
 from localcloud.identity.issuer import PATH as ISSUER_PATH
 from localcloud.identity.issuer import Issuer
 from localcloud.identity.sign_in import AUTHORIZE, TOKEN, SignIn
+from localcloud.identity.user_pool import PREFIX as USER_POOL_PREFIX
+from localcloud.identity.user_pool import UserPool
 from localcloud.messaging.event_bus import BusEvent
 from localcloud.messaging.messages import Depth
 from localcloud.messaging.messaging import Messaging
@@ -215,7 +217,9 @@ class Cloud:
             name: dataclasses.replace(item, issuer=self.issuer.url) for name, item in self.stack.authorizers.items()
         }
         self.stack = dataclasses.replace(self.stack, authorizers=local)
-        sign_in = SignIn(self.issuer, self.api_url)
+        pool = UserPool(self._settings.data_dir)
+        gateway.mount(USER_POOL_PREFIX, pool.serve)
+        sign_in = SignIn(self.issuer, pool, self.api_url)
         gateway.mount(AUTHORIZE, sign_in.authorize)
         gateway.mount(TOKEN, sign_in.token)
         gateway.open(self.stack, self.issuer.key_set(), self.issuer.documents())

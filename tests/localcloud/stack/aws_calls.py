@@ -18,6 +18,7 @@ type Name = tuple[str, str]
 """A module of the layer (or a function's own), and a name at its top level."""
 
 CALLS: Final[Mapping[Name, frozenset[str]]] = {
+    ("autodoctor.admin.user_pool", "add_to_mechanics"): frozenset({"cognito-idp:AdminAddUserToGroup"}),
     ("autodoctor.aws.secrets", "secret_json"): frozenset({"secretsmanager:GetSecretValue"}),
     ("autodoctor.aws.sqs", "SqsQueue"): frozenset(
         {

@@ -8,6 +8,7 @@ import psycopg
 from pydantic import Field
 
 from autodoctor.admin.changes import ABSENT, OWN, audited, columns
+from autodoctor.admin.user_pool import add_to_mechanics
 from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
@@ -189,15 +190,19 @@ def mechanic(database: Database, mechanic_id: UUID) -> Mechanic:
 def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechanic:
     """Make a user a mechanic, active, and away until they set themselves available.
 
+    The group comes first: in it without a row nobody may do anything, and whoever asks again gets both.
+
     Args:
         database: as the application role.
         actor_id: the admin's `sub`.
         new: the user, name and workshop.
 
     Raises:
+        AwsError: the user pool did not take them into its group; nothing was stored.
         MechanicExists: the user is one already.
-        Unprocessable: no such workshop.
+        Unprocessable: no such workshop, or no such user.
     """
+    add_to_mechanics(new.user_id)
     parameters = {**new.model_dump(), **audited(actor_id)}
     row = _of_a_known_workshop(database, _ADD, parameters)
     if row is None:

@@ -28,7 +28,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "addMechanic",
         "Make a user a mechanic",
         "Administration",
-        "The user also has to be in the group `mechanics` of the user pool.",
+        "Also puts the user into the group `mechanics` of the stack's user pool; from their next sign-in or refresh "
+        "their tokens say so. Where tokens come from an issuer of your own, that group is yours to give.",
     ),
     "PATCH /api/admin/mechanics/{mechanicId}": Operation(
         "changeMechanic",

@@ -2,18 +2,18 @@
 
 import base64
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import aiohttp
 from aiohttp import web
 
 from localcloud.host.private_file import private
 from localcloud.storage.errors import S3Error, invalid_argument
+from localcloud.storage.multipart import Malformed, Multipart
 
 _MOST_FIELD_BYTES: Final = 20 * 1024
-_PIECE: Final = 256 * 1024
 MOST_FILE_BYTES: Final = 64 * 1024 * 1024
 """Beyond this nothing more is read; S3 itself takes 5 GB."""
 
@@ -36,47 +36,53 @@ class Form:
             condition = "Bucket POST must be of the enclosure-type multipart/form-data"
             raise S3Error(412, "PreconditionFailed", reason, {"Condition": condition})
         try:
-            self._reader = aiohttp.MultipartReader(request.headers, request.content)
-        except ValueError as error:
+            self._parts = Multipart(request.headers["Content-Type"], request.content.readany)
+        except Malformed as error:
             raise _malformed() from error
-        self._file: aiohttp.BodyPartReader | None = None
 
     async def fields(self) -> dict[str, str]:
         """The fields before the file, by name as sent; what comes after the file is ignored. Raises S3Error."""
         found: dict[str, str] = {}
         size = 0
-        while (part := await self._next()) is not None:
-            if part.name == "file":
-                self._file = part
+        while (name := await self._next()) is not None:
+            if name == "file":
                 return found
-            value = bytes(await part.read(decode=False))
-            size += len(value) + len(part.name or "")
-            if size > _MOST_FIELD_BYTES:
-                reason = "Your POST request fields preceding the upload file were too large."
-                raise S3Error(400, "MaxPostPreDataLengthExceededError", reason)
-            found[part.name or ""] = value.decode(errors="replace")
+            value = bytearray()
+            size += len(name)
+            async for piece in self._pieces():
+                value += piece
+                size += len(piece)
+                if size > _MOST_FIELD_BYTES:
+                    reason = "Your POST request fields preceding the upload file were too large."
+                    raise S3Error(400, "MaxPostPreDataLengthExceededError", reason)
+            found[name] = value.decode(errors="replace")
         raise invalid_argument("POST requires exactly one file upload per request.", "file", "0")
 
     async def file(self, place: Path) -> Arrived:
-        """Write the file to `place`."""
-        assert self._file is not None
+        """Write the file, at which `fields()` has stopped, to `place`."""
         md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
         with open(place, "wb", opener=private) as target:  # noqa: ASYNC230 (as little as it takes is written at once)
-            while (piece := await self._file.read_chunk(_PIECE)) and size <= MOST_FILE_BYTES:
+            async for piece in self._pieces():
                 size += len(piece)
                 md5.update(piece)
                 sha256.update(piece)
                 target.write(piece)
+                if size > MOST_FILE_BYTES:
+                    break
         return Arrived(size, md5.hexdigest(), base64.b64encode(sha256.digest()).decode())
 
-    async def _next(self) -> aiohttp.BodyPartReader | None:
+    async def _next(self) -> str | None:
         try:
-            part = await self._reader.next()
-        except (ValueError, aiohttp.ClientError) as error:
+            return await self._parts.next()
+        except Malformed as error:
             raise _malformed() from error
-        if part is not None and not isinstance(part, aiohttp.BodyPartReader):
-            raise _malformed()
-        return part
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._parts.pieces():
+                yield piece
+        except Malformed as error:
+            raise _malformed() from error
 
 
 def _malformed() -> S3Error:

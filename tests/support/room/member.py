@@ -66,6 +66,11 @@ class Member:
                     assert known.setdefault(message["seq"], message["text"]) == message["text"]
         return known
 
+    @property
+    def given(self) -> list[str]:
+        """What it was given as it entered, in order; what was pushed meanwhile may be older (SPEC.md#room)."""
+        return [each["text"] for frame in self.pushed("room") for each in frame["messages"]]
+
     def close(self) -> None:
         """Leave, as a page that is closed does."""
         self.feed.close()

@@ -19,7 +19,9 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from autodoctor.db import database as database_of_functions
 from autodoctor.migrations import migrate
+from autodoctor.observability import metrics
 from localcloud.database.postgres import APP_ROLE, Database, PostgresServer, PostgresSettings
 from localcloud.host import ports
 from support.account_settings import USUAL, AccountSettings
@@ -39,6 +41,9 @@ if sys.dont_write_bytecode:
 # The same examples in every run, and no deadline, which a slow machine would miss.
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
+
+# What every function has from template.yaml: their code is imported here once, without their environment.
+metrics.namespace = "AutoDoctor"
 
 TEMPLATE = "template_migrated"
 # A database is 700 files, made and removed for each test: some file systems take a tenth of a second for that.
@@ -107,6 +112,18 @@ def world(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[World
     world = World(database)
     yield world
     world.close()
+
+
+@pytest.fixture(autouse=True)
+def _execution_environment() -> Iterator[None]:
+    """Give a test that calls a handler in this process an execution environment of its own: its connection ends here.
+
+    A connection that stayed open would be the ResourceWarning of whichever test runs when it is collected.
+    """
+    yield
+    if database_of_functions.cache_info().currsize:
+        database_of_functions().close()
+        database_of_functions.cache_clear()
 
 
 @pytest.fixture

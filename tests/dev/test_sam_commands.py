@@ -58,7 +58,6 @@ def test_the_command_prints_what_a_handler_answers(
     command = [*AUTODOCTOR, "event", "POST /api/intake/start", "--as", "customer1", "--body", str(body)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True)
     monkeypatch.setenv("DATABASE_URL", world.urls.app_url)
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "AutoDoctor")
     for name in ("EVENT_BUS_NAME", "STRIPE_SECRET_ARN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
         monkeypatch.setenv(name, "local")
     monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://127.0.0.1:1")  # the relay's business

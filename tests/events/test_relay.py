@@ -14,6 +14,7 @@ from autodoctor.aws.errors import ServiceUnreachable
 from autodoctor.events.publish import PAUSE_SECONDS, Publisher, publish_subject
 from autodoctor.events.relay import MARGIN_SECONDS, MOST_ATTEMPTS, Relayed, relay
 from autodoctor.ids import new_id
+from autodoctor.observability import metrics
 from autodoctor.sessions.presence import join
 from support.cloud.dev_process import eventually
 from support.events.scripted_bus import Entry, ScriptedBus, scripted_bus
@@ -246,6 +247,16 @@ def test_a_bus_that_fails_costs_one_call_its_budget_and_the_next_ones_nothing(wo
     assert left(world) == 12
     relayed(world)
     assert left(world) == 0
+
+
+def test_a_failure_that_cannot_even_be_counted_is_not_the_caller_s(
+    world: World, bus: ScriptedBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus.refuse = lambda _entry: True
+    monkeypatch.setattr(metrics, "namespace", None)
+    Publisher(world.app)(world.queued())
+    metrics.clear_metrics()
+    assert left(world) == 2
 
 
 def test_entries_refused_to_a_call_stay_for_the_relay(world: World, bus: ScriptedBus) -> None:

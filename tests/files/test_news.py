@@ -8,15 +8,8 @@ from pydantic import ValidationError
 
 from autodoctor.files.scan import CAME, SCANNED, take_news
 from autodoctor.ids import new_id
-from autodoctor.observability import metrics
 from support.attachment_rows import attachment
 from support.world import World
-
-
-@pytest.fixture(autouse=True)
-def _metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What every function's environment has."""
-    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
 
 
 def came(file: UUID) -> dict[str, object]:

@@ -65,9 +65,8 @@ def test_a_run_is_running_ok_failed_or_overdue(world: World) -> None:
 
 
 def test_a_scheduled_function_is_told_its_time_and_logs_what_it_did(
-    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    world: World, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
     context = Context(seconds=9.5)
 
     @scheduled(world.app, "relay")

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from autodoctor.db import database as layer_database
-from autodoctor.observability import metrics
 from localcloud.database.postgres import Database
 from support.lambda_event import Context, loaded
 from support.world import World
@@ -93,13 +91,9 @@ class Feedback:
 @pytest.fixture
 def feedback(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Feedback]:
     monkeypatch.setenv("DATABASE_URL", database.app_url)
-    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
-    layer_database.cache_clear()
     world = World(database)
     yield Feedback(world)
     world.close()
-    layer_database().close()
-    layer_database.cache_clear()
 
 
 def test_a_permanent_bounce_suppresses_the_address_in_every_case_of_letters(feedback: Feedback) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from autodoctor.db import database as layer_database
 from autodoctor.ids import new_id
 from autodoctor.notifications.kinds import Kind
 from localcloud.database.postgres import Database
@@ -48,11 +47,8 @@ class Inbox:
 @pytest.fixture
 def inbox(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
     monkeypatch.setenv("DATABASE_URL", database.app_url)
-    layer_database.cache_clear()
     with open_mail_env(database, monkeypatch) as mail_env:
         yield Inbox(mail_env)
-    layer_database().close()
-    layer_database.cache_clear()
 
 
 @pytest.fixture

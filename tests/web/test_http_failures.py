@@ -161,10 +161,7 @@ def test_what_one_request_logs_does_not_stick_to_the_next(log: io.StringIO) -> N
     assert (first["correlation_id"], second["correlation_id"]) == (REQUEST_ID, "second")
 
 
-def test_a_success_is_counted_and_a_refusal_is_not(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
+def test_a_success_is_counted_and_a_refusal_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     counted = Router()
     counted.route(WISH, groups=["customers"], body=Wish, metric="Wishes")(grant)
     call(counted.handler(), event(WISH, caller=claims("[mechanics]")))
@@ -172,6 +169,17 @@ def test_a_success_is_counted_and_a_refusal_is_not(
     call(counted.handler(), event(WISH, caller=claims()))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["Wishes"] for line in lines] == [[1.0]]
+
+
+def test_what_cannot_be_counted_has_been_done(monkeypatch: pytest.MonkeyPatch, log: io.StringIO) -> None:
+    counted = Router()
+    counted.route(WISH, groups=["customers"], body=Wish, metric="Wishes", status=201)(grant)
+    monkeypatch.setattr(metrics, "namespace", None)
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE", raising=False)
+    assert call(counted.handler(), event(WISH, caller=claims())).status == 201
+    metrics.clear_metrics()
+    failure, _request = map(json.loads, log.getvalue().splitlines())
+    assert (failure["message"], failure["error"]) == ("not counted", "SchemaValidationError")
 
 
 def problems(kind: type[Problem]) -> list[type[Problem]]:

@@ -2,13 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from autodoctor.db import database
 from autodoctor.ids import new_id
 from autodoctor.observability import logger
 from localcloud.commands.samples import INTAKE_WITH_WAIVER
@@ -33,22 +31,11 @@ def handler_of(function: str, url: str, monkeypatch: pytest.MonkeyPatch) -> Hand
     return handler
 
 
-@pytest.fixture(autouse=True)
-def _environment() -> Iterator[None]:
-    """An execution environment of the test's own: its connection ends with it."""
-    database.cache_clear()
-    yield
-    if database.cache_info().currsize:
-        database().close()
-        database.cache_clear()
-
-
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """The lines that the function writes to its log."""
     lines = io.StringIO()
     monkeypatch.setattr(logger.registered_handler, "stream", lines)
-    monkeypatch.setattr("autodoctor.web.http.metrics.namespace", "AutoDoctor")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Logger and metrics of every function, and a way to log a failure without the personal data in its message."""
+"""Logger and metrics of every function: counting, and logging a failure without the personal data in its message."""
 
 import traceback
 
@@ -10,7 +10,7 @@ from autodoctor.aws.errors import AwsError
 logger = Logger(utc=True, use_rfc3339=True)  # Lambda reads the level only of a line whose time it understands
 metrics = Metrics()
 
-__all__ = ["MetricUnit", "log_failure", "logger", "metrics", "single_metric"]
+__all__ = ["MetricUnit", "count", "log_failure", "logger", "metrics", "single_metric"]
 
 
 def log_failure(event: str, failure: BaseException) -> None:
@@ -34,3 +34,17 @@ def log_failure(event: str, failure: BaseException) -> None:
             "frames": [line.strip() for line in traceback.format_tb(failure.__traceback__)],
         },
     )
+
+
+def count(metric: str, value: int = 1) -> None:
+    """Add to a metric at once; never raises, as what is counted has been done, and its caller must hear so.
+
+    Args:
+        metric: its name.
+        value: how many.
+    """
+    try:
+        metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+        metrics.flush_metrics()
+    except Exception as failure:  # noqa: BLE001 (logged; a count that is missing undoes nothing)
+        log_failure("not counted", failure)

@@ -15,7 +15,6 @@ from autodoctor.events.model import Event, PayoutEvent, SessionEvent, event_of
 from autodoctor.ids import new_id
 from autodoctor.notifications import sender
 from autodoctor.notifications.notify import notify
-from autodoctor.observability import metrics
 from autodoctor.sessions.end import Ender, end_session
 from autodoctor.sessions.notes import NotesRequest, save_notes
 from autodoctor.web.schemas import now
@@ -172,7 +171,6 @@ def open_mail_env(database: Database, monkeypatch: pytest.MonkeyPatch, *script: 
     with ScriptedSes(*script).serving() as ses:
         for name, value in environment(ses.url).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
         sender._client.cache_clear()  # noqa: SLF001 (an execution environment of the test's own)
         mail_env = MailEnv(database, ses)
         yield mail_env

@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from autodoctor.events import bus
-from autodoctor.observability import metrics
 from support.scripted_server import ScriptedServer
 
 BUS_NAME = "bus"
@@ -100,7 +99,6 @@ def scripted_bus(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedBus]:
         "AWS_SECRET_ACCESS_KEY": "test",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(metrics, "namespace", "AutoDoctor")
     with scripted.serving():
         bus._bus.cache_clear()  # noqa: SLF001 (an execution environment of the test's own)
         yield scripted

@@ -119,8 +119,7 @@ def open_checkout(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Che
         stripe.disturb(held=True)
         for name, value in environment(stripe, world.urls.app_url).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr("autodoctor.observability.metrics.namespace", "AutoDoctor")
-        database.cache_clear()
+        connected = database()
         yield CheckoutEnv(world, stripe, loaded("stripe_webhook").handler)
-        database().close()
+        connected.close()  # also where several tests have shared it, of which each has emptied the cache
         database.cache_clear()

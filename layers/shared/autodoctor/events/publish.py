@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 
 from autodoctor.db import Database
-from autodoctor.observability import MetricUnit, log_failure, metrics
+from autodoctor.observability import count, log_failure
 from autodoctor.prefetched import WithEvents
 from autodoctor.settings import required
 
@@ -45,14 +45,14 @@ class Publisher:
         if prefetched == []:
             return
         if time.monotonic() < self._paused_until:
-            _count("PublishDeferred")
+            count("PublishDeferred")
             return
         try:
             publish_subject(self._database, subject_id, BUDGET_SECONDS, prefetched)
         except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the relay)
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             log_failure("not published", failure)
-            _count("PublishFailed")
+            count("PublishFailed")
 
 
 def publish_subject(
@@ -78,11 +78,6 @@ def publish_subject(
         try:
             outbox.mark_of(database, subject_id, taken)
         except psycopg.errors.LockNotAvailable:
-            _count("MarkingLeft")  # to the relay that holds these events, and publishes them once more
+            count("MarkingLeft")  # to the relay that holds these events, and publishes them once more
     if len(taken) < len(rows):
-        _count("EntriesRefused", len(rows) - len(taken))
-
-
-def _count(name: str, value: int = 1) -> None:
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+        count("EntriesRefused", len(rows) - len(taken))

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, LiteralString
 from pydantic import AliasPath, BaseModel, Field
 
 from autodoctor.db import Database
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.observability import count, logger
 
 type ScanResult = Literal["NO_THREATS_FOUND", "THREATS_FOUND", "UNSUPPORTED", "ACCESS_DENIED", "FAILED"]
 
@@ -60,9 +60,8 @@ def take_news(database: Database, envelope: Mapping[str, Any]) -> None:
     clean = scanned.result == "NO_THREATS_FOUND"
     changed = database.execute(_CLEAN if clean else _REFUSED, {"key": scanned.key})
     logger.info("file scanned", extra={"result": scanned.result, "changed": changed})
-    metrics.add_metric(name="FilesScanned", unit=MetricUnit.Count, value=1)
+    count("FilesScanned")
     if not clean:
-        metrics.add_metric(name="FilesRefused", unit=MetricUnit.Count, value=changed)
+        count("FilesRefused", changed)
     if scanned.result in _OURS_TO_MEND:
-        metrics.add_metric(name="FileScansFailed", unit=MetricUnit.Count, value=1)
-    metrics.flush_metrics()
+        count("FileScansFailed")

@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from pydantic import AliasPath, AwareDatetime, BaseModel, Field
 
 from autodoctor.db import Database
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.observability import count, logger
 
 _SUPPRESS: Final[LiteralString] = """
 WITH entered AS (
@@ -82,5 +82,4 @@ def _suppress(
     parameters = {"reason": reason, "at": said.at, "feedback": Jsonb(facts), "addresses": addresses}
     row = database.one(_SUPPRESS, parameters)
     logger.info("mail feedback", extra={"reason": reason, "entered": row["entered"] if row else 0})
-    metrics.add_metric(name=f"Mail{reason.capitalize()}", unit=MetricUnit.Count, value=len(addresses))
-    metrics.flush_metrics()
+    count(f"Mail{reason.capitalize()}", len(addresses))

@@ -30,7 +30,7 @@ from autodoctor.notifications.recipients import (
     payer_of,
 )
 from autodoctor.notifications.sender import MaybeSent, NotSent
-from autodoctor.observability import MetricUnit, logger, metrics
+from autodoctor.observability import count, logger
 from autodoctor.settings import session_base_url
 
 CLAIM_SECONDS: Final = 30
@@ -230,5 +230,4 @@ def _settle(database: Database, outcome: dict[str, object]) -> None:
 
 def _count(metric: str, kind: Kind) -> None:
     logger.info("mail", extra={"outcome": metric, "kind": kind})
-    metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
-    metrics.flush_metrics()
+    count(metric)

@@ -13,7 +13,7 @@ from autodoctor.events.feed import connections
 from autodoctor.events.feed.push import PushFailed, push, push_at_once
 from autodoctor.events.model import MessageEvent, SessionEvent
 from autodoctor.events.publish import AboutSession, Publisher
-from autodoctor.observability import MetricUnit, log_failure, metrics
+from autodoctor.observability import count, log_failure
 from autodoctor.room.frames import MessagePushed, PresentPushed, ReadPushed, frame, presence
 from autodoctor.room.messages import Marked, Message, Posted
 from autodoctor.settings import required
@@ -72,10 +72,10 @@ def tell(database: Database, audience: Sequence[str], *frames: bytes) -> bool:
             tell_presence(database, session_id)
     except Exception as failure:  # noqa: BLE001 (the call has committed: logged, counted, and left to the consumer)
         log_failure("not pushed", failure)
-        _count(1)
+        count("RoomPushFailed")
         return False
     if pushed.failed:
-        _count(len(pushed.failed))
+        count("RoomPushFailed", len(pushed.failed))
     return not pushed.failed
 
 
@@ -89,7 +89,7 @@ def tell_presence(database: Database, session_id: UUID) -> list[dict[str, Any]] 
         row = database.one(_AUDIENCE, {"session_id": session_id, "seq": None, "noted": None})
     except Exception as failure:  # noqa: BLE001 (as in tell)
         log_failure("not pushed", failure)
-        _count(1)
+        count("RoomPushFailed")
         return None
     if row is None:
         return None
@@ -125,8 +125,3 @@ def _frames(session_id: UUID, row: Row, *, presence_too: bool) -> tuple[bytes, .
     said = [MessagePushed(session_id=session_id, message=Message(**each)) for each in row["messages"]]
     there = [PresentPushed(session_id=session_id, present=presence(row))] if presence_too else []
     return tuple(frame(each) for each in (*said, *there))
-
-
-def _count(connections_missed: int) -> None:
-    metrics.add_metric(name="RoomPushFailed", unit=MetricUnit.Count, value=connections_missed)
-    metrics.flush_metrics()

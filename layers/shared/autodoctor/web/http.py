@@ -28,7 +28,7 @@ from autodoctor.errors import (
     Unauthenticated,
     Unprocessable,
 )
-from autodoctor.observability import MetricUnit, log_failure, logger, metrics
+from autodoctor.observability import count, log_failure, logger
 from autodoctor.web.schemas import RequestBody, unstorable
 from autodoctor.web.validation_messages import validation_message
 
@@ -246,8 +246,7 @@ class Router:
         if route.after:
             route.after(answer)
         if route.metric:
-            metrics.add_metric(name=route.metric, unit=MetricUnit.Count, value=1)
-            metrics.flush_metrics()  # here, as log_metrics() prints a warning after each call without a metric
+            count(route.metric)  # not by log_metrics(), which prints a warning after each call without a metric
         if isinstance(answer, Content):
             return _content(answer, route)
         status = route.status[type(answer)] if isinstance(route.status, Mapping) else route.status

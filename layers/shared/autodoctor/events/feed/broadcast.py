@@ -20,7 +20,7 @@ from autodoctor.events.feed import connections, messages, queue_position
 from autodoctor.events.feed.push import PushFailed, close, look, push
 from autodoctor.events.feed.queue import CONNECT_NOTE, IDENTIFY_NOTE
 from autodoctor.events.model import Event, parse_event
-from autodoctor.observability import MetricUnit, log_failure, logger, metrics
+from autodoctor.observability import count, log_failure, logger
 
 HANDSHAKE_SECONDS: Final = 1.0
 MOST_MISSED: Final = 200
@@ -76,8 +76,7 @@ def broadcast(database: Database, records: Sequence[Mapping[str, Any]]) -> None:
     events, unreadable = _read(body for body in bodies if CONNECT_NOTE not in body and IDENTIFY_NOTE not in body)
     push_events(database, sorted(events, key=lambda event: event.sequence))
     if unreadable:
-        metrics.add_metric(name="UnreadableEvents", unit=MetricUnit.Count, value=unreadable)
-        metrics.flush_metrics()
+        count("UnreadableEvents", unreadable)
         resync = messages.where_we_are(database, RESYNC)
         _push(database, {connection_id: [resync] for connection_id in connections.all_ready(database)})
     for connection_id in opened:

@@ -2,9 +2,7 @@
 
 from typing import Final
 
-from aws_lambda_powertools.metrics import MetricUnit
-
-from autodoctor.observability import logger, metrics
+from autodoctor.observability import count, logger
 
 MISMATCHES: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
 """The outcomes of an event or a look-up that are reported."""
@@ -13,5 +11,4 @@ MISMATCHES: Final = frozenset({"mismatch", "other_mode", "other_endpoint"})
 def report_mismatch(outcome: str, stripe_id: str) -> None:
     """Log it and raise the alarm."""
     logger.error("payment mismatch", extra={"outcome": outcome, "stripeId": stripe_id})
-    metrics.add_metric(name="PaymentMismatch", unit=MetricUnit.Count, value=1)
-    metrics.flush_metrics()
+    count("PaymentMismatch")

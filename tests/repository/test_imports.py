@@ -67,7 +67,13 @@ HEAVY = {
     *("botocore.client", "botocore.session", "pydantic.v1", "aws_lambda_powertools.event_handler"),
     *("aws_lambda_powertools.utilities.parser", "aws_lambda_powertools.utilities.idempotency"),
 }
-LIGHT = {"app", "autodoctor", "botocore", "cython_runtime"}
+LIGHT = {
+    "app",
+    "autodoctor",
+    "botocore",
+    "cython_runtime",
+    "OpenSSL",
+}  # the last: which botocore takes where it finds it
 
 
 DEPLOYED = {

@@ -86,7 +86,7 @@ class EventBus:
 
     def _take(self, event: BusEvent) -> str:
         event_id = str(uuid.uuid4())
-        envelope = _envelope(event, event_id)
+        envelope = envelope_of(event, event_id)
         trace = str(event.detail.get("eventId", event_id))
         reached = []
         for rule in self.stack.rules:
@@ -191,7 +191,8 @@ class EventBus:
         self._log(LogLine("dead", f"{rule.name} -> {target.dead_letters}", failure.code, None, _trace(envelope)))
 
 
-def _envelope(event: BusEvent, event_id: str) -> dict[str, object]:
+def envelope_of(event: BusEvent, event_id: str) -> dict[str, object]:
+    """An event as its targets get it."""
     return {
         "version": "0",
         "id": event_id,

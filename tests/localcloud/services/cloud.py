@@ -23,6 +23,12 @@ from localcloud.identity.issuer import Issuer
 from localcloud.identity.sign_in import AUTHORIZE, TOKEN, SignIn
 from localcloud.identity.user_pool import PREFIX as USER_POOL_PREFIX
 from localcloud.identity.user_pool import UserPool
+from localcloud.media.chime import ENDPOINT, Chime
+from localcloud.media.faults import MeetingFaults
+from localcloud.media.meetings_api import PREFIX as CHIME_PREFIX
+from localcloud.media.meetings_page import JSON_PATH as MEETINGS_JSON_PATH
+from localcloud.media.meetings_page import PATH as MEETINGS_PATH
+from localcloud.media.meetings_page import MeetingsPage
 from localcloud.messaging.event_bus import BusEvent
 from localcloud.messaging.messages import Depth
 from localcloud.messaging.messaging import Messaging
@@ -121,6 +127,7 @@ class Cloud:
         self._topics: TopicService | None = None
         self._storage: S3Service | None = None
         self._stripe: StripeService | None = None
+        self._chime: Chime | None = None
         self.api_url = ""
         self.issuer: Issuer
         self.stack: Stack
@@ -148,6 +155,7 @@ class Cloud:
         self._topics = self._topic_service(self._gateway)
         self._storage = S3Service(settings.data_dir, self.stack.storage, self._messaging.bus.put, settings.log)
         self._gateway.mount(S3_PREFIX, self._storage.serve)
+        self._chime = self._chime_service(self._gateway, self._messaging)
         self._schedules = Schedules(
             self.stack.schedules, self._pools, self._messaging.queues, settings.retry_delay_seconds, settings.log
         )
@@ -163,6 +171,7 @@ class Cloud:
             self._messaging.start()
             self._stripe.start()
             self._storage.scanner.start()
+            self._chime.start()
         self._sockets.start()
         if settings.schedules:
             self._schedules.start()
@@ -181,9 +190,10 @@ class Cloud:
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
         packages = settings.data_dir.resolve() / "packages"
+        meetings = {ENDPOINT: (settings.sockets_url or self.api_url) + CHIME_PREFIX}
         issuers = {item.issuer: self.api_url + ISSUER_PATH for item in self.stack.authorizers.values()}
         launches = {
-            name: launch_of(spec, databases, packages, self.api_url).with_addresses(issuers)
+            name: launch_of(spec, databases, packages, self.api_url).with_addresses(issuers).with_services(meetings)
             for name, spec in self.stack.functions.items()
         }
         for name, spec in self.stack.functions.items():
@@ -209,6 +219,13 @@ class Cloud:
             gateway.mount(path, topics.page)
         return topics
 
+    def _chime_service(self, gateway: Gateway, messaging: Messaging) -> Chime:
+        chime = Chime(messaging, self.api_url, self._settings.log)
+        gateway.mount(CHIME_PREFIX, chime.serve)
+        for path in (MEETINGS_PATH, MEETINGS_JSON_PATH):
+            gateway.mount(path, MeetingsPage(chime, self.api_url).serve)
+        return chime
+
     def _open(self, gateway: Gateway) -> None:
         """Serve the stack; the issuer's URL, which tokens and authorizers carry, holds the port."""
         audiences = [name for item in self.stack.authorizers.values() for name in item.audience]
@@ -229,22 +246,19 @@ class Cloud:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._schedules is not None:
-            await self._schedules.stop()
-        if self._sockets is not None:
-            await self._sockets.stop()
+        for before in (self._schedules, self._sockets, self._chime):
+            if before is not None:
+                await before.stop()
         if self._gateway is not None:
             await self._gateway.close()
-        if self._stripe is not None:
-            await self._stripe.stop()
         if self._storage is not None:
             await self._storage.scanner.stop()
-        if self._mail is not None:
-            self._mail.close()
-        if self._topics is not None:
-            self._topics.close()
-        if self._messaging is not None:
-            await self._messaging.stop()
+        for mail in (self._mail, self._topics):
+            if mail is not None:
+                mail.close()
+        for after in (self._stripe, self._messaging):
+            if after is not None:
+                await after.stop()
         await asyncio.gather(*(pool.stop() for pool in self._pools.values()))
 
     async def invoke(self, function: str, payload: object) -> InvokeResult:
@@ -280,6 +294,12 @@ class Cloud:
         return self._storage.scanner
 
     @property
+    def meeting_faults(self) -> MeetingFaults:
+        """What may go wrong with the events of meetings, of a cloud that has been started."""
+        assert self._chime is not None
+        return self._chime.faults
+
+    @property
     def stripe(self) -> StripeControl:
         """The controls of Stripe, of a cloud that has been started."""
         assert self._stripe is not None
@@ -312,6 +332,7 @@ class RunningCloud:
         self.issuer = cloud.issuer
         self.stack = cloud.stack
         self.bus_faults = cloud.messaging.faults
+        self.meeting_faults = cloud.meeting_faults
         self.stripe = cloud.stripe
         self.scanner = cloud.scanner
 

@@ -1,0 +1,1 @@
+"""Amazon Chime SDK Meetings on this machine: its API, its events, and a media server that carries sound and picture."""

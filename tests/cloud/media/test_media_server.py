@@ -172,3 +172,25 @@ def test_events_may_be_repeated_late_and_out_of_order(app: MeetingApp) -> None:
     wait_until(lambda: len(app.kinds(meeting)) == 12)
     assert sorted(set(app.kinds(meeting))) == ["AttendeeAdded", "MeetingEnded", "MeetingStarted"]
     assert app.kinds(meeting, RULED) == ["MeetingStarted", "AttendeeAdded", "AttendeeAdded", "MeetingEnded"]
+
+
+def test_who_was_cut_and_comes_back_at_once_was_dropped_in_between(app: MeetingApp) -> None:
+    meeting, customer, mechanic = pair(app)
+
+    async def come_back() -> None:
+        async with Caller(meeting, mechanic) as other:
+            async with Caller(meeting, customer) as one:
+                await one.hears()
+                url = f"{app.cloud.api_url}/_dev/meetings/cut/{customer['AttendeeId']}"
+                async with httpx.AsyncClient(headers={"Origin": app.cloud.api_url}) as http:
+                    assert (await http.post(url)).status_code == 303
+            async with Caller(meeting, customer) as again:
+                await asyncio.gather(again.hears(), other.hears())
+
+    asyncio.run(come_back())
+    wait_until(lambda: app.kinds(meeting).count("AttendeeLeft") == 2)
+    details = [each["detail"] for each in app.read(GIVEN) if each["detail"]["meetingId"] == meeting["MeetingId"]]
+    came = [each["eventType"] for each in details if each.get("attendeeId") == customer["AttendeeId"]]
+    assert [each.removeprefix("chime:Attendee") for each in came if "Video" not in each] == [
+        *("Added", "Joined", "Dropped", "Joined", "Left")
+    ]

@@ -152,6 +152,9 @@ class CallServer:
         if self._legs.get(leg.attendee.attendee_id) is not leg or leg.meeting.ended_at is not None:
             return
         leg.up = True
+        for earlier in self._of_the_same(leg):  # a second place in the meeting, which Chime allows: one talks at a time
+            self._meetings.leave(earlier.meeting, earlier.attendee, time.time())
+            self._hang_up(earlier, "elsewhere")
         self._meetings.join(leg.meeting, leg.attendee, time.time())
         self._wants_key(leg)
         self._tell_all()
@@ -182,6 +185,14 @@ class CallServer:
             each
             for each in self._legs.values()
             if each.meeting is leg.meeting and each.attendee.external_id != leg.attendee.external_id
+        ]
+
+    def _of_the_same(self, leg: Leg) -> list[Leg]:
+        who = leg.attendee.external_id
+        return [
+            each
+            for each in self._legs.values()
+            if each is not leg and each.meeting is leg.meeting and each.attendee.external_id == who
         ]
 
     def _wants_key(self, leg: Leg) -> None:

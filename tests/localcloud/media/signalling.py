@@ -16,7 +16,6 @@ from localcloud.media.call_server import CallServer, Leg, Why
 from localcloud.media.meetings import Attendee, Meeting
 
 PROTOCOL: Final = "autodoctor-local"
-_HEARTBEAT_SECONDS: Final = 5.0
 _LARGEST_BYTES: Final = 256 * 1024
 
 
@@ -78,4 +77,4 @@ async def refused(socket: web.WebSocketResponse) -> None:
 
 def socket_of_a_page() -> web.WebSocketResponse:
     """A WebSocket that speaks this protocol."""
-    return web.WebSocketResponse(protocols=[PROTOCOL], heartbeat=_HEARTBEAT_SECONDS, max_msg_size=_LARGEST_BYTES)
+    return web.WebSocketResponse(protocols=[PROTOCOL], max_msg_size=_LARGEST_BYTES)  # packets say who is there

@@ -57,6 +57,7 @@ class CallServer:
         self._log = log
         self._legs: dict[str, Leg] = {}
         self._tasks: set[asyncio.Task[object]] = set()
+        self._looked_at = 0.0
 
     def load(self) -> None:
         """Load aiortc in another thread, so that the first to join does not wait for it."""
@@ -69,8 +70,11 @@ class CallServer:
             self.look(time.time())
 
     def look(self, now: float) -> None:
-        """Count what came since the last look, and drop who is silent."""
+        """Count what came since the last look, and drop who is silent: a server that was stalled has heard nobody."""
+        stalled = now - self._looked_at - _LOOK_SECONDS if self._looked_at else 0.0
+        self._looked_at = now
         for leg in list(self._legs.values()):
+            leg.attendee.last_packet_at += max(0.0, stalled)
             self._meetings.hears(leg.attendee, leg.frames - leg.counted, now)
             leg.counted = leg.frames
             if leg.attendee.video and now - leg.picture_at > _VIDEO_SECONDS:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from localcloud.services.cloud import InvokeResult, UnknownFunction
+from localcloud.services.invocation import InvokeResult, UnknownFunction
 from support.cloud.engine import ENGINE_TEMPLATE, Engine, wait_until_printed
 
 

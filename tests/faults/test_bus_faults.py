@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from localcloud.messaging.bus_faults import Mode
-from localcloud.services.cloud import InvokeResult
+from localcloud.services.invocation import InvokeResult
 from support.account import Caller
 from support.cloud.dev_process import eventually
 from support.events.feed_client import FeedClient

@@ -96,7 +96,12 @@ INSERT INTO mail_deliveries (event_id, user_id, claim_id, kind, state, address_h
 VALUES (new_id(), %(user)s, new_id(), 'session_cancelled', 'claimed', sha256('a'));
 INSERT INTO mail_suppressions (address_hash, reason, at, feedback) VALUES (sha256('a'), 'bounce', now(), '{}');
 INSERT INTO notification_locales (user_id, locale) VALUES (%(user)s, 'de');
-INSERT INTO notification_preferences (user_id, kind, email, in_app) VALUES (%(user)s, 'session_cancelled', true, true);
+INSERT INTO notification_preferences (user_id, kind, email, in_app, push)
+VALUES (%(user)s, 'session_cancelled', true, true, true);
+INSERT INTO push_subscriptions (user_id, endpoint, public_key, secret)
+VALUES (%(user)s, 'https://push.example/a', decode(repeat('04', 65), 'hex'), decode(repeat('04', 16), 'hex'));
+INSERT INTO push_deliveries (subscription_id, event_id, topic, kind)
+SELECT id, new_id(), new_id(), 'message_waiting' FROM push_subscriptions;
 INSERT INTO realtime_tickets (ticket_hash, user_id, groups, expires_at) VALUES ('', %(user)s, '{customers}', now());
 INSERT INTO realtime_connections (connection_id, user_id, groups, since, expires_at)
 VALUES ('connection', %(user)s, '{customers}', 0, now());

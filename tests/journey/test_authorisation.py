@@ -202,6 +202,12 @@ ROUTES = {
     "choose one's wishes": Route(
         "PUT", "/api/notifications/preferences", live, EVERYBODY, lambda _session: {"locale": "es"}
     ),
+    "see one's browsers": Route("GET", "/api/push/subscriptions", live, EVERYBODY),
+    "be called by no browser": Route("POST", "/api/push/subscriptions", live, dict.fromkeys(EVERYBODY, 422)),
+    "end another's browser": Route(
+        "POST", "/api/push/subscriptions/{session}/end", live, dict.fromkeys(EVERYBODY, 404)
+    ),
+    "try one's browsers": Route("POST", "/api/push/test", live, EVERYBODY),
     "see one's credits": Route("GET", "/api/customer/credits", live, ANY_CUSTOMER),
     "grant credits": Route(
         "POST",

@@ -196,7 +196,7 @@ def invoke(
     """Run one function on one event and print its answer."""
     from localcloud.commands import access
     from localcloud.commands.system import Options
-    from localcloud.services.cloud import UnknownFunction
+    from localcloud.services.invocation import UnknownFunction
 
     with _failures_explained():
         payload = _event(event) if event else {}

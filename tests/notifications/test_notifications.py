@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from autodoctor.ids import new_id
-from autodoctor.notifications.kinds import Kind
+from autodoctor.notifications.kinds import PUSHED, CallKind, Kind
 from localcloud.database.postgres import Database
 from support.events.mail_env import MailEnv, open_mail_env, payout
 from support.lambda_event import Answer, call, claims, event, loaded
@@ -170,16 +170,22 @@ def test_a_mechanic_reads_of_payouts(inbox: Inbox, customer: UUID) -> None:
     assert (entry["title"], entry["text"]) == ("Payout sent", "$20.99 is on its way to your account.")
 
 
-def test_by_default_everything_is_told_both_ways_in_english(inbox: Inbox, customer: UUID) -> None:
-    assert inbox.ask(customer, CHOSEN).json == {
-        "locale": "en",
-        "preferences": [{"kind": kind, "email": True, "inApp": True} for kind in Kind],
-    }
+def test_by_default_everything_is_told_in_every_way_it_has_in_english(inbox: Inbox, customer: UUID) -> None:
+    written = [{"kind": kind, "email": True, "inApp": True, "push": True if kind in PUSHED else None} for kind in Kind]
+    called = [{"kind": kind, "email": None, "inApp": None, "push": True} for kind in CallKind]
+    assert inbox.ask(customer, CHOSEN).json == {"locale": "en", "preferences": [*written, *called]}
+
+
+def test_a_way_that_is_not_named_stays(inbox: Inbox, customer: UUID) -> None:
+    inbox.ask(customer, CHOOSE, {"preferences": [{"kind": "quote_given", "push": False}]})
+    inbox.ask(customer, CHOOSE, {"preferences": [{"kind": "quote_given", "email": False}]})
+    chosen = {each["kind"]: each for each in inbox.ask(customer, CHOSEN).json["preferences"]}
+    assert chosen["quote_given"] == {"kind": "quote_given", "email": False, "inApp": True, "push": False}
 
 
 def test_what_is_chosen_stays_and_what_is_not_named_too(inbox: Inbox, customer: UUID) -> None:
-    quiet = {"kind": "request_received", "email": False, "inApp": True}
-    silent = {"kind": "session_completed", "email": False, "inApp": False}
+    quiet = {"kind": "request_received", "email": False, "inApp": True, "push": None}
+    silent = {"kind": "session_completed", "email": False, "inApp": False, "push": None}
     first = inbox.ask(customer, CHOOSE, {"locale": "es", "preferences": [quiet]}).json
     assert first == inbox.ask(customer, CHOSEN).json
     second = inbox.ask(customer, CHOOSE, {"preferences": [silent]}).json
@@ -187,7 +193,7 @@ def test_what_is_chosen_stays_and_what_is_not_named_too(inbox: Inbox, customer: 
     assert second["locale"] == "es"
     chosen = {each["kind"]: each for each in second["preferences"]}
     assert (chosen["request_received"], chosen["session_completed"]) == (quiet, silent)
-    assert chosen["payout_sent"] == {"kind": "payout_sent", "email": True, "inApp": True}
+    assert chosen["payout_sent"] == {"kind": "payout_sent", "email": True, "inApp": True, "push": None}
     again = inbox.ask(customer, CHOOSE, {"preferences": [{**silent, "email": True}]}).json
     assert {each["kind"]: each for each in again["preferences"]}["session_completed"]["email"] is True
     assert inbox.ask(new_id(), CHOSEN).json["locale"] == "en"
@@ -206,7 +212,8 @@ def test_the_language_chosen_is_that_of_the_entries(inbox: Inbox, customer: UUID
         ({"locale": "../en"}, "/locale"),
         ({"preferences": [{"kind": "weather", "email": True, "inApp": True}]}, "/preferences/0/kind"),
         ({"preferences": [{"kind": "payout_sent", "email": "yes", "inApp": True}]}, "/preferences/0/email"),
-        ({"preferences": [{"kind": "payout_sent", "email": True}]}, "/preferences/0/inApp"),
+        ({"preferences": [{"kind": "payout_sent", "push": True}]}, "/preferences/0"),
+        ({"preferences": [{"kind": "message_waiting", "email": False}]}, "/preferences/0"),
         ({"preferences": [{"kind": "payout_sent", "email": True, "inApp": True}] * 2}, ""),
     ],
 )

@@ -35,6 +35,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "room": "db errors events events.feed observability settings web",
     "describe": "admin domain errors events room web",
     "notifications": "db errors events ids observability printable sessions settings web",
+    "push": "aws db errors events ids notifications observability sessions settings web",
     "payments.checkout": "db deadline errors ids observability payments.ledger payments.stripe sessions settings web",
     "payments.losses": "db deadline domain ids payments.ledger payments.stripe web",
     "quotes": "db errors ids payments.ledger sessions web",

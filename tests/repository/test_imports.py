@@ -33,6 +33,7 @@ BUDGET = {
     "analytics": COMMON,
     "notify": COMMON | {"jinja2", "markupsafe"},
     "notifications": COMMON,
+    **dict.fromkeys(("push", "subscriptions"), COMMON | {"_cffi_backend", "cryptography"}),
     "mail_feedback": COMMON,
     "attachments": COMMON,
     "scans": COMMON,

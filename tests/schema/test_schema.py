@@ -55,7 +55,9 @@ MAY_INSERT = {
     "end_explanations": {"session_id", "actor_id", "text"},
     "notifications": {"user_id", "event_id", "kind", "session_id", "checkout_id", "data", "created_at"},
     "mail_deliveries": {"event_id", "user_id", "claim_id", "kind", "state", "error", "address_hash", "settled_at"},
-    "notification_preferences": {"user_id", "kind", "email", "in_app"},
+    "notification_preferences": {"user_id", "kind", "email", "in_app", "push"},
+    "push_subscriptions": {"user_id", "endpoint", "public_key", "secret"},
+    "push_deliveries": {"subscription_id", "event_id", "topic", "kind"},
     "notification_locales": {"user_id", "locale"},
     "admin_changes": {"id", "actor_id", "kind", "subject", "changed", "before", "after"},
     "mechanics": {"user_id", "name", "email", "workshop_id", *CHANGE},
@@ -106,7 +108,9 @@ MAY_UPDATE = {
     "session_assignments": {"status", "mechanic_id", "offer_expires_at", "actor", "actor_id", "change_data"},
     "notifications": {"read_at"},
     "mail_deliveries": {"claim_id", "claimed_at", "state", "message_id", "error", "address_hash", "settled_at"},
-    "notification_preferences": {"email", "in_app", "updated_at"},
+    "notification_preferences": {"email", "in_app", "push", "updated_at"},
+    "push_subscriptions": {"user_id", "public_key", "secret", "made_at", "called_at"},
+    "push_deliveries": {"withdrawn_at"},
     "notification_locales": {"locale", "updated_at"},
     "mechanics": {"available_until", "name", "email", "workshop_id", "status", *CHANGE},
     "workshops": {"name", *CHANGE},
@@ -153,7 +157,12 @@ MAY_UPDATE = {
     "health_alerts": {"severity", "facts", "cleared_at", "opened_notified_at", "cleared_notified_at", "claimed_until"},
     "schedule_runs": {"started_at", "finished_at", "failed"},
 }
-MAY_DELETE = dict.fromkeys(("idempotency_keys", "realtime_tickets", "realtime_connections", "feed", "settlements_due"))
+MAY_DELETE = dict.fromkeys(
+    (
+        *("idempotency_keys", "realtime_tickets", "realtime_connections", "feed", "settlements_due"),
+        *("push_subscriptions", "push_deliveries"),
+    )
+)
 
 
 def quoted(text: str) -> set[str]:

@@ -113,11 +113,15 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
     told = {*of_sessions, *of_money, *of_quotes, *of_notes}
     assert rules["NotifyRule"]["EventPattern"]["source"] == ["autodoctor"]
     assert set(rules["NotifyRule"]["EventPattern"]["detail-type"]) == told
+    requests = ("queued", "offered", "opened", "accepted", "declined", "cancelled", "expired")
+    calls = {*(f"assignment.{each}" for each in requests), "session.pending", "session.waiting"}
+    assert rules["PushRule"]["EventPattern"]["source"] == ["autodoctor"]
+    assert set(rules["PushRule"]["EventPattern"]["detail-type"]) == {*calls, "message.posted", "quote.given"}
     assert rules["SettleRule"]["EventPattern"] == {
         "source": ["autodoctor"],
         "detail-type": ["session.ended", "session.expired"],
     }
-    for name in ("FeedRule", "NotifyRule", "SettleRule"):
+    for name in ("FeedRule", "NotifyRule", "PushRule", "SettleRule"):
         assert rules[name]["EventBusName"] == {"Ref": "EventBus"}
     assert "EventBusName" not in rules["MailFeedbackRule"]  # SES reports to the default bus only
     assert rules["MailFeedbackRule"]["EventPattern"]["source"] == ["aws.ses"]

@@ -50,18 +50,23 @@ def test_whatever_is_installed_is_pinned(pinned: dict[str, str]) -> None:
     assert {name: version for name, version in installed.items() if pinned.get(name) != version} == {}
 
 
-def test_what_is_deployed_is_what_was_tested(root: Path, pinned: dict[str, str]) -> None:
-    deployed = requirements(root / "layers/shared/requirements.txt")
+LAYERS = ("shared", "push")
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_what_is_deployed_is_what_was_tested(root: Path, pinned: dict[str, str], layer: str) -> None:
+    deployed = requirements(root / f"layers/{layer}/requirements.txt")
     assert deployed.items() <= pinned.items()
 
 
-def test_functions_bring_nothing_that_the_layer_does_not(root: Path) -> None:
+def test_functions_bring_nothing_that_the_layers_do_not(root: Path) -> None:
     """SAM would install what such a file names into the function's package, untested by the rest of this module."""
     assert list((root / "functions").glob("*/requirements.txt")) == []
 
 
-def test_a_requirements_file_names_everything_that_will_be_installed(root: Path) -> None:
-    named = set(requirements(root / "layers/shared/requirements.txt"))
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_requirements_file_names_everything_that_will_be_installed(root: Path, layer: str) -> None:
+    named = set(requirements(root / f"layers/{layer}/requirements.txt"))
     for name in named:
         needed = map(Requirement, metadata.requires(name) or [])
         missing = {
@@ -75,14 +80,14 @@ def test_a_requirements_file_names_everything_that_will_be_installed(root: Path)
 def test_layer_functions_and_wheels_agree_on_architecture_and_python(
     resources: Document, functions: Document, project: Document, root: Path
 ) -> None:
-    layer = resources["SharedLayer"]
     architecture = {"Ref": "Architecture"}
-    assert layer["Properties"]["CompatibleArchitectures"] == [architecture]
-    assert layer["Metadata"]["BuildArchitecture"] == architecture
     assert all(function["Architectures"] == [architecture] for function in functions.values())
     version = (root / ".python-version").read_text(encoding="utf-8").strip()
-    assert layer["Metadata"]["BuildMethod"] == f"python{version}"
-    assert layer["Properties"]["CompatibleRuntimes"] == [f"python{version}"]
+    for layer in (resources["SharedLayer"], resources["PushLayer"]):
+        assert layer["Properties"]["CompatibleArchitectures"] == [architecture]
+        assert layer["Metadata"]["BuildArchitecture"] == architecture
+        assert layer["Metadata"]["BuildMethod"] == f"python{version}"
+        assert layer["Properties"]["CompatibleRuntimes"] == [f"python{version}"]
     assert project["project"]["requires-python"] == f">={version}"
 
 
@@ -101,5 +106,5 @@ def test_the_bytecode_layer_is_made_of_the_shared_layer_and_laid_over_it(
 
 
 def test_no_package_host_stands_in_the_pins(root: Path) -> None:
-    for name in ("pyproject.toml", "layers/shared/requirements.txt"):
+    for name in ("pyproject.toml", *(f"layers/{layer}/requirements.txt" for layer in LAYERS)):
         assert "://" not in (root / name).read_text(encoding="utf-8"), name

@@ -20,7 +20,7 @@ EVERYTHING = {
     "ec2:UnassignPrivateIpAddresses": "checked by Lambda for *",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-CONSUMED = ("FeedQueue", "NotifyQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue", "DeliverQueue")
+CONSUMED = ("FeedQueue", "NotifyQueue", "PushQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue", "DeliverQueue")
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PUSHING = {"execute-api:ManageConnections"}
 PUBLISHING = {"events:DescribeEventBus", "events:PutEvents"}
@@ -58,6 +58,8 @@ READERS = {
     *("IntakeFunction", "StripeWebhookFunction", "CheckoutFunction", "ConnectFunction", "PayoutsFunction"),
     "ReconcileFunction",
 }
+# Of the secret of Web Push.
+CALLERS = {"PushFunction", "SubscriptionsFunction"}
 # Beyond its own log and its own secret.
 OWN_GRANTS = {
     **dict.fromkeys(PUBLISHERS, PUBLISHING),
@@ -69,6 +71,7 @@ OWN_GRANTS = {
     "DeliverFunction": CONSUME | PUSHING,
     "BroadcastFunction": CONSUME | PUSHING,
     "NotifyFunction": {*CONSUME, "ses:SendEmail"},
+    "PushFunction": CONSUME,
     "MailFeedbackFunction": CONSUME,
     "AttachmentsFunction": {"s3:PutObject", "s3:GetObject"},
     "ScansFunction": CONSUME | {"sqs:SendMessage", "s3:DeleteObject"},
@@ -174,6 +177,7 @@ def test_a_function_may_do_what_is_stated_and_reads_only_its_own_secret(
         if "VpcConfig" in function:
             own = function["Environment"]["Variables"]["DATABASE_SECRET_ARN"]
             more = [{"Ref": "StripeSecretArn"}] if name in READERS else []
+            more += [{"Ref": "VapidSecret"}] if name in CALLERS else []
             if "APP_SECRET_ARN" in function["Environment"]["Variables"]:  # it gives the role that password
                 more.append(function["Environment"]["Variables"]["APP_SECRET_ARN"])
             assert grants.pop("secretsmanager:GetSecretValue") == [own, *more], name
@@ -199,6 +203,11 @@ def test_only_what_changes_sessions_or_relays_puts_events_and_on_our_bus_only(
 def test_only_what_reads_the_secret_of_stripe_is_told_which_it_is(functions: Document) -> None:
     told = {name for name, each in functions.items() if "STRIPE_SECRET_ARN" in each["Environment"]["Variables"]}
     assert told == READERS
+
+
+def test_only_what_calls_browsers_is_told_the_secret_of_web_push(functions: Document) -> None:
+    told = {name for name, each in functions.items() if "VAPID_SECRET_ARN" in each["Environment"]["Variables"]}
+    assert told == CALLERS
 
 
 def test_only_the_feed_and_the_room_write_to_connections_and_only_of_our_stage(

@@ -10,7 +10,19 @@ from datetime import UTC, datetime
 from typing import Literal
 
 type Kind = Literal[
-    "request", "invoke", "schedule", "bus", "queue", "dead", "log", "metric", "socket", "stripe", "mail", "cloud"
+    "request",
+    "invoke",
+    "schedule",
+    "bus",
+    "queue",
+    "dead",
+    "log",
+    "metric",
+    "socket",
+    "stripe",
+    "mail",
+    "push",
+    "cloud",
 ]
 
 _EMF_ROOT = "_aws"

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcloud.compute.environment import Databases, launch_of
+from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.pools import FunctionPool, Throttled
 from localcloud.compute.reload import reload_on_change
 from localcloud.gateway.http_api import Gateway
@@ -35,9 +35,13 @@ from localcloud.messaging.messaging import Messaging
 from localcloud.messaging.schedules import Schedules
 from localcloud.services.dev_page import PATH as DEV_PATH
 from localcloud.services.dev_page import DevPage
+from localcloud.services.invocation import InvokeResult, UnknownFunction
 from localcloud.services.mail import PREFIX as MAIL_PREFIX
 from localcloud.services.mail import MailService
 from localcloud.services.mail_page import JSON_PATH, PATH, MailPage
+from localcloud.services.push_service import PREFIX as PUSH_PREFIX
+from localcloud.services.push_service import SECRET as VAPID_SECRET
+from localcloud.services.push_service import PushService
 from localcloud.services.room_page import PATH as ROOMS_PATH
 from localcloud.services.room_page import RoomPage
 from localcloud.services.topics import JSON_PATH as ALERTS_JSON_PATH
@@ -89,27 +93,6 @@ class CloudSettings:
     sockets_url: str = ""
 
 
-@dataclass(frozen=True)
-class InvokeResult:
-    """The result of a direct invocation: `status` is 200, or 429 when throttled, as with Lambda's Invoke.
-
-    `error` is None, `Unhandled` (the function raised), `Sandbox.Timedout` or `Runtime.ExitError`; `payload`
-    is the answer or describes the error; `log` holds the last printed lines.
-    """
-
-    status: int
-    payload: object
-    log: tuple[str, ...]
-    error: str | None = None
-
-
-class UnknownFunction(Exception):
-    """The template has no such function."""
-
-    def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"the template has no function {name}; it has {', '.join(known)}")
-
-
 class Cloud:
     """One running stack. Start and stop it on one event loop."""
 
@@ -128,6 +111,7 @@ class Cloud:
         self._storage: S3Service | None = None
         self._stripe: StripeService | None = None
         self._chime: Chime | None = None
+        self._push: PushService | None = None
         self.api_url = ""
         self.issuer: Issuer
         self.stack: Stack
@@ -146,7 +130,9 @@ class Cloud:
         self.stack = with_local_addresses(self.stack, settings.sockets_url or self.api_url)
         self._stripe = StripeService(settings.data_dir, settings.sockets_url or self.api_url, settings.log)
         self._gateway.mount(STRIPE_PREFIX, self._stripe.serve)
-        self._pools.update(self._function_pools(self._stripe.control.environment()))
+        self._push = PushService(settings.data_dir, settings.sockets_url or self.api_url, settings.log)
+        self._gateway.mount(PUSH_PREFIX, self._push.serve)
+        self._pools.update(self._function_pools(self._stripe.control.environment(), self._push))
         self._messaging = Messaging(
             self.stack.events, settings.data_dir, self._pools, settings.longest_redelivery_seconds, settings.log
         )
@@ -182,10 +168,10 @@ class Cloud:
         if settings.reload:
             self._in_background("reloading", reload_on_change(self._pools, settings.template, settings.log))
 
-    def _function_pools(self, stripe: Mapping[str, str]) -> dict[str, FunctionPool]:
+    def _function_pools(self, stripe: Mapping[str, str], push: PushService) -> dict[str, FunctionPool]:
         """The pools of all functions. Their environment contains our port, so we must be listening already.
 
-        Only the functions that the template lets read Stripe's secret get its keys.
+        Only the functions that the template lets read a secret of Stripe's or of Web Push get its keys.
         """
         settings = self._settings
         databases = Databases(settings.app_database_url, settings.owner_database_url)
@@ -199,6 +185,8 @@ class Cloud:
         for name, spec in self.stack.functions.items():
             if STRIPE_SECRET in spec.environment:
                 launches[name] = launches[name].with_services(stripe)
+            if VAPID_SECRET in spec.environment:
+                launches[name] = launches[name].with_services(push.environment(spec.environment))
         return {
             name: FunctionPool(spec, launches[name], settings.max_processes, self._traces)
             for name, spec in self.stack.functions.items()
@@ -300,10 +288,22 @@ class Cloud:
         return self._chime.faults
 
     @property
+    def push(self) -> PushService:
+        """The push service, of a cloud that has been started."""
+        assert self._push is not None
+        return self._push
+
+    @property
     def stripe(self) -> StripeControl:
         """The controls of Stripe, of a cloud that has been started."""
         assert self._stripe is not None
         return self._stripe.control
+
+    def launch(self, function: str) -> Launch:
+        """How a function's processes are started. Raises UnknownFunction."""
+        if function not in self._pools:
+            raise UnknownFunction(function, sorted(self._pools))
+        return self._pools[function].launch
 
     def _in_background(self, name: str, work: Coroutine[None, None, None]) -> None:
         def report(task: asyncio.Task[None]) -> None:
@@ -335,6 +335,7 @@ class RunningCloud:
         self.meeting_faults = cloud.meeting_faults
         self.stripe = cloud.stripe
         self.scanner = cloud.scanner
+        self.push = cloud.push
 
     @property
     def realtime_url(self) -> str:
@@ -349,6 +350,10 @@ class RunningCloud:
             return self._cloud.messaging.bus.put(events)
 
         return asyncio.run_coroutine_threadsafe(put(), self._loop).result()
+
+    def launch(self, function: str) -> Launch:
+        """How a function's processes are started. Raises UnknownFunction."""
+        return self._cloud.launch(function)
 
     def depth(self, queue: str) -> Depth:
         """Count the messages of a queue, by name or logical id. Raises NoSuchQueue."""

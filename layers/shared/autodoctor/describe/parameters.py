@@ -18,6 +18,7 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "workshopId": ("The workshop.", _UUID),
     "payoutId": ("From the list of payouts.", _UUID),
     "notificationId": ("From the list of notifications.", _UUID),
+    "subscriptionId": ("From the list of browsers, or from subscribing.", _UUID),
     "code": ("The code of the plan or pack.", _CODE),
     "queue": ("Its name, from the list.", {"type": "string", "pattern": "^[A-Za-z0-9]+$"}),
     "slug": ("Last part of a problem's `type`.", {"type": "string", "pattern": "^[a-z0-9-]+$"}),

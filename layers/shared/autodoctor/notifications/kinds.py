@@ -31,6 +31,18 @@ class Kind(StrEnum):
     QUOTE_APPROVED = "quote_approved"
 
 
+class CallKind(StrEnum):
+    """What calls a user at once and leaves nothing behind: sent by Web Push only."""
+
+    REQUEST_WAITING = "request_waiting"
+    REQUEST_OFFERED = "request_offered"
+    MESSAGE_WAITING = "message_waiting"
+
+
+PUSHED: Final = frozenset({*CallKind, Kind.MECHANIC_ASSIGNED, Kind.QUOTE_GIVEN})
+"""The kinds that are sent by Web Push."""
+
+
 class TranscriptLine(ResponseModel):
     """A message of a room, as a transcript has it.
 
@@ -67,6 +79,9 @@ class Facts(ResponseModel):
         earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
         bought: what a payment was for: session or credits.
         confirm_url: the link that confirms an address.
+        urgent: whether the customer calls it urgent.
+        pays_cents: what a completed session pays its mechanic, in cents of the currency.
+        from_customer: whether it is the customer who wrote.
         refunded: whether a payment is refunded in full; if not, an operator looks at it.
     """
 
@@ -103,6 +118,9 @@ class Facts(ResponseModel):
     workshop: str | None = None
     quote_id: UUID | None = None
     confirm_url: str | None = None
+    urgent: bool | None = None
+    pays_cents: int | None = None
+    from_customer: bool | None = None
 
 
 _KEPT: Final[dict[Kind, set[str]]] = {

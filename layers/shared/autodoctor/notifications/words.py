@@ -52,7 +52,7 @@ def instant(locale: str, at: datetime) -> str:
 def phrases(locale: str, facts: Facts) -> dict[str, str]:
     """Phrases made of the facts, to be put into a message; a missing fact has none."""
     words = catalogue(locale)
-    found = {name: value for name in ("name", "mechanic") if (value := getattr(facts, name)) is not None}
+    found = {name: value for name in ("name", "mechanic", "vehicle") if (value := getattr(facts, name)) is not None}
     if facts.session_type is not None:
         found["session_type"] = words[f"session_type.{facts.session_type}"]
     if facts.duration_seconds is not None:
@@ -72,6 +72,7 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
         found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
     found |= _given_back(words, facts, found)
+    found |= _calling(locale, facts)
     found |= _instants(locale, facts)
     if facts.earned_for is not None:
         found["earned"] = words[f"earned.{facts.earned_for}"].format_map(found)
@@ -86,6 +87,20 @@ def _given_back(words: Mapping[str, str], facts: Facts, found: Mapping[str, str]
         for name, actor in actors.items()
         if actor is not None
     }
+
+
+def _calling(locale: str, facts: Facts) -> dict[str, str]:
+    """What a call says of a request, and of who wrote."""
+    words, found = catalogue(locale), {}
+    if facts.urgent is not None:
+        found["urgency"] = words["urgency.urgent"] if facts.urgent else ""
+    if facts.pays_cents is not None and facts.currency is not None:
+        pays = money(locale, facts.pays_cents, facts.currency)
+        found["worth"] = words["worth.paid" if facts.pays_cents else "worth.free"].format(pays=pays)
+    if facts.from_customer is not None:
+        mechanic = facts.mechanic or words["writer.mechanic"]
+        found["writer"] = words["writer.customer"] if facts.from_customer else mechanic
+    return found
 
 
 def _instants(locale: str, facts: Facts) -> dict[str, str]:

@@ -35,7 +35,10 @@ SELECT jsonb_build_object(
   'notifications', (SELECT coalesce(jsonb_agg(to_jsonb(n) - '{user_id,event_id}'::text[] ORDER BY n.id), '[]')
                       FROM notifications n WHERE n.user_id = m.user_id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
-                    FROM notification_preferences p WHERE p.user_id = m.user_id)
+                    FROM notification_preferences p WHERE p.user_id = m.user_id),
+  'calledBrowsers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                       'endpoint', p.endpoint, 'since', p.made_at, 'lastCalledAt', p.called_at) ORDER BY p.id), '[]')
+                       FROM push_subscriptions p WHERE p.user_id = m.user_id)
 ) AS document
   FROM mechanics m WHERE m.user_id = %(user_id)s
 """

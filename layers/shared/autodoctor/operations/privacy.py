@@ -59,6 +59,9 @@ SELECT jsonb_build_object(
                FROM quotes q JOIN intakes i ON i.id = q.session_id WHERE i.customer_id = c.id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')
                     FROM notification_preferences p WHERE p.user_id = c.user_id),
+  'calledBrowsers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                       'endpoint', p.endpoint, 'since', p.made_at, 'lastCalledAt', p.called_at) ORDER BY p.id), '[]')
+                       FROM push_subscriptions p WHERE p.user_id = c.user_id),
   'oldSystem', (SELECT coalesce(jsonb_agg(jsonb_build_object('table', r.table_name, 'row', r.content)
                                           ORDER BY r.table_name, r.row_key), '[]')
                   FROM legacy_rows r

@@ -130,17 +130,19 @@ CREATE TABLE notification_preferences (
   kind        text NOT NULL,
   email       boolean NOT NULL,
   in_app      boolean NOT NULL,
+  push        boolean NOT NULL,
   updated_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (user_id, kind)
 );
-COMMENT ON TABLE notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through both.';
-COMMENT ON COLUMN notification_preferences.kind IS 'As in notifications.';
+COMMENT ON TABLE notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through all that it has.';
+COMMENT ON COLUMN notification_preferences.kind IS 'One of the kinds in autodoctor.notifications.kinds.';
 COMMENT ON COLUMN notification_preferences.email IS 'Whether by e-mail.';
 COMMENT ON COLUMN notification_preferences.in_app IS 'Whether in the application.';
+COMMENT ON COLUMN notification_preferences.push IS 'Whether by Web Push, to the browsers that asked for it.';
 COMMENT ON COLUMN notification_preferences.updated_at IS 'When it was last set.';
 GRANT SELECT,
-      INSERT (user_id, kind, email, in_app),
-      UPDATE (email, in_app, updated_at)
+      INSERT (user_id, kind, email, in_app, push),
+      UPDATE (email, in_app, push, updated_at)
   ON notification_preferences TO autodoctor_app;
 
 CREATE TABLE notification_locales (

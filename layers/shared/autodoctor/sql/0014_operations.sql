@@ -380,6 +380,7 @@ BEGIN
   DELETE FROM notifications WHERE user_id = customer_user;
   DELETE FROM notification_preferences WHERE user_id = customer_user;
   DELETE FROM notification_locales WHERE user_id = customer_user;
+  DELETE FROM push_subscriptions WHERE user_id = customer_user;
   DELETE FROM idempotency_keys WHERE user_id = customer_user;
   DELETE FROM realtime_tickets WHERE user_id = customer_user;
   DELETE FROM realtime_connections WHERE user_id = customer_user;
@@ -424,6 +425,7 @@ BEGIN
   DELETE FROM notifications WHERE user_id = mechanic_user;
   DELETE FROM notification_preferences WHERE user_id = mechanic_user;
   DELETE FROM notification_locales WHERE user_id = mechanic_user;
+  DELETE FROM push_subscriptions WHERE user_id = mechanic_user;
   DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
   DELETE FROM realtime_connections WHERE user_id = mechanic_user;
   INSERT INTO erasures (user_id, role, erased_by, sessions)

@@ -3,6 +3,7 @@
 import { required, signedIn, signOut } from "./auth.js";
 import { announce, el, every, fill, ready } from "./dom.js";
 import { Feed } from "./feed.js";
+import { keepBeingCalled, leave } from "./push.js";
 
 const LOOK_AGAIN_SECONDS = 15;
 
@@ -38,7 +39,8 @@ export function start(group, tabs) {
     }
   };
 
-  ready("sign-out", signOut);
+  ready("sign-out", () => leave(signOut));
+  keepBeingCalled().catch(() => {}); // the settings page says what is the matter
   addEventListener("hashchange", () => refresh().then(() => main.focus()));
   feed.addEventListener("message", () => {
     banner?.refresh();
@@ -91,5 +93,6 @@ function mark(tabs, current) {
     .filter(([, { hidden }]) => !hidden)
     .map(([name, { title }]) => el("a", { href: `#${name}`, "aria-current": name === current ? "page" : null }, title));
   document.getElementById("tabs").replaceChildren(...links);
-  document.title = `${tabs[current].title} – AutoDoctor`;
+  const counted = document.title.match(/^\(\d+\) /)?.[0] ?? "";
+  document.title = `${counted}${tabs[current].title} – AutoDoctor`;
 }

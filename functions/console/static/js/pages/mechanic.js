@@ -2,6 +2,7 @@
 
 import { get, post } from "../lib/api.js";
 import { announce, duration, el, every, head, money, pill, time } from "../lib/dom.js";
+import { attend, queueIs } from "../parts/attention.js";
 import { messages } from "../parts/messages.js";
 import { quote, quotes } from "../parts/quoting.js";
 import { action, start } from "../lib/shell.js";
@@ -10,6 +11,7 @@ const KINDS = { session: "Session", referral: "Referral", escalation: "Escalatio
 
 async function queue() {
   const [{ assignments, nextCursor }, availability] = await Promise.all([get("/api/mechanic/queue?limit=50"), get("/api/mechanic/availability")]);
+  queueIs(assignments);
   const offers = assignments.filter((each) => each.status === "offered");
   const others = assignments.filter((each) => each.status !== "offered");
   return [
@@ -18,6 +20,7 @@ async function queue() {
     offers.length > 0 && el("section", {}, el("h2", {}, "Asked for you"), offers.map(request)),
     others.length > 0 && el("section", {}, el("h2", {}, `In the queue (${others.length}${nextCursor ? " and more" : ""})`), others.map(request)),
     !assignments.length && el("p.card", {}, "No requests right now. New ones appear here automatically."),
+    el("p.quiet", {}, el("a", { href: "/console/settings.html" }, "Sound, and notifications while this page is closed")),
   ];
 }
 
@@ -48,11 +51,16 @@ function request(each) {
   return el(
     "article.card",
     { "data-assignment": each.assignmentId },
-    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, `${each.sessionType} · ${each.plan}`)),
+    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, each.sessionType)),
     el("p", {}, each.concern),
     el("p.quiet", {}, `${each.customerName}, waiting `, ticking(each.queuedAt, 1), each.offerExpiresAt && [" · yours for ", ticking(each.offerExpiresAt, -1)]),
-    el("p.row", {}, action("Accept", accept, { kind: "primary" }), each.status === "offered" && action("Decline", decline)),
+    el("p.row", {}, action(`Accept · ${worth(each)}`, accept, { kind: "primary" }), each.status === "offered" && action("Decline", decline)),
   );
+}
+
+/** What a request is worth to whoever takes it: the amount, the plan, and the minutes that its price is meant for. */
+function worth({ paysCents, currency, plan, includedMinutes }) {
+  return [paysCents ? money(paysCents, currency) : "no pay", plan, `${includedMinutes} min`].join(", ");
 }
 
 /** A running clock: the time since an instant (1), or until it (-1). */
@@ -119,6 +127,7 @@ const page = start("mechanics", {
   quote: { title: "Quote", show: quote, hidden: true },
 });
 if (page) {
+  attend(page.feed);
   if (location.pathname.includes("/onboarding/") && !location.hash) location.hash = "#earnings";
   document.querySelector("active-session-banner").addEventListener("autodoctor:ended", () => {
     announce("The session has ended.");

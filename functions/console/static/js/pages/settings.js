@@ -1,13 +1,41 @@
-/** The choice of mails and messages. */
+/** The choice of mails, messages and calls. */
 
 import { call, get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
 import { announce, el, fill, ready } from "../lib/dom.js";
+import { leave } from "../lib/push.js";
 import { failed } from "../lib/shell.js";
+import { calling } from "../parts/calling.js";
 
 const CONCERNS = {
-  customers: ["request_received", "mechanic_assigned", "session_completed", "session_cancelled", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
-  mechanics: ["payout_sent", "payout_failed", "quote_requested", "quote_approved"],
+  customers: [
+    ...["confirm_address", "request_received", "mechanic_assigned", "first_reply_late", "back_in_queue", "session_completed", "notes_added"],
+    ...["session_cancelled", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
+  ],
+  mechanics: ["session_taken_back", "session_closed", "payout_sent", "payout_failed", "quote_requested", "quote_approved", "request_waiting", "request_offered"],
+};
+const WORDS = {
+  request_received: "We have your request",
+  mechanic_assigned: "A mechanic accepted",
+  first_reply_late: "Your mechanic has not answered",
+  back_in_queue: "We look for another mechanic",
+  session_taken_back: "A session went back to the queue",
+  session_completed: "Your session's summary",
+  session_cancelled: "Your session was cancelled",
+  session_closed: "An operator ended your session",
+  notes_added: "Your mechanic's notes",
+  payout_sent: "A payout is on its way",
+  payout_failed: "A payout did not go through",
+  payment_unfulfillable: "A payment could not be used",
+  payment_failed: "A payment did not go through",
+  refund_failed: "A refund did not arrive",
+  quote_requested: "Your workshop is asked for a quote",
+  quote_given: "A quote for your car",
+  quote_approved: "Your customer approved a quote",
+  confirm_address: "Confirm your address",
+  request_waiting: "Somebody waits for a mechanic",
+  request_offered: "Somebody asks for you by name",
+  message_waiting: "A message while you are away",
 };
 const main = document.getElementById("main");
 const who = signedIn();
@@ -15,7 +43,8 @@ const who = signedIn();
 async function refresh() {
   try {
     const { preferences, locale } = await get("/api/notifications/preferences");
-    await fill(main, el("h1", {}, "Notification settings"), ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
+    const called = await calling(who.groups, refresh);
+    await fill(main, el("h1", {}, "Notification settings"), ...called, ...preferences.filter(({ kind }) => concerns(kind, who.groups)).map((each) => row(each, locale)), el("p", {}, el("a", { href: homeOf(who.groups) }, "Back")));
   } catch (error) {
     await fill(main, failed(error, refresh));
   }
@@ -31,7 +60,7 @@ function row(preference) {
   const change = (channel) => async (event) => {
     const control = event.target;
     try {
-      await call("PUT", "/api/notifications/preferences", { preferences: [{ ...preference, [channel]: control.checked }] });
+      await call("PUT", "/api/notifications/preferences", { preferences: [{ kind: preference.kind, [channel]: control.checked }] });
       preference[channel] = control.checked;
       announce("Saved.");
     } catch (error) {
@@ -39,8 +68,8 @@ function row(preference) {
       announce(error.message, "error");
     }
   };
-  const toggle = (channel, label) => el("label.inline", {}, el("input", { type: "checkbox", checked: preference[channel], onchange: change(channel) }), label);
-  return el("fieldset.card.row", {}, el("legend", {}, preference.kind.replaceAll("_", " ")), toggle("email", "E-mail"), toggle("inApp", "In the application"));
+  const toggle = (channel, label) => preference[channel] !== null && el("label.inline", {}, el("input", { type: "checkbox", checked: preference[channel], onchange: change(channel) }), label);
+  return el("fieldset.card.row", {}, el("legend", {}, WORDS[preference.kind] ?? preference.kind.replaceAll("_", " ")), toggle("email", "E-mail"), toggle("inApp", "In the application"), toggle("push", "While the page is closed"));
 }
 
 /** The link of a mail leads here; a person says yes, as programs that look for bad links follow them too. */
@@ -59,7 +88,7 @@ async function confirmation(token) {
 }
 
 const token = new URLSearchParams(location.search).get("token");
-ready("sign-out", signOut);
+ready("sign-out", () => leave(signOut));
 if (who && token) confirmation(token);
 else if (who) refresh();
 else signIn();

@@ -146,6 +146,29 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Notifications",
         "Kinds that are not named stay as they are.",
     ),
+    "GET /api/push/subscriptions": Operation(
+        "listPushSubscriptions",
+        "List the browsers that call me",
+        "Notifications",
+        "Subscribe with `publicKey` as `applicationServerKey`. A browser that subscribed with another key has to ask "
+        "anew.",
+    ),
+    "POST /api/push/subscriptions": Operation(
+        "subscribeToPush",
+        "Have a browser call me",
+        "Notifications",
+        "Takes what `PushSubscription.toJSON()` gives. Again is the same; a browser calls the last user who asked. One "
+        "browser too many takes the place of the oldest.",
+    ),
+    "POST /api/push/subscriptions/{subscriptionId}/end": Operation(
+        "endPushSubscription", "Do not have a browser call me any more", "Notifications"
+    ),
+    "POST /api/push/test": Operation(
+        "testPush",
+        "Call all my browsers, to see whether it works",
+        "Notifications",
+        "Browsers that their push service no longer knows are forgotten.",
+    ),
     "POST /api/realtime/ticket": Operation(
         "createRealtimeTicket",
         "Get a ticket for the WebSocket",

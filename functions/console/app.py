@@ -8,6 +8,7 @@ from autodoctor.web.http import Content, Request, Router
 from autodoctor.web.static_files import Places, StaticFiles
 
 FRONT = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/index.html"})
+LOST = Content("", "text/plain; charset=utf-8", 302, {"Location": "/console/lost.html"})
 PAGES = {  # the paths after SessionBaseUrl in answers, in mails and at Stripe
     "chat": "session.html",
     "video": "session.html",
@@ -35,12 +36,14 @@ def front(_request: Request) -> Content:
     return FRONT
 
 
-@router.route("GET /console/{file+}", groups=[], headers=["if-none-match"], raises=[NotFound])
+@router.route("GET /console/{file+}", groups=[], headers=["accept", "if-none-match"], raises=[NotFound])
 def file(request: Request) -> Content:
     name = request.path.get("file", "")
     if not name:  # /console/, for which there can be no route of its own
         return FRONT
     found = site.file(name, request.headers.get("if-none-match"))
+    if found is None and "text/html" in request.headers.get("accept", ""):  # a person's browser, not a program
+        return LOST
     if found is None:
         raise NotFound("The console has no such file.")
     return found

@@ -191,6 +191,8 @@ def token(
 def invoke(
     function: Annotated[str, typer.Argument(help="Logical id in template.yaml, such as MigrateFunction.")],
     event: Annotated[Path | None, typer.Argument(help="A file with the event as JSON; by default {}.")] = None,
+    *,
+    debug: Annotated[bool, typer.Option(help="On this terminal, so that breakpoint() works.")] = False,
     data_dir: DataFolder = DEFAULT,
 ) -> None:
     """Run one function on one event and print its answer."""
@@ -201,6 +203,8 @@ def invoke(
     with _failures_explained():
         payload = _event(event) if event else {}
         try:
+            if debug:
+                raise typer.Exit(access.debug(Options(data_dir=data_dir), Console(sys.stderr), function, payload))
             result = access.invoke(Options(data_dir=data_dir), Console(sys.stderr), function, payload)
         except UnknownFunction as unknown:
             _fail(str(unknown))

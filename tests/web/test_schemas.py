@@ -40,7 +40,7 @@ CONTRACT = {
     WaiverSigned: "sessionId assignmentId assignmentStatus preferredMechanic",
     Queue: "assignments nextCursor",
     QueuedAssignment: "assignmentId sessionId status sessionType plan customerName vehicleSummary concern pictureId"
-    " urgent workshopId queuedAt scheduledFor offerExpiresAt",
+    " urgent workshopId queuedAt scheduledFor offerExpiresAt paysCents currency includedMinutes",
     Accepted: "assignmentId sessionId sessionStatus",
     Declined: "assignmentId sessionId assignmentStatus",
     PresenceRecorded: "sessionId sessionStatus startedAt",

@@ -17,6 +17,8 @@ from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 TOKEN_SECONDS = 12 * 3600
+ANY_PORT_HERE = "http://localhost:*,http://127.0.0.1:*"
+"""Whatever site somebody builds on this machine may call the API from a browser."""
 
 
 def serve(options: Options, console: Console, ready: Console | None = None) -> int:
@@ -60,7 +62,9 @@ def _require_database(system: System) -> None:
 def cloud(system: System, console: Console, *, port: int | None = None) -> Iterator[RunningCloud]:
     """Start the functions, gateway and schedules of template.yaml on a prepared system. Raises StepFailed."""
     port = system.port if port is None else port
-    here = {"SessionBaseUrl": f"http://{LOOPBACK}:{port}/console"} if port else {}
+    here = {"AllowedOrigins": ANY_PORT_HERE}
+    if port:
+        here["SessionBaseUrl"] = f"http://{LOOPBACK}:{port}/console"
     settings = CloudSettings(
         template=TEMPLATE,
         data_dir=system.data_dir.folder,

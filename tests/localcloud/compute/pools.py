@@ -45,7 +45,7 @@ class FunctionPool:
     def __init__(self, spec: FunctionSpec, launch: Launch, max_processes: int, traces: Traces) -> None:
         self.spec = spec
         self._traces = traces
-        self._launch = launch
+        self.launch = launch
         self._max_processes = max_processes
         self._log = traces.take
         self._workers: dict[Worker, asyncio.Task[None]] = {}
@@ -156,7 +156,7 @@ class FunctionPool:
         starting = sum(not worker.started for worker in usable)
         at_once = min(len(self._queue), os.cpu_count() or 1)
         for _ in range(min(at_once - starting, self._max_processes - len(usable))):
-            worker = Worker(self.spec, self._launch, self)
+            worker = Worker(self.spec, self.launch, self)
             self._workers[worker] = asyncio.get_running_loop().create_task(worker.run())
 
     def _report_failed_start(self, failure: Outcome) -> None:

@@ -53,8 +53,13 @@ def answer_headers(cors: Cors, origin: str) -> list[tuple[str, str]]:
     return allowed
 
 
+def _covers(entry: str, origin: str) -> bool:
+    """Say whether an entry allows an origin. `:*` is every port of a host, which API Gateway does not know."""
+    return entry in ("*", origin) or (entry.endswith(":*") and origin.rpartition(":")[0] == entry.removesuffix(":*"))
+
+
 def _origin_headers(cors: Cors, origin: str) -> list[tuple[str, str]]:
-    if not ({"*", origin} & set(cors.origins)):
+    if not any(_covers(entry, origin) for entry in cors.origins):
         return []
     headers = [("access-control-allow-origin", "*" if "*" in cors.origins else origin)]
     if "*" not in cors.origins:

@@ -104,7 +104,7 @@ def _operation(key: str, route: Route, world: _World) -> Schema:
         "security": [{"bearerAuth": [group]} for group in sorted(route.groups)],
     }
     if not answers:
-        written["deprecated"] = True
+        written |= {"deprecated": True, "x-internal": True}  # generators of clients leave out what is internal
     if parameters := [*_path_parameters(key), *_other_parameters(key, described, route)]:
         written["parameters"] = parameters
     if body := _body(described, route, world):

@@ -17,6 +17,7 @@ type Mode = Literal["validation", "serialization"]
 
 REF: Final = "#/components/schemas/"
 _REF_TEMPLATE: Final = f"{REF}{{model}}"
+_REFERENCE: Final = re.compile(rf'"{REF}(\w+)"')
 _MODES: Final = ("-Input", "-Output")
 _ATTRIBUTES: Final = re.compile(r"\s*Attributes:\n(.*)", re.DOTALL)
 _ATTRIBUTE: Final = re.compile(r"^ {4}(\w+): (.*?)(?=^ {4}\w|\Z)", re.DOTALL | re.MULTILINE)
@@ -38,7 +39,22 @@ def schemas(models: Iterable[tuple[type[BaseModel], Mode]]) -> tuple[Schema, dic
         text = text.replace(f'"{REF}{long}"', f'"{REF}{name}"')
     definitions, refs = json.loads(text)
     named = {short.get(name, name): _tidied(short.get(name, name), schema) for name, schema in definitions.items()}
+    for (_, mode), ref in zip(ordered, refs, strict=True):
+        if mode == "validation":
+            _leave_out_defaults(ref.removeprefix(REF), named)
     return dict(sorted(named.items())), {model: {"$ref": ref} for (model, _), ref in zip(ordered, refs, strict=True)}
+
+
+def _leave_out_defaults(name: str, definitions: Mapping[str, Schema]) -> None:
+    """Say in words what an absent member of a request means: clients are generated that demand what has a default."""
+    properties = definitions[name]["properties"]
+    for member in properties.values():
+        if "default" in member:
+            default = json.dumps(member.pop("default"))
+            said = member.get("description", "")
+            member["description"] = f"{said} Absent means {default}.".strip()
+        for part in _REFERENCE.findall(json.dumps(member)):
+            _leave_out_defaults(part, definitions)
 
 
 def camel(text: str) -> str:

@@ -34,13 +34,15 @@ WITH m AS MATERIALIZED (
   ) AS listed ON true
 ), wanted AS MATERIALIZED (
   -- one search of each index for the whole page, whose intakes and pictures lie side by side
-  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern, i.scheduled_for
+  SELECT i.id, i.session_type, i.plan_code AS plan, i.customer_name, i.vehicle, i.concern, i.scheduled_for,
+         pays_mechanic(i) AS pays_cents, i.currency,
+         (SELECT p.included_minutes FROM plans p WHERE p.code = i.plan_code) AS included_minutes
     FROM intakes i WHERE i.id = ANY (ARRAY(SELECT page.session_id FROM page))
 ), picture AS MATERIALIZED (
   SELECT * FROM first_pictures(ARRAY(SELECT page.session_id FROM page))
 )
 SELECT page.*, wanted.session_type, wanted.plan, wanted.customer_name, wanted.vehicle, wanted.concern,
-       wanted.scheduled_for, picture.picture_id
+       wanted.scheduled_for, wanted.pays_cents, wanted.currency, wanted.included_minutes, picture.picture_id
   FROM page LEFT JOIN wanted ON wanted.id = page.session_id LEFT JOIN picture ON picture.session_id = page.session_id
  ORDER BY page.precedence, page.queued_at, page.assignment_id
 """
@@ -54,6 +56,8 @@ class QueuedAssignment(ResponseModel):
 
     Attributes:
         scheduled_for: when the consultation is wanted; null for now.
+        pays_cents: what it pays its mechanic once it is completed, in cents of the currency.
+        included_minutes: how long the plan's price is meant for.
         picture_id: the first picture that the customer sent with it, an attachment that may not be checked yet.
     """
 
@@ -71,6 +75,9 @@ class QueuedAssignment(ResponseModel):
     queued_at: Utc
     scheduled_for: Utc | None
     offer_expires_at: Utc | None
+    pays_cents: int
+    currency: str
+    included_minutes: int
 
 
 class Queue(ResponseModel):

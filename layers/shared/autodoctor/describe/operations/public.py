@@ -12,7 +12,8 @@ _DOCUMENT: Final = {"application/json": {"type": "object"}}
 _TO_CONSOLE: Final = {302: "Redirects to /console/index.html."}
 _KEPT: Final = {
     200: "The file.",
-    302: "Redirects to /console/index.html when the path names no file.",
+    302: "Redirects to /console/index.html when the path names no file, and a browser whose page is not there to "
+    "/console/lost.html.",
     304: "Your copy is up to date.",
 }
 _GONE: Final = "Belonged to the system that this one replaced. Every method answers 410 with the successor."

@@ -221,7 +221,10 @@ def test_credits_that_one_does_not_have_cannot_be_chosen(account: Account, windo
 
 @pytest.mark.parametrize(
     ("name", "theirs", "others"),
-    [("Somebody new", "quote given", "payout sent"), ("Mia Moreno", "payout sent", "payment failed")],
+    [
+        ("Somebody new", "A quote for your car", "A payout is on its way"),
+        ("Mia Moreno", "A payout is on its way", "A payment did not go through"),
+    ],
 )
 def test_settings_offer_only_what_concerns_their_reader(  # noqa: PLR0913, PLR0917 (the fixtures, and who and what)
     account: Account, windows: Windows, camera: Camera, name: str, theirs: str, others: str

@@ -16,16 +16,19 @@ from autodoctor.events.relay import MARGIN_SECONDS, MOST_ATTEMPTS, Relayed, rela
 from autodoctor.ids import new_id
 from autodoctor.observability import metrics
 from autodoctor.sessions.presence import join
-from support.cloud.dev_process import eventually
 from support.events.scripted_bus import Entry, ScriptedBus, scripted_bus
+from support.wait import PATIENCE_SECONDS, wait_until
 from support.world import World
 
 MANY = 10_000
 SESSIONS = 400
 RELAY = """
 from autodoctor.db import database
-from autodoctor.events.relay import relay
-print(relay(database(), lambda: 60.0, grace_seconds=0).published)
+from autodoctor.events import relay
+relay.PUT_SECONDS = 30.0  # it waits for the bus as long as the test does
+print("ready", flush=True)
+input()
+print(relay.relay(database(), lambda: 60.0, grace_seconds=0).published)
 """
 FILL = """
 WITH audit AS (
@@ -54,15 +57,24 @@ def left(world: World) -> int:
     return depth
 
 
-def other_relay(world: World) -> subprocess.Popen[str]:
-    """Another relay, in an execution environment of its own."""
+def other_relays(world: World, count: int = 1) -> list[subprocess.Popen[str]]:
+    """Other relays, each in an execution environment of its own, which begin once all have started."""
     environment = {**os.environ, "DATABASE_URL": world.urls.app_url}
-    return subprocess.Popen([sys.executable, "-c", RELAY], env=environment, stdout=subprocess.PIPE, text=True)
+    command, pipe = [sys.executable, "-c", RELAY], subprocess.PIPE
+    runs = [subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) for _ in range(count)]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("\n")
+        run.stdin.flush()
+    return runs
 
 
 def published(run: subprocess.Popen[str]) -> int:
     """How many events another relay published, at its end."""
-    said, _ = run.communicate(timeout=30)
+    said, _ = run.communicate(timeout=PATIENCE_SECONDS)
     assert run.returncode == 0
     return int(said.splitlines()[-1])
 
@@ -162,8 +174,8 @@ def test_an_event_that_cannot_be_built_is_set_aside_at_once_and_holds_nobody_up(
 def test_two_relays_at_once_publish_each_event_once(world: World, bus: ScriptedBus) -> None:
     sessions = [world.queued().session_id for _ in range(60)]
     bus.answers.clear()
-    runs = [other_relay(world) for _ in range(2)]
-    assert eventually(lambda: len(bus.calls) == 2, within=30), "both are at work"
+    runs = other_relays(world, 2)
+    wait_until(lambda: len(bus.calls) == 2)  # both are at work
     bus.answers.set()
     assert sum(published(run) for run in runs) == 120
     assert left(world) == 0
@@ -183,8 +195,8 @@ def test_a_relay_passes_over_sessions_that_another_holds(world: World, bus: Scri
 def test_a_relay_killed_before_its_mark_puts_the_same_event_again(world: World, bus: ScriptedBus) -> None:
     world.queued()
     bus.answers.clear()
-    run = other_relay(world)
-    assert eventually(lambda: len(bus.taken) == 2, within=30)
+    (run,) = other_relays(world)
+    wait_until(lambda: len(bus.taken) == 2)
     run.kill()
     run.communicate()
     bus.answers.set()
@@ -272,8 +284,8 @@ def test_entries_refused_to_a_call_stay_for_the_relay(world: World, bus: Scripte
 def test_a_call_and_a_relay_at_once_lose_nothing_and_wait_for_nobody(world: World, bus: ScriptedBus) -> None:
     created = world.queued()
     bus.answers.clear()
-    run = other_relay(world)
-    assert eventually(lambda: len(bus.calls) == 1, within=30)
+    (run,) = other_relays(world)
+    wait_until(lambda: len(bus.calls) == 1)
     with pytest.raises(ServiceUnreachable):
         publish_subject(world.app, created.session_id, 0.3)
     bus.answers.set()

@@ -1,6 +1,8 @@
 """The waiting room, which is the session's page: how long, how much longer, and the ways out after ten minutes."""
 
 import re
+from typing import Literal
+from uuid import UUID
 
 import pytest
 from playwright.sync_api import expect
@@ -10,6 +12,7 @@ from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, signed_in
 from support.browser.meeting import accepted, asked, messages
 from support.browser.window import Camera, Windows
+from support.wait import wait_until
 
 LONG_SECONDS = 11 * 60
 SILENT_SECONDS = 4 * 60
@@ -18,6 +21,12 @@ SILENT_SECONDS = 4 * 60
 @pytest.fixture(scope="module")
 def account_settings() -> AccountSettings:
     return console_settings()
+
+
+def gone(account: Account, role: Literal["customer", "mechanic"], session_id: UUID) -> None:
+    """Wait until the server has noticed that this party's page is closed, or without a network."""
+    query = "SELECT CASE %s WHEN 'customer' THEN customer_present ELSE mechanic_present END FROM sessions WHERE id = %s"
+    wait_until(lambda: not account.world.one(query, role, session_id))
 
 
 def test_it_says_how_long_one_has_waited_and_what_to_do_meanwhile(
@@ -83,8 +92,9 @@ def test_a_mechanic_who_gives_it_back_is_not_passed_over_in_silence(
     account: Account, windows: Windows, camera: Camera
 ) -> None:
     customer, mechanic = windows.open(), signed_in(account, windows.open(), "Mia Moreno")
-    asked(account, customer)
+    session_id = asked(account, customer)
     customer.context.set_offline(offline=True)  # so that it does not begin at once
+    gone(account, "customer", session_id)
     accepted(mechanic)
     at_stage(mechanic, "connecting")
     expect(mechanic.get_by_text("is not on this page just now")).to_be_visible()
@@ -102,11 +112,13 @@ def test_who_waits_for_a_word_in_vain_may_ask_for_another_mechanic(
     account: Account, windows: Windows, camera: Camera
 ) -> None:
     customer, mechanic = windows.open(phone=True), signed_in(account, windows.open(), "Mia Moreno")
-    asked(account, customer)
+    session_id = asked(account, customer)
     customer.context.set_offline(offline=True)  # so that it does not begin at once
+    gone(account, "customer", session_id)
     accepted(mechanic)
     at_stage(mechanic, "connecting")
     mechanic.close()
+    gone(account, "mechanic", session_id)
     customer.context.set_offline(offline=False)
     at_stage(customer, "connecting")
     expect(customer.get_by_role("button", name="Ask for another mechanic")).to_have_count(0)

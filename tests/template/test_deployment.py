@@ -19,6 +19,8 @@ EXTENSION = {"SecretsExtensionLayerArn": "arn:aws:lambda:eu-central-1:1:layer:ex
 LONGEST_STACK = 24
 LONGEST_NAME = 64
 RANDOM_PART = len("-123456789012")
+LAMBDAS = {"TRACE": "TRACE", "DEBUG": "DEBUG", "INFO": "INFO", "WARN": "INFO", "ERROR": "INFO", "FATAL": "INFO"}
+"""Each level that Lambda knows, and the one by which it then filters."""
 
 
 def refusals(root: Path, given: Mapping[str, str]) -> list[str]:
@@ -107,11 +109,19 @@ def test_data_is_protected_unless_somebody_says_otherwise(template: Document) ->
 def test_the_level_that_lambda_filters_by_is_the_one_of_the_parameter(functions: Document, template: Document) -> None:
     for name, function in functions.items():
         logging = {key: value for key, value in function["LoggingConfig"].items() if key != "LogGroup"}
-        level = {"Ref": "LogLevel"}
+        # A line with metrics has no level, which Lambda takes for INFO: with WARN it would drop them.
+        level = {"Fn::If": ["LogsDetails", {"Ref": "LogLevel"}, "INFO"]}
         assert logging == {"LogFormat": "JSON", "ApplicationLogLevel": level, "SystemLogLevel": "WARN"}, name
-        assert "POWERTOOLS_LOG_LEVEL" not in function["Environment"]["Variables"], name
-    # A line with metrics has no level, which Lambda takes for INFO: with WARN it would drop them.
-    assert template["Parameters"]["LogLevel"]["AllowedValues"] == ["DEBUG", "INFO"]
+        variables = function["Environment"]["Variables"]
+        assert variables["APPLICATION_LOG_LEVEL"] == {"Ref": "LogLevel"}, name
+        assert "POWERTOOLS_LOG_LEVEL" not in variables, name
+    assert template["Parameters"]["LogLevel"]["AllowedValues"] == list(LAMBDAS)
+
+
+@pytest.mark.parametrize(("level", "lambdas"), LAMBDAS.items())
+def test_lambda_never_drops_a_line_with_metrics(root: Path, level: str, lambdas: str) -> None:
+    resolver = Resolver(load(root / "template.yaml"), {"LogLevel": level})
+    assert resolver.resolve({"Fn::If": ["LogsDetails", {"Ref": "LogLevel"}, "INFO"]}) == lambdas
 
 
 def test_routes_are_not_billed_as_metrics(transformed: Document) -> None:

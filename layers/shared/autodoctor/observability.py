@@ -1,6 +1,10 @@
 """Logger and metrics of every function: counting, and logging a failure without the personal data in its message."""
 
+import logging
+import os
 import traceback
+from collections.abc import Mapping
+from typing import Final
 
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
@@ -9,6 +13,18 @@ from autodoctor.aws.errors import AwsError
 
 logger = Logger(utc=True, use_rfc3339=True)  # Lambda reads the level only of a line whose time it understands
 metrics = Metrics()
+
+_LEVELS: Final[Mapping[str, int]] = {
+    "TRACE": logging.DEBUG,  # Python has nothing below
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.CRITICAL,
+}
+# Past powertools, which sets Lambda's own level whatever it is told, and of TRACE makes the root logger's.
+if _level := os.environ.get("APPLICATION_LOG_LEVEL"):
+    logging.getLogger(logger.name).setLevel(_LEVELS[_level])
 
 __all__ = ["MetricUnit", "count", "log_failure", "logger", "metrics", "single_metric"]
 

@@ -101,6 +101,20 @@ def test_tries_again_and_gives_up_to_the_dead_letters_of_the_rule(bus_app: Runni
     assert (said["ERROR_CODE"], said["RETRY_ATTEMPTS"]) == ("THROTTLING", "1")
     assert said["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
     assert json.loads(letter["Body"])["detail"] == {"name": "stuck"}
+    assert "AWSTraceHeader" not in letter["Attributes"]
+
+
+def test_hands_on_the_trace_of_an_entry_also_to_dead_letters(bus_app: RunningBusApp) -> None:
+    header = f"Root=1-5759e988-{'b' * 24};Parent={'5' * 16};Sampled=1"
+    bus_app.faults.undeliverable = frozenset({"OrderedQueue.fifo"})
+    bus_app.events.put_events(
+        Entries=[
+            {"Source": "shop", "DetailType": "order.made", "Detail": "{}", "EventBusName": BUS, "TraceHeader": header}
+        ]
+    )
+    [letter] = bus_app.receive("BusDeadLetterQueue", WaitTimeSeconds=20)
+    assert letter["Attributes"]["AWSTraceHeader"] == header
+    assert header not in letter["Body"]
 
 
 def test_delivers_late_what_failed_for_a_moment(bus_app: RunningBusApp) -> None:

@@ -126,8 +126,13 @@ def test_reads_partial_answers_as_lambda_documents_them(answer: bytes, failed: s
 def test_workers_reach_bus_and_queues_with_plain_boto3(bus_app: RunningBusApp) -> None:
     result = bus_app.cloud.invoke("PublisherFunction", {"DetailType": "order.made", "Detail": '{"name": "worker"}'})
     assert result.payload == 0, result.log
-    assert bus_app.bodies("UnreadQueue") == ["from a worker"]
+    [message] = bus_app.receive("UnreadQueue")
+    assert message["Body"] == "from a worker"
     wait_until(lambda: bus_app.names() == ["worker"])
+    [record] = bus_app.noted()[0]["records"]
+    header = record["attributes"]["AWSTraceHeader"]  # of the invocation, through the bus as through the queue alone
+    assert header.startswith("Root=1-")
+    assert header == message["Attributes"]["AWSTraceHeader"]
 
 
 @contextmanager

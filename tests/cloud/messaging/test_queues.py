@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -11,13 +13,27 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.messaging.message_file import forget_messages
+from localcloud.messaging.message_file import FILE, MessageFile, forget_messages
 from localcloud.services.cloud import running_cloud
 from support.events.bus_app import RunningBusApp, open_bus_app, settings
 from support.wait import wait_until
 
 PLAIN, ORDERED = "UnreadQueue", "UnreadOrderedQueue.fifo"
 numbers = count()
+FILE_BEFORE = """
+CREATE TABLE message (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, message_id TEXT NOT NULL, body TEXT NOT NULL,
+    attributes TEXT NOT NULL, group_id TEXT, deduplication_id TEXT, source TEXT, trace TEXT NOT NULL,
+    sent_at REAL NOT NULL, visible_at REAL NOT NULL, first_received_at REAL,
+    receive_count INTEGER NOT NULL DEFAULT 0, receipt TEXT, polled INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE delivery (
+    delivery_id INTEGER PRIMARY KEY, rule TEXT NOT NULL, target_id TEXT NOT NULL, event TEXT NOT NULL,
+    attempts INTEGER NOT NULL, created_at REAL NOT NULL, due_at REAL NOT NULL
+) STRICT;
+INSERT INTO message (queue, message_id, body, attributes, trace, sent_at, visible_at)
+VALUES ('UnreadQueue', 'm-1', 'kept', '{}', 't-1', 1, 1);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +188,22 @@ def test_a_second_process_sends_into_the_queues_of_a_running_server(tmp_path: Pa
         assert published.payload == 0
         wait_until(lambda: bus_app.names() == ["beside"])
         assert bus_app.bodies("UnreadQueue") == ["from a worker"]
+
+
+def test_a_message_keeps_the_trace_that_its_sender_names(bus_app: RunningBusApp) -> None:
+    header = {"DataType": "String", "StringValue": f"Root=1-5759e988-{'b' * 24};Sampled=0"}
+    bus_app.send(PLAIN, "traced", MessageSystemAttributes={"AWSTraceHeader": header})
+    [message] = bus_app.receive(PLAIN)
+    assert message["Attributes"]["AWSTraceHeader"] == header["StringValue"]
+
+
+def test_a_file_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE)) as old:
+        old.executescript(FILE_BEFORE)
+    file = MessageFile(tmp_path)
+    assert [row["body"] for row in file.rows("SELECT body, trace_header FROM message")] == ["kept"]
+    file.close()
+    MessageFile(tmp_path).close()
 
 
 def test_forgets_messages_under_a_running_server(tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ _LONGEST_SLEEP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class BusEvent:
-    """An event for a bus, which `bus` names. `time` is UTC, `detail` a JSON object."""
+    """An event for a bus, which `bus` names. `time` is UTC, `detail` a JSON object.
+
+    `trace_header` is X-Ray's of the publisher, which goes on to the queues; AWS's own events have none.
+    """
 
     source: str
     detail_type: str
@@ -38,6 +41,20 @@ class BusEvent:
     bus: str = "default"
     time: datetime | None = None
     resources: tuple[str, ...] = ()
+    trace_header: str = ""
+
+
+@dataclass(frozen=True)
+class _Parcel:
+    """What goes to a target: the event in its envelope, and the header that stands beside it."""
+
+    envelope: Mapping[str, object]
+    trace_header: str
+
+    @property
+    def trace(self) -> str:
+        """The request id in the log."""
+        return _trace(self.envelope)
 
 
 class _Undeliverable(Exception):
@@ -87,58 +104,63 @@ class EventBus:
     def _take(self, event: BusEvent) -> str:
         event_id = str(uuid.uuid4())
         envelope = envelope_of(event, event_id)
-        trace = str(event.detail.get("eventId", event_id))
+        parcel = _Parcel(envelope, event.trace_header)
         reached = []
         for rule in self.stack.rules:
             if rule.bus == event.bus and rule.matches(envelope):
                 for target in rule.targets:
                     reached.append(queue_named_by(target.arn))
-                    self._send_out(rule, target, envelope)
+                    self._send_out(rule, target, parcel)
         where = ", ".join(map(str, reached)) or "no rule"
         if event.bus not in self.stack.buses:
             where = f"no bus {event.bus}, lost"
-        self._log(LogLine("bus", f"{event.detail_type} -> {where}", request_id=trace, cause=CAUSE.get()))
+        self._log(LogLine("bus", f"{event.detail_type} -> {where}", request_id=parcel.trace, cause=CAUSE.get()))
         return event_id
 
-    def _send_out(self, rule: Rule, target: RuleTarget, envelope: Mapping[str, object]) -> None:
+    def _send_out(self, rule: Rule, target: RuleTarget, parcel: _Parcel) -> None:
         now = time.time()
         if self.faults.scatters:
             for _ in range(self.faults.copies):
-                self._postpone(rule, target, envelope, 0, now, now + random.uniform(0, self.faults.spread_seconds))
+                self._postpone(rule, target, parcel, 0, now, now + random.uniform(0, self.faults.spread_seconds))
         else:
-            self._deliver(rule, target, envelope, 0, now)
+            self._deliver(rule, target, parcel, 0, now)
 
     def _deliver_again(self, row: Mapping[str, object]) -> None:
         way = self._ways.get((str(row["rule"]), str(row["target_id"])))
         if way is None:  # the template has changed
             self._log(LogLine("dead", f"{row['rule']} is gone, dropped an event"))
             return
-        self._deliver(*way, json.loads(str(row["event"])), int(str(row["attempts"])), float(str(row["created_at"])))
+        parcel = _Parcel(json.loads(str(row["event"])), str(row["trace_header"]))
+        self._deliver(*way, parcel, int(str(row["attempts"])), float(str(row["created_at"])))
 
-    def _deliver(
-        self, rule: Rule, target: RuleTarget, envelope: Mapping[str, object], attempts: int, created: float
-    ) -> None:
+    def _deliver(self, rule: Rule, target: RuleTarget, parcel: _Parcel, attempts: int, created: float) -> None:
         try:
-            self._enqueue(target, envelope)
+            self._enqueue(target, parcel)
         except _Undeliverable as failure:
             delay = min(_FIRST_RETRY_SECONDS * 2**attempts, _LONGEST_RETRY_SECONDS) * random.uniform(0.5, 1.0)
             due = time.time() + delay
             if not failure.worth_retrying:
-                self._bury(rule, target, envelope, failure, attempts, None)
+                self._bury(rule, target, parcel, failure, attempts, None)
             elif attempts >= target.retries:
-                self._bury(rule, target, envelope, failure, attempts, "MaximumRetryAttempts")
+                self._bury(rule, target, parcel, failure, attempts, "MaximumRetryAttempts")
             elif due > created + target.max_age_seconds:
-                self._bury(rule, target, envelope, failure, attempts, "MaximumEventAgeInSeconds")
+                self._bury(rule, target, parcel, failure, attempts, "MaximumEventAgeInSeconds")
             else:
-                self._postpone(rule, target, envelope, attempts + 1, created, due)
+                self._postpone(rule, target, parcel, attempts + 1, created, due)
 
-    def _enqueue(self, target: RuleTarget, envelope: Mapping[str, object]) -> None:
+    def _enqueue(self, target: RuleTarget, parcel: _Parcel) -> None:
         name = queue_named_by(target.arn)
         if name in self.faults.undeliverable:
             raise _Undeliverable("THROTTLING", "Rate exceeded.", worth_retrying=True)
         # the queue must not deduplicate the copies that a test wants delivered
         copy = str(uuid.uuid4()) if self.faults.copies != 1 else None
-        message = Message(_body(target, envelope), group=target.group, deduplication_id=copy, trace=_trace(envelope))
+        message = Message(
+            _body(target, parcel.envelope),
+            group=target.group,
+            deduplication_id=copy,
+            trace=parcel.trace,
+            trace_header=parcel.trace_header,
+        )
         try:
             self._queues.send(str(name), message)
         except NoSuchQueue as missing:
@@ -150,33 +172,32 @@ class EventBus:
         self,
         rule: Rule,
         target: RuleTarget,
-        envelope: Mapping[str, object],
+        parcel: _Parcel,
         attempts: int,
         created: float,
         due: float,
     ) -> None:
         self._file.insert(
-            "INSERT INTO delivery (rule, target_id, event, attempts, created_at, due_at) VALUES (?, ?, ?, ?, ?, ?)",
-            *(rule.name, target.target_id, json.dumps(envelope), attempts, created, due),
+            "INSERT INTO delivery (rule, target_id, event, trace_header, attempts, created_at, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(rule.name, target.target_id, json.dumps(parcel.envelope), parcel.trace_header, attempts, created, due),
         )
         self._due.set()
         if attempts:
             waits = f"retry {attempts} in {max(0.0, due - time.time()):.1f} s"
-            self._log(
-                LogLine("bus", f"{rule.name} -> {queue_named_by(target.arn)} {waits}", request_id=_trace(envelope))
-            )
+            self._log(LogLine("bus", f"{rule.name} -> {queue_named_by(target.arn)} {waits}", request_id=parcel.trace))
 
     def _bury(  # noqa: PLR0913, PLR0917 - the contents of the dead letter
         self,
         rule: Rule,
         target: RuleTarget,
-        envelope: Mapping[str, object],
+        parcel: _Parcel,
         failure: _Undeliverable,
         retries: int,
         exhausted: str | None,
     ) -> None:
         if target.dead_letters is None:
-            self._log(LogLine("dead", f"{rule.name} dropped, it has no dead-letter queue", request_id=_trace(envelope)))
+            self._log(LogLine("dead", f"{rule.name} dropped, it has no dead-letter queue", request_id=parcel.trace))
             return
         facts = {
             "RULE_ARN": rule.arn,
@@ -187,8 +208,10 @@ class EventBus:
             **({"EXHAUSTED_RETRY_CONDITION": exhausted} if exhausted else {}),
         }
         attributes = {name: {"DataType": "String", "StringValue": value} for name, value in facts.items()}
-        self._queues.send(target.dead_letters, Message(json.dumps(envelope), attributes, trace=_trace(envelope)))
-        self._log(LogLine("dead", f"{rule.name} -> {target.dead_letters}", failure.code, None, _trace(envelope)))
+        body = json.dumps(parcel.envelope)
+        letter = Message(body, attributes, trace=parcel.trace, trace_header=parcel.trace_header)
+        self._queues.send(target.dead_letters, letter)
+        self._log(LogLine("dead", f"{rule.name} -> {target.dead_letters}", failure.code, None, parcel.trace))
 
 
 def envelope_of(event: BusEvent, event_id: str) -> dict[str, object]:

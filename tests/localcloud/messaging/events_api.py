@@ -10,6 +10,7 @@ from aiohttp import web
 from localcloud.messaging.bus_faults import BusFaults
 from localcloud.messaging.event_bus import BusEvent, EventBus
 from localcloud.services.aws_api import Action, AwsError, JsonService, Parameters, Protocol, objects, text
+from localcloud.services.causes import TRACE_HEADER
 from localcloud.stack.cloudformation import ACCOUNT, REGION
 from localcloud.stack.events import DEFAULT_BUS
 
@@ -95,6 +96,7 @@ class _EventsApi:
             bus=text(entry, "EventBusName", DEFAULT_BUS).rpartition("/")[2],
             time=datetime.fromtimestamp(given, UTC) if isinstance(given, (int, float)) else None,
             resources=tuple(map(str, resources)) if isinstance(resources, list) else (),
+            trace_header=text(entry, "TraceHeader", "") or TRACE_HEADER.get(),
         )
         return event, {}
 

@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS message (
     deduplication_id TEXT,
     source TEXT,                       -- in a dead-letter queue: the ARN of the queue it comes from
     trace TEXT NOT NULL,               -- the request id in the log
+    trace_header TEXT NOT NULL DEFAULT '', -- X-Ray's, of the sender
     sent_at REAL NOT NULL,             -- seconds since the epoch, as all times here
     visible_at REAL NOT NULL,
     first_received_at REAL,
@@ -47,6 +48,7 @@ CREATE TABLE IF NOT EXISTS delivery (
     rule TEXT NOT NULL,
     target_id TEXT NOT NULL,
     event TEXT NOT NULL,
+    trace_header TEXT NOT NULL DEFAULT '',
     attempts INTEGER NOT NULL,
     created_at REAL NOT NULL,
     due_at REAL NOT NULL
@@ -75,11 +77,19 @@ class MessageFile:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         self._connection.executescript(_SCHEMA)
+        self._complete()
         self._shrink()
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _complete(self) -> None:
+        """Add the columns that a file of an earlier version lacks."""
+        with self.transaction():
+            for table in ("message", "delivery"):
+                if "trace_header" not in {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}:
+                    self.write(f"ALTER TABLE {table} ADD COLUMN trace_header TEXT NOT NULL DEFAULT ''")
 
     def _shrink(self) -> None:
         """Return a backlog's space to the system; SQLite would keep it forever."""

@@ -30,7 +30,10 @@ class StaleReceipt(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """A message to send. `deduplication_id` is needed in FIFO queues without content-based deduplication."""
+    """A message to send. `deduplication_id` is needed in FIFO queues without content-based deduplication.
+
+    `trace` is the request id in the log, `trace_header` X-Ray's header of the sender.
+    """
 
     body: str
     attributes: Attributes = field(default_factory=dict)
@@ -38,6 +41,7 @@ class Message:
     deduplication_id: str | None = None
     delay_seconds: float | None = None
     trace: str = ""
+    trace_header: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Received:
     deduplication_id: str | None
     source: str | None
     trace: str
+    trace_header: str
     sequence: int
     sent_at: float
     first_received_at: float

@@ -59,10 +59,10 @@ class Queues:
             message_id = str(uuid.uuid4())
             delay = spec.delay_seconds if message.delay_seconds is None else message.delay_seconds
             sequence = self._file.insert(
-                "INSERT INTO message (queue, message_id, body, attributes, group_id, deduplication_id, trace, sent_at,"
-                " visible_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO message (queue, message_id, body, attributes, group_id, deduplication_id, trace,"
+                " trace_header, sent_at, visible_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(name, message_id, message.body, json.dumps(message.attributes), message.group, key, message.trace),
-                *(now, now + delay),
+                *(message.trace_header, now, now + delay),
             )
             if key is not None:
                 self._file.write(
@@ -269,6 +269,7 @@ class Queues:
             deduplication_id=row["deduplication_id"],
             source=row["source"],
             trace=row["trace"],
+            trace_header=row["trace_header"],
             sequence=row["sequence"],
             sent_at=row["sent_at"],
             first_received_at=first,
@@ -306,9 +307,11 @@ class Queues:
         kept = (None, 0) if message_id else (row["first_received_at"], row["receive_count"])
         self._file.insert(
             "INSERT INTO message (queue, message_id, body, attributes, group_id, deduplication_id, source, trace,"
-            " sent_at, visible_at, first_received_at, receive_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " trace_header, sent_at, visible_at, first_received_at, receive_count)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(target, message_id or row["message_id"], row["body"], row["attributes"], row["group_id"]),
-            *(row["deduplication_id"], source, row["trace"], now if sent_at is None else sent_at, now, *kept),
+            *(row["deduplication_id"], source, row["trace"], row["trace_header"]),
+            *(now if sent_at is None else sent_at, now, *kept),
         )
         self.wake(target)
 

@@ -7,6 +7,7 @@ from localcloud.messaging.messages import Message, MoveTask, NoSuchQueue, NotAcc
 from localcloud.messaging.queues import Queues
 from localcloud.messaging.sqs_message import attributes_md5, md5, sequence_number, system_attributes
 from localcloud.services.aws_api import Action, AwsError, JsonService, Parameters, Protocol, number, objects, text
+from localcloud.services.causes import TRACE_HEADER
 from localcloud.stack.events import QueueSpec, queue_named_by
 
 _LARGEST_BATCH = 10
@@ -85,6 +86,7 @@ class _SqsApi:
             group=text(entry, "MessageGroupId", "") or None,
             deduplication_id=text(entry, "MessageDeduplicationId", "") or None,
             delay_seconds=delay,
+            trace_header=_trace_header(entry),
         )
         sent = self._queues.send(name, message)
         answer: _Answer = {"MessageId": sent.message_id, "MD5OfMessageBody": md5(message.body)}
@@ -248,6 +250,13 @@ def _attributes(entry: Parameters) -> dict[str, dict[str, str]]:
     ):
         raise AwsError("InvalidParameterValue", "Each message attribute must have a DataType.")
     return given
+
+
+def _trace_header(entry: Parameters) -> str:
+    """X-Ray's header of a message: that of its own system attribute, else that of the request."""
+    given = entry.get("MessageSystemAttributes") or {}
+    own = given.get("AWSTraceHeader") if isinstance(given, dict) else None
+    return str(own.get("StringValue", "")) if isinstance(own, dict) else TRACE_HEADER.get()
 
 
 def _shown(message: Received, parameters: Parameters) -> _Answer:

@@ -40,6 +40,8 @@ def system_attributes(message: Received) -> dict[str, str]:
     if message.queue.fifo:
         attributes["SequenceNumber"] = sequence_number(message.sequence)
         attributes["MessageDeduplicationId"] = message.deduplication_id or ""
+    if message.trace_header:
+        attributes["AWSTraceHeader"] = message.trace_header
     if message.source:
         attributes["DeadLetterQueueSourceArn"] = message.source
     return attributes

@@ -15,6 +15,9 @@ _ROOT: Final = re.compile(r"Root=1-[0-9a-f]{8}-([0-9a-f]{24})")
 CAUSE: ContextVar[str] = ContextVar("CAUSE", default="")
 """The key of the request that caused the present call; empty when it is unknown."""
 
+TRACE_HEADER: ContextVar[str] = ContextVar("TRACE_HEADER", default="")
+"""The header of the present call, which SQS keeps with a message; empty when there is none, or it is invalid."""
+
 
 def key_of(trace: str) -> str:
     """The 24 hexadecimal digits that stand for a request's id in the header."""
@@ -27,8 +30,10 @@ def header_of(trace: str) -> str:
 
 
 def noted(headers: Mapping[str, str]) -> str:
-    """Set CAUSE for the rest of this task from these headers, and return the key."""
-    found = _ROOT.search(headers.get(HEADER, ""))
+    """Set CAUSE and TRACE_HEADER for the rest of this task from these headers, and return the key."""
+    given = headers.get(HEADER, "")
+    found = _ROOT.search(given)
     key = found.group(1) if found else ""
     CAUSE.set(key)
+    TRACE_HEADER.set(given if found else "")
     return key

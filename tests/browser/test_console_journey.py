@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import at_stage, console_settings, note, say, signed_in
+from support.browser.console import at_stage, console_settings, described, note, say, signed_in
 from support.browser.window import Camera, Windows
 
 BANNER = "active-session-banner section"
@@ -16,17 +16,6 @@ BANNER = "active-session-banner section"
 @pytest.fixture(scope="module")
 def account_settings() -> AccountSettings:
     return console_settings()
-
-
-def described(page: Page, concern: str) -> None:
-    """Fill in what every intake needs."""
-    page.get_by_label("Describe what it does").fill(concern)
-    page.get_by_label("Year").fill("2015")
-    page.get_by_label("Make").fill("Toyota")
-    page.get_by_label("Model").fill("Corolla")
-    page.get_by_label("Your name").fill("Cora Castillo")
-    page.get_by_label("E-mail").fill("cora@example.com")
-    page.get_by_label("I have read and agree").check()
 
 
 def ended_by(page: Page) -> None:

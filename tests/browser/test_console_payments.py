@@ -7,10 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from browser.test_console_journey import described
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import console_settings, hide, signed_in
+from support.browser.console import console_settings, described, hide, signed_in
 from support.browser.window import Camera, Windows
 
 UNDER_WAY = "Your payment is under way"

@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.test_console_journey import described, ended_by
+from browser.test_console_journey import ended_by
 from localcloud.identity.roster import WORKSHOP_NAME
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import at_stage, console_settings, say, signed_in
+from support.browser.console import at_stage, console_settings, described, say, signed_in
 from support.browser.window import Camera, Windows
 from support.wait import wait_until
 

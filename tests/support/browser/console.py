@@ -28,6 +28,17 @@ def signed_in(account: Account, page: Page, name: str) -> Page:
     return page
 
 
+def described(page: Page, concern: str) -> None:
+    """Fill in what every intake needs."""
+    page.get_by_label("Describe what it does").fill(concern)
+    page.get_by_label("Year").fill("2015")
+    page.get_by_label("Make").fill("Toyota")
+    page.get_by_label("Model").fill("Corolla")
+    page.get_by_label("Your name").fill("Cora Castillo")
+    page.get_by_label("E-mail").fill("cora@example.com")
+    page.get_by_label("I have read and agree").check()
+
+
 def at_stage(page: Page, stage: str) -> None:
     """Wait until the session's page shows this state: booked, unsigned, asked, searching, connecting, live or over."""
     expect(page.locator("body")).to_have_attribute("data-stage", stage)

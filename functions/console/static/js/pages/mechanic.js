@@ -4,9 +4,11 @@ import { get, post } from "../lib/api.js";
 import { announce, duration, el, every, head, money, pill, time } from "../lib/dom.js";
 import { attend, queueIs } from "../parts/attention.js";
 import { messages } from "../parts/messages.js";
+import { fileView } from "../room/attachments.js";
 import { quote, quotes } from "../parts/quoting.js";
 import { action, start } from "../lib/shell.js";
 
+const pictures = new Map(); // by attachment: a page that is refreshed shows the same element and loads nothing again
 const KINDS = { session: "Session", referral: "Referral", escalation: "Escalation" };
 
 async function queue() {
@@ -53,6 +55,7 @@ function request(each) {
     { "data-assignment": each.assignmentId },
     el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, each.sessionType)),
     el("p", {}, each.concern),
+    each.pictureId && pictureOf(each),
     el("p.quiet", {}, `${each.customerName}, waiting `, ticking(each.queuedAt, 1), each.offerExpiresAt && [" · yours for ", ticking(each.offerExpiresAt, -1)]),
     el("p.row", {}, action(`Accept · ${worth(each)}`, accept, { kind: "primary" }), each.status === "offered" && action("Decline", decline)),
   );
@@ -61,6 +64,14 @@ function request(each) {
 /** What a request is worth to whoever takes it: the amount, the plan, and the minutes that its price is meant for. */
 function worth({ paysCents, currency, plan, includedMinutes }) {
   return [paysCents ? money(paysCents, currency) : "no pay", plan, `${includedMinutes} min`].join(", ");
+}
+
+/** The first picture of a request. */
+function pictureOf({ pictureId, vehicleSummary, customerName }) {
+  if (!pictures.has(pictureId)) {
+    pictures.set(pictureId, fileView({ attachmentId: pictureId, contentType: "image/", name: vehicleSummary, state: "clean" }, customerName));
+  }
+  return pictures.get(pictureId);
 }
 
 /** A running clock: the time since an instant (1), or until it (-1). */

@@ -4,6 +4,7 @@ import { get, post } from "../lib/api.js";
 import { announce, count, el, money } from "../lib/dom.js";
 import { box, field, missing, showErrors, values } from "../lib/form.js";
 import { intakeIsSession, intakeToPay } from "./payment.js";
+import { forgetPictures, pictureField, sentPictures } from "./pictures.js";
 import { busy } from "../lib/shell.js";
 import { WAIVER } from "./waiver.js";
 
@@ -35,6 +36,7 @@ export async function intakeForm(page, asked, later) {
   form.append(
     el("h1", {}, "What is wrong with your car?"),
     field("concern", "Describe what it does, and when", { tag: "textarea", required: true, maxlength: 4000 }),
+    pictureField(),
     el(
       "div.grid",
       {},
@@ -124,6 +126,8 @@ async function send(form, plan, key, page) {
     return;
   }
   const { agreed, ...rest } = values(form);
+  const attachmentIds = await sentPictures().catch(() => null);
+  if (!attachmentIds) return; // the field has said so
   const vehicle = Object.fromEntries(
     Object.entries(rest).filter(([name]) => name.startsWith("vehicle/")).map(([name, value]) => [name.slice(8), name === "vehicle/year" ? Number(value) : value]),
   );
@@ -131,12 +135,14 @@ async function send(form, plan, key, page) {
     ...Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith("vehicle/"))),
     plan: plan.code,
     vehicle,
+    attachmentIds,
     ...(rest.scheduledFor ? { scheduledFor: new Date(rest.scheduledFor).toISOString() } : {}),
     ...(rest.name ? { waiver: { signedName: rest.name } } : {}),
   };
   sessionStorage.setItem(CONTACT, JSON.stringify({ name: rest.name, email: rest.email, phone: rest.phone }));
   try {
     const answer = await post("/api/intake/start", body, { "Idempotency-Key": key });
+    forgetPictures();
     if (answer.next === "pay") {
       intakeToPay(answer.intakeId);
       location.assign(answer.checkoutUrl);

@@ -154,7 +154,7 @@ def test_a_customer_learns_that_they_may_ask_for_another_mechanic(
 
 def test_not_by_mail_once_the_mechanic_is_there(mail_env: MailEnv, customer: UUID, mechanic: Mechanic) -> None:
     session_id = late(mail_env, mechanic, customer)
-    join(mail_env.app, mechanic.user_id, session_id)
+    join(mail_env.app, mechanic.user_id, session_id, mail_env.socket(mechanic.user_id))
     mail_env.tell(reply_late(mail_env, session_id))
     assert mail_env.states() == [("first_reply_late", "suppressed", "superseded")]
 

@@ -142,10 +142,29 @@ def test_not_once_the_mechanic_has_written_or_come(world: World, mechanic: Mecha
     if what == "written":
         write(world, mechanic.user_id, session_id)
     else:
-        join(world.app, mechanic.user_id, session_id)
+        join(world.app, mechanic.user_id, session_id, world.socket(mechanic.user_id))
     with pytest.raises(SessionNotReplaceable):
         replace_mechanic(world.app, customer, session_id)
     assert session_detail(world.app, customer, session_id).reply_due_at is None
+
+
+def test_the_word_of_a_late_mechanic_alone_is_no_coming(world: World, mechanic: Mechanic, customer: UUID) -> None:
+    session_id = left_waiting(world, mechanic, customer)
+    assert join(world.app, mechanic.user_id, session_id).session_status == "waiting"
+    assert not column(world, session_id, "mechanic_present")
+    assert replace_mechanic(world.app, customer, session_id).session_status == "pending"
+
+
+def test_a_late_mechanic_who_writes_first_comes_by_their_word(world: World, mechanic: Mechanic, customer: UUID) -> None:
+    session_id = left_waiting(world, mechanic, customer)
+    write(world, mechanic.user_id, session_id)
+    assert join(world.app, mechanic.user_id, session_id).session_status == "live"
+
+
+def test_where_claims_count_a_late_claim_is_a_coming(world: World, mechanic: Mechanic, customer: UUID) -> None:
+    world.owner.execute("INSERT INTO settings (key, value) VALUES ('evidence', 'claimed')")
+    session_id = left_waiting(world, mechanic, customer)
+    assert join(world.app, mechanic.user_id, session_id).session_status == "live"
 
 
 def test_what_the_customer_writes_is_no_reply(world: World, mechanic: Mechanic, customer: UUID) -> None:
@@ -266,7 +285,7 @@ def test_nobody_is_told_where_nobody_waits(world: World, mechanic: Mechanic, cus
     elif why == "the mechanic wrote":
         write(world, mechanic.user_id, session_id)
     else:
-        join(world.app, mechanic.user_id, session_id)
+        join(world.app, mechanic.user_id, session_id, world.socket(mechanic.user_id))
     assert (tell(world), told(world)) == (0, [])
 
 

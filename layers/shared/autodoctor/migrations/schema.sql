@@ -2474,6 +2474,15 @@ $$;
 
 COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
 
+CREATE FUNCTION public.needs_first_reply(session public.sessions) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  SELECT i.evidence = 'witnessed' AND coalesce(reply_due_at(session) <= clock_timestamp(), false)
+    FROM intakes i WHERE i.id = session.id
+$$;
+
+COMMENT ON FUNCTION public.needs_first_reply(session public.sessions) IS 'Whether the mechanic of a session with witnesses is overdue: from then on their own word is no coming, so that it cannot keep the customer from another mechanic.';
+
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -3294,7 +3303,8 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
+  -- A claim replaces no witness, and is no first reply.
+  IF NOT is_witnessed(session, role, by_user) AND NOT (role = 'mechanic' AND needs_first_reply(session)) THEN
     at := clock_timestamp();
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
     session := set_presence(session, role, by_user, true, at);
@@ -3308,7 +3318,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already, or where a mechanic''s first reply is overdue. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
 
 CREATE FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1

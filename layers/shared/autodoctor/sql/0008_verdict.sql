@@ -295,7 +295,8 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
+  -- A claim replaces no witness, and is no first reply.
+  IF NOT is_witnessed(session, role, by_user) AND NOT (role = 'mechanic' AND needs_first_reply(session)) THEN
     at := clock_timestamp();
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
     session := set_presence(session, role, by_user, true, at);
@@ -309,7 +310,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION record_join(uuid, uuid, text) IS
-  'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+  'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already, or where a mechanic''s first reply is overdue. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
 
 CREATE FUNCTION record_leave(of_session uuid, by_user uuid, by_connection text)
 RETURNS TABLE (session_id uuid, session_status text, started_at timestamptz)

@@ -21,6 +21,13 @@ $$;
 COMMENT ON FUNCTION reply_due_at(sessions) IS
   'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer never joined.';
 
+CREATE FUNCTION needs_first_reply(session sessions) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+  SELECT i.evidence = 'witnessed' AND coalesce(reply_due_at(session) <= clock_timestamp(), false)
+    FROM intakes i WHERE i.id = session.id
+$$;
+COMMENT ON FUNCTION needs_first_reply(sessions) IS
+  'Whether the mechanic of a session with witnesses is overdue: from then on their own word is no coming, so that it cannot keep the customer from another mechanic.';
+
 CREATE FUNCTION replace_mechanic(of_session uuid, by_user uuid)
 RETURNS TABLE (session_id uuid, session_status text, replaced boolean, due_at timestamptz, unpublished json)
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

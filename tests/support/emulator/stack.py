@@ -53,6 +53,15 @@ class User:
 
 
 @dataclass(frozen=True)
+class SignedUp:
+    """A user of the pool, in no group yet."""
+
+    address: str
+    password: str
+    sub: str
+
+
+@dataclass(frozen=True)
 class Stack:
     """The stack; `owner_url` leads to its database as the owner, `ending` closes clients with it."""
 
@@ -68,27 +77,37 @@ class Stack:
 
     def user(self, name: str, group: str) -> User:
         """Make somebody, put them in a group, and sign them in."""
+        made = self.signed_up(name)
+        cognito, pool = self.emulator.client("cognito-idp"), self.deployed.outputs["UserPoolId"]
+        cognito.admin_add_user_to_group(UserPoolId=pool, Username=made.address, GroupName=group)
+        return self.signed_in(made)
+
+    def signed_up(self, name: str) -> SignedUp:
+        """Make somebody who is in no group."""
         cognito, pool = self.emulator.client("cognito-idp"), self.deployed.outputs["UserPoolId"]
         address, password = f"{name}@workshop.example", f"{secrets.token_urlsafe(12)}a9!A"
         cognito.admin_create_user(UserPoolId=pool, Username=address, MessageAction="SUPPRESS")
         cognito.admin_set_user_password(UserPoolId=pool, Username=address, Password=password, Permanent=True)
-        cognito.admin_add_user_to_group(UserPoolId=pool, Username=address, GroupName=group)
-        signed_in = cognito.admin_initiate_auth(
-            UserPoolId=pool,
-            ClientId=self.deployed.outputs["UserPoolClientId"],
-            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-            AuthParameters={"USERNAME": address, "PASSWORD": password},
-        )
-        token = signed_in["AuthenticationResult"]["AccessToken"]
         found = cognito.admin_get_user(UserPoolId=pool, Username=address)["UserAttributes"]
         (sub,) = (each["Value"] for each in found if each["Name"] == "sub")
+        return SignedUp(address, password, sub)
+
+    def signed_in(self, somebody: SignedUp) -> User:
+        """Sign somebody in; their token has the groups that they have now."""
+        answer = self.emulator.client("cognito-idp").admin_initiate_auth(
+            UserPoolId=self.deployed.outputs["UserPoolId"],
+            ClientId=self.deployed.outputs["UserPoolClientId"],
+            AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": somebody.address, "PASSWORD": somebody.password},
+        )
+        token = answer["AuthenticationResult"]["AccessToken"]
         http = httpx.Client(
             base_url=self.api_url,
             headers={"Authorization": f"Bearer {token}"},
             timeout=SLOW_SECONDS,
             trust_env=False,
         )
-        return User(sub, token, self.ending.enter_context(http))
+        return User(somebody.sub, token, self.ending.enter_context(http))
 
     def run(self, function: str) -> None:
         """Invoke a function as its schedule would; it must not fail."""

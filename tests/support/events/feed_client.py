@@ -120,6 +120,10 @@ class FeedClient:
         """Return the first frame of a type; fail when none comes in time."""
         return self.wait_for(lambda frame: frame.type == kind, seconds)
 
+    def wait_for_words(self, words: str, seconds: float = WAIT_SECONDS) -> Received:
+        """Return the first frame with these words; fail when none comes in time."""
+        return self.wait_for(lambda frame: words in frame.text, seconds)
+
     def wait_closed(self, seconds: float = WAIT_SECONDS) -> tuple[int, str]:
         """Return code and reason of the close (1006 without a handshake); fail when it stays open."""
         with self._news:

@@ -1,6 +1,9 @@
 """Validation errors are worded for people, beside their field."""
 
+import json
 import re
+from itertools import chain
+from typing import Final
 
 import pytest
 from pydantic import ValidationError
@@ -8,9 +11,26 @@ from pydantic import ValidationError
 from autodoctor.admin.mechanics import NewMechanic
 from autodoctor.admin.plans import NewPlan
 from autodoctor.intake.request import IntakeRequest
+from autodoctor.operations.handlers import routes
+from autodoctor.room.sockets import EnterRoom, Typing
 from autodoctor.web.schemas import RequestBody
 from autodoctor.web.validation_messages import validation_message
 
+WRONG: Final[tuple[object, ...]] = (
+    None,
+    True,
+    1.5,
+    -1,
+    10**30,
+    "",
+    "x" * 5000,
+    "never",
+    [],
+    [1] * 20,
+    ["x"] * 20,
+    {},
+    {"x": 1},
+)
 PYDANTICS = re.compile(r"Input|Field|String|List|valid |Value error|\{|\}")
 
 
@@ -56,3 +76,26 @@ def test_an_intake_that_is_nothing_but_wrong() -> None:
 )
 def test_one_thing_that_is_wrong(model: type[RequestBody], raw: str, pointer: str, words: str) -> None:
     assert found(model, raw)[pointer].startswith(words)
+
+
+@pytest.mark.parametrize("model", sorted({each.body for each in routes().values() if each.body}, key=str))
+def test_no_wrong_value_of_any_field_is_answered_in_pydantics_words(model: type[RequestBody]) -> None:
+    assert words_of(model) == []
+
+
+@pytest.mark.parametrize("model", [EnterRoom, Typing])
+def test_nor_is_one_of_an_action_of_the_socket(model: type[RequestBody]) -> None:
+    assert words_of(model) == []
+
+
+def words_of(model: type[RequestBody]) -> list[str]:
+    """Return pydantic's own words about wrong values: of each field by itself, and of what is no object."""
+    fields = [each.alias or name for name, each in model.model_fields.items()]
+    bodies = chain(("[]", "{", "1"), (json.dumps({name: value}) for name in fields for value in WRONG))
+    said: set[str] = set()
+    for raw in bodies:
+        try:
+            model.model_validate_json(raw)
+        except ValidationError as invalid:
+            said |= {f"{error['loc']}: {validation_message(error)}" for error in invalid.errors()}
+    return sorted(each for each in said if PYDANTICS.search(each.partition(": ")[2]))

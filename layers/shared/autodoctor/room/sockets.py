@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
 
 from autodoctor.db import Database
-from autodoctor.errors import Problem, SessionNotFound, Unprocessable
+from autodoctor.errors import Problem, SessionNotFound
 from autodoctor.events.feed import connections
 from autodoctor.events.feed.push import push
 from autodoctor.events.publish import Publisher
@@ -23,6 +23,7 @@ from autodoctor.room.tell import tell, tell_presence
 from autodoctor.settings import required
 from autodoctor.web.http import problem_of
 from autodoctor.web.schemas import RequestBody
+from autodoctor.web.validation_messages import unprocessable
 
 MOST_REPLAYED: Final = 1000
 """Messages in one answer; who missed more asks again."""
@@ -126,5 +127,5 @@ def _session_named(body: str) -> UUID | None:
 
 def _problem(failure: Exception) -> Problem | None:
     if isinstance(failure, ValidationError):
-        return Unprocessable(*(("/".join(["", *map(str, error["loc"])]), error["msg"]) for error in failure.errors()))
+        return unprocessable(failure)
     return problem_of(failure)

@@ -30,7 +30,7 @@ from autodoctor.errors import (
 )
 from autodoctor.observability import count, log_failure, logger
 from autodoctor.web.schemas import RequestBody, unstorable
-from autodoctor.web.validation_messages import validation_message
+from autodoctor.web.validation_messages import unprocessable
 
 type Group = Literal["customers", "mechanics", "admins"]
 type HttpEvent = Mapping[str, Any]
@@ -95,9 +95,7 @@ class Request:
         except ValidationError as invalid:
             if invalid.errors()[0]["type"] == "json_invalid":  # nested more than 200 deep
                 raise MalformedBody(_NOT_JSON) from None
-            raise Unprocessable(
-                *((_pointer(error["loc"]), validation_message(error)) for error in invalid.errors())
-            ) from None
+            raise unprocessable(invalid) from None
 
     def id(self, name: str, absent: Callable[[], Problem]) -> UUID:
         """The UUID in the path.
@@ -363,8 +361,3 @@ def _refuse_unstorable(raw: bytes) -> None:
         raise MalformedBody(_NOT_JSON) from None
     if offender is not None:
         raise Unprocessable((offender, "contains U+0000 or a lone surrogate"))
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """A pydantic error location as JSON pointer (RFC 6901)."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)

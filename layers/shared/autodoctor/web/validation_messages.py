@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from autodoctor.errors import Unprocessable
 
 _ID: Final = "is not an id, which looks like 0199d3a5-7c00-7a10-8000-0000000000a1"
 _INSTANT: Final = "must be a date and time with its offset, such as 2026-11-21T10:15:00Z"
@@ -25,8 +28,22 @@ _MESSAGES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("uuid_type", "uuid_parsing", "uuid_version"), _ID),
     **dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"), _INSTANT),
     "model_type": "must be an object",
+    "json_invalid": "must be JSON",
+    **dict.fromkeys(("list_type", "tuple_type"), "must be a list"),
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have no more than {max_length} entries",
     "value_error": "{error}",
 }
+
+
+def unprocessable(invalid: ValidationError) -> Unprocessable:
+    """The 422 for a model that does not fit, which names each wrong value by its JSON pointer."""
+    return Unprocessable(*((_pointer(error["loc"]), validation_message(error)) for error in invalid.errors()))
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """A pydantic error location as JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in location)
 
 
 def validation_message(error: ErrorDetails) -> str:

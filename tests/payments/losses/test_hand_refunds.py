@@ -275,6 +275,34 @@ def test_a_refund_of_somebody_elses_payment_is_none_of_ours(refund_env: RefundEn
     refund_env.balanced()
 
 
+@pytest.mark.parametrize(
+    ("moved", "outcome", "left"),
+    [
+        ({"amount": -108, "currency": "usd"}, "refunded", PRICE - 108),
+        ("txn_1", "mismatch", PRICE),  # told by its id alone: nobody knows how much it is, so a person looks
+        ({"amount": -100, "currency": "eur"}, "mismatch", PRICE),
+    ],
+)
+def test_one_told_in_another_currency_is_ours_by_its_payment_and_counts_as_our_balance_has_it(
+    refund_env: RefundEnv, moved: object, outcome: str, left: int
+) -> None:
+    session_id = refund_env.buy()
+    intent = refund_env.checkout_env.one("SELECT stripe_payment_intent_id FROM checkouts")
+    about = {
+        "id": "re_eur",
+        "object": "refund",
+        "amount": 100,
+        "currency": "eur",
+        "status": "succeeded",
+        "payment_intent": intent,
+        "charge": "ch_x",
+        "balance_transaction": moved,
+    }
+    refund_env.checkout_env.stripe.emit("refund.created", about)
+    assert refund_env.checkout_env.tell("refund.created").json["outcome"] == outcome
+    assert refund_env.has(session_held(session_id)) == left
+
+
 def test_what_is_no_refund_is_refused_and_not_recorded(refund_env: RefundEnv) -> None:
     refund_env.buy()
     refund_env.refund(refund_env.checkout_env.session().session_id, 5, delivered=False)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from autodoctor.db import Row
 from autodoctor.payments.losses.losses import book_losses, lock_payment
-from autodoctor.payments.stripe.fields import Cents, StripeId
+from autodoctor.payments.stripe.fields import SETTLED_IN, BalanceMovement, Cents, StripeId
 
 CAME_BACK: Final = frozenset({"failed", "canceled"})
 """In one of these states a refund moved no money in the end."""
@@ -45,7 +45,7 @@ UPDATE checkouts SET refunds_due_at = clock_timestamp()
     > (SELECT count(*) FROM stripe_refunds WHERE payment_intent_id = %(payment_intent)s))
 """
 
-type RefundOutcome = Literal["refunded", "refund_failed", "unchanged", "not_ours"]
+type RefundOutcome = Literal["refunded", "refund_failed", "unchanged", "mismatch", "not_ours"]
 type ChargeOutcome = RefundOutcome | Literal["refund_noted"]
 
 
@@ -55,6 +55,17 @@ class _Refund(BaseModel):
     currency: str
     payment_intent: StripeId | None = None
     status: str | None = None
+    balance_transaction: BalanceMovement | str | None = None
+
+    @property
+    def cents(self) -> int | None:
+        """What it takes from our balance; None: it is told in another currency, without its balance transaction."""
+        if self.currency == SETTLED_IN:
+            return self.amount
+        moved = self.balance_transaction
+        if not isinstance(moved, BalanceMovement) or moved.currency != SETTLED_IN or moved.amount >= 0:
+            return None
+        return -moved.amount
 
 
 class _Refunds(BaseModel):
@@ -105,7 +116,7 @@ def charge_refunded(connection: psycopg.Connection[Row], charge: Mapping[str, An
         return "not_ours"
     if connection.execute(_LOOK_UP, {**values, **checkout}).rowcount:
         return "refund_noted"
-    changes: tuple[RefundOutcome, ...] = ("refunded", "refund_failed")
+    changes: tuple[RefundOutcome, ...] = ("mismatch", "refunded", "refund_failed")
     return next((outcome for outcome in changes if outcome in outcomes), "unchanged")
 
 
@@ -117,16 +128,18 @@ def refund_reported(connection: psycopg.Connection[Row], refund: Mapping[str, An
         refund: Stripe's Refund object.
 
     Returns:
-        unchanged: all of it was known; not_ours: the payment is not ours, or not known yet: then it is booked when we
-        learn of the payment.
+        unchanged: all of it was known; mismatch: the payment is ours, and what went back of it is not told in our
+        currency; not_ours: the payment is not ours, or not known yet: then it is booked when we learn of the payment.
 
     Raises:
         pydantic.ValidationError: it is not a refund.
     """
     reported = _Refund.model_validate(refund)
-    if reported.payment_intent is None or reported.currency != "usd":
+    if reported.payment_intent is None:
         return "not_ours"
     ours = lock_payment(connection, reported.payment_intent)
+    if reported.cents is None:
+        return "mismatch" if ours else "not_ours"
     if not note_refund(connection, refund):
         return "unchanged"
     if ours:
@@ -140,11 +153,14 @@ def note_refund(connection: psycopg.Connection[Row], refund: Mapping[str, Any]) 
     """Store what Stripe says of a refund; the caller holds the lock of its payment and books it.
 
     Returns:
-        Whether it was not known before.
+        Whether it was not known before; False where its cents are not told.
     """
     reported = _Refund.model_validate(refund)
+    if reported.cents is None:
+        return False
     values = {
-        **reported.model_dump(),
+        **reported.model_dump(exclude={"balance_transaction"}),
+        "amount": reported.cents,
         "pending": reported.status in PENDING,
         "failed": reported.status in CAME_BACK,
     }

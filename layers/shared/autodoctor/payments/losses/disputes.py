@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from autodoctor.db import Row
 from autodoctor.payments.losses.losses import book_losses, lock_payment
 from autodoctor.payments.stripe.calls import call_stripe
-from autodoctor.payments.stripe.fields import Cents, Status, StripeId
+from autodoctor.payments.stripe.fields import SETTLED_IN, BalanceMovement, Cents, Status, StripeId
 
 if TYPE_CHECKING:
     import stripe
@@ -19,11 +19,6 @@ OPEN: Final = frozenset({"needs_response", "under_review"})
 
 LOST: Final = frozenset({"lost", "prevented"})
 """Stripe keeps what it took: the dispute was lost, or prevented by giving in."""
-
-SETTLED_IN: Final = "usd"
-"""Of our balance. A customer's bank disputes in its own currency; what counts is what our balance loses and gets."""
-
-_MOST: Final = 10**12
 
 _RANKS: Final = (
     *("warning_needs_response", "warning_under_review", "warning_closed"),
@@ -52,18 +47,13 @@ SELECT EXISTS (SELECT FROM losses WHERE payment_intent_id = %(payment_intent_id)
 type DisputeOutcome = Literal["disputed", "dispute_won", "dispute_lost", "unchanged", "not_ours"]
 
 
-class _Movement(BaseModel):
-    amount: Annotated[int, Field(ge=-_MOST, le=_MOST)]
-    currency: str = SETTLED_IN
-
-
 class _Dispute(BaseModel):
     id: StripeId
     amount: Cents
     currency: Annotated[str, StringConstraints(min_length=1, max_length=16)]
     payment_intent: StripeId | None = None
     status: Status
-    balance_transactions: Annotated[list[_Movement], Field(max_length=100)] = []
+    balance_transactions: Annotated[list[BalanceMovement], Field(max_length=100)] = []
 
     def values(self) -> dict[str, object]:
         """The parameters of the statement that stores it."""

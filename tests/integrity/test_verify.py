@@ -23,8 +23,9 @@ from autodoctor.payments.settlement import settle
 from localcloud.database.expected_schema import WHOLE, dumped
 from localcloud.database.postgres import APP_ROLE, Database, PostgresServer
 from support.integrity.bulk_copy import multiply, size
-from support.integrity.corruptions import ROWS, SCHEMA, Corruption
+from support.integrity.corruptions import ROWS, Corruption
 from support.integrity.sample_data import SampleData
+from support.integrity.schema_corruptions import SCHEMA
 from support.invariants.sessions import violations
 from support.world import World
 

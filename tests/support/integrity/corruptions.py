@@ -1,4 +1,4 @@
-"""At least one way to corrupt a database for every check of verify, which has to find it.
+"""At least one way to corrupt the rows of a database for every check of verify, which has to find it.
 
 Each is a list of statements for a superuser, without triggers, checks and unique keys. `{name}` is the id of the
 session of that name in sample_data.py.
@@ -6,51 +6,10 @@ session of that name in sample_data.py.
 
 from typing import Final
 
+from support.integrity.happened import HAPPENED
 from support.integrity.money_corruptions import MONEY
 
 type Corruption = tuple[str, ...]
-
-SCHEMA: Final[dict[str, list[Corruption]]] = {
-    "schema_revision": [("DELETE FROM schema_migrations WHERE name > '0001'",), ("DROP TABLE schema_migrations",)],
-    "schema_missing": [
-        ("DROP FUNCTION requeue_poison()",),
-        ("DROP TRIGGER sessions_consistent ON sessions",),
-        ("ALTER TABLE payouts DROP CONSTRAINT payouts_once",),
-        ("DROP INDEX uq_active_session_per_customer",),
-        ("ALTER TABLE session_notes DROP COLUMN confirmed_at",),
-    ],
-    "schema_changed": [
-        ("CREATE OR REPLACE FUNCTION min_billable_seconds() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1'",),
-        ("ALTER TABLE sessions DISABLE TRIGGER sessions_guard",),
-        (
-            "ALTER TABLE sessions DROP CONSTRAINT sessions_completed_iff_long_enough",
-            "ALTER TABLE sessions ADD CONSTRAINT sessions_completed_iff_long_enough CHECK (status <> 'none')",
-        ),
-        ("ALTER FUNCTION sessions_guard() SECURITY INVOKER",),
-        ("ALTER TABLE intakes ALTER COLUMN concern DROP NOT NULL",),
-    ],
-    "schema_foreign": [
-        (
-            "CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
-            "CREATE TRIGGER meddle BEFORE UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION public.meddle()",
-        ),
-    ],
-    "schema_privileges": [
-        ("GRANT TRUNCATE, UPDATE, DELETE ON ledger_transfer TO autodoctor_app",),
-        ("GRANT SELECT ON customers TO PUBLIC",),
-        ("GRANT UPDATE (amount) ON ledger_transfer TO autodoctor_app",),
-        ("REVOKE INSERT (key) ON ledger_transfer FROM autodoctor_app",),
-        ("GRANT EXECUTE ON FUNCTION erase_customer(uuid, text) TO autodoctor_app",),
-        ("GRANT SELECT ON ledger_transfer TO autodoctor_app WITH GRANT OPTION",),
-        ("GRANT CREATE ON SCHEMA public TO PUBLIC",),
-        ("GRANT ALL ON SEQUENCE event_sequence TO PUBLIC",),
-    ],
-    "schema_owner": [
-        ("ALTER TABLE ledger_transfer OWNER TO autodoctor_app",),
-        ("ALTER TABLE sessions OWNER TO postgres",),
-        ("ALTER FUNCTION sessions_guard() OWNER TO autodoctor_app",),
-    ],
-}
 
 _NAMELESS: Final = """
 INSERT INTO admin_changes (id, actor, kind, subject, changed, before, after)
@@ -58,31 +17,6 @@ VALUES (new_id(), 'db:autodoctor_app', 'plan.changed', 'free', '{{name}}', '{{}}
 """
 _NOW: Final = "clock_timestamp()"
 _A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
-
-HAPPENED: Final = (
-    ("intakes", "created_at"),
-    ("waivers", "signed_at"),
-    *(("sessions", each) for each in ("released_at", "accepted_at", "started_at", "parted_at", "ended_at")),
-    *(("sessions", each) for each in ("customer_joined_at", "mechanic_joined_at")),
-    *(("session_assignments", each) for each in ("queued_at", "available_at", "ended_at")),
-    *(("session_participants", each) for each in ("since", "until")),
-    ("session_events", "occurred_at"),
-    ("session_assignment_events", "occurred_at"),
-    *(("session_presence", each) for each in ("since", "until", "recorded_at", "closed_at")),
-    ("settlements", "decided_at"),
-    *(("payouts", each) for each in ("created_at", "keyed_at", "asked_at", "sent_at")),
-    *(("payout_reversals", each) for each in ("created_at", "keyed_at", "asked_at", "done_at")),
-    *(("refunds", each) for each in ("created_at", "keyed_at", "asked_at", "sent_at")),
-    *(("quotes", each) for each in ("requested_at", "given_at", "decided_at")),
-    ("quote_events", "occurred_at"),
-    *(("checkouts", each) for each in ("created_at", "checked_at", "fee_booked_at")),
-    ("stripe_refunds", "created_at"),
-    *(("stripe_disputes", each) for each in ("created_at", "updated_at")),
-    ("ledger_transfer", "created_at"),
-    ("mechanics", "created_at"),
-    *(("mechanic_accounts", each) for each in ("keyed_at", "updated_at")),
-)
-"""Columns that say when something happened, of all that verify looks at: none of them lies in the future."""
 
 ROWS: Final[dict[str, list[Corruption]]] = {
     **MONEY,

@@ -1,6 +1,7 @@
 """`autodoctor room` in two terminals, the server killed in between, and escapes that reach no terminal."""
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -115,6 +116,18 @@ def test_two_terminals_talk_and_lose_nothing_where_the_server_is_killed(data_dir
                 again.call("customer1", "POST", f"/api/sessions/{session}/end")
 
 
+def test_who_is_told_to_stop_has_left(data_dir: Path) -> None:
+    with running_dev(data_dir) as dev:
+        session = accepted(dev)
+        with terminal(data_dir, session, "customer1") as driver:
+            driver.shows("here: customer")
+            driver.process.send_signal(signal.SIGINT)
+            assert driver.process.wait(WAIT_SECONDS) == 0
+        shown = dev.call("mechanic1", "GET", f"/api/sessions/{session}/messages").json()
+        assert shown["messages"][-1]["text"] == "The customer has left."
+        dev.call("customer1", "POST", f"/api/sessions/{session}/end")
+
+
 def test_without_a_terminal_it_says_stays_and_leaves(data_dir: Path) -> None:
     with running_dev(data_dir) as dev:
         session = accepted(dev)
@@ -127,6 +140,7 @@ def test_without_a_terminal_it_says_stays_and_leaves(data_dir: Path) -> None:
         assert [each["text"] for each in shown["messages"] if each["role"] == "customer"] == ["Hello", "It squeals"]
         texts = [each["text"] for each in shown["messages"]]
         assert texts.index("The customer is here.") < texts.index("Hello"), "who talks is there"
+        assert texts[-1] == "The customer has left.", "an end that was meant is no lost connection"
         dev.call("customer1", "POST", f"/api/sessions/{session}/end")
         with terminal(data_dir, session, "customer1", "--say", "Too late") as late:
             assert late.process.wait(WAIT_SECONDS) == 1

@@ -4,6 +4,7 @@ It does what every client has to: says by HTTP, again under the same id until th
 counts the messages, and asks for those that are missing, after every reconnect too.
 """
 
+import contextlib
 import json
 import random
 import threading
@@ -22,10 +23,12 @@ from websockets.sync.client import ClientConnection
 from autodoctor.operations.console import Refusal
 from autodoctor.printable import printable
 from localcloud.host.datadir import NoServer
+from localcloud.host.supervise import ToldToStop
 from localcloud.talk.user_api import PING_SECONDS, CallRefused, UserApi, reason
 
 _PAUSE_SECONDS = 1.0
 _LOOK_SECONDS = 0.2
+_PARTING_SECONDS = 5.0
 _INDENT = " " * 9
 
 
@@ -54,6 +57,7 @@ class Room:
     stay_seconds: float | None = None
     refusal: Refusal | None = field(default=None, init=False)
     entered: threading.Event = field(default_factory=threading.Event, init=False)
+    _connection_id: str | None = field(default=None, init=False)
     _messages: dict[int, dict[str, Any]] = field(default_factory=dict, init=False)
     _shown: int = field(default=0, init=False)
     _present: object = field(default=None, init=False)
@@ -92,7 +96,7 @@ class Room:
                 return
 
     def listen(self) -> None:
-        """Show what is said until interrupted, or until it is over; reconnects.
+        """Show what is said until interrupted, or until it is over, and then leave; reconnects.
 
         Raises:
             RoomRefused: the user is no party of the session.
@@ -103,9 +107,16 @@ class Room:
         while not self._over():
             try:
                 with self.user.socket() as connection:
+                    self._connection_id = None
+                    connection.send(json.dumps({"action": "identify"}))
                     self._enter(connection)
                     connected = True
-                    self._hear(connection)
+                    try:
+                        self._hear(connection)
+                    except ToldToStop:
+                        self._leave(connection)
+                        raise
+                    self._leave(connection)
             except (ConnectionClosed, InvalidHandshake, httpx.HTTPError, OSError, NoServer) as lost:
                 if not connected:
                     raise
@@ -115,6 +126,19 @@ class Room:
     def _enter(self, connection: ClientConnection) -> None:
         wanted = {"action": "room", "sessionId": str(self.session_id)}
         connection.send(json.dumps({**wanted, "after": self._shown} if self._shown else wanted))
+
+    def _leave(self, connection: ClientConnection) -> None:
+        """Leave with this connection alone; one that only ended would be told as lost. Nothing waits for it long."""
+        give_up_at = time.monotonic() + _PARTING_SECONDS
+        with contextlib.suppress(CallRefused, ConnectionClosed, httpx.HTTPError, NoServer, TimeoutError):
+            while self._connection_id is None:
+                self._identified(json.loads(connection.recv(timeout=max(0.0, give_up_at - time.monotonic()))))
+            path = f"/api/sessions/{self.session_id}/leave"
+            self.user.call("POST", path, {"connectionId": self._connection_id})
+
+    def _identified(self, frame: dict[str, Any]) -> None:
+        if frame.get("type") == "connected":
+            self._connection_id = frame["payload"]["connectionId"]
 
     def _hear(self, connection: ClientConnection) -> None:
         next_ping = time.monotonic() + PING_SECONDS
@@ -127,6 +151,7 @@ class Room:
                     next_ping = time.monotonic() + PING_SECONDS
                 continue
             frame = json.loads(text)
+            self._identified(frame)
             if frame.get("sessionId") == str(self.session_id) and self._take(frame):
                 self._enter(connection)
 

@@ -16,6 +16,7 @@ from localcloud.commands.demo_talk import TALK_SECONDS, evidence, talk
 from localcloud.commands.dev import announced, cloud
 from localcloud.commands.samples import INTAKE
 from localcloud.commands.system import Options, prepared
+from localcloud.database.borrowed_setting import borrowed_setting
 from localcloud.host.datadir import DataDir, RunningServer
 from localcloud.host.supervise import signals_raise
 
@@ -91,20 +92,9 @@ def _setting(owner_url: str, name: str, seconds: int) -> Iterator[None]:
     """Set a setting, and restore it at the end. Raises DemoStopped when the database ends first."""
     with (
         _gone_named(f"setting {name} may have stayed at {seconds}"),
-        psycopg.connect(owner_url, autocommit=True) as connection,
+        borrowed_setting(owner_url, name, str(seconds)),
     ):
-        before = connection.execute("SELECT value FROM settings WHERE key = %s", [name]).fetchone()
-        connection.execute(
-            "INSERT INTO settings (key, value) VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            [name, str(seconds)],
-        )
-        try:
-            yield
-        finally:
-            if before:
-                connection.execute("UPDATE settings SET value = %s WHERE key = %s", [before[0], name])
-            else:
-                connection.execute("DELETE FROM settings WHERE key = %s", [name])
+        yield
 
 
 def _warn(owner_url: str, pay: Pay, say: Callable[[str], None]) -> None:

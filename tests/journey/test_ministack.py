@@ -20,7 +20,7 @@ from autodoctor.operations.smoke import smoke
 from localcloud.commands.samples import INTAKE
 from support.database.tls_postgres import PROGRAMS
 from support.deployed_template import expanded_template
-from support.emulator.consumers import HEARD, WRITTEN, consumers, scanned
+from support.emulator.consumers import HEARD, UNSEEN, WRITTEN, consumers, scanned
 from support.emulator.stack import SLOW_SECONDS, Stack, User, running_stack
 from support.events.feed_client import feeds
 from support.wait import wait_until
@@ -102,7 +102,7 @@ def test_a_consultation_ends_as_here(ended: dict[str, Any]) -> None:
 
 def test_every_consumer_of_a_queue_did_its_part(stack: Stack, ended: dict[str, Any]) -> None:
     assert ended
-    assert consumers(expanded_template()["Resources"]) == WRITTEN.keys() | HEARD.keys()
+    assert consumers(expanded_template()["Resources"]) == WRITTEN.keys() | HEARD.keys() | UNSEEN.keys()
     told = {"name": "brake.png", "contentType": "image/png", "bytes": 1, "sha256": "0" * 64}
     upload = stack.user("carl", "customers").call("POST", "/api/intakes/attachments", told)["upload"]
     # Nobody may put events of AWS's own services, so these come as their rules would leave them in the queues.

@@ -15,6 +15,9 @@ WRITTEN: Final[Mapping[str, str]] = {
 HEARD: Final[Mapping[str, str]] = {"DeliverFunction": "The mechanic ended the consultation."}
 """Words in a room that only this consumer pushes there."""
 
+UNSEEN: Final[Mapping[str, str]] = {"PushFunction": "nobody here has a browser whose push service it could call"}
+"""Consumers of which the walk sees nothing, each with the reason."""
+
 
 def consumers(resources: Mapping[str, Any]) -> set[str]:
     """Return the functions among the resources of the template that read a queue."""

@@ -14,6 +14,7 @@ PAGES = {  # the paths after SessionBaseUrl in answers, in mails and at Stripe
     "video": "session.html",
     "intakes": "customer.html",
     "credits": "customer.html",
+    "receipts": "customer.html",
     "mechanic": "mechanic.html",
     "settings": "settings.html",
 }

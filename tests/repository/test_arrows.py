@@ -30,6 +30,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "legacy": "domain ids integrity integrity.checks",
     "payments.ledger": "db deadline domain errors ids payments.stripe web",
     "sessions": "db deadline domain errors ids prefetched settings web",
+    "documents": "db errors ids printable web",
     "files": "aws db deadline domain errors ids observability settings web",
     "events.feed": "aws db deadline errors events observability sessions settings web",
     "room": "db errors events events.feed observability settings web",

@@ -130,6 +130,13 @@ class IntakeNotFound(NotFound):
         super().__init__("There is no such intake.")
 
 
+class ReceiptNotFound(NotFound):
+    """No such receipt, or another customer's: both look the same."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such receipt.")
+
+
 class AssignmentNotFound(NotFound):
     """No such assignment, or never visible to the caller: both look the same."""
 

@@ -66,6 +66,8 @@ def _copy(superuser: psycopg.Connection[Any], table: str, copies: int) -> None:
 def _field(name: str, *, is_time: bool) -> sql.Composable:
     if name == "referral_code":
         return sql.SQL("new_referral_code()")
+    if name == "year":  # numbers are given once a year
+        return sql.SQL("made.year + copy.n")
     column = sql.SQL("made.{}").format(sql.Identifier(name))
     if not is_time:
         return column

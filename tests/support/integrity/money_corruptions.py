@@ -9,7 +9,25 @@ _A_DAY_AGO: Final = "clock_timestamp() - interval '1 day'"
 _KINDS: Final = ("pack_sale", "credit_issue", "charge", "refund", "transfer", "reversal", "earning", "dispute_lost")
 """Flows one of whose rows is booked a second time, under a key of nothing."""
 
+RECEIPTS: Final[dict[str, list[tuple[str, ...]]]] = {
+    "receipt_missing": [
+        ("DELETE FROM receipt_lines WHERE receipt_id = (SELECT id FROM receipts WHERE kind = 'receipt' LIMIT 1)",),
+        ("DELETE FROM receipt_lines WHERE receipt_id = (SELECT id FROM receipts WHERE kind = 'credit_note' LIMIT 1)",),
+    ],
+    "receipt_differs": [
+        ("UPDATE receipts SET amount = amount + 1 WHERE intake_id = '{completed by card}'",),
+        ("UPDATE receipts SET user_id = new_id() WHERE intake_id = '{completed by card}'",),
+        ("UPDATE receipts SET corrects_id = NULL WHERE kind = 'credit_note'",),
+        ("UPDATE receipt_lines SET amount = amount + 1",),
+    ],
+    "receipt_numbers": [
+        ("UPDATE receipts SET sequence = sequence + 1 WHERE sequence > 3",),
+        ("UPDATE receipt_numbers SET last = last - 1",),
+    ],
+}
+
 MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
+    **RECEIPTS,
     "settlement_missing": [("DELETE FROM settlements_due WHERE session_id = '{just ended}'",)],
     "settlement_late": [(f"UPDATE settlements_due SET ended_at = {_A_DAY_AGO}",)],
     "due_wrongly": [

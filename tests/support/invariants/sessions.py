@@ -20,6 +20,7 @@ from autodoctor.domain.lifecycle import (
     SESSION_MOVES,
 )
 from support.invariants.money import LEDGER_ADDS_UP, SETTLED_ONCE
+from support.invariants.receipts import RECEIPTS
 from support.invariants.referrals import REFERRED_AND_ESCALATED
 
 # Between the verdict's clock and the audit row's there is one round trip; a paused test machine may stretch it.
@@ -209,7 +210,7 @@ INVARIANTS: Final[dict[int, LiteralString]] = {
     7: _AUDITED + "UNION ALL (" + _PRESENCE_IS_EVIDENCED + ")",
     8: _ONE_SESSION_PER_MECHANIC,
     9: SETTLED_ONCE + "UNION ALL (" + REFERRED_AND_ESCALATED + ")",
-    10: LEDGER_ADDS_UP,
+    10: LEDGER_ADDS_UP + "UNION ALL (" + RECEIPTS + ")",
 }
 """One query per invariant; each row it returns is one sentence about what is wrong."""
 

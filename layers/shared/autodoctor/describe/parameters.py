@@ -13,6 +13,7 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "sessionId": ("From the answer to an intake, the feed or the active session.", _UUID),
     "attachmentId": ("From a promise, a request of the queue (`pictureId`) or a message.", _UUID),
     "intakeId": ("From the answer to an intake that is paid by card.", _UUID),
+    "receiptId": ("From the list of receipts, or a mail.", _UUID),
     "quoteId": ("From the answer to an escalation, or a list of quotes.", _UUID),
     "mechanicId": ("The mechanic's own id, which is not the `sub` of their token.", _UUID),
     "workshopId": ("The workshop.", _UUID),

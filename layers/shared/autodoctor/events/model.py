@@ -144,6 +144,29 @@ class PaymentEvent(_Event):
     reason: Literal["active_session", "mismatch", "refused", "bank_refused", "given_up"]
 
 
+class ReceiptEvent(_Event):
+    """A document about a customer's money was written: a receipt, a credit note, or a correction of one.
+
+    Attributes:
+        number: as it is printed.
+        cause: session or credits: what was paid for; refund or dispute: how it went back; refund_failed or
+            dispute_won: why it did not in the end; correction: of what was booked before.
+        checkout_id: the payment.
+        intake_id: the intake that was paid for; null where it was credits.
+        amount_cents: in cents of the currency, never negative.
+    """
+
+    type: Literal["receipt.issued"]
+    receipt_id: UUID
+    number: str
+    kind: Literal["receipt", "credit_note", "correction"]
+    cause: Literal["session", "credits", "refund", "dispute", "refund_failed", "dispute_won", "correction"]
+    checkout_id: UUID
+    intake_id: UUID | None
+    amount_cents: int
+    currency: str
+
+
 class MechanicEvent(_Event):
     """A mechanic became available or unavailable; availability that lapses by itself sends no event."""
 
@@ -230,6 +253,7 @@ type Event = (
     | AssignmentEvent
     | PayoutEvent
     | PaymentEvent
+    | ReceiptEvent
     | MechanicEvent
     | QuoteEvent
     | MessageEvent
@@ -241,6 +265,7 @@ MODELS: Final = (
     AssignmentEvent,
     PayoutEvent,
     PaymentEvent,
+    ReceiptEvent,
     MechanicEvent,
     QuoteEvent,
     MessageEvent,

@@ -23,6 +23,7 @@ _STORE: Final[LiteralString] = """
          CASE WHEN %(signed_name)s::text IS NOT NULL THEN coalesce(%(waiver_version)s, current_waiver_version()) END,
          'checkout:' || %(checkout_id)s::uuid
     FROM intake, allowed
+   WHERE (SELECT count(*) FROM confirmed) >= 0 -- first, so that checkouts_know_the_address() finds it
   RETURNING *
 )
 """

@@ -139,6 +139,7 @@ _INTAKE: Final[LiteralString] = """
   INSERT INTO confirmed_addresses (user_id, address_hash)
   SELECT %(user_id)s, address_hash(%(email)s) FROM customer WHERE %(email_is_verified)s
   ON CONFLICT DO NOTHING
+  RETURNING user_id
 ), intake AS (
   INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
                        mechanic_share_bp, max_minutes, mechanic_fixed_pay_cents, uses_per_customer,

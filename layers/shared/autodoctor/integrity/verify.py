@@ -22,7 +22,7 @@ from psycopg.rows import tuple_row
 
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST, LAST
-from autodoctor.integrity.checks import evidence, files, ledger, metadata, money, origin, rooms, times, trail
+from autodoctor.integrity.checks import evidence, files, ledger, metadata, money, origin, receipts, rooms, times, trail
 from autodoctor.integrity.checks import now as checks_now
 from autodoctor.integrity.checks import outcome as checks_outcome
 from autodoctor.integrity.checks import schema as checks_schema
@@ -40,6 +40,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *money.CHECKS,
     *ledger.CHECKS,
     *origin.CHECKS,
+    *receipts.CHECKS,
     *metadata.CHECKS,
     *rooms.CHECKS,
     *files.CHECKS,

@@ -737,6 +737,20 @@ $$;
 
 COMMENT ON FUNCTION public.checkout_may_move(source text, target text) IS 'Whether a checkout may go from one status to another; a paid one stays paid.';
 
+CREATE FUNCTION public.checkouts_know_the_address() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  SELECT c.email INTO NEW.email
+    FROM customers c JOIN confirmed_addresses a ON a.user_id = c.user_id AND a.address_hash = address_hash(c.email)
+   WHERE c.user_id = NEW.user_id AND c.erased_at IS NULL;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.checkouts_know_the_address() IS 'Notes the address for Stripe, which writes to it: only one that is shown to be the customer''s. Fixed here, as Stripe refuses a key that comes with another request.';
+
 CREATE TABLE public.sessions (
     id uuid NOT NULL,
     customer_id uuid NOT NULL,
@@ -1432,6 +1446,7 @@ BEGIN
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
+  UPDATE checkouts SET email = NULL WHERE user_id = customer_user AND email IS NOT NULL;
   -- of both parties: a mechanic's picture shows the customer's car; the sweep deletes the files
   UPDATE attachments SET state = 'gone'
    WHERE state <> 'gone'
@@ -1442,7 +1457,6 @@ BEGIN
   DELETE FROM notifications WHERE user_id = customer_user;
   DELETE FROM notification_preferences WHERE user_id = customer_user;
   DELETE FROM notification_locales WHERE user_id = customer_user;
-  DELETE FROM push_subscriptions WHERE user_id = customer_user;
   DELETE FROM idempotency_keys WHERE user_id = customer_user;
   DELETE FROM realtime_tickets WHERE user_id = customer_user;
   DELETE FROM realtime_connections WHERE user_id = customer_user;
@@ -1488,7 +1502,6 @@ BEGIN
   DELETE FROM notifications WHERE user_id = mechanic_user;
   DELETE FROM notification_preferences WHERE user_id = mechanic_user;
   DELETE FROM notification_locales WHERE user_id = mechanic_user;
-  DELETE FROM push_subscriptions WHERE user_id = mechanic_user;
   DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
   DELETE FROM realtime_connections WHERE user_id = mechanic_user;
   INSERT INTO erasures (user_id, role, erased_by, sessions)
@@ -2474,15 +2487,6 @@ $$;
 
 COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
 
-CREATE FUNCTION public.needs_first_reply(session public.sessions) RETURNS boolean
-    LANGUAGE sql
-    AS $$
-  SELECT i.evidence = 'witnessed' AND coalesce(reply_due_at(session) <= clock_timestamp(), false)
-    FROM intakes i WHERE i.id = session.id
-$$;
-
-COMMENT ON FUNCTION public.needs_first_reply(session public.sessions) IS 'Whether the mechanic of a session with witnesses is overdue: from then on their own word is no coming, so that it cannot keep the customer from another mechanic.';
-
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -2821,78 +2825,6 @@ $$;
 
 COMMENT ON FUNCTION public.payouts_wait_for_release() IS 'Keeps a payout with an open hold from becoming due.';
 
-CREATE TABLE public.intakes (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    customer_id uuid NOT NULL,
-    plan_code text NOT NULL,
-    funding text NOT NULL,
-    session_type text NOT NULL,
-    price_cents integer NOT NULL,
-    currency text NOT NULL,
-    credits integer NOT NULL,
-    mechanic_share_bp integer NOT NULL,
-    max_minutes integer NOT NULL,
-    mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
-    uses_per_customer integer,
-    referrer_id uuid,
-    referral_bp integer,
-    customer_name text NOT NULL,
-    vehicle jsonb NOT NULL,
-    concern text NOT NULL,
-    urgent boolean NOT NULL,
-    preferred_mechanic_id uuid,
-    workshop_id uuid,
-    scheduled_for timestamp with time zone,
-    evidence text DEFAULT public.evidence_class() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
-    CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
-    CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
-    CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
-    CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
-    CONSTRAINT intakes_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
-    CONSTRAINT intakes_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
-    CONSTRAINT intakes_price_cents_check CHECK ((price_cents >= 0)),
-    CONSTRAINT intakes_referral_bp_check CHECK (((referral_bp >= 0) AND (referral_bp <= 10000))),
-    CONSTRAINT intakes_referral_is_complete CHECK (((referrer_id IS NULL) = (referral_bp IS NULL))),
-    CONSTRAINT intakes_session_type_check CHECK ((session_type = ANY (ARRAY['chat'::text, 'video'::text, 'diagnostic'::text])))
-);
-
-COMMENT ON TABLE public.intakes IS 'The request of a customer and its price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
-
-COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
-
-COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
-
-COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
-
-COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
-
-COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
-
-COMMENT ON COLUMN public.intakes.referrer_id IS 'The customer''s at that moment.';
-
-COMMENT ON COLUMN public.intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
-
-COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
-
-COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
-
-COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
-
-COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
-
-COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
-
-CREATE FUNCTION public.pays_mechanic(asked public.intakes) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$
-  SELECT CASE asked.funding WHEN 'free' THEN asked.mechanic_fixed_pay_cents
-                            ELSE share_of(asked.price_cents, asked.mechanic_share_bp)::integer END
-$$;
-
-COMMENT ON FUNCTION public.pays_mechanic(asked public.intakes) IS 'What the session, once completed, pays the mechanic who held it, in cents of its currency.';
-
 CREATE FUNCTION public.pending_events(subject uuid) RETURNS SETOF public.outbox_events
     LANGUAGE plpgsql STABLE ROWS 10
     AS $$
@@ -3027,29 +2959,6 @@ END
 $$;
 
 COMMENT ON FUNCTION public.prune_realtime(batch integer) IS 'Deletes expired tickets and up to batch feed messages older than an hour; returns how many messages. Safe to run concurrently.';
-
-CREATE FUNCTION public.push_subscriptions_are_few() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
-    AS $$
-BEGIN
-  DELETE FROM push_subscriptions p
-   WHERE p.user_id = NEW.user_id
-     AND p.id NOT IN (SELECT n.id FROM push_subscriptions n WHERE n.user_id = NEW.user_id
-                       ORDER BY n.made_at DESC, n.id DESC LIMIT push_subscriptions_per_user());
-  RETURN NULL;
-END
-$$;
-
-COMMENT ON FUNCTION public.push_subscriptions_are_few() IS 'Forgets the oldest browsers of a user who has more than push_subscriptions_per_user().';
-
-CREATE FUNCTION public.push_subscriptions_per_user() RETURNS integer
-    LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
-  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'push_subscriptions_per_user'), 5)
-$$;
-
-COMMENT ON FUNCTION public.push_subscriptions_per_user() IS 'How many browsers of one user are called; one more takes the place of the oldest: the settings table, then 5.';
 
 CREATE FUNCTION public.queue_positions(user_ids uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE(user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
     LANGUAGE plpgsql STABLE
@@ -3252,6 +3161,365 @@ $$;
 
 COMMENT ON FUNCTION public.read_room(of_session uuid, by_user uuid, any_session boolean, after integer, before integer, most integer) IS 'A part of a room, for its parties or for a user who may read any.';
 
+CREATE FUNCTION public.switch_setting(name text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
+$$;
+
+COMMENT ON FUNCTION public.switch_setting(name text) IS 'Whether something is switched on in the settings table; off without a row.';
+
+CREATE TABLE public.checkouts (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid NOT NULL,
+    intake_id uuid,
+    pack_code text,
+    credits integer,
+    title text NOT NULL,
+    amount_cents integer NOT NULL,
+    currency text NOT NULL,
+    request_hash bytea,
+    signed_name text,
+    waiver_version text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
+    idempotency_key text NOT NULL,
+    stripe_session_id text,
+    stripe_payment_intent_id text,
+    url text,
+    status text DEFAULT 'open'::text NOT NULL,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fee_due_at timestamp with time zone,
+    fee_booked_at timestamp with time zone,
+    refunds_due_at timestamp with time zone,
+    email text,
+    reckons_tax boolean DEFAULT public.switch_setting('stripe_tax'::text) NOT NULL,
+    asks_tax_id boolean DEFAULT public.switch_setting('stripe_tax_ids'::text) NOT NULL,
+    makes_invoice boolean DEFAULT public.switch_setting('stripe_invoices'::text) NOT NULL,
+    tax_cents integer,
+    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT checkouts_buy_one_thing CHECK (
+CASE kind
+    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
+    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
+    ELSE NULL::boolean
+END),
+    CONSTRAINT checkouts_check CHECK (((tax_cents >= 0) AND (tax_cents <= amount_cents))),
+    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
+    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text]))),
+    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
+    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
+    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
+    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
+);
+
+COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
+
+COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
+
+COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
+
+COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
+
+COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
+
+COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
+
+COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
+
+COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
+
+COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
+
+COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
+
+COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
+
+COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
+
+COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
+
+COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
+
+COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
+
+COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
+
+COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
+
+COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
+
+COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
+
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
+
+COMMENT ON COLUMN public.checkouts.email IS 'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
+
+COMMENT ON COLUMN public.checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
+
+COMMENT ON COLUMN public.checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
+
+COMMENT ON COLUMN public.checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
+
+COMMENT ON COLUMN public.checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
+
+CREATE TABLE public.ledger_transfer (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    key text NOT NULL,
+    debit_account text NOT NULL,
+    credit_account text NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    kind text NOT NULL,
+    intake_id uuid,
+    actor_id uuid,
+    reason text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    change_id uuid,
+    CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
+    CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
+    CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
+    CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
+    CONSTRAINT ledger_transfer_moves_something CHECK ((debit_account <> credit_account)),
+    CONSTRAINT ledger_transfer_one_currency CHECK ((((public.account_currency(debit_account) = currency) AND (public.account_currency(credit_account) = currency)) IS TRUE)),
+    CONSTRAINT ledger_transfer_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
+
+COMMENT ON COLUMN public.ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
+
+COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
+
+COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'The account that the amount goes to.';
+
+COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credits.';
+
+COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
+
+COMMENT ON COLUMN public.ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
+
+COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
+
+COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
+
+COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
+
+COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
+
+CREATE FUNCTION public.receipt_checkout(t public.ledger_transfer) RETURNS public.checkouts
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  subject text := statement_subject(t.key);
+  paid checkouts;
+BEGIN
+  IF subject LIKE 'refund:%' THEN
+    SELECT c.* INTO paid FROM stripe_refunds r JOIN checkouts c ON c.stripe_payment_intent_id = r.payment_intent_id
+     WHERE r.id = split_part(subject, ':', 2);
+  ELSIF subject LIKE 'dispute:%' THEN
+    SELECT c.* INTO paid FROM stripe_disputes d JOIN checkouts c ON c.stripe_payment_intent_id = d.payment_intent_id
+     WHERE d.id = split_part(subject, ':', 2);
+  ELSIF subject LIKE 'pack:%' THEN
+    SELECT c.* INTO paid FROM checkouts c WHERE c.id::text = split_part(subject, ':', 2);
+  ELSE
+    SELECT c.* INTO paid FROM checkouts c WHERE c.intake_id = t.intake_id;
+  END IF;
+  RETURN paid;
+END
+$$;
+
+COMMENT ON FUNCTION public.receipt_checkout(t public.ledger_transfer) IS 'The payment by card that a row of the ledger with a receipt_part() in money is about.';
+
+CREATE TABLE public.receipts (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    year integer NOT NULL,
+    sequence integer NOT NULL,
+    number text GENERATED ALWAYS AS ((((year)::text || '-'::text) || lpad((sequence)::text, GREATEST(6, length((sequence)::text)), '0'::text))) STORED,
+    kind text NOT NULL,
+    cause text NOT NULL,
+    subject text NOT NULL,
+    user_id uuid NOT NULL,
+    checkout_id uuid,
+    intake_id uuid,
+    corrects_id uuid,
+    title text NOT NULL,
+    amount bigint NOT NULL,
+    tax bigint DEFAULT 0 NOT NULL,
+    currency text NOT NULL,
+    issued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT receipts_amount_check CHECK ((amount > 0)),
+    CONSTRAINT receipts_cause_of_its_kind CHECK (
+CASE kind
+    WHEN 'receipt'::text THEN (cause = ANY (ARRAY['session'::text, 'credits'::text]))
+    WHEN 'credit_note'::text THEN (cause = ANY (ARRAY['refund'::text, 'dispute'::text, 'credits_returned'::text, 'correction'::text]))
+    ELSE (cause = ANY (ARRAY['refund_failed'::text, 'dispute_won'::text, 'correction'::text]))
+END),
+    CONSTRAINT receipts_correct_another CHECK (((kind = 'receipt'::text) = (corrects_id IS NULL))),
+    CONSTRAINT receipts_currency_check CHECK ((currency = ANY (ARRAY['usd'::text, 'credit'::text]))),
+    CONSTRAINT receipts_kind_check CHECK ((kind = ANY (ARRAY['receipt'::text, 'credit_note'::text, 'correction'::text]))),
+    CONSTRAINT receipts_sequence_check CHECK ((sequence > 0)),
+    CONSTRAINT receipts_tax_is_within CHECK (((tax >= 0) AND (tax <= amount)))
+);
+
+COMMENT ON TABLE public.receipts IS 'What customers have paid and what went back to them, as documents with numbers; written by the ledger''s trigger, never changed. No personal data: the name is looked up when one is shown, and erased with the customer.';
+
+COMMENT ON COLUMN public.receipts.year IS 'The year of its number, in UTC.';
+
+COMMENT ON COLUMN public.receipts.sequence IS '1, 2, 3 and so on within the year, without gaps, over all kinds.';
+
+COMMENT ON COLUMN public.receipts.number IS 'The number as it is printed.';
+
+COMMENT ON COLUMN public.receipts.kind IS 'receipt: the customer paid; credit_note: money or credits went back; correction: of a credit note, whose money did not reach the customer in the end.';
+
+COMMENT ON COLUMN public.receipts.cause IS 'What for: session, credits (a pack); of a credit note refund, dispute, credits_returned; of a correction refund_failed, dispute_won. correction: reconcile found that Stripe moved another amount.';
+
+COMMENT ON COLUMN public.receipts.subject IS 'receipt_subject() of its rows in the ledger.';
+
+COMMENT ON COLUMN public.receipts.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.receipts.checkout_id IS 'The payment by card; null for credits that were spent.';
+
+COMMENT ON COLUMN public.receipts.intake_id IS 'The intake that was paid; null for a pack of credits.';
+
+COMMENT ON COLUMN public.receipts.corrects_id IS 'The receipt that a credit note or a correction is of.';
+
+COMMENT ON COLUMN public.receipts.title IS 'The name of what was bought, as it was then.';
+
+COMMENT ON COLUMN public.receipts.amount IS 'Cents of usd, or credits: the sum of its lines.';
+
+COMMENT ON COLUMN public.receipts.tax IS 'The tax within the amount, as Stripe Tax reckoned it; of a credit note in proportion.';
+
+COMMENT ON COLUMN public.receipts.currency IS 'usd or credit.';
+
+COMMENT ON COLUMN public.receipts.issued_at IS 'When, by the database''s clock.';
+
+CREATE FUNCTION public.receipt_of(t public.ledger_transfer) RETURNS public.receipts
+    LANGUAGE plpgsql STABLE
+    AS $_$
+DECLARE
+  made receipts;
+  paid checkouts;
+  upwards boolean := receipt_part(t) > 0;
+  reason text;
+BEGIN
+  made.subject := receipt_subject(t);
+  made.currency := t.currency;
+  made.intake_id := t.intake_id;
+  made.kind := CASE WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN 'receipt'
+                    WHEN upwards THEN 'correction' ELSE 'credit_note' END;
+  IF t.currency = 'credit' THEN
+    made.user_id := split_part(CASE WHEN upwards THEN t.debit_account ELSE t.credit_account END, ':', 2)::uuid;
+    SELECT p.name INTO made.title FROM intakes i JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
+    made.cause := CASE WHEN upwards THEN 'session' ELSE 'credits_returned' END;
+    SELECT r.id INTO made.corrects_id FROM receipts r
+     WHERE NOT upwards AND r.subject = regexp_replace(made.subject, ':credit_return$', ':credit_hold');
+  ELSE
+    paid := receipt_checkout(t);
+    made.checkout_id := paid.id;
+    made.user_id := paid.user_id;
+    made.title := paid.title;
+    IF paid.id IS NULL AND t.kind = 'charge' THEN -- paid without a page of ours
+      SELECT c.user_id, p.name INTO made.user_id, made.title
+        FROM intakes i JOIN customers c ON c.id = i.customer_id JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
+    END IF;
+    reason := CASE split_part(made.subject, ':', 1) WHEN 'refund' THEN 'refund' WHEN 'dispute' THEN 'dispute' END;
+    made.cause := CASE made.kind WHEN 'receipt' THEN CASE paid.kind WHEN 'pack' THEN 'credits' ELSE 'session' END
+                    WHEN 'credit_note' THEN coalesce(reason, 'correction')
+                    ELSE CASE reason WHEN 'refund' THEN 'refund_failed' WHEN 'dispute' THEN 'dispute_won'
+                                     ELSE 'correction' END END;
+    IF made.kind <> 'receipt' THEN
+      SELECT r.id INTO made.corrects_id FROM receipts r
+       WHERE r.checkout_id = paid.id AND r.kind = 'receipt' ORDER BY r.id LIMIT 1;
+    END IF;
+  END IF;
+  RETURN made;
+END
+$_$;
+
+COMMENT ON FUNCTION public.receipt_of(t public.ledger_transfer) IS 'The document of a row of the ledger, without number, amount and tax.';
+
+CREATE FUNCTION public.receipt_part(t public.ledger_transfer) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT CASE
+    WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN t.amount
+    WHEN t.kind = 'credit_return' THEN -t.amount
+    WHEN t.currency <> 'usd' THEN NULL
+    -- a refund, also one that failed in the end; and what reconcile found to be otherwise than it was booked
+    WHEN statement_subject(t.key) ~ '^(refund:|session:[^:]*:charge$|pack:[^:]*:sale$)'
+      THEN CASE 'stripe' WHEN t.debit_account THEN t.amount WHEN t.credit_account THEN -t.amount END
+    -- a lost dispute, also one that was won after it was lost; one that is open is not decided
+    WHEN t.key ~ '^dispute:[^:]+:lost(:|$)'
+      THEN CASE 'disputed' WHEN t.debit_account THEN t.amount WHEN t.credit_account THEN -t.amount END
+  END
+$_$;
+
+COMMENT ON FUNCTION public.receipt_part(t public.ledger_transfer) IS 'The customer''s part in a row of the ledger, in cents or credits: positive for what they paid, negative for what went back to them, null for what moves between others.';
+
+CREATE FUNCTION public.receipt_subject(t public.ledger_transfer) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN t.kind = 'correction' AND t.key LIKE 'correction:%' THEN t.key ELSE statement_subject(t.key) END
+$$;
+
+COMMENT ON FUNCTION public.receipt_subject(t public.ledger_transfer) IS 'What a document is about: all rows of one subject that are booked together, and go the same way, are one document.';
+
+CREATE FUNCTION public.receipts_follow() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  made receipts;
+  booked uuid[];
+BEGIN
+  IF EXISTS (SELECT FROM receipt_lines l WHERE l.ledger_id = NEW.id) THEN
+    RETURN NULL; -- in the document of a row that was booked with it
+  END IF;
+  made := receipt_of(NEW);
+  IF made.user_id IS NULL OR made.title IS NULL OR made.kind <> 'receipt' AND made.corrects_id IS NULL THEN
+    RETURN NULL; -- of a payment that is not ours: verify says so (receipt_missing)
+  END IF;
+  SELECT array_agg(t.id), sum(abs(receipt_part(t))) INTO booked, made.amount FROM ledger_transfer t
+   WHERE CASE WHEN NEW.debit_account IN ('stripe', 'disputed') OR NEW.credit_account IN ('stripe', 'disputed')
+              THEN statement_subject(t.key) = statement_subject(NEW.key) AND receipt_subject(t) = made.subject
+                   AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe'
+                        OR t.debit_account = 'disputed' OR t.credit_account = 'disputed')
+              ELSE t.id = NEW.id END
+     AND sign(receipt_part(t)) = sign(receipt_part(NEW))
+     AND NOT EXISTS (SELECT FROM receipt_lines l WHERE l.ledger_id = t.id);
+  made.tax := tax_within(made);
+  made.year := extract(year FROM clock_timestamp() AT TIME ZONE 'UTC');
+  INSERT INTO receipt_numbers AS n (year, last) VALUES (made.year, 1)
+  ON CONFLICT (year) DO UPDATE SET last = n.last + 1 RETURNING n.last INTO made.sequence;
+  INSERT INTO receipts (year, sequence, kind, cause, subject, user_id, checkout_id, intake_id, corrects_id, title,
+                        amount, tax, currency)
+  VALUES (made.year, made.sequence, made.kind, made.cause, made.subject, made.user_id, made.checkout_id,
+          made.intake_id, made.corrects_id, made.title, made.amount, made.tax, made.currency)
+  RETURNING * INTO made;
+  INSERT INTO receipt_lines (ledger_id, receipt_id, amount)
+  SELECT t.id, made.id, abs(receipt_part(t)) FROM ledger_transfer t WHERE t.id = ANY (booked);
+  IF made.checkout_id IS NOT NULL THEN -- the session's own events tell of credits
+    PERFORM emit_event('receipt.issued', jsonb_build_object(
+      'receiptId', made.id, 'number', made.number, 'kind', made.kind, 'cause', made.cause,
+      'checkoutId', made.checkout_id, 'intakeId', made.intake_id, 'amountCents', made.amount,
+      'currency', made.currency), coalesce(made.intake_id, made.checkout_id));
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.receipts_follow() IS 'Writes, at the end of the transaction, the document of the rows that were booked in it, and has its customer told.';
+
 CREATE FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) RETURNS record
     LANGUAGE sql STABLE
     AS $$
@@ -3303,8 +3571,7 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  -- A claim replaces no witness, and is no first reply.
-  IF NOT is_witnessed(session, role, by_user) AND NOT (role = 'mechanic' AND needs_first_reply(session)) THEN
+  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
     at := clock_timestamp();
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
     session := set_presence(session, role, by_user, true, at);
@@ -3318,7 +3585,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already, or where a mechanic''s first reply is overdue. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
 
 CREATE FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
@@ -4123,6 +4390,17 @@ $$;
 
 COMMENT ON FUNCTION public.sweep_each(ids uuid[], change text) IS 'Runs a statement, whose $1 is an id, for each id by itself: one that fails is left behind with a warning and keeps no other from being swept. Returns how many rows changed.';
 
+CREATE FUNCTION public.tax_within(made public.receipts) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE WHEN made.currency = 'credit' THEN 0
+    WHEN made.kind = 'receipt' THEN least(made.amount, coalesce((SELECT c.tax_cents FROM checkouts c WHERE c.id = made.checkout_id), 0))
+    ELSE coalesce((SELECT least(made.amount, round(r.tax::numeric * made.amount / r.amount)) FROM receipts r
+                    WHERE r.id = made.corrects_id), 0)::bigint END
+$$;
+
+COMMENT ON FUNCTION public.tax_within(made public.receipts) IS 'The tax within a document''s amount: as Stripe reckoned it for the payment, else in proportion.';
+
 CREATE FUNCTION public.tell_due_summaries(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -4649,6 +4927,69 @@ COMMENT ON COLUMN public.health_alerts.cleared_notified_at IS 'When the topic to
 
 COMMENT ON COLUMN public.health_alerts.claimed_until IS 'Until then one run is sending its notification; if that run dies, the next one takes over.';
 
+CREATE TABLE public.intakes (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    customer_id uuid NOT NULL,
+    plan_code text NOT NULL,
+    funding text NOT NULL,
+    session_type text NOT NULL,
+    price_cents integer NOT NULL,
+    currency text NOT NULL,
+    credits integer NOT NULL,
+    mechanic_share_bp integer NOT NULL,
+    max_minutes integer NOT NULL,
+    mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
+    uses_per_customer integer,
+    referrer_id uuid,
+    referral_bp integer,
+    customer_name text NOT NULL,
+    vehicle jsonb NOT NULL,
+    concern text NOT NULL,
+    urgent boolean NOT NULL,
+    preferred_mechanic_id uuid,
+    workshop_id uuid,
+    scheduled_for timestamp with time zone,
+    evidence text DEFAULT public.evidence_class() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
+    CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
+    CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
+    CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
+    CONSTRAINT intakes_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
+    CONSTRAINT intakes_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
+    CONSTRAINT intakes_price_cents_check CHECK ((price_cents >= 0)),
+    CONSTRAINT intakes_referral_bp_check CHECK (((referral_bp >= 0) AND (referral_bp <= 10000))),
+    CONSTRAINT intakes_referral_is_complete CHECK (((referrer_id IS NULL) = (referral_bp IS NULL))),
+    CONSTRAINT intakes_session_type_check CHECK ((session_type = ANY (ARRAY['chat'::text, 'video'::text, 'diagnostic'::text])))
+);
+
+COMMENT ON TABLE public.intakes IS 'The request of a customer and its price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
+
+COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
+
+COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
+
+COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
+
+COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
+
+COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
+
+COMMENT ON COLUMN public.intakes.referrer_id IS 'The customer''s at that moment.';
+
+COMMENT ON COLUMN public.intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
+
+COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
+
+COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
+
+COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
+
+COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
+
+COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
+
 CREATE TABLE public.settlements (
     session_id uuid NOT NULL,
     outcome text NOT NULL,
@@ -4968,90 +5309,6 @@ UNION
 
 COMMENT ON VIEW public.alert_wrongly_marked IS 'Sessions whose evidence contradicts their outcome: ended in the last 24 hours, or alerted earlier and not repaired since. Always critical: money follows the outcome.';
 
-CREATE TABLE public.checkouts (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    user_id uuid NOT NULL,
-    intake_id uuid,
-    pack_code text,
-    credits integer,
-    title text NOT NULL,
-    amount_cents integer NOT NULL,
-    currency text NOT NULL,
-    request_hash bytea,
-    signed_name text,
-    waiver_version text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
-    idempotency_key text NOT NULL,
-    stripe_session_id text,
-    stripe_payment_intent_id text,
-    url text,
-    status text DEFAULT 'open'::text NOT NULL,
-    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    fee_due_at timestamp with time zone,
-    fee_booked_at timestamp with time zone,
-    refunds_due_at timestamp with time zone,
-    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT checkouts_buy_one_thing CHECK (
-CASE kind
-    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
-    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
-    ELSE NULL::boolean
-END),
-    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
-    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
-    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text]))),
-    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
-    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
-    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
-    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
-);
-
-COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
-
-COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
-
-COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
-
-COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
-
-COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
-
-COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
-
-COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
-
-COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-
-COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
-
-COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
-
-COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
-
-COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
-
-COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
-
-COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
-
-COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
-
-COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
-
-COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
-
-COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
-
-COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
-
-COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
-
-COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
-
-COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
-
 CREATE TABLE public.confirmed_addresses (
     user_id uuid NOT NULL,
     address_hash bytea NOT NULL,
@@ -5217,53 +5474,6 @@ CREATE TABLE public.late_replies (
 COMMENT ON TABLE public.late_replies IS 'Accepted assignments whose customer was told that the first reply is overdue: once each.';
 
 COMMENT ON COLUMN public.late_replies.told_at IS 'When the event was written.';
-
-CREATE TABLE public.ledger_transfer (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    key text NOT NULL,
-    debit_account text NOT NULL,
-    credit_account text NOT NULL,
-    amount bigint NOT NULL,
-    currency text NOT NULL,
-    kind text NOT NULL,
-    intake_id uuid,
-    actor_id uuid,
-    reason text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    change_id uuid,
-    CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
-    CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
-    CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
-    CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
-    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
-    CONSTRAINT ledger_transfer_moves_something CHECK ((debit_account <> credit_account)),
-    CONSTRAINT ledger_transfer_one_currency CHECK ((((public.account_currency(debit_account) = currency) AND (public.account_currency(credit_account) = currency)) IS TRUE)),
-    CONSTRAINT ledger_transfer_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
-);
-
-COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
-
-COMMENT ON COLUMN public.ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
-
-COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
-
-COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'The account that the amount goes to.';
-
-COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credits.';
-
-COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
-
-COMMENT ON COLUMN public.ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
-
-COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
-
-COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
-
-COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
-
-COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
-
-COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
 
 CREATE TABLE public.legacy_imports (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -5751,19 +5961,16 @@ CREATE TABLE public.notification_preferences (
     kind text NOT NULL,
     email boolean NOT NULL,
     in_app boolean NOT NULL,
-    push boolean NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON TABLE public.notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through all that it has.';
+COMMENT ON TABLE public.notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through both.';
 
-COMMENT ON COLUMN public.notification_preferences.kind IS 'One of the kinds in autodoctor.notifications.kinds.';
+COMMENT ON COLUMN public.notification_preferences.kind IS 'As in notifications.';
 
 COMMENT ON COLUMN public.notification_preferences.email IS 'Whether by e-mail.';
 
 COMMENT ON COLUMN public.notification_preferences.in_app IS 'Whether in the application.';
-
-COMMENT ON COLUMN public.notification_preferences.push IS 'Whether by Web Push, to the browsers that asked for it.';
 
 COMMENT ON COLUMN public.notification_preferences.updated_at IS 'When it was last set.';
 
@@ -5941,54 +6148,6 @@ COMMENT ON COLUMN public.plans.change_id IS 'The id in admin_changes of the last
 
 COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
-CREATE TABLE public.push_deliveries (
-    subscription_id uuid NOT NULL,
-    event_id uuid NOT NULL,
-    topic uuid NOT NULL,
-    kind text NOT NULL,
-    sent_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    withdrawn_at timestamp with time zone
-);
-
-COMMENT ON TABLE public.push_deliveries IS 'What push services took in the last day: a second delivery of the event sends nothing, and what is gone is withdrawn where it is shown.';
-
-COMMENT ON COLUMN public.push_deliveries.event_id IS 'The event that it tells of.';
-
-COMMENT ON COLUMN public.push_deliveries.topic IS 'What it is about, an assignment or a session: a newer message of the same topic takes its place.';
-
-COMMENT ON COLUMN public.push_deliveries.kind IS 'As in notification_preferences.';
-
-COMMENT ON COLUMN public.push_deliveries.sent_at IS 'When the push service had taken it.';
-
-COMMENT ON COLUMN public.push_deliveries.withdrawn_at IS 'When the push service had taken its withdrawal; null: it may be shown.';
-
-CREATE TABLE public.push_subscriptions (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    user_id uuid NOT NULL,
-    endpoint text NOT NULL,
-    public_key bytea NOT NULL,
-    secret bytea NOT NULL,
-    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    called_at timestamp with time zone,
-    CONSTRAINT push_subscriptions_endpoint_check CHECK (((length(endpoint) >= 1) AND (length(endpoint) <= 2000))),
-    CONSTRAINT push_subscriptions_public_key_check CHECK ((length(public_key) = 65)),
-    CONSTRAINT push_subscriptions_secret_check CHECK ((length(secret) = 16))
-);
-
-COMMENT ON TABLE public.push_subscriptions IS 'The browsers that are called by Web Push, each for the user who last asked for it there.';
-
-COMMENT ON COLUMN public.push_subscriptions.user_id IS 'The sub of the token that asked for it.';
-
-COMMENT ON COLUMN public.push_subscriptions.endpoint IS 'Where its push service takes messages for it: an address that the user gave us, so only hosts of PushHosts are ever called.';
-
-COMMENT ON COLUMN public.push_subscriptions.public_key IS 'The browser''s key (p256dh): an uncompressed point of P-256.';
-
-COMMENT ON COLUMN public.push_subscriptions.secret IS 'What the browser shares with us alone (auth), so that its push service reads nothing.';
-
-COMMENT ON COLUMN public.push_subscriptions.made_at IS 'When it was last asked for.';
-
-COMMENT ON COLUMN public.push_subscriptions.called_at IS 'When its push service last took a message; null: never.';
-
 CREATE TABLE public.quote_events (
     quote_id uuid NOT NULL,
     id bigint DEFAULT nextval('public.event_sequence'::regclass) NOT NULL,
@@ -6032,6 +6191,28 @@ COMMENT ON COLUMN public.realtime_tickets.user_id IS 'The sub of the token that 
 COMMENT ON COLUMN public.realtime_tickets.groups IS 'The groups of that token.';
 
 COMMENT ON COLUMN public.realtime_tickets.expires_at IS 'The end of its validity.';
+
+CREATE TABLE public.receipt_lines (
+    ledger_id uuid NOT NULL,
+    receipt_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT receipt_lines_amount_check CHECK ((amount > 0))
+);
+
+COMMENT ON TABLE public.receipt_lines IS 'The rows of the ledger that a document is made of; each is in one document.';
+
+COMMENT ON COLUMN public.receipt_lines.ledger_id IS 'The row of the ledger.';
+
+COMMENT ON COLUMN public.receipt_lines.amount IS 'Its receipt_part(), without its sign.';
+
+CREATE TABLE public.receipt_numbers (
+    year integer NOT NULL,
+    last integer NOT NULL,
+    CONSTRAINT receipt_numbers_last_check CHECK ((last > 0))
+)
+WITH (fillfactor='10', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
+
+COMMENT ON TABLE public.receipt_numbers IS 'The last number of each year, taken by the transaction that writes the document: it is rolled back with it, so there are no gaps.';
 
 CREATE VIEW public.receivables AS
  SELECT intake_id AS session_id,
@@ -6303,12 +6484,14 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_destination_hold_is_hours CHECK (((key <> 'destination_hold_hours'::text) OR (value ~ '^[0-9]{1,4}$'::text))),
     CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
+    CONSTRAINT settings_issuer_is_a_few_lines CHECK (((key <> 'receipt_issuer'::text) OR ((length(value) >= 1) AND (length(value) <= 500)))),
     CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> ALL (ARRAY['escalation_auto_release_cents'::text, 'withdrawn_payments_per_day'::text])) OR (value ~ '^[0-9]{1,9}$'::text))),
     CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
+    CONSTRAINT settings_switches_are_on_or_off CHECK (((key <> ALL (ARRAY['stripe_tax'::text, 'stripe_tax_ids'::text, 'stripe_invoices'::text])) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
     CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text, 'evidence_grace_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
@@ -6715,15 +6898,6 @@ ALTER TABLE ONLY public.payouts
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (code);
 
-ALTER TABLE ONLY public.push_deliveries
-    ADD CONSTRAINT push_deliveries_pkey PRIMARY KEY (event_id, subscription_id);
-
-ALTER TABLE ONLY public.push_subscriptions
-    ADD CONSTRAINT push_subscriptions_endpoint_key UNIQUE (endpoint);
-
-ALTER TABLE ONLY public.push_subscriptions
-    ADD CONSTRAINT push_subscriptions_pkey PRIMARY KEY (id);
-
 ALTER TABLE ONLY public.quote_events
     ADD CONSTRAINT quote_events_pkey PRIMARY KEY (quote_id, id);
 
@@ -6741,6 +6915,18 @@ ALTER TABLE ONLY public.realtime_connections
 
 ALTER TABLE ONLY public.realtime_tickets
     ADD CONSTRAINT realtime_tickets_pkey PRIMARY KEY (ticket_hash);
+
+ALTER TABLE ONLY public.receipt_lines
+    ADD CONSTRAINT receipt_lines_pkey PRIMARY KEY (ledger_id);
+
+ALTER TABLE ONLY public.receipt_numbers
+    ADD CONSTRAINT receipt_numbers_pkey PRIMARY KEY (year);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_numbered_once UNIQUE (year, sequence);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.reconcile_runs
     ADD CONSTRAINT reconcile_runs_pkey PRIMARY KEY (id);
@@ -6882,7 +7068,7 @@ CREATE INDEX ledger_transfer_by_debit ON public.ledger_transfer USING btree (deb
 
 CREATE INDEX ledger_transfer_by_intake ON public.ledger_transfer USING btree (intake_id) WHERE (intake_id IS NOT NULL);
 
-CREATE INDEX ledger_transfer_by_statement_subject ON public.ledger_transfer USING btree (public.statement_subject(key)) WHERE ((debit_account = 'stripe'::text) OR (credit_account = 'stripe'::text));
+CREATE INDEX ledger_transfer_by_statement_subject ON public.ledger_transfer USING btree (public.statement_subject(key)) WHERE ((debit_account = 'stripe'::text) OR (credit_account = 'stripe'::text) OR (debit_account = 'disputed'::text) OR (credit_account = 'disputed'::text));
 
 CREATE INDEX ledger_transfer_owed ON public.ledger_transfer USING btree (intake_id) WHERE ((debit_account ~~ 'mechanic:%:receivable'::text) OR (credit_account ~~ 'mechanic:%:receivable'::text));
 
@@ -6918,12 +7104,6 @@ CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE 
 
 CREATE INDEX payouts_unsent ON public.payouts USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
 
-CREATE INDEX push_deliveries_by_subscription ON public.push_deliveries USING btree (subscription_id, sent_at);
-
-CREATE INDEX push_deliveries_shown ON public.push_deliveries USING btree (topic) WHERE (withdrawn_at IS NULL);
-
-CREATE INDEX push_subscriptions_by_user ON public.push_subscriptions USING btree (user_id, made_at);
-
 CREATE INDEX quotes_by_mechanic ON public.quotes USING btree (mechanic_id, id);
 
 CREATE INDEX quotes_by_workshop ON public.quotes USING btree (workshop_id, id);
@@ -6933,6 +7113,16 @@ CREATE INDEX realtime_connections_by_mechanic ON public.realtime_connections USI
 CREATE INDEX realtime_connections_by_room ON public.realtime_connections USING btree (room) WHERE (room IS NOT NULL);
 
 CREATE INDEX realtime_connections_by_user ON public.realtime_connections USING btree (user_id);
+
+CREATE INDEX receipt_lines_by_receipt ON public.receipt_lines USING btree (receipt_id);
+
+CREATE INDEX receipts_by_checkout ON public.receipts USING btree (checkout_id) WHERE (checkout_id IS NOT NULL);
+
+CREATE INDEX receipts_by_subject ON public.receipts USING btree (subject);
+
+CREATE INDEX receipts_by_user ON public.receipts USING btree (user_id, id);
+
+CREATE INDEX receipts_correcting ON public.receipts USING btree (corrects_id) WHERE (corrects_id IS NOT NULL);
 
 CREATE INDEX refunds_open ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
@@ -7010,6 +7200,8 @@ CREATE TRIGGER audit_grant_begins BEFORE INSERT ON public.ledger_transfer FOR EA
 
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON public.mechanics FOR EACH ROW WHEN (((old.available_until IS DISTINCT FROM new.available_until) OR (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.availability_changed();
 
+CREATE TRIGGER checkouts_know_the_address BEFORE INSERT ON public.checkouts FOR EACH ROW EXECUTE FUNCTION public.checkouts_know_the_address();
+
 CREATE TRIGGER credit_balance_follows AFTER INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.currency = 'credit'::text)) EXECUTE FUNCTION public.credit_balance_follows();
 
 CREATE TRIGGER credit_balances_are_kept BEFORE TRUNCATE ON public.credit_balances FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
@@ -7068,8 +7260,6 @@ CREATE TRIGGER plans_audited_again AFTER UPDATE ON public.plans FOR EACH ROW WHE
 
 CREATE TRIGGER presence_guard BEFORE UPDATE ON public.session_presence FOR EACH ROW EXECUTE FUNCTION public.presence_guard();
 
-CREATE TRIGGER push_subscriptions_are_few AFTER INSERT OR UPDATE OF user_id ON public.push_subscriptions FOR EACH ROW EXECUTE FUNCTION public.push_subscriptions_are_few();
-
 CREATE TRIGGER quote_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.quote_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER quotes_are_kept BEFORE DELETE OR TRUNCATE ON public.quotes FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
@@ -7077,6 +7267,12 @@ CREATE TRIGGER quotes_are_kept BEFORE DELETE OR TRUNCATE ON public.quotes FOR EA
 CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.quotes_forget();
 
 CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON public.quotes FOR EACH ROW EXECUTE FUNCTION public.quotes_guard();
+
+CREATE TRIGGER receipt_lines_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.receipt_lines FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER receipts_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.receipts FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE CONSTRAINT TRIGGER receipts_follow AFTER INSERT ON public.ledger_transfer DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((public.receipt_part(new.*) IS NOT NULL)) EXECUTE FUNCTION public.receipts_follow();
 
 CREATE TRIGGER referral_is_anothers BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((new.referrer_id IS NOT NULL)) EXECUTE FUNCTION public.referral_stands();
 
@@ -7211,9 +7407,6 @@ ALTER TABLE ONLY public.payouts
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
-ALTER TABLE ONLY public.push_deliveries
-    ADD CONSTRAINT push_deliveries_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.push_subscriptions(id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.quotes
     ADD CONSTRAINT quotes_given_by_id_fkey FOREIGN KEY (given_by_id) REFERENCES public.mechanics(id);
 
@@ -7228,6 +7421,21 @@ ALTER TABLE ONLY public.quotes
 
 ALTER TABLE ONLY public.realtime_connections
     ADD CONSTRAINT realtime_connections_room_fkey FOREIGN KEY (room) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.receipt_lines
+    ADD CONSTRAINT receipt_lines_ledger_id_fkey FOREIGN KEY (ledger_id) REFERENCES public.ledger_transfer(id);
+
+ALTER TABLE ONLY public.receipt_lines
+    ADD CONSTRAINT receipt_lines_receipt_id_fkey FOREIGN KEY (receipt_id) REFERENCES public.receipts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.checkouts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_corrects_id_fkey FOREIGN KEY (corrects_id) REFERENCES public.receipts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
@@ -7428,7 +7636,73 @@ REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) 
 
 REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
 
-GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
+GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(tax_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(key) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(debit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(credit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(amount) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.receipts TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.renew_feed() FROM PUBLIC;
 
@@ -7544,6 +7818,8 @@ GRANT UPDATE(cleared_notified_at) ON TABLE public.health_alerts TO autodoctor_ap
 
 GRANT UPDATE(claimed_until) ON TABLE public.health_alerts TO autodoctor_app;
 
+GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.settlements TO autodoctor_app;
 
 GRANT INSERT(session_id) ON TABLE public.settlements TO autodoctor_app;
@@ -7622,50 +7898,6 @@ GRANT SELECT ON TABLE public.alert_waiting_too_long TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_wrongly_marked TO autodoctor_app;
 
-GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.confirmed_addresses TO autodoctor_app;
 
 GRANT INSERT(user_id) ON TABLE public.confirmed_addresses TO autodoctor_app;
@@ -7711,26 +7943,6 @@ GRANT UPDATE(pruned_through) ON TABLE public.feed_head TO autodoctor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.late_replies TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(key) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(debit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(credit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(amount) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(intake_id) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.limits TO autodoctor_app;
 
@@ -7896,8 +8108,6 @@ GRANT INSERT(email),UPDATE(email) ON TABLE public.notification_preferences TO au
 
 GRANT INSERT(in_app),UPDATE(in_app) ON TABLE public.notification_preferences TO autodoctor_app;
 
-GRANT INSERT(push),UPDATE(push) ON TABLE public.notification_preferences TO autodoctor_app;
-
 GRANT UPDATE(updated_at) ON TABLE public.notification_preferences TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.notifications TO autodoctor_app;
@@ -7978,35 +8188,13 @@ GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.plans TO autodoctor_ap
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.plans TO autodoctor_app;
 
-GRANT SELECT,DELETE ON TABLE public.push_deliveries TO autodoctor_app;
-
-GRANT INSERT(subscription_id) ON TABLE public.push_deliveries TO autodoctor_app;
-
-GRANT INSERT(event_id) ON TABLE public.push_deliveries TO autodoctor_app;
-
-GRANT INSERT(topic) ON TABLE public.push_deliveries TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.push_deliveries TO autodoctor_app;
-
-GRANT UPDATE(withdrawn_at) ON TABLE public.push_deliveries TO autodoctor_app;
-
-GRANT SELECT,DELETE ON TABLE public.push_subscriptions TO autodoctor_app;
-
-GRANT INSERT(user_id),UPDATE(user_id) ON TABLE public.push_subscriptions TO autodoctor_app;
-
-GRANT INSERT(endpoint) ON TABLE public.push_subscriptions TO autodoctor_app;
-
-GRANT INSERT(public_key),UPDATE(public_key) ON TABLE public.push_subscriptions TO autodoctor_app;
-
-GRANT INSERT(secret),UPDATE(secret) ON TABLE public.push_subscriptions TO autodoctor_app;
-
-GRANT UPDATE(made_at) ON TABLE public.push_subscriptions TO autodoctor_app;
-
-GRANT UPDATE(called_at) ON TABLE public.push_subscriptions TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.quote_events TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_tickets TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.receipt_lines TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.receipt_numbers TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.receivables TO autodoctor_app;
 

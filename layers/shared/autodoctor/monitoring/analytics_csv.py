@@ -9,8 +9,8 @@ import io
 from collections.abc import Iterator
 from typing import Final
 
-from autodoctor.errors import Unprocessable
 from autodoctor.monitoring.analytics import Analytics
+from autodoctor.web.formats import chosen as chosen_format
 from autodoctor.web.http import Content
 
 _COLUMNS: Final = (
@@ -46,11 +46,7 @@ def wants_csv(chosen: str | None, accept: str | None) -> bool:
     Raises:
         Unprocessable: a format that is neither csv nor json.
     """
-    if chosen is None:
-        return (accept or "").partition(",")[0].partition(";")[0].strip().lower() == "text/csv"
-    if chosen not in ("csv", "json"):
-        raise Unprocessable(("/format", "must be csv or json"))
-    return chosen == "csv"
+    return chosen_format(chosen, accept, ("json", "csv")) == "csv"
 
 
 def _lines(report: Analytics) -> Iterator[Line]:

@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Any, Final, Literal, TypeIs
 from uuid import UUID
 
-from autodoctor.events.model import Event, SessionEvent
+from autodoctor.events.model import Event, ReceiptEvent, SessionEvent
 from autodoctor.web.schemas import ResponseModel, Utc
 
 
@@ -23,6 +23,9 @@ class Kind(StrEnum):
     NOTES_ADDED = "notes_added"
     PAYOUT_SENT = "payout_sent"
     PAYOUT_FAILED = "payout_failed"
+    PAYMENT_RECEIVED = "payment_received"
+    CREDITS_BOUGHT = "credits_bought"
+    REFUND_SENT = "refund_sent"
     PAYMENT_UNFULFILLABLE = "payment_unfulfillable"
     PAYMENT_FAILED = "payment_failed"
     REFUND_FAILED = "refund_failed"
@@ -82,6 +85,9 @@ class Facts(ResponseModel):
         urgent: whether the customer calls it urgent.
         pays_cents: what a completed session pays its mechanic, in cents of the currency.
         from_customer: whether it is the customer who wrote.
+        receipt_id: the receipt or credit note, and `number` what is printed on it.
+        bought_title: the name of what was bought; `tax_cents` the tax within its price, None without one.
+        receipt_url: where the document is.
         refunded: whether a payment is refunded in full; if not, an operator looks at it.
     """
 
@@ -115,6 +121,11 @@ class Facts(ResponseModel):
     earned_for: Literal["session", "referral", "escalation"] | None = None
     bought: Literal["session", "credits"] | None = None
     refunded: bool | None = None
+    receipt_id: UUID | None = None
+    number: str | None = None
+    bought_title: str | None = None
+    tax_cents: int | None = None
+    receipt_url: str | None = None
     workshop: str | None = None
     quote_id: UUID | None = None
     confirm_url: str | None = None
@@ -136,6 +147,9 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.NOTES_ADDED: {"session_type", "mechanic_id"},
     Kind.PAYOUT_SENT: {"payout_id", "amount_cents", "currency"},
     Kind.PAYOUT_FAILED: {"payout_id", "amount_cents", "currency"},
+    Kind.PAYMENT_RECEIVED: {"receipt_id", "number", "bought", "session_type", "amount_cents", "currency"},
+    Kind.CREDITS_BOUGHT: {"receipt_id", "number", "bought", "credits", "amount_cents", "currency"},
+    Kind.REFUND_SENT: {"receipt_id", "number", "bought", "session_type", "amount_cents", "currency"},
     Kind.PAYMENT_UNFULFILLABLE: {"reason", "bought", "session_type", "amount_cents", "currency", "refunded"},
     Kind.PAYMENT_FAILED: {"bought", "session_type", "amount_cents", "currency"},
     Kind.REFUND_FAILED: {"bought", "session_type", "amount_cents", "currency"},
@@ -161,8 +175,17 @@ _CAUSED_BY: Final = {
 }
 
 
+_OF_RECEIPT: Final = {
+    ("receipt", "session"): Kind.PAYMENT_RECEIVED,
+    ("receipt", "credits"): Kind.CREDITS_BOUGHT,
+    ("credit_note", "refund"): Kind.REFUND_SENT,  # what a bank took back, it says itself
+}
+
+
 def kind_of(event: Event) -> Kind | None:
     """The kind of notification that the event causes; None when it causes none."""
+    if isinstance(event, ReceiptEvent):
+        return _OF_RECEIPT.get((event.kind, event.cause))
     if isinstance(event, SessionEvent) and event.type == "session.ended":
         return None if event.status == "completed" else Kind.SESSION_CANCELLED  # its summary waits for the notes
     if _is_given_back(event) and event.actor != "customer":

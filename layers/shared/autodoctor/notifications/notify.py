@@ -15,7 +15,16 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
-from autodoctor.events.model import Event, NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, ReplyEvent, SessionEvent
+from autodoctor.events.model import (
+    Event,
+    NotesEvent,
+    PaymentEvent,
+    PayoutEvent,
+    QuoteEvent,
+    ReceiptEvent,
+    ReplyEvent,
+    SessionEvent,
+)
 from autodoctor.ids import new_id
 from autodoctor.notifications.confirmation import CONFIRM_DAYS, confirm_url, new_token, token_hash
 from autodoctor.notifications.kinds import Facts, Kind, kind_for_mechanic, kind_of, to_keep
@@ -23,6 +32,7 @@ from autodoctor.notifications.mail import Mail, render
 from autodoctor.notifications.recipients import (
     UNCONFIRMED,
     Recipient,
+    buyer_of,
     customer_of,
     holder_of,
     mechanic_of,
@@ -45,7 +55,7 @@ MOST_A_DAY: Final = 3
 _ASKS: Final = Kind.REQUEST_RECEIVED
 """In place of this mail an unconfirmed address gets the confirmation."""
 
-type _Event = SessionEvent | PayoutEvent | PaymentEvent | QuoteEvent | ReplyEvent | NotesEvent
+type _Event = SessionEvent | PayoutEvent | PaymentEvent | ReceiptEvent | QuoteEvent | ReplyEvent | NotesEvent
 
 # The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
 # Concurrent claims do not see each other, so the limit of confirmations may be exceeded by as many as run at once.
@@ -133,6 +143,8 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
         _notify_one(database, sender, kind, event, mechanic_of(database, kind, event))
     elif isinstance(event, PaymentEvent):
         _notify_one(database, sender, kind, event, payer_of(database, kind, event))
+    elif isinstance(event, ReceiptEvent):
+        _notify_one(database, sender, kind, event, buyer_of(database, kind, event))
     elif isinstance(event, QuoteEvent):
         _notify_all(database, sender, kind, event, parties_of(database, kind, event))
     elif isinstance(event, SessionEvent | ReplyEvent | NotesEvent):
@@ -185,8 +197,8 @@ def _note_and_claim(  # noqa: PLR0913 (what a mail is, to whom, and by which att
             **key,
             "kind": kind,
             "mail_kind": kind if token is None else Kind.CONFIRM_ADDRESS,
-            "session_id": None if isinstance(event, PaymentEvent) else event.session_id,
-            "checkout_id": event.checkout_id if isinstance(event, PaymentEvent) else None,
+            "session_id": None if isinstance(event, PaymentEvent | ReceiptEvent) else event.session_id,
+            "checkout_id": event.checkout_id if isinstance(event, PaymentEvent | ReceiptEvent) else None,
             "data": Jsonb(to_keep(kind, recipient.facts)),
             "occurred_at": event.occurred_at,
             "in_app": recipient.wants_in_app,

@@ -7,10 +7,19 @@ from typing import Final, LiteralString
 from uuid import UUID
 
 from autodoctor.db import Database, Row
-from autodoctor.events.model import NotesEvent, PaymentEvent, PayoutEvent, QuoteEvent, ReplyEvent, SessionEvent
+from autodoctor.events.model import (
+    NotesEvent,
+    PaymentEvent,
+    PayoutEvent,
+    QuoteEvent,
+    ReceiptEvent,
+    ReplyEvent,
+    SessionEvent,
+)
 from autodoctor.notifications.kinds import Facts, Kind, TranscriptLine
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
+from autodoctor.settings import session_base_url
 
 # Addresses that SES accepts without quoting or punycode, and nothing that could be read as two addresses.
 _USABLE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -119,6 +128,25 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, c.kind AS 
 """
     + _JOIN_WISHES
     + " WHERE c.id = %(checkout_id)s"
+)
+
+_BUYER: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, i.session_type, c.kind AS checkout_kind,
+       r.title AS bought_title, nullif(r.tax, 0) AS tax_cents, c.credits,
+       -- what could not be used says so itself, and the refund comes with a credit note
+       %(kind)s = 'payment_received' AND c.status = 'unfulfillable' AS superseded,
+"""
+    + _WISHES
+    + """
+  FROM receipts r
+  JOIN checkouts c ON c.id = r.checkout_id
+  LEFT JOIN intakes i ON i.id = c.intake_id
+  LEFT JOIN customers k ON k.user_id = c.user_id
+ CROSS JOIN LATERAL (SELECT c.user_id, k.email, k.name, k.erased_at) AS u
+"""
+    + _JOIN_WISHES
+    + " WHERE r.id = %(receipt_id)s"
 )
 
 # The people who have to act next, or who earned. A mail is not sent once the quote has moved on.
@@ -279,6 +307,31 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
         currency=event.currency,
         reason=event.reason,
         refunded=row["refunded"],
+    )
+    return _recipient(row, facts)
+
+
+def buyer_of(database: Database, kind: Kind, event: ReceiptEvent) -> Recipient:
+    """The customer of a receipt or credit note.
+
+    Raises:
+        NobodyConcerned: there is no such document.
+    """
+    row = database.one(_BUYER, {"kind": kind, "receipt_id": event.receipt_id})
+    if row is None:
+        raise NobodyConcerned
+    facts = Facts(
+        name=row["name"],
+        session_type=row["session_type"],
+        bought="session" if row["checkout_kind"] == "intake" else "credits",
+        bought_title=row["bought_title"],
+        credits=row["credits"],
+        tax_cents=row["tax_cents"],
+        amount_cents=event.amount_cents,
+        currency=event.currency,
+        receipt_id=event.receipt_id,
+        number=event.number,
+        receipt_url=f"{session_base_url()}/receipts/{event.receipt_id}",
     )
     return _recipient(row, facts)
 

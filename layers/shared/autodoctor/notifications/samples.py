@@ -38,6 +38,14 @@ _QUOTE: Final[dict[str, object]] = {
     "currency": "usd",
 }
 _PAYMENT: Final[dict[str, object]] = {"bought": "session", "amount_cents": 2999, "currency": "usd"}
+_RECEIPT: Final[dict[str, object]] = {
+    **_PAYMENT,
+    "receipt_id": UUID("01980000-0000-7000-8000-000000000004"),
+    "number": "2026-000123",
+    "bought_title": "Standard <video>",
+    "tax_cents": 273,
+    "receipt_url": "https://sessions.example.com/receipts/01980000-0000-7000-8000-000000000004",
+}
 _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.CONFIRM_ADDRESS: {
         "name": None,
@@ -78,6 +86,9 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     },
     Kind.PAYOUT_SENT: _PAYOUT,
     Kind.PAYOUT_FAILED: _PAYOUT,
+    Kind.PAYMENT_RECEIVED: _RECEIPT,
+    Kind.CREDITS_BOUGHT: {**_RECEIPT, "bought": "credits", "bought_title": "Five credits", "credits": 5},
+    Kind.REFUND_SENT: _RECEIPT,
     Kind.PAYMENT_UNFULFILLABLE: {**_PAYMENT, "reason": "active_session", "refunded": True},
     Kind.PAYMENT_FAILED: {**_PAYMENT, "reason": "refused"},
     Kind.REFUND_FAILED: {**_PAYMENT, "reason": "bank_refused"},

@@ -62,6 +62,7 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         found["amount"] = money(locale, facts.amount_cents, facts.currency)
         if facts.refunded is not None:
             found["repaid"] = words["repaid.full" if facts.refunded else "repaid.not_yet"].format_map(found)
+    found |= _on_receipt(locale, facts)
     if facts.bought is not None:
         found["bought"] = words[f"bought.{facts.bought}"].format_map(found)
     if facts.reason is not None:
@@ -100,6 +101,13 @@ def _calling(locale: str, facts: Facts) -> dict[str, str]:
     if facts.from_customer is not None:
         mechanic = facts.mechanic or words["writer.mechanic"]
         found["writer"] = words["writer.customer"] if facts.from_customer else mechanic
+    return found
+
+
+def _on_receipt(locale: str, facts: Facts) -> dict[str, str]:
+    found = {} if facts.number is None else {"number": facts.number}
+    if facts.tax_cents is not None and facts.currency is not None:
+        found["tax"] = money(locale, facts.tax_cents, facts.currency)
     return found
 
 

@@ -44,6 +44,8 @@ SELECT jsonb_build_object(
   'payments', (SELECT coalesce(jsonb_agg(to_jsonb(k) - '{user_id,request_hash,idempotency_key}'::text[]
                                          ORDER BY k.id), '[]')
                  FROM checkouts k WHERE k.user_id = c.user_id),
+  'receipts', (SELECT coalesce(jsonb_agg(to_jsonb(r) - 'user_id' ORDER BY r.id), '[]')
+                 FROM receipts r WHERE r.user_id = c.user_id),
   'refunds', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'intakeId', r.intake_id, 'amountCents', r.amount_cents, 'currency', r.currency, 'state', r.state,
                 'since', r.created_at) ORDER BY r.id), '[]')

@@ -84,6 +84,10 @@ CREATE TABLE settings (
     CHECK (key <> 'destination_hold_hours' OR value ~ '^[0-9]{1,4}$'),
   CONSTRAINT settings_limits_are_counts
     CHECK (key NOT IN ('sockets_per_user', 'releases_per_hour') OR value ~ '^[1-9][0-9]{0,5}$'),
+  CONSTRAINT settings_switches_are_on_or_off
+    CHECK (key NOT IN ('stripe_tax', 'stripe_tax_ids', 'stripe_invoices') OR value IN ('on', 'off')),
+  CONSTRAINT settings_issuer_is_a_few_lines
+    CHECK (key <> 'receipt_issuer' OR length(value) BETWEEN 1 AND 500),
   CONSTRAINT settings_health_thresholds_are_numbers
     CHECK (key NOT LIKE 'health\_%' OR value ~ '^[0-9]{1,6}$')
 );
@@ -151,6 +155,11 @@ CREATE FUNCTION number_setting(name text, otherwise integer) RETURNS integer LAN
   SELECT coalesce((SELECT s.value::integer FROM settings s WHERE s.key = name), otherwise)
 $$;
 COMMENT ON FUNCTION number_setting(text, integer) IS 'A number from the settings table.';
+
+CREATE FUNCTION switch_setting(name text) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
+$$;
+COMMENT ON FUNCTION switch_setting(text) IS 'Whether something is switched on in the settings table; off without a row.';
 
 -- Time limits: a row of the settings table, else the default, which is defined only here.
 CREATE FUNCTION seconds_setting(name text, otherwise integer) RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -52,7 +52,7 @@ CREATE INDEX ledger_transfer_by_debit ON ledger_transfer (debit_account, id);
 CREATE INDEX ledger_transfer_by_credit ON ledger_transfer (credit_account, id);
 CREATE INDEX ledger_transfer_by_intake ON ledger_transfer (intake_id) WHERE intake_id IS NOT NULL;
 CREATE INDEX ledger_transfer_by_statement_subject ON ledger_transfer (statement_subject(key))
-  WHERE debit_account = 'stripe' OR credit_account = 'stripe';
+  WHERE debit_account = 'stripe' OR credit_account = 'stripe' OR debit_account = 'disputed' OR credit_account = 'disputed';
 CREATE INDEX ledger_transfer_owed ON ledger_transfer (intake_id)
   WHERE debit_account LIKE 'mechanic:%:receivable' OR credit_account LIKE 'mechanic:%:receivable';
 COMMENT ON TABLE ledger_transfer IS

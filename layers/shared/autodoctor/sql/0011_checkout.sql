@@ -26,6 +26,11 @@ CREATE TABLE checkouts (
   fee_due_at                timestamptz,
   fee_booked_at             timestamptz,
   refunds_due_at            timestamptz,
+  email                     text,
+  reckons_tax               boolean NOT NULL DEFAULT switch_setting('stripe_tax'),
+  asks_tax_id               boolean NOT NULL DEFAULT switch_setting('stripe_tax_ids'),
+  makes_invoice             boolean NOT NULL DEFAULT switch_setting('stripe_invoices'),
+  tax_cents                 integer CHECK (tax_cents BETWEEN 0 AND amount_cents),
   CONSTRAINT checkouts_buy_one_thing CHECK (CASE kind
     WHEN 'intake' THEN num_nonnulls(intake_id, request_hash) = 2 AND num_nonnulls(pack_code, credits) = 0
     WHEN 'pack' THEN num_nonnulls(pack_code, credits) = 2
@@ -69,12 +74,32 @@ COMMENT ON COLUMN checkouts.fee_due_at IS 'When Stripe is next asked for its fee
 COMMENT ON COLUMN checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
 COMMENT ON COLUMN checkouts.refunds_due_at IS
   'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
+COMMENT ON COLUMN checkouts.email IS
+  'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
+COMMENT ON COLUMN checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
+COMMENT ON COLUMN checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
+COMMENT ON COLUMN checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
+COMMENT ON COLUMN checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
 GRANT SELECT,
       INSERT (id, kind, user_id, intake_id, pack_code, credits, title, amount_cents, currency, request_hash,
               signed_name, waiver_version, idempotency_key),
       UPDATE (idempotency_key, stripe_session_id, stripe_payment_intent_id, url, status, checked_at, fee_due_at,
-              fee_booked_at, refunds_due_at)
+              fee_booked_at, refunds_due_at, tax_cents)
   ON checkouts TO autodoctor_app;
+
+CREATE FUNCTION checkouts_know_the_address() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  SELECT c.email INTO NEW.email
+    FROM customers c JOIN confirmed_addresses a ON a.user_id = c.user_id AND a.address_hash = address_hash(c.email)
+   WHERE c.user_id = NEW.user_id AND c.erased_at IS NULL;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION checkouts_know_the_address() IS
+  'Notes the address for Stripe, which writes to it: only one that is shown to be the customer''s. Fixed here, as Stripe refuses a key that comes with another request.';
+CREATE TRIGGER checkouts_know_the_address BEFORE INSERT ON checkouts
+  FOR EACH ROW EXECUTE FUNCTION checkouts_know_the_address();
 
 CREATE FUNCTION checkout_may_move(source text, target text) RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   -- Stripe may report in any order, and the payment of a page that we gave up counts all the same

@@ -370,6 +370,7 @@ BEGIN
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
+  UPDATE checkouts SET email = NULL WHERE user_id = customer_user AND email IS NOT NULL;
   -- of both parties: a mechanic's picture shows the customer's car; the sweep deletes the files
   UPDATE attachments SET state = 'gone'
    WHERE state <> 'gone'

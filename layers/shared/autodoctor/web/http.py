@@ -110,23 +110,23 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """An answer that is not a model's JSON: a page, a ready-made document, CSV.
+class Content[Body: (str, bytes) = str]:
+    """An answer that is not a model's JSON: a page, a ready-made document, CSV, PDF.
 
     Attributes:
-        body: its text.
+        body: its text, or its bytes where it is none.
         content_type: with the charset, unless it is JSON.
         status: HTTP status; the route's where None.
         headers: extra response headers.
     """
 
-    body: str
+    body: Body
     content_type: str
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-type Endpoint = Callable[[Request], BaseModel | Content]
+type Endpoint = Callable[[Request], BaseModel | Content | Content[bytes]]
 type AfterSuccess = Callable[[Any], None]
 type SuccessStatus = int | Mapping[type[BaseModel], int]
 """HTTP status of success, or of each model that the endpoint may answer."""
@@ -229,7 +229,7 @@ class Router:
 
         return logger.inject_lambda_context(clear_state=True)(handle)
 
-    def _answer(self, event: HttpEvent) -> tuple[int, str | None, Mapping[str, str]]:
+    def _answer(self, event: HttpEvent) -> tuple[int, str | bytes | None, Mapping[str, str]]:
         try:
             route = self.routes.get(event["routeKey"])
             if route is None:  # the template leads more here than this function has, or a test event has no route
@@ -267,7 +267,7 @@ def problem_of(failure: Exception) -> Problem | None:
     return None
 
 
-def _content(answer: Content, route: Route) -> tuple[int, str, Mapping[str, str]]:
+def _content(answer: Content | Content[bytes], route: Route) -> tuple[int, str | bytes, Mapping[str, str]]:
     status = answer.status or (route.status if isinstance(route.status, int) else 200)
     return status, answer.body, {**answer.headers, "Content-Type": answer.content_type}
 
@@ -277,7 +277,7 @@ def _let_in(caller: Caller, route: Route) -> None:
         raise Forbidden(f"This route is for {' or '.join(sorted(route.groups))}.")
 
 
-def _response(request_id: str, status: int, document: str | None, headers: Mapping[str, str]) -> Response:
+def _response(request_id: str, status: int, document: str | bytes | None, headers: Mapping[str, str]) -> Response:
     """The answer in payload format 2.0; one without a document is the bare 500 of an unexpected error."""
     content_type = "application/problem+json" if status >= 400 else "application/json"  # noqa: PLR2004
     if document is None:
@@ -292,8 +292,15 @@ def _response(request_id: str, status: int, document: str | None, headers: Mappi
             "X-Request-Id": request_id,
             **headers,
         },
-        "body": document,
+        **_body(document),
     }
+
+
+def _body(document: str | bytes) -> Response:
+    """Bytes pass API Gateway in base64."""
+    if isinstance(document, bytes):
+        return {"body": base64.b64encode(document).decode(), "isBase64Encoded": True}
+    return {"body": document}
 
 
 def _request(event: HttpEvent, caller: Caller, route: Route) -> Request:

@@ -1,11 +1,12 @@
 """Checkout Sessions: created over the API, paid on our page, expired by time."""
 
+import re
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from localcloud.stripe.http.errors import ApiError, Json, invalid
 from localcloud.stripe.http.lists import listed
-from localcloud.stripe.objects import payments
+from localcloud.stripe.objects import payments, tax
 from localcloud.stripe.objects.metadata import merged
 from localcloud.stripe.objects.payments import Payer
 from localcloud.stripe.state.state import Call, State
@@ -16,6 +17,7 @@ _LONGEST_SECONDS: Final = 24 * 3600
 _SLACK_SECONDS: Final = 60  # the difference between the caller's clock and this one
 _SMALLEST_CENTS: Final = 50
 _LARGEST_CENTS: Final = 99_999_999
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _PLACEHOLDER: Final = "{CHECKOUT_SESSION_ID}"
 
 type Choice = Literal["pay", "fail", "pay_later"]
@@ -44,12 +46,14 @@ def create_session(state: State, call: Call) -> Json:
         state.require("customer", customer, "customer")
     wanted = dict(params.get("payment_intent_data", {}))
     wanted["metadata"] = merged({}, wanted.get("metadata"))
+    with_tax = tax.asked_for(params)
     made = state.create(
         "cs_test_",
         KIND,
         {
             "amount_subtotal": amount,
             "amount_total": amount,
+            "automatic_tax": tax.before_payment(wanted=with_tax),
             "cancel_url": params.get("cancel_url"),
             "client_reference_id": params.get("client_reference_id"),
             "currency": currencies.pop(),
@@ -57,6 +61,7 @@ def create_session(state: State, call: Call) -> Json:
             "customer_creation": "if_required",
             "customer_details": None,
             "customer_email": params.get("customer_email"),
+            "invoice_creation": {"enabled": _enabled(params, "invoice_creation"), "invoice_data": {}},
             "expires_at": _expiry(state, params.get("expires_at")),
             "locale": params.get("locale"),
             "metadata": merged({}, params.get("metadata")),
@@ -67,6 +72,7 @@ def create_session(state: State, call: Call) -> Json:
             "status": "open",
             "submit_type": params.get("submit_type"),
             "success_url": params["success_url"],
+            "tax_id_collection": {"enabled": _enabled(params, "tax_id_collection"), "required": "never"},
             "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
             "ui_mode": "hosted_page",
             "url": None,
@@ -88,9 +94,23 @@ def _check(params: Json) -> None:
     for name in ("line_items", "success_url"):
         if not params.get(name):
             raise invalid(f"Missing required param: {name}.", name, "parameter_missing")
+    addresses = (
+        ("customer_email", params.get("customer_email")),
+        (
+            "payment_intent_data[receipt_email]",
+            params.get("payment_intent_data", {}).get("receipt_email"),
+        ),
+    )
+    for name, address in addresses:
+        if address is not None and not _ADDRESS.fullmatch(address):
+            raise invalid(f"Invalid email address: {address}", name, "email_invalid")
     for name in ("success_url", "cancel_url"):
         if params.get(name) and not urlsplit(params[name].replace(_PLACEHOLDER, "")).scheme.startswith("http"):
             raise invalid("Not a valid URL", name, "url_invalid")
+
+
+def _enabled(params: Json, name: str) -> bool:
+    return bool(params.get(name, {}).get("enabled", False))
 
 
 def _line_item(number: int, item: Json) -> Json:
@@ -241,6 +261,7 @@ def _intent(state: State, session: Json) -> Json:
 
 def _complete(session: Json, payer: Payer) -> None:
     details = {"address": None, "email": payer.email, "name": payer.name, "phone": None, "tax_exempt": "none"}
+    tax.reckon(session)
     session.update(status="complete", customer_details={**details, "tax_ids": []}, url=None)
 
 

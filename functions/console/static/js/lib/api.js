@@ -17,15 +17,29 @@ export class Problem extends Error {
 }
 
 /**
+ * Gets a file and hands it to the reader to keep.
+ * @param {string} path from /api on, with its query
+ * @param {string} name what the file is called
+ * @throws {Problem} the API's refusal
+ */
+export async function download(path, name) {
+  const blob = await call("GET", path, undefined, {}, (response) => response.blob());
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/**
  * Makes one call.
  * @param {string} method
  * @param {string} path from /api on, with its query
  * @param {Object} [body]
  * @param {Object<string, string>} [headers]
+ * @param {function(Response): Promise<*>} [read] what an answer is read as; by default a JSON document
  * @returns {Promise<Object>} the answer's document
  * @throws {Problem} the API's refusal
  */
-export async function call(method, path, body, headers = {}) {
+export async function call(method, path, body, headers = {}, read = null) {
   const who = signedIn();
   if (!who) {
     signIn();
@@ -42,6 +56,7 @@ export async function call(method, path, body, headers = {}) {
   } catch {
     throw new Problem({ status: 0, title: "No connection", detail: "The service cannot be reached. Check your connection." });
   }
+  if (response.ok && read) return read(response);
   const document = await response.json().catch(() => ({}));
   if (response.ok) return document;
   if (response.status === 401 && signInAgain()) return new Promise(() => {});

@@ -5,6 +5,7 @@ import { announce, count, el, every, head, money, pill, time } from "../lib/dom.
 import { intakeForm } from "../parts/intake.js";
 import { messages } from "../parts/messages.js";
 import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
+import { receipt, receipts } from "../parts/receipts.js";
 import { action, start } from "../lib/shell.js";
 
 async function now(query) {
@@ -70,9 +71,13 @@ const page = start("customers", {
   now: { title: "Get help", show: now },
   sessions: { title: "Sessions", show: past },
   credits: { title: "Credits", show: credits },
+  receipts: { title: "Receipts", show: receipts },
   messages: { title: "Messages", show: () => messages(page.refresh) },
+  receipt: { title: "Receipt", show: receipt, hidden: true },
 });
 if (page) {
+  const mailed = location.pathname.match(/\/receipts\/([0-9a-f-]{36})$/)?.[1];
+  if (mailed) history.replaceState(null, "", `/console/customer.html#receipt?id=${mailed}`);
   if (location.pathname.endsWith("/credits")) {
     backFromPack(location.search !== "?cancelled");
     history.replaceState(null, "", `/console/customer.html${location.hash || "#credits"}`);

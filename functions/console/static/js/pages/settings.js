@@ -10,7 +10,7 @@ import { calling } from "../parts/calling.js";
 const CONCERNS = {
   customers: [
     ...["confirm_address", "request_received", "mechanic_assigned", "first_reply_late", "back_in_queue", "session_completed", "notes_added"],
-    ...["session_cancelled", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
+    ...["session_cancelled", "payment_received", "credits_bought", "refund_sent", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
   ],
   mechanics: ["session_taken_back", "session_closed", "payout_sent", "payout_failed", "quote_requested", "quote_approved", "request_waiting", "request_offered"],
 };
@@ -26,6 +26,9 @@ const WORDS = {
   notes_added: "Your mechanic's notes",
   payout_sent: "A payout is on its way",
   payout_failed: "A payout did not go through",
+  payment_received: "A receipt for your payment",
+  credits_bought: "A receipt for your credits",
+  refund_sent: "A refund is on its way",
   payment_unfulfillable: "A payment could not be used",
   payment_failed: "A payment did not go through",
   refund_failed: "A refund did not arrive",

@@ -120,6 +120,27 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Answers the page to pay on; the credits come with the payment. Asking again while it is open gives the same "
         "page.",
     ),
+    "GET /api/customer/receipts": Operation(
+        "listReceipts",
+        "List my receipts and credit notes",
+        "Payments",
+        "Newest first: one for each payment, for each session paid with credits, and for whatever went back.",
+    ),
+    "GET /api/receipts/{receiptId}": Operation(
+        "getReceipt",
+        "See or print a receipt or credit note",
+        "Payments",
+        "As JSON, as printable HTML (`Accept: text/html`) or as PDF (`Accept: application/pdf`); `format` says it too. "
+        "Documents are never changed: what goes back later is on a credit note of its own. For its customer, and for "
+        "admins.",
+        query={
+            "format": (
+                "The answer's format; by default, the one in Accept.",
+                {"type": "string", "enum": ["json", "html", "pdf"]},
+            )
+        },
+        content={"text/html": {"type": "string"}, "application/pdf": {"type": "string", "format": "binary"}},
+    ),
     "GET /api/notifications": Operation("listNotifications", "List my notifications", "Notifications", "Newest first."),
     "POST /api/notifications/{notificationId}/read": Operation(
         "readNotification", "Mark one as read", "Notifications", "Repeating it gives the same answer."

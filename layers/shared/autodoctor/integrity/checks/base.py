@@ -17,6 +17,7 @@ class Section(StrEnum):
     MONEY = "money"
     LEDGER = "ledger"
     INBOX = "inbox"
+    RECEIPTS = "receipts"
     ROOMS = "rooms"
     FILES = "files"
     METADATA = "metadata"

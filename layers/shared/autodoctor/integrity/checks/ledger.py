@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from autodoctor.ids import LAST
-from autodoctor.integrity.checks import origin, times
+from autodoctor.integrity.checks import origin, receipts, times
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.now import Query, findings_of
 
@@ -126,6 +126,7 @@ SELECT DISTINCT split_part(a.account, ':', 2), 'credits were booked'
 """,
     ),
     origin.OF_LEDGER,
+    receipts.OF_LEDGER,
     times.OF_LEDGER,
 )
 
@@ -187,6 +188,7 @@ SELECT p.session_id, format('payout %%s is %%s: %%s cents sent, %%s taken back, 
 WALKS: Final = (
     Walk("checkouts", "SELECT id FROM checkouts WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _CHECKOUTS),
     Walk("ledger", "SELECT id FROM ledger_transfer WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _LEDGER),
+    Walk("receipts", "SELECT id FROM receipts WHERE id > %(after)s ORDER BY id LIMIT %(size)s", receipts.OF_RECEIPTS),
     Walk("payouts", "SELECT id FROM payouts WHERE id > %(after)s ORDER BY id LIMIT %(size)s", _PAYOUTS),
     Walk(
         "refunds",

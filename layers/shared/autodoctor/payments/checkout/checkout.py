@@ -12,7 +12,11 @@ from autodoctor.settings import session_base_url
 from autodoctor.web.schemas import RequestBody, ResponseModel, now
 
 if TYPE_CHECKING:
-    from stripe.params.checkout import SessionCreateParams
+    from stripe.params.checkout import (
+        SessionCreateParams,
+        SessionCreateParamsLineItem,
+        SessionCreateParamsLineItemPriceData,
+    )
 
 # Stripe requires a page to be open for 30 minutes at least, and expires_at is fixed when the row is made.
 ASK_WITHIN: Final[LiteralString] = "interval '25 minutes'"
@@ -207,20 +211,37 @@ def _params(checkout: Row) -> "SessionCreateParams":
         "mode": "payment",
         # With another currency on the page, refunds and disputes would be in amounts that are not the price.
         "adaptive_pricing": {"enabled": False},
+        # Said in any case: what is left out may be switched on in Stripe's dashboard.
+        "automatic_tax": {"enabled": checkout["reckons_tax"]},
+        "tax_id_collection": {"enabled": checkout["asks_tax_id"]},
+        "invoice_creation": {"enabled": checkout["makes_invoice"]},
         "client_reference_id": str(checkout["id"]),
         "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata},
         "expires_at": int(checkout["expires_at"].timestamp()),
         "success_url": back,
         "cancel_url": f"{back}?cancelled",
-        "line_items": [
-            {
-                "quantity": 1,
-                "price_data": {
-                    "currency": checkout["currency"],
-                    "unit_amount": checkout["amount_cents"],
-                    "product_data": {"name": checkout["title"]},
-                },
-            }
-        ],
+        "line_items": [_line(checkout)],
+        **_addressed(checkout, metadata),
+    }
+
+
+def _line(checkout: Row) -> "SessionCreateParamsLineItem":
+    """What is bought. Tax is within the price: what the customer pays, and the ledger has, never depends on it."""
+    price: SessionCreateParamsLineItemPriceData = {
+        "currency": checkout["currency"],
+        "unit_amount": checkout["amount_cents"],
+        "product_data": {"name": checkout["title"]},
+    }
+    if checkout["reckons_tax"]:
+        price["tax_behavior"] = "inclusive"
+    return {"quantity": 1, "price_data": price}
+
+
+def _addressed(checkout: Row, metadata: dict[str, str]) -> "SessionCreateParams":
+    """Where Stripe writes to: to an address that is shown to be the customer's, or to one they type there."""
+    if checkout["email"] is None:
+        return {"payment_intent_data": {"metadata": metadata}}
+    return {
+        "customer_email": checkout["email"],
+        "payment_intent_data": {"metadata": metadata, "receipt_email": checkout["email"]},
     }

@@ -32,7 +32,9 @@ SELECT c.*, i.customer_id FROM checkouts c LEFT JOIN intakes i ON i.id = c.intak
 """
 _MOVE: Final[LiteralString] = """
 UPDATE checkouts SET status = %(status)s, stripe_session_id = %(stripe_session_id)s,
-       stripe_payment_intent_id = coalesce(%(payment_intent)s, stripe_payment_intent_id)
+       stripe_payment_intent_id = coalesce(%(payment_intent)s, stripe_payment_intent_id),
+       tax_cents = CASE WHEN reckons_tax AND %(status)s IN ('paid', 'unfulfillable')
+                        THEN least(%(tax)s, amount_cents) END
  WHERE id = %(checkout_id)s AND checkout_may_move(status, %(status)s)
 """
 _SESSION: Final[LiteralString] = (
@@ -45,6 +47,14 @@ INSERT INTO refunds (intake_id, kind, amount_cents, currency)
 VALUES (%(intake_id)s, 'unfulfillable', %(amount_cents)s, %(currency)s)
 """
 _EMIT: Final[LiteralString] = "SELECT emit_event(%(type)s, %(facts)s, %(subject)s)"
+
+
+class _Totals(BaseModel):
+    """What a page's amount is made of: the tax in cents."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    amount_tax: Cents = 0
 
 
 class CheckoutPage(BaseModel):
@@ -65,6 +75,7 @@ class CheckoutPage(BaseModel):
     payment_status: str
     status: str | None
     payment_failed: bool = False
+    total_details: _Totals | None = None
 
     @property
     def checkout_id(self) -> UUID | None:
@@ -141,6 +152,7 @@ def _move(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage
         "status": status,
         "stripe_session_id": page.id,
         "payment_intent": page.payment_intent,
+        "tax": page.total_details.amount_tax if page.total_details is not None else 0,
     }
     if connection.execute(_MOVE, parameters).rowcount != 1:
         raise RuntimeError(f"checkout {checkout['id']} did not move from {checkout['status']} to {status}")

@@ -1,0 +1,79 @@
+/** A customer's receipts and credit notes: the list, and one as it is printed. */
+
+import { download, get } from "../lib/api.js";
+import { count, el, head, money } from "../lib/dom.js";
+import { action } from "../lib/shell.js";
+
+const KINDS = { receipt: "Receipt", credit_note: "Credit note", correction: "Correction" };
+
+/** The list, newest first. */
+export async function receipts() {
+  const { receipts: found, nextCursor } = await get("/api/customer/receipts?limit=50");
+  if (!found.length) return [el("h1", {}, "Your receipts"), el("p.card", {}, "No receipts yet. There is one for each payment.")];
+  return [
+    el("h1", {}, "Your receipts"),
+    el(
+      "div.scroll",
+      {},
+      el(
+        "table",
+        {},
+        head("Number", "Date", "What", "Amount"),
+        el("tbody", {}, found.map((each) => el("tr", {}, el("td", {}, link(each)), el("td", {}, day(each.issuedAt)), el("td", {}, each.title), el("td.number", {}, signed(each))))),
+      ),
+    ),
+    nextCursor && el("p.quiet", {}, "The newest 50."),
+  ];
+}
+
+/** One document; `id` of the query says which. */
+export async function receipt(query) {
+  const id = query.get("id");
+  const found = await get(`/api/receipts/${id}`);
+  const name = `${KINDS[found.kind]} ${found.number}`;
+  const keep = () => download(`/api/receipts/${id}?format=pdf`, `${found.kind.replace("_", "-")}-${found.number}.pdf`);
+  return [
+    el("p.unprinted", {}, el("a", { href: "#receipts" }, "All receipts")),
+    el(
+      "article.card.paper",
+      {},
+      el("div.row.apart", {}, el("h1", {}, name), el("p.lines", {}, found.issuer)),
+      el("p.quiet", {}, [day(found.issuedAt), found.corrects && `for receipt ${found.corrects}`].filter(Boolean).join(" · ")),
+      found.customerName && el("p", {}, `For ${found.customerName}`),
+      el(
+        "table",
+        {},
+        head("What", "Amount"),
+        el("tbody", {}, found.lines.map((line) => el("tr", {}, el("td", {}, line.text), el("td.number", {}, amount(line))))),
+        el(
+          "tfoot",
+          {},
+          el("tr", {}, el("th", { scope: "row" }, found.kind === "credit_note" ? "Total that went back" : "Total"), el("td.number", {}, el("strong", {}, amount(found)))),
+          found.taxCents > 0 && el("tr", {}, el("th", { scope: "row" }, "of which tax"), el("td.number", {}, money(found.taxCents))),
+        ),
+      ),
+      found.related.length > 0 && [
+        el("h2", {}, "Of the same purchase"),
+        el("ul", {}, found.related.map((each) => el("li", {}, link(each, `${KINDS[each.kind]} ${each.number}`), ` of ${day(each.issuedAt)}: ${amount(each)}`))),
+      ],
+    ),
+    el("p.row.unprinted", {}, el("button.primary", { type: "button", onclick: () => print() }, "Print"), action("Download PDF", keep)),
+  ];
+}
+
+function link({ receiptId, number }, text = number) {
+  return el("a", { href: `#receipt?id=${receiptId}` }, text);
+}
+
+function amount({ amountCents, credits }) {
+  return amountCents === null ? count(credits, "credit") : money(amountCents);
+}
+
+/** What went back has a minus. */
+function signed(each) {
+  return each.kind === "credit_note" ? `−${amount(each)}` : amount(each);
+}
+
+function day(instant) {
+  return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(instant));
+}

@@ -1,0 +1,59 @@
+"""Receipts in the console: the list, and one that can be printed and kept."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.test_console_looks import overflow
+from support.account import Account
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
+from support.browser.window import Camera, Windows
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    return console_settings()
+
+
+def credits_bought(account: Account, page: Page) -> None:
+    """Buy a pack, and come back from Stripe's page."""
+    page.get_by_role("link", name="Credits").click()
+    page.get_by_role("button", name="Buy").first.click()
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.get_by_role("heading", name="Your credits")).to_be_visible()
+    account.cloud.stripe.quiet()
+
+
+@pytest.mark.parametrize("window", [{"phone": True, "dark": True}, {}], ids=["phone", "laptop"])
+def test_a_payment_has_a_receipt_to_print_and_to_keep(
+    account: Account, windows: Windows, camera: Camera, tmp_path: Path, window: dict[str, bool]
+) -> None:
+    page = signed_in(account, windows.open(**window), "Cora Castillo" if window else "Clara Costa")
+    credits_bought(account, page)
+    page.get_by_role("link", name="Receipts").click()
+    number = page.locator("tbody a")
+    expect(number).to_have_count(1)
+    camera.take(page, "list")
+    assert overflow(page) == 0
+    number.click()
+    expect(page.get_by_role("heading", name="Receipt 20")).to_be_visible()
+    expect(page.get_by_role("row", name="Total")).to_contain_text("$")
+    camera.take(page, "receipt")
+    assert overflow(page) == 0
+    with page.expect_download() as kept:
+        page.get_by_role("button", name="Download PDF").click()
+    kept.value.save_as(tmp_path / "receipt.pdf")
+    assert (tmp_path / "receipt.pdf").read_bytes().startswith(b"%PDF-")
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    camera.take(page, "on paper")
+
+
+def test_the_link_of_a_mail_leads_to_it(account: Account, windows: Windows) -> None:
+    page = signed_in(account, windows.open(), "Cyrus Chen")
+    credits_bought(account, page)
+    receipt_id = account.world.one("SELECT id FROM receipts ORDER BY id DESC LIMIT 1")
+    page.goto(f"{account.cloud.api_url}/console/receipts/{receipt_id}")
+    expect(page.get_by_role("heading", name="Receipt 20")).to_be_visible()

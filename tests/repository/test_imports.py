@@ -26,6 +26,7 @@ COMMON = {
 BUDGET = {
     **dict.fromkeys(("intake", "waiver", "queue_fetch", "accept", "presence", "end_session", "active_session"), COMMON),
     **dict.fromkeys(("admin", "availability", "realtime", "plans", "credits", "earnings", "quotes", "settle"), COMMON),
+    "documents": COMMON,
     **dict.fromkeys(("stripe_webhook", "checkout", "connect", "payouts", "reconcile"), COMMON),
     **dict.fromkeys(("expire_orphans", "relay", "socket", "broadcast", "monitor", "verify", "dead_letters"), COMMON),
     **dict.fromkeys(("room", "room_socket", "deliver"), COMMON),

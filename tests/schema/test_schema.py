@@ -126,7 +126,7 @@ MAY_UPDATE = {
     "settlements_due": {"retry_at"},
     "checkouts": {
         *("idempotency_key", "stripe_session_id", "stripe_payment_intent_id", "url", "status", "checked_at"),
-        *("fee_due_at", "fee_booked_at", "refunds_due_at"),
+        *("fee_due_at", "fee_booked_at", "refunds_due_at", "tax_cents"),
     },
     "stripe_events": {"handled_at", "outcome"},
     "stripe_refunds": {"pending", "failed", "booked", "part", "bookings"},

@@ -44,7 +44,14 @@ PUBLISHERS = {
 # Roles of functions that may do the same; every other function has a role of its own.
 SHARED_ROLES = {
     "DatabaseRole": {
-        *("ActiveSessionFunction", "AnalyticsFunction", "CreditsFunction", "EarningsFunction", "HealthFunction"),
+        *(
+            "ActiveSessionFunction",
+            "AnalyticsFunction",
+            "CreditsFunction",
+            "DocumentsFunction",
+            "EarningsFunction",
+            "HealthFunction",
+        ),
         *("NotificationsFunction", "PlansFunction", "QueueFetchFunction", "RealtimeFunction"),
     },
     "PublisherRole": {

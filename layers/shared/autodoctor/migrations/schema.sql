@@ -6214,6 +6214,10 @@ WITH (fillfactor='10', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_thr
 
 COMMENT ON TABLE public.receipt_numbers IS 'The last number of each year, taken by the transaction that writes the document: it is rolled back with it, so there are no gaps.';
 
+COMMENT ON COLUMN public.receipt_numbers.year IS 'The year, in UTC.';
+
+COMMENT ON COLUMN public.receipt_numbers.last IS 'The last number that was given.';
+
 CREATE VIEW public.receivables AS
  SELECT intake_id AS session_id,
     min(created_at) AS since,

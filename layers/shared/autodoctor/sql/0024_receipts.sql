@@ -33,6 +33,8 @@ CREATE TABLE receipt_numbers (
 ALTER TABLE receipt_numbers SET (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 COMMENT ON TABLE receipt_numbers IS
   'The last number of each year, taken by the transaction that writes the document: it is rolled back with it, so there are no gaps.';
+COMMENT ON COLUMN receipt_numbers.year IS 'The year, in UTC.';
+COMMENT ON COLUMN receipt_numbers.last IS 'The last number that was given.';
 GRANT SELECT ON receipt_numbers TO autodoctor_app;
 
 CREATE TABLE receipts (

@@ -118,6 +118,8 @@ SELECT id, 'cancelled', '{}', 'pay', 'seen', now(), new_id(), new_id() FROM sess
 INSERT INTO end_explanations (session_id, text) SELECT id, 'Sorry' FROM sessions LIMIT 1;
 INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT id, 1, 'session.live', '{}', 'refused' FROM sessions LIMIT 1;
+-- who bought credits before any request has no row of customers, so no address here either
+UPDATE checkouts SET user_id = %(user)s WHERE user_id NOT IN (SELECT user_id FROM customers);
 INSERT INTO legacy_rows (table_name, row_key, import_id, became, user_id, content)
 VALUES ('customers', 'key', new_id(), 'moved', %(user)s, '{}');
 """

@@ -1457,6 +1457,7 @@ BEGIN
   DELETE FROM notifications WHERE user_id = customer_user;
   DELETE FROM notification_preferences WHERE user_id = customer_user;
   DELETE FROM notification_locales WHERE user_id = customer_user;
+  DELETE FROM push_subscriptions WHERE user_id = customer_user;
   DELETE FROM idempotency_keys WHERE user_id = customer_user;
   DELETE FROM realtime_tickets WHERE user_id = customer_user;
   DELETE FROM realtime_connections WHERE user_id = customer_user;
@@ -1502,6 +1503,7 @@ BEGIN
   DELETE FROM notifications WHERE user_id = mechanic_user;
   DELETE FROM notification_preferences WHERE user_id = mechanic_user;
   DELETE FROM notification_locales WHERE user_id = mechanic_user;
+  DELETE FROM push_subscriptions WHERE user_id = mechanic_user;
   DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
   DELETE FROM realtime_connections WHERE user_id = mechanic_user;
   INSERT INTO erasures (user_id, role, erased_by, sessions)
@@ -2487,6 +2489,15 @@ $$;
 
 COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
 
+CREATE FUNCTION public.needs_first_reply(session public.sessions) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  SELECT i.evidence = 'witnessed' AND coalesce(reply_due_at(session) <= clock_timestamp(), false)
+    FROM intakes i WHERE i.id = session.id
+$$;
+
+COMMENT ON FUNCTION public.needs_first_reply(session public.sessions) IS 'Whether the mechanic of a session with witnesses is overdue: from then on their own word is no coming, so that it cannot keep the customer from another mechanic.';
+
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
     AS $$
@@ -2825,6 +2836,78 @@ $$;
 
 COMMENT ON FUNCTION public.payouts_wait_for_release() IS 'Keeps a payout with an open hold from becoming due.';
 
+CREATE TABLE public.intakes (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    customer_id uuid NOT NULL,
+    plan_code text NOT NULL,
+    funding text NOT NULL,
+    session_type text NOT NULL,
+    price_cents integer NOT NULL,
+    currency text NOT NULL,
+    credits integer NOT NULL,
+    mechanic_share_bp integer NOT NULL,
+    max_minutes integer NOT NULL,
+    mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
+    uses_per_customer integer,
+    referrer_id uuid,
+    referral_bp integer,
+    customer_name text NOT NULL,
+    vehicle jsonb NOT NULL,
+    concern text NOT NULL,
+    urgent boolean NOT NULL,
+    preferred_mechanic_id uuid,
+    workshop_id uuid,
+    scheduled_for timestamp with time zone,
+    evidence text DEFAULT public.evidence_class() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
+    CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
+    CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
+    CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
+    CONSTRAINT intakes_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
+    CONSTRAINT intakes_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
+    CONSTRAINT intakes_price_cents_check CHECK ((price_cents >= 0)),
+    CONSTRAINT intakes_referral_bp_check CHECK (((referral_bp >= 0) AND (referral_bp <= 10000))),
+    CONSTRAINT intakes_referral_is_complete CHECK (((referrer_id IS NULL) = (referral_bp IS NULL))),
+    CONSTRAINT intakes_session_type_check CHECK ((session_type = ANY (ARRAY['chat'::text, 'video'::text, 'diagnostic'::text])))
+);
+
+COMMENT ON TABLE public.intakes IS 'The request of a customer and its price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
+
+COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
+
+COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
+
+COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
+
+COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
+
+COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
+
+COMMENT ON COLUMN public.intakes.referrer_id IS 'The customer''s at that moment.';
+
+COMMENT ON COLUMN public.intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
+
+COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
+
+COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
+
+COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
+
+COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
+
+COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
+
+CREATE FUNCTION public.pays_mechanic(asked public.intakes) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE asked.funding WHEN 'free' THEN asked.mechanic_fixed_pay_cents
+                            ELSE share_of(asked.price_cents, asked.mechanic_share_bp)::integer END
+$$;
+
+COMMENT ON FUNCTION public.pays_mechanic(asked public.intakes) IS 'What the session, once completed, pays the mechanic who held it, in cents of its currency.';
+
 CREATE FUNCTION public.pending_events(subject uuid) RETURNS SETOF public.outbox_events
     LANGUAGE plpgsql STABLE ROWS 10
     AS $$
@@ -2959,6 +3042,29 @@ END
 $$;
 
 COMMENT ON FUNCTION public.prune_realtime(batch integer) IS 'Deletes expired tickets and up to batch feed messages older than an hour; returns how many messages. Safe to run concurrently.';
+
+CREATE FUNCTION public.push_subscriptions_are_few() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  DELETE FROM push_subscriptions p
+   WHERE p.user_id = NEW.user_id
+     AND p.id NOT IN (SELECT n.id FROM push_subscriptions n WHERE n.user_id = NEW.user_id
+                       ORDER BY n.made_at DESC, n.id DESC LIMIT push_subscriptions_per_user());
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.push_subscriptions_are_few() IS 'Forgets the oldest browsers of a user who has more than push_subscriptions_per_user().';
+
+CREATE FUNCTION public.push_subscriptions_per_user() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'push_subscriptions_per_user'), 5)
+$$;
+
+COMMENT ON FUNCTION public.push_subscriptions_per_user() IS 'How many browsers of one user are called; one more takes the place of the oldest: the settings table, then 5.';
 
 CREATE FUNCTION public.queue_positions(user_ids uuid[] DEFAULT NULL::uuid[]) RETURNS TABLE(user_id uuid, session_id uuid, place integer, mechanics_available integer, estimated_wait_seconds integer)
     LANGUAGE plpgsql STABLE
@@ -3571,7 +3677,8 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
+  -- A claim replaces no witness, and is no first reply.
+  IF NOT is_witnessed(session, role, by_user) AND NOT (role = 'mechanic' AND needs_first_reply(session)) THEN
     at := clock_timestamp();
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
     session := set_presence(session, role, by_user, true, at);
@@ -3585,7 +3692,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already, or where a mechanic''s first reply is overdue. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
 
 CREATE FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
@@ -4927,69 +5034,6 @@ COMMENT ON COLUMN public.health_alerts.cleared_notified_at IS 'When the topic to
 
 COMMENT ON COLUMN public.health_alerts.claimed_until IS 'Until then one run is sending its notification; if that run dies, the next one takes over.';
 
-CREATE TABLE public.intakes (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    customer_id uuid NOT NULL,
-    plan_code text NOT NULL,
-    funding text NOT NULL,
-    session_type text NOT NULL,
-    price_cents integer NOT NULL,
-    currency text NOT NULL,
-    credits integer NOT NULL,
-    mechanic_share_bp integer NOT NULL,
-    max_minutes integer NOT NULL,
-    mechanic_fixed_pay_cents integer DEFAULT 0 NOT NULL,
-    uses_per_customer integer,
-    referrer_id uuid,
-    referral_bp integer,
-    customer_name text NOT NULL,
-    vehicle jsonb NOT NULL,
-    concern text NOT NULL,
-    urgent boolean NOT NULL,
-    preferred_mechanic_id uuid,
-    workshop_id uuid,
-    scheduled_for timestamp with time zone,
-    evidence text DEFAULT public.evidence_class() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
-    CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
-    CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
-    CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
-    CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
-    CONSTRAINT intakes_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
-    CONSTRAINT intakes_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
-    CONSTRAINT intakes_price_cents_check CHECK ((price_cents >= 0)),
-    CONSTRAINT intakes_referral_bp_check CHECK (((referral_bp >= 0) AND (referral_bp <= 10000))),
-    CONSTRAINT intakes_referral_is_complete CHECK (((referrer_id IS NULL) = (referral_bp IS NULL))),
-    CONSTRAINT intakes_session_type_check CHECK ((session_type = ANY (ARRAY['chat'::text, 'video'::text, 'diagnostic'::text])))
-);
-
-COMMENT ON TABLE public.intakes IS 'The request of a customer and its price, never changed afterwards. Its session has the same id, so an intake yields one session at most.';
-
-COMMENT ON COLUMN public.intakes.id IS 'Chosen by the function before the first attempt: by it, a retry after a lost connection recognises its own work.';
-
-COMMENT ON COLUMN public.intakes.funding IS 'free, credit or card.';
-
-COMMENT ON COLUMN public.intakes.price_cents IS 'The plan''s price at that moment, in cents; likewise currency, credits, share and minutes.';
-
-COMMENT ON COLUMN public.intakes.mechanic_fixed_pay_cents IS 'The plan''s at that moment.';
-
-COMMENT ON COLUMN public.intakes.uses_per_customer IS 'The plan''s limit when this intake was checked against it; null: no limit.';
-
-COMMENT ON COLUMN public.intakes.referrer_id IS 'The customer''s at that moment.';
-
-COMMENT ON COLUMN public.intakes.referral_bp IS 'The referrer''s part of the price, in basis points: the setting at that moment.';
-
-COMMENT ON COLUMN public.intakes.vehicle IS 'year, make, model, vin, odometerKm as sent.';
-
-COMMENT ON COLUMN public.intakes.concern IS 'The problem in the customer''s words; personal data.';
-
-COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent; queue_precedence() says what follows.';
-
-COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
-
-COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
-
 CREATE TABLE public.settlements (
     session_id uuid NOT NULL,
     outcome text NOT NULL,
@@ -5961,16 +6005,19 @@ CREATE TABLE public.notification_preferences (
     kind text NOT NULL,
     email boolean NOT NULL,
     in_app boolean NOT NULL,
+    push boolean NOT NULL,
     updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
 );
 
-COMMENT ON TABLE public.notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through both.';
+COMMENT ON TABLE public.notification_preferences IS 'The channels that a user chose for each kind; a kind without a row is sent through all that it has.';
 
-COMMENT ON COLUMN public.notification_preferences.kind IS 'As in notifications.';
+COMMENT ON COLUMN public.notification_preferences.kind IS 'One of the kinds in autodoctor.notifications.kinds.';
 
 COMMENT ON COLUMN public.notification_preferences.email IS 'Whether by e-mail.';
 
 COMMENT ON COLUMN public.notification_preferences.in_app IS 'Whether in the application.';
+
+COMMENT ON COLUMN public.notification_preferences.push IS 'Whether by Web Push, to the browsers that asked for it.';
 
 COMMENT ON COLUMN public.notification_preferences.updated_at IS 'When it was last set.';
 
@@ -6147,6 +6194,54 @@ COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this p
 COMMENT ON COLUMN public.plans.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+
+CREATE TABLE public.push_deliveries (
+    subscription_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    topic uuid NOT NULL,
+    kind text NOT NULL,
+    sent_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    withdrawn_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.push_deliveries IS 'What push services took in the last day: a second delivery of the event sends nothing, and what is gone is withdrawn where it is shown.';
+
+COMMENT ON COLUMN public.push_deliveries.event_id IS 'The event that it tells of.';
+
+COMMENT ON COLUMN public.push_deliveries.topic IS 'What it is about, an assignment or a session: a newer message of the same topic takes its place.';
+
+COMMENT ON COLUMN public.push_deliveries.kind IS 'As in notification_preferences.';
+
+COMMENT ON COLUMN public.push_deliveries.sent_at IS 'When the push service had taken it.';
+
+COMMENT ON COLUMN public.push_deliveries.withdrawn_at IS 'When the push service had taken its withdrawal; null: it may be shown.';
+
+CREATE TABLE public.push_subscriptions (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    endpoint text NOT NULL,
+    public_key bytea NOT NULL,
+    secret bytea NOT NULL,
+    made_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    called_at timestamp with time zone,
+    CONSTRAINT push_subscriptions_endpoint_check CHECK (((length(endpoint) >= 1) AND (length(endpoint) <= 2000))),
+    CONSTRAINT push_subscriptions_public_key_check CHECK ((length(public_key) = 65)),
+    CONSTRAINT push_subscriptions_secret_check CHECK ((length(secret) = 16))
+);
+
+COMMENT ON TABLE public.push_subscriptions IS 'The browsers that are called by Web Push, each for the user who last asked for it there.';
+
+COMMENT ON COLUMN public.push_subscriptions.user_id IS 'The sub of the token that asked for it.';
+
+COMMENT ON COLUMN public.push_subscriptions.endpoint IS 'Where its push service takes messages for it: an address that the user gave us, so only hosts of PushHosts are ever called.';
+
+COMMENT ON COLUMN public.push_subscriptions.public_key IS 'The browser''s key (p256dh): an uncompressed point of P-256.';
+
+COMMENT ON COLUMN public.push_subscriptions.secret IS 'What the browser shares with us alone (auth), so that its push service reads nothing.';
+
+COMMENT ON COLUMN public.push_subscriptions.made_at IS 'When it was last asked for.';
+
+COMMENT ON COLUMN public.push_subscriptions.called_at IS 'When its push service last took a message; null: never.';
 
 CREATE TABLE public.quote_events (
     quote_id uuid NOT NULL,
@@ -6902,6 +6997,15 @@ ALTER TABLE ONLY public.payouts
 ALTER TABLE ONLY public.plans
     ADD CONSTRAINT plans_pkey PRIMARY KEY (code);
 
+ALTER TABLE ONLY public.push_deliveries
+    ADD CONSTRAINT push_deliveries_pkey PRIMARY KEY (event_id, subscription_id);
+
+ALTER TABLE ONLY public.push_subscriptions
+    ADD CONSTRAINT push_subscriptions_endpoint_key UNIQUE (endpoint);
+
+ALTER TABLE ONLY public.push_subscriptions
+    ADD CONSTRAINT push_subscriptions_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.quote_events
     ADD CONSTRAINT quote_events_pkey PRIMARY KEY (quote_id, id);
 
@@ -7108,6 +7212,12 @@ CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE 
 
 CREATE INDEX payouts_unsent ON public.payouts USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
 
+CREATE INDEX push_deliveries_by_subscription ON public.push_deliveries USING btree (subscription_id, sent_at);
+
+CREATE INDEX push_deliveries_shown ON public.push_deliveries USING btree (topic) WHERE (withdrawn_at IS NULL);
+
+CREATE INDEX push_subscriptions_by_user ON public.push_subscriptions USING btree (user_id, made_at);
+
 CREATE INDEX quotes_by_mechanic ON public.quotes USING btree (mechanic_id, id);
 
 CREATE INDEX quotes_by_workshop ON public.quotes USING btree (workshop_id, id);
@@ -7264,6 +7374,8 @@ CREATE TRIGGER plans_audited_again AFTER UPDATE ON public.plans FOR EACH ROW WHE
 
 CREATE TRIGGER presence_guard BEFORE UPDATE ON public.session_presence FOR EACH ROW EXECUTE FUNCTION public.presence_guard();
 
+CREATE TRIGGER push_subscriptions_are_few AFTER INSERT OR UPDATE OF user_id ON public.push_subscriptions FOR EACH ROW EXECUTE FUNCTION public.push_subscriptions_are_few();
+
 CREATE TRIGGER quote_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.quote_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER quotes_are_kept BEFORE DELETE OR TRUNCATE ON public.quotes FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
@@ -7410,6 +7522,9 @@ ALTER TABLE ONLY public.payouts
 
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.push_deliveries
+    ADD CONSTRAINT push_deliveries_subscription_id_fkey FOREIGN KEY (subscription_id) REFERENCES public.push_subscriptions(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.quotes
     ADD CONSTRAINT quotes_given_by_id_fkey FOREIGN KEY (given_by_id) REFERENCES public.mechanics(id);
@@ -7640,6 +7755,8 @@ REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) 
 
 REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
 
+GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
 
 GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
@@ -7821,8 +7938,6 @@ GRANT UPDATE(opened_notified_at) ON TABLE public.health_alerts TO autodoctor_app
 GRANT UPDATE(cleared_notified_at) ON TABLE public.health_alerts TO autodoctor_app;
 
 GRANT UPDATE(claimed_until) ON TABLE public.health_alerts TO autodoctor_app;
-
-GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.settlements TO autodoctor_app;
 
@@ -8112,6 +8227,8 @@ GRANT INSERT(email),UPDATE(email) ON TABLE public.notification_preferences TO au
 
 GRANT INSERT(in_app),UPDATE(in_app) ON TABLE public.notification_preferences TO autodoctor_app;
 
+GRANT INSERT(push),UPDATE(push) ON TABLE public.notification_preferences TO autodoctor_app;
+
 GRANT UPDATE(updated_at) ON TABLE public.notification_preferences TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.notifications TO autodoctor_app;
@@ -8191,6 +8308,32 @@ GRANT INSERT(uses_per_customer),UPDATE(uses_per_customer) ON TABLE public.plans 
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.plans TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.plans TO autodoctor_app;
+
+GRANT SELECT,DELETE ON TABLE public.push_deliveries TO autodoctor_app;
+
+GRANT INSERT(subscription_id) ON TABLE public.push_deliveries TO autodoctor_app;
+
+GRANT INSERT(event_id) ON TABLE public.push_deliveries TO autodoctor_app;
+
+GRANT INSERT(topic) ON TABLE public.push_deliveries TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.push_deliveries TO autodoctor_app;
+
+GRANT UPDATE(withdrawn_at) ON TABLE public.push_deliveries TO autodoctor_app;
+
+GRANT SELECT,DELETE ON TABLE public.push_subscriptions TO autodoctor_app;
+
+GRANT INSERT(user_id),UPDATE(user_id) ON TABLE public.push_subscriptions TO autodoctor_app;
+
+GRANT INSERT(endpoint) ON TABLE public.push_subscriptions TO autodoctor_app;
+
+GRANT INSERT(public_key),UPDATE(public_key) ON TABLE public.push_subscriptions TO autodoctor_app;
+
+GRANT INSERT(secret),UPDATE(secret) ON TABLE public.push_subscriptions TO autodoctor_app;
+
+GRANT UPDATE(made_at) ON TABLE public.push_subscriptions TO autodoctor_app;
+
+GRANT UPDATE(called_at) ON TABLE public.push_subscriptions TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.quote_events TO autodoctor_app;
 

@@ -23,6 +23,7 @@ site = StaticFiles(
     PAGES,
     Places(
         issuer=required("CONSOLE_ISSUER"),
+        medium=required("CONSOLE_MEDIUM"),
         client_id=required("CONSOLE_CLIENT_ID"),
         connects_to=required("CONSOLE_CONNECTS_TO"),
         pictures_from=required("CONSOLE_PICTURES_FROM"),

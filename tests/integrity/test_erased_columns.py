@@ -47,7 +47,8 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("session_assignment_events.data", "session_assignment_events.from_status"),
         *("session_assignment_events.to_status", "session_events.actor", "session_events.data"),
         *("session_events.from_status", "session_events.to_status", "session_presence.witness", "settlements.facts"),
-        "settlement_holds.facts",
+        *("settlement_holds.facts", "media_events.attendee", "media_events.meeting", "session_meetings.meeting"),
+        "session_meetings.meeting_id",
     ),
     "an operator's words about a booking or a payout": (
         *("ledger_transfer.reason", "payout_holds.note", "settlement_holds.note"),

@@ -158,6 +158,19 @@ ROUTES = {
         lambda _session: {"text": "New pads.", "version": 1},
     ),
     "see a session": Route("GET", "/api/sessions/{session}", live, session_of(200, 200, 404, admin=200)),
+    "call": Route("POST", "/api/sessions/{session}/call", unsigned, session_of(409, 404, 404)),
+    "say that one hears the other": Route(
+        "POST",
+        "/api/sessions/{session}/call/report",
+        unsigned,
+        session_of(409, 404, 404),
+        lambda _session: {
+            "from": "2026-11-30T12:00:00Z",
+            "until": "2026-11-30T12:00:15Z",
+            "now": "2026-11-30T12:00:15Z",
+            "packets": 700,
+        },
+    ),
     "say something": Route(
         "POST",
         "/api/sessions/{session}/messages",

@@ -34,6 +34,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "files": "aws db deadline domain errors ids observability settings web",
     "events.feed": "aws db deadline errors events observability sessions settings web",
     "room": "db errors events events.feed observability settings web",
+    "media": "aws db deadline errors observability settings web",
     "describe": "admin domain errors events room web",
     "notifications": "db errors events ids observability printable sessions settings web",
     "push": "aws db errors events ids notifications observability sessions settings web",

@@ -78,7 +78,7 @@ def test_what_fails_asynchronously_ends_in_an_encrypted_queue(resources: Documen
             for target in (failed["Destination"], undelivered):
                 queue = target["Fn::GetAtt"][0]
                 assert transformed[queue]["Properties"]["SqsManagedSseEnabled"] is True
-    assert asynchronous == 9
+    assert asynchronous == 10
 
 
 def test_every_schedule_retries_and_has_a_dead_letter_queue(transformed: Document) -> None:
@@ -146,7 +146,7 @@ def test_a_schedule_that_does_not_run_raises_an_alarm(transformed: Document, ala
     scheduled = [each["Properties"] for each in transformed.values() if each["Type"] == "AWS::Scheduler::Schedule"]
     # These run for other reasons too; what their sweeps miss has alarms of its own.
     run = {each["Target"]["Arn"]["Fn::GetAtt"][0] for each in scheduled}
-    assert seen == run - {"CheckoutFunction", "SettleFunction", "ScansFunction"}
+    assert seen == run - {"CheckoutFunction", "SettleFunction", "ScansFunction", "MediaFunction"}
     assert all(alarm["TreatMissingData"] == "breaching" for alarm in silent)
 
 

@@ -11,6 +11,7 @@ EVERYTHING = {
     # AWS offers no resource for these.
     "xray:PutTraceSegments": "traces belong to no resource",
     "xray:PutTelemetryRecords": "traces belong to no resource",
+    "chime:CreateMeeting": "a meeting that there is not yet",
     # Lambda checks these for `*` when it attaches a function to a VPC; the functions' own code is denied.
     "ec2:CreateNetworkInterface": "checked by Lambda for *",
     "ec2:DeleteNetworkInterface": "checked by Lambda for *",
@@ -20,7 +21,10 @@ EVERYTHING = {
     "ec2:UnassignPrivateIpAddresses": "checked by Lambda for *",
 }
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-CONSUMED = ("FeedQueue", "NotifyQueue", "PushQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue", "DeliverQueue")
+CONSUMED = (
+    *("FeedQueue", "NotifyQueue", "PushQueue", "SettleQueue", "MailFeedbackQueue", "ScansQueue", "DeliverQueue"),
+    *("MediaQueue", "MediumQueue", "MeetingsQueue"),
+)
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 PUSHING = {"execute-api:ManageConnections"}
 PUBLISHING = {"events:DescribeEventBus", "events:PutEvents"}
@@ -40,6 +44,8 @@ PUBLISHERS = {
     "RoomFunction",
     "RoomSocketFunction",
     "SocketFunction",
+    "CallFunction",
+    "MediaFunction",
 }
 # Roles of functions that may do the same; every other function has a role of its own.
 SHARED_ROLES = {
@@ -82,6 +88,11 @@ OWN_GRANTS = {
     "MailFeedbackFunction": CONSUME,
     "AttachmentsFunction": {"s3:PutObject", "s3:GetObject"},
     "ScansFunction": CONSUME | {"sqs:SendMessage", "s3:DeleteObject"},
+    "CallFunction": PUBLISHING | {"chime:CreateMeeting", "chime:CreateAttendee"},
+    "MediaFunction": {
+        *(CONSUME | PUBLISHING | PUSHING),
+        *("sqs:SendMessage", "chime:CreateMeeting", "chime:DeleteMeeting"),
+    },
     "SettleFunction": CONSUME | {"sqs:SendMessage"},
     "PayoutsFunction": {"sqs:SendMessage"},
     "ReconcileFunction": {"sqs:SendMessage"},
@@ -225,6 +236,7 @@ def test_only_the_feed_and_the_room_write_to_connections_and_only_of_our_stage(
         *("BroadcastFunction", "DeliverFunction", "ExpireOrphansFunction", "PresenceFunction", "RoomFunction"),
         "RoomSocketFunction",
         "SocketFunction",
+        "MediaFunction",
     }
     for resource in chain(*may.values()):
         assert "${WebSocketApi}/${WebSocketStage}/" in resource["Fn::Sub"]
@@ -252,6 +264,7 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
         "MonitorFunction": sweep,
         "VerifyFunction": sweep,
         "ScansFunction": sweep,
+        "MediaFunction": sweep,
         "SocketFunction": [{"Fn::GetAtt": ["FeedQueue", "Arn"]}],
         "DeadLettersFunction": [{"Fn::GetAtt": [name, "Arn"]} for name in CONSUMED],
     }
@@ -260,11 +273,15 @@ def test_who_may_send_to_a_queue(functions: Document, transformed: Document) -> 
 def test_a_consumer_reads_its_own_queue_and_no_other(
     functions: Document, transformed: Document, sources: Document
 ) -> None:
-    own = {each["FunctionName"]["Ref"]: [each["EventSourceArn"]] for each in sources.values()}
+    own: dict[str, list[Any]] = {}
+    for each in sources.values():
+        own.setdefault(each["FunctionName"]["Ref"], []).append(each["EventSourceArn"])
     for action in CONSUME:
         may = allowed(functions, transformed, action)
         del may["DeadLettersFunction"]
-        assert may == own
+        assert {name: sorted(map(str, arns)) for name, arns in may.items()} == {
+            name: sorted(map(str, arns)) for name, arns in own.items()
+        }
 
 
 def test_admins_reach_every_dead_letter_queue_and_no_other(functions: Document, transformed: Document) -> None:
@@ -300,6 +317,8 @@ def test_a_queue_takes_events_of_its_rules_only(transformed: Document, rules: Do
     found = {}
     for policy in policies:
         (queue,) = policy["Queues"]
+        if queue == {"Ref": "MeetingsQueue"}:
+            continue
         (statement,) = policy["PolicyDocument"]["Statement"]
         assert statement["Principal"] == {"Service": "events.amazonaws.com"}
         assert statement["Action"] == "sqs:SendMessage"
@@ -308,6 +327,19 @@ def test_a_queue_takes_events_of_its_rules_only(transformed: Document, rules: Do
         arns = as_list(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
         found[queue["Ref"]] = {arn["Fn::GetAtt"][0] for arn in arns}
     assert found == senders
+
+
+def test_the_queue_of_the_meetings_takes_messages_of_chime_from_this_account_only(transformed: Document) -> None:
+    (statement,) = transformed["MeetingsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "chime.amazonaws.com"}
+    assert statement["Resource"] == {"Fn::GetAtt": ["MeetingsQueue", "Arn"]}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_meetings_are_those_of_this_account(functions: Document, transformed: Document) -> None:
+    meetings = [{"Fn::Sub": "arn:${AWS::Partition}:chime::${AWS::AccountId}:meeting/*"}]
+    assert allowed(functions, transformed, "chime:CreateAttendee") == {"CallFunction": meetings}
+    assert allowed(functions, transformed, "chime:DeleteMeeting") == {"MediaFunction": meetings}
 
 
 def test_users_are_added_to_groups_of_this_pool_only(functions: Document, transformed: Document) -> None:

@@ -71,6 +71,8 @@ PROTECTED = {
     "GET /api/mechanic/earnings",
     "GET /api/mechanic/referral-code",
     "POST /api/sessions/{sessionId}/messages",
+    "POST /api/sessions/{sessionId}/call",
+    "POST /api/sessions/{sessionId}/call/report",
     "GET /api/sessions/{sessionId}/messages",
     "POST /api/sessions/{sessionId}/messages/read",
     "POST /api/sessions/{sessionId}/escalate",

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from autodoctor.ids import new_id
 from autodoctor.intake.create import SessionCreated
 from autodoctor.intake.waiver import WaiverSigned
+from autodoctor.media.call import EnteredCall
+from autodoctor.media.report import Heard
 from autodoctor.payments.checkout.price_list import CreditPack, Plan, Plans
 from autodoctor.payments.ledger.credits import CreditMovement, Credits, CreditsGranted
 from autodoctor.payments.ledger.earnings import Earning, Earnings, EarningTotals
@@ -69,6 +71,8 @@ CONTRACT = {
     " vehicleSummary concern amountCents currency description requestedAt givenAt decidedAt timeline askedOfCaller",
     Quote: "quoteId sessionId status workshopId workshopName mechanicId mechanicName note vehicle vehicleSummary"
     " concern amountCents currency description requestedAt givenAt decidedAt timeline",
+    EnteredCall: "provider meeting attendee",
+    Heard: "sessionId recorded",
     Posted: "seq at",
     Messages: "messages read latest",
     Message: "seq role kind text note attachment at clientId",

@@ -13,6 +13,7 @@ def site(tmp_path: Path) -> StaticFiles:
     places = Places(
         issuer="https://issuer.example",
         client_id="client",
+        medium="local",
         connects_to="wss://feed.example/live https://issuer.example/pool",
         pictures_from="https://files.example",
     )

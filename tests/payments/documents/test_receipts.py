@@ -125,7 +125,7 @@ def test_documents_are_written_by_the_ledger_alone_and_never_changed(refund_env:
     refund_env.buy()
     for statement in ("UPDATE receipts SET amount = 1", "DELETE FROM receipts", "DELETE FROM receipt_lines"):
         with pytest.raises(psycopg.Error):
-            world.owner.execute(statement) # one of these
+            world.owner.execute(statement)  # one of these
     with pytest.raises((psycopg.errors.InsufficientPrivilege, Refused)):
         world.app.execute("UPDATE receipt_numbers SET last = 7", ())
 

@@ -132,6 +132,7 @@ FUNCTIONS: Final = {
     "emit_event": "puts an event into the outbox; consumers look up what it is about, and pay by the database alone",
     "end_abandoned_sessions": _SWEEP,
     "end_presence_of_mechanic": _BY_TRIGGER,
+    "enter_call": "asks for a meeting of a party's session; without the medium's rights there is none",
     "enter_room": "presence by a live connection of the party's own",
     "expire_lapsed_offers": _SWEEP,
     "expire_orphaned_sessions": _SWEEP,
@@ -146,6 +147,11 @@ FUNCTIONS: Final = {
     "forget_old_messages": _SWEEP,
     "hold_disputed_credits": "holds what credits of a disputed pack paid for",
     "hold_payout": "holds a payout",
+    "hear_brought": (
+        "what an operator's own medium says of who is there: a thief can say so too, as whoever may write to the bus; "
+        "mutual windows that say otherwise hold the money"
+    ),
+    "hear_meeting": "what the medium says of a meeting of ours; likewise",
     "is_witnessed": _CHECK,
     "judge": _CHECK,
     "judge_again": _CHECK,
@@ -155,6 +161,8 @@ FUNCTIONS: Final = {
     ),
     "mark_published_of": "the same, of one session",
     "mark_read": "how far a party has read",
+    "meeting_is_over": "a meeting is not to be closed any more",
+    "meeting_made": "keeps the meeting that the medium made",
     "messages_between": _CHECK,
     "new_id": "a UUIDv7",
     "new_referral_code": "a code that nobody has",
@@ -172,6 +180,7 @@ FUNCTIONS: Final = {
     "renew_mechanic_account": "an admin gives an account up; another destination is audited and holds what is owed",
     "replace_mechanic": _MOVE,
     "reply_due_at": _CHECK,
+    "report_heard": "what a party's page heard of the other; counts where the other says so too",
     "retry_stripe_job": "has a payout, refund or reversal tried again that was given up",
     "room_connections": _CHECK,
     "save_notes": "a mechanic's notes on their session",

@@ -145,6 +145,14 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     ],
     "late_evidence_ignored": [
         (
+            "UPDATE session_presence SET source = 'medium' WHERE session_id = '{completed by card}'",
+            (
+                "INSERT INTO session_presence (session_id, since, role, source, witness, recorded_at, until, closed_at)"
+                " SELECT id, started_at, 'customer', 'mutual', 'm', started_at, started_at + interval '1 s',"
+                "        started_at + interval '1 s' FROM sessions WHERE id = '{completed by card}'"
+            ),
+        ),
+        (
             (
                 "UPDATE session_presence p SET until = p.since + interval '1 s', closed_at ="
                 " (SELECT max(e.occurred_at) + interval '1 ms' FROM session_events e WHERE e.session_id = p.session_id)"
@@ -182,6 +190,18 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     ],
     "stranger_joined": [
         ("UPDATE session_presence SET mechanic_id = new_id() WHERE session_id = '{completed}' AND role = 'mechanic'",),
+    ],
+    "medium_differs": [
+        ("UPDATE session_presence SET since = since - interval '1 s' WHERE session_id = '{called}'",),
+        ("DELETE FROM media_events WHERE session_id = '{called}' AND kind = 'left'",),
+        ("UPDATE session_presence SET replaced_at = NULL WHERE session_id = '{called}'",),
+        (
+            (
+                "INSERT INTO session_presence (session_id, since, role, source, witness, until, closed_at)"
+                " SELECT id, accepted_at, 'customer', 'medium', 'brought/customer', ended_at, ended_at"
+                "   FROM sessions WHERE id = '{completed}'"
+            ),
+        ),
     ],
     "presence_differs": [("UPDATE sessions SET customer_present = false WHERE id = '{live}'",)],
     "first_joins_differ": [

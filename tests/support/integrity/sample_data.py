@@ -27,6 +27,8 @@ from support.money.purchases import buy, complete, give
 from support.money.refund_env import RefundEnv
 from support.world import Mechanic, World
 
+_HEARD: Final = "SELECT report_heard(%s, %s, now() - interval '15 s', now(), now(), 700)"
+_SAID: Final = "SELECT hear_brought(%s, %s, %s, now() - make_interval(secs => %s))"
 _SHOW: Final = "SELECT outcome FROM post_message(%s, %s, %s, 'Look', %s)"
 
 
@@ -286,6 +288,7 @@ class SampleData:
         self.refund_env.checkout_env.ask(new_id())  # a page that nobody paid
         self._files()
         self.sessions["talked"] = self._talk()
+        self.sessions["called"] = self._call()
 
     def _talk(self) -> UUID:
         """Words of a customer and of two mechanics, the first of whom gave the session back."""
@@ -299,6 +302,23 @@ class SampleData:
             self._say(user, session)
         mark(self.world.app, customer, session, 2)
         self.world.end(customer, session)
+        return session
+
+    def _call(self) -> UUID:
+        """Both in the medium, which says so in the wrong order; each page heard the other."""
+        mechanic, customer = self.world.mechanic(), new_id()
+        session = self.world.waiting(mechanic, customer).session_id
+        self.world.app.one("SELECT outcome FROM enter_call(%s, %s)", (session, customer))
+        meeting = f'{{"MeetingId": "{session}"}}'
+        self.world.app.one("SELECT meeting_made(%s, 1, 1, %s)", (session, meeting))
+        self.world.let_time_pass(20)
+        for user in (customer, mechanic.user_id):
+            self.world.app.one(_HEARD, (session, user))
+        for role, kind, ago in (
+            *(("customer", "joined", 20), ("mechanic", "left", 5), ("mechanic", "joined", 15)),
+            ("mechanic", "left", 10),
+        ):
+            self.world.app.one(_SAID, (session, role, kind, ago))
         return session
 
     def _say(self, user: UUID, session: UUID) -> None:

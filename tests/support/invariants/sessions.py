@@ -182,7 +182,8 @@ SELECT format('session %%s says present: customer %%s, mechanic %%s; its evidenc
   FROM sessions s
   CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE p.role = 'customer') > 0 AS customer,
                              count(*) FILTER (WHERE p.mechanic_id = s.mechanic_id) > 0 AS mechanic
-                        FROM session_presence p WHERE p.session_id = s.id AND p.until IS NULL) AS here
+                        FROM session_presence p
+                       WHERE p.session_id = s.id AND p.until IS NULL AND p.replaced_at IS NULL) AS here
  WHERE s.ended_at IS NULL AND (s.customer_present, s.mechanic_present) <> (here.customer, here.mechanic)
 UNION ALL
 SELECT format('session %%s says first joins %%s and %%s, its evidence %%s and %%s',
@@ -193,6 +194,8 @@ SELECT format('session %%s says first joins %%s and %%s, its evidence %%s and %%
                                                   AND since >= s.accepted_at) AS mechanic_at
                         FROM session_presence WHERE session_id = s.id) AS e
  WHERE (s.customer_joined_at, s.mechanic_joined_at) IS DISTINCT FROM (e.customer_at, e.mechanic_at)
+   AND NOT EXISTS (SELECT FROM session_presence c -- the medium may say so late, and a page's window is no join
+                    WHERE c.session_id = s.id AND c.source IN ('medium', 'mutual'))
 """
 
 _ONE_SESSION_PER_MECHANIC: Final[LiteralString] = """
@@ -223,6 +226,7 @@ SELECT s.id, s.status, s.end_reason, s.started_at, s.ended_at, s.absent, s.ended
                  CASE WHEN p.closed_at <= ended.occurred_at THEN p.until END)), '[]')
           FROM session_presence p
          WHERE p.session_id = s.id AND (ended.occurred_at IS NULL OR p.recorded_at <= ended.occurred_at)
+           AND (p.replaced_at IS NULL OR p.replaced_at > ended.occurred_at)
            AND (p.role = 'customer' OR p.mechanic_id = s.mechanic_id AND p.since >= s.accepted_at)) AS evidence
   FROM sessions s
   JOIN intakes i ON i.id = s.id

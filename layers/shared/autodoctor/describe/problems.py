@@ -114,9 +114,18 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Show the notes as they are. Trying again changes nothing.",
     ),
     "session-not-open": Guide(
-        "A session that is scheduled, or that nobody has accepted yet, cannot be joined by this caller.",
+        "A session that is scheduled, or that nobody has accepted yet, cannot be joined or called by this caller.",
         "Wait until its status says otherwise; a scheduled session opens shortly before its time.",
-        {"sessionStatus": "Its status: scheduled or pending."},
+        {"sessionStatus": "Its status."},
+    ),
+    "no-video": Guide(
+        "The plan of this session allows no video and no diagnosis by video, so it has no call.",
+        "Go on in the room. A plan whose `sessionTypes` have `video` may also be asked for as a chat, and called.",
+    ),
+    "call-over": Guide(
+        "The session is over, and its meeting is closed. No new one is made.",
+        "Read the outcome (GET /api/sessions/{sessionId}); the room can still be read.",
+        {"sessionStatus": "How it ended: completed, cancelled or expired."},
     ),
     "session-not-releasable": Guide(
         "Only a session that waits for its parties can be given back. A live one has to be ended.",

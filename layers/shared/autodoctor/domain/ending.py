@@ -113,7 +113,7 @@ class _Span:
 
     since: datetime
     until: datetime
-    seen: frozenset[tuple[str, str]]
+    seen: frozenset[tuple[Party, Source]]
 
     @property
     def here(self) -> set[str]:
@@ -177,6 +177,21 @@ def last_together(stretches: tuple[Stretch, ...], now: datetime) -> datetime | N
     return max((span.until for span in _spans(stretches, now) if len(span.here) == 2), default=None)  # noqa: PLR2004
 
 
+def heard_only(stretches: tuple[Stretch, ...], now: datetime) -> tuple[Stretch, ...]:
+    """Of the medium's stretches only what a page of either party has heard; all, where no page said anything."""
+    if not any(each.source == "mutual" for each in stretches):
+        return stretches
+    sure = [each for each in stretches if each.source != "medium"]
+    for span in _spans(stretches, now):
+        if any(source == "mutual" for _, source in span.seen):
+            sure += [
+                Stretch(role, "medium", span.since, span.until)
+                for role, source in sorted(span.seen)
+                if source == "medium"
+            ]
+    return tuple(sure)
+
+
 def _counts(span: _Span, *, talked: bool) -> bool:
     """Whether witnesses saw both: the medium, each page, or the room in which both wrote."""
     return span.both("medium") or span.both("mutual") or (talked and span.both("room"))
@@ -188,13 +203,13 @@ def _sounds(span: _Span, role: str) -> bool:
 
 def _spans(stretches: tuple[Stretch, ...], now: datetime) -> Iterator[_Span]:
     """The time up to now, cut at every instant at which somebody came or went."""
-    changes: list[tuple[datetime, int, tuple[str, str]]] = []
+    changes: list[tuple[datetime, int, tuple[Party, Source]]] = []
     for each in stretches:
         until = now if each.until is None else min(each.until, now)
         if each.since < until:
             changes += [(each.since, 1, (each.role, each.source)), (until, -1, (each.role, each.source))]
     changes.sort(key=lambda change: change[0])
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: Counter[tuple[Party, Source]] = Counter()
     for (since, step, who), (until, _, _) in pairwise(changes):
         seen[who] += step
         if since < until:

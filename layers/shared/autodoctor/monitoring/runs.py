@@ -19,6 +19,7 @@ EVERY_SECONDS: Final = {
     "relay": 60,
     "settle-missed": 60,
     "sweep-files": 60,
+    "sweep-meetings": 60,
     "verify": 3_600,
 }
 """The schedules of template.yaml, by the name without the stack's; a test holds them equal."""

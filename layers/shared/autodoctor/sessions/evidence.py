@@ -35,12 +35,23 @@ class SessionEvidence(ResponseModel):
     intervals: list[Interval]
 
 
-# Of the evidence the newest stretches: an answer does not grow with it. What came after the end is none.
+# Of the evidence the newest stretches: an answer does not grow with it. What came after the end is none. Windows of the
+# pages that follow on one another are one stretch.
 RECENT: Final[LiteralString] = """
-WITH recent AS MATERIALIZED (
+WITH newest AS MATERIALIZED (
+  SELECT p.* FROM session_presence p
+   WHERE p.session_id = %(session_id)s AND p.replaced_at IS NULL ORDER BY p.id DESC LIMIT 500),
+seen AS (
+  SELECT n.session_id, n.id, n.role, n.mechanic_id, n.source, n.since, n.until FROM newest n WHERE n.source <> 'mutual'
+  UNION ALL
+  SELECT w.session_id, w.id, w.role, w.mechanic_id, 'mutual', lower(span), upper(span)
+    FROM (SELECT n.session_id, max(n.id) AS id, n.role, n.mechanic_id, range_agg(tstzrange(n.since, n.until)) AS spans
+            FROM newest n WHERE n.source = 'mutual' GROUP BY n.session_id, n.role, n.mechanic_id) AS w,
+         unnest(w.spans) AS span),
+recent AS MATERIALIZED (
   SELECT p.*, coalesce((SELECT max(e.occurred_at) FROM session_events e JOIN sessions s ON s.id = e.session_id
                          WHERE s.id = p.session_id AND s.ended_at IS NOT NULL), 'infinity') AS over_at
-    FROM session_presence p WHERE p.session_id = %(session_id)s ORDER BY p.id DESC LIMIT 100)
+    FROM seen p ORDER BY p.id DESC, p.since DESC LIMIT 100)
 """
 
 EVIDENCE: Final[LiteralString] = """

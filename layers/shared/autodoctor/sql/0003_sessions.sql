@@ -270,6 +270,7 @@ CREATE TABLE session_presence (
   witness      text,
   until        timestamptz,
   closed_at    timestamptz,
+  replaced_at  timestamptz,
   PRIMARY KEY (session_id, id),
   CONSTRAINT session_presence_fits_role CHECK ((role = 'mechanic') = (mechanic_id IS NOT NULL)),
   CONSTRAINT session_presence_fits_source CHECK ((source = 'claim') = (witness IS NULL)),
@@ -277,9 +278,9 @@ CREATE TABLE session_presence (
   CONSTRAINT session_presence_closing_is_complete CHECK ((until IS NULL) = (closed_at IS NULL))
 );
 CREATE UNIQUE INDEX session_presence_open ON session_presence (session_id, role, source, coalesce(witness, ''))
-  WHERE until IS NULL;
+  WHERE until IS NULL AND replaced_at IS NULL;
 COMMENT ON TABLE session_presence IS
-  'The evidence: from when to when a party was there, and who says so. Written by functions only; a row changes once, when it is closed, or reopened within a second.';
+  'The evidence: from when to when a party was there, and who says so. Written by functions only; a row changes when it is closed, reopened within a second, or replaced.';
 COMMENT ON COLUMN session_presence.id IS 'Order of writing, among the audit rows too.';
 COMMENT ON COLUMN session_presence.since IS 'The start, by the witness''s clock, within what we know.';
 COMMENT ON COLUMN session_presence.recorded_at IS 'When we learned of it.';
@@ -290,6 +291,7 @@ COMMENT ON COLUMN session_presence.source IS
 COMMENT ON COLUMN session_presence.witness IS 'The connection or attendee; null for a claim.';
 COMMENT ON COLUMN session_presence.until IS 'The end; null while it lasts.';
 COMMENT ON COLUMN session_presence.closed_at IS 'When we learned of the end.';
+COMMENT ON COLUMN session_presence.replaced_at IS 'When we learned that it was otherwise, as the medium''s events came out of order; null: it counts.';
 GRANT SELECT ON session_presence TO autodoctor_app;
 
 CREATE FUNCTION presence_guard() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -298,13 +300,15 @@ DECLARE
 BEGIN
   IF (NEW.session_id, NEW.id, NEW.since, NEW.recorded_at, NEW.mechanic_id, NEW.role, NEW.source, NEW.witness)
      IS DISTINCT FROM (OLD.session_id, OLD.id, OLD.since, OLD.recorded_at, OLD.mechanic_id, OLD.role, OLD.source, OLD.witness)
-     OR NOT (OLD.until IS NULL AND NEW.until IS NOT NULL OR reopened) THEN
-    RAISE EXCEPTION 'evidence is closed once, and reopened within a second at most' USING ERRCODE = 'AD004';
+     OR OLD.replaced_at IS NOT NULL
+     OR NOT (CASE WHEN NEW.replaced_at IS NULL THEN OLD.until IS NULL AND NEW.until IS NOT NULL OR reopened
+                 ELSE NEW.source = 'medium' AND (NEW.until, NEW.closed_at) IS NOT DISTINCT FROM (OLD.until, OLD.closed_at) END) THEN
+    RAISE EXCEPTION 'evidence is closed once, reopened within a second at most, and the medium''s replaced' USING ERRCODE = 'AD004';
   END IF;
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION presence_guard() IS 'Allows one change of a stretch of presence: its closing, or its reopening within a second.';
+COMMENT ON FUNCTION presence_guard() IS 'Allows these changes of a stretch of presence: its closing, its reopening within a second, and that one of the medium is replaced.';
 CREATE TRIGGER presence_guard BEFORE UPDATE ON session_presence FOR EACH ROW EXECUTE FUNCTION presence_guard();
 CREATE TRIGGER session_presence_is_kept BEFORE DELETE OR TRUNCATE ON session_presence
   FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
@@ -316,7 +320,7 @@ DECLARE
 BEGIN
   SELECT p.id, p.until INTO last FROM session_presence p
    WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
-     AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness
+     AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness AND p.replaced_at IS NULL
      AND (of_role = 'customer' OR p.since >= (SELECT s.accepted_at FROM sessions s WHERE s.id = of_session))
    ORDER BY p.id DESC LIMIT 1;
   IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
@@ -335,7 +339,7 @@ COMMENT ON FUNCTION open_presence(uuid, text, uuid, text, text, timestamptz) IS
 CREATE FUNCTION close_presence(of_session uuid, of_role text, sources text[], by_witness text, at timestamptz)
 RETURNS void LANGUAGE sql AS $$
   UPDATE session_presence SET until = greatest(since, least(at, clock_timestamp())), closed_at = clock_timestamp()
-   WHERE session_id = of_session AND role = of_role AND until IS NULL AND source = ANY (sources)
+   WHERE session_id = of_session AND role = of_role AND until IS NULL AND replaced_at IS NULL AND source = ANY (sources)
      AND (by_witness IS NULL OR witness = by_witness)
 $$;
 COMMENT ON FUNCTION close_presence(uuid, text, text[], text, timestamptz) IS

@@ -209,7 +209,8 @@ CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON m
 
 CREATE FUNCTION end_presence_of_mechanic(session sessions, at timestamptz) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM close_presence(session.id, 'mechanic', '{room,medium,mutual,claim}', NULL, at);
+  PERFORM leave_medium(session.id, 'mechanic', at);
+  PERFORM close_presence(session.id, 'mechanic', '{room,claim}', NULL, at);
   UPDATE realtime_connections c SET room = NULL
     FROM mechanics m WHERE m.id = session.mechanic_id AND c.user_id = m.user_id AND c.room = session.id;
 END
@@ -236,7 +237,7 @@ CREATE FUNCTION is_witnessed(session sessions, of_role text, by_user uuid) RETUR
   SELECT EXISTS (SELECT FROM realtime_connections c
                   WHERE c.user_id = by_user AND c.room = session.id AND c.expires_at > clock_timestamp())
       OR EXISTS (SELECT FROM session_presence p
-                  WHERE p.session_id = session.id AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL
+                  WHERE p.session_id = session.id AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL AND p.replaced_at IS NULL
                     AND p.mechanic_id IS NOT DISTINCT FROM CASE of_role WHEN 'mechanic' THEN session.mechanic_id END)
 $$;
 COMMENT ON FUNCTION is_witnessed(sessions, text, uuid) IS

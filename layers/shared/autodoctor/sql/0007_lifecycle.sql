@@ -40,7 +40,8 @@ BEGIN
     IF here.column4 AND NOT here.column3 THEN
       PERFORM open_presence(was.id, here.column1, here.column2, 'claim', NULL, at);
     ELSIF here.column3 AND NOT here.column4 THEN
-      PERFORM close_presence(was.id, here.column1, '{room,medium,mutual,claim}', NULL, at);
+      PERFORM leave_medium(was.id, here.column1, at);
+      PERFORM close_presence(was.id, here.column1, '{room,claim}', NULL, at);
     END IF;
   END LOOP;
 END

@@ -12,11 +12,13 @@ COMMENT ON FUNCTION measure(tstzmultirange) IS 'How many seconds the ranges last
 
 -- VOLATILE, so that its query takes a snapshot of its own: it sees rows that were committed while the caller waited
 -- for the session's lock, although the caller's statement began before.
-CREATE FUNCTION presence_of(session sessions, present timestamptz, known timestamptz,
+CREATE FUNCTION presence_of(session sessions, present timestamptz, known timestamptz, sure boolean DEFAULT false,
                             OUT customer tstzmultirange, OUT mechanic tstzmultirange,
                             OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange,
                             OUT mutual tstzmultirange, OUT rooms tstzmultirange)
 LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  heard tstzmultirange;
 BEGIN
   SELECT coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer'), '{}'),
          coalesce(range_agg(p.span) FILTER (WHERE p.role = 'mechanic'), '{}'),
@@ -25,18 +27,24 @@ BEGIN
          coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'mutual')
                   * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'mutual'), '{}'),
          coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'room')
-                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'room'), '{}')
-    INTO customer, mechanic, customer_medium, mechanic_medium, mutual, rooms
+                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'room'), '{}'),
+         range_agg(p.span) FILTER (WHERE p.source = 'mutual')
+    INTO customer, mechanic, customer_medium, mechanic_medium, mutual, rooms, heard
     FROM (SELECT x.role, x.source, tstzrange(x.since, greatest(x.since, least(
                    present, CASE WHEN x.closed_at <= known THEN x.until END))) AS span
             FROM session_presence x
            WHERE x.session_id = session.id AND x.since < present AND x.recorded_at <= known
+             AND (x.replaced_at IS NULL OR x.replaced_at > known)
              AND (x.role = 'customer' -- of the mechanics only the present one, since they accepted
                   OR x.mechanic_id = session.mechanic_id AND (x.since >= session.accepted_at) IS NOT FALSE)) AS p;
+  IF sure AND heard IS NOT NULL THEN
+    customer_medium := customer_medium * heard;
+    mechanic_medium := mechanic_medium * heard;
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION presence_of(sessions, timestamptz, timestamptz) IS
-  'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room.';
+COMMENT ON FUNCTION presence_of(sessions, timestamptz, timestamptz, boolean) IS
+  'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room. Where pages reported at all, only what one of them heard of the medium is sure: an event that says that somebody left may have been lost.';
 
 CREATE FUNCTION words_of(of_session uuid, of_role text) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -70,7 +78,7 @@ COMMENT ON FUNCTION who_was_absent(sessions, record, timestamptz, interval, bool
   'The party that was not there while the other waited for too long; of a session that a sweep ends, the one that did not come. Null: nobody was kept waiting.';
 
 CREATE FUNCTION judge(session sessions, present timestamptz, by_system boolean DEFAULT false,
-                      known timestamptz DEFAULT 'infinity',
+                      known timestamptz DEFAULT 'infinity', sure boolean DEFAULT false,
                       OUT status text, OUT reason text, OUT started_at timestamptz, OUT ended_at timestamptz,
                       OUT together_seconds numeric, OUT absent text)
 LANGUAGE plpgsql VOLATILE AS $$
@@ -94,7 +102,7 @@ BEGIN
          coalesce(session.min_messages_each, min_messages_each()) AS messages_each,
          make_interval(mins => coalesce(session.late_minutes, late_minutes())) AS late
     INTO STRICT terms FROM intakes i WHERE i.id = session.id;
-  seen := presence_of(session, present, known);
+  seen := presence_of(session, present, known, sure);
   met := seen.customer * seen.mechanic;
   started_at := coalesce(session.started_at, lower(met));
   IF started_at IS NULL THEN
@@ -122,25 +130,25 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION judge(sessions, timestamptz, boolean, timestamptz) IS
-  'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
+COMMENT ON FUNCTION judge(sessions, timestamptz, boolean, timestamptz, boolean) IS
+  'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant, or of that only what is sure: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
 
-CREATE FUNCTION judge_again(session sessions, decided_at timestamptz, known timestamptz,
+CREATE FUNCTION judge_again(session sessions, decided_at timestamptz, known timestamptz, sure boolean DEFAULT false,
                             OUT status text, OUT reason text, OUT started_at timestamptz, OUT together_seconds numeric)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   again record;
 BEGIN
   session.started_at := NULL; -- it follows from the evidence
-  again := judge(session, decided_at, session.ended_by = 'system', known);
+  again := judge(session, decided_at, session.ended_by = 'system', known, sure);
   status := again.status;
   reason := again.reason;
   started_at := again.started_at;
   together_seconds := again.together_seconds;
 END
 $$;
-COMMENT ON FUNCTION judge_again(sessions, timestamptz, timestamptz) IS
-  'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second.';
+COMMENT ON FUNCTION judge_again(sessions, timestamptz, timestamptz, boolean) IS
+  'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second, or of that only what is sure.';
 
 -- This completes a hand-typed UPDATE, or one of the table's constraints refuses it.
 CREATE FUNCTION follow_end(was sessions, INOUT row_now sessions, at timestamptz) LANGUAGE plpgsql AS $$
@@ -335,8 +343,10 @@ BEGIN
       WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
     IF by_connection IS NULL THEN
       -- what the medium saw of a customer is not theirs to take back
-      PERFORM close_presence(of_session, role, CASE role WHEN 'customer' THEN '{claim}'::text[]
-                                                    ELSE '{claim,medium,mutual}' END, NULL, at);
+      IF role = 'mechanic' THEN
+        PERFORM leave_medium(of_session, role, at);
+      END IF;
+      PERFORM close_presence(of_session, role, '{claim}', NULL, at);
       SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
       session := set_presence(session, role, by_user, false, at);
     END IF;

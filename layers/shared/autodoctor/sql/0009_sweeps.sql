@@ -77,7 +77,8 @@ CREATE FUNCTION deserted_since(session sessions) RETURNS timestamptz LANGUAGE sq
   SELECT CASE WHEN session.status = 'waiting' AND NOT session.mechanic_present THEN greatest(
     session.accepted_at, session.scheduled_for,
     (SELECT max(p.until) FROM session_presence p
-      WHERE p.session_id = session.id AND p.mechanic_id = session.mechanic_id AND p.since >= session.accepted_at)) END
+      WHERE p.session_id = session.id AND p.mechanic_id = session.mechanic_id AND p.since >= session.accepted_at
+        AND p.replaced_at IS NULL)) END
 $$;
 COMMENT ON FUNCTION deserted_since(sessions) IS
   'Since when a waiting session has been without its mechanic: the accept, the time it is wanted for, or when they were last there. Null: the mechanic is there, or nobody waits.';

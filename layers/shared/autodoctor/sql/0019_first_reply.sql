@@ -15,7 +15,7 @@ BEGIN
   RETURN greatest(session.accepted_at, session.scheduled_for, session.customer_joined_at, (
            SELECT max(p.until) FROM session_presence p
             WHERE p.session_id = session.id AND p.role = 'mechanic' AND p.mechanic_id = session.mechanic_id
-              AND p.until >= session.accepted_at)) + first_reply_time();
+              AND p.until >= session.accepted_at AND p.replaced_at IS NULL)) + first_reply_time();
 END
 $$;
 COMMENT ON FUNCTION reply_due_at(sessions) IS

@@ -1,4 +1,5 @@
--- Late evidence: settlement waits for it and judges again; where it demands another outcome, a person decides.
+-- Late evidence: settlement waits for it and judges again; where it demands another outcome, a person decides. So does
+-- a person where the pages, which report what they hear, did not hear for long enough what the medium says.
 
 CREATE TABLE settlement_holds (
   session_id  uuid PRIMARY KEY REFERENCES sessions (id),
@@ -65,6 +66,9 @@ BEGIN
     RETURN 'early';
   END IF;
   again := judge_again(session, decided, 'infinity');
+  IF again.status = 'completed' THEN
+    again := judge_again(session, decided, 'infinity', true);
+  END IF;
   IF again.status = session.status THEN
     RETURN 'open';
   END IF;
@@ -77,4 +81,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION settlement_gate(uuid) IS
-  'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, and nobody has decided; pay or refund: somebody has.';
+  'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, or is not sure, and nobody has decided; pay or refund: somebody has.';

@@ -32,6 +32,7 @@ class Places:
     Attributes:
         issuer: URL of the issuer whose tokens the API accepts, where users sign in.
         client_id: the application's id at the issuer.
+        medium: the driver by which its pages call, `chime` or `local`.
         connects_to: URLs that it may call beside its own origin, separated by spaces: issuer, feed, and where files are
             uploaded.
         pictures_from: URL from which it may show pictures, beside its own origin.
@@ -39,6 +40,7 @@ class Places:
 
     issuer: str
     client_id: str
+    medium: str
     connects_to: str
     pictures_from: str
 
@@ -56,7 +58,7 @@ class StaticFiles:
     def __init__(self, folder: Path, pages: Mapping[str, str], places: Places) -> None:
         self._files = _read(folder)
         self._pages = pages
-        self._config = json.dumps({"issuer": places.issuer, "clientId": places.client_id})
+        self._config = json.dumps({"issuer": places.issuer, "clientId": places.client_id, "medium": places.medium})
         self._headers = {
             "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
             "Content-Security-Policy": _policy(places.connects_to, places.pictures_from),

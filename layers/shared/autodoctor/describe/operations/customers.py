@@ -82,6 +82,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Sessions",
         "For its parties, and for admins.",
     ),
+    "POST /api/sessions/{sessionId}/call": Operation(
+        "enterCall",
+        "Enter the call",
+        "Call",
+        "From the accept to the end, where the plan has video. The first press makes the one meeting of the session, "
+        "and every press answers it with a place in it for the caller, as the medium's client takes them.",
+    ),
+    "POST /api/sessions/{sessionId}/call/report": Operation(
+        "reportHeard",
+        "Say that you hear the other",
+        "Call",
+        "As the page joins, and then every 15 seconds: the window in which packets of the other party kept coming, "
+        "which ends where none came for two seconds; `packets` is 0 where none came. It is evidence as far as the "
+        "other page says the same.",
+    ),
     "POST /api/sessions/{sessionId}/messages": Operation(
         "postMessage",
         "Say something in the room",

@@ -1,9 +1,11 @@
 """Participants, their presence, and what the session's row says about them."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
+from autodoctor.domain.medium import Said, fold
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.record import Record, Session
 from autodoctor.plural import counted
@@ -17,12 +19,13 @@ PARTICIPATION: Final = Check(
 STRETCHES: Final = Check("stretches_broken", _IN_EVIDENCE, "was there until before they came, or beyond the end", 7)
 STRANGER: Final = Check("stranger_joined", _IN_EVIDENCE, "a mechanic joined who never held it", 7)
 PRESENCE: Final = Check("presence_differs", _IN_EVIDENCE, "says who is present, its evidence does not", 7)
+MEDIUM: Final = Check("medium_differs", _IN_EVIDENCE, "its evidence is not what the medium said", 7)
 FIRST_JOINS: Final = Check("first_joins_differ", _IN_EVIDENCE, "says when they first joined, its evidence does not", 7)
 
 MOST: Final = 1000
 """Stretches of one party in a session; beyond that the session's row alone says who is there."""
 
-CHECKS: Final = (CUSTOMER_MISSING, MECHANIC_MISSING, PARTICIPATION, STRETCHES, STRANGER, PRESENCE, FIRST_JOINS)
+CHECKS: Final = (CUSTOMER_MISSING, MECHANIC_MISSING, PARTICIPATION, STRETCHES, STRANGER, PRESENCE, MEDIUM, FIRST_JOINS)
 
 
 def check(record: Record) -> Iterator[Finding]:
@@ -32,6 +35,7 @@ def check(record: Record) -> Iterator[Finding]:
         return
     yield from _participants(record, session)
     yield from _stretches(record, session)
+    yield from _medium(record, session)
     yield from _first_joins(record, session)
 
 
@@ -62,7 +66,7 @@ def _stretches(record: Record, session: Session) -> Iterator[Finding]:
     by_party = [[each for each in record.presence if each.role == role] for role in ("customer", "mechanic")]
     if session.ended_at is not None or any(len(each) >= MOST for each in by_party):
         return
-    here = {each.role for each in record.presence if each.until is None and each.source != "mutual"}
+    here = {each.role for each in record.standing if each.until is None and each.source != "mutual"}
     says = {
         role
         for role, present in (("customer", session.customer_present), ("mechanic", session.mechanic_present))
@@ -73,8 +77,28 @@ def _stretches(record: Record, session: Session) -> Iterator[Finding]:
         yield PRESENCE.of(session.id, f"it says present: {detail}")
 
 
+def _medium(record: Record, session: Session) -> Iterator[Finding]:
+    """Compare the medium's evidence with the fold of all that it said; what names no attendee was imported."""
+    stored: defaultdict[str, set[object]] = defaultdict(set)
+    for each in record.standing:
+        if each.source == "medium" and "/" in (each.witness or "") and each.since != each.until:
+            stored[each.witness or ""].add((each.since, each.until))
+    said: dict[str, set[object]] = {}
+    for meeting, attendee in sorted({(each.meeting, each.attendee) for each in record.said if each.attendee}):
+        about = (each for each in record.said if each.meeting == meeting and each.attendee in {attendee, ""})
+        folded = fold(Said(each.occurred_at, each.kind == "joined", each.kind == "ended") for each in about)
+        said[f"{meeting}/{attendee}"] = set(folded)
+    for witness in sorted(stored.keys() | said.keys()):
+        if stored.get(witness, set()) != said.get(witness, set()):
+            detail = f"{len(stored.get(witness, ()))} stretches stored, {len(said.get(witness, ()))} said, or others"
+            yield MEDIUM.of(session.id, f"attendee {witness}: {detail}")
+
+
 def _first_joins(record: Record, session: Session) -> Iterator[Finding]:
-    came = [each for each in record.presence if each.source != "mutual"]
+    # an instant that the medium told late, or otherwise at first, moves no first join; a window of a page is none
+    if any(each.source in {"medium", "mutual"} for each in record.presence):
+        return
+    came = record.presence
     customer_at = min((each.since for each in came if each.role == "customer"), default=None)
     mechanic_at = min(
         (

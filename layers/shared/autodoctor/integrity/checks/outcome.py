@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, cast
 
-from autodoctor.domain.ending import Evidence, Limits, Stretch, Verdict, first_together, verdict
+from autodoctor.domain.ending import Evidence, Limits, Stretch, Verdict, first_together, heard_only, verdict
 from autodoctor.domain.lifecycle import TERMINAL
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.record import Event, PresenceRow, Record, Session
@@ -50,7 +50,7 @@ def check(record: Record) -> Iterator[Finding]:
         return
     if session.status == "live":
         first = first_together(presence_of(record, session), FOR_EVER)
-        if session.started_at != first and not _by_hand(record):
+        if session.started_at != first and not _start_stands(record):
             yield WRONG_TIMES.of(session.id, f"it started at {session.started_at}, its evidence says {first}")
         return
     demanded = judge(record)
@@ -74,6 +74,10 @@ def check(record: Record) -> Iterator[Finding]:
     late = judge(record, known=session.settled_at) if session.settled_at and late_evidence(record) else None
     if late is not None and late.status != demanded.status and not session.is_held:
         yield IGNORED.of(session.id, f"settled at {session.settled_at} as {session.status}, not as {late.status}")
+    elif session.settled_at and session.status == "completed" and not session.is_held:
+        sure = judge(record, known=session.settled_at, sure=True)
+        if sure is not None and sure.status != session.status:
+            yield IGNORED.of(session.id, "settled as completed, although no page heard for long what the medium says")
 
 
 def late_evidence(record: Record) -> list[PresenceRow]:
@@ -85,12 +89,13 @@ def late_evidence(record: Record) -> list[PresenceRow]:
         if at is not None
         and (
             (each.recorded_at > at and each.since < at)
+            or (each.replaced_at is not None and each.replaced_at > at)
             or (each.closed_at is not None and each.closed_at > at and each.until is not None and each.until < at)
         )
     ]
 
 
-def judge(record: Record, *, known: datetime | None = None) -> Judged | None:
+def judge(record: Record, *, known: datetime | None = None, sure: bool = False) -> Judged | None:
     """The outcome that the evidence of an ended session demands; None when it demands none.
 
     The limits are those stored with the session. Where the evidence leaves the instant of the end open (they never
@@ -99,6 +104,7 @@ def judge(record: Record, *, known: datetime | None = None) -> Judged | None:
     Args:
         record: of the session.
         known: with what was known then; None: at the verdict.
+        sure: of the medium only what a page has heard, where pages reported at all.
     """
     session, intake = record.session, record.intake
     if session is None or intake is None or session.status not in TERMINAL or session.ended_at is None:
@@ -107,6 +113,8 @@ def judge(record: Record, *, known: datetime | None = None) -> Judged | None:
     asked_at = _asked_at(record, session, ended)
     stretches = presence_of(record, session, known or decided_at(record) or asked_at)
     together = first_together(stretches, asked_at)
+    if sure:
+        stretches = heard_only(stretches, asked_at)
     if session.min_billable_seconds is None or (together is None and _by_hand(record)):
         return None
     if session.status == "expired" and together is None:
@@ -114,7 +122,7 @@ def judge(record: Record, *, known: datetime | None = None) -> Judged | None:
     demanded = verdict(
         Evidence(
             (session.accepted_at or session.created_at) if session.mechanic_id is not None else None,
-            session.started_at if _by_hand(record) else None,
+            session.started_at if _start_stands(record) else None,
             stretches,
             (session.customer_words, session.mechanic_words),
             intake.evidence,
@@ -148,7 +156,7 @@ def presence_of(record: Record, session: Session, known: datetime = FOR_EVER) ->
             each.until if each.closed_at is not None and each.closed_at <= known else None,
         )
         for each in record.presence
-        if each.recorded_at <= known
+        if each.is_known(known)
         and (
             each.role == "customer"
             or (
@@ -175,6 +183,11 @@ def _by_hand(record: Record) -> bool:
         each.actor.startswith("db:") and (each.to_status in TERMINAL or each.to_status == "live")
         for each in record.transitions
     )
+
+
+def _start_stands(record: Record) -> bool:
+    """Whether the recorded start counts, whatever the evidence says by now: typed, or the medium corrected itself."""
+    return _by_hand(record) or any(each.replaced_at is not None for each in record.presence)
 
 
 def _plain(demanded: Verdict) -> Judged:

@@ -132,6 +132,23 @@ class PresenceRow:
     until: datetime | None
     recorded_at: datetime
     closed_at: datetime | None
+    replaced_at: datetime | None = None
+    witness: str | None = None
+
+    def is_known(self, at: datetime) -> bool:
+        """Whether it stood as evidence then."""
+        return self.recorded_at <= at and (self.replaced_at is None or self.replaced_at > at)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEventRow:
+    """A row of `media_events`."""
+
+    session_id: UUID
+    meeting: str
+    attendee: str
+    kind: str
+    occurred_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +182,14 @@ class Record:
     assignments: list[Assignment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     presence: list[PresenceRow] = field(default_factory=list)
+    said: list[MediaEventRow] = field(default_factory=list)
     assignment_events: list[AssignmentEventRow] = field(default_factory=list)
     participants: list[ParticipantRow] = field(default_factory=list)
+
+    @property
+    def standing(self) -> list[PresenceRow]:
+        """The evidence of presence that was not replaced."""
+        return [each for each in self.presence if each.replaced_at is None]
 
     @property
     def transitions(self) -> list[Event]:
@@ -222,8 +245,13 @@ SELECT session_id, id, occurred_at, assignment_id, actor_id, actor, from_status,
   FROM session_assignment_events WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
 """
 _PRESENCE: Final[LiteralString] = """
-SELECT session_id, id, role, mechanic_id, source, since, until, recorded_at, closed_at FROM session_presence
+SELECT session_id, id, role, mechanic_id, source, since, until, recorded_at, closed_at,
+       replaced_at, witness FROM session_presence
  WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id, id
+"""
+_SAID: Final[LiteralString] = """
+SELECT session_id, meeting, attendee, kind, occurred_at FROM media_events
+ WHERE session_id > %(after)s AND session_id <= %(upto)s ORDER BY session_id
 """
 _PARTICIPANTS: Final[LiteralString] = """
 SELECT session_id, role, since, until, customer_id, mechanic_id FROM session_participants
@@ -264,6 +292,8 @@ def records(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> dic
         found[event.session_id].events.append(event)
     for stretch in rows(connection, PresenceRow, _PRESENCE, window):
         found[stretch.session_id].presence.append(stretch)
+    for said in rows(connection, MediaEventRow, _SAID, window):
+        found[said.session_id].said.append(said)
     for moved in rows(connection, AssignmentEventRow, _ASSIGNMENT_EVENTS, window):
         found[moved.session_id].assignment_events.append(moved)
     for participant in rows(connection, ParticipantRow, _PARTICIPANTS, window):

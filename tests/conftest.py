@@ -86,8 +86,10 @@ def template_database(postgres_server: PostgresServer) -> Iterator[str]:
     """
     template = postgres_server.create_database(TEMPLATE)
     migrate(template.owner_url)
-    with psycopg.connect(template.owner_url, autocommit=True) as owner:  # nobody waits for late evidence
-        owner.execute("INSERT INTO settings (key, value) VALUES ('evidence_grace_seconds', '0')")
+    with psycopg.connect(template.owner_url, autocommit=True) as owner:  # nobody waits for late evidence or a contest
+        owner.execute(
+            "INSERT INTO settings (key, value) VALUES ('evidence_grace_seconds', '0'), ('payout_hold_hours', '0')"
+        )
     postgres_server.let_app_log_in()
     with psycopg.connect(postgres_server.database().superuser_url, autocommit=True) as connection:
         connection.execute(f"ALTER ROLE {APP_ROLE} SET log_statement = 'all'")

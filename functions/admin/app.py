@@ -1,9 +1,12 @@
-"""/api/admin/mechanics, /workshops, /plans, /credit-packs and /payouts; GET /api/admin/reconcile, /verify"""
+"""/api/admin/mechanics, /workshops, /plans, /credit-packs, /payouts and /cases; GET /api/admin/reconcile, /verify"""
 
 from typing import Final
 
 from autodoctor.admin import mechanics, packs, payouts, plans, settlements, workshops
 from autodoctor.admin.changes import code_of
+from autodoctor.contests import cases, decide
+from autodoctor.contests.contests import SessionContest
+from autodoctor.contests.errors import ContestDecided, ContestNotFound
 from autodoctor.db import database
 from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.events.publish import Publisher
@@ -136,6 +139,33 @@ def decide_settlement(request: Request) -> settlements.DecidedSettlement:
     session_id = request.id("sessionId", SessionNotFound)
     body = request.json(settlements.DecideRequest)
     return settlements.decide_settlement(db, request.caller.user_id, session_id, body)
+
+
+def publish_contest(decided: SessionContest) -> None:
+    publisher.publish(decided.session_id)
+
+
+@router.route(
+    "POST /api/admin/sessions/{sessionId}/contest/decide",
+    groups=ADMINS,
+    body=decide.DecideContestRequest,
+    raises=[ContestDecided, ContestNotFound, SessionBusy, SessionNotFound],
+    after=publish_contest,
+)
+def decide_contest(request: Request) -> SessionContest:
+    session_id = request.id("sessionId", SessionNotFound)
+    body = request.json(decide.DecideContestRequest)
+    return decide.decide_contest(db, request.caller.user_id, session_id, body)
+
+
+@router.route("GET /api/admin/cases", groups=ADMINS, query=["cursor", "limit"])
+def list_cases(request: Request) -> cases.Cases:
+    return cases.cases(db, request.query)
+
+
+@router.route("GET /api/admin/cases/{sessionId}", groups=ADMINS, raises=[SessionNotFound])
+def see_case(request: Request) -> cases.SessionCase:
+    return cases.session_case(db, request.caller.user_id, request.id("sessionId", SessionNotFound))
 
 
 @router.route("GET /api/admin/payouts", groups=ADMINS, query=["cursor", "limit", "mechanicId", "state"])

@@ -1,5 +1,13 @@
-"""POST /api/sessions/{sessionId}/escalate, the routes of /api/quotes/{quoteId}, and lists of quotes and workshops"""
+"""What follows a session: /escalate and the routes of quotes and workshops; /api/sessions/{sessionId}/contest"""
 
+from autodoctor.contests import contests
+from autodoctor.contests.errors import (
+    ContestAnswered,
+    ContestDecided,
+    ContestExists,
+    ContestNotFound,
+    ContestNotOpen,
+)
 from autodoctor.db import database
 from autodoctor.errors import MechanicNotActive, SessionBusy, SessionNotFound, TooManyRequests
 from autodoctor.events.publish import Publisher
@@ -109,6 +117,44 @@ def of_mechanic(request: Request) -> Quotes:
 def workshops(request: Request) -> AskableWorkshops:
     query = request.query
     return askable_workshops(db, request.caller.user_id, query.get("limit"), query.get("cursor"))
+
+
+def publish_contest(changed: contests.SessionContest) -> None:
+    publisher.publish(changed.session_id)
+
+
+@router.route(
+    "GET /api/sessions/{sessionId}/contest", groups=["customers", "mechanics", "admins"], raises=[SessionNotFound]
+)
+def see_contest(request: Request) -> contests.SessionContest:
+    session_id, caller = request.id("sessionId", SessionNotFound), request.caller
+    return contests.session_contest(db, caller.user_id, session_id, any_session=caller.is_admin)
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/contest",
+    groups=["customers"],
+    body=contests.ContestRequest,
+    raises=[ContestExists, ContestNotOpen, SessionNotFound],
+    status=201,
+    metric="SessionsContested",
+    after=publish_contest,
+)
+def contest(request: Request) -> contests.SessionContest:
+    session_id = request.id("sessionId", SessionNotFound)
+    return contests.contest(db, request.caller.user_id, session_id, request.json(contests.ContestRequest))
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/contest/answer",
+    groups=["mechanics"],
+    body=contests.AnswerRequest,
+    raises=[ContestAnswered, ContestDecided, ContestNotFound, SessionNotFound],
+    after=publish_contest,
+)
+def answer_contest(request: Request) -> contests.SessionContest:
+    session_id = request.id("sessionId", SessionNotFound)
+    return contests.answer(db, request.caller.user_id, session_id, request.json(contests.AnswerRequest))
 
 
 handler = router.handler()

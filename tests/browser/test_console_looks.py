@@ -44,7 +44,7 @@ def test_no_page_is_wider_than_its_window(
 ) -> None:
     page = signed_in(account, windows.open(**window), "Ada Adler")
     expect(page.get_by_role("heading", name="Session health")).to_be_visible()
-    for tab in ("health", "sessions?status=active", "mechanics", "dead-letters"):
+    for tab in ("health", "sessions?status=active", "mechanics", "cases", "dead-letters"):
         page.goto(f"{account.cloud.api_url}/console/admin.html#{tab}")
         page.reload()
         expect(page.locator("h1")).not_to_have_text("That did not work")

@@ -51,7 +51,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         "session_meetings.meeting_id",
     ),
     "an operator's words about a booking or a payout": (
-        *("ledger_transfer.reason", "payout_holds.note", "settlement_holds.note"),
+        *("ledger_transfer.reason", "payout_holds.note", "settlement_holds.note", "contests.note"),
     ),
     "what an admin changed; of people only which columns": (
         *("admin_changes.after", "admin_changes.before", "admin_changes.changed", "admin_changes.subject"),
@@ -116,6 +116,8 @@ INSERT INTO session_notes (session_id, mechanic_id, version, text)
 SELECT id, mechanic_id, 1, '' FROM sessions WHERE mechanic_id IS NOT NULL;
 INSERT INTO settlement_holds (session_id, demanded, facts, outcome, note, decided_at, decided_by, change_id)
 SELECT id, 'cancelled', '{}', 'pay', 'seen', now(), new_id(), new_id() FROM sessions LIMIT 1;
+INSERT INTO contests (session_id, reason, words, answer, answered_at)
+SELECT session_id, 'other', 'It squeals.', 'It does not.', now() FROM settlements WHERE outcome = 'pay' LIMIT 1;
 INSERT INTO end_explanations (session_id, text) SELECT id, 'Sorry' FROM sessions LIMIT 1;
 INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT id, 1, 'session.live', '{}', 'refused' FROM sessions LIMIT 1;

@@ -291,6 +291,30 @@ ROUTES = {
         {"admin": 409},
         lambda _session: {"outcome": "pay", "note": "Who is this?"},
     ),
+    "decide about a contest": Route(
+        "POST",
+        "/api/admin/sessions/{session}/contest/decide",
+        live,
+        {"admin": 404},
+        lambda _session: {"outcome": "keep", "note": "Who is this?"},
+    ),
+    "list cases": Route("GET", "/api/admin/cases", live, {"admin": 200}),
+    "see a case": Route("GET", "/api/admin/cases/{session}", live, {"admin": 200}),
+    "see a contest": Route("GET", "/api/sessions/{session}/contest", live, session_of(200, 200, 404, admin=200)),
+    "contest": Route(
+        "POST",
+        "/api/sessions/{session}/contest",
+        live,
+        {"customer": 409, "other customer": 404},
+        lambda _session: {"reason": "other", "text": "It squeals."},
+    ),
+    "answer a contest": Route(
+        "POST",
+        "/api/sessions/{session}/contest/answer",
+        live,
+        dict.fromkeys(ANY_MECHANIC, 404),
+        lambda _session: {"text": "It does not."},
+    ),
     "hold a payout": Route(
         "POST", "/api/admin/payouts/{session}/hold", live, {"admin": 404}, lambda _session: {"reason": "Who is this?"}
     ),

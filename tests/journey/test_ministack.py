@@ -67,7 +67,8 @@ def ended(stack: Stack, admin: User) -> dict[str, Any]:
     """Walk one consultation with words, watched by both, and return the session as its customer sees it then."""
     with psycopg.connect(stack.owner_url) as owner:
         owner.execute(
-            "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1'), ('evidence_grace_seconds', '0')"
+            "INSERT INTO settings (key, value) VALUES ('min_billable_seconds', '1'), ('evidence_grace_seconds', '0'),"
+            " ('payout_hold_hours', '0')"
         )
     mia, customer = stack.signed_up("mia"), stack.user("cora", "customers")
     person = {"userId": mia.sub, "name": "Mia Moreno", "email": "mia@workshop.example"}

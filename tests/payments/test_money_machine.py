@@ -20,6 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from autodoctor.contests.contests import ContestRequest, contest
+from autodoctor.contests.decide import DecideContestRequest, decide_contest
+from autodoctor.contests.errors import ContestNotOpen
 from autodoctor.errors import ActiveSessionExists, InsufficientCredits, Problem
 from autodoctor.events.model import Event, SessionEvent, detail, event_of, parse_event
 from autodoctor.events.outbox import mark_of, pending
@@ -35,6 +38,7 @@ from support.world import Mechanic, World
 
 CUSTOMERS = st.integers(0, 3)
 MECHANICS = st.integers(0, 2)
+PICK = st.integers(0, 9)
 FUNDINGS = st.sampled_from(["free", "credit", "card"])
 PAID = st.sampled_from(["quick", "standard", "diagnostic"])
 BILLABLE_SECONDS = 60
@@ -55,6 +59,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.customers = [new_id() for _ in range(4)]
         self.mechanics: list[Mechanic] = [self.world.mechanic() for _ in range(3)]
         self.given = dict.fromkeys(self.customers, 0)
+        self.returned = dict.fromkeys(self.customers, 0)
         self.open_sessions: dict[UUID, SessionCreated] = {}
         self.talked: set[UUID] = set()
         self.bag: list[Event] = []
@@ -126,6 +131,34 @@ class MoneyMachine(RuleBasedStateMachine):
         self.consult(customer, mechanic, seconds)
         self.end(customer)
 
+    @rule(pick=PICK, outcome=st.sampled_from(["keep", "part", "all", ""]))
+    def contest(self, pick: int, outcome: str) -> None:
+        """The customer of a settled session contests it, and an admin decides, unless they leave it."""
+        settled = rows(
+            self.world,
+            "SELECT st.session_id, c.user_id, i.funding, i.credits, i.price_cents FROM settlements st"
+            "  JOIN intakes i ON i.id = st.session_id JOIN customers c ON c.id = i.customer_id"
+            " WHERE st.outcome = 'pay' AND i.funding <> 'free'"
+            "   AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = i.id AND k.outcome IS NOT NULL)"
+            " ORDER BY st.session_id",
+        )
+        if not settled:
+            return
+        session_id, customer, funding, credits_, price = settled[pick % len(settled)]
+        try:
+            contest(self.world.app, customer, session_id, ContestRequest(reason="other", text="It squeals."))
+        except ContestNotOpen:  # days have passed
+            return
+        unit, paid = ("refundCents", price) if funding == "card" else ("refundCredits", credits_)
+        if not outcome or (outcome == "part" and paid == 1):
+            return
+        amount = {unit: paid // 2} if outcome == "part" else {}
+        request = DecideContestRequest.model_validate({"outcome": outcome, "note": "Read.", **amount})
+        decide_contest(self.world.app, new_id(), session_id, request)
+        if funding == "credit" and outcome != "keep":
+            self.returned[customer] += amount.get(unit, paid)
+        event(f"contest {funding} {outcome}")
+
     @rule(seconds=st.sampled_from([601, 7_201, 11_000]))
     def go_away(self, seconds: int) -> None:
         self.world.let_time_pass(seconds)
@@ -176,12 +209,12 @@ class MoneyMachine(RuleBasedStateMachine):
                 " WHERE c.user_id = %s AND i.funding = 'credit'",
                 customer,
             )[0]
-            assert spendable(self.world, customer) == given - held - spent
+            assert spendable(self.world, customer) == given - held - spent + self.returned[customer]
         spent = self.world.one(
             "SELECT coalesce(sum(i.credits), 0)::integer FROM sessions s JOIN intakes i ON i.id = s.id"
             " WHERE s.status = 'completed' AND i.funding = 'credit'"
         )
-        assert balance(self.world, accounts.CREDITS_SPENT) == spent
+        assert balance(self.world, accounts.CREDITS_SPENT) == spent - sum(self.returned.values())
         assert balance(self.world, accounts.CREDITS_ISSUED) == -sum(self.given.values())
 
     def deliver_all(self) -> None:

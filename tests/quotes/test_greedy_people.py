@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from autodoctor.contests.contests import ContestRequest, contest
 from autodoctor.db import Refused
 from autodoctor.errors import Problem
 from autodoctor.ids import new_id
@@ -91,6 +92,16 @@ class Ring(RuleBasedStateMachine):
         with suppress(Problem):
             self.world.end(customer if by else self.mechanics[which % PEOPLE].user_id, made.session_id)
             settle(self.world.app, made.session_id)
+
+    @rule(which=PICK, who=PICK)
+    def contest(self, which: int, who: int) -> None:
+        """Nobody of them is an admin: a contest only holds."""
+        if self.open:
+            why = ContestRequest(reason="other", text="It squeals.")
+            with suppress(Problem):
+                contest(
+                    self.world.app, self.customers[who % PEOPLE], self.open[which % len(self.open)][1].session_id, why
+                )
 
     # --- what a mechanic can do -----------------------------------------------------------------------
 

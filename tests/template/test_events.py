@@ -115,7 +115,8 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
     of_quotes = {"quote.requested", "quote.given", "quote.approved"}
     of_notes = {"reply.late", "summary.ready", "notes.added"}
     of_sessions = {f"session.{each}" for each in ("created", "pending", "waiting", "ended", "expired")}
-    told = {*of_sessions, *of_money, *of_quotes, *of_notes}
+    of_contests = {"contest.opened", "contest.decided"}
+    told = {*of_sessions, *of_money, *of_quotes, *of_notes, *of_contests}
     assert rules["NotifyRule"]["EventPattern"]["source"] == ["autodoctor"]
     assert set(rules["NotifyRule"]["EventPattern"]["detail-type"]) == told
     requests = ("queued", "offered", "opened", "accepted", "declined", "cancelled", "expired")

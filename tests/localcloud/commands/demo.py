@@ -23,6 +23,7 @@ from localcloud.host.supervise import signals_raise
 EPHEMERAL_MINIMUM_SECONDS = 2
 _MINIMUM = "min_billable_seconds"
 _GRACE = "evidence_grace_seconds"
+_HOLD = "payout_hold_hours"
 
 
 type Pay = Literal["free", "card", "credit"]
@@ -64,6 +65,8 @@ def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own
         if story.pay != "free":
             stack.enter_context(_setting(server.owner_url, _GRACE, 0))
             say(f"Setting {_GRACE} is 0 during this demo, so that settlement need not wait for late evidence.")
+            stack.enter_context(_setting(server.owner_url, _HOLD, 0))
+            say(f"Setting {_HOLD} is 0 during this demo, so that the payout need not wait for a contest.")
         people = stack.enter_context(callers(server, say))
         till = None if story.pay == "free" else Till(server, story.pay, say)
         try:
@@ -88,11 +91,11 @@ def _own_server(say: Callable[[str], None]) -> Iterator[RunningServer]:
 
 
 @contextlib.contextmanager
-def _setting(owner_url: str, name: str, seconds: int) -> Iterator[None]:
+def _setting(owner_url: str, name: str, value: int) -> Iterator[None]:
     """Set a setting, and restore it at the end. Raises DemoStopped when the database ends first."""
     with (
-        _gone_named(f"setting {name} may have stayed at {seconds}"),
-        borrowed_setting(owner_url, name, str(seconds)),
+        _gone_named(f"setting {name} may have stayed at {value}"),
+        borrowed_setting(owner_url, name, str(value)),
     ):
         yield
 

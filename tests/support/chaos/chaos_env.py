@@ -29,7 +29,8 @@ ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """,
     # nobody holds sockets while processes are killed: what the parties say counts, and settlement waits for nothing
     """
-INSERT INTO settings (key, value) VALUES ('evidence', 'claimed'), ('evidence_grace_seconds', '0')
+INSERT INTO settings (key, value)
+VALUES ('evidence', 'claimed'), ('evidence_grace_seconds', '0'), ('payout_hold_hours', '0')
 ON CONFLICT (key) DO UPDATE SET value = excluded.value
 """,
     "UPDATE plans SET mechanic_fixed_pay_cents = 250 WHERE code = 'free'",

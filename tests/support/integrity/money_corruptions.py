@@ -62,6 +62,18 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
     "paid_and_refunded": [
         ("INSERT INTO refunds (intake_id, kind, amount_cents) VALUES ('{completed by card}', 'unfulfillable', 999)",),
     ],
+    "contest_differs": [
+        ("DELETE FROM refunds WHERE kind = 'contest'",),
+        ("UPDATE refunds SET amount_cents = amount_cents - 1 WHERE kind = 'contest'",),
+        ("DELETE FROM ledger_transfer WHERE kind = 'contest' AND currency = 'credit'",),
+        ("UPDATE ledger_transfer SET amount = amount + 1 WHERE kind = 'contest' AND key LIKE '%:platform'",),
+        ("UPDATE contests SET outcome = 'keep', refund_cents = NULL WHERE session_id = '{contested by card}'",),
+    ],
+    "contest_unheld": [
+        ("UPDATE payout_holds SET released_at = now() WHERE reason = 'contest'",),
+        ("UPDATE contests SET outcome = NULL WHERE session_id = '{kept}'",),
+    ],
+    "contest_waits": [("UPDATE contests SET contested_at = now() - interval '8 days' WHERE outcome IS NULL",)],
     "credits_differ": [
         ("DELETE FROM ledger_transfer WHERE intake_id = '{cancelled by credits}' AND kind = 'credit_return'",),
         ("DELETE FROM ledger_transfer WHERE intake_id = '{just ended}' AND kind = 'credit_hold'",),

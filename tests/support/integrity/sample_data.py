@@ -10,6 +10,8 @@ from uuid import UUID
 
 from psycopg import sql
 
+from autodoctor.contests.contests import ContestRequest, contest
+from autodoctor.contests.decide import DecideContestRequest, decide_contest
 from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.operations.privacy import erase_customer
@@ -56,6 +58,7 @@ class SampleData:
         self._paid()
         self._disputed()
         self._escalated()
+        self._contested()
         self._settle_all()
         self.wander(25, seed=1)
         self._active()
@@ -209,6 +212,31 @@ class SampleData:
         approval = ApprovalRequest.model_validate({"amountCents": 50_000})
         quotes.approve(self.world.app, customer, made.quote_id, approval)
         self.sessions["escalated"] = created.session_id
+
+    def _contested(self) -> None:
+        """Kept, given back in part by card and in whole by credits, and undecided."""
+        customer = new_id()
+        give(self.world, customer, 3)
+        created = buy(self.world, customer, "standard")
+        complete(self.world, created, customer, self.mechanic)
+        settle(self.world.app, created.session_id)
+        self.sessions["contested by credits"] = created.session_id
+        for name in ("kept", "contested by card", "contested"):
+            self.sessions[name] = self.refund_env.earned()
+        for name, decision in (
+            ("contested by credits", {"outcome": "all"}),
+            ("kept", {"outcome": "keep"}),
+            ("contested by card", {"outcome": "part", "refundCents": 500}),
+            ("contested", None),
+        ):
+            session_id = self.sessions[name]
+            why = ContestRequest(reason="other", text="It squeals as before.")
+            contest(self.world.app, self.refund_env.customer(session_id), session_id, why)
+            if decision:
+                decided = DecideContestRequest.model_validate({**decision, "note": "Read."})
+                decide_contest(self.world.app, new_id(), session_id, decided)
+        self.refund_env.refunds()
+        self.refund_env.tell()
 
     def _settle_all(self) -> None:
         due = self.world.owner.execute("SELECT session_id FROM settlements_due").fetchall()

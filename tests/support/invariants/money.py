@@ -55,7 +55,8 @@ SELECT format('session %%s (%%s, %%s): credits held %%s times, spent %%s times, 
 UNION ALL
 SELECT format('intake %%s is refunded %%s times and pays %%s times',
               r.intake_id, count(DISTINCT r.id), count(DISTINCT p.id))
-  FROM refunds r JOIN payouts p ON p.session_id = r.intake_id AND p.kind <> 'escalation' GROUP BY r.intake_id
+  FROM refunds r JOIN payouts p ON p.session_id = r.intake_id AND p.kind <> 'escalation'
+ WHERE r.kind <> 'contest' GROUP BY r.intake_id
 """
 
 LEDGER_ADDS_UP: Final[LiteralString] = """

@@ -13,7 +13,7 @@ from autodoctor.web.paging import id_of, page_size
 from autodoctor.web.schemas import RequestBody, ResponseModel, Utc
 
 type PayoutState = Literal["due", "held", "sending", "sent", "failed", "reversed", "cancelled"]
-type HoldReason = Literal["operator", "suspended", "escalation", "disputed_credits", "destination"]
+type HoldReason = Literal["operator", "suspended", "escalation", "disputed_credits", "destination", "contest"]
 
 STATES: Final[tuple[str, ...]] = get_args(PayoutState.__value__)
 
@@ -21,7 +21,7 @@ _HOLDABLE: Final = ("due", "held", "sending", "failed")
 
 _SHOWN: Final[LiteralString] = """
 SELECT p.id AS payout_id, p.session_id, p.mechanic_id, p.kind, p.amount_cents, p.withheld_cents, p.currency, p.state,
-       p.waits_for, p.last_error, p.created_at, p.sent_at,
+       p.waits_for, p.last_error, p.created_at, p.created_at + payout_hold() AS leaves_at, p.sent_at,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reason', h.reason, 'note', h.note, 'heldBy', h.held_by,
                                                      'heldAt', h.held_at) ORDER BY h.held_at, h.reason)
                    FROM payout_holds h WHERE h.payout_id = p.id AND h.released_at IS NULL), '[]') AS holds
@@ -35,6 +35,7 @@ _PAGE: Final[LiteralString] = (
  ORDER BY p.id DESC LIMIT %(limit)s + 1
 """
 )
+_OF_SESSION: Final[LiteralString] = _SHOWN + " WHERE p.session_id = %(session_id)s ORDER BY p.id"
 _ONE: Final[LiteralString] = _SHOWN + " WHERE p.id = %(payout_id)s"
 
 _HOLD: Final[LiteralString] = """
@@ -44,6 +45,8 @@ SELECT hold_payout(p.id, 'operator', %(reason)s, %(admin_id)s) FROM payouts p
 _RELEASE: Final[LiteralString] = """
 UPDATE payout_holds SET released_by = %(admin_id)s, released_at = clock_timestamp()
  WHERE payout_id = %(payout_id)s AND released_at IS NULL
+   AND NOT (reason = 'contest' AND EXISTS (SELECT FROM payouts p JOIN contests c ON c.session_id = p.session_id
+                                            WHERE p.id = payout_id AND c.outcome IS NULL))
 """
 
 
@@ -72,8 +75,9 @@ class AdminPayout(ResponseModel):
 
     Attributes:
         withheld_cents: the part that went back to the customer.
-        waits_for: what a payout that is not sent waits for, such as `release` of its holds, or the mechanic's
-            `onboarding`.
+        waits_for: what a payout that is not sent waits for, such as `release` of its holds, the mechanic's
+            `onboarding`, or `time`: until `leaves_at`.
+        leaves_at: before this it is not sent, so that its customer can contest it.
         holds: what holds it; a payout that is being sent is held only if that fails.
     """
 
@@ -89,6 +93,7 @@ class AdminPayout(ResponseModel):
     last_error: str | None
     holds: list[PayoutHold]
     created_at: Utc
+    leaves_at: Utc
     sent_at: Utc | None
 
 
@@ -142,6 +147,11 @@ def payouts(database: Database, query: Mapping[str, str]) -> AdminPayouts:
     )
 
 
+def of_session(database: Database, session_id: UUID) -> list[AdminPayout]:
+    """The payouts of a session, oldest first."""
+    return [AdminPayout.model_validate(row) for row in database.all(_OF_SESSION, {"session_id": session_id})]
+
+
 def hold(database: Database, admin_id: UUID, payout_id: UUID, request: HoldRequest) -> AdminPayout:
     """Hold a payout until an admin releases it; one that is held by an admin already keeps the first reason.
 
@@ -165,6 +175,8 @@ def hold(database: Database, admin_id: UUID, payout_id: UUID, request: HoldReque
 
 def release(database: Database, admin_id: UUID, payout_id: UUID) -> AdminPayout:
     """Release whatever holds a payout, so that it is sent; without a hold nothing changes.
+
+    A contest that is not decided goes on holding it, and the time after which it may leave does not change.
 
     Args:
         database: as the application role.

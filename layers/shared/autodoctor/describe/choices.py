@@ -19,6 +19,8 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "SessionNotReleasable.sessionStatus": (SessionStatus.SCHEDULED, SessionStatus.PENDING, SessionStatus.LIVE),
     "SessionNotEscalatable.sessionStatus": (*_NOT_LIVE, *_UNDONE),
     "QuoteDecided.quoteStatus": ("approved", "declined", "superseded"),
+    "contestState": ("not_settled", "nothing_paid", "given_back", "over"),
+    "contestOutcome": ("keep", "part", "all"),
     "assignmentStatus": AssignmentStatus,
     **dict.fromkeys(("SessionSummary.status", "PastSession.status", "SessionDetail.status"), SessionStatus),
     **dict.fromkeys(("PastSession.reason", "SessionDetail.reason", "Ended.reason"), EndReason),

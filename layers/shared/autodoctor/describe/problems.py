@@ -233,6 +233,26 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Look at the session: what is settled stays so. To move money all the same, do it in Stripe's dashboard.",
         {"outcome": "The decision that stands: pay, refund or none."},
     ),
+    "contest-not-open": Guide(
+        "The session cannot be contested. Only one that was paid for can, from its settlement (a few minutes after its "
+        "end) on, for 72 hours.",
+        "What `contestState` says: not_settled, try again in a few minutes; given_back and nothing_paid, there is "
+        "nothing to contest; over, write to the operator.",
+        {"contestState": "Why not: not_settled, nothing_paid, given_back or over."},
+    ),
+    "contest-exists": Guide(
+        "The session is contested already, with other words. A session is contested once.",
+        "See the contest (GET /api/sessions/{sessionId}/contest), and wait for its decision.",
+    ),
+    "contest-answered": Guide(
+        "The mechanic has answered this contest already, with other words. A contest is answered once.",
+        "See the contest (GET /api/sessions/{sessionId}/contest), and wait for its decision.",
+    ),
+    "contest-decided": Guide(
+        "An admin has decided this contest: it can be neither answered nor decided otherwise.",
+        "See the decision (GET /api/sessions/{sessionId}/contest).",
+        {"contestOutcome": "The decision that stands: keep, part or all."},
+    ),
     "payout-over": Guide(
         "The payout cannot be held: it was sent, or its customer has all of it back.",
         "To take back money that was sent, reverse the transfer in Stripe's dashboard.",

@@ -107,6 +107,8 @@ VALUES: Final[Mapping[str, Any]] = {
     "PayoutOver.payoutState": "sent",
     "WithdrawnTooOften.withdrawn": 3,
     "SettlementNotHeld.outcome": "refund",
+    "ContestNotOpen.why": "not_settled",
+    "ContestDecided.outcome": "part",
     "Ended.status": "completed",
     "Ended.alreadyEnded": False,
     "PastSession.status": "completed",

@@ -15,7 +15,7 @@ INVARIANTS: Final[Mapping[int, str]] = {
     7: "Every transition wrote its audit row (from, to, who, when) in the same transaction.",
     8: "A mechanic has at most one waiting or live session.",
     9: "A completed session pays its mechanic exactly once; a cancelled or expired one is refunded, or its credits are "
-    "returned, exactly once; a payout and a refund are never both started.",
+    "returned, exactly once; a payout and a refund are never both started, but for what a contest gives back.",
     10: "Every ledger row moves one positive amount from one account to another, no row is ever changed, and the "
     "accounts agree with Stripe.",
     11: "A Stripe event takes effect at most once.",

@@ -248,6 +248,27 @@ class NotesEvent(_Event):
     mechanic_id: UUID
 
 
+class ContestEvent(_Event):
+    """A customer contested a session, its mechanic answered, or an admin decided.
+
+    Attributes:
+        customer_id: row of `customers`.
+        mechanic_id: row of `mechanics`: the mechanic who held the session.
+        reason: what was wrong, as the customer chose it.
+        outcome: of the decision: keep, part or all of the price goes back.
+        refund_cents: what goes back to a card, in cents of usd; `refund_credits` the same in credits.
+    """
+
+    type: Literal["contest.opened", "contest.answered", "contest.decided"]
+    session_id: UUID
+    customer_id: UUID
+    mechanic_id: UUID
+    reason: str
+    outcome: Literal["keep", "part", "all"] | None = None
+    refund_cents: int | None = None
+    refund_credits: int | None = None
+
+
 type Event = (
     SessionEvent
     | AssignmentEvent
@@ -259,6 +280,7 @@ type Event = (
     | MessageEvent
     | ReplyEvent
     | NotesEvent
+    | ContestEvent
 )
 MODELS: Final = (
     SessionEvent,
@@ -271,6 +293,7 @@ MODELS: Final = (
     MessageEvent,
     ReplyEvent,
     NotesEvent,
+    ContestEvent,
 )
 _ANY: Final = TypeAdapter[Event](Annotated[Event, Field(discriminator="type")])
 

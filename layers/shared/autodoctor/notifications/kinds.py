@@ -32,6 +32,8 @@ class Kind(StrEnum):
     QUOTE_REQUESTED = "quote_requested"
     QUOTE_GIVEN = "quote_given"
     QUOTE_APPROVED = "quote_approved"
+    CONTEST_OPENED = "contest_opened"
+    CONTEST_DECIDED = "contest_decided"
 
 
 class CallKind(StrEnum):
@@ -79,6 +81,8 @@ class Facts(ResponseModel):
         price_cents: the session's price in cents of the currency; `credits` is the same in credits.
         amount_cents: the amount of a payout, payment or quote, in cents of the currency.
         workshop: the name of the workshop that quotes.
+        decided: how a contest was decided: keep, part or all; `reader` is who reads it, and `explanation` the admin's
+            words.
         earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
         bought: what a payment was for: session or credits.
         confirm_url: the link that confirms an address.
@@ -132,6 +136,8 @@ class Facts(ResponseModel):
     urgent: bool | None = None
     pays_cents: int | None = None
     from_customer: bool | None = None
+    decided: Literal["keep", "part", "all"] | None = None
+    reader: Literal["customer", "mechanic"] | None = None
 
 
 _KEPT: Final[dict[Kind, set[str]]] = {
@@ -156,6 +162,8 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.QUOTE_REQUESTED: {"quote_id", "session_type"},
     Kind.QUOTE_GIVEN: {"quote_id", "session_type", "amount_cents", "currency"},
     Kind.QUOTE_APPROVED: {"quote_id", "session_type", "amount_cents", "currency"},
+    Kind.CONTEST_OPENED: {"session_type", "ended_at"},
+    Kind.CONTEST_DECIDED: {"session_type", "decided", "reader", "amount_cents", "currency", "credits"},
 }
 _CAUSED_BY: Final = {
     "session.created": Kind.REQUEST_RECEIVED,
@@ -172,6 +180,8 @@ _CAUSED_BY: Final = {
     "quote.requested": Kind.QUOTE_REQUESTED,
     "quote.given": Kind.QUOTE_GIVEN,
     "quote.approved": Kind.QUOTE_APPROVED,
+    "contest.opened": Kind.CONTEST_OPENED,
+    "contest.decided": Kind.CONTEST_DECIDED,
 }
 
 

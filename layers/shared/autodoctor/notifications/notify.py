@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
 from autodoctor.events.model import (
+    ContestEvent,
     Event,
     NotesEvent,
     PaymentEvent,
@@ -33,6 +34,7 @@ from autodoctor.notifications.recipients import (
     UNCONFIRMED,
     Recipient,
     buyer_of,
+    contestants_of,
     customer_of,
     holder_of,
     mechanic_of,
@@ -55,7 +57,7 @@ MOST_A_DAY: Final = 3
 _ASKS: Final = Kind.REQUEST_RECEIVED
 """In place of this mail an unconfirmed address gets the confirmation."""
 
-type _Event = SessionEvent | PayoutEvent | PaymentEvent | ReceiptEvent | QuoteEvent | ReplyEvent | NotesEvent
+type _Event = SessionEvent | PayoutEvent | PaymentEvent | ReceiptEvent | QuoteEvent | ReplyEvent | NotesEvent | ContestEvent
 
 # The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
 # Concurrent claims do not see each other, so the limit of confirmations may be exceeded by as many as run at once.
@@ -147,6 +149,8 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
         _notify_one(database, sender, kind, event, buyer_of(database, kind, event))
     elif isinstance(event, QuoteEvent):
         _notify_all(database, sender, kind, event, parties_of(database, kind, event))
+    elif isinstance(event, ContestEvent):
+        _notify_all(database, sender, kind, event, contestants_of(database, kind, event))
     elif isinstance(event, SessionEvent | ReplyEvent | NotesEvent):
         _notify_one(database, sender, kind, event, customer_of(database, kind, event))
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.events.model import (
+    ContestEvent,
     NotesEvent,
     PaymentEvent,
     PayoutEvent,
@@ -176,6 +177,28 @@ SELECT u.user_id, u.email, u.name, u.erased, m.name AS mechanic, shop.name AS wo
     + " WHERE q.id = %(quote_id)s ORDER BY u.user_id"
 )
 
+# The mechanic, who may answer; and of the decision both.
+_OF_CONTEST: Final[LiteralString] = (
+    """
+SELECT u.user_id, u.email, u.name, u.erased, u.reader, s.id AS session_id, i.session_type, s.ended_at,
+       k.note AS explanation, %(kind)s = 'contest_opened' AND num_nonnulls(k.outcome, k.answer) > 0 AS superseded,
+"""
+    + _WISHES
+    + """
+  FROM contests k
+  JOIN sessions s ON s.id = k.session_id
+  JOIN intakes i ON i.id = s.id
+  JOIN customers c ON c.id = s.customer_id
+  JOIN mechanics m ON m.id = s.mechanic_id
+ CROSS JOIN LATERAL (
+   SELECT m.user_id, m.email, m.name, false AS erased, 'mechanic' AS reader
+   UNION ALL
+   SELECT c.user_id, c.email, c.name, c.erased_at IS NOT NULL, 'customer' WHERE %(kind)s = 'contest_decided') AS u
+"""
+    + _JOIN_WISHES
+    + " WHERE k.session_id = %(session_id)s ORDER BY u.user_id"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
@@ -340,6 +363,27 @@ def parties_of(database: Database, kind: Kind, event: QuoteEvent) -> list[Recipi
     """The people whom a quote's event concerns: the workshop's active mechanics, the customer, or the mechanic."""
     rows = database.all(_OF_QUOTE, {"kind": kind, "quote_id": event.quote_id, "amount_cents": event.amount_cents})
     return [_recipient(row, _quoted(row, event)) for row in rows]
+
+
+def contestants_of(database: Database, kind: Kind, event: ContestEvent) -> list[Recipient]:
+    """The people whom a contest's event concerns: its mechanic, and of the decision the customer too."""
+    rows = database.all(_OF_CONTEST, {"kind": kind, "session_id": event.session_id})
+    return [_recipient(row, _contested(row, event)) for row in rows]
+
+
+def _contested(row: Row, event: ContestEvent) -> Facts:
+    return Facts(
+        name=row["name"],
+        session_type=row["session_type"],
+        session_url=session_url(row),
+        ended_at=row["ended_at"],
+        decided=event.outcome,
+        reader=row["reader"],
+        explanation=row["explanation"],
+        amount_cents=event.refund_cents,
+        currency="usd" if event.refund_cents else None,
+        credits=event.refund_credits,
+    )
 
 
 def _quoted(row: Row, event: QuoteEvent) -> Facts:

@@ -95,6 +95,14 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.QUOTE_REQUESTED: _QUOTE,
     Kind.QUOTE_GIVEN: _QUOTE,
     Kind.QUOTE_APPROVED: _QUOTE,
+    Kind.CONTEST_OPENED: {"name": "Mia Moreno", "ended_at": datetime(2026, 3, 1, 9, 53, 10, tzinfo=UTC)},
+    Kind.CONTEST_DECIDED: {
+        "decided": "part",
+        "reader": "customer",
+        "amount_cents": 1500,
+        "currency": "usd",
+        "explanation": "The talk was cut <short>.",
+    },
 }
 
 

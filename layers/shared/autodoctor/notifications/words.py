@@ -72,6 +72,10 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
         found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
         found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
+    if facts.decided is not None:
+        several = words["credits_back"].format(credits=facts.credits)
+        found["returned"] = found.get("amount") or words.get(f"credits_back.{facts.credits}", several)
+        found["decision"] = words[f"decided.{facts.reader}.{facts.decided}"].format_map(found)
     found |= _given_back(words, facts, found)
     found |= _calling(locale, facts)
     found |= _instants(locale, facts)

@@ -28,6 +28,10 @@ SELECT jsonb_build_object(
               FROM attachments f WHERE f.user_id = m.user_id AND f.role = 'mechanic'),
   'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
                FROM quotes q WHERE q.mechanic_id = m.id),
+  'answers', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                'sessionId', k.session_id, 'at', k.answered_at, 'text', k.answer) ORDER BY k.session_id), '[]')
+                FROM contests k JOIN sessions s ON s.id = k.session_id
+               WHERE s.mechanic_id = m.id AND k.answer IS NOT NULL),
   'payouts', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                 'sessionId', p.session_id, 'kind', p.kind, 'amountCents', p.amount_cents, 'currency', p.currency,
                 'state', p.state, 'sentAt', p.sent_at) ORDER BY p.id), '[]')

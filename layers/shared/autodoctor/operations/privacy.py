@@ -22,6 +22,8 @@ SELECT jsonb_build_object(
       'session', to_jsonb(s) - '{customer_id,current_assignment_id,actor,actor_id,change_data}'::text[],
       'waiver', to_jsonb(w) - 'session_id',
       'explanation', (SELECT x.text FROM end_explanations x WHERE x.session_id = i.id),
+      'contest', (SELECT to_jsonb(k) - '{session_id,decided_by,change_id,settled_outcome,refunded_session_id}'::text[]
+                    FROM contests k WHERE k.session_id = i.id),
       'notes', (SELECT jsonb_agg(n.text ORDER BY n.saved_at) FROM session_notes n WHERE n.session_id = i.id),
       'messages', (SELECT jsonb_agg(jsonb_build_object(
                      'at', t.at, 'role', t.role, 'text', t.text, 'attachmentId', t.attachment_id) ORDER BY t.seq)

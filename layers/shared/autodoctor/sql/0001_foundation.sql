@@ -80,8 +80,8 @@ CREATE TABLE settings (
     CHECK (key NOT IN ('escalation_auto_release_cents', 'withdrawn_payments_per_day') OR value ~ '^[0-9]{1,9}$'),
   CONSTRAINT settings_release_pause_is_seconds
     CHECK (key <> 'release_pause_seconds' OR value ~ '^[0-9]{1,6}$'),
-  CONSTRAINT settings_destination_hold_is_hours
-    CHECK (key <> 'destination_hold_hours' OR value ~ '^[0-9]{1,4}$'),
+  CONSTRAINT settings_holds_are_hours
+    CHECK (key NOT IN ('destination_hold_hours', 'payout_hold_hours', 'contest_hours') OR value ~ '^[0-9]{1,4}$'),
   CONSTRAINT settings_limits_are_counts
     CHECK (key NOT IN ('sockets_per_user', 'releases_per_hour') OR value ~ '^[1-9][0-9]{0,5}$'),
   CONSTRAINT settings_switches_are_on_or_off

@@ -45,7 +45,7 @@ CREATE TABLE ledger_transfer (
     'charge', 'fee', 'refund', 'pack_sale', 'pack_refund',
     'credit_issue', 'credit_grant', 'credit_hold', 'credit_spend', 'credit_return', 'credit_withdrawal',
     'earning', 'platform_share', 'fixed_pay', 'referral', 'escalation',
-    'transfer', 'reversal', 'dispute', 'dispute_won', 'dispute_lost', 'receivable', 'correction')),
+    'transfer', 'reversal', 'contest', 'dispute', 'dispute_won', 'dispute_lost', 'receivable', 'correction')),
   CONSTRAINT ledger_transfer_grant_is_explained CHECK (kind <> 'credit_grant' OR num_nonnulls(actor_id, reason) = 2)
 );
 CREATE INDEX ledger_transfer_by_debit ON ledger_transfer (debit_account, id);

@@ -60,7 +60,7 @@ CREATE TABLE stripe_jobs (
   last_error       text,
   created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
-  CONSTRAINT stripe_jobs_waits_for_known CHECK (waits_for IN ('onboarding', 'balance', 'dispute', 'payment', 'retry', 'release')),
+  CONSTRAINT stripe_jobs_waits_for_known CHECK (waits_for IN ('onboarding', 'balance', 'dispute', 'payment', 'retry', 'release', 'time')),
   CONSTRAINT stripe_jobs_attempts_not_negative CHECK (attempts >= 0),
   CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (state <> 'sending' OR lease_id IS NOT NULL),
   CONSTRAINT stripe_jobs_asks_for_an_amount CHECK (asked_cents > 0),
@@ -72,7 +72,7 @@ COMMENT ON COLUMN stripe_jobs.job IS 'payout, refund or reversal: the table that
 COMMENT ON COLUMN stripe_jobs.state IS
   'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
 COMMENT ON COLUMN stripe_jobs.waits_for IS
-  'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds.';
+  'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds; time: payout_hold() after it was earned.';
 COMMENT ON COLUMN stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
 COMMENT ON COLUMN stripe_jobs.next_attempt_at IS
   'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
@@ -151,24 +151,24 @@ GRANT SELECT,
 CREATE TABLE refunds (
   job               text NOT NULL DEFAULT 'refund' CONSTRAINT refunds_job CHECK (job = 'refund'),
   intake_id         uuid NOT NULL REFERENCES intakes (id),
-  kind              text NOT NULL CHECK (kind IN ('session', 'unfulfillable')),
+  kind              text NOT NULL CHECK (kind IN ('session', 'contest', 'unfulfillable')),
   amount_cents      bigint NOT NULL CHECK (amount_cents > 0),
   currency          text NOT NULL DEFAULT 'usd' CHECK (currency = 'usd'),
   stripe_refund_id  text UNIQUE,
   sent_at           timestamptz,
-  settled_outcome   text GENERATED ALWAYS AS (CASE kind WHEN 'session' THEN 'refund' END) STORED,
+  settled_outcome   text GENERATED ALWAYS AS (CASE kind WHEN 'session' THEN 'refund' WHEN 'contest' THEN 'pay' END) STORED,
   PRIMARY KEY (id),
   UNIQUE (idempotency_key),
   CONSTRAINT refunds_once UNIQUE (intake_id, kind),
   CONSTRAINT refunds_state_known CHECK (state IN ('due', 'held', 'sending', 'sent', 'returned', 'failed')),
   CONSTRAINT refunds_sent_has_an_id CHECK (state <> 'sent' OR stripe_refund_id IS NOT NULL),
-  CONSTRAINT refunds_of_a_refunded_session FOREIGN KEY (intake_id, settled_outcome) REFERENCES settlements (session_id, outcome)
+  CONSTRAINT refunds_as_it_was_settled FOREIGN KEY (intake_id, settled_outcome) REFERENCES settlements (session_id, outcome)
 ) INHERITS (stripe_jobs);
 CREATE INDEX refunds_unsent ON refunds (state) WHERE state IN ('due', 'held', 'sending', 'failed');
 CREATE INDEX refunds_open ON refunds (next_attempt_at) WHERE state IN ('due', 'held', 'sending');
 COMMENT ON TABLE refunds IS 'The money that goes back to customers'' cards, and its progress.';
 COMMENT ON COLUMN refunds.intake_id IS 'The intake that was paid; a session has its intake''s id.';
-COMMENT ON COLUMN refunds.kind IS 'session: it was cancelled or expired; unfulfillable: the payment never became a session.';
+COMMENT ON COLUMN refunds.kind IS 'session: it was cancelled or expired; contest: an admin decided that all or part of the price goes back; unfulfillable: the payment never became a session.';
 COMMENT ON COLUMN refunds.amount_cents IS 'Cents of the currency.';
 COMMENT ON COLUMN refunds.currency IS 'ISO 4217, lower case, as Stripe writes it.';
 COMMENT ON COLUMN refunds.state IS
@@ -258,13 +258,13 @@ CREATE TABLE payout_holds (
   released_by  uuid,
   released_at  timestamptz,
   PRIMARY KEY (payout_id, reason),
-  CONSTRAINT payout_holds_reason_known CHECK (reason IN ('operator', 'suspended', 'escalation', 'disputed_credits', 'destination')),
+  CONSTRAINT payout_holds_reason_known CHECK (reason IN ('operator', 'suspended', 'escalation', 'disputed_credits', 'destination', 'contest')),
   CONSTRAINT payout_holds_released_once CHECK (released_by IS NULL OR released_at IS NOT NULL)
 );
 CREATE INDEX payout_holds_open ON payout_holds (payout_id) WHERE released_at IS NULL;
 COMMENT ON TABLE payout_holds IS 'The reasons for which payouts are not sent yet. A payout may have several, each once; it is sent when all are released.';
 COMMENT ON COLUMN payout_holds.reason IS
-  'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost; destination: the mechanic''s account was changed less than destination_hold() ago.';
+  'operator: an admin''s decision, see note; suspended: its mechanic is suspended; escalation: a share of an approved quote that an admin has to look at; disputed_credits: credits that paid for its session come from a pack whose payment is disputed, or was lost; destination: the mechanic''s account was changed less than destination_hold() ago; contest: the customer contested its session.';
 COMMENT ON COLUMN payout_holds.note IS 'The admin''s words.';
 COMMENT ON COLUMN payout_holds.held_by IS 'The sub of the admin''s token; null: the system.';
 COMMENT ON COLUMN payout_holds.held_at IS 'When it was held, or held again after a release.';
@@ -294,6 +294,19 @@ CREATE FUNCTION is_held(payout uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION is_held(uuid) IS 'Whether the payout has an open hold, or its destination is new.';
 
+CREATE FUNCTION payout_hold() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT make_interval(hours => number_setting('payout_hold_hours', 24))
+$$;
+COMMENT ON FUNCTION payout_hold() IS
+  'How long what a mechanic has earned stays here, so that its customer can contest it: the settings table (payout_hold_hours), then 24 hours.';
+
+-- No writer has a right to created_at.
+CREATE FUNCTION may_leave(payout uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT NOT is_held(payout)
+     AND EXISTS (SELECT FROM payouts p WHERE p.id = payout AND p.created_at + payout_hold() <= clock_timestamp())
+$$;
+COMMENT ON FUNCTION may_leave(uuid) IS 'Whether a payout may be sent: nothing holds it, and payout_hold() is over.';
+
 CREATE FUNCTION hold_payout(payout uuid, why text, words text DEFAULT NULL, admin uuid DEFAULT NULL) RETURNS void
 LANGUAGE sql AS $$
   INSERT INTO payout_holds AS h (payout_id, reason, note, held_by) VALUES (payout, why, words, admin)
@@ -303,20 +316,23 @@ LANGUAGE sql AS $$
 $$;
 COMMENT ON FUNCTION hold_payout(uuid, text, text, uuid) IS 'Holds a payout for a reason, again if that hold was released; one that is being sent is held if that fails.';
 
-CREATE FUNCTION payouts_wait_for_release() RETURNS trigger
+CREATE FUNCTION payouts_wait() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   IF is_held(NEW.id) THEN
     NEW.state := 'held';
     NEW.waits_for := 'release';
     NEW.next_attempt_at := NULL;
+  ELSIF NEW.next_attempt_at < NEW.created_at + payout_hold() THEN
+    NEW.next_attempt_at := NEW.created_at + payout_hold();
+    NEW.waits_for := CASE NEW.state WHEN 'due' THEN 'time' ELSE NEW.waits_for END;
   END IF;
   RETURN NEW;
 END
 $$;
-COMMENT ON FUNCTION payouts_wait_for_release() IS 'Keeps a payout with an open hold from becoming due.';
-CREATE TRIGGER payouts_wait_for_release BEFORE UPDATE OF state, next_attempt_at ON payouts FOR EACH ROW
-  WHEN (NEW.state IN ('due', 'held')) EXECUTE FUNCTION payouts_wait_for_release();
+COMMENT ON FUNCTION payouts_wait() IS 'Keeps a payout with an open hold from becoming due, and any other from being attempted before payout_hold() is over.';
+CREATE TRIGGER payouts_wait BEFORE INSERT OR UPDATE OF state, next_attempt_at ON payouts FOR EACH ROW
+  WHEN (NEW.state IN ('due', 'held')) EXECUTE FUNCTION payouts_wait();
 
 CREATE FUNCTION payout_holds_follow() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -384,6 +400,7 @@ BEGIN
                    < missing AS doubtful
       FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
      WHERE c.user_id = of_user AND i.funding = 'credit' AND (s.ended_at IS NULL OR s.status = 'completed')
+       AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = i.id AND k.outcome = 'all')
   ), released AS (
     UPDATE payout_holds h SET released_at = clock_timestamp()
       FROM spent JOIN payouts p ON p.session_id = spent.id
@@ -414,6 +431,9 @@ BEGIN
     RAISE EXCEPTION 'session % was not completed: its quote earns nobody a share', NEW.session_id USING ERRCODE = 'check_violation';
   ELSIF NEW.kind = 'escalation' AND escalation_needs_release(NEW.session_id, NEW.amount_cents) THEN
     PERFORM hold_payout(NEW.id, 'escalation');
+  END IF;
+  IF EXISTS (SELECT FROM contests c WHERE c.session_id = NEW.session_id AND c.outcome IS NULL) THEN
+    PERFORM hold_payout(NEW.id, 'contest');
   END IF;
   PERFORM hold_disputed_credits(c.user_id) FROM intakes i JOIN customers c ON c.id = i.customer_id
     WHERE i.id = NEW.session_id AND i.funding = 'credit';

@@ -13,7 +13,7 @@ CREATE TABLE admin_changes (
   after     jsonb NOT NULL,
   at        timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT admin_changes_kind_known CHECK (
-    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|settlement\.decided|dead_letter_queue\.redriven)$'),
+    kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|dead_letter_queue\.redriven)$'),
   CONSTRAINT admin_changes_somebody_did_it CHECK (num_nonnulls(actor_id, actor) = 1),
   CONSTRAINT admin_changes_tell_nothing_of_people CHECK (
     kind NOT LIKE 'mechanic.%' OR NOT (before ?| '{name,email}' OR after ?| '{name,email}'))
@@ -367,6 +367,8 @@ BEGIN
   GET DIAGNOSTICS touched = ROW_COUNT;
   UPDATE session_notes SET text = '' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE end_explanations SET text = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
+  UPDATE contests SET words = '', answer = CASE WHEN answer IS NOT NULL THEN '' END
+    FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
@@ -420,6 +422,8 @@ BEGIN
   UPDATE session_messages SET text = ''
    WHERE session_id IN (SELECT p.session_id FROM session_participants p WHERE p.mechanic_id = erased)
      AND mechanic_id = erased AND text <> '';
+  UPDATE contests SET answer = '' FROM sessions s
+   WHERE s.id = session_id AND s.mechanic_id = erased AND answer <> '';
   UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
   UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
   UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;

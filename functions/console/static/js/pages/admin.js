@@ -1,6 +1,7 @@
-/** The operators' page: health, sessions, mechanics, dead letters. */
+/** The operators' page: health, sessions, mechanics, cases, dead letters. */
 
 import { get, patch, post } from "../lib/api.js";
+import { cases, oneCase } from "../parts/cases.js";
 import { deadLetters } from "../parts/dead-letters.js";
 import { announce, confirmed, duration, el, every, head, money, pill, time } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";
@@ -96,6 +97,7 @@ async function session(query) {
     el("p.row", {}, pill(detail.status), pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
     el("section.card", {}, el("p", {}, detail.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => detail.vehicle[name]).filter(Boolean).join(" "))),
     el("dl.card.facts", {}, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
+    detail.endedAt !== null && el("p", {}, el("a.button", { href: `#case?id=${detail.sessionId}` }, "Money, evidence and transcript")),
     detail.endedAt === null && el("p", {}, action("End this session", end, { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
     el("section.card", {}, el("h2", {}, "Timeline"), timeline(detail.timeline)),
   ];
@@ -166,7 +168,9 @@ const page = start("admins", {
   health: { title: "Health", show: health },
   sessions: { title: "Sessions", show: sessions },
   mechanics: { title: "Mechanics", show: mechanics },
+  cases: { title: "Cases", show: cases },
   "dead-letters": { title: "Dead letters", show: () => deadLetters(page.refresh) },
   session: { title: "Session", show: session, hidden: true },
+  case: { title: "Case", show: (query) => oneCase(query, page.refresh), hidden: true },
 });
 if (page) every(15, () => ["", "#health"].includes(location.hash) && page.refresh());

@@ -19,6 +19,7 @@ const SESSION = location.pathname.match(/([0-9a-f-]{36})$/)?.[1];
 const REFRESH_SECONDS = 30; // also when the feed cannot connect
 const KEEP_ALIVE_SECONDS = 25; // who is silent for 90 s is not there any more
 const TOGETHER_MS = 100; // pushes of one moment lead to one fetch
+const SETTLED_MS = 10 * 60_000; // after the end: by then it is settled, and can be contested
 const NOTES_MS = 20 * 60_000; // after the end: by then they are there, or there are none
 const TABS = {
   mechanic: { queue: "Queue", earnings: "Earnings", sessions: "Sessions", quotes: "Quotes", messages: "Messages" },
@@ -41,6 +42,7 @@ let talk;
 let notes;
 let shown = null; // the session as it was answered last
 let quotes = [];
+let contest = null; // of a session that is over
 let fetchedAt = 0;
 let written = {}; // what the parts were built from: the same is not built again
 let soon = null; // the promise of the next fetch
@@ -61,7 +63,9 @@ async function fetched() {
   const turn = ++turns;
   try {
     const [session, { quotes: found }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
+    const made = session.endedAt ? await get(`/api/sessions/${SESSION}/contest`) : null;
     if (turn !== turns) return; // a newer one has begun; answers may overtake each other
+    contest = made;
     [shown, quotes, fetchedAt] = [session, found, Date.now()];
     await show();
   } catch (problem) {
@@ -77,7 +81,7 @@ async function show() {
   notes.show(shown);
   if (name === "over" && notes.element.nextSibling !== talk.element) talk.element.before(notes.element);
   await Promise.all([
-    part("stage", [{ ...shown, waiting: null, evidence: null }, present()], () => stage(shown, reader(), acts)),
+    part("stage", [{ ...shown, waiting: null, evidence: null }, present(), contest], () => stage(shown, reader(), acts)),
     part("side", [shown.concern, shown.status, shown.timeline, shown.mechanicNotes, quotes], () => side(shown, quotes, isMechanic, refresh)),
   ]);
   passing();
@@ -105,7 +109,7 @@ function build() {
   main.replaceChildren(front, aside);
 }
 
-const reader = () => ({ isMechanic, present: present(), together: together(), spoken: spoken() });
+const reader = () => ({ isMechanic, contest, present: present(), together: together(), spoken: spoken() });
 
 /** Seconds that count so far: what the server measured, and what has passed since while both were here. */
 function together() {
@@ -124,11 +128,13 @@ function spoken() {
   return shown.evidence?.togetherSeconds > 0 || shown.evidence?.class === "claimed" || ["customer", "mechanic"].every((role) => talk.room.hasSpoken(role));
 }
 
-/** Whether nothing more can come: it is over, no quote is open, and the notes are there or will not come. */
+/** Whether nothing more can come: it is over, no quote or contest is open, and notes and settlement are there. */
 function isSettled() {
   if (!shown?.endedAt) return false;
   const awaitsNotes = shown.reason === "billable" && !shown.mechanicNotes && Date.now() - new Date(shown.endedAt) < NOTES_MS;
-  return !awaitsNotes && !quotes.some(({ status }) => ["requested", "given"].includes(status));
+  const awaitsSettlement = shown.funding !== "free" && !contest?.openUntil && !contest?.contest && Date.now() - new Date(shown.endedAt) < SETTLED_MS;
+  const awaitsDecision = contest?.contest && !contest.contest.outcome;
+  return !awaitsNotes && !awaitsSettlement && !awaitsDecision && !quotes.some(({ status }) => ["requested", "given"].includes(status));
 }
 
 function passing() {

@@ -2,12 +2,13 @@
 
 import { duration, el, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
+import { contestPart } from "../parts/contest.js";
 import { endedBy, outcome, price } from "./words.js";
 
 const FUNDING = { card: "Card", credit: "Credits", free: "Free" };
 
 /** As `stage` in stage.js. */
-export function over(session, { isMechanic }, acts) {
+export function over(session, { isMechanic, contest }, acts) {
   const { title, words } = outcome(session, isMechanic);
   return [
     el("p.quiet.kicker", {}, `Session over · ${time(session.endedAt)}`),
@@ -16,6 +17,7 @@ export function over(session, { isMechanic }, acts) {
     session.explanation && el("section", { "aria-label": "Our team" }, el("h2", {}, "Our team says"), el("blockquote.notes", {}, session.explanation)),
     !isMechanic && notes(session),
     bill(session, isMechanic),
+    contestPart(contest, isMechanic, acts.refresh),
     !isMechanic && el("p.row", {}, action("Ask again", acts.again, { kind: "primary", id: "again" }), el("span.quiet", {}, "with these answers filled in")),
   ];
 }

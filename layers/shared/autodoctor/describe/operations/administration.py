@@ -52,6 +52,26 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "For a session whose evidence, with what came after its verdict, demands another outcome: the outcome stands, "
         "and its money is settled within a minute as you decide. The decision is final and audited.",
     ),
+    "POST /api/admin/sessions/{sessionId}/contest/decide": Operation(
+        "decideContest",
+        "Decide about a contested session",
+        "Administration",
+        "`keep`: nothing changes. `part`: as many cents or credits as you say go back, and each bears their share. "
+        "`all`: everything goes back. Both parties are told, with your note. The decision is final and audited.",
+    ),
+    "GET /api/admin/cases": Operation(
+        "listCases",
+        "List what waits for a decision",
+        "Administration",
+        "Contests, sessions whose evidence came late, and shares of quotes to release; oldest first.",
+    ),
+    "GET /api/admin/cases/{sessionId}": Operation(
+        "getCase",
+        "See the money of a session",
+        "Administration",
+        "Everything that a decision rests on, beside the session's evidence and messages: contest, late evidence, "
+        "payouts with their holds, refunds, and the rows of the ledger.",
+    ),
     "POST /api/admin/payouts/{payoutId}/hold": Operation(
         "holdPayout",
         "Hold a payout",

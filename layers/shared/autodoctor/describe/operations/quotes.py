@@ -1,4 +1,4 @@
-"""Operations of escalations and quotes."""
+"""Operations that follow a session: escalations, quotes and contests."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -48,5 +48,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /api/mechanic/workshops": Operation(
         "listWorkshopsToAsk", "List the workshops to hand a session to", "Quotes", "In the order in which they joined."
+    ),
+    "GET /api/sessions/{sessionId}/contest": Operation(
+        "getContest",
+        "See whether a session is contested",
+        "Contests",
+        "For its parties and admins: the contest, or until when its customer may make one.",
+    ),
+    "POST /api/sessions/{sessionId}/contest": Operation(
+        "contestSession",
+        "Contest a session",
+        "Contests",
+        "By its customer, for 72 hours from its settlement on, once: what of its price is not sent is held until an "
+        "admin has decided. Repeating it gives the same answer.",
+    ),
+    "POST /api/sessions/{sessionId}/contest/answer": Operation(
+        "answerContest",
+        "Answer a contest",
+        "Contests",
+        "By the session's mechanic, once, before it is decided. Repeating it gives the same answer.",
     ),
 }

@@ -30,6 +30,7 @@ REFERRAL: Final = Check("referral_differs", _IN_MONEY, "the referrer's payout is
 ESCALATION: Final = Check("escalation_differs", _IN_MONEY, "an escalation is not paid for its approved quote, once", 9)
 REFUND: Final = Check("refund_differs", _IN_MONEY, "the refund is not the price, once", 9)
 BOTH: Final = Check("paid_and_refunded", _IN_MONEY, "a payout and a refund were both started", 9)
+CONTEST: Final = Check("contest_differs", _IN_MONEY, "what goes back after a contest is not what was decided, once", 9)
 CREDITS: Final = Check("credits_differ", _IN_MONEY, "credits were not held, spent or returned as it ended", 9)
 CHARGE: Final = Check("charge_differs", Section.INBOX, "a card session whose price was not taken in exactly once", 11)
 HELD: Final = Check("held_differs", _IN_MONEY, "what is still held for it is not what its outcome left", 10)
@@ -44,6 +45,7 @@ CHECKS: Final = (
     ESCALATION,
     REFUND,
     BOTH,
+    CONTEST,
     CREDITS,
     CHARGE,
     HELD,
@@ -59,7 +61,9 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
          AND NOT (h.session_id IS NOT NULL AND h.outcome IS NULL) AS is_late,
        p.session AS paid, p.session_to AS paid_to, p.referral AS referred, p.referral_to AS referred_to,
        p.escalation AS escalated, q.amount_cents AS quoted, q.escalation_bp,
-       r.session AS refunded, coalesce(r.times, 0) AS refunds,
+       r.session AS refunded, coalesce(r.times, 0) AS refunds, r.contest AS contest_refunded,
+       k.refund_cents, k.refund_credits, coalesce(t.contest_credits, 0) AS contest_credits,
+       coalesce(t.contest_cents, 0) AS contest_cents,
        coalesce(t.charged, 0) AS charged, coalesce(t.charges, 0) AS charges, coalesce(t.held, 0) AS held,
        coalesce(t.credits_held, 0) AS credits_held, coalesce(t.holds, 0) AS holds, coalesce(t.spends, 0) AS spends,
        coalesce(t.returns, 0) AS returns, t.shares
@@ -68,6 +72,7 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
   LEFT JOIN settlements st ON st.session_id = i.id
   LEFT JOIN settlements_due d ON d.session_id = i.id
   LEFT JOIN settlement_holds h ON h.session_id = i.id
+  LEFT JOIN contests k ON k.session_id = i.id
   LEFT JOIN quotes q ON q.approved_session_id = i.id
   LEFT JOIN (
     SELECT session_id, array_agg(amount_cents) FILTER (WHERE kind = 'session') AS session,
@@ -78,7 +83,9 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
       FROM payouts WHERE session_id > %(after)s AND session_id <= %(upto)s GROUP BY session_id
   ) AS p ON p.session_id = i.id
   LEFT JOIN (
-    SELECT intake_id, array_agg(amount_cents) FILTER (WHERE kind = 'session') AS session, count(*) AS times
+    SELECT intake_id, array_agg(amount_cents) FILTER (WHERE kind = 'session') AS session,
+           array_agg(amount_cents) FILTER (WHERE kind = 'contest') AS contest,
+           count(*) FILTER (WHERE kind <> 'contest') AS times
       FROM refunds WHERE intake_id > %(after)s AND intake_id <= %(upto)s GROUP BY intake_id
   ) AS r ON r.intake_id = i.id
   LEFT JOIN (
@@ -87,6 +94,8 @@ SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at
            count(*) FILTER (WHERE kind = 'credit_hold') AS holds,
            count(*) FILTER (WHERE kind = 'credit_spend') AS spends,
            count(*) FILTER (WHERE kind = 'credit_return') AS returns,
+           (sum(amount) FILTER (WHERE kind = 'contest' AND currency = 'credit'))::bigint AS contest_credits,
+           (sum(amount) FILTER (WHERE kind = 'contest' AND currency = 'usd'))::bigint AS contest_cents,
            ARRAY[coalesce(sum(amount) FILTER (WHERE kind IN ('earning', 'fixed_pay')), 0),
                  coalesce(sum(amount) FILTER (WHERE kind = 'referral'), 0),
                  coalesce(sum(amount) FILTER (WHERE kind = 'platform_share'), 0)]::bigint[] AS shares,
@@ -133,6 +142,11 @@ class Money:
     escalation_bp: int | None
     refunded: list[int] | None
     refunds: int
+    contest_refunded: list[int] | None
+    refund_cents: int | None
+    refund_credits: int | None
+    contest_credits: int
+    contest_cents: int
     charged: int
     charges: int
     held: int
@@ -178,6 +192,7 @@ def check(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> Itera
             yield from _moved(money)
             yield from _shared(money)
             yield from _credits(money)
+            yield from _contested(money)
         yield from _taken_in(money)
     yield from findings_of(connection, checks_times.OF_SESSIONS, after=after, upto=upto)
 
@@ -233,6 +248,17 @@ def _credits(money: Money) -> Iterator[Finding]:
     if (money.holds, money.spends, money.returns) != expected or money.credits_held != left:
         detail = f"times held {money.holds}, spent {money.spends}, returned {money.returns}, left {money.credits_held}"
         yield CREDITS.of(money.id, f"{detail}; settled as {money.outcome}")
+
+
+def _contested(money: Money) -> Iterator[Finding]:
+    back = [money.refund_cents] if money.refund_cents is not None else []
+    credits_ = money.refund_credits or 0
+    worth = share_of(money.price_cents, credits_, money.credits) if credits_ else 0
+    if ((money.contest_refunded or []), money.contest_credits, money.contest_cents) != (back, credits_, worth):
+        found = (
+            f"refunds {money.contest_refunded or 'none'}, {money.contest_credits} credits, {money.contest_cents} cents"
+        )
+        yield CONTEST.of(money.id, f"decided: {back or 'no'} cents, {credits_} credits; {found}")
 
 
 def _taken_in(money: Money) -> Iterator[Finding]:

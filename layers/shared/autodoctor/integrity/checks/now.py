@@ -52,6 +52,12 @@ STRANDED: Final = Check(
 HOLD_OVERLOOKED: Final = Check(
     "hold_overlooked", Section.MONEY, "a payout that may be sent despite a hold, or waits for a release without one", 9
 )
+CONTEST_UNHELD: Final = Check(
+    "contest_unheld", Section.MONEY, "a contested session's money that may be sent before the contest is decided", 9
+)
+CONTEST_WAITS: Final = Check(
+    "contest_waits", Section.MONEY, "a contest that nobody has decided for 7 days, for a person to decide"
+)
 LOSS_BEHIND: Final = Check(
     "loss_unbooked", Section.MONEY, "a refund by hand or lost dispute that the ledger does not have", 10
 )
@@ -228,6 +234,22 @@ SELECT p.session_id, format('payout %s is %s, waits for %s', p.id, p.state, p.wa
    is_held(p.id) <> (p.waits_for IS NOT DISTINCT FROM 'release' AND p.next_attempt_at IS NULL AND p.state = 'held')
    OR m.status = 'suspended'
       AND NOT EXISTS (SELECT FROM payout_holds h WHERE h.payout_id = p.id AND h.reason = 'suspended'))
+""",
+    ),
+    (
+        CONTEST_UNHELD,
+        """
+SELECT c.session_id, format('payout %s is %s', p.id, p.state)
+  FROM contests c JOIN payouts p ON p.session_id = c.session_id
+ WHERE c.outcome IS NULL AND p.state IN ('due', 'held', 'failed') AND NOT EXISTS (
+   SELECT FROM payout_holds h WHERE h.payout_id = p.id AND h.reason = 'contest' AND h.released_at IS NULL)
+""",
+    ),
+    (
+        CONTEST_WAITS,
+        """
+SELECT session_id, format('since %s', contested_at) FROM contests
+ WHERE outcome IS NULL AND contested_at < now() - interval '7 days'
 """,
     ),
     (

@@ -56,6 +56,9 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
      AND t.key ~ ('^dispute:[^:]+(:won|:(won|withdrawn|rest):[0-9]+|:lost(:[0-9]+)?'
                   || '(:(held|excess|platform|mechanic|receivable|sale|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
                   || '(:undone(:(excess|platform|mechanic|receivable))?)?)?$')
+   WHEN 'contest' THEN t.kind = 'contest' AND EXISTS (
+     SELECT FROM contests k WHERE k.session_id = t.intake_id AND k.refund_credits IS NOT NULL
+        AND t.key ~ ('^contest:' || k.session_id || ':(credits|platform|mechanic|receivable)$'))
    WHEN 'fee' THEN t.kind = 'fee' AND t.key ~ '^fee:[^:]+$'
      AND (t.intake_id IS NULL OR EXISTS (SELECT FROM checkouts c WHERE c.intake_id = t.intake_id))
    WHEN 'grant' THEN t.kind = 'credit_grant'

@@ -49,11 +49,15 @@ as kind: debit -> credit (key):
       by hand, once settled   refund: platform_revenue -> stripe for the platform's part, and for the mechanic's
                               mechanic:ID:payable -> stripe where it was not sent or was taken back,
                               else receivable: mechanic:ID:receivable -> stripe            (refund:STRIPE_ID:PART)
+      by a contest            the same, as a refund by hand once settled
       by hand, before that    as if cancelled; and once the session is settled as one that pays, the same parts go to
                               session:ID:held instead, which was short by them             (refund:STRIPE_ID:PART)
       failed in the end       correction: stripe -> session:ID:held                        (refund:STRIPE_ID:undone)
                               or, once split, to those who bore the parts
                                                                                     (refund:STRIPE_ID:undone:PART)
+    contested, by credits     contest: credits_spent -> customer:SUB:credits               (contest:SESSION:credits)
+                              and for their part of the price, to credit_sales: platform_revenue,
+                              mechanic:ID:payable, mechanic:ID:receivable                  (contest:SESSION:PART)
     pack paid back            pack_refund: credit_sales -> stripe                          (refund:STRIPE_ID)
                               credit_withdrawal: customer:SUB:credits -> credits_issued, as many as are left
                                                                                            (refund:STRIPE_ID:credits)
@@ -123,6 +127,7 @@ class TransferKind(StrEnum):
     ESCALATION = "escalation"
     TRANSFER = "transfer"
     REVERSAL = "reversal"
+    CONTEST = "contest"
     DISPUTE = "dispute"
     DISPUTE_WON = "dispute_won"
     DISPUTE_LOST = "dispute_lost"

@@ -28,7 +28,7 @@ _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "acco
 _READ: Final[LiteralString] = """
 SELECT p.session_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
        a.stripe_account_id, coalesce(a.transfers_enabled, false) AS transfers_enabled,
-       i.funding = 'card' AND p.kind <> 'escalation' AS by_card, is_held(p.id) AS has_hold,
+       i.funding = 'card' AND p.kind <> 'escalation' AS by_card, NOT may_leave(p.id) AS stays,
        ch.stripe_payment_intent_id
   FROM payouts p
   JOIN intakes i ON i.id = p.session_id
@@ -146,7 +146,7 @@ def _obstacle(
     database: Database, client: "stripe.StripeClient", payout: Row, disputes: "list[stripe.Dispute]"
 ) -> str | None:
     """The reason why the payout cannot be sent yet; None if it can."""
-    if payout["has_hold"]:
+    if payout["stays"]:
         return "release"
     account_id = payout["stripe_account_id"]
     if account_id is None:

@@ -101,7 +101,7 @@ class Unsent(ResponseModel):
     Attributes:
         failed: payouts, refunds and reversals that were given up.
         age_seconds: since when the oldest payout or refund that could be sent is owed; those that wait for a mechanic's
-            onboarding or for the end of a dispute are not counted.
+            onboarding, for the end of a dispute or for their time are not counted.
         onboarding: payouts that wait for a mechanic's onboarding.
         disputed: payouts and refunds that wait for the end of a dispute.
         balance: payouts and refunds that wait for our balance.
@@ -142,7 +142,7 @@ UPDATE stripe_jobs
        keyed_at = coalesce(keyed_at, clock_timestamp()), asked_at = coalesce(asked_at, clock_timestamp()),
        asked_cents = coalesce(asked_cents, %(cents)s)
  WHERE id = %(id)s AND job = %(job)s AND state = 'sending' AND lease_id = %(lease_id)s
-   AND NOT (job = 'payout' AND is_held(id))
+   AND NOT (job = 'payout' AND NOT may_leave(id))
 RETURNING idempotency_key, asked_cents
 """
 
@@ -186,7 +186,7 @@ _UNSENT: Final[LiteralString] = """
 SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (
          WHERE job <> 'reversal' AND state IN ('due', 'sending')
-           AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute'))), 0)::bigint AS age_seconds,
+           AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute', 'time'))), 0)::bigint AS age_seconds,
        count(*) FILTER (WHERE state = 'due' AND waits_for = 'onboarding') AS onboarding,
        count(*) FILTER (WHERE waits_for = 'dispute') AS disputed,
        count(*) FILTER (WHERE state = 'due' AND waits_for = 'balance') AS balance,

@@ -1,0 +1,102 @@
+"""A customer contests a session, its mechanic answers, an admin reads both beside the talk and decides."""
+
+import re
+from uuid import UUID
+
+import pytest
+from playwright.sync_api import expect
+
+from autodoctor.payments.settlement import settle
+from localcloud.identity.roster import ROSTER
+from support.account import Account
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
+from support.browser.window import Camera, Windows
+from support.money.purchases import buy, give
+from support.world import Mechanic
+
+CORA, MIA = (next(each for each in ROSTER if each.key == key) for key in ("customer1", "mechanic1"))
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    return console_settings()
+
+
+def talked(account: Account) -> UUID:
+    """A session of the roster's people, paid with credits, completed and settled."""
+    world, customer = account.world, CORA.sub
+    assert MIA.row_id is not None
+    mechanic = Mechanic(MIA.row_id, MIA.sub)
+    give(world, customer, 3)
+    created = buy(world, customer, "standard", concern="It squeals when I brake.")
+    world.accept(mechanic, created)
+    world.meet(created.session_id, customer, mechanic)
+    world.let_time_pass(90)
+    world.end(customer, created.session_id)
+    settle(world.app, created.session_id)
+    return created.session_id
+
+
+def test_a_contest_from_both_sides_and_its_decision(account: Account, windows: Windows, camera: Camera) -> None:
+    session = talked(account)
+    customer = signed_in(account, windows.open(phone=True), CORA.name)
+    customer.goto(f"{account.cloud.api_url}/console/video/{session}")
+    customer.get_by_text("Something was wrong with it").click()
+    customer.get_by_role("button", name="Contest this session").click()
+    expect(customer.get_by_label("What was wrong?")).to_be_focused()
+    customer.get_by_label("What was wrong?").select_option("It did not help")
+    customer.get_by_label("Tell us more").fill("It squeals as before.")
+    camera.take(customer, "contesting")
+    customer.get_by_role("button", name="Contest this session").click()
+    expect(customer.get_by_role("heading", name="You contest this session")).to_be_visible()
+
+    mechanic = signed_in(account, windows.open(), MIA.name)
+    mechanic.goto(f"{account.cloud.api_url}/console/video/{session}")
+    expect(mechanic.get_by_text("It squeals as before.")).to_be_visible()
+    mechanic.get_by_label("Your side of it, once").fill("I told you to change the pads.")
+    camera.take(mechanic, "answering")
+    mechanic.get_by_role("button", name="Send my answer").click()
+    expect(mechanic.get_by_role("heading", name="Your answer")).to_be_visible()
+
+    admin = signed_in(account, windows.open(), "Ada Adler")
+    admin.get_by_role("link", name="Cases").click()
+    expect(admin.get_by_role("cell", name="Contested answered")).to_be_visible()
+    camera.take(admin, "what waits")
+    admin.locator("td a").first.click()
+    expect(admin.get_by_role("heading", name="Transcript")).to_be_visible()
+    expect(admin.get_by_text("I told you to change the pads.")).to_be_visible()
+    admin.get_by_label("Decision").select_option("Part of it goes back")
+    admin.get_by_label("Credits that go back").fill("1")
+    admin.get_by_label("The reason, which both read").fill("The talk was cut short.")
+    camera.take(admin, "deciding")
+    admin.get_by_role("button", name="Decide").click()
+    admin.get_by_role("dialog").get_by_role("button", name="Decide").click()
+    expect(admin.get_by_role("heading", name=re.compile("Decided .*: part"))).to_be_visible()
+    camera.take(admin, "decided")
+    customer.reload()
+    expect(customer.get_by_text("You get 1 credit of the price back.")).to_be_visible()
+    camera.take(customer, "told")
+
+
+def test_a_held_session_is_decided_on_the_same_page(account: Account, windows: Windows, camera: Camera) -> None:
+    world, session = account.world, talked(account)
+    with world.without_triggers() as superuser:
+        superuser.execute("DELETE FROM payouts WHERE session_id = %s", [session])
+        superuser.execute("DELETE FROM ledger_transfer WHERE intake_id = %s AND kind <> 'credit_hold'", [session])
+        superuser.execute("DELETE FROM settlements WHERE session_id = %s", [session])
+        superuser.execute(
+            "INSERT INTO settlement_holds (session_id, demanded, facts) VALUES (%s, 'cancelled',"
+            ' \'{"status": "completed", "reason": "billable", "togetherSeconds": 90, "demandedReason": "too_short",'
+            ' "demandedTogetherSeconds": 1}\')',
+            [session],
+        )
+    admin = signed_in(account, windows.open(dark=True), "Ada Adler")
+    admin.goto(f"{account.cloud.api_url}/console/admin.html#case?id={session}")
+    admin.reload()
+    expect(admin.get_by_role("heading", name="Evidence that came late")).to_be_visible()
+    camera.take(admin, "held")
+    admin.get_by_role("button", name="Give it back").click()
+    admin.get_by_label("The reason, for whoever asks later").fill("The socket was silent.")
+    admin.get_by_role("dialog").get_by_role("button", name="Decide").click()
+    expect(admin.get_by_role("heading", name=re.compile("Decided .*: refund"))).to_be_visible()

@@ -175,6 +175,20 @@ class MechanicEvent(_Event):
     available: bool
 
 
+class AwayEvent(_Event):
+    """A mechanic let offers lapse, and is not available any more.
+
+    Attributes:
+        session_id: the session whose offer was the last one.
+        missed: how many, one after the other.
+    """
+
+    type: Literal["mechanic.set_away"]
+    mechanic_id: UUID
+    session_id: UUID
+    missed: int
+
+
 class QuoteEvent(_Event):
     """A quote was requested, given, changed or decided.
 
@@ -276,6 +290,7 @@ type Event = (
     | PaymentEvent
     | ReceiptEvent
     | MechanicEvent
+    | AwayEvent
     | QuoteEvent
     | MessageEvent
     | ReplyEvent
@@ -289,6 +304,7 @@ MODELS: Final = (
     PaymentEvent,
     ReceiptEvent,
     MechanicEvent,
+    AwayEvent,
     QuoteEvent,
     MessageEvent,
     ReplyEvent,

@@ -1281,6 +1281,40 @@ $$;
 
 COMMENT ON FUNCTION public.count_against(limited text, by_user uuid) IS 'Counts one use by this user against a limit; true, or raises AD007 with the limit as its constraint and the seconds to wait as its detail. What is rolled back was not counted: call it in the statement that it limits, where that is about to act, before it locks anything else.';
 
+CREATE FUNCTION public.count_missed_offers() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  missed integer;
+BEGIN
+  IF NEW.status IN ('accepted', 'declined') THEN
+    DELETE FROM missed_offers WHERE mechanic_id = OLD.mechanic_id;
+    RETURN NULL;
+  ELSIF NEW.status <> 'expired' OR OLD.offer_expires_at > clock_timestamp() THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO missed_offers AS x (mechanic_id, in_a_row, missed_at) VALUES (OLD.mechanic_id, 1, clock_timestamp())
+  ON CONFLICT (mechanic_id) DO UPDATE SET in_a_row = x.in_a_row + 1, missed_at = excluded.missed_at
+  RETURNING in_a_row INTO STRICT missed;
+  IF missed >= missed_offers_most() THEN
+    UPDATE mechanics m SET available_until = NULL
+     WHERE m.id = (SELECT l.id FROM mechanics l WHERE l.id = OLD.mechanic_id AND l.status = 'active'
+                      AND is_available(l.id, l.available_until)
+                      FOR NO KEY UPDATE SKIP LOCKED);
+    IF FOUND THEN
+      DELETE FROM missed_offers WHERE mechanic_id = OLD.mechanic_id;
+      PERFORM emit_event('mechanic.set_away', jsonb_build_object(
+                           'mechanicId', OLD.mechanic_id, 'sessionId', OLD.session_id, 'missed', missed),
+                         OLD.mechanic_id);
+    END IF;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.count_missed_offers() IS 'Counts the offers that a mechanic lets lapse one after the other; after missed_offers_most() of them the mechanic is set away, and told.';
+
 CREATE FUNCTION public.credit_balance_follows() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2600,6 +2634,14 @@ CREATE FUNCTION public.min_messages_each() RETURNS integer
 $$;
 
 COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
+
+CREATE FUNCTION public.missed_offers_most() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'missed_offers_most'), 3)
+$$;
+
+COMMENT ON FUNCTION public.missed_offers_most() IS 'How many offers in a row a mechanic may let lapse before they are set away: the settings table, then 3.';
 
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
@@ -5950,6 +5992,19 @@ CREATE VIEW public.metric_no_show AS
 
 COMMENT ON VIEW public.metric_no_show IS 'The percentage that never started among the sessions with a mechanic that ended in each hour.';
 
+CREATE TABLE public.missed_offers (
+    mechanic_id uuid NOT NULL,
+    in_a_row integer NOT NULL,
+    missed_at timestamp with time zone NOT NULL,
+    CONSTRAINT missed_offers_in_a_row_check CHECK ((in_a_row > 0))
+);
+
+COMMENT ON TABLE public.missed_offers IS 'Mechanics who let their last offers lapse; accepting or declining one begins anew. Written by trigger only.';
+
+COMMENT ON COLUMN public.missed_offers.in_a_row IS 'How many, one after the other.';
+
+COMMENT ON COLUMN public.missed_offers.missed_at IS 'When the last of them lapsed.';
+
 CREATE TABLE public.notification_locales (
     user_id uuid NOT NULL,
     locale text NOT NULL,
@@ -6893,6 +6948,9 @@ ALTER TABLE ONLY public.mechanics
 ALTER TABLE ONLY public.mechanics
     ADD CONSTRAINT mechanics_user_id_key UNIQUE (user_id);
 
+ALTER TABLE ONLY public.missed_offers
+    ADD CONSTRAINT missed_offers_pkey PRIMARY KEY (mechanic_id);
+
 ALTER TABLE ONLY public.notification_locales
     ADD CONSTRAINT notification_locales_pkey PRIMARY KEY (user_id);
 
@@ -7288,6 +7346,8 @@ CREATE TRIGGER notes_confirmed AFTER INSERT ON public.session_notes FOR EACH ROW
 
 CREATE TRIGGER notes_confirmed_later AFTER UPDATE OF confirmed_at ON public.session_notes FOR EACH ROW WHEN (((old.confirmed_at IS NULL) AND (new.confirmed_at IS NOT NULL))) EXECUTE FUNCTION public.notes_confirmed();
 
+CREATE TRIGGER offers_are_counted AFTER UPDATE OF status ON public.session_assignments FOR EACH ROW WHEN (((old.status = 'offered'::text) AND (new.status <> 'offered'::text))) EXECUTE FUNCTION public.count_missed_offers();
+
 CREATE TRIGGER open_next_assignment AFTER UPDATE ON public.session_assignments FOR EACH ROW WHEN (((old.status <> new.status) AND (new.status = ANY (ARRAY['declined'::text, 'expired'::text])))) EXECUTE FUNCTION public.open_next_assignment();
 
 CREATE CONSTRAINT TRIGGER participants_consistent AFTER DELETE OR UPDATE ON public.session_participants DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION public.participants_consistent();
@@ -7424,6 +7484,9 @@ ALTER TABLE ONLY public.mechanic_accounts
 
 ALTER TABLE ONLY public.mechanics
     ADD CONSTRAINT mechanics_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.missed_offers
+    ADD CONSTRAINT missed_offers_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.checkouts(id);
@@ -8143,6 +8206,8 @@ GRANT SELECT ON TABLE public.metric_completion TO autodoctor_app;
 GRANT SELECT ON TABLE public.metric_duration TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.metric_no_show TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.missed_offers TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.notification_locales TO autodoctor_app;
 

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FIRST_REPLY_LATE = "first_reply_late"
     BACK_IN_QUEUE = "back_in_queue"
     SESSION_TAKEN_BACK = "session_taken_back"
+    SET_AWAY = "set_away"
     SESSION_COMPLETED = "session_completed"
     SESSION_CANCELLED = "session_cancelled"
     SESSION_CLOSED = "session_closed"
@@ -86,6 +87,7 @@ class Facts(ResponseModel):
         earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
         bought: what a payment was for: session or credits.
         confirm_url: the link that confirms an address.
+        missed: how many offers a mechanic let lapse, one after the other.
         urgent: whether the customer calls it urgent.
         pays_cents: what a completed session pays its mechanic, in cents of the currency.
         from_customer: whether it is the customer who wrote.
@@ -133,6 +135,7 @@ class Facts(ResponseModel):
     workshop: str | None = None
     quote_id: UUID | None = None
     confirm_url: str | None = None
+    missed: int | None = None
     urgent: bool | None = None
     pays_cents: int | None = None
     from_customer: bool | None = None
@@ -147,6 +150,7 @@ _KEPT: Final[dict[Kind, set[str]]] = {
     Kind.FIRST_REPLY_LATE: {"mechanic_id"},
     Kind.BACK_IN_QUEUE: {"mechanic_id", "released_by"},
     Kind.SESSION_TAKEN_BACK: {"session_type", "taken_by"},
+    Kind.SET_AWAY: {"missed"},
     Kind.SESSION_COMPLETED: {"session_type", "mechanic_id", "duration_seconds"},
     Kind.SESSION_CANCELLED: {"reason", "absent", "funding", "price_cents", "currency", "credits"},
     Kind.SESSION_CLOSED: {"session_type"},
@@ -170,6 +174,7 @@ _CAUSED_BY: Final = {
     "session.waiting": Kind.MECHANIC_ASSIGNED,
     "session.expired": Kind.SESSION_CANCELLED,
     "reply.late": Kind.FIRST_REPLY_LATE,
+    "mechanic.set_away": Kind.SET_AWAY,
     "summary.ready": Kind.SESSION_COMPLETED,
     "notes.added": Kind.NOTES_ADDED,
     "payout.sent": Kind.PAYOUT_SENT,

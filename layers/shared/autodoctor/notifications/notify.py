@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 
 from autodoctor.db import Database
 from autodoctor.events.model import (
+    AwayEvent,
     ContestEvent,
     Event,
     NotesEvent,
@@ -57,7 +58,17 @@ MOST_A_DAY: Final = 3
 _ASKS: Final = Kind.REQUEST_RECEIVED
 """In place of this mail an unconfirmed address gets the confirmation."""
 
-type _Event = SessionEvent | PayoutEvent | PaymentEvent | ReceiptEvent | QuoteEvent | ReplyEvent | NotesEvent | ContestEvent
+type _Event = (
+    SessionEvent
+    | AwayEvent
+    | PayoutEvent
+    | PaymentEvent
+    | ReceiptEvent
+    | QuoteEvent
+    | ReplyEvent
+    | NotesEvent
+    | ContestEvent
+)
 
 # The in-app entry and the claim on the mail. A fresh claim of another run gives no row; an old one counts as unknown.
 # Concurrent claims do not see each other, so the limit of confirmations may be exceeded by as many as run at once.
@@ -141,7 +152,9 @@ def notify(database: Database, sender: Sender, event: Event) -> None:
     kind = kind_of(event)
     if kind is None:
         return
-    if isinstance(event, PayoutEvent):
+    if isinstance(event, AwayEvent):
+        _notify_one(database, sender, kind, event, holder_of(database, kind, event))
+    elif isinstance(event, PayoutEvent):
         _notify_one(database, sender, kind, event, mechanic_of(database, kind, event))
     elif isinstance(event, PaymentEvent):
         _notify_one(database, sender, kind, event, payer_of(database, kind, event))

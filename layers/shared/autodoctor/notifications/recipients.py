@@ -8,6 +8,7 @@ from uuid import UUID
 
 from autodoctor.db import Database, Row
 from autodoctor.events.model import (
+    AwayEvent,
     ContestEvent,
     NotesEvent,
     PaymentEvent,
@@ -265,8 +266,8 @@ def transcript_of(database: Database, session_id: UUID) -> tuple[tuple[Transcrip
     return tuple(reversed(newest)), len(newest) < len(rows)
 
 
-def holder_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
-    """The mechanic who held a session until this event.
+def holder_of(database: Database, kind: Kind, event: SessionEvent | AwayEvent) -> Recipient:
+    """The mechanic who held a session until this event, or was asked for.
 
     Raises:
         NobodyConcerned: there is no such mechanic or session.
@@ -278,7 +279,8 @@ def holder_of(database: Database, kind: Kind, event: SessionEvent) -> Recipient:
         name=row["name"],
         session_type=row["session_type"],
         explanation=row["explanation"],
-        taken_by=event.actor if kind is Kind.SESSION_TAKEN_BACK else None,
+        taken_by=event.actor if kind is Kind.SESSION_TAKEN_BACK and isinstance(event, SessionEvent) else None,
+        missed=event.missed if isinstance(event, AwayEvent) else None,
     )
     return _recipient(row, facts)
 

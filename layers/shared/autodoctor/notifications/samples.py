@@ -60,6 +60,7 @@ _OWN: Final[dict[Kind, dict[str, object]]] = {
     Kind.MECHANIC_ASSIGNED: {},
     Kind.FIRST_REPLY_LATE: {},
     Kind.BACK_IN_QUEUE: {"released_by": "system"},
+    Kind.SET_AWAY: {"name": "Mia Moreno", "missed": 3},
     Kind.SESSION_TAKEN_BACK: {"name": "Mia Moreno", "taken_by": "system"},
     Kind.SESSION_COMPLETED: {
         **_ENDED,

@@ -53,6 +53,8 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
     """Phrases made of the facts, to be put into a message; a missing fact has none."""
     words = catalogue(locale)
     found = {name: value for name in ("name", "mechanic", "vehicle") if (value := getattr(facts, name)) is not None}
+    if facts.missed is not None:
+        found["missed"] = str(facts.missed)
     if facts.session_type is not None:
         found["session_type"] = words[f"session_type.{facts.session_type}"]
     if facts.duration_seconds is not None:

@@ -76,3 +76,56 @@ CREATE FUNCTION pays_mechanic(asked intakes) RETURNS integer LANGUAGE sql IMMUTA
 $$;
 COMMENT ON FUNCTION pays_mechanic(intakes) IS
   'What the session, once completed, pays the mechanic who held it, in cents of its currency.';
+
+-- Who is asked by name again and again and does not answer keeps customers waiting two minutes each time.
+CREATE TABLE missed_offers (
+  mechanic_id  uuid PRIMARY KEY REFERENCES mechanics (id),
+  in_a_row     integer NOT NULL CHECK (in_a_row > 0),
+  missed_at    timestamptz NOT NULL
+);
+COMMENT ON TABLE missed_offers IS
+  'Mechanics who let their last offers lapse; accepting or declining one begins anew. Written by trigger only.';
+COMMENT ON COLUMN missed_offers.in_a_row IS 'How many, one after the other.';
+COMMENT ON COLUMN missed_offers.missed_at IS 'When the last of them lapsed.';
+GRANT SELECT ON missed_offers TO autodoctor_app;
+
+CREATE FUNCTION missed_offers_most() RETURNS integer LANGUAGE sql STABLE PARALLEL SAFE AS $$
+  SELECT coalesce((SELECT value::integer FROM settings WHERE key = 'missed_offers_most'), 3)
+$$;
+COMMENT ON FUNCTION missed_offers_most() IS
+  'How many offers in a row a mechanic may let lapse before they are set away: the settings table, then 3.';
+
+-- The mechanic's row is not waited for: a suspension locks it first, and sessions then.
+CREATE FUNCTION count_missed_offers() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  missed integer;
+BEGIN
+  IF NEW.status IN ('accepted', 'declined') THEN
+    DELETE FROM missed_offers WHERE mechanic_id = OLD.mechanic_id;
+    RETURN NULL;
+  ELSIF NEW.status <> 'expired' OR OLD.offer_expires_at > clock_timestamp() THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO missed_offers AS x (mechanic_id, in_a_row, missed_at) VALUES (OLD.mechanic_id, 1, clock_timestamp())
+  ON CONFLICT (mechanic_id) DO UPDATE SET in_a_row = x.in_a_row + 1, missed_at = excluded.missed_at
+  RETURNING in_a_row INTO STRICT missed;
+  IF missed >= missed_offers_most() THEN
+    UPDATE mechanics m SET available_until = NULL
+     WHERE m.id = (SELECT l.id FROM mechanics l WHERE l.id = OLD.mechanic_id AND l.status = 'active'
+                      AND is_available(l.id, l.available_until)
+                      FOR NO KEY UPDATE SKIP LOCKED);
+    IF FOUND THEN
+      DELETE FROM missed_offers WHERE mechanic_id = OLD.mechanic_id;
+      PERFORM emit_event('mechanic.set_away', jsonb_build_object(
+                           'mechanicId', OLD.mechanic_id, 'sessionId', OLD.session_id, 'missed', missed),
+                         OLD.mechanic_id);
+    END IF;
+  END IF;
+  RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION count_missed_offers() IS
+  'Counts the offers that a mechanic lets lapse one after the other; after missed_offers_most() of them the mechanic is set away, and told.';
+CREATE TRIGGER offers_are_counted AFTER UPDATE OF status ON session_assignments FOR EACH ROW
+  WHEN (OLD.status = 'offered' AND NEW.status <> 'offered') EXECUTE FUNCTION count_missed_offers();

@@ -12,7 +12,7 @@ const CONCERNS = {
     ...["confirm_address", "request_received", "mechanic_assigned", "first_reply_late", "back_in_queue", "session_completed", "notes_added"],
     ...["session_cancelled", "payment_received", "credits_bought", "refund_sent", "payment_failed", "payment_unfulfillable", "refund_failed", "quote_given"],
   ],
-  mechanics: ["session_taken_back", "session_closed", "payout_sent", "payout_failed", "quote_requested", "quote_approved", "contest_opened", "request_waiting", "request_offered"],
+  mechanics: ["set_away", "session_taken_back", "session_closed", "payout_sent", "payout_failed", "quote_requested", "quote_approved", "contest_opened", "request_waiting", "request_offered"],
 };
 const WORDS = {
   request_received: "We have your request",
@@ -20,6 +20,7 @@ const WORDS = {
   first_reply_late: "Your mechanic has not answered",
   back_in_queue: "We look for another mechanic",
   session_taken_back: "A session went back to the queue",
+  set_away: "You missed requests and were set away",
   session_completed: "Your session's summary",
   session_cancelled: "Your session was cancelled",
   session_closed: "An operator ended your session",

@@ -131,7 +131,6 @@ FUNCTIONS: Final = {
     "close_presence": _BY_TRIGGER,
     "conclude_session": "ends a session with the verdict that its evidence gives",
     "contest_holds": "releases what decided contests hold; a trigger refuses it for others",
-    "count_missed_offers": _BY_TRIGGER,
     "count_against": "uses up a user's limit: a thief can make others wait, for as long as a limit lasts",
     "emit_event": "puts an event into the outbox; consumers look up what it is about, and pay by the database alone",
     "end_abandoned_sessions": _SWEEP,

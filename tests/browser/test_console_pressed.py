@@ -13,6 +13,10 @@ from support.browser.console import at_stage, console_settings, signed_in
 from support.browser.window import Windows
 
 SESSION = re.compile(r"/api/sessions/[0-9a-f-]{36}$")
+POINTER = """(element, types) => {
+  const event = (type) => new PointerEvent(type, { bubbles: true, isPrimary: true, button: 0 });
+  for (const type of types) element.dispatchEvent(event(type));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +46,11 @@ def ends(session: Response) -> bool:
     return bool(SESSION.search(session.url)) and session.json()["endedAt"] is not None
 
 
+def its_end_is_shown(page: Page) -> None:
+    """Wait until the page says how the session ended; whether it counts depends on how long these tests took."""
+    expect(page.get_by_text("Ended by", exact=True)).to_be_visible()
+
+
 def test_a_link_that_is_pressed_while_news_come_is_followed(account: Account, windows: Windows) -> None:
     mechanic, customer = together(account, windows)
     press(mechanic, mechanic.get_by_role("link", name="Queue"))
@@ -57,9 +66,22 @@ def test_what_came_while_something_was_pressed_is_shown_when_it_is_let_go(accoun
     press(mechanic, talking)
     with mechanic.expect_response(ends):
         ended_by(customer)
+    at_stage(mechanic, "over")
     expect(talking).to_be_visible()
     mechanic.mouse.up()
-    expect(mechanic.get_by_role("heading", name="You helped")).to_be_visible()
+    its_end_is_shown(mechanic)
+
+
+def test_a_press_right_after_another_counts_as_well(account: Account, windows: Windows) -> None:
+    """What the page does once the first is over comes when the second has begun."""
+    mechanic, customer = together(account, windows)
+    talking = mechanic.get_by_role("heading", name="Helping")
+    talking.evaluate(POINTER, ["pointerdown", "pointerup", "pointerdown"])
+    ended_by(customer)
+    at_stage(mechanic, "over")
+    expect(talking).to_be_visible()
+    talking.evaluate(POINTER, ["pointerup"])
+    its_end_is_shown(mechanic)
 
 
 def test_an_answer_that_was_overtaken_is_not_shown(account: Account, windows: Windows) -> None:

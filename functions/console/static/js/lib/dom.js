@@ -20,15 +20,17 @@ export function el(name, attributes = {}, ...children) {
   return element;
 }
 
-let pressed = null; // the element under a pressed pointer: replaced before the release, it would lose its click
+let pressed = null; // the press that lasts, with what it is on: replaced before the release, that would lose its click
 const postponed = new Map(); // postponed replacements, by the element to be filled
 
-addEventListener("pointerdown", ({ isPrimary, button, target }) => (pressed = isPrimary && button === 0 ? target : null), true);
+addEventListener("pointerdown", ({ isPrimary, button, target }) => (pressed = isPrimary && button === 0 ? { target } : null), true);
 for (const end of ["pointerup", "pointercancel"]) addEventListener(end, letGo, true);
 addEventListener("blur", letGo); // of the window
 
 function letGo() {
+  const released = pressed;
   setTimeout(() => {
+    if (pressed !== released) return; // pressed again meanwhile: the end of that press does it
     pressed = null;
     const left = [...postponed.values()];
     postponed.clear();
@@ -42,7 +44,7 @@ function letGo() {
  * @returns {Promise<void>} resolved when done or superseded: a call waits while a pointer is pressed on the element
  */
 export function fill(element, ...children) {
-  if (!pressed || !element.contains(pressed)) return Promise.resolve(replace(element, children));
+  if (!pressed || !element.contains(pressed.target)) return Promise.resolve(replace(element, children));
   return new Promise((resolve) => {
     postponed.get(element)?.(false);
     postponed.set(element, (really) => resolve(really && replace(element, children)));

@@ -23,6 +23,7 @@ export class Link extends EventTarget {
   #asked = false; // to be bound, by the present connection
   #typedAt = 0;
   #marked = 0; // the highest `seq` that this page has marked as read
+  #looked = 0;
   #marking = null;
 
   /** Events: `loaded` (the newest page has been read), `outside` (a new connection, not bound yet), `typing` (the other is). */
@@ -81,10 +82,11 @@ export class Link extends EventTarget {
   /** The reader has seen everything up to the newest message at hand. */
   seen() {
     const { last, read } = this.#room;
+    this.#looked = last; // what comes before the mark is sent may come while nobody looks
     if (last <= Math.max(this.#marked, read[this.#mine]) || this.#marking) return;
     this.#marking = setTimeout(async () => {
       this.#marking = null;
-      const seq = this.#room.last;
+      const seq = this.#looked;
       try {
         await post(`${this.#path}/read`, { seq });
         this.#marked = seq;

@@ -28,6 +28,7 @@ site = StaticFiles(
         connects_to=required("CONSOLE_CONNECTS_TO"),
         pictures_from=required("CONSOLE_PICTURES_FROM"),
     ),
+    calls="session.html",
 )
 router = Router(static=True)
 

@@ -14,16 +14,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from support.account_settings import AccountSettings
 from support.browser.site import running_site
-from support.browser.window import PATIENCE_MS, SCREENSHOTS, Camera, Troubles, Windows
+from support.browser.window import PATIENCE_MS, QUIET, SCREENSHOTS, Camera, Troubles, Windows
 
 ROOT = Path(__file__).parents[2]
 INSTALL_SECONDS = 600
-
-# Nothing but what a test opens: no updates, no look-ups of Google's, no proxy, and no shared memory of a container's.
-QUIET = [
-    *("--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -17,7 +17,8 @@ def site(tmp_path: Path) -> StaticFiles:
         connects_to="wss://feed.example/live https://issuer.example/pool",
         pictures_from="https://files.example",
     )
-    return StaticFiles(tmp_path, {}, places)
+    (tmp_path / "talk.html").write_text("<!doctype html><title>A call</title>", encoding="utf-8")
+    return StaticFiles(tmp_path, {"video": "talk.html"}, places, calls="talk.html")
 
 
 def status(site: StaticFiles, known: str | None) -> int | None:
@@ -58,3 +59,11 @@ def test_the_page_reaches_its_own_places_and_no_other(site: StaticFiles) -> None
 
 def test_a_file_that_is_not_there_is_not_there_whatever_is_known(site: StaticFiles) -> None:
     assert site.file("other.html", "*") is None
+
+
+def test_camera_and_microphone_are_for_the_page_of_calls_alone(site: StaticFiles) -> None:
+    page, talk = site.file("page.html", None), site.file("video/0123", None)
+    assert page is not None
+    assert talk is not None
+    assert page.headers["Permissions-Policy"] == "camera=(), geolocation=(), microphone=()"
+    assert talk.headers["Permissions-Policy"] == "camera=(self), geolocation=(), microphone=(self)"

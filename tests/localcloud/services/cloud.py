@@ -59,6 +59,7 @@ from localcloud.stripe.http.service import StripeService
 from localcloud.stripe.pages.control import StripeControl
 
 _DEFAULT_CLIENT = "autodoctor-local"
+MEDIUM = "CONSOLE_MEDIUM"
 STRIPE_SECRET = "STRIPE_SECRET_ARN"  # noqa: S105 - the name of a variable
 
 
@@ -187,6 +188,8 @@ class Cloud:
                 launches[name] = launches[name].with_services(stripe)
             if VAPID_SECRET in spec.environment:
                 launches[name] = launches[name].with_services(push.environment(spec.environment))
+            if MEDIUM in spec.environment:  # Chime's own client cannot talk to the media server here
+                launches[name] = launches[name].with_services({MEDIUM: "local"})
         return {
             name: FunctionPool(spec, launches[name], settings.max_processes, self._traces)
             for name, spec in self.stack.functions.items()

@@ -49,10 +49,14 @@ def accepted(mechanic: Page, concern: str = "It squeals when I brake.") -> None:
     mechanic.wait_for_url(re.compile("/console/(chat|video)/"))
 
 
-def met(account: Account, windows: Windows, *, phone: bool = False) -> Meeting:
-    """Both on the page of a session that is live, the customer perhaps with a phone."""
-    mechanic = signed_in(account, windows.open(), MECHANIC)
-    customer = windows.open(phone=phone)
+def met(account: Account, windows: Windows, *, phone: bool = False, others: Windows | None = None) -> Meeting:
+    """Both on the page of a session that is live, the customer perhaps with a phone.
+
+    With `others`, a second browser, the mechanic is there, and both may use camera and microphone.
+    """
+    devices = others is not None
+    mechanic = signed_in(account, (others or windows).open(devices=devices), MECHANIC)
+    customer = windows.open(phone=phone, devices=devices)
     session_id = asked(account, customer)
     accepted(mechanic)
     for page in (customer, mechanic):

@@ -1,6 +1,9 @@
 """A test's view of a page: its window, the errors in it, and screenshots that are kept."""
 
+import os
 import re
+import signal
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +11,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
 
 SCREENSHOTS = Path(__file__).parents[3] / ".screenshots"
 """Ignored by git; a run replaces the pictures of the tests that it runs."""
+
+# Nothing but what a test opens: no updates, no look-ups of Google's, no proxy, and no shared memory of a container's.
+QUIET = [
+    *("--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run", "--no-proxy-server"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 PATIENCE_MS = 45_000
 """The longest that a test waits for a page, on a machine that does other things too.
@@ -83,14 +92,16 @@ class Windows:
         browser: where they open.
         troubles: of all of them.
         camera: for pictures of them.
+        mark: an argument of the browser's that no other process has.
     """
 
     browser: Browser
     troubles: Troubles
     camera: Camera
+    mark: str = ""
 
-    def open(self, *, phone: bool = False, dark: bool = False) -> Page:
-        """Open an empty one, as large as a laptop's or a phone's."""
+    def open(self, *, phone: bool = False, dark: bool = False, devices: bool = False) -> Page:
+        """Open an empty one, as large as a laptop's or a phone's; with `devices` it may use camera and microphone."""
         context = self.browser.new_context(
             viewport={"width": 390, "height": 844} if phone else {"width": 1280, "height": 800},
             device_scale_factor=2 if phone else 1,
@@ -100,6 +111,7 @@ class Windows:
             reduced_motion="reduce",
             locale="en-US",
             timezone_id="UTC",
+            permissions=["camera", "microphone"] if devices else [],
         )
         context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
@@ -113,3 +125,9 @@ class Windows:
                 if page.url != "about:blank":
                     self.camera.take(page, "at the end")
             context.close()
+
+    def kill(self) -> None:
+        """Kill the browser, which is marked, as when the power fails."""
+        found = subprocess.run(["pgrep", "-f", "--", self.mark], capture_output=True, text=True, check=True)
+        for process in found.stdout.split():
+            os.kill(int(process), signal.SIGKILL)

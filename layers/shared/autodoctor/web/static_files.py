@@ -53,17 +53,19 @@ class StaticFiles:
         pages: the file that answers an address without a file of its own, by the address's first segment; mails and
             Stripe lead to such addresses.
         places: what it needs to know of the rest of the deployment.
+        calls: the only page that may use camera and microphone.
     """
 
-    def __init__(self, folder: Path, pages: Mapping[str, str], places: Places) -> None:
+    def __init__(self, folder: Path, pages: Mapping[str, str], places: Places, calls: str) -> None:
         self._files = _read(folder)
         self._pages = pages
+        self._calls = calls
         self._config = json.dumps({"issuer": places.issuer, "clientId": places.client_id, "medium": places.medium})
         self._headers = {
             "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
             "Content-Security-Policy": _policy(places.connects_to, places.pictures_from),
             "Cross-Origin-Opener-Policy": "same-origin",
-            "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+            "Permissions-Policy": _permissions("()"),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
@@ -82,6 +84,8 @@ class StaticFiles:
             return None
         etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
         headers = {**self._headers, "ETag": etag}
+        if name == self._calls:
+            headers["Permissions-Policy"] = _permissions("(self)")
         if name.startswith("banner/"):
             headers["Access-Control-Allow-Origin"] = "*"  # the banner is made for other sites' pages
             headers["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -106,6 +110,10 @@ def _has(known: str, etag: str) -> bool:
 
 def _type(name: str) -> str:
     return _TYPES.get(Path(name).suffix, "application/json")
+
+
+def _permissions(devices: str) -> str:
+    return f"camera={devices}, geolocation=(), microphone={devices}"
 
 
 def _policy(connects_to: str, pictures_from: str) -> str:

@@ -9,15 +9,27 @@ const FRESH_SECONDS = 60;
 const HOME = new URL("/console/index.html", location.origin).href;
 
 let issuer = null;
+let configuration = null; // the promise of it
 let leaving = false;
+
+/** The console's configuration: {issuer, clientId, medium}. */
+export function config() {
+  configuration ??= fetch("/console/config.json")
+    .then((answer) => answer.json())
+    .catch((error) => {
+      configuration = null; // asked again the next time
+      throw error;
+    });
+  return configuration;
+}
 
 /** The console's configuration and the issuer's endpoints. */
 async function discovered() {
   if (!issuer) {
-    const config = await (await fetch("/console/config.json")).json();
-    const found = await fetch(`${config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
+    const known = await config();
+    const found = await fetch(`${known.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
     if (!found.ok) throw new Error("The sign-in service does not answer.");
-    issuer = { ...config, ...(await found.json()) };
+    issuer = { ...known, ...(await found.json()) };
   }
   return issuer;
 }

@@ -1,5 +1,6 @@
 /** The session's page, for its customer and its mechanic: waiting, connecting, talking and the outcome are one page. */
 
+import { Call } from "../call/call.js";
 import { get, post } from "../lib/api.js";
 import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
 import { announce, el, every, fill, ready } from "../lib/dom.js";
@@ -40,6 +41,7 @@ const parts = { stage: el("section.stage", { "aria-label": "Session" }), side: e
 let feed;
 let talk;
 let notes;
+let calling;
 let shown = null; // the session as it was answered last
 let quotes = [];
 let contest = null; // of a session that is over
@@ -78,6 +80,7 @@ async function show() {
   document.body.dataset.stage = name;
   if (!main.contains(front)) build();
   talk.show(shown, name);
+  calling.show(shown, name, isMechanic);
   notes.show(shown);
   if (name === "over" && notes.element.nextSibling !== talk.element) talk.element.before(notes.element);
   await Promise.all([
@@ -104,7 +107,7 @@ function build() {
     toggle.textContent = open ? "Back to the talk" : "Details";
   });
   document.getElementById("sign-out").before(toggle);
-  front.append(strip(feed), parts.stage, talk.element);
+  front.append(strip(feed), parts.stage, ...(isParty ? [calling.element] : []), talk.element);
   aside.append(notes.element, parts.side);
   main.replaceChildren(front, aside);
 }
@@ -189,6 +192,7 @@ function start() {
   feed = new Feed({ keepAliveSeconds: KEEP_ALIVE_SECONDS });
   notes = new Notes(SESSION, kept("notes"));
   talk = new Talk({ sessionId: SESSION, feed, mine: isMechanic ? "mechanic" : "customer", isParty, kept, refresh });
+  calling = new Call({ sessionId: SESSION, take: (files) => talk.take(files), kept: kept("calling") });
   for (const event of ["present", "unread"]) talk.addEventListener(event, () => shown && show());
   feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && refresh());
   feed.addEventListener("resync", refresh);

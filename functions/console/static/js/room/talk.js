@@ -92,6 +92,11 @@ export class Talk extends EventTarget {
     this.#log.toNewest();
   }
 
+  /** Puts pictures where the next message is written. */
+  take(files) {
+    this.#composer.take(files);
+  }
+
   /** Follows the session: whom the messages are of, and whether something can be written. */
   show(session, stage) {
     for (const { role, name } of session.participants) this.#names[role] = name;

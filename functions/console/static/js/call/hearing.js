@@ -1,0 +1,45 @@
+/** Tells the API when packets of the other came: where both pages say so, they were together, whatever else is lost. */
+
+import { post } from "../lib/api.js";
+
+const SECOND_MS = 1000;
+const SILENCE_MS = 2000; // without a packet, which ends a window
+const WINDOW_MS = 15_000; // the API takes no longer ones
+
+/**
+ * Looks every second while the call lasts.
+ * @param {string} sessionId
+ * @param {function(): Promise<number>} received packets of the other so far
+ * @returns {function(): void} ends it, after a last report
+ */
+export function hearing(sessionId, received) {
+  let before = null;
+  let window = null; // {from, until, packets}
+
+  const report = () => {
+    const told = window;
+    window = null;
+    if (!told || told.until <= told.from) return;
+    const body = { from: new Date(told.from).toISOString(), until: new Date(told.until).toISOString(), now: new Date().toISOString(), packets: told.packets };
+    post(`/api/sessions/${sessionId}/call/report`, body).catch(() => {}); // the next one may get through
+  };
+  const look = async () => {
+    const now = Date.now();
+    const packets = await received();
+    const came = before === null ? 0 : packets - before;
+    before = packets;
+    if (came <= 0) {
+      if (window && now - window.until >= SILENCE_MS) report();
+      return;
+    }
+    window ??= { from: now - SECOND_MS, until: now, packets: 0 };
+    window.until = Math.min(now, window.from + WINDOW_MS);
+    window.packets += came;
+    if (now - window.from >= WINDOW_MS - SECOND_MS) report();
+  };
+  const timer = setInterval(look, SECOND_MS);
+  return () => {
+    clearInterval(timer);
+    report();
+  };
+}

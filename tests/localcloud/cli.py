@@ -144,7 +144,7 @@ def reset(
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913 (each is an option of the command)
     *,
     data_dir: DataFolder = DEFAULT,
     ephemeral: Annotated[
@@ -163,12 +163,15 @@ def demo(
     outcome: Annotated[
         Literal["completed", "cancelled"], typer.Option(help="cancelled: the customer cancels and is refunded.")
     ] = "completed",
+    video: Annotated[
+        bool, typer.Option("--video", help="They hold a call, with picture and sound, instead of writing.")
+    ] = False,
 ) -> None:
     """Run one consultation over HTTP, on the running server or on a new one; print its timeline."""
     from localcloud.commands.demo import Story, run_demo
 
     with _failures_explained():
-        run_demo(DataDir(data_dir), typer.echo, Story(pay, outcome, billable_after), own=ephemeral)
+        run_demo(DataDir(data_dir), typer.echo, Story(pay, outcome, billable_after, video), own=ephemeral)
 
 
 @app.command()

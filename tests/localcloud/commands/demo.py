@@ -39,11 +39,13 @@ class Story:
         outcome: completed: they talk; cancelled: the customer cancels before anybody has accepted.
         minimum_seconds: the setting min_billable_seconds during the demo. None leaves a running server's as it is, and
             means EPHEMERAL_MINIMUM_SECONDS on a system of our own, so that nobody has to wait.
+        video: whether they hold a call instead of writing.
     """
 
     pay: Pay = "free"
     outcome: Outcome = "completed"
     minimum_seconds: int | None = None
+    video: bool = False
 
 
 def run_demo(data_dir: DataDir, say: Callable[[str], None], story: Story, *, own: bool) -> None:
@@ -137,14 +139,10 @@ def _consultation(people: list[Caller], story: Story, till: Till | None, say: Ca
         say(f"  ... {name} changes their mind ...")
         customer.call("POST", f"{session}/end")
     else:
-        _talk(customer, mechanic, session, signed["assignmentId"], say)
+        mechanic.call("GET", "/api/mechanic/queue")
+        mechanic.call("POST", f"/api/mechanic/assignments/{signed['assignmentId']}/accept")
+        talk(customer, mechanic, session, say, video=story.video)
     return customer.call("GET", session)
-
-
-def _talk(customer: Caller, mechanic: Caller, session: str, assignment_id: str, say: Callable[[str], None]) -> None:
-    mechanic.call("GET", "/api/mechanic/queue")
-    mechanic.call("POST", f"/api/mechanic/assignments/{assignment_id}/accept")
-    talk(customer, mechanic, session, say)
 
 
 def _report(session: dict[str, Any], say: Callable[[str], None]) -> None:

@@ -12,14 +12,15 @@ from websockets.exceptions import InvalidHandshake
 from websockets.sync.client import connect
 
 from localcloud.commands.demo_people import Caller, DemoStopped
+from localcloud.commands.demo_video import hold_call
 
 TALK_SECONDS: Final = 3
 _WITHIN_SECONDS: Final = 30.0
 _WORDS: Final = ("It squeals whenever I brake.", "Since when? Show me the front pads.")
 
 
-def talk(customer: Caller, mechanic: Caller, session: str, say: Callable[[str], None]) -> None:
-    """Both come into the room by a socket each, write to each other, and stay for TALK_SECONDS.
+def talk(customer: Caller, mechanic: Caller, session: str, say: Callable[[str], None], *, video: bool) -> None:
+    """Both come into the room by a socket each, and write to each other for TALK_SECONDS, or hold a call.
 
     Args:
         session: the path of a session that the mechanic has accepted.
@@ -30,15 +31,22 @@ def talk(customer: Caller, mechanic: Caller, session: str, say: Callable[[str], 
     with contextlib.ExitStack() as stack:
         for caller in (customer, mechanic):
             caller.call("POST", f"{session}/join", {"connectionId": stack.enter_context(_socket(caller))})
-        for caller, words in zip((customer, mechanic), _WORDS, strict=True):
-            say(f'  {caller.person.name} writes: "{words}"')
-            caller.call("POST", f"{session}/messages", {"clientId": str(uuid4()), "text": words})
-        say(f"  ... they talk for {TALK_SECONDS} s ...")
-        time.sleep(TALK_SECONDS)
+        if video:
+            hold_call(customer, mechanic, session, say)
+        else:
+            _write(customer, mechanic, session, say)
         # confirmed, so that the summary goes out at the end and not a quarter of an hour later
         notes = {"text": "New brake pads, soon.", "version": 1, "confirmed": True}
         mechanic.call("PUT", f"{session}/notes", notes)
         mechanic.call("POST", f"{session}/end")
+
+
+def _write(customer: Caller, mechanic: Caller, session: str, say: Callable[[str], None]) -> None:
+    for caller, words in zip((customer, mechanic), _WORDS, strict=True):
+        say(f'  {caller.person.name} writes: "{words}"')
+        caller.call("POST", f"{session}/messages", {"clientId": str(uuid4()), "text": words})
+    say(f"  ... they talk for {TALK_SECONDS} s ...")
+    time.sleep(TALK_SECONDS)
 
 
 def evidence(session: dict[str, Any]) -> Iterator[str]:

@@ -737,6 +737,20 @@ $$;
 
 COMMENT ON FUNCTION public.checkout_may_move(source text, target text) IS 'Whether a checkout may go from one status to another; a paid one stays paid.';
 
+CREATE FUNCTION public.checkouts_know_the_address() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  SELECT c.email INTO NEW.email
+    FROM customers c JOIN confirmed_addresses a ON a.user_id = c.user_id AND a.address_hash = address_hash(c.email)
+   WHERE c.user_id = NEW.user_id AND c.erased_at IS NULL;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.checkouts_know_the_address() IS 'Notes the address for Stripe, which writes to it: only one that is shown to be the customer''s. Fixed here, as Stripe refuses a key that comes with another request.';
+
 CREATE TABLE public.sessions (
     id uuid NOT NULL,
     customer_id uuid NOT NULL,
@@ -873,7 +887,8 @@ BEGIN
     IF here.column4 AND NOT here.column3 THEN
       PERFORM open_presence(was.id, here.column1, here.column2, 'claim', NULL, at);
     ELSIF here.column3 AND NOT here.column4 THEN
-      PERFORM close_presence(was.id, here.column1, '{room,medium,mutual,claim}', NULL, at);
+      PERFORM leave_medium(was.id, here.column1, at);
+      PERFORM close_presence(was.id, here.column1, '{room,claim}', NULL, at);
     END IF;
   END LOOP;
 END
@@ -1109,7 +1124,7 @@ CREATE FUNCTION public.close_presence(of_session uuid, of_role text, sources tex
     LANGUAGE sql
     AS $$
   UPDATE session_presence SET until = greatest(since, least(at, clock_timestamp())), closed_at = clock_timestamp()
-   WHERE session_id = of_session AND role = of_role AND until IS NULL AND source = ANY (sources)
+   WHERE session_id = of_session AND role = of_role AND until IS NULL AND replaced_at IS NULL AND source = ANY (sources)
      AND (by_witness IS NULL OR witness = by_witness)
 $$;
 
@@ -1365,7 +1380,8 @@ CREATE FUNCTION public.deserted_since(session public.sessions) RETURNS timestamp
   SELECT CASE WHEN session.status = 'waiting' AND NOT session.mechanic_present THEN greatest(
     session.accepted_at, session.scheduled_for,
     (SELECT max(p.until) FROM session_presence p
-      WHERE p.session_id = session.id AND p.mechanic_id = session.mechanic_id AND p.since >= session.accepted_at)) END
+      WHERE p.session_id = session.id AND p.mechanic_id = session.mechanic_id AND p.since >= session.accepted_at
+        AND p.replaced_at IS NULL)) END
 $$;
 
 COMMENT ON FUNCTION public.deserted_since(session public.sessions) IS 'Since when a waiting session has been without its mechanic: the accept, the time it is wanted for, or when they were last there. Null: the mechanic is there, or nobody waits.';
@@ -1468,7 +1484,8 @@ CREATE FUNCTION public.end_presence_of_mechanic(session public.sessions, at time
     LANGUAGE plpgsql
     AS $$
 BEGIN
-  PERFORM close_presence(session.id, 'mechanic', '{room,medium,mutual,claim}', NULL, at);
+  PERFORM leave_medium(session.id, 'mechanic', at);
+  PERFORM close_presence(session.id, 'mechanic', '{room,claim}', NULL, at);
   UPDATE realtime_connections c SET room = NULL
     FROM mechanics m WHERE m.id = session.mechanic_id AND c.user_id = m.user_id AND c.room = session.id;
 END
@@ -1485,6 +1502,44 @@ CREATE FUNCTION public.ended_by_operator(of_session uuid) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION public.ended_by_operator(of_session uuid) IS 'Whether neither a party nor a sweep, but an operator ended the session.';
+
+CREATE FUNCTION public.enter_call(of_session uuid, by_user uuid) RETURNS TABLE(outcome text, session_status text, attempt integer, number integer, meeting jsonb, participant_id uuid)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  party room_party := party_of(of_session, by_user);
+BEGIN
+  IF party.role IS NULL THEN
+    RETURN;
+  END IF;
+  session_status := party.status;
+  SELECT CASE WHEN is_terminal(party.status) THEN 'over'
+              WHEN party.status NOT IN ('waiting', 'live') THEN 'not_open'
+              WHEN NOT p.session_types && '{video,diagnostic}' THEN 'no_video'
+              WHEN NOT may_come(s, by_user) THEN 'suspended'
+              ELSE 'open' END, a.attempt, participant_id(t)
+    INTO STRICT outcome, attempt, participant_id
+    FROM sessions s JOIN intakes i ON i.id = s.id JOIN plans p ON p.code = i.plan_code
+         JOIN session_assignments a ON a.id = s.current_assignment_id
+         LEFT JOIN session_participants t ON t.session_id = s.id AND t.role = party.role AND t.until IS NULL
+   WHERE s.id = of_session;
+  IF outcome = 'open' THEN
+    PERFORM count_against('calls', by_user);
+    INSERT INTO session_meetings (session_id, attempt, number)
+    SELECT of_session, enter_call.attempt, 1 + count(*) FROM session_meetings m
+     WHERE m.session_id = of_session AND m.attempt = enter_call.attempt
+    HAVING bool_and(m.over_at IS NOT NULL) IS NOT FALSE
+    ON CONFLICT DO NOTHING;
+    SELECT m.number, m.meeting INTO STRICT number, meeting FROM session_meetings m
+     WHERE m.session_id = of_session AND m.attempt = enter_call.attempt ORDER BY m.number DESC LIMIT 1;
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.enter_call(of_session uuid, by_user uuid) IS 'The running meeting of a session for one of its parties, by its number among those of the accepted assignment; without a meeting it is still to be made. The outcome is open, or why not: over, not_open, no_video, suspended. No row if the user is no party.';
 
 CREATE FUNCTION public.enter_room(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone, role text, customer_present boolean, mechanic_present boolean, bound boolean, unpublished json)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
@@ -1581,6 +1636,7 @@ BEGIN
   PERFORM blank_room(s.id) FROM sessions s WHERE s.customer_id = erased;
   UPDATE waivers SET signed_name = '[erased]' FROM sessions s WHERE s.id = session_id AND s.customer_id = erased;
   UPDATE checkouts SET signed_name = '[erased]' WHERE user_id = customer_user AND signed_name IS NOT NULL;
+  UPDATE checkouts SET email = NULL WHERE user_id = customer_user AND email IS NOT NULL;
   -- of both parties: a mechanic's picture shows the customer's car; the sweep deletes the files
   UPDATE attachments SET state = 'gone'
    WHERE state <> 'gone'
@@ -2089,6 +2145,89 @@ $$;
 
 COMMENT ON FUNCTION public.health_status(score numeric) IS 'The word for a score: excellent from 95, good from 85, fair from 70, poor from 50, else critical; no_data without one.';
 
+CREATE FUNCTION public.hear(of_session uuid, of_meeting text, of_attendee text, of_role text, of_mechanic uuid, of_kind text, stated timestamp with time zone, earliest timestamp with time zone) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  session sessions;
+  at timestamptz;
+  each record;
+BEGIN
+  SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session FOR NO KEY UPDATE;
+  at := least(greatest(stated, earliest), clock_timestamp());
+  INSERT INTO media_events (session_id, stated_at, occurred_at, mechanic_id, role, kind, meeting, attendee)
+  SELECT of_session, stated, at, of_mechanic, of_role, of_kind, of_meeting, of_attendee
+   WHERE of_role IS NULL OR is_bounded(of_session, of_role, of_kind)
+  ON CONFLICT DO NOTHING;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  FOR each IN SELECT DISTINCT e.attendee, e.role, e.mechanic_id FROM media_events e
+               WHERE e.session_id = of_session AND e.meeting = of_meeting AND e.role IS NOT NULL
+                 AND of_attendee IN (e.attendee, '')
+  LOOP
+    PERFORM keep_fold(of_session, of_meeting, each.attendee);
+    SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
+    IF each.mechanic_id IS NOT DISTINCT FROM (CASE each.role WHEN 'mechanic' THEN session.mechanic_id END) THEN
+      PERFORM medium_changed(session, each.role, of_kind, at);
+    END IF;
+  END LOOP;
+  RETURN true;
+END
+$$;
+
+COMMENT ON FUNCTION public.hear(of_session uuid, of_meeting text, of_attendee text, of_role text, of_mechanic uuid, of_kind text, stated timestamp with time zone, earliest timestamp with time zone) IS 'Takes in what a medium says, once, and what follows from it; false if it is known, or too much.';
+
+CREATE FUNCTION public.hear_brought(of_session uuid, of_role text, of_kind text, stated timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session sessions;
+  of_mechanic uuid;
+BEGIN
+  SELECT * INTO session FROM sessions s WHERE s.id = of_session FOR NO KEY UPDATE;
+  of_mechanic := CASE of_role WHEN 'mechanic' THEN session.mechanic_id END;
+  IF session.id IS NULL OR session.accepted_at IS NULL OR of_role = 'mechanic' AND of_mechanic IS NULL THEN
+    RETURN NULL; -- before the accept nobody can be there with anybody
+  END IF;
+  RETURN CASE WHEN hear(of_session, 'brought', of_role || coalesce('/' || of_mechanic, ''), of_role, of_mechanic, of_kind,
+                        stated, session.accepted_at) THEN of_session END;
+END
+$$;
+
+COMMENT ON FUNCTION public.hear_brought(of_session uuid, of_role text, of_kind text, stated timestamp with time zone) IS 'Takes in what a medium that an operator brings says of a party. Returns the session; null where that is known already, or no mechanic has accepted.';
+
+CREATE FUNCTION public.hear_meeting(of_meeting text, of_participant uuid, of_attendee text, of_kind text, stated timestamp with time zone) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  meeting session_meetings;
+  party session_participants;
+BEGIN
+  SELECT * INTO meeting FROM session_meetings m WHERE m.meeting_id = of_meeting;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  IF of_kind <> 'ended' THEN
+    SELECT * INTO party FROM session_participants t
+     WHERE t.session_id = meeting.session_id AND participant_id(t) = of_participant LIMIT 1;
+    IF NOT FOUND THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+  PERFORM FROM sessions s WHERE s.id = meeting.session_id FOR NO KEY UPDATE; -- before the meeting's row
+  IF of_kind = 'ended' THEN
+    PERFORM meeting_is_over(of_meeting);
+  END IF;
+  RETURN CASE WHEN hear(meeting.session_id, of_meeting, CASE of_kind WHEN 'ended' THEN '' ELSE of_attendee END, party.role,
+                        party.mechanic_id, of_kind, stated, meeting.asked_at) THEN meeting.session_id END;
+END
+$$;
+
+COMMENT ON FUNCTION public.hear_meeting(of_meeting text, of_participant uuid, of_attendee text, of_kind text, stated timestamp with time zone) IS 'Takes in what the medium says of a meeting of ours. Returns its session; null where that is known already, or the meeting or the participant is not.';
+
 CREATE FUNCTION public.hold_disputed_credits(of_user uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -2148,6 +2287,16 @@ $$;
 
 COMMENT ON FUNCTION public.is_available(mechanic uuid, lease timestamp with time zone) IS 'Whether the lease has not lapsed, or an open feed keeps it.';
 
+CREATE FUNCTION public.is_bounded(of_session uuid, of_role text, of_kind text) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT count(*) < CASE of_kind WHEN 'joined' THEN 400 ELSE 600 END
+    FROM media_events e
+   WHERE e.session_id = of_session AND e.role = of_role AND (e.kind = 'joined') = (of_kind = 'joined')
+$$;
+
+COMMENT ON FUNCTION public.is_bounded(of_session uuid, of_role text, of_kind text) IS 'Whether the inbox takes another such event: 1,000 of one party in a session, and of those more that they went.';
+
 CREATE FUNCTION public.is_held(payout uuid) RETURNS boolean
     LANGUAGE sql STABLE
     AS $$
@@ -2171,13 +2320,13 @@ CREATE FUNCTION public.is_witnessed(session public.sessions, of_role text, by_us
   SELECT EXISTS (SELECT FROM realtime_connections c
                   WHERE c.user_id = by_user AND c.room = session.id AND c.expires_at > clock_timestamp())
       OR EXISTS (SELECT FROM session_presence p
-                  WHERE p.session_id = session.id AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL
+                  WHERE p.session_id = session.id AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL AND p.replaced_at IS NULL
                     AND p.mechanic_id IS NOT DISTINCT FROM CASE of_role WHEN 'mechanic' THEN session.mechanic_id END)
 $$;
 
 COMMENT ON FUNCTION public.is_witnessed(session public.sessions, of_role text, by_user uuid) IS 'Whether a live socket in the room, or the medium, says now that this party is there.';
 
-CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean DEFAULT false, known timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) RETURNS record
+CREATE FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean DEFAULT false, known timestamp with time zone DEFAULT 'infinity'::timestamp with time zone, sure boolean DEFAULT false, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
@@ -2200,7 +2349,7 @@ BEGIN
          coalesce(session.min_messages_each, min_messages_each()) AS messages_each,
          make_interval(mins => coalesce(session.late_minutes, late_minutes())) AS late
     INTO STRICT terms FROM intakes i WHERE i.id = session.id;
-  seen := presence_of(session, present, known);
+  seen := presence_of(session, present, known, sure);
   met := seen.customer * seen.mechanic;
   started_at := coalesce(session.started_at, lower(met));
   IF started_at IS NULL THEN
@@ -2229,16 +2378,16 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean, known timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) IS 'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
+COMMENT ON FUNCTION public.judge(session public.sessions, present timestamp with time zone, by_system boolean, known timestamp with time zone, sure boolean, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT ended_at timestamp with time zone, OUT together_seconds numeric, OUT absent text) IS 'The outcome of a session that is ended at the given present, by a sweep or not, from what was known at the given instant, or of that only what is sure: withdrawn or a no-show if it never started; otherwise completed if both were together for long enough, as far as the evidence of its class counts, from the recorded or derived start to the last instant both were present, but no longer than its plan allows. The caller has locked the session''s row, and then its room.';
 
-CREATE FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) RETURNS record
+CREATE FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, sure boolean DEFAULT false, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) RETURNS record
     LANGUAGE plpgsql
     AS $$
 DECLARE
   again record;
 BEGIN
   session.started_at := NULL; -- it follows from the evidence
-  again := judge(session, decided_at, session.ended_by = 'system', known);
+  again := judge(session, decided_at, session.ended_by = 'system', known, sure);
   status := again.status;
   reason := again.reason;
   started_at := again.started_at;
@@ -2246,7 +2395,35 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) IS 'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second.';
+COMMENT ON FUNCTION public.judge_again(session public.sessions, decided_at timestamp with time zone, known timestamp with time zone, sure boolean, OUT status text, OUT reason text, OUT started_at timestamp with time zone, OUT together_seconds numeric) IS 'The outcome of an ended session that its evidence alone demands, with the limits that were in force: decided at the first instant, from what was known at the second, or of that only what is sure.';
+
+CREATE FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  by_witness text := of_meeting || '/' || of_attendee;
+  wanted tstzrange[] := ARRAY(SELECT tstzrange(f.since, f.until) FROM medium_fold(of_session, of_meeting, of_attendee) AS f);
+  of_party record;
+BEGIN
+  UPDATE session_presence p SET until = upper(w), closed_at = clock_timestamp() FROM unnest(wanted) AS w
+   WHERE p.session_id = of_session AND p.source = 'medium' AND p.witness = by_witness AND p.replaced_at IS NULL
+     AND p.until IS NULL AND p.since = lower(w) AND NOT upper_inf(w);
+  UPDATE session_presence p SET replaced_at = clock_timestamp()
+   WHERE p.session_id = of_session AND p.source = 'medium' AND p.witness = by_witness AND p.replaced_at IS NULL
+     AND tstzrange(p.since, p.until) <> ALL (wanted);
+  SELECT e.role, e.mechanic_id INTO STRICT of_party FROM media_events e
+   WHERE e.session_id = of_session AND e.meeting = of_meeting AND e.attendee = of_attendee LIMIT 1;
+  INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness, until, closed_at)
+  SELECT of_session, lower(w), of_party.mechanic_id, of_party.role, 'medium', by_witness, upper(w),
+         CASE WHEN NOT upper_inf(w) THEN clock_timestamp() END
+    FROM unnest(wanted) AS w
+   WHERE NOT EXISTS (SELECT FROM session_presence p
+                      WHERE p.session_id = of_session AND p.source = 'medium' AND p.witness = by_witness
+                        AND p.replaced_at IS NULL AND tstzrange(p.since, p.until) = w);
+END
+$$;
+
+COMMENT ON FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) IS 'Makes the evidence of an attendee say what medium_fold() says; what was recorded otherwise stays, replaced. The caller has locked the session''s row.';
 
 CREATE FUNCTION public.keep_newest_reconcile_runs() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2316,6 +2493,23 @@ END
 $$;
 
 COMMENT ON FUNCTION public.lease_follows_feed() IS 'A lease that a closing feed kept, or that was about to lapse, lasts 60 seconds more; a lease that an open feed keeps passes to the next feed. A feed alone makes nobody available.';
+
+CREATE FUNCTION public.leave_medium(of_session uuid, of_role text, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  INSERT INTO media_events (session_id, stated_at, occurred_at, mechanic_id, role, kind, meeting, attendee)
+  SELECT DISTINCT e.session_id, at, at, e.mechanic_id, e.role, 'left', e.meeting, e.attendee
+    FROM session_presence p
+    JOIN media_events e ON e.session_id = p.session_id AND e.meeting || '/' || e.attendee = p.witness
+   WHERE p.session_id = of_session AND p.role = of_role AND p.source = 'medium' AND p.until IS NULL
+     AND p.replaced_at IS NULL
+  ON CONFLICT DO NOTHING;
+  PERFORM close_presence(of_session, of_role, '{medium,mutual}', NULL, at);
+END
+$$;
+
+COMMENT ON FUNCTION public.leave_medium(of_session uuid, of_role text, at timestamp with time zone) IS 'Ends the medium''s evidence of a mechanic who says that they leave, or gives the session back, as if the medium had said so.';
 
 CREATE FUNCTION public.leave_room(by_connection text, at timestamp with time zone DEFAULT clock_timestamp()) RETURNS uuid
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2571,6 +2765,101 @@ $$;
 
 COMMENT ON FUNCTION public.mechanics_requeue() IS 'Runs when a mechanic is suspended or leaves a workshop.';
 
+CREATE FUNCTION public.medium_changed(session public.sessions, of_role text, of_kind text, at timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  was_here boolean := CASE of_role WHEN 'customer' THEN session.customer_present ELSE session.mechanic_present END;
+  row_now sessions;
+  seen record;
+  of_user uuid := CASE of_role WHEN 'customer' THEN (SELECT c.user_id FROM customers c WHERE c.id = session.customer_id)
+                               ELSE (SELECT m.user_id FROM mechanics m WHERE m.id = session.mechanic_id) END;
+BEGIN
+  IF session.ended_at IS NOT NULL THEN
+    RETURN; -- late evidence
+  END IF;
+  IF of_kind = 'joined' AND is_witnessed(session, of_role, of_user) THEN -- a witness in the place of a claim
+    PERFORM close_presence(session.id, of_role, '{claim}', NULL, clock_timestamp());
+    row_now := set_presence(session, of_role, of_user, false, at);
+  ELSE
+    row_now := set_presence(session, of_role, of_user, claims_of(session, of_role), at);
+  END IF;
+  IF row_now.status = 'live' THEN
+    seen := presence_of(row_now, 'infinity', 'infinity');
+    UPDATE sessions s SET started_at = lower(seen.customer * seen.mechanic), actor = 'system:medium'
+     WHERE s.id = session.id AND lower(seen.customer * seen.mechanic) < s.started_at;
+  END IF;
+  IF was_here AND NOT (CASE of_role WHEN 'customer' THEN row_now.customer_present ELSE row_now.mechanic_present END) THEN
+    PERFORM write_note(session.id, of_role || CASE of_kind WHEN 'dropped' THEN '_lost' ELSE '_left' END);
+  END IF;
+END
+$$;
+
+COMMENT ON FUNCTION public.medium_changed(session public.sessions, of_role text, of_kind text, at timestamp with time zone) IS 'Makes the session''s row say who is there after the medium''s evidence of a party has changed, and its start where they met earlier than was known. The caller has locked the row.';
+
+CREATE FUNCTION public.medium_fold(of_session uuid, of_meeting text, of_attendee text) RETURNS TABLE(since timestamp with time zone, until timestamp with time zone)
+    LANGUAGE sql STABLE ROWS 5
+    AS $$
+  WITH said AS (
+    SELECT e.occurred_at AS at, e.kind, min(e.occurred_at) FILTER (WHERE e.kind = 'ended') OVER () AS ended_at
+      FROM media_events e
+     WHERE e.session_id = of_session AND e.meeting = of_meeting AND e.attendee IN (of_attendee, '')
+  ), instants AS (
+    SELECT s.at, bool_or(s.kind = 'joined') AS came, bool_or(s.kind <> 'joined') AS went
+      FROM said s WHERE s.kind <> 'joined' OR s.at < coalesce(s.ended_at, 'infinity') GROUP BY s.at
+  ), moves AS ( -- who comes and goes at one instant is afterwards as before
+    SELECT i.at, i.came, lag(i.came, 1, false) OVER (ORDER BY i.at) AS here FROM instants i WHERE i.came <> i.went
+  ), changes AS (
+    SELECT m.at, m.came, lead(m.at) OVER (ORDER BY m.at) AS next FROM moves m WHERE m.came <> m.here
+  )
+  SELECT c.at, c.next FROM changes c WHERE c.came
+$$;
+
+COMMENT ON FUNCTION public.medium_fold(of_session uuid, of_meeting text, of_attendee text) IS 'When an attendee was there, by all that the medium has said, in whatever order it came: a second joined, and a left without a joined, is nothing.';
+
+CREATE FUNCTION public.meeting_is_over(of_meeting text) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  UPDATE session_meetings SET over_at = clock_timestamp() WHERE meeting_id = of_meeting AND over_at IS NULL
+$$;
+
+COMMENT ON FUNCTION public.meeting_is_over(of_meeting text) IS 'Records that a meeting is over, as the medium says, or as it was deleted.';
+
+CREATE FUNCTION public.meeting_made(of_session uuid, of_attempt integer, of_number integer, made jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  kept jsonb;
+BEGIN
+  UPDATE session_meetings m SET opened_at = clock_timestamp(), meeting_id = made ->> 'MeetingId', meeting = made
+   WHERE m.session_id = of_session AND m.attempt = of_attempt AND m.number = of_number AND m.meeting_id IS NULL;
+  IF FOUND THEN
+    PERFORM room_note(s.id, 'call_began') FROM sessions s WHERE s.id = of_session AND s.ended_at IS NULL;
+    RETURN made;
+  END IF;
+  SELECT m.meeting INTO kept FROM session_meetings m
+   WHERE m.session_id = of_session AND m.attempt = of_attempt AND m.number = of_number;
+  RETURN kept;
+END
+$$;
+
+COMMENT ON FUNCTION public.meeting_made(of_session uuid, of_attempt integer, of_number integer, made jsonb) IS 'Keeps the meeting that the medium has made, and says so in the room; returns the one that is kept, which is the first.';
+
+CREATE FUNCTION public.meetings_to_close(of_session uuid, batch integer DEFAULT 100) RETURNS TABLE(session_id uuid, attempt integer, number integer, meeting_id text)
+    LANGUAGE sql STABLE ROWS 10
+    AS $$
+  SELECT m.session_id, m.attempt, m.number, m.meeting_id
+    FROM session_meetings m JOIN sessions s ON s.id = m.session_id JOIN session_assignments a ON a.id = s.current_assignment_id
+   WHERE m.over_at IS NULL AND (of_session IS NULL OR m.session_id = of_session)
+     AND (s.ended_at IS NOT NULL OR a.attempt <> m.attempt)
+     AND (m.meeting_id IS NOT NULL OR m.asked_at < now() - interval '1 minute') -- it may be on its way
+   ORDER BY m.asked_at LIMIT batch
+$$;
+
+COMMENT ON FUNCTION public.meetings_to_close(of_session uuid, batch integer) IS 'Ghosts: meetings of sessions that are over, or that their mechanic gave back; of one session, or of all.';
+
 CREATE FUNCTION public.message_attachment(attachment uuid) RETURNS jsonb
     LANGUAGE plpgsql STABLE
     AS $$
@@ -2642,6 +2931,15 @@ CREATE FUNCTION public.missed_offers_most() RETURNS integer
 $$;
 
 COMMENT ON FUNCTION public.missed_offers_most() IS 'How many offers in a row a mechanic may let lapse before they are set away: the settings table, then 3.';
+
+CREATE FUNCTION public.needs_first_reply(session public.sessions) RETURNS boolean
+    LANGUAGE sql
+    AS $$
+  SELECT i.evidence = 'witnessed' AND coalesce(reply_due_at(session) <= clock_timestamp(), false)
+    FROM intakes i WHERE i.id = session.id
+$$;
+
+COMMENT ON FUNCTION public.needs_first_reply(session public.sessions) IS 'Whether the mechanic of a session with witnesses is overdue: from then on their own word is no coming, so that it cannot keep the customer from another mechanic.';
 
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
@@ -2804,7 +3102,7 @@ DECLARE
 BEGIN
   SELECT p.id, p.until INTO last FROM session_presence p
    WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
-     AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness
+     AND p.source = by_source AND p.witness IS NOT DISTINCT FROM by_witness AND p.replaced_at IS NULL
      AND (of_role = 'customer' OR p.since >= (SELECT s.accepted_at FROM sessions s WHERE s.id = of_session))
    ORDER BY p.id DESC LIMIT 1;
   IF NOT FOUND OR last.until <= clock_timestamp() - interval '1 second' THEN
@@ -2879,6 +3177,34 @@ CREATE FUNCTION public.orphaned_since(session public.sessions) RETURNS timestamp
 $$;
 
 COMMENT ON FUNCTION public.orphaned_since(session public.sessions) IS 'Since when a session has been waiting for somebody: a pending one since it was asked for or came due, a waiting one since the accept. Null: it waits for nobody.';
+
+CREATE TABLE public.session_participants (
+    session_id uuid NOT NULL,
+    role text NOT NULL,
+    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    customer_id uuid,
+    mechanic_id uuid,
+    until timestamp with time zone,
+    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
+    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
+);
+
+COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
+
+COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
+
+COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
+
+COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
+
+CREATE FUNCTION public.participant_id(participant public.session_participants) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT md5('participant:' || participant.session_id || ':'
+             || coalesce(participant.customer_id, participant.mechanic_id))::uuid
+$$;
+
+COMMENT ON FUNCTION public.participant_id(participant public.session_participants) IS 'By which the medium knows a participant of a session: nobody outside can tell from it who that is.';
 
 CREATE FUNCTION public.participants_consistent() RETURNS trigger
     LANGUAGE plpgsql
@@ -3146,18 +3472,22 @@ DECLARE
 BEGIN
   IF (NEW.session_id, NEW.id, NEW.since, NEW.recorded_at, NEW.mechanic_id, NEW.role, NEW.source, NEW.witness)
      IS DISTINCT FROM (OLD.session_id, OLD.id, OLD.since, OLD.recorded_at, OLD.mechanic_id, OLD.role, OLD.source, OLD.witness)
-     OR NOT (OLD.until IS NULL AND NEW.until IS NOT NULL OR reopened) THEN
-    RAISE EXCEPTION 'evidence is closed once, and reopened within a second at most' USING ERRCODE = 'AD004';
+     OR OLD.replaced_at IS NOT NULL
+     OR NOT (CASE WHEN NEW.replaced_at IS NULL THEN OLD.until IS NULL AND NEW.until IS NOT NULL OR reopened
+                 ELSE NEW.source = 'medium' AND (NEW.until, NEW.closed_at) IS NOT DISTINCT FROM (OLD.until, OLD.closed_at) END) THEN
+    RAISE EXCEPTION 'evidence is closed once, reopened within a second at most, and the medium''s replaced' USING ERRCODE = 'AD004';
   END IF;
   RETURN NEW;
 END
 $$;
 
-COMMENT ON FUNCTION public.presence_guard() IS 'Allows one change of a stretch of presence: its closing, or its reopening within a second.';
+COMMENT ON FUNCTION public.presence_guard() IS 'Allows these changes of a stretch of presence: its closing, its reopening within a second, and that one of the medium is replaced.';
 
-CREATE FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) RETURNS record
+CREATE FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, sure boolean DEFAULT false, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) RETURNS record
     LANGUAGE plpgsql
     AS $$
+DECLARE
+  heard tstzmultirange;
 BEGIN
   SELECT coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer'), '{}'),
          coalesce(range_agg(p.span) FILTER (WHERE p.role = 'mechanic'), '{}'),
@@ -3166,18 +3496,24 @@ BEGIN
          coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'mutual')
                   * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'mutual'), '{}'),
          coalesce(range_agg(p.span) FILTER (WHERE p.role = 'customer' AND p.source = 'room')
-                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'room'), '{}')
-    INTO customer, mechanic, customer_medium, mechanic_medium, mutual, rooms
+                  * range_agg(p.span) FILTER (WHERE p.role = 'mechanic' AND p.source = 'room'), '{}'),
+         range_agg(p.span) FILTER (WHERE p.source = 'mutual')
+    INTO customer, mechanic, customer_medium, mechanic_medium, mutual, rooms, heard
     FROM (SELECT x.role, x.source, tstzrange(x.since, greatest(x.since, least(
                    present, CASE WHEN x.closed_at <= known THEN x.until END))) AS span
             FROM session_presence x
            WHERE x.session_id = session.id AND x.since < present AND x.recorded_at <= known
+             AND (x.replaced_at IS NULL OR x.replaced_at > known)
              AND (x.role = 'customer' -- of the mechanics only the present one, since they accepted
                   OR x.mechanic_id = session.mechanic_id AND (x.since >= session.accepted_at) IS NOT FALSE)) AS p;
+  IF sure AND heard IS NOT NULL THEN
+    customer_medium := customer_medium * heard;
+    mechanic_medium := mechanic_medium * heard;
+  END IF;
 END
 $$;
 
-COMMENT ON FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) IS 'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room.';
+COMMENT ON FUNCTION public.presence_of(session public.sessions, present timestamp with time zone, known timestamp with time zone, sure boolean, OUT customer tstzmultirange, OUT mechanic tstzmultirange, OUT customer_medium tstzmultirange, OUT mechanic_medium tstzmultirange, OUT mutual tstzmultirange, OUT rooms tstzmultirange) IS 'When each party was there until the given present, as it was known at the given instant: by any source, in the medium, and both by mutual windows and in the room. Where pages reported at all, only what one of them heard of the medium is sure: an event that says that somebody left may have been lost.';
 
 CREATE FUNCTION public.prune_realtime(batch integer DEFAULT 5000) RETURNS integer
     LANGUAGE plpgsql
@@ -3426,6 +3762,365 @@ $$;
 
 COMMENT ON FUNCTION public.read_room(of_session uuid, by_user uuid, any_session boolean, after integer, before integer, most integer) IS 'A part of a room, for its parties or for a user who may read any.';
 
+CREATE FUNCTION public.switch_setting(name text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
+$$;
+
+COMMENT ON FUNCTION public.switch_setting(name text) IS 'Whether something is switched on in the settings table; off without a row.';
+
+CREATE TABLE public.checkouts (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid NOT NULL,
+    intake_id uuid,
+    pack_code text,
+    credits integer,
+    title text NOT NULL,
+    amount_cents integer NOT NULL,
+    currency text NOT NULL,
+    request_hash bytea,
+    signed_name text,
+    waiver_version text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
+    idempotency_key text NOT NULL,
+    stripe_session_id text,
+    stripe_payment_intent_id text,
+    url text,
+    status text DEFAULT 'open'::text NOT NULL,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fee_due_at timestamp with time zone,
+    fee_booked_at timestamp with time zone,
+    refunds_due_at timestamp with time zone,
+    email text,
+    reckons_tax boolean DEFAULT public.switch_setting('stripe_tax'::text) NOT NULL,
+    asks_tax_id boolean DEFAULT public.switch_setting('stripe_tax_ids'::text) NOT NULL,
+    makes_invoice boolean DEFAULT public.switch_setting('stripe_invoices'::text) NOT NULL,
+    tax_cents integer,
+    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT checkouts_buy_one_thing CHECK (
+CASE kind
+    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
+    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
+    ELSE NULL::boolean
+END),
+    CONSTRAINT checkouts_check CHECK (((tax_cents >= 0) AND (tax_cents <= amount_cents))),
+    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
+    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text]))),
+    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
+    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
+    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
+    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
+);
+
+COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
+
+COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
+
+COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
+
+COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
+
+COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
+
+COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
+
+COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
+
+COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
+
+COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
+
+COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
+
+COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
+
+COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
+
+COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
+
+COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
+
+COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
+
+COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
+
+COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
+
+COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
+
+COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
+
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
+
+COMMENT ON COLUMN public.checkouts.email IS 'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
+
+COMMENT ON COLUMN public.checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
+
+COMMENT ON COLUMN public.checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
+
+COMMENT ON COLUMN public.checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
+
+COMMENT ON COLUMN public.checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
+
+CREATE TABLE public.ledger_transfer (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    key text NOT NULL,
+    debit_account text NOT NULL,
+    credit_account text NOT NULL,
+    amount bigint NOT NULL,
+    currency text NOT NULL,
+    kind text NOT NULL,
+    intake_id uuid,
+    actor_id uuid,
+    reason text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    change_id uuid,
+    CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
+    CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
+    CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
+    CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
+    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'contest'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
+    CONSTRAINT ledger_transfer_moves_something CHECK ((debit_account <> credit_account)),
+    CONSTRAINT ledger_transfer_one_currency CHECK ((((public.account_currency(debit_account) = currency) AND (public.account_currency(credit_account) = currency)) IS TRUE)),
+    CONSTRAINT ledger_transfer_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
+);
+
+COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
+
+COMMENT ON COLUMN public.ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
+
+COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
+
+COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'The account that the amount goes to.';
+
+COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credits.';
+
+COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
+
+COMMENT ON COLUMN public.ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
+
+COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
+
+COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
+
+COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
+
+COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
+
+CREATE FUNCTION public.receipt_checkout(t public.ledger_transfer) RETURNS public.checkouts
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  subject text := statement_subject(t.key);
+  paid checkouts;
+BEGIN
+  IF subject LIKE 'refund:%' THEN
+    SELECT c.* INTO paid FROM stripe_refunds r JOIN checkouts c ON c.stripe_payment_intent_id = r.payment_intent_id
+     WHERE r.id = split_part(subject, ':', 2);
+  ELSIF subject LIKE 'dispute:%' THEN
+    SELECT c.* INTO paid FROM stripe_disputes d JOIN checkouts c ON c.stripe_payment_intent_id = d.payment_intent_id
+     WHERE d.id = split_part(subject, ':', 2);
+  ELSIF subject LIKE 'pack:%' THEN
+    SELECT c.* INTO paid FROM checkouts c WHERE c.id::text = split_part(subject, ':', 2);
+  ELSE
+    SELECT c.* INTO paid FROM checkouts c WHERE c.intake_id = t.intake_id;
+  END IF;
+  RETURN paid;
+END
+$$;
+
+COMMENT ON FUNCTION public.receipt_checkout(t public.ledger_transfer) IS 'The payment by card that a row of the ledger with a receipt_part() in money is about.';
+
+CREATE TABLE public.receipts (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    year integer NOT NULL,
+    sequence integer NOT NULL,
+    number text GENERATED ALWAYS AS ((((year)::text || '-'::text) || lpad((sequence)::text, GREATEST(6, length((sequence)::text)), '0'::text))) STORED,
+    kind text NOT NULL,
+    cause text NOT NULL,
+    subject text NOT NULL,
+    user_id uuid NOT NULL,
+    checkout_id uuid,
+    intake_id uuid,
+    corrects_id uuid,
+    title text NOT NULL,
+    amount bigint NOT NULL,
+    tax bigint DEFAULT 0 NOT NULL,
+    currency text NOT NULL,
+    issued_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT receipts_amount_check CHECK ((amount > 0)),
+    CONSTRAINT receipts_cause_of_its_kind CHECK (
+CASE kind
+    WHEN 'receipt'::text THEN (cause = ANY (ARRAY['session'::text, 'credits'::text]))
+    WHEN 'credit_note'::text THEN (cause = ANY (ARRAY['refund'::text, 'dispute'::text, 'credits_returned'::text, 'correction'::text]))
+    ELSE (cause = ANY (ARRAY['refund_failed'::text, 'dispute_won'::text, 'correction'::text]))
+END),
+    CONSTRAINT receipts_correct_another CHECK (((kind = 'receipt'::text) = (corrects_id IS NULL))),
+    CONSTRAINT receipts_currency_check CHECK ((currency = ANY (ARRAY['usd'::text, 'credit'::text]))),
+    CONSTRAINT receipts_kind_check CHECK ((kind = ANY (ARRAY['receipt'::text, 'credit_note'::text, 'correction'::text]))),
+    CONSTRAINT receipts_sequence_check CHECK ((sequence > 0)),
+    CONSTRAINT receipts_tax_is_within CHECK (((tax >= 0) AND (tax <= amount)))
+);
+
+COMMENT ON TABLE public.receipts IS 'What customers have paid and what went back to them, as documents with numbers; written by the ledger''s trigger, never changed. No personal data: the name is looked up when one is shown, and erased with the customer.';
+
+COMMENT ON COLUMN public.receipts.year IS 'The year of its number, in UTC.';
+
+COMMENT ON COLUMN public.receipts.sequence IS '1, 2, 3 and so on within the year, without gaps, over all kinds.';
+
+COMMENT ON COLUMN public.receipts.number IS 'The number as it is printed.';
+
+COMMENT ON COLUMN public.receipts.kind IS 'receipt: the customer paid; credit_note: money or credits went back; correction: of a credit note, whose money did not reach the customer in the end.';
+
+COMMENT ON COLUMN public.receipts.cause IS 'What for: session, credits (a pack); of a credit note refund, dispute, credits_returned; of a correction refund_failed, dispute_won. correction: reconcile found that Stripe moved another amount.';
+
+COMMENT ON COLUMN public.receipts.subject IS 'receipt_subject() of its rows in the ledger.';
+
+COMMENT ON COLUMN public.receipts.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.receipts.checkout_id IS 'The payment by card; null for credits that were spent.';
+
+COMMENT ON COLUMN public.receipts.intake_id IS 'The intake that was paid; null for a pack of credits.';
+
+COMMENT ON COLUMN public.receipts.corrects_id IS 'The receipt that a credit note or a correction is of.';
+
+COMMENT ON COLUMN public.receipts.title IS 'The name of what was bought, as it was then.';
+
+COMMENT ON COLUMN public.receipts.amount IS 'Cents of usd, or credits: the sum of its lines.';
+
+COMMENT ON COLUMN public.receipts.tax IS 'The tax within the amount, as Stripe Tax reckoned it; of a credit note in proportion.';
+
+COMMENT ON COLUMN public.receipts.currency IS 'usd or credit.';
+
+COMMENT ON COLUMN public.receipts.issued_at IS 'When, by the database''s clock.';
+
+CREATE FUNCTION public.receipt_of(t public.ledger_transfer) RETURNS public.receipts
+    LANGUAGE plpgsql STABLE
+    AS $_$
+DECLARE
+  made receipts;
+  paid checkouts;
+  upwards boolean := receipt_part(t) > 0;
+  reason text;
+BEGIN
+  made.subject := receipt_subject(t);
+  made.currency := t.currency;
+  made.intake_id := t.intake_id;
+  made.kind := CASE WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN 'receipt'
+                    WHEN upwards THEN 'correction' ELSE 'credit_note' END;
+  IF t.currency = 'credit' THEN
+    made.user_id := split_part(CASE WHEN upwards THEN t.debit_account ELSE t.credit_account END, ':', 2)::uuid;
+    SELECT p.name INTO made.title FROM intakes i JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
+    made.cause := CASE WHEN upwards THEN 'session' ELSE 'credits_returned' END;
+    SELECT r.id INTO made.corrects_id FROM receipts r
+     WHERE NOT upwards AND r.subject = regexp_replace(made.subject, ':credit_return$', ':credit_hold');
+  ELSE
+    paid := receipt_checkout(t);
+    made.checkout_id := paid.id;
+    made.user_id := paid.user_id;
+    made.title := paid.title;
+    IF paid.id IS NULL AND t.kind = 'charge' THEN -- paid without a page of ours
+      SELECT c.user_id, p.name INTO made.user_id, made.title
+        FROM intakes i JOIN customers c ON c.id = i.customer_id JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
+    END IF;
+    reason := CASE split_part(made.subject, ':', 1) WHEN 'refund' THEN 'refund' WHEN 'dispute' THEN 'dispute' END;
+    made.cause := CASE made.kind WHEN 'receipt' THEN CASE paid.kind WHEN 'pack' THEN 'credits' ELSE 'session' END
+                    WHEN 'credit_note' THEN coalesce(reason, 'correction')
+                    ELSE CASE reason WHEN 'refund' THEN 'refund_failed' WHEN 'dispute' THEN 'dispute_won'
+                                     ELSE 'correction' END END;
+    IF made.kind <> 'receipt' THEN
+      SELECT r.id INTO made.corrects_id FROM receipts r
+       WHERE r.checkout_id = paid.id AND r.kind = 'receipt' ORDER BY r.id LIMIT 1;
+    END IF;
+  END IF;
+  RETURN made;
+END
+$_$;
+
+COMMENT ON FUNCTION public.receipt_of(t public.ledger_transfer) IS 'The document of a row of the ledger, without number, amount and tax.';
+
+CREATE FUNCTION public.receipt_part(t public.ledger_transfer) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT CASE
+    WHEN t.kind IN ('charge', 'pack_sale', 'credit_hold') THEN t.amount
+    WHEN t.kind = 'credit_return' THEN -t.amount
+    WHEN t.currency <> 'usd' THEN NULL
+    -- a refund, also one that failed in the end; and what reconcile found to be otherwise than it was booked
+    WHEN statement_subject(t.key) ~ '^(refund:|session:[^:]*:charge$|pack:[^:]*:sale$)'
+      THEN CASE 'stripe' WHEN t.debit_account THEN t.amount WHEN t.credit_account THEN -t.amount END
+    -- a lost dispute, also one that was won after it was lost; one that is open is not decided
+    WHEN t.key ~ '^dispute:[^:]+:lost(:|$)'
+      THEN CASE 'disputed' WHEN t.debit_account THEN t.amount WHEN t.credit_account THEN -t.amount END
+  END
+$_$;
+
+COMMENT ON FUNCTION public.receipt_part(t public.ledger_transfer) IS 'The customer''s part in a row of the ledger, in cents or credits: positive for what they paid, negative for what went back to them, null for what moves between others.';
+
+CREATE FUNCTION public.receipt_subject(t public.ledger_transfer) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT CASE WHEN t.kind = 'correction' AND t.key LIKE 'correction:%' THEN t.key ELSE statement_subject(t.key) END
+$$;
+
+COMMENT ON FUNCTION public.receipt_subject(t public.ledger_transfer) IS 'What a document is about: all rows of one subject that are booked together, and go the same way, are one document.';
+
+CREATE FUNCTION public.receipts_follow() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  made receipts;
+  booked uuid[];
+BEGIN
+  IF EXISTS (SELECT FROM receipt_lines l WHERE l.ledger_id = NEW.id) THEN
+    RETURN NULL; -- in the document of a row that was booked with it
+  END IF;
+  made := receipt_of(NEW);
+  IF made.user_id IS NULL OR made.title IS NULL OR made.kind <> 'receipt' AND made.corrects_id IS NULL THEN
+    RETURN NULL; -- of a payment that is not ours: verify says so (receipt_missing)
+  END IF;
+  SELECT array_agg(t.id), sum(abs(receipt_part(t))) INTO booked, made.amount FROM ledger_transfer t
+   WHERE CASE WHEN NEW.debit_account IN ('stripe', 'disputed') OR NEW.credit_account IN ('stripe', 'disputed')
+              THEN statement_subject(t.key) = statement_subject(NEW.key) AND receipt_subject(t) = made.subject
+                   AND (t.debit_account = 'stripe' OR t.credit_account = 'stripe'
+                        OR t.debit_account = 'disputed' OR t.credit_account = 'disputed')
+              ELSE t.id = NEW.id END
+     AND sign(receipt_part(t)) = sign(receipt_part(NEW))
+     AND NOT EXISTS (SELECT FROM receipt_lines l WHERE l.ledger_id = t.id);
+  made.tax := tax_within(made);
+  made.year := extract(year FROM clock_timestamp() AT TIME ZONE 'UTC');
+  INSERT INTO receipt_numbers AS n (year, last) VALUES (made.year, 1)
+  ON CONFLICT (year) DO UPDATE SET last = n.last + 1 RETURNING n.last INTO made.sequence;
+  INSERT INTO receipts (year, sequence, kind, cause, subject, user_id, checkout_id, intake_id, corrects_id, title,
+                        amount, tax, currency)
+  VALUES (made.year, made.sequence, made.kind, made.cause, made.subject, made.user_id, made.checkout_id,
+          made.intake_id, made.corrects_id, made.title, made.amount, made.tax, made.currency)
+  RETURNING * INTO made;
+  INSERT INTO receipt_lines (ledger_id, receipt_id, amount)
+  SELECT t.id, made.id, abs(receipt_part(t)) FROM ledger_transfer t WHERE t.id = ANY (booked);
+  IF made.checkout_id IS NOT NULL THEN -- the session's own events tell of credits
+    PERFORM emit_event('receipt.issued', jsonb_build_object(
+      'receiptId', made.id, 'number', made.number, 'kind', made.kind, 'cause', made.cause,
+      'checkoutId', made.checkout_id, 'intakeId', made.intake_id, 'amountCents', made.amount,
+      'currency', made.currency), coalesce(made.intake_id, made.checkout_id));
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.receipts_follow() IS 'Writes, at the end of the transaction, the document of the rows that were booked in it, and has its customer told.';
+
 CREATE FUNCTION public.recent_pace(OUT per_second double precision, OUT usual_wait double precision) RETURNS record
     LANGUAGE sql STABLE
     AS $$
@@ -3477,7 +4172,8 @@ BEGIN
   END IF;
   role := role_of(session, by_user);
   before := session.status;
-  IF NOT is_witnessed(session, role, by_user) THEN -- a claim replaces no witness
+  -- A claim replaces no witness, and is no first reply.
+  IF NOT is_witnessed(session, role, by_user) AND NOT (role = 'mechanic' AND needs_first_reply(session)) THEN
     at := clock_timestamp();
     PERFORM open_presence(session.id, role, CASE role WHEN 'mechanic' THEN session.mechanic_id END, 'claim', NULL, at);
     session := set_presence(session, role, by_user, true, at);
@@ -3491,7 +4187,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
+COMMENT ON FUNCTION public.record_join(of_session uuid, by_user uuid, by_connection text) IS 'Records that a party of an open session is there: by a connection of theirs, as enter_room() does, or by their own word, which counts nothing where a witness says it already, or where a mechanic''s first reply is overdue. Returns the session with its unpublished events; no row if the user is no party who may come, or the session is not open.';
 
 CREATE FUNCTION public.record_leave(of_session uuid, by_user uuid, by_connection text) RETURNS TABLE(session_id uuid, session_status text, started_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
@@ -3517,8 +4213,10 @@ BEGIN
       WHERE c.user_id = by_user AND c.room = of_session AND (by_connection IS NULL OR c.connection_id = by_connection);
     IF by_connection IS NULL THEN
       -- what the medium saw of a customer is not theirs to take back
-      PERFORM close_presence(of_session, role, CASE role WHEN 'customer' THEN '{claim}'::text[]
-                                                    ELSE '{claim,medium,mutual}' END, NULL, at);
+      IF role = 'mechanic' THEN
+        PERFORM leave_medium(of_session, role, at);
+      END IF;
+      PERFORM close_presence(of_session, role, '{claim}', NULL, at);
       SELECT * INTO STRICT session FROM sessions s WHERE s.id = of_session;
       session := set_presence(session, role, by_user, false, at);
     END IF;
@@ -3715,11 +4413,55 @@ BEGIN
   RETURN greatest(session.accepted_at, session.scheduled_for, session.customer_joined_at, (
            SELECT max(p.until) FROM session_presence p
             WHERE p.session_id = session.id AND p.role = 'mechanic' AND p.mechanic_id = session.mechanic_id
-              AND p.until >= session.accepted_at)) + first_reply_time();
+              AND p.until >= session.accepted_at AND p.replaced_at IS NULL)) + first_reply_time();
 END
 $$;
 
 COMMENT ON FUNCTION public.reply_due_at(session public.sessions) IS 'Until when the mechanic of a waiting session has to write or come: first_reply_time() after the accept, the scheduled time, the customer''s first join, or the last instant the mechanic was there, whichever is last. Null where nobody waits for that: another status, the mechanic is there or has written, or the customer never joined.';
+
+CREATE FUNCTION public.report_heard(of_session uuid, by_user uuid, since timestamp with time zone, until timestamp with time zone, by_clock timestamp with time zone, packets integer) RETURNS TABLE(outcome text, session_status text, recorded boolean)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_variable
+DECLARE
+  session sessions;
+  of_role text;
+  of_meeting record;
+  of_mechanic uuid;
+  offset_by interval := clock_timestamp() - by_clock;
+BEGIN
+  SELECT * INTO session FROM sessions s
+   WHERE s.id = of_session AND role_of(s, by_user) IS NOT NULL FOR NO KEY UPDATE;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  of_role := role_of(session, by_user);
+  of_mechanic := CASE of_role WHEN 'mechanic' THEN session.mechanic_id END;
+  session_status := session.status;
+  SELECT m.meeting_id, m.opened_at INTO of_meeting
+    FROM session_meetings m JOIN session_assignments a ON a.id = session.current_assignment_id AND a.attempt = m.attempt
+   WHERE m.session_id = of_session AND m.opened_at IS NOT NULL ORDER BY m.number DESC LIMIT 1;
+  outcome := CASE WHEN session.ended_at IS NOT NULL THEN 'over'
+                  WHEN session.status NOT IN ('waiting', 'live') OR of_meeting.meeting_id IS NULL THEN 'not_open'
+                  ELSE 'open' END;
+  since := greatest(since + offset_by, of_meeting.opened_at, session.accepted_at, clock_timestamp() - interval '1 minute');
+  until := CASE WHEN packets > 0 THEN least(until + offset_by, clock_timestamp()) ELSE since END;
+  INSERT INTO session_presence (session_id, since, mechanic_id, role, source, witness, until, closed_at)
+  SELECT of_session, since, of_mechanic, of_role, 'mutual', of_meeting.meeting_id, until, clock_timestamp()
+   WHERE outcome = 'open' AND (since < until OR packets = 0)
+     AND (SELECT count(*) FROM session_presence p
+           WHERE p.session_id = of_session AND p.role = of_role AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic) < 1000
+     AND NOT EXISTS (SELECT FROM session_presence p
+                      WHERE p.session_id = of_session AND p.role = of_role AND p.source = 'mutual'
+                        AND p.mechanic_id IS NOT DISTINCT FROM of_mechanic
+                        AND (p.since <= since AND p.until >= until OR packets = 0));
+  recorded := FOUND AND packets > 0;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.report_heard(of_session uuid, by_user uuid, since timestamp with time zone, until timestamp with time zone, by_clock timestamp with time zone, packets integer) IS 'Records that the page of a party got packets from the other for a while, by its own clock, which said by_clock when it was sent: within the meeting and the last minute. One without packets lasts no time: it says that the page would have reported some. It counts only where the other page says the same. The outcome is open, over or not_open; no row if the user is no party.';
 
 CREATE FUNCTION public.republish_events(since timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql
@@ -4185,6 +4927,9 @@ BEGIN
     RETURN 'early';
   END IF;
   again := judge_again(session, decided, 'infinity');
+  IF again.status = 'completed' THEN
+    again := judge_again(session, decided, 'infinity', true);
+  END IF;
   IF again.status = session.status THEN
     RETURN 'open';
   END IF;
@@ -4197,7 +4942,7 @@ BEGIN
 END
 $$;
 
-COMMENT ON FUNCTION public.settlement_gate(of_session uuid) IS 'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, and nobody has decided; pay or refund: somebody has.';
+COMMENT ON FUNCTION public.settlement_gate(of_session uuid) IS 'Whether an ended session may be settled: open, as it ended; early: evidence_grace() is not over; held: its evidence demands another outcome by now, or is not sure, and nobody has decided; pay or refund: somebody has.';
 
 CREATE FUNCTION public.settlement_hold_is_decided() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4307,6 +5052,17 @@ END
 $$;
 
 COMMENT ON FUNCTION public.sweep_each(ids uuid[], change text) IS 'Runs a statement, whose $1 is an id, for each id by itself: one that fails is left behind with a warning and keeps no other from being swept. Returns how many rows changed.';
+
+CREATE FUNCTION public.tax_within(made public.receipts) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT CASE WHEN made.currency = 'credit' THEN 0
+    WHEN made.kind = 'receipt' THEN least(made.amount, coalesce((SELECT c.tax_cents FROM checkouts c WHERE c.id = made.checkout_id), 0))
+    ELSE coalesce((SELECT least(made.amount, round(r.tax::numeric * made.amount / r.amount)) FROM receipts r
+                    WHERE r.id = made.corrects_id), 0)::bigint END
+$$;
+
+COMMENT ON FUNCTION public.tax_within(made public.receipts) IS 'The tax within a document''s amount: as Stripe reckoned it for the payment, else in proportion.';
 
 CREATE FUNCTION public.tell_due_summaries(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4607,6 +5363,18 @@ END
 $$;
 
 COMMENT ON FUNCTION public.transition_to_outbox() IS 'Puts an event into the outbox for every audit row of a transition.';
+
+CREATE FUNCTION public.unheard_meetings() RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT count(*) FROM session_meetings m
+   WHERE m.over_at IS NULL AND m.opened_at < now() - interval '2 minutes'
+     AND EXISTS (SELECT FROM session_presence p
+                  WHERE p.session_id = m.session_id AND p.source = 'mutual' AND p.witness = m.meeting_id)
+     AND NOT EXISTS (SELECT FROM media_events e WHERE e.session_id = m.session_id AND e.meeting = m.meeting_id)
+$$;
+
+COMMENT ON FUNCTION public.unheard_meetings() IS 'Running meetings in which the pages hear each other, and of which the medium says nothing: its events have stopped.';
 
 CREATE FUNCTION public.unpublished_events(subject uuid) RETURNS json
     LANGUAGE plpgsql STABLE
@@ -5161,90 +5929,6 @@ UNION
 
 COMMENT ON VIEW public.alert_wrongly_marked IS 'Sessions whose evidence contradicts their outcome: ended in the last 24 hours, or alerted earlier and not repaired since. Always critical: money follows the outcome.';
 
-CREATE TABLE public.checkouts (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    user_id uuid NOT NULL,
-    intake_id uuid,
-    pack_code text,
-    credits integer,
-    title text NOT NULL,
-    amount_cents integer NOT NULL,
-    currency text NOT NULL,
-    request_hash bytea,
-    signed_name text,
-    waiver_version text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
-    idempotency_key text NOT NULL,
-    stripe_session_id text,
-    stripe_payment_intent_id text,
-    url text,
-    status text DEFAULT 'open'::text NOT NULL,
-    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    fee_due_at timestamp with time zone,
-    fee_booked_at timestamp with time zone,
-    refunds_due_at timestamp with time zone,
-    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT checkouts_buy_one_thing CHECK (
-CASE kind
-    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
-    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
-    ELSE NULL::boolean
-END),
-    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
-    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
-    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text]))),
-    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
-    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
-    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
-    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
-);
-
-COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
-
-COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
-
-COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
-
-COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
-
-COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
-
-COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
-
-COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
-
-COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-
-COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
-
-COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
-
-COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
-
-COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
-
-COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
-
-COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
-
-COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
-
-COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
-
-COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
-
-COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
-
-COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
-
-COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
-
-COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
-
-COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
-
 CREATE TABLE public.confirmed_addresses (
     user_id uuid NOT NULL,
     address_hash bytea NOT NULL,
@@ -5476,53 +6160,6 @@ CREATE TABLE public.late_replies (
 COMMENT ON TABLE public.late_replies IS 'Accepted assignments whose customer was told that the first reply is overdue: once each.';
 
 COMMENT ON COLUMN public.late_replies.told_at IS 'When the event was written.';
-
-CREATE TABLE public.ledger_transfer (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    key text NOT NULL,
-    debit_account text NOT NULL,
-    credit_account text NOT NULL,
-    amount bigint NOT NULL,
-    currency text NOT NULL,
-    kind text NOT NULL,
-    intake_id uuid,
-    actor_id uuid,
-    reason text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    change_id uuid,
-    CONSTRAINT ledger_transfer_amount_check CHECK ((amount > 0)),
-    CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
-    CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
-    CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
-    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'contest'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
-    CONSTRAINT ledger_transfer_moves_something CHECK ((debit_account <> credit_account)),
-    CONSTRAINT ledger_transfer_one_currency CHECK ((((public.account_currency(debit_account) = currency) AND (public.account_currency(credit_account) = currency)) IS TRUE)),
-    CONSTRAINT ledger_transfer_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
-);
-
-COMMENT ON TABLE public.ledger_transfer IS 'The ledger: each row moves one amount from one account to another. Rows are never changed, a correction is a new row.';
-
-COMMENT ON COLUMN public.ledger_transfer.key IS 'Names the booking; a second one with the same key is refused.';
-
-COMMENT ON COLUMN public.ledger_transfer.debit_account IS 'The account that the amount comes from, by its name in payments/ledger/accounts.py.';
-
-COMMENT ON COLUMN public.ledger_transfer.credit_account IS 'The account that the amount goes to.';
-
-COMMENT ON COLUMN public.ledger_transfer.amount IS 'Cents of usd, or whole credits.';
-
-COMMENT ON COLUMN public.ledger_transfer.currency IS 'usd or credit; that of both accounts.';
-
-COMMENT ON COLUMN public.ledger_transfer.kind IS 'Its flow in payments/ledger/accounts.py.';
-
-COMMENT ON COLUMN public.ledger_transfer.intake_id IS 'The intake that it concerns; its session has the same id, but money may come for an intake that never becomes a session.';
-
-COMMENT ON COLUMN public.ledger_transfer.actor_id IS 'The user (sub) who had it booked, if a user did.';
-
-COMMENT ON COLUMN public.ledger_transfer.reason IS 'The reason of a booking by hand, in the operator''s words.';
-
-COMMENT ON COLUMN public.ledger_transfer.created_at IS 'When, by the database''s clock.';
-
-COMMENT ON COLUMN public.ledger_transfer.change_id IS 'For a grant of credits, its row in admin_changes, which its trigger writes.';
 
 CREATE TABLE public.legacy_imports (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -5958,6 +6595,40 @@ UNION
 
 COMMENT ON VIEW public.mechanics_on_duty IS 'Active mechanics for whom is_available() holds, busy or not.';
 
+CREATE TABLE public.media_events (
+    session_id uuid NOT NULL,
+    stated_at timestamp with time zone NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    mechanic_id uuid,
+    role text,
+    kind text NOT NULL,
+    meeting text NOT NULL,
+    attendee text NOT NULL,
+    CONSTRAINT media_events_happened CHECK ((occurred_at <= received_at)),
+    CONSTRAINT media_events_kind_check CHECK ((kind = ANY (ARRAY['joined'::text, 'left'::text, 'dropped'::text, 'deleted'::text, 'ended'::text]))),
+    CONSTRAINT media_events_of_somebody CHECK ((((kind = 'ended'::text) = (attendee = ''::text)) AND ((kind = 'ended'::text) = (role IS NULL)) AND ((mechanic_id IS NOT NULL) = (NOT (role IS DISTINCT FROM 'mechanic'::text))))),
+    CONSTRAINT media_events_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
+);
+
+COMMENT ON TABLE public.media_events IS 'The inbox of the medium: what it says of who came and went. The key is what an event says, so however often and over however many ways it comes, it is one.';
+
+COMMENT ON COLUMN public.media_events.stated_at IS 'When it happened, by the medium''s clock.';
+
+COMMENT ON COLUMN public.media_events.occurred_at IS 'The same, within the life of the meeting and before we heard of it: what counts.';
+
+COMMENT ON COLUMN public.media_events.received_at IS 'When we first heard of it.';
+
+COMMENT ON COLUMN public.media_events.mechanic_id IS 'The mechanic, if the role is mechanic.';
+
+COMMENT ON COLUMN public.media_events.role IS 'The party; null for the end of the whole meeting.';
+
+COMMENT ON COLUMN public.media_events.kind IS 'joined, left, dropped, deleted (the attendee), or ended (the meeting).';
+
+COMMENT ON COLUMN public.media_events.meeting IS 'The medium''s id of it; brought, for a medium that an operator brings.';
+
+COMMENT ON COLUMN public.media_events.attendee IS 'The medium''s id of the attendee; empty for the end of the whole meeting.';
+
 CREATE VIEW public.metric_completion AS
  SELECT period_start,
     ended,
@@ -6092,25 +6763,6 @@ COMMENT ON COLUMN public.outbox_poison.payload IS 'As in outbox.';
 COMMENT ON COLUMN public.outbox_poison.error IS 'The reason for setting it aside.';
 
 COMMENT ON COLUMN public.outbox_poison.set_aside_at IS 'When it was set aside.';
-
-CREATE TABLE public.session_participants (
-    session_id uuid NOT NULL,
-    role text NOT NULL,
-    since timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    customer_id uuid,
-    mechanic_id uuid,
-    until timestamp with time zone,
-    CONSTRAINT session_participants_fits_role CHECK ((((role = 'customer'::text) = (customer_id IS NOT NULL)) AND ((role = 'mechanic'::text) = (mechanic_id IS NOT NULL)))),
-    CONSTRAINT session_participants_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'mechanic'::text])))
-);
-
-COMMENT ON TABLE public.session_participants IS 'The people of a session, and from when to when; a mechanic who released it has an until.';
-
-COMMENT ON COLUMN public.session_participants.role IS 'customer or mechanic.';
-
-COMMENT ON COLUMN public.session_participants.since IS 'The start of the participation.';
-
-COMMENT ON COLUMN public.session_participants.until IS 'The end of the participation; null while it lasts.';
 
 CREATE VIEW public.paused_mechanics AS
  SELECT mechanic_id,
@@ -6305,6 +6957,32 @@ COMMENT ON COLUMN public.realtime_tickets.groups IS 'The groups of that token.';
 
 COMMENT ON COLUMN public.realtime_tickets.expires_at IS 'The end of its validity.';
 
+CREATE TABLE public.receipt_lines (
+    ledger_id uuid NOT NULL,
+    receipt_id uuid NOT NULL,
+    amount bigint NOT NULL,
+    CONSTRAINT receipt_lines_amount_check CHECK ((amount > 0))
+);
+
+COMMENT ON TABLE public.receipt_lines IS 'The rows of the ledger that a document is made of; each is in one document.';
+
+COMMENT ON COLUMN public.receipt_lines.ledger_id IS 'The row of the ledger.';
+
+COMMENT ON COLUMN public.receipt_lines.amount IS 'Its receipt_part(), without its sign.';
+
+CREATE TABLE public.receipt_numbers (
+    year integer NOT NULL,
+    last integer NOT NULL,
+    CONSTRAINT receipt_numbers_last_check CHECK ((last > 0))
+)
+WITH (fillfactor='10', autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='500');
+
+COMMENT ON TABLE public.receipt_numbers IS 'The last number of each year, taken by the transaction that writes the document: it is rolled back with it, so there are no gaps.';
+
+COMMENT ON COLUMN public.receipt_numbers.year IS 'The year, in UTC.';
+
+COMMENT ON COLUMN public.receipt_numbers.last IS 'The last number that was given.';
+
 CREATE VIEW public.receivables AS
  SELECT intake_id AS session_id,
     min(created_at) AS since,
@@ -6445,6 +7123,36 @@ COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; an 
 
 COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied.';
 
+CREATE TABLE public.session_meetings (
+    session_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    number integer NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    opened_at timestamp with time zone,
+    over_at timestamp with time zone,
+    meeting_id text,
+    meeting jsonb,
+    CONSTRAINT session_meetings_attempt_check CHECK ((attempt > 0)),
+    CONSTRAINT session_meetings_number_check CHECK ((number > 0)),
+    CONSTRAINT session_meetings_opened_whole CHECK ((num_nonnulls(opened_at, meeting_id, meeting) = ANY (ARRAY[0, 3])))
+);
+
+COMMENT ON TABLE public.session_meetings IS 'The meetings of the medium: the only list of them that there is. A row comes before its meeting, so that none is ever forgotten.';
+
+COMMENT ON COLUMN public.session_meetings.attempt IS 'Of the assignment whose mechanic it is with.';
+
+COMMENT ON COLUMN public.session_meetings.number IS '1, and one more for each that follows one that the medium ended by itself.';
+
+COMMENT ON COLUMN public.session_meetings.asked_at IS 'When it was first asked for.';
+
+COMMENT ON COLUMN public.session_meetings.opened_at IS 'When the medium had made it.';
+
+COMMENT ON COLUMN public.session_meetings.over_at IS 'When we knew that it is over: the medium said so, or it was deleted.';
+
+COMMENT ON COLUMN public.session_meetings.meeting_id IS 'The medium''s id of it.';
+
+COMMENT ON COLUMN public.session_meetings.meeting IS 'What a page needs to join it, beside a place of its own.';
+
 CREATE TABLE public.session_messages (
     session_id uuid NOT NULL,
     seq integer NOT NULL,
@@ -6493,6 +7201,7 @@ CREATE TABLE public.session_presence (
     witness text,
     until timestamp with time zone,
     closed_at timestamp with time zone,
+    replaced_at timestamp with time zone,
     CONSTRAINT session_presence_closing_is_complete CHECK (((until IS NULL) = (closed_at IS NULL))),
     CONSTRAINT session_presence_fits_role CHECK (((role = 'mechanic'::text) = (mechanic_id IS NOT NULL))),
     CONSTRAINT session_presence_fits_source CHECK (((source = 'claim'::text) = (witness IS NULL))),
@@ -6501,7 +7210,7 @@ CREATE TABLE public.session_presence (
     CONSTRAINT session_presence_source_check CHECK ((source = ANY (ARRAY['room'::text, 'medium'::text, 'mutual'::text, 'claim'::text])))
 );
 
-COMMENT ON TABLE public.session_presence IS 'The evidence: from when to when a party was there, and who says so. Written by functions only; a row changes once, when it is closed, or reopened within a second.';
+COMMENT ON TABLE public.session_presence IS 'The evidence: from when to when a party was there, and who says so. Written by functions only; a row changes when it is closed, reopened within a second, or replaced.';
 
 COMMENT ON COLUMN public.session_presence.id IS 'Order of writing, among the audit rows too.';
 
@@ -6520,6 +7229,8 @@ COMMENT ON COLUMN public.session_presence.witness IS 'The connection or attendee
 COMMENT ON COLUMN public.session_presence.until IS 'The end; null while it lasts.';
 
 COMMENT ON COLUMN public.session_presence.closed_at IS 'When we learned of the end.';
+
+COMMENT ON COLUMN public.session_presence.replaced_at IS 'When we learned that it was otherwise, as the medium''s events came out of order; null: it counts.';
 
 CREATE TABLE public.session_summaries (
     session_id uuid NOT NULL,
@@ -6575,12 +7286,14 @@ CREATE TABLE public.settings (
     CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_holds_are_hours CHECK (((key <> ALL (ARRAY['destination_hold_hours'::text, 'payout_hold_hours'::text, 'contest_hours'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_issuer_is_a_few_lines CHECK (((key <> 'receipt_issuer'::text) OR ((length(value) >= 1) AND (length(value) <= 500)))),
     CONSTRAINT settings_limits_are_counts CHECK (((key <> ALL (ARRAY['sockets_per_user'::text, 'releases_per_hour'::text])) OR (value ~ '^[1-9][0-9]{0,5}$'::text))),
     CONSTRAINT settings_min_billable_seconds_is_a_count CHECK (((key <> 'min_billable_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_money_limits_are_numbers CHECK (((key <> ALL (ARRAY['escalation_auto_release_cents'::text, 'withdrawn_payments_per_day'::text])) OR (value ~ '^[0-9]{1,9}$'::text))),
     CONSTRAINT settings_release_pause_is_seconds CHECK (((key <> 'release_pause_seconds'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_retention_is_days CHECK (((key <> ALL (ARRAY['retain_files_days'::text, 'retain_messages_days'::text])) OR (value ~ '^[1-9][0-9]{0,3}$'::text))),
     CONSTRAINT settings_shares_are_basis_points CHECK (((key <> ALL (ARRAY['referral_bp'::text, 'escalation_bp'::text])) OR (value ~ '^([0-9]{1,4}|10000)$'::text))),
+    CONSTRAINT settings_switches_are_on_or_off CHECK (((key <> ALL (ARRAY['stripe_tax'::text, 'stripe_tax_ids'::text, 'stripe_invoices'::text])) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
     CONSTRAINT settings_time_limits_are_seconds CHECK (((key <> ALL (ARRAY['lead_seconds'::text, 'offer_seconds'::text, 'orphan_seconds'::text, 'absence_seconds'::text, 'parting_seconds'::text, 'summary_seconds'::text, 'notes_seconds'::text, 'first_reply_seconds'::text, 'evidence_grace_seconds'::text])) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_waiver_versions_are_words CHECK (((key <> 'waiver_versions'::text) OR (value ~ '^[^ ]+( [^ ]+)*$'::text)))
 );
@@ -6948,6 +7661,9 @@ ALTER TABLE ONLY public.mechanics
 ALTER TABLE ONLY public.mechanics
     ADD CONSTRAINT mechanics_user_id_key UNIQUE (user_id);
 
+ALTER TABLE ONLY public.media_events
+    ADD CONSTRAINT media_events_pkey PRIMARY KEY (session_id, meeting, attendee, kind, stated_at);
+
 ALTER TABLE ONLY public.missed_offers
     ADD CONSTRAINT missed_offers_pkey PRIMARY KEY (mechanic_id);
 
@@ -7026,6 +7742,18 @@ ALTER TABLE ONLY public.realtime_connections
 ALTER TABLE ONLY public.realtime_tickets
     ADD CONSTRAINT realtime_tickets_pkey PRIMARY KEY (ticket_hash);
 
+ALTER TABLE ONLY public.receipt_lines
+    ADD CONSTRAINT receipt_lines_pkey PRIMARY KEY (ledger_id);
+
+ALTER TABLE ONLY public.receipt_numbers
+    ADD CONSTRAINT receipt_numbers_pkey PRIMARY KEY (year);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_numbered_once UNIQUE (year, sequence);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.reconcile_runs
     ADD CONSTRAINT reconcile_runs_pkey PRIMARY KEY (id);
 
@@ -7064,6 +7792,12 @@ ALTER TABLE ONLY public.session_assignments
 
 ALTER TABLE ONLY public.session_events
     ADD CONSTRAINT session_events_pkey PRIMARY KEY (session_id, id);
+
+ALTER TABLE ONLY public.session_meetings
+    ADD CONSTRAINT session_meetings_meeting_id_key UNIQUE (meeting_id);
+
+ALTER TABLE ONLY public.session_meetings
+    ADD CONSTRAINT session_meetings_pkey PRIMARY KEY (session_id, attempt, number);
 
 ALTER TABLE ONLY public.session_messages
     ADD CONSTRAINT session_messages_pkey PRIMARY KEY (session_id, seq);
@@ -7168,7 +7902,7 @@ CREATE INDEX ledger_transfer_by_debit ON public.ledger_transfer USING btree (deb
 
 CREATE INDEX ledger_transfer_by_intake ON public.ledger_transfer USING btree (intake_id) WHERE (intake_id IS NOT NULL);
 
-CREATE INDEX ledger_transfer_by_statement_subject ON public.ledger_transfer USING btree (public.statement_subject(key)) WHERE ((debit_account = 'stripe'::text) OR (credit_account = 'stripe'::text));
+CREATE INDEX ledger_transfer_by_statement_subject ON public.ledger_transfer USING btree (public.statement_subject(key)) WHERE ((debit_account = 'stripe'::text) OR (credit_account = 'stripe'::text) OR (debit_account = 'disputed'::text) OR (credit_account = 'disputed'::text));
 
 CREATE INDEX ledger_transfer_owed ON public.ledger_transfer USING btree (intake_id) WHERE ((debit_account ~~ 'mechanic:%:receivable'::text) OR (credit_account ~~ 'mechanic:%:receivable'::text));
 
@@ -7220,6 +7954,16 @@ CREATE INDEX realtime_connections_by_room ON public.realtime_connections USING b
 
 CREATE INDEX realtime_connections_by_user ON public.realtime_connections USING btree (user_id);
 
+CREATE INDEX receipt_lines_by_receipt ON public.receipt_lines USING btree (receipt_id);
+
+CREATE INDEX receipts_by_checkout ON public.receipts USING btree (checkout_id) WHERE (checkout_id IS NOT NULL);
+
+CREATE INDEX receipts_by_subject ON public.receipts USING btree (subject);
+
+CREATE INDEX receipts_by_user ON public.receipts USING btree (user_id, id);
+
+CREATE INDEX receipts_correcting ON public.receipts USING btree (corrects_id) WHERE (corrects_id IS NOT NULL);
+
 CREATE INDEX refunds_open ON public.refunds USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
 CREATE INDEX refunds_unsent ON public.refunds USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
@@ -7236,6 +7980,8 @@ CREATE INDEX session_events_begun ON public.session_events USING btree (occurred
 
 CREATE INDEX session_events_ended ON public.session_events USING btree (occurred_at, session_id) WHERE ((to_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) AND ((from_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) IS NOT TRUE));
 
+CREATE INDEX session_meetings_running ON public.session_meetings USING btree (asked_at) WHERE (over_at IS NULL);
+
 CREATE INDEX session_messages_notes ON public.session_messages USING btree (session_id, seq) WHERE (role = 'system'::text);
 
 CREATE UNIQUE INDEX session_messages_once ON public.session_messages USING btree (session_id, client_id, role) WHERE (client_id IS NOT NULL);
@@ -7244,7 +7990,7 @@ CREATE INDEX session_participants_by_mechanic ON public.session_participants USI
 
 CREATE INDEX session_participants_given_back ON public.session_participants USING btree (until) WHERE (until IS NOT NULL);
 
-CREATE UNIQUE INDEX session_presence_open ON public.session_presence USING btree (session_id, role, source, COALESCE(witness, ''::text)) WHERE (until IS NULL);
+CREATE UNIQUE INDEX session_presence_open ON public.session_presence USING btree (session_id, role, source, COALESCE(witness, ''::text)) WHERE ((until IS NULL) AND (replaced_at IS NULL));
 
 CREATE INDEX session_summaries_due ON public.session_summaries USING btree (due_at) WHERE (told_at IS NULL);
 
@@ -7296,6 +8042,8 @@ CREATE TRIGGER audit_grant_begins BEFORE INSERT ON public.ledger_transfer FOR EA
 
 CREATE TRIGGER availability_changed AFTER UPDATE OF available_until, status ON public.mechanics FOR EACH ROW WHEN (((old.available_until IS DISTINCT FROM new.available_until) OR (old.status IS DISTINCT FROM new.status))) EXECUTE FUNCTION public.availability_changed();
 
+CREATE TRIGGER checkouts_know_the_address BEFORE INSERT ON public.checkouts FOR EACH ROW EXECUTE FUNCTION public.checkouts_know_the_address();
+
 CREATE TRIGGER contest_holds_stand BEFORE UPDATE OF released_at ON public.payout_holds FOR EACH ROW WHEN (((new.reason = 'contest'::text) AND (new.released_at IS NOT NULL))) EXECUTE FUNCTION public.contest_holds_stand();
 
 CREATE TRIGGER contests_are_kept BEFORE DELETE OR TRUNCATE ON public.contests FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
@@ -7342,6 +8090,8 @@ CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics
 
 CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.mechanics FOR EACH ROW WHEN ((((old.status = 'active'::text) AND (new.status = 'suspended'::text)) OR (old.workshop_id IS DISTINCT FROM new.workshop_id))) EXECUTE FUNCTION public.mechanics_requeue();
 
+CREATE TRIGGER media_events_are_kept BEFORE DELETE OR UPDATE OR TRUNCATE ON public.media_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
 CREATE TRIGGER notes_confirmed AFTER INSERT ON public.session_notes FOR EACH ROW WHEN ((new.confirmed_at IS NOT NULL)) EXECUTE FUNCTION public.notes_confirmed();
 
 CREATE TRIGGER notes_confirmed_later AFTER UPDATE OF confirmed_at ON public.session_notes FOR EACH ROW WHEN (((old.confirmed_at IS NULL) AND (new.confirmed_at IS NOT NULL))) EXECUTE FUNCTION public.notes_confirmed();
@@ -7374,6 +8124,12 @@ CREATE TRIGGER quotes_forget AFTER UPDATE OF erased_at ON public.customers FOR E
 
 CREATE TRIGGER quotes_guard BEFORE INSERT OR UPDATE ON public.quotes FOR EACH ROW EXECUTE FUNCTION public.quotes_guard();
 
+CREATE TRIGGER receipt_lines_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.receipt_lines FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER receipts_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.receipts FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE CONSTRAINT TRIGGER receipts_follow AFTER INSERT ON public.ledger_transfer DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((public.receipt_part(new.*) IS NOT NULL)) EXECUTE FUNCTION public.receipts_follow();
+
 CREATE TRIGGER referral_is_anothers BEFORE INSERT ON public.customers FOR EACH ROW WHEN ((new.referrer_id IS NOT NULL)) EXECUTE FUNCTION public.referral_stands();
 
 CREATE TRIGGER referral_stands BEFORE UPDATE OF referrer_id, user_id ON public.customers FOR EACH ROW WHEN ((old.referrer_id IS DISTINCT FROM new.referrer_id)) EXECUTE FUNCTION public.referral_stands();
@@ -7393,6 +8149,8 @@ CREATE TRIGGER session_assignments_are_kept BEFORE DELETE OR TRUNCATE ON public.
 CREATE TRIGGER session_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.session_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FOR EACH ROW WHEN ((new.type = 'transition'::text)) EXECUTE FUNCTION public.transition_to_outbox();
+
+CREATE TRIGGER session_meetings_are_kept BEFORE DELETE OR TRUNCATE ON public.session_meetings FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER session_messages_are_fixed BEFORE UPDATE ON public.session_messages FOR EACH ROW EXECUTE FUNCTION public.only_words_are_blanked();
 
@@ -7485,6 +8243,12 @@ ALTER TABLE ONLY public.mechanic_accounts
 ALTER TABLE ONLY public.mechanics
     ADD CONSTRAINT mechanics_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
 
+ALTER TABLE ONLY public.media_events
+    ADD CONSTRAINT media_events_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.media_events
+    ADD CONSTRAINT media_events_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
 ALTER TABLE ONLY public.missed_offers
     ADD CONSTRAINT missed_offers_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
 
@@ -7533,6 +8297,21 @@ ALTER TABLE ONLY public.quotes
 ALTER TABLE ONLY public.realtime_connections
     ADD CONSTRAINT realtime_connections_room_fkey FOREIGN KEY (room) REFERENCES public.sessions(id);
 
+ALTER TABLE ONLY public.receipt_lines
+    ADD CONSTRAINT receipt_lines_ledger_id_fkey FOREIGN KEY (ledger_id) REFERENCES public.ledger_transfer(id);
+
+ALTER TABLE ONLY public.receipt_lines
+    ADD CONSTRAINT receipt_lines_receipt_id_fkey FOREIGN KEY (receipt_id) REFERENCES public.receipts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.checkouts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_corrects_id_fkey FOREIGN KEY (corrects_id) REFERENCES public.receipts(id);
+
+ALTER TABLE ONLY public.receipts
+    ADD CONSTRAINT receipts_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_as_a_contest_was_decided FOREIGN KEY (contested_session_id, amount_cents) REFERENCES public.contests(refunded_session_id, refund_cents);
 
@@ -7553,6 +8332,9 @@ ALTER TABLE ONLY public.session_assignments
 
 ALTER TABLE ONLY public.session_assignments
     ADD CONSTRAINT session_assignments_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.session_meetings
+    ADD CONSTRAINT session_meetings_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
 ALTER TABLE ONLY public.session_notes
     ADD CONSTRAINT session_notes_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
@@ -7735,7 +8517,91 @@ REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) 
 
 REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.hear(of_session uuid, of_meeting text, of_attendee text, of_role text, of_mechanic uuid, of_kind text, stated timestamp with time zone, earliest timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.leave_medium(of_session uuid, of_role text, at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION public.medium_changed(session public.sessions, of_role text, of_kind text, at timestamp with time zone) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
+
+GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
+
 GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(tax_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(key) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(debit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(credit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(amount) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.receipts TO autodoctor_app;
 
 REVOKE ALL ON FUNCTION public.renew_feed() FROM PUBLIC;
 
@@ -7929,50 +8795,6 @@ GRANT SELECT ON TABLE public.alert_waiting_too_long TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_wrongly_marked TO autodoctor_app;
 
-GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.confirmed_addresses TO autodoctor_app;
 
 GRANT INSERT(user_id) ON TABLE public.confirmed_addresses TO autodoctor_app;
@@ -8040,26 +8862,6 @@ GRANT UPDATE(pruned_through) ON TABLE public.feed_head TO autodoctor_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.idempotency_keys TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.late_replies TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(key) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(debit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(credit_account) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(amount) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(intake_id) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(actor_id) ON TABLE public.ledger_transfer TO autodoctor_app;
-
-GRANT INSERT(reason) ON TABLE public.ledger_transfer TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.limits TO autodoctor_app;
 
@@ -8201,6 +9003,8 @@ GRANT UPDATE(queue_position) ON TABLE public.realtime_connections TO autodoctor_
 
 GRANT SELECT ON TABLE public.mechanics_on_duty TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.media_events TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.metric_completion TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.metric_duration TO autodoctor_app;
@@ -8250,14 +9054,6 @@ GRANT INSERT(created_at) ON TABLE public.notifications TO autodoctor_app;
 GRANT UPDATE(read_at) ON TABLE public.notifications TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.outbox_poison TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(session_id) ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
-
-GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.paused_mechanics TO autodoctor_app;
 
@@ -8339,6 +9135,10 @@ GRANT SELECT ON TABLE public.quote_events TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_tickets TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.receipt_lines TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.receipt_numbers TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.receivables TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.reconcile_runs TO autodoctor_app;
@@ -8366,6 +9166,8 @@ GRANT UPDATE(finished_at) ON TABLE public.schedule_runs TO autodoctor_app;
 GRANT UPDATE(failed) ON TABLE public.schedule_runs TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_meetings TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_messages TO autodoctor_app;
 

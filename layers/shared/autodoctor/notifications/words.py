@@ -74,10 +74,7 @@ def phrases(locale: str, facts: Facts) -> dict[str, str]:
         costs = {"price": money(locale, facts.price_cents, facts.currency), "credits": str(facts.credits)}
         found["refund"] = words[f"refund.{facts.funding}"].format_map(costs)
         found["paid"] = words[f"paid.{facts.funding}"].format_map(costs)
-    if facts.decided is not None:
-        several = words["credits_back"].format(credits=facts.credits)
-        found["returned"] = found.get("amount") or words.get(f"credits_back.{facts.credits}", several)
-        found["decision"] = words[f"decided.{facts.reader}.{facts.decided}"].format_map(found)
+    found |= _decided(words, facts, found)
     found |= _given_back(words, facts, found)
     found |= _calling(locale, facts)
     found |= _instants(locale, facts)
@@ -94,6 +91,16 @@ def _given_back(words: Mapping[str, str], facts: Facts, found: Mapping[str, str]
         for name, actor in actors.items()
         if actor is not None
     }
+
+
+def _decided(words: Mapping[str, str], facts: Facts, found: Mapping[str, str]) -> dict[str, str]:
+    """What an admin decided of a contest, and what goes back by it, as its reader is told."""
+    if facts.decided is None:
+        return {}
+    several = words["credits_back"].format(credits=facts.credits)
+    returned = found.get("amount") or words.get(f"credits_back.{facts.credits}", several)
+    decision = words[f"decided.{facts.reader}.{facts.decided}"].format_map({**found, "returned": returned})
+    return {"returned": returned, "decision": decision}
 
 
 def _calling(locale: str, facts: Facts) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_what_operators_need_first_is_first(account: Account, windows: Windows, 
     assert tile(page, "Live") == "0"
     expect(page.locator("#score")).to_contain_text(re.compile(r"\d+"))
     expect(page.get_by_text(re.compile(r"as of"))).to_be_visible()
-    expect(page.get_by_role("img", name="Ended by the hour (UTC)")).to_be_visible()
+    expect(page.get_by_role("img", name="Ended by the hour, your time")).to_be_visible()
 
 
 def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
@@ -59,14 +59,14 @@ def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
     expect(page.get_by_role("dialog")).to_contain_text("is recorded")
     page.get_by_label("What both may read about it").fill("Nobody is on duty tonight.")
     page.get_by_role("button", name="End it now").click()
-    expect(page.get_by_role("row", name="session.cancelled")).to_contain_text("admin")
+    expect(page.get_by_role("row", name="Cancelled")).to_contain_text("admin")
     expect(page.locator("dl")).to_contain_text("Nobody is on duty tonight.")
 
 
 def test_every_number_leads_to_the_list_it_was_counted_from(account: Account, windows: Windows, camera: Camera) -> None:
     page = signed_in(account, windows.open(), "Ada Adler")
     states = page.locator("section", has=page.get_by_role("heading", name="Sessions by state"))
-    row = states.get_by_role("row", name="completed")  # not the alert that they are not settled, which a sweep ends
+    row = states.get_by_role("row", name="Completed")  # not the alert that they are not settled, which a sweep ends
     expect(row.get_by_role("link")).to_have_text("10")
     row.get_by_role("link").click()
     expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
@@ -78,7 +78,18 @@ def test_a_mechanic_is_suspended_and_reinstated(account: Account, windows: Windo
     page = signed_in(account, windows.open(phone=True), "Ada Adler")
     page.get_by_role("link", name="Mechanics").first.click()
     page.get_by_role("button", name="Suspend Max Meyer").click()
-    expect(page.get_by_role("row", name="Max Meyer")).to_contain_text("suspended")
+    dialog = page.get_by_role("dialog", name="Suspend Max Meyer?")
+    expect(dialog).to_contain_text("goes back to the queue")
+    camera.take(page, "sure to suspend")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Suspend Max Meyer")).to_be_focused()
+    page.get_by_role("button", name="Suspend Max Meyer").click()
+    dialog.get_by_role("button", name="Suspend").click()
+    expect(page.get_by_role("row", name="Max Meyer")).to_contain_text("Suspended")
+    theirs = signed_in(account, windows.open(phone=True), "Max Meyer")
+    expect(theirs.get_by_role("heading", name="Your account is suspended")).to_be_visible()
+    camera.take(theirs, "what the mechanic sees")
+    windows.troubles.expect("403")
     camera.take(page, "suspended")
     page.get_by_role("button", name="Reinstate Max Meyer").click()
     expect(page.get_by_role("button", name="Suspend Max Meyer")).to_be_visible()
@@ -115,18 +126,18 @@ def test_the_page_of_a_session_follows_it_while_it_is_looked_at(account: Account
     page.goto(f"{account.cloud.api_url}/console/admin.html#session?id={created.session_id}")
     page.reload()
     state = page.locator(".pill").first
-    expect(state).to_have_text("pending")
+    expect(state).to_have_text("Finding a mechanic")
     mechanic = account.world.mechanic()
     account.world.accept(mechanic, created)
     page.clock.run_for(16_000)
-    expect(state).to_have_text("waiting")
+    expect(state).to_have_text("Mechanic accepted")
     hide(page, hidden=True)
     account.world.end(mechanic.user_id, created.session_id)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.clock.run_for(60_000)
-    expect(state).to_have_text("waiting")
+    expect(state).to_have_text("Mechanic accepted")
     assert asked == []
     hide(page, hidden=False)
-    expect(state).to_have_text("cancelled")
+    expect(state).to_have_text("Cancelled")
     expect(page.get_by_role("button", name="End this session")).to_have_count(0)

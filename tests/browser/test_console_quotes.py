@@ -104,10 +104,10 @@ def test_a_session_is_handed_to_a_workshop_whose_quote_is_approved(
     camera.take(customer, "a quote to decide on")
     customer.get_by_role("button", name="Approve").click()
     quote = customer.locator("section", has=customer.get_by_role("heading", name=f"Quote of {WORKSHOP_NAME}"))
-    expect(quote.locator(".pill")).to_have_text("approved")
+    expect(quote.locator(".pill")).to_have_text("Approved")
     for page in (foreman, mechanic):
         page.reload()
-    expect(foreman.locator("article .pill")).to_have_text("approved")
+    expect(foreman.locator("article .pill")).to_have_text("Approved")
     expect(foreman.get_by_role("link", name=re.compile("amount"))).to_have_count(0)
     expect(mechanic.get_by_text("Hand it to a workshop")).to_have_count(0)
     ended_by(mechanic)
@@ -117,5 +117,5 @@ def test_a_session_is_handed_to_a_workshop_whose_quote_is_approved(
     mechanic.get_by_role("link", name="Earnings").click()
     earned = mechanic.get_by_role("row", name="Escalation")
     expect(earned).to_contain_text("$24.02")
-    expect(earned.locator(".pill")).to_have_text("held")  # nobody paid for the session
+    expect(earned.locator(".pill")).to_have_text("On hold")  # nobody paid for the session
     camera.take(mechanic, "what it earned")

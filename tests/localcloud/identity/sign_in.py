@@ -88,7 +88,11 @@ class SignIn:
         if not usable or code is None:
             return web.json_response({"error": "invalid_grant"}, status=400, headers={"Cache-Control": "no-store"})
         token = self._issuer.token(code.sub, code.groups, expires_in=_TOKEN_SECONDS)
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
+        name = next((person.name for person in ROSTER if str(person.sub) == code.sub), None)
+        identity = self._issuer.token(
+            code.sub, code.groups, expires_in=_TOKEN_SECONDS, token_use="id", name=name, email=None
+        )
+        answer = {"access_token": token, "id_token": identity, "token_type": "Bearer", "expires_in": _TOKEN_SECONDS}
         return web.json_response(answer, headers={"Cache-Control": "no-store"})
 
     def _why_not(self, query: Mapping[str, str], added: Mapping[str, list[str]]) -> str | None:

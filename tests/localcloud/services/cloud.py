@@ -33,6 +33,7 @@ from localcloud.messaging.event_bus import BusEvent
 from localcloud.messaging.messages import Depth
 from localcloud.messaging.messaging import Messaging
 from localcloud.messaging.schedules import Schedules
+from localcloud.services import components_page
 from localcloud.services.dev_page import PATH as DEV_PATH
 from localcloud.services.dev_page import DevPage
 from localcloud.services.invocation import InvokeResult, UnknownFunction
@@ -153,6 +154,7 @@ class Cloud:
         names = [schedule.name for schedule in self.stack.schedules]
         page = DevPage(self._traces, self.api_url, names, self._schedules.fire, self._replay)
         self._gateway.mount(DEV_PATH, page.serve)
+        self._gateway.mount(components_page.PATH, components_page.serve)
         self._open(self._gateway)
         if settings.event_sources:
             self._messaging.start()

@@ -92,7 +92,7 @@ class DevPage:
         return (
             '<p class="start"><a href="/">Open the console</a> <a href="/_dev/mail">Mails</a> '
             '<a href="/_dev/rooms">Rooms</a> <a href="/_dev/meetings">Meetings</a> <a href="/_stripe">Stripe</a> '
-            '<a href="/api/docs">The API</a></p>'
+            '<a href="/api/docs">The API</a> <a href="/_dev/components">Components</a></p>'
             "<p>Sign in as a customer in one tab, as a mechanic in another and as an admin in a third; "
             "no password is asked.</p>"
             f"<h2>Schedules</h2><p>{runs}</p>"

@@ -11,7 +11,7 @@ const MOST_SECONDS_BETWEEN_TRIES = 60;
 const CALL_SECONDS = 15;
 const TYPES = { chat: "Chat", video: "Video call", diagnostic: "Diagnostic" };
 const BACK = "Nothing is charged: a payment goes back to the card, credits to the balance.";
-const STATES = { pending: "Pending", waiting: "Waiting", live: "Live", scheduled: "Scheduled" };
+const STATES = { pending: "Finding a mechanic", waiting: "Mechanic accepted", live: "Talking now", scheduled: "Booked" };
 
 const SHEET = new CSSStyleSheet();
 SHEET.replaceSync(`
@@ -123,6 +123,13 @@ export class ActiveSessionBanner extends HTMLElement {
       if (generation === this.#generation) this.#tell("loaderror", { status: error.status ?? 0, message: error.message });
     }
     if (generation === this.#generation) this.#refreshLater();
+  }
+
+  /** Shows what the page knows already, as the API answers it: then it need not ask. */
+  show(session) {
+    clearTimeout(this.#timer);
+    this.#show(session);
+    this.#refreshLater();
   }
 
   get #user() {

@@ -51,9 +51,18 @@ class PastSession(SessionOutcome):
 
     Attributes:
         mechanic_id: the last mechanic; a customer can ask for them again with `preferredMechanicId`.
+        vehicle_summary: year, make and model; empty once erased.
+        price_cents: as agreed at intake, whatever was charged in the end.
+        credits: as agreed, where it was paid with credits.
     """
 
     mechanic_id: UUID | None
+    vehicle_summary: str
+    concern: str
+    funding: str
+    price_cents: int
+    currency: str
+    credits: int
 
 
 class History(ResponseModel):
@@ -105,6 +114,7 @@ class SessionDetail(SessionOutcome):
             another one. Null where nobody waits for that.
         explanation: what the operator who ended it says of that.
         mechanic_notes: the mechanic's own words; for the customer once they are confirmed, or the summary went out.
+        quote_count: how many workshops were asked for a price; their answers are at `/api/sessions/{sessionId}/quotes`.
         notes: for the mechanic and admins; null for the customer, and where no mechanic has it.
     """
 
@@ -126,6 +136,7 @@ class SessionDetail(SessionOutcome):
     participants: list[Participant]
     timeline: list[TimelineEvent]
     evidence: SessionEvidence
+    quote_count: int
 
 
 _COLUMNS: Final[LiteralString] = """
@@ -192,12 +203,22 @@ _IN_ORDER: Final[LiteralString] = """
  ORDER BY page.moved_at DESC NULLS FIRST, page.id DESC
 """
 
+_ASKED_FOR: Final[LiteralString] = """,
+       concat_ws(' ', i.vehicle ->> 'year', i.vehicle ->> 'make', i.vehicle ->> 'model') AS vehicle_summary,
+       i.concern, i.funding, i.price_cents, i.currency, i.credits
+"""
+
 _CUSTOMER_HISTORY: Final[LiteralString] = (
-    _page(_CUSTOMERS, "i.id") + "SELECT " + _COLUMNS + ", m.name AS counterpart_name" + _IN_ORDER
+    _page(_CUSTOMERS, "i.id") + "SELECT " + _COLUMNS + _ASKED_FOR + ", m.name AS counterpart_name" + _IN_ORDER
 )
 
 _MECHANIC_HISTORY: Final[LiteralString] = (
-    _page(_MECHANICS, "p.session_id") + "SELECT " + _COLUMNS + ", i.customer_name AS counterpart_name" + _IN_ORDER
+    _page(_MECHANICS, "p.session_id")
+    + "SELECT "
+    + _COLUMNS
+    + _ASKED_FOR
+    + ", i.customer_name AS counterpart_name"
+    + _IN_ORDER
 )
 
 _DETAIL: Final[LiteralString] = (
@@ -212,6 +233,7 @@ _DETAIL: Final[LiteralString] = (
          'version', coalesce(n.version, 0), 'savedAt', n.saved_at, 'confirmedAt', n.confirmed_at,
          'closesAt', s.ended_at + notes_time()) END AS notes,
        a.id AS assignment_id, a.status AS assignment_status, a.queued_at, a.offer_expires_at,
+       (SELECT count(*) FROM quotes q WHERE q.session_id = s.id) AS quote_count,
        jsonb_build_array(
          jsonb_build_object('role', 'customer', 'name', i.customer_name, 'joinedAt', s.customer_joined_at,
                             'present', s.customer_present AND s.ended_at IS NULL))

@@ -34,7 +34,8 @@ async function discovered() {
   return issuer;
 }
 
-/** The person signed in to this tab: {token, sub, groups, expiresAt}, or null. */
+/** The person signed in to this tab: {token, sub, name, email, groups, expiresAt}, or null; name and e-mail
+ *  may be unknown. */
 export function signedIn() {
   const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
   return kept && kept.expiresAt > Date.now() ? kept : null;
@@ -85,10 +86,11 @@ export async function finishSignIn() {
     }),
   });
   if (!response.ok) throw new Error("The sign-in service did not accept the code; please try again.");
-  const { access_token: token } = await response.json();
-  const claims = JSON.parse(new TextDecoder().decode(unbase64url(token.split(".")[1])));
+  const { access_token: token, id_token: identity } = await response.json();
+  const claims = claimsOf(token);
+  const { name, email } = identity ? claimsOf(identity) : {}; // only shown: the API trusts the other token
   const groups = claims["cognito:groups"] ?? [];
-  sessionStorage.setItem(KEY, JSON.stringify({ token, sub: claims.sub, groups, since: Date.now(), expiresAt: claims.exp * 1000 }));
+  sessionStorage.setItem(KEY, JSON.stringify({ token, sub: claims.sub, name: name ?? email, email, groups, since: Date.now(), expiresAt: claims.exp * 1000 }));
   return new URL(pending.returnTo).origin === location.origin ? pending.returnTo : HOME;
 }
 
@@ -127,6 +129,11 @@ export function required(group) {
     return null;
   }
   return who;
+}
+
+/** What a token says. */
+function claimsOf(token) {
+  return JSON.parse(new TextDecoder().decode(unbase64url(token.split(".")[1])));
 }
 
 function random() {

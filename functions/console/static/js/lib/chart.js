@@ -1,6 +1,6 @@
 /** Small SVG charts, each with a table of the same numbers for screen readers. */
 
-import { el, head } from "./dom.js";
+import { count, el, head } from "./dom.js";
 
 const LABELS = 8;
 const SVG = "http://www.w3.org/2000/svg";
@@ -16,9 +16,10 @@ function svg(name, attributes, ...children) {
  * Bars side by side, each a stack of series.
  * @param {string} title
  * @param {Array<{label: string, values: Object<string, number>}>} bars oldest first
- * @param {string[]} series names, which are classes too
+ * @param {Object<string, string>} labels of the series, by their names, which are classes too
  */
-export function stackedBars(title, bars, series) {
+export function stackedBars(title, bars, labels) {
+  const series = Object.keys(labels);
   const [width, height] = [720, 140];
   const most = Math.max(1, ...bars.map(({ values }) => series.reduce((sum, name) => sum + (values[name] ?? 0), 0)));
   const step = width / Math.max(1, bars.length);
@@ -28,7 +29,7 @@ export function stackedBars(title, bars, series) {
       const tall = ((height - 8) * (values[name] ?? 0)) / most;
       top -= tall;
       const bar = svg("rect", { class: `bar-${name}`, x: index * step + 1, y: top, width: Math.max(1, step - 2), height: tall });
-      bar.append(svg("title", {}, `${label}: ${values[name] ?? 0} ${name}`));
+      bar.append(svg("title", {}, `${label}: ${values[name] ?? 0} ${labels[name].toLowerCase()}`));
       return bar;
     });
   });
@@ -37,10 +38,10 @@ export function stackedBars(title, bars, series) {
   return el(
     "figure.card.chart",
     {},
-    el("figcaption", {}, el("strong", {}, title), el("span.row.quiet", {}, series.map((name) => el(`span.key.key-${name}`, {}, name)))),
+    el("figcaption", {}, el("strong", {}, title), el("span.row.quiet", {}, series.map((name) => el(`span.key.key-${name}`, {}, labels[name]))), el("span.quiet.most", {}, `full height: ${count(most, "session")}`)),
     picture,
     axis(bars.map(({ label }) => label)),
-    el("details", {}, el("summary", {}, "As a table"), el("div.scroll", {}, el("table", {}, head("Hour", ...series), el("tbody", {}, rows)))),
+    el("details", {}, el("summary", {}, "As a table"), el("div.scroll", {}, el("table", {}, head("Hour", ...Object.values(labels)), el("tbody", {}, rows)))),
   );
 }
 

@@ -1,5 +1,7 @@
 /** Builds pages: elements, text that cannot become markup, times and money in the reader's format, announcements. */
 
+import { stateWords, toneOf } from "./states.js";
+
 /**
  * An element with attributes and children.
  * @param {string} name tag, with classes after dots: "p.note"
@@ -129,9 +131,9 @@ export function duration(seconds) {
   return parts.map((part, index) => (index ? String(part).padStart(2, "0") : part)).join(":");
 }
 
-/** A state as a pill; the colours are those of the banner: pending yellow, waiting blue, live green, scheduled purple. */
+/** A state as a pill, in people's words. */
 export function pill(status) {
-  return el("span.pill", { "data-status": status }, status.replaceAll("_", " "));
+  return el("span.pill", { "data-status": status, "data-tone": toneOf(status) }, stateWords(status));
 }
 
 /** A table's head of column titles; a title in brackets is only for screen readers. */

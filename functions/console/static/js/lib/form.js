@@ -34,7 +34,7 @@ export function box(name, label, attributes = {}) {
 export function values(form) {
   const found = {};
   for (const control of form.elements) {
-    if (!control.name || control.disabled || (control.type === "radio" && !control.checked)) continue;
+    if (!control.name || control.matches(":disabled") || (control.type === "radio" && !control.checked)) continue;
     const value = control.type === "checkbox" ? control.checked : control.value.trim();
     if (value !== "") found[control.name] = value;
   }
@@ -47,14 +47,26 @@ function sentence(detail) {
   return `${whole[0].toUpperCase()}${whole.slice(1)}.`;
 }
 
-/** A problem document that names every required field left empty, with the words given for it or the usual ones. */
-export function missing(form, words = {}) {
-  const empty = [...form.elements].filter((control) => control.required && (control.type === "checkbox" ? !control.checked : !control.value.trim()));
-  return { document: { errors: empty.map(({ name }) => ({ pointer: `/${name}`, detail: words[name] ?? "Please fill this in" })) } };
+/**
+ * A problem document that names, in one round, every required field left empty and every one that is not as it must be.
+ * @param {HTMLFormElement} form
+ * @param {Object<string, string>} [words] for empty fields, in place of the usual ones
+ * @param {Object<string, function(string): string|false>} [checks] of what was typed: the words for what is wrong, or false
+ */
+export function missing(form, words = {}, checks = {}) {
+  const errors = [];
+  for (const control of form.elements) {
+    const { name, value } = control;
+    if (control.matches(":disabled")) continue;
+    const isEmpty = control.type === "checkbox" ? !control.checked : !value?.trim();
+    const detail = isEmpty ? control.required && (words[name] ?? "Please fill this in") : checks[name]?.(value.trim());
+    if (name && detail) errors.push({ pointer: `/${name}`, detail });
+  }
+  return { document: { errors } };
 }
 
 /**
- * Shows a problem's `errors` at their fields until the field is changed, and focuses the first. A form that was rebuilt
+ * Shows a problem's `errors` at their fields until the field is changed, and focuses the first in the page's order. A form that was rebuilt
  * while its answer was awaited is found again by its fields.
  * @returns {boolean} false when this form has none of the fields
  */
@@ -62,7 +74,9 @@ export function showErrors(form, problem) {
   const shown = (control) => (control?.id && document.getElementById(control.id)) || control;
   for (const control of form.elements) clear(shown(control));
   let first = null;
-  for (const { pointer, detail } of problem.document?.errors ?? []) {
+  const order = [...form.elements].map(({ name }) => `/${name}`);
+  const errors = (problem.document?.errors ?? []).toSorted((one, other) => order.indexOf(one.pointer) - order.indexOf(other.pointer));
+  for (const { pointer, detail } of errors) {
     const control = shown(form.elements[pointer.slice(1)]);
     const line = errorOf(control);
     if (!line) continue;

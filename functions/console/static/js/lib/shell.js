@@ -1,17 +1,23 @@
 /** The common parts of a signed-in person's pages: tabs by the address's hash, the banner, one feed, visible errors. */
 
-import { required, signedIn, signOut } from "./auth.js";
-import { announce, el, every, fill, ready } from "./dom.js";
+import { required, signedIn } from "./auth.js";
+import { activeSession, burst } from "./burst.js";
+import { skeleton } from "./components.js";
+import { announce, el, every, fill } from "./dom.js";
 import { Feed } from "./feed.js";
-import { keepBeingCalled, leave } from "./push.js";
+import { frame } from "./frame.js";
+import { keepBeingCalled } from "./push.js";
 
 const LOOK_AGAIN_SECONDS = 15;
+const QUEUE = /assignment/; // pushes about the queue; the others are about a session of the reader's
+const PATIENT_MS = 150; // a tab that takes longer shows that it is being fetched
 
 /**
  * Starts a page.
  * @param {string} group the group that may see the page; others are sent away
- * @param {Object<string, {title: string, hidden?: boolean, show: function(URLSearchParams): Promise<*>}>} tabs by the hash
- *   before its "?"; `show` gets the rest. The first is the default. A hidden tab has no heading, only links to it; it
+ * @param {Object<string, {title: string, hidden?: boolean, queue?: boolean, show: function(URLSearchParams, boolean): Promise<*>}>}
+ *   tabs by the hash before its "?"; `show` gets the rest, and whether a push is why it is shown. The first is the default.
+ *   A queue tab follows the pushes about the queue, the others those about the reader's sessions. A hidden tab has no heading, only links to it; it
  *   shows one object, and is refreshed now and then while it is visible
  * @returns {{who: Object, feed: Feed, refresh: function(): Promise<void>}|null} null while the reader is sent elsewhere
  */
@@ -22,31 +28,42 @@ export function start(group, tabs) {
   const banner = document.querySelector("active-session-banner");
   const feed = new Feed();
   let showing = 0;
+  let shown = null; // the address of what stands there
 
   const chosen = () => {
     const [asked, query] = location.hash.slice(1).split("?");
     return [tabs[asked] ? asked : Object.keys(tabs)[0], query];
   };
-  const refresh = async () => {
+  const refresh = async ({ pushed: isPushed = false } = {}) => {
     const turn = ++showing;
     const [name, query] = chosen();
+    const anew = shown !== null && shown !== name;
     mark(tabs, name);
+    const slow = anew && setTimeout(() => turn === showing && main.replaceChildren(skeleton()), PATIENT_MS);
     try {
-      const content = await tabs[name].show(new URLSearchParams(query));
-      if (turn === showing && content) await fill(main, content);
+      const content = await tabs[name].show(new URLSearchParams(query), isPushed);
+      if (turn !== showing || !content) return;
+      await fill(main, content);
+      if (shown !== name) arrive(main);
+      shown = name;
     } catch (error) {
-      if (turn === showing) await fill(main, failed(error, refresh));
+      if (turn === showing) await fill(main, failed(error, () => refresh()));
+    } finally {
+      clearTimeout(slow);
     }
   };
 
-  ready("sign-out", () => leave(signOut));
+  frame();
   keepBeingCalled().catch(() => {}); // the settings page says what is the matter
   addEventListener("hashchange", () => refresh().then(() => main.focus()));
-  feed.addEventListener("message", () => {
-    banner?.refresh();
-    refresh();
+  const pushed = burst((types) => {
+    const ofSession = types.some((type) => !QUEUE.test(type));
+    if (banner && ofSession) activeSession(banner.getAttribute("user")).then(({ session }) => banner.show(session), () => {});
+    const { queue = false } = tabs[chosen()[0]];
+    if (queue ? types.some((type) => QUEUE.test(type)) : ofSession) refresh({ pushed: true });
   });
-  feed.addEventListener("resync", refresh);
+  feed.addEventListener("message", ({ detail }) => pushed(detail.type));
+  feed.addEventListener("resync", () => refresh());
   feed.addEventListener("state", ({ detail }) => document.body.toggleAttribute("data-offline", detail === "lost"));
   if (banner) banner.token = () => signedIn()?.token;
   feed.open();
@@ -55,8 +72,15 @@ export function start(group, tabs) {
   return { who, feed, refresh };
 }
 
+/** What has come in place of something else moves in. */
+function arrive(element) {
+  element.classList.add("arrives");
+  element.addEventListener("animationend", () => element.classList.remove("arrives"), { once: true });
+}
+
 /** Shows a failure in place of the content, with a way to try again. */
 export function failed(error, again) {
+  if (error.slug === "mechanic-not-active") return suspended();
   return el(
     "section.card",
     { role: "alert" },
@@ -64,6 +88,18 @@ export function failed(error, again) {
     el("p", {}, error.message),
     error.requestId && el("p.quiet", {}, `Request ${error.requestId}`),
     again && el("button", { type: "button", onclick: again }, "Try again"),
+  );
+}
+
+/** What a mechanic sees who is not active: trying again would not help. */
+function suspended() {
+  return el(
+    "section.card",
+    { role: "alert" },
+    el("h1", {}, "Your account is suspended"),
+    el("p", {}, "You get no requests at the moment. A session that you are in can still be finished, and what you have earned is still paid."),
+    el("p", {}, "Write to us if you do not know why, or think that it is a mistake."),
+    el("p.row", {}, el("a.button", { href: "#messages" }, "Your messages"), el("a.button", { href: "#sessions" }, "Your sessions")),
   );
 }
 
@@ -78,13 +114,13 @@ export function action(label, work, attributes = {}) {
 /** Runs something while a control ignores further clicks; it is not disabled, which would take the focus from it. */
 export async function busy(control, work) {
   if (control.ariaDisabled === "true") return;
-  control.ariaDisabled = "true";
+  control.ariaDisabled = control.ariaBusy = "true";
   try {
     await work();
   } catch (error) {
     announce(error.message, "error");
   } finally {
-    control.ariaDisabled = null;
+    control.ariaDisabled = control.ariaBusy = null;
   }
 }
 

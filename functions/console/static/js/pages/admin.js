@@ -7,6 +7,8 @@ import { announce, confirmed, duration, el, every, head, money, pill, time } fro
 import { field, showErrors, values } from "../lib/form.js";
 import { health } from "../parts/health.js";
 import { action, busy, start } from "../lib/shell.js";
+import { eventName, fundingWords, plain, reasonWords, severityWords, stateWords, typeWords } from "../lib/states.js";
+import { eventWords } from "../room/words.js";
 
 const FILTERS = [
   ["status=active", "Active"],
@@ -44,12 +46,12 @@ async function sessions(query) {
       "tr",
       {},
       el("td", {}, el("a", { href: `#session?id=${each.sessionId}` }, time(each.at))),
-      el("td", {}, pill(each.status), each.severity && el("span.pill", { "data-severity": each.severity }, each.severity)),
+      el("td", {}, pill(each.status), each.severity && el("span.pill", { "data-severity": each.severity }, severityWords(each.severity))),
       el("td", {}, each.customerName),
       el("td", {}, each.mechanicName ?? "–"),
-      el("td", {}, `${each.plan} · ${each.funding}`),
+      el("td", {}, `${plain(each.plan)} · ${fundingWords(each.funding)}`),
       el("td.number", {}, each.priceCents ? money(each.priceCents) : "–"),
-      el("td", {}, each.endReason ?? (each.assignmentStatus ? each.assignmentStatus.replaceAll("_", " ") : "–")),
+      el("td", {}, reasonWords(each.endReason) ?? (each.assignmentStatus ? stateWords(each.assignmentStatus) : "–")),
     ),
   );
   const next = nextCursor && new URLSearchParams([...[...asked].filter(([name]) => name !== "cursor"), ["cursor", nextCursor]]);
@@ -77,19 +79,19 @@ async function session(query) {
     if (!(await confirmed("End this session?", "End it now", { detail, also: words, no: "Leave it", kind: "danger" }))) return;
     const explanation = words.querySelector("textarea").value.trim();
     const { status, reason } = await post(`/api/sessions/${id}/end`, explanation ? { explanation } : {});
-    announce(`The session is ${status} (${reason.replaceAll("_", " ")}).`);
+    announce(`${stateWords(status)}: ${reasonWords(reason).toLowerCase()}.`);
     await page.refresh();
   };
   const facts = [
     ["Customer", detail.participants.find(({ role }) => role === "customer")?.name],
     ["Mechanic", detail.participants.find(({ role }) => role === "mechanic")?.name],
-    ["Plan", `${detail.plan}, ${detail.sessionType}, ${detail.funding}`],
+    ["Plan", `${plain(detail.plan)}, ${typeWords(detail.sessionType).toLowerCase()}, ${fundingWords(detail.funding).toLowerCase()}`],
     ["Asked", time(detail.createdAt)],
     ["Waiting since", time(detail.queuedAt)],
     ["Started", time(detail.startedAt)],
     ["Ended", time(detail.endedAt)],
     ["Together", detail.durationSeconds === null ? null : duration(detail.durationSeconds)],
-    ["Why", detail.reason?.replaceAll("_", " ")],
+    ["Why", reasonWords(detail.reason)],
     ["What we said of it", detail.explanation],
   ].filter(([, value]) => value && value !== "–");
   return [
@@ -104,13 +106,14 @@ async function session(query) {
 }
 
 function timeline(events) {
-  const rows = events.map((each) => el("tr", {}, el("td.number", {}, new Date(each.at).toISOString().replace("T", " ").slice(0, 23)), el("td", {}, each.event), el("td.quiet", {}, each.actor)));
+  const rows = events.map((each) => el("tr", {}, el("td.number", {}, new Date(each.at).toISOString().replace("T", " ").slice(0, 23)), el("td", {}, eventWords(each) ?? eventName(each.event)), el("td.quiet", {}, each.actor)));
   return el("div.scroll", {}, el("table", {}, head("When (UTC)", "What", "By"), el("tbody", {}, rows)));
 }
 
 async function mechanics(query) {
   const [{ mechanics: found, nextCursor }, { workshops }] = await Promise.all([get(`/api/admin/mechanics?${query}`), get("/api/admin/workshops")]);
   const change = (each, body) => async () => {
+    if (body.status === "suspended" && !(await sureToSuspend(each))) return;
     await patch(`/api/admin/mechanics/${each.mechanicId}`, body);
     await page.refresh();
   };
@@ -120,7 +123,7 @@ async function mechanics(query) {
       {},
       el("td", {}, each.name),
       el("td", {}, each.workshopName ?? "–"),
-      el("td", {}, each.status === "suspended" ? el("span.bad", {}, "suspended") : each.sessionId ? el("a", { href: `#session?id=${each.sessionId}` }, "in a session") : each.available ? el("span.good", {}, "available") : "away"),
+      el("td", {}, each.status === "suspended" ? el("span.bad", {}, "Suspended") : each.sessionId ? el("a", { href: `#session?id=${each.sessionId}` }, "in a session") : each.available ? el("span.good", {}, "available") : "away"),
       el("td", {}, each.status === "active" ? action("Suspend", change(each, { status: "suspended" }), { id: `state-${each.mechanicId}`, "aria-label": `Suspend ${each.name}` }) : action("Reinstate", change(each, { status: "active" }), { id: `state-${each.mechanicId}`, "aria-label": `Reinstate ${each.name}` })),
     ),
   );
@@ -135,6 +138,13 @@ async function mechanics(query) {
     nextCursor && el("p", {}, el("a.button", { href: `#mechanics?${next}` }, "More")),
     newMechanic(workshops),
   ];
+}
+
+/** Resolves to true once the reader knows whom it affects, and confirms. */
+function sureToSuspend({ name, sessionId }) {
+  const now = sessionId ? `${name} is in a session now. It goes on until somebody ends it. ` : "";
+  const detail = `${now}They see no requests any more, and what was offered to them goes back to the queue. What they have earned stays theirs. Your name is recorded.`;
+  return confirmed(`Suspend ${name}?`, "Suspend", { detail, no: "Leave it", kind: "danger" });
 }
 
 function newMechanic(workshops) {

@@ -1,17 +1,25 @@
 /** The customer's page: requesting help, waiting, paying, and past sessions. */
 
 import { get, post } from "../lib/api.js";
-import { announce, count, el, every, head, money, pill, time } from "../lib/dom.js";
+import { activeSession } from "../lib/burst.js";
+import { empty, face } from "../lib/components.js";
+import { announce, count, duration, el, every, head, money, pill, time } from "../lib/dom.js";
 import { intakeForm } from "../parts/intake.js";
 import { messages } from "../parts/messages.js";
 import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
 import { receipt, receipts } from "../parts/receipts.js";
 import { action, start } from "../lib/shell.js";
+import { plain } from "../lib/states.js";
+
+let leaving = false; // a second redirect, by a push, would only begin the first anew
+addEventListener("pageshow", () => (leaving = false)); // they came back
 
 async function now(query) {
-  const { session } = await get("/api/customer/active-session");
+  if (leaving) return null;
+  const { session } = await activeSession("customer");
   if (session) {
     intakeIsSession(session.sessionId);
+    leaving = true;
     location.replace(session.sessionUrl); // waiting, too, has one page: the session's
     return null;
   }
@@ -21,26 +29,38 @@ async function now(query) {
 
 async function past() {
   const { sessions, nextCursor } = await get(`/api/customer/sessions?limit=50`);
-  if (!sessions.length) return [el("h1", {}, "Your sessions"), el("p.card", {}, "No sessions yet.")];
-  const rows = sessions.map((session) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, el("a", { href: session.sessionUrl }, time(session.createdAt))),
-      el("td", {}, session.sessionType),
-      el("td", {}, session.counterpartName ?? "–", session.mechanicId && askAgain(session)),
-      el("td", {}, pill(session.status)),
-    ),
-  );
+  if (!sessions.length) return [el("h1", {}, "Your sessions"), empty("No sessions yet", "When you have talked to a mechanic, you find it here: what it was about, the notes, and what it cost.", el("a.button.primary", { href: "#now" }, "Ask a mechanic"))];
   return [
     el("h1", {}, "Your sessions"),
-    el("div.scroll", {}, el("table", {}, head("When", "What", "Mechanic", "State"), el("tbody", {}, ...rows))),
+    ...sessions.map(pastSession),
     nextCursor && el("p.quiet", {}, "The newest 50."),
   ];
 }
 
-function askAgain({ mechanicId, counterpartName }) {
-  return el("div", {}, el("a", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${counterpartName}` }, "Ask again"));
+/** One session of the past: the car, the problem, who helped, how it ended and what it cost. */
+function pastSession(session) {
+  const { mechanicId, counterpartName: mechanic, vehicleSummary: car, concern, endedAt } = session;
+  const facts = [time(session.createdAt), mechanic && `with ${mechanic}`, endedAt && session.durationSeconds !== null && duration(session.durationSeconds)];
+  return el(
+    "article.card.past",
+    { "data-session": session.sessionId },
+    mechanic ? face(mechanic) : el("span.face.nobody", { "aria-hidden": "true" }, "–"),
+    el(
+      "div",
+      {},
+      el("h2", {}, el("a", { href: session.sessionUrl }, car || "Your car")),
+      el("p.clamped", {}, concern),
+      el("p.quiet.small", {}, facts.filter(Boolean).join(" · ")),
+      el("p.row", {}, pill(session.status), el("strong.number", {}, cost(session)), mechanicId && el("a.button", { href: `#now?mechanic=${mechanicId}`, "aria-label": `Ask again: ${mechanic}` }, "Ask again")),
+    ),
+  );
+}
+
+/** What a session cost, or will: nothing where no talk came about. */
+function cost({ funding, priceCents, currency, credits, reason, endedAt }) {
+  if (funding === "free") return "Free";
+  if (endedAt && reason !== "billable") return "Nothing charged";
+  return funding === "credit" ? count(credits, "credit") : money(priceCents, currency);
 }
 
 async function credits() {
@@ -63,7 +83,7 @@ async function credits() {
       ),
     ),
     movements.length > 0 &&
-      el("div.scroll", {}, el("table", {}, head("When", "What", "Credits"), el("tbody", {}, movements.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, each.movement.replaceAll("_", " ")), el("td.number", {}, each.credits > 0 ? `+${each.credits}` : each.credits)))))),
+      el("div.scroll", {}, el("table", {}, head("When", "What", "Credits"), el("tbody", {}, movements.map((each) => el("tr", {}, el("td", {}, time(each.createdAt)), el("td", {}, plain(each.movement)), el("td.number", {}, each.credits > 0 ? `+${each.credits}` : each.credits)))))),
   ];
 }
 

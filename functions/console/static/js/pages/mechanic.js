@@ -1,18 +1,23 @@
 /** The mechanic's page: the queue, accepting and declining, earnings, quotes and past sessions. */
 
 import { get, post } from "../lib/api.js";
+import { empty, table } from "../lib/components.js";
 import { announce, duration, el, every, head, money, pill, time } from "../lib/dom.js";
 import { attend, queueIs } from "../parts/attention.js";
 import { messages } from "../parts/messages.js";
 import { fileView } from "../room/attachments.js";
 import { quote, quotes } from "../parts/quoting.js";
 import { action, start } from "../lib/shell.js";
+import { plain, reasonWords, typeWords } from "../lib/states.js";
 
 const pictures = new Map(); // by attachment: a page that is refreshed shows the same element and loads nothing again
 const KINDS = { session: "Session", referral: "Referral", escalation: "Escalation" };
 
-async function queue() {
-  const [{ assignments, nextCursor }, availability] = await Promise.all([get("/api/mechanic/queue?limit=50"), get("/api/mechanic/availability")]);
+let availability = null; // as it was answered last: pushes about the queue do not change it
+
+async function queue(_query, isPushed) {
+  const [{ assignments, nextCursor }, answered] = await Promise.all([get("/api/mechanic/queue?limit=50"), isPushed && availability ? availability : get("/api/mechanic/availability")]);
+  availability = answered;
   queueIs(assignments);
   const offers = assignments.filter((each) => each.status === "offered");
   const others = assignments.filter((each) => each.status !== "offered");
@@ -53,7 +58,7 @@ function request(each) {
   return el(
     "article.card",
     { "data-assignment": each.assignmentId },
-    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, each.sessionType)),
+    el("h3.row", {}, each.vehicleSummary, each.urgent && el("span.pill.bad", {}, "urgent"), each.scheduledFor && el("span.pill", {}, `for ${new Date(each.scheduledFor).toLocaleString()}`), el("span.quiet", {}, typeWords(each.sessionType))),
     el("p", {}, each.concern),
     each.pictureId && pictureOf(each),
     el("p.quiet", {}, `${each.customerName}, waiting `, ticking(each.queuedAt, 1), each.offerExpiresAt && [" · yours for ", ticking(each.offerExpiresAt, -1)]),
@@ -122,15 +127,20 @@ async function earnings() {
 
 async function past() {
   const { sessions } = await get("/api/mechanic/sessions?limit=50");
-  if (!sessions.length) return [el("h1", {}, "Your sessions"), el("p.card", {}, "No sessions yet.")];
-  const rows = sessions.map((session) =>
-    el("tr", {}, el("td", {}, el("a", { href: session.sessionUrl }, time(session.createdAt))), el("td", {}, session.counterpartName), el("td", {}, pill(session.status)), el("td.number", {}, session.durationSeconds === null ? "–" : duration(session.durationSeconds))),
-  );
-  return [el("h1", {}, "Your sessions"), el("div.scroll", {}, el("table", {}, head("When", "Customer", "State", "Length"), el("tbody", {}, rows)))];
+  if (!sessions.length) return [el("h1", {}, "Your sessions"), empty("No sessions yet", "The people you help are listed here.", el("a.button", { href: "#queue" }, "Go to the queue"))];
+  const rows = sessions.map((session) => [
+    el("a", { href: session.sessionUrl }, time(session.createdAt)),
+    session.counterpartName,
+    session.vehicleSummary || "–",
+    el("span.clamped", {}, session.concern),
+    [pill(session.status), session.reason && session.reason !== "billable" && el("span.quiet.small", {}, reasonWords(session.reason))],
+    session.durationSeconds === null ? "–" : duration(session.durationSeconds),
+  ]);
+  return [el("h1", {}, "Your sessions"), table(["When", "Customer", "Car", "Problem", "Outcome", "Length"], rows, { numbers: [5] })];
 }
 
 const page = start("mechanics", {
-  queue: { title: "Queue", show: queue },
+  queue: { title: "Queue", queue: true, show: queue },
   earnings: { title: "Earnings", show: earnings },
   sessions: { title: "Sessions", show: past },
   quotes: { title: "Quotes", show: quotes },

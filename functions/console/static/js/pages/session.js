@@ -2,17 +2,20 @@
 
 import { Call } from "../call/call.js";
 import { get, post } from "../lib/api.js";
-import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
-import { announce, el, every, fill, ready } from "../lib/dom.js";
+import { homeOf, signedIn, signIn } from "../lib/auth.js";
+import { announce, el, every, fill } from "../lib/dom.js";
 import { Feed } from "../lib/feed.js";
+import { frame } from "../lib/frame.js";
 import { failed } from "../lib/shell.js";
 import { sureToEnd, sureToMove } from "../parts/ending.js";
 import { fillIn } from "../parts/intake.js";
 import { Notes } from "../room/notes.js";
+import { notYours } from "../parts/not-yours.js";
 import { askedNumber } from "../parts/number.js";
 import { side } from "../room/side.js";
 import { stage, stageOf, tick } from "../room/stage.js";
 import { strip } from "../room/strip.js";
+import { overlap } from "../room/overlap.js";
 import { Talk } from "../room/talk.js";
 import { fit } from "../lib/viewport.js";
 
@@ -21,6 +24,7 @@ const REFRESH_SECONDS = 30; // also when the feed cannot connect
 const KEEP_ALIVE_SECONDS = 25; // who is silent for 90 s is not there any more
 const TOGETHER_MS = 100; // pushes of one moment lead to one fetch
 const SETTLED_MS = 10 * 60_000; // after the end: by then it is settled, and can be contested
+const FEED_MS = 1000; // the longest that the first look waits for the feed
 const NOTES_MS = 20 * 60_000; // after the end: by then they are there, or there are none
 const TABS = {
   mechanic: { queue: "Queue", earnings: "Earnings", sessions: "Sessions", quotes: "Quotes", messages: "Messages" },
@@ -64,14 +68,15 @@ function refresh() {
 async function fetched() {
   const turn = ++turns;
   try {
-    const [session, { quotes: found }] = await Promise.all([get(`/api/sessions/${SESSION}`), get(`/api/sessions/${SESSION}/quotes`)]);
+    const session = await get(`/api/sessions/${SESSION}`);
+    const { quotes: found } = session.quoteCount > 0 ? await get(`/api/sessions/${SESSION}/quotes`) : { quotes: [] };
     const made = session.endedAt ? await get(`/api/sessions/${SESSION}/contest`) : null;
     if (turn !== turns) return; // a newer one has begun; answers may overtake each other
     contest = made;
     [shown, quotes, fetchedAt] = [session, found, Date.now()];
     await show();
   } catch (problem) {
-    if (!shown && turn === turns) await fill(main, failed(problem, problem.status === 404 ? null : refresh)); // else what is shown stays
+    if (!shown && turn === turns) await fill(main, problem.status === 404 ? notYours() : failed(problem, refresh)); // else what is shown stays
   }
 }
 
@@ -118,7 +123,7 @@ const reader = () => ({ isMechanic, contest, present: present(), together: toget
 function together() {
   const { evidence, status, startedAt } = shown;
   if (!startedAt || !spoken()) return 0;
-  const measured = evidence?.togetherSeconds ?? (fetchedAt - new Date(startedAt)) / 1000;
+  const measured = evidence ? evidence.togetherSeconds || overlap(evidence.intervals, fetchedAt) : (fetchedAt - new Date(startedAt)) / 1000;
   return measured + (status === "live" && present().customer && present().mechanic ? (Date.now() - fetchedAt) / 1000 : 0);
 }
 
@@ -191,17 +196,25 @@ const acts = {
 function start() {
   feed = new Feed({ keepAliveSeconds: KEEP_ALIVE_SECONDS });
   notes = new Notes(SESSION, kept("notes"));
-  talk = new Talk({ sessionId: SESSION, feed, mine: isMechanic ? "mechanic" : "customer", isParty, kept, refresh });
+  talk = new Talk({ sessionId: SESSION, feed, mine: isMechanic ? "mechanic" : "customer", isParty, kept });
   calling = new Call({ sessionId: SESSION, take: (files) => talk.take(files), kept: kept("calling") });
   for (const event of ["present", "unread"]) talk.addEventListener(event, () => shown && show());
-  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && refresh());
+  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && !isKnown(detail.payload) && refresh());
   feed.addEventListener("resync", refresh);
-  feed.addEventListener("state", ({ detail }) => detail === "open" && refresh());
+  feed.addEventListener("state", ({ detail }) => (detail === "open" || !shown) && refresh());
   addEventListener("online", refresh);
   feed.open();
-  every(REFRESH_SECONDS, () => isSettled() || refresh());
+  // the feed first: what happens between a look and the feed's opening would not be said by either
+  const first = setTimeout(() => shown || refresh(), FEED_MS);
+  feed.addEventListener("state", () => clearTimeout(first), { once: true });
+  every(REFRESH_SECONDS, () => fetchedAt === 0 || isSettled() || refresh());
   setInterval(passing, 1000);
   fit();
+}
+
+/** Whether a push says what is shown already: between accept and end, nothing but the state changes. */
+function isKnown({ status }) {
+  return soon === null && status === shown?.status && ["waiting", "live"].includes(status);
 }
 
 function tabs() {
@@ -210,7 +223,7 @@ function tabs() {
   document.getElementById("tabs").append(...(isParty ? links : [el("a", { href: homeOf(who.groups) }, "Back")]));
 }
 
-ready("sign-out", signOut);
+frame();
 if (!who) signIn();
 else if (!SESSION) location.replace(homeOf(who.groups));
 else {

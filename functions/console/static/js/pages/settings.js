@@ -1,9 +1,9 @@
 /** The choice of mails, messages and calls. */
 
 import { call, get, post } from "../lib/api.js";
-import { homeOf, signedIn, signIn, signOut } from "../lib/auth.js";
-import { announce, el, fill, ready } from "../lib/dom.js";
-import { leave } from "../lib/push.js";
+import { homeOf, signedIn, signIn } from "../lib/auth.js";
+import { announce, el, fill } from "../lib/dom.js";
+import { frame } from "../lib/frame.js";
 import { failed } from "../lib/shell.js";
 import { calling } from "../parts/calling.js";
 
@@ -92,7 +92,7 @@ async function confirmation(token) {
 }
 
 const token = new URLSearchParams(location.search).get("token");
-ready("sign-out", () => leave(signOut));
+frame();
 if (who && token) confirmation(token);
 else if (who) refresh();
 else signIn();

@@ -1,21 +1,38 @@
-/** The session health tab: the most urgent numbers first, then score, alerts, money and the course by hour. */
+/** The session health tab, in the order in which one acts: alerts, who waits, money and schedules, then the last day. */
 
 import { get } from "../lib/api.js";
 import { lines, stackedBars } from "../lib/chart.js";
 import { count, duration, el, head, money, time } from "../lib/dom.js";
+import { plain, reasonWords, severityWords, stateWords } from "../lib/states.js";
 
-/** Fetches and shows everything; every number links to the sessions it counts. */
+const SAMPLE = 10; // sessions; fewer say nothing about a percentage
+
+/** What each alert is, and what to do about it. */
+const ALERTS = {
+  wrongly_marked: ["Ended with another outcome than the evidence gives", "Open each and compare its evidence; verify and repair are in the README."],
+  stuck_live: ["Still live although nobody is there", "End them; then look at Schedules below: a sweep should have done it."],
+  waiting_too_long: ["Waiting for too long", "Ask a mechanic to take it, or end it with a reason that the customer reads."],
+  completed_without_settlement: ["Completed, and no money moved", "Look at the dead letters of Payouts and refunds."],
+  completion_low: ["Too few sessions are completed", "Read below why they ended."],
+  no_show_high: ["Too often somebody did not come", "Read below when, and at which mechanics."],
+  mechanic_completion_low: ["Too few sessions completed by", "Talk to them before you suspend them."],
+  mechanic_no_show_high: ["Too often absent:", "Talk to them before you suspend them."],
+};
+
+/** Fetches and shows everything, in the order in which one acts; every number links to the sessions it counts. */
 export async function health() {
   const found = await get("/api/admin/session-health");
+  const day = `From ${time(found.from)} to ${time(found.to)}, your time.`;
   return [
     el("h1.row", {}, "Session health", el("span.quiet.stamp", {}, `as of ${new Date(found.asOf).toLocaleTimeString()}`)),
-    first(found),
-    el("div.grid.tiles", {}, score(found), tiles(found.metrics)),
     alerts(found.alerts),
-    el("div.halves", {}, stuck(found.moneyStuck), revenue(found.revenueImpact)),
-    lines("Sessions by state", found.statusDistribution.map(({ status, count, list }) => ({ label: status, count, href: listed(list) }))),
-    stackedBars("Ended by the hour (UTC)", found.hourly.map((hour) => ({ label: `${new Date(hour.periodStart).getUTCHours()}:00`, values: hour })), ["completed", "cancelled", "expired"]),
-    schedules(found.schedules),
+    first(found),
+    el("div.halves", {}, stuck(found.moneyStuck), schedules(found.schedules)),
+    el("h2", {}, "The last 24 hours"),
+    el("p.quiet", {}, day),
+    el("div.grid.tiles", {}, score(found), tiles(found.metrics)),
+    stackedBars("Ended by the hour, your time", found.hourly.map((hour) => ({ label: `${new Date(hour.periodStart).getHours()}:00`, values: hour })), { completed: "Completed", cancelled: "Cancelled", expired: "Expired" }),
+    el("div.halves", {}, lines("Sessions by state", found.statusDistribution.map(({ status, count, list }) => ({ label: stateWords(status), count, href: listed(list) }))), revenue(found.revenueImpact)),
   ];
 }
 
@@ -40,7 +57,7 @@ function first({ now }) {
       "div.card.row",
       { id: "oldest" },
       oldest
-        ? [el("p", {}, "Longest waiting: ", el("strong", {}, oldest.customerName), `, ${duration(oldest.seconds)}`, oldest.urgent && el("span.pill.bad", {}, "urgent")), el("a.button.primary", { href: `#session?id=${oldest.sessionId}` }, "Open the session")]
+        ? [el("p", {}, "Longest waiting: ", el("strong", {}, oldest.customerName), `, ${duration(oldest.seconds)}`, oldest.urgent && [" ", el("span.pill.bad", {}, "Urgent")]), el("a.button.primary", { href: `#session?id=${oldest.sessionId}` }, "Open the session")]
         : el("p.good", {}, "Nobody is waiting."),
     ),
     el(
@@ -65,37 +82,38 @@ function score({ score: { value, status, formula, sessions }, metrics }) {
     el("a", { href: listed(ended.list) }, `${count(ended.value, "session")} ended`),
     sessions > ended.value && [", ", el("a", { href: listed("?status=active") }, `${sessions - ended.value} active`)],
   ];
-  const kind = { excellent: "good", good: "good", fair: "warn", poor: "bad" }[status] ?? "";
-  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, value === null ? "–" : Math.round(value)), el("p", {}, `${status.replaceAll("_", " ")} · `, counted.flat()), el("details", {}, el("summary", {}, "How it is computed"), el("p.quiet", {}, formula)));
+  const isFew = ended.value < SAMPLE;
+  const kind = isFew ? "" : ({ excellent: "good", good: "good", fair: "warn", poor: "bad", critical: "bad" }[status] ?? "");
+  const words = isFew ? `Too few to judge: it takes ${SAMPLE} that ended. ` : `${plain(status)}, of 100. `;
+  return el("div.card", { id: "score" }, el("p.quiet", {}, "Score"), el(`p.big.number${kind ? `.${kind}` : ""}`, {}, isFew || value === null ? "–" : Math.round(value)), el("p", {}, words, counted.flat()), el("details", {}, el("summary", {}, "How it is computed"), el("p.quiet", {}, formula)));
 }
 
 function tiles(metrics) {
   const units = { percent: (value) => `${Math.round(value * 10) / 10} %`, seconds: duration, sessions: (value) => value };
-  const judged = { low: "bad", high: "bad", ok: "good" };
+  const few = (metrics.find(({ name }) => name === "ended")?.value ?? 0) < SAMPLE;
+  const judged = few ? {} : { low: "bad", high: "bad", ok: "good" };
   return metrics.map(({ name, value, unit, limit, status, list }) =>
-    tile(label(name), value === null ? null : units[unit](value), { href: listed(list), kind: judged[status], note: limit === null ? null : `limit ${limit}` }),
+    tile(label(name), value === null ? null : units[unit](value), { href: listed(list), kind: judged[status], note: limit === null ? null : `${name.startsWith("completion") ? "at least" : "at most"} ${limit} ${unit === "percent" ? "%" : ""}`.trim() }),
   );
 }
 
 function label(name) {
-  const text = name.replace(/_percent$/, "").replace("average_seconds", "average length").replaceAll("_", " ");
+  const text = name.replace(/_percent$/, "").replace("average_seconds", "average length").replaceAll(/[_-]/g, " ");
   return text[0].toUpperCase() + text.slice(1);
 }
 
 function alerts({ critical, warning, sessions, limits }) {
-  if (!sessions.length && !limits.length) return el("section.card", { id: "alerts" }, el("h2", {}, "Alerts"), el("p.good", {}, "No alerts."));
+  if (!sessions.length && !limits.length) return el("section.card", { id: "alerts" }, el("p.good", {}, el("strong", {}, "Nothing needs you right now.")));
   const rank = { critical: 0, warning: 1 };
-  const severity = (each) => el("span.pill", { "data-severity": each.severity }, each.severity);
-  const rows = [
-    ...sessions.map((each) => [each, el("td", {}, label(each.alert)), el("td", {}, el("a", { href: listed(each.list) }, each.count)), el("td", {}, `since ${time(each.oldestSince)}`)]),
-    ...limits.map((each) => [each, el("td", {}, label(each.alert), each.mechanicName && ` of ${each.mechanicName}`), el("td.number", {}, `${each.percent} %`), el("td", {}, `limit ${each.limit} %, ${each.sessions} sessions`)]),
-  ].sort(([one], [other]) => (rank[one.severity] ?? 2) - (rank[other.severity] ?? 2));
-  return el(
-    "section.card",
-    { id: "alerts" },
-    el("h2", {}, `Alerts: ${critical} critical, ${warning} to watch`),
-    el("div.scroll", {}, el("table", {}, head("Severity", "What", "How many", "Since or limit"), el("tbody", {}, rows.map(([each, ...cells]) => el("tr", {}, el("td", {}, severity(each)), ...cells))))),
-  );
+  const told = [...sessions.map((each) => [each, el("a.button", { href: listed(each.list) }, `See ${count(each.count, "session")}`), `since ${time(each.oldestSince)}`]), ...limits.map((each) => [each, null, `${each.percent} % of ${count(each.sessions, "session")}, limit ${each.limit} %`])];
+  const rows = told.sort(([one], [other]) => (rank[one.severity] ?? 2) - (rank[other.severity] ?? 2)).map(([each, way, facts]) => alert(each, way, facts));
+  return el("section.card", { id: "alerts", class: critical ? "card urgent" : "card" }, el("h2", {}, `To do now: ${critical} to act on, ${warning} to watch`), el("ul.alerts", {}, rows));
+}
+
+/** One alert: how bad, what it is, since when, and what to do. */
+function alert({ alert: name, severity, mechanicName }, way, facts) {
+  const [what, todo] = ALERTS[name] ?? [label(name), ""];
+  return el("li", {}, el("span.pill", { "data-severity": severity }, severityWords(severity)), el("div", {}, el("strong", {}, what, mechanicName && ` ${mechanicName}`), el("span.quiet", {}, ` ${facts}`), el("p", {}, todo)), way);
 }
 
 function stuck(kinds) {
@@ -104,7 +122,7 @@ function stuck(kinds) {
 }
 
 function revenue(impact) {
-  const rows = impact.byReason.map((each) => el("tr", {}, el("th", { scope: "row" }, label(each.endReason)), el("td.number", {}, el("a", { href: listed(each.list) }, each.sessions)), el("td.number", {}, money(each.cardCents)), el("td.number", {}, money(each.refundedCents))));
+  const rows = impact.byReason.map((each) => el("tr", {}, el("th", { scope: "row" }, reasonWords(each.endReason)), el("td.number", {}, el("a", { href: listed(each.list) }, each.sessions)), el("td.number", {}, money(each.cardCents)), el("td.number", {}, money(each.refundedCents))));
   return el(
     "section.card",
     {},

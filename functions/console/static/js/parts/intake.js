@@ -1,14 +1,25 @@
-/** Requesting help: choose a plan, describe the problem, sign, pay. */
+/** Requesting help in steps: what is wrong, the car, when and how, who one is; then it is sent, and paid where it costs. */
 
 import { get, post } from "../lib/api.js";
+import { signedIn } from "../lib/auth.js";
 import { announce, count, el, money } from "../lib/dom.js";
 import { box, field, missing, showErrors, values } from "../lib/form.js";
 import { intakeIsSession, intakeToPay } from "./payment.js";
 import { forgetPictures, pictureField, sentPictures } from "./pictures.js";
 import { busy } from "../lib/shell.js";
+import { Unfolding } from "./unfolding.js";
 import { WAIVER } from "./waiver.js";
 
 const TYPES = { chat: "chat", video: "video call", diagnostic: "video diagnostic" };
+const WORDS = { agreed: "Please agree to this first", concern: "Please say what it does: a few words are enough" };
+const FARTHEST_DAYS = 30;
+const CHECKS = {
+  "vehicle/year": (year) => !(Number(year) >= 1886 && Number(year) <= new Date().getFullYear() + 1) && `must be a year from 1886 to ${new Date().getFullYear() + 1}`,
+  "vehicle/vin": (vin) => !/^[A-HJ-NPR-Z0-9]{17}$/i.test(vin) && "must have 17 letters and digits, none of them I, O or Q; you can also leave it out",
+  email: (address) => !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(address) && "must be an address such as cora@example.com",
+  phone: (number) => (number.match(/\d/g)?.length ?? 0) < 5 && "must be a number such as +1 555 0100; you can also leave it out",
+  scheduledFor: (at) => (new Date(at) <= Date.now() ? "must be later than now" : new Date(at) > Date.now() + FARTHEST_DAYS * 86_400_000 && `must be within ${FARTHEST_DAYS} days`),
+};
 const KEPT = "autodoctor.intake"; // the typed values, in case the reader comes back from the payment page
 const CONTACT = "autodoctor.contact"; // name and ways to reach them, for the next request of this tab
 
@@ -27,52 +38,44 @@ export async function intakeForm(page, asked, later) {
   let key = crypto.randomUUID();
 
   const chosen = () => plans.find((plan) => plan.code === form.elements.plan.value) ?? plans[0];
+  const name = () => {
+    const { priceCents, currency } = chosen();
+    const send = priceCents === 0 ? "Ask now" : `Continue to payment, ${money(priceCents, currency)}`;
+    submit.textContent = steps.isWhole ? send : "Continue";
+  };
   const offer = () => {
     const plan = chosen();
     ways.replaceChildren(el("legend", {}, el("strong", {}, "How do you want to talk and pay?")), ...waysOf(plan, balance));
-    submit.textContent = plan.priceCents === 0 ? "Ask now" : "Continue";
+    name();
   };
 
-  form.append(
-    el("h1", {}, "What is wrong with your car?"),
-    field("concern", "Describe what it does, and when", { tag: "textarea", required: true, maxlength: 4000 }),
-    pictureField(),
-    el(
-      "div.grid",
-      {},
-      field("vehicle/year", "Year", { type: "number", inputmode: "numeric", min: 1886, max: new Date().getFullYear() + 1, required: true }),
-      field("vehicle/make", "Make", { required: true, placeholder: "Toyota" }),
-      field("vehicle/model", "Model", { required: true, placeholder: "Corolla" }),
-      field("vehicle/vin", "VIN (if at hand)", { maxlength: 17, autocomplete: "off", hint: "17 letters and digits, never I, O or Q" }),
-    ),
-    box("urgent", "It is urgent: I cannot drive any further"),
-    el("fieldset.grid.plans", {}, el("legend", {}, el("strong", {}, "Plan")), plans.map((plan, index) => planCard(plan, index === 0))),
-    ways,
-    known.size > 0 ? mechanicChoice(known) : "",
-    el(
-      "div.grid",
-      {},
-      field("name", "Your name", { required: true, autocomplete: "name" }),
-      field("email", "E-mail", { type: "email", required: true, autocomplete: "email" }),
-      field("phone", "Phone (optional)", { type: "tel", autocomplete: "tel" }),
-      field("referralCode", "Referral code (optional)", { autocomplete: "off" }),
-    ),
-    field("scheduledFor", "Time, if not now (optional)", { type: "datetime-local" }),
-    el("section.card", {}, el("h2", {}, "Waiver"), el("p", {}, WAIVER), box("agreed", "I have read and agree to this", { required: true })),
-    el("p", {}, submit),
-  );
+  const steps = new Unfolding(form, [
+    { title: "What is wrong", content: problem() },
+    { title: "Your car", content: car() },
+    { title: "When and how", content: [planChoice(plans), ways, known.size > 0 ? mechanicChoice(known) : "", whenLater()] },
+    { title: "Who you are", content: [...contact(), agreement()] },
+  ], CHECKS);
+  form.append(el("h1", {}, "What is wrong with your car?"), ...steps.elements, el("p.row", {}, submit));
   form.addEventListener("change", (event) => event.target.name === "plan" && offer());
   form.addEventListener("input", () => {
     key = crypto.randomUUID(); // a changed request is another one
     sessionStorage.setItem(KEPT, JSON.stringify(values(form)));
+    name();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    busy(submit, () => send(form, chosen(), key, page));
+    if (steps.isWhole) busy(submit, () => send(form, chosen(), key, page));
+    else if (!hasErrors(form)) steps.all();
   });
   offer();
+  prefill(form);
   restore(form, offer);
   if (known.has(asked)) form.elements.preferredMechanicId.value = asked;
+  const folded = form.querySelector("#later");
+  folded.open = later || form.elements.scheduledFor.value !== "";
+  if (later) steps.all();
+  else steps.follow();
+  name();
   if (later) setTimeout(() => document.getElementById("field-scheduledFor")?.focus()); // once it is in the page
   return form;
 }
@@ -86,6 +89,48 @@ export function fillIn({ concern, vehicle, urgent, plan, sessionType, funding, p
   const car = Object.fromEntries(Object.entries(vehicle).filter(([, value]) => value !== null).map(([key, value]) => [`vehicle/${key}`, value]));
   const contact = JSON.parse(sessionStorage.getItem(CONTACT) ?? "{}");
   sessionStorage.setItem(KEPT, JSON.stringify({ name, ...contact, ...car, concern, urgent, plan, sessionType, payWith: funding }));
+}
+
+function problem() {
+  return [field("concern", "Describe what it does, and when", { tag: "textarea", required: true, maxlength: 4000 }), pictureField(), box("urgent", "It is urgent: I cannot drive any further")];
+}
+
+function car() {
+  return [
+    el(
+      "div.grid",
+      {},
+      field("vehicle/year", "Year", { type: "number", inputmode: "numeric", min: 1886, max: new Date().getFullYear() + 1, required: true }),
+      field("vehicle/make", "Make", { required: true, placeholder: "Toyota" }),
+      field("vehicle/model", "Model", { required: true, placeholder: "Corolla" }),
+      field("vehicle/vin", "VIN (if at hand)", { maxlength: 17, autocomplete: "off", hint: "17 letters and digits, never I, O or Q" }),
+    ),
+  ];
+}
+
+function planChoice(plans) {
+  return el("fieldset.grid.plans", {}, el("legend", {}, el("strong", {}, "Plan")), plans.map((plan, index) => planCard(plan, index === 0)));
+}
+
+function whenLater() {
+  return el("details.card", { id: "later" }, el("summary", {}, "Later instead of now"), field("scheduledFor", "Time, if not now (optional)", { type: "datetime-local", hint: "Up to 30 days ahead. Until then you can cancel it." }));
+}
+
+function contact() {
+  return [
+    el(
+      "div.grid",
+      {},
+      field("name", "Your name", { required: true, autocomplete: "name" }),
+      field("email", "E-mail", { type: "email", required: true, autocomplete: "email", hint: "For the summary, and if you leave this page." }),
+      field("phone", "Phone (optional)", { type: "tel", autocomplete: "tel" }),
+      field("referralCode", "Referral code (optional)", { autocomplete: "off" }),
+    ),
+  ];
+}
+
+function agreement() {
+  return el("section.card", {}, el("h2", {}, "Before you go on"), el("p", {}, WAIVER), box("agreed", "I have read and agree to this", { required: true }));
 }
 
 /** Offers the mechanics whom the customer has talked to: the API lists no others. */
@@ -120,11 +165,16 @@ function waysOf(plan, balance) {
   ];
 }
 
+/** Whether something is wrong with what is typed, which is then said at each field. */
+function hasErrors(form) {
+  form.querySelector("#later").open ||= form.elements.scheduledFor.value !== "";
+  if (!showErrors(form, missing(form, WORDS, CHECKS))) return false;
+  announce("Please look at the marked fields.", "error");
+  return true;
+}
+
 async function send(form, plan, key, page) {
-  if (showErrors(form, missing(form, { agreed: "Please agree to this first" }))) {
-    announce("Please look at the marked fields.", "error");
-    return;
-  }
+  if (hasErrors(form)) return;
   const { agreed, ...rest } = values(form);
   const attachmentIds = await sentPictures().catch(() => null);
   if (!attachmentIds) return; // the field has said so
@@ -169,9 +219,15 @@ async function send(form, plan, key, page) {
 /** Shows the result, from the top of the page. */
 async function shown(page) {
   history.replaceState(null, "", "/console/customer.html");
-  document.querySelector("active-session-banner").refresh();
   await page.refresh();
   scrollTo(0, 0);
+}
+
+/** Who is signed in need not say their name again, nor what they said for an earlier request. */
+function prefill(form) {
+  const { name, email } = signedIn() ?? {};
+  const known = { name, email, ...JSON.parse(sessionStorage.getItem(CONTACT) ?? "{}") };
+  for (const each of ["name", "email", "phone"]) if (known[each]) form.elements[each].value = known[each];
 }
 
 function restore(form, offer) {

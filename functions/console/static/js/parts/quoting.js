@@ -1,6 +1,7 @@
 /** Quotes as a mechanic sees them: handing a session to a workshop, and naming an amount for one's own workshop. */
 
 import { get, post } from "../lib/api.js";
+import { skeleton } from "../lib/components.js";
 import { announce, el, money, pill, time } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";
 import { busy } from "../lib/shell.js";
@@ -30,7 +31,7 @@ export function handOver(session, quotes, again) {
   };
   const asked = new Set(quotes.map(({ workshopId }) => workshopId));
   const left = workshops?.filter(({ workshopId }) => !asked.has(workshopId));
-  const content = !left ? el("p.quiet", {}, "Loading …") : left.length ? escalation(session.sessionId, left, again) : el("p", {}, "There is no other workshop to ask.");
+  const content = !left ? skeleton() : left.length ? escalation(session.sessionId, left, again) : el("p", {}, "There is no other workshop to ask.");
   return el("details.card", { id: "hand-over", ontoggle: open }, el("summary", {}, "Hand it to a workshop"), content);
 }
 

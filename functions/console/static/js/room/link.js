@@ -81,9 +81,8 @@ export class Link extends EventTarget {
 
   /** The reader has seen everything up to the newest message at hand. */
   seen() {
-    const { last, read } = this.#room;
-    this.#looked = last; // what comes before the mark is sent may come while nobody looks
-    if (last <= Math.max(this.#marked, read[this.#mine]) || this.#marking) return;
+    this.#looked = this.#room.last; // what comes before the mark is sent may come while nobody looks
+    if (this.#marking || !this.#hasNew()) return;
     this.#marking = setTimeout(async () => {
       this.#marking = null;
       const seq = this.#looked;
@@ -94,6 +93,13 @@ export class Link extends EventTarget {
         // the next message, or the next look at the page, marks it
       }
     }, READ_SECONDS * 1000);
+  }
+
+  /** Whether the other has said something that is not marked as read; what the system says needs no mark. */
+  #hasNew() {
+    const { first, last, read } = this.#room;
+    for (let seq = last; seq > Math.max(this.#marked, read[this.#mine], first - 1); seq -= 1) if (![this.#mine, "system"].includes(this.#room.at(seq).role)) return true;
+    return false;
   }
 
   #pushed({ type, payload, ...flat }) {

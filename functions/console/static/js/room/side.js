@@ -6,6 +6,8 @@ import { action } from "../lib/shell.js";
 import { handOver } from "../parts/quoting.js";
 import { eventWords } from "./words.js";
 
+const ACTORS = { customer: "Customer", mechanic: "Mechanic", admin: "Our team", system: "By itself" };
+
 /**
  * @param {Object} session
  * @param {Object[]} quotes
@@ -39,6 +41,6 @@ function quoteCard(quote, isMechanic, refresh) {
 
 function timeline(events) {
   const told = events.map((each) => [each, eventWords(each)]).filter(([, words]) => words);
-  const rows = told.map(([each, words]) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, words), el("td.quiet", {}, each.actor)));
+  const rows = told.map(([each, words]) => el("tr", {}, el("td", {}, time(each.at)), el("td", {}, words), el("td.quiet", {}, ACTORS[each.actor] ?? each.actor)));
   return el("div.scroll", {}, el("table", {}, head("When", "What", "By"), el("tbody", {}, rows)));
 }

@@ -1,5 +1,6 @@
 /** The head of the session's page: where it stands, the clock that goes with it, and what can be done. */
 
+import { face } from "../lib/components.js";
 import { el, duration, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { waiver } from "../parts/waiver.js";
@@ -127,11 +128,10 @@ function end(acts) {
 
 /** The heading with the other's initials and whether they are here. */
 function who(session, title, there, yes = "here", no = "not here yet") {
-  const initials = (session.counterpartName ?? "?").split(/\s+/).map(([first]) => first).slice(0, 2).join("");
   return el(
     "div.person",
     {},
-    el("span.face", { "aria-hidden": "true" }, initials),
+    face(session.counterpartName),
     el("div", {}, el("h1", {}, title), el("p.presence", { role: "status", "data-here": String(Boolean(there)) }, there ? yes : no)),
   );
 }

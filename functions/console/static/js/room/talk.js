@@ -38,9 +38,8 @@ export class Talk extends EventTarget {
    * @param {"customer"|"mechanic"} parts.mine the reader's role
    * @param {boolean} parts.isParty whether the reader takes part
    * @param {function(string): Object} parts.kept where something of this session outlives a reload
-   * @param {function(): Promise<void>} parts.refresh fetches the session anew
    */
-  constructor({ sessionId, feed, mine, isParty, kept, refresh }) {
+  constructor({ sessionId, feed, mine, isParty, kept }) {
     super();
     this.#sessionId = sessionId;
     this.#mine = mine;
@@ -52,17 +51,17 @@ export class Talk extends EventTarget {
     this.#composer = new Composer(kept("draft"));
     this.element = el("section.talking", { "aria-label": "Talk" }, this.#hint, this.#log.element, this.#typing, this.#composer.element);
     this.#composer.droppable(this.element);
-    this.#listen(feed, refresh);
+    this.#listen(feed);
   }
 
-  #listen(feed, refresh) {
+  #listen(feed) {
     this.#composer.addEventListener("send", ({ detail }) => this.say(detail.text, detail.files));
     this.#composer.addEventListener("typing", () => this.#link.typing());
     this.#outbox.addEventListener("sent", ({ detail }) => this.#sent(detail));
     this.#link.addEventListener("typing", () => this.#types());
     this.#link.addEventListener("outside", () => this.#enter());
     this.#link.addEventListener("loaded", () => (this.#started = true));
-    this.room.addEventListener("change", ({ detail }) => this.#came(detail, refresh));
+    this.room.addEventListener("change", ({ detail }) => this.#came(detail));
     this.room.addEventListener("present", () => this.dispatchEvent(new Event("present")));
     this.room.addEventListener("read", () => this.dispatchEvent(new Event("unread")));
     feed.addEventListener("state", ({ detail }) => detail === "open" && this.#outbox.flush());
@@ -134,21 +133,15 @@ export class Talk extends EventTarget {
     if (!this.room.at(seq)) this.room.push({ seq, role: this.#mine, kind: attachmentId ? "file" : "text", text: text ?? null, attachment: attachment ?? null, at, clientId });
   }
 
-  #came({ appended }, refresh) {
+  #came({ appended }) {
     const spokenNow = appended.some(({ role }) => role !== "system");
     for (const { clientId } of appended) this.#outbox.confirm(clientId);
     const news = this.#started ? appended.filter(({ role }) => role !== this.#mine) : [];
     this.#readOut(news);
     if (news.some(({ role }) => role !== "system")) this.#types(false);
     if (spokenNow) this.dispatchEvent(new Event("present"));
-    if (appended.some(({ role, seq }) => role !== "system" && this.#isFirstOf(role, seq))) refresh(); // from here on it counts
     this.#seen();
     this.dispatchEvent(new Event("unread"));
-  }
-
-  #isFirstOf(role, until) {
-    for (let seq = this.room.first; seq < until; seq += 1) if (this.room.at(seq).role === role) return false;
-    return true;
   }
 
   /** Has a screen reader say what is new, each message once. */

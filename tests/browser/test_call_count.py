@@ -6,10 +6,9 @@ from collections import Counter
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from browser.test_console_journey import described
 from support.account import Account
 from support.account_settings import AccountSettings
-from support.browser.console import at_stage, console_settings, note, say, signed_in
+from support.browser.console import at_stage, console_settings, described, note, say, signed_in
 from support.browser.window import Windows
 
 MOST = 26  # 22 or 23, and what a slow machine adds where pushes of one moment come one by one

@@ -96,7 +96,10 @@ def test_who_was_put_into_a_group_is_offered_and_has_it(engine: Engine) -> None:
 
 @pytest.mark.parametrize(
     ("user", "group", "refused"),
-    [("mia", "mechanics", "UserNotFoundException"), ("57576380-5ace-402d-b42c-30cd0c8be985", "kings", "ResourceNotFoundException")],
+    [
+        ("mia", "mechanics", "UserNotFoundException"),
+        ("57576380-5ace-402d-b42c-30cd0c8be985", "kings", "ResourceNotFoundException"),
+    ],
 )
 def test_the_pool_refuses_as_cognito_does(engine: Engine, user: str, group: str, refused: str) -> None:
     answer = added(engine, user, group)

@@ -44,6 +44,8 @@ class Arena:
     def __init__(self, world: World) -> None:
         self.world = world
         self.mechanics = (world.mechanic(), world.mechanic())
+        # who lets so many lapse would be set away
+        world.owner.execute("UPDATE settings SET value = '1000000' WHERE key = 'missed_offers_most'")
         self._lanes = tuple((ThreadPoolExecutor(1), Database(lambda: world.urls.app_url)) for _ in range(2))
         self._barrier = threading.Barrier(2)
 

@@ -41,6 +41,7 @@ def test_one_consultation_from_intake_to_completed(account: Account) -> None:
     assert set(shown[session_id]) == {
         *("assignmentId", "sessionId", "status", "sessionType", "plan", "customerName", "vehicleSummary", "concern"),
         *("pictureId", "urgent", "workshopId", "queuedAt", "scheduledFor", "offerExpiresAt"),
+        *("paysCents", "currency", "includedMinutes"),
     }
     accepted = mechanic.post(f"/api/mechanic/assignments/{assignment_id}/accept")
     assert accepted == {"assignmentId": assignment_id, "sessionId": session_id, "sessionStatus": "waiting"}

@@ -193,7 +193,8 @@ def test_an_erased_customer_is_told_nothing(mail_env: MailEnv, customer: UUID) -
 def test_who_does_not_want_it_is_not_told(mail_env: MailEnv, customer: UUID, *, email: bool, in_app: bool) -> None:
     created = mail_env.queued(customer)
     mail_env.owner.execute(
-        "INSERT INTO notification_preferences (user_id, kind, email, in_app) VALUES (%s, 'request_received', %s, %s)",
+        "INSERT INTO notification_preferences (user_id, kind, email, in_app, push)"
+        " VALUES (%s, 'request_received', %s, %s, true)",
         [customer, email, in_app],
     )
     mail_env.tell(mail_env.event(created.session_id, "session.created"))

@@ -92,7 +92,10 @@ def test_a_session_in_detail_has_its_outcome_its_participants_and_timeline() -> 
     outcome = {field.alias for field in SessionOutcome.model_fields.values()}
     assert {"participants", "timeline", "terms"} <= fields
     assert set(CONTRACT[SessionSummary].split()) < outcome < fields
-    assert {field.alias for field in PastSession.model_fields.values()} == {*outcome, "mechanicId"}
+    assert {field.alias for field in PastSession.model_fields.values()} == {
+        *outcome,
+        *("mechanicId", "concern", "vehicleSummary", "priceCents", "currency", "credits", "funding"),
+    }
 
 
 class Stamp(ResponseModel):

@@ -170,6 +170,7 @@ FUNCTIONS: Final = {
     "new_id": "a UUIDv7",
     "new_referral_code": "a code that nobody has",
     "notes_since": _CHECK,
+    "needs_first_reply": "changes nothing: it compares with the clock",
     "open_presence": _BY_TRIGGER,
     "open_unreachable_requests": _SWEEP,
     "party_of": _CHECK,

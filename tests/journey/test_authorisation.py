@@ -257,7 +257,7 @@ ROUTES = {
     ),
     "see how far an intake is": Route("GET", "/api/intakes/{session}", live, {"customer": 200, "other customer": 404}),
     "list receipts": Route("GET", "/api/customer/receipts", live, ANY_CUSTOMER),
-    "see a receipt": Route("GET", "/api/receipts/{session}", live, dict.fromkeys(ANY_CUSTOMER, 404)),
+    "see a receipt": Route("GET", "/api/receipts/{session}", live, dict.fromkeys((*ANY_CUSTOMER, "admin"), 404)),
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
     "see one's referral code": Route("GET", "/api/mechanic/referral-code", live, ACTIVE_MECHANIC),
     "escalate": Route(

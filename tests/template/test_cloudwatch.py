@@ -7,7 +7,7 @@ from typing import Any
 
 type Document = dict[str, Any]
 
-COUNTED = re.compile(r'(?:metric=|name=|_count\()"([A-Z]\w+)"')
+COUNTED = re.compile(r'(?:metric=|name=|\b_?count\()"([A-Z]\w+)"')
 
 
 def widgets(resources: Document) -> list[Document]:

@@ -180,7 +180,7 @@ def test_a_topic_takes_messages_of_those_who_have_some(transformed: Document) ->
         (statement,) = policy["PolicyDocument"]["Statement"]
         assert (statement["Action"], statement["Resource"]) == ("sns:Publish", topic)
         allowed[topic["Ref"]] = statement["Principal"]
-    roles = [{"Fn::GetAtt": [role, "Arn"]} for role in ("MonitorRole", "VerifyRole")]
+    roles = {"Fn::GetAtt": ["WatchRole", "Arn"]}
     assert allowed == {"AlarmTopic": {"Service": "cloudwatch.amazonaws.com"}, "AlertTopic": {"AWS": roles}}
 
 

@@ -54,7 +54,9 @@ def test_a_rule_fills_a_queue_that_a_function_empties(rules: Document, sources: 
 def test_every_queue_with_a_consumer_sets_aside_what_fails_again_and_again(queues: Document, sources: Document) -> None:
     dead_letters = redriven(queues)
     assert {queue for _, queue in consumed(sources)} == set(dead_letters)
-    assert len(set(dead_letters.values())) == len(dead_letters)  # so that redriving knows where to
+    shared = [queue for queue, letters in dead_letters.items() if list(dead_letters.values()).count(letters) > 1]
+    # SQS sends each message back to the queue it came from, so one function's queues may share.
+    assert {function for function, queue in consumed(sources) if queue in shared} <= {"MediaFunction"}
     for name, letters in dead_letters.items():
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] >= 5
         assert queues[name].get("FifoQueue") == queues[letters].get("FifoQueue")
@@ -65,8 +67,21 @@ def test_dead_letters_wait_for_fourteen_days_behind_an_alarm(queues: Document, a
     assert all(queues[name]["MessageRetentionPeriod"] == FOURTEEN_DAYS for name in letters)
     seen = watched(alarms, "AWS/SQS", "ApproximateNumberOfMessagesVisible")
     assert sorted(each["QueueName"]["Fn::GetAtt"][0] for each in seen) == sorted(letters)
-    visible = [alarm for alarm in alarms.values() if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"]
-    assert all((each["Threshold"], each["ComparisonOperator"]) == (0, "GreaterThanThreshold") for each in visible)
+    for name in ("ConsumersDeadLetterAlarm", "SettleDeadLetterAlarm", "UndeliveredAlarm"):
+        assert (alarms[name]["Threshold"], alarms[name]["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    of_letters = {each.alarm for each in watches(alarms) if each.metric == "ApproximateNumberOfMessagesVisible"}
+    assert of_letters == {"ConsumersDeadLetterAlarm", "SettleDeadLetterAlarm", "UndeliveredAlarm"}
+
+
+def test_an_expression_combines_every_metric_of_its_alarm_and_no_more_than_cloudwatch_takes(alarms: Document) -> None:
+    combined = {name: alarm["Metrics"] for name, alarm in alarms.items() if "Metrics" in alarm}
+    assert {"RulesFailedAlarm", "ConsumersBehindAlarm", "ConsumersDeadLetterAlarm", "UndeliveredAlarm"} <= set(combined)
+    for name, (expression, *metrics) in combined.items():
+        assert 2 <= len(metrics) <= 10, name  # PutMetricAlarm takes ten
+        ids = [each["Id"] for each in metrics]
+        assert all(each["ReturnData"] is False for each in metrics), name
+        # One that is silent must not hide the others: where a metric has no value, the expression would have none.
+        assert sorted(re.findall(r"FILL\((\w+), 0\)", expression["Expression"])) == sorted(ids), name
 
 
 def test_a_consumer_that_falls_behind_raises_an_alarm(queues: Document, alarms: Document) -> None:
@@ -111,7 +126,8 @@ def test_rules_see_our_own_events_and_those_of_the_mail_service(rules: Document)
         "source": ["autodoctor"],
         "detail-type": [{"prefix": "session."}, {"prefix": "assignment."}, {"prefix": "mechanic."}],
     }
-    of_money = {"payout.sent", "payout.failed", "payment.unfulfillable", "payment.failed", "payment.refund_failed"}
+    of_money = {"payout.sent", "payout.failed", "receipt.issued"}
+    of_money |= {"payment.unfulfillable", "payment.failed", "payment.refund_failed"}
     of_quotes = {"quote.requested", "quote.given", "quote.approved"}
     of_notes = {"reply.late", "mechanic.set_away", "summary.ready", "notes.added"}
     of_sessions = {f"session.{each}" for each in ("created", "pending", "waiting", "ended", "expired")}

@@ -65,6 +65,8 @@ SHARED_ROLES = {
     },
     "RoomRole": {"PresenceFunction", "RoomFunction", "RoomSocketFunction"},
     "StaticRole": {"ConsoleFunction", "DocsFunction", "RetiredFunction"},
+    "StripeCallerRole": {"PayoutsFunction", "ReconcileFunction"},
+    "WatchRole": {"MonitorFunction", "VerifyFunction"},
 }
 # Of Stripe's secret.
 READERS = {

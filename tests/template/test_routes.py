@@ -71,6 +71,8 @@ PROTECTED = {
     "GET /api/admin/dead-letters",
     "POST /api/admin/dead-letters/{queue}/redrive",
     "GET /api/customer/credits",
+    "GET /api/customer/receipts",
+    "GET /api/receipts/{receiptId}",
     "POST /api/customer/credits/checkout",
     "GET /api/intakes/{intakeId}",
     "POST /api/admin/credits",

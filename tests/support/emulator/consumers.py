@@ -15,7 +15,10 @@ WRITTEN: Final[Mapping[str, str]] = {
 HEARD: Final[Mapping[str, str]] = {"DeliverFunction": "The mechanic ended the consultation."}
 """Words in a room that only this consumer pushes there."""
 
-UNSEEN: Final[Mapping[str, str]] = {"PushFunction": "nobody here has a browser whose push service it could call"}
+UNSEEN: Final[Mapping[str, str]] = {
+    "MediaFunction": "MiniStack has no Chime whose meetings it could hear of or close",
+    "PushFunction": "nobody here has a browser whose push service it could call",
+}
 """Consumers of which the walk sees nothing, each with the reason."""
 
 

@@ -9,7 +9,7 @@ RECEIPTS: Final[LiteralString] = """
 WITH said AS (
   SELECT *, CASE kind WHEN 'credit_note' THEN -amount ELSE amount END AS signed FROM receipts
 ), paid AS (
-  SELECT c.id, c.intake_id, t.amount - coalesce((
+  SELECT c.id, t.amount - coalesce((
            SELECT sum(CASE l.kind WHEN 'refund' THEN l.cents ELSE l.booked_cents END) FROM losses l
             WHERE l.payment_intent_id = c.stripe_payment_intent_id AND l.booked IN ('held', 'split')), 0) AS kept
     FROM checkouts c
@@ -17,8 +17,7 @@ WITH said AS (
 )
 SELECT format('payment %%s keeps %%s cents, its documents say %%s', paid.id, paid.kept, said.cents)
   FROM paid CROSS JOIN LATERAL (
-    SELECT coalesce(sum(signed), 0) AS cents FROM said
-     WHERE said.checkout_id = paid.id OR said.intake_id = paid.intake_id AND said.currency = 'usd') AS said
+    SELECT coalesce(sum(signed), 0) AS cents FROM said WHERE said.checkout_id = paid.id) AS said
  WHERE paid.kept <> said.cents
 UNION ALL
 SELECT format('session %%s costs %%s credits, its documents say %%s', i.id, i.credits, said.credits)

@@ -18,7 +18,7 @@ from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.connect import account_updated, start_onboarding
 from autodoctor.payments.stripe.lease import Sent
 from localcloud.stripe.pages.control import StripeControl
-from support.money.purchases import balance, complete, pay_by_card
+from support.money.purchases import ask_by_card, balance, charge, complete
 from support.money.stripe_shop import client_of, order
 from support.wait import wait_until
 from support.world import Mechanic, World
@@ -49,12 +49,13 @@ class PayoutEnv:
 
     def paid(self, customer: UUID, plan: str = "standard") -> SessionCreated:
         """A session whose price the stand-in has."""
-        created = pay_by_card(self.world, customer, plan)
+        created = ask_by_card(self.world, customer, plan)
         price = self.world.one("SELECT price_cents FROM intakes WHERE id = %s", created.session_id)
         page = self.client.v1.checkout.sessions.create(params=order(price))
         self.control.pay(page.id)
         intent = self.client.v1.checkout.sessions.retrieve(page.id).payment_intent
         self.world.owner.execute(CHECKOUT, [page.id, intent, created.session_id])
+        charge(self.world, created.session_id)
         return created
 
     def intent(self, created: SessionCreated) -> str:

@@ -51,14 +51,23 @@ def take_free(world: World, customer: UUID, key: str | None = None) -> SessionCr
 
 def pay_by_card(world: World, customer: UUID, plan: str = "quick") -> SessionCreated:
     """A signed session whose price Stripe holds, as the webhook will leave it."""
+    created = ask_by_card(world, customer, plan)
+    charge(world, created.session_id)
+    return created
+
+
+def ask_by_card(world: World, customer: UUID, plan: str) -> SessionCreated:
+    """A signed session of a card payment that is not booked yet."""
     request = intake_request(plan=plan, payWith="card", sessionType=SOLD_AS[plan], **SIGNED)
-    created = start_intake(world.app, customer, request, funding=CARD)
-    session_id = created.session_id
+    return start_intake(world.app, customer, request, funding=CARD)
+
+
+def charge(world: World, session_id: UUID) -> None:
+    """Book the price of a session, as the webhook does."""
     price: int = world.one("SELECT price_cents FROM intakes WHERE id = %s", session_id)
     held = accounts.session_held(session_id)
-    charge = Transfer(TransferKind.CHARGE, f"session:{session_id}:charge", accounts.STRIPE, held, price, session_id)
-    world.app.transaction(lambda connection: book(connection, [charge]))
-    return created
+    row = Transfer(TransferKind.CHARGE, f"session:{session_id}:charge", accounts.STRIPE, held, price, session_id)
+    world.app.transaction(lambda connection: book(connection, [row]))
 
 
 def complete(world: World, created: SessionCreated, customer: UUID, mechanic: Mechanic) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from autodoctor.events.model import ReplyEvent
 from autodoctor.ids import new_id
-from autodoctor.notifications.recipients import MOST_CHARACTERS, MOST_LINES, transcript_of
+from autodoctor.notifications.transcript import MOST_CHARACTERS, MOST_LINES, transcript_of
 from autodoctor.sessions.end import Ender, end_session, explain_end
 from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.first_reply import replace_mechanic

@@ -31,8 +31,8 @@ from autodoctor.ids import new_id
 from autodoctor.notifications.confirmation import CONFIRM_DAYS, confirm_url, new_token, token_hash
 from autodoctor.notifications.kinds import Facts, Kind, kind_for_mechanic, kind_of, to_keep
 from autodoctor.notifications.mail import Mail, render
+from autodoctor.notifications.mailable import UNCONFIRMED
 from autodoctor.notifications.recipients import (
-    UNCONFIRMED,
     Recipient,
     buyer_of,
     contestants_of,

@@ -1,8 +1,6 @@
 """The people whom an event concerns, with address, preferences and the facts of their text, read when it is sent."""
 
-import re
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Final, LiteralString
 from uuid import UUID
 
@@ -18,20 +16,12 @@ from autodoctor.events.model import (
     ReplyEvent,
     SessionEvent,
 )
-from autodoctor.notifications.kinds import Facts, Kind, TranscriptLine
+from autodoctor.notifications.kinds import Facts, Kind
+from autodoctor.notifications.mailable import why_no_mail
+from autodoctor.notifications.transcript import transcript_of
 from autodoctor.sessions.active import session_url
 from autodoctor.sessions.queue import vehicle_summary
 from autodoctor.settings import session_base_url
-
-# Addresses that SES accepts without quoting or punycode, and nothing that could be read as two addresses.
-_USABLE: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-
-UNCONFIRMED: Final = "unconfirmed"
-"""Why a customer gets no mail whose address nobody has shown to be theirs: anybody can type any address."""
-
-MOST_LINES: Final = 200
-MOST_CHARACTERS: Final = 40_000
-"""The longest transcript of a mail, which mail programs still show whole; the room has the rest."""
 
 _WISHES: Final[LiteralString] = """
        coalesce(l.locale, 'en') AS locale, coalesce(w.email, true) AS wants_mail,
@@ -74,12 +64,6 @@ SELECT u.user_id, u.email, u.name, u.erased_at IS NOT NULL AS erased, m.name AS 
     + " WHERE s.id = %(session_id)s"
 )
 # The newest messages of the parties; what an erasure has emptied is left out.
-_TRANSCRIPT: Final[LiteralString] = """
-SELECT x.at, CASE x.role WHEN 'mechanic' THEN m.name END AS mechanic, x.text
-  FROM session_messages x LEFT JOIN mechanics m ON m.id = x.mechanic_id
- WHERE x.session_id = %(session_id)s AND x.role <> 'system' AND (x.text <> '') IS NOT FALSE
- ORDER BY x.seq DESC LIMIT %(most)s + 1
-"""
 _HOLDER: Final[LiteralString] = (
     """
 SELECT u.user_id, u.email, u.name, false AS erased, i.session_type, false AS superseded,
@@ -254,18 +238,6 @@ def customer_of(database: Database, kind: Kind, event: SessionEvent | ReplyEvent
     return _recipient(row, facts)
 
 
-def transcript_of(database: Database, session_id: UUID) -> tuple[tuple[TranscriptLine, ...], bool]:
-    """What the parties said in a session's room, oldest first; and whether earlier messages had to be left out."""
-    rows = database.all(_TRANSCRIPT, {"session_id": session_id, "most": MOST_LINES})
-    lengths = accumulate(len(row["text"] or "") for row in rows)
-    newest = [
-        TranscriptLine(**row)
-        for row, length in zip(rows[:MOST_LINES], lengths, strict=False)
-        if length <= MOST_CHARACTERS
-    ]
-    return tuple(reversed(newest)), len(newest) < len(rows)
-
-
 def holder_of(database: Database, kind: Kind, event: SessionEvent | AwayEvent) -> Recipient:
     """The mechanic who held a session until this event, or was asked for.
 
@@ -407,22 +379,7 @@ def _recipient(row: Row, facts: Facts) -> Recipient:
         address=row["email"] or "",
         locale=row["locale"],
         wants_in_app=row["wants_in_app"] and not row["erased"],
-        no_mail=_why_no_mail(row),
+        no_mail=why_no_mail(row),
         erased=row["erased"],
         facts=facts,
     )
-
-
-def _why_no_mail(row: Row) -> str | None:
-    """The first of the reasons that hold."""
-    blocked = row["blocked"]
-    reasons = (
-        (row["erased"], "erased"),
-        (not row["wants_mail"], "preference"),
-        (not row["email"], "no_address"),
-        (row["email"] and not _USABLE.fullmatch(row["email"]), "unusable_address"),
-        (blocked is not None, str(blocked)),
-        (not row["confirmed"], UNCONFIRMED),
-        (row["superseded"], "superseded"),
-    )
-    return next((reason for holds, reason in reasons if holds), None)

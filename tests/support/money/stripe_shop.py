@@ -31,7 +31,7 @@ def client_of(
     """Return a client as our functions make one; an impatient one soon gives up a POST that hangs."""
     return stripe.StripeClient(
         control.api_key,
-        base_addresses={"api": control.url},
+        base_addresses={"api": control.url, "files": control.url},
         max_network_retries=retries,
         http_client=_ImpatientClient() if impatient else stripe.RequestsClient(timeout=timeout),
     )

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from localcloud.host.logline import Log, LogLine
-from localcloud.stripe.http import forms, params, routes
+from localcloud.stripe.http import forms, multipart_form, params, routes
 from localcloud.stripe.http.errors import ApiError, Json
 from localcloud.stripe.http.faults import Fault, Faults
 from localcloud.stripe.http.idempotency import Attempt, Keys, Stored, attempt
@@ -20,7 +20,8 @@ from localcloud.stripe.http.lists import expanded
 from localcloud.stripe.http.routes import Route
 from localcloud.stripe.state.state import API_VERSION, Call, State
 
-_LARGEST_BODY_BYTES: Final = 1024 * 1024
+_LARGEST_BODY_BYTES: Final = 6 * 1024 * 1024
+"""Above the largest file that any purpose takes, so that it is the file that is refused."""
 _BROKEN: Final = "An unknown error occurred"
 _TEST_KEY: Final = "sk_test_"
 _WAIT_CHECK_SECONDS: Final = 0.02
@@ -34,10 +35,20 @@ class Incoming:
     method: str
     path: str
     query: str
-    body: str
+    body: bytes
+    content_type: str
     authorization: str
     account: str
     key: str
+
+    @property
+    def given(self) -> Json:
+        """Its parameters. Raises ApiError."""
+        if self.method != "POST":
+            return forms.decode(self.query)
+        if self.content_type.startswith(multipart_form.MULTIPART):
+            return multipart_form.decode(self.content_type, self.body)
+        return forms.decode(self.body.decode(errors="replace"))
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,7 @@ class Api:
         if fault is not None:
             _refuse(fault)
         route, ids = found
-        given = forms.decode(incoming.body if incoming.method == "POST" else incoming.query)
+        given = incoming.given
         typed = await self._checked(route, given)
         call = Call(typed, ids, account, incoming.request_id, incoming.key or None)
         if incoming.method == "GET" or not incoming.key:
@@ -199,7 +210,8 @@ async def _read(request: web.BaseRequest, path: str, request_id: str) -> Incomin
         method=request.method,
         path=path,
         query=request.raw_path.partition("?")[2],
-        body=body.decode(errors="replace"),
+        body=bytes(body),
+        content_type=request.headers.get("Content-Type", ""),
         authorization=request.headers.get("Authorization", ""),
         account=request.headers.get("Stripe-Account", ""),
         key=request.headers.get("Idempotency-Key", ""),

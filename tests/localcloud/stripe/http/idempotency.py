@@ -36,7 +36,7 @@ def attempt(account: str, key: str, path: str, params: Json) -> Attempt:
     """Describe a request under a key. Raises ApiError for a key that is too long."""
     if len(key) > _LONGEST:
         raise invalid(f"Idempotency keys can be at most {_LONGEST} characters long.")
-    text = json.dumps([path, params], sort_keys=True)
+    text = json.dumps([path, params], sort_keys=True, default=str)
     return Attempt(account, key, path, hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -70,7 +70,7 @@ def _value(declared: Any, value: object, path: str) -> object:  # noqa: ANN401
         return [_value(item, each, f"{path}[{number}]") for number, each in enumerate(value)]
     if get_origin(declared) is dict:
         return {key: _text(each, f"{path}[{key}]") for key, each in _mapping(value, path).items()}
-    return _leaf(declared, value, path)
+    return value if declared is Any else _leaf(declared, value, path)
 
 
 def _one_of(declared: tuple[Any, ...], value: object, path: str) -> object:

@@ -6,11 +6,10 @@ from typing import Final, Literal
 from localcloud.stripe.http.errors import ApiError, Json
 from localcloud.stripe.http.lists import listed
 from localcloud.stripe.objects.balance import DISPUTE_FEE_CENTS, Movement, move
-from localcloud.stripe.objects.metadata import merged
 from localcloud.stripe.state.state import Call, Criteria, State
 
 _ANSWER_WITHIN_SECONDS: Final = 7 * 24 * 3600
-_OPEN: Final = ("needs_response", "under_review")
+OPEN: Final = ("needs_response", "under_review")
 LOST: Final = ("lost", "prevented")
 
 type DisputeEnd = Literal["won", "lost", "prevented"]
@@ -97,7 +96,7 @@ def reinstate(state: State, dispute_id: str, cents: int) -> Json:
 def close_dispute(state: State, dispute_id: str, status: DisputeEnd, reinstated: int | None = None) -> Json:
     """Let the bank decide. When we win, all that was taken comes back, or so many cents; the fee does not."""
     dispute = state.require("dispute", dispute_id)
-    if dispute["status"] not in _OPEN:
+    if dispute["status"] not in OPEN:
         raise ApiError(f"Dispute {dispute_id} is already closed: {dispute['status']}.")
     previous = {"status": dispute["status"]}
     dispute["status"] = status
@@ -152,18 +151,3 @@ def retrieve_dispute(state: State, call: Call) -> Json:
 def list_disputes(state: State, call: Call) -> Json:
     """`GET /v1/disputes`."""
     return listed(state, call, "dispute", ("charge", "payment_intent"))
-
-
-def update_dispute(state: State, call: Call) -> Json:
-    """`POST /v1/disputes/{id}`: evidence puts it under review."""
-    dispute = state.require("dispute", call.ids[0])
-    dispute["metadata"] = merged(dispute["metadata"], call.params.get("metadata"))
-    if evidence := call.params.get("evidence"):
-        dispute["evidence"] = {**dispute["evidence"], **evidence}
-        dispute["evidence_details"]["has_evidence"] = True
-        if dispute["status"] == "needs_response" and call.params.get("submit", True):
-            dispute["status"] = "under_review"
-            dispute["evidence_details"]["submission_count"] += 1
-    state.save(dispute)
-    state.emit("charge.dispute.updated", dispute)
-    return dispute

@@ -9,7 +9,7 @@ from typing import Final
 
 from localcloud.stripe.http.errors import ApiError, Json
 from localcloud.stripe.http.faults import Fault, Faults, WebhookFaults
-from localcloud.stripe.objects import checkout, connect, disputes, funds, payouts, refunds, transfers
+from localcloud.stripe.objects import checkout, connect, disputes, files, funds, payouts, refunds, transfers
 from localcloud.stripe.objects.balance import DEFAULT_CURRENCY
 from localcloud.stripe.objects.checkout import Choice
 from localcloud.stripe.objects.disputes import Claim, DisputeEnd
@@ -104,6 +104,10 @@ class StripeControl:
         """Give back a part of what was taken for a dispute, open or closed."""
         with self._state.store.transaction():
             return self._shown(disputes.reinstate(self._state, dispute, cents))
+
+    def file(self, file_id: str) -> bytes:
+        """Return the content of an uploaded file."""
+        return files.content_of(self._state, file_id)
 
     # The dashboard
 

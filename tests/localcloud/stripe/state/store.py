@@ -37,6 +37,7 @@ CREATE INDEX IF NOT EXISTS object_source_transaction
     ON object (kind, account, json_extract(body, '$.source_transaction'), sequence);
 CREATE INDEX IF NOT EXISTS object_open ON object (json_extract(body, '$.expires_at'))
     WHERE json_extract(body, '$.status') = 'open';
+CREATE TABLE IF NOT EXISTS content (id TEXT PRIMARY KEY, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID; -- of files
 CREATE TABLE IF NOT EXISTS movement (
     id TEXT PRIMARY KEY,               -- its balance transaction
     account TEXT NOT NULL,
@@ -69,7 +70,7 @@ CREATE TABLE IF NOT EXISTS delivery (
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (state, due_at);
 CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event_id);
 """
-_TABLES: Final = ("object", "movement", "idempotency", "delivery")
+_TABLES: Final = ("object", "content", "movement", "idempotency", "delivery")
 
 
 class Store:

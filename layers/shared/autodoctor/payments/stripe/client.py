@@ -90,7 +90,7 @@ def _client(api_key: str, api_base: str | None, answer_seconds: float) -> "Strip
 
     return stripe.StripeClient(
         api_key,
-        base_addresses={"api": api_base} if api_base else {},
+        base_addresses={"api": api_base, "files": api_base} if api_base else {},
         max_network_retries=RETRIES,
         http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, answer_seconds)),
     )

@@ -67,7 +67,14 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
 """The columns whose words an erasure leaves, by reason."""
 NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "every column of words has a check that allows a few only, or there is none": (
-        *("address_confirmations", "confirmed_addresses", "credit_balances", "late_replies", "missed_offers"),
+        *(
+            "address_confirmations",
+            "confirmed_addresses",
+            "credit_balances",
+            "late_replies",
+            "minute_words",
+            "missed_offers",
+        ),
         *("notification_locales", "receipt_lines", "receipt_numbers"),
         *("rooms", "session_assignments", "session_participants", "session_summaries", "sessions", "settlements_due"),
     ),

@@ -22,6 +22,7 @@ NOTHING = {
     "released": 0,
     "ended": 0,
     "late_replies": 0,
+    "last_minutes": 0,
     "summaries": 0,
     "forgotten_keys": 0,
     "forgotten_counters": 0,
@@ -37,6 +38,12 @@ def swept(world: World) -> dict[str, int]:
     """The counts of a sweep, without the zeros and without the counters of limits, which each intake has."""
     counts = sweep(world.app, plenty).model_dump(exclude={"forgotten_counters"})
     return {name: count for name, count in counts.items() if count}
+
+
+@pytest.fixture
+def long_talk(world: World) -> None:
+    """The minutes of a plan are as many as it may ever last."""
+    world.owner.execute("UPDATE plans SET included_minutes = max_minutes WHERE code = 'free'")
 
 
 def sees(world: World, mechanic: Mechanic) -> list[UUID]:
@@ -68,6 +75,7 @@ def test_an_expired_session_frees_both_parties(world: World) -> None:
     assert world.live(mechanic, customer).session_status == "pending"
 
 
+@pytest.mark.usefixtures("long_talk")
 def test_a_live_session_is_no_orphan(world: World) -> None:
     session_id = world.live(world.mechanic(), new_id()).session_id
     world.let_time_pass(TWO_HOURS + 1)
@@ -220,6 +228,7 @@ def test_the_next_mechanic_has_ten_minutes_of_their_own(world: World) -> None:
 # --- live sessions --------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("long_talk")
 @pytest.mark.parametrize("who", ["customer", "mechanic"])
 def test_ten_minutes_after_one_left_the_session_is_ended(world: World, who: str) -> None:
     mechanic, customer = world.mechanic(), new_id()
@@ -235,6 +244,7 @@ def test_ten_minutes_after_one_left_the_session_is_ended(world: World, who: str)
     assert ended.duration_seconds in range(90, 100)
 
 
+@pytest.mark.usefixtures("long_talk")
 def test_who_comes_back_in_time_goes_on(world: World) -> None:
     mechanic, customer = world.mechanic(), new_id()
     session_id = world.live(mechanic, customer).session_id
@@ -255,18 +265,19 @@ def test_an_abandoned_session_gets_the_same_verdict_as_any_other(world: World) -
     assert last_event(world, session_id)["actor"] == "system:expire-orphans"
 
 
+@pytest.mark.usefixtures("long_talk")
 def test_past_its_maximum_a_session_is_ended_at_it(world: World) -> None:
     mechanic, customer = world.mechanic(), new_id()
     session_id = world.live(mechanic, customer).session_id
     world.let_time_pass(180 * 60 - 30)
-    assert swept(world) == {}
+    assert swept(world) == {"last_minutes": 1}
     world.let_time_pass(90)
     assert swept(world) == {"ended": 1}
     assert world.end(customer, session_id).duration_seconds == 180 * 60
 
 
 def test_the_maximum_is_the_one_of_the_plan_at_intake(world: World) -> None:
-    world.owner.execute("UPDATE plans SET max_minutes = 20 WHERE code = 'free'")
+    world.owner.execute("UPDATE plans SET included_minutes = 20, max_minutes = 20 WHERE code = 'free'")
     session_id = world.live(world.mechanic(), customer := new_id()).session_id
     world.owner.execute("UPDATE plans SET max_minutes = 180 WHERE code = 'free'")
     world.let_time_pass(20 * 60 + 1)

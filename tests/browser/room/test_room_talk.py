@@ -50,6 +50,8 @@ def test_two_people_talk_and_know_that_they_are_heard(account: Account, windows:
     expect(mechanic.get_by_text("is typing")).to_have_count(0)
     expect(customer.get_by_text("It is free.")).to_be_visible()
     expect(customer.get_by_text("of 5:00 included")).to_be_visible()
+    for page in (customer, mechanic):
+        expect(page.get_by_text(re.compile(r"^4:\d\d left$"))).to_be_visible()
     camera.take(customer, "live")
     assert words(customer) == words(mechanic) == ["Does it squeal when it is wet?", "Only then"]
 

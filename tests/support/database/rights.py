@@ -194,6 +194,7 @@ FUNCTIONS: Final = {
     "sweep_each": _SWEEP,
     "tell_due_summaries": _SWEEP,
     "tell_late_replies": _SWEEP,
+    "tell_minutes": _SWEEP,
     "tell_refund_failed": "has a customer told that a refund failed; consumers look up what it is about",
     "tell_typing": "a party is typing",
     "track_presence": _BY_TRIGGER,

@@ -356,6 +356,7 @@ ROWS: Final[dict[str, list[Corruption]]] = {
     "live_too_long": [
         (f"UPDATE sessions SET started_at = {_A_DAY_AGO} WHERE id = '{{live}}'",),
         (f"UPDATE sessions SET parted_at = {_A_DAY_AGO} WHERE id = '{{parted}}'",),
+        (f"UPDATE sessions SET started_at = {_NOW} - interval '90 minutes' WHERE id = '{{live}}'",),
     ],
     "settlement_held": [
         ("INSERT INTO settlement_holds (session_id, demanded, facts) VALUES ('{long}', 'cancelled', '{{}}')",),

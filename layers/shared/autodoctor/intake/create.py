@@ -142,12 +142,12 @@ _INTAKE: Final[LiteralString] = """
   RETURNING user_id
 ), intake AS (
   INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
-                       mechanic_share_bp, max_minutes, mechanic_fixed_pay_cents, uses_per_customer,
-                       customer_name, vehicle, concern, urgent,
+                       mechanic_share_bp, included_minutes, max_minutes, mechanic_fixed_pay_cents,
+                       uses_per_customer, customer_name, vehicle, concern, urgent,
                        preferred_mechanic_id, workshop_id, scheduled_for, referrer_id, referral_bp)
   SELECT %(intake_id)s, customer.id, allowed.code, %(pay_with)s, %(session_type)s, allowed.price_cents,
-         allowed.currency, allowed.credits, allowed.mechanic_share_bp, allowed.max_minutes,
-         allowed.mechanic_fixed_pay_cents, allowed.uses_per_customer, %(name)s, %(vehicle)s,
+         allowed.currency, allowed.credits, allowed.mechanic_share_bp, allowed.included_minutes,
+         allowed.max_minutes, allowed.mechanic_fixed_pay_cents, allowed.uses_per_customer, %(name)s, %(vehicle)s,
          %(concern)s, %(urgent)s, %(preferred_mechanic_id)s, %(workshop_id)s, %(scheduled_for)s,
          customer.referrer_id, CASE WHEN customer.referrer_id IS NOT NULL THEN referral_bp() END
     FROM customer, allowed

@@ -1471,14 +1471,19 @@ BEGIN
     SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
      WHERE s.ended_at IS NULL AND s.status = 'live'
        AND (s.parted_at <= now() - parting_limit()
-            OR s.started_at <= now() - make_interval(mins => i.max_minutes))
+            OR s.started_at <= now() - make_interval(mins => i.max_minutes)
+            OR (session_minutes(s)).grace_ends_at <= now())
      ORDER BY s.customer_id LIMIT batch
        FOR NO KEY UPDATE OF s SKIP LOCKED),
-    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s WHERE s.id = $1 AND s.status = 'live' $sweep$);
+    $sweep$ SELECT conclude_session(s, 'system:expire-orphans', NULL) FROM sessions s JOIN intakes i ON i.id = s.id
+             WHERE s.id = $1 AND s.status = 'live'
+               AND (s.parted_at <= now() - parting_limit()
+                    OR s.started_at <= now() - make_interval(mins => i.max_minutes)
+                    OR (session_minutes(s)).grace_ends_at <= now()) $sweep$);
 END
 $_$;
 
-COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), or that are past their plan''s longest duration; returns how many.';
+COMMENT ON FUNCTION public.end_abandoned_sessions(batch integer) IS 'Ends up to batch live sessions whose parties have not been together for parting_limit(), whose minutes and the grace after them are over, or that are past their plan''s longest duration; returns how many.';
 
 CREATE FUNCTION public.end_presence_of_mechanic(session public.sessions, at timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -2924,6 +2929,14 @@ $$;
 
 COMMENT ON FUNCTION public.min_messages_each() IS 'Messages that each party must have written for their time in the room to count: the settings table, then 1.';
 
+CREATE FUNCTION public.minutes_grace() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('minutes_grace_seconds', 60)
+$$;
+
+COMMENT ON FUNCTION public.minutes_grace() IS 'How long a talk goes on once its minutes are over: the settings table (minutes_grace_seconds), then 60 seconds.';
+
 CREATE FUNCTION public.missed_offers_most() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -2978,6 +2991,8 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
     WHEN 'started'           THEN 'Both are here. The consultation has begun.'
     WHEN 'call_began'        THEN 'The call has begun.'
     WHEN 'call_ended'        THEN 'The call is over.'
+    WHEN 'minutes_5'         THEN 'Less than five minutes are left.'
+    WHEN 'minutes_1'         THEN 'Less than a minute is left. A minute after that the consultation ends by itself.'
     WHEN 'ended_by_customer' THEN 'The customer ended the consultation.'
     WHEN 'ended_by_mechanic' THEN 'The mechanic ended the consultation.'
     WHEN 'ended_by_admin'    THEN 'An operator ended the consultation.'
@@ -3345,10 +3360,12 @@ CREATE TABLE public.intakes (
     scheduled_for timestamp with time zone,
     evidence text DEFAULT public.evidence_class() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    included_minutes integer,
     CONSTRAINT intakes_credits_check CHECK ((credits >= 0)),
     CONSTRAINT intakes_evidence_check CHECK ((evidence = ANY (ARRAY['witnessed'::text, 'claimed'::text]))),
     CONSTRAINT intakes_free_costs_nothing CHECK (((funding <> 'free'::text) OR (price_cents = 0))),
     CONSTRAINT intakes_funding_check CHECK ((funding = ANY (ARRAY['free'::text, 'credit'::text, 'card'::text]))),
+    CONSTRAINT intakes_include_what_may_be CHECK (((included_minutes >= 1) AND (included_minutes <= max_minutes))),
     CONSTRAINT intakes_max_minutes_check CHECK ((max_minutes > 0)),
     CONSTRAINT intakes_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
     CONSTRAINT intakes_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
@@ -3383,6 +3400,8 @@ COMMENT ON COLUMN public.intakes.urgent IS 'Whether the customer calls it urgent
 COMMENT ON COLUMN public.intakes.scheduled_for IS 'When the consultation is wanted (UTC); null for now.';
 
 COMMENT ON COLUMN public.intakes.evidence IS 'What counts as having been together: the setting at that moment.';
+
+COMMENT ON COLUMN public.intakes.included_minutes IS 'The plan''s at that moment: after that many minutes the talk ends, unless it is extended. Null: only max_minutes ends it, as of intakes from before this was kept.';
 
 CREATE FUNCTION public.pays_mechanic(asked public.intakes) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -4744,6 +4763,24 @@ $$;
 
 COMMENT ON FUNCTION public.session_may_move(source text, target text) IS 'Whether a session may go from one status to the other; autodoctor.domain.lifecycle says the same.';
 
+CREATE FUNCTION public.session_minutes(session public.sessions, OUT included integer, OUT ends_at timestamp with time zone, OUT grace_ends_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+DECLARE
+  longest timestamptz;
+BEGIN
+  SELECT i.included_minutes, session.started_at + make_interval(mins => i.max_minutes) INTO included, longest
+    FROM intakes i WHERE i.id = session.id;
+  ends_at := least(session.started_at + make_interval(mins => included), longest);
+  IF included IS NULL THEN
+    ends_at := NULL;
+  END IF;
+  grace_ends_at := CASE WHEN ends_at IS NOT NULL THEN least(ends_at + minutes_grace(), longest) END;
+END
+$$;
+
+COMMENT ON FUNCTION public.session_minutes(session public.sessions, OUT included integer, OUT ends_at timestamp with time zone, OUT grace_ends_at timestamp with time zone) IS 'The minutes of a session, when they are over and when the grace after them is; never past its plan''s longest duration. No instants before it has started, nothing where no minutes were agreed.';
+
 CREATE FUNCTION public.sessions_consistent() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -5123,6 +5160,39 @@ END
 $$;
 
 COMMENT ON FUNCTION public.tell_late_replies(batch integer) IS 'Tells up to batch customers who are in the room that their mechanic''s first reply is overdue, each once; returns how many.';
+
+CREATE FUNCTION public.tell_minutes(batch integer DEFAULT 500) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  due record;
+  told integer := 0;
+BEGIN
+  FOR due IN
+    SELECT s.id, w.minutes, m.ends_at
+      FROM sessions s CROSS JOIN LATERAL session_minutes(s) AS m
+           CROSS JOIN LATERAL (SELECT CASE WHEN m.ends_at <= now() + interval '1 minute' THEN 1 ELSE 5 END AS minutes) AS w
+     WHERE s.ended_at IS NULL AND s.status = 'live'
+       AND m.ends_at > now() AND m.ends_at <= now() + interval '5 minutes'
+       AND m.ends_at > s.started_at + make_interval(mins => w.minutes) -- at the start nobody needs to be told
+       AND NOT EXISTS (SELECT FROM minute_words t
+                        WHERE t.session_id = s.id AND t.minutes = w.minutes AND t.ends_at = m.ends_at)
+     ORDER BY s.customer_id LIMIT batch
+       FOR NO KEY UPDATE OF s SKIP LOCKED
+  LOOP
+    INSERT INTO minute_words (session_id, minutes, ends_at) VALUES (due.id, due.minutes, due.ends_at)
+    ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+      PERFORM room_note(due.id, 'minutes_' || due.minutes);
+      told := told + 1;
+    END IF;
+  END LOOP;
+  RETURN told;
+END
+$$;
+
+COMMENT ON FUNCTION public.tell_minutes(batch integer) IS 'Says in up to batch rooms that five minutes, or one, are left at most, each once; returns in how many.';
 
 CREATE TABLE public.session_notes (
     session_id uuid NOT NULL,
@@ -5884,14 +5954,15 @@ CREATE VIEW public.alert_stuck_live AS
             r.workshop_id,
             r.scheduled_for,
             r.evidence,
-            r.created_at
+            r.created_at,
+            r.included_minutes
            FROM public.intakes r
           WHERE (r.id = s.id)
          LIMIT 1) i)
-     CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + public.parting_limit()), (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
+     CROSS JOIN LATERAL ( SELECT LEAST((s.parted_at + public.parting_limit()), (public.session_minutes(s.*)).grace_ends_at, (s.started_at + make_interval(mins => i.max_minutes))) AS at) o)
   WHERE ((s.ended_at IS NULL) AND (s.status = 'live'::text) AND (o.at < (now() - ((public.health_setting('overdue_seconds_max'::text))::double precision * '00:00:01'::interval))));
 
-COMMENT ON VIEW public.alert_stuck_live IS 'Live sessions that the sweep should have ended (parting_limit() after the parties left, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since is when it should have. Critical from 6 times that limit on.';
+COMMENT ON VIEW public.alert_stuck_live IS 'Live sessions that the sweep should have ended (parting_limit() after the parties left, after their minutes and the grace, or at the plan''s longest duration) longer ago than health_overdue_seconds_max; since is when it should have. Critical from 6 times that limit on.';
 
 CREATE VIEW public.alert_waiting_too_long AS
  SELECT session_id,
@@ -6662,6 +6733,22 @@ CREATE VIEW public.metric_no_show AS
    FROM public.calculate_session_health_score() h(period_start, created, ended, completed, cancelled, expired, accepted, no_shows, wrongly_marked, unsettled, average_seconds, completion_percent, no_show_percent, score, status);
 
 COMMENT ON VIEW public.metric_no_show IS 'The percentage that never started among the sessions with a mechanic that ended in each hour.';
+
+CREATE TABLE public.minute_words (
+    session_id uuid NOT NULL,
+    minutes integer NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT minute_words_minutes_check CHECK ((minutes = ANY (ARRAY[5, 1])))
+);
+
+COMMENT ON TABLE public.minute_words IS 'What the system said of the minutes that are left in a talk: once for each instant at which they would be over.';
+
+COMMENT ON COLUMN public.minute_words.minutes IS 'How many were left, at most.';
+
+COMMENT ON COLUMN public.minute_words.ends_at IS 'When the minutes would be over: another instant once the talk was extended.';
+
+COMMENT ON COLUMN public.minute_words.told_at IS 'When it was said.';
 
 CREATE TABLE public.missed_offers (
     mechanic_id uuid NOT NULL,
@@ -7664,6 +7751,9 @@ ALTER TABLE ONLY public.mechanics
 ALTER TABLE ONLY public.media_events
     ADD CONSTRAINT media_events_pkey PRIMARY KEY (session_id, meeting, attendee, kind, stated_at);
 
+ALTER TABLE ONLY public.minute_words
+    ADD CONSTRAINT minute_words_pkey PRIMARY KEY (session_id, minutes, ends_at);
+
 ALTER TABLE ONLY public.missed_offers
     ADD CONSTRAINT missed_offers_pkey PRIMARY KEY (mechanic_id);
 
@@ -8248,6 +8338,9 @@ ALTER TABLE ONLY public.media_events
 
 ALTER TABLE ONLY public.media_events
     ADD CONSTRAINT media_events_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
+
+ALTER TABLE ONLY public.minute_words
+    ADD CONSTRAINT minute_words_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
 ALTER TABLE ONLY public.missed_offers
     ADD CONSTRAINT missed_offers_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
@@ -9010,6 +9103,8 @@ GRANT SELECT ON TABLE public.metric_completion TO autodoctor_app;
 GRANT SELECT ON TABLE public.metric_duration TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.metric_no_show TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.minute_words TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.missed_offers TO autodoctor_app;
 

@@ -8,6 +8,7 @@ from autodoctor.errors import SessionNotFound
 from autodoctor.ids import FIRST, LAST
 from autodoctor.sessions.end import EndedBy
 from autodoctor.sessions.evidence import EVIDENCE, RECENT, TIMELINE, SessionEvidence
+from autodoctor.sessions.minutes import MINUTES, SessionMinutes
 from autodoctor.sessions.queue_position import QUEUE_POSITION, QueuePosition
 from autodoctor.sessions.terms import TERMS, SessionTerms
 from autodoctor.settings import session_base_url
@@ -131,6 +132,7 @@ class SessionDetail(SessionOutcome):
     explanation: str | None
     mechanic_notes: str | None
     terms: SessionTerms
+    minutes: SessionMinutes
     notes: NotesState | None
     waiting: QueuePosition | None
     participants: list[Participant]
@@ -247,6 +249,8 @@ _DETAIL: Final[LiteralString] = (
     + " AS evidence, "
     + TERMS
     + " AS terms, "
+    + MINUTES
+    + " AS minutes, "
     + QUEUE_POSITION
     + """ AS waiting
   FROM sessions s

@@ -18,6 +18,7 @@ _DUE: Final[LiteralString] = "SELECT bring_due_sessions(%(batch)s) AS changed"
 _MECHANIC_NEVER_CAME: Final[LiteralString] = "SELECT release_absent_mechanics(%(batch)s) AS changed"
 _ABANDONED: Final[LiteralString] = "SELECT end_abandoned_sessions(%(batch)s) AS changed"
 _LATE_REPLIES: Final[LiteralString] = "SELECT tell_late_replies(%(batch)s) AS changed"
+_MINUTES: Final[LiteralString] = "SELECT tell_minutes(%(batch)s) AS changed"
 _SUMMARIES: Final[LiteralString] = "SELECT tell_due_summaries(%(batch)s) AS changed"
 _OLD_KEYS: Final[LiteralString] = "SELECT forget_idempotency_keys(%(batch)s) AS changed"
 _FREE_LIMITS: Final[LiteralString] = "SELECT forget_limit_counters(%(batch)s) AS changed"
@@ -33,6 +34,7 @@ class Swept(ResponseModel):
     released: int
     ended: int
     late_replies: int
+    last_minutes: int
     summaries: int
     forgotten_keys: int
     forgotten_counters: int
@@ -70,6 +72,7 @@ def sweep(database: Database, seconds_left: SecondsLeft) -> Swept:
         released=in_batches(_MECHANIC_NEVER_CAME),
         ended=in_batches(_ABANDONED),
         late_replies=in_batches(_LATE_REPLIES),
+        last_minutes=in_batches(_MINUTES),
         summaries=in_batches(_SUMMARIES),
         forgotten_keys=in_batches(_OLD_KEYS),
         forgotten_counters=in_batches(_FREE_LIMITS),

@@ -11,7 +11,7 @@ class SessionTerms(ResponseModel):
     Attributes:
         price_cents: as of the intake; nothing beyond it is ever taken.
         credits: what it costs where it is paid by credits.
-        included_minutes: what the plan covers.
+        included_minutes: what the price covers, as agreed.
         max_minutes: after which it is ended.
         min_billable_seconds: together for less, nothing is charged: the session's own once it ended, until then the
             setting.
@@ -27,7 +27,8 @@ class SessionTerms(ResponseModel):
 
 TERMS: Final[LiteralString] = """
 (SELECT jsonb_build_object('priceCents', i.price_cents, 'currency', i.currency, 'credits', i.credits,
-                           'includedMinutes', least(p.included_minutes, i.max_minutes), 'maxMinutes', i.max_minutes,
+                           'includedMinutes', coalesce(i.included_minutes, least(p.included_minutes, i.max_minutes)),
+                           'maxMinutes', i.max_minutes,
                            'minBillableSeconds', coalesce(s.min_billable_seconds, min_billable_seconds()))
    FROM plans p WHERE p.code = i.plan_code)
 """

@@ -5,7 +5,7 @@ import { el, duration, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { waiver } from "../parts/waiver.js";
 import { over } from "./over.js";
-import { endingNow, expected, included, placeWords, tooLong, wasLetDown, waitWords } from "./words.js";
+import { endingNow, expected, included, left, placeWords, tooLong, wasLetDown, waitWords } from "./words.js";
 
 /**
  * The state that the page shows: `booked`, `unsigned`, `asked`, `searching`, `connecting`, `live` or `over`.
@@ -118,7 +118,7 @@ function live(session, { isMechanic, present }, acts) {
   return [
     who(session, [el("span.verb", {}, isMechanic ? "Helping " : "Talking to "), session.counterpartName], there, "here", "not here just now"),
     el("p.row.acts", {}, end(acts)),
-    el("div.standing", {}, el("p.clock", {}, el("span", {}, "Together "), el("strong.number", { id: "timer", role: "timer" }, ""), el("span.quiet", { id: "included" }, "")), el("p.quiet", { id: "counts", role: "status" }, "")),
+    el("div.standing", {}, el("p.clock", {}, el("span", {}, "Together "), el("strong.number", { id: "timer", role: "timer" }, ""), el("span.quiet", { id: "included" }, "")), el("p.left", {}, el("strong.number", { id: "left", role: "timer" }, "")), el("p.quiet", { id: "counts", role: "status" }, "")),
   ];
 }
 
@@ -150,6 +150,9 @@ export function tick(session, reader, acts) {
   if (name !== "live") return;
   write("timer", duration(reader.together));
   write("included", ` ${included(session, reader.together)}`);
+  const { words, low } = left(session.minutes, Date.now());
+  write("left", words);
+  document.getElementById("left")?.toggleAttribute("data-low", low);
   write("counts", endingNow(session, reader.together, reader.spoken, reader.isMechanic));
 }
 

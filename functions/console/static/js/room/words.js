@@ -46,7 +46,21 @@ export function included({ terms }, together) {
   return together <= most ? `of ${duration(most)} included` : `${duration(most)} were included; nothing is added to the price`;
 }
 
+/**
+ * How much of the minutes is left, or of the grace after them.
+ * @param {{endsAt: string|null, graceEndsAt: string|null}} minutes
+ * @param {number} now in ms
+ * @returns {{words: string, low: boolean}} no words where no minutes were agreed
+ */
+export function left({ endsAt, graceEndsAt }, now) {
+  if (!endsAt) return { words: "", low: false };
+  const seconds = (Date.parse(endsAt) - now) / 1000;
+  if (seconds > 0) return { words: `${duration(Math.ceil(seconds))} left`, low: seconds <= LOW_SECONDS };
+  return { words: `The time is over; it ends in ${duration(Math.ceil((Date.parse(graceEndsAt) - now) / 1000))}`, low: true };
+}
+
 const MINUTE = 60;
+const LOW_SECONDS = 5 * MINUTE;
 const LONG_SECONDS = 10 * MINUTE;
 
 /** Whether somebody has waited so long that ways out are due. */

@@ -21,7 +21,7 @@ MECHANIC_TWICE: Final = Check(
 )
 ORPHAN: Final = Check("orphan_left", Section.ACTIVITY, "pending or waiting for more than 2 hours: no sweep took it")
 LIVE_TOO_LONG: Final = Check(
-    "live_too_long", Section.ACTIVITY, "live past its plan's maximum, or 10 minutes after they parted"
+    "live_too_long", Section.ACTIVITY, "live past its minutes or its plan's maximum, or 10 minutes after they parted"
 )
 OFFER_LAPSED: Final = Check("offer_lapsed", Section.ACTIVITY, "an offer past its deadline: no sweep took it")
 OVERDUE: Final = Check("scheduled_overdue", Section.ACTIVITY, "still scheduled after it came due")
@@ -107,6 +107,7 @@ SELECT s.id, format('%s since %s', s.status, orphaned_since(s)) FROM sessions s
 SELECT s.id, format('live since %s, parted %s', s.started_at, s.parted_at)
   FROM sessions s JOIN intakes i ON i.id = s.id
  WHERE s.ended_at IS NULL AND s.status = 'live' AND (s.parted_at < now() - parting_limit() - interval '10 minutes'
+   OR (session_minutes(s)).grace_ends_at < now() - interval '10 minutes'
    OR s.started_at < now() - make_interval(mins => i.max_minutes + 10))
 """,
     ),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autodoctor.errors import NotFound
-from autodoctor.settings import required
+from autodoctor.settings import required, session_base_url
 from autodoctor.web.http import Content, Request, Router
 from autodoctor.web.static_files import Places, StaticFiles
 
@@ -27,6 +27,7 @@ site = StaticFiles(
         client_id=required("CONSOLE_CLIENT_ID"),
         connects_to=required("CONSOLE_CONNECTS_TO"),
         pictures_from=required("CONSOLE_PICTURES_FROM"),
+        sessions=session_base_url(),
     ),
     calls="session.html",
 )

@@ -11,7 +11,7 @@ from support.account_settings import AccountSettings
 from support.browser.console import at_stage, console_settings, described, note, say, signed_in
 from support.browser.window import Windows
 
-MOST = 26  # 22 or 23, and what a slow machine adds where pushes of one moment come one by one
+MOST = 20
 
 NO_POLLING = """
   const later = window.setTimeout;

@@ -16,6 +16,7 @@ def site(tmp_path: Path) -> StaticFiles:
         medium="local",
         connects_to="wss://feed.example/live https://issuer.example/pool",
         pictures_from="https://files.example",
+        sessions="https://sessions.example/console",
     )
     (tmp_path / "talk.html").write_text("<!doctype html><title>A call</title>", encoding="utf-8")
     return StaticFiles(tmp_path, {"video": "talk.html"}, places, calls="talk.html")

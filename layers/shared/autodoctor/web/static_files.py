@@ -36,6 +36,7 @@ class Places:
         connects_to: URLs that it may call beside its own origin, separated by spaces: issuer, feed, and where files are
             uploaded.
         pictures_from: URL from which it may show pictures, beside its own origin.
+        sessions: URL below which the parties of a session meet, at `/chat/ID` or `/video/ID`.
     """
 
     issuer: str
@@ -43,6 +44,7 @@ class Places:
     medium: str
     connects_to: str
     pictures_from: str
+    sessions: str
 
 
 class StaticFiles:
@@ -60,7 +62,14 @@ class StaticFiles:
         self._files = _read(folder)
         self._pages = pages
         self._calls = calls
-        self._config = json.dumps({"issuer": places.issuer, "clientId": places.client_id, "medium": places.medium})
+        self._config = json.dumps(
+            {
+                "issuer": places.issuer,
+                "clientId": places.client_id,
+                "medium": places.medium,
+                "sessions": places.sessions,
+            }
+        )
         self._headers = {
             "Cache-Control": "no-cache",  # kept, but asked for again: a deployment reaches everybody at once
             "Content-Security-Policy": _policy(places.connects_to, places.pictures_from),

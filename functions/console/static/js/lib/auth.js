@@ -12,7 +12,7 @@ let issuer = null;
 let configuration = null; // the promise of it
 let leaving = false;
 
-/** The console's configuration: {issuer, clientId, medium}. */
+/** The console's configuration: {issuer, clientId, medium, sessions}. */
 export function config() {
   configuration ??= fetch("/console/config.json")
     .then((answer) => answer.json())

@@ -6,6 +6,7 @@ import { skeleton } from "./components.js";
 import { announce, el, every, fill } from "./dom.js";
 import { Feed } from "./feed.js";
 import { frame } from "./frame.js";
+import { isLeaving } from "./places.js";
 import { keepBeingCalled } from "./push.js";
 
 const LOOK_AGAIN_SECONDS = 15;
@@ -35,6 +36,7 @@ export function start(group, tabs) {
     return [tabs[asked] ? asked : Object.keys(tabs)[0], query];
   };
   const refresh = async ({ pushed: isPushed = false } = {}) => {
+    if (isLeaving()) return;
     const turn = ++showing;
     const [name, query] = chosen();
     const anew = shown !== null && shown !== name;
@@ -57,6 +59,7 @@ export function start(group, tabs) {
   keepBeingCalled().catch(() => {}); // the settings page says what is the matter
   addEventListener("hashchange", () => refresh().then(() => main.focus()));
   const pushed = burst((types) => {
+    if (isLeaving()) return;
     const ofSession = types.some((type) => !QUEUE.test(type));
     if (banner && ofSession) activeSession(banner.getAttribute("user")).then(({ session }) => banner.show(session), () => {});
     const { queue = false } = tabs[chosen()[0]];

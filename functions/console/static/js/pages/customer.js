@@ -8,19 +8,15 @@ import { intakeForm } from "../parts/intake.js";
 import { messages } from "../parts/messages.js";
 import { backFromPack, intakeIsSession, intakePayment, packPayments, packToPay } from "../parts/payment.js";
 import { receipt, receipts } from "../parts/receipts.js";
+import { leaveFor } from "../lib/places.js";
 import { action, start } from "../lib/shell.js";
 import { plain } from "../lib/states.js";
 
-let leaving = false; // a second redirect, by a push, would only begin the first anew
-addEventListener("pageshow", () => (leaving = false)); // they came back
-
 async function now(query) {
-  if (leaving) return null;
   const { session } = await activeSession("customer");
   if (session) {
     intakeIsSession(session.sessionId);
-    leaving = true;
-    location.replace(session.sessionUrl); // waiting, too, has one page: the session's
+    leaveFor(session.sessionUrl, { replace: true }); // waiting, too, has one page: the session's
     return null;
   }
   const { underWay, shown } = await intakePayment(page.refresh);

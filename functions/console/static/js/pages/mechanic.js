@@ -7,6 +7,7 @@ import { attend, queueIs } from "../parts/attention.js";
 import { messages } from "../parts/messages.js";
 import { fileView } from "../room/attachments.js";
 import { quote, quotes } from "../parts/quoting.js";
+import { leaveFor, sessionUrl } from "../lib/places.js";
 import { action, start } from "../lib/shell.js";
 import { plain, reasonWords, typeWords } from "../lib/states.js";
 
@@ -46,10 +47,17 @@ function duty({ available, availableUntil, keptAliveByFeed }) {
 }
 
 function request(each) {
+  const accepted = async () => {
+    const { sessionId } = await post(`/api/mechanic/assignments/${each.assignmentId}/accept`);
+    return sessionUrl(sessionId, each.sessionType);
+  };
   const accept = async () => {
-    await post(`/api/mechanic/assignments/${each.assignmentId}/accept`);
-    const { session } = await get("/api/mechanic/active-session");
-    location.assign(session?.sessionUrl ?? "/console/mechanic.html");
+    try {
+      await leaveFor(accepted());
+    } catch (problem) {
+      page.refresh(); // the pushes since the press were let pass
+      throw problem;
+    }
   };
   const decline = async () => {
     await post(`/api/mechanic/assignments/${each.assignmentId}/decline`);

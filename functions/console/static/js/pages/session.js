@@ -52,6 +52,7 @@ let contest = null; // of a session that is over
 let fetchedAt = 0;
 let written = {}; // what the parts were built from: the same is not built again
 let soon = null; // the promise of the next fetch
+let underWay = null; // the promise of the newest one that has begun
 let turns = 0; // the number of fetches so far
 
 /** Fetches the session and shows it; the pushes of one moment lead to one fetch. */
@@ -59,7 +60,7 @@ function refresh() {
   soon ??= new Promise((resolve) => {
     setTimeout(() => {
       soon = null;
-      resolve(fetched());
+      resolve((underWay = fetched()));
     }, TOGETHER_MS);
   });
   return soon;
@@ -70,7 +71,7 @@ async function fetched() {
   try {
     const session = await get(`/api/sessions/${SESSION}`);
     const { quotes: found } = session.quoteCount > 0 ? await get(`/api/sessions/${SESSION}/quotes`) : { quotes: [] };
-    const made = session.endedAt ? await get(`/api/sessions/${SESSION}/contest`) : null;
+    const made = session.endedAt && session.funding !== "free" ? await get(`/api/sessions/${SESSION}/contest`) : null;
     if (turn !== turns) return; // a newer one has begun; answers may overtake each other
     contest = made;
     [shown, quotes, fetchedAt] = [session, found, Date.now()];
@@ -161,7 +162,8 @@ const acts = {
     await notes.save(); // what was typed in the last second
     const { alreadyEnded } = await post(`/api/sessions/${SESSION}/end`);
     announce(alreadyEnded ? "It had ended already." : "The session has ended.");
-    await refresh();
+    await underWay; // the push may have been quicker than the answer
+    if (!shown.endedAt) await refresh();
   },
   async release() {
     await post(`/api/sessions/${SESSION}/release`);
@@ -199,7 +201,7 @@ function start() {
   talk = new Talk({ sessionId: SESSION, feed, mine: isMechanic ? "mechanic" : "customer", isParty, kept });
   calling = new Call({ sessionId: SESSION, take: (files) => talk.take(files), kept: kept("calling") });
   for (const event of ["present", "unread"]) talk.addEventListener(event, () => shown && show());
-  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && !isKnown(detail.payload) && refresh());
+  feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && pushed(detail));
   feed.addEventListener("resync", refresh);
   feed.addEventListener("state", ({ detail }) => (detail === "open" || !shown) && refresh());
   addEventListener("online", refresh);
@@ -212,9 +214,17 @@ function start() {
   fit();
 }
 
-/** Whether a push says what is shown already: between accept and end, nothing but the state changes. */
+function pushed({ type, payload }) {
+  if (type !== "waiting_updated") return isKnown(payload) || refresh();
+  if (!shown?.waiting) return shown && refresh(); // the first look says it, too
+  const { position, mechanicsAvailable, estimatedWaitSeconds } = payload;
+  Object.assign(shown.waiting, { position, mechanicsAvailable, estimatedWaitSeconds });
+  return passing();
+}
+
+/** Whether a push says what is shown already: from the accept on, nothing but the state changes. */
 function isKnown({ status }) {
-  return soon === null && status === shown?.status && ["waiting", "live"].includes(status);
+  return status === shown?.status && !["scheduled", "pending"].includes(status);
 }
 
 function tabs() {

@@ -6,6 +6,7 @@ import { announce, count, el, money } from "../lib/dom.js";
 import { box, field, missing, showErrors, values } from "../lib/form.js";
 import { intakeIsSession, intakeToPay } from "./payment.js";
 import { forgetPictures, pictureField, sentPictures } from "./pictures.js";
+import { leaveFor, sessionUrl } from "../lib/places.js";
 import { busy } from "../lib/shell.js";
 import { Unfolding } from "./unfolding.js";
 import { WAIVER } from "./waiver.js";
@@ -190,8 +191,9 @@ async function send(form, plan, key, page) {
     ...(rest.name ? { waiver: { signedName: rest.name } } : {}),
   };
   sessionStorage.setItem(CONTACT, JSON.stringify({ name: rest.name, email: rest.email, phone: rest.phone }));
+  let answer;
   try {
-    const answer = await post("/api/intake/start", body, { "Idempotency-Key": key });
+    answer = await post("/api/intake/start", body, { "Idempotency-Key": key });
     forgetPictures();
     if (answer.next === "pay") {
       intakeToPay(answer.intakeId);
@@ -213,7 +215,8 @@ async function send(form, plan, key, page) {
   }
   sessionStorage.removeItem(KEPT);
   intakeIsSession();
-  await shown(page);
+  if (answer) await leaveFor(sessionUrl(answer.sessionId, body.sessionType), { replace: true });
+  else await shown(page);
 }
 
 /** Shows the result, from the top of the page. */

@@ -1,9 +1,10 @@
-"""EventBridge schedule: looks up manual refunds, sends payouts and refunds, recovers dispute losses, books fees"""
+"""EventBridge schedule: sends payouts, refunds and evidence, looks up manual refunds, recovers losses, books fees"""
 
 from typing import Any
 
 from autodoctor.db import database
 from autodoctor.deadline import SecondsLeft
+from autodoctor.disputes.staging import sweep_evidence
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
 from autodoctor.payments.ledger.fees import sweep_fees
@@ -27,6 +28,7 @@ def handler(seconds_left: SecondsLeft) -> dict[str, Any]:
         "payouts": sweep_payouts,
         "reversals": sweep_reversals,
         "fees": sweep_fees,
+        "evidence": sweep_evidence,
     }
     swept = {name: sweep(db, stripe_client(), seconds_left).model_dump() for name, sweep in sweeps.items()}
     left = unsent(db)

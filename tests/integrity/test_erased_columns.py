@@ -36,6 +36,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
             "stripe_disputes.id",
             "stripe_disputes.payment_intent_id",
         ),
+        *("dispute_evidence.dispute_id", "dispute_evidence.idempotency_key", "dispute_evidence.last_error"),
         *("stripe_disputes.status", "stripe_events.account", "stripe_events.id", "stripe_events.object_id"),
         *("stripe_events.outcome", "stripe_events.type", "stripe_refunds.id", "stripe_refunds.payment_intent_id"),
     ),
@@ -130,6 +131,10 @@ INSERT INTO outbox_poison (subject_id, id, type, payload, error)
 SELECT id, 1, 'session.live', '{}', 'refused' FROM sessions LIMIT 1;
 -- who bought credits before any request has no row of customers, so no address here either
 UPDATE checkouts SET user_id = %(user)s WHERE user_id NOT IN (SELECT user_id FROM customers);
+INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status) VALUES ('du_erased', 'pi_erased', 1, 'lost');
+INSERT INTO dispute_evidence (dispute_id, checkout_id)
+SELECT 'du_erased', id FROM checkouts WHERE user_id = %(user)s LIMIT 1;
+INSERT INTO dispute_documents (evidence_id, field, content) SELECT id, 'receipt', 'x' FROM dispute_evidence;
 INSERT INTO legacy_rows (table_name, row_key, import_id, became, user_id, content)
 VALUES ('customers', 'key', new_id(), 'moved', %(user)s, '{}');
 """

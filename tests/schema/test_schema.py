@@ -86,6 +86,8 @@ MAY_INSERT = {
         *("id", "payment_intent_id", "amount_cents", "currency", "status", "withdrawn_cents", "reinstated_cents")
     },
     "payout_reversals": {"payout_id", "dispute_id", "amount_cents"},
+    "dispute_evidence": {"dispute_id", "checkout_id"},
+    "dispute_documents": {"evidence_id", "field", "content"},
     "stripe_events": {"id", "endpoint", "type", "account", "object_id", "livemode", "created_at"},
     "health_alerts": {"alert", "subject", "severity", "since", "facts"},
     "stripe_movements": {
@@ -140,6 +142,12 @@ MAY_UPDATE = {
         *JOB_ENDS,
         *("attempts", "lease_id", "idempotency_key", "keyed_at", "asked_at", "asked_cents"),
     },
+    "dispute_documents": {"stripe_file_id"},
+    "dispute_evidence": {
+        *JOB_ENDS,
+        *("attempts", "idempotency_key", "keyed_at", "due_by", "prepared_at", "texts", "gaps", "proves", "version"),
+        *("staged_version", "staged_at", "sends", "sent_by", "sent_at", "submission_count", "closed_because", *CHANGE),
+    },
     "payout_reversals": {*JOB_ENDS, "amount_cents", "attempts", "stripe_reversal_id", "done_at"},
     "mechanic_accounts": {
         *("idempotency_key", "keyed_at", "asked", "stripe_account_id"),
@@ -162,7 +170,7 @@ MAY_UPDATE = {
 MAY_DELETE = dict.fromkeys(
     (
         *("idempotency_keys", "realtime_tickets", "realtime_connections", "feed", "settlements_due"),
-        *("push_subscriptions", "push_deliveries"),
+        *("push_subscriptions", "push_deliveries", "dispute_documents"),
     )
 )
 

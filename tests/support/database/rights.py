@@ -29,6 +29,14 @@ TABLES: Final = {
     "UPDATE credit_packs": "an admin changes it; audited like that",
     "INSERT customers": "the first intake of a user",
     "UPDATE customers": "the next intake; the referrer is fixed by trigger once it is set",
+    "INSERT dispute_documents": "a document of an evidence that is made",
+    "UPDATE dispute_documents": "where Stripe has it; its content is nobody's to change",
+    "DELETE dispute_documents": "it is made anew, or its dispute is long over",
+    "INSERT dispute_evidence": "what is to be answered to a dispute, once",
+    "UPDATE dispute_evidence": (
+        "its attempts and its end; an admin's words and sending, audited by trigger, and nothing is sent without them "
+        "or the setting"
+    ),
     "INSERT end_explanations": "what an operator who ended a session says of it",
     "INSERT feed": "records a message of the feed",
     "UPDATE feed": "marks it as sent",
@@ -104,7 +112,7 @@ TABLES: Final = {
     "UPDATE stripe_disputes": "its course",
     "INSERT stripe_events": "the inbox",
     "UPDATE stripe_events": "the event has taken effect",
-    "UPDATE stripe_jobs": "claims and reschedules payouts, refunds and reversals: see those",
+    "UPDATE stripe_jobs": "claims and reschedules payouts, refunds, reversals and evidence: see those",
     "INSERT stripe_movements": "copies Stripe's statement; never changed: no UPDATE",
     "INSERT stripe_refunds": "a refund that Stripe reports",
     "UPDATE stripe_refunds": "its course",

@@ -1435,6 +1435,72 @@ $$;
 
 COMMENT ON FUNCTION public.destination_is_new(mechanic uuid) IS 'Whether the mechanic''s account was changed less than destination_hold() ago.';
 
+CREATE FUNCTION public.dispute_evidence_audited() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO admin_changes (id, actor_id, kind, subject, changed, before, after)
+  SELECT NEW.change_id, NEW.changed_by, 'dispute_evidence.' || CASE WHEN NEW.sends AND NOT OLD.sends THEN 'sent' ELSE 'changed' END,
+         NEW.dispute_id, coalesce(c.changed, '{sends}'), '{}', '{}'
+    FROM changed_columns(OLD.texts, NEW.texts, '{}') AS c;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.dispute_evidence_audited() IS 'Records an admin''s edit or sending in admin_changes: which fields, without their words.';
+
+CREATE FUNCTION public.dispute_evidence_forgets() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  of_customer uuid[] := ARRAY(
+    SELECT e.id FROM checkouts c JOIN dispute_evidence e ON e.checkout_id = c.id WHERE c.user_id = NEW.user_id);
+BEGIN
+  DELETE FROM dispute_documents WHERE evidence_id = ANY (of_customer);
+  -- what is not sent is made anew, of what is left, and staged in place of what Stripe has
+  UPDATE dispute_evidence
+     SET texts = '{}', gaps = '{erased}',
+         prepared_at = CASE WHEN state IN ('sent', 'closed') THEN prepared_at END,
+         sends = sends AND (state = 'sent' OR asked_at IS NOT NULL),
+         sent_by = CASE WHEN state = 'sent' OR asked_at IS NOT NULL THEN sent_by END,
+         lease_id = CASE state WHEN 'sending' THEN new_id() ELSE lease_id END,
+         next_attempt_at = CASE WHEN state IN ('staged', 'failed') THEN clock_timestamp() ELSE next_attempt_at END,
+         attempts = CASE WHEN state IN ('staged', 'failed') THEN 0 ELSE attempts END,
+         state = CASE WHEN state IN ('staged', 'failed') THEN 'due' ELSE state END
+   WHERE id = ANY (of_customer);
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.dispute_evidence_forgets() IS 'Empties the evidence of a customer whose data is erased, and has what is left of it staged anew.';
+
+CREATE FUNCTION public.dispute_evidence_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  by_admin boolean := NEW.change_id IS DISTINCT FROM OLD.change_id AND num_nonnulls(NEW.change_id, NEW.changed_by) = 2;
+  emptied boolean := NEW.texts = '{}' AND OLD.texts <> '{}';
+BEGIN
+  IF (NEW.dispute_id, NEW.checkout_id) <> (OLD.dispute_id, OLD.checkout_id) OR NEW.version < OLD.version
+     OR OLD.state IN ('sent', 'closed') AND (NEW.state, NEW.version, NEW.sends) <> (OLD.state, OLD.version, OLD.sends) THEN
+    RAISE EXCEPTION 'the evidence of dispute % is fixed', OLD.dispute_id USING ERRCODE = 'AD004';
+  ELSIF NEW.texts <> OLD.texts AND NOT emptied AND (NEW.version = OLD.version OR OLD.prepared_at IS NOT NULL AND NOT by_admin) THEN
+    RAISE EXCEPTION 'the evidence of dispute % is what was prepared, or an admin wrote', OLD.dispute_id USING ERRCODE = 'AD004';
+  ELSIF OLD.sends AND NOT NEW.sends AND NEW.prepared_at IS NOT NULL THEN
+    RAISE EXCEPTION 'the evidence of dispute % is to be sent', OLD.dispute_id USING ERRCODE = 'AD004';
+  ELSIF NEW.sends AND NOT OLD.sends AND NOT (
+          OLD.prepared_at IS NOT NULL
+          AND CASE WHEN NEW.sent_by IS NULL THEN goes_by_itself(OLD) ELSE by_admin AND NEW.sent_by = NEW.changed_by END) THEN
+    RAISE EXCEPTION 'nobody said that the evidence of dispute % is to be sent', OLD.dispute_id USING ERRCODE = 'AD004';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.dispute_evidence_guard() IS 'Keeps evidence to what was prepared or an admin wrote, and sends it only once somebody, or the setting, said so.';
+
 CREATE FUNCTION public.dispute_is_behind(status text, withdrawn bigint, reinstated bigint, booked text, booked_cents bigint) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -1750,6 +1816,20 @@ CREATE FUNCTION public.evidence_class() RETURNS text
 $$;
 
 COMMENT ON FUNCTION public.evidence_class() IS 'What counts as having been together in a session that is asked for now: witnessed, or claimed, for operators who bring a medium of their own and send no evidence. The settings table, then witnessed.';
+
+CREATE FUNCTION public.evidence_fits(texts jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  SELECT jsonb_typeof(texts) = 'object'
+     AND NOT EXISTS (
+       SELECT FROM jsonb_each(texts) AS t (field, words)
+        WHERE jsonb_typeof(t.words) <> 'string' OR length(t.words #>> '{}') NOT BETWEEN 1 AND 20000
+           OR t.field NOT IN ('access_activity_log', 'customer_email_address', 'customer_name', 'product_description',
+                              'refund_policy_disclosure', 'refund_refusal_explanation', 'service_date', 'uncategorized_text'))
+     AND (SELECT coalesce(sum(length(t.words)), 0) <= 150000 FROM jsonb_each_text(texts) AS t (field, words))
+$$;
+
+COMMENT ON FUNCTION public.evidence_fits(texts jsonb) IS 'Whether Stripe takes these texts: its names of the fields that we fill, and its limits.';
 
 CREATE FUNCTION public.expire_lapsed_offers(batch integer DEFAULT 500) RETURNS integer
     LANGUAGE plpgsql
@@ -2078,6 +2158,135 @@ CREATE FUNCTION public.frozen_credits(of_user uuid) RETURNS bigint
 $$;
 
 COMMENT ON FUNCTION public.frozen_credits(of_user uuid) IS 'The credits of a customer''s packs whose payment is disputed now: so many of what is left cannot be spent, and what is missing of them has been.';
+
+CREATE TABLE public.stripe_jobs (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    job text NOT NULL,
+    state text DEFAULT 'due'::text NOT NULL,
+    waits_for text,
+    attempts integer DEFAULT 0 NOT NULL,
+    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
+    lease_id uuid,
+    idempotency_key text,
+    keyed_at timestamp with time zone,
+    asked_at timestamp with time zone,
+    asked_cents bigint,
+    last_error text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
+    CONSTRAINT stripe_jobs_asks_for_an_amount CHECK ((asked_cents > 0)),
+    CONSTRAINT stripe_jobs_asks_under_a_key CHECK (
+CASE job
+    WHEN 'evidence'::text THEN (asked_cents IS NULL)
+    ELSE ((idempotency_key IS NULL) = (asked_cents IS NULL))
+END),
+    CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
+    CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
+    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text, 'release'::text, 'time'::text])))
+);
+
+COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal, and the evidence of every dispute. It has no rows of its own, but shows those of its four tables.';
+
+COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund, reversal or evidence: the table that holds the row.';
+
+COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
+
+COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds; time: payout_hold() after it was earned.';
+
+COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
+
+COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
+
+COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'The lease of the attempt under way: an attempt changes nothing once its lease has been replaced.';
+
+COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'The key of the call to Stripe, stored before the call; null: no call is outstanding.';
+
+COMMENT ON COLUMN public.stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
+
+COMMENT ON COLUMN public.stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
+
+COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'The amount requested under the key: the job''s, less what others had sent, refunded or reversed before.';
+
+COMMENT ON COLUMN public.stripe_jobs.last_error IS 'The reason why the last attempt did not succeed.';
+
+COMMENT ON COLUMN public.stripe_jobs.created_at IS 'When it became owed.';
+
+CREATE TABLE public.dispute_evidence (
+    NOT NULL id,
+    job text DEFAULT 'evidence'::text NOT NULL,
+    dispute_id text NOT NULL,
+    checkout_id uuid NOT NULL,
+    due_by timestamp with time zone,
+    prepared_at timestamp with time zone,
+    texts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    gaps text[] DEFAULT '{}'::text[] NOT NULL,
+    proves boolean DEFAULT false NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    staged_version integer,
+    staged_at timestamp with time zone,
+    sends boolean DEFAULT false NOT NULL,
+    sent_by uuid,
+    sent_at timestamp with time zone,
+    submission_count integer DEFAULT 0 NOT NULL,
+    closed_because text,
+    change_id uuid,
+    changed_by uuid,
+    CONSTRAINT dispute_evidence_closed_because_check CHECK ((closed_because = ANY (ARRAY['over'::text, 'no_answer'::text, 'elsewhere'::text]))),
+    CONSTRAINT dispute_evidence_closed_for_a_reason CHECK (((state = 'closed'::text) = (closed_because IS NOT NULL))),
+    CONSTRAINT dispute_evidence_fits CHECK (public.evidence_fits(texts)),
+    CONSTRAINT dispute_evidence_job CHECK ((job = 'evidence'::text)),
+    CONSTRAINT dispute_evidence_sent_by_whom CHECK ((sends OR (sent_by IS NULL))),
+    CONSTRAINT dispute_evidence_sent_whole CHECK (((state <> 'sent'::text) OR (sends AND (sent_at IS NOT NULL)))),
+    CONSTRAINT dispute_evidence_staged_as_it_is CHECK (((state <> 'staged'::text) OR ((staged_version = version) AND (prepared_at IS NOT NULL)))),
+    CONSTRAINT dispute_evidence_state_known CHECK ((state = ANY (ARRAY['due'::text, 'sending'::text, 'staged'::text, 'sent'::text, 'failed'::text, 'closed'::text]))),
+    CONSTRAINT dispute_evidence_submission_count_check CHECK ((submission_count >= 0)),
+    CONSTRAINT dispute_evidence_version_check CHECK ((version >= 0))
+)
+INHERITS (public.stripe_jobs);
+
+COMMENT ON TABLE public.dispute_evidence IS 'What we answer to each dispute of a payment of ours, and its progress.';
+
+COMMENT ON COLUMN public.dispute_evidence.state IS 'As in stripe_jobs (due: to be staged, or sent if sends); staged: Stripe has this version, nobody has sent it; final states are sent: the bank has it; closed: nothing can be sent any more.';
+
+COMMENT ON COLUMN public.dispute_evidence.checkout_id IS 'The disputed payment.';
+
+COMMENT ON COLUMN public.dispute_evidence.due_by IS 'Until when the bank takes evidence, as Stripe said last.';
+
+COMMENT ON COLUMN public.dispute_evidence.prepared_at IS 'When it was made of the record; null: not yet, or the customer''s data was erased since.';
+
+COMMENT ON COLUMN public.dispute_evidence.texts IS 'Stripe''s text fields; personal data. Empty once the customer''s data was erased, or the dispute has been over for retain_files_days.';
+
+COMMENT ON COLUMN public.dispute_evidence.gaps IS 'What the record does not have, by name; the page has a sentence for each.';
+
+COMMENT ON COLUMN public.dispute_evidence.proves IS 'Whether the record shows that what was paid for was given: only then it may be sent without an admin.';
+
+COMMENT ON COLUMN public.dispute_evidence.version IS 'Counts what was prepared and edited.';
+
+COMMENT ON COLUMN public.dispute_evidence.staged_version IS 'The version that Stripe has.';
+
+COMMENT ON COLUMN public.dispute_evidence.staged_at IS 'When Stripe last took a version.';
+
+COMMENT ON COLUMN public.dispute_evidence.sends IS 'Whether it is to be sent to the bank: an admin said so, or the setting send_dispute_evidence.';
+
+COMMENT ON COLUMN public.dispute_evidence.sent_by IS 'The sub of the admin''s token; null: nobody yet, or the setting.';
+
+COMMENT ON COLUMN public.dispute_evidence.sent_at IS 'When we learned that the bank has it.';
+
+COMMENT ON COLUMN public.dispute_evidence.submission_count IS 'How often the bank got evidence, as Stripe said last.';
+
+COMMENT ON COLUMN public.dispute_evidence.closed_because IS 'over: it was decided first; no_answer: the bank takes none; elsewhere: somebody answered in Stripe''s dashboard.';
+
+COMMENT ON COLUMN public.dispute_evidence.change_id IS 'The id in admin_changes of the last change by an admin.';
+
+COMMENT ON COLUMN public.dispute_evidence.changed_by IS 'The sub of the admin who made it.';
+
+CREATE FUNCTION public.goes_by_itself(e public.dispute_evidence) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT switch_setting('send_dispute_evidence') AND e.proves AND (e.due_by - interval '1 day' <= clock_timestamp()) IS TRUE
+$$;
+
+COMMENT ON FUNCTION public.goes_by_itself(e public.dispute_evidence) IS 'Whether evidence is sent without an admin now: the setting send_dispute_evidence is on, the record proves the service, and less than a day is left.';
 
 CREATE FUNCTION public.guard_checkout() RETURNS trigger
     LANGUAGE plpgsql
@@ -4520,7 +4729,7 @@ CREATE FUNCTION public.retry_stripe_job(failed uuid) RETURNS boolean
   SELECT EXISTS (SELECT FROM again)
 $$;
 
-COMMENT ON FUNCTION public.retry_stripe_job(failed uuid) IS 'Makes a failed payout, refund or reversal due again, for operators; false if none with this id has failed.';
+COMMENT ON FUNCTION public.retry_stripe_job(failed uuid) IS 'Makes a failed payout, refund, reversal or evidence due again, for operators; false if none with this id has failed.';
 
 CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint, refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
     LANGUAGE sql STABLE
@@ -5253,54 +5462,6 @@ $$;
 
 COMMENT ON FUNCTION public.tell_of(event_type text, of_session uuid) IS 'Writes an event about a session''s summary or notes.';
 
-CREATE TABLE public.stripe_jobs (
-    id uuid DEFAULT public.new_id() NOT NULL,
-    job text NOT NULL,
-    state text DEFAULT 'due'::text NOT NULL,
-    waits_for text,
-    attempts integer DEFAULT 0 NOT NULL,
-    next_attempt_at timestamp with time zone DEFAULT clock_timestamp(),
-    lease_id uuid,
-    idempotency_key text,
-    keyed_at timestamp with time zone,
-    asked_at timestamp with time zone,
-    asked_cents bigint,
-    last_error text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT stripe_jobs_are_of_a_kind CHECK (false) NO INHERIT,
-    CONSTRAINT stripe_jobs_asks_for_an_amount CHECK ((asked_cents > 0)),
-    CONSTRAINT stripe_jobs_asks_under_a_key CHECK (((idempotency_key IS NULL) = (asked_cents IS NULL))),
-    CONSTRAINT stripe_jobs_attempts_not_negative CHECK ((attempts >= 0)),
-    CONSTRAINT stripe_jobs_sending_has_a_lease CHECK (((state <> 'sending'::text) OR (lease_id IS NOT NULL))),
-    CONSTRAINT stripe_jobs_waits_for_known CHECK ((waits_for = ANY (ARRAY['onboarding'::text, 'balance'::text, 'dispute'::text, 'payment'::text, 'retry'::text, 'release'::text, 'time'::text])))
-);
-
-COMMENT ON TABLE public.stripe_jobs IS 'The jobs for Stripe: every payout, refund and reversal. It has no rows of its own, but shows those of its three tables.';
-
-COMMENT ON COLUMN public.stripe_jobs.job IS 'payout, refund or reversal: the table that holds the row.';
-
-COMMENT ON COLUMN public.stripe_jobs.state IS 'due: to be sent; held: not before a dispute is over, or every hold of a payout is released; sending: an attempt holds the lease, or its outcome is not known; failed: given up, see last_error. Each table has its own final states.';
-
-COMMENT ON COLUMN public.stripe_jobs.waits_for IS 'The reason for waiting. onboarding: of the mechanic; balance: ours is too low; dispute: of its payment; payment: the payment is not known; retry: a passing error, see last_error; release: of every hold in payout_holds; time: payout_hold() after it was earned.';
-
-COMMENT ON COLUMN public.stripe_jobs.attempts IS 'The number of attempts; waiting for an onboarding or a dispute does not count.';
-
-COMMENT ON COLUMN public.stripe_jobs.next_attempt_at IS 'The earliest instant of the next attempt; while sending, the end of the lease, after which the next attempt looks up what this one did.';
-
-COMMENT ON COLUMN public.stripe_jobs.lease_id IS 'The lease of the attempt under way: an attempt changes nothing once its lease has been replaced.';
-
-COMMENT ON COLUMN public.stripe_jobs.idempotency_key IS 'The key of the call to Stripe, stored before the call; null: no call is outstanding.';
-
-COMMENT ON COLUMN public.stripe_jobs.keyed_at IS 'When the idempotency key was made: Stripe forgets keys after a day.';
-
-COMMENT ON COLUMN public.stripe_jobs.asked_at IS 'When Stripe was first asked to act; null: never, so there is nothing to look up.';
-
-COMMENT ON COLUMN public.stripe_jobs.asked_cents IS 'The amount requested under the key: the job''s, less what others had sent, refunded or reversed before.';
-
-COMMENT ON COLUMN public.stripe_jobs.last_error IS 'The reason why the last attempt did not succeed.';
-
-COMMENT ON COLUMN public.stripe_jobs.created_at IS 'When it became owed.';
-
 CREATE TABLE public.refunds (
     NOT NULL id,
     job text DEFAULT 'refund'::text NOT NULL,
@@ -5616,7 +5777,7 @@ CREATE TABLE public.admin_changes (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT admin_changes_actor_check CHECK ((actor ~~ 'db:%'::text)),
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
-    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|dispute_evidence\.(changed|sent)|dead_letter_queue\.redriven)$'::text)),
     CONSTRAINT admin_changes_somebody_did_it CHECK ((num_nonnulls(actor_id, actor) = 1)),
     CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
 );
@@ -6123,6 +6284,23 @@ COMMENT ON COLUMN public.credit_packs.active IS 'Whether it is shown and sold.';
 COMMENT ON COLUMN public.credit_packs.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.credit_packs.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+
+CREATE TABLE public.dispute_documents (
+    evidence_id uuid NOT NULL,
+    field text NOT NULL,
+    content bytea NOT NULL,
+    stripe_file_id text,
+    CONSTRAINT dispute_documents_content_check CHECK (((octet_length(content) >= 1) AND (octet_length(content) <= 1100000))),
+    CONSTRAINT dispute_documents_field_check CHECK ((field = ANY (ARRAY['receipt'::text, 'customer_communication'::text, 'customer_signature'::text, 'service_documentation'::text])))
+);
+
+COMMENT ON TABLE public.dispute_documents IS 'The documents of an evidence, as Stripe gets them and an admin reads them; deleted with its texts.';
+
+COMMENT ON COLUMN public.dispute_documents.field IS 'Stripe''s name of its place.';
+
+COMMENT ON COLUMN public.dispute_documents.content IS 'Personal data: a PDF.';
+
+COMMENT ON COLUMN public.dispute_documents.stripe_file_id IS 'Stripe''s id of the upload; null: not uploaded yet.';
 
 CREATE TABLE public.end_explanations (
     session_id uuid NOT NULL,
@@ -7370,6 +7548,7 @@ CREATE TABLE public.settings (
     value text NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT settings_counts_are_small CHECK (((key <> ALL (ARRAY['min_messages_each'::text, 'late_minutes'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
+    CONSTRAINT settings_dispute_evidence_is_on_or_off CHECK (((key <> 'send_dispute_evidence'::text) OR (value = ANY (ARRAY['on'::text, 'off'::text])))),
     CONSTRAINT settings_evidence_is_a_class CHECK (((key <> 'evidence'::text) OR (value = ANY (ARRAY['witnessed'::text, 'claimed'::text])))),
     CONSTRAINT settings_health_thresholds_are_numbers CHECK (((key !~~ 'health\_%'::text) OR (value ~ '^[0-9]{1,6}$'::text))),
     CONSTRAINT settings_holds_are_hours CHECK (((key <> ALL (ARRAY['destination_hold_hours'::text, 'payout_hold_hours'::text, 'contest_hours'::text])) OR (value ~ '^[0-9]{1,4}$'::text))),
@@ -7592,6 +7771,16 @@ COMMENT ON COLUMN public.workshops.change_id IS 'The id in admin_changes of the 
 
 COMMENT ON COLUMN public.workshops.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
 
+ALTER TABLE ONLY public.dispute_evidence ALTER COLUMN id SET DEFAULT public.new_id();
+
+ALTER TABLE ONLY public.dispute_evidence ALTER COLUMN state SET DEFAULT 'due'::text;
+
+ALTER TABLE ONLY public.dispute_evidence ALTER COLUMN attempts SET DEFAULT 0;
+
+ALTER TABLE ONLY public.dispute_evidence ALTER COLUMN next_attempt_at SET DEFAULT clock_timestamp();
+
+ALTER TABLE ONLY public.dispute_evidence ALTER COLUMN created_at SET DEFAULT clock_timestamp();
+
 ALTER TABLE ONLY public.payout_reversals ALTER COLUMN id SET DEFAULT public.new_id();
 
 ALTER TABLE ONLY public.payout_reversals ALTER COLUMN state SET DEFAULT 'due'::text;
@@ -7675,6 +7864,21 @@ ALTER TABLE ONLY public.customers
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_user_id_key UNIQUE (user_id);
+
+ALTER TABLE ONLY public.dispute_documents
+    ADD CONSTRAINT dispute_documents_pkey PRIMARY KEY (evidence_id, field);
+
+ALTER TABLE ONLY public.dispute_documents
+    ADD CONSTRAINT dispute_documents_stripe_file_id_key UNIQUE (stripe_file_id);
+
+ALTER TABLE ONLY public.dispute_evidence
+    ADD CONSTRAINT dispute_evidence_dispute_id_key UNIQUE (dispute_id);
+
+ALTER TABLE ONLY public.dispute_evidence
+    ADD CONSTRAINT dispute_evidence_idempotency_key_key UNIQUE (idempotency_key);
+
+ALTER TABLE ONLY public.dispute_evidence
+    ADD CONSTRAINT dispute_evidence_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.end_explanations
     ADD CONSTRAINT end_explanations_pkey PRIMARY KEY (session_id);
@@ -7978,6 +8182,14 @@ CREATE INDEX contests_undecided ON public.contests USING btree (contested_at) WH
 
 CREATE INDEX customers_by_referrer ON public.customers USING btree (referrer_id) WHERE (referrer_id IS NOT NULL);
 
+CREATE INDEX dispute_evidence_by_checkout ON public.dispute_evidence USING btree (checkout_id);
+
+CREATE INDEX dispute_evidence_open ON public.dispute_evidence USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
+
+CREATE INDEX dispute_evidence_undecided ON public.dispute_evidence USING btree (created_at, id) WHERE (state = ANY (ARRAY['due'::text, 'sending'::text, 'staged'::text, 'failed'::text]));
+
+CREATE INDEX dispute_evidence_unsent ON public.dispute_evidence USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
+
 CREATE INDEX feed_by_session ON public.feed USING btree (session_id, session_seq);
 
 CREATE UNIQUE INDEX health_alerts_open ON public.health_alerts USING btree (alert, subject) WHERE (cleared_at IS NULL);
@@ -8090,6 +8302,8 @@ CREATE INDEX stripe_disputes_by_payment ON public.stripe_disputes USING btree (p
 
 CREATE INDEX stripe_disputes_fees_due ON public.stripe_disputes USING btree (fees_due_at) WHERE (fees_due_at IS NOT NULL);
 
+CREATE INDEX stripe_disputes_to_answer ON public.stripe_disputes USING btree (id) WHERE (status = ANY (ARRAY['needs_response'::text, 'warning_needs_response'::text]));
+
 CREATE INDEX stripe_disputes_unbooked ON public.stripe_disputes USING btree (payment_intent_id) WHERE public.dispute_is_behind(status, withdrawn_cents, reinstated_cents, booked, lost_cents);
 
 CREATE INDEX stripe_events_by_object ON public.stripe_events USING btree (object_id, created_at) WHERE (object_id IS NOT NULL);
@@ -8155,6 +8369,14 @@ CREATE TRIGGER credit_packs_audited_again AFTER UPDATE ON public.credit_packs FO
 CREATE TRIGGER destination_changes BEFORE UPDATE OF stripe_account_id ON public.mechanic_accounts FOR EACH ROW WHEN ((old.stripe_account_id IS DISTINCT FROM new.stripe_account_id)) EXECUTE FUNCTION public.destination_changes();
 
 CREATE TRIGGER destination_holds_payouts AFTER UPDATE OF stripe_account_id ON public.mechanic_accounts FOR EACH ROW WHEN ((old.destination_changed_at IS DISTINCT FROM new.destination_changed_at)) EXECUTE FUNCTION public.destination_holds_payouts();
+
+CREATE TRIGGER dispute_evidence_audited AFTER UPDATE OF change_id ON public.dispute_evidence FOR EACH ROW WHEN (((new.change_id IS DISTINCT FROM old.change_id) AND (new.changed_by IS NOT NULL))) EXECUTE FUNCTION public.dispute_evidence_audited();
+
+CREATE TRIGGER dispute_evidence_forgets AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.dispute_evidence_forgets();
+
+CREATE TRIGGER dispute_evidence_guard BEFORE UPDATE ON public.dispute_evidence FOR EACH ROW EXECUTE FUNCTION public.dispute_evidence_guard();
+
+CREATE TRIGGER dispute_evidence_is_kept BEFORE DELETE OR TRUNCATE ON public.dispute_evidence FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -8293,6 +8515,15 @@ ALTER TABLE ONLY public.contests
 
 ALTER TABLE ONLY public.customers
     ADD CONSTRAINT customers_referrer_id_fkey FOREIGN KEY (referrer_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.dispute_documents
+    ADD CONSTRAINT dispute_documents_evidence_id_fkey FOREIGN KEY (evidence_id) REFERENCES public.dispute_evidence(id);
+
+ALTER TABLE ONLY public.dispute_evidence
+    ADD CONSTRAINT dispute_evidence_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.checkouts(id);
+
+ALTER TABLE ONLY public.dispute_evidence
+    ADD CONSTRAINT dispute_evidence_dispute_id_fkey FOREIGN KEY (dispute_id) REFERENCES public.stripe_disputes(id);
 
 ALTER TABLE ONLY public.end_explanations
     ADD CONSTRAINT end_explanations_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
@@ -8610,6 +8841,78 @@ REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) 
 
 REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
 
+GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(lease_id) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(asked_at) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(asked_cents) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.stripe_jobs TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(state) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(waits_for) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(attempts) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(next_attempt_at) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(idempotency_key) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(keyed_at) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(last_error) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT INSERT(dispute_id) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT INSERT(checkout_id) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(due_by) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(prepared_at) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(texts) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(gaps) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(proves) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(version) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(staged_version) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(staged_at) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(sends) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(sent_by) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(sent_at) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(submission_count) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(closed_because) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(change_id) ON TABLE public.dispute_evidence TO autodoctor_app;
+
+GRANT UPDATE(changed_by) ON TABLE public.dispute_evidence TO autodoctor_app;
+
 REVOKE ALL ON FUNCTION public.hear(of_session uuid, of_meeting text, of_attendee text, of_role text, of_mechanic uuid, of_kind text, stated timestamp with time zone, earliest timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.keep_fold(of_session uuid, of_meeting text, of_attendee text) FROM PUBLIC;
@@ -8709,28 +9012,6 @@ GRANT SELECT ON TABLE public.session_notes TO autodoctor_app;
 REVOKE ALL ON FUNCTION public.tell_notes(notes public.session_notes) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.tell_of(event_type text, of_session uuid) FROM PUBLIC;
-
-GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(state) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(waits_for) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(attempts) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(next_attempt_at) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(lease_id) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(idempotency_key) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(keyed_at) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(asked_at) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(asked_cents) ON TABLE public.stripe_jobs TO autodoctor_app;
-
-GRANT UPDATE(last_error) ON TABLE public.stripe_jobs TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.refunds TO autodoctor_app;
 
@@ -8933,6 +9214,16 @@ GRANT INSERT(active),UPDATE(active) ON TABLE public.credit_packs TO autodoctor_a
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.credit_packs TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.credit_packs TO autodoctor_app;
+
+GRANT SELECT,DELETE ON TABLE public.dispute_documents TO autodoctor_app;
+
+GRANT INSERT(evidence_id) ON TABLE public.dispute_documents TO autodoctor_app;
+
+GRANT INSERT(field) ON TABLE public.dispute_documents TO autodoctor_app;
+
+GRANT INSERT(content) ON TABLE public.dispute_documents TO autodoctor_app;
+
+GRANT UPDATE(stripe_file_id) ON TABLE public.dispute_documents TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.end_explanations TO autodoctor_app;
 

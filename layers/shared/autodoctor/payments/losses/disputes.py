@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OPEN: Final = frozenset({"needs_response", "under_review"})
 """Stripe has taken the money until somebody decides. While it only inquires (`warning_...`), the money stays ours."""
 
+ANSWERABLE: Final = frozenset({"needs_response", "warning_needs_response"})
+"""The bank waits for evidence, of which it gets none yet."""
+
 LOST: Final = frozenset({"lost", "prevented"})
 """Stripe keeps what it took: the dispute was lost, or prevented by giving in."""
 

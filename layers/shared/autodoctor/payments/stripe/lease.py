@@ -43,7 +43,7 @@ BACK_OFF: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60,
 """The wait after each counted attempt. The tenth refusal gives up, after 2.1 days; a job whose outcome is unknown is
 looked up once more a day later, when Stripe has forgotten an answer of 500 under its key."""
 
-type JobName = Literal["payout", "refund", "reversal"]
+type JobName = Literal["payout", "refund", "reversal", "evidence"]
 type AttemptOutcome = Literal["sent", "waiting", "failed", "lost_lease"]
 
 
@@ -99,7 +99,7 @@ class Unsent(ResponseModel):
     """Jobs that are not done, for the alarms.
 
     Attributes:
-        failed: payouts, refunds and reversals that were given up.
+        failed: payouts, refunds, reversals and evidence of disputes that were given up.
         age_seconds: since when the oldest payout or refund that could be sent is owed; those that wait for a mechanic's
             onboarding, for the end of a dispute or for their time are not counted.
         onboarding: payouts that wait for a mechanic's onboarding.
@@ -185,7 +185,7 @@ UPDATE stripe_jobs SET state = 'due', waits_for = NULL, next_attempt_at = clock_
 _UNSENT: Final[LiteralString] = """
 SELECT count(*) FILTER (WHERE state = 'failed') AS failed,
        coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (
-         WHERE job <> 'reversal' AND state IN ('due', 'sending')
+         WHERE job IN ('payout', 'refund') AND state IN ('due', 'sending')
            AND coalesce(waits_for, '') NOT IN ('onboarding', 'dispute', 'time'))), 0)::bigint AS age_seconds,
        count(*) FILTER (WHERE state = 'due' AND waits_for = 'onboarding') AS onboarding,
        count(*) FILTER (WHERE waits_for = 'dispute') AS disputed,
@@ -249,12 +249,13 @@ def after_the_last(job: Row) -> NotYet | None:
     return NotYet("retry", job["last_error"] or "no attempt succeeded") if job["attempts"] > len(BACK_OFF) else None
 
 
-def intend(database: Database, job: Row, cents: int) -> Row:
+def intend(database: Database, job: Row, cents: int | None) -> Row:
     """Store what Stripe is about to be asked for, and give the `idempotency_key` and `asked_cents` to ask with.
 
     Args:
         job: as it was claimed.
-        cents: what is left to send; an earlier call that may still have acted is repeated with its own amount.
+        cents: what is left to send; an earlier call that may still have acted is repeated with its own amount. None for
+            evidence, which moves nothing.
 
     Raises:
         LostLease: another attempt holds the job, or somebody has just held the payout.

@@ -259,6 +259,8 @@ ROUTES = {
     "list receipts": Route("GET", "/api/customer/receipts", live, ANY_CUSTOMER),
     "see a receipt": Route("GET", "/api/receipts/{session}", live, dict.fromkeys((*ANY_CUSTOMER, "admin"), 404)),
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
+    "list one's statements": Route("GET", "/api/mechanic/statements", live, ANY_MECHANIC),
+    "see a statement": Route("GET", "/api/mechanic/statements/{session}", live, dict.fromkeys(ANY_MECHANIC, 404)),
     "see one's referral code": Route("GET", "/api/mechanic/referral-code", live, ACTIVE_MECHANIC),
     "escalate": Route(
         "POST",

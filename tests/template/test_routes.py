@@ -78,6 +78,8 @@ PROTECTED = {
     "POST /api/admin/credits",
     "GET /api/mechanic/earnings",
     "GET /api/mechanic/referral-code",
+    "GET /api/mechanic/statements",
+    "GET /api/mechanic/statements/{month}",
     "POST /api/sessions/{sessionId}/messages",
     "POST /api/sessions/{sessionId}/call",
     "POST /api/sessions/{sessionId}/call/report",

@@ -137,6 +137,13 @@ class ReceiptNotFound(NotFound):
         super().__init__("There is no such receipt.")
 
 
+class StatementNotFound(NotFound):
+    """The caller is no mechanic, or there is no such month or year yet."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such statement.")
+
+
 class AssignmentNotFound(NotFound):
     """No such assignment, or never visible to the caller: both look the same."""
 

@@ -24,6 +24,7 @@ from support.invariants.sessions import violations
 from support.money.checkout_env import open_checkout
 from support.money.purchases import complete, rows
 from support.money.refund_env import RefundEnv
+from support.money.statement_sums import adds_up
 from support.world import World
 
 HOUR = 3600
@@ -196,6 +197,7 @@ class Storm(RuleBasedStateMachine):
         self.world.owner.execute("UPDATE stripe_disputes SET fees_due_at = created_at WHERE fees_due_at IS NOT NULL")
         self.refund_env.balanced()
         self.nobody_is_short()
+        adds_up(self.world, self.refund_env.mechanic)
 
     def nobody_is_short(self) -> None:
         unsent = "SELECT state FROM payouts WHERE state NOT IN ('sent', 'reversed', 'cancelled')"

@@ -14,6 +14,10 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "attachmentId": ("From a promise, a request of the queue (`pictureId`) or a message.", _UUID),
     "intakeId": ("From the answer to an intake that is paid by card.", _UUID),
     "receiptId": ("From the list of receipts, or a mail.", _UUID),
+    "month": (
+        "A month in UTC (`2026-11`), or a year (`2026`).",
+        {"type": "string", "pattern": "^20[0-9]{2}(-(0[1-9]|1[0-2]))?$"},
+    ),
     "quoteId": ("From the answer to an escalation, or a list of quotes.", _UUID),
     "mechanicId": ("The mechanic's own id, which is not the `sub` of their token.", _UUID),
     "workshopId": ("The workshop.", _UUID),

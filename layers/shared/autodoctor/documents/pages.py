@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from autodoctor.documents import words
 from autodoctor.documents.receipts import Receipt
+from autodoctor.documents.statements import Statement
 from autodoctor.printable import printable
 from autodoctor.web.http import Content
 
@@ -20,6 +21,11 @@ TITLES: Final = {"receipt": "Receipt", "credit_note": "Credit note", "correction
 def receipt_page(receipt: Receipt) -> Content:
     """A receipt or credit note to print."""
     return page("receipt.html", receipt=receipt, title=f"{TITLES[receipt.kind]} {receipt.number}")
+
+
+def statement_page(made: Statement) -> Content:
+    """A statement of a month or a year to print."""
+    return page("statement.html", made=made, title=f"Statement {made.period}")
 
 
 def page(template: str, **values: object) -> Content:

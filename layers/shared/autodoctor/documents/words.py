@@ -23,6 +23,11 @@ def amount(cents: int | None, credits_: int | None) -> str:
     return f"{credits_ or 0} credit{'' if credits_ == 1 else 's'}"
 
 
+def instant(at: datetime) -> str:
+    """The minute of an instant in UTC: 30 November 2026, 14:05 UTC."""
+    return f"{day(at)}, {at:%H:%M} UTC"
+
+
 def day(at: datetime) -> str:
     """The date of an instant in UTC: 30 November 2026."""
     return f"{at.day} {_MONTHS[at.month - 1]} {at.year}"

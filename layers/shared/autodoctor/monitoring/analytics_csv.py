@@ -1,15 +1,10 @@
-"""The analytics as CSV: one number a line, so that sections of different columns fit into one file.
+"""The analytics as CSV: one number a line, so that sections of different columns fit into one file."""
 
-A spreadsheet takes a cell that begins with =, +, -, @, a tab or a line's end for a formula. Names are typed by people,
-so such a one gets an apostrophe in front (OWASP, CSV Injection).
-"""
-
-import csv
-import io
 from collections.abc import Iterator
 from typing import Final
 
 from autodoctor.monitoring.analytics import Analytics
+from autodoctor.web import cells
 from autodoctor.web.formats import chosen as chosen_format
 from autodoctor.web.http import Content
 
@@ -17,20 +12,14 @@ _COLUMNS: Final = (
     *("section", "period_start", "funding", "plan", "session_type", "mechanic_id", "mechanic_name"),
     *("workshop_id", "workshop_name", "hour", "stage", "measure", "value"),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SECTIONS: Final = (*("created", "durations", "mechanics", "workshops", "queue", "queue_by_hour", "stages", "funnel"),)
 
 type Line = dict[str, object]
 
 
 def to_csv(report: Analytics) -> str:
-    """The report as CSV (RFC 4180), with a heading; a measure that is null has no line."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for line in _lines(report):
-        writer.writerow({name: _safe(value) for name, value in line.items()})
-    return text.getvalue()
+    """The report as CSV, with a heading; a measure that is null has no line."""
+    return cells.to_csv(_COLUMNS, _lines(report))
 
 
 def as_content(report: Analytics) -> Content:
@@ -58,7 +47,3 @@ def _lines(report: Analytics) -> Iterator[Line]:
             for name, value in row.items():
                 if name not in _COLUMNS and value is not None:
                     yield {"section": section, **about, "measure": prefix + name, "value": value}
-
-
-def _safe(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

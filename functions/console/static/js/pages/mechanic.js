@@ -8,6 +8,7 @@ import { messages } from "../parts/messages.js";
 import { fileView } from "../room/attachments.js";
 import { quote, quotes } from "../parts/quoting.js";
 import { leaveFor, sessionUrl } from "../lib/places.js";
+import { statement, statements } from "../parts/statements.js";
 import { action, start } from "../lib/shell.js";
 import { plain, reasonWords, typeWords } from "../lib/states.js";
 
@@ -103,8 +104,9 @@ setInterval(() => {
 }, 1000);
 
 async function earnings() {
-  const [{ earnings: rows, totals }, onboarding, { referralCode }] = await Promise.all([
+  const [{ earnings: rows, totals }, listed, onboarding, { referralCode }] = await Promise.all([
     get("/api/mechanic/earnings?limit=50"),
+    get("/api/mechanic/statements"),
     get("/api/mechanic/onboarding"),
     get("/api/mechanic/referral-code"),
   ]);
@@ -119,6 +121,7 @@ async function earnings() {
     !onboarding.payoutsEnabled && el("section.card", {}, el("p", {}, "To be paid, tell Stripe who you are and where your money goes."), action("Set up payouts", onboard, { kind: "primary" })),
     el("div.grid", {}, tiles.map(([label, cents]) => el("div.card", {}, el("p.quiet", {}, label), el("p.big.number", {}, money(cents))))),
     el("p.card", {}, "Customers who give your referral code ", el("strong", { id: "referral-code" }, referralCode), " earn you a share of what they pay."),
+    statements(listed),
     rows.length > 0 &&
       el(
         "div.scroll",
@@ -153,6 +156,7 @@ const page = start("mechanics", {
   sessions: { title: "Sessions", show: past },
   quotes: { title: "Quotes", show: quotes },
   messages: { title: "Messages", show: () => messages(page.refresh) },
+  statement: { title: "Statement", show: statement, hidden: true },
   quote: { title: "Quote", show: quote, hidden: true },
 });
 if (page) {

@@ -58,6 +58,31 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/mechanic/earnings": Operation(
         "getEarnings", "See my earnings", "Payments", "One page, newest first; the totals are of all pages."
     ),
+    "GET /api/mechanic/statements": Operation(
+        "listStatements",
+        "List my statements",
+        "Payments",
+        "The months, in UTC, in which something was earned, sent, taken back or became owed; newest first.",
+    ),
+    "GET /api/mechanic/statements/{month}": Operation(
+        "getStatement",
+        "See my statement of a month or a year",
+        "Payments",
+        "Every row of the ledger that changes what I am owed or owe is one line: opening balance and lines are the "
+        "closing balance. `waiting` says what is not sent now, why, and until when. A year is for tax. As JSON, CSV, "
+        "printable HTML or PDF, as Accept or `format` says.",
+        query={
+            "format": (
+                "The answer's format; by default, the one in Accept.",
+                {"type": "string", "enum": ["json", "csv", "html", "pdf"]},
+            )
+        },
+        content={
+            "text/csv": {"type": "string"},
+            "text/html": {"type": "string"},
+            "application/pdf": {"type": "string", "format": "binary"},
+        },
+    ),
     "GET /api/mechanic/referral-code": Operation(
         "getReferralCode",
         "Get my referral code",

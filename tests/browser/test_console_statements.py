@@ -1,0 +1,52 @@
+"""Statements in the console: from the earnings to a month that can be printed and kept."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.test_console_looks import overflow
+from support.account import Account
+from support.account_settings import AccountSettings
+from support.browser.console import console_settings, signed_in
+from support.browser.window import Camera, Windows
+
+EARNED = (
+    "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
+    " SELECT 'gift:' || m.id, 'platform_revenue', 'mechanic:' || m.id || ':payable', 699, 'usd', 'earning'"
+    "  FROM mechanics m"
+)
+
+
+@pytest.fixture(scope="module")
+def account_settings() -> AccountSettings:
+    return console_settings()
+
+
+@pytest.fixture
+def page(account: Account, windows: Windows) -> Page:
+    """Give the test the earnings of a mechanic, on a phone."""
+    page = signed_in(account, windows.open(phone=True, dark=True), "Mia Moreno")
+    account.world.owner.execute(EARNED)
+    page.get_by_role("link", name="Earnings").click()
+    return page
+
+
+def test_a_month_is_shown_printed_and_kept(page: Page, camera: Camera, tmp_path: Path) -> None:
+    month = page.get_by_role("table").get_by_role("link")
+    expect(month).to_have_count(1)
+    camera.take(page, "list")
+    assert overflow(page) == 0
+    month.click()
+    expect(page.get_by_role("heading", name="Statement 20")).to_be_visible()
+    expect(page.get_by_role("row", name="Balance at the end")).to_contain_text("$6.99")
+    camera.take(page, "statement")
+    assert overflow(page) == 0
+    for kind, begins in (("PDF", b"%PDF-"), ("CSV", b"booked_at,kind")):
+        with page.expect_download() as kept:
+            page.get_by_role("button", name=f"Download {kind}").click()
+        kept.value.save_as(tmp_path / kind)
+        assert (tmp_path / kind).read_bytes().startswith(begins)
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="Print")).to_be_hidden()
+    camera.take(page, "on paper")

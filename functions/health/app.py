@@ -1,7 +1,15 @@
-"""GET /api/admin/session-health, /api/admin/sessions"""
+"""GET /api/admin/session-health, /api/admin/sessions; POST /api/admin/sessions/search, /{sessionId}/contact"""
 
 from autodoctor.db import database
+from autodoctor.errors import SessionNotFound
 from autodoctor.monitoring.dashboard import SessionHealth, session_health
+from autodoctor.monitoring.session_lookup import (
+    CustomerContact,
+    FoundByPeople,
+    SearchRequest,
+    customer_contact,
+    find_sessions,
+)
 from autodoctor.monitoring.session_search import FoundSessions, Query, search
 from autodoctor.web.http import Request, Router
 
@@ -23,6 +31,16 @@ def sessions(request: Request) -> FoundSessions:
     names = {"from": "since", "to": "until"}
     known = {names.get(name, name): value for name, value in request.query.items()}
     return search(db, Query(**{name: known.get(name) for name in Query.__dataclass_fields__}))
+
+
+@router.route("POST /api/admin/sessions/search", groups=["admins"], body=SearchRequest)
+def by_people(request: Request) -> FoundByPeople:
+    return find_sessions(db, request.caller.user_id, request.json(SearchRequest))
+
+
+@router.route("POST /api/admin/sessions/{sessionId}/contact", groups=["admins"], raises=[SessionNotFound])
+def contact(request: Request) -> CustomerContact:
+    return customer_contact(db, request.caller.user_id, request.id("sessionId", SessionNotFound))
 
 
 handler = router.handler()

@@ -70,6 +70,7 @@ NO_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "every column of words has a check that allows a few only, or there is none": (
         *(
             "address_confirmations",
+            "admin_lookups",
             "confirmed_addresses",
             "credit_balances",
             "late_replies",

@@ -59,6 +59,7 @@ MAY_INSERT = {
     "push_subscriptions": {"user_id", "endpoint", "public_key", "secret"},
     "push_deliveries": {"subscription_id", "event_id", "topic", "kind"},
     "notification_locales": {"user_id", "locale"},
+    "admin_lookups": {"id", "actor_id", "kind", "found"},
     "admin_changes": {"id", "actor_id", "kind", "subject", "changed", "before", "after"},
     "mechanics": {"user_id", "name", "email", "workshop_id", *CHANGE},
     "workshops": {"id", "name", *CHANGE},

@@ -67,6 +67,8 @@ PROTECTED = {
     "GET /api/admin/verify",
     "GET /api/admin/session-health",
     "GET /api/admin/sessions",
+    "POST /api/admin/sessions/search",
+    "POST /api/admin/sessions/{sessionId}/contact",
     "GET /api/admin/analytics",
     "GET /api/admin/dead-letters",
     "POST /api/admin/dead-letters/{queue}/redrive",

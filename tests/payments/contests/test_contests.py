@@ -20,6 +20,7 @@ from autodoctor.errors import SessionNotFound, Unprocessable
 from autodoctor.ids import new_id
 from autodoctor.integrity.report import VerifyReport
 from autodoctor.integrity.verify import reader, verify
+from autodoctor.monitoring.session_lookup import SearchRequest, find_sessions
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.settlement import settle
 from autodoctor.payments.stripe.lease import Sent, unsent
@@ -306,3 +307,27 @@ def test_what_waits_is_listed_for_admins_oldest_first(refund_env: RefundEnv) -> 
     assert [(each.kind, each.state) for each in session_case(world.app, new_id(), first).refunds] == [
         ("contest", "due")
     ]
+
+
+def test_an_admin_sees_a_payment_its_dispute_and_its_transfer_and_finds_the_session_by_each(
+    refund_env: RefundEnv,
+) -> None:
+    world = refund_env.checkout_env.world
+    refund_env.onboard()
+    session_id = refund_env.earned()
+    assert refund_env.payouts() == Sent(sent=1)
+    refund_env.earned()  # somebody else's
+    payment_id = world.one("SELECT stripe_payment_intent_id FROM checkouts WHERE intake_id = %s", session_id)
+    world.owner.execute(
+        "INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status) VALUES ('dp_1', %s, 999, 'won')",
+        [payment_id],
+    )
+    case = session_case(world.app, new_id(), session_id)
+    assert case.payment is not None
+    assert case.payment.stripe_url == f"https://dashboard.stripe.com/test/payments/{payment_id}"
+    (dispute,), (payout,) = case.disputes, case.payouts
+    assert (dispute.status, dispute.taken_cents) == ("won", 0)
+    assert payout.stripe_url == f"https://dashboard.stripe.com/test/connect/transfers/{payout.stripe_transfer_id}"
+    for text in (payment_id, case.payment.stripe_session_id, "dp_1", payout.stripe_transfer_id):
+        found_by = find_sessions(world.app, new_id(), SearchRequest.model_validate({"text": text}))
+        assert ([each.session_id for each in found_by.sessions], found_by.sought_by) == ([session_id], "payment")

@@ -18,6 +18,7 @@ TABLES: Final = {
     "INSERT admin_changes": (
         "a redrive of dead letters and a renewed account; rows are kept, so a forged one stays to be seen"
     ),
+    "INSERT admin_lookups": "what an admin was shown of whom; rows are kept, so a forged one stays to be seen",
     "INSERT attachments": "promises an upload",
     "UPDATE attachments": "the outcome of a scan, and the removal of a file",
     "INSERT checkouts": "a page to pay on, before Stripe is asked",

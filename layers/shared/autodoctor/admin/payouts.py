@@ -22,6 +22,7 @@ _HOLDABLE: Final = ("due", "held", "sending", "failed")
 _SHOWN: Final[LiteralString] = """
 SELECT p.id AS payout_id, p.session_id, p.mechanic_id, p.kind, p.amount_cents, p.withheld_cents, p.currency, p.state,
        p.waits_for, p.last_error, p.created_at, p.created_at + payout_hold() AS leaves_at, p.sent_at,
+       p.stripe_transfer_id, stripe_page('connect/transfers', p.stripe_transfer_id) AS stripe_url,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reason', h.reason, 'note', h.note, 'heldBy', h.held_by,
                                                      'heldAt', h.held_at) ORDER BY h.held_at, h.reason)
                    FROM payout_holds h WHERE h.payout_id = p.id AND h.released_at IS NULL), '[]') AS holds
@@ -78,6 +79,7 @@ class AdminPayout(ResponseModel):
         waits_for: what a payout that is not sent waits for, such as `release` of its holds, the mechanic's
             `onboarding`, or `time`: until `leaves_at`.
         leaves_at: before this it is not sent, so that its customer can contest it.
+        stripe_url: the transfer in Stripe's dashboard.
         holds: what holds it; a payout that is being sent is held only if that fails.
     """
 
@@ -95,6 +97,8 @@ class AdminPayout(ResponseModel):
     created_at: Utc
     leaves_at: Utc
     sent_at: Utc | None
+    stripe_transfer_id: str | None
+    stripe_url: str | None
 
 
 class AdminPayouts(ResponseModel):

@@ -57,6 +57,39 @@ class Cases(ResponseModel):
     next_cursor: str | None
 
 
+class CasePayment(ResponseModel):
+    """The payment of a session by card.
+
+    Attributes:
+        status: of the page at Stripe; unfulfillable: paid, and never became a session.
+        stripe_url: the payment in Stripe's dashboard, where its refunds and disputes are too.
+    """
+
+    status: Literal["open", "processing", "paid", "failed", "expired", "unfulfillable"]
+    amount_cents: int
+    stripe_session_id: str | None
+    stripe_payment_intent_id: str | None
+    stripe_url: str | None
+    created_at: Utc
+
+
+class CaseDispute(ResponseModel):
+    """A dispute of the payment at the customer's bank.
+
+    Attributes:
+        status: as Stripe names it.
+        taken_cents: what Stripe has taken from us for it and not given back.
+    """
+
+    stripe_dispute_id: str
+    status: str
+    amount_cents: int
+    taken_cents: int
+    stripe_url: str
+    created_at: Utc
+    updated_at: Utc
+
+
 class CaseRefund(ResponseModel):
     """Money that goes back to the customer's card."""
 
@@ -67,6 +100,7 @@ class CaseRefund(ResponseModel):
     last_error: str | None
     created_at: Utc
     sent_at: Utc | None
+    stripe_refund_id: str | None
 
 
 class LateDemand(ResponseModel):
@@ -113,6 +147,8 @@ class SessionCase(ResponseModel):
     open_until: Utc | None
     contest: Contest | None
     late_evidence: LateDemand | None
+    payment: CasePayment | None
+    disputes: list[CaseDispute]
     payouts: list[AdminPayout]
     refunds: list[CaseRefund]
     ledger: list[CaseBooking]
@@ -138,19 +174,31 @@ SELECT w.session_id, w.kind, w.since, i.customer_name, m.name AS mechanic_name, 
  ORDER BY w.since, w.session_id LIMIT %(limit)s + 1
 """
 _MONEY: Final[LiteralString] = """
-SELECT s.id AS session_id, i.funding, i.price_cents, i.credits, i.currency, st.outcome AS settled,
+SELECT i.id AS session_id, s.id IS NOT NULL AS began, i.funding, i.price_cents, i.credits, i.currency,
+       st.outcome AS settled,
        coalesce((SELECT sum(l.cents) FROM losses l
                   WHERE l.payment_intent_id = c.stripe_payment_intent_id AND l.effective), 0)::bigint AS refunded_cents,
+       CASE WHEN c.id IS NOT NULL THEN jsonb_build_object(
+         'status', c.status, 'amount_cents', c.amount_cents, 'stripe_session_id', c.stripe_session_id,
+         'stripe_payment_intent_id', c.stripe_payment_intent_id, 'created_at', c.created_at,
+         'stripe_url', stripe_page('payments', c.stripe_payment_intent_id)) END AS payment,
        to_jsonb(h) - '{session_id,decided_by,change_id}'::text[] AS late_evidence
-  FROM sessions s JOIN intakes i ON i.id = s.id
-  LEFT JOIN settlements st ON st.session_id = s.id
-  LEFT JOIN checkouts c ON c.intake_id = s.id
-  LEFT JOIN settlement_holds h ON h.session_id = s.id
- WHERE s.id = %(session_id)s
+  FROM intakes i
+  LEFT JOIN sessions s ON s.id = i.id
+  LEFT JOIN settlements st ON st.session_id = i.id
+  LEFT JOIN checkouts c ON c.intake_id = i.id
+  LEFT JOIN settlement_holds h ON h.session_id = i.id
+ WHERE i.id = %(session_id)s
 """
 _REFUNDS: Final[LiteralString] = """
-SELECT kind, amount_cents, state, waits_for, last_error, created_at, sent_at FROM refunds
- WHERE intake_id = %(session_id)s ORDER BY id
+SELECT kind, amount_cents, state, waits_for, last_error, created_at, sent_at, stripe_refund_id
+  FROM refunds WHERE intake_id = %(session_id)s ORDER BY id
+"""
+_DISPUTES: Final[LiteralString] = """
+SELECT d.id AS stripe_dispute_id, d.status, d.amount_cents, d.withdrawn_cents - d.reinstated_cents AS taken_cents,
+       stripe_page('disputes', d.id) AS stripe_url, d.created_at, d.updated_at
+  FROM checkouts c JOIN stripe_disputes d ON d.payment_intent_id = c.stripe_payment_intent_id
+ WHERE c.intake_id = %(session_id)s ORDER BY d.created_at, d.id
 """
 _LEDGER: Final[LiteralString] = """
 SELECT created_at AS at, kind, debit_account, credit_account, amount, currency FROM ledger_transfer
@@ -182,7 +230,7 @@ def session_case(database: Database, admin_id: UUID, session_id: UUID) -> Sessio
     Args:
         database: as the application role.
         admin_id: the admin's `sub`.
-        session_id: the session.
+        session_id: the session, or a paid intake that never became one.
 
     Raises:
         SessionNotFound: there is none with this id.
@@ -191,13 +239,14 @@ def session_case(database: Database, admin_id: UUID, session_id: UUID) -> Sessio
     row = database.one(_MONEY, values)
     if row is None:
         raise SessionNotFound
-    contested = session_contest(database, admin_id, session_id, any_session=True)
+    contested = session_contest(database, admin_id, session_id, any_session=True) if row["began"] else None
     return SessionCase.model_validate(
         {
             **row,
-            "open_until": contested.open_until,
-            "contest": contested.contest,
+            "open_until": contested and contested.open_until,
+            "contest": contested and contested.contest,
             "payouts": of_session(database, session_id),
+            "disputes": database.all(_DISPUTES, values),
             "refunds": database.all(_REFUNDS, values),
             "ledger": database.all(_LEDGER, values),
         }

@@ -5250,6 +5250,17 @@ $_$;
 
 COMMENT ON FUNCTION public.statement_subject(key text) IS 'The subject of a row of the ledger, from its key. Several rows may have the same object of Stripe''s as their subject: the parts of a refund, a dispute and its end, and corrections of them (correction:SUBJECT:NUMBER).';
 
+CREATE FUNCTION public.stripe_page(place text, id text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  SELECT 'https://dashboard.stripe.com/'
+         || CASE WHEN (SELECT max(c.stripe_session_id) FROM checkouts c) LIKE 'cs\_live\_%' THEN '' ELSE 'test/' END
+         || place || '/' || id
+$$;
+
+COMMENT ON FUNCTION public.stripe_page(place text, id text) IS 'Where Stripe''s dashboard shows an object; null for none. All our objects are of one mode, which the ids of payment pages say.';
+
 CREATE FUNCTION public.summary_is_due() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -5801,6 +5812,28 @@ COMMENT ON COLUMN public.admin_changes.before IS 'Their values before, without p
 COMMENT ON COLUMN public.admin_changes.after IS 'Their values afterwards, without personal data.';
 
 COMMENT ON COLUMN public.admin_changes.at IS 'When, by the database''s clock.';
+
+CREATE TABLE public.admin_lookups (
+    id uuid NOT NULL,
+    actor_id uuid NOT NULL,
+    kind text NOT NULL,
+    found uuid[] NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT admin_lookups_found_check CHECK ((cardinality(found) <= 100)),
+    CONSTRAINT admin_lookups_kind_check CHECK ((kind = ANY (ARRAY['name'::text, 'email'::text, 'phone'::text, 'payment'::text, 'receipt'::text, 'id'::text, 'contact'::text])))
+);
+
+COMMENT ON TABLE public.admin_lookups IS 'Every time an admin searched for people''s sessions, or saw how to reach a customer; never changed afterwards. What was searched for is not kept.';
+
+COMMENT ON COLUMN public.admin_lookups.id IS 'Chosen by the function before the first attempt.';
+
+COMMENT ON COLUMN public.admin_lookups.actor_id IS 'The sub of the admin''s token.';
+
+COMMENT ON COLUMN public.admin_lookups.kind IS 'By what was searched; contact: phone and e-mail of one session''s customer were shown.';
+
+COMMENT ON COLUMN public.admin_lookups.found IS 'The sessions of the page that was shown.';
+
+COMMENT ON COLUMN public.admin_lookups.at IS 'When, by the database''s clock.';
 
 CREATE TABLE public.health_alerts (
     id uuid DEFAULT public.new_id() NOT NULL,
@@ -7820,6 +7853,9 @@ ALTER TABLE ONLY public.address_confirmations
 ALTER TABLE ONLY public.admin_changes
     ADD CONSTRAINT admin_changes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.admin_lookups
+    ADD CONSTRAINT admin_lookups_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.attachments
     ADD CONSTRAINT attachments_object_key_key UNIQUE (object_key);
 
@@ -8154,6 +8190,8 @@ CREATE INDEX admin_changes_by_nobody ON public.admin_changes USING btree (id) WH
 
 CREATE INDEX admin_changes_by_subject ON public.admin_changes USING btree (subject, id);
 
+CREATE INDEX admin_lookups_by_session ON public.admin_lookups USING gin (found);
+
 CREATE INDEX attachments_awaited ON public.attachments USING btree (expires_at) WHERE (state = ANY (ARRAY['promised'::text, 'scanning'::text]));
 
 CREATE INDEX attachments_by_session ON public.attachments USING btree (session_id, place) WHERE (session_id IS NOT NULL);
@@ -8180,6 +8218,10 @@ CREATE INDEX checkouts_unfinished ON public.checkouts USING btree (checked_at) W
 
 CREATE INDEX contests_undecided ON public.contests USING btree (contested_at) WHERE (outcome IS NULL);
 
+CREATE INDEX customers_by_email ON public.customers USING btree (lower(email) text_pattern_ops);
+
+CREATE INDEX customers_by_phone ON public.customers USING btree (reverse(regexp_replace(phone, '\D'::text, ''::text, 'g'::text)) text_pattern_ops) WHERE (phone IS NOT NULL);
+
 CREATE INDEX customers_by_referrer ON public.customers USING btree (referrer_id) WHERE (referrer_id IS NOT NULL);
 
 CREATE INDEX dispute_evidence_by_checkout ON public.dispute_evidence USING btree (checkout_id);
@@ -8197,6 +8239,8 @@ CREATE UNIQUE INDEX health_alerts_open ON public.health_alerts USING btree (aler
 CREATE INDEX health_alerts_unnotified ON public.health_alerts USING btree (id) WHERE ((opened_notified_at IS NULL) OR ((cleared_at IS NOT NULL) AND (cleared_notified_at IS NULL)));
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+
+CREATE INDEX intakes_by_name ON public.intakes USING gin (to_tsvector('simple'::regconfig, customer_name));
 
 CREATE INDEX ledger_transfer_by_credit ON public.ledger_transfer USING btree (credit_account, id);
 
@@ -8329,6 +8373,8 @@ CREATE UNIQUE INDEX uq_busy_session_per_mechanic ON public.sessions USING btree 
 CREATE UNIQUE INDEX uq_open_assignment_per_session ON public.session_assignments USING btree (session_id) WHERE (ended_at IS NULL);
 
 CREATE TRIGGER admin_changes_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.admin_changes FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER admin_lookups_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.admin_lookups FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER assignment_opened AFTER UPDATE OF workshop_id ON public.session_assignments FOR EACH ROW WHEN (((old.status = 'queued'::text) AND (new.status = 'queued'::text) AND (old.workshop_id IS NOT NULL) AND (new.workshop_id IS NULL))) EXECUTE FUNCTION public.assignment_opened();
 
@@ -9070,6 +9116,16 @@ GRANT INSERT(changed) ON TABLE public.admin_changes TO autodoctor_app;
 GRANT INSERT(before) ON TABLE public.admin_changes TO autodoctor_app;
 
 GRANT INSERT(after) ON TABLE public.admin_changes TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.admin_lookups TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.admin_lookups TO autodoctor_app;
+
+GRANT INSERT(actor_id) ON TABLE public.admin_lookups TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.admin_lookups TO autodoctor_app;
+
+GRANT INSERT(found) ON TABLE public.admin_lookups TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.health_alerts TO autodoctor_app;
 

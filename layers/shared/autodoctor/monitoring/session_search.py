@@ -76,7 +76,7 @@ _OLDEST_FIRST: Final[tuple[LiteralString, LiteralString]] = (
     " AND (f.at, f.session_id) > (%(at)s, %(id)s) ORDER BY f.at, f.session_id",
     " ORDER BY p.at, p.session_id",
 )
-_SHOWN: Final[LiteralString] = """
+SHOWN: Final[LiteralString] = """
 SELECT p.session_id, p.at, p.severity, coalesce(s.status, 'unfulfillable') AS status, s.end_reason, i.session_type,
        i.plan_code AS plan, i.funding, i.price_cents, i.credits, i.urgent, i.customer_name, i.workshop_id,
        s.mechanic_id, m.name AS mechanic_name, coalesce(s.created_at, i.created_at) AS created_at, s.started_at,
@@ -229,7 +229,7 @@ def _statement(source: _Source) -> LiteralString:
     beyond, order = _NEWEST_FIRST if source.by_time else _OLDEST_FIRST
     found: LiteralString = "WITH page AS MATERIALIZED (SELECT f.* FROM (" + source.query + ") AS f"
     bounded: LiteralString = " WHERE f.at >= %(since)s AND f.at < %(until)s" + beyond + " LIMIT %(limit)s + 1)"
-    return found + bounded + _SHOWN + order
+    return found + bounded + SHOWN + order
 
 
 def _source(query: Query) -> _Source:

@@ -1,114 +1,20 @@
 /** The operators' page: health, sessions, mechanics, cases, dead letters. */
 
+import { session } from "../desk/session.js";
+import { sessions } from "../desk/sessions.js";
 import { get, patch, post } from "../lib/api.js";
+import { announce, confirmed, el, every, head } from "../lib/dom.js";
+import { field, showErrors, values } from "../lib/form.js";
+import { action, busy, start } from "../lib/shell.js";
 import { cases, oneCase } from "../parts/cases.js";
 import { deadLetters } from "../parts/dead-letters.js";
-import { announce, confirmed, duration, el, every, head, money, pill, time } from "../lib/dom.js";
-import { field, showErrors, values } from "../lib/form.js";
 import { health } from "../parts/health.js";
-import { action, busy, start } from "../lib/shell.js";
-import { eventName, fundingWords, plain, reasonWords, severityWords, stateWords, typeWords } from "../lib/states.js";
-import { eventWords } from "../room/words.js";
-
-const FILTERS = [
-  ["status=active", "Active"],
-  ["status=queued", "Waiting for a mechanic"],
-  ["status=live", "Live"],
-  ["status=scheduled", "Booked"],
-  ["status=completed", "Completed"],
-  ["status=cancelled", "Cancelled"],
-  ["status=expired", "Expired"],
-];
 
 const AVAILABILITIES = [
   ["", "All"],
   ["available", "Available now"],
   ["in_session", "In a session"],
 ];
-
-async function sessions(query) {
-  const asked = query.size ? query : new URLSearchParams("status=active");
-  const { sessions: found, nextCursor } = await get(`/api/admin/sessions?${asked}`);
-  const chosen = [...asked].filter(([name]) => name !== "cursor").map((pair) => pair.join("=")).join("&");
-  const filter = el(
-    "select",
-    { id: "filter", onchange: ({ target }) => (location.hash = `#sessions?${target.value}`) },
-    FILTERS.some(([value]) => value === chosen) ? null : el("option", { value: chosen, selected: true }, chosen.replaceAll("&", ", ")),
-    FILTERS.map(([value, label]) => el("option", { value, selected: value === chosen }, label)),
-  );
-  const open = (event) => {
-    event.preventDefault();
-    const id = new FormData(event.target).get("id").trim();
-    if (id) location.hash = `#session?id=${encodeURIComponent(id)}`;
-  };
-  const rows = found.map((each) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, el("a", { href: `#session?id=${each.sessionId}` }, time(each.at))),
-      el("td", {}, pill(each.status), each.severity && el("span.pill", { "data-severity": each.severity }, severityWords(each.severity))),
-      el("td", {}, each.customerName),
-      el("td", {}, each.mechanicName ?? "–"),
-      el("td", {}, `${plain(each.plan)} · ${fundingWords(each.funding)}`),
-      el("td.number", {}, each.priceCents ? money(each.priceCents) : "–"),
-      el("td", {}, reasonWords(each.endReason) ?? (each.assignmentStatus ? stateWords(each.assignmentStatus) : "–")),
-    ),
-  );
-  const next = nextCursor && new URLSearchParams([...[...asked].filter(([name]) => name !== "cursor"), ["cursor", nextCursor]]);
-  return [
-    el("h1", {}, "Sessions"),
-    el(
-      "div.row",
-      {},
-      el("div", {}, el("label", { for: "filter" }, "Show"), filter),
-      el("form.row", { onsubmit: open }, el("div", {}, el("label", { for: "session-id" }, "Session id"), el("input", { id: "session-id", name: "id", autocomplete: "off" })), el("button", { type: "submit" }, "Open")),
-    ),
-    found.length
-      ? el("div.scroll", {}, el("table", {}, head("Since", "State", "Customer", "Mechanic", "Plan", "Price", "Why"), el("tbody", {}, rows)))
-      : el("p.card", {}, "No sessions match."),
-    next && el("p", {}, el("a.button", { href: `#sessions?${next}` }, "More")),
-  ];
-}
-
-async function session(query) {
-  const id = query.get("id");
-  const detail = await get(`/api/sessions/${encodeURIComponent(id)}`);
-  const end = async () => {
-    const detail = "It ends for the customer and the mechanic and cannot be reopened. The recorded evidence decides whether it is paid for. Your name is recorded as the one who ended it.";
-    const words = field("explanation", "What both may read about it", { tag: "textarea", maxlength: 500, hint: "Optional. It is in their e-mails and on the session's page." });
-    if (!(await confirmed("End this session?", "End it now", { detail, also: words, no: "Leave it", kind: "danger" }))) return;
-    const explanation = words.querySelector("textarea").value.trim();
-    const { status, reason } = await post(`/api/sessions/${id}/end`, explanation ? { explanation } : {});
-    announce(`${stateWords(status)}: ${reasonWords(reason).toLowerCase()}.`);
-    await page.refresh();
-  };
-  const facts = [
-    ["Customer", detail.participants.find(({ role }) => role === "customer")?.name],
-    ["Mechanic", detail.participants.find(({ role }) => role === "mechanic")?.name],
-    ["Plan", `${plain(detail.plan)}, ${typeWords(detail.sessionType).toLowerCase()}, ${fundingWords(detail.funding).toLowerCase()}`],
-    ["Asked", time(detail.createdAt)],
-    ["Waiting since", time(detail.queuedAt)],
-    ["Started", time(detail.startedAt)],
-    ["Ended", time(detail.endedAt)],
-    ["Together", detail.durationSeconds === null ? null : duration(detail.durationSeconds)],
-    ["Why", reasonWords(detail.reason)],
-    ["What we said of it", detail.explanation],
-  ].filter(([, value]) => value && value !== "–");
-  return [
-    el("h1", {}, "Session"),
-    el("p.row", {}, pill(detail.status), pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
-    el("section.card", {}, el("p", {}, detail.concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => detail.vehicle[name]).filter(Boolean).join(" "))),
-    el("dl.card.facts", {}, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-    detail.endedAt !== null && el("p", {}, el("a.button", { href: `#case?id=${detail.sessionId}` }, "Money, evidence and transcript")),
-    detail.endedAt === null && el("p", {}, action("End this session", end, { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
-    el("section.card", {}, el("h2", {}, "Timeline"), timeline(detail.timeline)),
-  ];
-}
-
-function timeline(events) {
-  const rows = events.map((each) => el("tr", {}, el("td.number", {}, new Date(each.at).toISOString().replace("T", " ").slice(0, 23)), el("td", {}, eventWords(each) ?? eventName(each.event)), el("td.quiet", {}, each.actor)));
-  return el("div.scroll", {}, el("table", {}, head("When (UTC)", "What", "By"), el("tbody", {}, rows)));
-}
 
 async function mechanics(query) {
   const [{ mechanics: found, nextCursor }, { workshops }] = await Promise.all([get(`/api/admin/mechanics?${query}`), get("/api/admin/workshops")]);
@@ -176,11 +82,11 @@ function newMechanic(workshops) {
 
 const page = start("admins", {
   health: { title: "Health", show: health },
-  sessions: { title: "Sessions", show: sessions },
+  sessions: { title: "Sessions", show: (query) => sessions(query, page.refresh) },
   mechanics: { title: "Mechanics", show: mechanics },
   cases: { title: "Cases", show: cases },
   "dead-letters": { title: "Dead letters", show: () => deadLetters(page.refresh) },
-  session: { title: "Session", show: session, hidden: true },
+  session: { title: "Session", show: (query) => session(query, page.refresh), hidden: true },
   case: { title: "Case", show: (query) => oneCase(query, page.refresh), hidden: true },
 });
 if (page) every(15, () => ["", "#health"].includes(location.hash) && page.refresh());

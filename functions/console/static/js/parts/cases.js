@@ -2,19 +2,12 @@
 
 import { get, post } from "../lib/api.js";
 import { announce, confirmed, count, duration, el, head, money, pill, time } from "../lib/dom.js";
+import { moneyOf } from "../desk/money.js";
 import { field, missing, showErrors } from "../lib/form.js";
 import { action, busy } from "../lib/shell.js";
 import { given, REASONS } from "./contest.js";
 
 const KINDS = { contest: "Contested", late_evidence: "Evidence came late", escalation: "Share of a quote" };
-const HOLDS = {
-  operator: "held by an admin",
-  suspended: "its mechanic is suspended",
-  escalation: "an admin releases it",
-  disputed_credits: "its credits are disputed",
-  destination: "the mechanic's account is new",
-  contest: "contested",
-};
 const pictures = new Map(); // by attachment: the page is rebuilt now and then, and they need not be fetched again
 const cents = (amount) => money(amount);
 
@@ -132,47 +125,6 @@ function late(found, refresh) {
   );
 }
 
-function moneyOf(found, refresh) {
-  const facts = [
-    ["Price", found.funding === "credit" ? `${count(found.credits, "credit")} (${cents(found.priceCents)})` : cents(found.priceCents)],
-    ["Paid with", found.funding],
-    ["Settled as", found.settled ?? "not yet"],
-    ["Went back", cents(found.refundedCents)],
-  ];
-  const ledger = found.ledger.map((each) => el("tr", {}, el("td", {}, each.kind.replaceAll("_", " ")), el("td.quiet", {}, `${named(each.debitAccount)} → ${named(each.creditAccount)}`), el("td.number", {}, each.currency === "credit" ? count(each.amount, "credit") : cents(each.amount))));
-  return el(
-    "section.card",
-    { "aria-label": "Money" },
-    el("h2", {}, "Money"),
-    el("dl.facts", {}, facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-    found.payouts.map((each) => payout(each, refresh)),
-    found.refunds.map((each) => el("p.row", {}, el("strong.number", {}, cents(each.amountCents)), " back to the card", pill(each.state), each.lastError && el("span.bad", {}, each.lastError))),
-    el("details", {}, el("summary", {}, "Ledger"), el("div.scroll", {}, el("table", {}, head("What", "From and to", "Amount"), el("tbody", {}, ledger)))),
-  );
-}
-
-/** An account without the ids in it. */
-const named = (account) => account.replace(/:[0-9a-f-]{36}/, "").replaceAll("_", " ").replace(":", " ");
-
-function payout(each, refresh) {
-  const waits = each.holds.map(({ reason, note }) => note ?? HOLDS[reason] ?? reason).join(", ");
-  const until = each.waitsFor === "time" && `leaves ${time(each.leavesAt)}`;
-  const held = each.holds.some(({ reason }) => reason !== "contest");
-  const free = async () => {
-    await post(`/api/admin/payouts/${each.payoutId}/release`);
-    await refresh();
-  };
-  return el(
-    "p.row",
-    {},
-    el("strong.number", {}, cents(each.amountCents - each.withheldCents)),
-    { session: "to the mechanic", referral: "to who referred the customer", escalation: "for the quote, to the mechanic" }[each.kind],
-    pill(each.state),
-    (waits || until) && el("span.quiet", {}, waits || until),
-    held && action("Release", free, { id: `release-${each.payoutId}` }),
-  );
-}
-
 function about(session) {
   const name = (role) => session.participants.find((each) => each.role === role)?.name ?? "nobody";
   return el(
@@ -184,7 +136,7 @@ function about(session) {
   );
 }
 
-function evidence({ evidence: seen, endedAt, startedAt, reason, durationSeconds }) {
+export function evidence({ evidence: seen, endedAt, startedAt, reason, durationSeconds }) {
   const rows = seen.intervals.map((each) => el("tr", {}, el("td", {}, each.role), el("td", {}, each.source), el("td.number", {}, new Date(each.from).toLocaleTimeString()), el("td.number", {}, each.until ? new Date(each.until).toLocaleTimeString() : "–")));
   return el(
     "section.card",

@@ -70,7 +70,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "See the money of a session",
         "Administration",
         "Everything that a decision rests on, beside the session's evidence and messages: contest, late evidence, "
-        "payouts with their holds, refunds, and the rows of the ledger.",
+        "the payment with its disputes, payouts with their holds, refunds, and the rows of the ledger; with the ids of "
+        "Stripe's objects, and where its dashboard shows them.",
     ),
     "POST /api/admin/payouts/{payoutId}/hold": Operation(
         "holdPayout",
@@ -139,6 +140,17 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "money": ("Sessions whose money is in this state.", _WORD),
             **{name: QUERY[name] for name in ("from", "to", "limit", "cursor")},
         },
+    ),
+    "POST /api/admin/sessions/search": Operation(
+        "searchSessions",
+        "Search sessions by people and payments",
+        "Administration",
+        "By a name, an e-mail address, a telephone number, one of Stripe's ids, a receipt's number, or an id of ours; "
+        "`soughtBy` says what the text was taken for. Newest first. Who searched, and what was shown, is recorded; the "
+        "text is not.",
+    ),
+    "POST /api/admin/sessions/{sessionId}/contact": Operation(
+        "seeContact", "See how to reach a customer", "Administration", "That it was shown is recorded."
     ),
     "GET /api/admin/analytics": Operation(
         "getAnalytics",

@@ -1,0 +1,91 @@
+/** One session, for operators: who and how to reach them, its money, evidence and timeline, and a hand to help. */
+
+import { get, post } from "../lib/api.js";
+import { announce, confirmed, duration, el, head, pill, time } from "../lib/dom.js";
+import { field } from "../lib/form.js";
+import { action } from "../lib/shell.js";
+import { eventName, fundingWords, plain, reasonWords, stateWords, typeWords } from "../lib/states.js";
+import { evidence } from "../parts/cases.js";
+import { eventWords } from "../room/words.js";
+import { moneyOf } from "./money.js";
+
+const contacts = new Map(); // by session: what the operator asked to see; the page is rebuilt now and then
+
+/**
+ * @param {URLSearchParams} query
+ * @param {function(): Promise<void>} refresh
+ */
+export async function session(query, refresh) {
+  const id = encodeURIComponent(query.get("id"));
+  const [seen, moneyFound] = await Promise.allSettled([get(`/api/sessions/${id}`), get(`/api/admin/cases/${id}`)]);
+  if (moneyFound.status === "rejected") throw moneyFound.reason;
+  if (seen.status === "rejected" && seen.reason.status !== 404) throw seen.reason;
+  const found = moneyFound.value;
+  if (seen.status === "rejected") return [el("h1", {}, "Session"), el("p.card", {}, "It was asked for, and never began: there is only its money."), moneyOf(found, refresh), reach(found.sessionId, refresh)];
+  const detail = seen.value;
+  const isOver = detail.endedAt !== null;
+  return [
+    el("h1", {}, "Session"),
+    el("p.row", {}, pill(detail.status), pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
+    !isOver && el("p.row", {}, action("End this session", () => end(detail, refresh), { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
+    el(
+      "div.halves",
+      {},
+      el("div", {}, what(detail), el("dl.card.facts", {}, facts(detail).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])), reach(detail.sessionId, refresh)),
+      el("div", {}, moneyOf(found, refresh), (detail.evidence.intervals.length > 0 || isOver) && evidence(detail)),
+    ),
+    isOver && el("p", {}, el("a.button", { href: `#case?id=${detail.sessionId}` }, "Transcript and contest")),
+    el("section.card", {}, el("h2", {}, "Timeline"), timeline(detail.timeline)),
+  ];
+}
+
+async function end({ sessionId }, refresh) {
+  const detail = "It ends for the customer and the mechanic and cannot be reopened. The recorded evidence decides whether it is paid for. Your name is recorded as the one who ended it.";
+  const words = field("explanation", "What both may read about it", { tag: "textarea", maxlength: 500, hint: "Optional. It is in their e-mails and on the session's page." });
+  if (!(await confirmed("End this session?", "End it now", { detail, also: words, no: "Leave it", kind: "danger" }))) return;
+  const explanation = words.querySelector("textarea").value.trim();
+  const { status, reason } = await post(`/api/sessions/${sessionId}/end`, explanation ? { explanation } : {});
+  announce(`${stateWords(status)}: ${reasonWords(reason).toLowerCase()}.`);
+  await refresh();
+}
+
+function what({ concern, vehicle }) {
+  return el("section.card", { "aria-label": "Request" }, el("p", {}, concern), el("p.quiet", {}, ["year", "make", "model", "vin"].map((name) => vehicle[name]).filter(Boolean).join(" ")));
+}
+
+function facts(detail) {
+  const name = (role) => detail.participants.find((each) => each.role === role)?.name;
+  return [
+    ["Customer", name("customer")],
+    ["Mechanic", name("mechanic")],
+    ["Plan", `${plain(detail.plan)}, ${typeWords(detail.sessionType).toLowerCase()}, ${fundingWords(detail.funding).toLowerCase()}`],
+    ["Asked", time(detail.createdAt)],
+    ["Waiting since", time(detail.queuedAt)],
+    ["Started", time(detail.startedAt)],
+    ["Ended", time(detail.endedAt)],
+    ["Together", detail.durationSeconds === null ? null : duration(detail.durationSeconds)],
+    ["Why", reasonWords(detail.reason)],
+    ["What we said of it", detail.explanation],
+  ].filter(([, value]) => value && value !== "–");
+}
+
+/** How to reach the customer: shown when it is asked for, which is recorded. */
+function reach(sessionId, refresh) {
+  const contact = contacts.get(sessionId);
+  const show = async () => {
+    contacts.set(sessionId, await post(`/api/admin/sessions/${sessionId}/contact`));
+    await refresh();
+  };
+  const way = (scheme, address) => (address ? el("a", { href: `${scheme}:${address}` }, address) : "none was given");
+  return el(
+    "section.card",
+    { "aria-label": "How to reach them" },
+    el("h2", {}, "How to reach the customer"),
+    contact ? el("dl.facts", {}, el("dt", {}, "Phone"), el("dd", {}, way("tel", contact.phone?.replaceAll(/[^+\d]/g, "") && contact.phone)), el("dt", {}, "E-mail"), el("dd", {}, way("mailto", contact.email))) : [el("p.quiet", {}, "That you looked is recorded."), el("p", {}, action("Show phone and e-mail", show, { id: "reach" }))],
+  );
+}
+
+function timeline(events) {
+  const rows = events.map((each) => el("tr", {}, el("td.number", {}, new Date(each.at).toISOString().replace("T", " ").slice(0, 23)), el("td", {}, eventWords(each) ?? eventName(each.event)), el("td.quiet", {}, each.actor)));
+  return el("div.scroll", {}, el("table", {}, head("When (UTC)", "What", "By"), el("tbody", {}, rows)));
+}

@@ -1,8 +1,8 @@
-"""/api/admin/mechanics, /workshops, /plans, /credit-packs, /payouts and /cases; GET /api/admin/reconcile, /verify"""
+"""/api/admin/mechanics, /workshops, /plans, /credit-packs, /payouts, /cases, /changes, /reconcile, /verify"""
 
 from typing import Final
 
-from autodoctor.admin import mechanics, packs, payouts, plans, settlements, workshops
+from autodoctor.admin import audit, mechanics, packs, payouts, plans, settlements, workshops
 from autodoctor.admin.changes import code_of
 from autodoctor.contests import cases, decide
 from autodoctor.contests.contests import SessionContest
@@ -34,8 +34,8 @@ def list_mechanics(request: Request) -> mechanics.Mechanics:
 
 
 @router.route("GET /api/admin/mechanics/{mechanicId}", groups=ADMINS, raises=[mechanics.MechanicNotFound])
-def see_mechanic(request: Request) -> mechanics.Mechanic:
-    return mechanics.mechanic(db, request.id("mechanicId", mechanics.MechanicNotFound))
+def see_mechanic(request: Request) -> mechanics.MechanicSeen:
+    return mechanics.see_mechanic(db, request.id("mechanicId", mechanics.MechanicNotFound))
 
 
 @router.route(
@@ -187,6 +187,11 @@ def hold_payout(request: Request) -> payouts.AdminPayout:
 @router.route("POST /api/admin/payouts/{payoutId}/release", groups=ADMINS, raises=[payouts.PayoutNotFound, SessionBusy])
 def release_payout(request: Request) -> payouts.AdminPayout:
     return payouts.release(db, request.caller.user_id, request.id("payoutId", payouts.PayoutNotFound))
+
+
+@router.route("GET /api/admin/changes", groups=ADMINS, query=["cursor", "limit", "mechanicId", "sessionId"])
+def list_changes(request: Request) -> audit.AdminChanges:
+    return audit.changes_of(db, request.query)
 
 
 @router.route("GET /api/admin/verify", groups=ADMINS, query=["limit"])

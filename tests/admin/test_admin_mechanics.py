@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from autodoctor.admin.audit import changes_of
 from autodoctor.admin.mechanics import (
     Mechanic,
     MechanicExists,
@@ -17,6 +18,7 @@ from autodoctor.admin.mechanics import (
     NewMechanic,
     mechanic,
     mechanics,
+    see_mechanic,
 )
 from autodoctor.admin.workshops import (
     NewWorkshop,
@@ -28,6 +30,8 @@ from autodoctor.admin.workshops import (
 )
 from autodoctor.errors import AssignmentUnavailable, MechanicNotActive, Unprocessable
 from autodoctor.ids import new_id
+from autodoctor.monitoring.session_lookup import SearchRequest, customer_contact, find_sessions
+from autodoctor.payments.ledger.earnings import earnings
 from autodoctor.sessions.accept import Accepted, accept
 from support.admin_changes import ADMIN, at_once, body, changes, new_mechanic, patch_mechanic
 from support.invariants.sessions import violations
@@ -111,8 +115,9 @@ def test_a_change_says_what_was_and_what_is_but_not_of_people(world: World) -> N
     patch_mechanic(world.app, added.mechanic_id, other := new_id(), name="Moritz", status="suspended", workshopId=None)
     change = changes(world)[-1]
     assert (change["actor_id"], change["kind"]) == (other, "mechanic.changed")
-    assert change["changed"] == ["name", "status", "workshop_id"]
-    assert change["before"] == {"status": "active", "workshop_id": str(workshop)}
+    assert change["changed"] == ["name", "status", "suspended_at", "workshop_id"]
+    assert change["before"] == {"status": "active", "suspended_at": None, "workshop_id": str(workshop)}
+    assert change["after"].pop("suspended_at") is not None
     assert change["after"] == {"status": "suspended", "workshop_id": None}
 
 
@@ -241,7 +246,8 @@ def test_two_admins_who_change_different_things_undo_nothing_of_each_other(world
         assert (shown.status, shown.workshop_id) == ("suspended", workshop)
         patch_mechanic(world.app, held.id, status="active", workshopId=None)
     told = Counter(tuple(change["changed"]) for change in changes(world))
-    assert told == {("status",): RACES, ("workshop_id",): RACES, ("status", "workshop_id"): RACES}
+    both = ("status", "suspended_at")
+    assert told == {both: RACES, ("workshop_id",): RACES, (*both, "workshop_id"): RACES}
 
 
 def test_two_admins_who_change_the_same_thing_each_say_what_they_found(world: World) -> None:
@@ -297,3 +303,48 @@ def test_workshops_are_added_renamed_and_listed(world: World) -> None:
 def test_an_unknown_workshop_has_no_name_to_change(world: World) -> None:
     with pytest.raises(WorkshopNotFound):
         change_workshop(world.app, ADMIN, new_id(), WorkshopPatch(name="Nowhere"))
+
+
+# --- suspending, with a reason ----------------------------------------------------------------------
+
+
+def test_a_mechanic_reads_why_until_the_suspension_ends(world: World) -> None:
+    suspended = world.mechanic()
+    held = world.waiting(suspended, name="Wanda Waits")
+    (affected,) = see_mechanic(world.app, suspended.id).affected
+    assert (affected.session_id, affected.status, affected.customer_name) == (held.session_id, "waiting", "Wanda Waits")
+    patch_mechanic(world.app, suspended.id, status="suspended", suspensionReason="You came late three times.")
+    told = earnings(world.app, suspended.user_id).suspension
+    assert told is not None
+    assert told.since is not None
+    assert told.reason == "You came late three times."
+    page = changes_of(world.app, {"mechanicId": str(suspended.id)})
+    assert [(each.kind, each.actor_id, each.after["status"]) for each in page.changes] == [
+        ("mechanic.changed", ADMIN, "suspended")
+    ]
+    assert "suspension_reason" in page.changes[0].changed
+    assert "late" not in str(page)
+    patch_mechanic(world.app, suspended.id, status="active")
+    assert earnings(world.app, suspended.user_id).suspension is None
+    assert mechanic(world.app, suspended.id).suspension_reason is None
+
+
+def test_a_reason_needs_a_suspension(world: World) -> None:
+    active = world.mechanic()
+    for patch in ({"suspensionReason": "Late."}, {"suspensionReason": "Late.", "status": "active"}):
+        with pytest.raises(Unprocessable):
+            patch_mechanic(world.app, active.id, **patch)
+    assert changes(world) == []
+
+
+def test_what_was_done_to_a_session_is_of_it_and_its_payouts(world: World) -> None:
+    session = world.queued().session_id
+    customer_contact(world.app, ADMIN, session)
+    find_sessions(world.app, ADMIN, SearchRequest(text=str(session)))
+    page = changes_of(world.app, {"sessionId": str(session), "limit": "1"})
+    assert [each.kind for each in page.changes] == ["lookup.id"]
+    rest = changes_of(world.app, {"sessionId": str(session), "cursor": str(page.next_cursor)})
+    assert [(each.kind, each.subject) for each in rest.changes] == [("lookup.contact", str(session))]
+    for query in ({}, {"sessionId": "x"}, {"sessionId": str(session), "mechanicId": str(session)}):
+        with pytest.raises(Unprocessable):
+            changes_of(world.app, query)

@@ -6,11 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from autodoctor.ids import new_id
+from localcloud.identity.roster import ROSTER
 from support.account import Account
 from support.account_settings import AccountSettings
 from support.browser.console import console_settings, hide, signed_in
 from support.browser.window import Camera, Windows
 from support.past_sessions import PastSessions, Story, no_show, withdrawn
+
+MAX = next(each for each in ROSTER if each.name == "Max Meyer")
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +57,14 @@ def test_one_click_leads_to_who_waits_longest_and_ends_it_on_record(
     page = signed_in(account, windows.open(dark=True), "Ada Adler")
     page.get_by_role("link", name="Open the session").click()
     expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
-    expect(page.locator("dl")).to_contain_text("Longwait Larry")
+    expect(page.locator("dl.card")).to_contain_text("Longwait Larry")
     camera.take(page, "who waits longest")
     page.get_by_role("button", name="End this session").click()
     expect(page.get_by_role("dialog")).to_contain_text("is recorded")
     page.get_by_label("What both may read about it").fill("Nobody is on duty tonight.")
     page.get_by_role("button", name="End it now").click()
     expect(page.get_by_role("row", name="Cancelled")).to_contain_text("admin")
-    expect(page.locator("dl")).to_contain_text("Nobody is on duty tonight.")
+    expect(page.locator("dl.card")).to_contain_text("Nobody is on duty tonight.")
 
 
 def test_every_number_leads_to_the_list_it_was_counted_from(account: Account, windows: Windows, camera: Camera) -> None:
@@ -75,24 +79,32 @@ def test_every_number_leads_to_the_list_it_was_counted_from(account: Account, wi
 
 
 def test_a_mechanic_is_suspended_and_reinstated(account: Account, windows: Windows, camera: Camera) -> None:
+    asked = account.world.queued(customer := new_id(), name="Olga Offer", preferredMechanicId=MAX.row_id)
     page = signed_in(account, windows.open(phone=True), "Ada Adler")
     page.get_by_role("link", name="Mechanics").first.click()
     page.get_by_role("button", name="Suspend Max Meyer").click()
     dialog = page.get_by_role("dialog", name="Suspend Max Meyer?")
-    expect(dialog).to_contain_text("goes back to the queue")
+    expect(dialog).to_contain_text("What Olga Offer asked of Max Meyer goes back to the queue.")
     camera.take(page, "sure to suspend")
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Suspend Max Meyer")).to_be_focused()
     page.get_by_role("button", name="Suspend Max Meyer").click()
+    dialog.get_by_role("button", name="Suspend").click()  # not without a reason
+    dialog.get_by_label("Why: they read this").fill("Three customers waited for you in vain this week.")
     dialog.get_by_role("button", name="Suspend").click()
     expect(page.get_by_role("row", name="Max Meyer")).to_contain_text("Suspended")
+    page.get_by_role("link", name="Max Meyer").click()
+    expect(page.get_by_role("row", name="Suspended, with a reason")).to_contain_text("you")
+    camera.take(page, "one mechanic")
     theirs = signed_in(account, windows.open(phone=True), "Max Meyer")
     expect(theirs.get_by_role("heading", name="Your account is suspended")).to_be_visible()
+    expect(theirs.get_by_role("alert")).to_contain_text("Three customers waited for you in vain this week.")
     camera.take(theirs, "what the mechanic sees")
     windows.troubles.expect("403")
     camera.take(page, "suspended")
     page.get_by_role("button", name="Reinstate Max Meyer").click()
     expect(page.get_by_role("button", name="Suspend Max Meyer")).to_be_visible()
+    account.world.end(customer, asked.session_id)
 
 
 @pytest.mark.parametrize("window", [{}, {"phone": True, "dark": True}], ids=["laptop", "phone"])

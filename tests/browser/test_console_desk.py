@@ -48,6 +48,7 @@ def test_a_session_is_found_by_its_customer_and_shows_its_money(
     expect(page.get_by_role("region", name="Money")).to_contain_text("Free")
     page.get_by_role("button", name="Show phone and e-mail").click()
     expect(page.get_by_role("link", name="+49 30 12345678")).to_be_visible()
+    expect(page.get_by_role("region", name="What operators did")).to_contain_text("Saw phone and e-mail")
     camera.take(page, "one session")
     assert overflow(page) == 0
     account.world.end(customer, created.session_id)

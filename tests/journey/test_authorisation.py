@@ -306,6 +306,7 @@ ROUTES = {
         "POST", "/api/admin/sessions/search", live, {"admin": 200}, lambda _session: {"text": "Clara"}
     ),
     "see a contact": Route("POST", "/api/admin/sessions/{session}/contact", live, {"admin": 200}),
+    "list changes": Route("GET", "/api/admin/changes?sessionId={session}", live, {"admin": 200}),
     "list cases": Route("GET", "/api/admin/cases", live, {"admin": 200}),
     "see a case": Route("GET", "/api/admin/cases/{session}", live, {"admin": 200}),
     "see a contest": Route("GET", "/api/sessions/{session}/contest", live, session_of(200, 200, 404, admin=200)),

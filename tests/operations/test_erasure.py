@@ -193,6 +193,9 @@ def test_a_mechanic_is_erased_and_the_customers_record_stays(world: World, owner
     purchases.give(world, customer, 5)
     completed(world, customer, mechanic)
     world.owner.execute("DELETE FROM settlements_due")
+    world.owner.execute(
+        "UPDATE mechanics SET status = 'suspended', suspension_reason = 'Quirin came late' WHERE id = %s", [mechanic.id]
+    )
     proof = erase_mechanic(owner, mechanic.user_id, "ada")
     after = everything(world)
     gone = ("Quirin", "quirin@zapf.example", ANSWERED, ANSWER)

@@ -116,7 +116,7 @@ MAY_UPDATE = {
     "push_subscriptions": {"user_id", "public_key", "secret", "made_at", "called_at"},
     "push_deliveries": {"withdrawn_at"},
     "notification_locales": {"locale", "updated_at"},
-    "mechanics": {"available_until", "name", "email", "workshop_id", "status", *CHANGE},
+    "mechanics": {"available_until", "name", "email", "workshop_id", "status", "suspension_reason", *CHANGE},
     "workshops": {"name", *CHANGE},
     "quotes": {"status", "amount_cents", "description", "given_by_id", "actor", "actor_id"},
     "plans": TERMS,

@@ -58,6 +58,7 @@ PROTECTED = {
     "POST /api/admin/sessions/{sessionId}/decide",
     "POST /api/admin/sessions/{sessionId}/contest/decide",
     "GET /api/admin/cases",
+    "GET /api/admin/changes",
     "GET /api/admin/cases/{sessionId}",
     "GET /api/sessions/{sessionId}/contest",
     "POST /api/sessions/{sessionId}/contest",

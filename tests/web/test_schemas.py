@@ -59,7 +59,7 @@ CONTRACT = {
     Credits: "balance frozen history nextCursor",
     CreditMovement: "movement credits sessionId createdAt",
     CreditsGranted: "customerId credits balance",
-    Earnings: "earnings totals nextCursor",
+    Earnings: "earnings totals suspension nextCursor",
     Earning: "payoutId sessionId kind amountCents currency status createdAt",
     EarningTotals: "pendingCents paidCents failedCents reversedCents sessionCents referralCents escalationCents",
     Referral: "referralCode referredCustomers earnedCents",

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from autodoctor.admin.changes import ABSENT, OWN, audited, columns
 from autodoctor.admin.user_pool import add_to_mechanics
@@ -13,7 +13,7 @@ from autodoctor.db import Database, Row
 from autodoctor.errors import Conflict, NotFound, Unprocessable
 from autodoctor.ids import FIRST
 from autodoctor.web.paging import id_of, page_size
-from autodoctor.web.schemas import EmailAddress, Name, RequestBody, ResponseModel, Utc, unstorable
+from autodoctor.web.schemas import VISIBLE, EmailAddress, Name, RequestBody, ResponseModel, Utc, unstorable
 
 MOST_TOLD_AT_ONCE: Final = 5
 """Sessions of a suspended mechanic that are published with the answer; more are left to the relay."""
@@ -26,7 +26,8 @@ _LONGEST_SEARCH: Final = 200
 _SHOWN: Final[LiteralString] = """
        m.id AS mechanic_id, m.user_id, m.name, m.email, m.workshop_id,
        (SELECT w.name FROM workshops w WHERE w.id = m.workshop_id) AS workshop_name,
-       m.status, m.status = 'active' AND is_available(m.id, m.available_until) AS available,
+       m.status, m.suspended_at, m.suspension_reason,
+       m.status = 'active' AND is_available(m.id, m.available_until) AS available,
        (SELECT s.id FROM sessions s WHERE s.mechanic_id = m.id AND s.ended_at IS NULL) AS session_id, m.created_at
 """
 
@@ -49,6 +50,16 @@ _PAGE: Final[LiteralString] = (
  ORDER BY m.id LIMIT %(limit)s + 1
 """
 )
+
+# Whom a suspension would touch: the sessions that they hold, and the requests that wait for their answer.
+_AFFECTED: Final[LiteralString] = """
+SELECT s.id AS session_id, s.status, i.customer_name FROM sessions s JOIN intakes i ON i.id = s.id
+ WHERE s.mechanic_id = %(mechanic_id)s AND s.ended_at IS NULL
+ UNION ALL
+(SELECT a.session_id, a.status, i.customer_name FROM session_assignments a JOIN intakes i ON i.id = a.session_id
+  WHERE a.status = 'offered' AND a.mechanic_id = %(mechanic_id)s
+  ORDER BY a.offer_expires_at LIMIT 20)
+"""
 
 _ONE: Final[LiteralString] = "SELECT " + _SHOWN + " FROM mechanics m WHERE m.id = %(mechanic_id)s"
 
@@ -75,8 +86,8 @@ WITH offered AS MATERIALIZED (
     ORDER BY a.offer_expires_at LIMIT %(most)s)
 )
 UPDATE mechanics m
-   SET (name, email, workshop_id, status, change_id, changed_by) = (
-         SELECT n.name, n.email, n.workshop_id, n.status, %(change_id)s, %(actor_id)s::uuid
+   SET (name, email, workshop_id, status, suspension_reason, change_id, changed_by) = (
+         SELECT n.name, n.email, n.workshop_id, n.status, n.suspension_reason, %(change_id)s, %(actor_id)s::uuid
            FROM jsonb_populate_record(m, %(columns)s) AS n)
  WHERE m.id = %(mechanic_id)s AND m IS DISTINCT FROM jsonb_populate_record(m, %(columns)s)
 RETURNING """
@@ -95,18 +106,26 @@ class NewMechanic(RequestBody):
 
 
 class MechanicPatch(RequestBody):
-    """The changes; omitted members stay. A `workshop_id` of null makes them independent."""
+    """The changes; omitted members stay. A `workshop_id` of null makes them independent.
+
+    Attributes:
+        suspension_reason: for the mechanic, who reads it, with the status `suspended`; it is forgotten with its end.
+    """
 
     name: Name = ABSENT
     email: EmailAddress | None = None
     workshop_id: Annotated[UUID, Field(strict=False)] | None = None
     status: Literal["active", "suspended"] = ABSENT
+    suspension_reason: (
+        Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), VISIBLE] | None
+    ) = None
 
 
 class Mechanic(ResponseModel):
     """A mechanic as admins see them.
 
     Attributes:
+        suspended_at: since when they are suspended, where that was recorded.
         available: whether requests for them are offered.
         session_id: the session they are waiting for or in.
         offered: the sessions that were offered to them, or waited for them, before the change; not on the wire.
@@ -119,10 +138,26 @@ class Mechanic(ResponseModel):
     workshop_id: UUID | None
     workshop_name: str | None
     status: str
+    suspended_at: Utc | None
+    suspension_reason: str | None
     available: bool
     session_id: UUID | None
     created_at: Utc
     offered: tuple[UUID, ...] = Field(default=(), exclude=True)
+
+
+class AffectedSession(ResponseModel):
+    """A session that a mechanic holds, or a request that waits for their answer (`offered`)."""
+
+    session_id: UUID
+    status: Literal["scheduled", "waiting", "live", "offered"]
+    customer_name: str
+
+
+class MechanicSeen(Mechanic):
+    """One mechanic, with whom a suspension would affect now."""
+
+    affected: list[AffectedSession]
 
 
 class Mechanics(ResponseModel):
@@ -187,6 +222,16 @@ def mechanic(database: Database, mechanic_id: UUID) -> Mechanic:
     return Mechanic(**row)
 
 
+def see_mechanic(database: Database, mechanic_id: UUID) -> MechanicSeen:
+    """One mechanic, and whom a suspension would affect.
+
+    Raises:
+        MechanicNotFound: there is none with this id.
+    """
+    found = mechanic(database, mechanic_id)
+    return MechanicSeen(**dict(found), affected=database.all(_AFFECTED, {"mechanic_id": mechanic_id}))
+
+
 def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechanic:
     """Make a user a mechanic, active, and away until they set themselves available.
 
@@ -237,8 +282,10 @@ def change_mechanic(database: Database, actor_id: UUID, mechanic_id: UUID, patch
 
     Raises:
         MechanicNotFound: there is none with this id.
-        Unprocessable: no such workshop.
+        Unprocessable: no such workshop, or a reason without a suspension.
     """
+    if patch.suspension_reason is not None and patch.status != "suspended":
+        raise Unprocessable(("/suspensionReason", "is only for the status suspended"))
     parameters = {
         "mechanic_id": mechanic_id,
         "columns": columns(patch),

@@ -1752,7 +1752,7 @@ BEGIN
     RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
   END IF;
 
-  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', available_until = NULL WHERE id = erased;
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', suspension_reason = NULL, available_until = NULL WHERE id = erased;
   SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
   -- the notes stay: they are the customer's record, about a car
   UPDATE session_messages SET text = ''
@@ -5285,6 +5285,22 @@ $$;
 
 COMMENT ON FUNCTION public.summary_wait() IS 'How long after the end a summary waits for the mechanic to confirm the notes.';
 
+CREATE FUNCTION public.suspension_follows_status() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  IF NEW.status <> 'suspended' THEN
+    NEW.suspended_at := NULL;
+    NEW.suspension_reason := NULL;
+  ELSIF OLD.status <> 'suspended' THEN
+    NEW.suspended_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.suspension_follows_status() IS 'Dates a suspension, and forgets its reason with its end.';
+
 CREATE FUNCTION public.sweep_each(ids uuid[], change text) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -5790,7 +5806,7 @@ CREATE TABLE public.admin_changes (
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
     CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|dispute_evidence\.(changed|sent)|dead_letter_queue\.redriven)$'::text)),
     CONSTRAINT admin_changes_somebody_did_it CHECK ((num_nonnulls(actor_id, actor) = 1)),
-    CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email}'::text[]) OR (after ?| '{name,email}'::text[])))))
+    CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email,suspension_reason}'::text[]) OR (after ?| '{name,email,suspension_reason}'::text[])))))
 );
 
 COMMENT ON TABLE public.admin_changes IS 'Every change that an admin made, never changed afterwards; one that changed nothing has no row.';
@@ -6787,9 +6803,13 @@ CREATE TABLE public.mechanics (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     change_id uuid,
     changed_by uuid,
+    suspended_at timestamp with time zone,
+    suspension_reason text,
     CONSTRAINT mechanics_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200))),
+    CONSTRAINT mechanics_only_suspended_ones_have_a_reason CHECK (((status = 'suspended'::text) OR (num_nonnulls(suspended_at, suspension_reason) = 0))),
     CONSTRAINT mechanics_referral_code_is_one CHECK ((referral_code ~ '^[0-9A-HJKMNP-TV-Z]{8}$'::text)),
-    CONSTRAINT mechanics_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
+    CONSTRAINT mechanics_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text]))),
+    CONSTRAINT mechanics_suspension_reason_check CHECK (((length(suspension_reason) >= 1) AND (length(suspension_reason) <= 500)))
 );
 
 COMMENT ON TABLE public.mechanics IS 'The mechanics. Sessions refer to mechanics.id, never to the user of the token.';
@@ -6813,6 +6833,10 @@ COMMENT ON COLUMN public.mechanics.created_at IS 'When the mechanic joined.';
 COMMENT ON COLUMN public.mechanics.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.mechanics.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+
+COMMENT ON COLUMN public.mechanics.suspended_at IS 'Since when they are suspended; null also where that was not recorded.';
+
+COMMENT ON COLUMN public.mechanics.suspension_reason IS 'The admin''s words about a suspension that is in force, for the mechanic; personal data.';
 
 CREATE TABLE public.realtime_connections (
     connection_id text NOT NULL,
@@ -8440,9 +8464,9 @@ CREATE TRIGGER ledger_transfer_append_only BEFORE DELETE OR UPDATE OR TRUNCATE O
 
 CREATE TRIGGER legacy_rows_forget AFTER UPDATE OF erased_at ON public.customers FOR EACH ROW WHEN (((old.erased_at IS NULL) AND (new.erased_at IS NOT NULL))) EXECUTE FUNCTION public.legacy_rows_forget();
 
-CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited AFTER INSERT ON public.mechanics FOR EACH ROW EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email,suspension_reason}');
 
-CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF user_id, name, email, workshop_id, status, change_id ON public.mechanics FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF user_id, name, email, workshop_id, status, suspension_reason, change_id ON public.mechanics FOR EACH ROW WHEN ((old.* IS DISTINCT FROM new.*)) EXECUTE FUNCTION public.audit_change('mechanic', 'id', '{name,email,suspension_reason}');
 
 CREATE TRIGGER mechanics_hold_payouts AFTER UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.mechanics_hold_payouts();
 
@@ -8539,6 +8563,8 @@ CREATE TRIGGER settlement_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WH
 CREATE TRIGGER settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.settlements FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER summary_is_due AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.summary_is_due();
+
+CREATE TRIGGER suspension_follows_status BEFORE UPDATE OF status ON public.mechanics FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION public.suspension_follows_status();
 
 CREATE TRIGGER workshops_audited AFTER INSERT ON public.workshops FOR EACH ROW EXECUTE FUNCTION public.audit_change('workshop', 'id', '{}');
 
@@ -9430,6 +9456,8 @@ GRANT UPDATE(available_until) ON TABLE public.mechanics TO autodoctor_app;
 GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.mechanics TO autodoctor_app;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.mechanics TO autodoctor_app;
+
+GRANT UPDATE(suspension_reason) ON TABLE public.mechanics TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.realtime_connections TO autodoctor_app;
 

@@ -32,3 +32,82 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, public, pg_temp 
 $$;
 COMMENT ON FUNCTION stripe_page(text, text) IS
   'Where Stripe''s dashboard shows an object; null for none. All our objects are of one mode, which the ids of payment pages say.';
+
+-- Why a mechanic is suspended: the admin's words, which the mechanic reads.
+
+ALTER TABLE mechanics ADD COLUMN suspended_at timestamptz;
+ALTER TABLE mechanics ADD COLUMN suspension_reason text CHECK (length(suspension_reason) BETWEEN 1 AND 500);
+ALTER TABLE mechanics ADD CONSTRAINT mechanics_only_suspended_ones_have_a_reason
+  CHECK (status = 'suspended' OR num_nonnulls(suspended_at, suspension_reason) = 0);
+COMMENT ON COLUMN mechanics.suspended_at IS 'Since when they are suspended; null also where that was not recorded.';
+COMMENT ON COLUMN mechanics.suspension_reason IS 'The admin''s words about a suspension that is in force, for the mechanic; personal data.';
+GRANT UPDATE (suspension_reason) ON mechanics TO autodoctor_app;
+
+CREATE FUNCTION suspension_follows_status() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.status <> 'suspended' THEN
+    NEW.suspended_at := NULL;
+    NEW.suspension_reason := NULL;
+  ELSIF OLD.status <> 'suspended' THEN
+    NEW.suspended_at := clock_timestamp();
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION suspension_follows_status() IS 'Dates a suspension, and forgets its reason with its end.';
+CREATE TRIGGER suspension_follows_status BEFORE UPDATE OF status ON mechanics
+  FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION suspension_follows_status();
+
+-- The audit says that there was a reason, and not which: an erasure reaches mechanics, and no row of the audit.
+DROP TRIGGER mechanics_audited ON mechanics;
+DROP TRIGGER mechanics_audited_again ON mechanics;
+CREATE TRIGGER mechanics_audited AFTER INSERT ON mechanics
+  FOR EACH ROW EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email,suspension_reason}');
+CREATE TRIGGER mechanics_audited_again AFTER UPDATE OF user_id, name, email, workshop_id, status, suspension_reason, change_id ON mechanics
+  FOR EACH ROW WHEN (OLD IS DISTINCT FROM NEW) EXECUTE FUNCTION audit_change('mechanic', 'id', '{name,email,suspension_reason}');
+ALTER TABLE admin_changes DROP CONSTRAINT admin_changes_tell_nothing_of_people;
+ALTER TABLE admin_changes ADD CONSTRAINT admin_changes_tell_nothing_of_people CHECK (
+  kind NOT LIKE 'mechanic.%' OR NOT (before ?| '{name,email,suspension_reason}' OR after ?| '{name,email,suspension_reason}'));
+
+CREATE OR REPLACE FUNCTION erase_mechanic(mechanic_user uuid, operator text) RETURNS erasures LANGUAGE plpgsql AS $$
+DECLARE
+  done erasures;
+  erased uuid;
+  touched integer;
+BEGIN
+  SELECT id INTO erased FROM mechanics WHERE user_id = mechanic_user FOR NO KEY UPDATE;
+  IF erased IS NULL THEN
+    RETURN NULL;
+  END IF;
+  SELECT * INTO done FROM erasures WHERE user_id = mechanic_user AND role = 'mechanic';
+  IF FOUND THEN
+    RETURN done;
+  END IF;
+  IF EXISTS (SELECT FROM sessions WHERE mechanic_id = erased AND ended_at IS NULL)
+     OR EXISTS (SELECT FROM settlements_due d JOIN sessions s ON s.id = d.session_id WHERE s.mechanic_id = erased)
+     OR EXISTS (SELECT FROM payouts WHERE mechanic_id = erased AND state IN ('due', 'held', 'sending')) THEN
+    RAISE EXCEPTION 'mechanic % has a session or is still owed something', mechanic_user USING ERRCODE = 'AD010';
+  END IF;
+
+  UPDATE mechanics SET name = '[erased]', email = NULL, status = 'suspended', suspension_reason = NULL, available_until = NULL WHERE id = erased;
+  SELECT count(*) INTO touched FROM session_participants WHERE mechanic_id = erased;
+  -- the notes stay: they are the customer's record, about a car
+  UPDATE session_messages SET text = ''
+   WHERE session_id IN (SELECT p.session_id FROM session_participants p WHERE p.mechanic_id = erased)
+     AND mechanic_id = erased AND text <> '';
+  UPDATE contests SET answer = '' FROM sessions s
+   WHERE s.id = session_id AND s.mechanic_id = erased AND answer <> '';
+  UPDATE attachments SET state = 'gone' WHERE user_id = mechanic_user AND role = 'mechanic' AND state <> 'gone';
+  UPDATE legacy_rows SET content = '{}' WHERE user_id = mechanic_user OR row_key = erased::text;
+  UPDATE mail_deliveries SET address_hash = NULL WHERE user_id = mechanic_user AND address_hash IS NOT NULL;
+  DELETE FROM notifications WHERE user_id = mechanic_user;
+  DELETE FROM notification_preferences WHERE user_id = mechanic_user;
+  DELETE FROM notification_locales WHERE user_id = mechanic_user;
+  DELETE FROM push_subscriptions WHERE user_id = mechanic_user;
+  DELETE FROM realtime_tickets WHERE user_id = mechanic_user;
+  DELETE FROM realtime_connections WHERE user_id = mechanic_user;
+  INSERT INTO erasures (user_id, role, erased_by, sessions)
+  VALUES (mechanic_user, 'mechanic', session_user || ':' || operator, touched) RETURNING * INTO done;
+  RETURN done;
+END
+$$;

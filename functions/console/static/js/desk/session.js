@@ -8,6 +8,7 @@ import { eventName, fundingWords, plain, reasonWords, stateWords, typeWords } fr
 import { evidence } from "../parts/cases.js";
 import { eventWords } from "../room/words.js";
 import { moneyOf } from "./money.js";
+import { record } from "./record.js";
 
 const contacts = new Map(); // by session: what the operator asked to see; the page is rebuilt now and then
 
@@ -17,11 +18,11 @@ const contacts = new Map(); // by session: what the operator asked to see; the p
  */
 export async function session(query, refresh) {
   const id = encodeURIComponent(query.get("id"));
-  const [seen, moneyFound] = await Promise.allSettled([get(`/api/sessions/${id}`), get(`/api/admin/cases/${id}`)]);
-  if (moneyFound.status === "rejected") throw moneyFound.reason;
+  const [seen, moneyFound, done] = await Promise.allSettled([get(`/api/sessions/${id}`), get(`/api/admin/cases/${id}`), get(`/api/admin/changes?sessionId=${id}&limit=50`)]);
+  for (const each of [moneyFound, done]) if (each.status === "rejected") throw each.reason;
   if (seen.status === "rejected" && seen.reason.status !== 404) throw seen.reason;
   const found = moneyFound.value;
-  if (seen.status === "rejected") return [el("h1", {}, "Session"), el("p.card", {}, "It was asked for, and never began: there is only its money."), moneyOf(found, refresh), reach(found.sessionId, refresh)];
+  if (seen.status === "rejected") return [el("h1", {}, "Session"), el("p.card", {}, "It was asked for, and never began: there is only its money."), moneyOf(found, refresh), reach(found.sessionId, refresh), record(done.value)];
   const detail = seen.value;
   const isOver = detail.endedAt !== null;
   return [
@@ -36,6 +37,7 @@ export async function session(query, refresh) {
     ),
     isOver && el("p", {}, el("a.button", { href: `#case?id=${detail.sessionId}` }, "Transcript and contest")),
     el("section.card", {}, el("h2", {}, "Timeline"), timeline(detail.timeline)),
+    record(done.value),
   ];
 }
 

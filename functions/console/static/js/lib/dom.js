@@ -155,7 +155,7 @@ export function count(number, thing) {
  *   of the confirming one
  */
 export function confirmed(question, yes, { detail, also, no = "Cancel", kind = "primary" } = {}) {
-  const choices = el("p.row", {}, el(`button.${kind}`, { value: "yes" }, yes), el("button", { value: "no", autofocus: true }, no));
+  const choices = el("p.row", {}, el(`button.${kind}`, { value: "yes" }, yes), el("button", { value: "no", autofocus: true, formNoValidate: true }, no));
   const asked = [el("h2", { id: "question" }, question), detail && el("p", { id: "consequence" }, detail), also];
   const dialog = el("dialog.card", { "aria-labelledby": "question", "aria-describedby": detail && "consequence" }, el("form", { method: "dialog" }, asked, choices));
   const opener = document.activeElement;

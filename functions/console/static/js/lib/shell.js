@@ -1,9 +1,10 @@
 /** The common parts of a signed-in person's pages: tabs by the address's hash, the banner, one feed, visible errors. */
 
+import { get } from "./api.js";
 import { required, signedIn } from "./auth.js";
 import { activeSession, burst } from "./burst.js";
 import { skeleton } from "./components.js";
-import { announce, el, every, fill } from "./dom.js";
+import { announce, el, every, fill, time } from "./dom.js";
 import { Feed } from "./feed.js";
 import { frame } from "./frame.js";
 import { isLeaving } from "./places.js";
@@ -94,15 +95,24 @@ export function failed(error, again) {
   );
 }
 
-/** What a mechanic sees who is not active: trying again would not help. */
+/** What a mechanic sees who is not active, with the reason as soon as it is known: trying again would not help. */
 function suspended() {
+  const why = el("div", { id: "why" });
+  get("/api/mechanic/earnings?limit=1").then(
+    ({ suspension }) => {
+      if (!suspension) return;
+      why.append(...[suspension.since && el("p.quiet", {}, `Since ${time(suspension.since)}`), suspension.reason && el("blockquote.notes", {}, suspension.reason)].filter(Boolean));
+    },
+    () => {}, // the page says the rest without it
+  );
   return el(
     "section.card",
     { role: "alert" },
     el("h1", {}, "Your account is suspended"),
+    why,
     el("p", {}, "You get no requests at the moment. A session that you are in can still be finished, and what you have earned is still paid."),
     el("p", {}, "Write to us if you do not know why, or think that it is a mistake."),
-    el("p.row", {}, el("a.button", { href: "#messages" }, "Your messages"), el("a.button", { href: "#sessions" }, "Your sessions")),
+    el("p.row", {}, el("a.button", { href: "#messages" }, "Your messages"), el("a.button", { href: "#sessions" }, "Your sessions"), el("a.button", { href: "#earnings" }, "Your earnings")),
   );
 }
 

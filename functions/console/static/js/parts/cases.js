@@ -5,6 +5,7 @@ import { announce, confirmed, count, duration, el, head, money, pill, time } fro
 import { moneyOf } from "../desk/money.js";
 import { field, missing, showErrors } from "../lib/form.js";
 import { action, busy } from "../lib/shell.js";
+import { reasonWords } from "../lib/states.js";
 import { given, REASONS } from "./contest.js";
 
 const KINDS = { contest: "Contested", late_evidence: "Evidence came late", escalation: "Share of a quote" };
@@ -142,7 +143,7 @@ export function evidence({ evidence: seen, endedAt, startedAt, reason, durationS
     "section.card",
     { "aria-label": "Evidence" },
     el("h2", {}, "Evidence"),
-    el("p", {}, `${(reason ?? "").replaceAll("_", " ")}: ${duration(durationSeconds ?? 0)} together, ${time(startedAt)} to ${time(endedAt)}`),
+    el("p", {}, `${reasonWords(reason) ?? "Not over"}: ${duration(durationSeconds ?? 0)} together, ${time(startedAt)} to ${time(endedAt)}`),
     rows.length > 0 && el("div.scroll", {}, el("table", {}, head("Who", "Witness", "From", "Until"), el("tbody", {}, rows))),
   );
 }

@@ -174,6 +174,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "They go to the queue or function that they were meant for; one that fails again comes back as a new one. "
         "Where SQS moves them, it goes on after the answer; if it is moving them already, `sending` counts those left.",
     ),
+    "GET /api/admin/changes": Operation(
+        "listChanges",
+        "See what admins did",
+        "Administration",
+        "To one session (and its payouts) or to one mechanic, newest first; also who looked the session up.",
+        query={
+            "sessionId": ("Of this session.", {"type": "string", "format": "uuid"}),
+            "mechanicId": ("Of this mechanic.", {"type": "string", "format": "uuid"}),
+        },
+    ),
     "GET /api/admin/verify": Operation(
         "listVerifications",
         "List verification runs",

@@ -29,7 +29,10 @@ WITH page AS MATERIALIZED (
            AS escalation_cents
     FROM mine
 )
-SELECT total.*, page.id AS payout_id, page.session_id, page.kind, page.amount_cents, page.currency, page.created_at,
+SELECT total.*,
+       (SELECT jsonb_build_object('since', m.suspended_at, 'reason', m.suspension_reason)
+          FROM mechanics m WHERE m.user_id = %(user_id)s AND m.status = 'suspended') AS suspension,
+       page.id AS payout_id, page.session_id, page.kind, page.amount_cents, page.currency, page.created_at,
        CASE page.state WHEN 'sent' THEN 'paid' WHEN 'failed' THEN 'failed' WHEN 'reversed' THEN 'reversed'
                        WHEN 'cancelled' THEN 'reversed'
                        ELSE CASE page.waits_for WHEN 'release' THEN 'held' ELSE 'pending' END END AS status
@@ -77,11 +80,23 @@ class EarningTotals(ResponseModel):
     escalation_cents: int
 
 
+class Suspension(ResponseModel):
+    """That a mechanic gets no requests: since when, and why in the admin's words, where these were given."""
+
+    since: Utc | None
+    reason: str | None
+
+
 class Earnings(ResponseModel):
-    """One page, newest first, and the totals."""
+    """One page, newest first, and the totals.
+
+    Attributes:
+        suspension: null while the mechanic is active.
+    """
 
     earnings: list[Earning]
     totals: EarningTotals
+    suspension: Suspension | None
     next_cursor: str | None
 
 
@@ -103,5 +118,6 @@ def earnings(database: Database, user_id: UUID, limit: str | None = None, cursor
     return Earnings(
         earnings=[Earning(**row) for row in shown],
         totals=EarningTotals(**rows[0]),
+        suspension=rows[0]["suspension"],
         next_cursor=str(shown[-1]["payout_id"]) if len(rows) > size else None,
     )

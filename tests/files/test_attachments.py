@@ -105,8 +105,12 @@ def test_an_intake_takes_files_in_their_order_and_shows_the_first_picture(accoun
 
 def test_a_refused_picture_gives_its_place_to_the_next(account: Account) -> None:
     customer, mechanic = account.customer(), account.mechanic()
-    harmful, second = uploaded(customer, File(PNG + HARMFUL)), uploaded(customer)
-    intake = account.queued(customer, attachmentIds=[harmful, second])
+    account.cloud.scanner.hold()  # an intake would not take what is refused already
+    try:
+        harmful, second = uploaded(customer, File(PNG + HARMFUL)), uploaded(customer)
+        intake = account.queued(customer, attachmentIds=[harmful, second])
+    finally:
+        account.cloud.scanner.release()
     assert checked(account, harmful) == "refused"
     shown = {each["sessionId"]: each for each in mechanic.get("/api/mechanic/queue", limit="100")["assignments"]}
     assert shown[intake["sessionId"]]["pictureId"] == second

@@ -369,6 +369,7 @@ def test_what_witnesses_contradict_is_left_and_stays_reported(vandal: Vandal, co
         assert cursor.execute("SELECT count(*) FROM repairs").fetchone() == (0,)
 
 
+@pytest.mark.slow  # every corruption that there is
 def test_whatever_is_spoilt_no_row_becomes_what_it_never_was(vandal: Vandal) -> None:
     """All corruptions that verify is tested with: each row stays as it was spoilt, or becomes as it was."""
     for slug, corruptions in ROWS.items():

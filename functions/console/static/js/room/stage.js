@@ -118,7 +118,7 @@ function live(session, { isMechanic, present }, acts) {
   return [
     who(session, [el("span.verb", {}, isMechanic ? "Helping " : "Talking to "), session.counterpartName], there, "here", "not here just now"),
     el("p.row.acts", {}, end(acts)),
-    el("div.standing", {}, el("p.clock", {}, el("span", {}, "Together "), el("strong.number", { id: "timer", role: "timer" }, ""), el("span.quiet", { id: "included" }, "")), el("p.left", {}, el("strong.number", { id: "left", role: "timer" }, "")), el("p.quiet", { id: "counts", role: "status" }, "")),
+    el("div.standing", {}, el("p.clock", {}, el("span", {}, "Together "), el("strong.number", { id: "timer", role: "timer" }, ""), el("span.quiet", { id: "included" }, "")), el("p.left", {}, el("strong.number", { id: "left" }, "")), el("p.quiet", { id: "counts", role: "status" }, "")),
   ];
 }
 

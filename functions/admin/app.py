@@ -1,4 +1,4 @@
-"""/api/admin/mechanics, /workshops, /plans, /credit-packs, /payouts, /cases, /changes, /reconcile, /verify"""
+"""/api/admin: mechanics, workshops, plans, packs, payouts, cases, disputes, changes; runs of reconcile and verify"""
 
 from typing import Final
 
@@ -8,11 +8,13 @@ from autodoctor.contests import cases, decide
 from autodoctor.contests.contests import SessionContest
 from autodoctor.contests.errors import ContestDecided, ContestNotFound
 from autodoctor.db import database
+from autodoctor.disputes import cases as disputes
+from autodoctor.disputes.errors import EvidenceBusy, EvidenceChanged, EvidenceNotFound, EvidenceOver
 from autodoctor.errors import SessionBusy, SessionNotFound
 from autodoctor.events.publish import Publisher
 from autodoctor.integrity import runs as verify_runs
 from autodoctor.payments.reconcile.runs import Runs, newest_runs
-from autodoctor.web.http import Group, Request, Router
+from autodoctor.web.http import Content, Group, Request, Router
 
 ADMINS: Final[tuple[Group, ...]] = ("admins",)
 
@@ -166,6 +168,24 @@ def list_cases(request: Request) -> cases.Cases:
 @router.route("GET /api/admin/cases/{sessionId}", groups=ADMINS, raises=[SessionNotFound])
 def see_case(request: Request) -> cases.SessionCase:
     return cases.session_case(db, request.caller.user_id, request.id("sessionId", SessionNotFound))
+
+
+@router.route("GET /api/admin/disputes/{evidenceId}", groups=ADMINS, query=["document"], raises=[EvidenceNotFound])
+def see_dispute(request: Request) -> disputes.DisputeCase | Content[bytes]:
+    evidence_id = request.id("evidenceId", EvidenceNotFound)
+    field = request.query.get("document")
+    return disputes.dispute_case(db, evidence_id) if field is None else disputes.document(db, evidence_id, field)
+
+
+@router.route(
+    "POST /api/admin/disputes/{evidenceId}/evidence",
+    groups=ADMINS,
+    body=disputes.EvidenceRequest,
+    raises=[EvidenceBusy, EvidenceChanged, EvidenceNotFound, EvidenceOver],
+)
+def write_evidence(request: Request) -> disputes.DisputeCase:
+    evidence_id = request.id("evidenceId", EvidenceNotFound)
+    return disputes.write_evidence(db, request.caller.user_id, evidence_id, request.json(disputes.EvidenceRequest))
 
 
 @router.route("GET /api/admin/payouts", groups=ADMINS, query=["cursor", "limit", "mechanicId", "state"])

@@ -100,3 +100,44 @@ def test_a_held_session_is_decided_on_the_same_page(account: Account, windows: W
     admin.get_by_label("The reason, for whoever asks later").fill("The socket was silent.")
     admin.get_by_role("dialog").get_by_role("button", name="Decide").click()
     expect(admin.get_by_role("heading", name=re.compile("Decided .*: refund"))).to_be_visible()
+
+
+def test_a_dispute_is_read_edited_and_sent(account: Account, windows: Windows, camera: Camera) -> None:
+    world = account.world
+    checkout = (
+        "SELECT new_id(), 'pack', %s, code, credits, name, 4500, 'usd', 'k', 'cs', 'pi', 'paid' FROM credit_packs"
+    )
+    world.owner.execute(
+        "INSERT INTO checkouts (id, kind, user_id, pack_code, credits, title, amount_cents, currency, idempotency_key,"
+        " stripe_session_id, stripe_payment_intent_id, status) " + checkout + " LIMIT 1",
+        [CORA.sub],
+    )
+    world.owner.execute(
+        "INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status)"
+        " VALUES ('du_1', 'pi', 4500, 'needs_response')"
+    )
+    with world.without_triggers() as superuser:
+        superuser.execute(
+            "INSERT INTO dispute_evidence (dispute_id, checkout_id, state, next_attempt_at, due_by, prepared_at, texts,"
+            " gaps, proves, version, staged_version)"
+            " SELECT 'du_1', id, 'staged', NULL, now() + interval '7 days', now(),"
+            " '{\"uncategorized_text\": \"Bought today.\"}', '{no_signature}', true, 1, 1"
+            " FROM checkouts WHERE stripe_payment_intent_id = 'pi'"
+        )
+        superuser.execute(
+            "INSERT INTO dispute_documents SELECT id, 'receipt', '%%PDF-', 'file_1' FROM dispute_evidence"
+        )
+    admin = signed_in(account, windows.open(), "Ada Adler")
+    admin.get_by_role("link", name="Cases").click()
+    admin.get_by_role("row", name="Disputed at the bank ready to send").get_by_role("link").click()
+    expect(admin.get_by_text("There is no signature")).to_be_visible()
+    with admin.expect_download() as document:
+        admin.get_by_role("button", name="Download: Receipt").click()
+    assert document.value.suggested_filename == "receipt.pdf"
+    admin.get_by_label("Anything else").fill("They used every credit.")
+    camera.take(admin, "answering a dispute")
+    admin.get_by_role("button", name="Send to the bank").click()
+    admin.get_by_role("dialog").get_by_role("button", name="Send it").click()
+    expect(admin.get_by_text("is being prepared")).to_be_visible()
+    sent = world.owner.execute("SELECT sends, texts FROM dispute_evidence").fetchone()
+    assert sent == {"sends": True, "texts": {"uncategorized_text": "They used every credit."}}

@@ -309,6 +309,14 @@ ROUTES = {
     "list changes": Route("GET", "/api/admin/changes?sessionId={session}", live, {"admin": 200}),
     "list cases": Route("GET", "/api/admin/cases", live, {"admin": 200}),
     "see a case": Route("GET", "/api/admin/cases/{session}", live, {"admin": 200}),
+    "see a dispute": Route("GET", "/api/admin/disputes/{session}", live, {"admin": 404}),
+    "answer a dispute": Route(
+        "POST",
+        "/api/admin/disputes/{session}/evidence",
+        live,
+        {"admin": 404},
+        lambda _session: {"version": 1, "texts": {}},
+    ),
     "see a contest": Route("GET", "/api/sessions/{session}/contest", live, session_of(200, 200, 404, admin=200)),
     "contest": Route(
         "POST",

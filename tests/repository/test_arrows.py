@@ -41,7 +41,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "payments.checkout": "db deadline errors ids observability payments.ledger payments.stripe sessions settings web",
     "payments.losses": "db deadline domain ids payments.ledger payments.stripe web",
     "quotes": "db errors ids payments.ledger sessions web",
-    "disputes": "db deadline documents notifications payments.losses payments.stripe plural",
+    "disputes": "admin db deadline documents errors notifications payments.losses payments.stripe plural web",
     "contests": "admin db domain errors ids payments.ledger payments.losses web",
     "events.dead_letters": "aws db errors events.feed ids observability settings web",
     "intake": "db domain errors ids payments.checkout payments.ledger sessions web",

@@ -60,6 +60,8 @@ PROTECTED = {
     "GET /api/admin/cases",
     "GET /api/admin/changes",
     "GET /api/admin/cases/{sessionId}",
+    "GET /api/admin/disputes/{evidenceId}",
+    "POST /api/admin/disputes/{evidenceId}/evidence",
     "GET /api/sessions/{sessionId}/contest",
     "POST /api/sessions/{sessionId}/contest",
     "POST /api/sessions/{sessionId}/contest/answer",

@@ -1,52 +1,18 @@
 """Evidence of a dispute: made of the record, staged at Stripe, and sent once, when somebody said so."""
 
-from typing import Any, LiteralString
-from uuid import UUID
+from typing import LiteralString
 
 import psycopg
 import pytest
 
-from autodoctor.db import Database, Row
+from autodoctor.db import Database
 from autodoctor.disputes.discretion import discreet
-from autodoctor.disputes.staging import sweep_evidence
 from autodoctor.ids import new_id
 from autodoctor.operations.privacy import erase_customer
 from autodoctor.payments.stripe.lease import BACK_OFF, Sent, unsent
+from support.money.disputed import at_stripe, evidence, held, settings, sweep
 from support.money.purchases import buy, complete
 from support.money.refund_env import RefundEnv
-from support.world import World
-
-DAY = 24 * 3600
-
-
-def sweep(env: RefundEnv) -> Sent:
-    return sweep_evidence(env.checkout_env.world.app, env.client, lambda: 60.0)
-
-
-def evidence(env: RefundEnv) -> Row:
-    (row,) = env.checkout_env.world.owner.execute("SELECT * FROM dispute_evidence").fetchall()
-    return row
-
-
-def at_stripe(env: RefundEnv) -> dict[str, Any]:
-    (dispute,) = env.checkout_env.stripe.objects("dispute")
-    return dispute
-
-
-def held(env: RefundEnv, words: str = "Which pads?") -> UUID:
-    """A session that was paid for, talked in, completed and settled."""
-    world, session_id = env.checkout_env.world, env.buy()
-    customer = env.customer(session_id)
-    world.accept(env.mechanic, env.checkout_env.session())
-    world.meet(session_id, customer, env.mechanic)
-    world.say(customer, session_id, words)
-    world.let_time_pass(90)
-    assert world.end(customer, session_id).status == "completed"
-    return session_id
-
-
-def settings(world: World, key: str, value: str) -> None:
-    world.owner.execute("INSERT INTO settings (key, value) VALUES (%s, %s)", [key, value])
 
 
 def test_a_dispute_is_answered_from_the_record_and_not_sent(refund_env: RefundEnv) -> None:

@@ -1,7 +1,7 @@
 """GET /api/admin/cases: what waits for an admin's decision about money, and everything about one session's money.
 
-A case is a contest, a session whose evidence came late (autodoctor.admin.settlements), or a share of a quote that an
-admin has to release (autodoctor.admin.payouts).
+A case is a contest, a session whose evidence came late (autodoctor.admin.settlements), a share of a quote that an admin
+has to release (autodoctor.admin.payouts), or a dispute that nobody has answered (autodoctor.disputes.cases).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from autodoctor.ids import FIRST
 from autodoctor.web.paging import cursor_of, page_size, place_of
 from autodoctor.web.schemas import ResponseModel, Utc
 
-type CaseKind = Literal["contest", "late_evidence", "escalation"]
+type CaseKind = Literal["contest", "late_evidence", "escalation", "dispute"]
 
 MOST_ROWS: Final = 200
 """Rows of the ledger in one answer; a session has about ten."""
@@ -32,15 +32,22 @@ class Case(ResponseModel):
     """Something to decide.
 
     Attributes:
+        session_id: null for the dispute of a payment that no session came of, such as for credits.
+        evidence_id: of a dispute, by which it is read and sent.
         since: when it began to wait.
+        due_by: until when a dispute can be answered.
+        customer_name: null where no request gave one.
+        plan: its code; for a dispute without a session, what was bought.
         cents: what is at stake: the price, or the share of a quote.
-        answered: whether the mechanic answered a contest.
+        answered: whether the mechanic answered a contest, or Stripe has the evidence of a dispute.
     """
 
-    session_id: UUID
+    session_id: UUID | None
+    evidence_id: UUID | None
     kind: CaseKind
     since: Utc
-    customer_name: str
+    due_by: Utc | None
+    customer_name: str | None
     mechanic_name: str | None
     plan: str
     funding: str
@@ -79,12 +86,14 @@ class CaseDispute(ResponseModel):
     Attributes:
         status: as Stripe names it.
         taken_cents: what Stripe has taken from us for it and not given back.
+        evidence_id: of our answer to it; null: there is none yet.
     """
 
     stripe_dispute_id: str
     status: str
     amount_cents: int
     taken_cents: int
+    evidence_id: UUID | None
     stripe_url: str
     created_at: Utc
     updated_at: Utc
@@ -155,23 +164,34 @@ class SessionCase(ResponseModel):
 
 
 _CASES: Final[LiteralString] = """
-SELECT w.session_id, w.kind, w.since, i.customer_name, m.name AS mechanic_name, i.plan_code AS plan, i.funding,
-       coalesce(w.cents, i.price_cents) AS cents, i.credits, i.currency, w.answered
+SELECT w.session_id, w.evidence_id, w.kind, w.since, w.due_by, coalesce(i.customer_name, cu.name) AS customer_name,
+       m.name AS mechanic_name, coalesce(i.plan_code, c.title) AS plan, coalesce(i.funding, 'card') AS funding,
+       coalesce(w.cents, i.price_cents) AS cents, coalesce(i.credits, 0) AS credits,
+       coalesce(i.currency, c.currency) AS currency, w.answered, w.id
   FROM (
-    SELECT session_id, 'contest' AS kind, contested_at AS since, NULL::bigint AS cents, answer IS NOT NULL AS answered
+    SELECT session_id AS id, session_id, NULL::uuid AS evidence_id, NULL::uuid AS checkout_id, 'contest' AS kind,
+           contested_at AS since, NULL::timestamptz AS due_by, NULL::bigint AS cents, answer IS NOT NULL AS answered
       FROM contests WHERE outcome IS NULL
     UNION ALL
-    SELECT session_id, 'late_evidence', held_at, NULL, false FROM settlement_holds WHERE outcome IS NULL
+    SELECT session_id, session_id, NULL, NULL, 'late_evidence', held_at, NULL, NULL, false
+      FROM settlement_holds WHERE outcome IS NULL
     UNION ALL
-    SELECT p.session_id, 'escalation', h.held_at, p.amount_cents, false
+    SELECT p.session_id, p.session_id, NULL, NULL, 'escalation', h.held_at, NULL, p.amount_cents, false
       FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
      WHERE h.released_at IS NULL AND h.reason = 'escalation' AND p.state IN ('due', 'held', 'sending', 'failed')
+    UNION ALL
+    SELECT e.id, (SELECT s.id FROM sessions s WHERE s.id = k.intake_id), e.id,
+           e.checkout_id, 'dispute', e.created_at, e.due_by, k.amount_cents, e.state = 'staged'
+      FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id
+     WHERE e.state IN ('due', 'sending', 'staged', 'failed') AND (NOT e.sends OR e.state = 'failed')
   ) AS w
-  JOIN sessions s ON s.id = w.session_id
-  JOIN intakes i ON i.id = s.id
+  LEFT JOIN sessions s ON s.id = w.session_id
+  LEFT JOIN intakes i ON i.id = s.id
+  LEFT JOIN checkouts c ON c.id = w.checkout_id
+  LEFT JOIN customers cu ON cu.user_id = c.user_id
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
- WHERE (w.since, w.session_id) > (%(since)s, %(session_id)s)
- ORDER BY w.since, w.session_id LIMIT %(limit)s + 1
+ WHERE (w.since, w.id) > (%(since)s, %(id)s)
+ ORDER BY w.since, w.id LIMIT %(limit)s + 1
 """
 _MONEY: Final[LiteralString] = """
 SELECT i.id AS session_id, s.id IS NOT NULL AS began, i.funding, i.price_cents, i.credits, i.currency,
@@ -196,8 +216,9 @@ SELECT kind, amount_cents, state, waits_for, last_error, created_at, sent_at, st
 """
 _DISPUTES: Final[LiteralString] = """
 SELECT d.id AS stripe_dispute_id, d.status, d.amount_cents, d.withdrawn_cents - d.reinstated_cents AS taken_cents,
-       stripe_page('disputes', d.id) AS stripe_url, d.created_at, d.updated_at
+       stripe_page('disputes', d.id) AS stripe_url, d.created_at, d.updated_at, e.id AS evidence_id
   FROM checkouts c JOIN stripe_disputes d ON d.payment_intent_id = c.stripe_payment_intent_id
+  LEFT JOIN dispute_evidence e ON e.dispute_id = d.id
  WHERE c.intake_id = %(session_id)s ORDER BY d.created_at, d.id
 """
 _LEDGER: Final[LiteralString] = """
@@ -217,11 +238,11 @@ def cases(database: Database, query: Mapping[str, str]) -> Cases:
         Unprocessable: one of them is invalid.
     """
     size = page_size(query.get("limit"))
-    since, session_id = place_of(query.get("cursor"), _PLACES, _START)
-    rows = database.all(_CASES, {"since": since, "session_id": session_id, "limit": size})
+    since, last_id = place_of(query.get("cursor"), _PLACES, _START)
+    rows = database.all(_CASES, {"since": since, "id": last_id, "limit": size})
     found = [Case.model_validate(row) for row in rows[:size]]
-    more = len(rows) > size
-    return Cases(cases=found, next_cursor=cursor_of((found[-1].since, found[-1].session_id), _PLACES) if more else None)
+    last = rows[size - 1] if len(rows) > size else None
+    return Cases(cases=found, next_cursor=cursor_of((last["since"], last["id"]), _PLACES) if last is not None else None)
 
 
 def session_case(database: Database, admin_id: UUID, session_id: UUID) -> SessionCase:

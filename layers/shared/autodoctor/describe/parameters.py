@@ -22,6 +22,7 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "mechanicId": ("The mechanic's own id, which is not the `sub` of their token.", _UUID),
     "workshopId": ("The workshop.", _UUID),
     "payoutId": ("From the list of payouts.", _UUID),
+    "evidenceId": ("From the list of cases.", _UUID),
     "notificationId": ("From the list of notifications.", _UUID),
     "subscriptionId": ("From the list of browsers, or from subscribing.", _UUID),
     "code": ("The code of the plan or pack.", _CODE),

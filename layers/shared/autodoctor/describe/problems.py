@@ -233,6 +233,20 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Look at the session: what is settled stays so. To move money all the same, do it in Stripe's dashboard.",
         {"outcome": "The decision that stands: pay, refund or none."},
     ),
+    "evidence-over": Guide(
+        "The evidence of this dispute was sent to the bank, or the dispute takes none any more. It is sent once.",
+        "See the dispute (GET /api/admin/disputes/{evidenceId}): `closedBecause` says why.",
+        {"evidenceState": "Its state: sent or closed."},
+    ),
+    "evidence-busy": Guide(
+        "The evidence is being prepared, staged or sent at this moment.",
+        "Look again in a minute.",
+    ),
+    "evidence-changed": Guide(
+        "Somebody changed the evidence since you read it, or the customer's data was erased.",
+        "Read it again (GET /api/admin/disputes/{evidenceId}) and edit that version.",
+        {"version": "The version that stands."},
+    ),
     "contest-not-open": Guide(
         "The session cannot be contested. Only one that was paid for can, from its settlement (a few minutes after its "
         "end) on, for 72 hours.",

@@ -54,9 +54,10 @@ function payment({ amountCents, status, stripePaymentIntentId, stripeSessionId, 
   return move(amountCents, "by card", pill(status), { at: createdAt, id: stripePaymentIntentId ?? stripeSessionId, url: stripeUrl });
 }
 
-function dispute({ amountCents, status, takenCents, stripeDisputeId, stripeUrl, createdAt }) {
+function dispute({ amountCents, status, takenCents, stripeDisputeId, stripeUrl, evidenceId, createdAt }) {
   const said = takenCents ? `Stripe has taken ${CENTS(takenCents)}` : "Stripe holds nothing for it";
-  return move(amountCents, "disputed at the bank", el("span.pill.bad", {}, plain(status)), { said, at: createdAt, id: stripeDisputeId, url: stripeUrl });
+  const hand = evidenceId && el("a", { href: `#dispute?id=${evidenceId}` }, "Our answer");
+  return move(amountCents, "disputed at the bank", el("span.pill.bad", {}, plain(status)), { said, at: createdAt, id: stripeDisputeId, url: stripeUrl, hand });
 }
 
 function refund({ amountCents, state, waitsFor, lastError, stripeRefundId, sentAt, createdAt }) {

@@ -1,5 +1,6 @@
 /** The operators' page: health, sessions, mechanics, cases, dead letters. */
 
+import { oneDispute } from "../desk/disputes.js";
 import { mechanic, mechanics } from "../desk/mechanics.js";
 import { session } from "../desk/session.js";
 import { sessions } from "../desk/sessions.js";
@@ -17,6 +18,7 @@ const page = start("admins", {
   "dead-letters": { title: "Dead letters", show: () => deadLetters(page.refresh) },
   session: { title: "Session", show: (query) => session(query, page.refresh), hidden: true },
   mechanic: { title: "Mechanic", show: (query) => mechanic(query, page.refresh), hidden: true },
+  dispute: { title: "Dispute", show: (query) => oneDispute(query, page.refresh), hidden: true },
   case: { title: "Case", show: (query) => oneCase(query, page.refresh), hidden: true },
 });
 if (page) every(15, () => ["", "#health"].includes(location.hash) && page.refresh());

@@ -8,7 +8,7 @@ import { action, busy } from "../lib/shell.js";
 import { reasonWords } from "../lib/states.js";
 import { given, REASONS } from "./contest.js";
 
-const KINDS = { contest: "Contested", late_evidence: "Evidence came late", escalation: "Share of a quote" };
+const KINDS = { contest: "Contested", late_evidence: "Evidence came late", escalation: "Share of a quote", dispute: "Disputed at the bank" };
 const pictures = new Map(); // by attachment: the page is rebuilt now and then, and they need not be fetched again
 const cents = (amount) => money(amount);
 
@@ -19,9 +19,9 @@ export async function cases(query) {
     el(
       "tr",
       {},
-      el("td", {}, el("a", { href: `#case?id=${each.sessionId}` }, time(each.since))),
-      el("td", {}, KINDS[each.kind] ?? each.kind, each.answered && el("span.pill", {}, "answered")),
-      el("td", {}, each.customerName),
+      el("td", {}, el("a", { href: each.evidenceId ? `#dispute?id=${each.evidenceId}` : `#case?id=${each.sessionId}` }, time(each.since))),
+      el("td", {}, KINDS[each.kind] ?? each.kind, each.answered && el("span.pill", {}, each.evidenceId ? "ready to send" : "answered"), each.dueBy && el("span.quiet", {}, ` by ${time(each.dueBy)}`)),
+      el("td", {}, each.customerName ?? "–"),
       el("td", {}, each.mechanicName ?? "–"),
       el("td", {}, `${each.plan} · ${each.funding}`),
       el("td.number", {}, cents(each.cents)),

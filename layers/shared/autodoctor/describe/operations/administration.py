@@ -63,7 +63,23 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "listCases",
         "List what waits for a decision",
         "Administration",
-        "Contests, sessions whose evidence came late, and shares of quotes to release; oldest first.",
+        "Contests, sessions whose evidence came late, shares of quotes to release, disputes to answer; oldest first.",
+    ),
+    "GET /api/admin/disputes/{evidenceId}": Operation(
+        "getDispute",
+        "See a dispute and its evidence",
+        "Administration",
+        "What the record says of the disputed payment, as it is staged at Stripe, and what the record does not have. "
+        "With `document` one of the evidence's documents, as PDF.",
+        query={"document": ("The document's `field`.", {"type": "string"})},
+        content={"application/pdf": {"type": "string", "format": "binary"}},
+    ),
+    "POST /api/admin/disputes/{evidenceId}/evidence": Operation(
+        "writeEvidence",
+        "Edit or send the evidence of a dispute",
+        "Administration",
+        "Replaces all texts of the version that was read. It is staged at Stripe within minutes; with `send` the bank "
+        "gets it, once and for good. Both are audited, without the words.",
     ),
     "GET /api/admin/cases/{sessionId}": Operation(
         "getCase",

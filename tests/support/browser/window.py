@@ -73,7 +73,7 @@ class Troubles:
 
     def _said(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.seen.append(f"console: {message.text}")
+            self.seen.append(f"console: {message.text} {message.location.get('url', '')}".rstrip())
 
     def _failed(self, request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":  # the page was left while it still loaded

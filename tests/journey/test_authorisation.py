@@ -306,6 +306,16 @@ ROUTES = {
         "POST", "/api/admin/sessions/search", live, {"admin": 200}, lambda _session: {"text": "Clara"}
     ),
     "see a contact": Route("POST", "/api/admin/sessions/{session}/contact", live, {"admin": 200}),
+    "write as the operator": Route(
+        "POST", "/api/admin/sessions/{session}/message", live, {"admin": 200}, lambda _session: {"text": "Wait."}
+    ),
+    "offer by name": Route(
+        "POST",
+        "/api/admin/sessions/{session}/offer",
+        live,
+        {"admin": 422},
+        lambda session: {"mechanicId": str(session.session_id)},
+    ),
     "list changes": Route("GET", "/api/admin/changes?sessionId={session}", live, {"admin": 200}),
     "list cases": Route("GET", "/api/admin/cases", live, {"admin": 200}),
     "see a case": Route("GET", "/api/admin/cases/{session}", live, {"admin": 200}),

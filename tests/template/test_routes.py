@@ -71,6 +71,8 @@ PROTECTED = {
     "GET /api/admin/session-health",
     "GET /api/admin/sessions",
     "POST /api/admin/sessions/search",
+    "POST /api/admin/sessions/{sessionId}/message",
+    "POST /api/admin/sessions/{sessionId}/offer",
     "POST /api/admin/sessions/{sessionId}/contact",
     "GET /api/admin/analytics",
     "GET /api/admin/dead-letters",

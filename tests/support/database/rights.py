@@ -183,6 +183,8 @@ FUNCTIONS: Final = {
     "open_presence": _BY_TRIGGER,
     "open_unreachable_requests": _SWEEP,
     "party_of": _CHECK,
+    "operator_offers": "an admin's offer of a queued request to a mechanic who may take it; audited",
+    "operator_writes": "an admin's words in a room; audited",
     "post_message": "a party's message in its room",
     "presence_of": _CHECK,
     "prune_realtime": _SWEEP,

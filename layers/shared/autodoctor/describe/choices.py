@@ -20,6 +20,7 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "SessionNotEscalatable.sessionStatus": (*_NOT_LIVE, *_UNDONE),
     "QuoteDecided.quoteStatus": ("approved", "declined", "superseded"),
     "contestState": ("not_settled", "nothing_paid", "given_back", "over"),
+    "NotOffered.reason": ("not_queued", "suspended", "other_workshop", "declined", "own_session", "busy"),
     "contestOutcome": ("keep", "part", "all"),
     "assignmentStatus": AssignmentStatus,
     **dict.fromkeys(("SessionSummary.status", "PastSession.status", "SessionDetail.status"), SessionStatus),

@@ -43,6 +43,11 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "A token that is missing, expired or forged is refused before it reaches us, with a 401 that has no type.",
         "Sign in again and send the access token: Authorization: Bearer TOKEN.",
     ),
+    "not-offered": Guide(
+        "A request cannot be offered to this mechanic by an admin: `reason` says why. Nothing changed.",
+        "Choose another mechanic; with `not_queued`, look at the session: somebody has it, or it is over.",
+        {"reason": "Why not: not_queued, suspended, other_workshop, declined, own_session or busy."},
+    ),
     "insufficient-credits": Guide(
         "The plan costs more credits than the customer has. No session was created and nothing was taken.",
         "Buy a pack of credits (POST /api/customer/credits/checkout), or pay by card.",

@@ -104,6 +104,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "SessionNotEscalatable.status": "cancelled",
     "QuoteDecided.status": "declined",
     "CreditPackExists.code": "ten",
+    "NotOffered.reason": "busy",
     "PayoutOver.payoutState": "sent",
     "WithdrawnTooOften.withdrawn": 3,
     "SettlementNotHeld.outcome": "refund",

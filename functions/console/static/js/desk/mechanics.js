@@ -1,7 +1,8 @@
 /** The mechanics tab of operators: who there is, one of them with what was done to them, suspending, adding. */
 
 import { get, patch, post } from "../lib/api.js";
-import { announce, confirmed, el, head, pill, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { announce, confirmed, el, pill, time } from "../lib/dom.js";
 import { field, showErrors, values } from "../lib/form.js";
 import { action, busy } from "../lib/shell.js";
 import { record } from "./record.js";
@@ -18,16 +19,7 @@ const AVAILABILITIES = [
  */
 export async function mechanics(query, refresh) {
   const [{ mechanics: found, nextCursor }, { workshops }] = await Promise.all([get(`/api/admin/mechanics?${query}`), get("/api/admin/workshops")]);
-  const rows = found.map((each) =>
-    el(
-      "tr",
-      {},
-      el("td", {}, el("a", { href: `#mechanic?id=${each.mechanicId}` }, each.name)),
-      el("td", {}, each.workshopName ?? "–"),
-      el("td", {}, standing(each)),
-      el("td", {}, suspending(each, refresh)),
-    ),
-  );
+  const rows = found.map((each) => [el("a", { href: `#mechanic?id=${each.mechanicId}` }, each.name), each.workshopName ?? "–", standing(each), suspending(each, refresh)]);
   const chosen = query.get("standing") ?? "";
   const shown = AVAILABILITIES.map(([value, label]) => el("option", { value, selected: value === chosen }, label));
   const filter = el("select", { id: "standing", onchange: ({ target }) => (location.hash = target.value ? `#mechanics?standing=${target.value}` : "#mechanics") }, shown);
@@ -35,7 +27,7 @@ export async function mechanics(query, refresh) {
   return [
     el("h1", {}, "Mechanics"),
     el("div.row", {}, el("div", {}, el("label", { for: "standing" }, "Show"), filter)),
-    found.length ? el("div.scroll", {}, el("table", {}, head("Name", "Workshop", "State", "(Change)"), el("tbody", {}, rows))) : el("p.card", {}, "No mechanics match."),
+    found.length ? table(["Name", "Workshop", "State", "(Change)"], rows, { caption: "Mechanics" }) : el("p.card", {}, "No mechanics match."),
     nextCursor && el("p", {}, el("a.button", { href: `#mechanics?${next}` }, "More")),
     newMechanic(workshops, refresh),
   ];

@@ -1,7 +1,8 @@
 /** What operators did to a session or a mechanic, and whom they looked up, as the audit has it. */
 
 import { signedIn } from "../lib/auth.js";
-import { el, head, time } from "../lib/dom.js";
+import { table } from "../lib/components.js";
+import { el, time } from "../lib/dom.js";
 import { plain } from "../lib/states.js";
 
 const KINDS = {
@@ -20,12 +21,12 @@ const OWN = ["change_id", "changed_by", "suspended_at"]; // of the bookkeeping, 
 
 /** @param {Object} found as GET /api/admin/changes answers it */
 export function record({ changes, nextCursor }) {
-  const rows = changes.map((each) => el("tr", {}, el("td.number", {}, time(each.at)), el("td", {}, happened(each)), el("td", {}, by(each))));
+  const rows = changes.map((each) => [time(each.at), happened(each), by(each)]);
   return el(
     "section.card",
     { "aria-label": "What operators did" },
     el("h2", {}, "What operators did"),
-    rows.length ? el("div.scroll", {}, el("table", {}, head("When", "What", "By"), el("tbody", {}, rows))) : el("p.quiet", {}, "Nothing yet."),
+    rows.length ? table(["When", "What", "By"], rows, { caption: "What operators did" }) : el("p.quiet", {}, "Nothing yet."),
     nextCursor && el("p.quiet", {}, "There is more: GET /api/admin/changes."),
   );
 }

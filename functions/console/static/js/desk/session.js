@@ -28,7 +28,8 @@ export async function session(query, refresh) {
   return [
     el("h1", {}, "Session"),
     el("p.row", {}, pill(detail.status), pill(detail.assignmentStatus), el("code", {}, detail.sessionId)),
-    !isOver && el("p.row", {}, action("End this session", () => end(detail, refresh), { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
+    waited(detail),
+    !isOver && el("p.row", {}, detail.assignmentStatus === "queued" && action("Offer to a mechanic", () => offer(detail, refresh), { kind: "primary", id: "offer", "aria-haspopup": "dialog" }), action("Write to them", () => message(detail, refresh), { id: "message", "aria-haspopup": "dialog" }), action("End this session", () => end(detail, refresh), { kind: "danger", id: "end", "aria-haspopup": "dialog" })),
     el(
       "div.halves",
       {},
@@ -39,6 +40,37 @@ export async function session(query, refresh) {
     el("section.card", {}, el("h2", {}, "Timeline"), timeline(detail.timeline)),
     record(done.value),
   ];
+}
+
+/** How long somebody has waited, where a mechanic is still looked for. */
+function waited({ status, queuedAt, urgent }) {
+  if (status !== "pending" || !queuedAt) return null;
+  return el("p", { id: "waited" }, "Waiting for ", el("strong.number", {}, duration((Date.now() - Date.parse(queuedAt)) / 1000)), urgent && [" ", el("span.pill.bad", {}, "Urgent")]);
+}
+
+/** Offers the request to a mechanic by name; those who are available first. */
+async function offer({ sessionId }, refresh) {
+  const [{ mechanics: free }, { mechanics: all }] = await Promise.all([get("/api/admin/mechanics?standing=available&limit=100"), get("/api/admin/mechanics?status=active&limit=100")]);
+  const known = new Set(free.map(({ mechanicId }) => mechanicId));
+  const away = all.filter(({ mechanicId, sessionId: busy }) => !known.has(mechanicId) && !busy);
+  const choice = (each) => el("option", { value: each.mechanicId }, each.workshopName ? `${each.name} (${each.workshopName})` : each.name);
+  const group = (label, found) => found.length > 0 && el("optgroup", { label }, found.map(choice));
+  if (!free.length && !away.length) return announce("Every mechanic has a session or is suspended.", "error");
+  const whom = field("mechanicId", "Mechanic", { tag: "select" }, ...[group("Available now", free), group("Away: call them first", away)].filter(Boolean));
+  const detail = "They are asked as if the customer had named them, and nobody else sees the request until they answer or the time for that is over.";
+  if (!(await confirmed("Offer it to whom?", "Offer it", { detail, also: whom, no: "Leave it in the queue" }))) return;
+  await post(`/api/admin/sessions/${sessionId}/offer`, { mechanicId: whom.querySelector("select").value });
+  announce("Offered.");
+  await refresh();
+}
+
+/** Writes into the session's room. */
+async function message({ sessionId }, refresh) {
+  const words = field("text", "Message", { tag: "textarea", maxlength: 1000, required: true, hint: "Whoever is in the session reads it at once, as from your team. Who may be away is better called." });
+  if (!(await confirmed("Write to them", "Send", { also: words, no: "Not now" }))) return;
+  await post(`/api/admin/sessions/${sessionId}/message`, { text: words.querySelector("textarea").value.trim() });
+  announce("Sent.");
+  await refresh();
 }
 
 async function end({ sessionId }, refresh) {

@@ -110,7 +110,7 @@ function suspended() {
     { role: "alert" },
     el("h1", {}, "Your account is suspended"),
     why,
-    el("p", {}, "You get no requests at the moment. A session that you are in can still be finished, and what you have earned is still paid."),
+    el("p", {}, "You get no requests at the moment. A session that you are in can still be finished. What you have earned stays yours, and is sent when the suspension ends."),
     el("p", {}, "Write to us if you do not know why, or think that it is a mistake."),
     el("p.row", {}, el("a.button", { href: "#messages" }, "Your messages"), el("a.button", { href: "#sessions" }, "Your sessions"), el("a.button", { href: "#earnings" }, "Your earnings")),
   );

@@ -57,7 +57,7 @@ function first({ now }) {
       "div.card.row",
       { id: "oldest" },
       oldest
-        ? [el("p", {}, "Longest waiting: ", el("strong", {}, oldest.customerName), `, ${duration(oldest.seconds)}`, oldest.urgent && [" ", el("span.pill.bad", {}, "Urgent")]), el("a.button.primary", { href: `#session?id=${oldest.sessionId}` }, "Open the session")]
+        ? [el("p", {}, "Longest waiting: ", el("strong", {}, oldest.customerName), `, ${duration(oldest.seconds)}`, oldest.urgent && [" ", el("span.pill.bad", {}, "Urgent")]), el("a.button.primary", { href: `#session?id=${oldest.sessionId}` }, "Help them")]
         : el("p.good", {}, "Nobody is waiting."),
     ),
     el(

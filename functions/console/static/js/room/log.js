@@ -155,7 +155,7 @@ export class Log {
     const at = new Date(message.at);
     const day = (!before || new Date(before.at).toDateString() !== at.toDateString()) && el("p.day", {}, dayOf(at));
     const { mine, nameOf, file } = this.#words;
-    if (message.role === "system") return el("li.system", { "data-seq": seq }, day, el("p", {}, message.text, " ", stamp(at)));
+    if (message.role === "system") return el("li.system", { "data-seq": seq }, day, el("p", {}, message.note === "operator" && el("strong", {}, "Our team: "), message.text || "(erased)", " ", stamp(at)));
     const headed = day || before.role !== message.role || at - new Date(before.at) > TOGETHER_MS;
     const name = message.role === mine ? "You" : nameOf(message.role);
     return el(

@@ -168,6 +168,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /api/admin/sessions/{sessionId}/contact": Operation(
         "seeContact", "See how to reach a customer", "Administration", "That it was shown is recorded."
     ),
+    "POST /api/admin/sessions/{sessionId}/message": Operation(
+        "writeAsOperator",
+        "Write into a session's room",
+        "Administration",
+        "Both parties read it as from the operator. It is recorded that you wrote, not what.",
+    ),
+    "POST /api/admin/sessions/{sessionId}/offer": Operation(
+        "offerToMechanic",
+        "Offer a waiting request to a mechanic",
+        "Administration",
+        "As if the customer had asked for them: it is theirs to accept or decline for a while, also where they are "
+        "away, then it goes back to the queue. Recorded.",
+    ),
     "GET /api/admin/analytics": Operation(
         "getAnalytics",
         "See statistics of sessions over time",

@@ -8,7 +8,7 @@ import pytest
 from autodoctor.db import Database
 from autodoctor.disputes.discretion import discreet
 from autodoctor.ids import new_id
-from autodoctor.operations.privacy import erase_customer
+from autodoctor.operations.privacy import erase_customer, export_customer
 from autodoctor.payments.stripe.lease import BACK_OFF, Sent, unsent
 from support.money.disputed import at_stripe, evidence, held, settings, sweep
 from support.money.purchases import buy, complete
@@ -136,6 +136,8 @@ def test_an_erasure_takes_it_back_and_says_so(refund_env: RefundEnv) -> None:
     refund_env.dispute(session_id)
     sweep(refund_env)
     owner = Database(lambda: world.urls.owner_url)
+    (exported,) = export_customer(owner, refund_env.customer(session_id))["disputes"]
+    assert (exported["texts"]["customer_name"], exported["documents"][-1]) == ("Cora Castillo", "receipt")
     erase_customer(owner, refund_env.customer(session_id), "ada")
     owner.close()
     assert evidence(refund_env)["texts"] == {}

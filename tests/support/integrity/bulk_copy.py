@@ -13,7 +13,7 @@ from support.database.tables import tables
 
 # Ids of ours by their version and sixteen of their random bits, Stripe's by their end.
 _OURS: Final = "([0-9a-f]{8}-[0-9a-f]{4}-)7([0-9a-f]{3}-[0-9a-f]{4}-)[0-9a-f]{4}([0-9a-f]{8})"
-_STRIPES: Final = r"\m((?:re|dp|du|pi|tr|trr|cs|ch|py|evt|acct|txn|po|cus)_\w+)"
+_STRIPES: Final = r"\m((?:re|dp|du|pi|tr|trr|cs|ch|py|evt|acct|txn|po|cus|file)_\w+)"
 _COPY: Final = """
 INSERT INTO {table} ({columns})
 SELECT {fields}

@@ -130,6 +130,13 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
             ),
         ),
     ],
+    "evidence_not_staged": [
+        (f"UPDATE stripe_disputes SET created_at = {_A_DAY_AGO}", "DELETE FROM dispute_evidence"),
+        (f"UPDATE stripe_disputes SET created_at = {_A_DAY_AGO}", "UPDATE dispute_evidence SET state = 'failed'"),
+    ],
+    "evidence_not_sent": [("UPDATE dispute_evidence SET due_by = clock_timestamp()",)],
+    "evidence_sent_twice": [("UPDATE dispute_evidence SET submission_count = 2",)],
+    "evidence_keeps_erased": [("UPDATE customers SET erased_at = clock_timestamp()",)],
     "disputed_remains": [
         (
             f"UPDATE stripe_disputes SET updated_at = {_A_DAY_AGO}",

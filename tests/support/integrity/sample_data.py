@@ -25,6 +25,7 @@ from autodoctor.sessions.expiry import sweep
 from autodoctor.sessions.presence import join, leave, release
 from support.attachment_rows import attachment
 from support.concurrency.queue_machine import attempt
+from support.money.disputed import sweep as stage
 from support.money.purchases import buy, complete, give
 from support.money.refund_env import RefundEnv
 from support.world import Mechanic, World
@@ -198,6 +199,7 @@ class SampleData:
         self.refund_env.refund(self.sessions["refunded by hand"], 300)
         self.sessions["disputed"] = self.refund_env.earned()
         self.refund_env.dispute(self.sessions["disputed"])
+        stage(self.refund_env)
 
     def _escalated(self) -> None:
         workshop = self.world.workshop()

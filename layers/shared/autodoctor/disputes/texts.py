@@ -17,7 +17,7 @@ MOST_CHARACTERS: Final = 20_000
 
 GAPS: Final[Mapping[str, str]] = {
     "erased": "The customer's personal data was erased on their request: name, words and signature are gone.",
-    "no_session": "The payment never became a session.",
+    "no_session": "There is no session of this payment.",
     "not_provided": "The record does not show that what was paid for was given.",
     "no_signature": "There is no signature: credits are bought without a waiver, or it was not signed.",
     "no_transcript": "Nothing was written in the session's room.",
@@ -152,9 +152,9 @@ def _rest(record: PaymentRecord) -> str:
     if record["kind"] == "pack":
         spent = sum(int(line.what.removeprefix("spent:")) for line in record.log if line.role == "completed")
         said.append(f"Since then the customer has had consultations for {counted(spent, 'credit')}.")
-    elif record.session_id is None:
-        said.append("The payment could not be fulfilled and is refunded.")
-    elif record["session_status"] != "completed":
+    elif record["status"] == "unfulfillable":
+        said.append("The payment could not be fulfilled, and goes back.")
+    elif record["session_status"] not in (None, "completed"):
         said.append(f"The consultation did not take place ({record['end_reason'] or record['session_status']}).")
     said += [
         f"On {day(each.issued_at)} {money(each.cents)} went back (credit note {each.number})." for each in record.back

@@ -22,7 +22,19 @@ from psycopg.rows import tuple_row
 
 from autodoctor.deadline import SecondsLeft
 from autodoctor.ids import FIRST, LAST
-from autodoctor.integrity.checks import evidence, files, ledger, metadata, money, origin, receipts, rooms, times, trail
+from autodoctor.integrity.checks import (
+    disputes,
+    evidence,
+    files,
+    ledger,
+    metadata,
+    money,
+    origin,
+    receipts,
+    rooms,
+    times,
+    trail,
+)
 from autodoctor.integrity.checks import now as checks_now
 from autodoctor.integrity.checks import outcome as checks_outcome
 from autodoctor.integrity.checks import schema as checks_schema
@@ -44,6 +56,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *metadata.CHECKS,
     *rooms.CHECKS,
     *files.CHECKS,
+    *disputes.CHECKS,
     *checks_now.CHECKS,
 )
 WINDOW: Final = 1000
@@ -192,6 +205,8 @@ def verify(
             outcome.accepted, outcome.recent = _accepted(connection), _recent(connection)
             outcome.add(checks_now.check(connection))
             outcome.made(checks_now.CHECKS)
+            outcome.add(checks_now.findings_of(connection, disputes.QUERIES))
+            outcome.made(disputes.CHECKS)
             outcome.add(files.check_now(connection))
             outcome.made(files.NOW)
             total = _estimate(connection)

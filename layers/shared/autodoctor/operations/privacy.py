@@ -59,6 +59,11 @@ SELECT jsonb_build_object(
   'mails', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', d.kind, 'state', d.state, 'at', d.claimed_at)
                                       ORDER BY d.claimed_at), '[]')
               FROM mail_deliveries d WHERE d.user_id = c.user_id),
+  'disputes', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+                 'disputeId', e.dispute_id, 'since', e.created_at, 'state', e.state, 'sentAt', e.sent_at,
+                 'texts', e.texts, 'documents', (SELECT jsonb_agg(p.field ORDER BY p.field) FROM dispute_documents p
+                                WHERE p.evidence_id = e.id)) ORDER BY e.id), '[]')
+                 FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id WHERE k.user_id = c.user_id),
   'quotes', (SELECT coalesce(jsonb_agg(to_jsonb(q) - '{actor,actor_id}'::text[] ORDER BY q.id), '[]')
                FROM quotes q JOIN intakes i ON i.id = q.session_id WHERE i.customer_id = c.id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')

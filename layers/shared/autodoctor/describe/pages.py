@@ -1,4 +1,6 @@
-"""The pages for people, drawn from the two documents: one response each, without scripts, nothing else to load.
+"""The pages for people, drawn from the two documents: one response each, nothing else to load.
+
+Only the page of all operations has a script, named by its hash: it searches, and makes calls with the reader's token.
 
 The documents are made before a deployment (`autodoctor openapi --write`) and lie beside the handler: making them
 loads every function, which takes a second; a page needs none of them.
@@ -7,6 +9,7 @@ loads every function, which takes a second; a page needs none of them.
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,6 +21,7 @@ from autodoctor.describe.reading import problems as problem_pages
 from autodoctor.web.http import Content
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
+_POLICY: Final = "Content-Security-Policy"
 _HTML: Final = "text/html; charset=utf-8"
 
 type DocumentName = Literal["openapi", "asyncapi"]
@@ -36,6 +40,7 @@ class Description:
             "asyncapi": (folder / "asyncapi.json").read_text(encoding="utf-8"),
         }
         self._style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+        self._script = (_TEMPLATES / "docs.js").read_text(encoding="utf-8")
 
     def document(self, name: DocumentName) -> Content:
         """One of the documents, as it was written."""
@@ -43,7 +48,10 @@ class Description:
 
     def docs(self) -> Content:
         """The page of both documents."""
-        return self._page("docs.html", chapters=self._chapters, openapi=self._openapi, asyncapi=self._asyncapi)
+        facts = {"chapters": self._chapters, "openapi": self._openapi, "asyncapi": self._asyncapi}
+        page = self._page("docs.html", script=self._script, **facts)
+        calls = f"script-src {_hash(self._script)}; connect-src 'self'; require-trusted-types-for 'script'"
+        return replace(page, headers={**self._headers, _POLICY: f"{self._headers[_POLICY]}; {calls}"})
 
     def problems(self) -> Content:
         """The page of every type of problem, with its meaning."""
@@ -89,10 +97,9 @@ class Description:
     @cached_property
     def _headers(self) -> dict[str, str]:
         """Headers that allow a page its own stylesheet, and nothing else."""
-        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
-        policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        policy = f"default-src 'none'; style-src {_hash(self._style)}; base-uri 'none'; form-action 'none'"
         return {
-            "Content-Security-Policy": f"{policy}; frame-ancestors 'none'",
+            _POLICY: f"{policy}; frame-ancestors 'none'",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
@@ -100,6 +107,10 @@ class Description:
     def _page(self, template: str, status: int | None = None, **facts: object) -> Content:
         page = self._templates.get_template(template).render(style=self._style, **facts)
         return Content(page, _HTML, status, self._headers)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _indented(value: object) -> str:

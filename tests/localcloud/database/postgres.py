@@ -166,11 +166,16 @@ class PostgresServer:
         """Create a database that the owner role owns, as a copy of `template`."""
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                    sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE)
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY {}").format(
+                    sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER_ROLE), self._strategy
                 )
             )
         return self.database(name)
+
+    @property
+    def _strategy(self) -> sql.SQL:
+        """How a template is copied: files cost half of what blocks do, but for the disk that a checkpoint waits for."""
+        return sql.SQL("WAL_LOG" if self._settings.durable else "FILE_COPY")
 
     def drop_database(self, name: str) -> None:
         """Drop a database and end all connections to it."""

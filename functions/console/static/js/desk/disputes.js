@@ -81,7 +81,10 @@ function papers({ evidenceId, documents }) {
 
 function answer(found, refresh) {
   const isOpen = ["staged", "failed"].includes(found.state) && found.version > 0;
-  const areas = TEXTS.map(([name, label, rows]) => field(name, label, { tag: "textarea", rows, maxlength: 20000, readonly: !isOpen }, found.texts[name]));
+  const areas = TEXTS.map(([name, label, rows]) => {
+    const limits = { maxlength: 20000, readonly: !isOpen };
+    return rows === 1 ? field(name, label, { ...limits, value: found.texts[name] }) : field(name, label, { ...limits, tag: "textarea", rows }, found.texts[name]);
+  });
   const save = el("button", { type: "button" }, "Save");
   const send = el("button.primary", { type: "submit" }, "Send to the bank");
   const form = el("form.card", { novalidate: true, "aria-label": "Answer" }, el("h2", {}, "The answer"), areas, isOpen && el("p.row", {}, save, send));

@@ -114,6 +114,9 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON on stdout when ready, the rest on stderr.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="On a terminal, every hop of a call in place of one line for it.")
+    ] = False,
 ) -> None:
     """Run the whole system here: PostgreSQL, gateway, functions, schedules. Ctrl-C stops it."""
     context.obj = data_dir
@@ -125,9 +128,9 @@ def dev(  # noqa: PLR0913 - each is an option of the command
     options = Options(port, data_dir, ephemeral, database_url, app_database_url, listen)
     with _failures_explained(DEFAULT if ephemeral else data_dir):
         if as_json:
-            code = serve(options, Console(sys.stderr), ready=Console(sys.stdout))
+            code = serve(options, Console(sys.stderr), ready=Console(sys.stdout), verbose=verbose)
         else:
-            code = serve(options, Console(sys.stdout))
+            code = serve(options, Console(sys.stdout), verbose=verbose)
     raise typer.Exit(code)
 
 

@@ -11,6 +11,7 @@ from localcloud.commands.system import Options, System, prepared
 from localcloud.database.postgres import PostgresFailed
 from localcloud.host.datadir import RunningServer, option
 from localcloud.host.ports import LOOPBACK
+from localcloud.host.screen import log_of
 from localcloud.host.supervise import Launcher, ToldToStop, signals_raise, wait_until_over
 from localcloud.identity import roster
 from localcloud.services.cloud import CloudSettings, RunningCloud, running_cloud
@@ -21,15 +22,17 @@ ANY_PORT_HERE = "http://localhost:*,http://127.0.0.1:*"
 """Whatever site somebody builds on this machine may call the API from a browser."""
 
 
-def serve(options: Options, console: Console, ready: Console | None = None) -> int:
+def serve(options: Options, console: Console, ready: Console | None = None, *, verbose: bool = False) -> int:
     """Run until a signal arrives, and return the exit code. `ready` gets the line of `--json` in place of the banner.
+
+    With `verbose` a terminal shows every hop of a call, not one line for it.
 
     Raises the errors of `system.prepared`.
     """
     launcher = Launcher()
     with signals_raise():
         try:
-            with prepared(options, console) as system, cloud(system, console) as running:
+            with prepared(options, console) as system, cloud(system, console, verbose=verbose) as running:
                 server = announced(system, running)
                 if ready:
                     ready.line(ready_line(server))
@@ -59,7 +62,9 @@ def _require_database(system: System) -> None:
 
 
 @contextlib.contextmanager
-def cloud(system: System, console: Console, *, port: int | None = None) -> Iterator[RunningCloud]:
+def cloud(
+    system: System, console: Console, *, port: int | None = None, verbose: bool = False
+) -> Iterator[RunningCloud]:
     """Start the functions, gateway and schedules of template.yaml on a prepared system. Raises StepFailed."""
     port = system.port if port is None else port
     here = {"AllowedOrigins": ANY_PORT_HERE}
@@ -71,7 +76,7 @@ def cloud(system: System, console: Console, *, port: int | None = None) -> Itera
         app_database_url=system.app_url,
         owner_database_url=system.owner_url,
         port=port,
-        log=console.line,
+        log=log_of(console.line, lambda: console.columns, verbose=verbose),
         overrides=here,
     )
     with contextlib.ExitStack() as stack:

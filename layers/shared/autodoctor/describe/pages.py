@@ -48,8 +48,13 @@ class Description:
 
     def docs(self) -> Content:
         """The page of both documents."""
-        facts = {"chapters": self._chapters, "openapi": self._openapi, "asyncapi": self._asyncapi}
-        page = self._page("docs.html", script=self._script, **facts)
+        page = self._page(
+            "docs.html",
+            script=self._script,
+            chapters=self._chapters,
+            openapi=self._openapi,
+            asyncapi=self._asyncapi,
+        )
         calls = f"script-src {_hash(self._script)}; connect-src 'self'; require-trusted-types-for 'script'"
         return replace(page, headers={**self._headers, _POLICY: f"{self._headers[_POLICY]}; {calls}"})
 

@@ -5,6 +5,7 @@ The output of the operators' commands and of `autodoctor dev`.
 
 import contextlib
 import os
+import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -41,6 +42,11 @@ class Console:
         """Write to `stream`; with None only keep the last lines, for the report of a failure."""
         self._stream = stream
         self._recent: deque[str] = deque(maxlen=_LAST_LINES)
+
+    @property
+    def columns(self) -> int | None:
+        """How wide the terminal is; None where the lines go into a file or a pipe."""
+        return shutil.get_terminal_size().columns if self._stream is not None and self._stream.isatty() else None
 
     def line(self, text: object) -> None:
         """Write one line. A closed terminal or pipe is not an error: the server runs on without a reader."""

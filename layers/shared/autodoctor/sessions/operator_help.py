@@ -1,5 +1,6 @@
 """POST /api/admin/sessions/{sessionId}/message and /offer: what an operator does for somebody who waits."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
@@ -110,7 +111,7 @@ def offer(database: Database, admin_id: UUID, session_id: UUID, request: OfferRe
     return OperatorOffer(session_id=session_id, mechanic_id=mechanic_id)
 
 
-def _outcome(database: Database, statement: LiteralString, values: dict[str, object]) -> str:
+def _outcome(database: Database, statement: LiteralString, values: Mapping[str, object]) -> str:
     row = database.one(statement, values)
     if row is None:
         raise RuntimeError("the statement returned nothing")

@@ -1,4 +1,4 @@
-"""GET /api/intakes/{intakeId}, POST /api/customer/credits/checkout; EventBridge schedule: unfinished checkouts"""
+"""GET /api/intakes/{intakeId}, POST /api/customer/credits/checkout, extensions; EventBridge schedule: checkouts"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,24 @@ from autodoctor.errors import (
     PaymentProcessing,
     PaymentsUnavailable,
     SessionBusy,
+    SessionEnded,
+    SessionNotFound,
     TooManyRequests,
 )
 from autodoctor.events.publish import Publisher
+from autodoctor.extensions.errors import (
+    ExtensionAnswered,
+    ExtensionNotFound,
+    ExtensionNotPaid,
+    ExtensionNotPossible,
+)
+from autodoctor.extensions.extend import (
+    ExtendRequest,
+    ExtensionAnswer,
+    ExtensionState,
+    answer_extension,
+    extend,
+)
 from autodoctor.intake.card import IntakeStatus, intake_status
 from autodoctor.monitoring.scheduled import scheduled
 from autodoctor.observability import MetricUnit, metrics
@@ -44,6 +59,47 @@ def status(request: Request) -> IntakeStatus:
 )
 def buy(request: Request) -> PackCheckout:
     return buy_pack(db, request.caller.user_id, request.json(PackRequest))
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/extend",
+    groups=["customers"],
+    body=ExtendRequest,
+    raises=[
+        ExtensionNotPaid,
+        ExtensionNotPossible,
+        PaymentProcessing,
+        PaymentsUnavailable,
+        SessionBusy,
+        SessionEnded,
+        SessionNotFound,
+        TooManyRequests,
+    ],
+    after=publish,
+)
+def ask(request: Request) -> ExtensionState:
+    wanted = request.json(ExtendRequest)
+    return extend(db, request.caller.user_id, request.id("sessionId", SessionNotFound), wanted)
+
+
+@router.route(
+    "POST /api/sessions/{sessionId}/extend/{extensionId}/answer",
+    groups=["mechanics"],
+    body=ExtensionAnswer,
+    raises=[
+        ExtensionAnswered,
+        ExtensionNotFound,
+        ExtensionNotPaid,
+        ExtensionNotPossible,
+        SessionEnded,
+        SessionNotFound,
+    ],
+    after=publish,
+)
+def answer(request: Request) -> ExtensionState:
+    session_id = request.id("sessionId", SessionNotFound)
+    extension_id = request.id("extensionId", ExtensionNotFound)
+    return answer_extension(db, request.caller.user_id, session_id, extension_id, request.json(ExtensionAnswer))
 
 
 serve = router.handler()

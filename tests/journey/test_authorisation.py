@@ -342,6 +342,20 @@ ROUTES = {
         dict.fromkeys(ANY_MECHANIC, 404),
         lambda _session: {"text": "It does not."},
     ),
+    "extend a session": Route(
+        "POST",
+        "/api/sessions/{session}/extend",
+        live,
+        {"customer": 422, "other customer": 404},
+        lambda _session: {"pack": "m15", "payWith": "credit"},
+    ),
+    "answer an extension": Route(
+        "POST",
+        "/api/sessions/{session}/extend/{session}/answer",
+        live,
+        dict.fromkeys(ANY_MECHANIC, 404),
+        lambda _session: {"agrees": True},
+    ),
     "hold a payout": Route(
         "POST", "/api/admin/payouts/{session}/hold", live, {"admin": 404}, lambda _session: {"reason": "Who is this?"}
     ),

@@ -39,6 +39,7 @@ ARROWS: Final[Mapping[str, str]] = {
     "notifications": "db errors events ids observability printable sessions settings web",
     "push": "aws db errors events ids notifications observability sessions settings web",
     "payments.checkout": "db deadline errors ids observability payments.ledger payments.stripe sessions settings web",
+    "extensions": "db domain errors ids payments.checkout prefetched web",
     "payments.losses": "db deadline domain ids payments.ledger payments.stripe web",
     "quotes": "db errors ids payments.ledger sessions web",
     "disputes": "admin db deadline documents errors notifications payments.losses payments.stripe plural web",

@@ -30,7 +30,7 @@ INDEX = "SELECT pg_get_indexdef(%s::regclass)"
 
 CHANGE = ("change_id", "changed_by")
 TERMS = {
-    *("name", "price_cents", "credits", "included_minutes", "max_minutes", "mechanic_share_bp"),
+    *("name", "price_cents", "credits", "included_minutes", "max_minutes", "mechanic_share_bp", "minute_packs"),
     *("mechanic_fixed_pay_cents", "uses_per_customer", *CHANGE),
 }
 PACK = {"name", "credits", "price_cents", "active", *CHANGE}
@@ -72,8 +72,9 @@ MAY_INSERT = {
         *("key", "debit_account", "credit_account", "amount", "currency", "kind", "intake_id", "actor_id", "reason"),
     },
     "settlements": {"session_id", "outcome", "facts"},
+    "extension_settlements": {"extension_id", "outcome", "facts"},
     "contests": {"session_id", "reason", "words"},
-    "payouts": {"session_id", "mechanic_id", "kind", "amount_cents", "currency"},
+    "payouts": {"session_id", "extension_id", "mechanic_id", "kind", "amount_cents", "currency"},
     "payout_holds": {"payout_id", "reason", "note", "held_by"},
     "mechanic_accounts": {"mechanic_id", "idempotency_key"},
     "refunds": {"intake_id", "kind", "amount_cents", "currency"},

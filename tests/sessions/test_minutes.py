@@ -27,6 +27,10 @@ def mechanic(world: World) -> Mechanic:
     return world.mechanic()
 
 
+def nothing(included: int | None = None) -> SessionMinutes:
+    return SessionMinutes(included=included, extended=0, ends_at=None, grace_ends_at=None, packs=[], extensions=[])
+
+
 def minutes(world: World, user: UUID, session_id: UUID) -> SessionMinutes:
     return session_detail(world.app, user, session_id).minutes
 
@@ -47,14 +51,14 @@ def swept(world: World) -> tuple[int, int]:
 
 def test_the_minutes_count_from_when_both_were_there(world: World, mechanic: Mechanic, customer: UUID) -> None:
     session_id = world.waiting(mechanic, customer).session_id
-    assert minutes(world, customer, session_id) == SessionMinutes(included=5, ends_at=None, grace_ends_at=None)
+    assert minutes(world, customer, session_id) == nothing(5)
     world.come(customer, session_id)
     world.let_time_pass(120)
     world.come(mechanic.user_id, session_id)
     started = session_detail(world.app, customer, session_id).started_at
     assert started is not None
     ends = started + timedelta(minutes=5)
-    expected = SessionMinutes(included=5, ends_at=ends, grace_ends_at=ends + timedelta(seconds=60))
+    expected = nothing(5).model_copy(update={"ends_at": ends, "grace_ends_at": ends + timedelta(seconds=60)})
     assert minutes(world, customer, session_id) == minutes(world, mechanic.user_id, session_id) == expected
 
 
@@ -112,7 +116,7 @@ def test_a_session_from_before_is_ended_at_its_maximum_only(world: World, mechan
     world.owner.execute("UPDATE intakes SET included_minutes = NULL")
     world.let_time_pass(60 * 60)
     assert swept(world) == (0, 0)
-    assert minutes(world, customer, session_id) == SessionMinutes(included=None, ends_at=None, grace_ends_at=None)
+    assert minutes(world, customer, session_id) == nothing()
 
 
 def test_the_grace_never_goes_past_the_longest_duration(world: World, mechanic: Mechanic, customer: UUID) -> None:

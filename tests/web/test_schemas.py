@@ -54,7 +54,7 @@ CONTRACT = {
     SessionSummary: "sessionId status sessionType plan createdAt startedAt scheduledFor counterpartName sessionUrl",
     History: "sessions nextCursor",
     Plans: "plans creditPacks",
-    Plan: "code name sessionTypes priceCents currency credits includedMinutes maxMinutes usesPerCustomer",
+    Plan: "code name sessionTypes priceCents currency credits includedMinutes maxMinutes usesPerCustomer minutePacks",
     CreditPack: "code name credits priceCents currency",
     Credits: "balance frozen history nextCursor",
     CreditMovement: "movement credits sessionId createdAt",

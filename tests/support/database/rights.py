@@ -106,6 +106,7 @@ TABLES: Final = {
     "INSERT sessions": "a new session; the guard lets it begin only pending or scheduled",
     "UPDATE sessions": "its moves; start, threshold and evidence are not the role's to write",
     "UPDATE settlement_holds": "an admin decides about late evidence; audited by trigger",
+    "INSERT extension_settlements": "decides once about minutes that were added to a session that is over",
     "INSERT settlements": "decides once about an ended session",
     "UPDATE settlements_due": "tries one again later",
     "DELETE settlements_due": "it is settled",
@@ -126,6 +127,8 @@ TABLES: Final = {
 }
 
 FUNCTIONS: Final = {
+    "answer_extension": "a mechanic agrees to more minutes; takes only credits that the customer has",
+    "ask_extension": "a customer asks for more minutes; moves nothing",
     "accept_assignment": _MOVE,
     "bind_room": "binds a live connection of a party to its room",
     "bring_due_sessions": _SWEEP,
@@ -148,6 +151,8 @@ FUNCTIONS: Final = {
     "enter_room": "presence by a live connection of the party's own",
     "expire_lapsed_offers": _SWEEP,
     "expire_orphaned_sessions": _SWEEP,
+    "extension_checkout": "a payment page for minutes to which the mechanic agreed",
+    "extension_paid": "adds minutes whose checkout is paid, while their talk is live",
     "finish_session": _MOVE,
     "follow_end": _CHECK,
     "follow_move": _CHECK,
@@ -200,6 +205,7 @@ FUNCTIONS: Final = {
     "room_connections": _CHECK,
     "save_notes": "a mechanic's notes on their session",
     "set_event_aside": "moves an event that the bus refuses to outbox_poison, where verify finds it",
+    "session_minutes": _CHECK,
     "set_presence": _BY_TRIGGER,
     "settlement_gate": _CHECK,
     "sweep_each": _SWEEP,

@@ -28,6 +28,39 @@ RECEIPTS: Final[dict[str, list[tuple[str, ...]]]] = {
 
 MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
     **RECEIPTS,
+    "extension_minutes": [
+        ("UPDATE session_extensions SET starts_after = 31 WHERE session_id = '{extended}'",),
+        (
+            (
+                "DELETE FROM ledger_transfer"
+                " WHERE key IN (SELECT 'session:' || id || ':credit_hold' FROM session_extensions)"
+            ),
+        ),
+        ("UPDATE session_extensions SET price_cents = 1 WHERE session_id = '{extended}'",),
+        (
+            (
+                "UPDATE session_extensions SET status = 'agreed', began_at = NULL, starts_after = NULL"
+                " WHERE session_id = '{extended}'"
+            ),
+        ),
+    ],
+    "extension_settled": [
+        ("DELETE FROM extension_settlements WHERE outcome = 'pay'",),
+        ("UPDATE extension_settlements SET outcome = 'return'",),
+        ("UPDATE payouts SET amount_cents = amount_cents + 1 WHERE kind = 'extension'",),
+        (
+            (
+                "INSERT INTO refunds (intake_id, kind, amount_cents)"
+                " SELECT id, 'extension', price_cents FROM session_extensions WHERE session_id = '{extended}'"
+            ),
+        ),
+        (
+            (
+                "DELETE FROM ledger_transfer WHERE kind = 'credit_return'"
+                " AND intake_id IN (SELECT id FROM session_extensions)"
+            ),
+        ),
+    ],
     "settlement_missing": [("DELETE FROM settlements_due WHERE session_id = '{just ended}'",)],
     "settlement_late": [(f"UPDATE settlements_due SET ended_at = {_A_DAY_AGO}",)],
     "due_wrongly": [

@@ -26,6 +26,7 @@ from autodoctor.sessions.presence import join, leave, release
 from support.attachment_rows import attachment
 from support.concurrency.queue_machine import attempt
 from support.money.disputed import sweep as stage
+from support.money.extensions import extended
 from support.money.purchases import buy, complete, give
 from support.money.refund_env import RefundEnv
 from support.world import Mechanic, World
@@ -177,6 +178,7 @@ class SampleData:
         created = buy(self.world, customer, "quick")
         self.world.end(customer, created.session_id)
         self.sessions["cancelled by credits"] = created.session_id
+        self._extended()
         self.refund_env.onboard()
         self.sessions["completed by card"] = self.refund_env.earned()
         self.sessions["cancelled by card"] = self.refund_env.cancelled()
@@ -185,6 +187,20 @@ class SampleData:
         self.refund_env.refunds()
         self.refund_env.tell()
         self.sessions["completed by card, not sent"] = self.refund_env.earned()
+
+    def _extended(self) -> None:
+        """By credits, twice: one that is used, and one that goes back."""
+        mechanic, customer = self.world.mechanic(), new_id()
+        give(self.world, customer, 4)
+        created = buy(self.world, customer, "quick")
+        self.world.accept(mechanic, created)
+        self.world.meet(created.session_id, customer, mechanic)
+        for _ in range(2):
+            extended(self.world, customer, mechanic, created.session_id)
+        self.world.let_time_pass(32 * 60)
+        self.world.end(customer, created.session_id)
+        settle(self.world.app, created.session_id)
+        self.sessions["extended"] = created.session_id
 
     def _disputed(self) -> None:
         for name, won in (("dispute won", True), ("dispute lost", False)):

@@ -80,10 +80,12 @@ UNION ALL
 SELECT format('%%s holds %%s %%s', account, amount, currency)
   FROM balance WHERE account LIKE 'session:%%' AND amount < 0
 UNION ALL
-SELECT format('%%s holds %%s credits, its session is %%s', b.account, b.amount, coalesce(st.outcome, 'not settled'))
+SELECT format('%%s holds %%s credits, its session is %%s', b.account, b.amount,
+              coalesce(st.outcome, e.outcome, 'not settled'))
   FROM balance b
   LEFT JOIN settlements st ON st.session_id = split_part(b.account, ':', 2)::uuid
- WHERE b.account LIKE 'session:%%:credits' AND (b.amount > 0) <> (st.outcome IS NULL)
+  LEFT JOIN extension_settlements e ON e.extension_id = split_part(b.account, ':', 2)::uuid
+ WHERE b.account LIKE 'session:%%:credits' AND (b.amount > 0) <> (coalesce(st.outcome, e.outcome) IS NULL)
 UNION ALL
 SELECT format('%%s is %%s, what of its payouts is still here is %%s', account.name, coalesce(b.amount, 0), account.owed)
   FROM (SELECT 'mechanic:' || m.id || ':payable' AS name,

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, LiteralString
 from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Jsonb
 from pydantic import Field, StringConstraints
 
 from autodoctor.admin.changes import ABSENT, CODE, LEAST_CENTS, MOST_CENTS, OWN, audited, columns
@@ -26,7 +27,7 @@ type SessionType = Literal["chat", "video", "diagnostic"]
 
 _SHOWN: Final[LiteralString] = """
        p.code, p.name, p.session_types, p.price_cents, p.currency, p.credits, p.included_minutes, p.max_minutes,
-       p.mechanic_share_bp, p.mechanic_fixed_pay_cents, p.uses_per_customer
+       p.mechanic_share_bp, p.mechanic_fixed_pay_cents, p.uses_per_customer, p.minute_packs
 """
 
 _ALL: Final[LiteralString] = "SELECT " + _SHOWN + " FROM plans p ORDER BY p.price_cents, p.code"
@@ -35,10 +36,11 @@ _ADD: Final[LiteralString] = (
     """
 INSERT INTO plans AS p
   (code, name, session_types, price_cents, credits, included_minutes, max_minutes,
-   mechanic_share_bp, mechanic_fixed_pay_cents, uses_per_customer, change_id, changed_by)
+   mechanic_share_bp, mechanic_fixed_pay_cents, uses_per_customer, minute_packs, change_id, changed_by)
 VALUES
   (%(code)s, %(name)s, %(session_types)s, %(price_cents)s, %(credits)s, %(included_minutes)s, %(max_minutes)s,
-   %(mechanic_share_bp)s, %(mechanic_fixed_pay_cents)s, %(uses_per_customer)s, %(change_id)s, %(actor_id)s)
+   %(mechanic_share_bp)s, %(mechanic_fixed_pay_cents)s, %(uses_per_customer)s, %(minute_packs)s,
+   %(change_id)s, %(actor_id)s)
 ON CONFLICT (code) DO NOTHING
 RETURNING """
     + _SHOWN
@@ -52,14 +54,26 @@ _CHANGE: Final[LiteralString] = (
     """
 UPDATE plans p
    SET (name, price_cents, credits, included_minutes, max_minutes, mechanic_share_bp, mechanic_fixed_pay_cents,
-        uses_per_customer, change_id, changed_by) = (
+        uses_per_customer, minute_packs, change_id, changed_by) = (
          SELECT n.name, n.price_cents, n.credits, n.included_minutes, n.max_minutes, n.mechanic_share_bp,
-                n.mechanic_fixed_pay_cents, n.uses_per_customer, %(change_id)s, %(actor_id)s::uuid
+                n.mechanic_fixed_pay_cents, n.uses_per_customer, n.minute_packs, %(change_id)s, %(actor_id)s::uuid
            FROM jsonb_populate_record(p, %(columns)s) AS n)
  WHERE p.code = %(code)s AND p IS DISTINCT FROM jsonb_populate_record(p, %(columns)s)
 RETURNING """
     + _SHOWN
 )
+
+
+class MinutePackTerms(RequestBody):
+    """Minutes by which a talk can be extended, and what they cost: by card, and in credits where that is above 0."""
+
+    code: Annotated[str, StringConstraints(pattern=CODE)]
+    minutes: Minutes
+    price_cents: Annotated[int, Field(ge=LEAST_CENTS, le=MOST_CENTS)]
+    credits: Credits
+
+
+type MinutePacks = Annotated[list[MinutePackTerms], Field(max_length=10)]
 
 
 class NewPlan(RequestBody):
@@ -75,6 +89,7 @@ class NewPlan(RequestBody):
     mechanic_share_bp: BasisPoints
     mechanic_fixed_pay_cents: Cents = 0
     uses_per_customer: Uses | None = None
+    minute_packs: MinutePacks = Field(default_factory=list)
 
 
 class PlanPatch(RequestBody):
@@ -88,6 +103,16 @@ class PlanPatch(RequestBody):
     mechanic_share_bp: BasisPoints = ABSENT
     mechanic_fixed_pay_cents: Cents = ABSENT
     uses_per_customer: Uses | None = None
+    minute_packs: MinutePacks = ABSENT
+
+
+class AdminMinutePack(ResponseModel):
+    """Minutes by which a talk of a plan can be extended; `credits` of 0: by card only."""
+
+    code: str
+    minutes: int
+    price_cents: int
+    credits: int
 
 
 class AdminPlan(ResponseModel):
@@ -104,6 +129,7 @@ class AdminPlan(ResponseModel):
     mechanic_share_bp: int
     mechanic_fixed_pay_cents: int
     uses_per_customer: int | None
+    minute_packs: list[AdminMinutePack]
 
 
 class AdminPlans(ResponseModel):
@@ -148,7 +174,7 @@ def add_plan(database: Database, actor_id: UUID, new: NewPlan) -> AdminPlan:
     terms = new.model_dump()
     terms["session_types"] = sorted(set(new.session_types))
     _refuse_what_does_not_fit(terms)
-    parameters = {**terms, **audited(actor_id)}
+    parameters = {**terms, "minute_packs": Jsonb(terms["minute_packs"]), **audited(actor_id)}
     row = database.one(_ADD, parameters)
     if row is None:
         row = database.one(_THERE, parameters)
@@ -205,5 +231,8 @@ def _refuse_what_does_not_fit(terms: Row) -> None:
         wrong.append(("/credits", "must be 0 for a free plan"))
     if terms["max_minutes"] < terms["included_minutes"]:
         wrong.append(("/maxMinutes", "must not be less than includedMinutes"))
+    codes = [pack["code"] for pack in terms["minute_packs"]]
+    if len(set(codes)) < len(codes):
+        wrong.append(("/minutePacks", "must have a code of its own for each pack"))
     if wrong:
         raise Unprocessable(*wrong)

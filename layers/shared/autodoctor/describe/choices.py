@@ -21,6 +21,8 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "QuoteDecided.quoteStatus": ("approved", "declined", "superseded"),
     "contestState": ("not_settled", "nothing_paid", "given_back", "over"),
     "NotOffered.reason": ("not_queued", "suspended", "other_workshop", "declined", "own_session", "busy"),
+    "extensionRefusal": ("not_live", "no_minutes", "too_long"),
+    "extensionStatus": ("asked", "agreed", "declined", "lapsed", "running"),
     "contestOutcome": ("keep", "part", "all"),
     "assignmentStatus": AssignmentStatus,
     **dict.fromkeys(("SessionSummary.status", "PastSession.status", "SessionDetail.status"), SessionStatus),

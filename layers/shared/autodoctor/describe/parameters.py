@@ -21,6 +21,7 @@ PATH: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
     "quoteId": ("From the answer to an escalation, or a list of quotes.", _UUID),
     "mechanicId": ("The mechanic's own id, which is not the `sub` of their token.", _UUID),
     "workshopId": ("The workshop.", _UUID),
+    "extensionId": ("From the session (`minutes.extensions`), or from asking for it.", _UUID),
     "payoutId": ("From the list of payouts.", _UUID),
     "evidenceId": ("From the list of cases.", _UUID),
     "notificationId": ("From the list of notifications.", _UUID),

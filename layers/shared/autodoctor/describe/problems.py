@@ -53,6 +53,21 @@ GUIDES: Final[Mapping[str, Guide]] = {
         "Buy a pack of credits (POST /api/customer/credits/checkout), or pay by card.",
         {"balance": "Credits the customer has.", "price": "Credits the plan costs."},
     ),
+    "extension-not-paid": Guide(
+        "The customer has fewer credits than these minutes cost. No minutes were added and nothing was taken.",
+        "Ask for them by card (`payWith: card`), or buy a pack of credits (POST /api/customer/credits/checkout).",
+    ),
+    "extension-not-possible": Guide(
+        "The talk cannot be extended: it is not going on, has no minutes that could run out, or would be longer than a "
+        "talk of its plan may be.",
+        "What `extensionRefusal` says; for too_long, a smaller pack (GET /api/sessions/{sessionId}).",
+        {"extensionRefusal": "Why not: not_live, no_minutes or too_long."},
+    ),
+    "extension-answered": Guide(
+        "The mechanic has answered otherwise, the customer has asked for other minutes since, or the talk is over.",
+        "See how far it is (GET /api/sessions/{sessionId}).",
+        {"extensionStatus": "The status of the extension."},
+    ),
     "forbidden": Guide(
         "The token's groups are not among those this route is for.",
         "Use an account of the right group. A user who was just put into a group needs a new token.",

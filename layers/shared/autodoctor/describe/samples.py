@@ -109,6 +109,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "WithdrawnTooOften.withdrawn": 3,
     "SettlementNotHeld.outcome": "refund",
     "ContestNotOpen.why": "not_settled",
+    "ExtensionNotPossible.why": "too_long",
     "ContestDecided.outcome": "part",
     "Ended.status": "completed",
     "Ended.alreadyEnded": False,

@@ -131,7 +131,8 @@ class PaymentEvent(_Event):
         intake_id: the intake that it was for; null where it was for credits.
         customer_id: row of `customers`; null where it was for credits.
         amount_cents: the amount paid or to be paid, in cents of the currency.
-        reason: active_session: they have another session by now; mismatch: the amount paid does not match the price;
+        reason: active_session: they have another session by now; session_over: the talk that
+            should be extended was over; mismatch: the amount paid does not match the price;
             refused: by the bank; bank_refused: the refund; given_up: no attempt at the refund succeeded.
     """
 
@@ -141,7 +142,7 @@ class PaymentEvent(_Event):
     customer_id: UUID | None
     amount_cents: int
     currency: str
-    reason: Literal["active_session", "mismatch", "refused", "bank_refused", "given_up"]
+    reason: Literal["active_session", "session_over", "mismatch", "refused", "bank_refused", "given_up"]
 
 
 class ReceiptEvent(_Event):

@@ -25,6 +25,7 @@ from autodoctor.ids import FIRST, LAST
 from autodoctor.integrity.checks import (
     disputes,
     evidence,
+    extensions,
     files,
     ledger,
     metadata,
@@ -50,6 +51,7 @@ ALL_CHECKS: Final[tuple[Check, ...]] = (
     *evidence.CHECKS,
     *times.CHECKS,
     *money.CHECKS,
+    *extensions.CHECKS,
     *ledger.CHECKS,
     *origin.CHECKS,
     *receipts.CHECKS,
@@ -260,6 +262,7 @@ def _sessions(connection: psycopg.Connection[Any], after: UUID, size: int, now: 
     found = records(connection, after, upto)
     findings = [finding for record in found.values() for finding in check_record(record, now)]
     findings += money.check(connection, after, upto)
+    findings += extensions.check(connection, after, upto)
     findings += rooms.check(connection, after, upto)
     findings += files.check(connection, after, upto)
     # an intake that became no session is looked at, and counts with its checkout
@@ -287,6 +290,7 @@ MADE_BY: Final[dict[str, tuple[Check, ...]]] = {
         *evidence.CHECKS,
         *times.CHECKS,
         *money.CHECKS,
+        *extensions.CHECKS,
         *metadata.CHECKS,
         *rooms.CHECKS,
         *files.OF_SESSIONS,

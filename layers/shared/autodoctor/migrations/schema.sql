@@ -76,6 +76,132 @@ $$;
 
 COMMENT ON FUNCTION public.address_hash(address text) IS 'SHA-256 of the address in lower case, the key of the suppression list.';
 
+CREATE FUNCTION public.answer_extension(of_session uuid, of_extension uuid, by_user uuid, agrees boolean) RETURNS TABLE(outcome text, session_status text, unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  asked session_extensions;
+  refused text;
+BEGIN
+  SELECT s.* INTO session FROM sessions s JOIN mechanics m ON m.id = s.mechanic_id
+   WHERE s.id = of_session AND m.user_id = by_user FOR NO KEY UPDATE OF s;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  SELECT * INTO asked FROM session_extensions x WHERE x.id = of_extension AND x.session_id = of_session FOR NO KEY UPDATE;
+  session_status := session.status;
+  outcome := CASE
+    WHEN asked.id IS NULL THEN 'unknown'
+    WHEN asked.status = 'asked' AND session.status = 'live' THEN 'answered'
+    WHEN asked.status = CASE WHEN agrees THEN 'agreed' ELSE 'declined' END OR agrees AND asked.status = 'running' THEN 'repeated'
+    WHEN session.status <> 'live' THEN 'not_live'
+    ELSE 'otherwise' END;
+  IF outcome = 'answered' AND NOT agrees THEN
+    UPDATE session_extensions SET status = 'declined', answered_at = clock_timestamp() WHERE id = of_extension;
+    PERFORM room_note(of_session, 'extension_declined');
+  ELSIF outcome = 'answered' AND asked.pay_with = 'card' THEN
+    UPDATE session_extensions SET status = 'agreed', answered_at = clock_timestamp() WHERE id = of_extension;
+    PERFORM room_note(of_session, 'extension_agreed');
+  ELSIF outcome = 'answered' THEN
+    BEGIN
+      PERFORM extension_intake(of_extension);
+      INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind, intake_id)
+      SELECT 'session:' || x.id || ':credit_hold', 'customer:' || c.user_id || ':credits', 'session:' || x.id || ':credits',
+             x.credits, 'credit', 'credit_hold', x.id
+        FROM session_extensions x JOIN customers c ON c.id = session.customer_id WHERE x.id = of_extension;
+      PERFORM begin_extension(of_extension, session);
+    EXCEPTION WHEN check_violation THEN
+      GET STACKED DIAGNOSTICS refused = CONSTRAINT_NAME;
+      IF refused <> 'credit_balances_not_negative' THEN
+        RAISE;
+      END IF;
+      outcome := 'too_few_credits'; -- they were spent since the customer asked
+      UPDATE session_extensions SET status = 'lapsed' WHERE id = of_extension;
+      PERFORM room_note(of_session, 'extension_lapsed');
+    END;
+  END IF;
+  unpublished := unpublished_events(of_session);
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.answer_extension(of_session uuid, of_extension uuid, by_user uuid, agrees boolean) IS 'The mechanic agrees to an extension, or declines it: one by credits begins at once, one by card waits for its payment. Returns answered, repeated (the same again), or why not; no row if the session is not this mechanic''s.';
+
+CREATE FUNCTION public.are_minute_packs(packs jsonb) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  SELECT CASE jsonb_typeof(packs) WHEN 'array' THEN coalesce((
+           SELECT bool_and(coalesce((p ->> 'code') ~ '^[a-z][a-z0-9_-]{0,39}$'
+                                    AND (p ->> 'minutes')::integer BETWEEN 1 AND 1440
+                                    AND (p ->> 'price_cents')::integer BETWEEN 50 AND 99999999
+                                    AND (p ->> 'credits')::integer BETWEEN 0 AND 10000, false))
+                  AND count(*) = count(DISTINCT p ->> 'code')
+             FROM jsonb_array_elements(packs) AS p), true) ELSE false END
+$_$;
+
+COMMENT ON FUNCTION public.are_minute_packs(packs jsonb) IS 'Whether this is what plans.minute_packs may hold: a list of packs, each with a code of its own.';
+
+CREATE FUNCTION public.ask_extension(of_session uuid, by_user uuid, wanted_pack text, paid_with text) RETURNS TABLE(outcome text, extension_id uuid, session_status text, unpublished json)
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+DECLARE
+  session sessions;
+  open_one session_extensions;
+  offered record;
+  clock record;
+  agreed intakes;
+BEGIN
+  SELECT s.* INTO session FROM sessions s JOIN customers c ON c.id = s.customer_id
+   WHERE s.id = of_session AND c.user_id = by_user FOR NO KEY UPDATE OF s;
+  IF NOT FOUND THEN
+    RETURN;
+  END IF;
+  session_status := session.status;
+  SELECT * INTO open_one FROM session_extensions x
+   WHERE x.session_id = of_session AND x.status IN ('asked', 'agreed') FOR NO KEY UPDATE;
+  IF session.status = 'live' AND open_one.pack = wanted_pack AND open_one.pay_with = paid_with
+     AND NOT EXISTS (SELECT FROM checkouts c WHERE c.intake_id = open_one.id AND c.status IN ('failed', 'expired', 'unfulfillable')) THEN
+    outcome := 'asked';
+    extension_id := open_one.id;
+    unpublished := '[]';
+    RETURN NEXT;
+    RETURN;
+  END IF;
+  SELECT * INTO STRICT agreed FROM intakes i WHERE i.id = of_session;
+  SELECT (p ->> 'minutes')::integer AS minutes, (p ->> 'price_cents')::integer AS price_cents, (p ->> 'credits')::integer AS credits
+    INTO offered FROM plans l, jsonb_array_elements(l.minute_packs) AS p
+   WHERE l.code = agreed.plan_code AND p ->> 'code' = wanted_pack;
+  clock := session_minutes(session);
+  outcome := CASE
+    WHEN session.status <> 'live' THEN 'not_live'
+    WHEN offered.minutes IS NULL THEN 'unknown_pack'
+    WHEN paid_with = 'credit' AND offered.credits = 0 THEN 'by_card_only'
+    WHEN clock.included IS NULL THEN 'no_minutes'
+    WHEN clock.included + clock.extended + offered.minutes > agreed.max_minutes THEN 'too_long'
+    WHEN EXISTS (SELECT FROM checkouts c WHERE c.intake_id = open_one.id AND c.status = 'processing') THEN 'processing'
+    WHEN paid_with = 'credit' AND offered.credits > coalesce((
+           SELECT b.balance - frozen_credits(b.user_id) FROM credit_balances b WHERE b.user_id = by_user), 0) THEN 'too_few_credits'
+    ELSE 'asked' END;
+  IF outcome = 'asked' THEN
+    PERFORM count_against('extensions', by_user);
+    UPDATE session_extensions SET status = 'lapsed' WHERE id = open_one.id;
+    INSERT INTO session_extensions AS x (session_id, pack, minutes, price_cents, credits, pay_with)
+    VALUES (of_session, wanted_pack, offered.minutes, offered.price_cents, offered.credits, paid_with)
+    RETURNING x.id INTO extension_id;
+    PERFORM room_note(of_session, 'extension_asked');
+    unpublished := unpublished_events(of_session);
+  END IF;
+  RETURN NEXT;
+END
+$$;
+
+COMMENT ON FUNCTION public.ask_extension(of_session uuid, by_user uuid, wanted_pack text, paid_with text) IS 'A customer asks for a pack of minutes, in place of what they asked for before; asked: it stands, also if it did before. Otherwise why not; no row if the session is not this customer''s.';
+
 CREATE FUNCTION public.assignment_may_move(source text, target text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -347,6 +473,145 @@ END
 $$;
 
 COMMENT ON FUNCTION public.availability_changed() IS 'Emits an event when a mechanic or an operator turns availability on or off. A longer lease emits none, nor does a lease that lapses by itself.';
+
+CREATE TABLE public.sessions (
+    id uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    current_assignment_id uuid NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    scheduled_for timestamp with time zone,
+    released_at timestamp with time zone,
+    customer_present boolean DEFAULT false NOT NULL,
+    mechanic_present boolean DEFAULT false NOT NULL,
+    customer_claims boolean DEFAULT false NOT NULL,
+    mechanic_claims boolean DEFAULT false NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    mechanic_id uuid,
+    accepted_at timestamp with time zone,
+    customer_joined_at timestamp with time zone,
+    mechanic_joined_at timestamp with time zone,
+    started_at timestamp with time zone,
+    parted_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    end_reason text,
+    absent text,
+    ended_by text,
+    together_seconds numeric(12,6),
+    min_billable_seconds integer,
+    min_messages_each integer,
+    late_minutes integer,
+    actor text,
+    actor_id uuid,
+    change_data jsonb,
+    CONSTRAINT sessions_absent_known CHECK ((absent = ANY (ARRAY['customer'::text, 'mechanic'::text, 'both'::text]))),
+    CONSTRAINT sessions_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
+    CONSTRAINT sessions_completed_iff_long_enough CHECK (((status <> ALL (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) OR ((status = 'completed'::text) = ((started_at IS NOT NULL) AND (together_seconds >= (min_billable_seconds)::numeric))))),
+    CONSTRAINT sessions_end_is_complete CHECK (((status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) = ((ended_at IS NOT NULL) AND (end_reason IS NOT NULL) AND (ended_by IS NOT NULL) AND (min_billable_seconds IS NOT NULL) AND (min_messages_each IS NOT NULL) AND (late_minutes IS NOT NULL)))),
+    CONSTRAINT sessions_ended_by_known CHECK ((ended_by = ANY (ARRAY['customer'::text, 'mechanic'::text, 'admin'::text, 'system'::text]))),
+    CONSTRAINT sessions_mechanic_fits_status CHECK (
+CASE status
+    WHEN 'scheduled'::text THEN (mechanic_id IS NULL)
+    WHEN 'pending'::text THEN (mechanic_id IS NULL)
+    WHEN 'waiting'::text THEN (mechanic_id IS NOT NULL)
+    WHEN 'live'::text THEN (mechanic_id IS NOT NULL)
+    WHEN 'completed'::text THEN (mechanic_id IS NOT NULL)
+    ELSE true
+END),
+    CONSTRAINT sessions_reason_fits_history CHECK (
+CASE end_reason
+    WHEN 'too_short'::text THEN (started_at IS NOT NULL)
+    WHEN 'no_talk'::text THEN (started_at IS NOT NULL)
+    WHEN 'no_show'::text THEN ((started_at IS NULL) AND (mechanic_id IS NOT NULL) AND (absent IS NOT NULL))
+    WHEN 'withdrawn'::text THEN (started_at IS NULL)
+    WHEN 'expired'::text THEN (started_at IS NULL)
+    ELSE true
+END),
+    CONSTRAINT sessions_reason_fits_status CHECK (
+CASE status
+    WHEN 'completed'::text THEN (end_reason = 'billable'::text)
+    WHEN 'cancelled'::text THEN (end_reason = ANY (ARRAY['too_short'::text, 'no_talk'::text, 'no_show'::text, 'withdrawn'::text]))
+    WHEN 'expired'::text THEN (end_reason = 'expired'::text)
+    ELSE (end_reason IS NULL)
+END),
+    CONSTRAINT sessions_scheduled_has_a_time CHECK (((status <> 'scheduled'::text) OR (scheduled_for IS NOT NULL))),
+    CONSTRAINT sessions_start_is_proven CHECK ((((status <> 'live'::text) OR (started_at IS NOT NULL)) AND ((started_at IS NULL) OR ((customer_joined_at IS NOT NULL) AND (mechanic_joined_at IS NOT NULL))) AND ((started_at IS NULL) OR (status = ANY (ARRAY['live'::text, 'completed'::text, 'cancelled'::text]))))),
+    CONSTRAINT sessions_status_known CHECK ((status = ANY (ARRAY['scheduled'::text, 'pending'::text, 'waiting'::text, 'live'::text, 'completed'::text, 'cancelled'::text, 'expired'::text]))),
+    CONSTRAINT sessions_times_in_order CHECK ((ended_at >= started_at)),
+    CONSTRAINT sessions_together_once_over CHECK ((((together_seconds IS NOT NULL) = ((started_at IS NOT NULL) AND (ended_at IS NOT NULL))) AND ((together_seconds >= (0)::numeric) AND (together_seconds <= EXTRACT(epoch FROM (ended_at - started_at))))))
+);
+
+COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock. Triggers keep the assignment, the participants and the audit trail in step.';
+
+COMMENT ON COLUMN public.sessions.id IS 'The same as the id of its intake.';
+
+COMMENT ON COLUMN public.sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
+
+COMMENT ON COLUMN public.sessions.created_at IS 'When the intake committed.';
+
+COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
+
+COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
+
+COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer is there: by a claim, a live socket in the room, or the medium.';
+
+COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic is there, likewise.';
+
+COMMENT ON COLUMN public.sessions.customer_claims IS 'Whether the customer is there by a join that names no connection, and has not left since.';
+
+COMMENT ON COLUMN public.sessions.mechanic_claims IS 'The same of the mechanic.';
+
+COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
+
+COMMENT ON COLUMN public.sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
+
+COMMENT ON COLUMN public.sessions.accepted_at IS 'When the present mechanic accepted.';
+
+COMMENT ON COLUMN public.sessions.customer_joined_at IS 'First join of the customer.';
+
+COMMENT ON COLUMN public.sessions.mechanic_joined_at IS 'First join of the present mechanic.';
+
+COMMENT ON COLUMN public.sessions.started_at IS 'First instant at which both were present.';
+
+COMMENT ON COLUMN public.sessions.parted_at IS 'Last instant at which both were present; null while both are.';
+
+COMMENT ON COLUMN public.sessions.ended_at IS 'The end: the last instant both were present, or the plan''s maximum; the instant of the request if it never started.';
+
+COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_talk, no_show, withdrawn or expired.';
+
+COMMENT ON COLUMN public.sessions.absent IS 'The party that was not there while the other waited, if the reason is no_show: customer, mechanic or both.';
+
+COMMENT ON COLUMN public.sessions.ended_by IS 'customer, mechanic, admin (an operator too) or system.';
+
+COMMENT ON COLUMN public.sessions.together_seconds IS 'How long they were together, as far as the evidence counts: the sum of its stretches; null if it never started.';
+
+COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
+
+COMMENT ON COLUMN public.sessions.min_messages_each IS 'The setting that was in force when the session ended.';
+
+COMMENT ON COLUMN public.sessions.late_minutes IS 'The same.';
+
+COMMENT ON COLUMN public.sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
+
+COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
+
+COMMENT ON COLUMN public.sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
+
+CREATE FUNCTION public.begin_extension(of_extension uuid, session public.sessions) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  clock record := session_minutes(session);
+BEGIN
+  UPDATE session_extensions
+     SET status = 'running', answered_at = coalesce(answered_at, clock_timestamp()), began_at = clock_timestamp(),
+         starts_after = clock.included + clock.extended
+   WHERE id = of_extension;
+  PERFORM room_note(session.id, 'extension_began');
+END
+$$;
+
+COMMENT ON FUNCTION public.begin_extension(of_extension uuid, session public.sessions) IS 'Adds the minutes of an extension that is paid for to its talk. The caller has locked the session.';
 
 CREATE FUNCTION public.bind_room(by_connection text, of_session uuid, after integer, most integer) RETURNS TABLE(messages jsonb, customer_read integer, mechanic_read integer, latest integer, customer_present boolean, mechanic_present boolean, came boolean)
     LANGUAGE plpgsql SECURITY DEFINER ROWS 1
@@ -750,128 +1015,6 @@ END
 $$;
 
 COMMENT ON FUNCTION public.checkouts_know_the_address() IS 'Notes the address for Stripe, which writes to it: only one that is shown to be the customer''s. Fixed here, as Stripe refuses a key that comes with another request.';
-
-CREATE TABLE public.sessions (
-    id uuid NOT NULL,
-    customer_id uuid NOT NULL,
-    current_assignment_id uuid NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    scheduled_for timestamp with time zone,
-    released_at timestamp with time zone,
-    customer_present boolean DEFAULT false NOT NULL,
-    mechanic_present boolean DEFAULT false NOT NULL,
-    customer_claims boolean DEFAULT false NOT NULL,
-    mechanic_claims boolean DEFAULT false NOT NULL,
-    status text DEFAULT 'pending'::text NOT NULL,
-    mechanic_id uuid,
-    accepted_at timestamp with time zone,
-    customer_joined_at timestamp with time zone,
-    mechanic_joined_at timestamp with time zone,
-    started_at timestamp with time zone,
-    parted_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    end_reason text,
-    absent text,
-    ended_by text,
-    together_seconds numeric(12,6),
-    min_billable_seconds integer,
-    min_messages_each integer,
-    late_minutes integer,
-    actor text,
-    actor_id uuid,
-    change_data jsonb,
-    CONSTRAINT sessions_absent_known CHECK ((absent = ANY (ARRAY['customer'::text, 'mechanic'::text, 'both'::text]))),
-    CONSTRAINT sessions_actor_is_consumed CHECK ((num_nonnulls(actor, actor_id, change_data) = 0)),
-    CONSTRAINT sessions_completed_iff_long_enough CHECK (((status <> ALL (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) OR ((status = 'completed'::text) = ((started_at IS NOT NULL) AND (together_seconds >= (min_billable_seconds)::numeric))))),
-    CONSTRAINT sessions_end_is_complete CHECK (((status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) = ((ended_at IS NOT NULL) AND (end_reason IS NOT NULL) AND (ended_by IS NOT NULL) AND (min_billable_seconds IS NOT NULL) AND (min_messages_each IS NOT NULL) AND (late_minutes IS NOT NULL)))),
-    CONSTRAINT sessions_ended_by_known CHECK ((ended_by = ANY (ARRAY['customer'::text, 'mechanic'::text, 'admin'::text, 'system'::text]))),
-    CONSTRAINT sessions_mechanic_fits_status CHECK (
-CASE status
-    WHEN 'scheduled'::text THEN (mechanic_id IS NULL)
-    WHEN 'pending'::text THEN (mechanic_id IS NULL)
-    WHEN 'waiting'::text THEN (mechanic_id IS NOT NULL)
-    WHEN 'live'::text THEN (mechanic_id IS NOT NULL)
-    WHEN 'completed'::text THEN (mechanic_id IS NOT NULL)
-    ELSE true
-END),
-    CONSTRAINT sessions_reason_fits_history CHECK (
-CASE end_reason
-    WHEN 'too_short'::text THEN (started_at IS NOT NULL)
-    WHEN 'no_talk'::text THEN (started_at IS NOT NULL)
-    WHEN 'no_show'::text THEN ((started_at IS NULL) AND (mechanic_id IS NOT NULL) AND (absent IS NOT NULL))
-    WHEN 'withdrawn'::text THEN (started_at IS NULL)
-    WHEN 'expired'::text THEN (started_at IS NULL)
-    ELSE true
-END),
-    CONSTRAINT sessions_reason_fits_status CHECK (
-CASE status
-    WHEN 'completed'::text THEN (end_reason = 'billable'::text)
-    WHEN 'cancelled'::text THEN (end_reason = ANY (ARRAY['too_short'::text, 'no_talk'::text, 'no_show'::text, 'withdrawn'::text]))
-    WHEN 'expired'::text THEN (end_reason = 'expired'::text)
-    ELSE (end_reason IS NULL)
-END),
-    CONSTRAINT sessions_scheduled_has_a_time CHECK (((status <> 'scheduled'::text) OR (scheduled_for IS NOT NULL))),
-    CONSTRAINT sessions_start_is_proven CHECK ((((status <> 'live'::text) OR (started_at IS NOT NULL)) AND ((started_at IS NULL) OR ((customer_joined_at IS NOT NULL) AND (mechanic_joined_at IS NOT NULL))) AND ((started_at IS NULL) OR (status = ANY (ARRAY['live'::text, 'completed'::text, 'cancelled'::text]))))),
-    CONSTRAINT sessions_status_known CHECK ((status = ANY (ARRAY['scheduled'::text, 'pending'::text, 'waiting'::text, 'live'::text, 'completed'::text, 'cancelled'::text, 'expired'::text]))),
-    CONSTRAINT sessions_times_in_order CHECK ((ended_at >= started_at)),
-    CONSTRAINT sessions_together_once_over CHECK ((((together_seconds IS NOT NULL) = ((started_at IS NOT NULL) AND (ended_at IS NOT NULL))) AND ((together_seconds >= (0)::numeric) AND (together_seconds <= EXTRACT(epoch FROM (ended_at - started_at))))))
-);
-
-COMMENT ON TABLE public.sessions IS 'One consultation of a customer with a mechanic. Every change of state is an UPDATE of this row, which is therefore the lock. Triggers keep the assignment, the participants and the audit trail in step.';
-
-COMMENT ON COLUMN public.sessions.id IS 'The same as the id of its intake.';
-
-COMMENT ON COLUMN public.sessions.current_assignment_id IS 'The one current assignment, or the last one of an ended session.';
-
-COMMENT ON COLUMN public.sessions.created_at IS 'When the intake committed.';
-
-COMMENT ON COLUMN public.sessions.scheduled_for IS 'When the consultation is wanted; null for now.';
-
-COMMENT ON COLUMN public.sessions.released_at IS 'When a scheduled session came due; its age counts from here.';
-
-COMMENT ON COLUMN public.sessions.customer_present IS 'Whether the customer is there: by a claim, a live socket in the room, or the medium.';
-
-COMMENT ON COLUMN public.sessions.mechanic_present IS 'Whether the mechanic is there, likewise.';
-
-COMMENT ON COLUMN public.sessions.customer_claims IS 'Whether the customer is there by a join that names no connection, and has not left since.';
-
-COMMENT ON COLUMN public.sessions.mechanic_claims IS 'The same of the mechanic.';
-
-COMMENT ON COLUMN public.sessions.status IS 'scheduled, pending, waiting, live, completed, cancelled or expired; moves only as session_may_move() says.';
-
-COMMENT ON COLUMN public.sessions.mechanic_id IS 'The mechanic who accepted; null before, and again after a release.';
-
-COMMENT ON COLUMN public.sessions.accepted_at IS 'When the present mechanic accepted.';
-
-COMMENT ON COLUMN public.sessions.customer_joined_at IS 'First join of the customer.';
-
-COMMENT ON COLUMN public.sessions.mechanic_joined_at IS 'First join of the present mechanic.';
-
-COMMENT ON COLUMN public.sessions.started_at IS 'First instant at which both were present.';
-
-COMMENT ON COLUMN public.sessions.parted_at IS 'Last instant at which both were present; null while both are.';
-
-COMMENT ON COLUMN public.sessions.ended_at IS 'The end: the last instant both were present, or the plan''s maximum; the instant of the request if it never started.';
-
-COMMENT ON COLUMN public.sessions.end_reason IS 'billable, too_short, no_talk, no_show, withdrawn or expired.';
-
-COMMENT ON COLUMN public.sessions.absent IS 'The party that was not there while the other waited, if the reason is no_show: customer, mechanic or both.';
-
-COMMENT ON COLUMN public.sessions.ended_by IS 'customer, mechanic, admin (an operator too) or system.';
-
-COMMENT ON COLUMN public.sessions.together_seconds IS 'How long they were together, as far as the evidence counts: the sum of its stretches; null if it never started.';
-
-COMMENT ON COLUMN public.sessions.min_billable_seconds IS 'The threshold that was in force when the session ended.';
-
-COMMENT ON COLUMN public.sessions.min_messages_each IS 'The setting that was in force when the session ended.';
-
-COMMENT ON COLUMN public.sessions.late_minutes IS 'The same.';
-
-COMMENT ON COLUMN public.sessions.actor IS 'Write-only. Who makes this change: customer, mechanic, admin, system:JOB or operator:NAME. The guard moves it to the audit row and leaves null; a statement that sets none is recorded as db:ROLE.';
-
-COMMENT ON COLUMN public.sessions.actor_id IS 'Write-only: the user''s id (sub), if a user acts.';
-
-COMMENT ON COLUMN public.sessions.change_data IS 'Write-only: facts of the change that belong in its audit row.';
 
 CREATE FUNCTION public.claim_by_hand(was public.sessions, INOUT row_now public.sessions, at timestamp with time zone) RETURNS public.sessions
     LANGUAGE plpgsql
@@ -1863,6 +2006,197 @@ $_$;
 
 COMMENT ON FUNCTION public.expire_orphaned_sessions(batch integer) IS 'Expires up to batch sessions that were pending or waiting for longer than orphan_age(); returns how many. Safe to call by hand and concurrently.';
 
+CREATE FUNCTION public.switch_setting(name text) RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
+$$;
+
+COMMENT ON FUNCTION public.switch_setting(name text) IS 'Whether something is switched on in the settings table; off without a row.';
+
+CREATE TABLE public.checkouts (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    user_id uuid NOT NULL,
+    intake_id uuid,
+    pack_code text,
+    credits integer,
+    title text NOT NULL,
+    amount_cents integer NOT NULL,
+    currency text NOT NULL,
+    request_hash bytea,
+    signed_name text,
+    waiver_version text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
+    idempotency_key text NOT NULL,
+    stripe_session_id text,
+    stripe_payment_intent_id text,
+    url text,
+    status text DEFAULT 'open'::text NOT NULL,
+    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fee_due_at timestamp with time zone,
+    fee_booked_at timestamp with time zone,
+    refunds_due_at timestamp with time zone,
+    email text,
+    reckons_tax boolean DEFAULT public.switch_setting('stripe_tax'::text) NOT NULL,
+    asks_tax_id boolean DEFAULT public.switch_setting('stripe_tax_ids'::text) NOT NULL,
+    makes_invoice boolean DEFAULT public.switch_setting('stripe_invoices'::text) NOT NULL,
+    tax_cents integer,
+    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
+    CONSTRAINT checkouts_buy_one_thing CHECK (
+CASE kind
+    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
+    WHEN 'extension'::text THEN ((intake_id IS NOT NULL) AND (num_nonnulls(request_hash, pack_code, credits, signed_name, waiver_version) = 0))
+    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
+    ELSE NULL::boolean
+END),
+    CONSTRAINT checkouts_check CHECK (((tax_cents >= 0) AND (tax_cents <= amount_cents))),
+    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
+    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text, 'extension'::text]))),
+    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
+    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
+    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
+    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
+);
+
+COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
+
+COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake, pack, or extension (minutes for a talk, whose intake is intake_id).';
+
+COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
+
+COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
+
+COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
+
+COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
+
+COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
+
+COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
+
+COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
+
+COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
+
+COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
+
+COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
+
+COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
+
+COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
+
+COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
+
+COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
+
+COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
+
+COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
+
+COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
+
+COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
+
+COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
+
+COMMENT ON COLUMN public.checkouts.email IS 'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
+
+COMMENT ON COLUMN public.checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
+
+COMMENT ON COLUMN public.checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
+
+COMMENT ON COLUMN public.checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
+
+COMMENT ON COLUMN public.checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
+
+CREATE FUNCTION public.extension_checkout(of_session uuid, of_extension uuid, by_user uuid, checkout uuid) RETURNS SETOF public.checkouts
+    LANGUAGE plpgsql SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  PERFORM FROM sessions s JOIN customers c ON c.id = s.customer_id
+    WHERE s.id = of_session AND c.user_id = by_user AND s.status = 'live' FOR NO KEY UPDATE OF s;
+  IF FOUND AND EXISTS (SELECT FROM session_extensions x
+                        WHERE x.id = of_extension AND x.session_id = of_session AND x.status = 'agreed') THEN
+    PERFORM extension_intake(of_extension);
+    INSERT INTO checkouts (id, kind, user_id, intake_id, title, amount_cents, currency, idempotency_key)
+    SELECT checkout, 'extension', by_user, x.id, p.name || ': ' || x.minutes || ' more minutes', x.price_cents, x.currency,
+           'checkout:' || checkout
+      FROM session_extensions x JOIN intakes i ON i.id = x.id JOIN plans p ON p.code = i.plan_code
+     WHERE x.id = of_extension
+    ON CONFLICT (intake_id) DO NOTHING;
+  END IF;
+  RETURN QUERY SELECT c.* FROM checkouts c WHERE c.intake_id = of_extension AND c.user_id = by_user;
+END
+$$;
+
+COMMENT ON FUNCTION public.extension_checkout(of_session uuid, of_extension uuid, by_user uuid, checkout uuid) IS 'The checkout of an extension that its mechanic agreed to, made with the given id if there is none; no row if it is not to be paid for.';
+
+CREATE FUNCTION public.extension_intake(of_extension uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  INSERT INTO intakes (id, customer_id, plan_code, funding, session_type, price_cents, currency, credits,
+                       mechanic_share_bp, max_minutes, customer_name, vehicle, concern, urgent, evidence)
+  SELECT x.id, i.customer_id, i.plan_code, x.pay_with, i.session_type, x.price_cents, x.currency, x.credits,
+         i.mechanic_share_bp, x.minutes, '', '{}', '', false, i.evidence
+    FROM session_extensions x JOIN intakes i ON i.id = x.session_id WHERE x.id = of_extension AND x.intake_id IS NULL;
+  UPDATE session_extensions SET intake_id = id WHERE id = of_extension AND intake_id IS NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.extension_intake(of_extension uuid) IS 'Makes the intake of an extension that is to be paid for, once.';
+
+CREATE FUNCTION public.extension_is_over() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  UPDATE session_extensions SET status = 'lapsed' WHERE session_id = NEW.id AND status IN ('asked', 'agreed');
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.extension_is_over() IS 'What was not paid for when the talk ended is not wanted any more.';
+
+CREATE FUNCTION public.extension_paid(of_extension uuid) RETURNS uuid
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  session sessions;
+BEGIN
+  SELECT s.* INTO session FROM sessions s JOIN session_extensions x ON x.session_id = s.id
+   WHERE x.id = of_extension FOR NO KEY UPDATE OF s;
+  IF session.status = 'live'
+     AND EXISTS (SELECT FROM session_extensions x WHERE x.id = of_extension AND x.status = 'agreed')
+     AND EXISTS (SELECT FROM checkouts c WHERE c.intake_id = of_extension AND c.status = 'paid') THEN
+    PERFORM begin_extension(of_extension, session);
+    RETURN session.id;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION public.extension_paid(of_extension uuid) IS 'Adds the minutes of an extension whose checkout is paid to its talk, and returns the session; null if the talk is over, or nobody wants them any more: then the payment goes back.';
+
+CREATE FUNCTION public.extension_was_used(of_extension uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT s.ended_at >= s.started_at + make_interval(mins => x.starts_after, secs => s.min_billable_seconds)
+    FROM session_extensions x JOIN sessions s ON s.id = x.session_id
+   WHERE x.id = of_extension AND x.status = 'running' AND s.ended_at IS NOT NULL
+$$;
+
+COMMENT ON FUNCTION public.extension_was_used(of_extension uuid) IS 'Whether the talk went on into the minutes of an extension, for at least as long as it takes to be billable. Null where the talk is not over, or the extension never ran.';
+
 CREATE FUNCTION public.feed_id() RETURNS uuid
     LANGUAGE sql STABLE
     AS $$
@@ -2465,16 +2799,20 @@ BEGIN
     -- the newest first; what has come back was not spent
     SELECT i.id, coalesce(sum(i.credits) OVER (ORDER BY i.id DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
                    < missing AS doubtful
-      FROM customers c JOIN intakes i ON i.customer_id = c.id JOIN sessions s ON s.id = i.id
+      FROM customers c JOIN intakes i ON i.customer_id = c.id
+      LEFT JOIN session_extensions x ON x.intake_id = i.id
+      LEFT JOIN extension_settlements e ON e.extension_id = x.id
+      JOIN sessions s ON s.id = coalesce(x.session_id, i.id)
      WHERE c.user_id = of_user AND i.funding = 'credit' AND (s.ended_at IS NULL OR s.status = 'completed')
+       AND e.outcome IS DISTINCT FROM 'return'
        AND NOT EXISTS (SELECT FROM contests k WHERE k.session_id = i.id AND k.outcome = 'all')
   ), released AS (
     UPDATE payout_holds h SET released_at = clock_timestamp()
-      FROM spent JOIN payouts p ON p.session_id = spent.id
+      FROM spent JOIN payouts p ON p.intake_id = spent.id
      WHERE NOT spent.doubtful AND h.payout_id = p.id AND h.reason = 'disputed_credits' AND h.released_at IS NULL
   )
   INSERT INTO payout_holds (payout_id, reason)
-  SELECT p.id, 'disputed_credits' FROM spent JOIN payouts p ON p.session_id = spent.id
+  SELECT p.id, 'disputed_credits' FROM spent JOIN payouts p ON p.intake_id = spent.id
    WHERE spent.doubtful AND p.state IN ('due', 'held', 'sending', 'failed')
   ON CONFLICT (payout_id, reason) DO NOTHING; -- an admin's release stands
 END
@@ -3202,6 +3540,11 @@ CREATE FUNCTION public.note_words(what text) RETURNS text
     WHEN 'call_ended'        THEN 'The call is over.'
     WHEN 'minutes_5'         THEN 'Less than five minutes are left.'
     WHEN 'minutes_1'         THEN 'Less than a minute is left. A minute after that the consultation ends by itself.'
+    WHEN 'extension_asked'    THEN 'The customer asks for more minutes. The mechanic may agree or decline.'
+    WHEN 'extension_agreed'   THEN 'The mechanic agrees to more minutes. They are added once they are paid for.'
+    WHEN 'extension_declined' THEN 'The mechanic has no more minutes to give.'
+    WHEN 'extension_lapsed'   THEN 'No minutes were added: they could not be paid for.'
+    WHEN 'extension_began'    THEN 'Minutes were added: the consultation goes on.'
     WHEN 'ended_by_customer' THEN 'The customer ended the consultation.'
     WHEN 'ended_by_mechanic' THEN 'The mechanic ended the consultation.'
     WHEN 'ended_by_admin'    THEN 'An operator ended the consultation.'
@@ -3542,6 +3885,14 @@ $$;
 
 COMMENT ON FUNCTION public.party_of(of_session uuid, by_user uuid) IS 'Which party of a session a user is now, with a snapshot of its own; null for everybody else, also for a mechanic who gave it back.';
 
+CREATE FUNCTION public.payment_grace() RETURNS interval
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  SELECT seconds_setting('payment_grace_seconds', 300)
+$$;
+
+COMMENT ON FUNCTION public.payment_grace() IS 'How long a talk goes on once its minutes are over while more are being paid for by card: the settings table (payment_grace_seconds), then 5 minutes.';
+
 CREATE FUNCTION public.payout_hold() RETURNS interval
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
@@ -3596,7 +3947,7 @@ BEGIN
     PERFORM hold_payout(NEW.id, 'contest');
   END IF;
   PERFORM hold_disputed_credits(c.user_id) FROM intakes i JOIN customers c ON c.id = i.customer_id
-    WHERE i.id = NEW.session_id AND i.funding = 'credit';
+    WHERE i.id = NEW.intake_id AND i.funding = 'credit';
   RETURN NULL;
 END
 $$;
@@ -4067,114 +4418,6 @@ $$;
 
 COMMENT ON FUNCTION public.read_room(of_session uuid, by_user uuid, any_session boolean, after integer, before integer, most integer) IS 'A part of a room, for its parties or for a user who may read any.';
 
-CREATE FUNCTION public.switch_setting(name text) RETURNS boolean
-    LANGUAGE sql STABLE PARALLEL SAFE
-    AS $$
-  SELECT coalesce((SELECT s.value = 'on' FROM settings s WHERE s.key = name), false)
-$$;
-
-COMMENT ON FUNCTION public.switch_setting(name text) IS 'Whether something is switched on in the settings table; off without a row.';
-
-CREATE TABLE public.checkouts (
-    id uuid NOT NULL,
-    kind text NOT NULL,
-    user_id uuid NOT NULL,
-    intake_id uuid,
-    pack_code text,
-    credits integer,
-    title text NOT NULL,
-    amount_cents integer NOT NULL,
-    currency text NOT NULL,
-    request_hash bytea,
-    signed_name text,
-    waiver_version text,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
-    idempotency_key text NOT NULL,
-    stripe_session_id text,
-    stripe_payment_intent_id text,
-    url text,
-    status text DEFAULT 'open'::text NOT NULL,
-    checked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    fee_due_at timestamp with time zone,
-    fee_booked_at timestamp with time zone,
-    refunds_due_at timestamp with time zone,
-    email text,
-    reckons_tax boolean DEFAULT public.switch_setting('stripe_tax'::text) NOT NULL,
-    asks_tax_id boolean DEFAULT public.switch_setting('stripe_tax_ids'::text) NOT NULL,
-    makes_invoice boolean DEFAULT public.switch_setting('stripe_invoices'::text) NOT NULL,
-    tax_cents integer,
-    CONSTRAINT checkouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT checkouts_buy_one_thing CHECK (
-CASE kind
-    WHEN 'intake'::text THEN ((num_nonnulls(intake_id, request_hash) = 2) AND (num_nonnulls(pack_code, credits) = 0))
-    WHEN 'pack'::text THEN ((num_nonnulls(pack_code, credits) = 2) AND (num_nonnulls(intake_id, request_hash, signed_name, waiver_version) = 0))
-    ELSE NULL::boolean
-END),
-    CONSTRAINT checkouts_check CHECK (((tax_cents >= 0) AND (tax_cents <= amount_cents))),
-    CONSTRAINT checkouts_credits_check CHECK ((credits > 0)),
-    CONSTRAINT checkouts_currency_check CHECK ((currency = 'usd'::text)),
-    CONSTRAINT checkouts_kind_check CHECK ((kind = ANY (ARRAY['intake'::text, 'pack'::text]))),
-    CONSTRAINT checkouts_paid_at_stripe CHECK (((status <> ALL (ARRAY['processing'::text, 'paid'::text, 'unfulfillable'::text])) OR (stripe_session_id IS NOT NULL))),
-    CONSTRAINT checkouts_signature_is_complete CHECK (((signed_name IS NULL) = (waiver_version IS NULL))),
-    CONSTRAINT checkouts_signed_name_check CHECK (((length(signed_name) >= 1) AND (length(signed_name) <= 200))),
-    CONSTRAINT checkouts_status_known CHECK ((status = ANY (ARRAY['open'::text, 'processing'::text, 'paid'::text, 'failed'::text, 'expired'::text, 'unfulfillable'::text])))
-);
-
-COMMENT ON TABLE public.checkouts IS 'One page at Stripe where an intake or a pack of credits is paid; stored before Stripe is asked to create it.';
-
-COMMENT ON COLUMN public.checkouts.kind IS 'The purchase: intake or pack.';
-
-COMMENT ON COLUMN public.checkouts.user_id IS 'The sub of the customer''s token.';
-
-COMMENT ON COLUMN public.checkouts.pack_code IS 'The pack, if the purchase is one.';
-
-COMMENT ON COLUMN public.checkouts.credits IS 'The credits of the pack when it was offered.';
-
-COMMENT ON COLUMN public.checkouts.title IS 'The name of the purchase on the page.';
-
-COMMENT ON COLUMN public.checkouts.amount_cents IS 'The price that Stripe charges, in cents of the currency.';
-
-COMMENT ON COLUMN public.checkouts.currency IS 'ISO 4217, lower case, as Stripe writes it.';
-
-COMMENT ON COLUMN public.checkouts.request_hash IS 'The hash of the intake''s request, by which a repetition is recognised.';
-
-COMMENT ON COLUMN public.checkouts.signed_name IS 'The signature of the waiver, if it was signed with the intake, at created_at; personal data.';
-
-COMMENT ON COLUMN public.checkouts.waiver_version IS 'The version of the signed text.';
-
-COMMENT ON COLUMN public.checkouts.created_at IS 'When it was stored.';
-
-COMMENT ON COLUMN public.checkouts.expires_at IS 'When the page can no longer be paid; part of the request to Stripe, so fixed here.';
-
-COMMENT ON COLUMN public.checkouts.idempotency_key IS 'The key of the call that creates the page; replaced only after Stripe answered with an error, which it would repeat for the same key.';
-
-COMMENT ON COLUMN public.checkouts.stripe_session_id IS 'Stripe''s id of the page; null: Stripe has not answered yet.';
-
-COMMENT ON COLUMN public.checkouts.stripe_payment_intent_id IS 'Stripe''s id of the payment; transfers draw on its charge.';
-
-COMMENT ON COLUMN public.checkouts.url IS 'The address of the page.';
-
-COMMENT ON COLUMN public.checkouts.status IS 'open: can be paid; processing: paid, but not yet confirmed by the bank; paid: paid and fulfilled; failed: the bank refused, or Stripe never created the page; expired; unfulfillable: paid, but cannot be fulfilled, see refunds.';
-
-COMMENT ON COLUMN public.checkouts.checked_at IS 'When it was created, or when the sweep last asked Stripe about it.';
-
-COMMENT ON COLUMN public.checkouts.fee_due_at IS 'When Stripe is next asked for its fee; null: as soon as it is paid.';
-
-COMMENT ON COLUMN public.checkouts.fee_booked_at IS 'When Stripe''s fee was booked.';
-
-COMMENT ON COLUMN public.checkouts.refunds_due_at IS 'When Stripe is next asked for the refunds of its payment; null: we know all that Stripe has reported.';
-
-COMMENT ON COLUMN public.checkouts.email IS 'The customer''s address, if it was confirmed when the row was made: Stripe fills it in, and sends its receipt there; personal data.';
-
-COMMENT ON COLUMN public.checkouts.reckons_tax IS 'Whether Stripe Tax reckons the tax within the price (the setting stripe_tax then).';
-
-COMMENT ON COLUMN public.checkouts.asks_tax_id IS 'Whether the page asks businesses for their tax id (stripe_tax_ids).';
-
-COMMENT ON COLUMN public.checkouts.makes_invoice IS 'Whether Stripe makes an invoice of the payment (stripe_invoices).';
-
-COMMENT ON COLUMN public.checkouts.tax_cents IS 'The tax within the price, as Stripe reckoned it; null: not yet paid, or without Stripe Tax.';
-
 CREATE TABLE public.ledger_transfer (
     id uuid DEFAULT public.new_id() NOT NULL,
     key text NOT NULL,
@@ -4325,7 +4568,8 @@ BEGIN
                     WHEN upwards THEN 'correction' ELSE 'credit_note' END;
   IF t.currency = 'credit' THEN
     made.user_id := split_part(CASE WHEN upwards THEN t.debit_account ELSE t.credit_account END, ':', 2)::uuid;
-    SELECT p.name INTO made.title FROM intakes i JOIN plans p ON p.code = i.plan_code WHERE i.id = t.intake_id;
+    SELECT p.name || coalesce(': ' || x.minutes || ' more minutes', '') INTO made.title
+      FROM intakes i JOIN plans p ON p.code = i.plan_code LEFT JOIN session_extensions x ON x.id = i.id WHERE i.id = t.intake_id;
     made.cause := CASE WHEN upwards THEN 'session' ELSE 'credits_returned' END;
     SELECT r.id INTO made.corrects_id FROM receipts r
      WHERE NOT upwards AND r.subject = regexp_replace(made.subject, ':credit_return$', ':credit_hold');
@@ -5008,6 +5252,24 @@ $$;
 
 COMMENT ON FUNCTION public.seconds_setting(name text, otherwise integer) IS 'A duration from the settings table, where it is in seconds.';
 
+CREATE FUNCTION public.session_extensions_guard() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  steps text[] := '{status,answered_at,intake_id,began_at,starts_after}';
+BEGIN
+  IF to_jsonb(NEW) - steps <> to_jsonb(OLD) - steps OR OLD.intake_id <> NEW.intake_id
+     OR NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN (
+          ('asked', 'agreed'), ('asked', 'declined'), ('asked', 'lapsed'), ('asked', 'running'),
+          ('agreed', 'running'), ('agreed', 'lapsed')) THEN
+    RAISE EXCEPTION 'extension % cannot become %', OLD.id, NEW.status USING ERRCODE = 'AD001';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.session_extensions_guard() IS 'Keeps what was asked for, and refuses moves that do not exist.';
+
 CREATE FUNCTION public.session_health_dashboard() RETURNS TABLE(section text, metric text, value numeric, unit text, status text)
     LANGUAGE sql STABLE
     AS $$
@@ -5049,23 +5311,29 @@ $$;
 
 COMMENT ON FUNCTION public.session_may_move(source text, target text) IS 'Whether a session may go from one status to the other; autodoctor.domain.lifecycle says the same.';
 
-CREATE FUNCTION public.session_minutes(session public.sessions, OUT included integer, OUT ends_at timestamp with time zone, OUT grace_ends_at timestamp with time zone) RETURNS record
-    LANGUAGE plpgsql STABLE
+CREATE FUNCTION public.session_minutes(session public.sessions, OUT included integer, OUT extended integer, OUT ends_at timestamp with time zone, OUT grace_ends_at timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql
     AS $$
 DECLARE
   longest timestamptz;
+  is_being_paid boolean;
 BEGIN
   SELECT i.included_minutes, session.started_at + make_interval(mins => i.max_minutes) INTO included, longest
     FROM intakes i WHERE i.id = session.id;
-  ends_at := least(session.started_at + make_interval(mins => included), longest);
-  IF included IS NULL THEN
-    ends_at := NULL;
+  SELECT coalesce(sum(x.minutes) FILTER (WHERE x.status = 'running'), 0),
+         coalesce(bool_or(x.status = 'agreed' AND EXISTS (
+           SELECT FROM checkouts c WHERE c.intake_id = x.id AND c.status IN ('open', 'processing'))), false)
+    INTO extended, is_being_paid
+    FROM session_extensions x WHERE x.session_id = session.id;
+  IF included IS NOT NULL THEN
+    ends_at := least(session.started_at + make_interval(mins => included + extended), longest);
+    grace_ends_at := least(ends_at + CASE WHEN is_being_paid THEN greatest(minutes_grace(), payment_grace()) ELSE minutes_grace() END,
+                           longest);
   END IF;
-  grace_ends_at := CASE WHEN ends_at IS NOT NULL THEN least(ends_at + minutes_grace(), longest) END;
 END
 $$;
 
-COMMENT ON FUNCTION public.session_minutes(session public.sessions, OUT included integer, OUT ends_at timestamp with time zone, OUT grace_ends_at timestamp with time zone) IS 'The minutes of a session, when they are over and when the grace after them is; never past its plan''s longest duration. No instants before it has started, nothing where no minutes were agreed.';
+COMMENT ON FUNCTION public.session_minutes(session public.sessions, OUT included integer, OUT extended integer, OUT ends_at timestamp with time zone, OUT grace_ends_at timestamp with time zone) IS 'The minutes of a session that were included, and those that were paid for in addition; when they are over, and when the grace after them is, which is longer while a card payment for more is under way. Never past its plan''s longest duration; no instants before it has started, or where no minutes were agreed.';
 
 CREATE FUNCTION public.sessions_consistent() RETURNS trigger
     LANGUAGE plpgsql
@@ -5292,7 +5560,8 @@ BEGIN
   INSERT INTO settlements_due (session_id)
   SELECT i.id FROM intakes i
    WHERE i.id = NEW.id AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
-                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id));
+                            OR EXISTS (SELECT FROM quotes q WHERE q.approved_session_id = NEW.id)
+                            OR EXISTS (SELECT FROM session_extensions x WHERE x.session_id = NEW.id AND x.status = 'running'));
   RETURN NULL;
 END
 $$;
@@ -5586,10 +5855,20 @@ CASE kind
     WHEN 'contest'::text THEN intake_id
     ELSE NULL::uuid
 END) STORED,
+    extension_id uuid GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'extension'::text THEN intake_id
+    ELSE NULL::uuid
+END) STORED,
+    extension_outcome text GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'extension'::text THEN 'refund'::text
+    ELSE NULL::text
+END) STORED,
     CONSTRAINT refunds_amount_cents_check CHECK ((amount_cents > 0)),
     CONSTRAINT refunds_currency_check CHECK ((currency = 'usd'::text)),
     CONSTRAINT refunds_job CHECK ((job = 'refund'::text)),
-    CONSTRAINT refunds_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'contest'::text, 'unfulfillable'::text]))),
+    CONSTRAINT refunds_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'contest'::text, 'unfulfillable'::text, 'extension'::text]))),
     CONSTRAINT refunds_sent_has_an_id CHECK (((state <> 'sent'::text) OR (stripe_refund_id IS NOT NULL))),
     CONSTRAINT refunds_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'returned'::text, 'failed'::text])))
 )
@@ -5599,9 +5878,9 @@ COMMENT ON TABLE public.refunds IS 'The money that goes back to customers'' card
 
 COMMENT ON COLUMN public.refunds.state IS 'As in stripe_jobs; final states are sent: Stripe has it, or had already refunded it; returned: by the customer''s bank, after a lost dispute.';
 
-COMMENT ON COLUMN public.refunds.intake_id IS 'The intake that was paid; a session has its intake''s id.';
+COMMENT ON COLUMN public.refunds.intake_id IS 'The intake that was paid; a session, or an extension, has its intake''s id.';
 
-COMMENT ON COLUMN public.refunds.kind IS 'session: it was cancelled or expired; contest: an admin decided that all or part of the price goes back; unfulfillable: the payment never became a session.';
+COMMENT ON COLUMN public.refunds.kind IS 'session: it was cancelled or expired; contest: an admin decided that all or part of the price goes back; extension: its minutes were not used; unfulfillable: the payment never became a session, or minutes of one.';
 
 COMMENT ON COLUMN public.refunds.amount_cents IS 'Cents of the currency.';
 
@@ -5614,6 +5893,10 @@ COMMENT ON COLUMN public.refunds.sent_at IS 'When we learned that it was refunde
 COMMENT ON COLUMN public.refunds.settled_outcome IS 'The settlement that its session must have; null: there is no session.';
 
 COMMENT ON COLUMN public.refunds.contested_session_id IS 'For a contest''s refund, the session whose decision has its amount.';
+
+COMMENT ON COLUMN public.refunds.extension_id IS 'For an extension''s refund, the extension.';
+
+COMMENT ON COLUMN public.refunds.extension_outcome IS 'The settlement that its extension must have.';
 
 CREATE FUNCTION public.tell_refund_failed(failed public.refunds, why text) RETURNS void
     LANGUAGE sql
@@ -6118,22 +6401,30 @@ CREATE TABLE public.payouts (
     currency text DEFAULT 'usd'::text NOT NULL,
     stripe_transfer_id text,
     sent_at timestamp with time zone,
-    settled_outcome text GENERATED ALWAYS AS (
-CASE
-    WHEN (kind <> 'escalation'::text) THEN 'pay'::text
-    ELSE NULL::text
-END) STORED,
     approved_session_id uuid GENERATED ALWAYS AS (
 CASE kind
     WHEN 'escalation'::text THEN session_id
     ELSE NULL::uuid
 END) STORED,
+    extension_id uuid,
+    intake_id uuid GENERATED ALWAYS AS (COALESCE(extension_id, session_id)) STORED,
+    settled_outcome text GENERATED ALWAYS AS (
+CASE
+    WHEN (kind = ANY (ARRAY['session'::text, 'referral'::text])) THEN 'pay'::text
+    ELSE NULL::text
+END) STORED,
+    extension_outcome text GENERATED ALWAYS AS (
+CASE kind
+    WHEN 'extension'::text THEN 'pay'::text
+    ELSE NULL::text
+END) STORED,
     CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
     CONSTRAINT payouts_cancelled_is_withheld CHECK (((state <> 'cancelled'::text) OR (withheld_cents = amount_cents))),
     CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT payouts_extension_names_it CHECK (((kind = 'extension'::text) = (extension_id IS NOT NULL))),
     CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND ((withheld_cents + sent_cents) <= (amount_cents + reversed_cents)))),
     CONSTRAINT payouts_job CHECK ((job = 'payout'::text)),
-    CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text]))),
+    CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text, 'extension'::text]))),
     CONSTRAINT payouts_sent_has_a_transfer CHECK (((state <> ALL (ARRAY['sent'::text, 'reversed'::text])) OR (stripe_transfer_id IS NOT NULL))),
     CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text])))
 )
@@ -6143,7 +6434,7 @@ COMMENT ON TABLE public.payouts IS 'The money owed to mechanics, and its progres
 
 COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got all of it back.';
 
-COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
+COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
 
 COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
 
@@ -6157,9 +6448,15 @@ COMMENT ON COLUMN public.payouts.currency IS 'ISO 4217, lower case, as Stripe wr
 
 COMMENT ON COLUMN public.payouts.sent_at IS 'When we learned that it was sent.';
 
+COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
+
+COMMENT ON COLUMN public.payouts.extension_id IS 'The extension whose minutes earned it; its session is session_id. Null for every other kind.';
+
+COMMENT ON COLUMN public.payouts.intake_id IS 'The intake whose payment it is a part of: the extension''s, else the session''s.';
+
 COMMENT ON COLUMN public.payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
 
-COMMENT ON COLUMN public.payouts.approved_session_id IS 'For an escalation, the session that must have an approved quote.';
+COMMENT ON COLUMN public.payouts.extension_outcome IS 'The settlement that its extension must have.';
 
 CREATE VIEW public.alert_money AS
  SELECT 'escalations_to_release'::text AS alert,
@@ -6443,6 +6740,22 @@ COMMENT ON COLUMN public.end_explanations.said_at IS 'When it was said; the firs
 COMMENT ON COLUMN public.end_explanations.actor_id IS 'The sub of the admin''s token; null for an operator at the database.';
 
 COMMENT ON COLUMN public.end_explanations.text IS 'Personal data, as typed.';
+
+CREATE TABLE public.extension_settlements (
+    extension_id uuid NOT NULL,
+    outcome text NOT NULL,
+    decided_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    facts jsonb NOT NULL,
+    CONSTRAINT extension_settlements_outcome_check CHECK ((outcome = ANY (ARRAY['pay'::text, 'refund'::text, 'return'::text])))
+);
+
+COMMENT ON TABLE public.extension_settlements IS 'The one decision about the money of each extension that ran, made with its session''s, and never changed.';
+
+COMMENT ON COLUMN public.extension_settlements.outcome IS 'pay: the talk was completed and went on into its minutes; refund: what was paid by card goes back; return: the credits do.';
+
+COMMENT ON COLUMN public.extension_settlements.decided_at IS 'When it was decided.';
+
+COMMENT ON COLUMN public.extension_settlements.facts IS 'The basis of the decision, and the amounts.';
 
 CREATE TABLE public.feed (
     seq bigint NOT NULL,
@@ -7224,6 +7537,7 @@ CREATE TABLE public.plans (
     uses_per_customer integer,
     change_id uuid,
     changed_by uuid,
+    minute_packs jsonb DEFAULT '[]'::jsonb NOT NULL,
     CONSTRAINT plans_check CHECK ((max_minutes >= included_minutes)),
     CONSTRAINT plans_credits_check CHECK ((credits >= 0)),
     CONSTRAINT plans_currency_check CHECK ((currency = 'usd'::text)),
@@ -7231,6 +7545,7 @@ CREATE TABLE public.plans (
     CONSTRAINT plans_included_minutes_check CHECK ((included_minutes > 0)),
     CONSTRAINT plans_mechanic_fixed_pay_cents_check CHECK ((mechanic_fixed_pay_cents >= 0)),
     CONSTRAINT plans_mechanic_share_bp_check CHECK (((mechanic_share_bp >= 0) AND (mechanic_share_bp <= 10000))),
+    CONSTRAINT plans_minute_packs_check CHECK (public.are_minute_packs(minute_packs)),
     CONSTRAINT plans_price_cents_check CHECK ((price_cents >= 0)),
     CONSTRAINT plans_session_types_check CHECK (((session_types <@ ARRAY['chat'::text, 'video'::text, 'diagnostic'::text]) AND (session_types <> '{}'::text[]))),
     CONSTRAINT plans_uses_per_customer_check CHECK ((uses_per_customer > 0))
@@ -7263,6 +7578,8 @@ COMMENT ON COLUMN public.plans.uses_per_customer IS 'How many sessions of this p
 COMMENT ON COLUMN public.plans.change_id IS 'The id in admin_changes of the last change by an admin.';
 
 COMMENT ON COLUMN public.plans.changed_by IS 'The sub of the admin who made it; a change without one, such as the owner''s, leaves no row there.';
+
+COMMENT ON COLUMN public.plans.minute_packs IS 'By what a talk of this plan can be extended: a list of {code, minutes, price_cents, credits}; credits of 0: by card only.';
 
 CREATE TABLE public.push_deliveries (
     subscription_id uuid NOT NULL,
@@ -7521,6 +7838,66 @@ COMMENT ON COLUMN public.schema_migrations.name IS 'The name of the file, withou
 COMMENT ON COLUMN public.schema_migrations.checksum IS 'SHA-256 of its text; an applied file never changes.';
 
 COMMENT ON COLUMN public.schema_migrations.applied_at IS 'When it was applied.';
+
+CREATE TABLE public.session_extensions (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    session_id uuid NOT NULL,
+    pack text NOT NULL,
+    minutes integer NOT NULL,
+    price_cents integer NOT NULL,
+    currency text DEFAULT 'usd'::text NOT NULL,
+    credits integer NOT NULL,
+    pay_with text NOT NULL,
+    asked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    status text DEFAULT 'asked'::text NOT NULL,
+    answered_at timestamp with time zone,
+    intake_id uuid,
+    began_at timestamp with time zone,
+    starts_after integer,
+    CONSTRAINT session_extensions_agreed_first CHECK (((status <> ALL (ARRAY['agreed'::text, 'declined'::text, 'running'::text])) OR (answered_at IS NOT NULL))),
+    CONSTRAINT session_extensions_cost_something CHECK (((pay_with <> 'credit'::text) OR (credits > 0))),
+    CONSTRAINT session_extensions_credits_check CHECK ((credits >= 0)),
+    CONSTRAINT session_extensions_currency_check CHECK ((currency = 'usd'::text)),
+    CONSTRAINT session_extensions_intake_of_its_own CHECK ((intake_id = id)),
+    CONSTRAINT session_extensions_minutes_check CHECK ((minutes > 0)),
+    CONSTRAINT session_extensions_pay_with_check CHECK ((pay_with = ANY (ARRAY['credit'::text, 'card'::text]))),
+    CONSTRAINT session_extensions_price_cents_check CHECK ((price_cents > 0)),
+    CONSTRAINT session_extensions_run_when_paid CHECK (
+CASE status
+    WHEN 'running'::text THEN (num_nonnulls(intake_id, began_at, starts_after) = 3)
+    ELSE (num_nonnulls(began_at, starts_after) = 0)
+END),
+    CONSTRAINT session_extensions_starts_after_check CHECK ((starts_after > 0)),
+    CONSTRAINT session_extensions_status_check CHECK ((status = ANY (ARRAY['asked'::text, 'agreed'::text, 'declined'::text, 'lapsed'::text, 'running'::text])))
+);
+
+COMMENT ON TABLE public.session_extensions IS 'Minutes that a customer wants in addition, in a talk that is live: asked for, agreed by the mechanic, paid for, and then part of the clock. Only the functions below write it.';
+
+COMMENT ON COLUMN public.session_extensions.id IS 'Also the id of its intake, once it is to be paid for.';
+
+COMMENT ON COLUMN public.session_extensions.pack IS 'The code of the pack in its plan.';
+
+COMMENT ON COLUMN public.session_extensions.minutes IS 'The pack''s at that moment.';
+
+COMMENT ON COLUMN public.session_extensions.price_cents IS 'The pack''s at that moment, in cents of the currency.';
+
+COMMENT ON COLUMN public.session_extensions.currency IS 'ISO 4217, lower case, as Stripe writes it.';
+
+COMMENT ON COLUMN public.session_extensions.credits IS 'The pack''s at that moment: what it costs where it is paid by credits.';
+
+COMMENT ON COLUMN public.session_extensions.pay_with IS 'credit or card.';
+
+COMMENT ON COLUMN public.session_extensions.asked_at IS 'When the customer asked for it.';
+
+COMMENT ON COLUMN public.session_extensions.status IS 'asked: the mechanic has not answered; agreed: to be paid for by card; declined; lapsed: the customer asked for another one, could not pay, or the talk ended before; running: paid for, and part of the talk''s minutes.';
+
+COMMENT ON COLUMN public.session_extensions.answered_at IS 'When the mechanic agreed or declined.';
+
+COMMENT ON COLUMN public.session_extensions.intake_id IS 'Its intake, of the same id, to which payment, settlement and refund belong; null: nothing was to be paid yet.';
+
+COMMENT ON COLUMN public.session_extensions.began_at IS 'When it was paid for.';
+
+COMMENT ON COLUMN public.session_extensions.starts_after IS 'After how many minutes of the talk its own begin: those that were included, and those of earlier extensions.';
 
 CREATE TABLE public.session_meetings (
     session_id uuid NOT NULL,
@@ -8023,6 +8400,12 @@ ALTER TABLE ONLY public.end_explanations
 ALTER TABLE ONLY public.erasures
     ADD CONSTRAINT erasures_pkey PRIMARY KEY (user_id, role);
 
+ALTER TABLE ONLY public.extension_settlements
+    ADD CONSTRAINT extension_settlements_outcome UNIQUE (extension_id, outcome);
+
+ALTER TABLE ONLY public.extension_settlements
+    ADD CONSTRAINT extension_settlements_pkey PRIMARY KEY (extension_id);
+
 ALTER TABLE ONLY public.feed_head
     ADD CONSTRAINT feed_head_pkey PRIMARY KEY (single);
 
@@ -8132,10 +8515,10 @@ ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_stripe_reversal_id_key UNIQUE (stripe_reversal_id);
 
 ALTER TABLE ONLY public.payouts
-    ADD CONSTRAINT payouts_idempotency_key_key UNIQUE (idempotency_key);
+    ADD CONSTRAINT payouts_extension_id_key UNIQUE (extension_id);
 
 ALTER TABLE ONLY public.payouts
-    ADD CONSTRAINT payouts_once UNIQUE (session_id, kind);
+    ADD CONSTRAINT payouts_idempotency_key_key UNIQUE (idempotency_key);
 
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_pkey PRIMARY KEY (id);
@@ -8223,6 +8606,12 @@ ALTER TABLE ONLY public.session_assignments
 
 ALTER TABLE ONLY public.session_events
     ADD CONSTRAINT session_events_pkey PRIMARY KEY (session_id, id);
+
+ALTER TABLE ONLY public.session_extensions
+    ADD CONSTRAINT session_extensions_intake_id_key UNIQUE (intake_id);
+
+ALTER TABLE ONLY public.session_extensions
+    ADD CONSTRAINT session_extensions_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.session_meetings
     ADD CONSTRAINT session_meetings_meeting_id_key UNIQUE (meeting_id);
@@ -8377,9 +8766,13 @@ CREATE INDEX payout_reversals_open ON public.payout_reversals USING btree (next_
 
 CREATE INDEX payout_reversals_unsent ON public.payout_reversals USING btree (state) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'failed'::text]));
 
+CREATE INDEX payouts_by_intake ON public.payouts USING btree (intake_id);
+
 CREATE INDEX payouts_by_mechanic ON public.payouts USING btree (mechanic_id, id);
 
 CREATE INDEX payouts_escalations ON public.payouts USING btree (created_at) WHERE (kind = 'escalation'::text);
+
+CREATE UNIQUE INDEX payouts_once ON public.payouts USING btree (session_id, kind) WHERE (extension_id IS NULL);
 
 CREATE INDEX payouts_open ON public.payouts USING btree (next_attempt_at) WHERE (state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text]));
 
@@ -8426,6 +8819,10 @@ CREATE INDEX session_assignments_queue ON public.session_assignments USING btree
 CREATE INDEX session_events_begun ON public.session_events USING btree (occurred_at, session_id) WHERE ((type = 'transition'::text) AND (from_status IS NULL));
 
 CREATE INDEX session_events_ended ON public.session_events USING btree (occurred_at, session_id) WHERE ((to_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) AND ((from_status = ANY (ARRAY['completed'::text, 'cancelled'::text, 'expired'::text])) IS NOT TRUE));
+
+CREATE INDEX session_extensions_by_session ON public.session_extensions USING btree (session_id, id);
+
+CREATE UNIQUE INDEX session_extensions_one_open ON public.session_extensions USING btree (session_id) WHERE (status = ANY (ARRAY['asked'::text, 'agreed'::text]));
 
 CREATE INDEX session_meetings_running ON public.session_meetings USING btree (asked_at) WHERE (over_at IS NULL);
 
@@ -8527,6 +8924,10 @@ CREATE TRIGGER dispute_evidence_is_kept BEFORE DELETE OR TRUNCATE ON public.disp
 
 CREATE TRIGGER erasures_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.erasures FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
+CREATE TRIGGER extension_is_over AFTER UPDATE ON public.sessions FOR EACH ROW WHEN (((old.ended_at IS NULL) AND (new.ended_at IS NOT NULL))) EXECUTE FUNCTION public.extension_is_over();
+
+CREATE TRIGGER extension_settlements_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.extension_settlements FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
 CREATE TRIGGER guard_checkout BEFORE UPDATE OF status ON public.checkouts FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION public.guard_checkout();
 
 CREATE TRIGGER keep_newest_reconcile_runs AFTER INSERT ON public.reconcile_runs FOR EACH STATEMENT EXECUTE FUNCTION public.keep_newest_reconcile_runs();
@@ -8609,6 +9010,10 @@ CREATE TRIGGER session_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON
 
 CREATE TRIGGER session_events_to_outbox AFTER INSERT ON public.session_events FOR EACH ROW WHEN ((new.type = 'transition'::text)) EXECUTE FUNCTION public.transition_to_outbox();
 
+CREATE TRIGGER session_extensions_are_kept BEFORE DELETE OR TRUNCATE ON public.session_extensions FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER session_extensions_guard BEFORE UPDATE ON public.session_extensions FOR EACH ROW EXECUTE FUNCTION public.session_extensions_guard();
+
 CREATE TRIGGER session_meetings_are_kept BEFORE DELETE OR TRUNCATE ON public.session_meetings FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
 CREATE TRIGGER session_messages_are_fixed BEFORE UPDATE ON public.session_messages FOR EACH ROW EXECUTE FUNCTION public.only_words_are_blanked();
@@ -8677,6 +9082,9 @@ ALTER TABLE ONLY public.dispute_evidence
 ALTER TABLE ONLY public.end_explanations
     ADD CONSTRAINT end_explanations_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
+ALTER TABLE ONLY public.extension_settlements
+    ADD CONSTRAINT extension_settlements_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES public.session_extensions(id);
+
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
@@ -8741,10 +9149,16 @@ ALTER TABLE ONLY public.payout_reversals
     ADD CONSTRAINT payout_reversals_payout_id_fkey FOREIGN KEY (payout_id) REFERENCES public.payouts(id);
 
 ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES public.session_extensions(id);
+
+ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
 
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_of_a_paying_session FOREIGN KEY (session_id, settled_outcome) REFERENCES public.settlements(session_id, outcome);
+
+ALTER TABLE ONLY public.payouts
+    ADD CONSTRAINT payouts_of_a_used_extension FOREIGN KEY (extension_id, extension_outcome) REFERENCES public.extension_settlements(extension_id, outcome);
 
 ALTER TABLE ONLY public.payouts
     ADD CONSTRAINT payouts_of_an_approved_quote FOREIGN KEY (approved_session_id) REFERENCES public.quotes(approved_session_id);
@@ -8794,6 +9208,9 @@ ALTER TABLE ONLY public.refunds
 ALTER TABLE ONLY public.refunds
     ADD CONSTRAINT refunds_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
 
+ALTER TABLE ONLY public.refunds
+    ADD CONSTRAINT refunds_of_an_unused_extension FOREIGN KEY (extension_id, extension_outcome) REFERENCES public.extension_settlements(extension_id, outcome);
+
 ALTER TABLE ONLY public.rooms
     ADD CONSTRAINT rooms_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
@@ -8805,6 +9222,12 @@ ALTER TABLE ONLY public.session_assignments
 
 ALTER TABLE ONLY public.session_assignments
     ADD CONSTRAINT session_assignments_workshop_id_fkey FOREIGN KEY (workshop_id) REFERENCES public.workshops(id);
+
+ALTER TABLE ONLY public.session_extensions
+    ADD CONSTRAINT session_extensions_intake_id_fkey FOREIGN KEY (intake_id) REFERENCES public.intakes(id);
+
+ALTER TABLE ONLY public.session_extensions
+    ADD CONSTRAINT session_extensions_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
 
 ALTER TABLE ONLY public.session_meetings
     ADD CONSTRAINT session_meetings_session_id_fkey FOREIGN KEY (session_id) REFERENCES public.sessions(id);
@@ -8886,6 +9309,34 @@ GRANT INSERT(name) ON TABLE public.attachments TO autodoctor_app;
 
 GRANT INSERT(sha256) ON TABLE public.attachments TO autodoctor_app;
 
+GRANT SELECT ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(customer_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(current_assignment_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(scheduled_for) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(status),UPDATE(status) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(mechanic_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(ended_at) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(end_reason) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(absent) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(actor),UPDATE(actor) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_app;
+
+GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.begin_extension(of_extension uuid, session public.sessions) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION public.blank_room(of_session uuid) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.session_assignments TO autodoctor_app;
@@ -8938,32 +9389,6 @@ GRANT INSERT(actor),UPDATE(actor) ON TABLE public.quotes TO autodoctor_app;
 
 GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.quotes TO autodoctor_app;
 
-GRANT SELECT ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(id) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(customer_id) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(current_assignment_id) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(scheduled_for) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(status),UPDATE(status) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT UPDATE(mechanic_id) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT UPDATE(ended_at) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT UPDATE(end_reason) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT UPDATE(absent) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(actor),UPDATE(actor) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT INSERT(actor_id),UPDATE(actor_id) ON TABLE public.sessions TO autodoctor_app;
-
-GRANT UPDATE(change_data) ON TABLE public.sessions TO autodoctor_app;
-
 GRANT SELECT ON TABLE public.outbox TO autodoctor_app;
 
 GRANT UPDATE(attempts) ON TABLE public.outbox TO autodoctor_app;
@@ -8989,6 +9414,54 @@ GRANT ALL ON FUNCTION public.emit_event(event_type text, facts jsonb, subject uu
 REVOKE ALL ON FUNCTION public.erase_customer(customer_user uuid, operator text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION public.erase_mechanic(mechanic_user uuid, operator text) FROM PUBLIC;
+
+GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
+
+GRANT UPDATE(tax_cents) ON TABLE public.checkouts TO autodoctor_app;
+
+REVOKE ALL ON FUNCTION public.extension_intake(of_extension uuid) FROM PUBLIC;
 
 GRANT SELECT ON TABLE public.stripe_jobs TO autodoctor_app;
 
@@ -9079,52 +9552,6 @@ GRANT INSERT(role) ON TABLE public.session_participants TO autodoctor_app;
 GRANT INSERT(customer_id) ON TABLE public.session_participants TO autodoctor_app;
 
 GRANT SELECT,INSERT ON TABLE public.intakes TO autodoctor_app;
-
-GRANT SELECT ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(kind) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(user_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(intake_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(pack_code) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(credits) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(title) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(amount_cents) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(currency) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(request_hash) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(signed_name) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(waiver_version) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT INSERT(idempotency_key),UPDATE(idempotency_key) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_session_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(stripe_payment_intent_id) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(url) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(status) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(checked_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(fee_due_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(fee_booked_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(refunds_due_at) ON TABLE public.checkouts TO autodoctor_app;
-
-GRANT UPDATE(tax_cents) ON TABLE public.checkouts TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.ledger_transfer TO autodoctor_app;
 
@@ -9320,6 +9747,8 @@ GRANT UPDATE(stripe_transfer_id) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
 
+GRANT INSERT(extension_id) ON TABLE public.payouts TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.alert_money TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_stuck_live TO autodoctor_app;
@@ -9391,6 +9820,14 @@ GRANT INSERT(session_id) ON TABLE public.end_explanations TO autodoctor_app;
 GRANT INSERT(actor_id) ON TABLE public.end_explanations TO autodoctor_app;
 
 GRANT INSERT(text) ON TABLE public.end_explanations TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.extension_settlements TO autodoctor_app;
+
+GRANT INSERT(extension_id) ON TABLE public.extension_settlements TO autodoctor_app;
+
+GRANT INSERT(outcome) ON TABLE public.extension_settlements TO autodoctor_app;
+
+GRANT INSERT(facts) ON TABLE public.extension_settlements TO autodoctor_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE public.feed TO autodoctor_app;
 
@@ -9652,6 +10089,8 @@ GRANT INSERT(change_id),UPDATE(change_id) ON TABLE public.plans TO autodoctor_ap
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE public.plans TO autodoctor_app;
 
+GRANT INSERT(minute_packs),UPDATE(minute_packs) ON TABLE public.plans TO autodoctor_app;
+
 GRANT SELECT,DELETE ON TABLE public.push_deliveries TO autodoctor_app;
 
 GRANT INSERT(subscription_id) ON TABLE public.push_deliveries TO autodoctor_app;
@@ -9713,6 +10152,8 @@ GRANT UPDATE(finished_at) ON TABLE public.schedule_runs TO autodoctor_app;
 GRANT UPDATE(failed) ON TABLE public.schedule_runs TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.schema_migrations TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.session_extensions TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.session_meetings TO autodoctor_app;
 

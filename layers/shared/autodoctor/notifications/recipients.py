@@ -299,7 +299,7 @@ def payer_of(database: Database, kind: Kind, event: PaymentEvent) -> Recipient:
     facts = Facts(
         name=row["name"],
         session_type=row["session_type"],
-        bought="session" if row["checkout_kind"] == "intake" else "credits",
+        bought="credits" if row["checkout_kind"] == "pack" else "session",
         amount_cents=event.amount_cents,
         currency=event.currency,
         reason=event.reason,
@@ -320,7 +320,7 @@ def buyer_of(database: Database, kind: Kind, event: ReceiptEvent) -> Recipient:
     facts = Facts(
         name=row["name"],
         session_type=row["session_type"],
-        bought="session" if row["checkout_kind"] == "intake" else "credits",
+        bought="credits" if row["checkout_kind"] == "pack" else "session",
         bought_title=row["bought_title"],
         credits=row["credits"],
         tax_cents=row["tax_cents"],

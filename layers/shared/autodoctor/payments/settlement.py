@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from autodoctor.db import Database, Refused, Row
 from autodoctor.deadline import SecondsLeft
 from autodoctor.domain.money import Split, split
+from autodoctor.payments.extensions import settle_extensions
 from autodoctor.payments.ledger import accounts
 from autodoctor.payments.ledger.accounts import TransferKind
 from autodoctor.payments.ledger.credit_debts import hold_customer, repay
@@ -173,7 +174,8 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
     stands = session["gate"]
     if stands in _WAITS:
         return False
-    decision = decide({**session, "status": _AS_DECIDED.get(stands, session["status"])})
+    status = _AS_DECIDED[stands] if stands in _AS_DECIDED else session["status"]
+    decision = decide({**session, "status": status})
     parameters = {
         **session,
         "session_id": session_id,
@@ -190,6 +192,7 @@ def _settle(connection: psycopg.Connection[Row], session_id: UUID) -> bool:
         if decision.outcome == "return":
             repay(connection, session["customer_user_id"], session_id, session["credits"])
         _owe(connection, decision, parameters)
+        settle_extensions(connection, session_id, status, decide)
         owe_escalation(connection, session_id)
         connection.execute(_NO_LONGER_DUE, parameters)
         if session["funding"] == "card":

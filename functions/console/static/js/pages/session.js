@@ -156,6 +156,7 @@ function title() {
 }
 
 const acts = {
+  party: isParty,
   refresh,
   async end() {
     if (!(await sureToEnd(shown, isMechanic, together(), spoken()))) return;
@@ -202,6 +203,7 @@ function start() {
   calling = new Call({ sessionId: SESSION, take: (files) => talk.take(files), kept: kept("calling") });
   for (const event of ["present", "unread"]) talk.addEventListener(event, () => shown && show());
   feed.addEventListener("message", ({ detail }) => detail.payload?.sessionId === SESSION && talk.isNews(detail) && pushed(detail));
+  feed.addEventListener("message", ({ detail }) => speaksOfMinutes(detail) && refresh());
   feed.addEventListener("resync", refresh);
   feed.addEventListener("state", ({ detail }) => (detail === "open" || !shown) && refresh());
   addEventListener("online", refresh);
@@ -225,6 +227,11 @@ function pushed({ type, payload }) {
 /** Whether a push says what is shown already: from the accept on, nothing but the state changes. */
 function isKnown({ status }) {
   return status === shown?.status && !["scheduled", "pending"].includes(status);
+}
+
+/** Whether it is a message of the system about more minutes: what can be done about them has changed. */
+function speaksOfMinutes({ type, sessionId, message }) {
+  return type === "message" && sessionId === SESSION && (message?.note ?? "").startsWith("extension");
 }
 
 function tabs() {

@@ -4,6 +4,7 @@ import { face } from "../lib/components.js";
 import { el, duration, time } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
 import { waiver } from "../parts/waiver.js";
+import { more } from "./more.js";
 import { over } from "./over.js";
 import { endingNow, expected, included, left, placeWords, tooLong, wasLetDown, waitWords } from "./words.js";
 
@@ -119,6 +120,7 @@ function live(session, { isMechanic, present }, acts) {
     who(session, [el("span.verb", {}, isMechanic ? "Helping " : "Talking to "), session.counterpartName], there, "here", "not here just now"),
     el("p.row.acts", {}, end(acts)),
     el("div.standing", {}, el("p.clock", {}, el("span", {}, "Together "), el("strong.number", { id: "timer", role: "timer" }, ""), el("span.quiet", { id: "included" }, "")), el("p.left", {}, el("strong.number", { id: "left" }, "")), el("p.quiet", { id: "counts", role: "status" }, "")),
+    acts.party && el("div.more-minutes", {}, more(session, isMechanic, acts.refresh)),
   ];
 }
 

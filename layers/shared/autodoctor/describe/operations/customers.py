@@ -182,6 +182,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         "Notifications",
         "Kinds that are not named stay as they are.",
     ),
+    "POST /api/sessions/{sessionId}/extend": Operation(
+        "extendSession",
+        "Ask for more minutes",
+        "Sessions",
+        "The mechanic has to agree first. Credits are taken then, and the minutes added. By card, the same request "
+        "after that answers `checkoutUrl`; the minutes are added when Stripe has the payment, and until then the grace "
+        "is longer. Another pack takes the place of what is not paid.",
+    ),
     "GET /api/push/subscriptions": Operation(
         "listPushSubscriptions",
         "List the browsers that call me",

@@ -49,6 +49,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/mechanic/availability": Operation(
         "getAvailability", "See my availability", "Mechanics", "Whether requests are offered to me."
     ),
+    "POST /api/sessions/{sessionId}/extend/{extensionId}/answer": Operation(
+        "answerExtension",
+        "Agree to more minutes, or decline",
+        "Sessions",
+        "What the customer pays by credits is taken at once, and its minutes are added. The same answer again changes "
+        "nothing.",
+    ),
     "POST /api/mechanic/availability": Operation(
         "setAvailability",
         "Set my availability",

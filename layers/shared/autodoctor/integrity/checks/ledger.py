@@ -68,6 +68,10 @@ SELECT c.id, format('%%s, %%s of %%s cents', c.kind, c.status, c.amount_cents) F
    WHEN c.status = 'paid' AND c.kind = 'intake' THEN EXISTS (SELECT FROM sessions s WHERE s.id = c.intake_id)
      AND EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'session:' || c.intake_id || ':charge'
                     AND t.amount = c.amount_cents)
+   WHEN c.status = 'paid' AND c.kind = 'extension' THEN
+     EXISTS (SELECT FROM session_extensions x WHERE x.id = c.intake_id AND x.status = 'running')
+     AND EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'session:' || c.intake_id || ':charge'
+                    AND t.amount = c.amount_cents)
    WHEN c.status = 'paid' THEN
      EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'pack:' || c.id || ':sale' AND t.amount = c.amount_cents)
      AND EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'pack:' || c.id || ':credits' AND t.amount = c.credits)

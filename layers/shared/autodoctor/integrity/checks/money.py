@@ -54,6 +54,7 @@ CHECKS: Final = (
 
 _MONEY: Final[LiteralString] = """
 SELECT i.id, s.id IS NOT NULL AS is_session, s.status, s.mechanic_id, s.ended_at IS NOT NULL AS is_over, i.funding,
+       EXISTS (SELECT FROM session_extensions x WHERE x.session_id = i.id AND x.status = 'running') AS is_extended,
        i.price_cents, i.credits, i.mechanic_share_bp, i.mechanic_fixed_pay_cents, i.referrer_id,
        coalesce(i.referral_bp, 0) AS referral_bp, st.outcome, st.facts ->> 'status' AS settled_as,
        h.outcome AS decided, h.session_id IS NOT NULL AS is_held, h.demanded,
@@ -122,6 +123,7 @@ class Money:
     funding: str
     price_cents: int
     credits: int
+    is_extended: bool
     mechanic_share_bp: int
     mechanic_fixed_pay_cents: int
     referrer_id: UUID | None
@@ -199,10 +201,11 @@ def check(connection: psycopg.Connection[Any], after: UUID, upto: UUID) -> Itera
 
 def _settled(money: Money) -> Iterator[Finding]:
     state = f"it is {money.status}, paid by {money.funding}"
-    is_open = money.is_over and money.is_at_stake and money.outcome is None
+    at_stake = money.is_at_stake or money.is_extended
+    is_open = money.is_over and at_stake and money.outcome is None
     if is_open and not money.is_due:
         yield NOT_DUE.of(money.id, state)
-    may_be_due = money.is_over and money.outcome is None and (money.is_at_stake or money.quoted is not None)
+    may_be_due = money.is_over and money.outcome is None and (at_stake or money.quoted is not None)
     if money.is_due and not may_be_due:
         yield DUE_WRONGLY.of(money.id, f"{state}, settled as {money.outcome}")
     elif money.is_late:

@@ -28,10 +28,13 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
      WHEN 'charge' THEN EXISTS (SELECT FROM checkouts c
                                  WHERE c.intake_id = t.intake_id AND c.status IN ('paid', 'unfulfillable'))
      WHEN 'credit_hold' THEN EXISTS (SELECT FROM sessions s WHERE s.id = t.intake_id)
+       OR EXISTS (SELECT FROM session_extensions x WHERE x.id = t.intake_id AND x.status = 'running')
      WHEN 'escalation' THEN EXISTS (SELECT FROM quotes q JOIN sessions s ON s.id = q.session_id
                                      WHERE q.approved_session_id = t.intake_id AND s.status = 'completed')
      ELSE EXISTS (SELECT FROM settlements s WHERE s.session_id = t.intake_id
-                     AND s.outcome = CASE t.kind WHEN 'credit_return' THEN 'return' ELSE 'pay' END) END
+                     AND s.outcome = CASE t.kind WHEN 'credit_return' THEN 'return' ELSE 'pay' END)
+       OR EXISTS (SELECT FROM extension_settlements e WHERE e.extension_id = t.intake_id
+                     AND e.outcome = CASE t.kind WHEN 'credit_return' THEN 'return' ELSE 'pay' END) END
    WHEN 'pack' THEN EXISTS (
      SELECT FROM checkouts c
       WHERE c.id = substring(t.key FROM '^pack:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):')::uuid
@@ -41,8 +44,8 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
    WHEN 'payout' THEN t.kind = 'transfer' AND EXISTS (
      SELECT FROM payouts p
       WHERE p.id = substring(t.key FROM '^payout:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):transfer$')::uuid
-        AND p.session_id = t.intake_id AND p.sent_cents > 0)
-   WHEN 'reversal' THEN EXISTS (SELECT FROM payouts p WHERE p.session_id = t.intake_id AND p.reversed_cents > 0)
+        AND p.intake_id = t.intake_id AND p.sent_cents > 0)
+   WHEN 'reversal' THEN EXISTS (SELECT FROM payouts p WHERE p.intake_id = t.intake_id AND p.reversed_cents > 0)
      AND CASE t.kind WHEN 'reversal' THEN t.key ~ '^reversal:[^:]+$'
                      WHEN 'receivable' THEN t.key ~ '^reversal:[^:]+:owed$' AND EXISTS (
                        SELECT FROM ledger_transfer r WHERE r.key = 'reversal:' || split_part(t.key, ':', 2)) END
@@ -110,9 +113,9 @@ SELECT p.session_id, format('payout %%s is %%s, its mechanic''s of the session: 
                             p.id, p.state, taken.cents, booked.cents)
   FROM payouts p
   CROSS JOIN LATERAL (SELECT sum(o.reversed_cents) AS cents FROM payouts o
-                       WHERE o.session_id = p.session_id AND o.mechanic_id = p.mechanic_id) AS taken
+                       WHERE o.intake_id = p.intake_id AND o.mechanic_id = p.mechanic_id) AS taken
   CROSS JOIN LATERAL (SELECT coalesce(sum(t.amount), 0) AS cents FROM ledger_transfer t
-                       WHERE t.intake_id = p.session_id AND t.kind = 'reversal'
+                       WHERE t.intake_id = p.intake_id AND t.kind = 'reversal'
                          AND t.credit_account = 'mechanic:' || p.mechanic_id || ':payable') AS booked
  WHERE p.id > %(after)s AND p.id <= %(upto)s
    AND (taken.cents <> booked.cents

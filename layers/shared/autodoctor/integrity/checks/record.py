@@ -212,7 +212,8 @@ _INTAKES: Final[LiteralString] = """
 SELECT i.id, i.customer_id, i.funding, i.session_type, i.price_cents, i.currency, i.credits, i.mechanic_share_bp,
        i.mechanic_fixed_pay_cents, i.max_minutes, i.evidence, i.urgent, i.scheduled_for, i.created_at,
        c.user_id AS customer_user_id, i.session_type = ANY (p.session_types) AS plan_allows_type,
-       jsonb_typeof(i.vehicle) = 'object' AND (c.erased_at IS NOT NULL OR i.vehicle ?& '{year,make,model}'
+       jsonb_typeof(i.vehicle) = 'object' AND (c.erased_at IS NOT NULL
+         OR EXISTS (SELECT FROM session_extensions x WHERE x.intake_id = i.id) OR i.vehicle ?& '{year,make,model}'
          AND i.concern <> '' AND i.customer_name <> '') AS is_described
   FROM intakes i LEFT JOIN customers c ON c.id = i.customer_id LEFT JOIN plans p ON p.code = i.plan_code
  WHERE i.id > %(after)s AND i.id <= %(upto)s

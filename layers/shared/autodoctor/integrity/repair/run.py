@@ -70,7 +70,8 @@ _UNPUBLISH: Final[LiteralString] = "DELETE FROM outbox WHERE subject_id = %(sess
 _TO_SETTLE: Final[LiteralString] = """
 SELECT s.id FROM sessions s JOIN intakes i ON i.id = s.id
  WHERE s.id > %(after)s AND s.id <= %(upto)s AND s.ended_at IS NOT NULL
-   AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0)
+   AND (i.funding <> 'free' OR i.mechanic_fixed_pay_cents > 0
+        OR EXISTS (SELECT FROM session_extensions x WHERE x.session_id = s.id AND x.status = 'running'))
    AND NOT EXISTS (SELECT FROM settlements t WHERE t.session_id = s.id)
    AND NOT EXISTS (SELECT FROM settlements_due d WHERE d.session_id = s.id)
    AND NOT EXISTS (SELECT FROM payouts p WHERE p.session_id = s.id AND p.kind <> 'escalation')
@@ -81,7 +82,8 @@ _DUE: Final[LiteralString] = "INSERT INTO settlements_due (session_id) VALUES (%
 _MOVED: Final[LiteralString] = """
 SELECT session_id, outcome FROM settlements WHERE session_id > %(after)s AND session_id <= %(upto)s
  UNION
-SELECT session_id, 'pay' FROM payouts WHERE session_id > %(after)s AND session_id <= %(upto)s AND kind <> 'escalation'
+SELECT session_id, 'pay' FROM payouts
+ WHERE session_id > %(after)s AND session_id <= %(upto)s AND kind IN ('session', 'referral')
  UNION
 SELECT intake_id, 'refund' FROM refunds WHERE intake_id > %(after)s AND intake_id <= %(upto)s AND kind = 'session'
  UNION

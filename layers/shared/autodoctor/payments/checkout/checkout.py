@@ -206,7 +206,7 @@ def _params(checkout: Row) -> "SessionCreateParams":
     metadata = {"checkoutId": str(checkout["id"]), "kind": checkout["kind"]}
     if checkout["intake_id"] is not None:
         metadata["intakeId"] = str(checkout["intake_id"])
-    back = f"{session_base_url()}/{'credits' if checkout['kind'] == 'pack' else f'intakes/{checkout["intake_id"]}'}"
+    back = f"{session_base_url()}/{_place(checkout)}"
     return {
         "mode": "payment",
         # With another currency on the page, refunds and disputes would be in amounts that are not the price.
@@ -223,6 +223,17 @@ def _params(checkout: Row) -> "SessionCreateParams":
         "line_items": [_line(checkout)],
         **_addressed(checkout, metadata),
     }
+
+
+def _place(checkout: Row) -> str:
+    """The page of ours that the customer comes back to."""
+    match checkout["kind"]:
+        case "pack":
+            return "credits"
+        case "extension":
+            return f"chat/{checkout['session_id']}"
+        case _:
+            return f"intakes/{checkout['intake_id']}"
 
 
 def _line(checkout: Row) -> "SessionCreateParamsLineItem":

@@ -42,6 +42,7 @@ _SESSION: Final[LiteralString] = (
     + FACTORY_CTES
     + "SELECT id FROM session"
 )
+_EXTEND: Final[LiteralString] = "SELECT extension_paid(%(intake_id)s) AS session_id"
 _OWE_CUSTOMER: Final[LiteralString] = """
 INSERT INTO refunds (intake_id, kind, amount_cents, currency)
 VALUES (%(intake_id)s, 'unfulfillable', %(amount_cents)s, %(currency)s)
@@ -167,11 +168,42 @@ def _fulfil(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPa
         _move(connection, checkout, page, "paid")
         book(connection, _pack_sold(checkout))
         return Effect("fulfilled")
+    if checkout["kind"] == "extension":
+        return _extend(connection, checkout, page)
     if not _session_created(connection, checkout):
         return _unfulfillable(connection, checkout, page, "active_session")
     _move(connection, checkout, page, "paid")
     book(connection, [_charge(checkout, checkout["amount_cents"])])
     return Effect("fulfilled", checkout["intake_id"])
+
+
+class _TooLate(Exception):
+    """The talk is over, or its customer asked for something else."""
+
+
+def _extend(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> Effect:
+    """Add the minutes that were paid for to their talk; the payment goes back where that is over."""
+    try:
+        with connection.transaction():  # a savepoint: a checkout that is paid stays paid
+            session_id = _minutes_added(connection, checkout, page)
+    except _TooLate:
+        return _unfulfillable(connection, checkout, page, "session_over")
+    book(connection, [_charge(checkout, checkout["amount_cents"])])
+    return Effect("fulfilled", session_id)
+
+
+def _minutes_added(connection: psycopg.Connection[Row], checkout: Row, page: CheckoutPage) -> UUID:
+    """Note the payment, and add its minutes; the session to which they were added.
+
+    Raises:
+        _TooLate: nobody wants them any more.
+    """
+    _move(connection, checkout, page, "paid")
+    row = connection.execute(_EXTEND, checkout).fetchone()
+    if row is None or row["session_id"] is None:
+        raise _TooLate
+    session_id: UUID = row["session_id"]
+    return session_id
 
 
 def _session_created(connection: psycopg.Connection[Row], checkout: Row) -> bool:
@@ -200,7 +232,7 @@ def _unfulfillable(
     connection: psycopg.Connection[Row],
     checkout: Row,
     page: CheckoutPage,
-    reason: Literal["active_session", "mismatch"],
+    reason: Literal["active_session", "session_over", "mismatch"],
 ) -> Effect:
     """Book the payment apart and owe it back in full: the amount that came, not the one that was asked for.
 

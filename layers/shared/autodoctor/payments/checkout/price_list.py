@@ -3,10 +3,12 @@
 from typing import Final, LiteralString
 
 from autodoctor.db import Database
+from autodoctor.sessions.minutes import MinutePack
 from autodoctor.web.schemas import ResponseModel
 
 _PLANS: Final[LiteralString] = """
-SELECT code, name, session_types, price_cents, currency, credits, included_minutes, max_minutes, uses_per_customer
+SELECT code, name, session_types, price_cents, currency, credits, included_minutes, max_minutes, uses_per_customer,
+       minute_packs
   FROM plans ORDER BY price_cents, code
 """
 _PACKS: Final[LiteralString] = """
@@ -15,7 +17,11 @@ SELECT code, name, credits, price_cents, currency FROM credit_packs WHERE active
 
 
 class Plan(ResponseModel):
-    """One plan: its price in cents and in credits, and how many sessions of it a customer may have (null: any)."""
+    """One plan: its price in cents and in credits, and how many sessions of it a customer may have (null: any).
+
+    Attributes:
+        minute_packs: by what a talk of it can be extended.
+    """
 
     code: str
     name: str
@@ -26,6 +32,7 @@ class Plan(ResponseModel):
     included_minutes: int
     max_minutes: int
     uses_per_customer: int | None
+    minute_packs: list[MinutePack]
 
 
 class CreditPack(ResponseModel):

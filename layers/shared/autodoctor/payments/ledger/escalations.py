@@ -20,7 +20,7 @@ SELECT q.session_id, q.mechanic_id, 'escalation', share_of(q.amount_cents, q.esc
   FROM quotes q JOIN sessions s ON s.id = q.session_id
  WHERE q.approved_session_id = %(session_id)s AND s.status = 'completed'
    AND share_of(q.amount_cents, q.escalation_bp) > 0
-ON CONFLICT (session_id, kind) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING mechanic_id, amount_cents
 """
 

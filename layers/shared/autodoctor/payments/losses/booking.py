@@ -19,9 +19,9 @@ BOOKED: Final = ("held", "split")
 """The values of `booked` of a loss that is in the ledger."""
 
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, mechanic_id, amount_cents, withheld_cents, sent_cents, reversed_cents, state,
-       amount_cents - withheld_cents - sent_cents + reversed_cents AS in_hand
-  FROM payouts WHERE session_id = %(intake_id)s AND kind = 'session' FOR NO KEY UPDATE
+SELECT id, intake_id, mechanic_id, amount_cents, withheld_cents, sent_cents,
+       reversed_cents, state, amount_cents - withheld_cents - sent_cents + reversed_cents AS in_hand
+  FROM payouts WHERE intake_id = %(intake_id)s AND kind IN ('session', 'extension') FOR NO KEY UPDATE
 """
 _WITHHOLD: Final[LiteralString] = """
 UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s WHERE id = %(id)s
@@ -68,14 +68,14 @@ SELECT key, debit_account, credit_account, amount, currency FROM ledger_transfer
 
 
 def payout_of(connection: psycopg.Connection[Row], payment: Row) -> Row | None:
-    """The payout of the session that was paid for, locked; `in_hand` is how much of it we still have."""
+    """The payout of the session or extension that was paid for, locked; `in_hand` is how much of it we still have."""
     return connection.execute(_PAYOUT, payment).fetchone()
 
 
 def owed_of(connection: psycopg.Connection[Row], payout: Row) -> int:
     """Cents of this session that the mechanic has to give back."""
     account = accounts.mechanic_receivable(payout["mechanic_id"])
-    row = connection.execute(_OWED, {"account": account, "intake_id": payout["session_id"]}).fetchone()
+    row = connection.execute(_OWED, {"account": account, "intake_id": payout["intake_id"]}).fetchone()
     return 0 if row is None else int(row["cents"])
 
 

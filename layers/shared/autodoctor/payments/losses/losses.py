@@ -29,11 +29,12 @@ _LOCK_BY_INTAKE: Final[LiteralString] = "SELECT id FROM checkouts WHERE intake_i
 
 _PAYMENT: Final[LiteralString] = """
 SELECT c.id AS checkout_id, c.kind, c.user_id, c.intake_id, c.credits, c.amount_cents AS price_cents,
-       c.stripe_payment_intent_id AS payment_intent_id, st.outcome,
+       c.stripe_payment_intent_id AS payment_intent_id, coalesce(st.outcome, e.outcome) AS outcome,
        (SELECT t.amount FROM ledger_transfer t
          WHERE t.key = CASE c.kind WHEN 'pack' THEN 'pack:' || c.id || ':sale'
                                    ELSE 'session:' || c.intake_id || ':charge' END) AS taken_cents
   FROM checkouts c LEFT JOIN settlements st ON st.session_id = c.intake_id
+  LEFT JOIN extension_settlements e ON e.extension_id = c.intake_id
  WHERE c.id = %(id)s
 """
 

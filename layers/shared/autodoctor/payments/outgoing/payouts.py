@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid", "resource_missing"})
 
 _READ: Final[LiteralString] = """
-SELECT p.session_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
+SELECT p.session_id, p.intake_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
        a.stripe_account_id, coalesce(a.transfers_enabled, false) AS transfers_enabled,
        i.funding = 'card' AND p.kind <> 'escalation' AS by_card, NOT may_leave(p.id) AS stays,
        ch.stripe_payment_intent_id
   FROM payouts p
-  JOIN intakes i ON i.id = p.session_id
-  LEFT JOIN checkouts ch ON ch.intake_id = p.session_id
+  JOIN intakes i ON i.id = p.intake_id
+  LEFT JOIN checkouts ch ON ch.intake_id = p.intake_id
   LEFT JOIN mechanic_accounts a ON a.mechanic_id = p.mechanic_id
  WHERE p.id = %(id)s
 """
@@ -133,10 +133,10 @@ def _shrink(database: Database, payout: Row) -> AttemptOutcome:
     """Book what the customer got back, as nothing was sent yet; the next attempt sends what is left."""
 
     def shrink(connection: psycopg.Connection[Row]) -> AttemptOutcome:
-        lock_payment_of(connection, payout["session_id"])
+        lock_payment_of(connection, payout["intake_id"])
         outcome = lease.reschedule(connection, payout, NotYet(None, uncounted=True, after=timedelta(minutes=1)))
         if outcome != "lost_lease":
-            book_losses_of(connection, payout["session_id"])
+            book_losses_of(connection, payout["intake_id"])
         return outcome
 
     return database.transaction(shrink)
@@ -193,13 +193,13 @@ def note_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str
 
     Args:
         connection: in a transaction of its own.
-        payout: id, session_id, mechanic_id, kind and currency of its row; amount_cents is the transfer's.
+        payout: id, session_id, intake_id, mechanic_id, kind and currency of its row; amount_cents is the transfer's.
         transfer_id: Stripe's.
 
     Raises:
         PaidTwice: it was sent as another transfer.
     """
-    lock_payment_of(connection, payout["session_id"])
+    lock_payment_of(connection, payout["intake_id"])
     values = {**payout, "transfer_id": transfer_id}
     if connection.execute(_SENT, values).rowcount == 0:
         stored = connection.execute(_SENT_AS, values).fetchone()
@@ -210,18 +210,18 @@ def note_sent(connection: psycopg.Connection[Row], payout: Row, transfer_id: str
     key = f"payout:{payout['id']}:transfer"
     book(
         connection,
-        [Transfer(TransferKind.TRANSFER, key, payable, STRIPE, payout["amount_cents"], payout["session_id"])],
+        [Transfer(TransferKind.TRANSFER, key, payable, STRIPE, payout["amount_cents"], payout["intake_id"])],
     )
-    book_losses_of(connection, payout["session_id"])  # what the customer got back while it was on its way
+    book_losses_of(connection, payout["intake_id"])  # what the customer got back while it was on its way
     _emit(connection, "payout.sent", payout)
     return "sent"
 
 
 def _give_up(connection: psycopg.Connection[Row], payout: Row, reason: str) -> AttemptOutcome:
-    lock_payment_of(connection, payout["session_id"])
+    lock_payment_of(connection, payout["intake_id"])
     outcome = lease.give_up(connection, payout, reason)
     if outcome == "failed":
-        book_losses_of(connection, payout["session_id"])
+        book_losses_of(connection, payout["intake_id"])
         _emit(connection, "payout.failed", payout, reason)
     return outcome
 

@@ -28,7 +28,7 @@ UPDATE payout_reversals SET state = 'done', stripe_reversal_id = %(reversal_id)s
 """
 
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, mechanic_id, state, kind FROM payouts WHERE id = %(payout_id)s FOR NO KEY UPDATE
+SELECT id, session_id, intake_id, mechanic_id, state, kind FROM payouts WHERE id = %(payout_id)s FOR NO KEY UPDATE
 """
 
 

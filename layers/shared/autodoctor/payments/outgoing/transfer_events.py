@@ -17,11 +17,11 @@ from autodoctor.payments.outgoing.payouts import note_sent
 from autodoctor.payments.stripe.fields import Cents, StripeId
 
 _WHICH: Final[LiteralString] = """
-SELECT id, session_id FROM payouts
+SELECT id, intake_id FROM payouts
  WHERE stripe_transfer_id = %(transfer_id)s OR (id = %(payout_id)s AND stripe_transfer_id IS NULL)
 """
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, mechanic_id, state, kind, currency, stripe_transfer_id,
+SELECT id, session_id, intake_id, mechanic_id, state, kind, currency, stripe_transfer_id,
        amount_cents - withheld_cents AS left_cents
   FROM payouts
  WHERE id = %(id)s FOR NO KEY UPDATE
@@ -95,7 +95,7 @@ def transfer_reversed(
     which = connection.execute(_WHICH, named).fetchone()
     if which is None or reported.currency != "usd":
         return "not_ours"
-    lock_payment_of(connection, which["session_id"])
+    lock_payment_of(connection, which["intake_id"])
     payout = connection.execute(_PAYOUT, which).fetchone()
     if payout is None:
         raise RuntimeError(f"payout {which['id']} is gone")
@@ -123,13 +123,13 @@ def book_reversals(connection: psycopg.Connection[Row], payout: Row, cents: Mapp
     for key, amount in keys.items():
         if key in booked:
             continue
-        book(connection, [Transfer(TransferKind.REVERSAL, key, STRIPE, payable, amount, payout["session_id"])])
+        book(connection, [Transfer(TransferKind.REVERSAL, key, STRIPE, payable, amount, payout["intake_id"])])
         if connection.execute(_REVERSED, {**payout, "cents": amount}).rowcount != 1:
             raise TransferNotStored
-        owed = min(amount, owed_of(connection, payout)) if payout["kind"] == "session" else 0
+        owed = min(amount, owed_of(connection, payout)) if payout["kind"] in ("session", "extension") else 0
         if owed > 0:
             receivable = mechanic_receivable(payout["mechanic_id"])
-            paid = Transfer(TransferKind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["session_id"])
+            paid = Transfer(TransferKind.RECEIVABLE, f"{key}:owed", payable, receivable, owed, payout["intake_id"])
             book(connection, [paid])
             withhold(connection, payout, owed)
 

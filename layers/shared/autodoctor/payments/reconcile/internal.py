@@ -57,11 +57,11 @@ SELECT o.session_id, o.outcome, o.settled,
   FROM sold o ORDER BY o.session_id
 """
 
-# Once a payment without a session is paid back, nothing may be held for it.
+# Once a payment without a session, or for minutes that were not used, is paid back, nothing may be held for it.
 _UNFULFILLED: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
   SELECT r.id, r.intake_id, r.state IN ('sent', 'returned') AND r.sent_at <= %(settled)s AS over
-    FROM refunds r WHERE r.kind = 'unfulfillable' AND r.id > %(after)s ORDER BY r.id LIMIT %(limit)s)
+    FROM refunds r WHERE r.kind IN ('unfulfillable', 'extension') AND r.id > %(after)s ORDER BY r.id LIMIT %(limit)s)
 SELECT p.id, p.intake_id, p.over IS TRUE AS over,
        (SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t
          WHERE t.credit_account = 'session:' || p.intake_id || ':held')::bigint
@@ -109,8 +109,9 @@ SELECT p.id, p.subject, p.stripe_id,
 """
 _PAID: Final[LiteralString] = """
 WITH page AS MATERIALIZED (
-  SELECT c.id, CASE c.kind WHEN 'intake' THEN 'session:' || c.intake_id || ':charge'
-                           ELSE 'pack:' || c.id || ':sale' END AS subject, c.stripe_payment_intent_id AS stripe_id,
+  SELECT c.id, CASE c.kind WHEN 'pack' THEN 'pack:' || c.id || ':sale'
+                           ELSE 'session:' || c.intake_id || ':charge' END AS subject,
+         c.stripe_payment_intent_id AS stripe_id,
          c.status = 'paid' AND c.created_at BETWEEN %(since)s AND %(settled)s AS asked
     FROM checkouts c WHERE c.id > %(after)s ORDER BY c.id LIMIT %(limit)s)
 SELECT p.id, p.subject, p.stripe_id,

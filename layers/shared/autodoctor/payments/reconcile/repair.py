@@ -68,10 +68,11 @@ SELECT m.source, m.amount, m.payment_intent_id, m.transfer_id, m.payout_id,
  WHERE m.subject = %(subject)s ORDER BY m.happened_at, m.id LIMIT 1
 """
 _PAYOUT: Final[LiteralString] = """
-SELECT id, session_id, mechanic_id, kind, currency, state, stripe_transfer_id FROM payouts WHERE id = %(payout_id)s
+SELECT id, session_id, intake_id, mechanic_id, kind, currency, state, stripe_transfer_id
+  FROM payouts WHERE id = %(payout_id)s
 """
 _REVERSAL_LOST: Final[LiteralString] = """
-SELECT p.session_id, p.mechanic_id FROM payouts p
+SELECT p.intake_id, p.mechanic_id FROM payouts p
  WHERE p.stripe_transfer_id = %(transfer_id)s
    AND p.reversed_cents >= %(amount)s + (
      SELECT coalesce(sum(t.amount), 0) FROM stripe_movements m JOIN ledger_transfer t ON t.key = 'reversal:' || m.source
@@ -158,7 +159,7 @@ def _transfer(database: Database, _client: "stripe.StripeClient", difference: Di
         return partial(note_sent, payout={**payout, "amount_cents": -moved["amount"]}, transfer_id=moved["source"])
     payable = accounts.mechanic_payable(payout["mechanic_id"])
     return partial(
-        _book, difference=difference, kind=TransferKind.TRANSFER, other=payable, intake_id=payout["session_id"]
+        _book, difference=difference, kind=TransferKind.TRANSFER, other=payable, intake_id=payout["intake_id"]
     )
 
 
@@ -168,7 +169,7 @@ def _reversal(database: Database, _client: "stripe.StripeClient", difference: Di
     if lost is not None:  # the payout's row counts it already
         payable = accounts.mechanic_payable(lost["mechanic_id"])
         return partial(
-            _book, difference=difference, kind=TransferKind.REVERSAL, other=payable, intake_id=lost["session_id"]
+            _book, difference=difference, kind=TransferKind.REVERSAL, other=payable, intake_id=lost["intake_id"]
         )
     listed = {"id": moved["source"], "amount": moved["amount"], "currency": "usd"}
     transfer = {
@@ -245,7 +246,7 @@ def _bears(connection: psycopg.Connection[Row], difference: Difference) -> tuple
     """
     if difference.kind == "transfer_duplicate":
         payout: Any = connection.execute(_PAYOUT, {"payout_id": difference.subject.split(":")[1]}).fetchone()
-        return accounts.mechanic_receivable(payout["mechanic_id"]), payout["session_id"]
+        return accounts.mechanic_receivable(payout["mechanic_id"]), payout["intake_id"]
     stored = connection.execute(_BOOKED_AS, {"stripe_id": difference.stripe_id}).fetchone()
     if stored is not None and stored["booked"] == "held":
         moved: Any = connection.execute(_MOVEMENT, {"subject": difference.subject}).fetchone()

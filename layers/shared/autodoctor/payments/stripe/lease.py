@@ -172,13 +172,13 @@ UPDATE stripe_jobs
 _HOLD: Final[LiteralString] = """
 UPDATE stripe_jobs SET state = 'held', waits_for = 'dispute', next_attempt_at = clock_timestamp() + %(park)s
  WHERE state = 'due' AND id IN (
-   SELECT id FROM payouts WHERE session_id = %(intake_id)s AND kind <> 'escalation'
+   SELECT id FROM payouts WHERE intake_id = %(intake_id)s AND kind <> 'escalation'
    UNION ALL SELECT id FROM refunds WHERE intake_id = %(intake_id)s)
 """
 _RELEASE: Final[LiteralString] = """
 UPDATE stripe_jobs SET state = 'due', waits_for = NULL, next_attempt_at = clock_timestamp()
  WHERE state = 'held' AND id IN (
-   SELECT id FROM payouts WHERE session_id = %(intake_id)s
+   SELECT id FROM payouts WHERE intake_id = %(intake_id)s
    UNION ALL SELECT id FROM refunds WHERE intake_id = %(intake_id)s)
 """
 

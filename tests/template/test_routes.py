@@ -65,6 +65,8 @@ PROTECTED = {
     "GET /api/sessions/{sessionId}/contest",
     "POST /api/sessions/{sessionId}/contest",
     "POST /api/sessions/{sessionId}/contest/answer",
+    "POST /api/sessions/{sessionId}/extend",
+    "POST /api/sessions/{sessionId}/extend/{extensionId}/answer",
     "POST /api/admin/payouts/{payoutId}/release",
     "GET /api/admin/reconcile",
     "GET /api/admin/verify",

@@ -204,3 +204,24 @@ def test_what_came_while_nobody_looked_is_counted_in_the_title(account: Account,
     hide(meeting.customer, hidden=False)
     expect(meeting.customer).to_have_title(re.compile(r"^Mia Moreno"))
     expect(meeting.mechanic.locator(".mark")).to_have_text("Read")
+
+
+def test_more_minutes_are_agreed_and_paid_in_another_tab(account: Account, windows: Windows) -> None:
+    account.cloud.stripe.set_retries(first=0.1, longest=0.5)
+    pack = '[{"code": "m15", "minutes": 15, "price_cents": 599, "credits": 0}]'
+    account.world.owner.execute("UPDATE plans SET minute_packs = %s WHERE code = 'free'", [pack])
+    meeting = met(account, windows)
+    customer, mechanic = meeting.customer, meeting.mechanic
+    customer.get_by_text("More minutes").click()
+    customer.get_by_role("button", name="15 minutes for $5.99").click()
+    expect(customer.get_by_text("Mia Moreno has not answered yet.")).to_be_visible()
+    mechanic.get_by_role("button", name="Agree").click()
+    with customer.expect_popup() as opened:
+        customer.get_by_role("button", name="Pay in a new tab").click()
+    opened.value.get_by_label("E-mail").fill("cora@example.com")
+    opened.value.get_by_label("Name on card").fill("Cora Castillo")
+    opened.value.get_by_role("button", name="Pay", exact=True).click()
+    for page in (customer, mechanic):
+        expect(page.get_by_text(re.compile(r"^1\d:\d\d left$"))).to_be_visible()
+        expect(messages(page).get_by_text("Minutes were added: the consultation goes on.")).to_be_visible()
+    at_stage(customer, "live")

@@ -23,9 +23,9 @@ have spent. Over all accounts of a currency the sum is zero.
     session:ID:credits        what a session costs, until its outcome is known
     credits_spent             where they end
 
-ID is the id of the session, which is its intake's, or of the mechanic's row. SUB is the `sub` of the customer's token,
-as credits can be bought and granted before the first intake. PART is platform, mechanic or receivable. The flows, each
-as kind: debit -> credit (key):
+ID is the id of the session, or of an extension of one, which is its intake's, or of the mechanic's row. SUB is the
+`sub` of the customer's token, as credits can be bought and granted before the first intake. PART is platform, mechanic
+or receivable. The flows, each as kind: debit -> credit (key):
 
     card payment              charge: stripe -> session:ID:held                            (session:ID:charge)
       Stripe's fee            fee: stripe_fees -> stripe                                   (fee:BALANCE_TRANSACTION)
@@ -38,6 +38,8 @@ as kind: debit -> credit (key):
     completed, by credits     credit_spend: session:ID:credits -> credits_spent            (session:ID:credit_spend)
                               earning and platform_share of the plan's price, from credit_sales
     completed, free           fixed_pay: free_sessions -> mechanic:ID:payable              (session:ID:fixed_pay)
+    more minutes              all of a session's, of the extension's own id in the session's place: paid by card or by
+                              credits, and then as completed if they were used, or else as cancelled
     referral                  referral: platform_revenue -> mechanic:ID:payable            (session:ID:referral)
     approved quote            escalation: platform_revenue -> mechanic:ID:payable          (session:ID:escalation)
     payout sent               transfer: mechanic:ID:payable -> stripe                      (payout:ID:transfer)

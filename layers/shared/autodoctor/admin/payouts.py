@@ -86,7 +86,7 @@ class AdminPayout(ResponseModel):
     payout_id: UUID
     session_id: UUID
     mechanic_id: UUID
-    kind: Literal["session", "referral", "escalation"]
+    kind: Literal["session", "extension", "referral", "escalation"]
     amount_cents: int
     withheld_cents: int
     currency: str

@@ -83,7 +83,7 @@ class DisputeCase(ResponseModel):
     Attributes:
         dispute_status: as Stripe reported it last.
         stripe_url: the dispute in Stripe's dashboard.
-        bought: intake, a session; or pack, credits.
+        bought: intake, a session; extension, minutes of one; or pack, credits.
         customer_name: null where no request gave one, or it was erased.
         erased_at: when the customer's data was erased.
         due_by: until when the bank takes evidence.
@@ -134,8 +134,9 @@ SELECT e.id AS evidence_id, e.dispute_id, d.status AS dispute_status, stripe_pag
                                   ORDER BY p.field)
                    FROM dispute_documents p WHERE p.evidence_id = e.id), '[]') AS documents
   FROM dispute_evidence e JOIN stripe_disputes d ON d.id = e.dispute_id JOIN checkouts c ON c.id = e.checkout_id
-  LEFT JOIN intakes i ON i.id = c.intake_id
-  LEFT JOIN sessions s ON s.id = c.intake_id
+  LEFT JOIN session_extensions x ON x.intake_id = c.intake_id
+  LEFT JOIN intakes i ON i.id = coalesce(x.session_id, c.intake_id)
+  LEFT JOIN sessions s ON s.id = i.id
   LEFT JOIN customers cu ON cu.user_id = c.user_id
  WHERE e.id = %(evidence_id)s
 """

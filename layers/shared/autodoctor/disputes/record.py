@@ -27,8 +27,9 @@ SELECT c.kind, c.user_id, c.title, c.amount_cents, c.created_at AS bought_at, c.
   FROM dispute_evidence e
   JOIN checkouts c ON c.id = e.checkout_id
   LEFT JOIN customers cu ON cu.user_id = c.user_id
-  LEFT JOIN intakes i ON i.id = c.intake_id
-  LEFT JOIN sessions s ON s.id = c.intake_id
+  LEFT JOIN session_extensions x ON x.intake_id = c.intake_id
+  LEFT JOIN intakes i ON i.id = coalesce(x.session_id, c.intake_id)
+  LEFT JOIN sessions s ON s.id = i.id
   LEFT JOIN waivers w ON w.session_id = s.id
   LEFT JOIN mechanics m ON m.id = s.mechanic_id
  WHERE e.id = %(evidence_id)s
@@ -49,7 +50,8 @@ SELECT min(x.at), max(x.at), x.role, 'wrote:' || count(*) FROM session_messages 
 """
 _USES: Final[LiteralString] = """
 SELECT t.created_at AS at, s.ended_at AS until, s.status AS role, 'spent:' || t.amount AS what
-  FROM ledger_transfer t JOIN sessions s ON s.id = t.intake_id
+  FROM ledger_transfer t LEFT JOIN session_extensions x ON x.intake_id = t.intake_id
+  JOIN sessions s ON s.id = coalesce(x.session_id, t.intake_id)
  WHERE t.kind = 'credit_hold' AND t.debit_account = 'customer:' || %(user_id)s::uuid || ':credits'
    AND t.created_at >= %(bought_at)s
  ORDER BY t.id LIMIT %(most)s

@@ -71,7 +71,8 @@ SELECT l.id AS line_id, l.created_at AS booked_at, l.kind, l.payable_cents, l.ow
        END AS transfer_id
   FROM mine l
   LEFT JOIN intakes i ON i.id = l.intake_id
-  LEFT JOIN sessions s ON s.id = l.intake_id
+  LEFT JOIN session_extensions x ON x.id = l.intake_id
+  LEFT JOIN sessions s ON s.id = coalesce(x.session_id, l.intake_id)
   LEFT JOIN plans pl ON pl.code = i.plan_code
   LEFT JOIN payouts p ON p.id = CASE l.kind WHEN 'transfer' THEN split_part(l.key, ':', 2)::uuid END
  WHERE l.created_at >= %(starts_at)s AND l.created_at < %(ends_at)s

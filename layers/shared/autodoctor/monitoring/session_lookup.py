@@ -84,7 +84,9 @@ WITH found AS MATERIALIZED (
 _PAGE: Final[LiteralString] = (
     """
 ), page AS MATERIALIZED (
-  SELECT i.id AS session_id, i.created_at AS at, NULL::text AS severity FROM found f JOIN intakes i ON i.id = f.id
+  SELECT DISTINCT i.id AS session_id, i.created_at AS at, NULL::text AS severity
+    FROM found f LEFT JOIN session_extensions x ON x.intake_id = f.id
+    JOIN intakes i ON i.id = coalesce(x.session_id, f.id)
    WHERE i.id < %(before)s ORDER BY i.id DESC LIMIT %(limit)s + 1
 ), noted AS (
   INSERT INTO admin_lookups (id, actor_id, kind, found)

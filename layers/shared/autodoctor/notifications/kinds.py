@@ -84,7 +84,8 @@ class Facts(ResponseModel):
         workshop: the name of the workshop that quotes.
         decided: how a contest was decided: keep, part or all; `reader` is who reads it, and `explanation` the admin's
             words.
-        earned_for: what a payout is for: holding a session, referring its customer, or escalating it.
+        earned_for: what a payout is for: holding a session, more minutes of it, referring its customer, or escalating
+            it.
         bought: what a payment was for: session or credits.
         confirm_url: the link that confirms an address.
         missed: how many offers a mechanic let lapse, one after the other.
@@ -124,7 +125,7 @@ class Facts(ResponseModel):
     credits: int | None = None
     payout_id: UUID | None = None
     amount_cents: int | None = None
-    earned_for: Literal["session", "referral", "escalation"] | None = None
+    earned_for: Literal["session", "extension", "referral", "escalation"] | None = None
     bought: Literal["session", "credits"] | None = None
     refunded: bool | None = None
     receipt_id: UUID | None = None

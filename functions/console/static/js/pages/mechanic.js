@@ -13,7 +13,7 @@ import { action, start } from "../lib/shell.js";
 import { plain, reasonWords, typeWords } from "../lib/states.js";
 
 const pictures = new Map(); // by attachment: a page that is refreshed shows the same element and loads nothing again
-const KINDS = { session: "Session", referral: "Referral", escalation: "Escalation" };
+const KINDS = { session: "Session", extension: "More minutes", referral: "Referral", escalation: "Escalation" };
 
 let availability = null; // as it was answered last: pushes about the queue do not change it
 

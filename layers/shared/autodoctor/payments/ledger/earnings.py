@@ -22,7 +22,8 @@ WITH page AS MATERIALIZED (
          coalesce(sum(left_cents) FILTER (WHERE state = 'failed'), 0)::bigint AS failed_cents,
          coalesce(sum(CASE state WHEN 'reversed' THEN amount_cents ELSE amount_cents - left_cents END), 0)::bigint
            AS reversed_cents,
-         coalesce(sum(left_cents) FILTER (WHERE kind = 'session' AND state <> 'reversed'), 0)::bigint AS session_cents,
+         coalesce(sum(left_cents) FILTER (WHERE kind IN ('session', 'extension') AND state <> 'reversed'), 0)::bigint
+           AS session_cents,
          coalesce(sum(left_cents) FILTER (WHERE kind = 'referral' AND state <> 'reversed'), 0)::bigint
            AS referral_cents,
          coalesce(sum(left_cents) FILTER (WHERE kind = 'escalation' AND state <> 'reversed'), 0)::bigint
@@ -52,7 +53,7 @@ class Earning(ResponseModel):
 
     payout_id: UUID
     session_id: UUID
-    kind: Literal["session", "referral", "escalation"]
+    kind: Literal["session", "extension", "referral", "escalation"]
     amount_cents: int
     currency: str
     status: EarningStatus

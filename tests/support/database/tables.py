@@ -18,8 +18,9 @@ APPLIED: Final = "schema_migrations"
 def all_tables(connection: psycopg.Connection[Any]) -> list[str]:
     """Every table of the schema that has rows of its own, by name: one that others inherit from shows theirs."""
     rows = connection.execute(
-        "SELECT array_agg(tablename::text ORDER BY tablename) AS names FROM pg_tables WHERE schemaname = 'public'"
-        "   AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = format('%I.%I', schemaname, tablename)::regclass)"
+        "SELECT array_agg(c.relname::text ORDER BY c.relname) AS names FROM pg_class c"
+        " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')"
+        "   AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhparent = c.oid)"
     )
     [found] = rows
     names: list[str] = found["names"] if isinstance(found, dict) else found[0]

@@ -83,7 +83,7 @@ def test_a_mechanic_is_added_to_a_workshop_and_answers_a_customer(account: Accou
     assert (added["status"], added["available"], added["workshopName"]) == ("active", False, "Piston")
     assert set(added) == {
         *("mechanicId", "userId", "name", "email", "workshopId", "workshopName", "status", "available"),
-        *("sessionId", "createdAt"),
+        *("sessionId", "createdAt", "suspendedAt", "suspensionReason"),
     }
     path = f"{MECHANICS}/{added['mechanicId']}"
     session = account.live(account.customer(), account.caller("mechanics", user))

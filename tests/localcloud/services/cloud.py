@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localcloud.compute.debug_ports import behind, debug_ports
 from localcloud.compute.environment import Databases, Launch, launch_of
 from localcloud.compute.pools import FunctionPool, Throttled
 from localcloud.compute.reload import reload_on_change
@@ -192,8 +193,13 @@ class Cloud:
                 launches[name] = launches[name].with_services(push.environment(spec.environment))
             if MEDIUM in spec.environment:  # Chime's own client cannot talk to the media server here
                 launches[name] = launches[name].with_services({MEDIUM: "local"})
+        ports = debug_ports(self.stack.functions)
         return {
-            name: FunctionPool(spec, launches[name], settings.max_processes, self._traces)
+            name: FunctionPool(
+                *behind(ports.get(name), spec, launches[name], packages),
+                1 if name in ports else settings.max_processes,
+                self._traces,
+            )
             for name, spec in self.stack.functions.items()
         }
 

@@ -6164,7 +6164,7 @@ CREATE TABLE public.admin_changes (
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT admin_changes_actor_check CHECK ((actor ~~ 'db:%'::text)),
     CONSTRAINT admin_changes_changed_check CHECK ((changed <> '{}'::text[])),
-    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|session\.(messaged|offered)|dead_letter_queue\.redriven)$'::text)),
+    CONSTRAINT admin_changes_kind_known CHECK ((kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|session\.(messaged|offered)|dispute_evidence\.(changed|sent)|dead_letter_queue\.redriven)$'::text)),
     CONSTRAINT admin_changes_somebody_did_it CHECK ((num_nonnulls(actor_id, actor) = 1)),
     CONSTRAINT admin_changes_tell_nothing_of_people CHECK (((kind !~~ 'mechanic.%'::text) OR (NOT ((before ?| '{name,email,suspension_reason}'::text[]) OR (after ?| '{name,email,suspension_reason}'::text[])))))
 );

@@ -116,7 +116,7 @@ $$;
 
 ALTER TABLE admin_changes DROP CONSTRAINT admin_changes_kind_known;
 ALTER TABLE admin_changes ADD CONSTRAINT admin_changes_kind_known CHECK (
-  kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|session\.(messaged|offered)|dead_letter_queue\.redriven)$');
+  kind ~ '^((mechanic|workshop|plan|credit_pack)\.(added|changed)|mechanic\.destination_changed|credits\.granted|payout\.(held|released)|(settlement|contest)\.decided|session\.(messaged|offered)|dispute_evidence\.(changed|sent)|dead_letter_queue\.redriven)$');
 
 CREATE OR REPLACE FUNCTION blank_room(of_session uuid) RETURNS integer LANGUAGE sql AS $$
   WITH blanked AS (UPDATE session_messages SET text = ''

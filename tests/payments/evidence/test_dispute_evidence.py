@@ -5,12 +5,14 @@ from typing import LiteralString
 import psycopg
 import pytest
 
+from autodoctor.contests.cases import cases
 from autodoctor.db import Database
 from autodoctor.disputes.discretion import discreet
 from autodoctor.ids import new_id
 from autodoctor.operations.privacy import erase_customer, export_customer
 from autodoctor.payments.stripe.lease import BACK_OFF, Sent, unsent
 from support.money.disputed import at_stripe, evidence, held, settings, sweep
+from support.money.extensions import answer, ask
 from support.money.purchases import buy, complete
 from support.money.refund_env import RefundEnv
 
@@ -74,6 +76,26 @@ def test_a_pack_shows_what_its_credits_were_spent_on(refund_env: RefundEnv) -> N
     assert (row["state"], row["gaps"], row["proves"]) == ("staged", ["no_signature"], True)
     assert "the customer spent 1 credit on a consultation, which ended at" in row["texts"]["access_activity_log"]
     assert "consultations for 1 credit." in row["texts"]["uncategorized_text"]
+
+
+def test_more_minutes_are_answered_by_the_talk_that_they_were_of(refund_env: RefundEnv) -> None:
+    world, session_id = refund_env.checkout_env.world, refund_env.buy()
+    customer = refund_env.customer(session_id)
+    world.accept(refund_env.mechanic, refund_env.checkout_env.session())
+    world.meet(session_id, customer, refund_env.mechanic)
+    answer(world, refund_env.mechanic, ask(world, customer, session_id, pay_with="card"))
+    extension = ask(world, customer, session_id, pay_with="card").extension_id
+    query = "SELECT stripe_session_id FROM checkouts WHERE intake_id = %s"
+    refund_env.checkout_env.stripe.pay(world.one(query, extension))
+    refund_env.tell()
+    refund_env.dispute(extension)
+    sweep(refund_env)
+    row = evidence(refund_env)
+    assert (row["proves"], "not_provided" in row["gaps"], "no_session" in row["gaps"]) == (False, True, False)
+    assert "the consultation was extended by 15 more minutes" in row["texts"]["access_activity_log"]
+    assert row["texts"]["product_description"].startswith("15 more minutes of an online consultation")
+    (case,) = cases(world.app, {}).cases
+    assert case.session_id == session_id
 
 
 def test_with_the_setting_it_goes_a_day_before_its_time_once(refund_env: RefundEnv) -> None:

@@ -12,7 +12,8 @@ MOST_LOG_LINES: Final = 150
 
 _PAYMENT: Final[LiteralString] = """
 SELECT c.kind, c.user_id, c.title, c.amount_cents, c.created_at AS bought_at, c.credits, c.status,
-       c.signed_name AS page_signed_name,
+       x.id AS extension_id, x.minutes AS more_minutes,
+       (SELECT t.outcome FROM extension_settlements t WHERE t.extension_id = x.id) AS extension_outcome,
        coalesce(c.email, cu.email) AS email, coalesce(i.customer_name, cu.name) AS customer_name, cu.erased_at,
        i.session_type, s.id AS session_id, s.status AS session_status, s.end_reason, s.started_at, s.ended_at,
        floor(s.together_seconds)::integer AS together_seconds,
@@ -44,6 +45,11 @@ UNION ALL
 SELECT p.since, p.until, p.role, p.source FROM session_presence p
  WHERE p.session_id = %(session_id)s AND p.source <> 'claim' AND p.replaced_at IS NULL
 UNION ALL
+SELECT e.at, NULL, e.role, e.what || ':' || x.minutes FROM session_extensions x
+ CROSS JOIN LATERAL (VALUES (x.asked_at, 'customer', 'asked'), (x.answered_at, 'mechanic', 'agreed'),
+                            (x.began_at, NULL, 'extended')) AS e (at, role, what)
+ WHERE x.session_id = %(session_id)s AND x.status = 'running'
+UNION ALL
 SELECT min(x.at), max(x.at), x.role, 'wrote:' || count(*) FROM session_messages x
  WHERE x.session_id = %(session_id)s AND x.role <> 'system' GROUP BY x.role
  ORDER BY at, what LIMIT %(most)s
@@ -69,7 +75,8 @@ class Recorded:
     Attributes:
         until: the end of a stretch; None for an instant, and for a stretch that lasts.
         role: customer or mechanic; None: the session itself. Of spent credits: how their session ended.
-        what: a status of the session, `signed`, a witness, `wrote:NUMBER` messages, or `spent:NUMBER` credits.
+        what: a status of the session, `signed`, a witness, `wrote:NUMBER` messages, `spent:NUMBER` credits, or minutes
+            more: `asked:NUMBER`, `agreed:NUMBER`, `extended:NUMBER`.
     """
 
     at: datetime
@@ -117,7 +124,9 @@ class PaymentRecord:
 
     @property
     def proves(self) -> bool:
-        """Whether it shows that what was paid for was given: a completed session, or credits that were spent."""
+        """Whether it shows that what was paid for was given: a session, minutes that were used, spent credits."""
+        if self.row["extension_id"] is not None:
+            return bool(self.row["extension_outcome"] == "pay")
         if self.row["kind"] == "pack":
             return any(line.role == "completed" for line in self.log)
         return bool(self.row["session_status"] == "completed")

@@ -40,6 +40,11 @@ _STATES: Final = {
     "cancelled": "the consultation ended: cancelled",
     "expired": "the request expired",
 }
+_MORE: Final = {
+    "asked": "the customer asked for",
+    "agreed": "the mechanic agreed to",
+    "extended": "the consultation was extended by",
+}
 _DECIDED: Final = {
     "keep": "an admin decided that the price stays",
     "part": "an admin decided that a part of it goes back",
@@ -101,6 +106,9 @@ def _product(record: PaymentRecord) -> str:
     price = money(record["amount_cents"])
     if record["kind"] == "pack":
         return f"{record['title']}: {counted(record['credits'], 'credit')} for online consultations, {price}, at once."
+    if record["extension_id"] is not None:
+        more = counted(record["more_minutes"], "more minute")
+        return f"{more} of an online consultation under way, {price}, charged once."
     how = _HELD.get(record["session_type"] or "", "online")
     return f"{record['title']}: an online consultation with a car mechanic, {how}, {price}, charged once."
 
@@ -110,6 +118,9 @@ def _log_line(line: Recorded) -> str:
         spent = counted(int(line.what.removeprefix("spent:")), "credit")
         ended = "" if line.until is None else f", which ended at {at(line.until)}"
         return f"{at(line.at)}: the customer spent {spent} on a consultation{ended} ({line.role})"
+    what, _, number = line.what.partition(":")
+    if what in _MORE:
+        return f"{at(line.at)}: {_MORE[what]} {counted(int(number), 'more minute')}"
     if line.role is None:
         return f"{at(line.at)}: {_STATES.get(line.what, line.what)}"
     if line.what == "signed":
@@ -141,6 +152,10 @@ def _refusal(record: PaymentRecord) -> str:
         return ""
     together, start, end = duration(record["together_seconds"]), at(record["started_at"]), at(record["ended_at"])
     said = f"The consultation took place: both parties were together for {together}, from {start} to {end}."
+    if record["extension_id"] is not None:
+        said = (
+            f"{said} It went on into the {counted(record['more_minutes'], 'more minute')} that the customer asked for."
+        )
     if record["contested_at"] is None:
         return f"{said} The customer did not contest it with us."
     decided = _DECIDED[record["contest_outcome"]]
@@ -154,6 +169,8 @@ def _rest(record: PaymentRecord) -> str:
         said.append(f"Since then the customer has had consultations for {counted(spent, 'credit')}.")
     elif record["status"] == "unfulfillable":
         said.append("The payment could not be fulfilled, and goes back.")
+    elif record["extension_id"] is not None and not record.proves:
+        said.append("The minutes were not used, or that is not decided; what was not used goes back.")
     elif record["session_status"] not in (None, "completed"):
         said.append(f"The consultation did not take place ({record['end_reason'] or record['session_status']}).")
     said += [

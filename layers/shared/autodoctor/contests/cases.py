@@ -180,7 +180,8 @@ SELECT w.session_id, w.evidence_id, w.kind, w.since, w.due_by, coalesce(i.custom
       FROM payout_holds h JOIN payouts p ON p.id = h.payout_id
      WHERE h.released_at IS NULL AND h.reason = 'escalation' AND p.state IN ('due', 'held', 'sending', 'failed')
     UNION ALL
-    SELECT e.id, (SELECT s.id FROM sessions s WHERE s.id = k.intake_id), e.id,
+    SELECT e.id, (SELECT s.id FROM sessions s LEFT JOIN session_extensions x ON x.intake_id = k.intake_id
+                   WHERE s.id = coalesce(x.session_id, k.intake_id)), e.id,
            e.checkout_id, 'dispute', e.created_at, e.due_by, k.amount_cents, e.state = 'staged'
       FROM dispute_evidence e JOIN checkouts k ON k.id = e.checkout_id
      WHERE e.state IN ('due', 'sending', 'staged', 'failed') AND (NOT e.sends OR e.state = 'failed')

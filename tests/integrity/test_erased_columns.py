@@ -22,7 +22,7 @@ from support.world import World
 KEPT: Final[dict[str, tuple[str, ...]]] = {
     "what was bought, from our own price list and texts": (
         *("checkouts.pack_code", "checkouts.title", "checkouts.waiver_version", "intakes.currency"),
-        *("intakes.plan_code", "receipts.subject", "receipts.title", "waivers.version"),
+        *("intakes.plan_code", "session_extensions.pack", "receipts.subject", "receipts.title", "waivers.version"),
     ),
     "keys that we made, and ids and words of Stripe's or SES's": (
         *("checkouts.idempotency_key", "checkouts.stripe_payment_intent_id", "checkouts.stripe_session_id"),
@@ -48,6 +48,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
         *("session_assignment_events.data", "session_assignment_events.from_status"),
         *("session_assignment_events.to_status", "session_events.actor", "session_events.data"),
         *("session_events.from_status", "session_events.to_status", "session_presence.witness", "settlements.facts"),
+        "extension_settlements.facts",
         *("settlement_holds.facts", "media_events.attendee", "media_events.meeting", "session_meetings.meeting"),
         "session_meetings.meeting_id",
     ),
@@ -135,7 +136,8 @@ UPDATE checkouts SET user_id = %(user)s WHERE user_id NOT IN (SELECT user_id FRO
 INSERT INTO stripe_disputes (id, payment_intent_id, amount_cents, status) VALUES ('du_erased', 'pi_erased', 1, 'lost');
 INSERT INTO dispute_evidence (dispute_id, checkout_id)
 SELECT 'du_erased', id FROM checkouts WHERE user_id = %(user)s LIMIT 1;
-INSERT INTO dispute_documents (evidence_id, field, content) SELECT id, 'receipt', 'x' FROM dispute_evidence;
+INSERT INTO dispute_documents (evidence_id, field, content)
+SELECT id, 'receipt', 'x' FROM dispute_evidence WHERE dispute_id = 'du_erased';
 INSERT INTO legacy_rows (table_name, row_key, import_id, became, user_id, content)
 VALUES ('customers', 'key', new_id(), 'moved', %(user)s, '{}');
 """

@@ -242,8 +242,6 @@ COMMENT ON FUNCTION tell_minutes(integer) IS
 
 -- Asking for more minutes, agreeing, and paying. Each locks the session, so the end comes before or after.
 
-INSERT INTO limits (name, most, seconds) VALUES ('extensions', 10, 3600);
-
 CREATE FUNCTION ask_extension(of_session uuid, by_user uuid, wanted_pack text, paid_with text)
 RETURNS TABLE (outcome text, extension_id uuid, session_status text, unpublished json)
 LANGUAGE plpgsql ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$

@@ -229,7 +229,8 @@ def see_mechanic(database: Database, mechanic_id: UUID) -> MechanicSeen:
         MechanicNotFound: there is none with this id.
     """
     found = mechanic(database, mechanic_id)
-    return MechanicSeen(**dict(found), affected=database.all(_AFFECTED, {"mechanic_id": mechanic_id}))
+    rows = database.all(_AFFECTED, {"mechanic_id": mechanic_id})
+    return MechanicSeen(**dict(found), affected=[AffectedSession(**row) for row in rows])
 
 
 def add_mechanic(database: Database, actor_id: UUID, new: NewMechanic) -> Mechanic:

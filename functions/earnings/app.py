@@ -1,8 +1,9 @@
-"""GET /api/mechanic/earnings and /api/mechanic/referral-code"""
+"""GET /api/mechanic/earnings and /api/mechanic/referral-code; POST /api/mechanic/netting"""
 
 from autodoctor.db import database
-from autodoctor.errors import MechanicNotActive
+from autodoctor.errors import MechanicNotActive, TooManyRequests
 from autodoctor.payments.ledger.earnings import Earnings, earnings
+from autodoctor.payments.ledger.netting_consents import Netting, NettingRequest, agree
 from autodoctor.payments.ledger.referrals import Referral, referral_code
 from autodoctor.web.http import Request, Router
 
@@ -18,6 +19,16 @@ def fetch(request: Request) -> Earnings:
 @router.route("GET /api/mechanic/referral-code", groups=["mechanics"], raises=[MechanicNotActive])
 def code(request: Request) -> Referral:
     return referral_code(db, request.caller.user_id)
+
+
+@router.route(
+    "POST /api/mechanic/netting",
+    groups=["mechanics"],
+    body=NettingRequest,
+    raises=[MechanicNotActive, TooManyRequests],
+)
+def decide(request: Request) -> Netting:
+    return agree(db, request.caller.user_id, request.json(NettingRequest))
 
 
 handler = router.handler()

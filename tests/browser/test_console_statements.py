@@ -14,6 +14,11 @@ from support.browser.window import Camera, Windows
 EARNED = (
     "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
     " SELECT 'gift:' || m.id, 'platform_revenue', 'mechanic:' || m.id || ':payable', 699, 'usd', 'earning'"
+    "  FROM mechanics m ON CONFLICT DO NOTHING"
+)
+OWED = (
+    "INSERT INTO ledger_transfer (key, debit_account, credit_account, amount, currency, kind)"
+    " SELECT 'debt:' || m.id, 'mechanic:' || m.id || ':receivable', 'platform_revenue', 210, 'usd', 'receivable'"
     "  FROM mechanics m"
 )
 
@@ -50,3 +55,14 @@ def test_a_month_is_shown_printed_and_kept(page: Page, camera: Camera, tmp_path:
     page.emulate_media(media="print")
     expect(page.get_by_role("button", name="Print")).to_be_hidden()
     camera.take(page, "on paper")
+
+
+def test_a_mechanic_who_owes_agrees_and_withdraws(account: Account, page: Page, camera: Camera) -> None:
+    account.world.owner.execute(OWED)
+    page.reload()
+    expect(page.get_by_role("heading", name="You have to give back $2.10")).to_be_visible()
+    camera.take(page, "owing")
+    page.get_by_role("button", name="I agree").click()
+    expect(page.get_by_text("You agreed on")).to_be_visible()
+    page.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_text("You did not agree to this.")).to_be_visible()

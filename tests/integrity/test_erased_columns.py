@@ -64,6 +64,7 @@ KEPT: Final[dict[str, tuple[str, ...]]] = {
     "about mechanics and workshops, who are no customers": (
         *("mechanic_accounts.former_account_ids", "mechanic_accounts.idempotency_key"),
         *("mechanic_accounts.stripe_account_id", "mechanics.email", "mechanics.name", "workshops.name"),
+        "netting_consents.words",
     ),
 }
 """The columns whose words an erasure leaves, by reason."""

@@ -261,6 +261,9 @@ ROUTES = {
     "see one's earnings": Route("GET", "/api/mechanic/earnings", live, ANY_MECHANIC),
     "list one's statements": Route("GET", "/api/mechanic/statements", live, ANY_MECHANIC),
     "see a statement": Route("GET", "/api/mechanic/statements/{session}", live, dict.fromkeys(ANY_MECHANIC, 404)),
+    "agree to netting": Route(
+        "POST", "/api/mechanic/netting", live, KNOWN_MECHANIC, lambda _session: {"agreed": False}
+    ),
     "see one's referral code": Route("GET", "/api/mechanic/referral-code", live, ACTIVE_MECHANIC),
     "escalate": Route(
         "POST",

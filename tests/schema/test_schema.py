@@ -74,6 +74,7 @@ MAY_INSERT = {
     "settlements": {"session_id", "outcome", "facts"},
     "extension_settlements": {"extension_id", "outcome", "facts"},
     "contests": {"session_id", "reason", "words"},
+    "netting_consents": {"mechanic_id", "version", "words"},
     "payouts": {"session_id", "extension_id", "mechanic_id", "kind", "amount_cents", "currency"},
     "payout_holds": {"payout_id", "reason", "note", "held_by"},
     "mechanic_accounts": {"mechanic_id", "idempotency_key"},
@@ -125,6 +126,7 @@ MAY_UPDATE = {
     "outbox": {"attempts", "error"},
     "realtime_connections": {"ready", "queue_position", "seen_at", "heard_at"},
     "settlement_holds": {"outcome", "note", "decided_at", "decided_by", "change_id"},
+    "netting_consents": {"withdrawn_at"},
     "contests": {"answer", "outcome", "refund_cents", "refund_credits", "note", "decided_by", "change_id"},
     "address_confirmations": {"token_hash", "expires_at"},
     "feed": {"sent_at"},
@@ -159,7 +161,15 @@ MAY_UPDATE = {
     "stripe_statement": {"whole_until"},
     "payouts": {
         *JOB_ENDS,
-        *("attempts", "stripe_transfer_id", "sent_at", "withheld_cents", "sent_cents", "reversed_cents"),
+        *(
+            "attempts",
+            "stripe_transfer_id",
+            "sent_at",
+            "withheld_cents",
+            "netted_cents",
+            "sent_cents",
+            "reversed_cents",
+        ),
     },
     "payout_holds": {"note", "held_by", "held_at", "released_by", "released_at"},
     "refunds": {

@@ -87,6 +87,7 @@ PROTECTED = {
     "POST /api/admin/credits",
     "GET /api/mechanic/earnings",
     "GET /api/mechanic/referral-code",
+    "POST /api/mechanic/netting",
     "GET /api/mechanic/statements",
     "GET /api/mechanic/statements/{month}",
     "POST /api/sessions/{sessionId}/messages",

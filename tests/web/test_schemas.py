@@ -59,9 +59,10 @@ CONTRACT = {
     Credits: "balance frozen history nextCursor",
     CreditMovement: "movement credits sessionId createdAt",
     CreditsGranted: "customerId credits balance",
-    Earnings: "earnings totals suspension nextCursor",
-    Earning: "payoutId sessionId kind amountCents currency status createdAt",
-    EarningTotals: "pendingCents paidCents failedCents reversedCents sessionCents referralCents escalationCents",
+    Earnings: "earnings totals netting suspension nextCursor",
+    Earning: "payoutId sessionId kind amountCents nettedCents currency status createdAt",
+    EarningTotals: "pendingCents paidCents failedCents reversedCents sessionCents referralCents escalationCents"
+    " returnedCents",
     Referral: "referralCode referredCustomers earnedCents",
     SessionQuotes: "quotes",
     Quotes: "quotes nextCursor",

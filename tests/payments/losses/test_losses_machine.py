@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from autodoctor.ids import new_id
 from autodoctor.payments.ledger.accounts import session_held
+from autodoctor.payments.ledger.netting_consents import NettingRequest, agree
 from autodoctor.payments.losses.losses import sweep_losses
 from autodoctor.payments.settlement import settle
 from localcloud.stripe.http.errors import ApiError
@@ -42,8 +43,8 @@ class Storm(RuleBasedStateMachine):
         self.monkeypatch = monkeypatch
         self.stack = ExitStack()
 
-    @initialize(charge_alone=st.booleans())
-    def begin(self, *, charge_alone: bool) -> None:
+    @initialize(charge_alone=st.booleans(), netted=st.booleans())
+    def begin(self, *, charge_alone: bool, netted: bool) -> None:
         self.world.clear()
         checkout_env = self.stack.enter_context(open_checkout(self.world, self.monkeypatch))
         unasked = {"refund.created", "refund.updated"} if charge_alone else ()
@@ -52,6 +53,8 @@ class Storm(RuleBasedStateMachine):
         self.bag: list[dict[str, Any]] = []
         self.active: list[UUID] = []
         self.refund_env.onboard()
+        self.stripe.add_funds(1_000_000)
+        agree(self.world.app, self.refund_env.mechanic.user_id, NettingRequest(agreed=netted))
         self.buy()
         self.complete(self.active[0])
 

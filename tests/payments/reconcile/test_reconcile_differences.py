@@ -63,6 +63,7 @@ LEFT: dict[Wrong, dict[str, int]] = {
     discrepancies.a_charge_that_stripe_does_not_have: {"charge_missing": 1},
     discrepancies.two_charges_for_one_checkout: {"charge_duplicate": 1, "fee_unbooked": 1},
     discrepancies.a_refund_that_stripe_does_not_have: {"refund_missing": 1},
+    discrepancies.a_netting_lost: {"payable_differs": 1},
     discrepancies.a_transfer_of_no_payout: {"transfer_unknown": 1},
     discrepancies.a_transfer_that_stripe_does_not_have: {"transfer_missing": 1},
     discrepancies.a_transfer_that_only_its_payout_has: {"transfer_missing": 1},

@@ -53,6 +53,8 @@ TABLES: Final = {
         "books; one row a key, credits never below zero; a grant is audited by trigger; verify asks every row"
         " for its origin"
     ),
+    "INSERT netting_consents": "a mechanic agrees; what is netted then is bounded by what they owe, row by row",
+    "UPDATE netting_consents": "its withdrawal, once and now; the guard refuses anything else",
     "INSERT mail_deliveries": "claims a mail",
     "UPDATE mail_deliveries": "records its outcome",
     "INSERT mail_suppressions": "a bounce or complaint",
@@ -201,6 +203,7 @@ FUNCTIONS: Final = {
     "replace_mechanic": _MOVE,
     "reply_due_at": _CHECK,
     "report_heard": "what a party's page heard of the other; counts where the other says so too",
+    "return_netted": "pays a mechanic again what was netted for a session, never more; verify asks for its booking",
     "retry_stripe_job": "has a payout, refund or reversal tried again that was given up",
     "room_connections": _CHECK,
     "save_notes": "a mechanic's notes on their session",

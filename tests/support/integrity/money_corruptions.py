@@ -200,6 +200,17 @@ MONEY: Final[dict[str, list[tuple[str, ...]]]] = {
         ("UPDATE payouts SET stripe_transfer_id = NULL WHERE state = 'sent'",),
         ("UPDATE payouts SET sent_at = NULL WHERE state = 'sent'",),
     ],
+    "netting_differs": [
+        ("UPDATE payouts SET netted_cents = netted_cents - 1 WHERE netted_cents > 0",),
+        ("DELETE FROM ledger_transfer WHERE kind = 'netting'",),
+        ("UPDATE payouts SET amount_cents = amount_cents + 1 WHERE kind = 'returned'",),
+        ("DELETE FROM payouts WHERE kind = 'returned'",),
+    ],
+    "netting_not_agreed": [
+        ("DELETE FROM netting_consents",),
+        ("UPDATE netting_consents SET withdrawn_at = agreed_at",),
+        ("UPDATE ledger_transfer SET amount = amount + 1 WHERE kind = 'netting'",),
+    ],
     "refunded_unlike_ledger": [
         (
             "DELETE FROM ledger_transfer WHERE kind = 'refund' AND intake_id = '{cancelled by card}'",

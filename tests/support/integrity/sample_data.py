@@ -15,6 +15,7 @@ from autodoctor.contests.decide import DecideContestRequest, decide_contest
 from autodoctor.db import Database
 from autodoctor.ids import new_id
 from autodoctor.operations.privacy import erase_customer
+from autodoctor.payments.ledger.netting_consents import NettingRequest, agree
 from autodoctor.payments.settlement import settle
 from autodoctor.quotes import quotes
 from autodoctor.quotes.quotes import AmountRequest, ApprovalRequest, EscalationRequest
@@ -59,6 +60,7 @@ class SampleData:
         self._ended()
         self._paid()
         self._disputed()
+        self._netted()
         self._escalated()
         self._contested()
         self._settle_all()
@@ -216,6 +218,21 @@ class SampleData:
         self.sessions["disputed"] = self.refund_env.earned()
         self.refund_env.dispute(self.sessions["disputed"])
         stage(self.refund_env)
+
+    def _netted(self) -> None:
+        """A debt that is netted, and one that was none in the end: the refund failed."""
+        self.refund_env.checkout_env.stripe.add_funds(100_000)
+        for name, fails in (("netted for", False), ("returned", True)):
+            self.sessions[name] = self.refund_env.earned()
+            self.refund_env.payouts()
+            made = self.refund_env.refund(self.sessions[name], 300)
+            agree(self.world.app, self.mechanic.user_id, NettingRequest(agreed=True))
+            self.sessions[f"{name}, paying"] = self.refund_env.earned()
+            self.refund_env.payouts()
+            agree(self.world.app, self.mechanic.user_id, NettingRequest(agreed=False))
+            if fails:
+                self.refund_env.checkout_env.stripe.fail_refund(made)
+                self.refund_env.tell()
 
     def _escalated(self) -> None:
         workshop = self.world.workshop()

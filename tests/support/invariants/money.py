@@ -89,7 +89,8 @@ SELECT format('%%s holds %%s credits, its session is %%s', b.account, b.amount,
 UNION ALL
 SELECT format('%%s is %%s, what of its payouts is still here is %%s', account.name, coalesce(b.amount, 0), account.owed)
   FROM (SELECT 'mechanic:' || m.id || ':payable' AS name,
-               coalesce(sum(p.amount_cents - p.withheld_cents - p.sent_cents + p.reversed_cents), 0) AS owed
+               coalesce(sum(p.amount_cents - p.withheld_cents - p.netted_cents - p.sent_cents + p.reversed_cents), 0)
+                 AS owed
           FROM mechanics m LEFT JOIN payouts p ON p.mechanic_id = m.id GROUP BY m.id) AS account
   LEFT JOIN balance b ON b.account = account.name
  WHERE coalesce(b.amount, 0) <> account.owed

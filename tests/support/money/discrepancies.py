@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import LiteralString
 
 from autodoctor.ids import new_id
+from autodoctor.payments.ledger.netting_consents import NettingRequest, agree
 from support.money.purchases import pay_by_card
 from support.money.reconcile_env import ReconcileEnv
 from support.money.stripe_shop import order
@@ -170,6 +171,18 @@ def two_transfers_for_one_payout(reconcile_env: ReconcileEnv) -> None:
             "metadata": {"payoutId": first.transfer_group or ""},
         }
     )
+
+
+def a_netting_lost(reconcile_env: ReconcileEnv) -> None:
+    mechanic = reconcile_env.mechanic()
+    created, _ = reconcile_env.earned(mechanic)
+    reconcile_env.send()
+    reconcile_env.checkout_env.stripe.refund(reconcile_env.payout_env.intent(created), 300)
+    reconcile_env.hear()
+    agree(reconcile_env.checkout_env.world.app, mechanic.user_id, NettingRequest(agreed=True))
+    reconcile_env.earned(mechanic)
+    reconcile_env.send()
+    forget(reconcile_env, "kind = 'netting'")
 
 
 def a_transfer_of_no_payout(reconcile_env: ReconcileEnv) -> None:

@@ -20,8 +20,9 @@ STATES: Final[tuple[str, ...]] = get_args(PayoutState.__value__)
 _HOLDABLE: Final = ("due", "held", "sending", "failed")
 
 _SHOWN: Final[LiteralString] = """
-SELECT p.id AS payout_id, p.session_id, p.mechanic_id, p.kind, p.amount_cents, p.withheld_cents, p.currency, p.state,
-       p.waits_for, p.last_error, p.created_at, p.created_at + payout_hold() AS leaves_at, p.sent_at,
+SELECT p.id AS payout_id, p.session_id, p.mechanic_id, p.kind, p.amount_cents, p.withheld_cents, p.netted_cents,
+       p.currency, p.state, p.waits_for, p.last_error, p.created_at, p.created_at + payout_hold() AS leaves_at,
+       p.sent_at,
        p.stripe_transfer_id, stripe_page('connect/transfers', p.stripe_transfer_id) AS stripe_url,
        coalesce((SELECT jsonb_agg(jsonb_build_object('reason', h.reason, 'note', h.note, 'heldBy', h.held_by,
                                                      'heldAt', h.held_at) ORDER BY h.held_at, h.reason)
@@ -76,6 +77,7 @@ class AdminPayout(ResponseModel):
 
     Attributes:
         withheld_cents: the part that went back to the customer.
+        netted_cents: the part that paid off what the mechanic owed.
         waits_for: what a payout that is not sent waits for, such as `release` of its holds, the mechanic's
             `onboarding`, or `time`: until `leaves_at`.
         leaves_at: before this it is not sent, so that its customer can contest it.
@@ -86,9 +88,10 @@ class AdminPayout(ResponseModel):
     payout_id: UUID
     session_id: UUID
     mechanic_id: UUID
-    kind: Literal["session", "extension", "referral", "escalation"]
+    kind: Literal["session", "extension", "referral", "escalation", "returned"]
     amount_cents: int
     withheld_cents: int
+    netted_cents: int
     currency: str
     state: PayoutState
     waits_for: str | None

@@ -74,6 +74,7 @@ KINDS: Final[Mapping[str, KindWords]] = {
     "referral": KindWords("referral", "Referral"),
     "escalation": KindWords("escalation", "Approved quote"),
     "transfer": KindWords("payout", "Payout"),
+    "netting": KindWords("debt", "Withheld from a payout for what you had to give back"),
     "reversal": KindWords("taken_back", "Payout taken back"),
     "refund": KindWords("returned", "Refund to the customer, your part"),
     "dispute_lost": KindWords("returned", "Lost dispute, your part"),
@@ -130,7 +131,7 @@ def words_of(kind: str, payable_cents: int, owed_cents: int) -> str:
     """
     said = KINDS.get(kind, KINDS["correction"])
     if payable_cents and owed_cents:
-        return PAID_OFF
+        return said.payable if kind == "netting" else PAID_OFF
     return said.payable if payable_cents else said.debt or said.payable
 
 

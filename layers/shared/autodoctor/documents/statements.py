@@ -81,7 +81,7 @@ SELECT l.id AS line_id, l.created_at AS booked_at, l.kind, l.payable_cents, l.ow
 )
 _UNSENT: Final[LiteralString] = """
 SELECT p.id AS payout_id, p.session_id, p.kind, p.created_at AS earned_at, p.state, p.waits_for, p.next_attempt_at,
-       p.amount_cents - p.withheld_cents - p.sent_cents + p.reversed_cents AS amount_cents,
+       p.amount_cents - p.withheld_cents - p.netted_cents - p.sent_cents + p.reversed_cents AS amount_cents,
        p.created_at + payout_hold() AS leaves_at,
        CASE WHEN destination_is_new(p.mechanic_id) THEN a.destination_changed_at + destination_hold()
        END AS destination_until,
@@ -89,7 +89,7 @@ SELECT p.id AS payout_id, p.session_id, p.kind, p.created_at AS earned_at, p.sta
               ORDER BY h.held_at, h.reason) AS holds
   FROM mechanics m JOIN payouts p ON p.mechanic_id = m.id LEFT JOIN mechanic_accounts a ON a.mechanic_id = m.id
  WHERE m.user_id = %(user_id)s AND p.created_at < %(ends_at)s
-   AND p.amount_cents - p.withheld_cents - p.sent_cents + p.reversed_cents > 0
+   AND p.amount_cents - p.withheld_cents - p.netted_cents - p.sent_cents + p.reversed_cents > 0
  ORDER BY p.id
 """
 _UNDECIDED: Final[LiteralString] = """

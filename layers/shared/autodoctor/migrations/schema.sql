@@ -3262,6 +3262,18 @@ $$;
 
 COMMENT ON FUNCTION public.mechanic_health(since timestamp with time zone, until timestamp with time zone) IS 'Each mechanic''s sessions that ended in this time, or were taken from them because they did not come (also a no-show). Sessions that only the customer missed are not counted; those that the mechanic released are counted separately.';
 
+CREATE FUNCTION public.mechanic_owes(mechanic uuid, of_intake uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT coalesce(sum(CASE WHEN t.debit_account = a.account THEN t.amount ELSE -t.amount END), 0)::bigint
+    FROM (SELECT 'mechanic:' || mechanic || ':receivable' AS account) AS a
+    JOIN ledger_transfer t ON t.debit_account = a.account OR t.credit_account = a.account
+   WHERE t.intake_id = of_intake
+     AND (t.debit_account LIKE 'mechanic:%:receivable' OR t.credit_account LIKE 'mechanic:%:receivable')
+$$;
+
+COMMENT ON FUNCTION public.mechanic_owes(mechanic uuid, of_intake uuid) IS 'Cents of a session, or of an extension, that a mechanic was sent and has to give back.';
+
 CREATE FUNCTION public.mechanics_hold_payouts() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public', 'pg_temp'
@@ -3500,6 +3512,42 @@ CREATE FUNCTION public.needs_first_reply(session public.sessions) RETURNS boolea
 $$;
 
 COMMENT ON FUNCTION public.needs_first_reply(session public.sessions) IS 'Whether the mechanic of a session with witnesses is overdue: from then on their own word is no coming, so that it cannot keep the customer from another mechanic.';
+
+CREATE FUNCTION public.netting_consents_guard() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+BEGIN
+  IF OLD.withdrawn_at IS NOT NULL OR to_jsonb(NEW) - 'withdrawn_at' <> to_jsonb(OLD) - 'withdrawn_at' THEN
+    RAISE EXCEPTION 'netting consent % is fixed', OLD.id USING ERRCODE = 'AD004';
+  END IF;
+  NEW.withdrawn_at := clock_timestamp();
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.netting_consents_guard() IS 'Lets a consent be withdrawn, once and now, and nothing else.';
+
+CREATE FUNCTION public.netting_is_agreed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  mechanic uuid := split_part(NEW.debit_account, ':', 2)::uuid;
+BEGIN
+  -- the row's lock makes a withdrawal, or another netting of this mechanic, come before or after, never beside
+  PERFORM FROM netting_consents c WHERE c.mechanic_id = mechanic AND c.withdrawn_at IS NULL FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'mechanic % has not agreed to netting', mechanic USING ERRCODE = 'check_violation';
+  ELSIF mechanic_owes(mechanic, NEW.intake_id) < NEW.amount THEN
+    RAISE EXCEPTION 'mechanic % does not owe % cents of session %', mechanic, NEW.amount, NEW.intake_id
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.netting_is_agreed() IS 'Refuses to net without a consent in force, or more than is owed of the session.';
 
 CREATE FUNCTION public.new_referral_code() RETURNS text
     LANGUAGE plpgsql
@@ -4435,8 +4483,9 @@ CREATE TABLE public.ledger_transfer (
     CONSTRAINT ledger_transfer_grant_is_audited CHECK (((kind = 'credit_grant'::text) = (change_id IS NOT NULL))),
     CONSTRAINT ledger_transfer_grant_is_explained CHECK (((kind <> 'credit_grant'::text) OR (num_nonnulls(actor_id, reason) = 2))),
     CONSTRAINT ledger_transfer_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255))),
-    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'reversal'::text, 'contest'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
+    CONSTRAINT ledger_transfer_kind_known CHECK ((kind = ANY (ARRAY['charge'::text, 'fee'::text, 'refund'::text, 'pack_sale'::text, 'pack_refund'::text, 'credit_issue'::text, 'credit_grant'::text, 'credit_hold'::text, 'credit_spend'::text, 'credit_return'::text, 'credit_withdrawal'::text, 'earning'::text, 'platform_share'::text, 'fixed_pay'::text, 'referral'::text, 'escalation'::text, 'transfer'::text, 'netting'::text, 'reversal'::text, 'contest'::text, 'dispute'::text, 'dispute_won'::text, 'dispute_lost'::text, 'receivable'::text, 'correction'::text]))),
     CONSTRAINT ledger_transfer_moves_something CHECK ((debit_account <> credit_account)),
+    CONSTRAINT ledger_transfer_netting_is_one_mechanics CHECK (((kind <> 'netting'::text) OR ((intake_id IS NOT NULL) AND (debit_account ~ '^mechanic:[^:]+:payable$'::text) AND (credit_account = regexp_replace(debit_account, ':payable$'::text, ':receivable'::text)) AND (key ~ (('^payout:[0-9a-f-]{36}:netting:'::text || intake_id) || '$'::text))))),
     CONSTRAINT ledger_transfer_one_currency CHECK ((((public.account_currency(debit_account) = currency) AND (public.account_currency(credit_account) = currency)) IS TRUE)),
     CONSTRAINT ledger_transfer_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 500)))
 );
@@ -5051,6 +5100,48 @@ CREATE FUNCTION public.retry_stripe_job(failed uuid) RETURNS boolean
 $$;
 
 COMMENT ON FUNCTION public.retry_stripe_job(failed uuid) IS 'Makes a failed payout, refund, reversal or evidence due again, for operators; false if none with this id has failed.';
+
+CREATE FUNCTION public.return_netted(mechanic uuid, of_session uuid, cents bigint) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+  INSERT INTO payouts AS p (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
+  ON CONFLICT (session_id, kind) WHERE extension_id IS NULL DO UPDATE
+     SET amount_cents = p.amount_cents + excluded.amount_cents,
+         state = CASE p.state WHEN 'cancelled' THEN 'due' ELSE p.state END,
+         next_attempt_at = CASE p.state WHEN 'cancelled' THEN clock_timestamp() ELSE p.next_attempt_at END
+$$;
+
+COMMENT ON FUNCTION public.return_netted(mechanic uuid, of_session uuid, cents bigint) IS 'Owes a mechanic again what was netted for a debt of a session that was none in the end, as a payout.';
+
+CREATE FUNCTION public.returnable(mechanic uuid, of_intake uuid) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  SELECT coalesce(sum(CASE t.kind WHEN 'netting' THEN t.amount ELSE -t.amount END), 0)::bigint FROM ledger_transfer t
+   WHERE t.intake_id = of_intake
+     AND (t.kind = 'netting' AND t.debit_account = 'mechanic:' || mechanic || ':payable'
+          OR t.kind = 'correction' AND t.credit_account = 'mechanic:' || mechanic || ':payable' AND t.key LIKE '%:undone:netting')
+$$;
+
+COMMENT ON FUNCTION public.returnable(mechanic uuid, of_intake uuid) IS 'Cents that were netted for what a mechanic owed of a session, or of an extension, and were not given back.';
+
+CREATE FUNCTION public.returned_was_netted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public', 'pg_temp'
+    AS $$
+DECLARE
+  left_of_it bigint;
+BEGIN
+  SELECT sum(returnable(NEW.mechanic_id, i.id)) INTO left_of_it
+    FROM (SELECT NEW.session_id AS id UNION SELECT x.id FROM session_extensions x WHERE x.session_id = NEW.session_id) AS i;
+  IF left_of_it < NEW.amount_cents THEN
+    RAISE EXCEPTION 'less than % cents of session % were netted', NEW.amount_cents, NEW.session_id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+
+COMMENT ON FUNCTION public.returned_was_netted() IS 'Refuses to return more than was netted for a session.';
 
 CREATE FUNCTION public.revenue_impact(since timestamp with time zone, until timestamp with time zone) RETURNS TABLE(end_reason text, sessions bigint, card_cents bigint, platform_cents bigint, credits bigint, refunded_cents bigint, refunds_waiting_cents bigint, refunds_failed_cents bigint)
     LANGUAGE sql STABLE
@@ -6418,13 +6509,14 @@ CASE kind
     WHEN 'extension'::text THEN 'pay'::text
     ELSE NULL::text
 END) STORED,
+    netted_cents bigint DEFAULT 0 NOT NULL,
     CONSTRAINT payouts_amount_cents_check CHECK ((amount_cents > 0)),
-    CONSTRAINT payouts_cancelled_is_withheld CHECK (((state <> 'cancelled'::text) OR (withheld_cents = amount_cents))),
+    CONSTRAINT payouts_cancelled_has_nothing_left CHECK (((state <> 'cancelled'::text) OR ((withheld_cents + netted_cents) = amount_cents))),
     CONSTRAINT payouts_currency_check CHECK ((currency = 'usd'::text)),
     CONSTRAINT payouts_extension_names_it CHECK (((kind = 'extension'::text) = (extension_id IS NOT NULL))),
-    CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND ((withheld_cents + sent_cents) <= (amount_cents + reversed_cents)))),
+    CONSTRAINT payouts_goes_where_it_can CHECK ((((withheld_cents >= 0) AND (withheld_cents <= amount_cents)) AND ((netted_cents >= 0) AND (netted_cents <= amount_cents)) AND (sent_cents >= 0) AND ((reversed_cents >= 0) AND (reversed_cents <= sent_cents)) AND (((withheld_cents + netted_cents) + sent_cents) <= (amount_cents + reversed_cents)))),
     CONSTRAINT payouts_job CHECK ((job = 'payout'::text)),
-    CONSTRAINT payouts_kind_check CHECK ((kind = ANY (ARRAY['session'::text, 'referral'::text, 'escalation'::text, 'extension'::text]))),
+    CONSTRAINT payouts_kind_known CHECK ((kind = ANY (ARRAY['session'::text, 'extension'::text, 'referral'::text, 'escalation'::text, 'returned'::text]))),
     CONSTRAINT payouts_sent_has_a_transfer CHECK (((state <> ALL (ARRAY['sent'::text, 'reversed'::text])) OR (stripe_transfer_id IS NOT NULL))),
     CONSTRAINT payouts_state_known CHECK ((state = ANY (ARRAY['due'::text, 'held'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'reversed'::text, 'cancelled'::text])))
 )
@@ -6432,15 +6524,15 @@ INHERITS (public.stripe_jobs);
 
 COMMENT ON TABLE public.payouts IS 'The money owed to mechanics, and its progress.';
 
-COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got all of it back.';
+COMMENT ON COLUMN public.payouts.state IS 'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got it back or it was netted.';
 
-COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), or by escalating it to the workshop whose quote was approved (escalation).';
+COMMENT ON COLUMN public.payouts.kind IS 'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or netted for a debt of the session that was none in the end (returned).';
 
 COMMENT ON COLUMN public.payouts.amount_cents IS 'The amount earned, in cents of the currency.';
 
 COMMENT ON COLUMN public.payouts.withheld_cents IS 'The part that went back to the customer: not sent, or kept after a reversal.';
 
-COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the part withheld by then.';
+COMMENT ON COLUMN public.payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the parts withheld and netted by then.';
 
 COMMENT ON COLUMN public.payouts.reversed_cents IS 'The part of the transfer that was reversed at Stripe.';
 
@@ -6457,6 +6549,8 @@ COMMENT ON COLUMN public.payouts.intake_id IS 'The intake whose payment it is a 
 COMMENT ON COLUMN public.payouts.settled_outcome IS 'The settlement that its session must have; null: any.';
 
 COMMENT ON COLUMN public.payouts.extension_outcome IS 'The settlement that its extension must have.';
+
+COMMENT ON COLUMN public.payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
 
 CREATE VIEW public.alert_money AS
  SELECT 'escalations_to_release'::text AS alert,
@@ -7387,6 +7481,28 @@ COMMENT ON TABLE public.missed_offers IS 'Mechanics who let their last offers la
 COMMENT ON COLUMN public.missed_offers.in_a_row IS 'How many, one after the other.';
 
 COMMENT ON COLUMN public.missed_offers.missed_at IS 'When the last of them lapsed.';
+
+CREATE TABLE public.netting_consents (
+    id uuid DEFAULT public.new_id() NOT NULL,
+    mechanic_id uuid NOT NULL,
+    version integer NOT NULL,
+    words text NOT NULL,
+    agreed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    withdrawn_at timestamp with time zone,
+    CONSTRAINT netting_consents_check CHECK ((withdrawn_at >= agreed_at)),
+    CONSTRAINT netting_consents_version_check CHECK ((version > 0)),
+    CONSTRAINT netting_consents_words_check CHECK (((length(words) >= 1) AND (length(words) <= 2000)))
+);
+
+COMMENT ON TABLE public.netting_consents IS 'Mechanics'' consents that what they owe is withheld from their payouts. One can be withdrawn, for what comes after; none is changed otherwise.';
+
+COMMENT ON COLUMN public.netting_consents.version IS 'The version of the words.';
+
+COMMENT ON COLUMN public.netting_consents.words IS 'The words that the mechanic agreed to.';
+
+COMMENT ON COLUMN public.netting_consents.agreed_at IS 'When, by the database''s clock.';
+
+COMMENT ON COLUMN public.netting_consents.withdrawn_at IS 'When it was withdrawn; null: it is in force.';
 
 CREATE TABLE public.notification_locales (
     user_id uuid NOT NULL,
@@ -8481,6 +8597,9 @@ ALTER TABLE ONLY public.minute_words
 ALTER TABLE ONLY public.missed_offers
     ADD CONSTRAINT missed_offers_pkey PRIMARY KEY (mechanic_id);
 
+ALTER TABLE ONLY public.netting_consents
+    ADD CONSTRAINT netting_consents_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.notification_locales
     ADD CONSTRAINT notification_locales_pkey PRIMARY KEY (user_id);
 
@@ -8740,6 +8859,8 @@ CREATE INDEX ledger_transfer_by_intake ON public.ledger_transfer USING btree (in
 
 CREATE INDEX ledger_transfer_by_statement_subject ON public.ledger_transfer USING btree (public.statement_subject(key)) WHERE ((debit_account = 'stripe'::text) OR (credit_account = 'stripe'::text) OR (debit_account = 'disputed'::text) OR (credit_account = 'disputed'::text));
 
+CREATE INDEX ledger_transfer_netting ON public.ledger_transfer USING btree (split_part(key, ':'::text, 2)) WHERE (kind = 'netting'::text);
+
 CREATE INDEX ledger_transfer_owed ON public.ledger_transfer USING btree (intake_id) WHERE ((debit_account ~~ 'mechanic:%:receivable'::text) OR (credit_account ~~ 'mechanic:%:receivable'::text));
 
 CREATE INDEX legacy_rows_by_session ON public.legacy_rows USING btree (session_id) WHERE (session_id IS NOT NULL);
@@ -8753,6 +8874,10 @@ CREATE INDEX mail_deliveries_unknown ON public.mail_deliveries USING btree (clai
 CREATE INDEX mechanics_by_lease ON public.mechanics USING btree (available_until) WHERE (available_until IS NOT NULL);
 
 CREATE INDEX mechanics_by_workshop ON public.mechanics USING btree (workshop_id) WHERE (workshop_id IS NOT NULL);
+
+CREATE INDEX netting_consents_by_mechanic ON public.netting_consents USING btree (mechanic_id, id);
+
+CREATE UNIQUE INDEX netting_consents_one_in_force ON public.netting_consents USING btree (mechanic_id) WHERE (withdrawn_at IS NULL);
 
 CREATE INDEX notifications_by_user ON public.notifications USING btree (user_id, created_at, id);
 
@@ -8952,6 +9077,12 @@ CREATE TRIGGER mechanics_requeue AFTER UPDATE OF status, workshop_id ON public.m
 
 CREATE TRIGGER media_events_are_kept BEFORE DELETE OR UPDATE OR TRUNCATE ON public.media_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
+CREATE TRIGGER netting_consents_are_kept BEFORE DELETE OR TRUNCATE ON public.netting_consents FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER netting_consents_guard BEFORE UPDATE ON public.netting_consents FOR EACH ROW EXECUTE FUNCTION public.netting_consents_guard();
+
+CREATE TRIGGER netting_is_agreed BEFORE INSERT ON public.ledger_transfer FOR EACH ROW WHEN ((new.kind = 'netting'::text)) EXECUTE FUNCTION public.netting_is_agreed();
+
 CREATE TRIGGER notes_confirmed AFTER INSERT ON public.session_notes FOR EACH ROW WHEN ((new.confirmed_at IS NOT NULL)) EXECUTE FUNCTION public.notes_confirmed();
 
 CREATE TRIGGER notes_confirmed_later AFTER UPDATE OF confirmed_at ON public.session_notes FOR EACH ROW WHEN (((old.confirmed_at IS NULL) AND (new.confirmed_at IS NOT NULL))) EXECUTE FUNCTION public.notes_confirmed();
@@ -8999,6 +9130,8 @@ CREATE TRIGGER refund_ends_contest AFTER UPDATE OF state ON public.refunds FOR E
 CREATE TRIGGER refunds_tell AFTER UPDATE OF state ON public.refunds FOR EACH ROW WHEN (((old.state <> 'failed'::text) AND (new.state = 'failed'::text))) EXECUTE FUNCTION public.refunds_tell();
 
 CREATE TRIGGER repairs_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.repairs FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
+
+CREATE TRIGGER returned_was_netted BEFORE INSERT ON public.payouts FOR EACH ROW WHEN ((new.kind = 'returned'::text)) EXECUTE FUNCTION public.returned_was_netted();
 
 CREATE TRIGGER session_assignment_events_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.session_assignment_events FOR EACH STATEMENT EXECUTE FUNCTION public.rows_are_kept();
 
@@ -9132,6 +9265,9 @@ ALTER TABLE ONLY public.minute_words
 
 ALTER TABLE ONLY public.missed_offers
     ADD CONSTRAINT missed_offers_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
+
+ALTER TABLE ONLY public.netting_consents
+    ADD CONSTRAINT netting_consents_mechanic_id_fkey FOREIGN KEY (mechanic_id) REFERENCES public.mechanics(id);
 
 ALTER TABLE ONLY public.notifications
     ADD CONSTRAINT notifications_checkout_id_fkey FOREIGN KEY (checkout_id) REFERENCES public.checkouts(id);
@@ -9749,6 +9885,8 @@ GRANT UPDATE(sent_at) ON TABLE public.payouts TO autodoctor_app;
 
 GRANT INSERT(extension_id) ON TABLE public.payouts TO autodoctor_app;
 
+GRANT UPDATE(netted_cents) ON TABLE public.payouts TO autodoctor_app;
+
 GRANT SELECT ON TABLE public.alert_money TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.alert_stuck_live TO autodoctor_app;
@@ -9996,6 +10134,16 @@ GRANT SELECT ON TABLE public.metric_no_show TO autodoctor_app;
 GRANT SELECT ON TABLE public.minute_words TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.missed_offers TO autodoctor_app;
+
+GRANT SELECT ON TABLE public.netting_consents TO autodoctor_app;
+
+GRANT INSERT(mechanic_id) ON TABLE public.netting_consents TO autodoctor_app;
+
+GRANT INSERT(version) ON TABLE public.netting_consents TO autodoctor_app;
+
+GRANT INSERT(words) ON TABLE public.netting_consents TO autodoctor_app;
+
+GRANT UPDATE(withdrawn_at) ON TABLE public.netting_consents TO autodoctor_app;
 
 GRANT SELECT ON TABLE public.notification_locales TO autodoctor_app;
 

@@ -125,7 +125,7 @@ class Facts(ResponseModel):
     credits: int | None = None
     payout_id: UUID | None = None
     amount_cents: int | None = None
-    earned_for: Literal["session", "extension", "referral", "escalation"] | None = None
+    earned_for: Literal["session", "extension", "referral", "escalation", "returned"] | None = None
     bought: Literal["session", "credits"] | None = None
     refunded: bool | None = None
     receipt_id: UUID | None = None

@@ -36,6 +36,8 @@ SELECT jsonb_build_object(
                 'sessionId', p.session_id, 'kind', p.kind, 'amountCents', p.amount_cents, 'currency', p.currency,
                 'state', p.state, 'sentAt', p.sent_at) ORDER BY p.id), '[]')
                 FROM payouts p WHERE p.mechanic_id = m.id),
+  'nettingConsents', (SELECT coalesce(jsonb_agg(to_jsonb(c) - '{id,mechanic_id}'::text[] ORDER BY c.id), '[]')
+                        FROM netting_consents c WHERE c.mechanic_id = m.id),
   'notifications', (SELECT coalesce(jsonb_agg(to_jsonb(n) - '{user_id,event_id}'::text[] ORDER BY n.id), '[]')
                       FROM notifications n WHERE n.user_id = m.user_id),
   'preferences', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'user_id'), '[]')

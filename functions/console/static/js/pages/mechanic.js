@@ -8,12 +8,12 @@ import { messages } from "../parts/messages.js";
 import { fileView } from "../room/attachments.js";
 import { quote, quotes } from "../parts/quoting.js";
 import { leaveFor, sessionUrl } from "../lib/places.js";
-import { statement, statements } from "../parts/statements.js";
+import { consent, statement, statements } from "../parts/statements.js";
 import { action, start } from "../lib/shell.js";
 import { plain, reasonWords, typeWords } from "../lib/states.js";
 
 const pictures = new Map(); // by attachment: a page that is refreshed shows the same element and loads nothing again
-const KINDS = { session: "Session", extension: "More minutes", referral: "Referral", escalation: "Escalation" };
+const KINDS = { session: "Session", extension: "More minutes", referral: "Referral", escalation: "Escalation", returned: "Given back" };
 
 let availability = null; // as it was answered last: pushes about the queue do not change it
 
@@ -104,7 +104,7 @@ setInterval(() => {
 }, 1000);
 
 async function earnings() {
-  const [{ earnings: rows, totals }, listed, onboarding, { referralCode }] = await Promise.all([
+  const [{ earnings: rows, totals, netting }, listed, onboarding, { referralCode }] = await Promise.all([
     get("/api/mechanic/earnings?limit=50"),
     get("/api/mechanic/statements"),
     get("/api/mechanic/onboarding"),
@@ -121,6 +121,7 @@ async function earnings() {
     !onboarding.payoutsEnabled && el("section.card", {}, el("p", {}, "To be paid, tell Stripe who you are and where your money goes."), action("Set up payouts", onboard, { kind: "primary" })),
     el("div.grid", {}, tiles.map(([label, cents]) => el("div.card", {}, el("p.quiet", {}, label), el("p.big.number", {}, money(cents))))),
     el("p.card", {}, "Customers who give your referral code ", el("strong", { id: "referral-code" }, referralCode), " earn you a share of what they pay."),
+    netting && consent(netting, () => page.refresh()),
     statements(listed),
     rows.length > 0 &&
       el(

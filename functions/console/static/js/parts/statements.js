@@ -1,6 +1,6 @@
-/** A mechanic's statements: the months in which something happened, and one as it is printed. */
+/** A mechanic's statements: the months in which something happened, one as it is printed, and the consent to netting. */
 
-import { download, get } from "../lib/api.js";
+import { download, get, post } from "../lib/api.js";
 import { table } from "../lib/components.js";
 import { el, head, money } from "../lib/dom.js";
 import { action } from "../lib/shell.js";
@@ -15,6 +15,27 @@ export function statements({ statements: months, years }) {
     el("h2", {}, "Statements"),
     table(["Month", "Earned", "Paid out", "Owed to you", "You owe"], rows, { numbers: [1, 2, 3, 4] }),
     el("p.row", {}, years.map((year) => action(`All of ${year} for tax (CSV)`, () => keep(year, "csv")))),
+  );
+}
+
+/**
+ * What is owed, and whether it may be kept from the next payouts; nothing for who owes nothing and agreed to nothing.
+ * @param {Object} found `netting` of the earnings
+ * @param {function(): Promise<void>} changed called once the consent is given or withdrawn
+ */
+export function consent({ agreed, agreedAt, owedCents, version, words }, changed) {
+  if (!agreed && !owedCents) return null;
+  const say = (wish) => async () => {
+    await post("/api/mechanic/netting", { agreed: wish, version });
+    await changed();
+  };
+  return el(
+    "section.card",
+    { id: "netting" },
+    el("h2", {}, owedCents ? `You have to give back ${money(owedCents)}` : "Giving back from payouts"),
+    el("p", {}, words),
+    el("p", { role: "status" }, agreed ? `You agreed on ${day(agreedAt)}.` : "You did not agree to this."),
+    agreed ? action("Withdraw", say(false)) : action("I agree", say(true), { kind: "primary" }),
   );
 }
 

@@ -90,6 +90,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "application/pdf": {"type": "string", "format": "binary"},
         },
     ),
+    "POST /api/mechanic/netting": Operation(
+        "agreeToNetting",
+        "Agree to netting, or withdraw that",
+        "Payments",
+        "With `agreed`, what I owe is withheld from payouts that are not sent yet, oldest debt first. Time and words "
+        "are recorded. Withdrawing keeps what was netted. Repeating it gives the same answer.",
+    ),
     "GET /api/mechanic/referral-code": Operation(
         "getReferralCode",
         "Get my referral code",

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from autodoctor.ids import LAST
-from autodoctor.integrity.checks import origin, receipts, times
+from autodoctor.integrity.checks import netting, origin, receipts, times
 from autodoctor.integrity.checks.base import Check, Finding, Section
 from autodoctor.integrity.checks.now import Query, findings_of
 
@@ -131,6 +131,7 @@ SELECT DISTINCT split_part(a.account, ':', 2), 'credits were booked'
     ),
     origin.OF_LEDGER,
     receipts.OF_LEDGER,
+    netting.OF_LEDGER,
     times.OF_LEDGER,
 )
 
@@ -162,7 +163,7 @@ SELECT m.id, format('%%s cents, owed and not sent are %%s', l.amount, p.owed)
          - coalesce((SELECT sum(amount) FROM ledger_transfer
                       WHERE debit_account = 'mechanic:' || m.id || ':payable'), 0) AS amount) AS l
   CROSS JOIN LATERAL (
-    SELECT coalesce(sum(amount_cents - withheld_cents - sent_cents + reversed_cents), 0) AS owed
+    SELECT coalesce(sum(amount_cents - withheld_cents - netted_cents - sent_cents + reversed_cents), 0) AS owed
       FROM payouts WHERE mechanic_id = m.id) AS p
  WHERE m.id > %(after)s AND m.id <= %(upto)s AND l.amount <> p.owed
 """,
@@ -187,6 +188,7 @@ SELECT p.session_id, format('payout %%s is %%s: %%s cents sent, %%s taken back, 
 """,
     ),
     origin.OF_PAYOUTS,
+    netting.OF_PAYOUTS,
 )
 
 WALKS: Final = (

@@ -41,10 +41,12 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
         AND c.kind = 'pack' AND c.status = 'paid'
         AND (t.key, t.kind) IN (('pack:' || c.id || ':sale', 'pack_sale'),
                                 ('pack:' || c.id || ':credits', 'credit_issue')))
-   WHEN 'payout' THEN t.kind = 'transfer' AND EXISTS (
+   WHEN 'payout' THEN EXISTS (
      SELECT FROM payouts p
-      WHERE p.id = substring(t.key FROM '^payout:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):transfer$')::uuid
-        AND p.intake_id = t.intake_id AND p.sent_cents > 0)
+      WHERE p.id = substring(t.key FROM '^payout:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}):')::uuid
+        AND CASE t.kind WHEN 'transfer' THEN t.key LIKE '%%:transfer' AND p.intake_id = t.intake_id
+                                          AND p.sent_cents > 0
+                        WHEN 'netting' THEN t.key LIKE '%%:netting:%%' AND p.netted_cents > 0 END)
    WHEN 'reversal' THEN EXISTS (SELECT FROM payouts p WHERE p.intake_id = t.intake_id AND p.reversed_cents > 0)
      AND CASE t.kind WHEN 'reversal' THEN t.key ~ '^reversal:[^:]+$'
                      WHEN 'receivable' THEN t.key ~ '^reversal:[^:]+:owed$' AND EXISTS (
@@ -53,12 +55,12 @@ SELECT t.id, format('%%s: %%s', t.kind, t.key)
      AND t.kind IN ('refund', 'pack_refund', 'receivable', 'credit_withdrawal', 'correction')
      AND t.key ~ ('^refund:[^:]+(:[0-9]+)?'
                   || '(:(excess|platform|mechanic|receivable|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
-                  || '(:undone(:(excess|platform|mechanic|receivable))?)?$')
+                  || '(:undone(:(excess|platform|mechanic|receivable|netting))?)?$')
    WHEN 'dispute' THEN EXISTS (SELECT FROM stripe_disputes d WHERE d.id = split_part(t.key, ':', 2))
      AND t.kind IN ('dispute', 'dispute_won', 'dispute_lost', 'receivable', 'credit_withdrawal', 'correction')
      AND t.key ~ ('^dispute:[^:]+(:won|:(won|withdrawn|rest):[0-9]+|:lost(:[0-9]+)?'
                   || '(:(held|excess|platform|mechanic|receivable|sale|credits|repaid:[0-9a-f-]{36}(:credits)?))?'
-                  || '(:undone(:(excess|platform|mechanic|receivable))?)?)?$')
+                  || '(:undone(:(excess|platform|mechanic|receivable|netting))?)?)?$')
    WHEN 'contest' THEN t.kind = 'contest' AND EXISTS (
      SELECT FROM contests k WHERE k.session_id = t.intake_id AND k.refund_credits IS NOT NULL
         AND t.key ~ ('^contest:' || k.session_id || ':(credits|platform|mechanic|receivable)$'))
@@ -85,7 +87,7 @@ SELECT l.id, format('%%s of %%s cents, booked: %%s, the ledger has %%s', l.kind,
        k.base, k.base || ':held', k.base || ':excess', k.base || ':undone:excess',
        k.base || ':platform', k.base || ':mechanic', k.base || ':receivable',
        k.base || ':sale', k.base || ':sale:undone', k.base || ':undone', k.base || ':undone:platform',
-       k.base || ':undone:mechanic', k.base || ':undone:receivable'])) AS booked
+       k.base || ':undone:mechanic', k.base || ':undone:receivable', k.base || ':undone:netting'])) AS booked
  WHERE c.id > %(after)s AND c.id <= %(upto)s
    AND booked.cents <> CASE WHEN l.booked IN ('held', 'split') THEN l.booked_cents ELSE 0 END
    AND NOT EXISTS (SELECT FROM ledger_transfer t WHERE t.key = 'correction:' || l.kind || ':' || l.id || ':1')

@@ -43,6 +43,8 @@ or receivable. The flows, each as kind: debit -> credit (key):
     referral                  referral: platform_revenue -> mechanic:ID:payable            (session:ID:referral)
     approved quote            escalation: platform_revenue -> mechanic:ID:payable          (session:ID:escalation)
     payout sent               transfer: mechanic:ID:payable -> stripe                      (payout:ID:transfer)
+      part of it netted       netting: mechanic:ID:payable -> mechanic:ID:receivable, for what the mechanic owes of
+                              SESSION                                            (payout:ID:netting:SESSION)
       taken back              reversal: stripe -> mechanic:ID:payable                      (reversal:STRIPE_ID)
       and owed                receivable: mechanic:ID:payable -> mechanic:ID:receivable, up to what is owed of the
                               same session                                                 (reversal:STRIPE_ID:owed)
@@ -57,6 +59,8 @@ or receivable. The flows, each as kind: debit -> credit (key):
       failed in the end       correction: stripe -> session:ID:held                        (refund:STRIPE_ID:undone)
                               or, once split, to those who bore the parts
                                                                                     (refund:STRIPE_ID:undone:PART)
+                              and to mechanic:ID:payable what was netted for it, which is sent as a payout of its own
+                                                                                 (refund:STRIPE_ID:undone:netting)
     contested, by credits     contest: credits_spent -> customer:SUB:credits               (contest:SESSION:credits)
                               and for their part of the price, to credit_sales: platform_revenue,
                               mechanic:ID:payable, mechanic:ID:receivable                  (contest:SESSION:PART)
@@ -128,6 +132,7 @@ class TransferKind(StrEnum):
     REFERRAL = "referral"
     ESCALATION = "escalation"
     TRANSFER = "transfer"
+    NETTING = "netting"
     REVERSAL = "reversal"
     CONTEST = "contest"
     DISPUTE = "dispute"

@@ -19,8 +19,8 @@ BOOKED: Final = ("held", "split")
 """The values of `booked` of a loss that is in the ledger."""
 
 _PAYOUT: Final[LiteralString] = """
-SELECT id, intake_id, mechanic_id, amount_cents, withheld_cents, sent_cents,
-       reversed_cents, state, amount_cents - withheld_cents - sent_cents + reversed_cents AS in_hand
+SELECT id, session_id, intake_id, mechanic_id, amount_cents, withheld_cents, sent_cents, reversed_cents, state,
+       amount_cents - withheld_cents - netted_cents - sent_cents + reversed_cents AS in_hand
   FROM payouts WHERE intake_id = %(intake_id)s AND kind IN ('session', 'extension') FOR NO KEY UPDATE
 """
 _WITHHOLD: Final[LiteralString] = """
@@ -28,7 +28,7 @@ UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s WHERE id = %(id)s
 """
 _NOTHING_TO_SEND: Final[LiteralString] = """
 UPDATE payouts SET state = 'cancelled', next_attempt_at = NULL, waits_for = NULL, last_error = NULL
- WHERE id = %(id)s AND state IN ('due', 'held', 'failed') AND withheld_cents = amount_cents
+ WHERE id = %(id)s AND state IN ('due', 'held', 'failed') AND withheld_cents + netted_cents = amount_cents
 """
 _GIVE_FREE: Final[LiteralString] = """
 UPDATE payouts SET withheld_cents = withheld_cents + %(cents)s,
@@ -53,6 +53,8 @@ _OWED: Final[LiteralString] = """
 SELECT coalesce(sum(CASE WHEN debit_account = %(account)s THEN amount ELSE -amount END), 0)::bigint AS cents
   FROM ledger_transfer WHERE intake_id = %(intake_id)s AND %(account)s IN (debit_account, credit_account)
 """
+_RETURNABLE: Final[LiteralString] = "SELECT returnable(%(mechanic_id)s, %(intake_id)s) AS cents"
+_RETURN: Final[LiteralString] = "SELECT return_netted(%(mechanic_id)s, %(session_id)s, %(cents)s)"
 _HELD: Final[LiteralString] = """
 SELECT greatest(coalesce(sum(CASE WHEN credit_account = %(account)s THEN amount ELSE -amount END), 0), 0)::bigint
          AS cents
@@ -179,12 +181,16 @@ def reverse_booking(connection: psycopg.Connection[Row], payment: Row, loss: Row
     platform = loss["booked_cents"]
     if payout is not None:
         owed = min(loss["part"], max(0, owed_of(connection, payout)))
-        kept = min(loss["part"] - owed, payout["withheld_cents"])
-        platform -= owed + kept  # what is left of it includes debts of the mechanic that the platform wrote off
+        netted = _give_back_netted(connection, payout, loss["part"] - owed)
+        kept = min(loss["part"] - owed - netted, payout["withheld_cents"])
+        platform -= (
+            owed + netted + kept
+        )  # what is left of it includes debts of the mechanic that the platform wrote off
         receivable = accounts.mechanic_receivable(payout["mechanic_id"])
         payable = accounts.mechanic_payable(payout["mechanic_id"])
         back = [
             _correction(loss, ":receivable", receivable, owed, payment),
+            _correction(loss, ":netting", payable, netted, payment),
             _correction(loss, ":mechanic", payable, kept, payment),
         ]
         book(connection, back)
@@ -193,6 +199,15 @@ def reverse_booking(connection: psycopg.Connection[Row], payment: Row, loss: Row
         connection.execute(_CANCEL_REVERSAL, loss)
     book(connection, [_correction(loss, ":platform", PLATFORM_REVENUE, platform, payment)])
     return outcome
+
+
+def _give_back_netted(connection: psycopg.Connection[Row], payout: Row, most: int) -> int:
+    """Owe the mechanic again what other payouts paid for a debt that is none; as a payout, so that it is sent."""
+    row = connection.execute(_RETURNABLE, payout).fetchone()
+    cents = min(most, 0 if row is None else row["cents"])
+    if cents > 0:
+        connection.execute(_RETURN, {**payout, "cents": cents})
+    return max(0, cents)
 
 
 def _base(loss: Row) -> str:

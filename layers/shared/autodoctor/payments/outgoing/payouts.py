@@ -14,6 +14,7 @@ from autodoctor.payments.ledger.accounts import STRIPE, TransferKind, mechanic_p
 from autodoctor.payments.ledger.transfers import Transfer, book
 from autodoctor.payments.losses.disputes import LOST, OPEN, disputes_of, has_unbooked, note_dispute
 from autodoctor.payments.losses.losses import book_losses_of, lock_payment, lock_payment_of
+from autodoctor.payments.outgoing.netting import close_netted, net
 from autodoctor.payments.stripe import lease
 from autodoctor.payments.stripe.calls import OutcomeUnknown, StripeRefused, call_stripe
 from autodoctor.payments.stripe.connect import takes_transfers
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 _CANNOT_TAKE: Final = frozenset({"insufficient_capabilities_for_transfer", "account_invalid", "resource_missing"})
 
 _READ: Final[LiteralString] = """
-SELECT p.session_id, p.intake_id, p.mechanic_id, p.kind, p.amount_cents - p.withheld_cents AS amount_cents, p.currency,
+SELECT p.session_id, p.intake_id, p.mechanic_id, p.kind, p.currency,
+       p.amount_cents - p.withheld_cents - p.netted_cents AS amount_cents,
        a.stripe_account_id, coalesce(a.transfers_enabled, false) AS transfers_enabled,
-       i.funding = 'card' AND p.kind <> 'escalation' AS by_card, NOT may_leave(p.id) AS stays,
+       i.funding = 'card' AND p.kind NOT IN ('escalation', 'returned') AS by_card, NOT may_leave(p.id) AS stays,
        ch.stripe_payment_intent_id
   FROM payouts p
   JOIN intakes i ON i.id = p.intake_id
@@ -83,6 +85,10 @@ def _attempt(database: Database, client: "stripe.StripeClient", payout: Row) -> 
             if obstacle := _obstacle(database, client, payout, disputes):
                 after = timedelta(minutes=1) if obstacle == "release" else None  # should it be released meanwhile
                 return NotYet(obstacle, uncounted=obstacle != "payment", after=after)
+            left = net(database, payout)
+            if left == 0:
+                return "netted" if close_netted(database, payout) else "lost_lease"
+            payout = {**payout, "amount_cents": left}
             transfer_id = _transfer(database, client, payout, disputes)
     except StripeRefused as refused:
         return _refused(database, client, payout, refused)

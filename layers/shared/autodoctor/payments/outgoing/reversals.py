@@ -7,6 +7,7 @@ import psycopg
 
 from autodoctor.db import Database, Row
 from autodoctor.deadline import SecondsLeft
+from autodoctor.payments.losses.losses import lock_payment_of
 from autodoctor.payments.outgoing.transfer_events import book_reversals
 from autodoctor.payments.stripe import lease
 from autodoctor.payments.stripe.calls import StripeRefused, call_stripe
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     import stripe
 
 _READ: Final[LiteralString] = """
-SELECT r.payout_id, r.dispute_id, r.amount_cents, p.stripe_transfer_id
+SELECT r.payout_id, r.dispute_id, p.intake_id, p.stripe_transfer_id,
+       least(r.amount_cents, mechanic_owes(p.mechanic_id, p.intake_id)) AS amount_cents
   FROM payout_reversals r JOIN payouts p ON p.id = r.payout_id
  WHERE r.id = %(id)s
 """
@@ -25,6 +27,11 @@ _DONE: Final[LiteralString] = """
 UPDATE payout_reversals SET state = 'done', stripe_reversal_id = %(reversal_id)s, done_at = clock_timestamp(),
                             next_attempt_at = NULL, waits_for = NULL, last_error = NULL
  WHERE id = %(id)s AND state <> 'done'
+"""
+
+_PAID_OFF: Final[LiteralString] = """
+UPDATE payout_reversals SET state = 'cancelled', next_attempt_at = NULL, waits_for = NULL, last_error = NULL
+ WHERE id = %(id)s AND state = 'sending' AND lease_id = %(lease_id)s
 """
 
 _PAYOUT: Final[LiteralString] = """
@@ -58,6 +65,8 @@ def _take_back(database: Database, client: "stripe.StripeClient", reversal: Row)
         return _done(database, reversal, listed)
     if given_up := lease.after_the_last(reversal):
         return given_up
+    if reversal["amount_cents"] <= 0:  # netted meanwhile
+        return "netted" if database.execute(_PAID_OFF, reversal) else "lost_lease"
     intent = lease.intend(database, reversal, min(left, reversal["amount_cents"]))
     made = call_stripe(
         lambda: client.v1.transfers.reversals.create(
@@ -81,6 +90,7 @@ def _mark_done(
     connection: psycopg.Connection[Row], reversal: Row, made: "list[stripe.TransferReversal]"
 ) -> AttemptOutcome:
     """Book what was taken back, unless a webhook did so first."""
+    lock_payment_of(connection, reversal["intake_id"])
     payout = connection.execute(_PAYOUT, reversal).fetchone()
     if payout is None:
         raise RuntimeError(f"payout {reversal['payout_id']} is gone")

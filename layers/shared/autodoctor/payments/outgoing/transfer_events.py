@@ -22,7 +22,7 @@ SELECT id, intake_id FROM payouts
 """
 _PAYOUT: Final[LiteralString] = """
 SELECT id, session_id, intake_id, mechanic_id, state, kind, currency, stripe_transfer_id,
-       amount_cents - withheld_cents AS left_cents
+       amount_cents - withheld_cents - netted_cents AS left_cents
   FROM payouts
  WHERE id = %(id)s FOR NO KEY UPDATE
 """

@@ -78,7 +78,8 @@ SELECT p.id, 'mechanic:' || p.id || ':payable' AS account,
          WHERE t.credit_account = 'mechanic:' || p.id || ':payable')::bigint
        - (SELECT coalesce(sum(t.amount), 0) FROM ledger_transfer t
            WHERE t.debit_account = 'mechanic:' || p.id || ':payable')::bigint AS payable,
-       (SELECT coalesce(sum(o.amount_cents - o.withheld_cents - o.sent_cents + o.reversed_cents), 0) FROM payouts o
+       (SELECT coalesce(sum(o.amount_cents - o.withheld_cents - o.netted_cents - o.sent_cents + o.reversed_cents), 0)
+          FROM payouts o
          WHERE o.mechanic_id = p.id)::bigint AS with_us
   FROM page p ORDER BY p.id
 """

@@ -44,7 +44,7 @@ BACK_OFF: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60,
 looked up once more a day later, when Stripe has forgotten an answer of 500 under its key."""
 
 type JobName = Literal["payout", "refund", "reversal", "evidence"]
-type AttemptOutcome = Literal["sent", "waiting", "failed", "lost_lease"]
+type AttemptOutcome = Literal["sent", "waiting", "failed", "lost_lease", "netted"]
 
 
 class LostLease(Exception):
@@ -87,12 +87,18 @@ class JobKind:
 
 
 class Sent(ResponseModel):
-    """How many jobs came to which end in one sweep; lost_lease: another attempt had decided by then."""
+    """How many jobs came to which end in one sweep.
+
+    Attributes:
+        lost_lease: another attempt had decided by then.
+        netted: nothing is left to do, as it paid off, or was paid off by, what the mechanic owed.
+    """
 
     sent: int = 0
     waiting: int = 0
     failed: int = 0
     lost_lease: int = 0
+    netted: int = 0
 
 
 class Unsent(ResponseModel):

@@ -1,0 +1,136 @@
+-- Netting: what a mechanic owes is withheld from their next payouts, if they agreed to that; and given back where the
+-- debt turns out to be none.
+
+CREATE TABLE netting_consents (
+  id            uuid PRIMARY KEY DEFAULT new_id(),
+  mechanic_id   uuid NOT NULL REFERENCES mechanics (id),
+  version       integer NOT NULL CHECK (version > 0),
+  words         text NOT NULL CHECK (length(words) BETWEEN 1 AND 2000),
+  agreed_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  withdrawn_at  timestamptz CHECK (withdrawn_at >= agreed_at)
+);
+CREATE UNIQUE INDEX netting_consents_one_in_force ON netting_consents (mechanic_id) WHERE withdrawn_at IS NULL;
+CREATE INDEX netting_consents_by_mechanic ON netting_consents (mechanic_id, id);
+COMMENT ON TABLE netting_consents IS
+  'Mechanics'' consents that what they owe is withheld from their payouts. One can be withdrawn, for what comes after; none is changed otherwise.';
+COMMENT ON COLUMN netting_consents.version IS 'The version of the words.';
+COMMENT ON COLUMN netting_consents.words IS 'The words that the mechanic agreed to.';
+COMMENT ON COLUMN netting_consents.agreed_at IS 'When, by the database''s clock.';
+COMMENT ON COLUMN netting_consents.withdrawn_at IS 'When it was withdrawn; null: it is in force.';
+CREATE TRIGGER netting_consents_are_kept BEFORE DELETE OR TRUNCATE ON netting_consents
+  FOR EACH STATEMENT EXECUTE FUNCTION rows_are_kept();
+GRANT SELECT, INSERT (mechanic_id, version, words), UPDATE (withdrawn_at) ON netting_consents TO autodoctor_app;
+
+CREATE FUNCTION netting_consents_guard() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  IF OLD.withdrawn_at IS NOT NULL OR to_jsonb(NEW) - 'withdrawn_at' <> to_jsonb(OLD) - 'withdrawn_at' THEN
+    RAISE EXCEPTION 'netting consent % is fixed', OLD.id USING ERRCODE = 'AD004';
+  END IF;
+  NEW.withdrawn_at := clock_timestamp();
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION netting_consents_guard() IS 'Lets a consent be withdrawn, once and now, and nothing else.';
+CREATE TRIGGER netting_consents_guard BEFORE UPDATE ON netting_consents
+  FOR EACH ROW EXECUTE FUNCTION netting_consents_guard();
+
+ALTER TABLE payouts ADD COLUMN netted_cents bigint NOT NULL DEFAULT 0;
+COMMENT ON COLUMN payouts.netted_cents IS 'The part that paid off what the mechanic owed of other sessions, before it was sent.';
+COMMENT ON COLUMN payouts.sent_cents IS 'The transfer at Stripe: the amount earned less the parts withheld and netted by then.';
+COMMENT ON COLUMN payouts.kind IS
+  'Earned by holding the session (session), by minutes that were added to it (extension), by referring its customer (referral), by escalating it to the workshop whose quote was approved (escalation); or netted for a debt of the session that was none in the end (returned).';
+COMMENT ON COLUMN payouts.state IS
+  'As in stripe_jobs; final states are sent; reversed: sent, and all or some of it reversed at Stripe, as booked in the ledger; cancelled: never sent, because the customer got it back or it was netted.';
+ALTER TABLE payouts DROP CONSTRAINT payouts_goes_where_it_can;
+ALTER TABLE payouts ADD CONSTRAINT payouts_goes_where_it_can CHECK (
+  withheld_cents BETWEEN 0 AND amount_cents AND netted_cents BETWEEN 0 AND amount_cents AND sent_cents >= 0
+  AND reversed_cents BETWEEN 0 AND sent_cents
+  AND withheld_cents + netted_cents + sent_cents <= amount_cents + reversed_cents);
+ALTER TABLE payouts DROP CONSTRAINT payouts_cancelled_is_withheld;
+ALTER TABLE payouts ADD CONSTRAINT payouts_cancelled_has_nothing_left
+  CHECK (state <> 'cancelled' OR withheld_cents + netted_cents = amount_cents);
+ALTER TABLE payouts DROP CONSTRAINT payouts_kind_check;
+ALTER TABLE payouts ADD CONSTRAINT payouts_kind_known
+  CHECK (kind IN ('session', 'extension', 'referral', 'escalation', 'returned'));
+GRANT UPDATE (netted_cents) ON payouts TO autodoctor_app;
+
+ALTER TABLE ledger_transfer DROP CONSTRAINT ledger_transfer_kind_known;
+ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_kind_known CHECK (kind IN (
+  'charge', 'fee', 'refund', 'pack_sale', 'pack_refund',
+  'credit_issue', 'credit_grant', 'credit_hold', 'credit_spend', 'credit_return', 'credit_withdrawal',
+  'earning', 'platform_share', 'fixed_pay', 'referral', 'escalation',
+  'transfer', 'netting', 'reversal', 'contest', 'dispute', 'dispute_won', 'dispute_lost', 'receivable', 'correction'));
+ALTER TABLE ledger_transfer ADD CONSTRAINT ledger_transfer_netting_is_one_mechanics CHECK (
+  kind <> 'netting' OR intake_id IS NOT NULL AND debit_account ~ '^mechanic:[^:]+:payable$'
+    AND credit_account = regexp_replace(debit_account, ':payable$', ':receivable')
+    AND key ~ ('^payout:[0-9a-f-]{36}:netting:' || intake_id || '$'));
+CREATE INDEX ledger_transfer_netting ON ledger_transfer (split_part(key, ':', 2)) WHERE kind = 'netting';
+
+CREATE FUNCTION mechanic_owes(mechanic uuid, of_intake uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT coalesce(sum(CASE WHEN t.debit_account = a.account THEN t.amount ELSE -t.amount END), 0)::bigint
+    FROM (SELECT 'mechanic:' || mechanic || ':receivable' AS account) AS a
+    JOIN ledger_transfer t ON t.debit_account = a.account OR t.credit_account = a.account
+   WHERE t.intake_id = of_intake
+     AND (t.debit_account LIKE 'mechanic:%:receivable' OR t.credit_account LIKE 'mechanic:%:receivable')
+$$;
+COMMENT ON FUNCTION mechanic_owes(uuid, uuid) IS
+  'Cents of a session, or of an extension, that a mechanic was sent and has to give back.';
+
+CREATE FUNCTION returnable(mechanic uuid, of_intake uuid) RETURNS bigint LANGUAGE sql STABLE AS $$
+  SELECT coalesce(sum(CASE t.kind WHEN 'netting' THEN t.amount ELSE -t.amount END), 0)::bigint FROM ledger_transfer t
+   WHERE t.intake_id = of_intake
+     AND (t.kind = 'netting' AND t.debit_account = 'mechanic:' || mechanic || ':payable'
+          OR t.kind = 'correction' AND t.credit_account = 'mechanic:' || mechanic || ':payable' AND t.key LIKE '%:undone:netting')
+$$;
+COMMENT ON FUNCTION returnable(uuid, uuid) IS
+  'Cents that were netted for what a mechanic owed of a session, or of an extension, and were not given back.';
+
+CREATE FUNCTION netting_is_agreed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  mechanic uuid := split_part(NEW.debit_account, ':', 2)::uuid;
+BEGIN
+  -- the row's lock makes a withdrawal, or another netting of this mechanic, come before or after, never beside
+  PERFORM FROM netting_consents c WHERE c.mechanic_id = mechanic AND c.withdrawn_at IS NULL FOR UPDATE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'mechanic % has not agreed to netting', mechanic USING ERRCODE = 'check_violation';
+  ELSIF mechanic_owes(mechanic, NEW.intake_id) < NEW.amount THEN
+    RAISE EXCEPTION 'mechanic % does not owe % cents of session %', mechanic, NEW.amount, NEW.intake_id
+      USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION netting_is_agreed() IS 'Refuses to net without a consent in force, or more than is owed of the session.';
+CREATE TRIGGER netting_is_agreed BEFORE INSERT ON ledger_transfer FOR EACH ROW
+  WHEN (NEW.kind = 'netting') EXECUTE FUNCTION netting_is_agreed();
+
+-- A session has one such payout: what comes after it was sent stays with us, as after a reversal, and is in the statement.
+CREATE FUNCTION return_netted(mechanic uuid, of_session uuid, cents bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  INSERT INTO payouts AS p (session_id, mechanic_id, kind, amount_cents) VALUES (of_session, mechanic, 'returned', cents)
+  ON CONFLICT (session_id, kind) WHERE extension_id IS NULL DO UPDATE
+     SET amount_cents = p.amount_cents + excluded.amount_cents,
+         state = CASE p.state WHEN 'cancelled' THEN 'due' ELSE p.state END,
+         next_attempt_at = CASE p.state WHEN 'cancelled' THEN clock_timestamp() ELSE p.next_attempt_at END
+$$;
+COMMENT ON FUNCTION return_netted(uuid, uuid, bigint) IS
+  'Owes a mechanic again what was netted for a debt of a session that was none in the end, as a payout.';
+
+CREATE FUNCTION returned_was_netted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  left_of_it bigint;
+BEGIN
+  SELECT sum(returnable(NEW.mechanic_id, i.id)) INTO left_of_it
+    FROM (SELECT NEW.session_id AS id UNION SELECT x.id FROM session_extensions x WHERE x.session_id = NEW.session_id) AS i;
+  IF left_of_it < NEW.amount_cents THEN
+    RAISE EXCEPTION 'less than % cents of session % were netted', NEW.amount_cents, NEW.session_id USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END
+$$;
+COMMENT ON FUNCTION returned_was_netted() IS 'Refuses to return more than was netted for a session.';
+CREATE TRIGGER returned_was_netted BEFORE INSERT ON payouts FOR EACH ROW
+  WHEN (NEW.kind = 'returned') EXECUTE FUNCTION returned_was_netted();

@@ -1,11 +1,6 @@
 """POST /api/sessions/{sessionId}/end, PUT .../notes; POST /api/admin/sessions/{sessionId}/message, /offer"""
 
-from autodoctor.db import database
-from autodoctor.errors import NotesChanged, NotesClosed, SessionBusy, SessionEnded, SessionNotFound
-from autodoctor.events.publish import Publisher
-from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session, explain_end
-from autodoctor.sessions.notes import NotesRequest, NotesSaved, save_notes
-from autodoctor.sessions.operator_help import (
+from autodoctor.admin.operator_help import (
     NotOffered,
     OfferRequest,
     OperatorMessage,
@@ -14,6 +9,11 @@ from autodoctor.sessions.operator_help import (
     offer,
     write,
 )
+from autodoctor.db import database
+from autodoctor.errors import NotesChanged, NotesClosed, SessionBusy, SessionEnded, SessionNotFound
+from autodoctor.events.publish import Publisher
+from autodoctor.sessions.end import Ended, Ender, EndRequest, end_session, explain_end
+from autodoctor.sessions.notes import NotesRequest, NotesSaved, save_notes
 from autodoctor.web.http import Request, Router
 
 router = Router()

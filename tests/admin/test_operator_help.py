@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
+from autodoctor.admin.operator_help import NotOffered, OfferRequest, OperatorMessageRequest, offer, write
 from autodoctor.errors import SessionEnded, SessionNotFound, Unprocessable
 from autodoctor.ids import new_id
-from autodoctor.sessions.operator_help import NotOffered, OfferRequest, OperatorMessageRequest, offer, write
 from support.admin_changes import changes
 from support.world import World
 

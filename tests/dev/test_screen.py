@@ -19,7 +19,7 @@ SESSION = "/api/sessions/01a22bd8-6caa-720a-9562-10558ad55b74/call/report"
         LogLine("stripe", "GET /v1/checkout/sessions/cs_1", "200"),
         LogLine("schedule", "monitor", "ok", 50),
     ],
-    ids=str,
+    ids=lambda line: line.kind,
 )
 def test_what_goes_on_behind_a_call_is_for_verbose(line: LogLine) -> None:
     short: list[object] = []
@@ -42,7 +42,7 @@ def test_what_goes_on_behind_a_call_is_for_verbose(line: LogLine) -> None:
         (LogLine("dead", "SessionEvents -> DeadLetters", "5 receives"), RED),
         (LogLine("cloud", "PlansFunction did not start: SyntaxError"), RED),
     ],
-    ids=str,
+    ids=["posted", "refused", "mistyped", "broken", "logged", "timed out", "given up", "not started"],
 )
 def test_a_call_is_one_line_and_a_failure_is_red(
     line: LogLine, colour: str, columns: int, monkeypatch: pytest.MonkeyPatch

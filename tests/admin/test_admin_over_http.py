@@ -7,6 +7,7 @@ import pytest
 
 from autodoctor.ids import new_id
 from autodoctor.payments.settlement import settle
+from localcloud.commands.samples import INTAKE
 from localcloud.identity.user_pool import Membership, memberships
 from support.account import Account, Caller, document
 from support.account_settings import AccountSettings
@@ -87,9 +88,11 @@ def test_a_mechanic_is_added_to_a_workshop_and_answers_a_customer(account: Accou
     }
     path = f"{MECHANICS}/{added['mechanicId']}"
     session = account.live(account.customer(), account.caller("mechanics", user))
-    assert admin.get(path) == added | {"sessionId": session.rpartition("/")[2]}
+    session_id = session.rpartition("/")[2]
+    affected = [{"sessionId": session_id, "status": "live", "customerName": INTAKE["name"]}]
+    assert admin.get(path) == added | {"sessionId": session_id, "affected": affected}
     assert admin.get(MECHANICS, workshopId=workshop["workshopId"], search="mo", status="active")["mechanics"] == [
-        admin.get(path)
+        added | {"sessionId": session_id}
     ]
     assert patch(admin, f"{WORKSHOPS}/{workshop['workshopId']}", name="Pistons")["mechanicCount"] == 1
     assert patch(admin, path, workshopId=None, name="Moritz")["workshopName"] is None

@@ -4,7 +4,10 @@ schemathesis makes the requests from the served document, half of them with ids 
 derived from the test's name, as in test_fuzz.py; `-m slow` sends many more.
 """
 
+import base64
+import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -177,7 +180,14 @@ def test_the_description_is_served_to_everybody(account: Account) -> None:
     assert anybody.get("/api/asyncapi.json")["asyncapi"] == "3.0.0"
     page = anybody.send("GET", "/api/docs")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert "script" not in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"].split("; ")
+    assert policy[0] == "default-src 'none'"
+    (script,) = re.findall("<script>(.*?)</script>", page.text, re.DOTALL)
+    hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert [each for each in policy if "script" in each] == [
+        f"script-src 'sha256-{hashed}'",
+        "require-trusted-types-for 'script'",
+    ]
 
 
 def test_the_type_of_a_problem_leads_to_its_page(account: Account) -> None:

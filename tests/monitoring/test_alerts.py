@@ -102,18 +102,21 @@ def test_a_wrongly_marked_session_stays_an_alert_until_it_is_mended(world: World
 
 
 @pytest.mark.parametrize(
-    ("left", "seconds", "severity"),
+    ("left", "minutes", "seconds", "severity"),
     [
-        (True, 899, None),  # the sweep has 10 minutes, and 5 more
-        (True, 901, "warning"),
-        (True, 600 + 1801, "critical"),
-        (False, 3 * 3600 + 299, None),
-        (False, 3 * 3600 + 301, "warning"),
+        (True, None, 899, None),  # the sweep has 10 minutes, and 5 more
+        (True, None, 901, "warning"),
+        (True, None, 600 + 1801, "critical"),
+        (False, 20, 21 * 60 + 299, None),  # the minutes, their grace, and 5 minutes more
+        (False, 20, 21 * 60 + 301, "warning"),
+        (False, None, 3 * 3600 + 299, None),
+        (False, None, 3 * 3600 + 301, "warning"),
     ],
 )
 def test_a_live_session_that_no_sweep_ends_is_stuck(
-    world: World, *, left: bool, seconds: float, severity: str | None
+    world: World, *, left: bool, minutes: int | None, seconds: float, severity: str | None
 ) -> None:
+    world.owner.execute("UPDATE plans SET included_minutes = coalesce(%s, max_minutes)", [minutes])
     customer = new_id()
     created = world.live(world.mechanic(), customer)
     if left:

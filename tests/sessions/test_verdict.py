@@ -24,7 +24,8 @@ SELECT %(session)s, e.role, e.source, CASE e.role WHEN 'mechanic' THEN %(mechani
 """
 INTAKE = """
 INSERT INTO intakes SELECT (jsonb_populate_record(i, jsonb_build_object(
-  'id', %(session)s, 'max_minutes', %(minutes)s, 'evidence', %(kind)s::text))).* FROM intakes i LIMIT 1
+  'id', %(session)s, 'included_minutes', NULL, 'max_minutes', %(minutes)s, 'evidence', %(kind)s::text))).*
+  FROM intakes i LIMIT 1
 """
 ROOM = """
 INSERT INTO rooms (session_id, latest, customer_written, mechanic_written)

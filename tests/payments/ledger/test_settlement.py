@@ -284,7 +284,7 @@ def test_a_mechanic_sees_what_is_pending_paid_and_failed(world: World, mechanic:
     rest = earnings(world.app, mechanic.user_id, "2", page.next_cursor)
     assert [(each.amount_cents, each.status) for each in rest.earnings] == [(699, "pending")]
     totals: dict[str, Any] = {"pending_cents": 699, "paid_cents": 2099, "failed_cents": 3499, "reversed_cents": 0}
-    totals |= {"session_cents": 699 + 2099 + 3499, "referral_cents": 0, "escalation_cents": 0}
+    totals |= {"session_cents": 699 + 2099 + 3499, "referral_cents": 0, "escalation_cents": 0, "returned_cents": 0}
     assert page.totals.model_dump() == rest.totals.model_dump() == totals
     nothing = earnings(world.app, world.mechanic().user_id)
     assert (nothing.earnings, nothing.totals.pending_cents, nothing.next_cursor) == ([], 0, None)

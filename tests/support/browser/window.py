@@ -18,6 +18,9 @@ QUIET = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
+UNSCANNED = re.compile(r"409 \(Conflict\) \S+/api/attachments/[0-9a-f-]{36}$")
+"""A page asks for a picture until its scan is over: how often it is told to wait depends on the machine."""
+
 PATIENCE_MS = 45_000
 """The longest that a test waits for a page, on a machine that does other things too.
 
@@ -72,8 +75,9 @@ class Troubles:
         self.seen.append(f"exception: {error}")
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.seen.append(f"console: {message.text} {message.location.get('url', '')}".rstrip())
+        error = f"console: {message.text} {message.location.get('url', '')}".rstrip()
+        if message.type == "error" and not UNSCANNED.search(error):
+            self.seen.append(error)
 
     def _failed(self, request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":  # the page was left while it still loaded

@@ -94,6 +94,7 @@ def test_demo_buys_a_session_by_card_and_sends_the_mechanic_their_part(dev: Dev)
     assert ["sum", "of", "all", "0.00", "usd"] in said
 
 
+@pytest.mark.slow
 def test_demo_gives_back_the_credits_of_what_is_cancelled_each_time(dev: Dev) -> None:
     for paid_by_card in (True, False):
         done = command(dev, "demo", "--pay", "credit", "--outcome", "cancelled")

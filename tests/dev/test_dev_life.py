@@ -56,7 +56,11 @@ def active_session(dev: Dev) -> str:
     return str(dev.call("customer1", "GET", "/api/customer/active-session").json()["session"]["sessionId"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGINT, signal.SIGHUP))],
+    ids=lambda one: one.name,
+)
 def test_nothing_is_left_after(number: signal.Signals, data_dir: Path) -> None:
     with running_dev(data_dir) as dev:
         start_session(dev)
@@ -103,6 +107,7 @@ def test_nothing_is_left_after_the_terminal_was_closed(data_dir: Path) -> None:
             process.kill()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_the_whole_process_group_was_killed(data_dir: Path) -> None:
     with running_dev(data_dir, preexec=os.setsid) as dev:
         start_session(dev)

@@ -177,7 +177,7 @@ def test_only_who_is_urgent_overtakes(world: World) -> None:
 
 
 def test_whatever_happens_nobody_is_listed_behind_a_later_arrival(world: World) -> None:
-    explore(world, examples=50, steps=40)
+    explore(world, examples=20, steps=40)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_photograph_of_twelve_megapixels_arrives_upright_and_without_its_posit
     expect(pictures(meeting.mechanic).first).to_be_focused()
 
 
-@pytest.mark.parametrize("way", ["paste", "drop"])
+@pytest.mark.parametrize("way", ["paste", pytest.param("drop", marks=pytest.mark.slow)])
 def test_a_picture_may_be_pasted_or_dropped(account: Account, windows: Windows, way: str) -> None:
     meeting = met(account, windows)
     picture = base64.b64encode(photograph(meeting.customer, 40, 30)).decode()

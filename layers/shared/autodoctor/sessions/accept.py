@@ -70,7 +70,7 @@ RETURNING a.id AS assignment_id, a.session_id
 _LOOKUP: Final[LiteralString] = """
 SELECT m.id AS mechanic_id, m.status AS mechanic_status, a.id AS assignment_id, a.session_id, a.status,
        a.mechanic_id = m.id AS mine, s.status AS session_status, c.user_id = %(user_id)s AS own_session,
-       EXISTS (SELECT FROM sessions o WHERE o.mechanic_id = m.id AND o.status IN ('waiting', 'live')) AS busy,
+       EXISTS (SELECT FROM sessions o WHERE o.mechanic_id = m.id AND o.ended_at IS NULL) AS busy,
        visible_now(a, m.id, m.workshop_id) AS visible, visible_ever(a, m.id, m.workshop_id) AS visible_once,
        (SELECT ceil(extract(epoch FROM p.until - now()))::integer FROM paused_mechanics p WHERE p.mechanic_id = m.id)
          AS paused_seconds

@@ -257,7 +257,7 @@ BEGIN
   WITH m AS MATERIALIZED (
     SELECT id, workshop_id FROM mechanics AS free
      WHERE user_id = by_user AND status = 'active'
-       AND NOT EXISTS (SELECT FROM sessions o WHERE o.mechanic_id = free.id AND o.status IN ('waiting', 'live'))
+       AND NOT EXISTS (SELECT FROM sessions o WHERE o.mechanic_id = free.id AND o.ended_at IS NULL)
        FOR SHARE
   )
   UPDATE sessions s
